@@ -1,0 +1,49 @@
+"""The result of fitting: one posed, shaped, clothed body per person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class BodyParameters:
+    """SMPL-style parameters of one body in the camera frame (so a standing person's global_orient is near pi about x).
+
+    Attributes:
+        betas: (10,) shape coefficients.
+        global_orient: (3,) axis-angle of the pelvis, radians.
+        body_pose: (23, 3) axis-angle of joints 1..23 relative to their parents, radians.
+        transl: (3,) metres, added to the posed vertices (SMPL convention: rotation is about the rest pelvis joint).
+    """
+
+    betas: NDArray[np.float32]
+    global_orient: NDArray[np.float32]
+    body_pose: NDArray[np.float32]
+    transl: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A body fitted to one person of one photo.
+
+    Attributes:
+        body: the parameters.
+        offsets: (V, 3) clothing and hair displacement of every vertex in the rest pose (added after the shape blend
+            shapes, before skinning), metres; zeros where there is none.
+        landmark_error_median, landmark_error_p95: distance of the projected body landmarks from the seen ones
+            (visibility > 0.5), as fractions of the person's box side (the longer side).
+        confidence: 0..1, for the user: how well the body explains landmarks and mask.
+        start: which start won ("landmarks", "mesh_predictor", ...).
+        notes: what the user should know, in plain words ("legs are outside the photo: posed by the prior").
+    """
+
+    body: BodyParameters
+    offsets: NDArray[np.float32]
+    landmark_error_median: float
+    landmark_error_p95: float
+    confidence: float
+    start: str = "landmarks"
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,24 @@
+"""The result of texturing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Labels of the source map: where each texel's colour comes from.
+EMPTY, SEEN, MIRRORED, COMPLETED, PREDICTED = range(5)
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A full UV texture of one person.
+
+    Attributes:
+        image: (N, N, 3) uint8 sRGB; row 0 is the top of the picture, that is v = 1; gutters are dilated.
+        source: (N, N) uint8, the label of every texel: EMPTY outside the islands, SEEN, MIRRORED, COMPLETED, PREDICTED.
+    """
+
+    image: NDArray[np.uint8]
+    source: NDArray[np.uint8]

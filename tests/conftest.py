@@ -1,0 +1,29 @@
+"""Fixtures that several packages' tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("UVATAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def _shared_folder(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing: this test needs files that are not part of the repository (set UVATAR_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_photos() -> Path:
+    """Folder of real photos for tests, beside the repository."""
+    return _shared_folder("photos")
+
+
+@pytest.fixture(scope="session")
+def shared_assets() -> Path:
+    """Folder of CC0 MakeHuman clothes, hair, skins and poses, beside the repository."""
+    return _shared_folder("assets")
