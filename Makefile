@@ -1,0 +1,49 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+
+PYTHON ?= python3.11
+OUT ?= out/demo
+PHOTO ?= $(shell ls samples/*.jpg | paste -sd, -)
+comma := ,
+
+# All dependencies (6 GB) live in one environment for all checkouts that ask for the same versions.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uvatar
+LOCK := requirements.lock
+DEPENDENCIES := $(CACHE)/env-$(shell $(PYTHON) -c "import hashlib,sys;print(hashlib.sha256(open('$(LOCK)','rb').read()+sys.version.encode()).hexdigest()[:16])")
+BIN := .venv/bin
+# Two cores: two test processes, one thread each, are faster than two threads that wait for each other.
+TEST_THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo test lint bench addon clean
+
+demo: .venv/ready
+	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
+
+test: .venv/ready
+	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: .venv/ready
+	$(BIN)/python -m ruff check backend blender_addon tools tests
+	$(BIN)/python -m mypy
+
+bench: .venv/ready
+	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+addon: .venv/ready
+	$(BIN)/python tools/build_addon.py
+
+clean:
+	rm -rf .venv build dist out
+
+$(DEPENDENCIES)/complete:
+	rm -rf $(DEPENDENCIES)
+	$(PYTHON) -m venv $(DEPENDENCIES)
+	$(DEPENDENCIES)/bin/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
+	touch $@
+
+# The checkout's own environment is a few kilobytes: it borrows the dependencies and adds this source tree to them.
+.venv/ready: pyproject.toml $(LOCK) $(DEPENDENCIES)/complete
+	rm -rf .venv
+	$(PYTHON) -m venv --without-pip .venv
+	$(BIN)/python -c "import pathlib,sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'dependencies.pth').write_text('import site; site.addsitedir(r\"%s\")' % '$(shell $(DEPENDENCIES)/bin/python -c "import sysconfig;print(sysconfig.get_path('purelib'))" 2>/dev/null)')"
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
