@@ -17,9 +17,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 
-from backend.body import BodyModel, load_open_body
+from backend.avatar import merge_betas
+from backend.body import load_open_body
 from backend.camera import Camera
 from backend.fitting.clothing import clothing_offsets
 from backend.fitting.fit import Fit
@@ -109,3 +112,122 @@ class PhotoResult:
     camera: Camera
     people: list[PersonResult]
     timings: Mapping[str, float]
+
+
+class Pipeline:
+    """Models and body, loaded once; photos go through it one job at a time."""
+
+    def __init__(self, weights: Path | None = None, threads: int | None = None) -> None:
+        """``weights``: folder of the shipped weights; ``threads``: CPU threads to use, all cores by default."""
+        self.threads = threads or os.cpu_count() or 1
+        # Stages run people in parallel, one thread each: libraries that start threads of their own would only get in the way.
+        torch.set_num_threads(self.threads)
+        cv2.setNumThreads(1)
+        weights = weights or weights_folder()
+        self.body = load_open_body(weights / "open_body.npz")
+        self.perception = Perception(weights / "perception", threads=self.threads)
+
+    def reconstruct_photo(self, data: bytes, name: str = "photo", options: Options | None = None, progress: Progress | None = None) -> PhotoResult:
+        """All stages for one photo.
+
+        Raises PhotoError where the photo cannot be read or shows nobody.
+        """
+        options = options or Options()
+        report = progress or _ignore
+        clock = _Clock()
+        report("reading", 0.0, "Reading the photo")
+        photo, camera, people = self._look(data, name, options, report, clock)
+        report("fitting", 0.3, f"Fitting {_count(people)}")
+        fits = fit_people(people, camera, self.body, FitOptions(fast=options.fast))
+        clock.lap("fitting")
+        results: list[PersonResult] = []
+        report("texturing", 0.6, f"Dressing and texturing {_count(people)}")
+        with ThreadPoolExecutor(self.threads) as pool:
+            dress = [pool.submit(self._dress, photo, camera, person, fit, options) for person, fit in zip(people, fits, strict=True)]
+            for number, future in enumerate(dress, 1):
+                results.append(future.result())
+                report("texturing", 0.6 + 0.4 * number / len(dress), f"Textured person {number} of {len(dress)}")
+        clock.lap("clothing and texturing")
+        return PhotoResult(photo, camera, results, clock.laps)
+
+    def reconstruct_same_person(
+        self, photos: Sequence[tuple[str, bytes]], options: Options | None = None, progress: Progress | None = None
+    ) -> tuple[int, PhotoResult]:
+        """One avatar from several photos of the same person, the most prominent one of each.
+
+        Shape is the mean of all photos'; every photo's texels are used where it sees best; pose, camera and clothing are
+        those of the photo that fits best. Returns that photo's index and its result.
+        """
+        options = options or Options()
+        report = progress or _ignore
+        clock = _Clock()
+        options = replace(options, max_people=1)
+        seen = [self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock) for i, (name, data) in enumerate(photos)]
+        report("fitting", 0.3, f"Fitting {len(photos)} photos of one person")
+        fits = [fit_people(people, camera, self.body, FitOptions(fast=options.fast))[0] for _, camera, people in seen]
+        betas = merge_betas(fits)
+        fits = [fit_people(people, camera, self.body, FitOptions(fast=options.fast, betas=betas))[0] for _, camera, people in seen]
+        clock.lap("fitting")
+        views = []
+        for (photo, camera, people), fit in zip(seen, fits, strict=True):
+            report("texturing", 0.6 + 0.2 * len(views) / len(seen), f"Dressing the body in {photo.name}")
+            views.append(View(photo, people[0], camera, self._clothed(people[0], camera, fit, options)))
+        clock.lap("clothing")
+        report("texturing", 0.8, "Merging the photos into one texture")
+        texture = texture_person(views, self.body, size=options.texture_size)
+        clock.lap("texturing")
+        best = max(range(len(views)), key=lambda i: views[i].fit.confidence * float(np.ptp(views[i].person.box[[1, 3]])))
+        main = views[best]
+        return best, PhotoResult(main.photo, main.camera, [PersonResult(main.person, main.fit, texture)], clock.laps)
+
+    def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> tuple[Photo, Camera, list[Person]]:
+        photo = decode_photo(data, name)
+        height, width = photo.pixels.shape[:2]
+        camera = Camera.for_photo(width, height, options.focal or photo.focal)
+        clock.lap("reading")
+        report("finding people", 0.05, "Looking for people")
+        people = self.perception.people(photo, max_people=options.max_people)
+        clock.lap("finding people")
+        if not people:
+            raise NobodyFound(
+                f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall and from the hips up."
+            )
+        return photo, camera, people
+
+    def _clothed(self, person: Person, camera: Camera, fit: Fit, options: Options) -> Fit:
+        if options.fast or not options.clothing:
+            return fit
+        return replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
+
+    def _dress(self, photo: Photo, camera: Camera, person: Person, fit: Fit, options: Options) -> PersonResult:
+        clock = _Clock()
+        fit = self._clothed(person, camera, fit, options)
+        clock.lap("clothing")
+        texture = texture_person([View(photo, person, camera, fit)], self.body, size=options.texture_size)
+        clock.lap("texturing")
+        return PersonResult(person, fit, texture, clock.laps)
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = self.laps.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+def _ignore(stage: str, fraction: float, message: str) -> None:
+    """Progress that nobody watches."""
+
+
+def _scaled(report: Progress, start: float, share: float) -> Progress:
+    return lambda stage, fraction, message: report(stage, start + share * fraction, message)
+
+
+def _count(people: Sequence[Person]) -> str:
+    return "1 person" if len(people) == 1 else f"{len(people)} people"

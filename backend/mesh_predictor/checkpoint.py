@@ -1,0 +1,70 @@
+"""Loading a user's or our own weights into a Mesh Predictor, without executing anything from the file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+# Parts of the published training checkpoint that are not the network: the result parser, the losses, the 2D-pose head.
+_NOT_THE_NETWORK = ("_result_parser", "_calc_loss", "final_layers.0.")
+
+
+class CheckpointError(ValueError):
+    """The file is not a usable checkpoint of this network; the message names what is wrong with it."""
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a .safetensors file or a PyTorch checkpoint (.pkl, .pth, .pt), names as the network has them.
+
+    Raises CheckpointError for a file that is missing, truncated, or holds anything but tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no file {path}.") from None
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path.name} holds more than tensors, so it was not opened: loading it could run a stranger's program. "
+            f"Get the file from its author again. ({str(error).splitlines()[0]})"
+        ) from None
+    except (RuntimeError, EOFError, SafetensorError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path.name} is damaged or no checkpoint: download it again. ({str(error).splitlines()[0]})") from None
+    if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
+        content = content["model_state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path.name} is no checkpoint of a network: it does not hold tensors by name.")
+    names = {name: name.removeprefix("module.") for name in content}
+    return {names[name]: tensor for name, tensor in content.items() if not any(part in name for part in _NOT_THE_NETWORK)}
+
+
+def load_checkpoint(network: nn.Module, path: Path) -> None:
+    """Fill ``network`` from a file. Every tensor must be there with its shape, and nothing else.
+
+    Raises CheckpointError naming the first missing, unexpected or misshapen tensor; the network is then unchanged.
+    """
+    state = read_state_dict(path)
+    expected = network.state_dict()
+    missing = [name for name in expected if name not in state]
+    unexpected = [name for name in state if name not in expected]
+    misshapen = [name for name in expected if name in state and state[name].shape != expected[name].shape]
+    if missing or unexpected or misshapen:
+        faults = []
+        if missing:
+            faults.append(f"{len(missing)} tensors are missing, first {missing[0]!r}")
+        if unexpected:
+            faults.append(f"{len(unexpected)} are unexpected, first {unexpected[0]!r}")
+        if misshapen:
+            name = misshapen[0]
+            faults.append(f"{len(misshapen)} have another shape, first {name!r}: {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}")
+        raise CheckpointError(f"{path.name} is a checkpoint of another network: {'; '.join(faults)}.")
+    network.load_state_dict(state)

@@ -1,0 +1,76 @@
+"""The Mesh Predictor's network: a backbone that gives features at 1/4 of the picture, and three heads at 1/8 (ROMP).
+
+Sun et al. 2021, "Monocular, one-stage, regression of multiple 3D people".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from backend.mesh_predictor.blocks import BasicBlock
+from backend.mesh_predictor.hrnet import HRNet
+
+INPUT_SIDE = 512
+MAP_SIDE = 64
+HEAD_CHANNELS = 64
+SMPL_CHANNELS = 142  # 22 joints x 6D rotation + 10 betas
+CAMERA_CHANNELS = 3  # raw scale (its power of 1.1 is taken in decoding), tx, ty
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the network says of every place of the picture.
+
+    Attributes:
+        center: (B, 1, 64, 64) body-centre heatmap, raw: no sigmoid; compare it with the threshold as it is.
+        camera: (B, 3, 64, 64) raw scale s (the scale is 1.1^s), tx, ty of a weak-perspective camera over the padded square.
+        smpl: (B, 142, 64, 64) global_orient (6), body_pose of joints 1..21 (126), betas (10).
+    """
+
+    center: Tensor
+    camera: Tensor
+    smpl: Tensor
+
+
+def coordinate_channels(features: Tensor) -> Tensor:
+    """(B, 2, H, W) x and y of every pixel, -1 at the first and 1 at the last pixel centre (CoordConv, Liu et al. 2018)."""
+    batch, _, height, width = features.shape
+    x = torch.linspace(-1, 1, width, dtype=features.dtype, device=features.device)
+    y = torch.linspace(-1, 1, height, dtype=features.dtype, device=features.device)
+    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+    return grid.expand(batch, -1, -1, -1)
+
+
+def head(inputs: int, outputs: int) -> nn.Sequential:
+    """Features (B, inputs, 128, 128) -> map (B, outputs, 64, 64)."""
+    return nn.Sequential(
+        nn.Sequential(nn.Conv2d(inputs, HEAD_CHANNELS, 3, 2, 1), nn.BatchNorm2d(HEAD_CHANNELS), nn.ReLU(inplace=True)),
+        # One more level than needed, as in the published checkpoint's names.
+        nn.Sequential(*(nn.Sequential(BasicBlock(HEAD_CHANNELS)) for _ in range(2))),
+        nn.Conv2d(HEAD_CHANNELS, outputs, 1),
+    )
+
+
+class MeshPredictor(nn.Module):
+    """Backbone and heads. Any backbone with ``channels`` that maps (B, 3, H, W) to (B, channels, H/4, W/4) will do."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        inputs = int(backbone.channels) + 2  # type: ignore[arg-type]
+        # Number 0 was the 2D-pose head of the published network's pre-training; the others keep their numbers.
+        self.final_layers = nn.ModuleDict({"1": head(inputs, SMPL_CHANNELS), "2": head(inputs, 1), "3": head(inputs, CAMERA_CHANNELS)})
+
+    def forward(self, image: Tensor) -> Maps:
+        """(B, 3, 512, 512) sRGB in [0, 1] -> Maps."""
+        features = self.backbone(image)
+        features = torch.cat([features, coordinate_channels(features)], 1)
+        return Maps(self.final_layers["2"](features), self.final_layers["3"](features), self.final_layers["1"](features))
+
+
+def romp() -> MeshPredictor:
+    """The published ROMP network: HRNet-W32, 29,048,274 parameters, random weights."""
+    return MeshPredictor(HRNet())
