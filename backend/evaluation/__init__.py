@@ -1,1 +1,1 @@
-"""How good the avatars are: tables over real photos and over rendered people whose truth is known."""
+"""How good a reconstruction is, measured on photos and on synthetic pictures."""

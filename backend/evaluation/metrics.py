@@ -1,0 +1,123 @@
+"""Image and landmark metrics that look at the person only, not at the background that both pictures share.
+
+On a white background a silhouette of one flat colour already scores an SSIM of .93; inside the mask, with windows that
+do not see over its border, the same colour scores .2 to .5. Every figure here is therefore taken inside a mask, and
+`flat_colour_psnr` gives the baseline to print beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity", section III-C.
+SSIM_WINDOW, SSIM_SIGMA, SSIM_C1, SSIM_C2 = 11, 1.5, 0.01**2, 0.03**2
+MID_GREY = 128
+# A perfect match is reported as this many decibels, so that means over rows stay finite.
+BEST_PSNR = 99.0
+
+
+def psnr(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> float:
+    """Peak signal-to-noise ratio in decibels over the pixels of ``mask`` (H, W); pictures (H, W, 3) in 0..255.
+
+    NaN where the mask is empty.
+    """
+    if not mask.any():
+        return float("nan")
+    error = image[mask].astype(np.float64) - reference[mask]
+    return _decibels(float(np.mean(error**2)))
+
+
+def flat_colour_psnr(reference: NDArray, mask: NDArray[np.bool_]) -> float:
+    """What `psnr` gives to a person painted in the one colour that suits it best: the baseline of every texture."""
+    if not mask.any():
+        return float("nan")
+    return _decibels(float(np.mean(np.var(reference[mask].astype(np.float64), axis=0))))
+
+
+def _decibels(mean_square: float) -> float:
+    return min(BEST_PSNR, 10 * np.log10(255**2 / mean_square)) if mean_square > 0 else BEST_PSNR
+
+
+def missing_as_grey(image: NDArray, drawn: NDArray[np.bool_]) -> NDArray:
+    """The picture with mid-grey where nothing was drawn, so that a missing coat costs what it should."""
+    return np.where(drawn[..., None], image, np.asarray(MID_GREY, image.dtype))
+
+
+def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_], known: NDArray[np.bool_] | None = None) -> float:
+    """Intersection over union of two masks of one shape, counting only ``known`` pixels; NaN where both are empty."""
+    if known is not None:
+        a, b = a & known, b & known
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else float("nan")
+
+
+def masked_ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> float:
+    """Structural similarity with windows that are cut at the mask: pixels outside weigh nothing, not even as black.
+
+    Pictures (H, W, 3) in 0..255, mask (H, W). Mean over the mask's pixels and the channels; NaN where the mask is empty.
+    """
+    if not mask.any():
+        return float("nan")
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    crop = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    inside = mask[crop]
+    weight = inside.astype(np.float32)[..., None]
+    x = image[crop].astype(np.float32) / 255
+    y = reference[crop].astype(np.float32) / 255
+
+    def blur(values: NDArray) -> NDArray:
+        blurred = cv2.GaussianBlur(values, (SSIM_WINDOW, SSIM_WINDOW), SSIM_SIGMA, borderType=cv2.BORDER_CONSTANT)
+        return blurred.reshape(values.shape)
+
+    coverage = np.maximum(blur(weight), 1e-6)
+
+    def window_mean(values: NDArray) -> NDArray:
+        return blur(values * weight) / coverage
+
+    mean_x, mean_y = window_mean(x), window_mean(y)
+    variance_x = np.maximum(window_mean(x * x) - mean_x**2, 0)
+    variance_y = np.maximum(window_mean(y * y) - mean_y**2, 0)
+    covariance = window_mean(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x**2 + mean_y**2 + SSIM_C1)
+    structure = (2 * covariance + SSIM_C2) / (variance_x + variance_y + SSIM_C2)
+    return float((luminance * structure)[inside].mean())
+
+
+@dataclass(frozen=True)
+class LandmarkError:
+    """Distances in the picture as fractions of the person's box side; NaN where no landmark is visible."""
+
+    median: float
+    p95: float
+
+
+def landmark_error(projected: NDArray, seen: NDArray, visible: NDArray[np.bool_], box_side: float) -> LandmarkError:
+    """Distance of projected landmarks (N, 2) from the seen ones (N, 2), over the visible (N,) ones, per box side (pixels)."""
+    if not visible.any():
+        return LandmarkError(float("nan"), float("nan"))
+    distance = np.linalg.norm(projected[visible] - seen[visible], axis=-1) / box_side
+    return LandmarkError(float(np.median(distance)), float(np.percentile(distance, 95)))
+
+
+def correct_keypoints(
+    predicted: NDArray, annotated: NDArray, visible: NDArray[np.bool_], box_side: float, thresholds: Sequence[float] = (0.05, 0.1)
+) -> NDArray[np.bool_]:
+    """Which visible keypoints lie within each threshold of the annotation: (visible count, len(thresholds)).
+
+    The mean of these over many people is PCK (Yang and Ramanan 2013), thresholds in fractions of the box side.
+    """
+    distance = np.linalg.norm(predicted[visible] - annotated[visible], axis=-1) / box_side
+    return distance[:, None] <= np.asarray(thresholds)
+
+
+def box_iou(a: NDArray, b: NDArray) -> float:
+    """Intersection over union of two boxes (x0, y0, x1, y1)."""
+    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = max(0.0, float(width)) * max(0.0, float(height))
+    area_a, area_b = np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])
+    return float(shared / (area_a + area_b - shared)) if area_a + area_b > shared else 0.0
