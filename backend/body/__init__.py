@@ -1,0 +1,36 @@
+"""The SMPL-format body: shape, pose, skinning, UV topology, measurements."""
+
+from backend.body.data import (
+    BODY,
+    JOINT_NAMES,
+    LANDMARK_NAMES,
+    LEFT_EYE,
+    PARENTS,
+    RIGHT_EYE,
+    BodyData,
+    BodyError,
+    ShapePrior,
+    as_smpl_dict,
+    load_body,
+    save_body,
+)
+from backend.body.model import BodyModel, BodyOutput, load_open_body, rotation_matrices
+
+__all__ = [
+    "BODY",
+    "JOINT_NAMES",
+    "LANDMARK_NAMES",
+    "LEFT_EYE",
+    "PARENTS",
+    "RIGHT_EYE",
+    "BodyData",
+    "BodyError",
+    "BodyModel",
+    "BodyOutput",
+    "ShapePrior",
+    "as_smpl_dict",
+    "load_body",
+    "load_open_body",
+    "rotation_matrices",
+    "save_body",
+]
