@@ -1,0 +1,441 @@
+"""What the backend and its clients agree on: message framing, versions, options, and where a running server is found.
+
+This file is the only source of that agreement; the Blender add-on's build copies it into its zip.  So it needs nothing
+but the standard library and numpy, and runs on every Python that Blender brings (3.11 to 3.14).
+
+A message is a nested structure of dicts with string keys, lists, strings, numbers, booleans and None, with numpy arrays
+and bytes anywhere in it.  It crosses a socket or lies in a file as frames: a JSON header, then one raw frame for each array
+or bytes object, in the order in which the header mentions them.  Nothing is ever pickled, and `unpack` believes nothing.
+docs/protocol.md has the messages; docs/result-schema.md has the result.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import struct
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MAGIC = "uvatar"
+PROTOCOL_VERSION = 1
+RESULT_SCHEMA = 1
+
+# Little-endian wherever it matters: what a file or a socket holds is the same on every machine.
+DTYPES = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
+
+
+class WireError(ValueError):
+    """A message, a stored result or a request that cannot be used; what crosses the wire as an error reply.
+
+    Attributes:
+        code: a short name that programs can compare (docs/protocol.md lists them).
+        message: what is wrong, in the artist's words.
+        fix: what to do about it.
+    """
+
+    def __init__(self, message: str, code: str = "malformed", fix: str = "Update the add-on and the backend to the same version.") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.fix = fix
+
+    def as_dict(self) -> dict[str, str]:
+        """The error as it crosses the wire: code, message, fix."""
+        return {"code": self.code, "message": self.message, "fix": self.fix}
+
+    @classmethod
+    def from_dict(cls, error: Mapping[str, Any]) -> WireError:
+        """The error that an error reply, or a photo's entry in a job's status, describes."""
+        return cls(str(error.get("message", "Unknown error.")), str(error.get("code", "unknown")), str(error.get("fix", "")))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest message that is accepted.
+
+    Attributes:
+        frames: raw frames after the header.
+        total_bytes: all frames together with the header.
+        header_bytes: the JSON header.
+        depth: lists and dicts inside each other.
+        dimensions: axes of an array.
+    """
+
+    frames: int = 16_384
+    total_bytes: int = 1 << 30
+    header_bytes: int = 4 << 20
+    depth: int = 32
+    dimensions: int = 8
+
+
+LIMITS = Limits()
+
+# ---------------------------------------------------------------------------------------------------------------- framing
+
+_BLOB = "$"  # a dict with this key stands for a raw frame; so no key of a message may begin with it
+
+
+def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
+    """A message -> frames: the JSON header first, then the arrays and bytes, not copied where they are contiguous.
+
+    Numpy scalars become plain numbers and tuples become lists.  Raises WireError, naming the place, for whatever the other
+    side would refuse: other types, NaN or infinity outside arrays, keys that are not strings, too large a message.
+    """
+    frames: list[bytes | memoryview] = []
+    body = _encode(message, "message", 1, frames, limits)
+    header = json.dumps({"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}, allow_nan=False, separators=(",", ":")).encode("ascii")
+    packed = [header, *frames]
+    _check_sizes([memoryview(frame).nbytes for frame in packed], limits)
+    return packed
+
+
+def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
+    """Frames (anything with the buffer protocol) -> the message. Arrays are read-only views of their frames.
+
+    Raises WireError for every sequence of frames that `pack` of this protocol version cannot have made (code "malformed",
+    "too-large" or "unsupported-version").
+    """
+    buffers = [memoryview(frame).cast("B") for frame in frames]
+    if not buffers:
+        raise WireError("The message is empty.")
+    _check_sizes([buffer.nbytes for buffer in buffers], limits)
+    header = _parse_header(bytes(buffers[0]), limits)
+    if not isinstance(header, dict) or header.get("magic") != MAGIC:
+        raise WireError("This is not a message of Uvatar.", fix="Check that the port belongs to a Uvatar server.")
+    if header.get("protocol") != PROTOCOL_VERSION or isinstance(header["protocol"], bool):
+        raise WireError(
+            f"The other side speaks protocol version {str(header.get('protocol'))[:20]}, this side speaks {PROTOCOL_VERSION}.",
+            "unsupported-version",
+        )
+    if set(header) != {"magic", "protocol", "body"}:
+        raise WireError("The message's header has missing or unknown parts.")
+    rest = iter(buffers[1:])
+    message = _decode(header["body"], rest, limits)
+    if next(rest, None) is not None:
+        raise WireError("The message has frames that its header does not mention.")
+    return message
+
+
+def _check_sizes(sizes: Sequence[int], limits: Limits) -> None:
+    fix = "Send fewer or smaller photos in one job, or ask for the result photo by photo."
+    if len(sizes) - 1 > limits.frames:
+        raise WireError(f"The message has {len(sizes) - 1} frames; at most {limits.frames} are accepted.", "too-large", fix)
+    if sizes[0] > limits.header_bytes:
+        raise WireError(f"The message's header has {sizes[0]} bytes; at most {limits.header_bytes} are accepted.", "too-large", fix)
+    if sum(sizes) > limits.total_bytes:
+        raise WireError(f"The message has {sum(sizes)} bytes; at most {limits.total_bytes} are accepted.", "too-large", fix)
+
+
+def _encode(value: Any, place: str, depth: int, frames: list[bytes | memoryview], limits: Limits) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float, str)):
+        _check_scalar(value, place)
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        view = memoryview(value).cast("B")
+        frames.append(view)
+        return {_BLOB: "bytes", "length": view.nbytes}
+    if isinstance(value, np.ndarray):
+        return _encode_array(value, place, frames, limits)
+    if depth > limits.depth:
+        raise WireError(f"{place} is nested more than {limits.depth} levels deep.")
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str) or key.startswith(_BLOB):
+                raise WireError(f"{place} has the key {key!r}; keys are strings that do not begin with {_BLOB!r}.")
+            _check_scalar(key, place)
+        return {key: _encode(item, f"{place}.{key}", depth + 1, frames, limits) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encode(item, f"{place}[{index}]", depth + 1, frames, limits) for index, item in enumerate(value)]
+    raise WireError(f"{place} is a {type(value).__name__}, which cannot be sent.")
+
+
+def _encode_array(array: np.ndarray, place: str, frames: list[bytes | memoryview], limits: Limits) -> dict[str, Any]:
+    dtype = array.dtype.newbyteorder("<")
+    if dtype.str not in DTYPES or array.ndim > limits.dimensions:
+        raise WireError(f"{place} is an array of {array.dtype} with {array.ndim} axes, which cannot be sent.")
+    contiguous = np.ascontiguousarray(array, dtype)
+    frames.append(contiguous.reshape(-1).view(np.uint8).data)
+    return {_BLOB: "array", "dtype": dtype.str, "shape": list(array.shape)}
+
+
+def _check_scalar(value: int | float | str, place: str) -> None:
+    """Raise WireError for numbers and strings that not every reader of the message could hold."""
+    if isinstance(value, str):
+        if not value.isascii():
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError:
+                raise WireError(f"{place} is text that is not valid Unicode.") from None
+    elif isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise WireError(f"{place} is a whole number of more than 64 bits.")
+    elif not math.isfinite(value):
+        raise WireError(f"{place} is not a finite number.")
+
+
+# Strings (to skip the brackets inside them) or brackets. Possessive, so that no text takes more than linear time.
+_TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+|[\[\]{}]', re.DOTALL)
+
+
+def _parse_header(header: bytes, limits: Limits) -> Any:
+    try:
+        text = header.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WireError("The message's header is not UTF-8 text.") from None
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        bracket = token[0]
+        depth += 1 if bracket in "[{" else -1 if bracket in "]}" else 0
+        if depth > 2 * limits.depth + 4:  # the parser's own safety; `_decode` counts exactly
+            raise WireError("The message is nested too deeply.")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except WireError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"The message's header is not JSON: {str(error)[:80]}") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise WireError(f"{name} is not a number that a message may hold.")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise WireError("The message's header names a key twice.")
+    return unique
+
+
+def _decode(value: Any, frames: Iterator[memoryview], limits: Limits, depth: int = 1) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float, str)):
+        _check_scalar(value, "A value of the message")
+        return value
+    if isinstance(value, dict) and _BLOB in value:
+        return _decode_frame(value, frames, limits)
+    if depth > limits.depth:
+        raise WireError(f"The message is nested more than {limits.depth} levels deep.")
+    if isinstance(value, list):
+        return [_decode(item, frames, limits, depth + 1) for item in value]
+    for key in value:
+        if key.startswith(_BLOB):
+            raise WireError("The message has a key that is reserved.")
+        _check_scalar(key, "A key of the message")
+    return {key: _decode(item, frames, limits, depth + 1) for key, item in value.items()}
+
+
+def _decode_frame(reference: dict[str, Any], frames: Iterator[memoryview], limits: Limits) -> bytes | np.ndarray:
+    frame = next(frames, None)
+    if frame is None:
+        raise WireError("The message's header mentions a frame that is not there.")
+    if reference[_BLOB] == "bytes" and set(reference) == {_BLOB, "length"}:
+        if not _is_count(reference["length"]) or reference["length"] != frame.nbytes:
+            raise WireError("A frame's length is not the one that the header gives.")
+        return bytes(frame)
+    if reference[_BLOB] != "array" or set(reference) != {_BLOB, "dtype", "shape"}:
+        raise WireError("The message's header describes a frame that is neither bytes nor an array.")
+    name, shape = reference["dtype"], reference["shape"]
+    if not isinstance(name, str) or name not in DTYPES:
+        raise WireError("An array's type is not one that may be sent.")
+    if not isinstance(shape, list) or len(shape) > limits.dimensions or not all(_is_count(size) for size in shape):
+        raise WireError("An array's shape is not a list of sizes.")
+    dtype = np.dtype(name)
+    if math.prod(shape) * dtype.itemsize != frame.nbytes or max(shape, default=0) > limits.total_bytes:
+        raise WireError("An array's frame does not have the length that its shape needs.")
+    if name == "|b1" and np.frombuffer(frame, np.uint8).max(initial=0) > 1:
+        raise WireError("An array of booleans holds other values.")
+    array = np.frombuffer(frame, dtype).reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+# ------------------------------------------------------------------------------------------------------------------ files
+
+_FILE_MAGIC = b"UVATAR\r\n"  # damaged by any transfer that takes the file for text
+_FILE_START = struct.Struct("<8sI")  # magic, number of frames
+_FRAME_SIZE = struct.Struct("<Q")
+
+
+def dump(message: Any, path: Path) -> None:
+    """Write a message to one file: magic and frame count, the lengths of all frames, the frames.
+
+    Readers see the old file or the whole new one. Raises WireError as `pack`, OSError where the file cannot be written.
+    """
+    frames = pack(message)
+    lengths = b"".join(_FRAME_SIZE.pack(memoryview(frame).nbytes) for frame in frames)
+    write_atomically(path, [_FILE_START.pack(_FILE_MAGIC, len(frames)), lengths, *frames])
+
+
+def load(path: Path, limits: Limits = LIMITS) -> Any:
+    """Read a message from a file that `dump` wrote. Raises WireError where it is not one or is damaged, OSError as `open`."""
+    damaged = WireError(f"{Path(path).name} is damaged or is not a result of Uvatar.", fix="Reconstruct the photo again.")
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(_FILE_START.size)
+        if len(start) < _FILE_START.size:
+            raise damaged
+        magic, count = _FILE_START.unpack(start)
+        if magic != _FILE_MAGIC or not 1 <= count <= limits.frames + 1:
+            raise damaged
+        table = file.read(count * _FRAME_SIZE.size)
+        if len(table) != count * _FRAME_SIZE.size:
+            raise damaged
+        lengths = [length for (length,) in _FRAME_SIZE.iter_unpack(table)]
+        if file.tell() + sum(lengths) != size:
+            raise damaged
+        _check_sizes(lengths, limits)
+        return unpack([file.read(length) for length in lengths], limits)
+
+
+def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+    """Write a file that only its owner may read, so that a crash or a full disk leaves the old one, or none, never a part."""
+    path = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with open(descriptor, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+# ---------------------------------------------------------------------------------------------------------------- options
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that can be chosen for a job.
+
+    Attributes:
+        default: the value where a job does not say.
+        choices: the only values, or None.
+        low, high: the range of a number, both included; None for no number.
+        optional: None is a value too.
+    """
+
+    default: Any
+    choices: tuple[Any, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+    optional: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a job may have this value."""
+        if value is None:
+            return self.optional
+        if self.choices is not None:
+            return any(type(value) is type(choice) and value == choice for choice in self.choices)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        whole = isinstance(value, int) or not isinstance(self.default, int)
+        return whole and self.low is not None and self.high is not None and self.low <= value <= self.high
+
+    def describe(self) -> str:
+        """The values that are accepted, in words."""
+        values = " or ".join(str(choice) for choice in self.choices) if self.choices else f"between {self.low:g} and {self.high:g}"
+        return f"{values} or nothing" if self.optional else values
+
+
+_SWITCH = (True, False)
+OPTIONS: Mapping[str, Option] = {
+    "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
+    "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
+    "clothing": Option(True, choices=_SWITCH),  # shape the outline to clothes and hair
+    "same_person": Option(False, choices=_SWITCH),  # all photos show one person: one avatar
+    "max_people": Option(32, low=1, high=64),  # of each photo, the most prominent first
+    "focal": Option(None, low=10, high=1_000_000, optional=True),  # pixels; None: what the photo says
+    "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person
+}
+
+
+def checked_options(given: Any) -> dict[str, Any]:
+    """The options of a job, with the defaults for what is not given. Raises WireError for unknown names and unusable values."""
+    fix = "Choose another value."
+    if not isinstance(given, Mapping):
+        raise WireError("The options are not a dictionary.", "bad-option", fix)
+    for name, value in given.items():
+        if name not in OPTIONS:
+            raise WireError(f"There is no option {str(name)[:40]!r}. Options are: {', '.join(OPTIONS)}.", "bad-option")
+        if not OPTIONS[name].accepts(value):
+            raise WireError(f"The option {name} must be {OPTIONS[name].describe()}.", "bad-option", fix)
+    return {name: given.get(name, option.default) for name, option in OPTIONS.items()}
+
+
+# ------------------------------------------------------------------------------------------------------ finding the server
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to reach the server that uses a data folder.
+
+    Attributes:
+        port: on 127.0.0.1.
+        token: what every request must carry.
+        pid: process id of the server.
+        version: version of the backend.
+    """
+
+    port: int
+    token: str
+    pid: int
+    version: str
+
+
+def data_folder() -> Path:
+    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data. It may not exist."""
+    chosen = os.environ.get("UVATAR_DATA")
+    if chosen:
+        return Path(chosen).expanduser()
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "uvatar"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "uvatar"
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "uvatar"
+
+
+def runtime_file(folder: Path) -> Path:
+    """The file in the data folder by which a running server is found."""
+    return Path(folder) / "server.json"
+
+
+def write_runtime(folder: Path, runtime: Runtime) -> None:
+    """Say where the server is; only this user can read it, for it holds the token."""
+    fields = {"magic": MAGIC, "protocol": PROTOCOL_VERSION, **vars(runtime)}
+    write_atomically(runtime_file(folder), [json.dumps(fields, indent=1).encode("ascii")])
+
+
+def read_runtime(folder: Path) -> Runtime | None:
+    """What `write_runtime` wrote, or None where there is nothing usable. The server may have died since: say hello to be sure."""
+    try:
+        fields = json.loads(runtime_file(folder).read_bytes())
+        if fields["magic"] != MAGIC or not 0 < int(fields["port"]) < 65536:
+            return None
+        return Runtime(int(fields["port"]), str(fields["token"]), int(fields["pid"]), str(fields["version"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
