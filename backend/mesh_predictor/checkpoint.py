@@ -35,16 +35,20 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path.name} holds more than tensors, so it was not opened: loading it could run a stranger's program. "
-            f"Get the file from its author again. ({str(error).splitlines()[0]})"
+            f"Get the file from its author again. ({_first_line(error)})"
         ) from None
     except (RuntimeError, EOFError, SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path.name} is damaged or no checkpoint: download it again. ({str(error).splitlines()[0]})") from None
+        raise CheckpointError(f"{path.name} is damaged or no checkpoint: download it again. ({_first_line(error)})") from None
     if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
         content = content["model_state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path.name} is no checkpoint of a network: it does not hold tensors by name.")
     names = {name: name.removeprefix("module.") for name in content}
     return {names[name]: tensor for name, tensor in content.items() if not any(part in name for part in _NOT_THE_NETWORK)}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def load_checkpoint(network: nn.Module, path: Path) -> None:

@@ -44,15 +44,17 @@ class PaddedSquare:
 
 
 def network_input(pixels: NDArray[np.uint8]) -> tuple[Tensor, PaddedSquare]:
-    """(H, W, 3) sRGB photo -> (1, 3, 512, 512) float in [0, 1], padded to a square with black as ROMP does."""
+    """(H, W, 3) sRGB photo -> (1, 3, 512, 512) float in [0, 1], padded to a square with black, resized bicubically as ROMP does.
+
+    Raises ValueError for a photo under 32 pixels on a side.
+    """
     height, width = pixels.shape[:2]
     if min(height, width) < 32:
         raise ValueError(f"The photo is {width}x{height} pixels: too small to find people in. Use one of at least 32 pixels on a side.")
     square = PaddedSquare.around(width, height)
     bottom, right = square.side - height - square.top, square.side - width - square.left
     padded = cv2.copyMakeBorder(pixels, square.top, bottom, square.left, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-    shrinking = square.side > INPUT_SIDE
-    small = cv2.resize(padded, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+    small = cv2.resize(padded, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_CUBIC)
     return torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255, square
 
 
