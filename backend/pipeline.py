@@ -127,7 +127,9 @@ class Pipeline:
         self.body = load_open_body(weights / "open_body.npz")
         self.perception = Perception(weights / "perception", threads=self.threads)
 
-    def reconstruct_photo(self, data: bytes, name: str = "photo", options: Options | None = None, progress: Progress | None = None) -> PhotoResult:
+    def reconstruct_photo(
+        self, data: bytes, name: str = "photo", options: Options | None = None, progress: Progress | None = None
+    ) -> PhotoResult:
         """All stages for one photo.
 
         Raises PhotoError where the photo cannot be read or shows nobody.
@@ -162,7 +164,10 @@ class Pipeline:
         report = progress or _ignore
         clock = _Clock()
         options = replace(options, max_people=1)
-        seen = [self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock) for i, (name, data) in enumerate(photos)]
+        seen = [
+            self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock)
+            for i, (name, data) in enumerate(photos)
+        ]
         report("fitting", 0.3, f"Fitting {len(photos)} photos of one person")
         fits = [fit_people(people, camera, self.body, FitOptions(fast=options.fast))[0] for _, camera, people in seen]
         betas = merge_betas(fits)

@@ -69,6 +69,8 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
             faults.append(f"{len(unexpected)} are unexpected, first {unexpected[0]!r}")
         if misshapen:
             name = misshapen[0]
-            faults.append(f"{len(misshapen)} have another shape, first {name!r}: {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}")
+            faults.append(
+                f"{len(misshapen)} have another shape, first {name!r}: {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+            )
         raise CheckpointError(f"{path.name} is a checkpoint of another network: {'; '.join(faults)}.")
     network.load_state_dict(state)

@@ -126,7 +126,9 @@ class LightBackbone(nn.Module):
         super().__init__()
         self.trunk = EfficientNetLite0()
         self.lateral = nn.ModuleList(nn.Conv2d(STAGES[stage].outputs, width, 1) for stage in PYRAMID_STAGES)
-        self.smooth = nn.Sequential(nn.Conv2d(width, self.channels, 3, padding=1, bias=False), nn.BatchNorm2d(self.channels), nn.ReLU(inplace=True))
+        self.smooth = nn.Sequential(
+            nn.Conv2d(width, self.channels, 3, padding=1, bias=False), nn.BatchNorm2d(self.channels), nn.ReLU(inplace=True)
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1], H and W multiples of 32 -> (B, 32, H/4, W/4)."""

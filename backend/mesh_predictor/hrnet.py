@@ -45,7 +45,8 @@ class HighResolutionModule(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(WIDTHS[b]) for _ in range(BLOCKS))) for b in range(branches))
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleDict({str(source): Fuse(source, target) for source in range(branches) if source != target}) for target in range(targets)
+            nn.ModuleDict({str(source): Fuse(source, target) for source in range(branches) if source != target})
+            for target in range(targets)
         )
         self.relu = nn.ReLU()
 
@@ -75,7 +76,9 @@ class HRNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(3)))
         # A transition opens the next, coarser branch; the first one also brings the stem to the branches' widths.
-        self.transition1 = nn.ModuleList([conv_bn(256, WIDTHS[0], 3, 1, relu=True), nn.Sequential(conv_bn(256, WIDTHS[1], 3, 2, relu=True))])
+        self.transition1 = nn.ModuleList(
+            [conv_bn(256, WIDTHS[0], 3, 1, relu=True), nn.Sequential(conv_bn(256, WIDTHS[1], 3, 2, relu=True))]
+        )
         self.transition2 = nn.ModuleDict({"2": nn.Sequential(conv_bn(WIDTHS[1], WIDTHS[2], 3, 2, relu=True))})
         self.transition3 = nn.ModuleDict({"3": nn.Sequential(conv_bn(WIDTHS[2], WIDTHS[3], 3, 2, relu=True))})
         self.stage2 = self._stage(2)

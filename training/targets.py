@@ -1,0 +1,138 @@
+"""Training targets of the Mesh Predictor: where each person's centre is, and the heatmap that says so (ROMP section 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.mesh_predictor.decoding import Centers, find_centers
+from backend.mesh_predictor.network import MAP_SIDE
+
+# Kernel radius in map cells: at least 2, growing with half the diagonal of the person's box.
+RADIUS_BASE, RADIUS_PER_DIAGONAL = 2, 4
+REPULSION = 0.2
+NEAR = 0.25  # people whose centres are closer than this (-1..1 across the picture) may push each other apart
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Predicted people beside the true ones they stand for.
+
+    Attributes:
+        centers: M predicted centres.
+        person: (M,) index of the true person each stands for.
+    """
+
+    centers: Centers
+    person: Tensor
+
+
+def body_centers(joints: Tensor, visible: Tensor, torso: Tensor) -> Tensor:
+    """Mean of the visible torso joints, of all visible joints where no torso joint is seen.
+
+    Args:
+        joints: (N, J, 2) in -1..1 across the padded square.
+        visible: (N, J) bool.
+        torso: (J,) bool: neck, shoulders, hips, pelvis.
+
+    Returns:
+        (N, 2); NaN for a person without a visible joint.
+    """
+    use = visible & torso
+    use = torch.where(use.any(1, keepdim=True), use, visible)
+    weight = use.to(joints.dtype)[..., None]
+    return (joints * weight).sum(1) / weight.sum(1)
+
+
+def kernel_radii(joints: Tensor, visible: Tensor) -> Tensor:
+    """(N, J, 2), (N, J) -> (N,) whole radii in map cells, 2 to 7: the larger the person the wider the peak."""
+    big = torch.where(visible[..., None], joints, torch.full_like(joints, -torch.inf)).amax(1)
+    small = torch.where(visible[..., None], joints, torch.full_like(joints, torch.inf)).amin(1)
+    half_diagonal = ((big - small) / 2).clamp(0, 1).norm(dim=-1)
+    return (half_diagonal * RADIUS_PER_DIAGONAL + RADIUS_BASE).floor().long()
+
+
+def repel(centers: Tensor, radii: Tensor, visible_count: Tensor) -> Tensor:
+    """Push apart the centres of people who hide each other, so that both have a peak (ROMP's collision-aware representation).
+
+    Every person closer than `NEAR` to its nearest neighbour, who is seen at least as well, moves away from it along their line when
+    their kernels overlap; each pair once. Where two centres coincide the published offset is along the diagonal of a 1e-4 epsilon; so
+    is ours, with its sign chosen so that they separate.
+
+    Args:
+        centers: (N, 2) in -1..1, people of one picture.
+        radii: (N,) map cells.
+        visible_count: (N,) number of visible joints.
+
+    Returns:
+        (N, 2), inside the picture.
+    """
+    moved = centers.clone()
+    if len(centers) < 2:
+        return moved
+    distance = torch.cdist(centers, centers)
+    distance.fill_diagonal_(torch.inf)
+    nearest = distance.argmin(1)
+    done: set[frozenset[int]] = set()
+    for a in range(len(centers)):
+        b = int(nearest[a])
+        apart = float((moved[a] - moved[b]).norm())
+        pair = frozenset((a, b))
+        if pair in done or distance[a, b] >= NEAR or visible_count[b] < visible_count[a]:
+            continue
+        done.add(pair)
+        needed = (float(radii[a]) + float(radii[b]) + 1) / MAP_SIDE * 2
+        if apart >= needed:
+            continue
+        direction = moved[b] - moved[a] + 1e-4
+        offset = (needed - apart) / max(apart, 1e-4) * direction * REPULSION
+        moved[a] = moved[a] - offset / 2
+        moved[b] = moved[b] + offset / 2
+    return moved.clamp(-1 + 0.04, 1 - 0.04)
+
+
+def center_heatmap(centers: Tensor, radii: Tensor) -> Tensor:
+    """A Gaussian of sigma (2 r + 1) / 6 per person, exactly 1 at the centre; where people meet, the larger value.
+
+    (N, 2) centres in -1..1, (N,) radii in cells -> (1, 64, 64).
+    """
+    heatmap = torch.zeros(MAP_SIDE, MAP_SIDE, dtype=torch.float32, device=centers.device)
+    axis = torch.arange(MAP_SIDE, device=centers.device)
+    cells = center_cells(centers)
+    for (x, y), radius in zip(cells.tolist(), radii.tolist(), strict=True):
+        dx, dy = axis[None] - x, axis[:, None] - y
+        sigma = (2 * radius + 1) / 6
+        peak = torch.exp(-(dx**2 + dy**2) / (2 * sigma**2))
+        inside = (dx.abs() <= radius) & (dy.abs() <= radius)
+        heatmap = torch.maximum(heatmap, torch.where(inside, peak, torch.zeros_like(peak)))
+    return heatmap[None]
+
+
+def center_cells(centers: Tensor) -> Tensor:
+    """(N, 2) in -1..1 -> (N, 2) cells x, y of the 64x64 map."""
+    return ((centers + 1) / 2 * MAP_SIDE).long().clamp(0, MAP_SIDE - 1)
+
+
+def match(center: Tensor, true_centers: Tensor, picture: Tensor, threshold: float = 0.2) -> Matches:
+    """For every true person the nearest predicted centre of its picture; people of pictures without any are left out.
+
+    The published code trains the parameters only where centres are already predicted, so nothing but the heatmap learns in the first
+    steps. Here a person whose nearest prediction is further than a kernel away is sampled at its own cell instead, which is also
+    where the heatmap is being taught to peak: every person teaches from the first step.
+
+    Args:
+        center: (B, 1, 64, 64) predicted heatmap.
+        true_centers: (N, 2) in -1..1.
+        picture: (N,) index of each person's picture.
+    """
+    found = find_centers(center, threshold)
+    cells = center_cells(true_centers)
+    place = cells[:, 1] * MAP_SIDE + cells[:, 0]
+    if len(found.place):
+        distance = torch.cdist(cells.float(), found.xy.float())
+        distance = distance.masked_fill(picture[:, None] != found.picture[None], torch.inf)
+        best, index = distance.min(1)
+        place = torch.where(best <= RADIUS_BASE, found.place[index], place)
+    return Matches(Centers(picture, place, center.flatten(1)[picture, place]), torch.arange(len(picture), device=picture.device))
