@@ -1,0 +1,117 @@
+"""From what perception saw to what the solver compares with: corrected, weighted, in one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.camera import Camera
+from backend.fitting import rotations
+from backend.fitting.residuals import BONES, Evidence
+from backend.fitting.shape import ShapeGroup
+from backend.perception.person import Hand, Person
+
+# How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips are vague.
+LANDMARK_TRUST = np.array(
+    [1.0, 0.4, 0.6, 0.4, 0.4, 0.6, 0.4, 0.6, 0.6, 0.5, 0.5]  # nose, eyes, ears, mouth
+    + [0.8] * 2 + [1.0] * 4 + [0.4] * 6  # shoulders, elbows and wrists, fingers
+    + [0.8] * 2 + [1.0] * 4 + [0.7] * 2 + [1.0] * 2  # hips, knees and ankles, heels, toes
+)  # fmt: skip
+# How far each bone's direction in space is trusted (BlazePose's error: thigh 12, shin 11, trunk 9, upper arm 22, forearm 26,
+# feet 30, hands 40 degrees; shins are biased on top).
+BONE_TRUST = np.array([0.8] * 2 + [0.7] * 2 + [1.0] * 2 + [0.5] * 2 + [0.4] * 2 + [1.0] * 2 + [1.0, 1.0, 0.5] + [0.2] * 4)
+HAND_TRUST = 0.8  # of the hand bones where the hand model saw the hand
+# Landmarks that the face mesh gives more sharply: BlazePose's index -> index of the 478-point mesh.
+FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 61}
+FACE_SCORE, HAND_SCORE = 0.5, 0.5
+HIDDEN_TRUST = 0.3  # of a landmark that lies on another person
+INDEX_KNUCKLE, PINKY_KNUCKLE = 5, 17  # of the hand model
+SEEN = 0.5  # visibility from which a landmark counts as seen
+
+
+def image_landmarks(person: Person) -> NDArray[np.float64]:
+    """(33, 3) pixels and visibility, the face's points from the face mesh where there is one."""
+    landmarks = person.landmarks.astype(float)
+    if person.face is not None and person.face_score > FACE_SCORE:
+        for ours, theirs in FACE_POINTS.items():
+            landmarks[ours, :2] = person.face[theirs]
+    return landmarks
+
+
+def world_landmarks(person: Person, camera: Camera) -> NDArray[np.float64]:
+    """(33, 3) metres in the axes of the photo's camera: perception's are those of a camera that looks at the person."""
+    middle = (person.box[:2] + person.box[2:]).astype(float) / 2
+    return person.world_landmarks.astype(float) @ rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays(middle)).T
+
+
+def landmark_weights(person: Person, landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
+    """(33,) trust in each image landmark: nothing outside the photo, little on top of another person."""
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
+    weights = LANDMARK_TRUST * landmarks[:, 2] * inside
+    return np.where(_on(person.others, person.window, landmarks[:, :2]), HIDDEN_TRUST, 1.0) * weights
+
+
+def bone_directions(person: Person, landmarks: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
+    """Unit directions (N, 3) of the `BONES` in camera axes, and the trust in each (N,)."""
+    world = world_landmarks(person, camera)
+    start, end = BONES.T
+    vectors = world[end] - world[start]
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
+    seen = landmarks[:, 2] * inside
+    weights = BONE_TRUST * np.minimum(seen[start], seen[end])
+    turn = rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((person.box[:2] + person.box[2:]).astype(float) / 2))
+    for side, hand in enumerate((person.left_hand, person.right_hand)):
+        if hand is not None and hand.score > HAND_SCORE:
+            for bone, knuckle in ((len(BONES) - 4 + side, INDEX_KNUCKLE), (len(BONES) - 2 + side, PINKY_KNUCKLE)):
+                vectors[bone] = _knuckle(hand, knuckle) @ turn.T
+                weights[bone] = HAND_TRUST * hand.score
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), weights
+
+
+def standing(landmarks: NDArray) -> float:
+    """0..1, whether someone with these image landmarks (33, 3) stands on both feet: legs seen, long and side by side."""
+    shoulders, hips, ankles = (landmarks[list(pair)] for pair in ((11, 12), (23, 24), (27, 28)))
+    trunk = hips[:, 1].mean() - shoulders[:, 1].mean()
+    if trunk <= 0:
+        return 0.0
+    legs = (ankles[:, 1] - hips[:, 1]).min() / trunk  # about 1.5 for straight legs
+    level = abs(ankles[0, 1] - ankles[1, 1]) / trunk
+    return float(np.clip((legs - 0.9) / 0.3, 0, 1) * np.clip((0.5 - level) / 0.2, 0, 1) * ankles[:, 2].min())
+
+
+def gather(people: Sequence[Person], groups: Sequence[ShapeGroup], camera: Camera, betas: NDArray | None = None) -> Evidence:
+    """The evidence of people, each with its group's shape prior; ``betas`` (10,) where the shape is known already."""
+    landmarks = [image_landmarks(person) for person in people]
+    bones = [bone_directions(person, points, camera) for person, points in zip(people, landmarks, strict=True)]
+    return Evidence(
+        side=np.array([box_side(person) for person in people]),
+        landmarks=np.stack([points[:, :2] for points in landmarks]),
+        landmark_weights=np.stack([landmark_weights(person, points, camera) for person, points in zip(people, landmarks, strict=True)]),
+        bones=np.stack([directions for directions, _ in bones]),
+        bone_weights=np.stack([weights for _, weights in bones]),
+        balance_weights=np.array([standing(points) for points in landmarks]),
+        betas_mean=np.stack([group.mean for group in groups]),
+        betas_whitener=np.stack([group.whitener for group in groups]),
+        betas_fixed=np.full(len(people), betas is not None),
+    )
+
+
+def box_side(person: Person) -> float:
+    """The longer side of the person's box, pixels: the unit of landmark errors."""
+    return float(max(person.box[2] - person.box[0], person.box[3] - person.box[1]))
+
+
+def _knuckle(hand: Hand, knuckle: int) -> NDArray:
+    return (hand.world[knuckle] - hand.world[0]).astype(float)
+
+
+def _on(mask: NDArray[np.uint8], window: tuple[int, int, int, int], points: NDArray) -> NDArray[np.bool_]:
+    """Whether the mask of the photo's ``window`` is set at (N, 2) pixels."""
+    cell = np.floor(points - window[:2]).astype(int)
+    inside = (cell >= 0).all(1) & (cell[:, 0] < mask.shape[1]) & (cell[:, 1] < mask.shape[0])
+    cell = np.where(inside[:, None], cell, 0)
+    return inside & (mask[cell[:, 1], cell[:, 0]] > 127)
