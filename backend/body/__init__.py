@@ -14,7 +14,9 @@ from backend.body.data import (
     load_body,
     save_body,
 )
+from backend.body.measure import measure
 from backend.body.model import BodyModel, BodyOutput, load_open_body, rotation_matrices
+from backend.body.official import load_smpl
 
 __all__ = [
     "BODY",
@@ -31,6 +33,8 @@ __all__ = [
     "as_smpl_dict",
     "load_body",
     "load_open_body",
+    "load_smpl",
+    "measure",
     "rotation_matrices",
     "save_body",
 ]

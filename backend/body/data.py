@@ -189,7 +189,7 @@ def _from_stored(stored: dict[str, NDArray]) -> BodyData:
     weights = stored["weights"].astype(np.float32)
     weights /= weights.sum(1, keepdims=True)
     regressor = sparse.csr_matrix(tuple(stored[key] for key in _REGRESSOR_KEYS), shape=(_NUM_JOINTS, len(v_template)))
-    groups = [key.removeprefix("shape_prior_").removesuffix("_mean") for key in stored if key.startswith("shape_prior_") and key.endswith("_mean")]
+    groups = [key.split("_")[2] for key in stored if key.startswith("shape_prior_") and key.endswith("_mean")]
     quads, quad_uv = stored["quads"], stored["quad_uv"]
     joint_template, joint_shapedirs = regress_joints(regressor, v_template, shapedirs)
     return BodyData(

@@ -48,6 +48,16 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
 class BodyModel(nn.Module):
     """A body that can be shaped and posed. Its buffers follow ``.to(device)``; it has no trainable parameters."""
 
+    v_template: Tensor
+    shapedirs: Tensor
+    joint_template: Tensor
+    joint_shapedirs: Tensor
+    weights: Tensor
+    landmark_template: Tensor
+    landmark_shapedirs: Tensor
+    landmark_weights: Tensor
+    posedirs: Tensor | None
+
     def __init__(self, data: BodyData) -> None:
         super().__init__()
         self.data = data
@@ -61,7 +71,6 @@ class BodyModel(nn.Module):
         self._constant("landmark_template", data.landmark_template)
         self._constant("landmark_shapedirs", data.landmark_shapedirs)
         self._constant("landmark_weights", data.landmark_weights)
-        self.posedirs: Tensor | None
         self._constant("posedirs", None if data.posedirs is None else data.posedirs.reshape(count * 3, -1).T)
         order = [joint for level in self._levels for joint in level]
         self._order = [order.index(joint) for joint in range(len(order))]
