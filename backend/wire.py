@@ -65,6 +65,7 @@ class Limits:
 
     Attributes:
         frames: raw frames after the header.
+        frame_bytes: a single frame.
         total_bytes: all frames together with the header.
         header_bytes: the JSON header.
         depth: lists and dicts inside each other.
@@ -72,6 +73,7 @@ class Limits:
     """
 
     frames: int = 16_384
+    frame_bytes: int = 256 << 20
     total_bytes: int = 1 << 30
     header_bytes: int = 4 << 20
     depth: int = 32
@@ -93,8 +95,8 @@ def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
     """
     frames: list[bytes | memoryview] = []
     body = _encode(message, "message", 1, frames, limits)
-    header = json.dumps({"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}, allow_nan=False, separators=(",", ":")).encode("ascii")
-    packed = [header, *frames]
+    header = json.dumps({"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}, allow_nan=False, separators=(",", ":"))
+    packed = [header.encode("ascii"), *frames]
     _check_sizes([memoryview(frame).nbytes for frame in packed], limits)
     return packed
 
@@ -132,6 +134,8 @@ def _check_sizes(sizes: Sequence[int], limits: Limits) -> None:
         raise WireError(f"The message has {len(sizes) - 1} frames; at most {limits.frames} are accepted.", "too-large", fix)
     if sizes[0] > limits.header_bytes:
         raise WireError(f"The message's header has {sizes[0]} bytes; at most {limits.header_bytes} are accepted.", "too-large", fix)
+    if max(sizes) > limits.frame_bytes:
+        raise WireError(f"A photo or array has {max(sizes)} bytes; at most {limits.frame_bytes} are accepted.", "too-large", fix)
     if sum(sizes) > limits.total_bytes:
         raise WireError(f"The message has {sum(sizes)} bytes; at most {limits.total_bytes} are accepted.", "too-large", fix)
 
@@ -256,7 +260,8 @@ def _decode_frame(reference: dict[str, Any], frames: Iterator[memoryview], limit
     if not isinstance(shape, list) or len(shape) > limits.dimensions or not all(_is_count(size) for size in shape):
         raise WireError("An array's shape is not a list of sizes.")
     dtype = np.dtype(name)
-    if math.prod(shape) * dtype.itemsize != frame.nbytes or max(shape, default=0) > limits.total_bytes:
+    addressable = math.prod(max(size, 1) for size in shape) <= limits.total_bytes  # numpy refuses huge axes beside an empty one
+    if math.prod(shape) * dtype.itemsize != frame.nbytes or not addressable:
         raise WireError("An array's frame does not have the length that its shape needs.")
     if name == "|b1" and np.frombuffer(frame, np.uint8).max(initial=0) > 1:
         raise WireError("An array of booleans holds other values.")

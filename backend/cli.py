@@ -1,0 +1,385 @@
+"""The ``uvatar`` command. What a command needs is imported when it runs, so that asking for help takes no time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from backend.client import Client
+    from backend.export import Exporter, PersonFiles
+
+IDLE_SECONDS = 300  # a server that `reconstruct` started waits this long for the next one, with its models loaded
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".avif"}
+EXIT_FAILED = 1
+EXIT_ALREADY_SERVED = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Photos of people in, rigged and textured avatars out.
+
+    Try:  uvatar reconstruct me.jpg --out avatars
+
+    A server does the work and keeps its models loaded. It is started when it is needed, and Blender's add-on uses the same one.""",
+)
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]"),
+]
+PipelineOption = Annotated[str, typer.Option("--pipeline", hidden=True, help="module:attribute of another pipeline, for tests.")]
+DEFAULT_PIPELINE = "backend.pipeline:Pipeline"
+
+
+@app.command()
+def reconstruct(
+    photos: Annotated[list[Path], typer.Argument(help="Photos with people in them, or folders of photos.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the avatars are written to.")] = Path("avatars"),
+    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing.")] = False,
+    texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
+    clothing: Annotated[bool, typer.Option("--clothing/--no-clothing", help="Shape the body's outline to clothes and hair.")] = True,
+    same_person: Annotated[bool, typer.Option("--same-person", help="All photos show one person: make one avatar of them.")] = False,
+    max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
+    focal: Annotated[float | None, typer.Option(help="Focal length in pixels, if you know better than the photo.")] = None,
+    turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = True,
+    blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
+    show: Annotated[bool, typer.Option("--open", help="Open the folder when done, where there is a desktop.")] = False,
+    data: DataOption = None,
+    pipeline: PipelineOption = DEFAULT_PIPELINE,
+) -> None:
+    """Make avatars of the people in photos.
+
+    Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
+    Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
+    """
+    from backend import export, wire
+
+    options = {
+        "fast": fast,
+        "texture_size": texture_size,
+        "clothing": clothing,
+        "same_person": same_person,
+        "max_people": max_people,
+        "focal": focal,
+        "turntable": turntable,
+    }
+    try:
+        options = wire.checked_options(options)
+    except wire.WireError as error:
+        raise typer.BadParameter(f"{error.message} {error.fix}") from error
+    console = _console()
+    readable, failures = _read_photos(photos)
+    blender = export.blender_command() if blend else None
+    if blend and blender is None:
+        console.print(
+            "No Blender was found, so avatar.blend and avatar.glb are left out. Set UVATAR_BLENDER to its executable to get them."
+        )
+    people: list[PersonFiles] = []
+    if readable:
+        exporter = export.Exporter(out, blender)
+        try:
+            with _attached(console, data, pipeline) as client:
+                people, failed = _Run(console, client, exporter, lambda: _attached(console, data, pipeline)).follow(readable, options)
+        except KeyboardInterrupt:
+            console.print("Cancelled. What was finished is in", str(out))
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except (wire.WireError, OSError) as error:
+            raise _fatal(console, error) from error
+        failures += failed
+    _report(console, people, failures)
+    if people:
+        console.print(f"Written to {out}", highlight=False, soft_wrap=True)
+        if show and _has_desktop():
+            typer.launch(str(out))
+    if failures or any(person.problem for person in people):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any that is free.")] = 0,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must know; made if missing.")] = None,
+    data: DataOption = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each model process. [default: all]")] = None,
+    exit_with_parent: Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")] = False,
+    exit_when_idle: Annotated[float | None, typer.Option(min=0, help="End after this many seconds without work.")] = None,
+    keep_days: Annotated[float, typer.Option(min=0, help="Days for which results are kept.")] = 30,
+    keep_gb: Annotated[float, typer.Option(min=0, help="Gigabytes of results that are kept.")] = 10,
+    pipeline: PipelineOption = DEFAULT_PIPELINE,
+) -> None:
+    """Run the server, in this terminal, until Ctrl+C or `uvatar stop`.
+
+    Only this computer can reach it, and only with the token that it writes into its data folder for you alone.
+    Jobs that were not finished when it stopped go on when it is started again.
+    """
+    from backend import wire
+    from backend.jobs import AlreadyServed, Policy
+    from backend.pool import PoolSettings
+    from backend.server import Settings
+    from backend.server import serve as serve_until_stopped
+
+    console = _console(stderr=True)
+    folder = data or wire.data_folder()
+    try:
+        settings = Settings(
+            folder=folder,
+            port=port,
+            pool=PoolSettings(workers, pipeline, threads),
+            policy=Policy(keep_days, round(keep_gb * 1e9)),
+            idle_exit=exit_when_idle,
+            **({"token": _token(token_file)} if token_file else {}),
+        )
+        serve_until_stopped(settings, exit_with_parent)
+    except AlreadyServed as error:
+        console.print(f"{error} Use it, or end it with `uvatar stop`.", highlight=False)
+        raise typer.Exit(EXIT_ALREADY_SERVED) from error
+    except (wire.WireError, OSError) as error:
+        raise _fatal(console, error) from error
+
+
+@app.command()
+def status(data: DataOption = None) -> None:
+    """Show whether a server runs and what it is doing."""
+    from rich.table import Table
+
+    from backend import client
+
+    console = _console()
+    found = client.find(data)
+    if found is None:
+        console.print("No server is running. `uvatar reconstruct` starts one, and so does Blender's add-on.")
+        return
+    with found:
+        facts = found.status()
+    models = facts["model"]
+    console.print(f"Uvatar {facts['version']}, process {facts['pid']}, data in {facts['folder']}", highlight=False, soft_wrap=True)
+    console.print(f"Models: {models['state']} {models.get('error', {}).get('message', '')}".rstrip(), highlight=False)
+    console.print(f"Disk: {facts['disk_free'] / 1e9:.0f} GB free", highlight=False)
+    table = Table("Job", "State", "Photos", "Waiting", "Failed")
+    for job in facts["jobs"]:
+        states = [photo["state"] for photo in job["photos"]]
+        table.add_row(job["job"], job["state"], str(len(states)), str(states.count("waiting")), str(states.count("failed")))
+    console.print(table if facts["jobs"] else "No jobs yet.")
+
+
+@app.command()
+def stop(data: DataOption = None) -> None:
+    """Stop the server. Jobs that are not finished go on when a server is started again."""
+    from backend import client, wire
+
+    console = _console()
+    found = client.find(data)
+    if found is None:
+        console.print("No server is running.")
+        return
+    try:
+        with found:
+            unfinished = found.shutdown()
+    except (wire.WireError, OSError) as error:
+        raise _fatal(console, error) from error
+    console.print(f"Stopped. {unfinished} photos are left for the next time." if unfinished else "Stopped.")
+
+
+@app.command("evaluate-photos")
+def evaluate_photos(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, overlays and turntables.")] = Path("evaluation"),
+) -> None:
+    """Reconstruct a folder of photos and measure how well each avatar lies on its photo."""
+    from backend.evaluation.photos import evaluate_photos as run
+
+    run(folder, out)
+
+
+@app.command("evaluate-synthetic")
+def evaluate_synthetic(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path("evaluation-synthetic"),
+) -> None:
+    """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
+    from backend.evaluation.synthetic import evaluate_synthetic as run
+
+    run(out)
+
+
+def main() -> None:
+    """Entry point of the ``uvatar`` command."""
+    app()
+
+
+# -- reconstruct ------------------------------------------------------------------------------------------------------
+
+
+class _Run:
+    """One job seen through, with a progress bar for each photo."""
+
+    def __init__(self, console: Console, client: Client, exporter: Exporter, attach_again: Any) -> None:
+        """``attach_again``: makes a new client, and a new server if need be, when the old one has gone."""
+        self._console = console
+        self._client = client
+        self._exporter = exporter
+        self._attach_again = attach_again
+        self._people: list[PersonFiles] = []
+        self._failures: list[tuple[str, str]] = []
+
+    def follow(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any]) -> tuple[list[PersonFiles], list[tuple[str, str]]]:
+        """Send the photos, show the progress, write each result as it comes: people, and failures as (photo, reason)."""
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        from backend.client import ServerGone
+
+        job = self._client.reconstruct(photos, options)
+        name, words = TextColumn("{task.fields[photo]}", markup=False), TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words)
+        with Progress(*columns, console=self._console) as bars:
+            tasks = [bars.add_task("Waiting", total=1.0, start=False, photo=name) for name, _ in photos]
+            for attempts_left in (2, 1, 0):
+                try:
+                    self._watch(job, photos, bars, tasks)
+                    break
+                except ServerGone:
+                    if not attempts_left:
+                        raise
+                    self._console.print("The server has gone; starting it again. Nothing that was finished is lost.")
+                    self._client.close()
+                    self._client = self._attach_again()
+                except KeyboardInterrupt:
+                    self._client.cancel(job)
+                    raise
+        return self._people, self._failures
+
+    def _watch(self, job: str, photos: Sequence[tuple[str, bytes]], bars: Any, tasks: list[Any]) -> None:
+        for event in self._client.events(job):
+            if event["kind"] == "progress":
+                left = event["seconds_left"]
+                words = event["message"] if left is None else f"{event['message']}, {_duration(left)} left"
+                bars.start_task(tasks[event["photo"]])
+                bars.update(tasks[event["photo"]], completed=event["fraction"], description=words)
+            elif event["kind"] == "photo" and not bars.tasks[event["photo"]].finished:
+                words = self._take(job, photos[event["photo"]][0], event)
+                bars.start_task(tasks[event["photo"]])
+                bars.update(tasks[event["photo"]], completed=1.0, description=words)
+
+    def _take(self, job: str, name: str, event: dict[str, Any]) -> str:
+        """Write what has come of a photo; in a few words, what that is."""
+        if event["state"] == "failed":
+            self._failures.append((name, f"{event['error']['message']} {event['error']['fix']}".strip()))
+            return "Failed"
+        if event["state"] == "merged":
+            return "Merged into the same avatar"
+        people = self._exporter.write(self._client.result(job, event["photo"]))
+        self._people += people
+        return "1 person" if len(people) == 1 else f"{len(people)} people"
+
+
+def _read_photos(paths: Sequence[Path]) -> tuple[list[tuple[str, bytes]], list[tuple[str, str]]]:
+    """Photos as (name, bytes), and what cannot be read as (path, reason). Folders stand for the photos in them."""
+    photos, failures = [], []
+    for path in paths:
+        try:
+            inside = sorted(item for item in path.iterdir() if item.suffix.lower() in PHOTO_SUFFIXES) if path.is_dir() else [path]
+            if not inside:
+                failures.append((str(path), "There are no photos in this folder."))
+        except OSError as error:
+            failures.append((str(path), f"The folder cannot be read: {error.strerror}."))
+            continue
+        for file in inside:
+            try:
+                photos.append((file.name, file.read_bytes()))
+            except OSError as error:
+                failures.append((str(file), f"The file cannot be read: {error.strerror}. Check its name and permissions."))
+    return photos, failures
+
+
+def _attached(console: Console, data: Path | None, pipeline: str) -> Client:
+    """A client of the running server, or of one started for it."""
+    from backend import client
+
+    found = client.find(data)
+    if found:
+        return found
+    console.print("Starting the server. The first photo waits until its models are loaded.")
+    arguments = ["--exit-when-idle", str(IDLE_SECONDS)]
+    if pipeline != DEFAULT_PIPELINE:
+        arguments += ["--pipeline", pipeline]
+    return client.attach(data, arguments)
+
+
+def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:
+    from rich.table import Table
+
+    if people:
+        table = Table("Avatar", "Sure", "Landmark error", "Outline match", "Height", "Remarks")
+        for person in people:
+            facts = person.summary["person"]
+            metrics = facts.get("metrics") or {}
+            remarks = [*person.summary["notes"], *([f"No .blend and .glb: {person.problem}"] if person.problem else [])]
+            table.add_row(
+                person.folder.name,
+                _percent(facts.get("confidence")),
+                _percent(metrics.get("landmark_error"), 2),
+                _percent(metrics.get("mask_iou")),
+                _centimetres((facts.get("measurements") or {}).get("stature")),
+                " ".join(remarks),
+            )
+        console.print(table)
+    for name, reason in failures:
+        console.print(f"{name}: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _fatal(console: Console, error: Exception) -> typer.Exit:
+    """Print an error that ends the command."""
+    message, fix = getattr(error, "message", str(error)), getattr(error, "fix", "")
+    console.print(f"{message} {fix}".strip(), style="red", highlight=False, markup=False, soft_wrap=True)
+    return typer.Exit(EXIT_FAILED)
+
+
+def _percent(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:.{digits}%}"
+
+
+def _centimetres(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} cm"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _has_desktop() -> bool:
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _token(path: Path) -> str:
+    """The token in a file, which is made, readable by its owner only, where there is none."""
+    import secrets
+
+    from backend import wire
+
+    if not path.exists():
+        wire.write_atomically(path, [secrets.token_urlsafe(32).encode()])
+    token = path.read_text(encoding="utf-8").strip()
+    if len(token) < 16:
+        raise typer.BadParameter(f"The token in {path} is shorter than 16 characters.")
+    return token

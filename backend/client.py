@@ -1,0 +1,220 @@
+"""A client of the server: what the command line uses, and what a script of yours can use.
+
+with attach() as client:
+    job = client.reconstruct([("me.jpg", Path("me.jpg").read_bytes())])
+    for event in client.events(job):
+        ...
+    result = client.result(job, 0)
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import zmq
+
+from backend import wire
+from backend.spawn import environment, module_command
+from backend.wire import Runtime, WireError
+
+REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
+SILENCE_SECONDS = 3.0  # without events; then ask how the job is
+START_SECONDS = 60.0
+
+
+class ServerGone(ConnectionError):
+    """The server does not answer. Its jobs are not lost: attach again and ask by id."""
+
+
+class Client:
+    """A connection to a server. One thread at a time."""
+
+    def __init__(self, port: int, token: str, reply_seconds: float = REPLY_SECONDS) -> None:
+        """Connect to 127.0.0.1. Says nothing yet: `hello` finds out whether a server is there."""
+        self._port = port
+        self._token = token
+        self._reply_seconds = reply_seconds
+        self._requests = 0
+        self._events: deque[dict[str, Any]] = deque()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect. Jobs go on."""
+        self._context.destroy(linger=0)
+
+    def request(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Send a request and wait for its reply; events that come meanwhile are kept for `events`.
+
+        Raises WireError for what the server answers with an error, ServerGone where it does not answer.
+        """
+        self._requests += 1
+        frames = wire.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
+        self._socket.send_multipart(frames)
+        deadline = time.monotonic() + self._reply_seconds
+        while True:
+            message = self._receive(min(1.0, max(deadline - time.monotonic(), 0.0)))
+            if message is None:
+                if time.monotonic() > deadline or not listens(self._port):
+                    raise ServerGone("The Uvatar server does not answer.")
+            elif message.get("request") == self._requests or (message["kind"] == "error" and message.get("request") is None):
+                if message["kind"] == "error":
+                    raise WireError.from_dict(message)
+                return message
+            elif "request" not in message:
+                self._events.append(message)
+
+    def hello(self) -> dict[str, Any]:
+        """What the server is and can do. Raises WireError ("wrong-token", "unsupported-version"), ServerGone."""
+        return self.request("hello", client="uvatar python client")
+
+    def reconstruct(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any] | None = None, job: str | None = None) -> str:
+        """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
+        job = job or str(uuid.uuid4())
+        self.request("reconstruct", job=job, photos=[{"name": name, "data": data} for name, data in photos], options=options or {})
+        return job
+
+    def status(self, job: str | None = None) -> dict[str, Any]:
+        """Of the job, whose events come from now on, or of the server."""
+        return self.request("status", **({"job": job} if job else {}))
+
+    def result(self, job: str, photo: int) -> dict[str, Any]:
+        """The result of one photo that is done (docs/result-schema.md)."""
+        return self.request("result", job=job, photo=photo)["result"]
+
+    def cancel(self, job: str) -> dict[str, Any]:
+        """Work on the job no more; its status."""
+        return self.request("cancel", job=job)
+
+    def shutdown(self) -> int:
+        """Stop the server; how many photos it leaves for the next one."""
+        return self.request("shutdown")["unfinished"]
+
+    def events(self, job: str) -> Iterator[dict[str, Any]]:
+        """The job's events, until and with the one that it is finished. Raises ServerGone.
+
+        Events may get lost, so silence is answered with a question: photos that ended meanwhile are told of then.
+        """
+        told: set[int] = set()
+        self._catch_up(job)
+        while True:
+            event = self._events.popleft() if self._events else self._receive(SILENCE_SECONDS)
+            if event is None:
+                self._catch_up(job)
+            elif event.get("job") == job and "request" not in event:
+                if event["kind"] == "photo":
+                    if event["photo"] in told:
+                        continue
+                    told.add(event["photo"])
+                yield event
+                if event["kind"] == "finished":
+                    return
+
+    def _catch_up(self, job: str) -> None:
+        """Subscribe to the job, and make events of what its status says."""
+        status = self.status(job)
+        for photo in status["photos"]:
+            if photo["state"] != "waiting":
+                self._events.append({**photo, "kind": "photo", "job": job, "photo": photo["index"]})
+        if status["state"] in ("finished", "cancelled"):
+            self._events.append({**status, "kind": "finished"})
+
+    def _receive(self, seconds: float) -> dict[str, Any] | None:
+        if not self._socket.poll(round(seconds * 1000)):
+            return None
+        return wire.unpack(self._socket.recv_multipart(copy=False))
+
+
+def listens(port: int) -> bool:
+    """Whether anything listens on this port of this computer."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def find(folder: Path | None = None) -> Client | None:
+    """A connection to the server that uses this data folder (the usual one by default), None where none runs."""
+    runtime = wire.read_runtime(folder or wire.data_folder())
+    if runtime is None or not listens(runtime.port):
+        return None
+    return _greeted(runtime)
+
+
+def _greeted(runtime: Runtime) -> Client | None:
+    client = Client(runtime.port, runtime.token)
+    try:
+        client.hello()
+        return client
+    except (WireError, ServerGone) as error:
+        client.close()
+        if isinstance(error, WireError) and error.code == "unsupported-version":
+            raise
+        return None  # something else has the port of a server that died
+
+
+def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seconds: float = START_SECONDS) -> Client:
+    """A connection to the server that uses this data folder; it is started where none runs, and outlives this process.
+
+    Args:
+        serve_arguments: for ``uvatar serve``, where a server has to be started.
+
+    Raises ServerGone, with the end of its log, where the server does not come up.
+    """
+    folder = Path(folder or wire.data_folder())
+    client = find(folder)
+    if client:
+        return client
+    output = folder / "logs" / "start.log"
+    output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    process = _start(folder, output, serve_arguments)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        client = find(folder)
+        if client:
+            return client
+        # An end is final only if no other program has started a server for this folder at the same time.
+        if process.poll() not in (None, 3):
+            break
+        time.sleep(0.05)
+    raise ServerGone(f"The Uvatar server did not start. {_tail(output)}".strip())
+
+
+def _start(folder: Path, output: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a server that does not end with this process or its terminal."""
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    with open(output, "wb") as log:
+        return subprocess.Popen(
+            module_command("backend", "serve", "--data", str(folder), *arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            **apart,
+        )
+
+
+def _tail(path: Path, characters: int = 600) -> str:
+    try:
+        return path.read_text(errors="replace")[-characters:]
+    except OSError:
+        return ""

@@ -1,0 +1,193 @@
+"""From a photo's result to the files an artist keeps: one folder per person. docs/result-schema.md describes them."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from backend import wire
+from backend.spawn import environment, module_command
+
+BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
+
+# What each label of the source map means, and its colour: chosen to be told apart by colour-blind eyes too (Okabe and Ito 2008).
+SOURCE_COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "empty": (0, 0, 0),
+    "seen": (0, 158, 115),
+    "mirrored": (86, 180, 233),
+    "completed": (230, 159, 0),
+    "predicted": (204, 121, 167),
+}
+
+# Of a person's entry in the result, what goes into result.json as it is; arrays become lists.
+_PERSON_KEYS = ("id", "body_model", "box", "confidence", "beta_names", "betas", "joint_names", "pose", "transl", "measurements", "metrics")
+
+
+class BlenderError(RuntimeError):
+    """Blender could not write a file; the message is the end of what it said."""
+
+
+@dataclass(frozen=True)
+class PersonFiles:
+    """What was written for one person.
+
+    Attributes:
+        folder: where.
+        summary: the content of result.json.
+        problem: why avatar.blend and avatar.glb could not be written; None where they were, or were not asked for.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    problem: str | None = None
+
+
+@dataclass
+class Exporter:
+    """Writes results below one folder, each person into a folder of their own, ``<photo>_p<number>``.
+
+    Attributes:
+        blender: command that runs the add-on's headless exporter (see `blender_command`), None to leave its files out.
+    """
+
+    out: Path
+    blender: list[str] | None = None
+    _taken: set[str] = field(default_factory=set)
+
+    def write(self, result: Mapping[str, Any]) -> list[PersonFiles]:
+        """Write all people of a photo's result. Raises OSError where a file cannot be written."""
+        stem = self._free_stem(result["photo"]["name"])
+        written = []
+        with tempfile.TemporaryDirectory(prefix="uvatar-") as temporary:
+            stored = Path(temporary) / "photo.uvatar"
+            wire.dump(dict(result), stored)
+            for number in range(len(result["people"])):
+                written.append(self._write_person(result, number, stored, self.out / f"{stem}_p{number}"))
+        return written
+
+    def _free_stem(self, name: str) -> str:
+        """A folder name for the photo that no other photo of this run has and every file system can hold."""
+        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("._")[:80] or "photo"
+        free, count = stem, 1
+        while free.lower() in self._taken:
+            count += 1
+            free = f"{stem}-{count}"
+        self._taken.add(free.lower())
+        return free
+
+    def _write_person(self, result: Mapping[str, Any], number: int, stored: Path, folder: Path) -> PersonFiles:
+        person = result["people"][number]
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
+        files = [name for name, key in pictures.items() if person.get(key)]
+        for name in files:
+            (folder / name).write_bytes(person[pictures[name]])
+        if person.get("source_png"):
+            colour_labels(person["source_png"]).save(folder / "texture_source.png")
+            files.append("texture_source.png")
+        problem = None
+        if self.blender:
+            try:
+                self._run_blender(stored, number, folder)
+                files += ["avatar.blend", "avatar.glb"]
+            except BlenderError as error:
+                problem = str(error)
+        summary = summarise(result, number, [*sorted(files), "result.json"])
+        (folder / "result.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        return PersonFiles(folder, summary, problem)
+
+    def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
+        targets = {"--blend": (folder / "avatar.blend").resolve(), "--glb": (folder / "avatar.glb").resolve()}
+        arguments = [text for option, path in targets.items() for text in (option, str(path))]
+        try:
+            done = subprocess.run(
+                [*(self.blender or []), str(stored), "--person", str(number), *arguments],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=BLENDER_SECONDS,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BlenderError(str(error)) from error
+        missing = [path.name for path in targets.values() if not path.is_file()]
+        if done.returncode or missing:
+            raise BlenderError(f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}")
+
+
+def summarise(result: Mapping[str, Any], number: int, files: list[str]) -> dict[str, Any]:
+    """One person's result.json: everything about the person but meshes and pictures."""
+    person = result["people"][number]
+    photo = result["photo"]
+    notes = [*person.get("notes", ()), *(_sentence(error) for error in result.get("errors", ()))]
+    return {
+        "schema": wire.RESULT_SCHEMA,
+        "version": result.get("version"),
+        "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
+        "camera": _plain(result["camera"]),
+        "person": {key: _plain(person.get(key)) for key in _PERSON_KEYS},
+        "notes": notes,
+        "timings": _plain(result.get("timings", {})),
+        "licence": _plain(person.get("licence", {})),
+        "files": files,
+    }
+
+
+def _sentence(error: Any) -> str:
+    return str(error.get("message")) if isinstance(error, Mapping) else str(error)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types; single-precision numbers with the digits that they hold, not those of their double neighbours."""
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value] if value.ndim else _plain(value[()])
+    if isinstance(value, np.float32):
+        return float(str(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def colour_labels(source_png: bytes) -> Image.Image:
+    """The label map as a picture that people can read: a palette image whose indices still are the labels."""
+    with Image.open(io.BytesIO(source_png)) as grey:
+        labels = np.asarray(grey.convert("L"))
+    picture = Image.fromarray(np.minimum(labels, len(SOURCE_COLOURS) - 1), mode="P")
+    picture.putpalette([channel for colour in SOURCE_COLOURS.values() for channel in colour])
+    return picture
+
+
+def blender_command() -> list[str] | None:
+    """The command that runs the add-on's code without a window, None where this computer has neither Blender nor bpy.
+
+    In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender on the search path.
+    """
+    addon = importlib.util.find_spec("blender_addon")
+    if addon is None or addon.origin is None:
+        return None
+    chosen = os.environ.get("UVATAR_BLENDER")
+    if not chosen and importlib.util.find_spec("bpy"):
+        return module_command("blender_addon.headless")
+    executable = chosen or shutil.which("blender")
+    if not executable:
+        return None
+    script = Path(addon.origin).with_name("headless.py")
+    return [executable, "--background", "--factory-startup", "--python-exit-code", "1", "--python", str(script), "--"]

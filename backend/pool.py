@@ -1,0 +1,348 @@
+"""The front's model processes: starts them, gives them photos from the journal, stores what they make, replaces the dead.
+
+Nothing here imports a model.  `backend.worker` is what runs in the processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from backend import wire
+from backend.jobs import Journal, Unit
+from backend.spawn import environment, module_command
+from backend.wire import WireError
+
+SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
+MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fault
+MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
+CANCEL_GRACE = 1.0  # seconds that a stage may take to notice that its job is cancelled
+DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
+MAX_LOG_BYTES = 5_000_000
+
+log = logging.getLogger("uvatar.pool")
+
+
+@dataclass
+class ModelProcess:
+    """One model process and what it is at.
+
+    Attributes:
+        name: identity of its socket.
+        unit: the photos that it works on, None when it is idle.
+        serial: number of that work: late messages of earlier work are known by it.
+        started: when it got them (monotonic seconds).
+        cancelled: when it was told to drop them, None if it was not.
+        ready: the pipeline is loaded.
+    """
+
+    name: bytes
+    popen: subprocess.Popen[bytes]
+    unit: Unit | None = None
+    serial: int = 0
+    started: float = 0.0
+    cancelled: float | None = None
+    ready: bool = False
+
+
+@dataclass
+class _Pace:
+    """Seconds that photos of a job took so far."""
+
+    photos: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """How model processes are started.
+
+    Attributes:
+        workers: how many.
+        pipeline: "module:attribute" of the pipeline's class.
+        threads: CPU threads of each, None for all.
+    """
+
+    workers: int = 1
+    pipeline: str = "backend.pipeline:Pipeline"
+    threads: int | None = None
+
+
+@dataclass
+class Pool:
+    """All model processes of a server. Not thread-safe: the front's loop owns it.
+
+    Attributes:
+        publish: called with every event of a job (docs/protocol.md), after the journal knows of it.
+        facts: what the pipeline tells of itself.
+        error: why model processes cannot be started; None where they can.
+    """
+
+    journal: Journal
+    settings: PoolSettings
+    publish: Callable[[dict[str, Any]], None]
+    context: zmq.Context
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: WireError | None = None
+
+    def __post_init__(self) -> None:
+        self.socket = self.context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self._port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+        self._secret = secrets.token_urlsafe(32)
+        self._processes: dict[bytes, ModelProcess] = {}
+        self._started = 0
+        self._serial = 0
+        self._failed_starts = 0
+        self._paused_until = 0.0
+        self._pace: dict[str, _Pace] = {}
+
+    # -- what the front asks ------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """State of the models, as it crosses the wire."""
+        if self.error:
+            return {"state": "broken", "error": self.error.as_dict()}
+        ready = any(process.ready for process in self._processes.values())
+        return {"state": "ready", **self.facts} if ready else {"state": "loading"}
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The model processes, as they cross the wire."""
+        return [
+            {"pid": process.popen.pid, "ready": process.ready, "job": process.unit.job if process.unit else None}
+            for process in self._processes.values()
+        ]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model process is at work."""
+        return any(process.unit for process in self._processes.values())
+
+    def try_again(self) -> None:
+        """A new job has come: start model processes even if they could not be started before."""
+        self.error = None
+        self._failed_starts = 0
+
+    def pause(self) -> None:
+        """Hand out no work for some seconds: something is wrong that may pass, such as a full disk."""
+        self._paused_until = time.monotonic() + DISK_PAUSE
+
+    def cancel(self, job: str) -> None:
+        """Drop the work on a job: politely now, by killing the process if it has not come to the end of its stage soon."""
+        for process in self._processes.values():
+            if process.unit and process.unit.job == job and process.cancelled is None:
+                process.cancelled = time.monotonic()
+                self._send(process, kind="cancel", unit=process.serial)
+
+    def close(self) -> None:
+        """End all model processes."""
+        for process in self._processes.values():
+            process.popen.kill()
+        for process in self._processes.values():
+            process.popen.wait()
+        self._processes.clear()
+        self.socket.close()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def receive(self) -> None:
+        """Take in all that model processes have sent."""
+        while self.socket.poll(0):
+            name, *frames = self.socket.recv_multipart(copy=False)
+            process = self._processes.get(name.bytes)
+            try:
+                message = wire.unpack(frames)
+                if not secrets.compare_digest(str(message.pop("secret")).encode(), self._secret.encode()):
+                    raise WireError("A message to the pool has the wrong secret.")
+            except (WireError, AttributeError, KeyError) as error:
+                log.warning("Dropped a message to the pool: %s", error)
+                continue
+            if process:
+                self._take(process, message)
+
+    def tick(self) -> None:
+        """Replace dead processes, kill those that do not notice their job is cancelled, hand out work."""
+        self.receive()  # what a dead process still said comes before its death
+        now = time.monotonic()
+        for process in list(self._processes.values()):
+            if process.popen.poll() is not None:
+                self._bury(process)
+            elif process.cancelled is not None and now - process.cancelled > CANCEL_GRACE:
+                log.info("Model process %d does not stop: killing it", process.popen.pid)
+                process.popen.kill()
+                process.popen.wait()
+                process.unit = None  # nobody's crash
+                self._bury(process)
+        while self.error is None and len(self._processes) < self.settings.workers:
+            self._start()
+        if self.error:
+            self._fail_all_waiting(self.error)
+        elif now >= self._paused_until:
+            for process in self._processes.values():
+                if process.ready and process.unit is None:
+                    self._hand_out(process)
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._started += 1
+        name = f"worker-{self._started}"
+        command = module_command("backend.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
+        if self.settings.threads:
+            command += ["--threads", str(self.settings.threads)]
+        with open(_log_file(self.journal.folder), "ab") as output:
+            popen = subprocess.Popen(
+                command,
+                env=environment(**{SECRET_VARIABLE: self._secret}, PYTHONUNBUFFERED="1"),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        log.info("Started model process %d", popen.pid)
+        self._processes[name.encode()] = ModelProcess(name.encode(), popen)
+
+    def _bury(self, process: ModelProcess) -> None:
+        """A process is dead: find out whose fault it was, and let `tick` start another."""
+        del self._processes[process.name]
+        log.warning("Model process %d ended with code %s", process.popen.pid, process.popen.returncode)
+        if not process.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
+                fix = f"Look into {_log_file(self.journal.folder)}, or install Uvatar again."
+                self.error = WireError("The model process ends while it loads the models.", "models-not-loaded", fix)
+        elif process.unit and process.cancelled is None:
+            self._blame(process.unit)
+
+    def _blame(self, unit: Unit) -> None:
+        waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
+        if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
+            fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
+            self._fail(unit.job, waiting[0], WireError("The model process crashed on this photo, twice.", "model-crashed", fix))
+
+    def _fail_all_waiting(self, error: WireError) -> None:
+        for job in self.journal.jobs(states=("queued", "running")):
+            for index in job.waiting():
+                self._fail(job.id, index, error)
+
+    def _send(self, process: ModelProcess, **message: Any) -> None:
+        self.socket.send_multipart([process.name, *wire.pack(message)])
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def _hand_out(self, process: ModelProcess) -> None:
+        in_flight = {(p.unit.job, index) for p in self._processes.values() if p.unit for index in p.unit.indices}
+        unit = self.journal.next_unit(in_flight)
+        if unit is None:
+            return
+        try:
+            photos = [self.journal.photo(unit.job, index) for index in unit.indices]
+        except OSError as error:
+            for index in unit.indices:
+                fix = "Send the photo again in a new job."
+                self._fail(unit.job, index, WireError(f"The stored photo cannot be read: {error}", "server-error", fix))
+            return
+        self._serial += 1
+        process.unit, process.serial, process.cancelled = unit, self._serial, None
+        process.started = time.monotonic()
+        names, data = zip(*photos, strict=True)
+        self._send(process, kind="work", unit=self._serial, indices=unit.indices, names=names, data=data, options=unit.options)
+
+    def _take(self, process: ModelProcess, message: dict[str, Any]) -> None:
+        kind = message["kind"]
+        if kind == "ready":
+            process.ready, self.facts, self._failed_starts = True, message["facts"], 0
+        elif kind == "broken":
+            self.error = WireError.from_dict(message["error"])
+            process.popen.kill()
+        elif process.unit is None or message["unit"] != process.serial:
+            log.info("Ignored %s of work that was dropped", kind)
+        elif kind == "unit_done":
+            process.unit = process.cancelled = None
+        elif process.cancelled is None:
+            self._take_work(process, process.unit, kind, message)
+
+    def _take_work(self, process: ModelProcess, unit: Unit, kind: str, message: dict[str, Any]) -> None:
+        index = message["index"]
+        if kind == "progress":
+            self._publish_progress(process, unit, message)
+        elif kind == "photo_done":
+            self._finish(unit.job, index, message["result"])
+            pace = self._pace.setdefault(unit.job, _Pace())
+            pace.photos += 1
+            pace.seconds += time.monotonic() - process.started
+        elif kind == "merged":
+            if self.journal.merge_photo(unit.job, index):
+                self._publish_end(unit.job, index)
+        else:
+            self._fail(unit.job, index, WireError.from_dict(message["error"]))
+
+    def _publish_progress(self, process: ModelProcess, unit: Unit, message: dict[str, Any]) -> None:
+        job = self.journal.job(unit.job)
+        waiting = len(job.waiting()) - (0 if unit.options.get("same_person") else 1)
+        spent = time.monotonic() - process.started
+        left = seconds_left(spent, message["fraction"], waiting, self._pace.get(unit.job, _Pace()))
+        keys = ("stage", "fraction", "message")
+        event = {"kind": "progress", "job": unit.job, "photo": message["index"], "photos": len(job.photos), "seconds_left": left}
+        self.publish({**event, **{key: message[key] for key in keys}})
+
+    def _finish(self, job: str, index: int, result: dict[str, Any]) -> None:
+        try:
+            if self.journal.finish_photo(job, index, result):
+                self._publish_end(job, index)
+        except WireError as error:
+            self._fail(job, index, error)
+
+    def _fail(self, job: str, index: int, error: WireError) -> None:
+        try:
+            if self.journal.fail_photo(job, index, error):
+                self._publish_end(job, index)
+        except Exception:  # a disk so full that not even this can be noted: the photo waits on and is done again
+            log.exception("The failure of photo %d of job %s cannot be noted", index, job)
+            self.pause()
+
+    def _publish_end(self, job_id: str, index: int) -> None:
+        job = self.journal.job(job_id)
+        photo = job.photos[index]
+        self.publish({"kind": "photo", "job": job_id, "photo": index, "state": photo.state, "error": photo.error})
+        if not job.active:
+            self._pace.pop(job_id, None)
+            self.publish({"kind": "finished", **job.as_dict()})
+
+
+def seconds_left(spent: float, fraction: float, waiting: int, pace: _Pace) -> float | None:
+    """Seconds until a job is finished, None where nothing can be said yet.
+
+    Args:
+        spent: seconds on the photo that is being worked on.
+        fraction: of that photo that is done, 0..1.
+        waiting: photos after it.
+        pace: what the job's photos took so far.
+    """
+    if pace.photos:
+        each = pace.seconds / pace.photos
+    elif fraction >= 0.05:
+        each = spent / fraction
+    else:
+        return None
+    return each * (1 - fraction) + waiting * each
+
+
+def _log_file(folder: Path) -> Path:
+    """Where model processes write; starts anew when it has grown large."""
+    logs = folder / "logs"
+    logs.mkdir(mode=0o700, exist_ok=True)
+    path = logs / "worker.log"
+    with suppress(OSError):  # not there yet, or held open by another model process (Windows)
+        if path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_suffix(".old.log"))
+    return path

@@ -1,0 +1,177 @@
+"""The model process: loads the pipeline once and takes photos from the front, one unit of work at a time.
+
+It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs nothing
+but a restart.  It talks to the front alone, over a loopback socket, in the frames of `backend.wire`, and ends when the
+front does.  `backend.pool` has the other side of this conversation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+import zmq
+
+from backend import wire
+from backend.photo import PhotoError
+from backend.pool import SECRET_VARIABLE
+from backend.wire import WireError
+
+Progress = Callable[[str, float, str], None]
+PhotoDone = Callable[[int, dict[str, Any]], None]
+
+log = logging.getLogger("uvatar.worker")
+
+
+class Reconstructor(Protocol):
+    """What the worker needs of a pipeline; `backend.pipeline.Pipeline` is the real one."""
+
+    def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Progress, photo_done: PhotoDone) -> Any:
+        """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
+
+
+class Cancelled(BaseException):
+    """The front wants this unit no more. No Exception, so that no stage takes it for a failure of its own."""
+
+
+class Worker:
+    """The conversation with the front."""
+
+    def __init__(self, port: int, name: str, secret: str) -> None:
+        """``port`` of the front's socket for workers; ``name`` and ``secret`` by which the front knows this process."""
+        self._secret = secret
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.IDENTITY, name.encode())
+        self._lock = threading.Lock()  # stages may report progress from threads of their own
+        monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
+        threading.Thread(target=_exit_with_front, args=(monitor,), daemon=True).start()
+        self._socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def run(self, load_pipeline: Callable[[], Reconstructor]) -> None:
+        """Load the pipeline, then work until the front ends this process or goes away."""
+        try:
+            pipeline = load_pipeline()
+        except Exception as error:
+            log.exception("The pipeline cannot be loaded")
+            self._send(kind="broken", error=_load_error(error).as_dict())
+            self._socket.recv_multipart()  # the front ends this process
+            return
+        self._send(kind="ready", pid=os.getpid(), facts=_facts(pipeline))
+        while True:
+            message = wire.unpack(self._socket.recv_multipart())
+            if message["kind"] == "work":  # else it cancels work that was finished meanwhile
+                self._work(pipeline, message)
+
+    def _work(self, pipeline: Reconstructor, work: dict[str, Any]) -> None:
+        unit, indices = work["unit"], work["indices"]
+        photos = list(zip(work["names"], work["data"], strict=True))
+        open_indices = list(indices)
+
+        def progress(stage: str, fraction: float, message: str) -> None:
+            if self._cancelled(unit):
+                raise Cancelled
+            index = open_indices[0] if open_indices else indices[-1]
+            self._send(kind="progress", unit=unit, index=index, stage=stage, fraction=min(max(float(fraction), 0.0), 1.0), message=message)
+
+        def photo_done(position: int, result: dict[str, Any]) -> None:
+            index = indices[position]
+            errors = result.get("errors")
+            if errors and not result.get("people"):
+                self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
+            else:
+                self._send(kind="photo_done", unit=unit, index=index, result=result)
+            open_indices.remove(index)
+
+        try:
+            progress("starting", 0.0, "Starting")
+            pipeline.reconstruct(photos, work["options"], progress, photo_done)
+            missing = "merged" if work["options"].get("same_person") and len(open_indices) < len(indices) else "photo_failed"
+            error = WireError("The pipeline gave no result for this photo.", "server-error", "Please report this with the log.")
+        except Cancelled:
+            open_indices = []
+        except Exception as failure:
+            missing, error = "photo_failed", photo_error(failure)
+            if error.code == "server-error":  # a fault of ours, not of the photo
+                log.exception("Photos %s of unit %s failed", open_indices, unit)
+        for index in open_indices:
+            self._send(kind=missing, unit=unit, index=index, error=error.as_dict())
+        self._send(kind="unit_done", unit=unit)
+
+    def _cancelled(self, unit: int) -> bool:
+        with self._lock, suppress(zmq.Again):
+            message = wire.unpack(self._socket.recv_multipart(zmq.NOBLOCK))
+            return bool(message["kind"] == "cancel" and message["unit"] == unit)
+        return False
+
+    def _send(self, **message: Any) -> None:
+        frames = wire.pack({"secret": self._secret, **message})
+        with self._lock:
+            self._socket.send_multipart(frames)
+
+
+def photo_error(failure: Exception) -> WireError:
+    """What an exception inside the pipeline means for the photo it was raised for."""
+    if isinstance(failure, WireError):
+        return failure
+    if isinstance(failure, PhotoError):
+        return WireError(str(failure), "bad-photo", "Choose another photo.")
+    if isinstance(failure, MemoryError):
+        return WireError("There was not enough memory for this photo.", "out-of-memory", "Close other programs or use a smaller photo.")
+    return WireError(f"{type(failure).__name__}: {failure}", "server-error", "Please report this with the log of the model process.")
+
+
+def _stated_error(error: Any) -> WireError:
+    """An entry of a result's "errors": a dictionary or a sentence."""
+    return WireError.from_dict(error) if isinstance(error, dict) else WireError(str(error), "bad-photo", "Choose another photo.")
+
+
+def _load_error(error: Exception) -> WireError:
+    if isinstance(error, ImportError):
+        fix = "Install Uvatar again: a package that it needs is missing."
+    else:
+        fix = "Install Uvatar again, or look into the log of the model process."
+    return WireError(f"The models cannot be loaded: {error}", "models-not-loaded", fix)
+
+
+def _facts(pipeline: Any) -> dict[str, Any]:
+    """What the pipeline tells of itself (its ``facts`` attribute: models, licences), where it does."""
+    facts = getattr(pipeline, "facts", {})
+    return dict(facts() if callable(facts) else facts)
+
+
+def _exit_with_front(monitor: zmq.Socket) -> None:
+    """End this process, even in the middle of a stage, when the connection to the front is lost or cannot be made."""
+    monitor.recv_multipart()
+    os._exit(1)
+
+
+def load_attribute(path: str) -> Any:
+    """The object that "package.module:attribute" names. Raises ImportError, AttributeError."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of ``python -m backend.worker``, which only the front starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal reaches all its processes; the front decides
+    parser = argparse.ArgumentParser(prog="python -m backend.worker", description="Uvatar's model process; the server starts it.")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")
+    parser.add_argument("--threads", type=int)
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    worker = Worker(chosen.port, chosen.name, os.environ.pop(SECRET_VARIABLE, ""))
+    worker.run(lambda: load_attribute(chosen.pipeline)(threads=chosen.threads))
+
+
+if __name__ == "__main__":
+    main()

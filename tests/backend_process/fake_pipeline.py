@@ -1,0 +1,112 @@
+"""A pipeline without models: the "photos" are JSON that says what shall happen to them. For tests of the processes around it.
+
+Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (message of a PhotoError), ``crash`` (path: the process
+dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it exists),
+``people`` (default 1), ``nan`` (the result holds a number that cannot be sent), ``print`` (noise on standard output).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from backend.photo import PhotoError
+
+
+def picture(size: int = 8, format: str = "PNG", value: int = 1) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(np.full((size, size), value, np.uint8)).save(data, format)
+    return data.getvalue()
+
+
+def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str, Any]:
+    """A result in the real schema, of a tetrahedral body."""
+    person = {
+        "body_model": "open_body",
+        "betas": np.zeros(10, np.float32),
+        "beta_names": [f"b{i}" for i in range(10)],
+        "pose": np.zeros((24, 3), np.float32),
+        "transl": np.array([0, 0, 3], np.float32),
+        "template": np.eye(4, 3, dtype=np.float32),
+        "joint_names": [f"j{i}" for i in range(24)],
+        "texture_png": picture(),
+        "source_png": picture(value=2),
+        "overlay_jpeg": picture(format="JPEG"),
+        "turntable_png": picture(),
+        "box": [0.0, 0.0, 8.0, 8.0],
+        "confidence": 0.9,
+        "notes": [],
+        "measurements": {"stature": 170.0},
+        "metrics": {"landmark_error": 0.005, "mask_iou": 0.9, **metrics},
+        "licence": {"body_model": "CC0-1.0"},
+    }
+    return {
+        "schema": 1,
+        "photo": {"name": name, "digest": hashlib.sha256(data).hexdigest(), "width": 8, "height": 8, "jpeg": picture(format="JPEG")},
+        "camera": {"focal": 9.6, "center": [4.0, 4.0], "width": 8, "height": 8},
+        "people": [{"id": f"p{i}", **person} for i in range(people)],
+        "timings": {"fitting": 0.1},
+        "version": "test",
+        "errors": [],
+    }
+
+
+class FakePipeline:
+    """Does to each photo what the photo says."""
+
+    facts = {"name": "fake"}
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads
+
+    def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any) -> None:
+        for index, (name, data) in enumerate(photos):
+            try:
+                orders = json.loads(data)
+            except ValueError:
+                raise PhotoError(f"{name} is not a picture.") from None
+            self._work(name, orders, progress)
+            if not options["same_person"]:
+                metrics = {"landmark_error": float("nan")} if orders.get("nan") else {}
+                photo_done(index, result(name, data, orders.get("people", 1), **metrics))
+        if options["same_person"]:
+            photo_done(0, result(*photos[0]))
+
+    def _work(self, name: str, orders: dict[str, Any], progress: Any) -> None:
+        stages = orders.get("stages", 2)
+        for stage in range(stages):
+            progress(f"stage {stage}", stage / stages, f"Stage {stage} of {name}")
+            if "print" in orders:
+                print(orders["print"])
+            time.sleep(orders.get("seconds", 0))
+            while "wait_for" in orders and not Path(orders["wait_for"]).exists():
+                time.sleep(0.01)
+        if orders.get("always_crash"):
+            os._exit(9)
+        if "crash" in orders and not Path(orders["crash"]).exists():
+            Path(orders["crash"]).touch()
+            os._exit(9)
+        if "fail" in orders:
+            raise PhotoError(orders["fail"])
+
+
+class BrokenPipeline:
+    """A pipeline whose weights are missing."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        raise FileNotFoundError("open_body.npz is missing")
+
+
+class DyingPipeline:
+    """A pipeline that kills its process while it loads."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        os._exit(11)
