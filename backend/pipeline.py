@@ -13,35 +13,34 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from backend.avatar import merge_betas
+from backend import __version__, avatar, preview, wire
 from backend.body import load_open_body
 from backend.camera import Camera
+from backend.evaluation.metrics import mask_iou
 from backend.fitting.clothing import clothing_offsets
 from backend.fitting.fit import Fit
 from backend.fitting.fitter import FitOptions, fit_people
-from backend.perception import Perception
+from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError, decode_photo
-from backend.texturing import View, texture_person
-from backend.texturing.texture import Texture
+from backend.raster import rasterize
+from backend.texturing import Texture, View, texture_person
+from backend.texturing.texture import COMPLETED, MIRRORED, PREDICTED, SEEN
 from backend.weights import weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
 Progress = Callable[[str, float, str], None]
-
-TEXTURE_SIZES = (512, 1024, 2048, 4096)
-
-
-class OptionsError(ValueError):
-    """An option that cannot be used; the message says which values can."""
+# index of the photo, its result as docs/result-schema.md has it
+PhotoDone = Callable[[int, dict[str, Any]], None]
 
 
 class NobodyFound(PhotoError):
@@ -50,11 +49,11 @@ class NobodyFound(PhotoError):
 
 @dataclass(frozen=True)
 class Options:
-    """What the artist chooses for a job.
+    """What the artist chooses for a job: `backend.wire.OPTIONS` as fields.
 
     Attributes:
         texture_size: pixels on a side of the texture.
-        fast: fewer fitting steps and no clothing offsets: about a third of the time, for a first look.
+        fast: fewer fitting steps and no clothing offsets: a first look.
         clothing: shape the body's outline to clothes and hair.
         same_person: all photos show one person: merge them into one avatar.
         max_people: at most this many people of each photo, the most prominent first.
@@ -69,25 +68,6 @@ class Options:
     max_people: int = 32
     focal: float | None = None
     turntable: bool = False
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Options:
-        """Options from untrusted key-value pairs. Raises OptionsError for an unknown key or an unusable value."""
-        known = {item.name for item in fields(cls)}
-        unknown = set(values) - known
-        if unknown:
-            raise OptionsError(f"Unknown option {sorted(unknown)[0]!r}. Options are: {', '.join(sorted(known))}.")
-        options = cls(**values)
-        for name in ("fast", "clothing", "same_person", "turntable"):
-            if not isinstance(getattr(options, name), bool):
-                raise OptionsError(f"Option {name} must be true or false.")
-        if options.texture_size not in TEXTURE_SIZES or isinstance(options.texture_size, bool):
-            raise OptionsError(f"Texture size must be one of {', '.join(map(str, TEXTURE_SIZES))} pixels.")
-        if not isinstance(options.max_people, int) or not 1 <= options.max_people <= 64:
-            raise OptionsError("The number of people per photo must be between 1 and 64.")
-        if options.focal is not None and not (isinstance(options.focal, (int, float)) and 10 <= options.focal <= 1e6):
-            raise OptionsError("The focal length must be between 10 and 1000000 pixels.")
-        return options
 
 
 @dataclass(frozen=True)
@@ -126,6 +106,54 @@ class Pipeline:
         weights = weights or weights_folder()
         self.body = load_open_body(weights / "open_body.npz")
         self.perception = Perception(weights / "perception", threads=self.threads)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is loaded, for `uvatar status`."""
+        return {"body": self.body.data.name, "licence": self.body.data.licence, "threads": self.threads, "torch": torch.__version__}
+
+    def reconstruct(self, photos: list[tuple[str, bytes]], options: Mapping[str, Any], progress: Progress, photo_done: PhotoDone) -> None:
+        """A job: names and bytes of photos in; ``photo_done`` is called with each photo's result as soon as it is there.
+
+        A photo that cannot be used gets a result without people that says why in ``errors``; the others go on.
+        """
+        chosen = Options(**wire.checked_options(options))
+        if chosen.same_person and len(photos) > 1:
+            best, result = self.reconstruct_same_person(photos, chosen, progress)
+            photo_done(best, self.present(result, chosen))
+            return
+        for index, (name, data) in enumerate(photos):
+            try:
+                result = self.reconstruct_photo(data, name, chosen, progress)
+            except PhotoError as error:
+                photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
+            else:
+                photo_done(index, self.present(result, chosen))
+
+    def present(self, result: PhotoResult, options: Options | None = None) -> dict[str, Any]:
+        """A photo's result as the dictionary that leaves the backend (docs/result-schema.md)."""
+        options = options or Options()
+        started = time.perf_counter()
+        data, camera = self.body.data, result.camera
+        clothed = [self.body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
+        people = []
+        for number, (person, vertices) in enumerate(zip(result.people, clothed, strict=True)):
+            pictures = {
+                "texture_png": avatar.encode_png(person.texture.image),
+                "source_png": avatar.encode_png(person.texture.source),
+                "overlay_jpeg": avatar.encode_jpeg(preview.overlay(result.photo.pixels, camera, [vertices], data.faces, max_side=1280)),
+            }
+            if options.turntable:
+                pictures["turntable_png"] = avatar.encode_png(preview.turntable(vertices, data, person.texture.image))
+            metrics = {
+                "landmark_error_median": person.fit.landmark_error_median,
+                "landmark_error_p95": person.fit.landmark_error_p95,
+                "mask_iou": outline_iou(person.person, vertices, data.faces, camera),
+                **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
+            }
+            people.append(avatar.person_entry(f"p{number}", person.fit, self.body, person.person.box, pictures, metrics))
+        timings = {**result.timings, "pictures": time.perf_counter() - started}
+        return {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__, "errors": []}
 
     def reconstruct_photo(
         self, data: bytes, name: str = "photo", options: Options | None = None, progress: Progress | None = None
@@ -170,7 +198,7 @@ class Pipeline:
         ]
         report("fitting", 0.3, f"Fitting {len(photos)} photos of one person")
         fits = [fit_people(people, camera, self.body, FitOptions(fast=options.fast))[0] for _, camera, people in seen]
-        betas = merge_betas(fits)
+        betas = avatar.merge_betas(fits)
         fits = [fit_people(people, camera, self.body, FitOptions(fast=options.fast, betas=betas))[0] for _, camera, people in seen]
         clock.lap("fitting")
         views = []
@@ -224,6 +252,31 @@ class _Clock:
         now = time.perf_counter()
         self.laps[stage] = self.laps.get(stage, 0.0) + now - self._last
         self._last = now
+
+
+def outline_iou(person: Person, vertices: NDArray, faces: NDArray, camera: Camera, side: int = 400) -> float:
+    """Intersection over union of the body's outline and the person's mask, where no other person is; NaN where neither is seen.
+
+    ``vertices`` (V, 3) in the camera frame; compared in a picture of the mask's window at most ``side`` pixels high or wide.
+    """
+    x0, y0, x1, y1 = person.window
+    small = camera.cropped(person.window, min(1.0, side / max(x1 - x0, y1 - y0)))
+    mask, others = (
+        cv2.resize(image, (small.width, small.height), interpolation=cv2.INTER_AREA) > 127 for image in (person.mask, person.others)
+    )
+    return mask_iou(rasterize(vertices, faces, small).mask, mask, known=~others)
+
+
+def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
+    """How much of the texture was seen, mirrored, completed and predicted: shares of the texels inside the islands."""
+    counts = np.bincount(source.ravel(), minlength=5).astype(float)
+    inside = max(counts[1:].sum(), 1.0)
+    names = {SEEN: "seen", MIRRORED: "mirrored", COMPLETED: "completed", PREDICTED: "predicted"}
+    return {name: float(counts[label] / inside) for label, name in names.items()}
+
+
+def _described(error: PhotoError) -> dict[str, str]:
+    return {"code": "bad-photo", "message": str(error), "fix": "Choose another photo."}
 
 
 def _ignore(stage: str, fraction: float, message: str) -> None:
