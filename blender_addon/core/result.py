@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend's result, checked and typed. Only numpy: the scene layer builds from these and nothing else.
+
+A result comes from another process, so nothing in it is believed before its shapes, index ranges and numbers are
+checked: Blender crashes, rather than raises, on a face that names a vertex which is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .skeleton import ARMATURE_FROM_BODY, JOINTS
+
+SCHEMA = 1
+
+
+class ResultError(ValueError):
+    """A result that cannot be imported; the message is one sentence for the artist."""
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """One person. Arrays of the body are in SMPL's rest frame, metres.
+
+    Attributes:
+        id: name within the photo ("p0").
+        body_model: name of the body whose betas these are.
+        betas: (K,) shape coefficients; ``beta_names``: what they change.
+        pose: (24, 3) axis-angle, radians; 0 is the global orientation in the camera frame.
+        transl: (3,) metres, camera frame (SMPL's convention: the rotation is about the rest pelvis joint).
+        template, shapedirs: (V, 3), (V, 3, K) mean body and shape blend shapes.
+        joint_template, joint_shapedirs: (24, 3), (24, 3, K).
+        offsets: (V, 3) clothing and hair.
+        faces: (F, 4) quads, or (F, 3) triangles where the body has no quads.
+        uv: (T, 2), v up; ``face_uv``: like ``faces``, into ``uv``; None for a body without texture coordinates.
+        skin_joints, skin_weights: (V, 4), rows of weights sum to 1.
+        joint_names: 24; ``parents``: 24, -1 for the root, parents before children.
+        texture_png: sRGB; ``source_png``: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted, may be empty.
+        facts: what else the backend says of this person (confidence, notes, measurements, metrics, licence): plain data.
+    """
+
+    id: str
+    body_model: str
+    betas: NDArray[np.float32]
+    beta_names: tuple[str, ...]
+    pose: NDArray[np.float32]
+    transl: NDArray[np.float32]
+    template: NDArray[np.float32]
+    shapedirs: NDArray[np.float32]
+    joint_template: NDArray[np.float32]
+    joint_shapedirs: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    uv: NDArray[np.float32]
+    face_uv: NDArray[np.int32] | None
+    skin_joints: NDArray[np.uint8]
+    skin_weights: NDArray[np.float32]
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    texture_png: bytes
+    source_png: bytes
+    facts: dict[str, Any]
+
+    def rest_vertices(self) -> NDArray[np.float32]:
+        """(V, 3) the shaped, clothed body at rest."""
+        return self.template + self.shapedirs @ self.betas + self.offsets
+
+    def joints(self) -> NDArray[np.float32]:
+        """(24, 3) joints of the shaped body at rest."""
+        return self.joint_template + self.joint_shapedirs @ self.betas
+
+    def sole_height(self) -> float:
+        """How far the rest body's lowest point lies above the body frame's origin, metres (negative for SMPL)."""
+        return float((self.rest_vertices() @ ARMATURE_FROM_BODY.T.astype(np.float32))[:, 2].min())
+
+
+@dataclass(frozen=True)
+class PhotoCamera:
+    """The pinhole camera that took the photo: focal length and principal point in pixels, size in pixels."""
+
+    focal: float
+    center: tuple[float, float]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """All that the backend found in one photo. ``jpeg`` is the upright photo, perhaps smaller than ``camera`` says."""
+
+    name: str
+    digest: str
+    jpeg: bytes
+    camera: PhotoCamera
+    people: tuple[Avatar, ...]
+    version: str
+
+
+def parse_result(result: Mapping[str, Any]) -> PhotoResult:
+    """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
+    try:
+        if result.get("schema") != SCHEMA:
+            raise ResultError(f"The backend's result has format {result.get('schema')!r}, this add-on reads format {SCHEMA}: update both.")
+        photo, camera = result["photo"], result["camera"]
+        checked = PhotoCamera(
+            float(camera["focal"]), (float(camera["center"][0]), float(camera["center"][1])), int(camera["width"]), int(camera["height"])
+        )
+        if not (checked.focal > 0 and checked.width > 0 and checked.height > 0 and np.isfinite(checked.center).all()):
+            raise ResultError("The backend's result is damaged: its camera has no size.")
+        people = tuple(parse_avatar(person) for person in result["people"])
+        return PhotoResult(
+            str(photo["name"]), str(photo["digest"]), bytes(photo["jpeg"]), checked, people, str(result.get("version", "unknown"))
+        )
+    except ResultError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
+
+
+def parse_avatar(person: Mapping[str, Any]) -> Avatar:
+    """One entry of a result's ``people`` -> checked data. Raises ResultError, or KeyError for a missing entry."""
+    quads = person.get("quads")
+    faces_key, uv_key, corners = ("quads", "quad_uv", 4) if quads is not None else ("triangles", "triangle_uv", 3)
+    beta_names = tuple(str(name) for name in person["beta_names"])
+    template = _floats(person, "template", (-1, 3))
+    vertices, shapes = len(template), len(beta_names)
+    textured = bool(np.size(person["uv"]))
+    uv = _floats(person, "uv", (-1, 2)) if textured else np.zeros((0, 2), np.float32)
+    faces = _indices(person, faces_key, (-1, corners), vertices)
+    parents = tuple(int(parent) for parent in person["parents"])
+    joint_names = tuple(str(name) for name in person["joint_names"])
+    if len(joint_names) != JOINTS or len(set(joint_names)) != JOINTS:
+        raise ResultError(f"The backend's result is damaged: it names {len(set(joint_names))} joints instead of {JOINTS}.")
+    if len(parents) != JOINTS or parents[0] != -1 or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint):
+        raise ResultError("The backend's result is damaged: its joints do not form one tree.")
+    return Avatar(
+        id=str(person["id"]),
+        body_model=str(person["body_model"]),
+        betas=_floats(person, "betas", (shapes,)),
+        beta_names=beta_names,
+        pose=_floats(person, "pose", (JOINTS, 3)),
+        transl=_floats(person, "transl", (3,)),
+        template=template,
+        shapedirs=_floats(person, "shapedirs", (vertices, 3, shapes)),
+        joint_template=_floats(person, "joint_template", (JOINTS, 3)),
+        joint_shapedirs=_floats(person, "joint_shapedirs", (JOINTS, 3, shapes)),
+        offsets=_floats(person, "offsets", (vertices, 3)),
+        faces=faces,
+        uv=uv,
+        face_uv=_indices(person, uv_key, faces.shape, len(uv)) if textured else None,
+        skin_joints=_indices(person, "skin_joints", (vertices, 4), JOINTS).astype(np.uint8),
+        skin_weights=_floats(person, "skin_weights", (vertices, 4)),
+        joint_names=joint_names,
+        parents=parents,
+        texture_png=bytes(person["texture_png"]),
+        source_png=bytes(person.get("source_png") or b""),
+        facts={key: person[key] for key in ("confidence", "notes", "measurements", "metrics", "licence", "box") if key in person},
+    )
+
+
+def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray:
+    array = np.asarray(person[key])
+    if array.ndim != len(shape) or any(want not in (-1, size) for want, size in zip(shape, array.shape, strict=True)) or not array.size:
+        raise ResultError(f"The backend's result is damaged: {key} has the shape {array.shape}.")
+    return array
+
+
+def _floats(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array = _checked(person, key, shape).astype(np.float32)
+    if not np.isfinite(array).all():
+        raise ResultError(f"The backend's result is damaged: {key} holds numbers that are not finite.")
+    return array
+
+
+def _indices(person: Mapping[str, Any], key: str, shape: tuple[int, ...], count: int) -> NDArray[np.int32]:
+    array = _checked(person, key, shape)
+    if not np.issubdtype(array.dtype, np.integer) or array.min() < 0 or array.max() >= count:
+        raise ResultError(f"The backend's result is damaged: {key} points outside its table of {count}.")
+    return array.astype(np.int32)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SMPL's skeleton in Blender's terms: axes, where bones lie, how rotations carry over. Only numpy.
+
+Three right-handed frames, all in metres:
+
+* body: SMPL's rest frame, x to the person's left, y up, z forward;
+* armature: Blender's, x to the person's left, y backward, z up (the person faces -y);
+* camera: OpenCV's, x right, y down, z forward. The world of an imported photo is the camera frame turned so that the
+  camera looks along +y with z up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+JOINTS = 24
+
+# (3, 3) body frame -> armature frame: (x, y, z) -> (x, -z, y).
+ARMATURE_FROM_BODY = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+# (3, 3) camera frame -> world: (x, y, z) -> (x, z, -y).
+WORLD_FROM_CAMERA = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+
+# The joint at which each SMPL bone ends; None for the five that end at a tip: toes, crown, fingers.
+_END_JOINT = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, None, None, 15, 16, 17, None, 18, 19, 20, 21, 22, 23, None, None)
+TIPPED = tuple(joint for joint, end in enumerate(_END_JOINT) if end is None)
+_LEFT_FOOT, _RIGHT_FOOT, _HEAD, _LEFT_HAND, _RIGHT_HAND = TIPPED
+_FEET = (7, 8, _LEFT_FOOT, _RIGHT_FOOT)  # with the ankle bones
+_SHORTEST_BONE = 0.01  # metres: Blender removes bones of no length when edit mode ends
+
+
+@dataclass(frozen=True)
+class RestBones:
+    """Where the 24 bones lie at rest, in some right-handed frame.
+
+    Attributes:
+        heads, tails: (24, 3) ends of the bones, metres; a bone's local y axis runs from head to tail.
+        z_axes: (24, 3) direction that each bone's local z axis faces as nearly as it can. It is the person's front (up for
+            the feet), so a positive rotation about the local x axis swings any bone forward (the feet: up).
+        connected: (24,) whether the head lies on the parent's tail.
+    """
+
+    heads: NDArray[np.float64]
+    tails: NDArray[np.float64]
+    z_axes: NDArray[np.float64]
+    connected: tuple[bool, ...]
+
+
+def skeleton_points(
+    joint_template: NDArray, joint_shapedirs: NDArray, template: NDArray, shapedirs: NDArray, strongest_joint: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The joints and the five tips as a linear function of shape, so that a rig follows the betas with no mesh at hand.
+
+    Args:
+        joint_template, joint_shapedirs: (24, 3), (24, 3, K).
+        template, shapedirs: (V, 3), (V, 3, K).
+        strongest_joint: (V,) the joint that weighs most on each vertex.
+
+    Returns:
+        (29, 3) and (29, 3, K): ``joint_template`` and ``joint_shapedirs`` followed by those of the vertices at the tips, in
+        the order of `TIPPED`. Same frame as given.
+    """
+    tips = []
+    for joint in TIPPED:
+        own = np.flatnonzero(strongest_joint == joint)
+        if not len(own):  # nothing hangs on this joint: end the bone where it begins, `rest_bones` gives it a length
+            tips.append((joint_template[joint], joint_shapedirs[joint]))
+            continue
+        reach = (template[own] - joint_template[joint]) @ _tip_direction(joint, joint_template)
+        farthest = own[np.argmax(reach)]
+        tips.append((template[farthest], shapedirs[farthest]))
+    return (
+        np.concatenate([joint_template, [template for template, _ in tips]]).astype(np.float64),
+        np.concatenate([joint_shapedirs, [directions for _, directions in tips]]).astype(np.float64),
+    )
+
+
+def _tip_direction(joint: int, joints: NDArray) -> NDArray:
+    """(3,) where the bone of a joint without child points, body frame."""
+    if joint == _HEAD:
+        return np.array([0.0, 1, 0])
+    parent = _END_JOINT.index(joint)
+    direction = joints[joint] - joints[parent]
+    if joint in (_LEFT_FOOT, _RIGHT_FOOT):
+        direction = direction * (1, 0, 1)  # toes lie flat
+    return direction / max(np.linalg.norm(direction), 1e-9)
+
+
+def rest_bones(points: NDArray, parents: NDArray | tuple[int, ...]) -> RestBones:
+    """Bones of a shaped body.
+
+    Args:
+        points: (29, 3) joints and tips (`skeleton_points` with the betas applied), body frame.
+        parents: (24,) parent of each joint, -1 for the root.
+
+    Returns:
+        Bones in the armature's axes (not moved). They run along the limbs: each ends at the joint that continues it, and
+        the last ones reach as far as the mesh does.
+    """
+    heads, tails = points[:JOINTS], np.empty((JOINTS, 3))
+    for joint, end in enumerate(_END_JOINT):
+        if end is not None:
+            tails[joint] = points[end]
+        else:
+            direction = _tip_direction(joint, heads)
+            reach = (points[JOINTS + TIPPED.index(joint)] - heads[joint]) @ direction
+            tails[joint] = heads[joint] + direction * max(reach, _SHORTEST_BONE)
+    z_axes = np.tile([0.0, -1, 0], (JOINTS, 1))
+    z_axes[list(_FEET)] = (0, 0, 1)
+    connected = tuple(parent >= 0 and _END_JOINT[parent] == joint for joint, parent in enumerate(parents))
+    return RestBones(heads @ ARMATURE_FROM_BODY.T, tails @ ARMATURE_FROM_BODY.T, z_axes, connected)
+
+
+def rotation_matrices(axis_angle: NDArray) -> NDArray[np.float64]:
+    """(..., 3) axis-angle, radians -> (..., 3, 3) rotation matrices (Rodrigues' formula)."""
+    axis_angle = np.asarray(axis_angle, np.float64)
+    angle = np.linalg.norm(axis_angle, axis=-1)[..., None, None]
+    x, y, z = np.moveaxis(axis_angle / np.maximum(angle[..., 0], 1e-12), -1, 0)
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def armature_rotations(pose: NDArray) -> NDArray[np.float64]:
+    """How SMPL's pose turns each bone, in the armature's axes.
+
+    Args:
+        pose: (24, 3) axis-angle, radians; 0 is the global orientation in the camera frame, the others are relative to
+            their parents.
+
+    Returns:
+        (24, 3, 3) rotations. The first takes the armature's rest frame to the world of the photo: it is near the identity
+        for a person who stands upright and faces the camera.
+    """
+    rotations = rotation_matrices(pose)
+    turned = ARMATURE_FROM_BODY @ rotations @ ARMATURE_FROM_BODY.T
+    turned[0] = WORLD_FROM_CAMERA @ rotations[0] @ ARMATURE_FROM_BODY.T
+    return turned
+
+
+def to_bone_axes(rotations: NDArray, bone_axes: NDArray) -> NDArray:
+    """(N, 3, 3) rotations in the armature's axes -> in each bone's own axes, whose columns are ``bone_axes`` (N, 3, 3)."""
+    return np.swapaxes(bone_axes, -1, -2) @ rotations @ bone_axes
+
+
+def from_bone_axes(rotations: NDArray, bone_axes: NDArray) -> NDArray:
+    """Inverse of `to_bone_axes`."""
+    return bone_axes @ rotations @ np.swapaxes(bone_axes, -1, -2)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a checked result to avatars in the scene."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import bpy
+import numpy as np
+from mathutils import Vector
+from numpy.typing import NDArray
+
+from ..core.result import Avatar, PhotoResult, ResultError
+from .camera import build_camera, look_through
+from .material import build_material, packed_image
+from .mesh import build_mesh
+from .rig import attach, build_armature, clear_pose, find_body, root_offset, set_root_offset, stand_as_in_photo
+
+# Custom property of the avatar's objects: names may change, this does not.
+UUID = "uvatar_uuid"
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How avatars come into the scene.
+
+    Attributes:
+        photo_pose: stand as in the photo; otherwise in the T pose, at the same place.
+        unlit: material without light.
+        camera: add the photo's camera with the photo behind it.
+        use_camera: also make it the scene's camera and give renders the photo's size.
+    """
+
+    photo_pose: bool = True
+    unlit: bool = False
+    camera: bool = True
+    use_camera: bool = True
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import made: the rigs in the order asked for, the photo's camera or None, the photo's image or None."""
+
+    rigs: list[bpy.types.Object]
+    camera: bpy.types.Object | None
+    photo: bpy.types.Image | None
+
+
+def import_people(
+    result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
+) -> Imported:
+    """Build people of a photo into a new collection of the scene, all in the photo's one world; object mode is needed.
+
+    The lowest foot of all stands at z = 0. ResultError where a picture is broken; nothing is left behind then.
+
+    Args:
+        people: indices into ``result.people``; None for all.
+    """
+    options = options or ImportOptions()
+    chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
+    stem = PurePath(result.name).stem or "Photo"
+    collection = bpy.data.collections.new(stem)
+    scene.collection.children.link(collection)
+    photo: bpy.types.Image | None = None
+    camera: bpy.types.Object | None = None
+    rigs: list[bpy.types.Object] = []
+    try:
+        for avatar in chosen:
+            name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
+            rigs.append(_build_avatar(result, avatar, name, collection, options))
+        bpy.context.view_layer.update()
+        lift = -min((evaluated_vertices(find_body(rig))[:, 2].min() for rig in rigs), default=0.0)
+        for rig, avatar in zip(rigs, chosen, strict=True):
+            set_root_offset(rig, root_offset(rig) + Vector((0.0, 0.0, lift)))
+            if not options.photo_pose:
+                clear_pose(rig)
+        if options.camera:
+            photo = packed_image(f"{stem} photo.jpg", result.jpeg)
+            camera = build_camera(result.camera, f"{stem} camera", photo, float(lift))
+            collection.objects.link(camera)
+            if options.use_camera:
+                look_through(scene, camera, result.camera)
+    except ValueError as error:
+        discard(collection)
+        raise ResultError(f"The backend's result is damaged: {error}") from error
+    _select(rigs)
+    return Imported(rigs, camera, photo)
+
+
+def _build_avatar(
+    result: PhotoResult, avatar: Avatar, name: str, collection: bpy.types.Collection, options: ImportOptions
+) -> bpy.types.Object:
+    ground = -avatar.sole_height()
+    rig = build_armature(avatar, name, collection, ground)
+    body = build_mesh(avatar, f"{name} body", ground)
+    collection.objects.link(body)
+    texture = packed_image(f"{name} texture.png", avatar.texture_png) if avatar.texture_png and avatar.face_uv is not None else None
+    source = packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color") if texture and avatar.source_png else None
+    body.data.materials.append(build_material(name, texture, source, options.unlit))
+    attach(body, rig)
+    stand_as_in_photo(rig, avatar)
+    rig[UUID] = body[UUID] = str(uuid.uuid4())
+    _record_provenance(rig, result, avatar)
+    return rig
+
+
+def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avatar) -> None:
+    """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
+    rig["uvatar_photo"], rig["uvatar_photo_digest"] = result.name, result.digest
+    rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
+    rig["uvatar_betas"], rig["uvatar_pose"] = avatar.betas.astype(float).tolist(), avatar.pose.astype(float).ravel().tolist()
+    for fact, value in avatar.facts.items():
+        rig[f"uvatar_{fact}"] = value if isinstance(value, (str, int, float)) else json.dumps(value, ensure_ascii=False)
+
+
+def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
+    """(V, 3) the mesh as shown, with shape keys and armature applied, in world space."""
+    evaluated = body.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    mesh = evaluated.to_mesh()
+    try:
+        vertices = np.empty(len(mesh.vertices) * 3, np.float32)
+        mesh.vertices.foreach_get("co", vertices)
+    finally:
+        evaluated.to_mesh_clear()
+    world = np.array(evaluated.matrix_world, np.float64)
+    return (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
+
+
+def discard(collection: bpy.types.Collection) -> None:
+    """Remove an import's collection with all that only it uses."""
+    held = list(collection.objects)
+    owned: list[bpy.types.ID] = [thing.data for thing in held if thing.data]
+    owned += [slot.material for thing in held for slot in thing.material_slots if slot.material]
+    owned += [node.image for material in owned if isinstance(material, bpy.types.Material) for node in material.node_tree.nodes
+              if node.type == "TEX_IMAGE" and node.image]  # fmt: skip
+    owned += [view.image for data in owned if isinstance(data, bpy.types.Camera) for view in data.background_images if view.image]
+    bpy.data.batch_remove([*held, collection])
+    # Dependants first: an image has users until its material is gone.
+    for thing in owned:
+        if thing.users == 0:
+            bpy.data.batch_remove([thing])
+
+
+def _select(rigs: Sequence[bpy.types.Object]) -> None:
+    layer = bpy.context.view_layer
+    for thing in layer.objects.selected:
+        thing.select_set(False)
+    for rig in rigs:
+        rig.select_set(True)
+    if rigs:
+        layer.objects.active = rigs[0]

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The avatar's armature: rest bones from the shape, the photo's pose, and joints that follow the shape sliders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+from numpy.typing import NDArray
+
+from ..core import skeleton
+from ..core.result import Avatar
+from .mesh import mixed_vertices, raise_by, shape_values
+
+# Custom properties of the armature's data: all that is needed to move the joints with the shape.
+_POINTS, _POINT_DIRECTIONS, _GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
+_JOINT_NAMES, _BETA_NAMES, _PARENTS = "uvatar_joint_names", "uvatar_beta_names", "uvatar_parents"
+
+
+class RigError(ValueError):
+    """A rig that cannot be changed as asked; the message is one sentence for the artist."""
+
+
+def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float) -> bpy.types.Object:
+    """An armature at rest in the T pose, facing -y, linked to ``collection``.
+
+    Args:
+        collection: must be visible in the current view layer, since bones can only be made in edit mode.
+        ground: metres that the body was raised by, see `build_mesh`.
+    """
+    armature = bpy.data.armatures.new(name)
+    armature.display_type = "OCTAHEDRAL"
+    rig = bpy.data.objects.new(name, armature)
+    rig.show_in_front = True
+    collection.objects.link(rig)
+    strongest = avatar.skin_joints[np.arange(len(avatar.skin_joints)), avatar.skin_weights.argmax(1)]
+    points, directions = skeleton.skeleton_points(
+        avatar.joint_template, avatar.joint_shapedirs, avatar.template, avatar.shapedirs, strongest
+    )
+    armature[_POINTS], armature[_POINT_DIRECTIONS] = points.ravel().tolist(), directions.ravel().tolist()
+    armature[_PARENTS], armature[_GROUND] = list(avatar.parents), ground
+    armature[_JOINT_NAMES], armature[_BETA_NAMES] = "\n".join(avatar.joint_names), "\n".join(avatar.beta_names)
+    with _edit_mode(rig):
+        for joint in avatar.joint_names:
+            armature.edit_bones.new(joint)
+        _place_bones(rig, avatar.betas)
+    for bone in rig.pose.bones:
+        bone.rotation_mode = "QUATERNION"
+    return rig
+
+
+def attach(body: bpy.types.Object, rig: bpy.types.Object) -> None:
+    """Make the rig deform the body."""
+    body.parent = rig
+    modifier = body.modifiers.new("Armature", "ARMATURE")
+    modifier.object = rig
+    # Dual quaternions: bent elbows and twisted wrists keep their volume, where linear skinning pinches them.
+    modifier.use_deform_preserve_volume = True
+
+
+def joint_names(rig: bpy.types.Object) -> list[str]:
+    """The 24 bones' names, in SMPL's order."""
+    return rig.data[_JOINT_NAMES].split("\n")
+
+
+def beta_names(rig: bpy.types.Object) -> list[str]:
+    """The shape sliders' names."""
+    return rig.data[_BETA_NAMES].split("\n")
+
+
+def is_rig(candidate: bpy.types.Object | None) -> bool:
+    """Whether this is an avatar's armature."""
+    return candidate is not None and candidate.type == "ARMATURE" and _POINTS in candidate.data
+
+
+def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The avatar's armature for an object that is the armature or its mesh, else None."""
+    if is_rig(candidate):
+        return candidate
+    return candidate.parent if candidate is not None and is_rig(candidate.parent) else None
+
+
+def find_body(rig: bpy.types.Object) -> bpy.types.Object:
+    """The mesh with the shape sliders. Raises RigError where it was deleted or its shape keys were applied."""
+    for child in rig.children:
+        if child.type == "MESH" and child.data.shape_keys and all(name in child.data.shape_keys.key_blocks for name in beta_names(rig)):
+            return child
+    raise RigError(f"{rig.name} has no mesh with the shape sliders any more: undo, or import the avatar again.")
+
+
+@contextmanager
+def _edit_mode(rig: bpy.types.Object) -> Iterator[None]:
+    layer = bpy.context.view_layer
+    before = layer.objects.active
+    layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        yield
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+        layer.objects.active = before
+
+
+def _place_bones(rig: bpy.types.Object, betas: NDArray) -> None:
+    """Put the edit bones where the joints of this shape are; needs edit mode."""
+    armature, bones = rig.data, rig.data.edit_bones
+    points = np.reshape(armature[_POINTS], (-1, 3))
+    directions = np.reshape(armature[_POINT_DIRECTIONS], (*points.shape, -1))
+    parents = list(armature[_PARENTS])
+    rest = skeleton.rest_bones(points + directions @ betas, parents)
+    raised = np.array([0.0, 0.0, armature[_GROUND]])
+    names = joint_names(rig)
+    for name in names:
+        bones[name].use_connect = False  # else moving one bone's tail would move the next one's head
+    for joint, name in enumerate(names):
+        bone = bones[name]
+        bone.head, bone.tail = Vector(rest.heads[joint] + raised), Vector(rest.tails[joint] + raised)
+        bone.align_roll(Vector(rest.z_axes[joint]))
+        bone.parent = bones[names[parents[joint]]] if parents[joint] >= 0 else None
+    for name, connected in zip(names, rest.connected, strict=True):
+        bones[name].use_connect = connected
+
+
+def bone_axes(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """(24, 3, 3) the rest bones' axes as columns, in the armature's frame, SMPL's order."""
+    return np.array([rig.data.bones[name].matrix_local.to_3x3() for name in joint_names(rig)])
+
+
+def set_rotations(rig: bpy.types.Object, rotations: NDArray) -> None:
+    """Turn the bones; ``rotations`` (24, 3, 3) in the armature's axes, each relative to its parent."""
+    local = skeleton.to_bone_axes(rotations, bone_axes(rig))
+    for name, rotation in zip(joint_names(rig), local, strict=True):
+        bone, turned = rig.pose.bones[name], Matrix(rotation.tolist())
+        if bone.rotation_mode == "QUATERNION":
+            bone.rotation_quaternion = turned.to_quaternion()
+        elif bone.rotation_mode == "AXIS_ANGLE":
+            axis, angle = turned.to_quaternion().to_axis_angle()
+            bone.rotation_axis_angle = (angle, *axis)
+        else:
+            bone.rotation_euler = turned.to_euler(bone.rotation_mode)
+
+
+def get_rotations(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """Inverse of `set_rotations`."""
+    local = np.array([rig.pose.bones[name].matrix_basis.to_quaternion().to_matrix() for name in joint_names(rig)])
+    return skeleton.from_bone_axes(local, bone_axes(rig))
+
+
+def stand_as_in_photo(rig: bpy.types.Object, avatar: Avatar) -> None:
+    """Place the rig in the photo's world, the camera at its origin, and give it the photo's pose.
+
+    The object goes under the person at z = 0, upright and unscaled; the pelvis bone holds what is left of the place and
+    the turn, so that clearing the pose leaves a person in a T pose who stands there facing -y.
+    """
+    pelvis = skeleton.WORLD_FROM_CAMERA @ (avatar.joints()[0] + avatar.transl).astype(np.float64)
+    rig.location = (pelvis[0], pelvis[1], 0.0)
+    set_rotations(rig, skeleton.armature_rotations(avatar.pose))
+    rest = rig.data.bones[joint_names(rig)[0]].matrix_local.translation
+    set_root_offset(rig, Vector((0.0, 0.0, pelvis[2])) - rest)
+
+
+def root_offset(rig: bpy.types.Object) -> Vector:
+    """How far the pelvis is moved from its rest place, metres, in the armature's axes."""
+    root = joint_names(rig)[0]
+    return rig.data.bones[root].matrix_local.to_3x3() @ rig.pose.bones[root].location
+
+
+def set_root_offset(rig: bpy.types.Object, offset: Vector) -> None:
+    """Inverse of `root_offset`."""
+    root = joint_names(rig)[0]
+    rig.pose.bones[root].location = rig.data.bones[root].matrix_local.to_3x3().transposed() @ offset
+
+
+def clear_pose(rig: bpy.types.Object) -> None:
+    """Back to the rest pose, where the rig stands."""
+    set_rotations(rig, np.tile(np.eye(3), (skeleton.JOINTS, 1, 1)))
+    for bone in rig.pose.bones:
+        bone.location, bone.scale = (0, 0, 0), (1, 1, 1)
+
+
+def refresh_joints(rig: bpy.types.Object) -> None:
+    """Move the rest bones to where the shape sliders put the joints, exactly, and the soles back to z = 0.
+
+    The current pose is kept: rotations are carried over to the new bones' axes. Needs object mode. Raises RigError.
+    """
+    body = find_body(rig)
+    betas = shape_values(body, beta_names(rig))
+    rotations, offset = get_rotations(rig), root_offset(rig)
+    sunk = -float(mixed_vertices(body)[:, 2].min())
+    raise_by(body, sunk)
+    rig.data[_GROUND] += sunk
+    with _edit_mode(rig):
+        _place_bones(rig, betas)
+    set_rotations(rig, rotations)
+    set_root_offset(rig, offset)
