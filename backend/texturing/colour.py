@@ -1,0 +1,43 @@
+"""sRGB at the borders, linear light inside: mixing colours in sRGB darkens their borders."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_STEPS = 1 << 14
+
+
+def linear_from_srgb(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(...,) uint8 sRGB -> float32 linear light, 0..1 (IEC 61966-2-1)."""
+    return _DECODE[pixels]
+
+
+def srgb_from_linear(values: NDArray) -> NDArray[np.uint8]:
+    """(...,) linear light -> uint8 sRGB, clipped to 0..1."""
+    return _ENCODE[(np.clip(values, 0, 1) * (_STEPS - 1) + 0.5).astype(np.uint16)]
+
+
+def perceptual(values: NDArray) -> NDArray[np.float32]:
+    """(..., 3) linear light -> (..., 3) float32 gamma-coded luma and two chroma differences, about 0..1.
+
+    Equal distances look about equally far apart: good enough to ask whether two patches are the same garment.
+    """
+    coded = np.cbrt(np.clip(values, 0, None)).astype(np.float32)
+    luma = coded @ np.float32([0.3, 0.6, 0.1])
+    return np.stack([luma, coded[..., 0] - luma, coded[..., 2] - luma], -1)
+
+
+def _decode_table() -> NDArray[np.float32]:
+    coded = np.arange(256) / 255
+    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def _encode_table() -> NDArray[np.uint8]:
+    linear = np.arange(_STEPS) / (_STEPS - 1)
+    coded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return (coded * 255 + 0.5).astype(np.uint8)
+
+
+_DECODE = _decode_table()
+_ENCODE = _encode_table()

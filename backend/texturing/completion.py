@@ -1,0 +1,214 @@
+"""The part of the texture that no photo shows: mirrored, predicted, or grown over the mesh from what is seen.
+
+The texture is split in two bands.  The low band is one colour per vertex, solved for over the mesh (so it knows no UV
+seams): it meets the seen colours, and elsewhere leans on the mirrored side, on the colour of the same slice of the limb
+or garment, on hair and skin.  The high band is what the photo shows beyond the low band.  Mirrored texels bring their
+own high band along and completed ones borrow one, so that nothing steps where one source hands over to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from backend.texturing.colour import linear_from_srgb, perceptual
+from backend.texturing.sampling import bilinear
+from backend.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
+from backend.texturing.texels import TexelTable
+from backend.texturing.texture import COMPLETED, MIRRORED, PREDICTED, SEEN
+
+# Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
+_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.03, 0.1, 0.1
+# Vertices count as seen when this share of their texels is.
+_SEEN_SHARE = 0.3
+# Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes luma more.
+_LUMA_ALIKE, _CHROMA_ALIKE = 0.13, 0.05
+# Nothing is mirrored across this much of the trunk's middle, metres: logos, ties, buttons.
+_TRUNK_MIDDLE = (0.03, 0.07)
+
+
+@dataclass(frozen=True)
+class SeenColours:
+    """What the photos show, at all T texels.
+
+    Attributes:
+        colours: (T, 3) float32 linear light; anything where alpha is 0.
+        alpha: (T,) float32 0..1, the share of the photo in the final texel.
+        detail: (T,) float32 factors, about 1: fine structure for completed texels.
+        skin: (3,) linear light of the person's skin.
+    """
+
+    colours: NDArray[np.float32]
+    alpha: NDArray[np.float32]
+    detail: NDArray[np.float32]
+    skin: NDArray[np.float32]
+
+
+def complete(seen: SeenColours, surface: Surface, table: TexelTable, predicted: NDArray[np.uint8] | None = None) -> tuple[NDArray, NDArray[np.uint8]]:
+    """Fill every texel that no photo shows.
+
+    Args:
+        predicted: (N, N, 3) uint8 sRGB texture to fill with instead of smooth colours; its parts are first tinted to the seen ones.
+
+    Returns:
+        colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED, COMPLETED or PREDICTED.
+    """
+    colour, share = vertex_colours(seen.colours, seen.alpha, surface, table)
+    mirrorable = _mirrorable(colour, share, surface)
+    if predicted is None:
+        low = _diffuse(surface, [(colour, _SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface), *_priors(colour, share, seen.skin, surface)])
+        fill = table.interpolate(low, surface.faces)
+        low_band = fill
+        fill = fill * seen.detail[:, None]
+    else:
+        prediction = linear_from_srgb(predicted.reshape(-1, 3)[table.pixel])
+        prediction = _tinted(prediction, colour, share, surface, table)
+        own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), surface, table)
+        mirrored, pull = _mirrored(colour, share, mirrorable, surface)
+        nothing = np.full(len(share), _RING_PULL, np.float32)
+        difference = _diffuse(surface, [(colour - own, _SEEN_PULL * share), (mirrored - own, pull), (np.zeros_like(own), nothing)])
+        fill = prediction + table.interpolate(difference, surface.faces)
+        low_band = table.interpolate(own + difference, surface.faces)
+    mirrored_detail, mirrored_alpha = _mirrored_detail(seen, low_band, mirrorable, surface, table)
+    fill += (low_band + mirrored_detail - fill) * mirrored_alpha[:, None]
+    alpha = seen.alpha
+    colours = fill + (seen.colours - fill) * alpha[:, None]
+    rest = 1 - alpha
+    labels = np.where(rest * mirrored_alpha > rest * (1 - mirrored_alpha), MIRRORED, COMPLETED if predicted is None else PREDICTED)
+    labels = np.where(alpha >= 0.5, SEEN, labels).astype(np.uint8)
+    return colours, labels
+
+
+def vertex_colours(
+    colours: NDArray[np.float32], alpha: NDArray[np.float32], surface: Surface, table: TexelTable
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean colour (V, 3) of the texels around each vertex, weighted by ``alpha``, and the share (V,) of them that is seen."""
+    texels = np.flatnonzero(alpha > 0)
+    corners = surface.faces[table.face[texels]].ravel()
+    weights = (table.barycentric[texels] * alpha[texels, None]).ravel()
+    count = len(surface.template)
+    total = np.bincount(corners, weights, count)
+    sums = [np.bincount(corners, weights * np.repeat(colours[texels, k], 3), count) for k in range(3)]
+    mean = np.stack(sums, -1) / np.maximum(total, 1e-9)[:, None]
+    return mean.astype(np.float32), np.minimum(total / np.maximum(table.mass, 1e-9), 1).astype(np.float32)
+
+
+def _diffuse(surface: Surface, anchors: list[tuple[NDArray, NDArray]]) -> NDArray[np.float32]:
+    """Colours (V, 3) that minimise the graph's squared differences plus ``pull`` (V,) times those to each anchor (V, 3)."""
+    degree = np.asarray(surface.graph.sum(1)).ravel()
+    pull = np.full(len(degree), 1e-5)
+    right = np.full((len(degree), 3), 1e-5 * 0.2)
+    for colour, strength in anchors:
+        pull += strength
+        right += strength[:, None] * colour
+    system = sparse.diags(degree * (1 + pull)) - surface.graph
+    factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
+    return factors.solve(degree[:, None] * right).astype(np.float32)
+
+
+def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np.float32]:
+    """(V,) 0..1: whether a vertex may take the colour of its mirror image.
+
+    A pair of parts (or the halves of the trunk and the head) whose seen overlap looks different is not mirrored.
+    """
+    both = (share > _SEEN_SHARE) & (share[surface.mirror] > _SEEN_SHARE) & (surface.mirror != np.arange(len(share)))
+    difference = np.abs(perceptual(colour) - perceptual(colour[surface.mirror]))
+    allowed = np.ones(len(share), np.float32)
+    for part in range(PARTS):
+        pair = (surface.part == part) & both
+        if pair.sum() >= 20:
+            luma, *chroma = np.median(difference[pair], axis=0)
+            allowed[surface.part == part] = float(luma < _LUMA_ALIKE and max(chroma) < _CHROMA_ALIKE)
+    near, far = _TRUNK_MIDDLE
+    middle = np.clip((np.abs(surface.template[:, 0]) - near) / (far - near), 0, 1)
+    allowed = np.where(surface.part == TRUNK, allowed * middle, allowed)
+    return np.where(surface.eye == 0, allowed, 0).astype(np.float32)
+
+
+def _mirrored(colour: NDArray, share: NDArray, mirrorable: NDArray, surface: Surface) -> tuple[NDArray, NDArray]:
+    pull = _MIRRORED_PULL * share[surface.mirror] * mirrorable * (1 - share)
+    return colour[surface.mirror], pull
+
+
+def _mirrored_detail(
+    seen: SeenColours, low_band: NDArray[np.float32], mirrorable: NDArray, surface: Surface, table: TexelTable
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The high band (T, 3) of the mirror image's texels, and how far (T,) it counts."""
+    allowed = table.interpolate(mirrorable, surface.faces)
+    texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
+    premultiplied = np.concatenate([(seen.colours - low_band) * seen.alpha[:, None], seen.alpha[:, None]], 1)
+    picture = table.picture(premultiplied)
+    at = np.einsum("tk,tkc->tc", table.barycentric[texels], surface.mirror_uv[table.face[texels]])
+    found = bilinear(picture, np.column_stack([at[:, 0], 1 - at[:, 1]]) * table.size)
+    alpha = np.zeros(len(table), np.float32)
+    detail = np.zeros((len(table), 3), np.float32)
+    alpha[texels] = found[:, 3] * allowed[texels]
+    detail[texels] = found[:, :3] / np.maximum(found[:, 3:], 1e-3)
+    return detail, alpha
+
+
+def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[tuple[NDArray, NDArray]]:
+    """Weak anchors for what is not seen: the same slice's colour, hair on the scalp, skin on face and hands."""
+    unseen = 1 - share
+    ring_colour, ring_known = _ring_colours(colour, share, surface)
+    rings = (ring_colour[surface.ring], _RING_PULL * unseen * ring_known[surface.ring])
+    scalp_seen = surface.scalp & (share > _SEEN_SHARE)
+    priors = [rings]
+    if scalp_seen.sum() >= 10:
+        hair = np.median(colour[scalp_seen], axis=0)
+        priors.append((np.broadcast_to(hair, colour.shape), _HAIR_PULL * unseen * surface.scalp))
+    bare = surface.face_front.copy()
+    for hand in (LEFT_HAND, RIGHT_HAND):
+        own = surface.part == hand
+        bare |= own & (share[own].mean() < 0.1) & (share[surface.mirror[own]].mean() < 0.1)
+    priors.append((np.broadcast_to(skin, colour.shape), _SKIN_PULL * unseen * bare))
+    return priors
+
+
+def _ring_colours(colour: NDArray, share: NDArray, surface: Surface) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Median seen colour (R, 3) of each slice of trunk and limbs, and whether (R,) there is one, 0 or 1.
+
+    Vertices at the trunk's sides count more: its middle has ties and logos that the back has not.  Slices that are not
+    seen take the colour of the nearest ones of their part.
+    """
+    rings = len(surface.ring_part)
+    median, known = np.zeros((rings, 3), np.float32), np.zeros(rings, np.float32)
+    weight = np.where(surface.part == TRUNK, 0.1 + np.abs(surface.template[:, 0]) / 0.15, 1.0) * share
+    members = np.flatnonzero((share > _SEEN_SHARE) & (surface.part != HEAD))
+    members = members[np.argsort(surface.ring[members], kind="stable")]
+    for group in np.split(members, np.flatnonzero(np.diff(surface.ring[members])) + 1):
+        if len(group) >= 4:
+            ring = surface.ring[group[0]]
+            median[ring], known[ring] = _weighted_median(colour[group], weight[group]), 1
+    for part in range(PARTS):
+        own = np.flatnonzero(surface.ring_part == part)
+        filled = own[known[own] > 0]
+        if len(filled):
+            median[own] = np.stack([np.interp(own, filled, median[filled, k]) for k in range(3)], -1)
+            known[own] = 1
+    return median, known
+
+
+def _weighted_median(values: NDArray, weights: NDArray) -> NDArray:
+    order = np.argsort(values, axis=0)
+    sums = np.cumsum(weights[order], axis=0)
+    middle = (sums >= 0.5 * sums[-1]).argmax(0)
+    return np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
+
+
+def _tinted(prediction: NDArray, colour: NDArray, share: NDArray, surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+    """A predicted texture (T, 3) whose parts have the mean and spread of what is seen of them."""
+    own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), surface, table)
+    gain, bias = np.ones((PARTS, 3), np.float32), np.zeros((PARTS, 3), np.float32)
+    for part in range(PARTS):
+        both = (surface.part == part) & (share > _SEEN_SHARE)
+        if both.sum() >= 20:
+            spread = colour[both].std(0) / np.maximum(own[both].std(0), 1e-3)
+            gain[part] = np.clip(spread, 0.5, 2.0)
+            bias[part] = colour[both].mean(0) - gain[part] * own[both].mean(0)
+    part_of_texel = surface.part[surface.faces[table.face, 0]]
+    return np.clip(prediction * gain[part_of_texel] + bias[part_of_texel], 0, 1)

@@ -1,0 +1,110 @@
+"""The person cut out of the photo, ready to be sampled at any texel footprint, free of background colour at its outline.
+
+A pixel on the outline mixes person and background, and so does every blurred or reduced version of the photo there.
+So the colours of the outline band are replaced by those just inside it (push-pull interpolation: mask-normalised
+reductions, pulled back up), before anything is sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.perception.person import Person
+from backend.photo import Photo
+from backend.texturing.colour import linear_from_srgb
+from backend.texturing.sampling import bilinear
+
+# The outline band, as a fraction of the person's longer side: about two pixels of BlazePose's 256-pixel mask.
+_BAND = 0.004
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """A pyramid of the person's pixels.
+
+    Attributes:
+        levels: (h, w, 3) float32 linear light each, half the size of the one before; outside the person they go on with
+            the colours of the nearest outline.
+        inside: (h, w) float32 at the first level's size: pixels of that level to the mask's edge, negative outside.
+        origin: (x0, y0) pixel of the photo at the first level's top-left corner.
+        scale: (x, y) pixels of the first level per pixel of the photo, at most 1.
+    """
+
+    levels: tuple[NDArray[np.float32], ...]
+    inside: NDArray[np.float32]
+    origin: tuple[float, float]
+    scale: tuple[float, float]
+
+    def sample(self, points: NDArray[np.float32], footprint: NDArray[np.float32] | float) -> NDArray[np.float32]:
+        """Linear light (K, 3) at ``points`` (K, 2), pixels of the photo, averaged over about ``footprint`` of them.
+
+        Trilinear between the two reductions around the footprint, so that neither aliasing nor needless blur gets in.
+        """
+        at = (points - np.float32(self.origin)) * np.float32(self.scale)
+        level = np.log2(np.maximum(np.asarray(footprint, np.float32) * self.scale[0], 1e-6))
+        level = np.broadcast_to(np.clip(level, 0, len(self.levels) - 1), len(points))
+        colours = np.zeros((len(points), 3), np.float32)
+        height, width = self.inside.shape
+        for index in range(len(self.levels)):
+            part = np.abs(level - index)
+            chosen = np.flatnonzero(part < 1)
+            if len(chosen):
+                picture = self.levels[index]
+                reduced = at[chosen] * np.float32([picture.shape[1] / width, picture.shape[0] / height])
+                colours[chosen] += bilinear(picture, reduced) * (1 - part[chosen, None])
+        return colours
+
+    def depth_inside(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(K, 2) pixels of the photo -> (K,) distance to the mask's edge in pixels of the photo, negative outside."""
+        at = (points - np.float32(self.origin)) * np.float32(self.scale)
+        distance = bilinear(self.inside, at) / self.scale[0]
+        height, width = self.inside.shape
+        off = np.maximum(np.maximum(-at, at - np.float32([width, height])), 0).max(-1)
+        return np.where(off > 0, np.minimum(distance, 0) - off / self.scale[0], distance)
+
+
+def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
+    """The person's pyramid; ``finest`` is the smallest footprint (pixels of the photo) that will be sampled."""
+    x0, y0, x1, y1 = person.window
+    pixels, mask = photo.pixels[y0:y1, x0:x1], person.mask
+    reduction = 2 ** max(0, int(np.log2(max(finest, 1.0))))
+    if reduction > 1:
+        size = (max(1, pixels.shape[1] // reduction), max(1, pixels.shape[0] // reduction))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    height, width = mask.shape
+    inside = signed_distance(mask)
+    band = max(1.0, _BAND * max(height, width))
+    levels = _push_pull(linear_from_srgb(pixels), (inside > band).astype(np.float32))
+    return Foreground(tuple(levels), inside, (x0, y0), (width / (x1 - x0), height / (y1 - y0)))
+
+
+def signed_distance(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(h, w) mask, 128 and more is inside -> pixels to its edge, positive inside, negative outside."""
+    inside = (mask >= 128).astype(np.uint8)
+    return cv2.distanceTransform(inside, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
+
+
+def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Pyramid of (h, w, 3) colours where only weighted pixels count; the others get the average of the nearest that do."""
+    if not weights.any():
+        weights = np.ones_like(weights)
+    levels, coverage = [colours], [weights]
+    while min(levels[-1].shape[:2]) > 1 or (coverage[-1] == 0).any():
+        height, width = levels[-1].shape[:2]
+        size = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
+        weight = cv2.resize(coverage[-1], size, interpolation=cv2.INTER_AREA)
+        colour = cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
+        levels.append(colour / np.maximum(weight, 1e-6)[..., None])
+        coverage.append(weight)
+    for fine in range(len(levels) - 2, -1, -1):
+        empty = 1 - np.minimum(coverage[fine] * 4, 1)
+        if empty.any():
+            height, width = levels[fine].shape[:2]
+            coarse = cv2.resize(levels[fine + 1], (width, height), interpolation=cv2.INTER_LINEAR)
+            levels[fine] = levels[fine] + (coarse - levels[fine]) * empty[..., None]
+    return levels

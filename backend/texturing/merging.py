@@ -1,0 +1,45 @@
+"""Several photos of the same person on one texture: the sharpest one wins, the exposures are matched first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.texturing.projection import Projection
+
+# Blending two misaligned photos evenly shows everything twice: the better one gets nearly all, but hands over smoothly.
+_SELECTIVITY = 4
+_LARGEST_GAIN = 2.0
+_OVERLAP_FOR_GAIN = 500
+
+
+def merge(projections: Sequence[Projection], texels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Colours (T, 3) linear light and alpha (T,) of all photos together; ``texels``: T."""
+    colours, alpha = np.zeros((texels, 3), np.float32), np.zeros(texels, np.float32)
+    if len(projections) == 1:
+        (only,) = projections
+        colours[only.texels], alpha[only.texels] = only.colours, only.weights
+        return colours, alpha
+    best = np.zeros(texels, np.float32)
+    for projection in projections:
+        best[projection.texels] = np.maximum(best[projection.texels], projection.weights * projection.sharpness)
+    total = np.zeros(texels, np.float32)
+    for projection in projections:
+        at = projection.texels
+        share = (projection.weights * projection.sharpness / best[at]) ** _SELECTIVITY
+        reference = colours[at] / np.maximum(total[at], 1e-9)[:, None]
+        gain = _gain(reference, projection.colours, (alpha[at] > 0.5) & (projection.weights > 0.5))
+        colours[at] += projection.colours * gain * share[:, None]
+        total[at] += share
+        alpha[at] = np.maximum(alpha[at], projection.weights)
+    return colours / np.maximum(total, 1e-9)[:, None], alpha
+
+
+def _gain(reference: NDArray, colours: NDArray, overlap: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(3,) factor that brings a photo's exposure and white balance to those before it, from texels that both see."""
+    if overlap.sum() < _OVERLAP_FOR_GAIN:
+        return np.ones(3, np.float32)
+    ratio = np.median(reference[overlap], axis=0) / np.maximum(np.median(colours[overlap], axis=0), 1e-4)
+    return np.clip(ratio, 1 / _LARGEST_GAIN, _LARGEST_GAIN).astype(np.float32)

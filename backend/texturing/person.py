@@ -1,0 +1,61 @@
+"""A person's full texture from one or more photos: the order of texturing's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.body import BodyModel
+from backend.texturing.atlas import TexturingError, atlas_of
+from backend.texturing.colour import srgb_from_linear
+from backend.texturing.completion import SeenColours, complete
+from backend.texturing.detail import borrowed_detail
+from backend.texturing.eyes import paint_eyes
+from backend.texturing.face import face_shift
+from backend.texturing.merging import merge
+from backend.texturing.projection import Glimpse, glimpse, project
+from backend.texturing.sight import look
+from backend.texturing.skin import skin_colour
+from backend.texturing.surface import Surface
+from backend.texturing.texture import Texture
+from backend.texturing.view import View
+
+SMALLEST, LARGEST = 64, 4096
+
+
+def texture_person(views: Sequence[View], body: BodyModel, size: int = 1024, predicted: NDArray[np.uint8] | None = None) -> Texture:
+    """Project the photos onto the body and complete what they do not show.
+
+    Args:
+        views: one or more photos of the same person, each with its own fit; the first is the one that colours follow.
+        body: the body that was fitted; its texel table is made on the first call and kept.
+        size: pixels on a side of the texture.
+        predicted: (size, size, 3) uint8 sRGB texture of the same UV layout to complete with, or None for a smooth completion.
+
+    Raises:
+        TexturingError: no views, an unusable size, a body without UV layout, or a prediction of another size.
+        ValueError: a body that is partly behind the camera.
+    """
+    if not views:
+        raise TexturingError("At least one photo is needed to make a texture.")
+    if not SMALLEST <= size <= LARGEST:
+        raise TexturingError(f"The texture's size must be between {SMALLEST} and {LARGEST} pixels, not {size}.")
+    if predicted is not None and predicted.shape != (size, size, 3):
+        raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
+    atlas = atlas_of(body, size)
+    surface, table = atlas.surface, atlas.table
+    glimpses = [_glimpse(view, body, surface, size) for view in views]
+    colours, alpha = merge([project(glimpse, surface, table) for glimpse in glimpses], len(table))
+    skin = skin_colour(glimpses, colours, alpha, surface, table)
+    detail = borrowed_detail(glimpses[0], alpha, surface, table)
+    colours, source = complete(SeenColours(colours, alpha, detail, skin), surface, table, predicted)
+    paint_eyes(colours, source, glimpses[0], skin, surface, table)
+    return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source))
+
+
+def _glimpse(view: View, body: BodyModel, surface: Surface, size: int) -> Glimpse:
+    vertices, _ = body.posed(view.fit.body, view.fit.offsets)
+    sight = look(vertices, surface, view.person, view.camera)
+    return glimpse(view, sight, face_shift(view.person, sight, body), surface, size)

@@ -1,0 +1,112 @@
+"""One photo's colours on the texels that it sees, and how far each may be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.perception.person import Person
+from backend.texturing.foreground import Foreground, cut_out
+from backend.texturing.sight import Sight
+from backend.texturing.surface import Surface
+from backend.texturing.texels import TexelTable
+from backend.texturing.view import View
+
+# A texel counts from the first of these cosines to the line of sight on and counts fully from the second (fit.md section 3: later costs 1.5 dB).
+_GRAZING = (0.05, 0.20)
+# Surface this far before a texel does not hide it (texture.md, finding 5).
+_BIAS = 0.01
+# Pixels of another person, and this far around them as a fraction of the window, show that person.
+_OTHERS_MARGIN = 0.006
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The M texels that a photo sees.
+
+    Attributes:
+        texels: (M,) int32 indices into the texel table.
+        colours: (M, 3) float32 linear light.
+        weights: (M,) float32 in (0, 1]: how surely the photo shows this texel there.
+        sharpness: (M,) float32 texels' width in pixels of the photo, shortened by grazing views: which view of several to prefer.
+    """
+
+    texels: NDArray[np.int32]
+    colours: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    sharpness: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """One photo, ready to be asked for the colours of the body.
+
+    Attributes:
+        shift: (V, 2) pixels of the photo to add to where each vertex projects (the face's alignment; zeros elsewhere).
+        foreground: the person cut out of the photo.
+        footprint: (F,) width of a texel of every triangle in pixels of the photo.
+    """
+
+    view: View
+    sight: Sight
+    shift: NDArray[np.float32]
+    foreground: Foreground
+    footprint: NDArray[np.float32]
+
+    def pixels(self, points: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where (K, 3) points of the camera frame, shifted by (K, 2), lie in the photo."""
+        return self.view.camera.project(points) + shift
+
+
+def glimpse(view: View, sight: Sight, shift: NDArray[np.float32], surface: Surface, size: int) -> Glimpse:
+    """Cut the person out of the photo as finely as ``size`` texels a side need it."""
+    footprint = texel_footprints(sight.pixels, surface, size)
+    finest = float(np.percentile(footprint[sight.facing], 5)) if sight.facing.any() else 1.0
+    return Glimpse(view, sight, shift, cut_out(view.photo, view.person, finest), footprint)
+
+
+def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection:
+    """Sample the photo at every texel that it sees; eyeballs are left to `eyes`."""
+    sight = glimpse.sight
+    seen_faces = sight.facing & (sight.cosine[surface.faces].max(1) > _GRAZING[0]) & (surface.eye[surface.faces[:, 0]] == 0)
+    texels = np.flatnonzero(seen_faces[table.face]).astype(np.int32)
+    values = table.interpolate(np.column_stack([sight.vertices, sight.cosine, glimpse.shift]), surface.faces, texels)
+    points, cosine = values[:, :3], values[:, 3]
+    pixels = glimpse.pixels(points, values[:, 4:])
+    weights = smoothstep(cosine, *_GRAZING) * (glimpse.foreground.depth_inside(pixels) > 0)
+    weights *= sight.trust_at(points)
+    weights *= _not_others(glimpse.view.person, pixels)
+    kept = np.flatnonzero(weights > 0.01)
+    kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
+    texels, width = texels[kept], glimpse.footprint[table.face[texels[kept]]]
+    return Projection(texels, glimpse.foreground.sample(pixels[kept], width), weights[kept], width * cosine[kept])
+
+
+def texel_footprints(pixels: NDArray[np.float32], surface: Surface, size: int) -> NDArray[np.float32]:
+    """(V, 2) projected vertices -> (F,) width of a texel of every triangle, in pixels of the photo."""
+    return np.sqrt(_areas(pixels[surface.faces]) / np.maximum(_areas(surface.uv[surface.face_uv]) * size**2, 1e-9)).astype(np.float32)
+
+
+def smoothstep(values: NDArray, low: float, high: float) -> NDArray:
+    """0 up to ``low``, 1 from ``high`` on, smooth between."""
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _areas(triangles: NDArray) -> NDArray:
+    u, v = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    return 0.5 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
+
+
+def _not_others(person: Person, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not person.others.any():
+        return np.ones(len(pixels), np.float32)
+    side = 2 * round(_OTHERS_MARGIN * max(person.others.shape)) + 1
+    others = cv2.dilate(person.others, np.ones((side, side), np.uint8)) >= 128
+    x0, y0, x1, y1 = person.window
+    column = np.clip(pixels[:, 0] - x0, 0, x1 - x0 - 1).astype(np.int32)
+    row = np.clip(pixels[:, 1] - y0, 0, y1 - y0 - 1).astype(np.int32)
+    return (~others[row, column]).astype(np.float32)

@@ -1,0 +1,24 @@
+"""Bilinear look-up of pictures at scattered points."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# cv2.remap takes pictures of less than 2^15 pixels a side: long lists of points are folded into rows.
+_ROW = 4096
+
+
+def bilinear(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float32]:
+    """Values (K,) or (K, C) of an (h, w) or (h, w, C <= 4) picture at (K, 2) points.
+
+    Points are in pixels from the top-left corner, so the first pixel's centre is (0.5, 0.5); outside, the border goes on.
+    """
+    rows = -(-len(points) // _ROW)
+    at = np.zeros((rows * _ROW, 2), np.float32)
+    at[: len(points)] = points - np.float32(0.5)  # cv2 counts from the first pixel's centre
+    if not rows:
+        return np.zeros((0, *picture.shape[2:]), np.float32)
+    values = cv2.remap(picture, at.reshape(rows, _ROW, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return values.reshape(rows * _ROW, *picture.shape[2:])[: len(points)]
