@@ -1,0 +1,141 @@
+"""Where a body's outline in the picture should be, read from a person's mask.
+
+Every point of the body's outline looks along its own normal, outwards and inwards, for the place where the mask ends
+the way the body does. Where the mask goes on to another part of the same body (a skirt between the legs, a sleeve
+against the chest) both sides are asked to meet half way. Borders that the mask shares with somebody in front, with the
+edge of the photo, or that lie too far off to be cloth, say nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.camera import Camera
+from backend.perception.person import Person
+from backend.raster import Fragments
+
+# Lengths as fractions of the person's box side.
+OUTWARD_REACH = 0.12  # a coat or hair stands off the body at most this far
+INWARD_REACH = 0.035  # further inside, something in front hides the body rather than the body being too wide
+# Mask borders must face the same way as the body's outline, at least to this cosine.
+FACING = 0.3
+_STEP = 0.75  # pixels between the samples along a normal
+
+
+@dataclass(frozen=True)
+class MaskPicture:
+    """A person's mask at working size.
+
+    Attributes:
+        camera: sees exactly this picture.
+        inside: (H, W) float32, 1 on the person, 0 elsewhere, soft at the border.
+        unknown: (H, W) True where the person may go on unseen: outside the photo, or behind somebody else.
+        side: pixels of the person's box side, the unit of the reaches.
+    """
+
+    camera: Camera
+    inside: NDArray[np.float32]
+    unknown: NDArray[np.bool_]
+    side: float
+
+
+@dataclass(frozen=True)
+class OutlineShifts:
+    """What the mask asks of the body's outline; N points.
+
+    Attributes:
+        pixel: (N, 2) int column and row of the outline's points in the working picture.
+        normal: (N, 2) unit, out of the body.
+        shift: (N,) pixels along the normal, negative inwards.
+    """
+
+    pixel: NDArray[np.int64]
+    normal: NDArray[np.float32]
+    shift: NDArray[np.float32]
+
+
+def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
+    """The person's mask with room around it, scaled so that the box's longer side is ``side`` pixels."""
+    x0, y0, x1, y1 = person.window
+    box_side = float(max(person.box[2] - person.box[0], person.box[3] - person.box[1], 1))
+    margin = int(np.ceil(1.2 * OUTWARD_REACH * box_side))
+    scale = side / box_side
+    view = camera.cropped((x0 - margin, y0 - margin, x1 + margin, y1 + margin), scale)
+    size = view.width, view.height
+    padded = cv2.copyMakeBorder(person.mask, *[margin] * 4, cv2.BORDER_CONSTANT, value=0)
+    others = cv2.copyMakeBorder(person.others, *[margin] * 4, cv2.BORDER_CONSTANT, value=0)
+    columns, rows = np.arange(x0 - margin, x1 + margin), np.arange(y0 - margin, y1 + margin)
+    others[(rows < 0) | (rows >= camera.height)] = 255
+    others[:, (columns < 0) | (columns >= camera.width)] = 255
+    shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    inside = cv2.GaussianBlur(cv2.resize(padded, size, interpolation=shrink).astype(np.float32) / 255, (0, 0), 0.8)
+    return MaskPicture(view, inside, cv2.resize(others, size, interpolation=shrink) > 64, float(side))
+
+
+def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
+    """How far the outline of the rendered body is from where the mask puts it, for the points where the mask can tell."""
+    body = fragments.mask.astype(np.uint8)
+    rim = (body > 0) & (cv2.erode(body, np.ones((3, 3), np.uint8), borderValue=1) == 0)
+    rows, columns = np.nonzero(rim)
+    uphill = _gradient(body.astype(np.float32))[rows, columns]
+    steepness = np.linalg.norm(uphill, axis=-1)
+    clear = steepness > 1e-3
+    rows, columns = rows[clear], columns[clear]
+    normal = -uphill[clear] / steepness[clear, None]
+
+    outward, inward = OUTWARD_REACH * mask.side, INWARD_REACH * mask.side
+    steps = np.arange(-np.ceil(inward / _STEP), np.ceil(outward / _STEP) + 2, dtype=np.float32) * _STEP
+    # The body ends half a pixel outside the centre of its last pixel.
+    x = columns[:, None] + (steps + 0.5) * normal[:, :1]
+    y = rows[:, None] + (steps + 0.5) * normal[:, 1:]
+    inside = _sample(mask.inside, x, y)
+    unknown = _sample(mask.unknown.astype(np.float32), x, y, outside=1) > 0.25
+    facing = -np.einsum("nsc,nc->ns", _sample(_gradient(mask.inside), x, y), normal)
+    slope = np.linalg.norm(_sample(_gradient(mask.inside), x, y), axis=-1)
+
+    end, end_found, end_known = _nearest_end(inside, steps, unknown, facing > FACING * slope)
+    meeting, meets = _meeting(_sample(body.astype(np.float32), x, y), inside, steps, end, unknown)
+    shift = np.where(meets, meeting, end)
+    tells = meets | (end_found & end_known)
+    return OutlineShifts(np.stack([columns, rows], -1)[tells], normal[tells], shift[tells].astype(np.float32))
+
+
+def _nearest_end(
+    inside: NDArray, steps: NDArray, unknown: NDArray, faces_out: NDArray
+) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where along each normal the mask ends nearest to the outline: place, whether there is one, whether it is a true end."""
+    before, after = inside[:, :-1], inside[:, 1:]
+    ends = (before >= 0.5) & (after < 0.5)
+    place = steps[:-1] + (before - 0.5) / np.maximum(before - after, 1e-6) * _STEP
+    distance = np.where(ends & (faces_out[:, :-1] | faces_out[:, 1:] | unknown[:, 1:]), np.abs(place), np.inf)
+    nearest = distance.argmin(1)
+    row = np.arange(len(nearest))
+    # An end whose far side is hidden is where the occluder begins, not where the person stops.
+    hidden = unknown[row, nearest + 1] | unknown[row, np.minimum(nearest + 3, unknown.shape[1] - 1)]
+    return place[row, nearest], np.isfinite(distance[row, nearest]), ~hidden
+
+
+def _meeting(body: NDArray, inside: NDArray, steps: NDArray, end: NDArray, unknown: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Half the way to where the body begins again along each normal, where all between is mask; and whether it does."""
+    ahead = steps > 0.5
+    left = np.maximum.accumulate((body < 0.5) & ahead, axis=1)
+    again = left & (body > 0.5) & ahead
+    first = again.argmax(1)
+    between = ahead & (steps <= steps[first][:, None])
+    open_way = ~(between & ((inside < 0.5) | unknown)).any(1)
+    # Half a pixel more on both sides closes the crack between them.
+    return steps[first] / 2 + 0.5, again.any(1) & open_way
+
+
+def _gradient(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    smooth = cv2.GaussianBlur(values, (0, 0), 1.6)
+    return np.stack([cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)], -1)
+
+
+def _sample(values: NDArray, x: NDArray, y: NDArray, outside: float = 0) -> NDArray:
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    return cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 4)
