@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a stored result to files, without a window.
+
+    python -m blender_addon.headless RESULT --person 0 --blend avatar.blend --glb avatar.glb
+    blender -b --python blender_addon/headless.py -- RESULT --person 0 --blend avatar.blend
+
+RESULT is the result of one photo, as the backend stores it. The .blend holds the person in the photo's pose, the photo's
+camera with the photo behind it, and the rest pose in the bones; the .glb holds the rest pose, for games.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a file by Blender: make this folder the package that its relative imports need
+    _folder = Path(__file__).resolve().parent
+    sys.path.insert(0, str(_folder.parent))
+    __package__ = importlib.import_module(_folder.name).__name__
+
+EXIT_FAILED = 1  # argparse ends with 2 for wrong arguments
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files that the arguments ask for; the exit code. What is wrong is told on the standard error in one sentence."""
+    parser = argparse.ArgumentParser(prog="headless", description="Write an avatar's .blend and .glb from a stored result.")
+    parser.add_argument("result", type=Path, help="stored result of one photo")
+    parser.add_argument("--person", type=int, default=0, help="which person of the photo, from 0")
+    parser.add_argument("--blend", type=Path, help="write a Blender file")
+    parser.add_argument("--glb", type=Path, help="write a glTF binary file")
+    parser.add_argument("--unlit", action="store_true", help="material without light")
+    options = parser.parse_args(arguments)
+    if options.blend is None and options.glb is None:
+        parser.error("say what to write: --blend, --glb or both")
+
+    from .core.result import ResultError, parse_result
+    from .core.wire import WireError, load
+
+    try:
+        result = parse_result(load(options.result))
+        if not 0 <= options.person < len(result.people):
+            raise ResultError(f"{result.name} shows {len(result.people)} people: there is no number {options.person}.")
+        _write(result, options)
+    except (OSError, WireError, ResultError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def _write(result, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]  # its type's module waits for main's arguments
+    import bpy
+
+    from .scene.avatar import ImportOptions, import_people
+    from .scene.camera import render_over_photo
+    from .scene.export import export_glb, save_blend
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 1.0
+    imported = import_people(result, scene, [options.person], ImportOptions(unlit=options.unlit))
+    if imported.photo is not None:
+        render_over_photo(scene, imported.photo)
+    if options.blend is not None:
+        save_blend(options.blend.resolve())
+    if options.glb is not None:
+        export_glb(imported.rigs[0], options.glb.resolve())
+
+
+def _own_arguments(arguments: list[str]) -> list[str]:
+    """Blender passes on all of its arguments: ours come after "--"."""
+    return arguments[arguments.index("--") + 1 :] if "--" in arguments else arguments[1:]
+
+
+if __name__ == "__main__":
+    sys.exit(main(_own_arguments(sys.argv)))
