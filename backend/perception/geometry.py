@@ -1,0 +1,117 @@
+"""Regions of a photo, crops of them, and overlaps of boxes and landmarks.
+
+Pixel frame: origin at the photo's top-left corner, so the centre of the first pixel is (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A square region of a photo that a model looks at, turned about its centre.
+
+    Attributes:
+        x, y: centre in pixels of the photo.
+        size: side in pixels of the photo.
+        angle: radians; the crop's x axis points along (cos, sin) of it in the photo.
+        mirrored: the crop is flipped left to right.
+    """
+
+    x: float
+    y: float
+    size: float
+    angle: float = 0.0
+    mirrored: bool = False
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """(2, 2) directions of the crop -> directions of the photo (a rotation, times a flip if mirrored)."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        flip = -1.0 if self.mirrored else 1.0
+        return np.array([[c * flip, -s], [s * flip, c]])
+
+    def flipped(self) -> Roi:
+        """The same region, its crop mirrored left to right."""
+        return replace(self, mirrored=not self.mirrored)
+
+    def to_photo(self, points: NDArray, side: int) -> NDArray:
+        """(..., 2) points of a crop of ``side`` pixels -> pixels of the photo."""
+        return (points / side - 0.5) * self.size @ self.rotation.T + np.array([self.x, self.y])
+
+    def matrix(self, side: int) -> NDArray[np.float64]:
+        """(2, 3) affine map: points of a crop of ``side`` pixels -> pixels of the photo."""
+        linear = self.rotation * self.size / side
+        return np.column_stack([linear, np.array([self.x, self.y]) - linear @ [side / 2, side / 2]])
+
+
+class Pyramid:
+    """A photo and its halvings, made when first needed, so that far reduced crops neither alias nor cost."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self._levels = [pixels]
+        self.height, self.width = pixels.shape[:2]
+
+    def level(self, reduction: float) -> NDArray[np.uint8]:
+        """The smallest level that is still at least as fine as the photo reduced by ``reduction``."""
+        wanted = max(0, int(np.log2(max(reduction, 1.0))))
+        while len(self._levels) <= wanted and min(self._levels[-1].shape[:2]) > 2:
+            height, width = self._levels[-1].shape[:2]
+            self._levels.append(cv2.resize(self._levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+        return self._levels[min(wanted, len(self._levels) - 1)]
+
+    def crop(self, roi: Roi, side: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[np.uint8]:
+        """(side, side, 3) picture of the region; ``border`` says what fills the part outside the photo."""
+        return self.warp(roi.matrix(side), (side, side), border)
+
+    def warp(self, matrix: NDArray, size: tuple[int, int], border: int = cv2.BORDER_CONSTANT) -> NDArray[np.uint8]:
+        """Picture of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the photo."""
+        level = self.level(float(np.linalg.norm(matrix[:, 0])))
+        reduced = matrix * (np.array([level.shape[1] / self.width, level.shape[0] / self.height])[:, None])
+        # cv2 counts pixels from their centres, everything here from the corner
+        reduced[:, 2] += reduced[:, :2] @ [0.5, 0.5] - 0.5
+        return cv2.warpAffine(level, reduced, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
+
+    def window(self, window: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The upright rectangle ``window`` (x0, y0, x1, y1) resized to ``size`` (width, height)."""
+        x0, y0, x1, y1 = window
+        return self.warp(np.array([[(x1 - x0) / size[0], 0.0, x0], [0.0, (y1 - y0) / size[1], y0]]), size)
+
+
+def box_iou(a: NDArray, b: NDArray) -> NDArray:
+    """(N, 4) and (M, 4) boxes x0, y0, x1, y1 -> (N, M) intersection over union."""
+    overlap = _intersection(a, b)
+    return overlap / np.maximum(_area(a)[:, None] + _area(b)[None] - overlap, 1e-9)
+
+
+def box_cover(a: NDArray, b: NDArray) -> NDArray:
+    """(N, 4) and (M, 4) boxes -> (N, M) part of each ``a`` that lies inside each ``b``."""
+    return _intersection(a, b) / np.maximum(_area(a)[:, None], 1e-9)
+
+
+def _intersection(a: NDArray, b: NDArray) -> NDArray:
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.prod(np.clip(high - low, 0, None), -1)
+
+
+def _area(boxes: NDArray) -> NDArray:
+    return np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), -1)
+
+
+def landmark_similarity(a: NDArray, b: NDArray, scale: float, weights: NDArray, sigma: float = 0.1) -> float:
+    """Object keypoint similarity of two sets of landmarks, 0 different .. 1 equal.
+
+    Args:
+        a, b: (K, 2) pixels.
+        scale: size of the person in pixels.
+        weights: (K,) how much each landmark counts.
+        sigma: spread of a landmark as a part of ``scale``.
+    """
+    distance = np.linalg.norm(a - b, axis=1) / max(scale * sigma, 1e-6)
+    return float(np.sum(weights * np.exp(-0.5 * distance**2)) / max(float(np.sum(weights)), 1e-9))

@@ -1,0 +1,137 @@
+"""From the pose model's coarse segmentations to masks at photo resolution that do not overlap."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.perception.geometry import Pyramid
+from backend.perception.models import sigmoid
+from backend.perception.pose import LANDMARK_SIDE, Pose
+
+MAX_SIDE = 1500
+GRID = 2 * LANDMARK_SIDE
+OUTSIDE = -50.0
+FILTER_RADIUS = 6
+FILTER_EPSILON = 1e-4
+WINDOW_MARGIN = 0.05
+MIN_HOLE = 0.002
+MIN_PIECE = 0.02
+
+
+def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[tuple[int, int, int, int], NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Masks of all people of a photo, sharpened along the photo's edges and resolved against each other.
+
+    Returns:
+        per pose: window (x0, y0, x1, y1) in the photo, (y1-y0, x1-x0) uint8 of this person, the same of all others.
+    """
+    windows = [_window(pose, photo.width, photo.height) for pose in poses]
+    masks = [_refined(photo, poses, index, window) for index, window in enumerate(windows)]
+    return [(window, mask, _others(windows, masks, index)) for index, (window, mask) in enumerate(zip(windows, masks, strict=True))]
+
+
+def logits_in(pose: Pose, matrix: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
+    """A pose's log odds on a grid of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the photo."""
+    to_crop = cv2.invertAffineTransform(pose.roi.matrix(LANDMARK_SIDE))
+    joined = np.column_stack([to_crop[:, :2] @ matrix[:, :2], to_crop[:, :2] @ matrix[:, 2] + to_crop[:, 2]])
+    joined[:, 2] += joined[:, :2] @ [0.5, 0.5] - 0.5
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(pose.logits, joined, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE)
+
+
+def _window(pose: Pose, width: int, height: int) -> tuple[int, int, int, int]:
+    """The part of the photo that holds everything of the person: mask and landmarks inside the photo, and some margin."""
+    rows, columns = np.nonzero(pose.logits > -2.0)
+    points = pose.roi.to_photo(np.column_stack([columns, rows]) + 0.5, LANDMARK_SIDE)
+    points = np.concatenate([points, pose.landmarks[:, :2]])
+    points = np.clip(points, 0, [width, height])
+    low, high = points.min(0), points.max(0)
+    margin = WINDOW_MARGIN * float(np.max(high - low)) + 2
+    x0, y0 = np.maximum(np.floor(low - margin), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(high + margin), [width, height]).astype(int)
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def _refined(photo: Pyramid, poses: list[Pose], index: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """One person's mask over its window: coarse odds against the others, guided by the photo's colours."""
+    x0, y0, x1, y1 = window
+    longer = max(x1 - x0, y1 - y0)
+    work = _scaled(window, min(1.0, MAX_SIDE / longer))
+    coarse = _scaled(window, min(1.0, GRID / longer))
+    to_photo = np.array([[(x1 - x0) / coarse[0], 0.0, x0], [0.0, (y1 - y0) / coarse[1], y0]])
+    own = logits_in(poses[index], to_photo, coarse)
+    rival = np.full_like(own, OUTSIDE)
+    for other, pose in enumerate(poses):
+        if other != index:
+            rival = np.maximum(rival, logits_in(pose, to_photo, coarse))
+    odds = np.where(rival > 0, np.minimum(own, own - rival), own)
+    odds = _one_piece(odds, poses[index], to_photo)
+    guide = photo.window(window, coarse).astype(np.float32) / 255.0
+    coefficients = guided_coefficients(guide, sigmoid(odds).astype(np.float32), FILTER_RADIUS, FILTER_EPSILON)
+    fine_guide = guide if work == coarse else photo.window(window, work).astype(np.float32) / 255.0
+    fine = cv2.resize(coefficients, work, interpolation=cv2.INTER_LINEAR)
+    alpha = np.einsum("hwc,hwc->hw", fine[..., :3], fine_guide) + fine[..., 3]
+    mask = np.clip(alpha * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
+
+
+def _scaled(window: tuple[int, int, int, int], scale: float) -> tuple[int, int]:
+    x0, y0, x1, y1 = window
+    return max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+
+
+def _one_piece(odds: NDArray[np.float32], pose: Pose, to_photo: NDArray) -> NDArray[np.float32]:
+    """Drop background islands (small pieces that hold no landmark) and fill pinholes."""
+    size = odds.shape[1], odds.shape[0]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((odds > 0).astype(np.uint8), connectivity=4)
+    if count > 1:
+        points = ((pose.landmarks[:, :2] - to_photo[:, 2]) / [to_photo[0, 0], to_photo[1, 1]]).astype(int)
+        inside = np.all((points >= 0) & (points < size), 1) & (pose.landmarks[:, 2] > 0.5)
+        held = set(labels[points[inside, 1], points[inside, 0]].tolist())
+        area = stats[:, cv2.CC_STAT_AREA]
+        largest = 1 + int(np.argmax(area[1:]))
+        kept = [label for label in range(1, count) if label == largest or (label in held and area[label] > MIN_PIECE * area[largest])]
+        odds = np.where((odds > 0) & ~np.isin(labels, kept), np.float32(OUTSIDE), odds)
+    holes, labels, stats, _ = cv2.connectedComponentsWithStats((odds <= 0).astype(np.uint8), connectivity=8)
+    small = [label for label in range(1, holes) if stats[label, cv2.CC_STAT_AREA] < MIN_HOLE * max(int((odds > 0).sum()), 1)]
+    return np.where(np.isin(labels, small), np.float32(5.0), odds) if small else odds
+
+
+def guided_coefficients(guide: NDArray[np.float32], values: NDArray[np.float32], radius: int, epsilon: float) -> NDArray[np.float32]:
+    """The colour guided filter's local linear model (He, Sun and Tang, "Guided Image Filtering", TPAMI 2013).
+
+    Args:
+        guide: (H, W, 3) in [0, 1]; values: (H, W); radius: of the box window in pixels; epsilon: variance seen as flat.
+
+    Returns:
+        (H, W, 4): filtered value = first three . colour + fourth; may be upsampled and applied to a finer guide.
+    """
+
+    def mean(x: NDArray) -> NDArray:
+        return cv2.blur(x, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
+
+    mean_guide, mean_values = mean(guide), mean(values)
+    covariance = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
+    pairs = np.stack([guide[..., i] * guide[..., j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1))], -1)
+    more = np.stack([guide[..., i] * guide[..., j] for i, j in ((1, 2), (2, 2))], -1)
+    moments = np.concatenate([mean(pairs), mean(more)], -1)
+    variance = np.empty((*values.shape, 3, 3), np.float32)
+    for k, (i, j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
+        variance[..., i, j] = variance[..., j, i] = moments[..., k] - mean_guide[..., i] * mean_guide[..., j]
+    variance += epsilon * np.eye(3, dtype=np.float32)
+    slope = np.linalg.solve(variance, covariance[..., None])[..., 0]
+    offset = mean_values - np.sum(slope * mean_guide, -1)
+    return mean(np.concatenate([slope, offset[..., None]], -1).astype(np.float32))
+
+
+def _others(windows: list[tuple[int, int, int, int]], masks: list[NDArray[np.uint8]], index: int) -> NDArray[np.uint8]:
+    """Where other people are in a person's window."""
+    x0, y0, x1, y1 = windows[index]
+    others = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    for other, ((a0, b0, a1, b1), mask) in enumerate(zip(windows, masks, strict=True)):
+        left, top, right, bottom = max(x0, a0), max(y0, b0), min(x1, a1), min(y1, b1)
+        if other != index and left < right and top < bottom:
+            part = others[top - y0 : bottom - y0, left - x0 : right - x0]
+            np.maximum(part, mask[top - b0 : bottom - b0, left - a0 : right - a0], out=part)
+    return np.minimum(others, 255 - masks[index])

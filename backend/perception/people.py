@@ -1,0 +1,100 @@
+"""Where the people are: EfficientDet-Lite0 over the photo, and over parts of it for small people.
+
+Model: Tan, Pang and Le, "EfficientDet: Scalable and Efficient Object Detection", CVPR 2020; Lite0, int8, trained on COCO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.perception.geometry import Pyramid, box_cover, box_iou
+from backend.perception.models import Model, sigmoid
+
+SIDE = 320
+PERSON = 0
+
+
+@dataclass(frozen=True)
+class Detections:
+    """People boxes of one photo, best first.
+
+    Attributes:
+        boxes: (N, 4) x0, y0, x1, y1 in pixels, inside the photo.
+        scores: (N,) 0..1.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+def anchors() -> NDArray[np.float32]:
+    """(19206, 4) centre y, centre x, height, width of EfficientDet-Lite0's anchors in its 320-pixel input.
+
+    Levels 3 to 7, three octaves, aspects 1, 2 and 1/2, anchor scale 3 (EfficientDet, section 5 and Lite configuration).
+    """
+    rows = []
+    for level in range(3, 8):
+        stride = 2**level
+        cells = (np.arange(-(-SIDE // stride)) + 0.5) * stride
+        shapes = [
+            (3.0 * stride * 2 ** (octave / 3) / np.sqrt(aspect), 3.0 * stride * 2 ** (octave / 3) * np.sqrt(aspect))
+            for octave in range(3)
+            for aspect in (1.0, 2.0, 0.5)
+        ]
+        y, x, shape = np.meshgrid(cells, cells, np.arange(9), indexing="ij")
+        size = np.array(shapes)[shape]
+        rows.append(np.concatenate([np.stack([y, x], -1), size], -1).reshape(-1, 4))
+    return np.concatenate(rows).astype(np.float32)
+
+
+class PeopleDetector:
+    """Finds people's boxes in a photo."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._anchors = anchors()
+
+    def view(self, photo: Pyramid, window: tuple[float, float, float, float], threshold: float) -> Detections:
+        """People in one rectangle of the photo (which may reach beyond it), stretched to the model's square input."""
+        x0, y0, x1, y1 = window
+        outputs = self._model(photo.window(window, (SIDE, SIDE))[None])
+        deltas, logits = sorted((output[0] for output in outputs), key=lambda output: output.shape[-1])
+        scores = logits[:, PERSON]
+        keep = scores > threshold
+        cy, cx, h, w = self._anchors[keep].T
+        dy, dx, dh, dw = deltas[keep].T
+        cy, cx, h, w = cy + dy * h, cx + dx * w, h * np.exp(dh), w * np.exp(dw)
+        boxes = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], -1) / SIDE
+        boxes = boxes * [x1 - x0, y1 - y0, x1 - x0, y1 - y0] + [x0, y0, x0, y0]
+        return suppress(Detections(boxes.astype(np.float32), scores[keep]), 0.5)
+
+    def find(self, photo: Pyramid, threshold: float = 0.3) -> Detections:
+        """People in the whole photo: seen whole, seen stretched to the model's square, and tile by tile where many or small."""
+        width, height = photo.width, photo.height
+        side = max(width, height)
+        found = suppress(_joined(photo, [self.view(photo, (0, 0, side, side), threshold), self.view(photo, (0, 0, width, height), threshold)]), 0.5)
+        return found
+
+
+def suppress(found: Detections, overlap: float) -> Detections:
+    """Non-maximum suppression: of boxes that overlap more than ``overlap`` (IoU) only the best stays."""
+    boxes, scores = found.boxes, found.scores
+    order = np.argsort(-scores)
+    kept: list[int] = []
+    for index in order:
+        if not kept or box_iou(boxes[index : index + 1], boxes[kept]).max() <= overlap:
+            kept.append(int(index))
+    return Detections(boxes[kept], scores[kept])
+
+
+def _joined(photo: Pyramid, parts: list[Detections]) -> Detections:
+    """All detections together, clipped to the photo, those with nothing inside it left out."""
+    boxes = np.concatenate([part.boxes for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    boxes = np.clip(boxes, 0, [photo.width, photo.height, photo.width, photo.height]).astype(np.float32)
+    inside = np.min(boxes[:, 2:] - boxes[:, :2], 1) > 2
+    return Detections(boxes[inside], scores[inside])

@@ -1,0 +1,139 @@
+"""BlazePose: 33 image landmarks, 33 world landmarks and a segmentation of the one person in a region.
+
+Models: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose tracking", 2020, and Grishchenko et al., "BlazePose
+GHUM Holistic", 2022 (heavy variant).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.perception.geometry import Pyramid, Roi
+from backend.perception.models import Model, sigmoid
+
+LANDMARK_SIDE = 256
+DETECTOR_SIDE = 224
+ROI_MARGIN = 1.25
+GREY = 128
+# index of the same landmark on the other side of the body
+MIRROR = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + (1 if i % 2 else -1) for i in range(11, 33))])
+
+
+@dataclass(frozen=True)
+class Pose:
+    """What one or several averaged passes of the landmark model say about one region.
+
+    Attributes:
+        landmarks: (33, 3) x, y in pixels of the photo, visibility 0..1.
+        world: (33, 3) metres, origin between the hips, camera axes (x right, y down, z away).
+        presence: probability that the region holds a person, 0..1.
+        logits: (256, 256) log odds of "this person" over ``roi``.
+        roi: the region.
+        next_roi: where the model would look next: centred on the person, upright along the trunk.
+    """
+
+    landmarks: NDArray[np.float32]
+    world: NDArray[np.float32]
+    presence: float
+    logits: NDArray[np.float32]
+    roi: Roi
+    next_roi: Roi
+
+    def outline_box(self) -> NDArray[np.float64]:
+        """(4,) x0, y0, x1, y1 of the segmentation in the photo, a few stray pixels disregarded; zeros where it is empty."""
+        rows, columns = np.nonzero(self.logits > 0)
+        if len(rows) == 0:
+            return np.zeros(4)
+        points = self.roi.to_photo(np.column_stack([columns, rows]) + 0.5, LANDMARK_SIDE)
+        return np.percentile(points, [0.5, 99.5], axis=0).reshape(4)
+
+    def size(self) -> float:
+        """Longer side of the landmarks' box in pixels."""
+        return float(np.max(np.ptp(self.landmarks[:, :2], axis=0)))
+
+
+def averaged(poses: list[Pose]) -> Pose:
+    """The mean of passes over the same region, mirrored or not; region and presence are the first one's."""
+    logits = [pose.logits[:, ::-1] if pose.roi.mirrored != poses[0].roi.mirrored else pose.logits for pose in poses]
+    return replace(
+        poses[0],
+        landmarks=np.mean([pose.landmarks for pose in poses], axis=0),
+        world=np.mean([pose.world for pose in poses], axis=0),
+        logits=np.mean(logits, axis=0),
+    )
+
+
+def anchors() -> NDArray[np.float32]:
+    """(2254, 2) centres x, y, as parts of the side, of the pose detector's anchors: strides 8, 16, 32, 32, 32, two each."""
+    rows = []
+    for stride, count in ((8, 2), (16, 2), (32, 6)):
+        cells = (np.arange(DETECTOR_SIDE // stride) + 0.5) * stride / DETECTOR_SIDE
+        y, x = np.meshgrid(cells, cells, indexing="ij")
+        rows.append(np.repeat(np.stack([x, y], -1).reshape(-1, 2), count, 0))
+    return np.concatenate(rows).astype(np.float32)
+
+
+class PoseEstimator:
+    """Runs the pose detector and the landmark model on regions of a photo."""
+
+    def __init__(self, detector: Model, landmarks: Model) -> None:
+        self._detector = detector
+        self._landmarks = landmarks
+        self._anchors = anchors()
+
+    def find(self, photo: Pyramid, region: Roi, keep: NDArray | None = None) -> tuple[Roi, float]:
+        """The landmark region of the most certain person in ``region``, and how certain it is, 0..1.
+
+        Args:
+            keep: (4,) box of the photo outside which the picture is greyed, or None.
+        """
+        crop = grey_outside(photo.crop(region, DETECTOR_SIDE), region, keep)
+        outputs = self._detector(crop[None].astype(np.float32) / 127.5 - 1.0)
+        boxes, scores = sorted((output[0] for output in outputs), key=lambda output: -output.shape[-1])
+        best = int(np.argmax(scores[:, 0]))
+        # a box, then four points of which the first is between the hips and the second on the circle round the whole body
+        points = boxes[best, 4:].reshape(4, 2) / DETECTOR_SIDE + self._anchors[best]
+        hips, top = region.to_photo(points[:2] * DETECTOR_SIDE, DETECTOR_SIDE)
+        return _roi_from_points(hips, top), float(sigmoid(scores[best, 0]))
+
+    def look(self, photo: Pyramid, roi: Roi, keep: NDArray | None = None) -> Pose:
+        """One pass of the landmark model over ``roi`` (arguments as for ``find``)."""
+        crop = grey_outside(photo.crop(roi, LANDMARK_SIDE), roi, keep)
+        points, presence, logits, _, world = self._landmarks(crop[None].astype(np.float32) / 255.0)
+        points = points.reshape(39, 5)
+        xy = roi.to_photo(points[:, :2], LANDMARK_SIDE)
+        visibility = sigmoid(points[:33, 3]) * sigmoid(points[:33, 4])
+        turned = world.reshape(39, 3)[:33].copy()
+        turned[:, :2] = turned[:, :2] @ roi.rotation.T
+        landmarks = np.column_stack([xy[:33], visibility])
+        if roi.mirrored:
+            landmarks, turned = landmarks[MIRROR], turned[MIRROR]
+        return Pose(
+            landmarks.astype(np.float32),
+            turned.astype(np.float32),
+            float(presence.reshape(-1)[0]),
+            logits[0, :, :, 0],
+            roi,
+            _roi_from_points(xy[33], xy[34]),
+        )
+
+
+def _roi_from_points(center: NDArray, top: NDArray) -> Roi:
+    """Region round a person from the point between the hips and the point of the enclosing circle above the head."""
+    dx, dy = top - center
+    return Roi(float(center[0]), float(center[1]), float(2 * ROI_MARGIN * np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
+
+
+def grey_outside(crop: NDArray[np.uint8], roi: Roi, box: NDArray | None) -> NDArray[np.uint8]:
+    """Grey out what of a crop lies outside a box of the photo, so that the model cannot jump to a neighbour."""
+    if box is None:
+        return crop
+    side = crop.shape[0]
+    corners = box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2) - [roi.x, roi.y]
+    corners = (corners @ roi.rotation / roi.size + 0.5) * side
+    inside = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), np.round(corners).astype(np.int32), 1)
+    return np.where(inside[..., None] > 0, crop, np.uint8(GREY))
