@@ -11,6 +11,7 @@ Three right-handed frames, all in metres:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +89,7 @@ def _tip_direction(joint: int, joints: NDArray) -> NDArray:
     return direction / max(np.linalg.norm(direction), 1e-9)
 
 
-def rest_bones(points: NDArray, parents: NDArray | tuple[int, ...]) -> RestBones:
+def rest_bones(points: NDArray, parents: Sequence[int]) -> RestBones:
     """Bones of a shaped body.
 
     Args:

@@ -74,7 +74,7 @@ def import_people(
             rigs.append(_build_avatar(result, avatar, name, collection, options))
         bpy.context.view_layer.update()
         lift = -min((evaluated_vertices(find_body(rig))[:, 2].min() for rig in rigs), default=0.0)
-        for rig, avatar in zip(rigs, chosen, strict=True):
+        for rig in rigs:
             set_root_offset(rig, root_offset(rig) + Vector((0.0, 0.0, lift)))
             if not options.photo_pose:
                 clear_pose(rig)

@@ -24,7 +24,9 @@ def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.ty
     return image
 
 
-def build_material(name: str, texture: bpy.types.Image | None, source: bpy.types.Image | None = None, unlit: bool = False) -> bpy.types.Material:
+def build_material(
+    name: str, texture: bpy.types.Image | None, source: bpy.types.Image | None = None, unlit: bool = False
+) -> bpy.types.Material:
     """The avatar's material.
 
     Args:

@@ -28,7 +28,7 @@ def build_mesh(avatar: Avatar, name: str, ground: float) -> bpy.types.Object:
         ground: metres to raise the body so that its soles are at z = 0.
     """
     mesh = bpy.data.meshes.new(name)
-    basis = to_armature_axes(avatar.template) + np.float32((0, 0, ground))
+    basis = to_armature_axes(avatar.template) + np.array((0, 0, ground), np.float32)
     _fill(mesh, basis, avatar.faces)
     if avatar.face_uv is not None:
         layer = mesh.uv_layers.new(name="UVMap")
@@ -109,7 +109,7 @@ def key_vertices(key: bpy.types.ShapeKey) -> NDArray[np.float32]:
 
 def raise_by(body: bpy.types.Object, height: float) -> None:
     """Move all shape keys up by ``height`` metres."""
-    shift = np.float32((0, 0, height))
+    shift = np.array((0, 0, height), np.float32)
     for key in body.data.shape_keys.key_blocks:
         key.data.foreach_set("co", (key_vertices(key) + shift).ravel())
     body.data.vertices.foreach_set("co", key_vertices(body.data.shape_keys.key_blocks[0]).ravel())

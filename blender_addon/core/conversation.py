@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said between the add-on and a backend that answers: docs/protocol.md from the client's side."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import wire
+from .events import Connected, Event, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
+from .problem import Problem, from_os, from_wire
+from .result import ResultError, parse_result
+from .wire import WireError
+from .zmtp import Dealer
+
+TICK = 0.05  # seconds between looks at what the main thread wants
+QUIET = 3.0  # seconds without a word from the backend before it is asked for a sign of life and for the jobs' status
+SILENT = 20.0  # seconds after which a backend that gives none is taken for dead
+REPLY = 60.0  # seconds that a reply may take: a busy disk may be slow to store a job
+
+
+class Stopped(Exception):
+    """The thread was asked to end."""
+
+
+@dataclass
+class Order:
+    """A job as the connection's thread keeps it, also from one connection to the next.
+
+    Attributes:
+        id: UUID.
+        photos: files as chosen.
+        options: as the protocol names them.
+        known: whether the backend may know the job: ask for its status before sending it.
+        sent: index among the chosen files of each photo that was sent: those that cannot be read are not.
+        payload: names and bytes of the photos, until the backend has them on disk.
+        told: photos (as the backend counts) whose end was told.
+    """
+
+    id: str
+    photos: tuple[Path, ...]
+    options: Mapping[str, Any]
+    known: bool = False
+    sent: list[int] = field(default_factory=list)
+    payload: list[dict[str, Any]] | None = None
+    told: set[int] = field(default_factory=set)
+
+    def chosen(self, photo: int) -> int:
+        """Index among the chosen files of a photo as the backend counts."""
+        return self.sent[photo] if photo < len(self.sent) else photo
+
+
+class Conversation:
+    """One connection that holds: requests with their replies, and events. Belongs to the connection's thread."""
+
+    def __init__(self, dealer: Dealer, token: str, orders: dict[str, Order], tell: Callable[[Event], None], stopped: Callable[[], bool]):
+        """
+        Args:
+            orders: the jobs that are under way, by id; jobs that end are taken out.
+            tell: takes events for the main thread.
+            stopped: whether to end; then whatever is going on raises Stopped.
+        """
+        self._dealer = dealer
+        self._token = token
+        self._orders = orders
+        self._tell = tell
+        self._stopped = stopped
+        self._requests = 0
+        self._waiting: deque[dict[str, Any]] = deque()  # the backend's events, until no request is under way
+        self._next_question = 0.0
+
+    # Every method may raise OSError where the connection ends, and Stopped.
+
+    def begin(self) -> None:
+        """Say hello and pick up the jobs. WireError where the backend does not want to talk to us."""
+        hello = self._request("hello", client="uvatar blender add-on")
+        model = hello.get("model")
+        self._tell(Connected(str(hello.get("version")), str(model.get("state")) if isinstance(model, Mapping) else "unknown"))
+        for order in list(self._orders.values()):
+            self.advance(order)
+
+    def listen(self) -> None:
+        """Deal with what comes within a tick; after some silence ask whether the backend is there and how the jobs are."""
+        self._receive()
+        while self._waiting:
+            self._deal_with(self._waiting.popleft())
+        silence = time.monotonic() - self._dealer.last_heard
+        if silence > SILENT:
+            raise ConnectionError("The backend is silent.")
+        if silence > QUIET and time.monotonic() > self._next_question:
+            self._next_question = time.monotonic() + QUIET
+            self._dealer.ping()
+            for order in list(self._orders.values()):
+                self.advance(order)
+
+    def advance(self, order: Order) -> None:
+        """Bring a job forward: ask how it is, or send it where the backend does not know it yet."""
+        try:
+            if order.known:
+                try:
+                    self._take_status(order, self._request("status", job=order.id))
+                    return
+                except WireError as error:
+                    if error.code != "unknown-job" or order.payload is None:
+                        raise
+            self._send(order)
+        except WireError as error:
+            self._end(order, JobEnded(order.id, problem=from_wire(error)))
+
+    def cancel(self, order: Order) -> None:
+        """Have the backend work on a job no more."""
+        try:
+            self._request("cancel", job=order.id)
+        except WireError as error:
+            if error.code != "unknown-job":  # cancelled before it arrived is cancelled too
+                self._end(order, JobEnded(order.id, problem=from_wire(error)))
+                return
+        self._end(order, JobEnded(order.id, cancelled=True))
+
+    # -- jobs -------------------------------------------------------------------------------------------------------------
+
+    def _send(self, order: Order) -> None:
+        if order.payload is None:
+            order.payload = self._read_photos(order)
+        if not order.payload:
+            self._end(order, JobEnded(order.id, problem=Problem("None of the photos can be read.", "Choose other photos.")))
+            return
+        order.known = True
+        status = self._request("reconstruct", job=order.id, photos=order.payload, options=dict(order.options))
+        order.payload = None
+        self._take_status(order, status)
+
+    def _read_photos(self, order: Order) -> list[dict[str, Any]]:
+        payload = []
+        for index, path in enumerate(order.photos):
+            try:
+                payload.append({"name": path.name, "data": path.read_bytes()})
+                order.sent.append(index)
+            except OSError as error:
+                self._tell(PhotoFailed(order.id, index, from_os(error, path)))
+        return payload
+
+    def _take_status(self, order: Order, status: Mapping[str, Any]) -> None:
+        for photo in status["photos"]:
+            self._end_photo(order, int(photo["index"]), photo["state"], photo.get("error"))
+        if status["state"] in ("finished", "cancelled"):
+            self._end(order, JobEnded(order.id, cancelled=status["state"] == "cancelled"))
+
+    def _end_photo(self, order: Order, photo: int, state: str, error: Mapping[str, Any] | None) -> None:
+        if photo in order.told or state not in ("done", "failed", "merged"):
+            return
+        chosen = order.chosen(photo)
+        event: Event
+        if state == "done":
+            try:
+                reply = self._request("result", job=order.id, photo=photo)
+                event = PhotoDone(order.id, chosen, parse_result(reply["result"]))
+            except WireError as failure:
+                event = PhotoFailed(order.id, chosen, from_wire(failure))
+            except ResultError as failure:
+                event = PhotoFailed(order.id, chosen, Problem(str(failure)))
+        elif state == "failed":
+            event = PhotoFailed(order.id, chosen, from_wire(WireError.from_dict(error or {})))
+        else:
+            event = PhotoMerged(order.id, chosen)
+        order.told.add(photo)
+        self._tell(event)
+
+    def _end(self, order: Order, event: JobEnded) -> None:
+        if self._orders.pop(order.id, None) is not None:
+            self._tell(event)
+
+    # -- messages ---------------------------------------------------------------------------------------------------------
+
+    def _deal_with(self, event: Mapping[str, Any]) -> None:
+        order = self._orders.get(str(event.get("job")))
+        if order is None:
+            return
+        if event["kind"] == "progress":
+            left = event.get("seconds_left")
+            self._tell(
+                Progress(
+                    order.id,
+                    order.chosen(int(event["photo"])),
+                    str(event["stage"]),
+                    float(event["fraction"]),
+                    str(event["message"]),
+                    None if left is None else float(left),
+                )
+            )
+        elif event["kind"] == "photo":
+            self._end_photo(order, int(event["photo"]), str(event["state"]), event.get("error"))
+        elif event["kind"] == "finished":
+            self._take_status(order, event)
+
+    def _request(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Ask, and wait for the reply; events that come first wait. WireError for an error reply."""
+        self._requests += 1
+        self._dealer.send(wire.pack({"kind": kind, "token": self._token, "request": self._requests, **fields}))
+        deadline = time.monotonic() + REPLY
+        while time.monotonic() < deadline:
+            reply = self._receive()
+            if reply is None:
+                continue
+            if reply.get("kind") == "error" and reply.get("request") in (None, self._requests):
+                raise WireError.from_dict(reply)
+            if reply.get("request") == self._requests:
+                return reply
+        raise TimeoutError("The backend does not reply.")
+
+    def _receive(self) -> dict[str, Any] | None:
+        """A reply that comes within a tick, or None; an event is put with those that wait."""
+        if self._stopped():
+            raise Stopped
+        frames = self._dealer.receive(TICK)
+        if frames is None:
+            return None
+        message = wire.unpack(frames)
+        if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
+            raise WireError("The backend sent something that is no message.")
+        if "request" in message:
+            return message
+        self._waiting.append(message)
+        return None

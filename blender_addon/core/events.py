@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the connection's thread tells the main thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .problem import Problem
+from .result import PhotoResult
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The backend has said hello. ``model`` is "loading", "ready" or "broken"."""
+
+    version: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """There is no connection. ``final``: the thread has given up, else it goes on trying."""
+
+    problem: Problem
+    final: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. ``fraction`` (0 to 1) is of this photo, ``seconds_left`` of the job, None where not known yet."""
+
+    job: str
+    photo: int
+    stage: str
+    fraction: float
+    message: str
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class PhotoDone:
+    """A photo's result is here."""
+
+    job: str
+    photo: int
+    result: PhotoResult
+
+
+@dataclass(frozen=True)
+class PhotoMerged:
+    """A photo went into the avatar of another photo of the same person."""
+
+    job: str
+    photo: int
+
+
+@dataclass(frozen=True)
+class PhotoFailed:
+    """A photo has no result."""
+
+    job: str
+    photo: int
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """Nothing more will come of a job. ``problem``: why it could not be done at all, or None."""
+
+    job: str
+    cancelled: bool = False
+    problem: Problem | None = None
+
+
+Event = Connected | Disconnected | Progress | PhotoDone | PhotoMerged | PhotoFailed | JobEnded

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel and what its buttons do."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import operators, panels, preferences, properties, state
+
+_MODULES = (preferences, properties, operators, panels)
+
+
+def register() -> None:
+    """Register everything; an error is raised, not swallowed."""
+    for module in _MODULES:
+        for cls in module.CLASSES:
+            bpy.utils.register_class(cls)
+    bpy.types.Scene.uvatar = bpy.props.PointerProperty(type=properties.UVATAR_PG_scene)
+    state.open_session()
+
+
+def unregister() -> None:
+    """Take everything back, in the middle of a job too."""
+    state.close_session()
+    del bpy.types.Scene.uvatar
+    for module in reversed(_MODULES):
+        for cls in reversed(module.CLASSES):
+            bpy.utils.unregister_class(cls)
