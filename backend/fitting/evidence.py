@@ -22,6 +22,9 @@ LANDMARK_TRUST = np.array(
 # How far each bone's direction in space is trusted (BlazePose's error: thigh 12, shin 11, trunk 9, upper arm 22, forearm 26,
 # feet 30, hands 40 degrees; shins are biased on top).
 BONE_TRUST = np.array([0.8] * 2 + [0.7] * 2 + [1.0] * 2 + [0.5] * 2 + [0.4] * 2 + [1.0] * 2 + [1.0, 1.0, 0.5] + [0.2] * 4)
+# BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered people, radians.
+KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
+ELBOWS_FORWARD = 0.13  # of an upper arm's length that BlazePose puts elbows in front of where they are
 HAND_TRUST = 0.8  # of the hand bones where the hand model saw the hand
 # Landmarks that the face mesh gives more sharply: BlazePose's index -> index of the 478-point mesh.
 FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 61}
@@ -43,7 +46,33 @@ def image_landmarks(person: Person) -> NDArray[np.float64]:
 def world_landmarks(person: Person, camera: Camera) -> NDArray[np.float64]:
     """(33, 3) metres in the axes of the photo's camera: perception's are those of a camera that looks at the person."""
     middle = (person.box[:2] + person.box[2:]).astype(float) / 2
-    return person.world_landmarks.astype(float) @ rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays(middle)).T
+    return _knees_straightened(person.world_landmarks.astype(float)) @ rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays(middle)).T
+
+
+def _knees_straightened(world: NDArray) -> NDArray:
+    """World landmarks (33, 3) whose shins and feet are swung forward about the knees by what BlazePose swings them back."""
+    world = world.copy()
+    for hip, knee, ankle, heel, toe in ((23, 25, 27, 29, 31), (24, 26, 28, 30, 32)):
+        thigh, shin = world[knee] - world[hip], world[ankle] - world[knee]
+        axis = np.cross(thigh, shin)
+        sine = np.linalg.norm(axis)
+        bend = np.arctan2(sine, thigh @ shin)
+        swing = np.interp(bend, KNEE_SEEN, KNEE_TRUE) - bend
+        below = [ankle, heel, toe]
+        world[below] = world[knee] + (world[below] - world[knee]) @ rotations.exp(axis / max(sine, 1e-9) * swing).T
+    return world
+
+
+def _elbows_back(world: NDArray) -> NDArray:
+    """World landmarks (33, 3) whose arms below the shoulder are moved back by what BlazePose puts elbows forward."""
+    up = world[[11, 12]].mean(0) - world[[23, 24]].mean(0)
+    forward = np.cross(world[11] - world[12], up)
+    forward = forward / max(np.linalg.norm(forward), 1e-9)
+    world = world.copy()
+    for shoulder, elbow in ((11, 13), (12, 14)):
+        below = slice(elbow, 23, 2)  # elbow, wrist and fingers of this side
+        world[below] -= forward * ELBOWS_FORWARD * np.linalg.norm(world[elbow] - world[shoulder])
+    return world
 
 
 def landmark_weights(person: Person, landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
@@ -56,7 +85,7 @@ def landmark_weights(person: Person, landmarks: NDArray, camera: Camera) -> NDAr
 
 def bone_directions(person: Person, landmarks: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
     """Unit directions (N, 3) of the `BONES` in camera axes, and the trust in each (N,)."""
-    world = world_landmarks(person, camera)
+    world = _elbows_back(world_landmarks(person, camera))
     start, end = BONES.T
     vectors = world[end] - world[start]
     x, y = landmarks[:, 0], landmarks[:, 1]

@@ -31,7 +31,7 @@ OUTLINE_POINTS = 1000
 OUTLINE_WEIGHT = 40.0  # landmarks that the whole outline counts for, each of its two sides
 WIDE = Widths(landmark_width=0.2, bone=0.15, prior=1.0)
 NARROW = Widths(landmark_width=0.06)
-FINAL = Widths(landmark_width=0.06, outline=0.004)
+FINAL = Widths(landmark_width=0.06, outline=0.005)
 
 
 @dataclass(frozen=True)

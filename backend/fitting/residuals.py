@@ -48,7 +48,7 @@ class Widths:
         balance_width: width of its robust function, metres.
     """
 
-    landmark: float = 0.004
+    landmark: float = 0.01
     landmark_width: float = 0.06
     bone: float = 0.2
     bone_width: float = 0.6
