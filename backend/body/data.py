@@ -6,6 +6,7 @@ quads, a UV atlas and landmarks added.  Rest frame: metres, x to the person's le
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -175,7 +176,7 @@ def load_body(path: Path) -> BodyData:
     try:
         with np.load(path, allow_pickle=False) as file:
             stored = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BodyError(f"The body file {path} cannot be read ({error}). Install the program again.") from error
     try:
         return _from_stored(stored)

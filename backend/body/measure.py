@@ -10,7 +10,7 @@ from backend.body.data import JOINT_NAMES, BodyData
 from backend.body.model import BodyModel
 
 # Heights of the girths, as fractions of the way from the hip joints to the shoulder joints.
-_CHEST_BAND, _WAIST_BAND, _HIP_BAND = (0.58, 0.82), (0.36, 0.46), (-0.15, 0.25)
+_CHEST_BAND, _WAIST_BAND, _HIP_BAND = (0.60, 0.70), (0.36, 0.46), (-0.15, 0.25)
 _BAND_STEP = 0.01
 _ARM_JOINTS = [i for i, name in enumerate(JOINT_NAMES) if name.split("_")[-1] in ("shoulder", "elbow", "wrist", "hand")]
 

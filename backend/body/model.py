@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backend.body.data import BodyData, load_body
+from backend.weights import weights_folder
 
 if TYPE_CHECKING:
     from backend.fitting.fit import BodyParameters
-
-_OPEN_BODY = Path(__file__).resolve().parents[2] / "weights" / "open_body.npz"
 
 
 class BodyOutput(NamedTuple):
@@ -161,5 +160,10 @@ def _levels(parents: NDArray[np.int32]) -> list[list[int]]:
 
 
 def load_open_body(path: Path | str | None = None) -> BodyModel:
-    """The open body that ships with the program, or the one at ``path``. Raises BodyError."""
-    return BodyModel(load_body(Path(path) if path is not None else _OPEN_BODY))
+    """The open body that ships with the program, or the one at ``path``.
+
+    Raises:
+        WeightsError: the program's weights are not installed.
+        BodyError: the file is missing or broken.
+    """
+    return BodyModel(load_body(Path(path) if path is not None else weights_folder() / "open_body.npz"))

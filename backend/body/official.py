@@ -68,7 +68,7 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
 
 
 def _name(path: Path) -> str:
-    """"smpl-female" for basicModel_f_lbs_10_207_0_v1.0.0.pkl, SMPL_FEMALE.npz and the like."""
+    """The body's name: smpl-female for basicModel_f_lbs_10_207_0_v1.0.0.pkl, SMPL_FEMALE.npz and the like."""
     words = path.stem.lower().replace("-", "_").split("_")
     for gender, spellings in (("female", ("f", "female")), ("male", ("m", "male"))):
         if any(word in spellings for word in words):

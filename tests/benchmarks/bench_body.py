@@ -1,0 +1,79 @@
+"""How fast the body model is, beside smplx in the same run. `python tests/benchmarks/bench_body.py`
+
+Prints milliseconds (median of the repeats) and the ratio ours / smplx for posing alone and with gradients.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from backend.body import BodyModel, as_smpl_dict, load_open_body, rotation_matrices
+
+
+def milliseconds(run: Callable[[], object], repeats: int) -> float:
+    """Median time of ``run`` over ``repeats``, after two warm-up runs."""
+    run()
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def gradients(vertices: torch.Tensor) -> None:
+    vertices.square().mean().backward()
+
+
+def smplx_model(body: BodyModel, batch: int) -> torch.nn.Module | None:
+    """The same body in smplx, or None where smplx is not installed."""
+    try:
+        import smplx
+        from smplx.utils import Struct
+    except ImportError:
+        return None
+    return smplx.SMPL("", data_struct=Struct(**as_smpl_dict(body.data)), batch_size=batch)
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    body = load_open_body()
+    print(f"{torch.get_num_threads()} threads; open body, {len(body.data.v_template)} vertices")
+    for batch, repeats in ((1, 50), (10, 20), (64, 7)):
+        betas, pose, transl = (torch.randn(batch, *shape) * 0.3 for shape in ((10,), (24, 3), (3,)))
+        inputs = [x.requires_grad_() for x in (betas, pose, transl)]
+        other = smplx_model(body, batch)
+        rotations = rotation_matrices(pose).detach()
+
+        def ours(inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
+            return body(*inputs).vertices
+
+        def theirs(other: torch.nn.Module | None = other, inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
+            betas, pose, transl = inputs
+            return other(betas=betas, global_orient=pose[:, :1], body_pose=pose[:, 1:], transl=transl).vertices  # type: ignore[misc]
+
+        def without_gradients(model: Callable[[], torch.Tensor]) -> None:
+            with torch.no_grad():
+                model()
+
+        def with_gradients(model: Callable[[], torch.Tensor]) -> None:
+            gradients(model())
+
+        for label, way in (("forward", without_gradients), ("forward + backward", with_gradients)):
+            own = milliseconds(lambda way=way, ours=ours: way(ours), repeats)  # type: ignore[misc]
+            line = f"B={batch:<3d} {label:20s} ours {own:8.2f} ms"
+            if other is not None:
+                reference = milliseconds(lambda way=way, theirs=theirs: way(theirs), repeats)  # type: ignore[misc]
+                line += f"   smplx {reference:8.2f} ms   ratio {own / reference:.2f}"
+            print(line)
+        points = milliseconds(lambda b=betas, r=rotations, t=transl: body.landmarks(b, r, t), repeats)  # type: ignore[misc]
+        print(f"B={batch:<3d} {'33 landmarks':20s} ours {points:8.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
