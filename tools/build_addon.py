@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the Blender extension: python tools/build_addon.py [--out dist]
 
-The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped and validated by Blender's own tool, which
-the bpy wheel brings along: no Blender program is needed.
+The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped and
+validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,31 @@
+"""A pipeline without models for the real server: photos that begin with "bad" show nobody, all others the sample's people.
+
+The photo "wait:PATH" is worked on until the file PATH exists.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from backend.photo import PhotoError
+from tests.blender_addon.sample import sample_result
+
+
+class SamplePipeline:
+    facts = {"name": "sample"}
+
+    def __init__(self, threads: int | None = None) -> None:
+        pass
+
+    def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any) -> None:
+        for index, (name, data) in enumerate(photos):
+            progress("fitting", 0.5, f"Fitting {name}")
+            if data.startswith(b"bad"):
+                raise PhotoError(f"No person was found in {name}.")
+            if data.startswith(b"wait:"):
+                while not Path(data[5:].decode()).exists():
+                    progress("fitting", 0.6, f"Waiting with {name}")
+                    time.sleep(0.02)
+            photo_done(index, sample_result(people=2 if b"two" in data else 1, name=name))
