@@ -44,6 +44,10 @@ class Roi:
         """(..., 2) points of a crop of ``side`` pixels -> pixels of the photo."""
         return (points / side - 0.5) * self.size @ self.rotation.T + np.array([self.x, self.y])
 
+    def to_crop(self, points: NDArray, side: int) -> NDArray:
+        """(..., 2) pixels of the photo -> points of a crop of ``side`` pixels."""
+        return ((points - np.array([self.x, self.y])) @ self.rotation / self.size + 0.5) * side
+
     def matrix(self, side: int) -> NDArray[np.float64]:
         """(2, 3) affine map: points of a crop of ``side`` pixels -> pixels of the photo."""
         linear = self.rotation * self.size / side
@@ -85,23 +89,11 @@ class Pyramid:
 
 def box_iou(a: NDArray, b: NDArray) -> NDArray:
     """(N, 4) and (M, 4) boxes x0, y0, x1, y1 -> (N, M) intersection over union."""
-    overlap = _intersection(a, b)
-    return overlap / np.maximum(_area(a)[:, None] + _area(b)[None] - overlap, 1e-9)
-
-
-def box_cover(a: NDArray, b: NDArray) -> NDArray:
-    """(N, 4) and (M, 4) boxes -> (N, M) part of each ``a`` that lies inside each ``b``."""
-    return _intersection(a, b) / np.maximum(_area(a)[:, None], 1e-9)
-
-
-def _intersection(a: NDArray, b: NDArray) -> NDArray:
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.prod(np.clip(high - low, 0, None), -1)
-
-
-def _area(boxes: NDArray) -> NDArray:
-    return np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), -1)
+    overlap = np.prod(np.clip(high - low, 0, None), -1)
+    area_a, area_b = (np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), -1) for boxes in (a, b))
+    return overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-9)
 
 
 def landmark_similarity(a: NDArray, b: NDArray, scale: float, weights: NDArray, sigma: float = 0.1) -> float:

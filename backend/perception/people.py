@@ -5,17 +5,25 @@ Model: Tan, Pang and Le, "EfficientDet: Scalable and Efficient Object Detection"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.perception.geometry import Pyramid, box_cover, box_iou
-from backend.perception.models import Model, sigmoid
+from backend.perception.geometry import Pyramid, box_iou
+from backend.perception.models import Model
 
 SIDE = 320
 PERSON = 0
+SAME_BOX = 0.6  # boxes that overlap more (IoU) are one person; the poses decide about the others
+SMALL = 0.5  # a lone person of less than this part of the photo's longer side: look closer, there may be more
+THRESHOLD = 0.25
+FOREGROUND = 0.6  # people of at least this part of the largest one's size are as welcome as that one
+BYSTANDER_PENALTY = 0.6
+TILE_STEP = 0.55
+CUT_MARGIN = 0.015
+
+Window = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class PeopleDetector:
         self._model = model
         self._anchors = anchors()
 
-    def view(self, photo: Pyramid, window: tuple[float, float, float, float], threshold: float) -> Detections:
+    def view(self, photo: Pyramid, window: Window, threshold: float) -> Detections:
         """People in one rectangle of the photo (which may reach beyond it), stretched to the model's square input."""
         x0, y0, x1, y1 = window
         outputs = self._model(photo.window(window, (SIDE, SIDE))[None])
@@ -72,12 +80,55 @@ class PeopleDetector:
         boxes = boxes * [x1 - x0, y1 - y0, x1 - x0, y1 - y0] + [x0, y0, x0, y0]
         return suppress(Detections(boxes.astype(np.float32), scores[keep]), 0.5)
 
-    def find(self, photo: Pyramid, threshold: float = 0.3) -> Detections:
-        """People in the whole photo: seen whole, seen stretched to the model's square, and tile by tile where many or small."""
+    def find(self, photo: Pyramid, threshold: float = THRESHOLD) -> Detections:
+        """People of a photo, best first: seen whole, and in tiles where the photo is wide or the people are many or small."""
         width, height = photo.width, photo.height
         side = max(width, height)
-        found = suppress(_joined(photo, [self.view(photo, (0, 0, side, side), threshold), self.view(photo, (0, 0, width, height), threshold)]), 0.5)
-        return found
+        parts = [self.view(photo, (0, 0, side, side), threshold), self.view(photo, (0, 0, width, height), threshold)]
+        first = suppress(_joined(photo, parts), SAME_BOX)
+        sides = _sides(first.boxes)
+        if len(sides) != 1 or sides[0] < SMALL * side:
+            parts += [_whole_in(photo, window, self.view(photo, window, threshold)) for window in tiles(width, height)]
+        found = suppress(_joined(photo, parts), SAME_BOX)
+        return without_bystanders(found)
+
+
+def without_bystanders(found: Detections) -> Detections:
+    """Leave out the crowd behind: the smaller a person is beside the largest one, the more certain the detection must be."""
+    sides = _sides(found.boxes)
+    smallness = np.clip(1.0 - sides / (FOREGROUND * np.max(sides, initial=1.0)), 0, 1)
+    kept = found.scores >= THRESHOLD + BYSTANDER_PENALTY * smallness
+    return Detections(found.boxes[kept], found.scores[kept])
+
+
+def _sides(boxes: NDArray) -> NDArray:
+    """(N, 4) boxes -> (N,) longer sides."""
+    return np.max(boxes[:, 2:] - boxes[:, :2], axis=1, initial=0.0)
+
+
+def tiles(width: int, height: int) -> list[Window]:
+    """Overlapping squares that cover a photo: of its shorter side (where it is oblong), and of half its longer side."""
+    windows: list[Window] = []
+    for side in (min(width, height), max(width, height) / 2):
+        columns, rows = (np.linspace(0, length - side, _steps(length, side)) if length > side else [0.0] for length in (width, height))
+        if len(columns) * len(rows) > 1:
+            windows += [(float(x), float(y), float(x + side), float(y + side)) for y in rows for x in columns]
+    return windows
+
+
+def _steps(length: float, side: float) -> int:
+    """How many tiles along a length so that neighbours overlap by half or a little less."""
+    return int(np.ceil((length - side) / (TILE_STEP * side))) + 1
+
+
+def _whole_in(photo: Pyramid, window: Window, found: Detections) -> Detections:
+    """The detections that no inner border of the tile cuts."""
+    x0, y0, x1, y1 = window
+    margin = CUT_MARGIN * (x1 - x0)
+    limits = [x0 + margin if x0 > 0 else -np.inf, y0 + margin if y0 > 0 else -np.inf]
+    ends = [x1 - margin if x1 < photo.width else np.inf, y1 - margin if y1 < photo.height else np.inf]
+    whole = np.all(found.boxes[:, :2] >= limits, 1) & np.all(found.boxes[:, 2:] <= ends, 1)
+    return Detections(found.boxes[whole], found.scores[whole])
 
 
 def suppress(found: Detections, overlap: float) -> Detections:

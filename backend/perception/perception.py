@@ -6,22 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backend.perception.geometry import Pyramid, Roi, box_iou, landmark_similarity
+from backend.perception.geometry import Pyramid
 from backend.perception.masks import person_masks
 from backend.perception.models import Model
 from backend.perception.people import PeopleDetector
 from backend.perception.person import Person
-from backend.perception.pose import ROI_MARGIN, Pose, PoseEstimator, averaged
+from backend.perception.pose import PoseEstimator, averaged
+from backend.perception.search import choose, hypotheses, kept_box
 from backend.photo import Photo
 
 Progress = Callable[[float], None]
-
-BOX_MARGIN = 0.08
-MIN_QUALITY = 0.2
-SAME_PERSON = 0.5
-GOOD_AGREEMENT = 0.7
 
 
 class Perception:
@@ -37,7 +32,7 @@ class Perception:
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads))
 
     def people(self, photo: Photo, progress: Progress | None = None, max_people: int = 32) -> list[Person]:
-        """The people of a photo, most prominent (largest and most certain) first; an empty list where there is nobody.
+        """The people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
 
         Args:
             progress: called with the part done, 0..1.
@@ -49,44 +44,20 @@ class Perception:
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
         found = self._detector.find(pyramid)
-        taken: list[tuple[NDArray, float, Pose]] = []
-        for index, (box, score) in enumerate(zip(found.boxes, found.scores, strict=True)):
-            if len(taken) == max_people:
-                break
-            report(0.1 + 0.6 * index / len(found.scores))
-            pose, quality = self._pose(pyramid, box, [other for _, _, other in taken])
-            if quality >= MIN_QUALITY:
-                taken.append((box, float(score), pose))
-        taken.sort(key=lambda item: -item[1] * float(np.prod(item[0][2:] - item[0][:2])) ** 0.5)
-        report(0.7)
-        masks = person_masks(pyramid, [pose for _, _, pose in taken])
+        candidates = []
+        for index, box in enumerate(found.boxes):
+            report(0.1 + 0.5 * index / len(found.boxes))
+            candidates += hypotheses(pyramid, self._poses, index, box)
+        chosen = choose(candidates, found, max_people)
+        chosen.sort(key=lambda item: -found.scores[item.index] * float(np.prod(np.ptp(found.boxes[item.index].reshape(2, 2), axis=0))) ** 0.5)
+        poses = []
+        for index, item in enumerate(chosen):
+            report(0.6 + 0.2 * index / len(chosen))
+            again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(found.boxes[item.index]))
+            poses.append(averaged([item.pose, again]))
+        masks = person_masks(pyramid, poses)
         report(1.0)
         return [
-            Person(box, score, pose.landmarks, pose.world, window, mask, others)
-            for (box, score, pose), (window, mask, others) in zip(taken, masks, strict=True)
+            Person(found.boxes[item.index], float(found.scores[item.index]), pose.landmarks, pose.world, window, mask, others)
+            for item, pose, (window, mask, others) in zip(chosen, poses, masks, strict=True)
         ]
-
-    def _pose(self, photo: Pyramid, box: NDArray, taken: list[Pose]) -> tuple[Pose, float]:
-        """The best explanation of a box that is not one of the people already ``taken``, and its quality, 0..1."""
-        margin = BOX_MARGIN * (box[2:] - box[:2])
-        keep = np.concatenate([box[:2] - margin, box[2:] + margin])
-        upright = Roi(*((box[:2] + box[2:]) / 2).tolist(), float(np.max(box[2:] - box[:2])) * ROI_MARGIN)
-
-        def quality(pose: Pose) -> float:
-            seen = np.clip(pose.outline_box(), 0, [photo.width, photo.height] * 2)
-            agreement = float(box_iou(seen[None], box[None])[0, 0])
-            return pose.presence * agreement * (1 - max((same_person(pose, other) for other in taken), default=0.0))
-
-        best = self._poses.look(photo, self._poses.look(photo, upright, keep).next_roi, keep)
-        if quality(best) < GOOD_AGREEMENT:
-            region, _ = self._poses.find(photo, upright, keep)
-            other = self._poses.look(photo, self._poses.look(photo, region, keep).next_roi, keep)
-            best = max(best, other, key=quality)
-        again = self._poses.look(photo, best.roi.flipped(), keep)
-        return averaged([best, again]), quality(best)
-
-
-def same_person(a: Pose, b: Pose) -> float:
-    """How alike two poses are as points in the photo, 0 other people .. 1 the same."""
-    size = min(a.size(), b.size())
-    return landmark_similarity(a.landmarks[:, :2], b.landmarks[:, :2], size, np.minimum(a.landmarks[:, 2], b.landmarks[:, 2]) + 0.05)

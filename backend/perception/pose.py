@@ -133,7 +133,6 @@ def grey_outside(crop: NDArray[np.uint8], roi: Roi, box: NDArray | None) -> NDAr
     if box is None:
         return crop
     side = crop.shape[0]
-    corners = box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2) - [roi.x, roi.y]
-    corners = (corners @ roi.rotation / roi.size + 0.5) * side
+    corners = roi.to_crop(box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), side)
     inside = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), np.round(corners).astype(np.int32), 1)
     return np.where(inside[..., None] > 0, crop, np.uint8(GREY))

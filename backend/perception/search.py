@@ -1,0 +1,92 @@
+"""Which pose belongs to which detected box: several hypotheses per box, chosen so that nobody is counted twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.perception.geometry import Pyramid, Roi, box_iou, landmark_similarity
+from backend.perception.people import Detections
+from backend.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimator
+
+BOX_MARGIN = 0.08
+GOOD = 0.75
+MIN_QUALITY = 0.25
+MIN_NOVELTY = 0.5  # a hypothesis more like (or covered by) a chosen person than this is that person again
+SAMPLE_STEP = 4
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A pose that may explain a box.
+
+    Attributes:
+        index: of the box among the detections.
+        pose: the pose.
+        quality: 0..1, presence times overlap of the segmentation's box with the detected one.
+    """
+
+    index: int
+    pose: Pose
+    quality: float
+
+
+def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
+    """Poses for one box: from an upright region, and, where that explains the box badly, from the pose detector's region.
+
+    What lies outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
+    """
+    keep = kept_box(box)
+    upright = Roi(*((box[:2] + box[2:]) / 2).tolist(), float(np.max(box[2:] - box[:2])) * ROI_MARGIN)
+
+    def refined(roi: Roi) -> Hypothesis:
+        pose = estimator.look(photo, estimator.look(photo, roi, keep).next_roi, keep)
+        seen = np.clip(pose.outline_box(), 0, [photo.width, photo.height] * 2)
+        return Hypothesis(index, pose, pose.presence * float(box_iou(seen[None], box[None])[0, 0]))
+
+    found = [refined(upright)]
+    if found[0].quality < GOOD:
+        found.append(refined(estimator.find(photo, upright, keep)[0]))
+    return found
+
+
+def kept_box(box: NDArray) -> NDArray:
+    """The box with a margin for what the detector cut off."""
+    margin = BOX_MARGIN * (box[2:] - box[:2])
+    return np.concatenate([box[:2] - margin, box[2:] + margin])
+
+
+def choose(candidates: list[Hypothesis], found: Detections, most: int) -> list[Hypothesis]:
+    """The best set of people: greedily the best hypothesis of a new box that is not one of the people already chosen."""
+    chosen: list[Hypothesis] = []
+    open_ones = [(it, it.quality * float(found.scores[it.index]) ** 0.5, 1.0) for it in candidates if it.quality >= MIN_QUALITY]
+    while open_ones and len(chosen) < most:
+        best, _, _ = max(open_ones, key=lambda item: item[1] * item[2])
+        chosen.append(best)
+        novel = [
+            (candidate, worth, min(novelty, 1 - same_person(candidate.pose, best.pose), 1 - covered(candidate.pose, best.pose)))
+            for candidate, worth, novelty in open_ones
+            if candidate.index != best.index
+        ]
+        open_ones = [item for item in novel if item[2] >= MIN_NOVELTY]
+    return chosen
+
+
+def same_person(a: Pose, b: Pose) -> float:
+    """How alike two poses are as points in the photo, 0 other people .. 1 the same."""
+    weights = np.minimum(a.landmarks[:, 2], b.landmarks[:, 2]) + 0.05
+    return landmark_similarity(a.landmarks[:, :2], b.landmarks[:, :2], min(a.size(), b.size()), weights)
+
+
+def covered(a: Pose, b: Pose) -> float:
+    """The part of ``a``'s segmentation that lies in ``b``'s, 0..1."""
+    rows, columns = np.nonzero(a.logits[::SAMPLE_STEP, ::SAMPLE_STEP] > 0)
+    if len(rows) == 0:
+        return 1.0
+    points = a.roi.to_photo(np.column_stack([columns, rows]) * float(SAMPLE_STEP) + 0.5, LANDMARK_SIDE)
+    crop = np.floor(b.roi.to_crop(points, LANDMARK_SIDE)).astype(int)
+    inside = np.all((crop >= 0) & (crop < LANDMARK_SIDE), 1)
+    hits = b.logits[crop[inside, 1], crop[inside, 0]] > 0
+    return float(np.sum(hits)) / len(rows)
