@@ -133,7 +133,7 @@ class Client:
             if photo["state"] != "waiting":
                 self._events.append({**photo, "kind": "photo", "job": job, "photo": photo["index"]})
         if status["state"] in ("finished", "cancelled"):
-            self._events.append({**status, "kind": "finished"})
+            self._events.append({key: status[key] for key in ("job", "state", "created", "photos")} | {"kind": "finished"})
 
     def _receive(self, seconds: float) -> dict[str, Any] | None:
         if not self._socket.poll(round(seconds * 1000)):

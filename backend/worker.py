@@ -119,12 +119,13 @@ class Worker:
 
 def photo_error(failure: Exception) -> WireError:
     """What an exception inside the pipeline means for the photo it was raised for."""
-    if isinstance(failure, WireError):
+    if isinstance(failure, WireError) and failure.code != "malformed":
         return failure
     if isinstance(failure, PhotoError):
         return WireError(str(failure), "bad-photo", "Choose another photo.")
     if isinstance(failure, MemoryError):
         return WireError("There was not enough memory for this photo.", "out-of-memory", "Close other programs or use a smaller photo.")
+    # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the rest.
     return WireError(f"{type(failure).__name__}: {failure}", "server-error", "Please report this with the log of the model process.")
 
 

@@ -1,8 +1,9 @@
 """A pipeline without models: the "photos" are JSON that says what shall happen to them. For tests of the processes around it.
 
-Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (message of a PhotoError), ``crash`` (path: the process
-dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it exists),
-``people`` (default 1), ``nan`` (the result holds a number that cannot be sent), ``print`` (noise on standard output).
+Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (message of a PhotoError), ``crash`` (path: the
+process dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it
+exists), ``log`` (path: one line for each time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number
+that cannot be sent).
 """
 
 from __future__ import annotations
@@ -82,10 +83,11 @@ class FakePipeline:
 
     def _work(self, name: str, orders: dict[str, Any], progress: Any) -> None:
         stages = orders.get("stages", 2)
+        if "log" in orders:
+            with open(orders["log"], "a") as log:
+                log.write(name + "\n")
         for stage in range(stages):
             progress(f"stage {stage}", stage / stages, f"Stage {stage} of {name}")
-            if "print" in orders:
-                print(orders["print"])
             time.sleep(orders.get("seconds", 0))
             while "wait_for" in orders and not Path(orders["wait_for"]).exists():
                 time.sleep(0.01)

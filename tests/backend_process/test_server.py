@@ -1,0 +1,428 @@
+"""The server as its clients see it: real processes, a fake pipeline, and every death that issue 2 names."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import zmq
+
+from backend import wire
+from backend.client import Client, ServerGone, attach, find
+from backend.pool import PoolSettings
+from backend.server import Front, Settings
+from backend.spawn import environment, module_command
+from backend.wire import WireError
+
+from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> Server:
+    return start_server()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+def states(status: dict[str, Any]) -> list[str]:
+    return [entry["state"] for entry in status["photos"]]
+
+
+def run(client: Client, *photos: bytes, **options: Any) -> tuple[str, list[dict[str, Any]]]:
+    """Send the photos and wait: the job's id and its events."""
+    job = client.reconstruct([(f"{index}.jpg", data) for index, data in enumerate(photos)], options)
+    return job, list(client.events(job))
+
+
+def code_of(call: Callable[..., Any], *arguments: Any, **fields: Any) -> str:
+    with pytest.raises(WireError) as caught:
+        call(*arguments, **fields)
+    assert caught.value.message and caught.value.fix
+    return caught.value.code
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+# -- the usual ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_photo_goes_in_and_a_result_comes_out(client: Client) -> None:
+    greeting = client.hello()
+    assert greeting["protocol"] == 1 and greeting["options"]["texture_size"] == 1024
+    job, events = run(client, photo(people=2), texture_size=512)
+    progress = [event for event in events if event["kind"] == "progress"]
+    assert progress[-1]["stage"] == "stage 1" and progress[-1]["fraction"] == 0.5 and progress[-1]["photos"] == 1
+    assert [event["kind"] for event in events[-2:]] == ["photo", "finished"]
+    result = client.result(job, 0)
+    assert result["photo"]["name"] == "0.jpg" and len(result["people"]) == 2
+    assert result["people"][0]["template"].shape == (4, 3)
+    assert client.request("result", job=job)["results"][0]["photo"] == result["photo"]
+    status = client.status()
+    assert status["model"] == {"state": "ready", "name": "fake"} and status["jobs"][0]["job"] == job
+
+
+def test_one_bad_photo_of_three(client: Client) -> None:
+    job, events = run(client, photo(), photo(fail="No person was found in 1.jpg."), b"no photo at all", photo(nan=True), b"", photo())
+    assert states(events[-1]) == ["done", "failed", "failed", "failed", "failed", "done"]
+    errors = [entry["error"] for entry in events[-1]["photos"]]
+    assert errors[1] == {"code": "bad-photo", "message": "No person was found in 1.jpg.", "fix": "Choose another photo."}
+    assert errors[3]["code"] == "server-error" and "people[0].metrics.landmark_error" in errors[3]["message"]
+    assert code_of(client.result, job, 1) == "no-result"
+    whole = client.request("result", job=job)["results"]
+    assert [result is not None for result in whole] == [True, False, False, False, False, True]
+
+
+def test_a_finished_photo_can_be_fetched_while_others_wait(client: Client, tmp_path: Path) -> None:
+    job = client.reconstruct([("a.jpg", photo()), ("b.jpg", photo(wait_for=str(tmp_path / "go")))])
+    events = client.events(job)
+    assert next(event for event in events if event["kind"] == "photo")["photo"] == 0
+    assert client.result(job, 0)["photo"]["name"] == "a.jpg"
+    assert code_of(client.result, job, 1) == "no-result"
+    (tmp_path / "go").touch()
+    assert states(list(events)[-1]) == ["done", "done"]
+
+
+def test_photos_of_one_person_become_one_avatar(client: Client) -> None:
+    _, events = run(client, photo(), photo(), same_person=True)
+    assert states(events[-1]) == ["done", "merged"]
+
+
+def test_the_same_job_twice_is_done_once(client: Client, server: Server, tmp_path: Path) -> None:
+    job, log = str(uuid.uuid4()), tmp_path / "log"
+    photos = [("a.jpg", photo(log=str(log)))]
+    client.reconstruct(photos, job=job)
+    with server.client() as other:
+        assert other.reconstruct(photos, job=job) == job
+        assert states(list(other.events(job))[-1]) == ["done"]
+        assert states(list(client.events(job))[-1]) == ["done"]
+        assert other.reconstruct(photos, job=job) == job
+        assert states(list(other.events(job))[-1]) == ["done"]
+        assert code_of(other.reconstruct, [("a.jpg", b"other")], job=job) == "job-id-taken"
+    assert log.read_text() == "a.jpg\n"
+
+
+def test_two_workers_work_at_once(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--workers", "2")
+    with server.client() as client:
+        first = client.reconstruct([("a.jpg", photo(wait_for=str(tmp_path / "go")))])
+        second, events = run(client, photo())
+        assert states(events[-1]) == ["done"]
+        (tmp_path / "go").touch()
+        assert states(list(client.events(first))[-1]) == ["done"]
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_token_is_refused(server: Server) -> None:
+    for token in ("wrong", "", "ü"):
+        with server.client(token=token) as client:
+            assert code_of(client.hello) == "wrong-token"
+            assert code_of(client.shutdown) == "wrong-token"
+    with server.client() as client:
+        assert client.hello()
+
+
+def exchange(server: Server, frames: list[bytes]) -> dict[str, Any]:
+    """Send raw frames, read the answer's header without the code under test."""
+    import json
+
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.connect(f"tcp://127.0.0.1:{server.port}")
+        socket.send_multipart(frames)
+        assert socket.poll(PATIENCE * 1000)
+        header = json.loads(socket.recv_multipart()[0])
+        assert header["magic"] == "uvatar" and header["protocol"] == 1
+        return header["body"]
+
+
+def test_malformed_messages_get_an_answer(server: Server) -> None:
+    token = f'"token":"{server.token}"'
+    for frames, code in (
+        ([b""], "malformed"),
+        ([b"\x80\x04pickle"], "malformed"),
+        ([b"{}", b"x", b"y"], "malformed"),
+        ([b'{"magic":"uvatar","protocol":2,"body":{}}'], "unsupported-version"),
+        ([b'{"magic":"uvatar","protocol":1,"body":[1]}'], "malformed"),
+        ([b'{"magic":"uvatar","protocol":1,"body":{}}'], "wrong-token"),
+        ([f'{{"magic":"uvatar","protocol":1,"body":{{{token}}}}}'.encode()], "unknown-message"),
+        ([f'{{"magic":"uvatar","protocol":1,"body":{{{token},"kind":["hello"]}}}}'.encode()], "unknown-message"),
+    ):
+        answer = exchange(server, frames)
+        assert (answer["kind"], answer["code"]) == ("error", code) and answer["message"] and answer["fix"]
+    with server.client() as client:
+        assert client.hello()
+
+
+def test_senseless_requests_get_an_answer(client: Client) -> None:
+    good = {"name": "a.jpg", "data": b"x"}
+    job = str(uuid.uuid4())
+    assert code_of(client.request, "explode") == "unknown-message"
+    assert code_of(client.request, "reconstruct", job="../../x", photos=[good]) == "malformed"
+    for photos in (None, [], [{"name": "a.jpg"}], [{"name": 1, "data": b""}], [{"name": "a", "data": "text"}], [good] * 501):
+        assert code_of(client.request, "reconstruct", job=job, photos=photos) == "malformed"
+    assert code_of(client.request, "reconstruct", job=job, photos=[good], options={"texture_size": 7}) == "bad-option"
+    for kind in ("status", "result", "cancel"):
+        assert code_of(client.request, kind, job=job) == "unknown-job"
+    done, _ = run(client, photo())
+    assert code_of(client.request, "result", job=done, photo="0") == "malformed"
+    assert code_of(client.request, "result", job=done, photo=-1) == "no-result"
+
+
+def test_a_photos_name_is_never_a_path(client: Client, tmp_path: Path) -> None:
+    job = client.reconstruct([("../../evil/../\x00name.jpg", photo())])
+    assert client.status(job)["photos"][0]["name"] == "name.jpg"
+    list(client.events(job))
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+# -- what dies ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_process_killed_in_mid_job_is_replaced(client: Client, server: Server, tmp_path: Path) -> None:
+    log, go = tmp_path / "log", tmp_path / "go"
+    job = client.reconstruct([("a.jpg", photo(log=str(log))), ("b.jpg", photo(log=str(log), wait_for=str(go)))])
+    wait_until(lambda: log.exists() and "b.jpg" in log.read_text(), "the second photo is begun")
+    [worker] = server.workers()
+    psutil.Process(worker["pid"]).kill()
+    go.touch()
+    assert states(list(client.events(job))[-1]) == ["done", "done"]
+    assert log.read_text().split() == ["a.jpg", "b.jpg", "b.jpg"]
+    assert server.workers()[0]["pid"] != worker["pid"]
+
+
+def test_a_crash_in_a_model_is_tried_again_once(client: Client, tmp_path: Path) -> None:
+    _, events = run(client, photo(crash=str(tmp_path / "crashed")), photo(always_crash=True), photo())
+    assert states(events[-1]) == ["done", "failed", "done"]
+    assert events[-1]["photos"][1]["error"]["code"] == "model-crashed"
+
+
+@pytest.mark.parametrize("pipeline", ["BrokenPipeline", "DyingPipeline"])
+def test_models_that_cannot_be_loaded_are_told(start_server: StartServer, pipeline: str) -> None:
+    server = start_server(pipeline=f"tests.backend_process.fake_pipeline:{pipeline}")
+    with server.client() as client:
+        _, events = run(client, photo(), photo())
+        assert {entry["error"]["code"] for entry in events[-1]["photos"]} == {"models-not-loaded"}
+        assert client.hello()["model"]["state"] == "broken"
+
+
+def test_a_killed_front_loses_nothing(start_server: StartServer, tmp_path: Path) -> None:
+    log, go = tmp_path / "log", tmp_path / "go"
+    server = start_server()
+    with server.client() as client:
+        job = client.reconstruct([("a.jpg", photo(log=str(log))), ("b.jpg", photo(log=str(log), wait_for=str(go)))])
+        wait_until(lambda: log.exists() and "b.jpg" in log.read_text(), "the second photo is begun")
+        [worker] = server.workers()
+        server.process.kill()
+        server.process.wait()
+        with pytest.raises(ServerGone):
+            list(client.events(job))
+    wait_until(lambda: gone(worker["pid"]), "the orphaned model process ends")
+    assert find(server.folder) is None
+    go.touch()
+    again = start_server()
+    with again.client() as client:
+        assert states(list(client.events(job))[-1]) == ["done", "done"]
+        assert client.result(job, 0)["photo"]["name"] == "a.jpg" and client.result(job, 1)["photo"]["name"] == "b.jpg"
+    assert log.read_text().split() == ["a.jpg", "b.jpg", "b.jpg"]
+
+
+def test_a_killed_client_loses_nothing(server: Server) -> None:
+    job = str(uuid.uuid4())
+    code = f"""if True:
+        import os
+        from pathlib import Path
+        from backend.client import find
+        client = find(Path({str(server.folder)!r}))
+        client.reconstruct([("a.jpg", b'{{"seconds": 0.2}}')], job={job!r})
+        os.kill(os.getpid(), 9) if hasattr(os, "fork") else os._exit(9)"""
+    subprocess.run([sys.executable, "-c", code], env=environment(), timeout=PATIENCE)
+    with server.client() as client:
+        assert states(list(client.events(job))[-1]) == ["done"]
+        assert client.result(job, 0)
+
+
+def test_the_server_ends_with_its_parent(start_server: StartServer) -> None:
+    server = start_server()
+    [worker] = wait_until(server.workers, "there is a model process")
+    assert server.process.stdin
+    server.process.stdin.close()
+    assert server.process.wait(PATIENCE) == 0
+    wait_until(lambda: gone(worker["pid"]), "the model process ends too")
+    assert not wire.runtime_file(server.folder).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals to send on Windows")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_it_cleanly(start_server: StartServer, number: int) -> None:
+    server = start_server()
+    server.process.send_signal(number)
+    assert server.process.wait(PATIENCE) == 0
+    assert not wire.runtime_file(server.folder).exists()
+
+
+def test_shutdown_says_what_is_left(server: Server, tmp_path: Path) -> None:
+    with server.client() as client:
+        client.reconstruct([("a.jpg", photo(wait_for=str(tmp_path / "never"))), ("b.jpg", photo())])
+        assert client.shutdown() == 2
+    assert server.process.wait(PATIENCE) == 0
+
+
+# -- cancelling --------------------------------------------------------------------------------------------------------
+
+
+def test_cancel_between_stages_keeps_the_model_process(client: Client, server: Server) -> None:
+    job = client.reconstruct([("a.jpg", photo(stages=1000, seconds=0.1)), ("b.jpg", photo())])
+    events = client.events(job)
+    next(event for event in events if event["kind"] == "progress" and event["stage"] == "stage 1")
+    [worker] = server.workers()
+    assert client.cancel(job)["state"] == "cancelled"
+    assert list(events)[-1]["state"] == "cancelled"
+    _, events_of_next = run(client, photo())
+    assert states(events_of_next[-1]) == ["done"]
+    assert server.workers()[0]["pid"] == worker["pid"]
+    assert states(client.status(job)) == ["waiting", "waiting"]
+
+
+def test_cancel_inside_a_long_stage_replaces_the_model_process(client: Client, server: Server, tmp_path: Path) -> None:
+    job = client.reconstruct([("a.jpg", photo(wait_for=str(tmp_path / "never")))])
+    next(event for event in client.events(job) if event["kind"] == "progress" and event["stage"] == "stage 0")
+    [worker] = server.workers()
+    start = time.monotonic()
+    assert client.cancel(job)["state"] == "cancelled"
+    assert time.monotonic() - start < 10
+    wait_until(lambda: gone(worker["pid"]), "the stuck model process is killed")
+    _, events = run(client, photo())
+    assert states(events[-1]) == ["done"]
+    assert client.cancel(job)["state"] == "cancelled"
+
+
+# -- disks -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Iterator[Front]:
+    """A front in a thread of this process, so that its writes can be made to fail."""
+    front = Front(Settings(tmp_path, pool=PoolSettings(pipeline=FAKE)))
+    thread = threading.Thread(target=front.run)
+    thread.start()
+    yield front
+    front.stop()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def no_space(*arguments: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_job_is_not_accepted_on_a_full_disk(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Client(front.port, front.runtime.token, PATIENCE) as client:
+        with monkeypatch.context() as full:
+            full.setattr(wire, "write_atomically", no_space)
+            assert code_of(client.reconstruct, [("a.jpg", photo())]) == "disk-full"
+        assert client.status()["jobs"] == []
+        _, events = run(client, photo())
+        assert states(events[-1]) == ["done"]
+
+
+def test_a_result_that_finds_no_space_is_that_photos_error(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Client(front.port, front.runtime.token, PATIENCE) as client:
+        with monkeypatch.context() as full:
+            full.setattr(wire, "dump", no_space)
+            _, events = run(client, photo())
+        assert events[-1]["photos"][0]["error"]["code"] == "disk-full"
+        _, events = run(client, photo())
+        assert states(events[-1]) == ["done"]
+
+
+def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = module_command("backend", "serve", "--data", str(tmp_path / "file"))
+    done = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1 and "file" in done.stderr and "Traceback" not in done.stderr
+
+
+# -- finding and starting ----------------------------------------------------------------------------------------------
+
+
+def test_a_second_server_for_the_same_folder_gives_way(server: Server) -> None:
+    command = module_command("backend", "serve", "--data", str(server.folder), "--pipeline", FAKE)
+    second = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    assert second.returncode == 3 and "already uses" in second.stderr
+    with find(server.folder) as client:  # type: ignore[union-attr]
+        assert client.status()["pid"] == server.process.pid
+
+
+def test_stale_and_foreign_runtime_files_are_seen_through(server: Server, tmp_path: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.REP) as foreign:
+        foreign.linger = 0
+        free = foreign.bind_to_random_port("tcp://127.0.0.1")
+        foreign.unbind(f"tcp://127.0.0.1:{free}")
+    wire.write_runtime(tmp_path, wire.Runtime(free, "token", os.getpid(), "0"))
+    assert find(tmp_path) is None
+    wire.write_runtime(tmp_path, wire.Runtime(server.port, "another server's token", os.getpid(), "0"))
+    assert find(tmp_path) is None
+
+
+def test_attach_starts_a_server_that_ends_when_idle(tmp_path: Path) -> None:
+    arguments = ["--pipeline", FAKE, "--exit-when-idle", "1"]
+    with attach(tmp_path, arguments) as client, attach(tmp_path, arguments) as same:
+        pid = client.status()["pid"]
+        assert same.status()["pid"] == pid
+        _, events = run(client, photo(seconds=0.7))
+        assert states(events[-1]) == ["done"]
+    wait_until(lambda: gone(pid), "the idle server ends")
+    assert find(tmp_path) is None
+
+
+def test_attach_says_why_a_server_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"this is no database " * 100)
+    with pytest.raises(ServerGone, match="not a database"):
+        attach(tmp_path, ["--pipeline", FAKE])
+
+
+def test_the_front_never_imports_models() -> None:
+    """Neither at its start nor while it serves a job."""
+    code = f"""if True:
+        import sys, tempfile, threading
+        from pathlib import Path
+        from backend.client import Client
+        from backend.pool import PoolSettings
+        from backend.server import Front, Settings
+        with tempfile.TemporaryDirectory() as folder:
+            front = Front(Settings(Path(folder), pool=PoolSettings(pipeline={FAKE!r})))
+            thread = threading.Thread(target=front.run)
+            thread.start()
+            with Client(front.port, front.runtime.token) as client:
+                job = client.reconstruct([("a.jpg", b"{{}}")])
+                assert list(client.events(job))[-1]["photos"][0]["state"] == "done"
+                client.shutdown()
+            thread.join()
+        print(*sorted({{name.split(".")[0] for name in sys.modules}}))"""
+    modules = set(python(code).split())
+    assert "zmq" in modules
+    assert not modules & {"torch", "cv2", "PIL", "scipy", "ai_edge_litert", "embreex", "bpy", "mediapipe"}

@@ -1,0 +1,287 @@
+"""Framing: what is packed comes out again, and nothing else comes in."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from backend import wire
+from backend.wire import Limits, WireError, pack, unpack
+
+from .conftest import python
+
+NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False))
+ARRAYS = hnp.arrays(
+    st.sampled_from([np.dtype(name) for name in wire.DTYPES]), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+)
+KEYS = st.text(max_size=8).filter(lambda key: not key.startswith("$"))
+MESSAGES = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=20), st.binary(max_size=40), ARRAYS),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=20,
+)
+
+
+def header(body: Any, **changes: Any) -> bytes:
+    return json.dumps({"magic": "uvatar", "protocol": wire.PROTOCOL_VERSION, "body": body, **changes}).encode()
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    if isinstance(one, dict):
+        return isinstance(other, dict) and list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
+@given(MESSAGES)
+def test_a_message_survives_the_wire(message: Any) -> None:
+    assert same(message, unpack([bytes(frame) for frame in pack(message)]))
+
+
+def test_what_numpy_and_tuples_become() -> None:
+    big_endian = np.arange(6, dtype=">f4").reshape(2, 3)
+    message = {"a": np.float32(0.5), "b": (1, np.int64(2)), "c": big_endian[:, ::-1], "d": np.bool_(True)}
+    out = unpack(pack(message))
+    assert out["a"] == 0.5 and out["b"] == [1, 2] and out["d"] is True
+    assert out["c"].dtype == "<f4" and np.array_equal(out["c"], [[2, 1, 0], [5, 4, 3]])
+    assert not out["c"].flags.writeable
+
+
+def test_arrays_are_not_copied_into_the_header() -> None:
+    frames = pack({"mesh": np.zeros((1000, 3), np.float32)})
+    assert len(frames[0]) < 200 and memoryview(frames[1]).nbytes == 12_000
+
+
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        ({"metrics": {"iou": float("nan")}}, "message.metrics.iou"),
+        ([1, [float("inf")]], r"message\[1\]\[0\]"),
+        ({"path": Path("x")}, "message.path"),
+        ({"names": np.array(["a"])}, "message.names"),
+        ({"objects": np.array([None])}, "message.objects"),
+        ({1: 2}, "key 1"),
+        ({"$": 2}, r"key '\$'"),
+        ({"n": 2**63}, "message.n"),
+        ({"name": "\udc80"}, "message.name"),
+    ],
+)
+def test_what_cannot_be_sent_is_named(message: Any, place: str) -> None:
+    with pytest.raises(WireError, match=place):
+        pack(message)
+
+
+HOSTILE = {
+    "nothing": [],
+    "not JSON": [b"\x80\x04cposix\nsystem\n"],
+    "not UTF-8": [b"\xff\xfe{}"],
+    "no header": [b"[]"],
+    "another program's": [header(1, magic="other")],
+    "header with extras": [header(1, extra=1)],
+    "NaN": [header(1).replace(b"1}", b"NaN}")],
+    "infinity by a large exponent": [header(1).replace(b'"body": 1', b'"body": 1e999')],
+    "whole number of 100 digits": [header(10**100)],
+    "whole number of 10,000 digits": [header(1).replace(b'"body": 1', b'"body": ' + b"9" * 10_000)],
+    "half a surrogate pair": [header("\udc80")],
+    "deep": [header(1).replace(b'"body": 1', b'"body": ' + b"[" * 100_000 + b"]" * 100_000)],
+    "deep by a little": [header(1).replace(b'"body": 1', b'"body": ' + b"[" * 33 + b"]" * 33)],
+    "key twice": [b'{"magic":"uvatar","protocol":1,"protocol":1,"body":1}'],
+    "frame not mentioned": [header(1), b"x"],
+    "frame not there": [header({"$": "bytes", "length": 1})],
+    "frame shorter than said": [header({"$": "bytes", "length": 2}), b"x"],
+    "length not a number": [header({"$": "bytes", "length": "1"}), b"x"],
+    "length a boolean": [header({"$": "bytes", "length": True}), b"x"],
+    "unknown sort of frame": [header({"$": "pickle", "length": 1}), b"x"],
+    "array of objects": [header({"$": "array", "dtype": "|O", "shape": [1]}), bytes(8)],
+    "array of records": [header({"$": "array", "dtype": [["a", "<f4"]], "shape": [1]}), bytes(4)],
+    "shape too large": [header({"$": "array", "dtype": "<f4", "shape": [2]}), bytes(4)],
+    "shape negative": [header({"$": "array", "dtype": "<f4", "shape": [-1, -1]}), bytes(4)],
+    "shape that overflows": [header({"$": "array", "dtype": "|u1", "shape": [2**32, 2**32]}), b""],
+    "huge axes beside an empty one": [header({"$": "array", "dtype": "|u1", "shape": [0, 2**40, 2**40]}), b""],
+    "too many axes": [header({"$": "array", "dtype": "|u1", "shape": [1] * 40}), b"x"],
+    "boolean of two": [header({"$": "array", "dtype": "|b1", "shape": [1]}), b"\x02"],
+    "reserved key": [header({"$x": 1})],
+}
+
+
+@pytest.mark.parametrize("frames", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_messages_are_refused(frames: list[bytes]) -> None:
+    with pytest.raises(WireError) as caught:
+        unpack(frames)
+    assert caught.value.code == "malformed" and caught.value.message and caught.value.fix
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1e300])
+def test_another_version_is_told_apart(version: Any) -> None:
+    with pytest.raises(WireError) as caught:
+        unpack([header({}, protocol=version)])
+    assert caught.value.code == "unsupported-version" and "pdate" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(frames=2), [b"1", b"2", b"3"]),
+        (Limits(header_bytes=100), "x" * 100),
+        (Limits(frame_bytes=100), bytes(101)),
+        (Limits(total_bytes=200), [bytes(100), bytes(100)]),
+    ],
+)
+def test_limits_hold_on_both_sides(limits: Limits, message: Any) -> None:
+    with pytest.raises(WireError) as sending:
+        pack(message, limits)
+    with pytest.raises(WireError) as receiving:
+        unpack(pack(message), limits)
+    assert sending.value.code == receiving.value.code == "too-large"
+
+
+def test_a_header_cannot_keep_the_parser_busy() -> None:
+    start = time.perf_counter()
+    for text in (b'"' + b'\\"' * 2_000_000, b"[]" * 2_000_000, b'"' * 4_000_000, b"[" * 4_000_000):
+        with pytest.raises(WireError):
+            unpack([text])
+    assert time.perf_counter() - start < 30
+
+
+@settings(max_examples=500)
+@given(st.lists(st.binary(max_size=200), max_size=4))
+def test_noise_is_refused_politely(frames: list[bytes]) -> None:
+    with pytest.raises(WireError):
+        unpack(frames)
+
+
+@settings(max_examples=500)
+@given(MESSAGES, st.data())
+def test_damaged_messages_are_refused_or_whole(message: Any, data: st.DataObject) -> None:
+    frames = [bytearray(frame) for frame in pack(message)]
+    for _ in range(data.draw(st.integers(1, 3))):
+        frame = data.draw(st.sampled_from(frames))
+        place = data.draw(st.integers(0, len(frame)))
+        frame[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    try:
+        out = unpack(frames)
+    except WireError:
+        return
+    assert same(out, unpack([bytes(frame) for frame in pack(out)]))
+
+
+JSON_BODIES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(["bytes", "array", *wire.DTYPES])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["$", "length", "dtype", "shape", "a"]), inner, max_size=4),
+        st.builds(lambda d, s: {"$": "array", "dtype": d, "shape": s}, inner, st.lists(st.integers(-1, 9), max_size=3)),
+        st.builds(lambda n: {"$": "bytes", "length": n}, inner),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=500)
+@given(JSON_BODIES, st.lists(st.binary(max_size=8), max_size=3))
+def test_any_json_is_refused_or_understood(body: Any, frames: list[bytes]) -> None:
+    try:
+        out = unpack([header(body), *frames])
+    except WireError:
+        return
+    assert same(out, unpack([bytes(frame) for frame in pack(out)]))
+
+
+def test_files_hold_messages(tmp_path: Path) -> None:
+    message = {"mesh": np.arange(12, dtype=np.float32).reshape(4, 3), "png": b"\x89PNG", "n": [1, None, 0.5]}
+    path = tmp_path / "result"
+    wire.dump({"old": True}, path)
+    wire.dump(message, path)
+    assert same(wire.load(path), message)
+    assert [item.name for item in tmp_path.iterdir()] == ["result"]
+
+
+def test_every_truncation_of_a_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    wire.dump({"mesh": np.arange(3, dtype=np.uint8), "name": "x"}, path)
+    whole = path.read_bytes()
+    for damaged in [*(whole[:length] for length in range(len(whole))), whole + b"x"]:
+        path.write_bytes(damaged)
+        with pytest.raises(WireError):
+            wire.load(path)
+
+
+def test_a_file_that_claims_to_be_huge_allocates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    path.write_bytes(b"UVATAR\r\n" + (1).to_bytes(4, "little") + (1 << 62).to_bytes(8, "little") + b"{}")
+    with pytest.raises(WireError):
+        wire.load(path)
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "result"
+    wire.dump({"old": True}, path)
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        wire.dump({"new": True}, path)
+    assert wire.load(path) == {"old": True}
+    assert [item.name for item in tmp_path.iterdir()] == ["result"]
+
+
+def test_options_have_defaults_and_are_checked() -> None:
+    assert wire.checked_options({"fast": True})["texture_size"] == 1024
+    for wrong in (
+        {"texture_size": 1000},
+        {"texture_size": 1024.0},
+        {"fast": 1},
+        {"max_people": True},
+        {"max_people": 2.5},
+        {"focal": -1},
+        {"x": 1},
+        [],
+    ):
+        with pytest.raises(WireError) as caught:
+            wire.checked_options(wrong)
+        assert caught.value.code == "bad-option"
+    assert wire.checked_options({"focal": 1200})["focal"] == 1200 and wire.checked_options({"focal": None})["focal"] is None
+
+
+def test_the_server_is_found_by_a_file_only_its_user_can_read(tmp_path: Path) -> None:
+    runtime = wire.Runtime(50123, "secret", os.getpid(), "0.1.0")
+    assert wire.read_runtime(tmp_path) is None
+    wire.write_runtime(tmp_path, runtime)
+    assert wire.read_runtime(tmp_path) == runtime
+    if sys.platform != "win32":
+        assert stat.S_IMODE(wire.runtime_file(tmp_path).stat().st_mode) == 0o600
+    for damaged in (b"", b"{}", b"[]", b"nonsense", b'{"magic": "uvatar", "port": 99999}'):
+        wire.runtime_file(tmp_path).write_bytes(damaged)
+        assert wire.read_runtime(tmp_path) is None
+
+
+def test_the_add_on_can_carry_this_file_alone(tmp_path: Path) -> None:
+    """Copied out of the package, without any other package than numpy."""
+    copy = tmp_path / "wire.py"
+    copy.write_bytes(Path(wire.__file__).read_bytes())
+    code = "import sys, wire; wire.unpack(wire.pack({'a': b'x'})); print(sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "numpy" in done.stdout and not {"zmq", "torch", "backend"} & set(json.loads(done.stdout.replace("'", '"')))
+
+
+def test_the_data_folder_can_be_chosen() -> None:
+    chosen = "import os; os.environ['UVATAR_DATA'] = 'here'; from backend import wire; print(wire.data_folder())"
+    assert python(chosen).strip() == "here"
