@@ -31,18 +31,21 @@ from backend.fitting.outline import MaskPicture, mask_picture, outline_shifts
 from backend.perception.person import Person
 from backend.raster import rasterize
 
-ROUNDS = 4
+STIFFNESS_OF_ROUNDS = (1.0, 0.5, 0.2, 0.05)  # from whole garments to their hems
 PICTURE_SIDE = 400  # pixels of the person's box side while measuring
 SWELL_NODES, SLIDE_NODES = 1600, 250
 LIMIT = 0.12  # of the body's height
 
+HOOP = 30.0  # how much more a field resists change around a limb than along it
 SECTION_ROUNDS = 6  # averaging of a cross-section's radius over neighbouring nodes
 UNFOLD_ROUNDS = 16
 TURN_LIMIT = 0.1  # cosine between a triangle's normals without and with clothes
 
+FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_foot", "right_foot")
+
 # Weights of the least squares; shifts are in units of the body's height.
-SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.04, 0.004, 0.0004
-SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE = 20.0, 2.0, 0.02
+SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.05, 0.1, 0.0004
+SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE = 5.0, 0.5, 0.01
 # Extra size weight where clothes do not reach: the face stays as it was fitted, hands and feet nearly so.
 FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 30.0, 0.3, 0.03
 
@@ -96,9 +99,9 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) 
     picture = mask_picture(person, camera, PICTURE_SIDE)
 
     offsets = np.zeros_like(rest)
-    for _ in range(ROUNDS):
+    for stiffness in STIFFNESS_OF_ROUNDS:
         vertices = posed + np.einsum("vij,vj->vi", turn, offsets)
-        step = _solve(vertices, swell, picture, wardrobe, data, height)
+        step = _solve(vertices, swell, picture, wardrobe, data, stiffness)
         if step is None:
             break
         swelling, slide = step
@@ -120,7 +123,7 @@ def _pose_and_turns(body: BodyModel, parameters: BodyParameters) -> tuple[NDArra
 
 
 def _solve(
-    vertices: NDArray, swell: NDArray, picture: MaskPicture, wardrobe: _Wardrobe, data: BodyData, height: float
+    vertices: NDArray, swell: NDArray, picture: MaskPicture, wardrobe: _Wardrobe, data: BodyData, stiffness: float
 ) -> tuple[NDArray, NDArray] | None:
     """One round: swelling (V,) and slide (V, 2), or None where the mask says nothing of the outline."""
     fragments = rasterize(vertices, data.faces, picture.camera)
@@ -147,7 +150,7 @@ def _solve(
     # Every node hears about one unit of outline, however many pixels there are to its length.
     weight = metres_per_pixel / wardrobe.swell.spacing
     weighted = sparse.diags(weight) @ data_rows
-    matrix = (data_rows.T @ weighted + wardrobe.penalty).tocsc()
+    matrix = (data_rows.T @ weighted + stiffness * wardrobe.penalty).tocsc()
     solution = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
         weighted.T @ (wanted.shift * metres_per_pixel).astype(np.float64)
     )
@@ -160,7 +163,9 @@ def _solve(
 def _wardrobe(body: BodyModel) -> _Wardrobe:
     data = body.data
     stiffness = _stiffness(data)
-    swell, slide = _nodes(data, SWELL_NODES), _nodes(data, SLIDE_NODES)
+    directions = np.array([end - start for start, end in _bones(data, np.zeros(data.shapedirs.shape[2]))])
+    bones = _unit(data.weights @ _unit(directions))
+    swell, slide = _nodes(data, bones, SWELL_NODES), _nodes(data, bones, SLIDE_NODES)
     swell_penalty = _penalty(swell, stiffness, SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE)
     slide_penalty = _penalty(slide, np.minimum(stiffness, FACE_STIFFNESS) * (stiffness > 1), SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE)
     edges = np.concatenate([data.faces[:, [0, 1]], data.faces[:, [1, 2]], data.faces[:, [2, 0]]])
@@ -172,12 +177,13 @@ def _penalty(nodes: _Nodes, stiffness: NDArray, bending: float, stretching: floa
     return bending * nodes.bending + stretching * nodes.stretching + sparse.diags(size + nodes.at_nodes(stiffness[:, None])[:, 0])
 
 
-def _nodes(data: BodyData, count: int) -> _Nodes:
+def _nodes(data: BodyData, bones: NDArray, count: int) -> _Nodes:
     """Evenly spaced vertices, the farthest from all before each time, and their smooth partition of unity."""
     normals = _normals(data.v_template, data.faces)
     skin = np.flatnonzero(data.part == BODY)
-    # Distance in place and facing: the two sides of a finger, or two thighs, are far apart though close in space.
-    place = np.concatenate([data.v_template, 0.03 * normals], 1)
+    # Distance in place and facing: two thighs are far apart though close in space. But fingers, toes and ears move whole.
+    facing = 0.03 * (1 - data.weights[:, _joints(data, *FINE_PARTS)].sum(1, keepdims=True))
+    place = np.concatenate([data.v_template, facing * normals], 1)
     candidates = place[skin]
     chosen = [0]
     nearest = np.full(len(candidates), np.inf)
@@ -196,8 +202,13 @@ def _nodes(data: BodyData, count: int) -> _Nodes:
     graph = _graph(edges[edges[:, 0] != edges[:, 1]], len(seeds))
     averaging = _averaging(graph)
     laplacian = sparse.identity(len(seeds)) - averaging
-    degree = np.asarray(graph.sum(1)).ravel()
-    stretching = (sparse.diags(degree) - graph) / max(degree.mean(), 1)
+    pairs = graph.tocoo()
+    towards = _unit(data.v_template[seeds[pairs.row]] - data.v_template[seeds[pairs.col]])
+    along = np.abs((towards * bones[seeds[pairs.row]]).sum(1))
+    hoops = sparse.csr_matrix((1 + HOOP * (1 - along**2), (pairs.row, pairs.col)), graph.shape)
+    hoops = (hoops + hoops.T) / 2
+    degree = np.asarray(hoops.sum(1)).ravel()
+    stretching = (sparse.diags(degree) - hoops) / max(degree.mean() / (1 + HOOP / 2), 1)
     return _Nodes(spread, averaging, (laplacian.T @ laplacian).tocsr(), stretching.tocsr(), spacing)
 
 
@@ -219,16 +230,22 @@ def _normals(vertices: NDArray, faces: NDArray) -> NDArray:
     corners = vertices[faces]
     face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     summed = np.stack([np.bincount(faces.ravel(), np.repeat(face_normals[:, axis], 3), len(vertices)) for axis in range(3)], -1)
-    return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
+    return _unit(summed)
+
+
+def _unit(vectors: NDArray) -> NDArray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _stiffness(data: BodyData) -> NDArray:
     """(V,) how much a vertex resists clothing: the face most, hands, feet."""
-    weights = data.weights
-    names = {name: index for index, name in enumerate(data.joint_names)}
-    hands = weights[:, [names[n] for n in ("left_wrist", "right_wrist", "left_hand", "right_hand")]].sum(1)
-    feet = weights[:, [names[n] for n in ("left_foot", "right_foot")]].sum(1)
+    hands = data.weights[:, _joints(data, "left_wrist", "right_wrist", "left_hand", "right_hand")].sum(1)
+    feet = data.weights[:, _joints(data, "left_foot", "right_foot")].sum(1)
     return FACE_STIFFNESS * _face_share(data) + HAND_STIFFNESS * hands + FOOT_STIFFNESS * feet
+
+
+def _joints(data: BodyData, *names: str) -> list[int]:
+    return [data.joint_names.index(name) for name in names]
 
 
 def _face_share(data: BodyData) -> NDArray:
