@@ -15,7 +15,7 @@ _BAND_STEP = 0.01
 _ARM_JOINTS = [i for i, name in enumerate(JOINT_NAMES) if name.split("_")[-1] in ("shoulder", "elbow", "wrist", "hand")]
 
 
-def measure(body: BodyModel | BodyData, betas: NDArray[np.float32]) -> dict[str, float]:
+def measure(body: BodyModel | BodyData, betas: NDArray[np.floating]) -> dict[str, float]:
     """Measurements of the unclothed body with these ``betas`` (10,), in centimetres.
 
     Keys: stature (crown to sole); chest and hip (largest girth of chest and seat), waist (mean girth of a band above the

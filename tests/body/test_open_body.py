@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from backend.body import BODY, JOINT_NAMES, LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyModel
 from backend.body.data import triangulate
+from backend.weights import weights_folder
 
 
 def at(body: BodyModel, joint: str) -> np.ndarray:
@@ -183,3 +186,15 @@ def test_landmarks_lie_where_blazepose_marks_them(body: BodyModel) -> None:
     assert points["nose"][1] < points["left_eye"][1]
     assert points["left_eye_inner"][0] < points["left_eye"][0] < points["left_eye_outer"][0] < points["left_ear"][0]
     assert np.allclose(body.data.landmark_weights.sum(1), 1)
+
+
+def test_provenance_names_this_very_file(body: BodyModel) -> None:
+    folder = weights_folder()
+    digest = hashlib.sha256((folder / "open_body.npz").read_bytes()).hexdigest()
+    assert digest in (folder / "open_body.md").read_text(encoding="utf-8")
+    assert "CC0" in body.data.licence
+
+
+def test_betas_have_names_of_their_own(body: BodyModel) -> None:
+    assert len(set(body.data.beta_names)) == 10
+    assert body.data.beta_names[:2] == ("stature", "body mass index")
