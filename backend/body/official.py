@@ -59,7 +59,7 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
         raise BodyError(f"{path.name} is not an SMPL body: it lacks {', '.join(missing)}. {_HELP}")
     try:
         data = _body_data(_name(path), {key: as_array(content[key]) for key in _REQUIRED})
-    except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
+    except (TypeError, ValueError, IndexError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise BodyError(f"{path.name} is not an SMPL body ({error}). {_HELP}") from error
     if uv_obj is not None:
         uv, face_uv = _read_uv(Path(uv_obj), data.faces)

@@ -240,3 +240,12 @@ def test_other_bodies_and_missing_files_are_named(content: dict[str, Any], tmp_p
     np.savez(tmp_path / "parts.npz", v_template=content["v_template"])
     with pytest.raises(BodyError, match="lacks shapedirs"):
         load_smpl(tmp_path / "parts.npz")
+
+
+def test_a_variable_that_holds_itself_is_refused(content: dict[str, Any], chumpy: None, tmp_path: Path) -> None:
+    loop = Ch(np.zeros(1))
+    loop.x = loop  # type: ignore[assignment]
+    path = tmp_path / "SMPL_NEUTRAL.pkl"
+    path.write_bytes(pickle.dumps(content | {"v_template": loop}, protocol=2))
+    with pytest.raises(BodyError, match="not an SMPL body"):
+        load_smpl(path)
