@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from . import wire
+from .problem import NOT_INSTALLED, Problem, Remedy
 
 # `uvatar serve` ends with this code where the data folder has a server already: then there is one to connect to.
 EXIT_ALREADY_SERVED = 3
@@ -51,55 +52,67 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")}
 
 
-@dataclass
 class BackendProcess:
-    """A backend that was started here.
+    """A backend to be started from here when it is needed. Methods may be called from any thread."""
 
-    Attributes:
-        process: its process; the server ends when our end of its standard input closes, however Blender ends.
-        log: file with what it wrote to its standard output and error.
-    """
+    def __init__(self, location: str) -> None:
+        """``location``: see `find_command`."""
+        self._location = location
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
 
-    process: subprocess.Popen[bytes]
-    log: Path
+    def start(self) -> Problem | None:
+        """Run the server, without waiting for it; why that cannot be done, or None.
 
-    @classmethod
-    def start(cls, command: list[str]) -> BackendProcess:
-        """Run ``command serve``; returns at once. OSError where it cannot be run or its log not be written."""
-        log = log_file()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "wb") as output:
-            process = subprocess.Popen(
-                [*command, "serve", "--exit-with-parent"],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=clean_environment(),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        return cls(process, log)
+        It ends when our end of its standard input closes, however Blender ends.
+        """
+        with self._lock:
+            if self._stopped or self._process is not None:
+                return None
+            try:
+                command = find_command(self._location)
+                log_file().parent.mkdir(parents=True, exist_ok=True)
+                with open(log_file(), "wb") as output:
+                    self._process = subprocess.Popen(
+                        [*command, "serve", "--exit-with-parent"],
+                        stdin=subprocess.PIPE,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        env=clean_environment(),
+                        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                    )
+            except BackendNotFound:
+                return NOT_INSTALLED
+            except OSError as error:
+                return Problem(f"The backend could not be started: {error.strerror or error}.", "Check its place.", Remedy.PREFERENCES)
+            return None
 
-    def failure(self) -> str | None:
-        """Why it ended, in its own last line, or None while it runs (or where another server runs already)."""
-        code = self.process.poll()
+    def failure(self) -> Problem | None:
+        """Why it ended, in its own last line; None while it runs, or where another server runs in its stead."""
+        code = self._process.poll() if self._process is not None else None
         if code in (None, 0, EXIT_ALREADY_SERVED):
             return None
-        lines = self.log_tail().strip().splitlines()
-        return lines[-1].strip() if lines else f"it ended with code {code}"
-
-    def log_tail(self) -> str:
-        """The end of what it wrote."""
-        with suppress(OSError):
-            return self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
-        return ""
+        lines = log_tail().strip().splitlines()
+        reason = lines[-1].strip() if lines else f"it ended with code {code}."
+        return Problem(f"The backend could not start: {reason}", "Its log says more.", Remedy.LOG)
 
     def stop(self) -> None:
-        """Let it end: it finishes what it is writing; jobs go on when a server is started again."""
-        if self.process.stdin is not None:
-            with suppress(OSError):
-                self.process.stdin.close()
+        """Let it end, or not begin: it finishes what it is writing; jobs go on when a server is started again."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None and self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
 
 
 def log_file() -> Path:
     """Where a backend that was started here writes what it says."""
     return wire.data_folder() / "logs" / "started-by-blender.log"
+
+
+def log_tail() -> str:
+    """The end of what the last backend that was started here has written."""
+    with suppress(OSError):
+        return log_file().read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
+    return ""

@@ -12,15 +12,18 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from .backend_process import BackendProcess
 from .conversation import Conversation, Order, Stopped
 from .events import Disconnected, Event
-from .problem import LOST, NOT_RUNNING, Problem, Remedy, from_wire
+from .problem import LOST, NOT_RUNNING, SLOW_START, Problem, from_wire
 from .wire import WireError
 from .zmtp import Dealer
 
 RETRY = 0.3  # seconds between attempts to connect
+START = 60.0  # seconds for a backend to start: a first start reads it from a cold disk
 RECONNECT = 60.0  # seconds to go on trying when a connection was lost
 
 
@@ -39,22 +42,19 @@ class Connection:
     def __init__(
         self,
         find: Callable[[], Endpoint | None],
-        failure: Callable[[], str | None] = lambda: None,
-        patience: float = 0.0,
+        backend: BackendProcess | None = None,
         orders: Iterable[Order] = (),
     ) -> None:
         """
         Args:
             find: where the backend is, or None where that is not known; asked by the thread before each attempt.
-            failure: why a backend that is being started has ended, or None; asked likewise.
-            patience: seconds to go on trying to connect; at least one attempt is made.
+            backend: to be started where none is found; None to give up then.
             orders: jobs to go on with.
         """
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._commands: queue.SimpleQueue[Callable[[Conversation], None]] = queue.SimpleQueue()
         self._find = find
-        self._failure = failure
-        self._patience = patience
+        self._backend = backend
         self._orders = {order.id: order for order in orders}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uvatar connection", daemon=True)
@@ -97,34 +97,31 @@ class Connection:
         self._stop.set()
 
     def _run(self) -> None:
-        deadline = time.monotonic() + self._patience
+        backend, deadline = self._backend, time.monotonic() + (START if self._backend is not None else 0.0)
         told: Problem | None = None
-        try:
+        with suppress(Stopped):
             while True:
-                problem, connected, hopeless = self._connect_and_talk()
-                if connected:
-                    deadline, told = time.monotonic() + RECONNECT, None
-                final = hopeless or time.monotonic() >= deadline
-                if final or problem != told:
-                    self._events.put(Disconnected(problem, final))
-                    told = problem
+                end = self._talk()
+                if end.connected:
+                    backend, deadline = None, time.monotonic() + RECONNECT
+                elif backend is not None and not end.hopeless:
+                    problem = backend.start() or backend.failure()
+                    end = _End(problem, hopeless=problem is not None)
+                final = end.hopeless or time.monotonic() >= deadline
+                if final or end.connected or end.problem != told:
+                    self._events.put(Disconnected(end.problem or (SLOW_START if final else None), final))
+                    told = end.problem
                 if final or self._stop.wait(RETRY):
                     return
-        except Stopped:
-            return
 
-    def _connect_and_talk(self) -> tuple[Problem, bool, bool]:
-        """Talk until the connection ends: why it did, whether there was one, and whether trying again is of no use."""
-        reason = self._failure()
-        if reason is not None:
-            return Problem(f"The backend could not start: {reason}", "Its log says more.", Remedy.LOG), False, True
+    def _talk(self) -> _End:
+        """Connect, and talk until that ends; how it did. Raises Stopped."""
         endpoint = self._find()
         if endpoint is None:
-            return NOT_RUNNING, False, False
+            return _End(NOT_RUNNING)
         connected = False
         try:
-            dealer = Dealer(endpoint.host, endpoint.port)
-            try:
+            with closing(Dealer(endpoint.host, endpoint.port)) as dealer:
                 conversation = Conversation(dealer, endpoint.token, self._orders, self._events.put, self._stop.is_set)
                 conversation.begin()
                 connected = True
@@ -132,12 +129,19 @@ class Connection:
                     while not self._commands.empty():
                         self._commands.get()(conversation)
                     conversation.listen()
-            finally:
-                dealer.close()
         except WireError as error:
             # A backend that was started anew has a new token, which may not have been written when it was asked for.
-            return from_wire(error), connected, error.code != "wrong-token" or endpoint == self._find()
+            return _End(from_wire(error), connected, error.code != "wrong-token" or endpoint == self._find())
         except OSError:
-            return (LOST if connected else NOT_RUNNING), connected, False
+            return _End(LOST if connected else NOT_RUNNING, connected)
         except (KeyError, TypeError, ValueError) as error:
-            return Problem(f"The backend sent something that cannot be understood: {error!r}.", "Update both.", Remedy.LOG), connected, True
+            return _End(Problem(f"The backend sent something that cannot be understood: {error!r}.", "Update both."), connected, True)
+
+
+@dataclass(frozen=True)
+class _End:
+    """How an attempt to talk ended: why (None: the backend is being started), after how much, and whether to try again."""
+
+    problem: Problem | None
+    connected: bool = False
+    hopeless: bool = False

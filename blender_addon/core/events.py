@@ -19,9 +19,12 @@ class Connected:
 
 @dataclass(frozen=True)
 class Disconnected:
-    """There is no connection. ``final``: the thread has given up, else it goes on trying."""
+    """There is no connection; no problem yet (None) where the backend is being started.
 
-    problem: Problem
+    ``final``: the thread has given up, else it goes on trying.
+    """
+
+    problem: Problem | None
     final: bool
 
 

@@ -32,6 +32,7 @@ class Problem:
 
 NOT_INSTALLED = Problem("The Uvatar backend was not found on this computer.", "Say in the preferences where it is.", Remedy.PREFERENCES)
 NOT_RUNNING = Problem("The Uvatar backend is not running.", "Start it.", Remedy.START)
+SLOW_START = Problem("The Uvatar backend does not answer.", "Its log may say why.", Remedy.LOG)
 LOST = Problem("The connection to the backend was lost.", "Running jobs go on when it is back.", Remedy.START)
 
 _REMEDIES = {

@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from . import wire
-from .backend_process import BackendNotFound, BackendProcess, find_command
+from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
 from .conversation import Order
 from .events import Connected, Disconnected, Event, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
-from .problem import NOT_INSTALLED, Problem, Remedy
+from .problem import Problem
 from .result import PhotoResult
-
-START_SECONDS = 60.0  # a first start reads the program from a cold disk
 
 
 class Link(Enum):
@@ -100,7 +98,7 @@ class Session:
         self.job: Job | None = None
         self._order: Order | None = None
         self._connection: Connection | None = None
-        self._process: BackendProcess | None = None
+        self._backend: BackendProcess | None = None
 
     @property
     def running(self) -> bool:
@@ -112,30 +110,24 @@ class Session:
         """Whether something may happen without the artist's doing: `pump` must be called."""
         return self._connection is not None and self._connection.alive or bool(self.job and self.job.results)
 
-    def connect(self, address: tuple[str, int] | None = None, token: str = "", patience: float = 0.0) -> None:
-        """Connect to the backend of this user, or to the one at an address (host, port) with its token."""
+    def connect(self, address: tuple[str, int] | None = None, token: str = "") -> None:
+        """Connect to this user's backend if it runs, or to the one at an address (host, port) with its token."""
         fixed = Endpoint(*address, token) if address else None
-        self._reconnect(lambda: fixed or _find_own(), patience)
+        self._reconnect(lambda: fixed or _find_own(), None)
 
     def start(self, location: str) -> None:
-        """Start the backend that lies at ``location`` (see `find_command`), and connect to it."""
-        try:
-            self._process = BackendProcess.start(find_command(location))
-        except BackendNotFound:
-            self.problem = NOT_INSTALLED
-            return
-        except OSError as error:
-            self.problem = Problem(f"The backend could not be started: {error}.", "Check its place.", Remedy.PREFERENCES)
-            return
-        self._reconnect(_find_own, START_SECONDS)
+        """Connect to this user's backend; where none runs, start the one at ``location`` (see `find_command`)."""
+        if self._backend is not None:
+            self._backend.stop()
+        self._backend = BackendProcess(location)
+        self._reconnect(_find_own, self._backend)
 
     def run(self, photos: Sequence[Path], options: Mapping[str, Any]) -> Job:
-        """Have photos reconstructed; progress and results come with `pump`."""
-        if self._connection is None or not self._connection.alive:
-            raise RuntimeError("There is no connection to the backend.")
+        """Have photos reconstructed; progress and results come with `pump`. Connect or start first; it need not be done yet."""
         self.job = Job(str(uuid.uuid4()), tuple(photos))
         self._order = Order(self.job.id, self.job.photos, dict(options))
-        self._connection.submit(self._order)
+        if self._connection is not None:
+            self._connection.submit(self._order)
         return self.job
 
     def cancel(self) -> None:
@@ -167,19 +159,13 @@ class Session:
     def close(self) -> None:
         """End the connection and the backend that was started here. Neither is waited for; jobs can be picked up again."""
         self._drop_connection()
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
+        if self._backend is not None:
+            self._backend.stop()
+            self._backend = None
 
-    def log_tail(self) -> str:
-        """The end of what the backend that was started here has written."""
-        return self._process.log_tail() if self._process is not None else ""
-
-    def _reconnect(self, find: Callable[[], Endpoint | None], patience: float) -> None:
+    def _reconnect(self, find: Callable[[], Endpoint | None], backend: BackendProcess | None) -> None:
         self._drop_connection()
-        process = self._process
-        orders = [self._order] if self._order is not None and self.running else []
-        self._connection = Connection(find, process.failure if process is not None else lambda: None, patience, orders)
+        self._connection = Connection(find, backend, [self._order] if self._order is not None and self.running else [])
         self.link, self.problem = Link.CONNECTING, None
 
     def _drop_connection(self) -> None:

@@ -110,8 +110,8 @@ def _only_selected(things: list[bpy.types.Object]) -> Iterator[None]:
 
 @contextmanager
 def _as_os_error(path: Path) -> Iterator[None]:
-    """Blender's operators raise RuntimeError with the report's text; callers want to know that a file was not written."""
+    """Blender's operators raise RuntimeError with a report or a whole traceback; its last line says what is wrong."""
     try:
         yield
     except RuntimeError as error:
-        raise OSError(f"{path} could not be written: {str(error).strip()}") from error
+        raise OSError(f"{path} could not be written: {str(error).strip().splitlines()[-1]}") from error

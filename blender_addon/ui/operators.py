@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpy
 
+from ..core.backend_process import log_tail
 from ..core.result import ResultError
 from ..core.session import Link
 from ..scene.avatar import import_people
@@ -66,13 +67,12 @@ class UVATAR_OT_remove_photo(bpy.types.Operator):
 
 
 def _link_up(context: bpy.types.Context, start: bool) -> None:
-    """Connect to the backend, started before where it is this computer's own and ``start``. ValueError for a wrong address."""
+    """Connect to the backend; this computer's own is started where it does not run and ``start``. ValueError for a wrong address."""
     chosen = preferences(context)
     address = chosen.fixed_address()
     if address is not None:
         state.session().connect(address, chosen.token)
     elif start:
-        # Where one runs already, the second ends by itself and the first is found.
         state.session().start(bpy.path.abspath(chosen.backend) if chosen.backend else "")
     else:
         state.session().connect()
@@ -133,10 +133,6 @@ class UVATAR_OT_run(bpy.types.Operator):
             except ValueError as error:
                 self.report({"ERROR"}, str(error))
                 return {"CANCELLED"}
-        if session.link is Link.OFF:
-            problem = session.problem
-            self.report({"ERROR"}, f"{problem.message} {problem.fix}" if problem else "There is no backend")
-            return {"CANCELLED"}
         session.run([photo.file() for photo in settings.photos], settings.job_options())
         state.watch()
         return {"FINISHED"}
@@ -264,7 +260,7 @@ class UVATAR_OT_show_log(bpy.types.Operator):
 
     def execute(self, context):
         text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
-        text.from_string(state.session().log_tail() or "The backend was not started by this Blender, or has written nothing.")
+        text.from_string(log_tail() or "The backend was not started by this Blender, or has written nothing.")
         self.report({"INFO"}, f"See the text “{LOG_TEXT}” in the Text Editor")
         return {"FINISHED"}
 

@@ -119,11 +119,11 @@ def _draw_backend(layout: bpy.types.UILayout) -> None:
     text, icon = _LINKS[session.link]
     row = layout.row()
     row.label(text=text, icon=icon)
-    if session.problem is not None:
-        _draw_problem(layout, session.problem)
-    elif session.link is Link.OFF:
+    if session.link is Link.OFF:
         row.operator("uvatar.start_backend", text="Start")
         row.operator("uvatar.connect", text="Connect")
+    if session.problem is not None:
+        _draw_problem(layout, session.problem)
 
 
 def _draw_progress(layout: bpy.types.UILayout, job: Job) -> None:

@@ -15,7 +15,7 @@ from mathutils import Vector
 
 from blender_addon.core.result import ResultError, parse_result
 from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import ImportOptions, Imported, evaluated_vertices, import_people
+from blender_addon.scene.avatar import Imported, ImportOptions, evaluated_vertices, import_people
 from blender_addon.scene.mesh import CLOTHING_KEY, mixed_vertices
 from tests.blender_addon.sample import joints, pixels_of, posed_vertices, rest_vertices, sample_result, world_of
 
