@@ -19,6 +19,9 @@ LANDMARK_SIDE = 256
 DETECTOR_SIDE = 224
 ROI_MARGIN = 1.25
 GREY = 128
+HEATMAP_RADIUS = 3
+HEATMAP_PEAK = 0.5
+HEATMAP_SHARE = 0.7  # of the way from the regressed point to the heatmap's
 # index of the same landmark on the other side of the body
 MIRROR = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + (1 if i % 2 else -1) for i in range(11, 33))])
 
@@ -31,6 +34,7 @@ class Pose:
         landmarks: (33, 3) x, y in pixels of the photo, visibility 0..1.
         world: (33, 3) metres, origin between the hips, camera axes (x right, y down, z away).
         presence: probability that the region holds a person, 0..1.
+        certainty: mean peak of the landmarks' heatmaps, 0..1: tells a pose that fits from one that was guessed.
         logits: (256, 256) log odds of "this person" over ``roi``.
         roi: the region.
         next_roi: where the model would look next: centred on the person, upright along the trunk.
@@ -39,6 +43,7 @@ class Pose:
     landmarks: NDArray[np.float32]
     world: NDArray[np.float32]
     presence: float
+    certainty: float
     logits: NDArray[np.float32]
     roi: Roi
     next_roi: Roi
@@ -103,8 +108,10 @@ class PoseEstimator:
     def look(self, photo: Pyramid, roi: Roi, keep: NDArray | None = None) -> Pose:
         """One pass of the landmark model over ``roi`` (arguments as for ``find``)."""
         crop = grey_outside(photo.crop(roi, LANDMARK_SIDE), roi, keep)
-        points, presence, logits, _, world = self._landmarks(crop[None].astype(np.float32) / 255.0)
+        points, presence, logits, heat, world = self._landmarks(crop[None].astype(np.float32) / 255.0)
         points = points.reshape(39, 5)
+        heat = sigmoid(heat[0, :, :, :33])
+        points[:33, :2] += HEATMAP_SHARE * (heatmap_points(points[:33, :2], heat) - points[:33, :2])
         xy = roi.to_photo(points[:, :2], LANDMARK_SIDE)
         visibility = sigmoid(points[:33, 3]) * sigmoid(points[:33, 4])
         turned = world.reshape(39, 3)[:33].copy()
@@ -116,10 +123,33 @@ class PoseEstimator:
             landmarks.astype(np.float32),
             turned.astype(np.float32),
             float(presence.reshape(-1)[0]),
+            float(np.mean(np.max(heat, axis=(0, 1)))),
             logits[0, :, :, 0],
             roi,
             _roi_from_points(xy[33], xy[34]),
         )
+
+
+def heatmap_points(points: NDArray, heat: NDArray) -> NDArray[np.float64]:
+    """Move landmarks to the centre of gravity of their heatmaps nearby, where those show a clear peak.
+
+    The heatmaps measure where the regressed points guess: on people in unusual poses they are nearer to the truth.
+
+    Args:
+        points: (K, 2) pixels of the landmark model's crop.
+        heat: (S, S, K) probabilities over the same crop.
+    """
+    side = heat.shape[0]
+    scale = LANDMARK_SIDE / side
+    moved = points.astype(np.float64)
+    for index, (column, row) in enumerate(np.floor(points / scale).astype(int)):
+        x0, y0 = max(column - HEATMAP_RADIUS, 0), max(row - HEATMAP_RADIUS, 0)
+        near = heat[y0 : max(row + HEATMAP_RADIUS + 1, 0), x0 : max(column + HEATMAP_RADIUS + 1, 0), index]
+        if near.size and near.max() >= HEATMAP_PEAK:
+            rows, columns = np.indices(near.shape)
+            center = np.array([np.sum(near * (columns + x0 + 0.5)), np.sum(near * (rows + y0 + 0.5))]) / np.sum(near)
+            moved[index] = center * scale
+    return moved
 
 
 def _roi_from_points(center: NDArray, top: NDArray) -> Roi:

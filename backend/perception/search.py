@@ -12,7 +12,6 @@ from backend.perception.people import Detections
 from backend.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimator
 
 BOX_MARGIN = 0.08
-GOOD = 0.75
 MIN_QUALITY = 0.25
 MIN_NOVELTY = 0.5  # a hypothesis more like (or covered by) a chosen person than this is that person again
 SAMPLE_STEP = 4
@@ -32,9 +31,14 @@ class Hypothesis:
     pose: Pose
     quality: float
 
+    @property
+    def worth(self) -> float:
+        """What hypotheses are compared by: the heatmaps' certainty counts most."""
+        return self.pose.certainty * self.quality**0.5
+
 
 def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
-    """Poses for one box: from an upright region, and, where that explains the box badly, from the pose detector's region.
+    """Two poses for one box: from an upright region (better for whole people) and from the pose detector's (for cut ones).
 
     What lies outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
     """
@@ -46,10 +50,7 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
         seen = np.clip(pose.outline_box(), 0, [photo.width, photo.height] * 2)
         return Hypothesis(index, pose, pose.presence * float(box_iou(seen[None], box[None])[0, 0]))
 
-    found = [refined(upright)]
-    if found[0].quality < GOOD:
-        found.append(refined(estimator.find(photo, upright, keep)[0]))
-    return found
+    return [refined(upright), refined(estimator.find(photo, upright, keep)[0])]
 
 
 def kept_box(box: NDArray) -> NDArray:
@@ -61,7 +62,7 @@ def kept_box(box: NDArray) -> NDArray:
 def choose(candidates: list[Hypothesis], found: Detections, most: int) -> list[Hypothesis]:
     """The best set of people: greedily the best hypothesis of a new box that is not one of the people already chosen."""
     chosen: list[Hypothesis] = []
-    open_ones = [(it, it.quality * float(found.scores[it.index]) ** 0.5, 1.0) for it in candidates if it.quality >= MIN_QUALITY]
+    open_ones = [(it, it.worth * float(found.scores[it.index]) ** 0.5, 1.0) for it in candidates if it.quality >= MIN_QUALITY]
     while open_ones and len(chosen) < most:
         best, _, _ = max(open_ones, key=lambda item: item[1] * item[2])
         chosen.append(best)
