@@ -233,6 +233,7 @@ class _Run:
         self._attach_again = attach_again
         self._people: list[PersonFiles] = []
         self._failures: list[tuple[str, str]] = []
+        self._taken: set[int] = set()
 
     def follow(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any]) -> tuple[list[PersonFiles], list[tuple[str, str]]]:
         """Send the photos, show the progress, write each result as it comes: people, and failures as (photo, reason)."""
@@ -267,7 +268,8 @@ class _Run:
                 words = event["message"] if left is None else f"{event['message']}, {_duration(left)} left"
                 bars.start_task(tasks[event["photo"]])
                 bars.update(tasks[event["photo"]], completed=event["fraction"], description=words)
-            elif event["kind"] == "photo" and not bars.tasks[event["photo"]].finished:
+            elif event["kind"] == "photo" and event["photo"] not in self._taken:
+                self._taken.add(event["photo"])
                 words = self._take(job, photos[event["photo"]][0], event)
                 bars.start_task(tasks[event["photo"]])
                 bars.update(tasks[event["photo"]], completed=1.0, description=words)
@@ -329,7 +331,7 @@ def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[
             table.add_row(
                 person.folder.name,
                 _percent(facts.get("confidence")),
-                _percent(metrics.get("landmark_error"), 2),
+                _percent(metrics.get("landmark_error_median"), 2),
                 _percent(metrics.get("mask_iou")),
                 _centimetres((facts.get("measurements") or {}).get("stature")),
                 " ".join(remarks),

@@ -106,7 +106,7 @@ class Exporter:
             except BlenderError as error:
                 problem = str(error)
         summary = summarise(result, number, [*sorted(files), "result.json"])
-        (folder / "result.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        (folder / "result.json").write_text(readable_json(summary), encoding="utf-8")
         return PersonFiles(folder, summary, problem)
 
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
@@ -145,6 +145,13 @@ def summarise(result: Mapping[str, Any], number: int, files: list[str]) -> dict[
         "licence": _plain(person.get("licence", {})),
         "files": files,
     }
+
+
+def readable_json(value: Any) -> str:
+    """JSON with a line for each thing that people look for: a list of plain values stays on one line."""
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    # No string of JSON holds a line break, so those between brackets are ours; strings with brackets just keep their lines.
+    return re.sub(r"\[\n[^\[\]{}]*\]", lambda values: "[" + re.sub(r"\n *", " ", values[0][1:-1]).strip() + "]", text) + "\n"
 
 
 def _sentence(error: Any) -> str:

@@ -21,13 +21,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from backend import wire
+from backend import __version__, wire
 from backend.jobs import MAX_PHOTOS, Journal, Policy, checked_id, disk_error
 from backend.pool import Pool, PoolSettings
 from backend.wire import WireError
@@ -37,14 +36,6 @@ CLEAN_EVERY = 3600.0  # seconds
 CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress")
 
 log = logging.getLogger("uvatar.server")
-
-
-def version() -> str:
-    """Version of the installed backend; "0" in a source tree that is not installed."""
-    try:
-        return metadata.version("uvatar")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ class Front:
             self._context.destroy(linger=0)
             raise WireError(f"Port {settings.port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any.") from error
         self.port = int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
-        self.runtime = wire.Runtime(self.port, settings.token, os.getpid(), version())
+        self.runtime = wire.Runtime(self.port, settings.token, os.getpid(), __version__)
         self._pool = Pool(self.journal, settings.pool, self._publish, self._context)
         self._subscribers: dict[str, set[bytes]] = {}
         self._stopping = threading.Event()
@@ -292,7 +283,7 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
         signal.signal(number, lambda *_: front.stop())
     if exit_with_parent:
         threading.Thread(target=_stop_with_parent, args=(front,), daemon=True).start()
-    ready = {"uvatar": version(), "protocol": wire.PROTOCOL_VERSION, "port": front.port, "pid": os.getpid()}
+    ready = {"uvatar": __version__, "protocol": wire.PROTOCOL_VERSION, "port": front.port, "pid": os.getpid()}
     with suppress(OSError, ValueError, AttributeError):  # no standard output: started without a console
         print(json.dumps({**ready, "runtime": str(wire.runtime_file(settings.folder))}), flush=True)
     log.info("Serving on port %d, data in %s", front.port, settings.folder)

@@ -53,31 +53,47 @@ class Server:
             return client.status()["workers"]
 
 
+def start(folder: Path, *arguments: str, pipeline: str = FAKE) -> Server:
+    """A server that is ready for requests; its standard input is its life line."""
+    command = module_command("backend", "serve", "--data", str(folder), "--exit-with-parent", "--pipeline", pipeline, *arguments)
+    process = subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout
+    with process.stdout as output:
+        ready = json.loads(output.readline())
+    return Server(folder, process, ready["port"], json.loads(Path(ready["runtime"]).read_text())["token"])
+
+
+def end(server: Server) -> None:
+    """Close the life line and see the server go."""
+    if server.process.stdin:
+        server.process.stdin.close()
+    try:
+        server.process.wait(PATIENCE)
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers, by default all for the same data folder; ends them after the test."""
+    """Starts servers for a test to kill, by default all for the same data folder."""
     started: list[Server] = []
 
-    def start(*arguments: str, pipeline: str = FAKE, folder: Path = tmp_path / "data") -> Server:
-        command = module_command("backend", "serve", "--data", str(folder), "--exit-with-parent", "--pipeline", pipeline, *arguments)
-        process = subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert process.stdout
-        ready = json.loads(process.stdout.readline())
-        server = Server(folder, process, ready["port"], json.loads(Path(ready["runtime"]).read_text())["token"])
-        started.append(server)
-        return server
+    def start_one(*arguments: str, folder: Path = tmp_path / "data", **choices: Any) -> Server:
+        started.append(start(folder, *arguments, **choices))
+        return started[-1]
 
-    yield start
+    yield start_one
     for server in started:
-        if server.process.stdin:
-            server.process.stdin.close()
-        try:
-            server.process.wait(PATIENCE)
-        finally:
-            server.process.kill()
-            server.process.wait()
-            if server.process.stdout:
-                server.process.stdout.close()
+        end(server)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of a file that leave it alive."""
+    server = start(tmp_path_factory.mktemp("server") / "data")
+    yield server
+    end(server)
 
 
 def python(code: str) -> str:

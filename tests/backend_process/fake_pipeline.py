@@ -46,7 +46,7 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
         "confidence": 0.9,
         "notes": [],
         "measurements": {"stature": 170.0},
-        "metrics": {"landmark_error": 0.005, "mask_iou": 0.9, **metrics},
+        "metrics": {"landmark_error_median": 0.005, "mask_iou": 0.9, **metrics},
         "licence": {"body_model": "CC0-1.0"},
     }
     return {
@@ -76,7 +76,7 @@ class FakePipeline:
                 raise PhotoError(f"{name} is not a picture.") from None
             self._work(name, orders, progress)
             if not options["same_person"]:
-                metrics = {"landmark_error": float("nan")} if orders.get("nan") else {}
+                metrics = {"landmark_error_median": float("nan")} if orders.get("nan") else {}
                 photo_done(index, result(name, data, orders.get("people", 1), **metrics))
         if options["same_person"]:
             photo_done(0, result(*photos[0]))
@@ -91,6 +91,7 @@ class FakePipeline:
             time.sleep(orders.get("seconds", 0))
             while "wait_for" in orders and not Path(orders["wait_for"]).exists():
                 time.sleep(0.01)
+        progress("last", 1.0, f"All of {name}")
         if orders.get("always_crash"):
             os._exit(9)
         if "crash" in orders and not Path(orders["crash"]).exists():

@@ -18,7 +18,7 @@ from PIL import Image
 
 from backend import wire
 from backend.client import find
-from backend.export import Exporter, colour_labels, summarise
+from backend.export import Exporter, colour_labels, readable_json, summarise
 from backend.spawn import environment, module_command
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
@@ -52,7 +52,17 @@ def test_photos_to_folders_and_back_again(tmp_path: Path, data: Path) -> None:
     (photos / "notes.txt").write_text("not a photo")
     (tmp_path / "two people.png").write_bytes(photo())
     out = tmp_path / "out"
-    arguments = ["reconstruct", photos, tmp_path / "two people.png", tmp_path / "missing.jpg", "--out", out, "--no-blend", "--data", data]
+    arguments: list[str | Path] = [
+        "reconstruct",
+        photos,
+        tmp_path / "two people.png",
+        tmp_path / "missing.jpg",
+        "--out",
+        out,
+        "--no-blend",
+        "--data",
+        data,
+    ]
     done = uvatar(*arguments, "--pipeline", FAKE)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "No person was found in nobody.jpg." in done.stdout and "missing.jpg" in done.stdout
@@ -173,7 +183,10 @@ def test_any_photo_name_makes_a_folder_inside(tmp_path: Path, name: str) -> None
 def test_the_summary_is_plain_json_with_short_numbers() -> None:
     sent = result("me.jpg", b"")
     sent["people"][0]["betas"] = np.array([0.1] * 10, np.float32)
+    sent["people"][0]["notes"] = ["It is [not\n {sure}].", "é  "]
     sent["errors"] = [{"code": "x", "message": "One person was too small."}]
-    text = json.dumps(summarise(sent, 0, []), allow_nan=False)
+    summary = summarise(sent, 0, [])
+    text = readable_json(summary)
+    assert json.loads(text) == summary
     assert '"betas": [0.1, 0.1' in text and "One person was too small." in text
     assert not any(key in text for key in ("texture_png", "template", "jpeg"))

@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_options_have_defaults_and_are_checked() -> None:
     assert wire.checked_options({"fast": True})["texture_size"] == 1024
-    for wrong in (
+    wrongs: tuple[Any, ...] = (
         {"texture_size": 1000},
         {"texture_size": 1024.0},
         {"fast": 1},
@@ -253,8 +253,10 @@ def test_options_have_defaults_and_are_checked() -> None:
         {"max_people": 2.5},
         {"focal": -1},
         {"x": 1},
+        {"fast": [True]},
         [],
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(WireError) as caught:
             wire.checked_options(wrong)
         assert caught.value.code == "bad-option"
