@@ -35,11 +35,13 @@ STIFFNESS_OF_ROUNDS = (1.0, 0.5, 0.2, 0.05)  # from whole garments to their hems
 PICTURE_SIDE = 400  # pixels of the person's box side while measuring
 SWELL_NODES, SLIDE_NODES = 1600, 250
 LIMIT = 0.12  # of the body's height
+SHRINK_LIMIT = 0.3  # of a limb's radius: a mask that is thinner than the body is more often wrong than the body
 
 HOOP = 30.0  # how much more a field resists change around a limb than along it
 SECTION_ROUNDS = 6  # averaging of a cross-section's radius over neighbouring nodes
-UNFOLD_ROUNDS = 16
-TURN_LIMIT = 0.1  # cosine between a triangle's normals without and with clothes
+UNFOLD_ROUNDS = 30
+TURN_LIMIT = 0.1  # least cosine between a triangle's normals without and with clothes
+FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 
 FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_foot", "right_foot")
 
@@ -47,7 +49,7 @@ FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "l
 SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.05, 0.1, 0.0004
 SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE = 5.0, 0.5, 0.01
 # Extra size weight where clothes do not reach: the face stays as it was fitted, hands and feet nearly so.
-FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 30.0, 0.3, 0.03
+FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 30.0, 5.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -94,19 +96,21 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) 
     rest = data.v_template + data.shapedirs @ fit.body.betas
     posed, turn = _pose_and_turns(body, fit.body)
     height = float(np.ptp(rest[:, 1]))
-    swell_rest = _swelling_directions(rest, data, fit.body.betas, wardrobe.swell)
+    swell_rest, radius = _swelling_directions(rest, data, fit.body.betas, wardrobe.swell)
     swell = np.einsum("vij,vj->vi", turn, swell_rest)
     picture = mask_picture(person, camera, PICTURE_SIDE)
 
+    swelling, slide = np.zeros(len(rest)), np.zeros_like(rest)
     offsets = np.zeros_like(rest)
     for stiffness in STIFFNESS_OF_ROUNDS:
         vertices = posed + np.einsum("vij,vj->vi", turn, offsets)
         step = _solve(vertices, swell, picture, wardrobe, data, stiffness)
         if step is None:
             break
-        swelling, slide = step
-        slide_rest = np.linalg.solve(turn, np.pad(slide, ((0, 0), (0, 1)))[..., None])[..., 0]
-        offsets = _limited(offsets + swelling[:, None] * swell_rest + slide_rest, LIMIT * height)
+        swelling = np.maximum(swelling + step[0], -SHRINK_LIMIT * radius)
+        slide = slide + np.pad(step[1], ((0, 0), (0, 1)))
+        slide_rest = np.linalg.solve(turn, slide[..., None])[..., 0]
+        offsets = _limited(swelling[:, None] * swell_rest + slide_rest, LIMIT * height)
     offsets = _unfolded(offsets, rest, posed, turn, data, wardrobe.neighbours)
     return _with_rigid_eyes(offsets, rest, data).astype(np.float32)
 
@@ -167,7 +171,7 @@ def _wardrobe(body: BodyModel) -> _Wardrobe:
     bones = _unit(data.weights @ _unit(directions))
     swell, slide = _nodes(data, bones, SWELL_NODES), _nodes(data, bones, SLIDE_NODES)
     swell_penalty = _penalty(swell, stiffness, SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE)
-    slide_penalty = _penalty(slide, np.minimum(stiffness, FACE_STIFFNESS) * (stiffness > 1), SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE)
+    slide_penalty = _penalty(slide, FACE_STIFFNESS * _face_share(data), SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE)
     edges = np.concatenate([data.faces[:, [0, 1]], data.faces[:, [1, 2]], data.faces[:, [2, 0]]])
     neighbours = _graph(edges, len(data.v_template))
     return _Wardrobe(swell, slide, sparse.block_diag([swell_penalty, slide_penalty, slide_penalty], "csc"), _averaging(neighbours))
@@ -227,8 +231,7 @@ def _averaging(graph: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _normals(vertices: NDArray, faces: NDArray) -> NDArray:
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    face_normals = _face_normals(vertices, faces)
     summed = np.stack([np.bincount(faces.ravel(), np.repeat(face_normals[:, axis], 3), len(vertices)) for axis in range(3)], -1)
     return _unit(summed)
 
@@ -261,8 +264,8 @@ def _face_share(data: BodyData) -> NDArray:
     return np.clip(1 + depth_inside / 0.02, 0, 1) * (head > 0.5)
 
 
-def _swelling_directions(rest: NDArray, data: BodyData, betas: NDArray, nodes: _Nodes) -> NDArray:
-    """(V, 3) away from the bones, of about unit length around each cross-section and longer where it is wider."""
+def _swelling_directions(rest: NDArray, data: BodyData, betas: NDArray, nodes: _Nodes) -> tuple[NDArray, NDArray]:
+    """Away from the bones, (V, 3), of about unit length around each cross-section, longer where it is wider; its radius (V,)."""
     axis = np.zeros_like(rest)
     for joint, (start, end) in enumerate(_bones(data, betas)):
         touched = data.weights[:, joint] > 0
@@ -273,7 +276,7 @@ def _swelling_directions(rest: NDArray, data: BodyData, betas: NDArray, nodes: _
     radius = np.linalg.norm(outward, axis=1)
     for _ in range(SECTION_ROUNDS):
         radius = nodes.averaging @ radius
-    return nodes.spread @ (outward / np.maximum(radius, 0.02)[:, None])
+    return nodes.spread @ (outward / np.maximum(radius, 0.02)[:, None]), nodes.spread @ radius
 
 
 def _bones(data: BodyData, betas: NDArray) -> list[tuple[NDArray, NDArray]]:
@@ -299,32 +302,42 @@ def _limited(offsets: NDArray, limit: float) -> NDArray:
 
 
 def _unfolded(offsets: NDArray, rest: NDArray, posed: NDArray, turn: NDArray, data: BodyData, averaging: sparse.csr_matrix) -> NDArray:
-    """Displacements that turn no triangle over, in either pose: smoothed, then shortened, where they did."""
+    """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they did."""
     offsets = offsets.copy()
-    before = [_face_normals(rest, data.faces), _face_normals(posed, data.faces)]
+    suspects = np.arange(len(data.faces) // 2)
     for attempt in range(UNFOLD_ROUNDS):
-        after = [rest + offsets, posed + np.einsum("vij,vj->vi", turn, offsets)]
-        turned = np.any([_turned_over(old, _face_normals(new, data.faces)) for old, new in zip(before, after, strict=True)], axis=0)
-        if not turned.any():
+        faces = data.faces.reshape(-1, 2, 3)[suspects]
+        spoilt = _spoilt(rest, rest + offsets, faces) | _spoilt(posed, posed + np.einsum("vij,vj->vi", turn, offsets), faces)
+        if not spoilt.any():
             break
-        share = np.zeros(len(rest))
-        share[data.faces[turned]] = 1
-        for _ in range(1 + attempt // 4):
-            share = np.maximum(share, averaging @ share > 0)
-        softened = averaging @ offsets
-        offsets += share[:, None] * (softened * (1 - 0.05 * attempt) - offsets)
+        around = np.zeros(len(rest))
+        around[faces[spoilt]] = 1
+        for _ in range(1 + attempt // 3):
+            around = np.maximum(around, averaging @ around > 0)
+        inside = np.flatnonzero(around)
+        local = averaging[inside]
+        for _ in range(3):
+            offsets[inside] = (1 - 0.02 * attempt) * (local @ offsets)
+        near = np.maximum(around, averaging @ around > 0)
+        suspects = np.flatnonzero(near[data.faces].reshape(len(data.faces) // 2, -1).any(1))
     return offsets
 
 
+def _spoilt(before: NDArray, after: NDArray, pairs: NDArray) -> NDArray[np.bool_]:
+    """Which pairs of triangles (P, 2, 3), the halves of a quad, clothes have turned over or folded on each other."""
+    old, new = _unit(_face_normals(before, pairs)), _unit(_face_normals(after, pairs))
+    turned = ((old * new).sum(-1) < TURN_LIMIT).any(1)
+    flat_before, flat_after = (old[:, 0] * old[:, 1]).sum(-1), (new[:, 0] * new[:, 1]).sum(-1)
+    return turned | ((flat_after < FOLD_LIMIT) & (flat_before > FOLD_LIMIT))
+
+
 def _face_normals(vertices: NDArray, faces: NDArray) -> NDArray:
+    """(..., 3) normals of triangles (..., 3), as long as twice their area."""
     corners = vertices[faces]
-    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-
-
-def _turned_over(before: NDArray, after: NDArray) -> NDArray[np.bool_]:
-    """Which triangles face away from where they faced, or have shrunk to a sliver."""
-    size_before, size_after = np.linalg.norm(before, axis=1), np.linalg.norm(after, axis=1)
-    return (before * after).sum(1) < TURN_LIMIT * size_before * size_after
+    a, b = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
+    return np.stack(
+        [a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1], a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2], a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]], -1
+    )
 
 
 def _with_rigid_eyes(offsets: NDArray, rest: NDArray, data: BodyData) -> NDArray:
