@@ -1,0 +1,71 @@
+"""What the add-on believes of a result."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blender_addon.core.result import ResultError, parse_result
+from tests.blender_addon.sample import joints, rest_vertices, sample_result
+
+
+@pytest.fixture(scope="module")
+def result() -> dict[str, Any]:
+    return sample_result()
+
+
+def test_a_whole_result_is_taken_as_it_is(result) -> None:
+    parsed = parse_result(result)
+    (avatar,) = parsed.people
+    person = result["people"][0]
+    assert np.allclose(avatar.rest_vertices(), rest_vertices(person), atol=1e-6)
+    assert np.allclose(avatar.joints(), joints(person), atol=1e-6)
+    assert avatar.sole_height() == pytest.approx(rest_vertices(person)[:, 1].min(), abs=1e-6)
+    assert parsed.camera.center == (160.0, 185.0) and parsed.digest == "d1"
+    assert avatar.facts["measurements"] == {"stature": 171.3}
+
+
+def changed(result: dict[str, Any], **entries: Any) -> dict[str, Any]:
+    broken = copy.copy(result)
+    broken["people"] = [{**result["people"][0], **entries}]
+    return broken
+
+
+BREAKAGES: dict[str, dict[str, Any]] = {
+    "a face beyond the vertices": {"quads": np.full((5, 4), 10**6, np.int32), "quad_uv": np.zeros((5, 4), np.int32)},
+    "a negative face": {"quads": np.full((5, 4), -1, np.int32), "quad_uv": np.zeros((5, 4), np.int32)},
+    "faces that are not whole numbers": {"quads": np.zeros((5, 4), np.float32), "quad_uv": np.zeros((5, 4), np.int32)},
+    "a texture index beyond the table": {"uv": np.zeros((1, 2), np.float32)},
+    "NaN": {"betas": np.full(10, np.nan, np.float32)},
+    "too few betas": {"betas": np.zeros(9, np.float32)},
+    "a pose of another skeleton": {"pose": np.zeros((22, 3), np.float32)},
+    "no vertices": {"template": np.zeros((0, 3), np.float32)},
+    "offsets of another body": {"offsets": np.zeros((6890, 3), np.float32)},
+    "a weight for joint 24": {"skin_joints": np.full((13492, 4), 24, np.uint8)},
+    "a cycle of parents": {"parents": [-1, 2, 1, *range(21)]},
+    "two roots": {"parents": [-1, -1, *range(22)]},
+    "the same name twice": {"joint_names": ["pelvis"] * 24},
+    "a text for an array": {"template": "template"},
+    "nothing": {"joint_template": None},
+}
+
+
+@pytest.mark.parametrize("what", BREAKAGES)
+def test_damage_is_refused_in_one_sentence(result, what: str) -> None:
+    with pytest.raises(ResultError, match="damaged") as raised:
+        parse_result(changed(result, **BREAKAGES[what]))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["photo", "camera", "people"])
+def test_missing_parts_are_refused(result, key: str) -> None:
+    with pytest.raises(ResultError, match="damaged"):
+        parse_result({name: value for name, value in result.items() if name != key})
+
+
+def test_another_format_says_what_to_do(result) -> None:
+    with pytest.raises(ResultError, match="update"):
+        parse_result({**result, "schema": 2})

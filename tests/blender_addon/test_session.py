@@ -1,0 +1,304 @@
+"""Session, thread and conversation against a scripted server: a real ROUTER that says what the test wants."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from backend import wire
+from blender_addon.core import conversation
+from blender_addon.core.problem import Remedy
+from blender_addon.core.session import JobState, Link, Session
+from tests.blender_addon.sample import sample_result
+
+TOKEN = "secret"
+PATIENCE = 20.0
+
+
+class Server:
+    """A backend that does every job at once, but for what a test tells it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.requests: list[dict[str, Any]] = []
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.results: dict[tuple[str, int], Any] = {}
+        self.answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {}
+        self.clients: set[bytes] = set()
+        self._outbox: list[dict[str, Any]] = []
+        self._context = zmq.Context()
+        self._stop = threading.Event()
+        self.start()
+
+    def start(self, token: str = TOKEN) -> None:
+        self._stop.clear()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.linger = 0
+        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
+        self.token = token
+        wire.write_runtime(self.folder, wire.Runtime(port, token, 1, "9.9"))
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+        self.clients.clear()
+
+    def close(self) -> None:
+        self.stop()
+        self._context.destroy(linger=0)
+
+    def publish(self, **event: Any) -> None:
+        self._outbox.append(event)
+
+    def kinds(self) -> list[str]:
+        return [request["kind"] for request in self.requests]
+
+    def finish(self, job: str, results: int) -> None:
+        """Let the job's first photos be done."""
+        status = self.jobs[job]
+        for photo in status["photos"][:results]:
+            photo["state"] = "done"
+            self.results.setdefault((job, photo["index"]), sample_result(name=photo["name"]))
+        status["state"] = "finished" if all(photo["state"] != "waiting" for photo in status["photos"]) else "running"
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            while self._outbox:
+                frames = wire.pack(self._outbox.pop(0))
+                for client in self.clients:
+                    self._socket.send_multipart([client, *frames])
+            if not self._socket.poll(10):
+                continue
+            client, *frames = self._socket.recv_multipart()
+            self.clients.add(client)
+            try:
+                request = wire.unpack(frames)
+                self.requests.append(request)
+                reply = self._answer(request)
+            except wire.WireError as error:
+                request, reply = {"request": None}, {"kind": "error", **error.as_dict()}
+            if reply is not None:
+                self._socket.send_multipart([client, *wire.pack({**reply, "request": request["request"]})])
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        kind = request["kind"]
+        if request["token"] != self.token:
+            return {"kind": "error", "code": "wrong-token", "message": "The token is not this server's.", "fix": "Connect again."}
+        if kind in self.answers:
+            return self.answers[kind](request)
+        if kind == "hello":
+            return {"kind": "hello", "version": "9.9", "model": {"state": "ready"}}
+        if kind == "reconstruct":
+            photos = [{"index": i, "name": p["name"], "state": "waiting", "error": None} for i, p in enumerate(request["photos"])]
+            self.jobs[request["job"]] = {"job": request["job"], "state": "queued", "photos": photos}
+            return {"kind": "accepted", **self.jobs[request["job"]]}
+        if request.get("job") not in self.jobs:
+            return {"kind": "error", "code": "unknown-job", "message": "There is no job with this id.", "fix": "Run again."}
+        if kind == "cancel":
+            self.jobs[request["job"]]["state"] = "cancelled"
+        if kind == "result":
+            return {"kind": "result", "result": self.results[request["job"], request["photo"]]}
+        return {"kind": "status", **self.jobs[request["job"]]}
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    made = Server(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = Session()
+    yield made
+    made.close()
+
+
+def until(session: Session, condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}: {session.link} {session.problem} {session.job}"
+        session.pump()
+        time.sleep(0.005)
+
+
+def photos(tmp_path: Path, *names: str) -> list[Path]:
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    return [tmp_path / name for name in names]
+
+
+def accepted(server: Server, session: Session, paths: list[Path], **options: Any) -> str:
+    """Run, and wait until the server has the job; its id."""
+    session.connect()
+    job = session.run(paths, options).id
+    until(session, lambda: job in server.jobs, "the job has arrived")
+    return job
+
+
+def test_photos_go_out_and_results_come_in(server, session, tmp_path) -> None:
+    job = accepted(server, session, photos(tmp_path, "a.jpg", "b.jpg"), texture_size=512)
+    request = next(request for request in server.requests if request["kind"] == "reconstruct")
+    assert uuid.UUID(job) and request["options"] == {"texture_size": 512}
+    assert [(photo["name"], photo["data"]) for photo in request["photos"]] == [("a.jpg", b"a.jpg"), ("b.jpg", b"b.jpg")]
+    until(session, lambda: session.link is Link.ON, "connected")
+    assert session.version == "9.9"
+    server.publish(kind="progress", job=job, photo=0, photos=2, stage="fitting", fraction=0.5, message="Fitting", seconds_left=12.0)
+    until(session, lambda: session.job.message == "Fitting", "progress is told")
+    assert session.job.fraction == pytest.approx(0.25) and session.job.seconds_left == 12.0
+    server.finish(job, 1)
+    server.publish(kind="photo", job=job, photo=0, state="done", error=None)
+    until(session, lambda: session.job.results, "the first result is there")
+    assert session.running and session.job.results[0].name == "a.jpg"
+    server.finish(job, 2)
+    server.publish(kind="finished", **server.jobs[job])  # the second photo's own event was lost
+    until(session, lambda: not session.running, "the job is over")
+    assert session.job.state is JobState.DONE and set(session.job.results) == {0, 1}
+    assert server.kinds().count("result") == 2
+
+
+def test_failed_and_unreadable_photos_do_not_stop_the_others(server, session, tmp_path) -> None:
+    job = accepted(server, session, [tmp_path / "gone.jpg", *photos(tmp_path, "nobody.jpg", "me.jpg")])
+    server.finish(job, 2)
+    error = {"code": "bad-photo", "message": "No person was found in nobody.jpg.", "fix": "Use another photo."}
+    server.jobs[job]["photos"][0] |= {"state": "failed", "error": error}
+    server.publish(kind="finished", **server.jobs[job])
+    until(session, lambda: not session.running, "the job is over")
+    assert session.job.state is JobState.DONE and session.job.results[2].name == "me.jpg"  # counted as the artist chose them
+    assert "gone.jpg cannot be read" in session.job.problems[0].message
+    assert session.job.problems[1].message == error["message"]
+
+
+def test_a_damaged_result_is_the_photos_problem(server, session, tmp_path) -> None:
+    job = accepted(server, session, photos(tmp_path, "me.jpg"))
+    broken = sample_result()
+    broken["people"][0]["quads"] = broken["people"][0]["quads"] + 10**6
+    server.results[job, 0] = broken
+    server.finish(job, 1)
+    server.publish(kind="finished", **server.jobs[job])
+    until(session, lambda: not session.running, "the job is over")
+    assert session.job.state is JobState.FAILED and "damaged" in session.job.problems[0].message
+
+
+def test_lost_events_are_made_up_for_by_asking(server, session, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(conversation, "QUIET", 0.1)
+    job = accepted(server, session, photos(tmp_path, "me.jpg"))
+    server.finish(job, 1)
+    until(session, lambda: not session.running, "the job is over")
+    assert set(session.job.results) == {0}
+
+
+def test_a_silent_server_is_taken_for_dead_and_the_job_goes_on_with_the_next(server, session, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(conversation, "REPLY", 0.3)
+    monkeypatch.setattr(conversation, "QUIET", 0.1)
+    job = accepted(server, session, photos(tmp_path, "me.jpg"))
+    server.answers["status"] = lambda request: None
+    until(session, lambda: session.problem is not None, "the silence is noticed")
+    assert session.link is Link.CONNECTING and session.running and session.problem.remedy is Remedy.START
+    server.answers.clear()
+    server.finish(job, 1)
+    until(session, lambda: not session.running, "the job is over")
+    assert session.problem is None and set(session.job.results) == {0}
+    assert server.kinds().count("reconstruct") == 1
+
+
+def test_a_restarted_server_with_a_new_token_is_found_again(server, session, tmp_path) -> None:
+    job = accepted(server, session, photos(tmp_path, "me.jpg"))
+    server.stop()
+    until(session, lambda: session.problem is not None, "the loss is noticed")
+    server.start(token="another")
+    server.finish(job, 1)
+    until(session, lambda: not session.running, "the job is over")
+    assert session.job.state is JobState.DONE and set(session.job.results) == {0}
+
+
+def test_a_server_that_never_got_the_photos_gets_them_again(server, session, tmp_path) -> None:
+    server.answers["reconstruct"] = lambda request: None
+    session.connect()
+    job = session.run(photos(tmp_path, "me.jpg"), {}).id
+    until(session, lambda: "reconstruct" in server.kinds(), "the photos were sent")
+    server.stop()
+    server.answers.clear()
+    server.start()
+    until(session, lambda: job in server.jobs, "the photos were sent again")
+
+
+def test_cancel(server, session, tmp_path) -> None:
+    job = accepted(server, session, photos(tmp_path, "me.jpg"))
+    until(session, lambda: session.link is Link.ON, "connected")
+    session.cancel()
+    until(session, lambda: not session.running, "the job is over")
+    assert session.job.state is JobState.CANCELLED and server.jobs[job]["state"] == "cancelled"
+
+
+def test_cancel_without_a_connection_and_nothing_is_sent_later(server, session, tmp_path) -> None:
+    server.stop()
+    session.connect()
+    session.run(photos(tmp_path, "me.jpg"), {})
+    until(session, lambda: session.link is Link.OFF, "the connection is given up")
+    assert session.running and session.problem.remedy is Remedy.START
+    session.cancel()
+    assert session.job.state is JobState.CANCELLED
+    server.start()
+    session.connect()
+    until(session, lambda: session.link is Link.ON, "connected")
+    assert "reconstruct" not in server.kinds()
+
+
+def test_a_run_that_waited_for_a_backend_goes_out_when_there_is_one(server, session, tmp_path) -> None:
+    server.stop()
+    session.connect()
+    job = session.run(photos(tmp_path, "me.jpg"), {}).id
+    until(session, lambda: session.link is Link.OFF, "the connection is given up")
+    server.start()
+    session.connect()
+    until(session, lambda: job in server.jobs, "the photos have arrived")
+
+
+def test_refusals_are_told_with_what_to_do(server, session, tmp_path) -> None:
+    refusal = {"kind": "error", "code": "disk-full", "message": "The disk is full.", "fix": "Free some space."}
+    server.answers["reconstruct"] = lambda request: refusal
+    session.connect()
+    session.run(photos(tmp_path, "me.jpg"), {})
+    until(session, lambda: not session.running, "the job is over")
+    assert session.job.state is JobState.FAILED
+    assert (session.job.problem.message, session.job.problem.fix, session.job.problem.remedy) == (
+        "The disk is full.", "Free some space.", Remedy.RUN)  # fmt: skip
+    assert session.link is Link.ON  # the connection is as good as before
+
+
+def test_a_wrong_token_is_told_at_once(server, session) -> None:
+    runtime = wire.read_runtime(server.folder)
+    session.connect(("127.0.0.1", runtime.port), "wrong")
+    until(session, lambda: session.link is Link.OFF, "the connection is given up")
+    assert session.problem.message == "The token is not this server's."
+
+
+def test_a_server_of_another_version_is_told_at_once(server, session, monkeypatch) -> None:
+    monkeypatch.setattr(wire, "PROTOCOL_VERSION", 99)  # the server's copy; the add-on has its own
+    session.connect()
+    until(session, lambda: session.link is Link.OFF, "the connection is given up")
+    assert "version" in session.problem.message and session.problem.remedy is Remedy.PREFERENCES
+
+
+def test_close_ends_the_thread_soon(server, session, tmp_path) -> None:
+    accepted(server, session, photos(tmp_path, "me.jpg"))
+    connection = session._connection
+    start = time.monotonic()
+    session.close()
+    assert time.monotonic() - start < 0.1  # nobody waits for it
+    while connection.alive:
+        assert time.monotonic() - start < 5
+        time.sleep(0.01)
