@@ -28,6 +28,18 @@ def perceptual(values: NDArray) -> NDArray[np.float32]:
     return np.stack([luma, coded[..., 0] - luma, coded[..., 2] - luma], -1)
 
 
+def colour_distance(a: NDArray, b: NDArray) -> NDArray[np.float32]:
+    """(...,) how different colours (..., 3) in linear light look; light changes brightness more than hue, so hue counts more."""
+    difference = (perceptual(a) - perceptual(b)) * np.float32([1.0, 2.5, 2.5])
+    return np.linalg.norm(difference, axis=-1)
+
+
+def smoothstep(values: NDArray, low: float, high: float) -> NDArray:
+    """0 up to ``low``, 1 from ``high`` on, smooth between."""
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
 def _decode_table() -> NDArray[np.float32]:
     coded = np.arange(256) / 255
     return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)

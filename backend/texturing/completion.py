@@ -12,21 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import splu
 
-from backend.texturing.colour import linear_from_srgb, perceptual
+from backend.texturing.colour import colour_distance, linear_from_srgb, perceptual, smoothstep
+from backend.texturing.lowband import Anchor, diffuse, vertex_colours
 from backend.texturing.sampling import bilinear
 from backend.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
 from backend.texturing.texels import TexelTable
 from backend.texturing.texture import COMPLETED, MIRRORED, PREDICTED, SEEN
 
 # Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
-_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.03, 0.1, 0.1
+_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL, _PREDICTED_PULL = 10.0, 1.0, 0.15, 0.15, 0.15, 0.03
 # Vertices count as seen when this share of their texels is.
 _SEEN_SHARE = 0.3
 # Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes luma more.
 _LUMA_ALIKE, _CHROMA_ALIKE = 0.13, 0.05
+# Fine structure is borrowed fully below the first of these colour distances and not at all above the second.
+_LENDS = (0.06, 0.16)
+# Heads are symmetric whatever the light.
+_HEAD_TOLERANCE = 2.0
 # Nothing is mirrored across this much of the trunk's middle, metres: logos, ties, buttons.
 _TRUNK_MIDDLE = (0.03, 0.07)
 
@@ -38,13 +41,17 @@ class SeenColours:
     Attributes:
         colours: (T, 3) float32 linear light; anything where alpha is 0.
         alpha: (T,) float32 0..1, the share of the photo in the final texel.
-        detail: (T,) float32 factors, about 1: fine structure for completed texels.
+        certain: (T,) float32 0..1, how far the texel may speak for what is not seen; at most alpha.
+        detail: (T,) float32 relative brightness, about 0, of fine structure for completed texels.
+        lender: (V, 3) float32 linear light around the place that each vertex' fine structure comes from.
         skin: (3,) linear light of the person's skin.
     """
 
     colours: NDArray[np.float32]
     alpha: NDArray[np.float32]
+    certain: NDArray[np.float32]
     detail: NDArray[np.float32]
+    lender: NDArray[np.float32]
     skin: NDArray[np.float32]
 
 
@@ -57,22 +64,21 @@ def complete(seen: SeenColours, surface: Surface, table: TexelTable, predicted: 
     Returns:
         colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED, COMPLETED or PREDICTED.
     """
-    colour, share = vertex_colours(seen.colours, seen.alpha, surface, table)
+    known = np.flatnonzero(seen.certain > 0)
+    colour, share = vertex_colours(seen.colours[known], seen.certain[known], known, surface, table)
     mirrorable = _mirrorable(colour, share, surface)
+    photo, mirrored = (colour, _SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface)
     if predicted is None:
-        low = _diffuse(surface, [(colour, _SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface), *_priors(colour, share, seen.skin, surface)])
-        fill = table.interpolate(low, surface.faces)
-        low_band = fill
-        fill = fill * seen.detail[:, None]
+        low = diffuse(surface, [photo, mirrored, *_priors(colour, share, seen.skin, surface)])
+        low_band = table.interpolate(low, surface.faces)
+        fill = low_band * _fine_structure(seen, low, surface, table)[:, None]
     else:
         prediction = linear_from_srgb(predicted.reshape(-1, 3)[table.pixel])
-        prediction = _tinted(prediction, colour, share, surface, table)
-        own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), surface, table)
-        mirrored, pull = _mirrored(colour, share, mirrorable, surface)
-        nothing = np.full(len(share), _RING_PULL, np.float32)
-        difference = _diffuse(surface, [(colour - own, _SEEN_PULL * share), (mirrored - own, pull), (np.zeros_like(own), nothing)])
-        fill = prediction + table.interpolate(difference, surface.faces)
+        prediction, own = _tinted(prediction, colour, share, surface, table)
+        anchors = [(target - own, pull) for target, pull in (photo, mirrored)]
+        difference = diffuse(surface, [*anchors, (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))])
         low_band = table.interpolate(own + difference, surface.faces)
+        fill = prediction + table.interpolate(difference, surface.faces)
     mirrored_detail, mirrored_alpha = _mirrored_detail(seen, low_band, mirrorable, surface, table)
     fill += (low_band + mirrored_detail - fill) * mirrored_alpha[:, None]
     alpha = seen.alpha
@@ -81,33 +87,6 @@ def complete(seen: SeenColours, surface: Surface, table: TexelTable, predicted: 
     labels = np.where(rest * mirrored_alpha > rest * (1 - mirrored_alpha), MIRRORED, COMPLETED if predicted is None else PREDICTED)
     labels = np.where(alpha >= 0.5, SEEN, labels).astype(np.uint8)
     return colours, labels
-
-
-def vertex_colours(
-    colours: NDArray[np.float32], alpha: NDArray[np.float32], surface: Surface, table: TexelTable
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean colour (V, 3) of the texels around each vertex, weighted by ``alpha``, and the share (V,) of them that is seen."""
-    texels = np.flatnonzero(alpha > 0)
-    corners = surface.faces[table.face[texels]].ravel()
-    weights = (table.barycentric[texels] * alpha[texels, None]).ravel()
-    count = len(surface.template)
-    total = np.bincount(corners, weights, count)
-    sums = [np.bincount(corners, weights * np.repeat(colours[texels, k], 3), count) for k in range(3)]
-    mean = np.stack(sums, -1) / np.maximum(total, 1e-9)[:, None]
-    return mean.astype(np.float32), np.minimum(total / np.maximum(table.mass, 1e-9), 1).astype(np.float32)
-
-
-def _diffuse(surface: Surface, anchors: list[tuple[NDArray, NDArray]]) -> NDArray[np.float32]:
-    """Colours (V, 3) that minimise the graph's squared differences plus ``pull`` (V,) times those to each anchor (V, 3)."""
-    degree = np.asarray(surface.graph.sum(1)).ravel()
-    pull = np.full(len(degree), 1e-5)
-    right = np.full((len(degree), 3), 1e-5 * 0.2)
-    for colour, strength in anchors:
-        pull += strength
-        right += strength[:, None] * colour
-    system = sparse.diags(degree * (1 + pull)) - surface.graph
-    factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
-    return factors.solve(degree[:, None] * right).astype(np.float32)
 
 
 def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np.float32]:
@@ -122,14 +101,15 @@ def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np
         pair = (surface.part == part) & both
         if pair.sum() >= 20:
             luma, *chroma = np.median(difference[pair], axis=0)
-            allowed[surface.part == part] = float(luma < _LUMA_ALIKE and max(chroma) < _CHROMA_ALIKE)
+            tolerance = _HEAD_TOLERANCE if part == HEAD else 1
+            allowed[surface.part == part] = float(luma < tolerance * _LUMA_ALIKE and max(chroma) < tolerance * _CHROMA_ALIKE)
     near, far = _TRUNK_MIDDLE
     middle = np.clip((np.abs(surface.template[:, 0]) - near) / (far - near), 0, 1)
     allowed = np.where(surface.part == TRUNK, allowed * middle, allowed)
     return np.where(surface.eye == 0, allowed, 0).astype(np.float32)
 
 
-def _mirrored(colour: NDArray, share: NDArray, mirrorable: NDArray, surface: Surface) -> tuple[NDArray, NDArray]:
+def _mirrored(colour: NDArray, share: NDArray, mirrorable: NDArray, surface: Surface) -> Anchor:
     pull = _MIRRORED_PULL * share[surface.mirror] * mirrorable * (1 - share)
     return colour[surface.mirror], pull
 
@@ -151,15 +131,17 @@ def _mirrored_detail(
     return detail, alpha
 
 
-def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[tuple[NDArray, NDArray]]:
+def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[Anchor]:
     """Weak anchors for what is not seen: the same slice's colour, hair on the scalp, skin on face and hands."""
     unseen = 1 - share
     ring_colour, ring_known = _ring_colours(colour, share, surface)
-    rings = (ring_colour[surface.ring], _RING_PULL * unseen * ring_known[surface.ring])
-    scalp_seen = surface.scalp & (share > _SEEN_SHARE)
-    priors = [rings]
-    if scalp_seen.sum() >= 10:
-        hair = np.median(colour[scalp_seen], axis=0)
+    priors = [(ring_colour[surface.ring], _RING_PULL * unseen * ring_known[surface.ring])]
+    scalp_seen = np.flatnonzero(surface.scalp & (share > _SEEN_SHARE))
+    if len(scalp_seen) >= 10:
+        # ears, neck and temples are part skin: where the upper half is seen, it alone tells the hair's colour
+        height = surface.template[:, 1]
+        upper = scalp_seen[height[scalp_seen] > np.median(height[surface.scalp])]
+        hair = np.median(colour[upper if len(upper) >= 10 else scalp_seen], axis=0)
         priors.append((np.broadcast_to(hair, colour.shape), _HAIR_PULL * unseen * surface.scalp))
     bare = surface.face_front.copy()
     for hand in (LEFT_HAND, RIGHT_HAND):
@@ -200,15 +182,22 @@ def _weighted_median(values: NDArray, weights: NDArray) -> NDArray:
     return np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
 
 
-def _tinted(prediction: NDArray, colour: NDArray, share: NDArray, surface: Surface, table: TexelTable) -> NDArray[np.float32]:
-    """A predicted texture (T, 3) whose parts have the mean and spread of what is seen of them."""
-    own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), surface, table)
+def _tinted(prediction: NDArray, colour: NDArray, share: NDArray, surface: Surface, table: TexelTable) -> tuple[NDArray, NDArray]:
+    """A predicted texture (T, 3) whose parts get the mean and spread of what is seen of them, and its vertices' colours (V, 3)."""
+    everywhere = np.arange(len(table), dtype=np.int32)
+    own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), everywhere, surface, table)
     gain, bias = np.ones((PARTS, 3), np.float32), np.zeros((PARTS, 3), np.float32)
     for part in range(PARTS):
         both = (surface.part == part) & (share > _SEEN_SHARE)
         if both.sum() >= 20:
-            spread = colour[both].std(0) / np.maximum(own[both].std(0), 1e-3)
-            gain[part] = np.clip(spread, 0.5, 2.0)
+            gain[part] = np.clip(colour[both].std(0) / np.maximum(own[both].std(0), 1e-3), 0.5, 2.0)
             bias[part] = colour[both].mean(0) - gain[part] * own[both].mean(0)
     part_of_texel = surface.part[surface.faces[table.face, 0]]
-    return np.clip(prediction * gain[part_of_texel] + bias[part_of_texel], 0, 1)
+    tinted = prediction * gain[part_of_texel] + bias[part_of_texel]
+    return tinted, own * gain[surface.part] + bias[surface.part]
+
+
+def _fine_structure(seen: SeenColours, low: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+    """(T,) factors: borrowed detail where it comes from a place of about the colour that it goes to."""
+    lends = 1 - smoothstep(colour_distance(low, seen.lender), *_LENDS)
+    return 1 + seen.detail * table.interpolate(np.where(surface.scalp, 1, lends).astype(np.float32), surface.faces)

@@ -3,6 +3,7 @@
 A back that is completed from smooth colours looks like plastic.  Cloth and skin go round the body, so their weave, folds
 and stripes are continued straight through it, as brightness only.  What sticks out of its surroundings (a logo, a tie,
 buttons) is clipped to the usual roughness of that slice of the garment, so that it does not show up mirrored on the back.
+Hair gets strands of its own: the face lies before it.
 """
 
 from __future__ import annotations
@@ -11,38 +12,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.texturing.projection import Glimpse
+from backend.texturing.sampling import bilinear
 from backend.texturing.surface import HEAD, LEFT_HAND, RIGHT_HAND, Surface
 from backend.texturing.texels import TexelTable
 
 # Structure up to this width (metres) is detail; the vertices' colours carry the rest.
-_COARSEST = 0.025
+_COARSEST = 0.012
 # Detail is kept within so many robust standard deviations of its slice, and within these factors at all.
-_SIGMAS = 2.0
-_STRONGEST = 0.35
+_SIGMAS = 1.5
+_STRONGEST = 0.15
+# Strands of hair: how many around the head, how long (metres), and how much they differ in brightness.
+_STRANDS, _STRAND_ROWS, _STRAND_LENGTH, _STRAND_CONTRAST = 560, 64, 0.03, 0.08
+_LUMA = np.float32([0.21, 0.72, 0.07])
 
 
-def borrowed_detail(glimpse: Glimpse, alpha: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
-    """(T,) factors about 1 for the texels that no photo sees; 1 where nothing can be borrowed."""
+def borrowed_detail(
+    glimpse: Glimpse, alpha: NDArray[np.float32], surface: Surface, table: TexelTable
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Relative brightness (T,), about 0, for texels that no photo sees fully, and the colour (V, 3) around where it comes from."""
     sight, foreground = glimpse.sight, glimpse.foreground
-    detail = np.ones(len(table), np.float32)
+    coarse_width = _COARSEST * sight.pixels_per_metre
+    lender = foreground.sample(sight.pixels, coarse_width)
+    detail = np.zeros(len(table), np.float32)
     lends = ~np.isin(surface.part, (HEAD, LEFT_HAND, RIGHT_HAND))
     vertex = surface.faces[table.face, 0]
     texels = np.flatnonzero((alpha < 1) & lends[vertex])
     points = table.interpolate(sight.vertices, surface.faces, texels)
     pixels = glimpse.view.camera.project(points)
-    coarse_width = _COARSEST * sight.pixels_per_metre
     usable = (sight.part_at(points) == surface.part[vertex[texels]]) & (sight.trust_at(points) > 0.5)
     usable &= foreground.depth_inside(pixels) > 0.5 * coarse_width
     texels, pixels = texels[usable], pixels[usable]
-    if not len(texels):
-        return detail
-    luma = np.float32([0.21, 0.72, 0.07])
-    fine = foreground.sample(pixels, glimpse.footprint[table.face[texels]]) @ luma
-    coarse = foreground.sample(pixels, coarse_width) @ luma
+    fine = foreground.sample(pixels, glimpse.footprint[table.face[texels]]) @ _LUMA
+    coarse = foreground.sample(pixels, coarse_width) @ _LUMA
     contrast = fine / np.maximum(coarse, 0.01) - 1
     limit = np.minimum(_SIGMAS * _roughness(contrast, surface.ring[vertex[texels]], len(surface.ring_part)), _STRONGEST)
-    detail[texels] = 1 + np.clip(contrast, -limit, limit)
-    return detail
+    detail[texels] = np.clip(contrast, -limit, limit)
+    _add_strands(detail, surface, table)
+    return detail, lender
+
+
+def _add_strands(detail: NDArray[np.float32], surface: Surface, table: TexelTable) -> None:
+    """Hair on the scalp: noise that is fine around the head and long down it, and so whirls at the crown."""
+    scalp = surface.scalp.astype(np.float32)
+    amount = table.interpolate(scalp, surface.faces)
+    texels = np.flatnonzero(amount > 0)
+    place = table.interpolate(surface.template, surface.faces, texels)
+    middle = surface.template[surface.scalp].mean(0) if surface.scalp.any() else np.zeros(3, np.float32)
+    turn = np.arctan2(place[:, 0] - middle[0], place[:, 2] - middle[2]) / (2 * np.pi) + 0.5
+    random = np.random.default_rng(7).standard_normal((_STRAND_ROWS, _STRANDS)).astype(np.float32)
+    wave = 0.006 * np.sin(60 * place[:, 1] + 12 * np.pi * turn)
+    column = (turn + wave) % 1 * _STRANDS
+    row = (place[:, 1] - middle[1] + 0.3) / _STRAND_LENGTH
+    strands = bilinear(np.pad(random, ((0, 0), (1, 1)), mode="wrap"), np.column_stack([column + 1, row]))
+    detail[texels] += _STRAND_CONTRAST * amount[texels] * np.clip(strands, -2, 2)
 
 
 def _roughness(contrast: NDArray[np.float32], ring: NDArray[np.int32], rings: int) -> NDArray[np.float32]:

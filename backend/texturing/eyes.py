@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.body.data import LEFT_EYE, RIGHT_EYE
-from backend.texturing.projection import Glimpse, smoothstep
+from backend.texturing.colour import smoothstep
+from backend.texturing.projection import Glimpse
 from backend.texturing.skin import FACE_SCORE
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
@@ -111,4 +112,4 @@ def _between_lids(lids: NDArray, pixels: NDArray[np.float32]) -> NDArray[np.floa
 
 def _greyed(colour: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
     """The colour, without its hue where the photo has none (grey skin)."""
-    return np.full(3, colour @ _LUMA, np.float32) if np.ptp(skin) < 0.01 * float(skin.max()) else colour
+    return np.full(3, colour @ _LUMA, np.float32) if np.ptp(skin) < 0.06 * float(skin.max()) else colour

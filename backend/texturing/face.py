@@ -17,9 +17,11 @@ from scipy.spatial import cKDTree
 
 from backend.body import BodyModel
 from backend.perception.person import Person
-from backend.texturing.projection import smoothstep
+from backend.texturing.colour import smoothstep
 from backend.texturing.sight import Sight
 from backend.texturing.skin import FACE_SCORE
+from backend.texturing.surface import vertex_normals
+from backend.texturing.view import View
 from backend.weights import weights_folder
 
 _FILE = "face_correspondence.npz"
@@ -29,6 +31,8 @@ _MOST_TURNED = 0.64
 _SMOOTHING = 2e-3
 # The move is full this near to a landmark and gone that far from all of them, metres of the rest pose.
 _FADE = (0.012, 0.055)
+# A mesh whose features would have to move further (metres) is not this face's.
+_LARGEST_MOVE = 0.04
 # A sane alignment: scale, turn (radians), and distance as fractions of the face's width.
 _SCALES, _TURN, _DISTANCE = (0.6, 1.6), 0.6, 0.7
 
@@ -65,15 +69,19 @@ def face_shift(person: Person, sight: Sight, body: BodyModel) -> NDArray[np.floa
 
     Zeros where no face is seen, the face is turned away, the move is not a small one, or the body's face is unknown.
     """
-    shift = np.zeros((len(sight.pixels), 2), np.float32)
+    return _shift(person, sight.pixels, sight.cosine, body)
+
+
+def _shift(person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[np.float32], body: BodyModel) -> NDArray[np.float32]:
+    shift = np.zeros((len(pixels), 2), np.float32)
     spline = _spline_of(body) if person.face is not None and person.face_score > FACE_SCORE else None
     if spline is None or person.face is None:
         return shift
     points = spline.correspondence
-    cosine = points.at(sight.cosine[:, None])[:, 0]
+    cosine = points.at(vertex_cosine[:, None])[:, 0]
     if float(np.sort(cosine)[-len(cosine) // 2 :].mean()) < _MOST_TURNED:
         return shift
-    mesh, photo = points.at(sight.pixels), person.face[points.index]
+    mesh, photo = points.at(pixels), person.face[points.index]
     visible = cosine > 0.15
     linear, offset = _similarity(mesh[visible], photo[visible])
     similar = mesh @ linear.T + offset
@@ -85,6 +93,28 @@ def face_shift(person: Person, sight: Sight, body: BodyModel) -> NDArray[np.floa
     target = np.where(visible[:, None], photo, similar)
     shift[spline.vertices] = spline.weights @ (target - mesh).astype(np.float32)
     return shift
+
+
+def face_offsets(view: View, body: BodyModel) -> NDArray[np.float32]:
+    """(V, 3) rest-pose offsets, metres, that move the mesh's features onto the photo's, to be added to ``view.fit.offsets``.
+
+    The same spline as `face_shift`, applied to the mesh in the image plane instead of to the photo: the head takes on the
+    person's proportions, and the rendered face lies on the photo's.  Zeros where `face_shift` is, or where the move is large.
+    """
+    offsets = np.zeros_like(view.fit.offsets)
+    vertices, _ = body.posed(view.fit.body, view.fit.offsets)
+    normals = vertex_normals(vertices, body.data.faces)
+    cosine = -(normals * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
+    shift = _shift(view.person, view.camera.project(vertices).astype(np.float32), cosine.astype(np.float32), body)
+    moved = np.flatnonzero(shift.any(1))
+    move = np.zeros_like(vertices)
+    move[:, :2] = shift * vertices[:, 2:] / view.camera.focal
+    if not len(moved) or np.linalg.norm(move, axis=1).max() > _LARGEST_MOVE:
+        return offsets
+    # skinning is affine in the rest vertex: its matrix is what posing does to unit offsets
+    columns = [body.posed(view.fit.body, view.fit.offsets + unit)[0][moved] - vertices[moved] for unit in np.eye(3, dtype=np.float32)]
+    offsets[moved] = np.linalg.solve(np.stack(columns, -1), move[moved][..., None])[..., 0]
+    return offsets
 
 
 @dataclass(frozen=True)

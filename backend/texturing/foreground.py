@@ -1,8 +1,8 @@
 """The person cut out of the photo, ready to be sampled at any texel footprint, free of background colour at its outline.
 
-A pixel on the outline mixes person and background, and so does every blurred or reduced version of the photo there.
-So the colours of the outline band are replaced by those just inside it (push-pull interpolation: mask-normalised
-reductions, pulled back up), before anything is sampled.
+A pixel near the outline mixes person and background, and so does every blurred or reduced version of the photo there.
+So the background's share is taken out of the colours near the outline, and those outside it are replaced by the nearest
+inside (push-pull interpolation: mask-normalised reductions, pulled back up), before anything is sampled.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 
 from backend.perception.person import Person
 from backend.photo import Photo
-from backend.texturing.colour import linear_from_srgb
+from backend.texturing.colour import linear_from_srgb, smoothstep
 from backend.texturing.sampling import bilinear
 
-# The outline band, as a fraction of the person's longer side: about two pixels of BlazePose's 256-pixel mask.
-_BAND = 0.004
+# Background may have crept this far into the person: a fraction of the longer side (about two pixels of BlazePose's 256-pixel
+# mask), and pixels (blocks of JPEG's colour).
+_RIM, _RIM_PIXELS = 0.004, 3.0
+# Person and background closer than this (squared distance in linear light) cannot be told apart.
+_SAME_COLOUR = 4e-3
+# The outermost pixels tell nothing of the person.
+_LOST_PIXELS = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,8 @@ def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
         mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
     height, width = mask.shape
     inside = signed_distance(mask)
-    band = max(1.0, _BAND * max(height, width))
-    levels = _push_pull(linear_from_srgb(pixels), (inside > band).astype(np.float32))
+    clean = _without_background(linear_from_srgb(pixels), inside, max(_RIM_PIXELS, _RIM * max(height, width)))
+    levels = _push_pull(clean, (inside > _LOST_PIXELS).astype(np.float32))
     return Foreground(tuple(levels), inside, (x0, y0), (width / (x1 - x0), height / (y1 - y0)))
 
 
@@ -87,6 +92,21 @@ def signed_distance(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(h, w) mask, 128 and more is inside -> pixels to its edge, positive inside, negative outside."""
     inside = (mask >= 128).astype(np.uint8)
     return cv2.distanceTransform(inside, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
+
+
+def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32], rim: float) -> NDArray[np.float32]:
+    """Take out of the colours within ``rim`` pixels of the outline what leads from the person's towards the background's."""
+    if not ((inside > rim).any() and (inside < -1).any()):
+        return colours
+    rows, columns = np.nonzero((inside > 0) & (inside < rim))
+    person = _push_pull(colours, (inside > rim).astype(np.float32))[0][rows, columns]
+    background = _push_pull(colours, (inside < -1).astype(np.float32))[0][rows, columns]
+    towards = background - person
+    share = ((colours[rows, columns] - person) * towards).sum(1) / np.maximum((towards * towards).sum(1), _SAME_COLOUR)
+    share = np.clip(share, 0, 1) * (1 - smoothstep(inside[rows, columns], 0.5 * rim, rim))
+    clean = colours.copy()
+    clean[rows, columns] = np.maximum(colours[rows, columns] - share[:, None] * towards, 0)
+    return clean
 
 
 def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.texturing.projection import Projection
+from backend.texturing.projection import Projection, certainty
 
 # Blending two misaligned photos evenly shows everything twice: the better one gets nearly all, but hands over smoothly.
 _SELECTIVITY = 4
@@ -15,26 +15,28 @@ _LARGEST_GAIN = 2.0
 _OVERLAP_FOR_GAIN = 500
 
 
-def merge(projections: Sequence[Projection], texels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colours (T, 3) linear light and alpha (T,) of all photos together; ``texels``: T."""
-    colours, alpha = np.zeros((texels, 3), np.float32), np.zeros(texels, np.float32)
-    if len(projections) == 1:
-        (only,) = projections
-        colours[only.texels], alpha[only.texels] = only.colours, only.weights
-        return colours, alpha
-    best = np.zeros(texels, np.float32)
+def merge(
+    projections: Sequence[Projection], texels: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """All photos together: colours (T, 3) linear light, alpha (T,), and how far (T,) each texel may speak for others; ``texels``: T."""
+    colours = np.zeros((texels, 3), np.float32)
+    alpha, certain, best, total = (np.zeros(texels, np.float32) for _ in range(4))
     for projection in projections:
-        best[projection.texels] = np.maximum(best[projection.texels], projection.weights * projection.sharpness)
-    total = np.zeros(texels, np.float32)
+        best[projection.texels] = np.maximum(best[projection.texels], _score(projection))
     for projection in projections:
         at = projection.texels
-        share = (projection.weights * projection.sharpness / best[at]) ** _SELECTIVITY
+        share = (_score(projection) / best[at]) ** _SELECTIVITY
         reference = colours[at] / np.maximum(total[at], 1e-9)[:, None]
         gain = _gain(reference, projection.colours, (alpha[at] > 0.5) & (projection.weights > 0.5))
         colours[at] += projection.colours * gain * share[:, None]
         total[at] += share
         alpha[at] = np.maximum(alpha[at], projection.weights)
-    return colours / np.maximum(total, 1e-9)[:, None], alpha
+        certain[at] = np.maximum(certain[at], projection.weights * certainty(projection.cosine))
+    return colours / np.maximum(total, 1e-9)[:, None], alpha, certain
+
+
+def _score(projection: Projection) -> NDArray[np.float32]:
+    return projection.weights * projection.width * projection.cosine
 
 
 def _gain(reference: NDArray, colours: NDArray, overlap: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -47,10 +47,10 @@ def texture_person(views: Sequence[View], body: BodyModel, size: int = 1024, pre
     atlas = atlas_of(body, size)
     surface, table = atlas.surface, atlas.table
     glimpses = [_glimpse(view, body, surface, size) for view in views]
-    colours, alpha = merge([project(glimpse, surface, table) for glimpse in glimpses], len(table))
+    colours, alpha, certain = merge([project(glimpse, surface, table) for glimpse in glimpses], len(table))
     skin = skin_colour(glimpses, colours, alpha, surface, table)
-    detail = borrowed_detail(glimpses[0], alpha, surface, table)
-    colours, source = complete(SeenColours(colours, alpha, detail, skin), surface, table, predicted)
+    detail, lender = borrowed_detail(glimpses[0], alpha, surface, table)
+    colours, source = complete(SeenColours(colours, alpha, certain, detail, lender, skin), surface, table, predicted)
     paint_eyes(colours, source, glimpses[0], skin, surface, table)
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source))
 

@@ -9,16 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.perception.person import Person
+from backend.texturing.colour import colour_distance, smoothstep
 from backend.texturing.foreground import Foreground, cut_out
+from backend.texturing.lowband import diffuse, vertex_colours
 from backend.texturing.sight import Sight
-from backend.texturing.surface import Surface
+from backend.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
 from backend.texturing.texels import TexelTable
 from backend.texturing.view import View
 
 # A texel counts from the first of these cosines to the line of sight on and counts fully from the second (fit.md section 3: later costs 1.5 dB).
 _GRAZING = (0.05, 0.20)
+# ... and the colours of what is not seen follow it fully only from the second of these on.
+_CERTAIN = (0.05, 0.6)
 # Surface this far before a texel does not hide it (texture.md, finding 5).
 _BIAS = 0.01
+# Doubtful texels are judged by the mean colour this far around them (metres), and pass fully below the first colour distance.
+_HEARING = 0.012
+_LOOKS_RIGHT = (0.06, 0.14)
 # Pixels of another person, and this far around them as a fraction of the window, show that person.
 _OTHERS_MARGIN = 0.006
 
@@ -31,13 +38,15 @@ class Projection:
         texels: (M,) int32 indices into the texel table.
         colours: (M, 3) float32 linear light.
         weights: (M,) float32 in (0, 1]: how surely the photo shows this texel there.
-        sharpness: (M,) float32 texels' width in pixels of the photo, shortened by grazing views: which view of several to prefer.
+        cosine: (M,) float32 between the surface's normal and the line of sight.
+        width: (M,) float32 the texel's width in pixels of the photo.
     """
 
     texels: NDArray[np.int32]
     colours: NDArray[np.float32]
     weights: NDArray[np.float32]
-    sharpness: NDArray[np.float32]
+    cosine: NDArray[np.float32]
+    width: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -77,23 +86,44 @@ def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection
     points, cosine = values[:, :3], values[:, 3]
     pixels = glimpse.pixels(points, values[:, 4:])
     weights = smoothstep(cosine, *_GRAZING) * (glimpse.foreground.depth_inside(pixels) > 0)
-    weights *= sight.trust_at(points)
     weights *= _not_others(glimpse.view.person, pixels)
     kept = np.flatnonzero(weights > 0.01)
     kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
-    texels, width = texels[kept], glimpse.footprint[table.face[texels[kept]]]
-    return Projection(texels, glimpse.foreground.sample(pixels[kept], width), weights[kept], width * cosine[kept])
+    texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
+    width = glimpse.footprint[table.face[texels]]
+    colours = glimpse.foreground.sample(pixels, width)
+    weights = weights * _cleared(glimpse, texels, colours, weights * certainty(cosine), sight.trust_at(points), pixels, surface, table)
+    kept = np.flatnonzero(weights > 0.01)
+    return Projection(texels[kept], colours[kept], weights[kept], cosine[kept], width[kept])
+
+
+def _cleared(
+    glimpse: Glimpse, texels: NDArray, colours: NDArray, weights: NDArray, trust: NDArray, pixels: NDArray, surface: Surface, table: TexelTable
+) -> NDArray[np.float32]:
+    """(M,) trust in texels once their colour was heard.
+
+    Where the picture may show another part, a texel that looks like the trusted texels around it is taken after all: either
+    it is the right part, or the wrong one does not show.
+    """
+    doubtful = np.flatnonzero((trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND)))
+    if not len(doubtful):
+        return trust
+    colour, share = vertex_colours(colours, weights * trust, texels, surface, table)
+    expected = table.interpolate(diffuse(surface, [(colour, 10 * share)]), surface.faces, texels[doubtful])
+    around = glimpse.foreground.sample(pixels[doubtful], _HEARING * glimpse.sight.pixels_per_metre)
+    trust = trust.copy()
+    trust[doubtful] = np.maximum(trust[doubtful], 1 - smoothstep(colour_distance(around, expected), *_LOOKS_RIGHT))
+    return trust
+
+
+def certainty(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far a seen texel may speak for its neighbours, 0..1: at the outline, light and background creep round the body."""
+    return smoothstep(cosine, *_CERTAIN)
 
 
 def texel_footprints(pixels: NDArray[np.float32], surface: Surface, size: int) -> NDArray[np.float32]:
     """(V, 2) projected vertices -> (F,) width of a texel of every triangle, in pixels of the photo."""
     return np.sqrt(_areas(pixels[surface.faces]) / np.maximum(_areas(surface.uv[surface.face_uv]) * size**2, 1e-9)).astype(np.float32)
-
-
-def smoothstep(values: NDArray, low: float, high: float) -> NDArray:
-    """0 up to ``low``, 1 from ``high`` on, smooth between."""
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _areas(triangles: NDArray) -> NDArray:

@@ -20,10 +20,10 @@ _JUMP = 0.035
 # The lengths below are metres on a body of this stature and scale with the person's.
 _STATURE = 1.7
 # How far the fitted outline of a nearer part may be off: this far around it nothing behind is trusted.
-_MARGIN = 0.022
-_FOREARM_RADIUS = 0.050
+_MARGIN = 0.026
+_FOREARM_RADIUS = 0.055
 _UPPER_ARM_RADIUS = 0.045
-_FINGER_RADIUS = 0.014
+_FINGER_RADIUS = 0.018
 _HAND_SLACK = 0.012
 _BLAZEPOSE_ARMS = {LEFT_ARM: (11, 13, 15, (17, 19, 21)), RIGHT_ARM: (12, 14, 16, (18, 20, 22))}
 _HAND_OF_ARM = {LEFT_ARM: LEFT_HAND, RIGHT_ARM: RIGHT_HAND}

@@ -7,21 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.texturing.colour import linear_from_srgb
+from backend.texturing.colour import linear_from_srgb, perceptual
 from backend.texturing.projection import Glimpse
-from backend.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
+from backend.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface
 from backend.texturing.texels import TexelTable
 
 # MediaPipe face mesh points on the cheeks, the nose and the forehead, where neither hair nor beard is likely.
 _BARE_POINTS = [50, 280, 205, 425, 101, 330, 4, 5, 151, 108, 337]
 FACE_SCORE = 0.5
+# A part of which this share is seen may tell the skin's colour if its hue is this near to skin's.
+_ENOUGH, _ALMOST_SKIN = 0.05, 0.12
 _UNKNOWN = np.array([190, 150, 128], np.uint8)
 
 
 def skin_colour(
     glimpses: Sequence[Glimpse], colours: NDArray[np.float32], alpha: NDArray[np.float32], surface: Surface, table: TexelTable
 ) -> NDArray[np.float32]:
-    """(3,) linear light: from the first photo that shows the face, else from the hands, else a middling skin tone."""
+    """(3,) linear light: from the first photo that shows the face, else from the part that looks most like skin, else a middling skin tone."""
     for glimpse in glimpses:
         person = glimpse.view.person
         if person.face is not None and person.face_score > FACE_SCORE:
@@ -31,10 +33,17 @@ def skin_colour(
             inside = glimpse.foreground.depth_inside(points.astype(np.float32)) > 0
             if inside.sum() >= 3:
                 return np.median(samples[inside], axis=0)
-    part = surface.part[surface.faces[table.face, 0]]
-    hands = ((part == LEFT_HAND) | (part == RIGHT_HAND)) & (alpha > 0.5)
-    if hands.sum() > 0.1 * np.isin(part, (LEFT_HAND, RIGHT_HAND)).sum():
-        return np.median(colours[hands], axis=0)
+    texel_part = surface.part[surface.faces[table.face, 0]]
+    below_hair = table.interpolate(surface.scalp.astype(np.float32), surface.faces) < 0.01
     tone = linear_from_srgb(_UNKNOWN)
+    best, smallest = tone, _ALMOST_SKIN
+    for part in (HEAD, LEFT_HAND, RIGHT_HAND, LEFT_ARM, RIGHT_ARM):
+        own = np.flatnonzero((texel_part == part) & below_hair & (alpha > 0.5))
+        if len(own) > _ENOUGH * (texel_part == part).sum():
+            colour = np.median(colours[own], axis=0)
+            # brightness says nothing: skin has one hue in all its shades
+            difference = float(np.linalg.norm((perceptual(colour) / perceptual(colour)[0] - perceptual(tone) / perceptual(tone)[0])[1:]))
+            if difference < smallest:
+                best, smallest = colour, difference
     grey = bool((np.ptp(glimpses[0].view.photo.pixels[::16, ::16], axis=-1) < 4).mean() > 0.98)
-    return np.full(3, tone @ np.float32([0.21, 0.72, 0.07]), np.float32) if grey else tone
+    return np.full(3, tone @ np.float32([0.21, 0.72, 0.07]), np.float32) if grey and best is tone else best
