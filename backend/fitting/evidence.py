@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from backend.camera import Camera
 from backend.fitting import rotations
 from backend.fitting.residuals import BONES, Evidence
-from backend.fitting.shape import ShapeGroup
 from backend.perception.person import Hand, Person
 
 # How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips are vague.
 LANDMARK_TRUST = np.array(
-    [1.0, 0.4, 0.6, 0.4, 0.4, 0.6, 0.4, 0.6, 0.6, 0.5, 0.5]  # nose, eyes, ears, mouth
+    [1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]  # nose, eyes, ears, mouth: small, but seen sharply
     + [0.8] * 2 + [1.0] * 4 + [0.4] * 6  # shoulders, elbows and wrists, fingers
     + [0.8] * 2 + [1.0] * 4 + [0.7] * 2 + [1.0] * 2  # hips, knees and ankles, heels, toes
 )  # fmt: skip
@@ -112,10 +111,11 @@ def standing(landmarks: NDArray) -> float:
     return float(np.clip((legs - 0.9) / 0.3, 0, 1) * np.clip((0.5 - level) / 0.2, 0, 1) * ankles[:, 2].min())
 
 
-def gather(people: Sequence[Person], groups: Sequence[ShapeGroup], camera: Camera, betas: NDArray | None = None) -> Evidence:
-    """The evidence of people, each with its group's shape prior; ``betas`` (10,) where the shape is known already."""
+def gather(people: Sequence[Person], camera: Camera) -> Evidence:
+    """The evidence of people, a row each, with a standard normal shape prior until a group's is put in."""
     landmarks = [image_landmarks(person) for person in people]
     bones = [bone_directions(person, points, camera) for person, points in zip(people, landmarks, strict=True)]
+    count = len(people)
     return Evidence(
         side=np.array([box_side(person) for person in people]),
         landmarks=np.stack([points[:, :2] for points in landmarks]),
@@ -123,9 +123,9 @@ def gather(people: Sequence[Person], groups: Sequence[ShapeGroup], camera: Camer
         bones=np.stack([directions for directions, _ in bones]),
         bone_weights=np.stack([weights for _, weights in bones]),
         balance_weights=np.array([standing(points) for points in landmarks]),
-        betas_mean=np.stack([group.mean for group in groups]),
-        betas_whitener=np.stack([group.whitener for group in groups]),
-        betas_fixed=np.full(len(people), betas is not None),
+        betas_mean=np.zeros((count, 10)),
+        betas_whitener=np.tile(np.eye(10), (count, 1, 1)),
+        betas_fixed=np.zeros(count, bool),
     )
 
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from backend.body import BODY, BodyData, BodyModel
 from backend.camera import Camera
 from backend.fitting import evidence as seen
 from backend.fitting import rotations
-from backend.fitting.chain import BETAS, ORIENT, POSE, TRANSL, Points, Skeleton, State
+from backend.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, Points, Skeleton, State
 from backend.fitting.fit import BodyParameters, Fit
 from backend.fitting.prior import PosePrior
 from backend.fitting.residuals import Objective, OutlinePairs, Widths, project
@@ -27,6 +27,7 @@ from backend.fitting.solver import minimise, only
 from backend.fitting.starts import Start, landmark_start
 from backend.perception.person import Person
 
+FAR_BEHIND = 8.0  # nats after the landmarks from which a shape group is not tried on the outline
 OUTLINE_POINTS = 1000
 OUTLINE_WEIGHT = 40.0  # landmarks that the whole outline counts for, each of its two sides
 WIDE = Widths(landmark_width=0.2, bone=0.15, prior=1.0)
@@ -76,13 +77,49 @@ def fit_people(
     report = progress or (lambda fraction, message: None)
     problem = _Problem.of(body.data, camera, options)
     report(0.0, "Posing from landmarks")
-    names, groups, state = _pose_from_landmarks(problem, people, starts or [[] for _ in people])
-    report(0.5, "Fitting the outline")
-    objective = problem.objective(people, groups, NARROW)
+    guesses = _first_guesses(problem, people, starts or [[] for _ in people])
+    guesses = _pose_from_landmarks(problem, people, guesses)
     if options.silhouette:
-        state = _fit_outline(problem, objective, people, state)
+        report(0.4, "Fitting the outline")
+        guesses = _fit_outline(problem, people, guesses)
+    guesses = guesses.best(lambda owner, start, group: owner)
     report(1.0, "Fitted")
-    return _results(problem, people, objective, state, names)
+    return _results(problem, people, guesses)
+
+
+@dataclass(frozen=True)
+class _Guesses:
+    """Hypotheses, any number per person, in no order that matters.
+
+    Attributes:
+        owners: (G,) index of the person.
+        starts: the start each came from.
+        groups: the shape group of each.
+        state: (G, ...) the bodies.
+        costs: (G,) nats.
+    """
+
+    owners: NDArray[np.int64]
+    starts: list[Start]
+    groups: list[ShapeGroup]
+    state: State
+    costs: NDArray[np.float64]
+
+    def rows(self, index: NDArray) -> _Guesses:
+        """The guesses ``index``."""
+        return _Guesses(
+            self.owners[index], [self.starts[i] for i in index], [self.groups[i] for i in index], self.state.rows(index), self.costs[index]
+        )
+
+    def best(self, key: Callable[[int, str, str], Hashable], within: float = np.inf) -> _Guesses:
+        """The cheapest guess of each key (owner, start's name, group's name), of those ``within`` so many nats of their owner's cheapest."""
+        least: dict[int, float] = {}
+        chosen: dict[Hashable, int] = {}
+        for i in np.argsort(self.costs):
+            owner = int(self.owners[i])
+            if self.costs[i] <= least.setdefault(owner, self.costs[i]) + within:
+                chosen.setdefault(key(owner, self.starts[i].name, self.groups[i].name), int(i))
+        return self.rows(np.array(sorted(chosen.values(), key=lambda i: self.owners[i])))
 
 
 @dataclass(frozen=True)
@@ -104,36 +141,41 @@ class _Problem:
         landmarks = Points(*(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights)))
         return cls(camera, skeleton, landmarks, _outline_points(data), PosePrior.load(), shape_groups(data), len(data.v_template), options)
 
-    def objective(self, people: Sequence[Person], groups: Sequence[ShapeGroup], widths: Widths) -> Objective:
-        evidence = seen.gather(people, groups, self.camera, self.options.betas)
+    def objective(self, people: Sequence[Person], guesses: _Guesses, widths: Widths) -> Objective:
+        """What the guesses should agree with, a row for each."""
+        evidence = seen.gather(people, self.camera).rows(guesses.owners)
+        mean = np.stack([group.mean for group in guesses.groups])
+        whitener = np.stack([group.whitener for group in guesses.groups])
+        fixed = np.full(len(mean), self.options.betas is not None)
+        evidence = replace(evidence, betas_mean=mean, betas_whitener=whitener, betas_fixed=fixed)
         return Objective(self.camera, self.skeleton, self.landmarks, self.prior, evidence, widths)
 
 
-def _pose_from_landmarks(
-    problem: _Problem, people: Sequence[Person], further: Sequence[Sequence[Start]]
-) -> tuple[list[str], list[ShapeGroup], State]:
-    """The best hypothesis of every person after the landmark stages: name of its start, its shape group, its body."""
-    owners: list[int] = []
-    chosen: list[Start] = []
-    groups: list[ShapeGroup] = []
-    for number, person in enumerate(people):
-        for start in [_analytic(problem, person), *further[number]]:
-            for group in problem.groups:
-                owners.append(number)
-                chosen.append(start)
-                groups.append(group)
-    objective = problem.objective([people[i] for i in owners], groups, WIDE)
-    betas = objective.evidence.betas_mean if problem.options.betas is None else np.tile(problem.options.betas.astype(float), (len(owners), 1))
-    state = State(np.stack([s.orient for s in chosen]), np.stack([s.pose for s in chosen]), betas, np.zeros((len(owners), 3)))
-    state = _placed(objective, state)
+def _first_guesses(problem: _Problem, people: Sequence[Person], further: Sequence[Sequence[Start]]) -> _Guesses:
+    """Every start of every person with every group's mean shape."""
+    table = [
+        (number, start, group)
+        for number, person in enumerate(people)
+        for start in [_analytic(problem, person), *further[number]]
+        for group in problem.groups
+    ]
+    owners, starts, groups = zip(*table, strict=True)
+    fixed = problem.options.betas
+    betas = np.stack([group.mean if fixed is None else fixed.astype(float) for group in groups])
+    state = State(np.stack([s.orient for s in starts]), np.stack([s.pose for s in starts]), betas, np.zeros((len(table), 3)))
+    return _Guesses(np.array(owners), list(starts), list(groups), state, np.array([group.cost for group in groups]))
+
+
+def _pose_from_landmarks(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
+    """Fit all guesses to the landmarks; per person and group the best start goes on, unless its group is far behind."""
+    objective = problem.objective(people, guesses, WIDE)
     steps = 2 if problem.options.fast else 1
+    state = _placed(objective, guesses.state)
     state, _, _ = minimise(objective, state, 6 // steps, free=only(ORIENT, BETAS, TRANSL))
     state, _, damping = minimise(objective, state, 10 // steps)
-    state, cost, _ = minimise(replace(objective, widths=NARROW), state, 12 // steps, damping)
-    cost = cost + np.array([group.cost for group in groups])
-    owner = np.array(owners)
-    best = [int(np.flatnonzero(owner == i)[cost[owner == i].argmin()]) for i in range(len(people))]
-    return [chosen[i].name for i in best], [groups[i] for i in best], state.rows(np.array(best))
+    objective = replace(objective, widths=NARROW)
+    state, _, _ = minimise(objective, state, 12 // steps, damping)
+    return _judged(objective, guesses, state).best(lambda owner, start, group: (owner, group), within=FAR_BEHIND)
 
 
 def _analytic(problem: _Problem, person: Person) -> Start:
@@ -156,19 +198,31 @@ def _placed(objective: Objective, state: State) -> State:
     return replace(state, transl=np.concatenate([mean_right + mean_ray * depth[:, None], depth[:, None]], 1))
 
 
-def _fit_outline(problem: _Problem, objective: Objective, people: Sequence[Person], state: State) -> State:
+def _fit_outline(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
+    """Draw the outlines of all guesses to their masks: an iterated closest point, paired anew before every step."""
     camera = problem.camera
-    fields = [MaskField.of(person, camera.width, camera.height) for person in people]
-    damping = None
+    masks = [MaskField.of(person, camera.width, camera.height) for person in people]
+    fields = [masks[owner] for owner in guesses.owners]
+    objective = problem.objective(people, guesses, FINAL)
+    state, damping = guesses.state, None
     for _ in range(6 if problem.options.fast else 14):
-        positions = problem.skeleton.pose(state).place(problem.outline).positions
-        pixels, _ = project(positions, camera)
-        outline = _paired(problem, fields, pixels)
-        state, _, damping = minimise(replace(objective, widths=FINAL, outline=outline), state, 1, damping)
-    return state
+        objective = replace(objective, outline=_paired(problem, fields, state))
+        state, _, damping = minimise(objective, state, 1, damping)
+    return _judged(replace(objective, outline=_paired(problem, fields, state)), guesses, state)
 
 
-def _paired(problem: _Problem, fields: Sequence[MaskField | None], pixels: NDArray) -> OutlinePairs:
+def _judged(objective: Objective, guesses: _Guesses, state: State) -> _Guesses:
+    """The guesses, fitted, with what each costs: Laplace's approximation of minus the log probability of the evidence.
+
+    Without the Hessian's determinant, a group as various as children could never win against one as uniform as men.
+    """
+    costs, _, hessian = objective.linearised(state)
+    width = 0.5 * np.linalg.slogdet(hessian + 1e-6 * np.eye(UNKNOWNS))[1]
+    return replace(guesses, state=state, costs=costs + width + np.array([group.cost for group in guesses.groups]))
+
+
+def _paired(problem: _Problem, fields: Sequence[MaskField | None], state: State) -> OutlinePairs:
+    pixels, _ = project(problem.skeleton.pose(state).place(problem.outline).positions, problem.camera)
     pairs = [field.match(points) if field else None for field, points in zip(fields, pixels, strict=True)]
     size = max((len(pair[0]) for pair in pairs if pair), default=1)
     empty = (np.zeros(size, int), np.zeros((size, 2)), np.zeros((size, 2)), np.zeros(size))
@@ -191,7 +245,8 @@ def _outline_points(data: BodyData) -> Points:
     return Points(*(a[index].astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
 
 
-def _results(problem: _Problem, people: Sequence[Person], objective: Objective, state: State, names: Sequence[str]) -> list[Fit]:
+def _results(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> list[Fit]:
+    state = guesses.state
     pixels, _ = project(problem.skeleton.pose(state).place(problem.landmarks).positions, problem.camera)
     orient = rotations.log(state.orient)
     fits = []
@@ -206,8 +261,5 @@ def _results(problem: _Problem, people: Sequence[Person], objective: Objective, 
             transl=state.transl[i].astype(np.float32),
         )
         confidence = float(person.landmarks[:, 2].mean() * np.exp(-((median / 0.03) ** 2)))
-        fits.append(Fit(parameters, np.zeros((problem.vertices, 3), np.float32), median, p95, confidence, names[i]))
+        fits.append(Fit(parameters, np.zeros((problem.vertices, 3), np.float32), median, p95, confidence, guesses.starts[i].name))
     return fits
-
-
-__all__ = ["POSE", "FitOptions", "fit_people"]

@@ -1,4 +1,4 @@
-"""Whose body it may be: shape priors of men, women and children, one group per hypothesis, never a blend of them."""
+"""Whose body it may be: shape priors of groups of people, one group per hypothesis."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.body import BodyData
+from backend.body import BodyData, ShapePrior
 
-# How much likelier a group is before anything is seen, in nats: in most photos most people are grown up.
-GROUP_COSTS = {"male": 0.0, "female": 0.0, "child": 1.0}
+# What each group costs before anything is seen, in nats. The outline of a dressed adult says little of their sex (coats and skirts
+# widen the hips of both), so "adult" lies between men and women, with a flat chest, and "female" needs evidence.
+GROUP_COSTS = {"adult": 0.0, "female": 2.0, "child": 1.0}
+MALE_SHARE = 0.65  # of the mean adult's shape: up to here the chest stays flat
+GENDER_VARIANCE = 0.1  # of the adults' step from the female to the male mean
 LEAST_VARIANCE = 1e-3  # of a beta, so that every covariance can be inverted
 
 
@@ -19,10 +22,10 @@ class ShapeGroup:
     """Normal distribution of betas within one group of people.
 
     Attributes:
-        name: "male", "female", "child", or "all" for a body without groups.
+        name: "adult", "female", "child", or "all" for a body without groups.
         mean: (10,).
         whitener: (10, 10) matrix W with W'W = inverse covariance.
-        cost: nats that choosing this group costs.
+        cost: nats that choosing this group costs, its normalising constant included.
     """
 
     name: str
@@ -33,10 +36,19 @@ class ShapeGroup:
 
 def shape_groups(data: BodyData) -> list[ShapeGroup]:
     """The groups that a body model knows; for SMPL's own files one, the standard normal that their betas have."""
-    groups = []
-    for name, prior in data.shape_prior.items():
-        covariance = prior.covariance.astype(float) + LEAST_VARIANCE * np.eye(10)
-        factor = np.linalg.cholesky(covariance)
-        cost = GROUP_COSTS.get(name, 0.0) + float(np.log(np.diag(factor)).sum())
-        groups.append(ShapeGroup(name, prior.mean.astype(float), np.linalg.inv(factor), cost))
-    return groups or [ShapeGroup("all", np.zeros(10), np.eye(10))]
+    priors = dict(data.shape_prior)
+    if {"male", "female"} <= priors.keys():
+        priors["adult"] = _adults(priors["male"], priors["female"])
+    return [_group(name, priors[name]) for name in GROUP_COSTS if name in priors] or [ShapeGroup("all", np.zeros(10), np.eye(10))]
+
+
+def _adults(male: ShapePrior, female: ShapePrior) -> ShapePrior:
+    step = male.mean - female.mean
+    covariance = MALE_SHARE * male.covariance + (1 - MALE_SHARE) * female.covariance + GENDER_VARIANCE * np.outer(step, step)
+    return ShapePrior(female.mean + MALE_SHARE * step, covariance)
+
+
+def _group(name: str, prior: ShapePrior) -> ShapeGroup:
+    factor = np.linalg.cholesky(prior.covariance.astype(float) + LEAST_VARIANCE * np.eye(10))
+    cost = GROUP_COSTS[name] + float(np.log(np.diag(factor)).sum())
+    return ShapeGroup(name, prior.mean.astype(float), np.linalg.inv(factor), cost)
