@@ -63,6 +63,19 @@ def project_weakly(points: Tensor, camera: Tensor) -> Tensor:
     return camera[:, None, :1] * points[..., :2] + camera[:, None, 1:]
 
 
+def fit_weak_camera(joints: Tensor, seen: Tensor, use: Tensor) -> Tensor:
+    """The weak-perspective camera that sees joints (N, J, 3) nearest to ``seen`` (N, J, 2), least squares over ``use`` (N, J) bool.
+
+    Returns (N, 3) s, tx, ty; s = 0 where fewer than two different joints are used.
+    """
+    weight = use.to(joints.dtype)[..., None]
+    total = weight.sum(1, keepdim=True).clamp_min(1)
+    mean_joint, mean_seen = (joints[..., :2] * weight).sum(1, keepdim=True) / total, (seen * weight).sum(1, keepdim=True) / total
+    p, q = (joints[..., :2] - mean_joint) * weight, (seen - mean_seen) * weight
+    scale = (p * q).sum((1, 2)) / p.square().sum((1, 2)).clamp_min(1e-12)
+    return torch.cat([scale[:, None], (mean_seen - scale[:, None, None] * mean_joint)[:, 0]], 1)
+
+
 def translation(joints: Tensor, camera: Tensor, square: PaddedSquare, pinhole: Camera) -> Tensor:
     """(N, 3) metres to add to the body so that the photo's pinhole camera sees it where the weak-perspective one does.
 
