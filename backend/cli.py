@@ -142,6 +142,8 @@ def serve(
             idle_exit=exit_when_idle,
             **({"token": _token(token_file)} if token_file else {}),
         )
+        if sys.stdout is not None and sys.stdout.isatty():
+            console.print("Serving this computer's Blender and `uvatar` commands. Ctrl+C ends it.")
         serve_until_stopped(settings, exit_with_parent)
     except AlreadyServed as error:
         console.print(f"{error} Use it, or end it with `uvatar stop`.", highlight=False)
@@ -269,19 +271,31 @@ class _Run:
                 bars.start_task(tasks[event["photo"]])
                 bars.update(tasks[event["photo"]], completed=event["fraction"], description=words)
             elif event["kind"] == "photo" and event["photo"] not in self._taken:
-                self._taken.add(event["photo"])
                 words = self._take(job, photos[event["photo"]][0], event)
+                self._taken.add(event["photo"])
                 bars.start_task(tasks[event["photo"]])
                 bars.update(tasks[event["photo"]], completed=1.0, description=words)
 
     def _take(self, job: str, name: str, event: dict[str, Any]) -> str:
         """Write what has come of a photo; in a few words, what that is."""
+        from backend.client import ServerGone
+        from backend.wire import WireError
+
         if event["state"] == "failed":
             self._failures.append((name, f"{event['error']['message']} {event['error']['fix']}".strip()))
             return "Failed"
         if event["state"] == "merged":
             return "Merged into the same avatar"
-        people = self._exporter.write(self._client.result(job, event["photo"]))
+        try:
+            people = self._exporter.write(self._client.result(job, event["photo"]))
+        except ServerGone:
+            raise
+        except WireError as error:
+            self._failures.append((name, f"{error.message} {error.fix}".strip()))
+            return "Failed"
+        except OSError as error:
+            self._failures.append((name, f"Its avatars cannot be written to {self._exporter.out}: {error.strerror or error}."))
+            return "Failed"
         self._people += people
         return "1 person" if len(people) == 1 else f"{len(people)} people"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,38 @@ def test_a_server_killed_under_the_command_is_started_again(tmp_path: Path, data
     output, _ = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0, output
     assert (tmp_path / "out" / "a_p0" / "result.json").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal to send on Windows")
+def test_ctrl_c_cancels_the_job_and_keeps_the_server(tmp_path: Path, data: Path) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "a.jpg").write_bytes(photo())
+    (tmp_path / "b.jpg").write_bytes(photo(log=str(log), wait_for=str(tmp_path / "never")))
+    arguments = [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"), "--out", str(tmp_path / "out"), "--no-blend", "--data", str(data)]
+    command = module_command("backend", "reconstruct", *arguments, "--pipeline", FAKE)
+    process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_until(
+        lambda: log.exists() and (tmp_path / "out" / "a_p0" / "result.json").exists(), "the first photo is written, the second begun"
+    )
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 130 and b"Traceback" not in output, output
+    client = find(data)
+    assert client
+    with client:
+        assert client.status()["jobs"][0]["state"] == "cancelled"
+
+
+def test_avatars_that_cannot_be_written_are_told(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photo())
+    (tmp_path / "b.jpg").write_bytes(photo())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_p0").touch()
+    done = uvatar(
+        "reconstruct", tmp_path / "a.jpg", tmp_path / "b.jpg", "--out", tmp_path / "out", "--no-blend", "--data", data, "--pipeline", FAKE
+    )
+    assert done.returncode == 1 and "a.jpg: Its avatars cannot be written" in done.stdout and "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "b_p0" / "result.json").is_file()
 
 
 @pytest.mark.parametrize(

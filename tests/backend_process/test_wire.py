@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -34,6 +34,8 @@ MESSAGES = st.recursive(
     max_leaves=20,
 )
 
+patiently = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def header(body: Any, **changes: Any) -> bytes:
     return json.dumps({"magic": "uvatar", "protocol": wire.PROTOCOL_VERSION, "body": body, **changes}).encode()
@@ -49,6 +51,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
+@patiently
 @given(MESSAGES)
 def test_a_message_survives_the_wire(message: Any) -> None:
     assert same(message, unpack([bytes(frame) for frame in pack(message)]))
@@ -159,14 +162,14 @@ def test_a_header_cannot_keep_the_parser_busy() -> None:
     assert time.perf_counter() - start < 30
 
 
-@settings(max_examples=500)
+@patiently
 @given(st.lists(st.binary(max_size=200), max_size=4))
 def test_noise_is_refused_politely(frames: list[bytes]) -> None:
     with pytest.raises(WireError):
         unpack(frames)
 
 
-@settings(max_examples=500)
+@patiently
 @given(MESSAGES, st.data())
 def test_damaged_messages_are_refused_or_whole(message: Any, data: st.DataObject) -> None:
     frames = [bytearray(frame) for frame in pack(message)]
@@ -193,7 +196,7 @@ JSON_BODIES = st.recursive(
 )
 
 
-@settings(max_examples=500)
+@patiently
 @given(JSON_BODIES, st.lists(st.binary(max_size=8), max_size=3))
 def test_any_json_is_refused_or_understood(body: Any, frames: list[bytes]) -> None:
     try:
