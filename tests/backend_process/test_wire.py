@@ -34,7 +34,7 @@ MESSAGES = st.recursive(
     max_leaves=20,
 )
 
-patiently = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patiently = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def header(body: Any, **changes: Any) -> bytes:
