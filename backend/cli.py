@@ -209,11 +209,16 @@ def evaluate_photos(
 @app.command("evaluate-synthetic")
 def evaluate_synthetic(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path("evaluation-synthetic"),
+    count: Annotated[int, typer.Option(min=1, help="How many people to render.")] = 30,
+    seed: Annotated[int, typer.Option(help="Which people: the same number gives the same ones.")] = 0,
+    textures: Annotated[
+        Path | None, typer.Option(help="Folder of the open body's textures. [default: made-up outfits]", exists=True)
+    ] = None,
 ) -> None:
     """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
     from backend.evaluation.synthetic import evaluate_synthetic as run
 
-    run(out)
+    run(out, count=count, seed=seed, textures=textures)
 
 
 def main() -> None:
@@ -271,6 +276,7 @@ class _Run:
                 bars.start_task(tasks[event["photo"]])
                 bars.update(tasks[event["photo"]], completed=event["fraction"], description=words)
             elif event["kind"] == "photo" and event["photo"] not in self._taken:
+                bars.update(tasks[event["photo"]], description="Writing files")
                 words = self._take(job, photos[event["photo"]][0], event)
                 self._taken.add(event["photo"])
                 bars.start_task(tasks[event["photo"]])

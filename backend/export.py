@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from PIL import Image
 from backend import wire
 from backend.spawn import environment, module_command
 
+MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
 
 # What each label of the source map means, and its colour: chosen to be told apart by colour-blind eyes too (Okabe and Ito 2008).
@@ -70,13 +72,12 @@ class Exporter:
     def write(self, result: Mapping[str, Any]) -> list[PersonFiles]:
         """Write all people of a photo's result. Raises OSError where a file cannot be written."""
         stem = self._free_stem(result["photo"]["name"])
-        written = []
         with tempfile.TemporaryDirectory(prefix="uvatar-") as temporary:
             stored = Path(temporary) / "photo.uvatar"
             wire.dump(dict(result), stored)
-            for number in range(len(result["people"])):
-                written.append(self._write_person(result, number, stored, self.out / f"{stem}_p{number}"))
-        return written
+            with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:
+                numbers = range(len(result["people"]))
+                return list(pool.map(lambda number: self._write_person(result, number, stored, self.out / f"{stem}_p{number}"), numbers))
 
     def _free_stem(self, name: str) -> str:
         """A folder name for the photo that no other photo of this run has and every file system can hold."""

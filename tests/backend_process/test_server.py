@@ -11,7 +11,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -260,6 +262,37 @@ def test_a_killed_client_loses_nothing(server: Server) -> None:
     with server.client() as client:
         assert states(list(client.events(job))[-1]) == ["done"]
         assert client.result(job, 0)
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_whenever_nothing_is_lost(start_server: StartServer, tmp_path: Path) -> None:
+    """Fronts and model processes die at random moments; in the end every photo has its result, or was given up for its crashes."""
+    random = Random(7)
+    log = tmp_path / "log"
+    photos = [(f"{index}.jpg", photo(log=str(log), stages=3, seconds=0.05)) for index in range(20)]
+    server = start_server()
+    with server.client() as client:
+        job = client.reconstruct(photos)
+    for _ in range(8):
+        time.sleep(random.uniform(0.3, 1.0))
+        if random.random() < 0.5:
+            server.process.kill()
+            server.process.wait()
+            server = start_server()
+        else:
+            for worker in server.workers():
+                with suppress(psutil.NoSuchProcess):
+                    psutil.Process(worker["pid"]).kill()
+    with server.client() as client:
+        end = list(client.events(job))[-1]
+        assert end["state"] == "finished"
+        for entry in end["photos"]:
+            if entry["state"] == "done":
+                assert client.result(job, entry["index"])["photo"]["name"] == entry["name"]
+            else:
+                assert entry["error"]["code"] == "model-crashed"
+    assert states(end).count("done") >= 16
+    assert len(log.read_text().split()) <= 20 + 8  # each death costs no more than the photo that was worked on
 
 
 def test_the_server_ends_with_its_parent(start_server: StartServer) -> None:
