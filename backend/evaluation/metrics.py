@@ -7,7 +7,6 @@ do not see over its border, the same colour scores .2 to .5. Every figure here i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -104,20 +103,33 @@ def landmark_error(projected: NDArray, seen: NDArray, visible: NDArray[np.bool_]
     return LandmarkError(float(np.median(distance)), float(np.percentile(distance, 95)))
 
 
-def correct_keypoints(
-    predicted: NDArray, annotated: NDArray, visible: NDArray[np.bool_], box_side: float, thresholds: Sequence[float] = (0.05, 0.1)
-) -> NDArray[np.bool_]:
-    """Which visible keypoints lie within each threshold of the annotation: (visible count, len(thresholds)).
+@dataclass(frozen=True)
+class Spoilt:
+    """Shares of a person's pixels that a texture got wrong in the two ways that stand out most, 0..1.
 
-    The mean of these over many people is PCK (Yang and Ramanan 2013), thresholds in fractions of the box side.
+    Attributes:
+        black: near black where the photo is not.
+        background: far from the photo's colour and close to that of the nearest background.
     """
-    distance = np.linalg.norm(predicted[visible] - annotated[visible], axis=-1) / box_side
-    return distance[:, None] <= np.asarray(thresholds)
+
+    black: float
+    background: float
 
 
-def box_iou(a: NDArray, b: NDArray) -> float:
-    """Intersection over union of two boxes (x0, y0, x1, y1)."""
-    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    shared = max(0.0, float(width)) * max(0.0, float(height))
-    area_a, area_b = np.prod(a[2:] - a[:2]), np.prod(b[2:] - b[:2])
-    return float(shared / (area_a + area_b - shared)) if area_a + area_b > shared else 0.0
+def spoilt_shares(image: NDArray, photo: NDArray, person: NDArray[np.bool_], background: NDArray[np.bool_]) -> Spoilt:
+    """How much of the rendered ``image`` (H, W, 3) is black or background-coloured over the pixels of ``person`` (H, W).
+
+    ``background`` (H, W): pixels of ``photo`` (H, W, 3) that certainly show nobody.
+    """
+    if not person.any():
+        return Spoilt(float("nan"), float("nan"))
+    drawn, seen = image[person].astype(int), photo[person].astype(int)
+    black = (drawn.max(-1) < 16) & (seen.max(-1) > 48)
+    if not background.any():
+        return Spoilt(float(black.mean()), 0.0)
+    _, labels = cv2.distanceTransformWithLabels((~background).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    colours = np.zeros((int(labels.max()) + 1, 3), int)
+    colours[labels[background]] = photo[background]
+    behind = colours[labels[person]]
+    off = np.abs(drawn - seen).max(-1) > 48
+    return Spoilt(float(black.mean()), float((off & (np.abs(drawn - behind).max(-1) < 24)).mean()))

@@ -28,6 +28,7 @@ from backend.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
 from backend.camera import Camera
 from backend.fitting.fit import BodyParameters, Fit
 from backend.fitting.outline import MaskPicture, mask_picture, outline_shifts
+from backend.mesh import face_normals, unit, vertex_normals
 from backend.perception.person import Person
 from backend.raster import rasterize
 
@@ -168,7 +169,7 @@ def _wardrobe(body: BodyModel) -> _Wardrobe:
     data = body.data
     stiffness = _stiffness(data)
     directions = np.array([end - start for start, end in _bones(data, np.zeros(data.shapedirs.shape[2]))])
-    bones = _unit(data.weights @ _unit(directions))
+    bones = unit(data.weights @ unit(directions))
     swell, slide = _nodes(data, bones, SWELL_NODES), _nodes(data, bones, SLIDE_NODES)
     swell_penalty = _penalty(swell, stiffness, SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE)
     slide_penalty = _penalty(slide, FACE_STIFFNESS * _face_share(data), SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE)
@@ -183,7 +184,7 @@ def _penalty(nodes: _Nodes, stiffness: NDArray, bending: float, stretching: floa
 
 def _nodes(data: BodyData, bones: NDArray, count: int) -> _Nodes:
     """Evenly spaced vertices, the farthest from all before each time, and their smooth partition of unity."""
-    normals = _normals(data.v_template, data.faces)
+    normals = vertex_normals(data.v_template, data.faces)
     skin = np.flatnonzero(data.part == BODY)
     # Distance in place and facing: two thighs are far apart though close in space. But fingers, toes and ears move whole.
     facing = 0.03 * (1 - data.weights[:, _joints(data, *FINE_PARTS)].sum(1, keepdims=True))
@@ -207,7 +208,7 @@ def _nodes(data: BodyData, bones: NDArray, count: int) -> _Nodes:
     averaging = _averaging(graph)
     laplacian = sparse.identity(len(seeds)) - averaging
     pairs = graph.tocoo()
-    towards = _unit(data.v_template[seeds[pairs.row]] - data.v_template[seeds[pairs.col]])
+    towards = unit(data.v_template[seeds[pairs.row]] - data.v_template[seeds[pairs.col]])
     along = np.abs((towards * bones[seeds[pairs.row]]).sum(1))
     hoops = sparse.csr_matrix((1 + HOOP * (1 - along**2), (pairs.row, pairs.col)), graph.shape)
     hoops = (hoops + hoops.T) / 2
@@ -228,16 +229,6 @@ def _graph(edges: NDArray, count: int) -> sparse.csr_matrix:
 def _averaging(graph: sparse.csr_matrix) -> sparse.csr_matrix:
     """The matrix that replaces every value by the mean of its neighbours'."""
     return sparse.diags(1 / np.maximum(np.asarray(graph.sum(1)).ravel(), 1)) @ graph
-
-
-def _normals(vertices: NDArray, faces: NDArray) -> NDArray:
-    face_normals = _face_normals(vertices, faces)
-    summed = np.stack([np.bincount(faces.ravel(), np.repeat(face_normals[:, axis], 3), len(vertices)) for axis in range(3)], -1)
-    return _unit(summed)
-
-
-def _unit(vectors: NDArray) -> NDArray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _stiffness(data: BodyData) -> NDArray:
@@ -325,19 +316,10 @@ def _unfolded(offsets: NDArray, rest: NDArray, posed: NDArray, turn: NDArray, da
 
 def _spoilt(before: NDArray, after: NDArray, pairs: NDArray) -> NDArray[np.bool_]:
     """Which pairs of triangles (P, 2, 3), the halves of a quad, clothes have turned over or folded on each other."""
-    old, new = _unit(_face_normals(before, pairs)), _unit(_face_normals(after, pairs))
+    old, new = unit(face_normals(before, pairs)), unit(face_normals(after, pairs))
     turned = ((old * new).sum(-1) < TURN_LIMIT).any(1)
     flat_before, flat_after = (old[:, 0] * old[:, 1]).sum(-1), (new[:, 0] * new[:, 1]).sum(-1)
     return turned | ((flat_after < FOLD_LIMIT) & (flat_before > FOLD_LIMIT))
-
-
-def _face_normals(vertices: NDArray, faces: NDArray) -> NDArray:
-    """(..., 3) normals of triangles (..., 3), as long as twice their area."""
-    corners = vertices[faces]
-    a, b = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
-    return np.stack(
-        [a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1], a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2], a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]], -1
-    )
 
 
 def _with_rigid_eyes(offsets: NDArray, rest: NDArray, data: BodyData) -> NDArray:

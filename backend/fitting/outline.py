@@ -66,20 +66,19 @@ def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
     scale = side / box_side
     view = camera.cropped((x0 - margin, y0 - margin, x1 + margin, y1 + margin), scale)
     size = view.width, view.height
-    padded = cv2.copyMakeBorder(person.mask, *[margin] * 4, cv2.BORDER_CONSTANT, value=0)
-    others = cv2.copyMakeBorder(person.others, *[margin] * 4, cv2.BORDER_CONSTANT, value=0)
+    padded, others = np.pad(person.mask, margin), np.pad(person.others, margin)
     columns, rows = np.arange(x0 - margin, x1 + margin), np.arange(y0 - margin, y1 + margin)
     others[(rows < 0) | (rows >= camera.height)] = 255
     others[:, (columns < 0) | (columns >= camera.width)] = 255
     shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    inside = cv2.GaussianBlur(cv2.resize(padded, size, interpolation=shrink).astype(np.float32) / 255, (0, 0), 0.8)
+    inside = cv2.GaussianBlur(cv2.resize(padded, size, interpolation=shrink) / np.float32(255), (0, 0), 0.8).astype(np.float32)
     return MaskPicture(view, inside, cv2.resize(others, size, interpolation=shrink) > 64, float(side))
 
 
 def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
     """How far the outline of the rendered body is from where the mask puts it, for the points where the mask can tell."""
     body = fragments.mask.astype(np.uint8)
-    rim = (body > 0) & (cv2.erode(body, np.ones((3, 3), np.uint8), borderValue=1) == 0)
+    rim = (body > 0) & (cv2.erode(body, np.ones((3, 3), np.uint8), borderValue=(1, 1, 1, 1)) == 0)
     rows, columns = np.nonzero(rim)
     uphill = _gradient(body.astype(np.float32))[rows, columns]
     steepness = np.linalg.norm(uphill, axis=-1)

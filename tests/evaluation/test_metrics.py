@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from backend.evaluation.metrics import (
-    box_iou,
-    correct_keypoints,
     flat_colour_psnr,
     landmark_error,
     mask_iou,
     masked_ssim,
     missing_as_grey,
     psnr,
+    spoilt_shares,
 )
 
 
@@ -107,12 +106,21 @@ def test_landmark_error_uses_visible_landmarks_and_the_box_side():
     assert np.isnan(landmark_error(projected, seen, np.zeros(4, bool), 100).median)
 
 
-def test_correct_keypoints_per_threshold():
-    predicted = np.array([[4, 0], [8, 0], [20, 0], [0, 0]])
-    correct = correct_keypoints(predicted, np.zeros((4, 2)), np.array([True, True, True, False]), 100)
-    assert correct.tolist() == [[True, True], [False, True], [False, False]]
+def test_spoilt_pixels_are_counted_against_the_photo_and_the_background():
+    photo = np.full((20, 20, 3), 200, np.uint8)
+    photo[:, :10] = (30, 160, 30)
+    person = np.zeros((20, 20), bool)
+    person[:, 10:] = True
+    image = photo.copy()
+    assert spoilt_shares(image, photo, person, ~person).black == 0
+    image[:5, 10:] = 0
+    image[5:7, 10:] = (35, 150, 28)
+    spoilt = spoilt_shares(image, photo, person, ~person)
+    assert spoilt.black == pytest.approx(0.25)
+    assert spoilt.background == pytest.approx(0.1)
 
 
-def test_box_iou():
-    assert box_iou(np.array([0, 0, 2, 2]), np.array([1, 0, 3, 2])) == pytest.approx(1 / 3)
-    assert box_iou(np.array([0, 0, 1, 1]), np.array([2, 2, 3, 3])) == 0
+def test_black_clothes_are_not_spoilt():
+    photo = np.full((8, 8, 3), 10, np.uint8)
+    everywhere = np.ones((8, 8), bool)
+    assert spoilt_shares(photo, photo, everywhere, ~everywhere).black == 0

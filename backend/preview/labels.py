@@ -1,0 +1,34 @@
+"""A texture's label map as a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.texturing.texture import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+
+LABEL_COLOURS = {
+    EMPTY: (40, 42, 46),
+    SEEN: (110, 190, 120),
+    MIRRORED: (100, 150, 225),
+    COMPLETED: (240, 190, 95),
+    PREDICTED: (200, 120, 210),
+}
+
+
+def label_colours(source: NDArray[np.uint8], fill_gutters: bool = False) -> NDArray[np.uint8]:
+    """A texture's label map (N, N) as a picture (N, N, 3): green seen, blue mirrored, orange completed, purple predicted.
+
+    ``fill_gutters``: give empty texels the colour of the nearest island, as a picture that goes on a body needs.
+    """
+    table = np.zeros((256, 3), np.uint8)
+    for label, colour in LABEL_COLOURS.items():
+        table[label] = colour
+    if fill_gutters and (source == EMPTY).any() and (source != EMPTY).any():
+        empty = (source == EMPTY).astype(np.uint8)
+        _, nearest = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        label_of = np.zeros(int(nearest.max()) + 1, np.uint8)
+        label_of[nearest[empty == 0]] = source[empty == 0]
+        source = label_of[nearest]
+    return table[source]
