@@ -21,8 +21,8 @@ from makehuman import BASE_MESH, Garment, Mesh, add_targets, bone_transforms, re
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-SIZE = (900, 1350)
-SAMPLES = 48
+SIZE = (800, 1200)
+SAMPLES = 24
 MAX_BYTES = 600_000
 PAINT_SIZE = 2048
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)  # the base mesh's eye vertices
@@ -39,6 +39,7 @@ class Sitter:
         skin, hair_colour, iris: linear RGB.
         pose: bone -> rotation vector in degrees about body axes.
         turn: degrees that the body is turned to its left.
+        hue: garment -> how far its colours are turned round the colour wheel, 0.5 for not at all.
     """
 
     targets: Mapping[str, float]
@@ -49,7 +50,7 @@ class Sitter:
     iris: tuple[float, float, float]
     pose: Mapping[str, tuple[float, float, float]]
     turn: float
-    tint: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    hue: Mapping[str, float] = field(default_factory=dict)
 
 
 def _fingers(curl: float) -> dict[str, tuple[float, float, float]]:
@@ -90,16 +91,17 @@ WOMAN = Sitter(
         "macrodetails/proportions/female-young-averagemuscle-averageweight-idealproportions": 0.6,
     },
     clothes=("female_elegantsuit01", "shoes04"),
-    hair="bob02",
+    hair="ponytail01",
     skin=(0.66, 0.40, 0.29),
     hair_colour=(0.09, 0.035, 0.015),
     iris=(0.05, 0.09, 0.06),
     pose={
-        "upperarm01.L": (8, 0, -28), "upperarm01.R": (-2, -4, 34), "lowerarm01.L": (-34, 10, -10), "lowerarm01.R": (-8, 0, 10),
+        "upperarm01.L": (8, 0, -32), "upperarm01.R": (-2, -4, 36), "lowerarm01.L": (-10, 10, -14), "lowerarm01.R": (-34, -10, 14),
         "upperleg01.L": (3, 4, -6), "upperleg01.R": (-5, -8, 5), "lowerleg01.R": (9, 0, 0),
         "spine03": (0, 4, -1), "spine01": (0, -3, 1), "neck02": (0, -4, 0), "head": (2, -8, 2), **_fingers(24),
     },
     turn=24,
+    hue={"female_elegantsuit01": 0.08},
 )  # fmt: skip
 
 
@@ -276,7 +278,9 @@ def eye_material(center: NDArray, gaze: NDArray, iris: tuple[float, float, float
     cosine = nodes.add("ShaderNodeVectorMath", {0: unit.outputs[0], 1: tuple(gaze)}, operation="DOT_PRODUCT")
     angle = nodes.add("ShaderNodeMath", {0: cosine.outputs["Value"]}, operation="ARCCOSINE")
     ramp = nodes.add("ShaderNodeValToRGB", {0: angle.outputs[0]})
-    stops = [(0.0, (0.004,) * 3), (0.20, (0.004,) * 3), (0.24, iris), (0.44, tuple(1.5 * c for c in iris)), (0.50, (0.02,) * 3), (0.56, (0.62, 0.58, 0.55))]
+    black, ring, white = (0.004,) * 3, (0.02,) * 3, (0.62, 0.58, 0.55)
+    bright = tuple(1.5 * c for c in iris)
+    stops = [(0.0, black), (0.20, black), (0.24, iris), (0.44, bright), (0.50, ring), (0.56, white)]
     elements = ramp.color_ramp.elements
     while len(elements) < len(stops):
         elements.new(0.5)
@@ -287,18 +291,15 @@ def eye_material(center: NDArray, gaze: NDArray, iris: tuple[float, float, float
     return nodes.material
 
 
-def cloth_material(path: Path, tint: tuple[float, float, float]) -> bpy.types.Material:
-    """Cloth or leather from a CC0 diffuse picture."""
+def cloth_material(path: Path, hue: float) -> bpy.types.Material:
+    """Cloth or leather from a CC0 diffuse picture, its ``hue`` turned (0.5: as it is)."""
     nodes = Nodes(path.stem)
     paint = nodes.add("ShaderNodeTexImage", image=bpy.data.images.load(str(path)))
-    mixed = nodes.add("ShaderNodeMix", data_type="RGBA", blend_type="MULTIPLY")
-    nodes.put(mixed.inputs["Factor"], 1.0)
-    nodes.put(mixed.inputs["A"], paint.outputs["Color"])
-    nodes.put(mixed.inputs["B"], (*tint, 1.0))
+    turned = nodes.add("ShaderNodeHueSaturation", {"Color": paint.outputs["Color"], "Hue": hue})
     weave = nodes.add("ShaderNodeTexNoise", {"Scale": 350.0, "Detail": 4.0})
     bump = nodes.add("ShaderNodeBump", {"Strength": 0.25, "Distance": 0.002, "Height": weave.outputs[0]})
     for socket, value in {
-        "Base Color": mixed.outputs["Result"], "Roughness": 0.8, "Normal": bump.outputs[0], "Sheen Weight": 0.15,
+        "Base Color": turned.outputs[0], "Roughness": 0.8, "Normal": bump.outputs[0], "Sheen Weight": 0.15,
     }.items():  # fmt: skip
         nodes.put(nodes.shader.inputs[socket], value)
     return nodes.material
@@ -362,7 +363,8 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
         center = eye.mean(0)
         front = rest[:, 2] > np.quantile(rest[:, 2], 0.9)
         gaze = eye[front].mean(0) - center
-        add_mesh(f"Eye {side}", posed.base, posed.vertices, groups == f"helper-{side}-eye", eye_material(center, gaze / np.linalg.norm(gaze), sitter.iris), 2)
+        material = eye_material(center, gaze / np.linalg.norm(gaze), sitter.iris)
+        add_mesh(f"Eye {side}", posed.base, posed.vertices, groups == f"helper-{side}-eye", material, 2)
         lashes = np.char.startswith(groups, f"helper-{side}-eyelashes")
         add_mesh(f"Lashes {side}", posed.base, posed.vertices, lashes, lash_material(), 1)
     for name, (garment, vertices) in posed.garments.items():
@@ -371,7 +373,7 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
             thing = add_mesh(name, garment.mesh, vertices, everything, hair_material(sitter.hair_colour, "rim"), 1)
             thing.data.attributes.new("rim", "FLOAT", "POINT").data.foreach_set("value", border_distance(garment.mesh).astype(np.float32))
         else:
-            material = cloth_material(assets / "clothes" / name / f"{name}_diffuse.png", sitter.tint.get(name, (1, 1, 1)))
+            material = cloth_material(assets / "clothes" / name / f"{name}_diffuse.png", sitter.hue.get(name, 0.5))
             add_mesh(name, garment.mesh, vertices, everything, material, 1)
     return posed
 

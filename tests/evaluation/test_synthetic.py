@@ -17,7 +17,7 @@ from backend.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDM
 from backend.evaluation.poses import evaluation_indices, held_out, load_poses
 from backend.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
 from backend.evaluation.synthetic import HEIGHT, WIDTH, evaluate_synthetic, matched, random_sitter, score_person, summarise
-from backend.fitting.fit import Fit
+from backend.fitting.fit import BodyParameters, Fit
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError
 from backend.pipeline import PersonResult, PhotoResult
@@ -34,7 +34,7 @@ def sitter(body):
     return random_sitter("test", load_poses()[0], body, np.random.default_rng(5))
 
 
-def truth_as_result(sitter, body, data: bytes = b"", betas_change: float = 0.0) -> PhotoResult:
+def truth_as_result(sitter, body, betas_change: float = 0.0) -> PhotoResult:
     """What a pipeline without errors would give for a sitter (``betas_change`` added to its stature)."""
     vertices, joints = body.posed(sitter.body)
     pixels = sitter.camera.project(vertices)
@@ -45,9 +45,10 @@ def truth_as_result(sitter, body, data: bytes = b"", betas_change: float = 0.0) 
     betas[0] += betas_change
     fit = Fit(replace(sitter.body, betas=betas), np.zeros_like(vertices), 0.0, 0.0, 1.0)
     blank = np.zeros((64, 64, 3), np.uint8)
-    person = Person(box, 1.0, np.zeros((33, 3), np.float32), world, (0, 0, WIDTH, HEIGHT), np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros((HEIGHT, WIDTH), np.uint8))
-    pixels_of = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    return PhotoResult(Photo(pixels_of, None, ""), sitter.camera, [PersonResult(person, fit, Texture(blank, blank[..., 0]))], {})
+    no_mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    person = Person(box, 1.0, np.zeros((33, 3), np.float32), world, (0, 0, WIDTH, HEIGHT), no_mask, no_mask)
+    photo = Photo(np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, "")
+    return PhotoResult(photo, sitter.camera, [PersonResult(person, fit, Texture(blank, blank[..., 0]))], {})
 
 
 def test_procrustes_finds_the_transform_a_numerical_search_finds():
@@ -109,7 +110,7 @@ def test_shipped_poses_are_poses_of_people(body):
     poses = load_poses()
     assert poses.shape[1:] == (24, 3) and len(poses) >= 50
     # Knees and elbows bend one way only: from the rest pose a shin never swings far to the front.
-    joints = np.stack([body.posed(replace(random_body(), global_orient=pose[0], body_pose=pose[1:]))[1] for pose in poses])
+    joints = np.stack([body.posed(replace(rest_body(), global_orient=pose[0], body_pose=pose[1:]))[1] for pose in poses])
     for hip, knee, ankle in ((1, 4, 7), (2, 5, 8)):
         thigh, shin = joints[:, knee] - joints[:, hip], joints[:, ankle] - joints[:, knee]
         straight = np.einsum("nc,nc->n", thigh, shin) / np.linalg.norm(thigh, axis=1) / np.linalg.norm(shin, axis=1)
@@ -120,9 +121,7 @@ def test_shipped_poses_are_poses_of_people(body):
     assert PARENTS[4] == 1 and PARENTS[7] == 4
 
 
-def random_body():
-    from backend.fitting.fit import BodyParameters
-
+def rest_body():
     zero = np.zeros(3, np.float32)
     return BodyParameters(np.zeros(10, np.float32), zero, np.zeros((23, 3), np.float32), zero)
 
