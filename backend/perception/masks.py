@@ -113,14 +113,15 @@ def guided_coefficients(guide: NDArray[np.float32], values: NDArray[np.float32],
 
     mean_guide, mean_values = mean(guide), mean(values)
     covariance = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
-    pairs = np.stack([guide[..., i] * guide[..., j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1))], -1)
-    more = np.stack([guide[..., i] * guide[..., j] for i, j in ((1, 2), (2, 2))], -1)
-    moments = np.concatenate([mean(pairs), mean(more)], -1)
-    variance = np.empty((*values.shape, 3, 3), np.float32)
-    for k, (i, j) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
-        variance[..., i, j] = variance[..., j, i] = moments[..., k] - mean_guide[..., i] * mean_guide[..., j]
-    variance += epsilon * np.eye(3, dtype=np.float32)
-    slope = np.linalg.solve(variance, covariance[..., None])[..., 0]
+    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    moments = [mean(guide[..., i] * guide[..., j]) - mean_guide[..., i] * mean_guide[..., j] for i, j in pairs]
+    rr, rg, rb, gg, gb, bb = (moment + (epsilon if i == j else 0.0) for moment, (i, j) in zip(moments, pairs, strict=True))
+    # inverse of the symmetric 3 x 3 matrix by cofactors
+    a, b, c = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
+    d, e, f = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
+    x, y, z = np.moveaxis(covariance, -1, 0)
+    slope = np.stack([a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z], -1)
+    slope /= (rr * a + rg * b + rb * c)[..., None]
     offset = mean_values - np.sum(slope * mean_guide, -1)
     return mean(np.concatenate([slope, offset[..., None]], -1).astype(np.float32))
 

@@ -16,12 +16,12 @@ from backend.perception.models import Model
 SIDE = 320
 PERSON = 0
 SAME_BOX = 0.6  # boxes that overlap more (IoU) are one person; the poses decide about the others
-SMALL = 0.5  # a lone person of less than this part of the photo's longer side: look closer, there may be more
+SMALL = 0.35  # a lone person of less than this part of the photo's longer side: look closer, there may be more
 THRESHOLD = 0.25
 FOREGROUND = 0.6  # people of at least this part of the largest one's size are as welcome as that one
 BYSTANDER_PENALTY = 0.6
 TILE_STEP = 0.55
-CUT_MARGIN = 0.015
+CUT_MARGIN = 0.06
 
 Window = tuple[float, float, float, float]
 
@@ -88,7 +88,10 @@ class PeopleDetector:
         first = suppress(_joined(photo, parts), SAME_BOX)
         sides = _sides(first.boxes)
         if len(sides) != 1 or sides[0] < SMALL * side:
-            parts += [_whole_in(photo, window, self.view(photo, window, threshold)) for window in tiles(width, height)]
+            closer = [(window, self.view(photo, window, threshold)) for window in tiles(width, height)]
+            whole = [_whole_in(photo, window, part) for window, part in closer]
+            # where nobody is seen whole, somebody cut by a tile is better than nobody
+            parts += whole if any(len(part.scores) for part in parts + whole) else [part for _, part in closer]
         found = suppress(_joined(photo, parts), SAME_BOX)
         return without_bystanders(found)
 

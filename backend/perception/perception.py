@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.perception.details import FaceModel, HandModel
 from backend.perception.geometry import Pyramid
 from backend.perception.masks import person_masks
 from backend.perception.models import Model
@@ -29,6 +30,8 @@ class Perception:
 
     def __init__(self, weights: Path, threads: int = 1) -> None:
         self._detector = PeopleDetector(Model(weights, "person_detector.tflite", threads))
+        self._faces = FaceModel(Model(weights, "face_landmarks.tflite", threads))
+        self._hands = HandModel(Model(weights, "hand_landmarks.tflite", threads))
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads))
 
     def people(self, photo: Photo, progress: Progress | None = None, max_people: int = 32) -> list[Person]:
@@ -56,8 +59,14 @@ class Perception:
             again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(found.boxes[item.index]))
             poses.append(averaged([item.pose, again]))
         masks = person_masks(pyramid, poses)
+        report(0.9)
+        people = []
+        for item, pose, (window, mask, others) in zip(chosen, poses, masks, strict=True):
+            face, face_score = self._faces.find(pyramid, pose.landmarks)
+            left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
+            box, score = found.boxes[item.index], float(found.scores[item.index])
+            people.append(
+                Person(box, score, pose.landmarks, pose.world, window, mask, others, face, face_score, left_hand=left, right_hand=right)
+            )
         report(1.0)
-        return [
-            Person(found.boxes[item.index], float(found.scores[item.index]), pose.landmarks, pose.world, window, mask, others)
-            for item, pose, (window, mask, others) in zip(chosen, poses, masks, strict=True)
-        ]
+        return people

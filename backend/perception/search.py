@@ -12,7 +12,9 @@ from backend.perception.people import Detections
 from backend.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimator
 
 BOX_MARGIN = 0.08
-MIN_QUALITY = 0.25
+EDGE = 4.0  # pixels: a box that comes closer to the photo's edge may be of a person whom the photo cuts
+GOOD_QUALITY, GOOD_CERTAINTY = 0.85, 0.6
+MIN_QUALITY = 0.35
 MIN_NOVELTY = 0.5  # a hypothesis more like (or covered by) a chosen person than this is that person again
 SAMPLE_STEP = 4
 
@@ -38,7 +40,7 @@ class Hypothesis:
 
 
 def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
-    """Two poses for one box: from an upright region (better for whole people) and from the pose detector's (for cut ones).
+    """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose detector's.
 
     What lies outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
     """
@@ -50,7 +52,11 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
         seen = np.clip(pose.outline_box(), 0, [photo.width, photo.height] * 2)
         return Hypothesis(index, pose, pose.presence * float(box_iou(seen[None], box[None])[0, 0]))
 
-    return [refined(upright), refined(estimator.find(photo, upright, keep)[0])]
+    first = refined(upright)
+    cut = bool(np.any(box < EDGE) or np.any(box[2:] > np.array([photo.width, photo.height]) - EDGE))
+    if not cut and first.quality > GOOD_QUALITY and first.pose.certainty > GOOD_CERTAINTY:
+        return [first]
+    return [first, refined(estimator.find(photo, upright, keep)[0])]
 
 
 def kept_box(box: NDArray) -> NDArray:
