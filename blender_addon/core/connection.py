@@ -62,8 +62,8 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread still works, or tries to."""
-        return self._thread.is_alive()
+        """Whether the thread still works, or tries to, or has told something that was not heard yet."""
+        return self._thread.is_alive() or not self._events.empty()
 
     def events(self) -> list[Event]:
         """What has happened since the last call."""
@@ -134,8 +134,9 @@ class Connection:
             return _End(from_wire(error), connected, error.code != "wrong-token" or endpoint == self._find())
         except OSError:
             return _End(LOST if connected else NOT_RUNNING, connected)
-        except (KeyError, TypeError, ValueError) as error:
-            return _End(Problem(f"The backend sent something that cannot be understood: {error!r}.", "Update both."), connected, True)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            problem = Problem(f"The backend sent something that cannot be understood: {error!r}.", "Update the add-on and the backend.")
+            return _End(problem, connected, hopeless=True)
 
 
 @dataclass(frozen=True)

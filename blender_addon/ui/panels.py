@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
+
 import bpy
 
 from ..core.problem import Problem, Remedy
@@ -18,6 +21,7 @@ _REMEDIES = {
     Remedy.LOG: ("uvatar.show_log", "TEXT"),
     Remedy.RUN: ("uvatar.run", "FILE_REFRESH"),
 }
+_LETTER, _MARGIN = 6.5, 8  # a letter's mean width in pixels; letters that box and icon take
 _LINKS = {Link.OFF: ("Backend is off", "UNLINKED"), Link.CONNECTING: ("Connecting…", "SORTTIME"), Link.ON: ("Backend is ready", "LINKED")}
 
 
@@ -99,10 +103,11 @@ class UVATAR_PT_avatar(_Panel, bpy.types.Panel):
 
     def draw(self, context):
         layout, rig = self.layout, find_rig(context.object)
+        assert rig is not None  # see poll
         try:
             body = find_body(rig)
         except RigError as error:
-            layout.label(text=str(error), icon="ERROR")
+            _draw_text(layout, str(error), "ERROR")
             return
         keys = body.data.shape_keys.key_blocks
         column = layout.column(align=True)
@@ -112,6 +117,8 @@ class UVATAR_PT_avatar(_Panel, bpy.types.Panel):
         if CLOTHING_KEY in keys:
             layout.prop(keys[CLOTHING_KEY], "value", text="Clothes and hair", slider=True)
         layout.operator("uvatar.export_glb", icon="EXPORT")
+        for note in json.loads(rig.get("uvatar_notes", "[]")):
+            _draw_text(layout, note, "INFO")
 
 
 def _draw_backend(layout: bpy.types.UILayout) -> None:
@@ -156,12 +163,19 @@ def _draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "")
     column = box.column(align=True)
     if about:
         column.label(text=about, icon="ERROR")
-    column.label(text=problem.message, icon="NONE" if about else "ERROR")
-    if problem.fix:
-        column.label(text=problem.fix)
+    _draw_text(column, problem.message, "NONE" if about else "ERROR")
+    _draw_text(column, problem.fix)
     if problem.remedy in _REMEDIES:
         operator, icon = _REMEDIES[problem.remedy]
         box.operator(operator, icon=icon)
+
+
+def _draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
+    """Text in as many lines as the sidebar's width asks for: labels do not wrap by themselves."""
+    region = bpy.context.region
+    pixels = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
+    for number, line in enumerate(textwrap.wrap(text, max(20, int(pixels / _LETTER) - _MARGIN))):
+        layout.label(text=line, icon=icon if number == 0 else "NONE")
 
 
 CLASSES = (UVATAR_UL_photos, UVATAR_PT_photos, UVATAR_PT_options, UVATAR_PT_avatar)

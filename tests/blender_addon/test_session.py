@@ -293,6 +293,17 @@ def test_a_server_of_another_version_is_told_at_once(server, session, monkeypatc
     assert "version" in session.problem.message and session.problem.remedy is Remedy.PREFERENCES
 
 
+@pytest.mark.parametrize("status", [{}, {"photos": 3}, {"photos": [{}], "state": "running"}, {"photos": [], "state": None}])
+def test_nonsense_from_the_server_is_told_and_kills_nothing(server, session, tmp_path, status) -> None:
+    server.answers["reconstruct"] = lambda request: {"kind": "accepted", **status}
+    session.connect()
+    session.run(photos(tmp_path, "me.jpg"), {})
+    until(session, lambda: session.problem is not None or status.get("photos") == [], "the nonsense is noticed")
+    assert session.running  # it can be cancelled, or go on with a better server
+    session.cancel()
+    until(session, lambda: not session.running, "the job is over")
+
+
 def test_close_ends_the_thread_soon(server, session, tmp_path) -> None:
     accepted(server, session, photos(tmp_path, "me.jpg"))
     connection = session._connection

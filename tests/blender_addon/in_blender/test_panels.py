@@ -131,6 +131,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
         page = drawn(panels.UVATAR_PT_avatar)
         assert page.properties == [*(name.capitalize() for name in result["people"][0]["beta_names"]), "Clothes and hair"]
         assert {"uvatar.refresh_joints", "uvatar.export_glb"} <= set(page.buttons)
+        assert page.labels == result["people"][0]["notes"]
 
 
 def test_options_reach_the_backend_and_the_import(addon) -> None:
