@@ -56,6 +56,12 @@ def reconstruct(
     turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = True,
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, where there is a desktop.")] = False,
+    refine: Annotated[bool, typer.Option("--refine/--no-refine", help="Fit to the photo; without, only predict (needs weights).")] = True,
+    from_npz: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="People from ROMP's or another estimator's .npz, or a folder of <photo>.npz, not from predicting."),
+    ] = None,
+    export_npz: Annotated[bool, typer.Option("--export-npz", help="Also write <photo>.npz with the keys of ROMP's results.")] = False,
     data: DataOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
@@ -74,6 +80,9 @@ def reconstruct(
         "max_people": max_people,
         "focal": focal,
         "turntable": turntable,
+        "refine": refine,
+        "from_npz": str(from_npz.resolve()) if from_npz else None,
+        "export_npz": export_npz,
     }
     try:
         options = wire.checked_options(options)

@@ -20,19 +20,11 @@ import numpy as np
 from PIL import Image
 
 from backend import wire
+from backend.labels import COLOURS
 from backend.spawn import environment, module_command
 
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
-
-# What each label of the source map means, and its colour: chosen to be told apart by colour-blind eyes too (Okabe and Ito 2008).
-SOURCE_COLOURS: Mapping[str, tuple[int, int, int]] = {
-    "empty": (0, 0, 0),
-    "seen": (0, 158, 115),
-    "mirrored": (86, 180, 233),
-    "completed": (230, 159, 0),
-    "predicted": (204, 121, 167),
-}
 
 # Of a person's entry in the result, what goes into result.json as it is; arrays become lists.
 _PERSON_KEYS = ("id", "body_model", "box", "confidence", "beta_names", "betas", "joint_names", "pose", "transl", "measurements", "metrics")
@@ -72,6 +64,9 @@ class Exporter:
     def write(self, result: Mapping[str, Any]) -> list[PersonFiles]:
         """Write all people of a photo's result. Raises OSError where a file cannot be written."""
         stem = self._free_stem(result["photo"]["name"])
+        if result.get("romp"):
+            self.out.mkdir(parents=True, exist_ok=True)
+            save_romp_results(result["romp"], self.out / f"{stem}.npz")
         with tempfile.TemporaryDirectory(prefix="uvatar-") as temporary:
             stored = Path(temporary) / "photo.uvatar"
             wire.dump(dict(result), stored)
@@ -130,6 +125,16 @@ class Exporter:
             raise BlenderError(f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}")
 
 
+def save_romp_results(results: Mapping[str, Any], path: Path) -> None:
+    """Write ROMP's kind of result file: arrays by ROMP's keys as one object, ``numpy.load(path, allow_pickle=True)["results"][()]``.
+
+    The entry "body", the name of the body that betas and vertices belong to, becomes a member of its own that ROMP's scripts do not see.
+    """
+    wrapped = np.empty((), object)
+    wrapped[()] = {key: np.array(value) for key, value in results.items() if key != "body"}
+    np.savez_compressed(path, results=wrapped, body=np.array(results["body"]))
+
+
 def summarise(result: Mapping[str, Any], number: int, files: list[str]) -> dict[str, Any]:
     """One person's result.json: everything about the person but meshes and pictures."""
     person = result["people"][number]
@@ -178,8 +183,8 @@ def colour_labels(source_png: bytes) -> Image.Image:
     """The label map as a picture that people can read: a palette image whose indices still are the labels."""
     with Image.open(io.BytesIO(source_png)) as grey:
         labels = np.asarray(grey.convert("L"))
-    picture = Image.fromarray(np.minimum(labels, len(SOURCE_COLOURS) - 1), mode="P")
-    picture.putpalette([channel for colour in SOURCE_COLOURS.values() for channel in colour])
+    picture = Image.fromarray(np.minimum(labels, len(COLOURS) - 1), mode="P")
+    picture.putpalette([channel for colour in COLOURS for channel in colour])
     return picture
 
 

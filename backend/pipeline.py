@@ -1,10 +1,10 @@
 """The one place that knows the order of the stages: photo bytes in, people with fitted, clothed, textured bodies out.
 
-    decode_photo -> Perception.people -> fit_people -> clothing_offsets -> texture_person
+    decode_photo -> Perception.people -> Predictor.look -> fit_people -> clothing_offsets -> texture_person
 
-Two stages have a seat kept for a learned model.  `fit_people` takes further starts beside the landmarks' own (the
-Mesh Predictor), and `texture_person` takes a predicted texture in place of the smooth completion (the Texture
-Predictor).
+The Mesh Predictor runs where its weights are installed: its people are further starts for `fit_people` beside the landmarks'
+own, and without refinement they are the result.  A result file of ROMP or another estimator can take its place.
+`texture_person` has a seat kept for a predicted texture in place of the smooth completion (the Texture Predictor).
 """
 
 from __future__ import annotations
@@ -29,13 +29,18 @@ from backend.evaluation.metrics import mask_iou
 from backend.fitting.clothing import clothing_offsets
 from backend.fitting.fit import Fit
 from backend.fitting.fitter import FitOptions, fit_people
+from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
+from backend.mesh_predictor.checkpoint import CheckpointError
+from backend.mesh_predictor.prediction import NAME, SMPL, Prediction, fit_as_predicted, match_people
+from backend.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
+from backend.mesh_predictor.romp_format import RompFileError, fitted_results, load_results, predicted_results
+from backend.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError, decode_photo
 from backend.raster import rasterize
 from backend.texturing import Texture, View, texture_person
-from backend.texturing.texture import COMPLETED, MIRRORED, PREDICTED, SEEN
-from backend.weights import weights_folder
+from backend.weights import models_folder, weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
 Progress = Callable[[str, float, str], None]
@@ -59,6 +64,9 @@ class Options:
         max_people: at most this many people of each photo, the most prominent first.
         focal: focal length in pixels where the artist knows better than the photo's EXIF, else None.
         turntable: also render a sheet of views around every person.
+        refine: fit the predicted people to the photo; without, the Mesh Predictor's prediction alone is the result.
+        from_npz: path of a result file of ROMP or another estimator, whose people are used in place of predicting; or None.
+        export_npz: also give the people in the keys of ROMP's result files.
     """
 
     texture_size: int = 1024
@@ -68,6 +76,9 @@ class Options:
     max_people: int = 32
     focal: float | None = None
     turntable: bool = False
+    refine: bool = True
+    from_npz: str | None = None
+    export_npz: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,12 +97,34 @@ class PersonResult:
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """One photo, all stages done. ``timings``: seconds by stage."""
+    """One photo, all stages done.
+
+    Attributes:
+        timings: seconds by stage.
+        prediction: everybody whom the Mesh Predictor, or the given file, found in it; None where there was neither.
+    """
 
     photo: Photo
     camera: Camera
     people: list[PersonResult]
     timings: Mapping[str, float]
+    prediction: Prediction | None = None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A photo after perception and prediction.
+
+    Attributes:
+        predictions: one for each of ``people``, or None where there is none.
+        everybody: whom the Mesh Predictor found by itself, or whom the file holds.
+    """
+
+    photo: Photo
+    camera: Camera
+    people: list[Person]
+    predictions: list[Prediction | None]
+    everybody: Prediction | None
 
 
 class Pipeline:
@@ -106,18 +139,30 @@ class Pipeline:
         weights = weights or weights_folder()
         self.body = load_open_body(weights / "open_body.npz")
         self.perception = Perception(weights / "perception", threads=self.threads)
+        self.models = models_folder()
+        self.predictor, self.problems = _find_predictor(weights, self.models)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What is loaded, for `uvatar status`."""
-        return {"body": self.body.data.name, "licence": self.body.data.licence, "threads": self.threads, "torch": torch.__version__}
+        return {
+            "body": self.body.data.name,
+            "licence": self.body.data.licence,
+            "mesh_predictor": self.predictor.name if self.predictor else None,
+            "threads": self.threads,
+            "torch": torch.__version__,
+        }
 
     def reconstruct(self, photos: list[tuple[str, bytes]], options: Mapping[str, Any], progress: Progress, photo_done: PhotoDone) -> None:
         """A job: names and bytes of photos in; ``photo_done`` is called with each photo's result as soon as it is there.
 
         A photo that cannot be used gets a result without people that says why in ``errors``; the others go on.
+
+        Raises WireError where the options ask for what is not installed.
         """
         chosen = Options(**wire.checked_options(options))
+        if not chosen.refine and self.predictor is None and chosen.from_npz is None:
+            raise _no_predictor(self.models, self.problems)
         if chosen.same_person and len(photos) > 1:
             best, result = self.reconstruct_same_person(photos, chosen, progress)
             photo_done(best, self.present(result, chosen))
@@ -125,7 +170,7 @@ class Pipeline:
         for index, (name, data) in enumerate(photos):
             try:
                 result = self.reconstruct_photo(data, name, chosen, progress)
-            except PhotoError as error:
+            except (PhotoError, RompFileError) as error:
                 photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
             else:
                 photo_done(index, self.present(result, chosen))
@@ -151,9 +196,23 @@ class Pipeline:
                 "mask_iou": outline_iou(person.person, vertices, data.faces, camera),
                 **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
             }
-            people.append(avatar.person_entry(f"p{number}", person.fit, self.body, person.person.box, pictures, metrics))
+            entry = avatar.person_entry(f"p{number}", person.fit, self.body, person.person.box, pictures, metrics)
+            if self.predictor and options.from_npz is None and person.fit.start == NAME:
+                entry["licence"]["mesh_predictor"] = self.predictor.licence
+            people.append(entry)
         timings = {**result.timings, "pictures": time.perf_counter() - started}
-        return {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__, "errors": []}
+        whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings}
+        if options.export_npz:
+            whole["romp"] = self._romp_results(result)
+        return {**whole, "version": __version__, "errors": list(self.problems)}
+
+    def _romp_results(self, result: PhotoResult) -> dict[str, Any]:
+        """The people in ROMP's keys: ROMP's own, with its weights and the user's neutral SMPL body; else the bodies of the result."""
+        everybody = result.prediction
+        if everybody is not None and everybody.betas_of == SMPL and (smpl := neutral_smpl(self.models)) is not None:
+            return {"body": smpl.data.name, **predicted_results(everybody, smpl, packed_regressors(self.models))}
+        people = [(person.fit.body, person.fit.confidence) for person in result.people]
+        return {"body": self.body.data.name, **fitted_results(people, self.body, result.camera)}
 
     def reconstruct_photo(
         self, data: bytes, name: str = "photo", options: Options | None = None, progress: Progress | None = None
@@ -166,9 +225,10 @@ class Pipeline:
         report = progress or _ignore
         clock = _Clock()
         report("reading", 0.0, "Reading the photo")
-        photo, camera, people = self._look(data, name, options, report, clock)
+        seen = self._look(data, name, options, report, clock)
+        photo, camera, people = seen.photo, seen.camera, seen.people
         report("fitting", 0.3, f"Fitting {_count(people)}")
-        fits = fit_people(people, camera, self.body, FitOptions(fast=options.fast))
+        fits = self._fit(seen, options)
         clock.lap("fitting")
         results: list[PersonResult] = []
         report("texturing", 0.6, f"Dressing and texturing {_count(people)}")
@@ -178,7 +238,7 @@ class Pipeline:
                 results.append(future.result())
                 report("texturing", 0.6 + 0.4 * number / len(dress), f"Textured person {number} of {len(dress)}")
         clock.lap("clothing and texturing")
-        return PhotoResult(photo, camera, results, clock.laps)
+        return PhotoResult(photo, camera, results, clock.laps, seen.everybody)
 
     def reconstruct_same_person(
         self, photos: Sequence[tuple[str, bytes]], options: Options | None = None, progress: Progress | None = None
@@ -197,23 +257,23 @@ class Pipeline:
             for i, (name, data) in enumerate(photos)
         ]
         report("fitting", 0.3, f"Fitting {len(photos)} photos of one person")
-        fits = [fit_people(people, camera, self.body, FitOptions(fast=options.fast))[0] for _, camera, people in seen]
-        betas = avatar.merge_betas(fits)
-        fits = [fit_people(people, camera, self.body, FitOptions(fast=options.fast, betas=betas))[0] for _, camera, people in seen]
+        betas = avatar.merge_betas([self._fit(one, options)[0] for one in seen])
+        fits = [self._fit(one, options, betas)[0] for one in seen]
         clock.lap("fitting")
-        views = []
-        for (photo, camera, people), fit in zip(seen, fits, strict=True):
-            report("texturing", 0.6 + 0.2 * len(views) / len(seen), f"Dressing the body in {photo.name}")
-            views.append(View(photo, people[0], camera, self._clothed(people[0], camera, fit, options)))
+        views: list[View] = []
+        for one, fit in zip(seen, fits, strict=True):
+            report("texturing", 0.6 + 0.2 * len(views) / len(seen), f"Dressing the body in {one.photo.name}")
+            views.append(View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options)))
         clock.lap("clothing")
         report("texturing", 0.8, "Merging the photos into one texture")
         texture = texture_person(views, self.body, size=options.texture_size)
         clock.lap("texturing")
         best = max(range(len(views)), key=lambda i: views[i].fit.confidence * float(np.ptp(views[i].person.box[[1, 3]])))
         main = views[best]
-        return best, PhotoResult(main.photo, main.camera, [PersonResult(main.person, main.fit, texture)], clock.laps)
+        everybody = seen[best].everybody
+        return best, PhotoResult(main.photo, main.camera, [PersonResult(main.person, main.fit, texture)], clock.laps, everybody)
 
-    def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> tuple[Photo, Camera, list[Person]]:
+    def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> _Seen:
         photo = decode_photo(data, name)
         height, width = photo.pixels.shape[:2]
         camera = Camera.for_photo(width, height, options.focal or photo.focal)
@@ -225,10 +285,43 @@ class Pipeline:
             raise NobodyFound(
                 f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall and from the hips up."
             )
-        return photo, camera, people
+        report("predicting", 0.25, "Predicting bodies")
+        predictions, everybody = self._predict(photo, people, options)
+        clock.lap("predicting")
+        if not options.refine:
+            known = [i for i, prediction in enumerate(predictions) if prediction is not None]
+            if not known:
+                raise RompFileError(f"None of the people in {options.from_npz} is one of those in {name}: was it made from this photo?")
+            people, predictions = [people[i] for i in known], [predictions[i] for i in known]
+        return _Seen(photo, camera, people, predictions, everybody)
+
+    def _predict(self, photo: Photo, people: list[Person], options: Options) -> tuple[list[Prediction | None], Prediction | None]:
+        """A prediction for each person where there is one, and everybody who was predicted."""
+        if options.from_npz is not None:
+            height, width = photo.pixels.shape[:2]
+            given = load_results(Path(options.from_npz), width, height, photo.name)
+            return [given.rows([i]) if i >= 0 else None for i in match_people(given, people)], given
+        if self.predictor is None:
+            return [None] * len(people), None
+        look = self.predictor.look(photo.pixels)
+        every = look.of(people)
+        return [every.rows([i]) for i in range(len(people))], look.found
+
+    def _fit(self, seen: _Seen, options: Options, betas: NDArray[np.float32] | None = None) -> list[Fit]:
+        """The bodies of a photo's people: predictions and landmarks refined, or the predictions as they are; ``betas`` where known."""
+        if options.refine:
+            starts = [[] if prediction is None else prediction.starts() for prediction in seen.predictions]
+            return fit_people(seen.people, seen.camera, self.body, FitOptions(fast=options.fast, betas=betas), starts)
+        fits = []
+        for person, prediction in zip(seen.people, seen.predictions, strict=True):
+            assert prediction is not None  # `_look` has left the others out
+            parameters = prediction.bodies(self.body, seen.camera)[0]
+            parameters = parameters if betas is None else replace(parameters, betas=betas)
+            fits.append(fit_as_predicted(parameters, person, self.body, seen.camera))
+        return fits
 
     def _clothed(self, person: Person, camera: Camera, fit: Fit, options: Options) -> Fit:
-        if options.fast or not options.clothing:
+        if options.fast or not options.clothing or not options.refine:
             return fit
         return replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
 
@@ -275,7 +368,25 @@ def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
     return {name: float(counts[label] / inside) for label, name in names.items()}
 
 
-def _described(error: PhotoError) -> dict[str, str]:
+def _find_predictor(weights: Path, models: Path) -> tuple[Predictor | None, list[dict[str, str]]]:
+    """The Mesh Predictor, where there are weights, and what is wrong with a file of the user's that cannot be used."""
+    try:
+        return Predictor.find(weights, models), []
+    except CheckpointError as error:
+        fix = f"Replace the file in {models}, or remove it; until then the Mesh Predictor is left out."
+        return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
+
+
+def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.WireError:
+    why = problems[0]["message"] if problems else f"neither {LIGHT_FILE} among Uvatar's weights nor {ROMP_FILE} in {models} is there."
+    message = f"Without refinement the Mesh Predictor alone makes the result, and it has no weights: {why}"
+    fix = f"Put {ROMP_FILE} into {models}, give a result file with --from-npz, or leave refinement on. See `uvatar weights`."
+    return wire.WireError(message, "no-weights", fix)
+
+
+def _described(error: PhotoError | RompFileError) -> dict[str, str]:
+    if isinstance(error, RompFileError):
+        return {"code": "bad-npz", "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
     return {"code": "bad-photo", "message": str(error), "fix": "Choose another photo."}
 
 

@@ -1,9 +1,11 @@
-"""Where the files that the default path needs are found."""
+"""Where the files that the default path needs are found, and where a user's own files go."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from backend.wire import data_folder
 
 
 class WeightsError(RuntimeError):
@@ -22,5 +24,12 @@ def weights_folder() -> Path:
         if (folder / "open_body.npz").is_file():
             return folder
     raise WeightsError(
-        f"Uvatar's weights were not found in {candidates[-1]}. Install Uvatar again, or set UVATAR_WEIGHTS to the folder that holds open_body.npz."
+        f"Uvatar's weights were not found in {candidates[-1]}. "
+        "Install Uvatar again, or set UVATAR_WEIGHTS to the folder that holds open_body.npz."
     )
+
+
+def models_folder() -> Path:
+    """Folder of model files that users bring: UVATAR_MODELS, or ``models`` in Uvatar's data folder. It may not exist."""
+    chosen = os.environ.get("UVATAR_MODELS")
+    return Path(chosen).expanduser() if chosen else data_folder() / "models"

@@ -341,6 +341,7 @@ class Option:
         choices: the only values, or None.
         low, high: the range of a number, both included; None for no number.
         optional: None is a value too.
+        text: any text that names a file.
     """
 
     default: Any
@@ -348,11 +349,14 @@ class Option:
     low: float | None = None
     high: float | None = None
     optional: bool = False
+    text: bool = False
 
     def accepts(self, value: Any) -> bool:
         """Whether a job may have this value."""
         if value is None:
             return self.optional
+        if self.text:
+            return isinstance(value, str) and 0 < len(value) <= MOST_TEXT and "\0" not in value
         if self.choices is not None:
             return any(type(value) is type(choice) and value == choice for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -362,11 +366,15 @@ class Option:
 
     def describe(self) -> str:
         """The values that are accepted, in words."""
-        values = " or ".join(str(choice) for choice in self.choices) if self.choices else f"between {self.low:g} and {self.high:g}"
+        if self.text:
+            values = "a path"
+        else:
+            values = " or ".join(str(choice) for choice in self.choices) if self.choices else f"between {self.low:g} and {self.high:g}"
         return f"{values} or nothing" if self.optional else values
 
 
 _SWITCH = (True, False)
+MOST_TEXT = 4096
 OPTIONS: Mapping[str, Option] = {
     "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
     "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
@@ -375,6 +383,9 @@ OPTIONS: Mapping[str, Option] = {
     "max_people": Option(32, low=1, high=64),  # of each photo, the most prominent first
     "focal": Option(None, low=10, high=1_000_000, optional=True),  # pixels; None: what the photo says
     "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person
+    "refine": Option(True, choices=_SWITCH),  # fit to the photo; without, the Mesh Predictor's prediction alone is the result
+    "from_npz": Option(None, text=True, optional=True),  # path of a result file of ROMP or another estimator: no prediction
+    "export_npz": Option(False, choices=_SWITCH),  # also give the people in the keys of ROMP's result files
 }
 
 

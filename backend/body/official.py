@@ -8,6 +8,7 @@ shapes; the optional `smplx` package (its licence forbids commercial use) is onl
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
     if missing:
         raise BodyError(f"{path.name} is not an SMPL body: it lacks {', '.join(missing)}. {_HELP}")
     try:
-        data = _body_data(_name(path), {key: as_array(content[key]) for key in _REQUIRED})
+        data = body_from_arrays(_name(path), {key: as_array(content[key]) for key in _REQUIRED})
     except (TypeError, ValueError, IndexError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise BodyError(f"{path.name} is not an SMPL body ({error}). {_HELP}") from error
     if uv_obj is not None:
@@ -121,7 +122,8 @@ def _read_npz(path: Path) -> dict[str, Any]:
     return content
 
 
-def _body_data(name: str, arrays: dict[str, Any]) -> BodyData:
+def body_from_arrays(name: str, arrays: Mapping[str, Any]) -> BodyData:
+    """A body from the arrays of an SMPL file by their official names. Raises ValueError where a shape is not SMPL's."""
     v_template = np.asarray(arrays["v_template"], np.float32)
     if v_template.shape != (_VERTICES, 3):
         raise ValueError(f"its mesh has shape {v_template.shape}, SMPL's has ({_VERTICES}, 3); SMPL-H, SMPL-X and STAR are other models")

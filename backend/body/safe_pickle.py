@@ -111,6 +111,15 @@ def as_array(value: Any) -> NDArray | sparse.spmatrix:
     raise ValueError(f"a {type(value).__name__} in it is of an unknown kind")
 
 
+def unwrap(value: Any) -> Any:
+    """What an array of one object, as `load_pickle` returned it, holds; anything else as it is."""
+    if isinstance(value, _Container) and value.kind == "array" and isinstance(value.state, tuple):
+        content = value.state[-1]
+        if isinstance(content, list) and len(content) == 1:
+            return content[0]
+    return value
+
+
 def _from_bytes(raw: Any, dtype: Any, shape: Any, order: str) -> NDArray:
     """An array of plain numbers; the element type comes from a closed list, the sizes must agree."""
     if not (isinstance(dtype, _Container) and dtype.kind == "dtype"):

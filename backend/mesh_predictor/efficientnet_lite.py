@@ -132,7 +132,11 @@ class LightBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1], H and W multiples of 32 -> (B, 32, H/4, W/4)."""
-        levels = [lateral(x) for lateral, x in zip(self.lateral, self.trunk(image), strict=True)]
+        return self.pyramid(self.trunk(image))
+
+    def pyramid(self, features: list[Tensor]) -> Tensor:
+        """The trunk's features, finest first -> (B, 32, H/4, W/4)."""
+        levels = [lateral(x) for lateral, x in zip(self.lateral, features, strict=True)]
         total = levels[-1]
         for finer in reversed(levels[:-1]):
             total = finer + F.interpolate(total, scale_factor=2, mode="nearest")

@@ -66,7 +66,10 @@ class MeshPredictor(nn.Module):
 
     def forward(self, image: Tensor) -> Maps:
         """(B, 3, 512, 512) sRGB in [0, 1] -> Maps."""
-        features = self.backbone(image)
+        return self.maps(self.backbone(image))
+
+    def maps(self, features: Tensor) -> Maps:
+        """The backbone's features (B, channels, 128, 128) -> Maps."""
         features = torch.cat([features, coordinate_channels(features)], 1)
         return Maps(self.final_layers["2"](features), self.final_layers["3"](features), self.final_layers["1"](features))
 
