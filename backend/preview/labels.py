@@ -6,15 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.texturing.texture import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
-
-LABEL_COLOURS = {
-    EMPTY: (40, 42, 46),
-    SEEN: (110, 190, 120),
-    MIRRORED: (100, 150, 225),
-    COMPLETED: (240, 190, 95),
-    PREDICTED: (200, 120, 210),
-}
+from backend.labels import COLOURS, EMPTY
 
 
 def label_colours(source: NDArray[np.uint8], fill_gutters: bool = False) -> NDArray[np.uint8]:
@@ -23,8 +15,7 @@ def label_colours(source: NDArray[np.uint8], fill_gutters: bool = False) -> NDAr
     ``fill_gutters``: give empty texels the colour of the nearest island, as a picture that goes on a body needs.
     """
     table = np.zeros((256, 3), np.uint8)
-    for label, colour in LABEL_COLOURS.items():
-        table[label] = colour
+    table[: len(COLOURS)] = COLOURS
     if fill_gutters and (source == EMPTY).any() and (source != EMPTY).any():
         empty = (source == EMPTY).astype(np.uint8)
         _, nearest = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)

@@ -24,13 +24,13 @@ def perceptual(values: NDArray) -> NDArray[np.float32]:
     Equal distances look about equally far apart: good enough to ask whether two patches are the same garment.
     """
     coded = np.cbrt(np.clip(values, 0, None)).astype(np.float32)
-    luma = coded @ np.float32([0.3, 0.6, 0.1])
+    luma = coded @ np.array([0.3, 0.6, 0.1], np.float32)
     return np.stack([luma, coded[..., 0] - luma, coded[..., 2] - luma], -1)
 
 
 def colour_distance(a: NDArray, b: NDArray) -> NDArray[np.float32]:
     """(...,) how different colours (..., 3) in linear light look; light changes brightness more than hue, so hue counts more."""
-    difference = (perceptual(a) - perceptual(b)) * np.float32([1.0, 2.5, 2.5])
+    difference = (perceptual(a) - perceptual(b)) * np.array([1.0, 2.5, 2.5], np.float32)
     return np.linalg.norm(difference, axis=-1)
 
 

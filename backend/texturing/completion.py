@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from backend.texturing.colour import colour_distance, linear_from_srgb, perceptual, smoothstep
 from backend.texturing.lowband import Anchor, diffuse, vertex_colours
 from backend.texturing.sampling import bilinear
 from backend.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
 from backend.texturing.texels import TexelTable
-from backend.texturing.texture import COMPLETED, MIRRORED, PREDICTED, SEEN
 
 # Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
 _SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL, _PREDICTED_PULL = 10.0, 1.0, 0.15, 0.15, 0.15, 0.03
@@ -55,7 +55,9 @@ class SeenColours:
     skin: NDArray[np.float32]
 
 
-def complete(seen: SeenColours, surface: Surface, table: TexelTable, predicted: NDArray[np.uint8] | None = None) -> tuple[NDArray, NDArray[np.uint8]]:
+def complete(
+    seen: SeenColours, surface: Surface, table: TexelTable, predicted: NDArray[np.uint8] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Fill every texel that no photo shows.
 
     Args:
@@ -134,8 +136,10 @@ def _mirrored_detail(
 def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[Anchor]:
     """Weak anchors for what is not seen: the same slice's colour, hair on the scalp, skin on face and hands."""
     unseen = 1 - share
-    ring_colour, ring_known = _ring_colours(colour, share, surface)
-    priors = [(ring_colour[surface.ring], _RING_PULL * unseen * ring_known[surface.ring])]
+    ring_colour, ring_known = (values[surface.ring] for values in _ring_colours(colour, share, surface))
+    hidden = ring_known == 0  # a limb of which nothing is seen is dressed like the other one
+    ring_colour[hidden], ring_known[hidden] = ring_colour[surface.mirror][hidden], ring_known[surface.mirror][hidden]
+    priors = [(ring_colour, _RING_PULL * unseen * ring_known)]
     scalp_seen = np.flatnonzero(surface.scalp & (share > _SEEN_SHARE))
     if len(scalp_seen) >= 10:
         # ears, neck and temples are part skin: where the upper half is seen, it alone tells the hair's colour

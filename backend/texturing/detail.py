@@ -23,7 +23,7 @@ _SIGMAS = 1.5
 _STRONGEST = 0.15
 # Strands of hair: how many around the head, how long (metres), and how much they differ in brightness.
 _STRANDS, _STRAND_ROWS, _STRAND_LENGTH, _STRAND_CONTRAST = 560, 64, 0.03, 0.08
-_LUMA = np.float32([0.21, 0.72, 0.07])
+_LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 
 
 def borrowed_detail(

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.body.data import LEFT_EYE, RIGHT_EYE
+from backend.labels import COMPLETED, SEEN
 from backend.texturing.colour import smoothstep
 from backend.texturing.projection import Glimpse
 from backend.texturing.skin import FACE_SCORE
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
-from backend.texturing.texture import COMPLETED, SEEN
 
 # Half angles of iris and pupil as seen from the eyeball's centre, radians.
 _IRIS, _PUPIL, _BLEND = 0.44, 0.17, 0.07
@@ -29,12 +29,17 @@ _LIDS = {
 _IRIS_POINTS = {LEFT_EYE: [473, 474, 475, 476, 477], RIGHT_EYE: [468, 469, 470, 471, 472]}
 # Below these widths in pixels, the photo's eye or iris is a smudge.
 _SMALLEST_EYE, _SMALLEST_IRIS = 18.0, 6.0
-_BROWN = np.float32([0.10, 0.055, 0.03])
-_LUMA = np.float32([0.21, 0.72, 0.07])
+_BROWN = np.array([0.10, 0.055, 0.03], np.float32)
+_LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 
 
 def paint_eyes(
-    colours: NDArray[np.float32], source: NDArray[np.uint8], glimpse: Glimpse, skin: NDArray[np.float32], surface: Surface, table: TexelTable
+    colours: NDArray[np.float32],
+    source: NDArray[np.uint8],
+    glimpse: Glimpse,
+    skin: NDArray[np.float32],
+    surface: Surface,
+    table: TexelTable,
 ) -> None:
     """Write the eyeballs' texels into ``colours`` (T, 3) linear light and ``source`` (T,)."""
     face = glimpse.view.person.face if glimpse.view.person.face_score > FACE_SCORE else None
@@ -45,7 +50,7 @@ def paint_eyes(
         if not len(texels):
             continue
         directions = eye_directions(surface, eye, table, texels)
-        gaze, iris = np.float32([0, 0, 1]), _greyed(_BROWN, skin)
+        gaze, iris = np.array([0, 0, 1], np.float32), _greyed(_BROWN, skin)
         if face is None:
             colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), COMPLETED
             continue
@@ -88,9 +93,9 @@ def eye_colours(directions: NDArray, gaze: NDArray, iris: NDArray, white: NDArra
 
 def _limited(gaze: NDArray[np.float32]) -> NDArray[np.float32]:
     """The nearest direction that an eye can look in."""
-    sideways = np.linalg.norm(gaze[:2])
-    angle = min(np.arctan2(sideways, gaze[2]), _FARTHEST_GAZE)
-    return np.float32([*(gaze[:2] / max(sideways, 1e-9) * np.sin(angle)), np.cos(angle)])
+    sideways = float(np.linalg.norm(gaze[:2]))
+    angle = min(float(np.arctan2(sideways, gaze[2])), _FARTHEST_GAZE)
+    return np.array([*(gaze[:2] / max(sideways, 1e-9) * np.sin(angle)), np.cos(angle)], np.float32)
 
 
 def _iris_colour(glimpse: Glimpse, points: NDArray, width: float) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from backend.texturing.sampling import bilinear
 
 # Background may have crept this far into the person: a fraction of the longer side (about two pixels of BlazePose's 256-pixel
 # mask), and pixels (blocks of JPEG's colour).
-_RIM, _RIM_PIXELS = 0.004, 3.0
+_RIM, _RIM_PIXELS = 0.005, 4.0
 # Person and background closer than this (squared distance in linear light) cannot be told apart.
 _SAME_COLOUR = 4e-3
 # The outermost pixels tell nothing of the person.
@@ -49,7 +49,7 @@ class Foreground:
 
         Trilinear between the two reductions around the footprint, so that neither aliasing nor needless blur gets in.
         """
-        at = (points - np.float32(self.origin)) * np.float32(self.scale)
+        at = (points - np.array(self.origin, np.float32)) * np.array(self.scale, np.float32)
         level = np.log2(np.maximum(np.asarray(footprint, np.float32) * self.scale[0], 1e-6))
         level = np.broadcast_to(np.clip(level, 0, len(self.levels) - 1), len(points))
         colours = np.zeros((len(points), 3), np.float32)
@@ -59,16 +59,16 @@ class Foreground:
             chosen = np.flatnonzero(part < 1)
             if len(chosen):
                 picture = self.levels[index]
-                reduced = at[chosen] * np.float32([picture.shape[1] / width, picture.shape[0] / height])
+                reduced = at[chosen] * np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
                 colours[chosen] += bilinear(picture, reduced) * (1 - part[chosen, None])
         return colours
 
     def depth_inside(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """(K, 2) pixels of the photo -> (K,) distance to the mask's edge in pixels of the photo, negative outside."""
-        at = (points - np.float32(self.origin)) * np.float32(self.scale)
+        at = (points - np.array(self.origin, np.float32)) * np.array(self.scale, np.float32)
         distance = bilinear(self.inside, at) / self.scale[0]
         height, width = self.inside.shape
-        off = np.maximum(np.maximum(-at, at - np.float32([width, height])), 0).max(-1)
+        off = np.maximum(np.maximum(-at, at - np.array([width, height], np.float32)), 0).max(-1)
         return np.where(off > 0, np.minimum(distance, 0) - off / self.scale[0], distance)
 
 
@@ -79,8 +79,8 @@ def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
     reduction = 2 ** max(0, int(np.log2(max(finest, 1.0))))
     if reduction > 1:
         size = (max(1, pixels.shape[1] // reduction), max(1, pixels.shape[0] // reduction))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
     height, width = mask.shape
     inside = signed_distance(mask)
     clean = _without_background(linear_from_srgb(pixels), inside, max(_RIM_PIXELS, _RIM * max(height, width)))
@@ -117,7 +117,7 @@ def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> li
     while min(levels[-1].shape[:2]) > 1 or (coverage[-1] == 0).any():
         height, width = levels[-1].shape[:2]
         size = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
-        weight = cv2.resize(coverage[-1], size, interpolation=cv2.INTER_AREA)
+        weight = np.asarray(cv2.resize(coverage[-1], size, interpolation=cv2.INTER_AREA), np.float32)
         colour = cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
         levels.append(colour / np.maximum(weight, 1e-6)[..., None])
         coverage.append(weight)

@@ -17,7 +17,7 @@ from backend.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
 from backend.texturing.texels import TexelTable
 from backend.texturing.view import View
 
-# A texel counts from the first of these cosines to the line of sight on and counts fully from the second (fit.md section 3: later costs 1.5 dB).
+# A texel counts from the first of these cosines to the line of sight on, fully from the second: later costs a decibel at outlines.
 _GRAZING = (0.05, 0.20)
 # ... and the colours of what is not seen follow it fully only from the second of these on.
 _CERTAIN = (0.05, 0.6)
@@ -25,6 +25,7 @@ _CERTAIN = (0.05, 0.6)
 _BIAS = 0.01
 # Doubtful texels are judged by the mean colour this far around them (metres), and pass fully below the first colour distance.
 _HEARING = 0.012
+_SEEN_PULL = 10.0
 _LOOKS_RIGHT = (0.06, 0.14)
 # Pixels of another person, and this far around them as a fraction of the window, show that person.
 _OTHERS_MARGIN = 0.006
@@ -78,42 +79,34 @@ def glimpse(view: View, sight: Sight, shift: NDArray[np.float32], surface: Surfa
 
 
 def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection:
-    """Sample the photo at every texel that it sees; eyeballs are left to `eyes`."""
+    """Sample the photo at every texel that it sees; eyeballs are left to `eyes`.
+
+    Where the picture may show another part, a texel that looks like the trusted texels around it is taken after all: either
+    it is the right part, or the wrong one does not show.
+    """
     sight = glimpse.sight
     seen_faces = sight.facing & (sight.cosine[surface.faces].max(1) > _GRAZING[0]) & (surface.eye[surface.faces[:, 0]] == 0)
     texels = np.flatnonzero(seen_faces[table.face]).astype(np.int32)
     values = table.interpolate(np.column_stack([sight.vertices, sight.cosine, glimpse.shift]), surface.faces, texels)
     points, cosine = values[:, :3], values[:, 3]
     pixels = glimpse.pixels(points, values[:, 4:])
-    weights = smoothstep(cosine, *_GRAZING) * (glimpse.foreground.depth_inside(pixels) > 0)
-    weights *= _not_others(glimpse.view.person, pixels)
+    inside = (glimpse.foreground.depth_inside(pixels) > 0) & ~_on_others(glimpse.view.person, pixels)
+    weights = smoothstep(cosine, *_GRAZING) * inside
     kept = np.flatnonzero(weights > 0.01)
     kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
     texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
     width = glimpse.footprint[table.face[texels]]
     colours = glimpse.foreground.sample(pixels, width)
-    weights = weights * _cleared(glimpse, texels, colours, weights * certainty(cosine), sight.trust_at(points), pixels, surface, table)
+    trust = sight.trust_at(points)
+    doubtful = np.flatnonzero((trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND)))
+    if len(doubtful):
+        colour, share = vertex_colours(colours, weights * trust * certainty(cosine), texels, surface, table)
+        expected = table.interpolate(diffuse(surface, [(colour, _SEEN_PULL * share)]), surface.faces, texels[doubtful])
+        around = glimpse.foreground.sample(pixels[doubtful], _HEARING * sight.pixels_per_metre)
+        trust[doubtful] = np.maximum(trust[doubtful], 1 - smoothstep(colour_distance(around, expected), *_LOOKS_RIGHT))
+    weights = weights * trust
     kept = np.flatnonzero(weights > 0.01)
     return Projection(texels[kept], colours[kept], weights[kept], cosine[kept], width[kept])
-
-
-def _cleared(
-    glimpse: Glimpse, texels: NDArray, colours: NDArray, weights: NDArray, trust: NDArray, pixels: NDArray, surface: Surface, table: TexelTable
-) -> NDArray[np.float32]:
-    """(M,) trust in texels once their colour was heard.
-
-    Where the picture may show another part, a texel that looks like the trusted texels around it is taken after all: either
-    it is the right part, or the wrong one does not show.
-    """
-    doubtful = np.flatnonzero((trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND)))
-    if not len(doubtful):
-        return trust
-    colour, share = vertex_colours(colours, weights * trust, texels, surface, table)
-    expected = table.interpolate(diffuse(surface, [(colour, 10 * share)]), surface.faces, texels[doubtful])
-    around = glimpse.foreground.sample(pixels[doubtful], _HEARING * glimpse.sight.pixels_per_metre)
-    trust = trust.copy()
-    trust[doubtful] = np.maximum(trust[doubtful], 1 - smoothstep(colour_distance(around, expected), *_LOOKS_RIGHT))
-    return trust
 
 
 def certainty(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -131,12 +124,12 @@ def _areas(triangles: NDArray) -> NDArray:
     return 0.5 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
 
 
-def _not_others(person: Person, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _on_others(person: Person, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
     if not person.others.any():
-        return np.ones(len(pixels), np.float32)
+        return np.zeros(len(pixels), bool)
     side = 2 * round(_OTHERS_MARGIN * max(person.others.shape)) + 1
     others = cv2.dilate(person.others, np.ones((side, side), np.uint8)) >= 128
     x0, y0, x1, y1 = person.window
     column = np.clip(pixels[:, 0] - x0, 0, x1 - x0 - 1).astype(np.int32)
     row = np.clip(pixels[:, 1] - y0, 0, y1 - y0 - 1).astype(np.int32)
-    return (~others[row, column]).astype(np.float32)
+    return others[row, column]

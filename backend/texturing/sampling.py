@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 # cv2.remap takes pictures of less than 2^15 pixels a side: long lists of points are folded into rows.
 _ROW = 4096
+_NO_SECOND_MAP = np.zeros(0, np.float32)
 
 
 def bilinear(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float32]:
@@ -20,5 +21,5 @@ def bilinear(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float3
     at[: len(points)] = points - np.float32(0.5)  # cv2 counts from the first pixel's centre
     if not rows:
         return np.zeros((0, *picture.shape[2:]), np.float32)
-    values = cv2.remap(picture, at.reshape(rows, _ROW, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = np.asarray(cv2.remap(picture, at.reshape(rows, _ROW, 2), _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
     return values.reshape(rows * _ROW, *picture.shape[2:])[: len(points)]

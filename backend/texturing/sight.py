@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from backend.camera import Camera
 from backend.perception.person import Hand, Person
 from backend.raster import Fragments, RayScene
+from backend.texturing.sampling import bilinear
 from backend.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface, vertex_normals
 
 # Longer side of the picture in which occlusion margins are drawn, pixels.
@@ -44,6 +45,7 @@ class Sight:
         scene: the mesh for visibility rays.
         camera: of the small picture below.
         part: (h, w) uint8 part that each pixel of the small picture shows, 255 where none.
+        nearest: (h, w) float32 least depth in and around each pixel of it, metres.
         trust: (h, w) float32 0..1, whether the photo shows there what the mesh shows there.
     """
 
@@ -55,24 +57,22 @@ class Sight:
     scene: RayScene
     camera: Camera
     part: NDArray[np.uint8]
+    nearest: NDArray[np.float32]
     trust: NDArray[np.float32]
 
     def trust_at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Trust (K,) at (K, 3) points of the camera frame."""
-        at = (self.camera.project(points) - 0.5).astype(np.float32)
-        height, width = self.trust.shape
-        x, y = np.clip(at[:, 0], 0, width - 1.001), np.clip(at[:, 1], 0, height - 1.001)
-        column, row = x.astype(np.int32), y.astype(np.int32)
-        x, y = x - column, y - row
-        top = self.trust[row, column] * (1 - x) + self.trust[row, column + 1] * x
-        bottom = self.trust[row + 1, column] * (1 - x) + self.trust[row + 1, column + 1] * x
-        return top * (1 - y) + bottom * y
+        """Trust (K,) at (K, 3) points of the camera frame; none beside the outline of something nearer."""
+        trust = bilinear(self.trust, self.camera.project(points))
+        return np.where(self._at(self.nearest, points) < points[:, 2] - _JUMP, 0, trust).astype(np.float32)
 
     def part_at(self, points: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Part (K,) that the small picture shows at (K, 3) points of the camera frame, 255 for none."""
-        at = self.camera.project(points).astype(np.int32)
-        height, width = self.part.shape
-        return self.part[np.clip(at[:, 1], 0, height - 1), np.clip(at[:, 0], 0, width - 1)]
+        return self._at(self.part, points)
+
+    def _at(self, picture: NDArray, points: NDArray[np.float32]) -> NDArray:
+        column, row = self.camera.project(points).astype(np.int32).T
+        height, width = picture.shape
+        return picture[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
 
 
 def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Sight:
@@ -97,9 +97,13 @@ def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera
     part = np.where(fragments.mask, surface.part[faces[fragments.face, 0]], 255).astype(np.uint8)
     scale = small.focal / camera.focal
     to_small = _PhotoToPicture(np.array([low[0], low[1]], float), scale, pixels_per_metre * scale * float(stature) / _STATURE)
-    trust = 1 - np.maximum(_behind_edges(fragments, to_small), _wrong_limbs(part, person, to_small)).astype(np.float32)
-    trust = cv2.GaussianBlur(trust, (0, 0), max(0.6, 0.003 * to_small.metre))
-    return Sight(vertices, pixels, cosine.astype(np.float32), facing, pixels_per_metre, scene, small, part, trust)
+    wrong = _behind_edges(fragments, to_small) | _wrong_limbs(part, person, to_small)
+    trust = cv2.GaussianBlur(1 - wrong.astype(np.float32), (0, 0), max(0.6, 0.003 * to_small.metre))
+    nearest = cv2.erode(np.where(fragments.mask, fragments.depth, np.float32(1e6)), np.ones((3, 3), np.uint8))
+    return Sight(
+        vertices, pixels, cosine.astype(np.float32), facing, pixels_per_metre, scene, small, part,
+        np.asarray(nearest, np.float32), np.asarray(trust, np.float32),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -161,10 +165,11 @@ def _draw_hand(canvas: NDArray[np.uint8], hand: Hand, picture: _PhotoToPicture) 
     points = picture(hand.points)
     for start, end in _HAND_BONES:
         _capsule(canvas, points[start], points[end], picture.thickness(_FINGER_RADIUS))
-    cv2.fillConvexPoly(canvas, cv2.convexHull(points[_PALM].round().astype(np.int32)), 255)
+    cv2.fillConvexPoly(canvas, cv2.convexHull(points[_PALM].round().astype(np.int32)), (255,))
 
 
 def _capsule(canvas: NDArray[np.uint8], start: NDArray, end: NDArray, thickness: int) -> None:
     limit = 8 * max(canvas.shape)
     if np.abs(np.concatenate([start, end])).max() < limit:
-        cv2.line(canvas, tuple(int(round(v)) for v in start), tuple(int(round(v)) for v in end), 255, thickness)
+        (x0, y0), (x1, y1) = start.round().astype(int).tolist(), end.round().astype(int).tolist()
+        cv2.line(canvas, (x0, y0), (x1, y1), (255,), thickness)

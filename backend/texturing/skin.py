@@ -23,7 +23,7 @@ _UNKNOWN = np.array([190, 150, 128], np.uint8)
 def skin_colour(
     glimpses: Sequence[Glimpse], colours: NDArray[np.float32], alpha: NDArray[np.float32], surface: Surface, table: TexelTable
 ) -> NDArray[np.float32]:
-    """(3,) linear light: from the first photo that shows the face, else from the part that looks most like skin, else a middling skin tone."""
+    """(3,) linear light: from the first photo that shows the face, else the part that looks most like skin, else a middling tone."""
     for glimpse in glimpses:
         person = glimpse.view.person
         if person.face is not None and person.face_score > FACE_SCORE:
@@ -46,4 +46,4 @@ def skin_colour(
             if difference < smallest:
                 best, smallest = colour, difference
     grey = bool((np.ptp(glimpses[0].view.photo.pixels[::16, ::16], axis=-1) < 4).mean() > 0.98)
-    return np.full(3, tone @ np.float32([0.21, 0.72, 0.07]), np.float32) if grey and best is tone else best
+    return np.full(3, tone @ np.array([0.21, 0.72, 0.07], np.float32), np.float32) if grey and best is tone else best

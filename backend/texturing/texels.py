@@ -64,7 +64,7 @@ def build_texel_table(uv: NDArray, face_uv: NDArray, faces: NDArray, vertices: i
     scene = RayScene(flat, face_uv)
     pixels, hits, weights = [], [], []
     for first, rays in _texel_rays(size):
-        face, barycentric, _ = scene.first_hits(rays, np.broadcast_to(np.float32([0, 0, 1]), rays.shape))
+        face, barycentric, _ = scene.first_hits(rays, np.broadcast_to(np.array([0, 0, 1], np.float32), rays.shape))
         hit = np.flatnonzero(face >= 0)
         pixels.append((hit + first).astype(np.int32))
         hits.append(face[hit])

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Labels of the source map: where each texel's colour comes from.
-EMPTY, SEEN, MIRRORED, COMPLETED, PREDICTED = range(5)
-
 
 @dataclass(frozen=True)
 class Texture:
@@ -17,7 +14,7 @@ class Texture:
 
     Attributes:
         image: (N, N, 3) uint8 sRGB; row 0 is the top of the picture, that is v = 1; gutters are dilated.
-        source: (N, N) uint8, the label of every texel: EMPTY outside the islands, SEEN, MIRRORED, COMPLETED, PREDICTED.
+        source: (N, N) uint8, every texel's label of `backend.labels`: EMPTY outside the islands, SEEN, MIRRORED, ...
     """
 
     image: NDArray[np.uint8]
