@@ -1,0 +1,77 @@
+"""Masks of made-up people over a made-up photo, whose true outlines are known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from backend.perception.geometry import Pyramid, Roi
+from backend.perception.masks import guided_coefficients, person_masks
+from backend.perception.pose import LANDMARK_SIDE, Pose
+
+SIZE = 512
+ROI = Roi(SIZE / 2, SIZE / 2, SIZE)
+
+
+def pose(inside: np.ndarray, landmark: tuple[float, float], blur: float = 9.0) -> Pose:
+    """A pose whose segmentation is a coarse, blurred version of ``inside`` (SIZE x SIZE)."""
+    coarse = cv2.resize(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), blur), (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
+    landmarks = np.tile(np.float32([*landmark, 1.0]), (33, 1))
+    return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, 1.0, (coarse - 0.5) * 20, ROI, ROI)
+
+
+def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
+    rows, columns = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    return ((columns - x) / rx) ** 2 + ((rows - y) / ry) ** 2 < 1
+
+
+def placed(window: tuple[int, int, int, int], mask: np.ndarray) -> np.ndarray:
+    whole = np.zeros((SIZE, SIZE), np.uint8)
+    x0, y0, x1, y1 = window
+    whole[y0:y1, x0:x1] = mask
+    return whole
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+def test_the_outline_snaps_to_the_edge_in_the_photo() -> None:
+    truth = ellipse(256, 256, 90, 170)
+    photo = np.where(truth[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    # the coarse segmentation is a few pixels off
+    shifted = np.roll(truth, (4, 4), (0, 1))
+    [(window, mask, others)] = person_masks(Pyramid(photo), [pose(shifted, (256, 256))])
+    whole = placed(window, mask)
+    assert mask.shape == (window[3] - window[1], window[2] - window[0]) == others.shape
+    assert iou(whole > 127, truth) > 0.97 > iou(shifted, truth)
+    assert not others.any()
+
+
+def test_overlapping_people_share_no_pixels() -> None:
+    left, right = ellipse(200, 256, 90, 170), ellipse(310, 256, 90, 170)
+    photo = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    photo[left], photo[right] = (200, 60, 60), (60, 60, 200)
+    results = person_masks(Pyramid(photo), [pose(left & ~right, (160, 256)), pose(right, (310, 256))])
+    first, second = (placed(window, mask).astype(int) for window, mask, _ in results)
+    assert ((first > 127) & (second > 127)).sum() == 0
+    assert (first + second).max() <= 300
+    window, _, others = results[0]
+    assert iou(placed(window, others) > 127, (second > 127) & (placed(window, np.full_like(others, 255)) > 0)) > 0.95
+
+
+def test_islands_go_and_pinholes_close() -> None:
+    body = ellipse(256, 256, 90, 170)
+    island, hole = ellipse(60, 60, 20, 20), ellipse(256, 256, 5, 5)
+    photo = np.where((body | island)[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    [(window, mask, _)] = person_masks(Pyramid(photo), [pose((body | island) & ~hole, (256, 150), blur=2)])
+    whole = placed(window, mask)
+    assert whole[40:80, 40:80].max() < 60
+    assert whole[250:262, 250:262].min() > 200
+
+
+def test_guided_filter_reproduces_what_is_linear_in_the_colours() -> None:
+    guide = np.random.default_rng(0).random((40, 50, 3)).astype(np.float32)
+    values = guide @ np.float32([0.2, -0.5, 0.9]) + np.float32(0.1)
+    coefficients = guided_coefficients(guide, values, 4, 1e-8)
+    assert np.abs((coefficients[..., :3] * guide).sum(-1) + coefficients[..., 3] - values).max() < 1e-3

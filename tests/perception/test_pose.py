@@ -1,0 +1,74 @@
+"""Poses: anchors, averaging of mirrored passes, heatmaps, and the choice among hypotheses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.perception.geometry import Roi
+from backend.perception.people import Detections
+from backend.perception.pose import LANDMARK_SIDE, MIRROR, Pose, anchors, averaged, grey_outside, heatmap_points
+from backend.perception.search import Hypothesis, choose
+
+
+def made(x: float, certainty: float = 0.8) -> Pose:
+    """A person 200 px tall whose segmentation fills the middle of a region round x."""
+    spread = np.random.default_rng(0).uniform(-100, 100, (33, 2))
+    landmarks = np.column_stack([spread + [x, 300], np.ones(33)]).astype(np.float32)
+    logits = np.full((LANDMARK_SIDE, LANDMARK_SIDE), -10, np.float32)
+    logits[64:192, 96:160] = 10
+    roi = Roi(x, 300, 400)
+    return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, certainty, logits, roi, roi)
+
+
+def test_mirror_swaps_sides_and_is_its_own_inverse() -> None:
+    assert (MIRROR[MIRROR] == np.arange(33)).all()
+    # eyes, ears, mouth, shoulders, fingers, toes
+    assert [MIRROR[i] for i in (0, 2, 7, 9, 11, 19, 31)] == [0, 5, 8, 10, 12, 20, 32]
+
+
+def test_detector_anchors() -> None:
+    points = anchors()
+    assert points.shape == (2254, 2) and points.min() > 0 and points.max() < 1
+
+
+def test_average_of_a_pass_and_its_mirror_image() -> None:
+    pose = made(100)
+    lopsided = pose.logits.copy()
+    lopsided[:, :40] = 3
+    pose = replace(pose, logits=lopsided)
+    other = replace(pose, roi=pose.roi.flipped(), logits=lopsided[:, ::-1], landmarks=pose.landmarks + np.float32([2, 0, 0]))
+    mean = averaged([pose, other])
+    assert np.array_equal(mean.logits, lopsided)
+    assert np.allclose(mean.landmarks[:, 0], pose.landmarks[:, 0] + 1)
+
+
+def test_heatmap_draws_only_where_it_has_a_peak() -> None:
+    heat = np.zeros((64, 64, 2))
+    heat[20, 30, 0] = 0.9
+    points = heatmap_points(np.array([[118.0, 86.0], [118.0, 86.0]]), heat)
+    assert points[0] == pytest.approx([30.5 * 4, 20.5 * 4])
+    assert points[1] == pytest.approx([118, 86])
+    outside = heatmap_points(np.array([[-900.0, 5000.0], [1e6, -1e6]]), heat)
+    assert outside[0] == pytest.approx([-900, 5000])
+
+
+def test_grey_outside_a_box() -> None:
+    crop = np.full((64, 64, 3), 200, np.uint8)
+    greyed = grey_outside(crop, Roi(100, 100, 64), np.array([100.0, 0.0, 300.0, 300.0]))
+    assert (greyed[:, :30] == 128).all() and (greyed[:, 34:] == 200).all()
+
+
+def test_nobody_is_counted_twice() -> None:
+    found = Detections(np.zeros((3, 4), np.float32), np.array([0.9, 0.5, 0.6], np.float32))
+    people = [Hypothesis(0, made(200), 0.9), Hypothesis(1, made(210), 0.9), Hypothesis(2, made(700), 0.9)]
+    assert [item.index for item in choose(people, found, 9)] == [0, 2]
+    assert [item.index for item in choose(people, found, 1)] == [0]
+
+
+def test_the_certain_hypothesis_of_a_box_wins() -> None:
+    found = Detections(np.zeros((1, 4), np.float32), np.array([0.9], np.float32))
+    vague, clear = Hypothesis(0, made(200, certainty=0.3), 0.9), Hypothesis(0, made(220, certainty=0.8), 0.85)
+    assert choose([vague, clear], found, 9) == [clear]

@@ -1,0 +1,210 @@
+"""Photos in every form that artists have them, and bad input."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms
+
+from backend.photo import Photo, PhotoError, decode_photo
+
+WIDTH, HEIGHT = 96, 64
+
+
+def picture() -> np.ndarray:
+    """(64, 96, 3): red grows to the right, green grows downwards."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.stack([columns * 255 // WIDTH, rows * 255 // HEIGHT, np.full_like(rows, 40)], -1).astype(np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def difference(photo: Photo, expected: np.ndarray) -> float:
+    return float(np.abs(photo.pixels.astype(int) - expected.astype(int)).mean())
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
+def test_formats(kind: str) -> None:
+    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    photo = decode_photo(encoded(Image.fromarray(picture()), kind, **options), "a.png")
+    assert photo.pixels.dtype == np.uint8 and photo.pixels.shape == (HEIGHT, WIDTH, 3)
+    assert difference(photo, picture()) < 4
+    assert photo.name == "a.png" and len(photo.digest) == 64 and photo.focal is None
+
+
+def test_heic() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(picture())).save(stream, quality=95)
+    assert difference(decode_photo(stream.getvalue()), picture()) < 4
+
+
+@pytest.mark.parametrize(("orientation", "expected"), [(3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)), (8, lambda a: np.rot90(a))])
+def test_exif_orientation(orientation: int, expected) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    photo = decode_photo(encoded(Image.fromarray(picture()), "PNG", exif=exif))
+    assert np.array_equal(photo.pixels, expected(picture()))
+
+
+def with_focal(millimetres: int) -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = millimetres
+    return encoded(Image.fromarray(picture()), "JPEG", exif=exif)
+
+
+def test_focal_length_relates_to_the_diagonal() -> None:
+    focal = decode_photo(with_focal(50)).focal
+    assert focal == pytest.approx(50 / 43.27 * np.hypot(WIDTH, HEIGHT), rel=1e-6)
+
+
+@pytest.mark.parametrize("millimetres", [0, 1, 9000])
+def test_absurd_focal_lengths_are_ignored(millimetres: int) -> None:
+    assert decode_photo(with_focal(millimetres)).focal is None
+
+
+def test_sixteen_bit_greyscale_is_scaled_not_clipped() -> None:
+    grey = (np.linspace(0, 65535, WIDTH)[None] * np.ones((HEIGHT, 1))).astype(np.uint16)
+    photo = decode_photo(encoded(Image.fromarray(grey), "PNG"))
+    assert difference(photo, np.repeat((grey / 257)[..., None], 3, -1)) < 1
+
+
+def test_sixteen_bit_colour() -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    wide = (picture().astype(np.uint16) * 257).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in wide)
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    assert difference(decode_photo(data), picture()) < 1
+
+
+def test_greyscale_and_palette() -> None:
+    image = Image.fromarray(picture())
+    assert difference(decode_photo(encoded(image.convert("L"), "PNG")), np.repeat(np.asarray(image.convert("L"))[..., None], 3, -1)) == 0
+    palette = image.quantize(64)
+    assert difference(decode_photo(encoded(palette, "PNG")), np.asarray(palette.convert("RGB"))) == 0
+
+
+def test_transparency_is_laid_over_white() -> None:
+    alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
+    alpha[:, WIDTH // 2 :] = 255
+    photo = decode_photo(encoded(Image.fromarray(np.dstack([picture(), alpha])), "PNG"))
+    assert (photo.pixels[:, : WIDTH // 2] == 255).all()
+    assert np.array_equal(photo.pixels[:, WIDTH // 2 :], picture()[:, WIDTH // 2 :])
+
+
+def test_transparent_palette() -> None:
+    image = Image.new("P", (WIDTH, HEIGHT), 1)
+    image.putpalette([0, 0, 0, 200, 10, 10])
+    photo = decode_photo(encoded(image, "PNG", transparency=1))
+    assert (photo.pixels == 255).all()
+
+
+def test_cmyk() -> None:
+    cmyk = Image.new("CMYK", (WIDTH, HEIGHT), (0, 255, 255, 0))
+    red, green, blue = decode_photo(encoded(cmyk, "JPEG", quality=95)).pixels[10, 10]
+    assert red > 200 and green < 60 and blue < 60
+
+
+def test_srgb_and_broken_profiles_change_nothing() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = decode_photo(encoded(Image.fromarray(picture()), "PNG", icc_profile=srgb))
+    assert difference(plain, picture()) < 1.5
+    broken = decode_photo(encoded(Image.fromarray(picture()), "PNG", icc_profile=b"no profile"))
+    assert np.array_equal(broken.pixels, picture())
+
+
+def test_wide_gamut_red_becomes_more_saturated_in_srgb() -> None:
+    photo = decode_photo(encoded(Image.new("RGB", (WIDTH, HEIGHT), (200, 80, 80)), "PNG", icc_profile=display_p3()))
+    red, green, blue = photo.pixels[5, 5].astype(int)
+    # reference: linear Display P3 -> linear sRGB by the published matrix (CSS Color 4), sRGB transfer curve on both sides
+    linear = np.where((v := np.array([200, 80, 80]) / 255) > 0.04045, ((v + 0.055) / 1.055) ** 2.4, v / 12.92)
+    matrix = np.array([[1.2249402, -0.2249402, 0.0], [-0.0420570, 1.0420570, 0.0], [-0.0196376, -0.0786361, 1.0982737]])
+    expected = 255 * (1.055 * (matrix @ linear) ** (1 / 2.4) - 0.055)
+    assert np.abs(np.array([red, green, blue]) - expected).max() < 3
+
+
+def display_p3() -> bytes:
+    """A minimal matrix profile (ICC version 2) of Display P3: primaries adapted to D50, the sRGB curve."""
+
+    def s15(values: list[float]) -> bytes:
+        return b"".join(struct.pack(">i", round(v * 65536)) for v in values)
+
+    def xyz(values: list[float]) -> bytes:
+        return b"XYZ \0\0\0\0" + s15(values)
+
+    samples = np.linspace(0, 1, 1024)
+    linear = np.where(samples > 0.04045, ((samples + 0.055) / 1.055) ** 2.4, samples / 12.92)
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 1024) + np.round(linear * 65535).astype(">u2").tobytes()
+    text = b"desc\0\0\0\0" + struct.pack(">I", 3) + b"P3\0" + b"\0" * 78
+    tags = [
+        (b"desc", text),
+        (b"cprt", b"text\0\0\0\0CC0\0"),
+        (b"wtpt", xyz([0.9642, 1.0, 0.8249])),
+        (b"rXYZ", xyz([0.51512, 0.24120, -0.00105])),
+        (b"gXYZ", xyz([0.29198, 0.69225, 0.04189])),
+        (b"bXYZ", xyz([0.15710, 0.06657, 0.78407])),
+        (b"rTRC", curve),
+        (b"gTRC", curve),
+        (b"bTRC", curve),
+    ]
+    table, body, offset = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags:
+        data += b"\0" * (-len(data) % 4)
+        table += name + struct.pack(">II", offset + len(body), len(data))
+        body += data
+    size = offset + len(body)
+    header = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ") + b"\0" * 12 + b"acsp" + b"\0" * 28
+    header += s15([0.9642, 1.0, 0.8249])
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+
+
+def test_first_frame_of_an_animation() -> None:
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "blue")]
+    photo = decode_photo(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert photo.pixels[0, 0].tolist() == [255, 0, 0]
+
+
+def bomb(side: int) -> bytes:
+    """A PNG header that promises a side x side picture; decoding it would fail, so a refusal must come before."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    body = b"IHDR" + header
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body)) + struct.pack(">I", 0) + b"IDAT"
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"this is no photo at all, only some text " * 20, "not a photo"),
+        (encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)), "JPEG")[:4000], "cut short"),
+        (encoded(Image.fromarray(picture()), "PNG")[:-40], "cut short"),
+        (b"\x89PNG\r\n\x1a\n", "not a photo|damaged"),
+        (bomb(10_000), "megapixels"),
+        (bomb(60_000), "pixels"),
+        (encoded(Image.new("RGB", (31, 500)), "PNG"), "too small"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "not a photo"),
+    ],
+)
+def test_bad_input_is_named_and_explained(data: bytes, words: str) -> None:
+    with pytest.raises(PhotoError, match=words) as caught:
+        decode_photo(data, "holiday.jpg")
+    assert "holiday.jpg" in str(caught.value)
+
+
+def test_limit_is_the_callers() -> None:
+    data = encoded(Image.fromarray(picture()), "PNG")
+    assert decode_photo(data, max_pixels=WIDTH * HEIGHT + 1).pixels.shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(PhotoError, match="megapixels"):
+        decode_photo(data, max_pixels=WIDTH * HEIGHT)
