@@ -23,7 +23,7 @@ LANDMARK_TRUST = np.array(
 BONE_TRUST = np.array([0.8] * 2 + [0.7] * 2 + [1.0] * 2 + [0.5] * 2 + [0.4] * 2 + [1.0] * 2 + [1.0, 1.0, 0.5] + [0.2] * 4)
 # BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered people, radians.
 KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
-ELBOWS_FORWARD = 0.13  # of an upper arm's length that BlazePose puts elbows in front of where they are
+ELBOWS_FORWARD = 0.13  # of an upper arm's length that BlazePose puts elbows of raised arms in front of where they are
 HAND_TRUST = 0.8  # of the hand bones where the hand model saw the hand
 # Landmarks that the face mesh gives more sharply: BlazePose's index -> index of the 478-point mesh.
 FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 61}
@@ -63,14 +63,15 @@ def _knees_straightened(world: NDArray) -> NDArray:
 
 
 def _elbows_back(world: NDArray) -> NDArray:
-    """World landmarks (33, 3) whose arms below the shoulder are moved back by what BlazePose puts elbows forward."""
+    """World landmarks (33, 3) whose arms below the shoulder are moved back by what BlazePose puts raised elbows forward."""
     up = world[[11, 12]].mean(0) - world[[23, 24]].mean(0)
     forward = np.cross(world[11] - world[12], up)
     forward = forward / max(np.linalg.norm(forward), 1e-9)
     world = world.copy()
     for shoulder, elbow in ((11, 13), (12, 14)):
+        raised = np.linalg.norm(np.cross(world[elbow] - world[shoulder], up)) / max(np.linalg.norm(up), 1e-9)
         below = slice(elbow, 23, 2)  # elbow, wrist and fingers of this side
-        world[below] -= forward * ELBOWS_FORWARD * np.linalg.norm(world[elbow] - world[shoulder])
+        world[below] -= forward * ELBOWS_FORWARD * raised
     return world
 
 
@@ -111,6 +112,16 @@ def standing(landmarks: NDArray) -> float:
     return float(np.clip((legs - 0.9) / 0.3, 0, 1) * np.clip((0.5 - level) / 0.2, 0, 1) * ankles[:, 2].min())
 
 
+def straight_legs(landmarks: NDArray) -> NDArray[np.float64]:
+    """(2,) 0..1, whether the left and the right leg of someone standing look straight in the photo: then they are."""
+    look = []
+    for hip, knee, ankle in ((23, 25, 27), (24, 26, 28)):
+        thigh, shin = landmarks[knee, :2] - landmarks[hip, :2], landmarks[ankle, :2] - landmarks[knee, :2]
+        cosine = thigh @ shin / max(np.linalg.norm(thigh) * np.linalg.norm(shin), 1e-9)
+        look.append(np.clip((cosine - 0.94) / 0.03, 0, 1) * landmarks[[knee, ankle], 2].min())
+    return np.array(look) * standing(landmarks)
+
+
 def gather(people: Sequence[Person], camera: Camera) -> Evidence:
     """The evidence of people, a row each, with a standard normal shape prior until a group's is put in."""
     landmarks = [image_landmarks(person) for person in people]
@@ -123,6 +134,7 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
         bones=np.stack([directions for directions, _ in bones]),
         bone_weights=np.stack([weights for _, weights in bones]),
         balance_weights=np.array([standing(points) for points in landmarks]),
+        straight_weights=np.stack([straight_legs(points) for points in landmarks]),
         betas_mean=np.zeros((count, 10)),
         betas_whitener=np.tile(np.eye(10), (count, 1, 1)),
         betas_fixed=np.zeros(count, bool),

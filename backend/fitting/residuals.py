@@ -28,6 +28,7 @@ BONES = np.array([
 HINGES = ((4, 0, 1.0), (5, 0, 1.0), (18, 1, -1.0), (19, 1, 1.0))
 HINGE_RANGE = (0.0, 2.6)
 HINGE_ERROR = 0.05
+KNEES = (4, 5)
 # Someone on both feet: (landmarks of the trunk, landmarks of the feet).
 TRUNK, FEET = np.array([11, 12, 23, 24]), np.array([27, 28, 31, 32])
 
@@ -46,6 +47,7 @@ class Widths:
         outline_width: width of its robust function.
         balance: expected offset in depth between the trunk and the feet it stands on, metres.
         balance_width: width of its robust function, metres.
+        straight, straight_width: expected flexion of a knee that looks straight, and width of its robust function, radians.
     """
 
     landmark: float = 0.01
@@ -57,6 +59,8 @@ class Widths:
     outline_width: float = 0.03
     balance: float = 0.1
     balance_width: float = 0.3
+    straight: float = 0.12
+    straight_width: float = 0.35
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Evidence:
         bones: (B, N, 3) unit directions of `BONES`, camera axes.
         bone_weights: (B, N).
         balance_weights: (B,) how sure it is that the person stands on the feet seen.
+        straight_weights: (B, 2) how sure it is that the left and the right leg are straight.
         betas_mean, betas_whitener: (B, 10), (B, 10, 10) the shape prior of the person's group.
         betas_fixed: (B,) True where the shape is given and must not move.
     """
@@ -80,6 +85,7 @@ class Evidence:
     bones: NDArray[np.float64]
     bone_weights: NDArray[np.float64]
     balance_weights: NDArray[np.float64]
+    straight_weights: NDArray[np.float64]
     betas_mean: NDArray[np.float64]
     betas_whitener: NDArray[np.float64]
     betas_fixed: NDArray[np.bool_]
@@ -139,6 +145,7 @@ class Objective:
             self._balance_term(placed, whole),
             self._prior_term(state, derivatives),
             self._hinge_term(state, derivatives),
+            self._straight_term(state, derivatives),
             self._shape_term(state, derivatives),
         ]
         if self.outline is not None and np.isfinite(self.widths.outline):
@@ -193,6 +200,15 @@ class Objective:
                 rows[:, row, 3 * joint + axis] = np.where(values[:, row] != 0, sign, 0)
         scale = np.full_like(values, 1 / HINGE_ERROR)
         return _Term(values, rows, scale, 0.5 * ((values * scale) ** 2).sum(1))
+
+    def _straight_term(self, state: State, derivatives: bool) -> _Term:
+        values = np.stack([state.pose[:, joint - 1, 0] for joint in KNEES], 1)[..., None]
+        rows = None
+        if derivatives:
+            rows = np.zeros((len(values), len(KNEES), 1, UNKNOWNS))
+            for row, joint in enumerate(KNEES):
+                rows[:, row, 0, 3 * joint] = 1
+        return _robust(values, rows, self.evidence.straight_weights / self.widths.straight**2, self.widths.straight_width)
 
     def _shape_term(self, state: State, derivatives: bool) -> _Term:
         whitener = self.evidence.betas_whitener
