@@ -217,9 +217,9 @@ DESIGNS = {
 }
 
 
-def limb_turns(upper: Direction, lower: Direction, rest: Direction, hinge: Direction) -> tuple[NDArray, NDArray]:
+def limb_turns(limb: tuple[Direction, Direction], rest: Direction, hinge: Direction) -> tuple[NDArray, NDArray]:
     """Rotations of a limb's two segments that point them along two directions and bend it about its ``hinge`` only."""
-    u, f = (np.array(d, float) / np.linalg.norm(d) for d in (upper, lower))
+    u, f = (np.array(d, float) / np.linalg.norm(d) for d in limb)
     axis = np.cross(u, f)
     if np.linalg.norm(axis) < 0.05:
         first = shortest_turn(np.array(rest, float), u)
@@ -241,8 +241,8 @@ def designed(design: Design) -> NDArray:
     for name, share in (("neck", 0.5), ("head", 1.0)):
         world[index[name]] = chest @ Rotation.from_rotvec(np.array(design.head) * share).as_matrix()
     for side, sign in (("left", 1), ("right", -1)):
-        upper, lower = limb_turns(*getattr(design, f"{side}_arm"), (sign, 0, 0), (0, -sign, 0))
-        thigh, shin = limb_turns(*getattr(design, f"{side}_leg"), (0, -1, 0), (1, 0, 0))
+        upper, lower = limb_turns(getattr(design, f"{side}_arm"), (sign, 0, 0), (0, -sign, 0))
+        thigh, shin = limb_turns(getattr(design, f"{side}_leg"), (0, -1, 0), (1, 0, 0))
         world[index[f"{side}_collar"]] = chest
         world[index[f"{side}_shoulder"]] = chest @ upper
         for name in ("elbow", "wrist", "hand"):

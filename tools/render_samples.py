@@ -242,8 +242,8 @@ class Nodes:
     def add(self, kind: str, inputs: Mapping[str | int, object] | None = None, **attributes: object) -> bpy.types.Node:
         """A new node; an input that is a socket is linked, any other value is set."""
         node = self.tree.nodes.new(kind)
-        for key, value in attributes.items():
-            setattr(node, key, value)
+        for name, attribute in attributes.items():
+            setattr(node, name, attribute)
         for key, value in (inputs or {}).items():
             self.put(node.inputs[key], value)
         return node

