@@ -66,7 +66,8 @@ def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
     scale = side / box_side
     view = camera.cropped((x0 - margin, y0 - margin, x1 + margin, y1 + margin), scale)
     size = view.width, view.height
-    padded, others = np.pad(person.mask, margin), np.pad(person.others, margin)
+    # Nobody has looked outside the window: who stands at its edge goes on.
+    padded, others = np.pad(person.mask, margin), np.pad(person.others, margin, mode="edge")
     columns, rows = np.arange(x0 - margin, x1 + margin), np.arange(y0 - margin, y1 + margin)
     others[(rows < 0) | (rows >= camera.height)] = 255
     others[:, (columns < 0) | (columns >= camera.width)] = 255
@@ -97,9 +98,11 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
     slope = np.linalg.norm(_sample(_gradient(mask.inside), x, y), axis=-1)
 
     end, end_found, end_known = _nearest_end(inside, steps, unknown, facing > FACING * slope)
-    meeting, meets = _meeting(_sample(body.astype(np.float32), x, y), inside, steps, end, unknown)
-    shift = np.where(meets, meeting, end)
-    tells = meets | (end_found & end_known)
+    again, meets = _next_part(_sample(body.astype(np.float32), x, y), inside, steps, unknown)
+    # Half a pixel more on both sides closes the crack between the two.
+    shift = np.where(meets, again / 2 + 0.5, end)
+    start_known = ~mask.unknown[rows, columns]
+    tells = start_known & (meets | (end_found & end_known & (end < again)))
     return OutlineShifts(np.stack([columns, rows], -1)[tells], normal[tells], shift[tells].astype(np.float32))
 
 
@@ -115,19 +118,21 @@ def _nearest_end(
     row = np.arange(len(nearest))
     # An end whose far side is hidden is where the occluder begins, not where the person stops.
     hidden = unknown[row, nearest + 1] | unknown[row, np.minimum(nearest + 3, unknown.shape[1] - 1)]
-    return place[row, nearest], np.isfinite(distance[row, nearest]), ~hidden
+    start, at = np.abs(steps).argmin(), np.arange(len(steps))
+    between = (at >= np.minimum(start, nearest)[:, None]) & (at <= np.maximum(start, nearest)[:, None])
+    return place[row, nearest], np.isfinite(distance[row, nearest]), ~hidden & ~(between & unknown).any(1)
 
 
-def _meeting(body: NDArray, inside: NDArray, steps: NDArray, end: NDArray, unknown: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Half the way to where the body begins again along each normal, where all between is mask; and whether it does."""
+def _next_part(body: NDArray, inside: NDArray, steps: NDArray, unknown: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Where the body begins again along each normal, inf where it does not, and whether all between is the person's mask."""
     ahead = steps > 0.5
     left = np.maximum.accumulate((body < 0.5) & ahead, axis=1)
-    again = left & (body > 0.5) & ahead
+    again = left & (body > 0.5)
     first = again.argmax(1)
     between = ahead & (steps <= steps[first][:, None])
     open_way = ~(between & ((inside < 0.5) | unknown)).any(1)
-    # Half a pixel more on both sides closes the crack between them.
-    return steps[first] / 2 + 0.5, again.any(1) & open_way
+    begins = again.any(1)
+    return np.where(begins, steps[first], np.inf), begins & open_way
 
 
 def _gradient(values: NDArray[np.float32]) -> NDArray[np.float32]:
