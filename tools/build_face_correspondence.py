@@ -60,14 +60,15 @@ def main() -> None:
 
 def painted_skin(path: Path, body: BodyModel, size: int = 1024) -> NDArray[np.float32]:
     """(size, size, 3) linear light: the skin with eyeballs painted in."""
-    pixels = cv2.cvtColor(cv2.resize(cv2.imread(str(path)), (size, size), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+    pixels = np.asarray(cv2.resize(cv2.imread(str(path)), (size, size), interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8)
     atlas = atlas_of(body, size)
     colours = linear_from_srgb(pixels.reshape(-1, 3)[atlas.table.pixel])
     eye = atlas.surface.eye[atlas.surface.faces[atlas.table.face, 0]]
     for side in (LEFT_EYE, RIGHT_EYE):
         texels = np.flatnonzero(eye == side)
         directions = eye_directions(atlas.surface, side, atlas.table, texels)
-        colours[texels] = eye_colours(directions, np.float32([0, 0, 1]), np.float32([0.1, 0.055, 0.03]), np.full(3, 0.6, np.float32))
+        iris, white = np.array([0.1, 0.055, 0.03], np.float32), np.full(3, 0.6, np.float32)
+        colours[texels] = eye_colours(directions, np.array([0, 0, 1], np.float32), iris, white)
     return atlas.table.picture(colours)
 
 
@@ -164,14 +165,14 @@ def sheet(skin: NDArray[np.float32], body: BodyModel, points: NDArray) -> NDArra
         vertices, camera = posed_head(body, turn, 0.0)
         fragments = RayScene(vertices, body.data.faces).render(camera)
         uv = np.einsum("hwk,hwkc->hwc", fragments.barycentric, body.data.uv[body.data.face_uv[np.maximum(fragments.face, 0)]])
-        picture = cv2.resize(textured(skin, uv, fragments.mask), None, fx=2, fy=2)
+        picture = np.asarray(cv2.resize(textured(skin, uv, fragments.mask), None, fx=2, fy=2), np.uint8)
         _, nearest = cKDTree(body.data.v_template).query(points)
         offset = points - body.data.v_template[nearest]
         pixels = camera.project(vertices[nearest] + offset * [1, -1, -1]) * 2
         for x, y in pixels:
             cv2.circle(picture, (round(x), round(y)), 2, (0, 255, 0), -1)
         pictures.append(picture)
-    return cv2.cvtColor(np.concatenate(pictures, 1), cv2.COLOR_RGB2BGR)
+    return np.concatenate(pictures, 1)[..., ::-1]
 
 
 if __name__ == "__main__":

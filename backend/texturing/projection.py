@@ -91,7 +91,7 @@ def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection
     points, cosine = values[:, :3], values[:, 3]
     pixels = glimpse.pixels(points, values[:, 4:])
     inside = (glimpse.foreground.depth_inside(pixels) > 0) & ~_on_others(glimpse.view.person, pixels)
-    weights = smoothstep(cosine, *_GRAZING) * inside
+    weights = np.where(inside, smoothstep(cosine, *_GRAZING), 0).astype(np.float32)
     kept = np.flatnonzero(weights > 0.01)
     kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
     texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]

@@ -21,5 +21,6 @@ def bilinear(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float3
     at[: len(points)] = points - np.float32(0.5)  # cv2 counts from the first pixel's centre
     if not rows:
         return np.zeros((0, *picture.shape[2:]), np.float32)
-    values = np.asarray(cv2.remap(picture, at.reshape(rows, _ROW, 2), _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    folded = at.reshape(rows, _ROW, 2)
+    values = np.asarray(cv2.remap(picture, folded, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
     return values.reshape(rows * _ROW, *picture.shape[2:])[: len(points)]

@@ -17,7 +17,7 @@ from backend.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGH
 # Longer side of the picture in which occlusion margins are drawn, pixels.
 _PICTURE = 448
 # Two neighbouring pixels further apart than this in depth (metres) show two different things.
-_JUMP = 0.035
+_JUMP = 0.045
 # The lengths below are metres on a body of this stature and scale with the person's.
 _STATURE = 1.7
 # How far the fitted outline of a nearer part may be off: this far around it nothing behind is trusted.
@@ -90,7 +90,7 @@ def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera
     stature = surface.stature * np.sqrt(np.linalg.norm(face_normals, axis=1).sum() / surface.double_area)
     pixels = camera.project(vertices).astype(np.float32)
     low, high = np.floor(pixels.min(0)).astype(int) - 2, np.ceil(pixels.max(0)).astype(int) + 2
-    small = camera.cropped((int(low[0]), int(low[1]), int(high[0]), int(high[1])), min(1.0, _PICTURE / float((high - low).max())))
+    small = camera.cropped((int(low[0]), int(low[1]), int(high[0]), int(high[1])), _PICTURE / float((high - low).max()))
     pixels_per_metre = camera.focal / float(np.median(vertices[:, 2]))
     scene = RayScene(vertices, faces)
     fragments = scene.render(small)
