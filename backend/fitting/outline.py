@@ -86,6 +86,8 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
     clear = steepness > 1e-3
     rows, columns = rows[clear], columns[clear]
     normal = -uphill[clear] / steepness[clear, None]
+    if not len(rows):
+        return OutlineShifts(np.zeros((0, 2), np.int64), normal, np.zeros(0, np.float32))
 
     outward, inward = OUTWARD_REACH * mask.side, INWARD_REACH * mask.side
     steps = np.arange(-np.ceil(inward / _STEP), np.ceil(outward / _STEP) + 2, dtype=np.float32) * _STEP
