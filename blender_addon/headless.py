@@ -14,6 +14,10 @@ import argparse
 import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .core.result import PhotoResult
 
 if not __package__:  # run as a file by Blender: make this folder the package that its relative imports need
     _folder = Path(__file__).resolve().parent
@@ -49,8 +53,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _write(result, options: argparse.Namespace) -> None:  # type: ignore[no-untyped-def]  # its type's module waits for main's arguments
-    import bpy
+def _write(result: PhotoResult, options: argparse.Namespace) -> None:
+    import bpy  # only now: wrong arguments need not wait for it
 
     from .scene.avatar import ImportOptions, import_people
     from .scene.camera import render_over_photo

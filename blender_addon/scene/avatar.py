@@ -63,6 +63,7 @@ def import_people(
     options = options or ImportOptions()
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = PurePath(result.name).stem or "Photo"
+    before = _everything()
     collection = bpy.data.collections.new(stem)
     scene.collection.children.link(collection)
     photo: bpy.types.Image | None = None
@@ -85,7 +86,7 @@ def import_people(
             if options.use_camera:
                 look_through(scene, camera, result.camera)
     except ValueError as error:
-        discard(collection)
+        bpy.data.batch_remove(_everything() - before)
         raise ResultError(f"The backend's result is damaged: {error}") from error
     _select(rigs)
     return Imported(rigs, camera, photo)
@@ -130,19 +131,11 @@ def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
     return (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
 
 
-def discard(collection: bpy.types.Collection) -> None:
-    """Remove an import's collection with all that only it uses."""
-    held = list(collection.objects)
-    owned: list[bpy.types.ID] = [thing.data for thing in held if thing.data]
-    owned += [slot.material for thing in held for slot in thing.material_slots if slot.material]
-    owned += [node.image for material in owned if isinstance(material, bpy.types.Material) for node in material.node_tree.nodes
-              if node.type == "TEX_IMAGE" and node.image]  # fmt: skip
-    owned += [view.image for data in owned if isinstance(data, bpy.types.Camera) for view in data.background_images if view.image]
-    bpy.data.batch_remove([*held, collection])
-    # Dependants first: an image has users until its material is gone.
-    for thing in owned:
-        if thing.users == 0:
-            bpy.data.batch_remove([thing])
+def _everything() -> set[bpy.types.ID]:
+    """All data that an import can make."""
+    data = bpy.data
+    kinds = (data.objects, data.meshes, data.armatures, data.cameras, data.materials, data.images, data.collections)
+    return {item for kind in kinds for item in kind}
 
 
 def _select(rigs: Sequence[bpy.types.Object]) -> None:

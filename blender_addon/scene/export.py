@@ -110,8 +110,9 @@ def _only_selected(things: list[bpy.types.Object]) -> Iterator[None]:
 
 @contextmanager
 def _as_os_error(path: Path) -> Iterator[None]:
-    """Blender's operators raise RuntimeError with a report or a whole traceback; its last line says what is wrong."""
+    """Blender's operators raise RuntimeError with a report, or with a traceback whose last line of its own says what is wrong."""
     try:
         yield
     except RuntimeError as error:
-        raise OSError(f"{path} could not be written: {str(error).strip().splitlines()[-1]}") from error
+        lines = [line for line in str(error).strip().splitlines() if not line.startswith("Location:")]
+        raise OSError(f"{path} could not be written: {lines[-1]}") from error

@@ -31,11 +31,11 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
     directory: bpy.props.StringProperty(subtype="DIR_PATH")  # type: ignore[valid-type]
     filter_glob: bpy.props.StringProperty(default=PHOTO_FILES, options={"HIDDEN"})  # type: ignore[valid-type]
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.uvatar
         known = {photo.file() for photo in settings.photos}
         chosen = [Path(self.directory, file.name) for file in self.files if file.name]
@@ -56,10 +56,10 @@ class UVATAR_OT_remove_photo(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return 0 <= context.scene.uvatar.active_photo < len(context.scene.uvatar.photos)
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.uvatar
         settings.photos.remove(settings.active_photo)
         settings.active_photo = max(0, min(settings.active_photo, len(settings.photos) - 1))
@@ -85,7 +85,7 @@ class UVATAR_OT_start_backend(bpy.types.Operator):
     bl_idname = "uvatar.start_backend"
     bl_label = "Start Backend"
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             _link_up(context, start=True)
         except ValueError as error:
@@ -100,7 +100,7 @@ class UVATAR_OT_connect(bpy.types.Operator):
     bl_idname = "uvatar.connect"
     bl_label = "Connect"
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             _link_up(context, start=False)
         except ValueError as error:
@@ -116,7 +116,7 @@ class UVATAR_OT_run(bpy.types.Operator):
     bl_label = "Make Avatars"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         if state.session().running:
             cls.poll_message_set("The last run is still under way")
             return False
@@ -125,7 +125,7 @@ class UVATAR_OT_run(bpy.types.Operator):
             return False
         return True
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         session, settings = state.session(), context.scene.uvatar
         if session.link is Link.OFF:
             try:
@@ -145,10 +145,10 @@ class UVATAR_OT_cancel(bpy.types.Operator):
     bl_label = "Cancel"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return state.session().running
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         state.session().cancel()
         return {"FINISHED"}
 
@@ -162,7 +162,7 @@ class UVATAR_OT_import_result(bpy.types.Operator):
 
     photo: bpy.props.IntProperty()  # type: ignore[valid-type]
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         job = state.session().job
         if job is None or self.photo not in job.results:
             self.report({"ERROR"}, "This result is here no more: make the avatars again")
@@ -183,11 +183,11 @@ class UVATAR_OT_import_now(bpy.types.Operator):
     bl_label = "Import Now"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         job = state.session().job
         return job is not None and bool(job.results)
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         state.watch()  # the timer imports from here on
@@ -202,10 +202,10 @@ class UVATAR_OT_refresh_joints(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return context.mode == "OBJECT" and find_rig(context.object) is not None
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             refresh_joints(find_rig(context.object))
         except RigError as error:
@@ -224,15 +224,15 @@ class UVATAR_OT_export_glb(bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(default="*.glb", options={"HIDDEN"})  # type: ignore[valid-type]
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return context.mode == "OBJECT" and find_rig(context.object) is not None
 
-    def invoke(self, context, event):
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         self.filepath = bpy.path.clean_name(context.object.name) + ".glb"
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             export_glb(find_rig(context.object), Path(bpy.path.abspath(self.filepath)).with_suffix(".glb"))
         except (OSError, RigError) as error:
@@ -247,7 +247,7 @@ class UVATAR_OT_open_preferences(bpy.types.Operator):
     bl_idname = "uvatar.open_preferences"
     bl_label = "Preferences"
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         bpy.ops.preferences.addon_show(module=extension)
         return {"FINISHED"}
 
@@ -258,7 +258,7 @@ class UVATAR_OT_show_log(bpy.types.Operator):
     bl_idname = "uvatar.show_log"
     bl_label = "Show Log"
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> set[str]:
         text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
         text.from_string(log_tail() or "The backend was not started by this Blender, or has written nothing.")
         self.report({"INFO"}, f"See the text “{LOG_TEXT}” in the Text Editor")

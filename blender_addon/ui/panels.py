@@ -28,7 +28,17 @@ _LINKS = {Link.OFF: ("Backend is off", "UNLINKED"), Link.CONNECTING: ("Connectin
 class UVATAR_UL_photos(bpy.types.UIList):
     """Photos with their thumbnails."""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.PropertyGroup,
+        item: bpy.types.PropertyGroup,
+        icon: int,
+        active_data: bpy.types.PropertyGroup,
+        active_property: str,
+    ) -> None:
+        """Called by Blender for each row."""
         file = item.file()
         thumbnail = state.thumbnail(str(file))
         layout.label(text=file.name, **({"icon_value": thumbnail} if thumbnail else {"icon": "ERROR"}))
@@ -46,7 +56,7 @@ class UVATAR_PT_photos(_Panel, bpy.types.Panel):
     bl_idname = "UVATAR_PT_photos"
     bl_label = "Avatars from Photos"
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, settings, session = self.layout, context.scene.uvatar, state.session()
         _draw_backend(layout)
         row = layout.row()
@@ -73,7 +83,7 @@ class UVATAR_PT_options(_Panel, bpy.types.Panel):
     bl_parent_id = "UVATAR_PT_photos"
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.uvatar
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -98,10 +108,10 @@ class UVATAR_PT_avatar(_Panel, bpy.types.Panel):
     bl_label = "Avatar"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return find_rig(context.object) is not None
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         layout, rig = self.layout, find_rig(context.object)
         assert rig is not None  # see poll
         try:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.name for path in (Path(__file__).parent / "in_blender").glob("test_*.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_in_blender(file: str, tmp_path: Path) -> None:
     chosen = os.environ.get("UVATAR_BPY_PYTHON")

@@ -224,14 +224,15 @@ def test_triangles_and_bodies_without_texture_coordinates_import(result, scene) 
     assert len(mesh.polygons) == len(plain["people"][0]["triangles"]) and not mesh.uv_layers
 
 
-def test_a_broken_texture_leaves_nothing_behind(result, scene) -> None:
+@pytest.mark.parametrize("picture", ["texture_png", "source_png", "jpeg"])
+def test_a_broken_picture_leaves_nothing_behind(result, scene, picture: str) -> None:
     broken = copy.deepcopy(result)
-    broken["people"][0]["texture_png"] = b"no picture"
-    before = {len(collection) for collection in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.images)}
+    (broken["photo"] if picture == "jpeg" else broken["people"][0])[picture] = b"no picture"
     with pytest.raises(ResultError, match="not a picture"):
         imported(broken, scene)
-    assert {len(collection) for collection in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.images)} == before == {0}
-    assert not bpy.data.collections and not bpy.data.shape_keys
+    data = bpy.data
+    for kind in (data.objects, data.meshes, data.shape_keys, data.armatures, data.cameras, data.materials, data.images, data.collections):
+        assert not list(kind)
 
 
 def test_import_time_of_a_full_avatar(scene) -> None:
