@@ -88,6 +88,11 @@ class BackendProcess:
                 return Problem(f"The backend could not be started: {error.strerror or error}.", "Check its place.", Remedy.PREFERENCES)
             return None
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def failure(self) -> Problem | None:
         """Why it ended, in its own last line; None while it runs, or where another server runs in its stead."""
         code = self._process.poll() if self._process is not None else None

@@ -117,9 +117,8 @@ class Session:
 
     def start(self, location: str) -> None:
         """Connect to this user's backend; where none runs, start the one at ``location`` (see `find_command`)."""
-        if self._backend is not None:
-            self._backend.stop()
-        self._backend = BackendProcess(location)
+        if self._backend is None or not self._backend.running:  # one that is only slow to answer is not replaced
+            self._backend = BackendProcess(location)
         self._reconnect(_find_own, self._backend)
 
     def run(self, photos: Sequence[Path], options: Mapping[str, Any]) -> Job:

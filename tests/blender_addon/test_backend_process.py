@@ -70,8 +70,10 @@ def test_it_ends_with_us_and_is_not_started_after_the_end(tmp_path, monkeypatch)
     backend = BackendProcess(str(program(tmp_path / "uvatar", f"echo run >> '{tmp_path}/runs'; cat")))  # ends when its input does
     backend.start()
     backend.start()
+    assert backend.running
     backend.stop()
     _wait(backend)
+    assert not backend.running
     late = BackendProcess(str(tmp_path / "uvatar"))
     late.stop()
     assert late.start() is None

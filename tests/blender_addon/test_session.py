@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import uuid
@@ -233,6 +234,22 @@ def test_a_server_that_never_got_the_photos_gets_them_again(server, session, tmp
     server.answers.clear()
     server.start()
     until(session, lambda: job in server.jobs, "the photos were sent again")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
+def test_the_backend_is_started_once_where_none_runs(server, session, tmp_path) -> None:
+    server.stop()
+    wire.runtime_file(tmp_path).unlink()
+    program = tmp_path / "uvatar"
+    program.write_text(f"#!/bin/sh\necho run >> '{tmp_path}/runs'\ncat\n")
+    program.chmod(0o755)
+    session.start(str(program))
+    until(session, lambda: (tmp_path / "runs").exists(), "it is started")
+    assert session.link is Link.CONNECTING and session.problem is None
+    session.start(str(program))  # an impatient artist
+    server.start()
+    until(session, lambda: session.link is Link.ON, "connected")
+    assert (tmp_path / "runs").read_text() == "run\n"
 
 
 def test_cancel(server, session, tmp_path) -> None:
