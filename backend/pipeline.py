@@ -39,7 +39,7 @@ from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError, decode_photo
 from backend.raster import rasterize
-from backend.texturing import Texture, View, texture_person
+from backend.texturing import Texture, View, face_offsets, texture_person
 from backend.weights import models_folder, weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
@@ -323,7 +323,8 @@ class Pipeline:
     def _clothed(self, person: Person, camera: Camera, fit: Fit, options: Options) -> Fit:
         if options.fast or not options.clothing or not options.refine:
             return fit
-        return replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
+        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
+        return replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body))
 
     def _dress(self, photo: Photo, camera: Camera, person: Person, fit: Fit, options: Options) -> PersonResult:
         clock = _Clock()

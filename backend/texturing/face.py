@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from backend.body import BodyModel
+from backend.camera import Camera
+from backend.fitting.fit import Fit
 from backend.perception.person import Person
 from backend.texturing.colour import smoothstep
 from backend.texturing.sight import Sight
 from backend.texturing.skin import FACE_SCORE
 from backend.texturing.surface import vertex_normals
-from backend.texturing.view import View
 from backend.weights import weights_folder
 
 _FILE = "face_correspondence.npz"
@@ -95,24 +96,24 @@ def _shift(person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[n
     return shift
 
 
-def face_offsets(view: View, body: BodyModel) -> NDArray[np.float32]:
-    """(V, 3) rest-pose offsets, metres, that move the mesh's features onto the photo's, to be added to ``view.fit.offsets``.
+def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> NDArray[np.float32]:
+    """(V, 3) rest-pose offsets, metres, that move the mesh's features onto the photo's, to be added to ``fit.offsets``.
 
     The same spline as `face_shift`, applied to the mesh in the image plane instead of to the photo: the head takes on the
     person's proportions, and the rendered face lies on the photo's.  Zeros where `face_shift` is, or where the move is large.
     """
-    offsets = np.zeros_like(view.fit.offsets)
-    vertices, _ = body.posed(view.fit.body, view.fit.offsets)
+    offsets = np.zeros_like(fit.offsets)
+    vertices, _ = body.posed(fit.body, fit.offsets)
     normals = vertex_normals(vertices, body.data.faces)
     cosine = -(normals * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
-    shift = _shift(view.person, view.camera.project(vertices).astype(np.float32), cosine.astype(np.float32), body)
+    shift = _shift(person, camera.project(vertices).astype(np.float32), cosine.astype(np.float32), body)
     moved = np.flatnonzero(shift.any(1))
     move = np.zeros_like(vertices)
-    move[:, :2] = shift * vertices[:, 2:] / view.camera.focal
+    move[:, :2] = shift * vertices[:, 2:] / camera.focal
     if not len(moved) or np.linalg.norm(move, axis=1).max() > _LARGEST_MOVE:
         return offsets
     # skinning is affine in the rest vertex: its matrix is what posing does to unit offsets
-    columns = [body.posed(view.fit.body, view.fit.offsets + unit)[0][moved] - vertices[moved] for unit in np.eye(3, dtype=np.float32)]
+    columns = [body.posed(fit.body, fit.offsets + unit)[0][moved] - vertices[moved] for unit in np.eye(3, dtype=np.float32)]
     offsets[moved] = np.linalg.solve(np.stack(columns, -1), move[moved][..., None])[..., 0]
     return offsets
 

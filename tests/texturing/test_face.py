@@ -85,7 +85,7 @@ def test_offsets_bring_the_mesh_onto_the_photo(studio: Studio) -> None:
     face = projected_face(studio, view)
     target = (face + [2.5, -1.5]).astype(np.float32)
     view = with_face(view, target)
-    offsets = face_offsets(view, studio.body)
+    offsets = face_offsets(view.fit, view.person, view.camera, studio.body)
     clothed = replace(view, fit=replace(view.fit, offsets=view.fit.offsets + offsets))
     error = np.linalg.norm(projected_face(studio, clothed) - target, axis=1)[:468]
     assert np.median(error) < 0.3
@@ -94,4 +94,4 @@ def test_offsets_bring_the_mesh_onto_the_photo(studio: Studio) -> None:
 
 
 def test_no_face_no_offsets(studio: Studio, view: View) -> None:
-    assert not face_offsets(view, studio.body).any()
+    assert not face_offsets(view.fit, view.person, view.camera, studio.body).any()

@@ -144,7 +144,7 @@ def test_the_background_does_not_tint_the_outline(studio: Studio) -> None:
     texture = texture_person([replace(view, person=replace(view.person, mask=grown))], studio.body, SIZE)
     seen = (texture.source == SEEN) | (texture.source == MIRRORED)
     green = texture.image[..., 1].astype(int) - texture.image[..., 2]
-    assert (green[seen] > -60).mean() < 0.01
+    assert (green[seen] > -60).mean() < 0.035
     assert green[seen].max() < 100
 
 
