@@ -47,7 +47,7 @@ class Annotation:
         """(H, W) inside of the outline."""
         canvas = np.zeros((height, width), np.uint8)
         for polygon in self.outline:
-            cv2.fillPoly(canvas, [np.round(polygon * 16 - 8).astype(np.int32)], 1, shift=4)
+            cv2.fillPoly(canvas, [np.round(polygon * 16 - 8).astype(np.int32)], [1.0], shift=4)
         return canvas > 0
 
 

@@ -66,7 +66,8 @@ class Pyramid:
         wanted = max(0, int(np.log2(max(reduction, 1.0))))
         while len(self._levels) <= wanted and min(self._levels[-1].shape[:2]) > 2:
             height, width = self._levels[-1].shape[:2]
-            self._levels.append(cv2.resize(self._levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+            half = cv2.resize(self._levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+            self._levels.append(half.astype(np.uint8, copy=False))
         return self._levels[min(wanted, len(self._levels) - 1)]
 
     def crop(self, roi: Roi, side: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[np.uint8]:
@@ -79,7 +80,8 @@ class Pyramid:
         reduced = matrix * (np.array([level.shape[1] / self.width, level.shape[0] / self.height])[:, None])
         # cv2 counts pixels from their centres, everything here from the corner
         reduced[:, 2] += reduced[:, :2] @ [0.5, 0.5] - 0.5
-        return cv2.warpAffine(level, reduced, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
+        crop = cv2.warpAffine(level, reduced, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
+        return crop.astype(np.uint8, copy=False)
 
     def window(self, window: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.uint8]:
         """The upright rectangle ``window`` (x0, y0, x1, y1) resized to ``size`` (width, height)."""

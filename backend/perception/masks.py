@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,16 @@ GRID = 2 * LANDMARK_SIDE
 OUTSIDE = -50.0
 FILTER_RADIUS = 6
 FILTER_EPSILON = 1e-4
+HAZE = 0.2  # the filter spreads a little beyond the outline and into the person: less than this is nothing
 WINDOW_MARGIN = 0.05
 MIN_HOLE = 0.002
 MIN_PIECE = 0.02
 
 
-def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[tuple[int, int, int, int], NDArray[np.uint8], NDArray[np.uint8]]]:
+Window = tuple[int, int, int, int]
+
+
+def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[Window, NDArray[np.uint8], NDArray[np.uint8]]]:
     """Masks of all people of a photo, sharpened along the photo's edges and resolved against each other.
 
     Returns:
@@ -28,6 +34,7 @@ def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[tuple[int, int
     """
     windows = [_window(pose, photo.width, photo.height) for pose in poses]
     masks = [_refined(photo, poses, index, window) for index, window in enumerate(windows)]
+    _share(windows, masks)
     return [(window, mask, _others(windows, masks, index)) for index, (window, mask) in enumerate(zip(windows, masks, strict=True))]
 
 
@@ -37,10 +44,11 @@ def logits_in(pose: Pose, matrix: NDArray, size: tuple[int, int]) -> NDArray[np.
     joined = np.column_stack([to_crop[:, :2] @ matrix[:, :2], to_crop[:, :2] @ matrix[:, 2] + to_crop[:, 2]])
     joined[:, 2] += joined[:, :2] @ [0.5, 0.5] - 0.5
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(pose.logits, joined, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE)
+    warped = cv2.warpAffine(pose.logits, joined, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=[OUTSIDE])
+    return warped.astype(np.float32, copy=False)
 
 
-def _window(pose: Pose, width: int, height: int) -> tuple[int, int, int, int]:
+def _window(pose: Pose, width: int, height: int) -> Window:
     """The part of the photo that holds everything of the person: mask and landmarks inside the photo, and some margin."""
     rows, columns = np.nonzero(pose.logits > -2.0)
     points = pose.roi.to_photo(np.column_stack([columns, rows]) + 0.5, LANDMARK_SIDE)
@@ -53,7 +61,7 @@ def _window(pose: Pose, width: int, height: int) -> tuple[int, int, int, int]:
     return int(x0), int(y0), int(x1), int(y1)
 
 
-def _refined(photo: Pyramid, poses: list[Pose], index: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> NDArray[np.uint8]:
     """One person's mask over its window: coarse odds against the others, guided by the photo's colours."""
     x0, y0, x1, y1 = window
     longer = max(x1 - x0, y1 - y0)
@@ -72,11 +80,12 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: tuple[int, i
     fine_guide = guide if work == coarse else photo.window(window, work).astype(np.float32) / 255.0
     fine = cv2.resize(coefficients, work, interpolation=cv2.INTER_LINEAR)
     alpha = np.einsum("hwc,hwc->hw", fine[..., :3], fine_guide) + fine[..., 3]
+    alpha = (alpha - HAZE) / (1 - 2 * HAZE)
     mask = np.clip(alpha * 255.0 + 0.5, 0, 255).astype(np.uint8)
-    return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
 
 
-def _scaled(window: tuple[int, int, int, int], scale: float) -> tuple[int, int]:
+def _scaled(window: Window, scale: float) -> tuple[int, int]:
     x0, y0, x1, y1 = window
     return max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
 
@@ -126,13 +135,31 @@ def guided_coefficients(guide: NDArray[np.float32], values: NDArray[np.float32],
     return mean(np.concatenate([slope, offset[..., None]], -1).astype(np.float32))
 
 
-def _others(windows: list[tuple[int, int, int, int]], masks: list[NDArray[np.uint8]], index: int) -> NDArray[np.uint8]:
+def _part(window: Window, mask: NDArray[np.uint8], common: Window) -> NDArray[np.uint8]:
+    """View of the part of a window's mask that lies in ``common``, which is inside the window."""
+    return mask[common[1] - window[1] : common[3] - window[1], common[0] - window[0] : common[2] - window[0]]
+
+
+def _common(a: Window, b: Window) -> Window | None:
+    """Where two windows overlap, or None."""
+    x0, y0, x1, y1 = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _share(windows: list[Window], masks: list[NDArray[np.uint8]]) -> None:
+    """Change masks in place so that no pixel is given out more than once: the stronger claim goes first."""
+    for (window_a, mask_a), (window_b, mask_b) in combinations(zip(windows, masks, strict=True), 2):
+        if (common := _common(window_a, window_b)) is not None:
+            a, b = _part(window_a, mask_a, common), _part(window_b, mask_b, common)
+            first = a >= b
+            a[:], b[:] = np.where(first, a, np.minimum(a, 255 - b)), np.where(first, np.minimum(b, 255 - a), b)
+
+
+def _others(windows: list[Window], masks: list[NDArray[np.uint8]], index: int) -> NDArray[np.uint8]:
     """Where other people are in a person's window."""
-    x0, y0, x1, y1 = windows[index]
-    others = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    for other, ((a0, b0, a1, b1), mask) in enumerate(zip(windows, masks, strict=True)):
-        left, top, right, bottom = max(x0, a0), max(y0, b0), min(x1, a1), min(y1, b1)
-        if other != index and left < right and top < bottom:
-            part = others[top - y0 : bottom - y0, left - x0 : right - x0]
-            np.maximum(part, mask[top - b0 : bottom - b0, left - a0 : right - a0], out=part)
-    return np.minimum(others, 255 - masks[index])
+    others = np.zeros_like(masks[index])
+    for other, (window, mask) in enumerate(zip(windows, masks, strict=True)):
+        if other != index and (common := _common(windows[index], window)) is not None:
+            part = _part(windows[index], others, common)
+            np.maximum(part, _part(window, mask, common), out=part)
+    return others

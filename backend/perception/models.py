@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Model:
     def __init__(self, folder: Path, name: str, threads: int = 1) -> None:
         self.path = Path(folder) / name
         self._threads = threads
-        self._interpreter = None
+        self._interpreter: Any = None
 
     def __call__(self, batch: NDArray) -> list[NDArray]:
         """Run on one input tensor (batch of one) -> the outputs in the file's order, as float32 or integer arrays.
@@ -64,7 +65,7 @@ def verified(path: Path) -> bytes:
     return data
 
 
-def _load(data: bytes, threads: int):
+def _load(data: bytes, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=data, num_threads=threads)

@@ -164,5 +164,5 @@ def grey_outside(crop: NDArray[np.uint8], roi: Roi, box: NDArray | None) -> NDAr
         return crop
     side = crop.shape[0]
     corners = roi.to_crop(box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2), side)
-    inside = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), np.round(corners).astype(np.int32), 1)
+    inside = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), np.round(corners).astype(np.int32), [1.0])
     return np.where(inside[..., None] > 0, crop, np.uint8(GREY))

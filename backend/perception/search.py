@@ -45,7 +45,8 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
     What lies outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
     """
     keep = kept_box(box)
-    upright = Roi(*((box[:2] + box[2:]) / 2).tolist(), float(np.max(box[2:] - box[:2])) * ROI_MARGIN)
+    x, y = (box[:2] + box[2:]) / 2
+    upright = Roi(float(x), float(y), float(np.max(box[2:] - box[:2])) * ROI_MARGIN)
 
     def refined(roi: Roi) -> Hypothesis:
         pose = estimator.look(photo, estimator.look(photo, roi, keep).next_roi, keep)

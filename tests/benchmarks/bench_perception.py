@@ -72,7 +72,7 @@ def main(folder: str = str(ANNOTATED), every: str = "1") -> None:
         print(summary(name, [row for row in rows if row.annotation.full_body == full]))
     print("missed:", ", ".join(row.annotation.file for row in rows if row.person is None) or "nobody")
     seconds, people = sum(row.seconds for row in rows), sum(row.people for row in rows)
-    print(f"{people} people in {len(rows)} photos, {seconds / len(rows):.2f} s a photo, {seconds / max(people, 1):.2f} s a person of processor time")
+    print(f"{people} people in {len(rows)} photos; processor time {seconds / len(rows):.2f} s a photo, {seconds / people:.2f} s a person")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ ROI = Roi(SIZE / 2, SIZE / 2, SIZE)
 
 def pose(inside: np.ndarray, landmark: tuple[float, float], blur: float = 9.0) -> Pose:
     """A pose whose segmentation is a coarse, blurred version of ``inside`` (SIZE x SIZE)."""
-    coarse = cv2.resize(cv2.GaussianBlur(inside.astype(np.float32), (0, 0), blur), (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), blur)
+    coarse = cv2.resize(blurred, (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
     landmarks = np.tile(np.float32([*landmark, 1.0]), (33, 1))
     return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, 1.0, (coarse - 0.5) * 20, ROI, ROI)
 
@@ -40,11 +41,11 @@ def test_the_outline_snaps_to_the_edge_in_the_photo() -> None:
     truth = ellipse(256, 256, 90, 170)
     photo = np.where(truth[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
     # the coarse segmentation is a few pixels off
-    shifted = np.roll(truth, (4, 4), (0, 1))
+    shifted = np.roll(truth, (3, 3), (0, 1))
     [(window, mask, others)] = person_masks(Pyramid(photo), [pose(shifted, (256, 256))])
     whole = placed(window, mask)
     assert mask.shape == (window[3] - window[1], window[2] - window[0]) == others.shape
-    assert iou(whole > 127, truth) > 0.97 > iou(shifted, truth)
+    assert iou(whole > 127, truth) > 0.98 > 0.97 > iou(shifted, truth)
     assert not others.any()
 
 
@@ -55,7 +56,7 @@ def test_overlapping_people_share_no_pixels() -> None:
     results = person_masks(Pyramid(photo), [pose(left & ~right, (160, 256)), pose(right, (310, 256))])
     first, second = (placed(window, mask).astype(int) for window, mask, _ in results)
     assert ((first > 127) & (second > 127)).sum() == 0
-    assert (first + second).max() <= 300
+    assert (first + second).max() <= 255
     window, _, others = results[0]
     assert iou(placed(window, others) > 127, (second > 127) & (placed(window, np.full_like(others, 255)) > 0)) > 0.95
 
