@@ -146,6 +146,8 @@ class Session:
         for event in events:
             if isinstance(event, Connected):
                 self.link, self.version, self.problem = Link.ON, event.version, None
+                if event.model == "loading" and self.running and self.job is not None and not self.job.fraction:
+                    self.job.message = "Loading the models"
             elif isinstance(event, Disconnected):
                 self.link = Link.OFF if event.final else Link.CONNECTING
                 self.problem = event.problem
