@@ -204,6 +204,41 @@ def stop(data: DataOption = None) -> None:
     console.print(f"Stopped. {unfinished} photos are left for the next time." if unfinished else "Stopped.")
 
 
+@app.command()
+def weights() -> None:
+    """List the weights and models that are installed, check them, and say where your own go and what licence each carries.
+
+    Exit code 1: a file is broken.
+    """
+    from rich.table import Table
+
+    from backend import weights_report
+    from backend.weights import WeightsError, models_folder, weights_folder
+
+    console = _console()
+    try:
+        folder = weights_folder()
+    except WeightsError as error:
+        raise _fatal(console, error) from error
+    models = models_folder()
+    broken = False
+    parts = (("Installed with Uvatar", folder, weights_report.shipped(folder)), ("Your own", models, weights_report.brought(models)))
+    for title, place, items in parts:
+        console.print(f"{title}: {place}", highlight=False, markup=False, soft_wrap=True)
+        table = Table("File", "What", "State", "Licence")
+        for item in items:
+            table.add_row(item.name, item.what, item.state, item.licence)
+        console.print(table)
+        for item in items:
+            if item.remark:
+                style = "red" if item.state == weights_report.BROKEN else None
+                console.print(f"{item.name}: {item.remark}", style=style, highlight=False, markup=False, soft_wrap=True)
+        broken |= any(item.state == weights_report.BROKEN for item in items)
+    console.print("UVATAR_MODELS can name another folder for your own files, for example ROMP's: ~/.romp", highlight=False, soft_wrap=True)
+    if broken:
+        raise typer.Exit(EXIT_FAILED)
+
+
 @app.command("evaluate-photos")
 def evaluate_photos(
     folder: Annotated[Path, typer.Argument(help="Folder of photos.", exists=True, file_okay=False)],

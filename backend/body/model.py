@@ -89,12 +89,11 @@ class BodyModel(nn.Module):
             offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not move joints.
         """
         rotations = pose if pose.ndim == 4 else rotation_matrices(pose)
-        batch = len(rotations)
         rest = torch.addmm(self.v_template, betas, self.shapedirs)
         if self.posedirs is not None:
             identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-            rest = torch.addmm(rest, (rotations[:, 1:] - identity).reshape(batch, -1), self.posedirs)
-        rest = rest.reshape(batch, -1, 3)
+            rest = torch.addmm(rest, (rotations[:, 1:] - identity).flatten(1), self.posedirs)
+        rest = rest.unflatten(1, (-1, 3))
         if offsets is not None:
             rest = rest + offsets
         transforms, joints = self._joint_transforms(betas, rotations, transl)
@@ -150,8 +149,7 @@ class BodyModel(nn.Module):
 
 def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
     """Rest points (B, P, 3) moved by their (P, 24) mix of the joints' (B, 24, 3, 4) transforms."""
-    batch, count = points.shape[:2]
-    mixed = torch.matmul(weights, transforms.reshape(batch, -1, 12)).reshape(batch, count, 3, 4)
+    mixed = torch.matmul(weights, transforms.flatten(2)).unflatten(2, (3, 4))
     return (mixed[..., :3] @ points.unsqueeze(-1)).squeeze(-1) + mixed[..., 3]
 
 

@@ -14,6 +14,7 @@ from backend.fitting.prior import PosePrior
 from backend.mesh_predictor.network import INPUT_SIDE
 from backend.mesh_predictor.rotation import matrices_from_6d, six_d_from_matrices
 from backend.raster import rasterize
+from training.losses.mesh import MixturePrior
 from training.mesh_supervision import MeshLabels
 
 CAMERA = Camera.for_photo(INPUT_SIDE, INPUT_SIDE)
@@ -70,3 +71,12 @@ def _picture(rng: np.random.Generator, people: NDArray, body: BodyModel) -> NDAr
         image[front] = seen.interpolate(colours, data.faces)[front]
         nearest[front] = seen.depth[front]
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def prior_of_the_fitting() -> MixturePrior:
+    """The fitting's pose prior in the loss's form."""
+    prior = PosePrior.load()
+    roots = torch.from_numpy(prior.whiteners).float()
+    # Costs are half the covariance's log determinant less the log weight; the loss computes the former from the roots.
+    log_weights = torch.diagonal(roots, dim1=-2, dim2=-1).abs().log().sum(-1) * -1 - torch.from_numpy(prior.costs).float()
+    return MixturePrior(log_weights, torch.from_numpy(prior.means).float(), roots)

@@ -1,0 +1,122 @@
+"""What is installed of weights and models, whose it is, and whether it is whole: what `uvatar weights` shows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backend.body import BodyError
+from backend.mesh_predictor.checkpoint import CheckpointError, load_checkpoint
+from backend.mesh_predictor.efficientnet_lite import LightBackbone
+from backend.mesh_predictor.network import MeshPredictor, romp
+from backend.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, ROMP_FILE, ROMP_LICENCE
+from backend.mesh_predictor.smpl_files import HELP, NAMES, PACKED, load_neutral_smpl, packed_regressors
+
+GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
+SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."
+_SUFFIXES = (".npz", ".safetensors", ".tflite")
+# How the pages beside the shipped files state it.
+_SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
+_LICENCE = re.compile(r"Licence of this file:\W*(.+?)(?:\. |\.?$)", re.MULTILINE)
+# Shipped files that are worth more than a checksum.
+_LOADERS: dict[str, Callable[[Path], object]] = {LIGHT_FILE: lambda path: load_checkpoint(MeshPredictor(LightBackbone()), path)}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file.
+
+    Attributes:
+        name: of the file, within its folder.
+        what: it is for.
+        state: "ok", "not installed", "broken" or "no checksum recorded".
+        licence: of the file.
+        remark: what is wrong with it and what to do, or where to get it; empty where nothing is to be done.
+    """
+
+    name: str
+    what: str
+    state: str
+    licence: str
+    remark: str = ""
+
+
+def shipped(weights: Path) -> list[Item]:
+    """Every file of the weights folder, compared with the sha256 that ``sources.json`` or the page beside it records."""
+    items = []
+    for path in sorted(path for path in weights.rglob("*") if path.suffix in _SUFFIXES):
+        sources = path.parent / "sources.json"
+        what, licence, digest = _from_sources(sources, path.name) if sources.is_file() else _from_page(path.with_suffix(".md"))
+        name = path.relative_to(weights).as_posix()
+        if digest is not None and _sha256(path) != digest:
+            items.append(Item(name, what, BROKEN, licence, "Its sha256 is not the recorded one. Install Uvatar again."))
+            continue
+        item = _checked(path, what, licence, "", _LOADERS.get(path.name, Path.exists), name)
+        items.append(replace(item, state=UNRECORDED) if digest is None and item.state == GOOD else item)
+    if not (weights / LIGHT_FILE).is_file():
+        items.append(Item(LIGHT_FILE, "Mesh Predictor, light network", MISSING, LIGHT_LICENCE, "Not part of this version; optional."))
+    return items
+
+
+def brought(models: Path) -> list[Item]:
+    """The files that users may bring into the folder ``models``, loaded to see whether they can be used."""
+    items = [
+        _checked(
+            models / ROMP_FILE,
+            "Mesh Predictor, the published ROMP network",
+            ROMP_LICENCE,
+            "The file ROMP.pkl of ROMP's release V2.0. Optional.",
+            lambda path: load_checkpoint(romp(), path),
+        )
+    ]
+    smpl = [models / name for name in NAMES if (models / name).is_file()]
+    for path in smpl or [models / NAMES[0]]:
+        items.append(_checked(path, "SMPL body, for ROMP's result files", SMPL_LICENCE, f"{HELP} Optional.", load_neutral_smpl))
+    if models / PACKED not in smpl:
+        where = "Made by `romp.prepare_smpl`. Optional: gives joints 45 to 70 of ROMP's result files."
+        items.append(Item(PACKED, "Regressors of further joints", MISSING, SMPL_LICENCE, where))
+    else:
+        items.append(
+            _checked(models / PACKED, "Regressors of further joints", SMPL_LICENCE, "", lambda path: packed_regressors(path.parent))
+        )
+    return items
+
+
+def _checked(path: Path, what: str, licence: str, where: str, load: Callable[[Path], object], name: str = "") -> Item:
+    name = name or path.name
+    if not path.is_file():
+        return Item(name, what, MISSING, licence, where)
+    try:
+        load(path)
+    except (CheckpointError, BodyError) as error:
+        return Item(name, what, BROKEN, licence, str(error))
+    return Item(name, what, GOOD, licence)
+
+
+def _from_sources(sources: Path, name: str) -> tuple[str, str, str | None]:
+    """What, licence and sha256 of a file that ``sources.json`` lists."""
+    listed = json.loads(sources.read_text(encoding="utf-8"))
+    for entry in listed["files"]:
+        if entry["file"] == name:
+            return entry["model"], entry.get("licence", listed["licence"]), entry["sha256"]
+    return "", "unknown", None
+
+
+def _from_page(page: Path) -> tuple[str, str, str | None]:
+    """What, licence and sha256 as the page of a file states them."""
+    if not page.is_file():
+        return "", "unknown", None
+    text = page.read_text(encoding="utf-8")
+    paragraphs = [part.strip() for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
+    what = " ".join(paragraphs[0].split()).split(". ")[0].split(":")[0] if paragraphs else ""
+    licence, digest = _LICENCE.search(text), _SHA256.search(text)
+    return what, licence[1].strip() if licence else f"see {page.name}", digest[1] if digest else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

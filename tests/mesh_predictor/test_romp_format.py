@@ -1,0 +1,292 @@
+"""ROMP's result files: what is written is what its scripts expect, what is read runs nothing and is what it says."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from photographed import CAMERA, body_at
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from backend.body import PARENTS, BodyError, BodyModel, load_open_body
+from backend.export import save_romp_results
+from backend.mesh_predictor.prediction import SMPL, Prediction
+from backend.mesh_predictor.romp_format import RompFileError, fitted_results, load_results, predicted_results
+from backend.mesh_predictor.smpl_files import load_neutral_smpl, neutral_smpl, packed_regressors
+from backend.mesh_predictor.weak_perspective import PaddedSquare
+
+RNG = np.random.default_rng(0)
+COUNT = 3
+# Keys and shapes of a picture's result, as published.
+PUBLISHED = {
+    "cam": (3,), "global_orient": (3,), "body_pose": (69,), "smpl_betas": (10,), "smpl_thetas": (72,), "center_preds": (2,),
+    "center_confs": (1,), "cam_trans": (3,), "verts": (6890, 3), "joints": (71, 3), "pj2d_org": (71, 2),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def packed() -> dict[str, torch.Tensor]:
+    """The content of a packed SMPL_NEUTRAL.pth, with random numbers for SMPL's."""
+    rng = np.random.default_rng(1)
+    regressors = {name: rng.random((rows, 6890)) ** 40 for name, rows in
+                  (("J_regressor", 24), ("J_regressor_extra9", 9), ("J_regressor_h36m17", 17))}  # fmt: skip
+    regressors = {name: rows / rows.sum(1, keepdims=True) for name, rows in regressors.items()}
+    weights = rng.random((6890, 24)) ** 8
+    arrays = {
+        **regressors,
+        "v_template": rng.normal(0, 0.3, (6890, 3)),
+        "shapedirs": rng.normal(0, 0.01, (6890, 3, 10)),
+        "posedirs": rng.normal(0, 0.001, (207, 20670)),
+        "weights": weights / weights.sum(1, keepdims=True),
+        "f": rng.integers(0, 6890, (13776, 3)),
+        "kintree_table": np.array(PARENTS),
+    }
+    return {name: torch.from_numpy(array).float() for name, array in arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def models(packed: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    torch.save(packed, folder / "SMPL_NEUTRAL.pth")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def smpl(models: Path) -> BodyModel:
+    body = neutral_smpl(models)
+    assert body is not None
+    return body
+
+
+def predicted() -> Prediction:
+    pose = Rotation.from_rotvec(RNG.normal(0, 0.3, (COUNT * 24, 3))).as_matrix().reshape(COUNT, 24, 3, 3).astype(np.float32)
+    pose[:, 0] = np.diag([1, -1, -1]) @ pose[:, 0]
+    pose[:, 22:] = np.eye(3)
+    return Prediction(
+        score=np.array([0.9, 0.6, 0.3], np.float32),
+        center=np.array([[100, 200], [320, 240], [500.0, 100]], np.float32),
+        camera=np.array([[0.5, -0.4, 0.1], [0.8, 0.0, 0.2], [0.3, 0.6, -0.3]], np.float32),
+        pose=pose,
+        betas=RNG.normal(size=(COUNT, 10)).astype(np.float32),
+        betas_of=SMPL,
+        square=PaddedSquare.around(640, 480),
+    )
+
+
+def read_as_romp_s_scripts_do(path: Path) -> dict[str, np.ndarray]:
+    return np.load(path, allow_pickle=True)["results"][()]
+
+
+def test_prediction_is_written_with_romp_s_keys_shapes_and_numbers(
+    smpl: BodyModel, packed: dict[str, torch.Tensor], models: Path, tmp_path: Path
+) -> None:
+    people = predicted()
+    save_romp_results({"body": "smpl-neutral", **predicted_results(people, smpl, packed_regressors(models))}, tmp_path / "photo.npz")
+    results = read_as_romp_s_scripts_do(tmp_path / "photo.npz")
+    assert {key: value.shape for key, value in results.items()} == {key: (COUNT, *shape) for key, shape in PUBLISHED.items()}
+    vectors = Rotation.from_matrix(people.pose.reshape(-1, 3, 3)).as_rotvec().reshape(COUNT, 72)
+    np.testing.assert_allclose(results["smpl_thetas"], vectors, atol=1e-5)
+    np.testing.assert_array_equal(np.concatenate([results["global_orient"], results["body_pose"]], 1), results["smpl_thetas"])
+    np.testing.assert_array_equal(results["body_pose"][:, -6:], 0)  # hands
+    np.testing.assert_array_equal(results["cam"], people.camera)
+    # 24 of SMPL, 21 vertices, 9 extra, 17 of Human3.6M in ROMP's order
+    joints, vertices = results["joints"], results["verts"].astype(float)
+    np.testing.assert_allclose(joints[:, 24], vertices[:, 332], atol=1e-6)  # nose
+    np.testing.assert_allclose(joints[:, 44], vertices[:, 6133], atol=1e-6)  # the right little finger's tip
+    extra = np.einsum("jv,nvc->njc", packed["J_regressor_extra9"].double().numpy(), vertices)
+    np.testing.assert_allclose(joints[:, 45:54], extra, atol=1e-5)
+    h36m = np.einsum("jv,nvc->njc", packed["J_regressor_h36m17"].double().numpy(), vertices)
+    np.testing.assert_allclose(joints[:, 54:], h36m[:, [6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10, 0, 7, 9]], atol=1e-5)
+    # u = (s X + tx + 1) S / 2 - left, v likewise with top = 80
+    flat = people.camera[:, None, :1] * joints[..., :2] + people.camera[:, None, 1:]
+    np.testing.assert_allclose(results["pj2d_org"], (flat + 1) * 320 - [0, 80], atol=1e-3)
+    np.testing.assert_array_equal(results["center_preds"], np.round((people.center + [0, 80]) / 640 * 512))
+    np.testing.assert_allclose(results["center_confs"][:, 0], people.score)
+
+
+def test_cam_trans_is_where_romp_s_camera_sees_the_body(smpl: BodyModel) -> None:
+    """Against least squares of the reprojection in pixels of 512, with ROMP's focal length of 443.4, by scipy."""
+    people = predicted()
+    results = predicted_results(people, smpl)
+    for person in range(COUNT):
+        body = results["joints"][person, :24].astype(float)
+        seen = (people.camera[person, 0] * body[:, :2] + people.camera[person, 1:] + 1) * 256
+        def missed(shift: np.ndarray, body: np.ndarray = body, seen: np.ndarray = seen) -> np.ndarray:
+            placed = body + shift
+            return (placed[:, :2] / placed[:, 2:] * 443.4 + 256 - seen).ravel()
+
+        best = least_squares(missed, [0, 0, 5.0]).x
+        np.testing.assert_allclose(results["cam_trans"][person], best, atol=0.06 * best[2])  # the body of random numbers is deep
+
+
+def test_without_the_regressors_rows_are_nan_and_keep_their_numbers(smpl: BodyModel) -> None:
+    joints = predicted_results(predicted(), smpl)["joints"]
+    assert np.isfinite(joints[:, :45]).all() and np.isnan(joints[:, 45:]).all()
+
+
+def test_nobody_is_written_and_read_as_nobody(smpl: BodyModel, tmp_path: Path) -> None:
+    results = predicted_results(predicted().rows([]), smpl)
+    assert {key: value.shape for key, value in results.items()} == {key: (0, *shape) for key, shape in PUBLISHED.items()}
+    save_romp_results({"body": "smpl-neutral", **results}, tmp_path / "nobody.npz")
+    assert len(load_results(tmp_path / "nobody.npz", 640, 480)) == 0
+
+
+def test_what_is_written_is_read_back(smpl: BodyModel, tmp_path: Path) -> None:
+    people = predicted()
+    save_romp_results({"body": "smpl-neutral", **predicted_results(people, smpl)}, tmp_path / "photo.npz")
+    got = load_results(tmp_path / "photo.npz", 640, 480)
+    np.testing.assert_allclose(got.pose, people.pose, atol=1e-6)
+    for name in ("camera", "betas", "score"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(people, name))
+    assert got.betas_of == SMPL and got.square == people.square
+
+
+def test_fitted_people_go_out_and_come_back_to_where_they_stand(tmp_path: Path) -> None:
+    body = load_open_body()
+    people = [(body_at(-0.6, 1), 0.9), (body_at(0.8, 2, depth=5), 0.7)]
+    results = fitted_results(people, body, CAMERA)
+    assert results["verts"].shape == (2, len(body.data.v_template), 3)
+    joints = np.stack([body.posed(parameters)[1] for parameters, _ in people])
+    np.testing.assert_allclose(results["pj2d_org"][:, :24], CAMERA.project(joints), atol=0.01)
+    # Through ROMP's camera, 60 degrees across the longer side, vertices plus cam_trans are seen at nearly the same pixels.
+    placed = results["joints"][:, :24] + results["cam_trans"][:, None]
+    seen = placed[..., :2] / placed[..., 2:] * (640 * np.sqrt(3) / 2) + [320, 240]
+    assert np.abs(seen - CAMERA.project(joints)).mean() < 5
+    save_romp_results({"body": "open_body", **results}, tmp_path / "photo.npz")
+    back = load_results(tmp_path / "photo.npz", 640, 480).bodies(body, CAMERA)
+    for got, (parameters, _) in zip(back, people, strict=True):
+        np.testing.assert_allclose(got.body_pose, parameters.body_pose, atol=1e-5)
+        np.testing.assert_allclose(got.betas, parameters.betas)
+        np.testing.assert_allclose(got.transl, parameters.transl, atol=0.05)
+
+
+def save(path: Path, results: Any, **members: Any) -> Path:
+    wrapped = np.empty((), object)
+    wrapped[()] = results
+    np.savez(path, results=wrapped, **members)
+    return path
+
+
+def minimal() -> dict[str, Any]:
+    """What another estimator may give: single precision or double, lists of people, no more than is needed."""
+    return {"smpl_thetas": RNG.normal(0, 0.2, (2, 72)), "cam": np.array([[0.5, 0.1, 0.2], [0.4, -0.3, 0]])}
+
+
+def test_other_estimators_files_need_only_pose_and_place(tmp_path: Path) -> None:
+    content = minimal()
+    got = load_results(save(tmp_path / "a.npz", content), 640, 480)
+    np.testing.assert_allclose(
+        got.pose.reshape(-1, 3, 3), Rotation.from_rotvec(content["smpl_thetas"].reshape(-1, 3)).as_matrix(), atol=1e-6
+    )
+    np.testing.assert_allclose(got.center, (content["cam"][:, 1:] + 1) * 320 - [0, 80], rtol=1e-5)
+    split = {"global_orient": content["smpl_thetas"][:, :3], "body_pose": content["smpl_thetas"][:, 3:]}
+    split["cam_trans"] = np.array([[0.1, 0.2, 4.0], [0, 0, 8.0]])
+    other = load_results(save(tmp_path / "b.npz", split), 640, 480)
+    np.testing.assert_allclose(other.pose, got.pose, atol=1e-6)
+    scale = np.sqrt(3) / np.array([4.0, 8.0])
+    np.testing.assert_allclose(other.camera, np.stack([scale, scale * [0.1, 0], scale * [0.2, 0]], 1), rtol=1e-5)
+
+
+def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> None:
+    first, second = minimal(), minimal()
+    path = save(tmp_path / "video_results.npz", {"00001.jpg": first, "00002.jpg": second})
+    np.testing.assert_allclose(load_results(path, 9, 9, "00002.png").axis_angles().reshape(2, 72), second["smpl_thetas"], atol=1e-5)
+    with pytest.raises(RompFileError, match="2 frames, none named like me.jpg"):
+        load_results(path, 9, 9, "me.jpg")
+
+
+def test_a_folder_gives_the_file_named_like_the_photo(tmp_path: Path) -> None:
+    save(tmp_path / "me.npz", minimal())
+    assert len(load_results(tmp_path, 9, 9, "me.jpg")) == 2
+    with pytest.raises(RompFileError, match="no file.*you.npz"):
+        load_results(tmp_path, 9, 9, "you.jpg")
+
+
+class Hostile:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("where", ["results", "value", "key beside"])
+def test_a_hostile_file_is_refused_and_not_run(where: str, tmp_path: Path) -> None:
+    evil = Hostile(tmp_path / "was-run")
+    if where == "results":
+        path = save(tmp_path / "evil.npz", evil)
+    elif where == "value":
+        path = save(tmp_path / "evil.npz", {**minimal(), "verts": evil})
+    else:
+        path = save(tmp_path / "evil.npz", {**minimal(), "note": [evil]})
+    with pytest.raises(RompFileError, match="was not loaded: it asks to run '.*mkdir'.*author"):
+        load_results(path, 640, 480)
+    assert not (tmp_path / "was-run").exists()
+
+
+def spoilt(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in {**minimal(), **fields}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        (spoilt(smpl_thetas=None), "no pose"),
+        (spoilt(cam=None), "no camera"),
+        (spoilt(cam=np.zeros((5, 3))), "do not agree on the number of people"),
+        (spoilt(smpl_thetas=np.full((2, 72), np.nan)), "finite"),
+        (spoilt(smpl_thetas=np.zeros((2, 71))), "cannot be used"),
+        (spoilt(cam="here"), "expected an array"),
+        ([1, 2], "list, not a dictionary"),
+    ],
+)
+def test_files_that_lack_what_is_needed_say_so(results: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(RompFileError, match=words):
+        load_results(save(tmp_path / "odd.npz", results), 640, 480)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    with pytest.raises(RompFileError, match="no file"):
+        load_results(path, 640, 480)
+    path.write_bytes(b"not a zip")
+    with pytest.raises(RompFileError, match="damaged"):
+        load_results(path, 640, 480)
+    np.savez(path, poses=np.zeros(3))
+    with pytest.raises(RompFileError, match="no member 'results' but poses"):
+        load_results(path, 640, 480)
+    whole = save(path, minimal()).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RompFileError, match="damaged"):
+        load_results(path, 640, 480)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("results.npy", b"\x93NUMPY\x01\x00 nonsense")
+    with pytest.raises(RompFileError, match="damaged"):
+        load_results(path, 640, 480)
+
+
+def test_packed_smpl_is_the_body_it_was_packed_from(smpl: BodyModel, packed: dict[str, torch.Tensor]) -> None:
+    data = smpl.data
+    assert data.name == "smpl-neutral" and data.posedirs is not None
+    assert (data.faces == packed["f"].numpy()).all()
+    # Vertex 5, axis 1 in the packed order of posedirs
+    np.testing.assert_allclose(data.posedirs[5, 1], packed["posedirs"][:, 16].numpy(), atol=1e-7)
+
+
+def test_missing_and_wrong_smpl_files_say_what_to_do(tmp_path: Path) -> None:
+    assert neutral_smpl(tmp_path) is None and packed_regressors(tmp_path) is None
+    with pytest.raises(BodyError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL"):
+        load_neutral_smpl(tmp_path / "SMPL_NEUTRAL.pkl")
+    torch.save({"v_template": torch.zeros(6890, 3)}, tmp_path / "SMPL_NEUTRAL.pth")
+    for load in (neutral_smpl, packed_regressors):
+        with pytest.raises(BodyError, match="SMPL_NEUTRAL.pth.*Download SMPL"):
+            load(tmp_path)
+    (tmp_path / "SMPL_NEUTRAL.pkl").write_bytes(b"\x80")
+    with pytest.raises(BodyError, match="SMPL_NEUTRAL.pkl is damaged"):
+        neutral_smpl(tmp_path)
