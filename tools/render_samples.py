@@ -21,8 +21,8 @@ from makehuman import BASE_MESH, Garment, Mesh, add_targets, bone_transforms, re
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-SIZE = (800, 1200)
-SAMPLES = 24
+SIZE = (720, 1080)
+SAMPLES = 20
 MAX_BYTES = 600_000
 PAINT_SIZE = 2048
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)  # the base mesh's eye vertices
@@ -77,7 +77,7 @@ MAN = Sitter(
     hair_colour=(0.02, 0.013, 0.009),
     iris=(0.08, 0.04, 0.02),
     pose={
-        "upperarm01.L": (4, 6, -34), "upperarm01.R": (8, -6, 31), "lowerarm01.L": (-6, 0, -9), "lowerarm01.R": (-16, 0, 12),
+        "upperarm01.L": (4, 6, -43), "upperarm01.R": (8, -6, 41), "lowerarm01.L": (-6, 0, -7), "lowerarm01.R": (-12, 0, 10),
         "upperleg01.L": (-5, 8, -4), "upperleg01.R": (2, -4, 7), "lowerleg01.L": (9, 0, 0), "foot.L": (-3, 0, 0),
         "spine03": (0, -3, 1), "spine01": (1, 4, -1), "neck02": (0, 6, 0), "head": (2, 8, -2), **_fingers(22),
     },
@@ -181,14 +181,14 @@ def paint_skin(sitter: Sitter, posed: Posed, makehuman: Path) -> NDArray:
         colour *= 1 - mask + mask * np.array(tint)
     points = position_map(posed.base, posed.rest, size)
     eyes = [posed.rest[part].mean(0) for part in (LEFT_EYE, RIGHT_EYE)]
-    strands = noise((size, size), 1.2, rng)
+    strands = noise((size, size), 2.0, rng)
     for eye in eyes:
         side = np.sign(eye[0])
         across = (points[..., 0] - eye[0]) * side  # decimetres, outward
         arch = 0.205 + 0.05 * across - 0.45 * (across - 0.05) ** 2
         width = np.interp(across, [-0.19, -0.12, 0.1, 0.27], [0.0, 0.07, 0.055, 0.0])
         distance = np.abs(points[..., 1] - eye[1] - arch) / np.maximum(width, 1e-6)
-        brow = np.clip(1.4 - distance, 0, 1) * (width > 0) * np.clip(0.8 + 0.3 * strands, 0, 1) * (points[..., 2] > eye[2])
+        brow = np.clip(1.4 - distance, 0, 1) * (width > 0) * np.clip(1.0 + 0.15 * strands, 0, 1) * (points[..., 2] > eye[2])
         brow = np.nan_to_num(brow)[..., None]
         colour = colour * (1 - 0.9 * brow) + 0.9 * brow * np.array(sitter.hair_colour)
         # Blood and shade around the eye; without them eyes look cut out.
@@ -332,14 +332,22 @@ def hair_material(colour: tuple[float, float, float], rim: str) -> bpy.types.Mat
     return nodes.material
 
 
-def border_distance(mesh: Mesh) -> NDArray:
-    """(V,) 0 on the mesh's open border, 1 two edges and more inside."""
+def without_sideburns(garment: Garment, rest: NDArray) -> NDArray[np.bool_]:
+    """Which faces of a hair style to keep: strips in front of the ears look pasted on."""
+    vertices = garment.fitted(rest)
+    center = np.array([vertices[list(polygon)].mean(0) for polygon in garment.mesh.polygons])
+    eyes = rest[LEFT_EYE].mean(0)
+    return (center[:, 1] > eyes[1] + 0.15) | (center[:, 2] < eyes[2] - 0.85)
+
+
+def border_distance(polygons: list[tuple[int, ...]], count: int) -> NDArray:
+    """(count,) per vertex 0 on the open border of a mesh, 1 two edges and more inside."""
     edges: dict[tuple[int, int], int] = {}
-    for polygon in mesh.polygons:
+    for polygon in polygons:
         for a, b in zip(polygon, polygon[1:] + polygon[:1], strict=True):
             edges[min(a, b), max(a, b)] = edges.get((min(a, b), max(a, b)), 0) + 1
-    distance = np.full(len(mesh.vertices), 2.0)
-    distance[[v for edge, count in edges.items() if count == 1 for v in edge]] = 0
+    distance = np.full(count, 2.0)
+    distance[[v for edge, uses in edges.items() if uses == 1 for v in edge]] = 0
     pairs = np.array(list(edges))
     for a, b in (pairs.T, pairs.T[::-1]):
         near = a[distance[b] == 0]
@@ -370,8 +378,10 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
     for name, (garment, vertices) in posed.garments.items():
         everything = np.ones(len(garment.mesh.polygons), bool)
         if name == sitter.hair:
-            thing = add_mesh(name, garment.mesh, vertices, everything, hair_material(sitter.hair_colour, "rim"), 1)
-            thing.data.attributes.new("rim", "FLOAT", "POINT").data.foreach_set("value", border_distance(garment.mesh).astype(np.float32))
+            shorn = without_sideburns(garment, posed.rest)
+            thing = add_mesh(name, garment.mesh, vertices, shorn, hair_material(sitter.hair_colour, "rim"), 1)
+            rim = border_distance([polygon for polygon, kept in zip(garment.mesh.polygons, shorn, strict=True) if kept], len(vertices))
+            thing.data.attributes.new("rim", "FLOAT", "POINT").data.foreach_set("value", rim.astype(np.float32))
         else:
             material = cloth_material(assets / "clothes" / name / f"{name}_diffuse.png", sitter.hue.get(name, 0.5))
             add_mesh(name, garment.mesh, vertices, everything, material, 1)
@@ -470,7 +480,7 @@ def main() -> None:
         posed = build_person(Sitter(**{**sitter.__dict__, "turn": sitter.turn + turn}), arguments.makehuman, arguments.assets)
         build_surroundings(wall, ground, sun)
         if arguments.preview:
-            bpy.context.scene.render.resolution_percentage = 33
+            bpy.context.scene.render.resolution_percentage = 50
         render(posed.vertices[:13380].mean(0), np.ptp(posed.vertices[:13380, 2]), arguments.out / f"{name}.jpg")
 
 
