@@ -255,6 +255,9 @@ def evaluate_synthetic(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path("evaluation-synthetic"),
     count: Annotated[int, typer.Option(min=1, help="How many people to render.")] = 30,
     seed: Annotated[int, typer.Option(help="Which people: the same number gives the same ones.")] = 0,
+    poses: Annotated[
+        Path | None, typer.Option(help="npz of poses, or a bank whose held-out blocks are used. [default: those that ship]", exists=True)
+    ] = None,
     textures: Annotated[
         Path | None, typer.Option(help="Folder of the open body's textures. [default: made-up outfits]", exists=True)
     ] = None,
@@ -262,7 +265,7 @@ def evaluate_synthetic(
     """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
     from backend.evaluation.synthetic import evaluate_synthetic as run
 
-    run(out, count=count, seed=seed, textures=textures)
+    run(out, poses=poses, textures=textures, count=count, seed=seed)
 
 
 def main() -> None:
