@@ -20,7 +20,7 @@ MIN_SCORE = 0.5
 MIN_WRIST = 0.3  # visibility
 
 # BlazePose landmarks
-EYES, MOUTH = [2, 5], [9, 10]
+EYES, MOUTH = [2, 5], [9, 10]  # left, right
 LEFT_HAND, RIGHT_HAND = (15, 17, 19), (16, 18, 20)  # wrist, little finger, index finger
 # face mesh: outer corners of the right and the left eye
 RIGHT_EYE, LEFT_EYE = 33, 263
@@ -35,7 +35,7 @@ class FaceModel:
         self._model = model
 
     def find(self, photo: Pyramid, landmarks: NDArray) -> tuple[NDArray[np.float32] | None, float]:
-        """(478, 2) pixels of the photo, or None where no face is seen, and how certain that is a face, 0..1.
+        """(478, 2) pixels of the photo, and how certain that is a face, 0..1; None and 0 where no face is seen.
 
         Args:
             landmarks: (33, 3) of the body.
@@ -51,7 +51,9 @@ class FaceModel:
         across = points[LEFT_EYE] - points[RIGHT_EYE]
         points, score = self._look(photo, _roi_round(points, float(np.arctan2(across[1], across[0])), 1.5))
         near = np.hypot(*(points.mean(0) - center)) < 1.5 * height
-        return (points.astype(np.float32), score) if near and score >= MIN_SCORE else (None, score)
+        # the mesh model also sees faces on the backs of heads; the body says which eye is on which side
+        faces_us = float((points[LEFT_EYE] - points[RIGHT_EYE]) @ (landmarks[EYES[0], :2] - landmarks[EYES[1], :2])) > 0
+        return (points.astype(np.float32), score) if near and faces_us and score >= MIN_SCORE else (None, 0.0)
 
     def _look(self, photo: Pyramid, roi: Roi) -> tuple[NDArray, float]:
         points, score, _ = self._model(photo.crop(roi, FACE_SIDE)[None].astype(np.float32) / 255.0)

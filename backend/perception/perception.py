@@ -58,7 +58,7 @@ class Perception:
         for index, item in enumerate(chosen):
             report(0.6 + 0.2 * index / len(chosen))
             again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(found.boxes[item.index]))
-            poses.append(averaged([item.pose, again]))
+            poses.append(averaged(item.pose, again))
         masks = person_masks(pyramid, poses)
         report(0.9)
         people = []

@@ -19,6 +19,7 @@ LANDMARK_SIDE = 256
 DETECTOR_SIDE = 224
 ROI_MARGIN = 1.25
 GREY = 128
+DISAGREEMENT = 0.08  # of the landmarks' extent
 HEATMAP_RADIUS = 3
 HEATMAP_PEAK = 0.5
 HEATMAP_SHARE = 0.7  # of the way from the regressed point to the heatmap's
@@ -61,14 +62,20 @@ class Pose:
         return float(np.max(np.ptp(self.landmarks[:, :2], axis=0)))
 
 
-def averaged(poses: list[Pose]) -> Pose:
-    """The mean of passes over the same region, mirrored or not; region and presence are the first one's."""
-    logits = [pose.logits[:, ::-1] if pose.roi.mirrored != poses[0].roi.mirrored else pose.logits for pose in poses]
+def averaged(first: Pose, second: Pose) -> Pose:
+    """The mean of two passes over the same region, mirrored or not; region and presence are the first one's.
+
+    Where they disagree, which is mostly about which leg is the left one, the mean would lie between the limbs: there the
+    more certain pass is taken.
+    """
+    surer = first if first.certainty >= second.certainty else second
+    apart = np.linalg.norm(first.landmarks[:, :2] - second.landmarks[:, :2], axis=1) > DISAGREEMENT * surer.size()
+    logits = second.logits[:, ::-1] if second.roi.mirrored != first.roi.mirrored else second.logits
     return replace(
-        poses[0],
-        landmarks=np.mean([pose.landmarks for pose in poses], axis=0),
-        world=np.mean([pose.world for pose in poses], axis=0),
-        logits=np.mean(logits, axis=0),
+        first,
+        landmarks=np.where(apart[:, None], surer.landmarks, (first.landmarks + second.landmarks) / 2),
+        world=np.where(apart[:, None], surer.world, (first.world + second.world) / 2),
+        logits=(first.logits + logits) / 2,
     )
 
 

@@ -14,7 +14,7 @@ from backend.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimat
 BOX_MARGIN = 0.08
 EDGE = 4.0  # pixels: a box that comes closer to the photo's edge may be of a person whom the photo cuts
 GOOD_QUALITY, GOOD_CERTAINTY = 0.85, 0.6
-MIN_QUALITY = 0.35
+MIN_QUALITY = 0.23  # times the root of the detection's score: less is no person, or a pose of something else
 MIN_NOVELTY = 0.5  # a hypothesis more like (or covered by) a chosen person than this is that person again
 SAMPLE_STEP = 4
 
@@ -69,7 +69,8 @@ def kept_box(box: NDArray) -> NDArray:
 def choose(candidates: list[Hypothesis], found: Detections, most: int) -> list[Hypothesis]:
     """The best set of people: greedily the best hypothesis of a new box that is not one of the people already chosen."""
     chosen: list[Hypothesis] = []
-    open_ones = [(it, it.worth * float(found.scores[it.index]) ** 0.5, 1.0) for it in candidates if it.quality >= MIN_QUALITY]
+    trust = np.sqrt(found.scores)
+    open_ones = [(it, it.worth * float(trust[it.index]), 1.0) for it in candidates if it.quality * trust[it.index] >= MIN_QUALITY]
     while open_ones and len(chosen) < most:
         best, _, _ = max(open_ones, key=lambda item: item[1] * item[2])
         chosen.append(best)

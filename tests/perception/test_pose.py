@@ -40,9 +40,20 @@ def test_average_of_a_pass_and_its_mirror_image() -> None:
     lopsided[:, :40] = 3
     pose = replace(pose, logits=lopsided)
     other = replace(pose, roi=pose.roi.flipped(), logits=lopsided[:, ::-1], landmarks=pose.landmarks + np.float32([2, 0, 0]))
-    mean = averaged([pose, other])
+    mean = averaged(pose, other)
     assert np.array_equal(mean.logits, lopsided)
     assert np.allclose(mean.landmarks[:, 0], pose.landmarks[:, 0] + 1)
+
+
+def test_passes_that_swap_the_legs_are_not_averaged() -> None:
+    pose = made(100, certainty=0.8)
+    legs = [25, 26, 27, 28]
+    pose.landmarks[legs, 0] = [60, 140, 60, 140]
+    swapped = pose.landmarks.copy()
+    swapped[legs, 0] = [140, 60, 140, 60]
+    other = replace(pose, landmarks=swapped, certainty=0.7)
+    assert averaged(pose, other).landmarks[legs, 0].tolist() == [60, 140, 60, 140]
+    assert averaged(other, pose).landmarks[legs, 0].tolist() == [60, 140, 60, 140]
 
 
 def test_heatmap_draws_only_where_it_has_a_peak() -> None:
