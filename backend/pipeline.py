@@ -163,15 +163,20 @@ class Pipeline:
         chosen = Options(**wire.checked_options(options))
         if not chosen.refine and self.predictor is None and chosen.from_npz is None:
             raise _no_predictor(self.models, self.problems)
+
+        def failed(index: int, error: PhotoError | RompFileError) -> None:
+            photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
+
         if chosen.same_person and len(photos) > 1:
-            best, result = self.reconstruct_same_person(photos, chosen, progress)
-            photo_done(best, self.present(result, chosen))
+            merged = self.reconstruct_same_person(photos, chosen, progress, failed)
+            if merged is not None:
+                photo_done(merged[0], self.present(merged[1], chosen))
             return
         for index, (name, data) in enumerate(photos):
             try:
                 result = self.reconstruct_photo(data, name, chosen, progress)
             except (PhotoError, RompFileError) as error:
-                photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
+                failed(index, error)
             else:
                 photo_done(index, self.present(result, chosen))
 
@@ -241,22 +246,35 @@ class Pipeline:
         return PhotoResult(photo, camera, results, clock.laps, seen.everybody)
 
     def reconstruct_same_person(
-        self, photos: Sequence[tuple[str, bytes]], options: Options | None = None, progress: Progress | None = None
-    ) -> tuple[int, PhotoResult]:
+        self,
+        photos: Sequence[tuple[str, bytes]],
+        options: Options | None = None,
+        progress: Progress | None = None,
+        failed: Callable[[int, PhotoError | RompFileError], None] | None = None,
+    ) -> tuple[int, PhotoResult] | None:
         """One avatar from several photos of the same person, the most prominent one of each.
 
         Shape is the mean of all photos'; every photo's texels are used where it sees best; pose, camera and clothing are
-        those of the photo that fits best. Returns that photo's index and its result.
+        those of the photo that fits best. Returns that photo's index and its result.  ``failed`` is told of photos that
+        cannot be used, by index; the others are merged without them. None where no photo is left.
         """
         options = options or Options()
         report = progress or _ignore
         clock = _Clock()
         options = replace(options, max_people=1)
-        seen = [
-            self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock)
-            for i, (name, data) in enumerate(photos)
-        ]
-        report("fitting", 0.3, f"Fitting {len(photos)} photos of one person")
+        seen: list[_Seen] = []
+        places: list[int] = []  # of those seen, among the photos
+        for i, (name, data) in enumerate(photos):
+            try:
+                seen.append(self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock))
+                places.append(i)
+            except (PhotoError, RompFileError) as error:
+                if failed is None:
+                    raise
+                failed(i, error)
+        if not seen:
+            return None
+        report("fitting", 0.3, f"Fitting {len(seen)} photos of one person")
         betas = avatar.merge_betas([self._fit(one, options)[0] for one in seen])
         fits = [self._fit(one, options, betas)[0] for one in seen]
         clock.lap("fitting")
@@ -271,7 +289,7 @@ class Pipeline:
         best = max(range(len(views)), key=lambda i: views[i].fit.confidence * float(np.ptp(views[i].person.box[[1, 3]])))
         main = views[best]
         everybody = seen[best].everybody
-        return best, PhotoResult(main.photo, main.camera, [PersonResult(main.person, main.fit, texture)], clock.laps, everybody)
+        return places[best], PhotoResult(main.photo, main.camera, [PersonResult(main.person, main.fit, texture)], clock.laps, everybody)
 
     def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> _Seen:
         photo = decode_photo(data, name)
@@ -388,7 +406,7 @@ def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.W
 def _described(error: PhotoError | RompFileError) -> dict[str, str]:
     if isinstance(error, RompFileError):
         return {"code": "bad-npz", "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
-    return {"code": "bad-photo", "message": str(error), "fix": "Choose another photo."}
+    return {"code": "bad-photo", "message": str(error), "fix": ""}  # the message says what to do
 
 
 def _ignore(stage: str, fraction: float, message: str) -> None:

@@ -122,7 +122,7 @@ def photo_error(failure: Exception) -> WireError:
     if isinstance(failure, WireError) and failure.code != "malformed":
         return failure
     if isinstance(failure, PhotoError):
-        return WireError(str(failure), "bad-photo", "Choose another photo.")
+        return WireError(str(failure), "bad-photo", "")  # the message says what to do
     if isinstance(failure, MemoryError):
         return WireError("There was not enough memory for this photo.", "out-of-memory", "Close other programs or use a smaller photo.")
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the rest.
@@ -131,7 +131,7 @@ def photo_error(failure: Exception) -> WireError:
 
 def _stated_error(error: Any) -> WireError:
     """An entry of a result's "errors": a dictionary or a sentence."""
-    return WireError.from_dict(error) if isinstance(error, dict) else WireError(str(error), "bad-photo", "Choose another photo.")
+    return WireError.from_dict(error) if isinstance(error, dict) else WireError(str(error), "bad-photo", "")
 
 
 def _load_error(error: Exception) -> WireError:
