@@ -1,0 +1,170 @@
+"""The Mesh Predictor's seat in the pipeline, with perception replaced by people whose truth is known."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from photographed import CAMERA, body_at, person_of, photo_of
+from PIL import Image
+from safetensors.torch import save_file
+from scipy.spatial.transform import Rotation
+
+from backend.body import load_open_body
+from backend.export import save_romp_results
+from backend.fitting.fit import BodyParameters, Fit
+from backend.mesh_predictor.efficientnet_lite import LightBackbone
+from backend.mesh_predictor.network import MeshPredictor
+from backend.mesh_predictor.romp_format import fitted_results
+from backend.perception.person import Person
+from backend.pipeline import Options, Pipeline
+from backend.weights import weights_folder
+from backend.wire import WireError
+from training.initialise import start_heads
+
+BODIES = [body_at(-0.6, 1), body_at(0.7, 2)]
+QUICK = Options(texture_size=512, fast=True)
+
+
+class Eyes:
+    """Perception that sees the given people in every photo."""
+
+    def __init__(self, people: list[Person]) -> None:
+        self.seen = people
+
+    def people(self, photo: Any, max_people: int = 32) -> list[Person]:
+        return self.seen[:max_people]
+
+
+@pytest.fixture(scope="module")
+def people() -> list[Person]:
+    body = load_open_body()
+    return [person_of(parameters, body) for parameters in BODIES]
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("photo") / "two.png"
+    Image.fromarray(photo_of(BODIES, load_open_body())).save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: list[Person]) -> Callable[..., Pipeline]:
+    """Makes pipelines; with ``light``, weights of the light network that have learnt nothing are installed."""
+    monkeypatch.setenv("UVATAR_MODELS", str(tmp_path / "models"))
+
+    def build(light: bool = False, seen: list[Person] | None = None) -> Pipeline:
+        weights = weights_folder()
+        if light:
+            weights = shutil.copytree(weights, tmp_path / "weights", ignore=shutil.ignore_patterns("perception"))
+            torch.manual_seed(0)
+            network = MeshPredictor(LightBackbone())
+            start_heads(network)
+            save_file(network.state_dict(), weights / "mesh_predictor.safetensors")
+        built = Pipeline(weights, threads=1)
+        built.perception = Eyes(people if seen is None else seen)  # type: ignore[assignment]
+        return built
+
+    return build
+
+
+def result_file(path: Path, bodies: list[BodyParameters]) -> str:
+    body = load_open_body()
+    save_romp_results({"body": "open_body", **fitted_results([(b, 0.9) for b in bodies], body, CAMERA)}, path)
+    return str(path)
+
+
+def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
+    built = pipeline()
+    assert built.predictor is None and built.facts["mesh_predictor"] is None
+    result = built.reconstruct_photo(photo, "two.png", QUICK)
+    assert {person.fit.start for person in result.people} == {"landmarks"} and result.prediction is None
+
+
+def test_without_weights_no_refinement_is_refused_with_what_to_do(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+    with pytest.raises(WireError, match="mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
+        pipeline().reconstruct([("two.png", photo)], {"refine": False}, lambda *_: None, lambda *_: None)
+    assert refused.value.code == "no-weights" and "--from-npz" in refused.value.fix and str(tmp_path / "models") in refused.value.fix
+
+
+def test_with_weights_every_person_is_predicted_and_refined(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
+    built = pipeline(light=True)
+    assert built.facts["mesh_predictor"] == "light"
+    result = built.reconstruct_photo(photo, "two.png", QUICK)
+    assert len(result.people) == 2 and result.prediction is not None and result.timings["predicting"] > 0
+    assert max(person.fit.landmark_error_median for person in result.people) < 0.01  # a useless prediction does no harm
+
+
+def test_without_refinement_the_prediction_is_the_result(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+    built = pipeline(light=True)
+    options = replace(QUICK, refine=False, export_npz=True)
+    result = built.reconstruct_photo(photo, "two.png", options)
+    for person in result.people:
+        assert person.fit.start == "mesh_predictor" and not person.fit.offsets.any()
+        assert np.abs(person.fit.body.body_pose).max() < 0.2 and person.fit.body.transl[2] > 1  # the untrained network's standing person
+    entry = built.present(result, options)
+    assert entry["people"][0]["licence"]["mesh_predictor"] == "Apache-2.0"
+    romp = entry["romp"]
+    assert romp["body"] == "open_body" and romp["smpl_thetas"].shape == (2, 72)
+    for row, person in enumerate(result.people):
+        np.testing.assert_allclose(romp["body_pose"][row].reshape(23, 3), person.fit.body.body_pose)
+
+
+def test_a_file_without_refinement_is_the_result_as_it_is(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+    options = replace(QUICK, refine=False, from_npz=result_file(tmp_path / "two.npz", BODIES[::-1]))
+    result = pipeline().reconstruct_photo(photo, "two.png", options)
+    for person, truth in zip(result.people, BODIES, strict=True):  # the file's order is another
+        np.testing.assert_allclose(person.fit.body.body_pose, truth.body_pose, atol=1e-5)
+        np.testing.assert_allclose(person.fit.body.betas, truth.betas, atol=1e-6)
+        assert person.fit.landmark_error_p95 < 0.03
+
+
+def test_people_whom_the_file_does_not_hold_are_left_out_without_refinement(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
+) -> None:
+    one = replace(QUICK, refine=False, from_npz=result_file(tmp_path / "one.npz", BODIES[1:]))
+    result = pipeline().reconstruct_photo(photo, "two.png", one)
+    np.testing.assert_allclose([person.fit.body.body_pose for person in result.people], [BODIES[1].body_pose], atol=1e-5)
+    done: list[dict[str, Any]] = []
+    options = {"refine": False, "from_npz": result_file(tmp_path / "other.npz", [body_at(0.0, 3, depth=30.0)])}
+    pipeline().reconstruct([("two.png", photo)], options, lambda *_: None, lambda index, entry: done.append(entry))
+    assert done[0]["errors"][0]["code"] == "bad-npz" and "made from this photo" in done[0]["errors"][0]["message"]
+
+
+def test_fitting_keeps_whichever_start_explains_the_person_better(
+    pipeline: Callable[..., Pipeline], photo: bytes, people: list[Person], tmp_path: Path
+) -> None:
+    """Landmarks in space that are wrong by half a turn, or a handstand in the file: either way the person stands as it should."""
+
+    def astray(fit: Fit) -> float:
+        """Angle between the fitted pelvis and the true one, radians."""
+        true, got = (Rotation.from_rotvec(body.global_orient) for body in (truth, fit.body))
+        return float((true.inv() * got).magnitude())
+
+    truth = BODIES[0]
+    turned = replace(people[0], world_landmarks=people[0].world_landmarks * np.array([1, -1, -1], np.float32))
+    good = replace(QUICK, from_npz=result_file(tmp_path / "good.npz", [truth]))
+    fit = pipeline(seen=[turned]).reconstruct_photo(photo, "two.png", good).people[0].fit
+    assert fit.start == "mesh_predictor" and fit.landmark_error_p95 < 0.02 and astray(fit) < 0.3
+    handstand = replace(truth, global_orient=np.array([0.1, 0, 0], np.float32), body_pose=truth.body_pose[::-1].copy())
+    bad = replace(QUICK, from_npz=result_file(tmp_path / "bad.npz", [handstand]))
+    fit = pipeline(seen=people[:1]).reconstruct_photo(photo, "two.png", bad).people[0].fit
+    assert fit.landmark_error_p95 < 0.02 and astray(fit) < 0.3
+
+
+def test_a_broken_checkpoint_is_reported_and_left_out(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "models" / "ROMP.pkl")
+    built = pipeline()
+    assert built.predictor is None
+    entry = built.present(built.reconstruct_photo(photo, "two.png", replace(QUICK, max_people=1)), QUICK)
+    assert len(entry["people"]) == 1
+    problem = entry["errors"][0]
+    assert problem["code"] == "bad-weights" and "another network" in problem["message"] and str(tmp_path / "models") in problem["fix"]

@@ -1,0 +1,92 @@
+"""`uvatar weights`: what is installed, whether it is whole, whose it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from backend.mesh_predictor.efficientnet_lite import LightBackbone
+from backend.mesh_predictor.network import MeshPredictor, romp
+from backend.spawn import environment, module_command
+from backend.weights import models_folder, weights_folder
+from backend.weights_report import BROKEN, GOOD, MISSING, UNRECORDED, brought, shipped
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    return shutil.copytree(weights_folder(), tmp_path / "weights")
+
+
+def states(items: list) -> dict[str, str]:
+    return {item.name: item.state for item in items}
+
+
+def test_every_shipped_file_is_listed_with_its_licence_and_whole() -> None:
+    items = {item.name: item for item in shipped(weights_folder())}
+    assert items["open_body.npz"].state == GOOD and items["open_body.npz"].licence == "CC0 1.0"
+    listed = json.loads((weights_folder() / "perception" / "sources.json").read_text())["files"]
+    for entry in listed:
+        item = items[f"perception/{entry['file']}"]
+        assert (item.state, item.licence, item.what) == (GOOD, "Apache-2.0", entry["model"])
+    assert not [item for item in items.values() if item.state == BROKEN]
+
+
+def test_altered_files_are_found(weights: Path) -> None:
+    with (weights / "open_body.npz").open("ab") as file:
+        file.write(b"x")
+    (weights / "perception" / "pose_detector.tflite").write_bytes(b"")
+    broken = [item for item in shipped(weights) if item.state == BROKEN]
+    assert {item.name for item in broken} == {"open_body.npz", "perception/pose_detector.tflite"}
+    assert all("Install Uvatar again" in item.remark for item in broken)
+
+
+def test_light_network_is_checked_by_loading(weights: Path) -> None:
+    path = weights / "mesh_predictor.safetensors"
+    save_file(MeshPredictor(LightBackbone()).state_dict(), path)
+    assert states(shipped(weights))[path.name] == UNRECORDED
+    save_file({"backbone.weight": torch.zeros(3)}, path)
+    item = next(item for item in shipped(weights) if item.name == path.name)
+    assert item.state == BROKEN and "another network" in item.remark
+
+
+def test_own_files_missing_good_and_broken(tmp_path: Path) -> None:
+    missing = brought(tmp_path / "none")
+    assert states(missing) == {"ROMP.pkl": MISSING, "SMPL_NEUTRAL.pkl": MISSING, "SMPL_NEUTRAL.pth": MISSING}
+    assert all(item.remark and "commercial" in item.licence for item in missing)
+    torch.save(romp().state_dict(), tmp_path / "ROMP.pkl")
+    assert states(brought(tmp_path))["ROMP.pkl"] == GOOD
+    state = torch.load(tmp_path / "ROMP.pkl", weights_only=True)
+    state["final_layers.4.weight"] = state.pop("final_layers.3.2.weight")
+    torch.save(state, tmp_path / "ROMP.pkl")
+    (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(b"PK nothing")
+    items = {item.name: item for item in brought(tmp_path)}
+    assert items["ROMP.pkl"].state == BROKEN
+    assert "first 'final_layers.3.2.weight'" in items["ROMP.pkl"].remark and "first 'final_layers.4.weight'" in items["ROMP.pkl"].remark
+    assert items["SMPL_NEUTRAL.npz"].state == BROKEN and "Download" in items["SMPL_NEUTRAL.npz"].remark
+
+
+def test_models_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UVATAR_MODELS", raising=False)
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    assert models_folder() == tmp_path / "models"
+    monkeypatch.setenv("UVATAR_MODELS", str(tmp_path / "mine"))
+    assert models_folder() == tmp_path / "mine"
+
+
+def test_the_command_lists_all_and_fails_where_something_is_broken(tmp_path: Path) -> None:
+    def run() -> subprocess.CompletedProcess[str]:
+        env = environment(COLUMNS="200", UVATAR_MODELS=str(tmp_path))
+        return subprocess.run(module_command("backend", "weights"), env=env, capture_output=True, text=True, timeout=120)
+
+    done = run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(word in done.stdout for word in ("open_body.npz", "CC0 1.0", "ROMP.pkl", "not installed", str(tmp_path)))
+    (tmp_path / "ROMP.pkl").write_bytes(b"no checkpoint")
+    done = run()
+    assert done.returncode == 1 and "ROMP.pkl" in done.stdout and "broken" in done.stdout
