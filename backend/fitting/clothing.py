@@ -47,7 +47,7 @@ FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_foot", "right_foot")
 
 # Weights of the least squares; shifts are in units of the body's height.
-SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.05, 0.1, 0.0004
+SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.05, 0.1, 0.01
 SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE = 5.0, 0.5, 0.01
 # Extra size weight where clothes do not reach: the face stays as it was fitted, hands and feet nearly so.
 FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 30.0, 5.0, 0.1
