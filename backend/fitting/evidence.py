@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backend.camera import Camera
 from backend.fitting import rotations
-from backend.fitting.residuals import BONES, Evidence
+from backend.fitting.residuals import BONES, Evidence, bone_directions
 from backend.perception.person import Hand, Person
 
 # How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips are vague.
@@ -83,11 +83,10 @@ def landmark_weights(person: Person, landmarks: NDArray, camera: Camera) -> NDAr
     return np.where(_on(person.others, person.window, landmarks[:, :2]), HIDDEN_TRUST, 1.0) * weights
 
 
-def bone_directions(person: Person, landmarks: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
+def bones_in_space(person: Person, landmarks: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
     """Unit directions (N, 3) of the `BONES` in camera axes, and the trust in each (N,)."""
-    world = _elbows_back(world_landmarks(person, camera))
     start, end = BONES.T
-    vectors = world[end] - world[start]
+    directions = bone_directions(_elbows_back(world_landmarks(person, camera)))
     x, y = landmarks[:, 0], landmarks[:, 1]
     inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
     seen = landmarks[:, 2] * inside
@@ -96,9 +95,9 @@ def bone_directions(person: Person, landmarks: NDArray, camera: Camera) -> tuple
     for side, hand in enumerate((person.left_hand, person.right_hand)):
         if hand is not None and hand.score > HAND_SCORE:
             for bone, knuckle in ((len(BONES) - 4 + side, INDEX_KNUCKLE), (len(BONES) - 2 + side, PINKY_KNUCKLE)):
-                vectors[bone] = _knuckle(hand, knuckle) @ turn.T
+                directions[bone] = turn @ _knuckle(hand, knuckle)
                 weights[bone] = HAND_TRUST * hand.score
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), weights
+    return directions, weights
 
 
 def standing(landmarks: NDArray) -> float:
@@ -125,7 +124,7 @@ def straight_legs(landmarks: NDArray) -> NDArray[np.float64]:
 def gather(people: Sequence[Person], camera: Camera) -> Evidence:
     """The evidence of people, a row each, with a standard normal shape prior until a group's is put in."""
     landmarks = [image_landmarks(person) for person in people]
-    bones = [bone_directions(person, points, camera) for person, points in zip(people, landmarks, strict=True)]
+    bones = [bones_in_space(person, points, camera) for person, points in zip(people, landmarks, strict=True)]
     count = len(people)
     return Evidence(
         side=np.array([box_side(person) for person in people]),
@@ -147,7 +146,9 @@ def box_side(person: Person) -> float:
 
 
 def _knuckle(hand: Hand, knuckle: int) -> NDArray:
-    return (hand.world[knuckle] - hand.world[0]).astype(float)
+    """Unit direction from the wrist, axes of a camera that looks at the person."""
+    vector = (hand.world[knuckle] - hand.world[0]).astype(float)
+    return vector / max(np.linalg.norm(vector), 1e-9)
 
 
 def _on(mask: NDArray[np.uint8], window: tuple[int, int, int, int], points: NDArray) -> NDArray[np.bool_]:

@@ -17,10 +17,10 @@ from backend.body import BODY, BodyData, BodyModel
 from backend.camera import Camera
 from backend.fitting import evidence as seen
 from backend.fitting import rotations
-from backend.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, Points, Skeleton, State
+from backend.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Points, Skeleton, State
 from backend.fitting.fit import BodyParameters, Fit
 from backend.fitting.prior import PosePrior
-from backend.fitting.residuals import Objective, OutlinePairs, Widths, project
+from backend.fitting.residuals import Objective, OutlinePairs, Widths, bone_directions, project
 from backend.fitting.shape import ShapeGroup, shape_groups
 from backend.fitting.silhouette import MaskField
 from backend.fitting.solver import minimise, only
@@ -33,6 +33,8 @@ OUTLINE_WEIGHT = 40.0  # landmarks that the whole outline counts for, each of it
 WIDE = Widths(landmark_width=0.2, bone=0.15, prior=1.0)
 NARROW = Widths(landmark_width=0.06)
 FINAL = Widths(landmark_width=0.06, outline=0.005)
+# The last steps follow the landmarks closely, with shape and directions in space held to what was found: they would fit noise.
+CLOSE = replace(FINAL, landmark=0.004, bone=0.06)
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def fit_people(
         report(0.4, "Fitting the outline")
         guesses = _fit_outline(problem, people, guesses)
     guesses = guesses.best(lambda owner, start, group: owner)
+    guesses = _polished(problem, people, guesses)
     report(1.0, "Fitted")
     return _results(problem, people, guesses)
 
@@ -199,16 +202,35 @@ def _placed(objective: Objective, state: State) -> State:
 
 
 def _fit_outline(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
-    """Draw the outlines of all guesses to their masks: an iterated closest point, paired anew before every step."""
-    camera = problem.camera
-    masks = [MaskField.of(person, camera.width, camera.height) for person in people]
-    fields = [masks[owner] for owner in guesses.owners]
+    """Draw the outlines of all guesses to their masks."""
     objective = problem.objective(people, guesses, FINAL)
+    objective, state = _drawn(problem, people, guesses, objective, 5 if problem.options.fast else 12)
+    return _judged(objective, guesses, state)
+
+
+def _polished(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
+    """The last steps: close to the landmarks within the photo, true to the directions found so far in space."""
+    objective = problem.objective(people, guesses, CLOSE)
+    directions = bone_directions(problem.skeleton.pose(guesses.state).place(problem.landmarks).positions)
+    objective = replace(objective, evidence=replace(objective.evidence, bones=directions, bone_weights=np.ones(directions.shape[:2])))
+    _, state = _drawn(problem, people, guesses, objective, 3 if problem.options.fast else 5, free=only(ORIENT, POSE, TRANSL))
+    return replace(guesses, state=state)
+
+
+def _drawn(
+    problem: _Problem, people: Sequence[Person], guesses: _Guesses, objective: Objective, steps: int, free: NDArray | None = None
+) -> tuple[Objective, State]:
+    """Steps towards landmarks and mask, body points and mask pixels paired anew before each (iterated closest points)."""
     state, damping = guesses.state, None
-    for _ in range(6 if problem.options.fast else 14):
+    if not problem.options.silhouette:
+        state, _, _ = minimise(objective, state, steps, free=free)
+        return objective, state
+    masks = [MaskField.of(person, problem.camera.width, problem.camera.height) for person in people]
+    fields = [masks[owner] for owner in guesses.owners]
+    for _ in range(steps):
         objective = replace(objective, outline=_paired(problem, fields, state))
-        state, _, damping = minimise(objective, state, 1, damping)
-    return _judged(replace(objective, outline=_paired(problem, fields, state)), guesses, state)
+        state, _, damping = minimise(objective, state, 1, damping, free)
+    return replace(objective, outline=_paired(problem, fields, state)), state
 
 
 def _judged(objective: Objective, guesses: _Guesses, state: State) -> _Guesses:

@@ -231,6 +231,13 @@ class Objective:
         return _robust(values[..., None], rows, pairs.weights / self.widths.outline**2, self.widths.outline_width)
 
 
+def bone_directions(landmarks: NDArray) -> NDArray:
+    """Unit directions (..., N, 3) of the `BONES` between landmarks (..., 33, 3)."""
+    start, end = BONES.T
+    vectors = landmarks[..., end, :] - landmarks[..., start, :]
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
 def project(points: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
     """(..., 3) camera frame -> pixels (..., 2) and their derivative (..., 2, 3). Points nearer than 10 cm count as 10 cm away."""
     depth = np.maximum(points[..., 2], 0.1)
