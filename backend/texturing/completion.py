@@ -21,9 +21,11 @@ from backend.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK,
 from backend.texturing.texels import TexelTable
 
 # Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
-_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL, _PREDICTED_PULL = 10.0, 1.0, 0.15, 0.15, 0.15, 0.03
+_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL, _PREDICTED_PULL = 10.0, 1.0, 0.4, 0.15, 0.15, 0.03
 # Vertices count as seen when this share of their texels is.
 _SEEN_SHARE = 0.3
+# The top of the head is only ever seen at a grazing angle.
+_GLIMPSED_SHARE = 0.02
 # Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes luma more.
 _LUMA_ALIKE, _CHROMA_ALIKE = 0.13, 0.05
 # Fine structure is borrowed fully below the first of these colour distances and not at all above the second.
@@ -81,14 +83,10 @@ def complete(
         difference = diffuse(surface, [*anchors, (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))])
         low_band = table.interpolate(own + difference, surface.faces)
         fill = prediction + table.interpolate(difference, surface.faces)
-    mirrored_detail, mirrored_alpha = _mirrored_detail(seen, low_band, mirrorable, surface, table)
-    fill += (low_band + mirrored_detail - fill) * mirrored_alpha[:, None]
-    alpha = seen.alpha
-    colours = fill + (seen.colours - fill) * alpha[:, None]
-    rest = 1 - alpha
-    labels = np.where(rest * mirrored_alpha > rest * (1 - mirrored_alpha), MIRRORED, COMPLETED if predicted is None else PREDICTED)
-    labels = np.where(alpha >= 0.5, SEEN, labels).astype(np.uint8)
-    return colours, labels
+    mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, surface, table)
+    labels = np.where(mirrored_share > 0.5, MIRRORED, COMPLETED if predicted is None else PREDICTED)
+    fill += (seen.colours - fill) * seen.alpha[:, None]
+    return fill, np.where(seen.alpha >= 0.5, SEEN, labels).astype(np.uint8)
 
 
 def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np.float32]:
@@ -116,21 +114,22 @@ def _mirrored(colour: NDArray, share: NDArray, mirrorable: NDArray, surface: Sur
     return colour[surface.mirror], pull
 
 
-def _mirrored_detail(
-    seen: SeenColours, low_band: NDArray[np.float32], mirrorable: NDArray, surface: Surface, table: TexelTable
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The high band (T, 3) of the mirror image's texels, and how far (T,) it counts."""
+def _mirror_in(
+    fill: NDArray[np.float32], low_band: NDArray[np.float32], seen: SeenColours, mirrorable: NDArray, surface: Surface, table: TexelTable
+) -> NDArray[np.float32]:
+    """Give ``fill`` (T, 3) the high band of the mirror image's texels where these are seen; how far (T,) it was replaced by that."""
+    mirrored = np.zeros(len(table), np.float32)
     allowed = table.interpolate(mirrorable, surface.faces)
     texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
-    premultiplied = np.concatenate([(seen.colours - low_band) * seen.alpha[:, None], seen.alpha[:, None]], 1)
-    picture = table.picture(premultiplied)
-    at = np.einsum("tk,tkc->tc", table.barycentric[texels], surface.mirror_uv[table.face[texels]])
-    found = bilinear(picture, np.column_stack([at[:, 0], 1 - at[:, 1]]) * table.size)
-    alpha = np.zeros(len(table), np.float32)
-    detail = np.zeros((len(table), 3), np.float32)
-    alpha[texels] = found[:, 3] * allowed[texels]
-    detail[texels] = found[:, :3] / np.maximum(found[:, 3:], 1e-3)
-    return detail, alpha
+    places = table.interpolate_corners(surface.mirror_uv, texels)
+    places = np.column_stack([places[:, 0], 1 - places[:, 1]]) * np.float32(table.size)
+    alpha = bilinear(table.picture(seen.alpha), places)
+    found = np.flatnonzero(alpha > 0.01)
+    texels, alpha = texels[found], alpha[found]
+    high_band = bilinear(table.picture((seen.colours - low_band) * seen.alpha[:, None]), places[found])
+    mirrored[texels] = alpha * allowed[texels]
+    fill[texels] += (low_band[texels] + high_band / alpha[:, None] - fill[texels]) * mirrored[texels, None]
+    return mirrored
 
 
 def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[Anchor]:
@@ -140,7 +139,7 @@ def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) ->
     hidden = ring_known == 0  # a limb of which nothing is seen is dressed like the other one
     ring_colour[hidden], ring_known[hidden] = ring_colour[surface.mirror][hidden], ring_known[surface.mirror][hidden]
     priors = [(ring_colour, _RING_PULL * unseen * ring_known)]
-    scalp_seen = np.flatnonzero(surface.scalp & (share > _SEEN_SHARE))
+    scalp_seen = np.flatnonzero(surface.scalp & (share > _GLIMPSED_SHARE))
     if len(scalp_seen) >= 10:
         # ears, neck and temples are part skin: where the upper half is seen, it alone tells the hair's colour
         height = surface.template[:, 1]

@@ -23,6 +23,8 @@ from backend.texturing.sampling import bilinear
 _RIM, _RIM_PIXELS = 0.004, 3.5
 # Person and background closer than this (squared distance in linear light) cannot be told apart.
 _SAME_COLOUR = 4e-3
+# Longer side of the picture in which a pixel's surroundings are looked up.
+_SURROUNDINGS = 512
 # The outermost pixels tell nothing of the person.
 _LOST_PIXELS = 1.0
 
@@ -99,14 +101,26 @@ def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32
     if not ((inside > rim).any() and (inside < -1).any()):
         return colours
     rows, columns = np.nonzero((inside > 0) & (inside < rim))
-    person = _push_pull(colours, (inside > rim).astype(np.float32))[0][rows, columns]
-    background = _push_pull(colours, (inside < -1).astype(np.float32))[0][rows, columns]
+    points = np.column_stack([columns, rows]) + np.float32(0.5)
+    person = _surroundings(colours, (inside > rim).astype(np.float32), points)
+    background = _surroundings(colours, (inside < -1).astype(np.float32), points)
     towards = background - person
     share = ((colours[rows, columns] - person) * towards).sum(1) / np.maximum((towards * towards).sum(1), _SAME_COLOUR)
     share = np.clip(share, 0, 1) * (1 - smoothstep(inside[rows, columns], 0.5 * rim, rim))
     clean = colours.copy()
     clean[rows, columns] = np.maximum(colours[rows, columns] - share[:, None] * towards, 0)
     return clean
+
+
+def _surroundings(colours: NDArray[np.float32], weights: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(K, 3) mean of the nearest weighted pixels, looked up in a reduced picture: surroundings have no detail."""
+    height, width = weights.shape
+    part = min(1.0, _SURROUNDINGS / max(height, width))
+    size = (max(1, round(width * part)), max(1, round(height * part)))
+    weight = np.asarray(cv2.resize(weights, size, interpolation=cv2.INTER_AREA), np.float32)
+    colour = np.asarray(cv2.resize(colours * weights[..., None], size, interpolation=cv2.INTER_AREA), np.float32)
+    colour = colour.reshape(size[1], size[0], 3) / np.maximum(weight, 1e-6)[..., None]
+    return bilinear(_push_pull(colour, weight)[0], points * np.array([size[0] / width, size[1] / height], np.float32))
 
 
 def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -119,12 +133,13 @@ def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> li
         size = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
         weight = np.asarray(cv2.resize(coverage[-1], size, interpolation=cv2.INTER_AREA), np.float32)
         colour = cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
-        levels.append(colour / np.maximum(weight, 1e-6)[..., None])
+        colour /= np.maximum(weight, 1e-6)[..., None]
+        levels.append(colour)
         coverage.append(weight)
     for fine in range(len(levels) - 2, -1, -1):
         empty = 1 - np.minimum(coverage[fine] * 4, 1)
         if empty.any():
-            height, width = levels[fine].shape[:2]
+            height, width = empty.shape
             coarse = cv2.resize(levels[fine + 1], (width, height), interpolation=cv2.INTER_LINEAR)
-            levels[fine] = levels[fine] + (coarse - levels[fine]) * empty[..., None]
+            levels[fine] = np.asarray(cv2.blendLinear(levels[fine], coarse, 1 - empty, empty), np.float32)
     return levels

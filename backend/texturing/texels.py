@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from backend.raster import RayScene
 
 _RAYS_AT_ONCE = 1 << 21
+# Keeps what is gathered at once in the processor's cache.
+_TEXELS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,16 @@ class TexelTable:
 
     def interpolate(self, vertex_values: NDArray, faces: NDArray, texels: NDArray | slice = slice(None)) -> NDArray:
         """Values (V,) or (V, C) at the vertices -> (T,) or (T, C) at the chosen texels; ``faces`` (F, 3)."""
-        corners = vertex_values[faces][self.face[texels]]
-        return np.einsum("tk,tk...->t...", self.barycentric[texels], corners)
+        return self.interpolate_corners(vertex_values[faces], texels)
+
+    def interpolate_corners(self, corner_values: NDArray, texels: NDArray | slice = slice(None)) -> NDArray:
+        """Values (F, 3) or (F, 3, C) at the triangles' corners -> (T,) or (T, C) at the chosen texels."""
+        face, weights = self.face[texels], self.barycentric[texels]
+        values = np.empty((len(face), *corner_values.shape[2:]), np.result_type(corner_values, weights))
+        for start in range(0, len(face), _TEXELS_AT_ONCE):
+            chunk = slice(start, start + _TEXELS_AT_ONCE)
+            np.einsum("tk,tk...->t...", weights[chunk], corner_values[face[chunk]], out=values[chunk])
+        return values
 
 
 def build_texel_table(uv: NDArray, face_uv: NDArray, faces: NDArray, vertices: int, size: int) -> TexelTable:

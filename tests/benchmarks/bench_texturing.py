@@ -1,0 +1,89 @@
+"""Texturing: seconds and likeness by size. `python tests/benchmarks/bench_texturing.py [PHOTO]`
+
+PHOTO (default: the photos beside the repository, else nothing to do) goes through perception, fitting and clothing first, which
+are not timed; times are of one thread's processor.  Likeness is the PSNR of the textured body against the photo, where the body
+and the person's mask overlap and over the whole mask (what the body leaves uncovered counts as grey).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+
+from backend.body import BodyModel, load_open_body
+from backend.camera import Camera
+from backend.evaluation.metrics import missing_as_grey, psnr
+from backend.fitting.clothing import clothing_offsets
+from backend.fitting.fitter import FitOptions, fit_people
+from backend.perception import Perception
+from backend.photo import decode_photo
+from backend.preview import render_textured
+from backend.texturing import Texture, View, face_offsets, texture_person
+from backend.texturing.atlas import atlas_of
+from backend.weights import weights_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = [ROOT.parent / "shared" / "photos" / name for name in ("lunge.jpg", "family.jpg", "group_of_seven.jpg")]
+SIZES = (512, 1024, 2048, 4096)
+Result = TypeVar("Result")
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    body = load_open_body()
+    print("texel table of the open body, once per process:")
+    for size in SIZES:
+        seconds, _ = timed(lambda size=size: atlas_of(body, size))  # type: ignore[misc]
+        print(f"  {size:4}  {seconds:5.2f} s")
+    photos = [Path(name) for name in sys.argv[1:]] or [photo for photo in PHOTOS if photo.exists()]
+    for path in photos:
+        view = prepared(path, body)
+        print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
+        for size in SIZES:
+            seconds, texture = timed(lambda view=view, size=size: texture_person([view], body, size))  # type: ignore[misc]
+            overlap, whole = likeness(view, texture, body)
+            print(f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask")
+
+
+def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    start = time.process_time()
+    result = call()
+    return time.process_time() - start, result
+
+
+def prepared(path: Path, body: BodyModel) -> View:
+    """The photo's first person, fitted and clothed."""
+    photo = decode_photo(path.read_bytes(), path.name)
+    height, width = photo.pixels.shape[:2]
+    camera = Camera.for_photo(width, height, photo.focal)
+    people = Perception(weights_folder() / "perception").people(photo)
+    fit = fit_people(people, camera, body, FitOptions())[0]
+    fit = replace(fit, offsets=clothing_offsets(fit, people[0], camera, body))
+    fit = replace(fit, offsets=fit.offsets + face_offsets(fit, people[0], camera, body))
+    return View(photo, people[0], camera, fit)
+
+
+def likeness(view: View, texture: Texture, body: BodyModel) -> tuple[float, float]:
+    """PSNR in the overlap of body and mask, and over the mask, at 900 pixels' height at most."""
+    x0, y0, x1, y1 = view.person.window
+    camera = view.camera.cropped(view.person.window, min(1.0, 900 / (y1 - y0)))
+    size = (camera.width, camera.height)
+    photo = cv2.resize(view.photo.pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(view.person.mask, size, interpolation=cv2.INTER_AREA) >= 128
+    vertices, _ = body.posed(view.fit.body, view.fit.offsets)
+    picture = render_textured(vertices, body.data, texture.image, camera)
+    drawn = picture.coverage > 0.99
+    return psnr(picture.image, photo, mask & drawn), psnr(missing_as_grey(picture.image, drawn), photo, mask)
+
+
+if __name__ == "__main__":
+    main()
