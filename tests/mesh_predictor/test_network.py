@@ -157,3 +157,14 @@ def test_inference_copy_computes_the_same(build) -> None:  # type: ignore[no-unt
     for key in ("center", "camera", "smpl"):
         torch.testing.assert_close(getattr(got, key), getattr(expected, key), rtol=1e-3, atol=1e-3)
     assert any(isinstance(module, nn.BatchNorm2d) for module in original.modules())
+
+
+def test_bfloat16_keeps_the_maps_in_float32_and_near() -> None:
+    torch.manual_seed(5)
+    network = MeshPredictor(LightBackbone()).eval()
+    image = torch.rand(1, 3, 128, 128).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        exact, rounded = for_inference(network)(image), for_inference(network, torch.bfloat16)(image.bfloat16())
+    for key in ("center", "camera", "smpl"):
+        assert getattr(rounded, key).dtype == torch.float32
+        torch.testing.assert_close(getattr(rounded, key), getattr(exact, key), rtol=0.05, atol=0.01)
