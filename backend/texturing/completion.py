@@ -24,6 +24,7 @@ from backend.texturing.texels import TexelTable
 _SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL, _PREDICTED_PULL = 10.0, 1.0, 0.4, 0.15, 0.15, 0.03
 # Vertices count as seen when this share of their texels is.
 _SEEN_SHARE = 0.3
+_HAIR_SHADES = (0.15, 0.5)
 # The top of the head is only ever seen at a grazing angle.
 _GLIMPSED_SHARE = 0.02
 # Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes luma more.
@@ -141,10 +142,14 @@ def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) ->
     priors = [(ring_colour, _RING_PULL * unseen * ring_known)]
     scalp_seen = np.flatnonzero(surface.scalp & (share > _GLIMPSED_SHARE))
     if len(scalp_seen) >= 10:
-        # ears, neck and temples are part skin: where the upper half is seen, it alone tells the hair's colour
+        # below the top of the ears there is skin, and on the crown there is light: the back of the head is in shade
         height = surface.template[:, 1]
-        upper = scalp_seen[height[scalp_seen] > np.median(height[surface.scalp])]
-        hair = np.median(colour[upper if len(upper) >= 10 else scalp_seen], axis=0)
+        low, high = height[surface.scalp].min(), height[surface.scalp].max()
+        upper = scalp_seen[height[scalp_seen] > low + 0.4 * (high - low)]
+        strands = colour[upper if len(upper) >= 10 else scalp_seen]
+        luma = perceptual(strands)[:, 0]
+        shaded = (luma >= np.quantile(luma, _HAIR_SHADES[0])) & (luma <= np.quantile(luma, _HAIR_SHADES[1]))
+        hair = np.median(strands[shaded], axis=0)
         priors.append((np.broadcast_to(hair, colour.shape), _HAIR_PULL * unseen * surface.scalp))
     bare = surface.face_front.copy()
     for hand in (LEFT_HAND, RIGHT_HAND):

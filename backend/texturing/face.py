@@ -23,7 +23,7 @@ from backend.texturing.colour import smoothstep
 from backend.texturing.sight import Sight
 from backend.texturing.skin import FACE_SCORE
 from backend.texturing.surface import vertex_normals
-from backend.weights import weights_folder
+from backend.weights import WeightsError, weights_folder
 
 _FILE = "face_correspondence.npz"
 # Farther turned away (cosine between the face's normal and the line of sight), too little of the face is seen.
@@ -58,7 +58,9 @@ class FaceCorrespondence:
 
 
 def load_correspondence(path: Path, body: BodyModel) -> FaceCorrespondence | None:
-    """The file's correspondence, or None where it belongs to another body than this one."""
+    """The file's correspondence, or None where it belongs to another body than this one. Raises WeightsError where it is missing."""
+    if not path.is_file():
+        raise WeightsError(f"{path.name} is missing from {path.parent}. Install Uvatar again.")
     with np.load(path, allow_pickle=False) as stored:
         if str(stored["body"]) != body.data.name or int(stored["vertex_count"]) != len(body.data.v_template):
             return None

@@ -132,7 +132,8 @@ def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> li
         height, width = levels[-1].shape[:2]
         size = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
         weight = np.asarray(cv2.resize(coverage[-1], size, interpolation=cv2.INTER_AREA), np.float32)
-        colour = cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
+        colour = np.asarray(cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA), np.float32)
+        colour = colour.reshape(size[1], size[0], 3)
         colour /= np.maximum(weight, 1e-6)[..., None]
         levels.append(colour)
         coverage.append(weight)

@@ -36,7 +36,7 @@ def texture_person(views: Sequence[View], body: BodyModel, size: int = 1024, pre
 
     Raises:
         TexturingError: no views, an unusable size, a body without UV layout, or a prediction of another size.
-        ValueError: a body that is partly behind the camera.
+        ValueError: a body that is wholly behind the camera.
     """
     if not views:
         raise TexturingError("At least one photo is needed to make a texture.")

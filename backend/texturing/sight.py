@@ -16,6 +16,8 @@ from backend.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGH
 
 # Longer side of the picture in which occlusion margins are drawn, pixels.
 _PICTURE = 448
+# The camera sees nothing nearer than this, metres.
+_NEAREST = 0.05
 # Two neighbouring pixels further apart than this in depth (metres) show two different things.
 _JUMP = 0.045
 # The lengths below are metres on a body of this stature and scale with the person's.
@@ -38,7 +40,7 @@ class Sight:
     """The posed body before the camera.
 
     Attributes:
-        vertices: (V, 3) camera frame; pixels: (V, 2) where they project in the photo.
+        vertices: (V, 3) camera frame, none nearer than a few centimetres; pixels: (V, 2) where they project in the photo.
         cosine: (V,) between the normal and the direction to the camera, negative on the far side.
         facing: (F,) bool, triangles whose front the camera is on.
         pixels_per_metre: at the person's distance.
@@ -78,21 +80,27 @@ class Sight:
 def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Sight:
     """Pose (V, 3) vertices before the camera and find what it sees.
 
-    Raises ValueError where part of the body is behind the camera.
+    What lies beside or behind the camera is not seen; in close-ups that may be the legs.  Raises ValueError where nothing
+    lies before it.
     """
-    if float(vertices[:, 2].min()) <= 0:
-        raise ValueError("the body is not wholly in front of the camera")
+    before = vertices[:, 2] > _NEAREST
+    if not before.any():
+        raise ValueError("the body is behind the camera")
+    scene = RayScene(vertices, surface.faces)
+    vertices = vertices.copy()
+    vertices[:, 2] = np.maximum(vertices[:, 2], _NEAREST)
     faces = surface.faces
     cosine = -(vertex_normals(vertices, faces) * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     face_normals = np.cross(b - a, c - a)
-    facing = (face_normals * a).sum(1) < 0
+    facing = ((face_normals * a).sum(1) < 0) & before[faces].all(1)
     stature = surface.stature * np.sqrt(np.linalg.norm(face_normals, axis=1).sum() / surface.double_area)
     pixels = camera.project(vertices).astype(np.float32)
-    low, high = np.floor(pixels.min(0)).astype(int) - 2, np.ceil(pixels.max(0)).astype(int) + 2
+    reach = np.array([camera.width, camera.height])
+    shown = np.clip(pixels[before], -reach, 2 * reach)
+    low, high = np.floor(shown.min(0)).astype(int) - 2, np.ceil(shown.max(0)).astype(int) + 2
     small = camera.cropped((int(low[0]), int(low[1]), int(high[0]), int(high[1])), _PICTURE / float((high - low).max()))
     pixels_per_metre = camera.focal / float(np.median(vertices[:, 2]))
-    scene = RayScene(vertices, faces)
     fragments = scene.render(small)
     part = np.where(fragments.mask, surface.part[faces[fragments.face, 0]], 255).astype(np.uint8)
     scale = small.focal / camera.focal

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.labels import COMPLETED, EMPTY, MIRRORED, SEEN
 from backend.perception.person import Hand
+from backend.texturing import texture_person
 from backend.texturing.atlas import atlas_of
 from backend.texturing.colour import linear_from_srgb, srgb_from_linear
 from backend.texturing.foreground import cut_out
@@ -110,6 +112,16 @@ def test_mirrored_places_are_mirrored(studio: Studio) -> None:
     rest = table.interpolate(surface.template, surface.faces)[texel]
     expected = surface.template[surface.faces].mean(1) * [-1, 1, 1]
     assert np.percentile(np.linalg.norm(rest - expected, axis=1), 99) < 0.02
+
+
+def test_in_a_close_up_the_legs_may_be_behind_the_camera(studio: Studio) -> None:
+    view = studio.photograph(plain)
+    lying = studio.parameters(pose={1: (-1.57, 0, 0), 2: (-1.57, 0, 0)})
+    fit = replace(view.fit, body=replace(lying, transl=np.array([0, 0.3, 0.6], np.float32)))
+    assert studio.body.posed(fit.body)[0][:, 2].min() < 0
+    texture = texture_person([replace(view, fit=fit)], studio.body, SIZE)
+    assert np.isin(texture.source, (SEEN, MIRRORED, COMPLETED, EMPTY)).all()
+    assert (texture.source == SEEN).any()
 
 
 def test_bodies_behind_the_camera_are_refused(studio: Studio) -> None:
