@@ -40,6 +40,7 @@ class Sitter:
         pose: bone -> rotation vector in degrees about body axes.
         turn: degrees that the body is turned to its left.
         hue: garment -> how far its colours are turned round the colour wheel, 0.5 for not at all.
+        shaven: without the strips of hair in front of the ears.
     """
 
     targets: Mapping[str, float]
@@ -51,6 +52,7 @@ class Sitter:
     pose: Mapping[str, tuple[float, float, float]]
     turn: float
     hue: Mapping[str, float] = field(default_factory=dict)
+    shaven: bool = False
 
 
 def _fingers(curl: float) -> dict[str, tuple[float, float, float]]:
@@ -82,6 +84,7 @@ MAN = Sitter(
         "spine03": (0, -3, 1), "spine01": (1, 4, -1), "neck02": (0, 6, 0), "head": (2, 8, -2), **_fingers(22),
     },
     turn=-18,
+    shaven=True,
 )  # fmt: skip
 WOMAN = Sitter(
     targets={
@@ -378,7 +381,7 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
     for name, (garment, vertices) in posed.garments.items():
         everything = np.ones(len(garment.mesh.polygons), bool)
         if name == sitter.hair:
-            shorn = without_sideburns(garment, posed.rest)
+            shorn = without_sideburns(garment, posed.rest) if sitter.shaven else everything
             thing = add_mesh(name, garment.mesh, vertices, shorn, hair_material(sitter.hair_colour, "rim"), 1)
             rim = border_distance([polygon for polygon, kept in zip(garment.mesh.polygons, shorn, strict=True) if kept], len(vertices))
             thing.data.attributes.new("rim", "FLOAT", "POINT").data.foreach_set("value", rim.astype(np.float32))
