@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from backend import __version__, avatar, preview, wire
-from backend.body import load_open_body
+from backend.body import BodyError, load_open_body
 from backend.camera import Camera
 from backend.evaluation.metrics import mask_iou
 from backend.fitting.clothing import clothing_offsets
@@ -206,10 +206,14 @@ class Pipeline:
                 entry["licence"]["mesh_predictor"] = self.predictor.licence
             people.append(entry)
         timings = {**result.timings, "pictures": time.perf_counter() - started}
-        whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings}
+        whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
+        errors = list(self.problems)
         if options.export_npz:
-            whole["romp"] = self._romp_results(result)
-        return {**whole, "version": __version__, "errors": list(self.problems)}
+            try:
+                whole["romp"] = self._romp_results(result)
+            except BodyError as error:
+                errors.append({"code": "bad-weights", "message": str(error), "fix": f"Replace or remove the file in {self.models}."})
+        return {**whole, "errors": errors}
 
     def _romp_results(self, result: PhotoResult) -> dict[str, Any]:
         """The people in ROMP's keys: ROMP's own, with its weights and the user's neutral SMPL body; else the bodies of the result."""

@@ -16,11 +16,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.spatial.transform import Rotation
 
+from backend import wire
 from backend.body import load_open_body
-from backend.export import save_romp_results
+from backend.export import Exporter, save_romp_results
 from backend.fitting.fit import BodyParameters, Fit
 from backend.mesh_predictor.efficientnet_lite import LightBackbone
-from backend.mesh_predictor.network import MeshPredictor
+from backend.mesh_predictor.network import MeshPredictor, romp
 from backend.mesh_predictor.romp_format import fitted_results
 from backend.perception.person import Person
 from backend.pipeline import Options, Pipeline
@@ -115,6 +116,10 @@ def test_without_refinement_the_prediction_is_the_result(pipeline: Callable[...,
     assert romp["body"] == "open_body" and romp["smpl_thetas"].shape == (2, 72)
     for row, person in enumerate(result.people):
         np.testing.assert_allclose(romp["body_pose"][row].reshape(23, 3), person.fit.body.body_pose)
+    Exporter(tmp_path / "out").write(wire.unpack(wire.pack(entry)))
+    stored = np.load(tmp_path / "out" / "two.npz", allow_pickle=True)["results"][()]
+    assert set(stored) == set(romp) - {"body"}
+    np.testing.assert_array_equal(stored["joints"], romp["joints"])
 
 
 def test_a_file_without_refinement_is_the_result_as_it_is(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
@@ -157,6 +162,35 @@ def test_fitting_keeps_whichever_start_explains_the_person_better(
     bad = replace(QUICK, from_npz=result_file(tmp_path / "bad.npz", [handstand]))
     fit = pipeline(seen=people[:1]).reconstruct_photo(photo, "two.png", bad).people[0].fit
     assert fit.landmark_error_p95 < 0.02 and astray(fit) < 0.3
+
+
+def test_with_romp_s_weights_and_smpl_the_file_holds_romp_s_own_people(
+    pipeline: Callable[..., Pipeline], photo: bytes, models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = romp()
+    start_heads(network)
+    torch.nn.init.constant_(network.final_layers["2"][-1].bias, 0.5)  # somebody everywhere
+    torch.save(network.state_dict(), models / "ROMP.pkl")
+    monkeypatch.setenv("UVATAR_MODELS", str(models))
+    built = pipeline()
+    assert built.facts["mesh_predictor"] == "romp"
+    options = replace(QUICK, refine=False, export_npz=True, max_people=1)
+    result = built.reconstruct_photo(photo, "two.png", options)
+    entry = built.present(result, options)
+    assert result.prediction is not None and len(result.people) == 1 < len(result.prediction)
+    assert not result.people[0].fit.body.betas.any()  # SMPL's betas are nothing to the open body
+    assert "non-commercial" in entry["people"][0]["licence"]["mesh_predictor"]
+    own = entry["romp"]
+    assert own["body"] == "smpl-neutral" and own["verts"].shape == (len(result.prediction), 6890, 3)
+    np.testing.assert_array_equal(own["cam"], result.prediction.camera)
+    np.testing.assert_array_equal(own["smpl_betas"], result.prediction.betas)
+    assert np.isfinite(own["joints"]).all()  # all 71
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "SMPL_NEUTRAL.pkl").write_bytes(b"nothing")
+    built.models = tmp_path / "broken"
+    entry = built.present(result, options)
+    assert "romp" not in entry and entry["errors"][0]["code"] == "bad-weights" and "SMPL_NEUTRAL.pkl" in entry["errors"][0]["message"]
 
 
 def test_a_broken_checkpoint_is_reported_and_left_out(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:

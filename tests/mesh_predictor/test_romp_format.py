@@ -14,7 +14,7 @@ from photographed import CAMERA, body_at
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from backend.body import PARENTS, BodyError, BodyModel, load_open_body
+from backend.body import BodyError, BodyModel, load_open_body
 from backend.export import save_romp_results
 from backend.mesh_predictor.prediction import SMPL, Prediction
 from backend.mesh_predictor.romp_format import RompFileError, fitted_results, load_results, predicted_results
@@ -31,33 +31,6 @@ PUBLISHED = {
 
 
 @pytest.fixture(scope="module")
-def packed() -> dict[str, torch.Tensor]:
-    """The content of a packed SMPL_NEUTRAL.pth, with random numbers for SMPL's."""
-    rng = np.random.default_rng(1)
-    regressors = {name: rng.random((rows, 6890)) ** 40 for name, rows in
-                  (("J_regressor", 24), ("J_regressor_extra9", 9), ("J_regressor_h36m17", 17))}  # fmt: skip
-    regressors = {name: rows / rows.sum(1, keepdims=True) for name, rows in regressors.items()}
-    weights = rng.random((6890, 24)) ** 8
-    arrays = {
-        **regressors,
-        "v_template": rng.normal(0, 0.3, (6890, 3)),
-        "shapedirs": rng.normal(0, 0.01, (6890, 3, 10)),
-        "posedirs": rng.normal(0, 0.001, (207, 20670)),
-        "weights": weights / weights.sum(1, keepdims=True),
-        "f": rng.integers(0, 6890, (13776, 3)),
-        "kintree_table": np.array(PARENTS),
-    }
-    return {name: torch.from_numpy(array).float() for name, array in arrays.items()}
-
-
-@pytest.fixture(scope="module")
-def models(packed: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    torch.save(packed, folder / "SMPL_NEUTRAL.pth")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def smpl(models: Path) -> BodyModel:
     body = neutral_smpl(models)
     assert body is not None
@@ -65,7 +38,8 @@ def smpl(models: Path) -> BodyModel:
 
 
 def predicted() -> Prediction:
-    pose = Rotation.from_rotvec(RNG.normal(0, 0.3, (COUNT * 24, 3))).as_matrix().reshape(COUNT, 24, 3, 3).astype(np.float32)
+    rng = np.random.default_rng(2)
+    pose = Rotation.from_rotvec(rng.normal(0, 0.3, (COUNT * 24, 3))).as_matrix().reshape(COUNT, 24, 3, 3).astype(np.float32)
     pose[:, 0] = np.diag([1, -1, -1]) @ pose[:, 0]
     pose[:, 22:] = np.eye(3)
     return Prediction(
@@ -73,7 +47,7 @@ def predicted() -> Prediction:
         center=np.array([[100, 200], [320, 240], [500.0, 100]], np.float32),
         camera=np.array([[0.5, -0.4, 0.1], [0.8, 0.0, 0.2], [0.3, 0.6, -0.3]], np.float32),
         pose=pose,
-        betas=RNG.normal(size=(COUNT, 10)).astype(np.float32),
+        betas=rng.normal(size=(COUNT, 10)).astype(np.float32),
         betas_of=SMPL,
         square=PaddedSquare.around(640, 480),
     )
@@ -122,7 +96,7 @@ def test_cam_trans_is_where_romp_s_camera_sees_the_body(smpl: BodyModel) -> None
             return (placed[:, :2] / placed[:, 2:] * 443.4 + 256 - seen).ravel()
 
         best = least_squares(missed, [0, 0, 5.0]).x
-        np.testing.assert_allclose(results["cam_trans"][person], best, atol=0.06 * best[2])  # the body of random numbers is deep
+        np.testing.assert_allclose(results["cam_trans"][person], best, atol=0.1 * best[2])  # the body of random numbers is as deep as wide
 
 
 def test_without_the_regressors_rows_are_nan_and_keep_their_numbers(smpl: BodyModel) -> None:
