@@ -32,7 +32,7 @@ from backend.mesh import face_normals, unit, vertex_normals
 from backend.perception.person import Person
 from backend.raster import rasterize
 
-STIFFNESS_OF_ROUNDS = (1.0, 0.5, 0.2, 0.05)  # from whole garments to their hems
+STIFFNESS_OF_ROUNDS = (1.0, 0.5, 0.2, 0.1, 0.1)  # from whole garments to their hems
 PICTURE_SIDE = 400  # pixels of the person's box side while measuring
 SWELL_NODES, SLIDE_NODES = 1600, 250
 LIMIT = 0.12  # of the body's height
@@ -47,10 +47,10 @@ FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_foot", "right_foot")
 
 # Weights of the least squares; shifts are in units of the body's height.
-SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.05, 0.1, 0.01
+SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.05, 0.1, 0.05
 SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE = 5.0, 0.5, 0.01
 # Extra size weight where clothes do not reach: the face stays as it was fitted, hands and feet nearly so.
-FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 30.0, 5.0, 0.1
+FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 10.0, 5.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,18 @@ class _Nodes:
 
 @dataclass(frozen=True)
 class _Wardrobe:
-    """What depends on the body alone, not on the person."""
+    """What depends on the body alone, not on the person.
+
+    Attributes:
+        swell, slide: the nodes of the two fields; K and L of them.
+        smoothness, size: (K + 2L, K + 2L) what roughness and length of the fields cost.
+        neighbours: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
+    """
 
     swell: _Nodes
     slide: _Nodes
-    penalty: sparse.csc_matrix
+    smoothness: sparse.csc_matrix
+    size: sparse.csc_matrix
     neighbours: sparse.csr_matrix
 
 
@@ -101,18 +108,18 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) 
     swell = np.einsum("vij,vj->vi", turn, swell_rest)
     picture = mask_picture(person, camera, PICTURE_SIDE)
 
-    swelling, slide = np.zeros(len(rest)), np.zeros_like(rest)
-    offsets = np.zeros_like(rest)
+    swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness in STIFFNESS_OF_ROUNDS:
         vertices = posed + np.einsum("vij,vj->vi", turn, offsets)
         step = _solve(vertices, swell, picture, wardrobe, data, stiffness)
         if step is None:
             break
-        swelling = np.maximum(swelling + step[0], -SHRINK_LIMIT * radius)
-        slide = slide + np.pad(step[1], ((0, 0), (0, 1)))
-        slide_rest = np.linalg.solve(turn, slide[..., None])[..., 0]
-        offsets = _limited(swelling[:, None] * swell_rest + slide_rest, LIMIT * height)
-    offsets = _unfolded(offsets, rest, posed, turn, data, wardrobe.neighbours)
+        swollen = np.maximum(swelling + step[0], -SHRINK_LIMIT * radius)
+        slide = np.linalg.solve(turn, np.pad(step[1], ((0, 0), (0, 1)))[..., None])[..., 0]
+        offsets = _limited(offsets + (swollen - swelling)[:, None] * swell_rest + slide, LIMIT * height)
+        swelling = swollen
+        # Before the next round, not only at the end: what smoothing takes from the outline, the next round gives back.
+        offsets = _unfolded(offsets, rest, posed, turn, data, wardrobe.neighbours)
     return _with_rigid_eyes(offsets, rest, data).astype(np.float32)
 
 
@@ -155,7 +162,7 @@ def _solve(
     # Every node hears about one unit of outline, however many pixels there are to its length.
     weight = metres_per_pixel / wardrobe.swell.spacing
     weighted = sparse.diags(weight) @ data_rows
-    matrix = (data_rows.T @ weighted + stiffness * wardrobe.penalty).tocsc()
+    matrix = (data_rows.T @ weighted + stiffness * wardrobe.smoothness + wardrobe.size).tocsc()
     solution = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
         weighted.T @ (wanted.shift * metres_per_pixel).astype(np.float64)
     )
@@ -167,19 +174,18 @@ def _solve(
 @lru_cache(maxsize=2)
 def _wardrobe(body: BodyModel) -> _Wardrobe:
     data = body.data
-    stiffness = _stiffness(data)
     directions = np.array([end - start for start, end in _bones(data, np.zeros(data.shapedirs.shape[2]))])
     bones = unit(data.weights @ unit(directions))
     swell, slide = _nodes(data, bones, SWELL_NODES), _nodes(data, bones, SLIDE_NODES)
-    swell_penalty = _penalty(swell, stiffness, SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE)
-    slide_penalty = _penalty(slide, FACE_STIFFNESS * _face_share(data), SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE)
+    swell_smooth = SWELL_BENDING * swell.bending + SWELL_STRETCHING * swell.stretching
+    slide_smooth = SLIDE_BENDING * slide.bending + SLIDE_STRETCHING * slide.stretching
+    smoothness = sparse.block_diag([swell_smooth, slide_smooth, slide_smooth], "csc")
+    swell_size = SWELL_SIZE + swell.at_nodes(_stiffness(data)[:, None])[:, 0]
+    slide_size = SLIDE_SIZE + slide.at_nodes(FACE_STIFFNESS * _face_share(data)[:, None])[:, 0]
+    size = sparse.diags(np.concatenate([swell_size, slide_size, slide_size]), format="csc")
     edges = np.concatenate([data.faces[:, [0, 1]], data.faces[:, [1, 2]], data.faces[:, [2, 0]]])
     neighbours = _graph(edges, len(data.v_template))
-    return _Wardrobe(swell, slide, sparse.block_diag([swell_penalty, slide_penalty, slide_penalty], "csc"), _averaging(neighbours))
-
-
-def _penalty(nodes: _Nodes, stiffness: NDArray, bending: float, stretching: float, size: float) -> sparse.csr_matrix:
-    return bending * nodes.bending + stretching * nodes.stretching + sparse.diags(size + nodes.at_nodes(stiffness[:, None])[:, 0])
+    return _Wardrobe(swell, slide, smoothness, size, _averaging(neighbours))
 
 
 def _nodes(data: BodyData, bones: NDArray, count: int) -> _Nodes:

@@ -21,6 +21,8 @@ from backend.raster import Fragments
 # Lengths as fractions of the person's box side.
 OUTWARD_REACH = 0.12  # a coat or hair stands off the body at most this far
 INWARD_REACH = 0.035  # further inside, something in front hides the body rather than the body being too wide
+# Pixels by which the body is to reach over the mask's border: a gap shows more than an overlap.
+OVERLAP = 0.25
 # Mask borders must face the same way as the body's outline, at least to this cosine.
 FACING = 0.3
 _STEP = 0.75  # pixels between the samples along a normal
@@ -33,12 +35,14 @@ class MaskPicture:
     Attributes:
         camera: sees exactly this picture.
         inside: (H, W) float32, 1 on the person, 0 elsewhere, soft at the border.
+        slope: (H, W, 2) gradient of a smoothed ``inside``: points into the person.
         unknown: (H, W) True where the person may go on unseen: outside the photo, or behind somebody else.
         side: pixels of the person's box side, the unit of the reaches.
     """
 
     camera: Camera
     inside: NDArray[np.float32]
+    slope: NDArray[np.float32]
     unknown: NDArray[np.bool_]
     side: float
 
@@ -73,7 +77,7 @@ def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
     others[:, (columns < 0) | (columns >= camera.width)] = 255
     shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     inside = cv2.GaussianBlur(cv2.resize(padded, size, interpolation=shrink) / np.float32(255), (0, 0), 0.8).astype(np.float32)
-    return MaskPicture(view, inside, cv2.resize(others, size, interpolation=shrink) > 64, float(side))
+    return MaskPicture(view, inside, _gradient(inside), cv2.resize(others, size, interpolation=shrink) > 64, float(side))
 
 
 def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
@@ -96,26 +100,34 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
     y = rows[:, None] + (steps + 0.5) * normal[:, 1:]
     inside = _sample(mask.inside, x, y)
     unknown = _sample(mask.unknown.astype(np.float32), x, y, outside=1) > 0.25
-    facing = -np.einsum("nsc,nc->ns", _sample(_gradient(mask.inside), x, y), normal)
-    slope = np.linalg.norm(_sample(_gradient(mask.inside), x, y), axis=-1)
-
-    end, end_found, end_known = _nearest_end(inside, steps, unknown, facing > FACING * slope)
+    end, end_found, end_known = _nearest_end(inside, steps, unknown, _facing_out(mask.slope, x, y, normal, inside))
     again, meets = _next_part(_sample(body.astype(np.float32), x, y), inside, steps, unknown)
     # Half a pixel more on both sides closes the crack between the two.
-    shift = np.where(meets, again / 2 + 0.5, end)
+    shift = np.where(meets, again / 2 + 0.5, end + OVERLAP)
     start_known = ~mask.unknown[rows, columns]
     tells = start_known & (meets | (end_found & end_known & (end < again)))
     return OutlineShifts(np.stack([columns, rows], -1)[tells], normal[tells], shift[tells].astype(np.float32))
 
 
+def _facing_out(slope: NDArray[np.float32], x: NDArray, y: NDArray, normal: NDArray, inside: NDArray) -> NDArray[np.bool_]:
+    """(N, S - 1) between which neighbouring samples along each normal the mask ends, facing as the body's outline does."""
+    ends = (inside[:, :-1] >= 0.5) & (inside[:, 1:] < 0.5)
+    point, at = np.nonzero(ends)
+    if len(point):
+        sides = np.stack([at, at + 1], 1)
+        uphill = _sample(slope, x[point[:, None], sides], y[point[:, None], sides])
+        along = -np.einsum("nsc,nc->ns", uphill, normal[point])
+        ends[point, at] = (along > FACING * np.linalg.norm(uphill, axis=-1)).any(1)
+    return ends
+
+
 def _nearest_end(
-    inside: NDArray, steps: NDArray, unknown: NDArray, faces_out: NDArray
+    inside: NDArray, steps: NDArray, unknown: NDArray, ends: NDArray[np.bool_]
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
     """Where along each normal the mask ends nearest to the outline: place, whether there is one, whether it is a true end."""
     before, after = inside[:, :-1], inside[:, 1:]
-    ends = (before >= 0.5) & (after < 0.5)
     place = steps[:-1] + (before - 0.5) / np.maximum(before - after, 1e-6) * _STEP
-    distance = np.where(ends & (faces_out[:, :-1] | faces_out[:, 1:] | unknown[:, 1:]), np.abs(place), np.inf)
+    distance = np.where(ends, np.abs(place), np.inf)
     nearest = distance.argmin(1)
     row = np.arange(len(nearest))
     # An end whose far side is hidden is where the occluder begins, not where the person stops.

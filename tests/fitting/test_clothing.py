@@ -126,7 +126,7 @@ def test_a_jagged_mask_folds_nothing(body):
 def test_a_naked_body_stays_as_it_is(body):
     fit = standing(body)
     found = clothing_offsets(fit, seen_as(silhouette(body, fit)), CAMERA, body)
-    assert np.linalg.norm(found, axis=1).max() < 0.015
+    assert np.linalg.norm(found, axis=1).max() < 0.018
     assert np.linalg.norm(found, axis=1).mean() < 0.004
 
 
@@ -173,7 +173,7 @@ def test_the_edge_of_the_photo_is_not_a_hem(body):
     rows = np.flatnonzero(tall.any(1))
     cut = Camera(CAMERA.focal, CAMERA.center, CAMERA.width, int(rows.mean()))
     found = clothing_offsets(fit, seen_as(silhouette(body, fit, camera=cut)), cut, body)
-    assert np.linalg.norm(found, axis=1).max() < 0.015
+    assert np.linalg.norm(found, axis=1).max() < 0.018
     legs = body.data.v_template[:, 1] < -0.6
     assert np.linalg.norm(found[legs], axis=1).max() < 0.005
 
