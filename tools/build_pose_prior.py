@@ -82,8 +82,10 @@ def seeded(bank: NDArray, rng: np.random.Generator) -> NDArray:
     return np.concatenate(out)
 
 
-def fit_mixture(samples: NDArray, floor: NDArray, components: int, rng: np.random.Generator, rounds: int = 60) -> tuple[NDArray, NDArray, NDArray]:
-    """Expectation-maximisation: samples (N, D) -> weights (K,), means (K, D), covariances (K, D, D), shrunk and floored (variances (D,))."""
+def fit_mixture(
+    samples: NDArray, floor: NDArray, components: int, rng: np.random.Generator, rounds: int = 60
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Expectation-maximisation: samples (N, D), least variances (D,) -> weights (K,), means (K, D), covariances (K, D, D)."""
     count, size = samples.shape
     means = samples[_spread(samples, components, rng)]
     share = np.eye(components)[((samples[:, None] - means) ** 2).sum(-1).argmin(1)]

@@ -14,7 +14,7 @@ from backend.perception.person import Hand, Person
 
 # How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips are vague.
 LANDMARK_TRUST = np.array(
-    [1.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]  # nose, eyes, ears, mouth: small, but seen sharply
+    [1.2] + [0.7] * 10  # nose, eyes, ears, mouth: small, but seen sharply
     + [0.8] * 2 + [1.0] * 4 + [0.4] * 6  # shoulders, elbows and wrists, fingers
     + [0.8] * 2 + [1.0] * 4 + [0.7] * 2 + [1.0] * 2  # hips, knees and ankles, heels, toes
 )  # fmt: skip
@@ -23,7 +23,6 @@ LANDMARK_TRUST = np.array(
 BONE_TRUST = np.array([0.8] * 2 + [0.7] * 2 + [1.0] * 2 + [0.5] * 2 + [0.4] * 2 + [1.0] * 2 + [1.0, 1.0, 0.5] + [0.2] * 4)
 # BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered people, radians.
 KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
-ELBOWS_FORWARD = 0.13  # of an upper arm's length that BlazePose puts elbows of raised arms in front of where they are
 HAND_TRUST = 0.8  # of the hand bones where the hand model saw the hand
 # Landmarks that the face mesh gives more sharply: BlazePose's index -> index of the 478-point mesh.
 FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 61}
@@ -62,34 +61,17 @@ def _knees_straightened(world: NDArray) -> NDArray:
     return world
 
 
-def _elbows_back(world: NDArray) -> NDArray:
-    """World landmarks (33, 3) whose arms below the shoulder are moved back by what BlazePose puts raised elbows forward."""
-    up = world[[11, 12]].mean(0) - world[[23, 24]].mean(0)
-    forward = np.cross(world[11] - world[12], up)
-    forward = forward / max(np.linalg.norm(forward), 1e-9)
-    world = world.copy()
-    for shoulder, elbow in ((11, 13), (12, 14)):
-        raised = np.linalg.norm(np.cross(world[elbow] - world[shoulder], up)) / max(np.linalg.norm(up), 1e-9)
-        below = slice(elbow, 23, 2)  # elbow, wrist and fingers of this side
-        world[below] -= forward * ELBOWS_FORWARD * raised
-    return world
-
-
 def landmark_weights(person: Person, landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
     """(33,) trust in each image landmark: nothing outside the photo, little on top of another person."""
-    x, y = landmarks[:, 0], landmarks[:, 1]
-    inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
-    weights = LANDMARK_TRUST * landmarks[:, 2] * inside
+    weights = LANDMARK_TRUST * landmarks[:, 2] * inside_photo(landmarks, camera)
     return np.where(_on(person.others, person.window, landmarks[:, :2]), HIDDEN_TRUST, 1.0) * weights
 
 
 def bones_in_space(person: Person, landmarks: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
     """Unit directions (N, 3) of the `BONES` in camera axes, and the trust in each (N,)."""
     start, end = BONES.T
-    directions = bone_directions(_elbows_back(world_landmarks(person, camera)))
-    x, y = landmarks[:, 0], landmarks[:, 1]
-    inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
-    seen = landmarks[:, 2] * inside
+    directions = bone_directions(world_landmarks(person, camera))
+    seen = landmarks[:, 2] * inside_photo(landmarks, camera)
     weights = BONE_TRUST * np.minimum(seen[start], seen[end])
     turn = rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((person.box[:2] + person.box[2:]).astype(float) / 2))
     for side, hand in enumerate((person.left_hand, person.right_hand)):
@@ -143,6 +125,11 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
 def box_side(person: Person) -> float:
     """The longer side of the person's box, pixels: the unit of landmark errors."""
     return float(max(person.box[2] - person.box[0], person.box[3] - person.box[1]))
+
+
+def inside_photo(points: NDArray, camera: Camera) -> NDArray[np.bool_]:
+    """Which points (N, 2 or more), pixels first, lie inside the photo."""
+    return (points[:, :2] >= 0).all(1) & (points[:, 0] < camera.width) & (points[:, 1] < camera.height)
 
 
 def _knuckle(hand: Hand, knuckle: int) -> NDArray:

@@ -17,9 +17,10 @@ from backend.body import BODY, BodyData, BodyModel
 from backend.camera import Camera
 from backend.fitting import evidence as seen
 from backend.fitting import rotations
-from backend.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Points, Skeleton, State
+from backend.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, Points, Skeleton, State
 from backend.fitting.fit import BodyParameters, Fit
 from backend.fitting.prior import PosePrior
+from backend.fitting.report import quality
 from backend.fitting.residuals import Objective, OutlinePairs, Widths, bone_directions, project
 from backend.fitting.shape import ShapeGroup, shape_groups
 from backend.fitting.silhouette import MaskField
@@ -33,8 +34,9 @@ OUTLINE_WEIGHT = 40.0  # landmarks that the whole outline counts for, each of it
 WIDE = Widths(landmark_width=0.2, bone=0.15, prior=1.0)
 NARROW = Widths(landmark_width=0.06)
 FINAL = Widths(landmark_width=0.06, outline=0.005)
-# The last steps follow the landmarks closely, with shape and directions in space held to what was found: they would fit noise.
-CLOSE = replace(FINAL, landmark=0.004, bone=0.06)
+# The last steps follow the landmarks closely, with shape and directions in space held near what was found: they would fit noise.
+CLOSE = replace(FINAL, landmark=0.002, bone=0.04)
+SHAPE_SLACK = 0.06  # betas that the last steps may move a shape by
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class _Guesses:
         )
 
     def best(self, key: Callable[[int, str, str], Hashable], within: float = np.inf) -> _Guesses:
-        """The cheapest guess of each key (owner, start's name, group's name), of those ``within`` so many nats of their owner's cheapest."""
+        """The cheapest guess of each key (owner, start's name, group's name), if it is ``within`` so many nats of its owner's cheapest."""
         least: dict[int, float] = {}
         chosen: dict[Hashable, int] = {}
         for i in np.argsort(self.costs):
@@ -209,27 +211,34 @@ def _fit_outline(problem: _Problem, people: Sequence[Person], guesses: _Guesses)
 
 
 def _polished(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
-    """The last steps: close to the landmarks within the photo, true to the directions found so far in space."""
+    """The last steps: close to the landmarks within the photo, true to the shape and the directions found so far in space."""
+    found = guesses.state
+    directions = bone_directions(problem.skeleton.pose(found).place(problem.landmarks).positions)
     objective = problem.objective(people, guesses, CLOSE)
-    directions = bone_directions(problem.skeleton.pose(guesses.state).place(problem.landmarks).positions)
-    objective = replace(objective, evidence=replace(objective.evidence, bones=directions, bone_weights=np.ones(directions.shape[:2])))
-    _, state = _drawn(problem, people, guesses, objective, 3 if problem.options.fast else 5, free=only(ORIENT, POSE, TRANSL))
+    evidence = replace(
+        objective.evidence,
+        bones=directions,
+        bone_weights=np.ones(directions.shape[:2]),
+        betas_mean=found.betas,
+        betas_whitener=np.tile(np.eye(10) / SHAPE_SLACK, (len(found.betas), 1, 1)),
+    )
+    _, state = _drawn(problem, people, guesses, replace(objective, evidence=evidence), 3 if problem.options.fast else 5)
     return replace(guesses, state=state)
 
 
 def _drawn(
-    problem: _Problem, people: Sequence[Person], guesses: _Guesses, objective: Objective, steps: int, free: NDArray | None = None
+    problem: _Problem, people: Sequence[Person], guesses: _Guesses, objective: Objective, steps: int
 ) -> tuple[Objective, State]:
     """Steps towards landmarks and mask, body points and mask pixels paired anew before each (iterated closest points)."""
     state, damping = guesses.state, None
     if not problem.options.silhouette:
-        state, _, _ = minimise(objective, state, steps, free=free)
+        state, _, _ = minimise(objective, state, steps)
         return objective, state
     masks = [MaskField.of(person, problem.camera.width, problem.camera.height) for person in people]
     fields = [masks[owner] for owner in guesses.owners]
     for _ in range(steps):
         objective = replace(objective, outline=_paired(problem, fields, state))
-        state, _, damping = minimise(objective, state, 1, damping, free)
+        state, _, damping = minimise(objective, state, 1, damping)
     return replace(objective, outline=_paired(problem, fields, state)), state
 
 
@@ -273,15 +282,22 @@ def _results(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> 
     orient = rotations.log(state.orient)
     fits = []
     for i, person in enumerate(people):
-        visible = person.landmarks[:, 2] > seen.SEEN
-        errors = np.linalg.norm(pixels[i] - person.landmarks[:, :2], axis=-1)[visible] / seen.box_side(person)
-        median, p95 = (float(np.percentile(errors, q)) for q in (50, 95)) if visible.any() else (1.0, 1.0)
+        judged = quality(person, pixels[i], problem.camera, guesses.groups[i])
         parameters = BodyParameters(
             betas=state.betas[i].astype(np.float32),
             global_orient=orient[i].astype(np.float32),
             body_pose=np.concatenate([state.pose[i], np.zeros((2, 3))]).astype(np.float32),
             transl=state.transl[i].astype(np.float32),
         )
-        confidence = float(person.landmarks[:, 2].mean() * np.exp(-((median / 0.03) ** 2)))
-        fits.append(Fit(parameters, np.zeros((problem.vertices, 3), np.float32), median, p95, confidence, guesses.starts[i].name))
+        fits.append(
+            Fit(
+                parameters,
+                np.zeros((problem.vertices, 3), np.float32),
+                judged.landmark_error_median,
+                judged.landmark_error_p95,
+                judged.confidence,
+                guesses.starts[i].name,
+                judged.notes,
+            )
+        )
     return fits

@@ -50,7 +50,7 @@ class Widths:
         straight, straight_width: expected flexion of a knee that looks straight, and width of its robust function, radians.
     """
 
-    landmark: float = 0.01
+    landmark: float = 0.012
     landmark_width: float = 0.06
     bone: float = 0.2
     bone_width: float = 0.6
@@ -125,7 +125,7 @@ class Objective:
 
     def cost(self, state: State) -> NDArray:
         """(B,) the sum to be made small, in nats."""
-        return sum(term.cost for term in self._terms(state, derivatives=False))
+        return np.sum([term.cost for term in self._terms(state, derivatives=False)], axis=0)
 
     def linearised(self, state: State) -> tuple[NDArray, NDArray, NDArray]:
         """Cost (B,), gradient (B, 79) and Gauss-Newton Hessian (B, 79, 79)."""
@@ -133,7 +133,7 @@ class Objective:
         rows = np.concatenate([term.rows * term.scale[..., None] for term in terms], 1)
         values = np.concatenate([term.values * term.scale for term in terms], 1)
         transposed = rows.transpose(0, 2, 1)
-        return sum(term.cost for term in terms), (transposed @ values[..., None])[..., 0], transposed @ rows
+        return np.sum([term.cost for term in terms], axis=0), (transposed @ values[..., None])[..., 0], transposed @ rows
 
     def _terms(self, state: State, derivatives: bool) -> list[_Term]:
         posed = self.skeleton.pose(state)
@@ -149,7 +149,7 @@ class Objective:
             self._shape_term(state, derivatives),
         ]
         if self.outline is not None and np.isfinite(self.widths.outline):
-            terms.append(self._outline_term(posed, derivatives))
+            terms.append(self._outline_term(self.outline, posed, derivatives))
         return terms
 
     def _landmark_term(self, placed: Placed, whole: NDArray | None) -> _Term:
@@ -219,8 +219,8 @@ class Objective:
             rows[..., BETAS] = whitener
         return _Term(values, rows, np.ones_like(values), 0.5 * (values**2).sum(1))
 
-    def _outline_term(self, posed: Posed, derivatives: bool) -> _Term:
-        pairs, side = self.outline, self.evidence.side[:, None]
+    def _outline_term(self, pairs: OutlinePairs, posed: Posed, derivatives: bool) -> _Term:
+        side = self.evidence.side[:, None]
         placed = posed.place(pairs.points)
         pixels, by_point = project(placed.positions, self.camera)
         values = ((pixels - pairs.targets) * pairs.normals).sum(-1) / side

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -36,7 +38,7 @@ def between(source: NDArray, target: NDArray) -> NDArray:
     """The smallest rotation (3, 3) that turns direction ``source`` (3,) to ``target`` (3,)."""
     source, target = source / np.linalg.norm(source), target / np.linalg.norm(target)
     axis = np.cross(source, target)
-    sine, cosine = np.linalg.norm(axis), float(source @ target)
+    sine, cosine = float(np.linalg.norm(axis)), float(source @ target)
     if sine < 1e-8:
         if cosine > 0:
             return np.eye(3)
@@ -44,7 +46,7 @@ def between(source: NDArray, target: NDArray) -> NDArray:
     return exp(axis / np.linalg.norm(axis) * np.arctan2(sine, cosine))
 
 
-def _series(vectors: NDArray, first, second) -> NDArray:
+def _series(vectors: NDArray, first: Callable[[NDArray], NDArray], second: Callable[[NDArray], NDArray]) -> NDArray:
     """I + first(angle) K + second(angle) K^2."""
     angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
     matrix = skew(vectors)

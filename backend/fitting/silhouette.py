@@ -98,8 +98,8 @@ class MaskField:
 
 
 def _pasted(mask: NDArray[np.uint8], margin: int, size: NDArray) -> NDArray[np.uint8]:
-    padded = cv2.copyMakeBorder(mask, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
-    return cv2.resize(padded, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    padded: NDArray[np.uint8] = np.pad(mask, margin)
+    return np.asarray(cv2.resize(padded, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _nearest(allowed: NDArray[np.bool_], x: NDArray, y: NDArray) -> NDArray[np.float32]:
