@@ -3,8 +3,8 @@
 A displacement has two parts. *Swelling* moves every vertex away from the bones it hangs on, in proportion to its
 distance from them, so that a coat which is wider than the body is also deeper, and front and back follow the outline's
 growth. A stiffer *slide* in the image plane takes up what is left of a limb that lies beside its picture. Both are
-smooth fields on a coarse set of nodes, found by least squares from the outline's wanted shifts (`outline`), three or
-four times over, as the outline wanders while the body grows:
+smooth fields on a coarse set of nodes, found by least squares from the outline's wanted shifts (`outline`), five times
+over, as the outline wanders while the body grows:
 
     min  sum_i w_i (n_i . (slide + swelling direction x swelling)_i - shift_i)^2  +  smoothness of both fields
 
@@ -32,7 +32,8 @@ from backend.mesh import face_normals, unit, vertex_normals
 from backend.perception.person import Person
 from backend.raster import rasterize
 
-STIFFNESS_OF_ROUNDS = (1.0, 0.5, 0.2, 0.1, 0.1)  # from whole garments to their hems
+# Stiffness and size weight of the swelling, round by round: first whole cross-sections follow the outline, at last its rim alone.
+ROUNDS = ((1.0, 0.001), (0.5, 0.001), (0.2, 0.02), (0.1, 0.05), (0.1, 0.05))
 PICTURE_SIDE = 400  # pixels of the person's box side while measuring
 SWELL_NODES, SLIDE_NODES = 1600, 250
 LIMIT = 0.12  # of the body's height
@@ -46,8 +47,8 @@ FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 
 FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_foot", "right_foot")
 
-# Weights of the least squares; shifts are in units of the body's height.
-SWELL_BENDING, SWELL_STRETCHING, SWELL_SIZE = 0.05, 0.1, 0.05
+# Weights of the least squares.
+SWELL_BENDING, SWELL_STRETCHING = 0.05, 0.1
 SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE = 5.0, 0.5, 0.01
 # Extra size weight where clothes do not reach: the face stays as it was fitted, hands and feet nearly so.
 FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 10.0, 5.0, 0.1
@@ -82,14 +83,15 @@ class _Wardrobe:
 
     Attributes:
         swell, slide: the nodes of the two fields; K and L of them.
-        smoothness, size: (K + 2L, K + 2L) what roughness and length of the fields cost.
+        smoothness: (K + 2L, K + 2L) what roughness of the fields costs.
+        size: (K + 2L,) what moving at all costs there: much on the face, some on hands and feet.
         neighbours: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
     """
 
     swell: _Nodes
     slide: _Nodes
     smoothness: sparse.csc_matrix
-    size: sparse.csc_matrix
+    size: NDArray
     neighbours: sparse.csr_matrix
 
 
@@ -109,9 +111,9 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) 
     picture = mask_picture(person, camera, PICTURE_SIDE)
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
-    for stiffness in STIFFNESS_OF_ROUNDS:
+    for stiffness, size in ROUNDS:
         vertices = posed + np.einsum("vij,vj->vi", turn, offsets)
-        step = _solve(vertices, swell, picture, wardrobe, data, stiffness)
+        step = _solve(vertices, swell, picture, wardrobe, data, stiffness, size)
         if step is None:
             break
         swollen = np.maximum(swelling + step[0], -SHRINK_LIMIT * radius)
@@ -135,7 +137,7 @@ def _pose_and_turns(body: BodyModel, parameters: BodyParameters) -> tuple[NDArra
 
 
 def _solve(
-    vertices: NDArray, swell: NDArray, picture: MaskPicture, wardrobe: _Wardrobe, data: BodyData, stiffness: float
+    vertices: NDArray, swell: NDArray, picture: MaskPicture, wardrobe: _Wardrobe, data: BodyData, stiffness: float, size: float
 ) -> tuple[NDArray, NDArray] | None:
     """One round: swelling (V,) and slide (V, 2), or None where the mask says nothing of the outline."""
     fragments = rasterize(vertices, data.faces, picture.camera)
@@ -162,11 +164,12 @@ def _solve(
     # Every node hears about one unit of outline, however many pixels there are to its length.
     weight = metres_per_pixel / wardrobe.swell.spacing
     weighted = sparse.diags(weight) @ data_rows
-    matrix = (data_rows.T @ weighted + stiffness * wardrobe.smoothness + wardrobe.size).tocsc()
+    swell_count, slide_count = wardrobe.swell.spread.shape[1], wardrobe.slide.spread.shape[1]
+    sizes = sparse.diags(wardrobe.size + np.concatenate([np.full(swell_count, size), np.full(2 * slide_count, SLIDE_SIZE)]))
+    matrix = (data_rows.T @ weighted + stiffness * wardrobe.smoothness + sizes).tocsc()
     solution = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
         weighted.T @ (wanted.shift * metres_per_pixel).astype(np.float64)
     )
-    swell_count, slide_count = wardrobe.swell.spread.shape[1], wardrobe.slide.spread.shape[1]
     slide = wardrobe.slide.spread @ solution[swell_count:].reshape(2, slide_count).T
     return wardrobe.swell.spread @ solution[:swell_count], slide
 
@@ -180,9 +183,9 @@ def _wardrobe(body: BodyModel) -> _Wardrobe:
     swell_smooth = SWELL_BENDING * swell.bending + SWELL_STRETCHING * swell.stretching
     slide_smooth = SLIDE_BENDING * slide.bending + SLIDE_STRETCHING * slide.stretching
     smoothness = sparse.block_diag([swell_smooth, slide_smooth, slide_smooth], "csc")
-    swell_size = SWELL_SIZE + swell.at_nodes(_stiffness(data)[:, None])[:, 0]
-    slide_size = SLIDE_SIZE + slide.at_nodes(FACE_STIFFNESS * _face_share(data)[:, None])[:, 0]
-    size = sparse.diags(np.concatenate([swell_size, slide_size, slide_size]), format="csc")
+    swell_size = swell.at_nodes(_stiffness(data)[:, None])[:, 0]
+    slide_size = slide.at_nodes(FACE_STIFFNESS * _face_share(data)[:, None])[:, 0]
+    size = np.concatenate([swell_size, slide_size, slide_size])
     edges = np.concatenate([data.faces[:, [0, 1]], data.faces[:, [1, 2]], data.faces[:, [2, 0]]])
     neighbours = _graph(edges, len(data.v_template))
     return _Wardrobe(swell, slide, smoothness, size, _averaging(neighbours))
