@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import nn
 
+from backend.mesh_predictor.decoding import SCALE_BASE
 from backend.mesh_predictor.network import MeshPredictor
 from backend.mesh_predictor.rotation import six_d_from_matrices
 
@@ -22,12 +24,12 @@ def start_heads(network: MeshPredictor, scale: float = 0.6) -> None:
         network: changed in place; its backbone is left as it is.
         scale: of the weak-perspective camera; 0.6 makes a person half as high as the picture.
     """
-    for number in ("1", "2", "3"):
-        last = network.final_layers[number][-1]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
+    biases = {}
+    for number, head in network.final_layers.items():
+        last = cast(nn.Conv2d, cast(nn.Sequential, head)[-1])
         nn.init.normal_(last.weight, std=1e-3)
-        nn.init.zeros_(last.bias)
+        biases[number] = nn.init.zeros_(cast(nn.Parameter, last.bias))
     upright = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     rest = torch.stack([upright, *[torch.eye(3)] * 21])
-    network.final_layers["1"][-1].bias[:132] = six_d_from_matrices(rest).flatten()
-    network.final_layers["3"][-1].bias[0] = math.log(scale) / math.log(1.1)
+    biases["1"][:132] = six_d_from_matrices(rest).flatten()
+    biases["3"][0] = math.log(scale) / math.log(SCALE_BASE)

@@ -143,6 +143,18 @@ def test_people_whom_the_file_does_not_hold_are_left_out_without_refinement(
     assert done[0]["errors"][0]["code"] == "bad-npz" and "made from this photo" in done[0]["errors"][0]["message"]
 
 
+@pytest.mark.parametrize("same_person", [False, True])
+def test_a_damaged_file_is_named_for_every_photo(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path, same_person: bool
+) -> None:
+    (tmp_path / "two.npz").write_bytes(b"nothing")
+    done: dict[int, dict[str, Any]] = {}
+    options = {"from_npz": str(tmp_path / "two.npz"), "same_person": same_person}
+    pipeline().reconstruct([("two.png", photo)] * 2, options, lambda *_: None, done.__setitem__)
+    for entry in (done[0], done[1]):
+        assert entry["errors"][0]["code"] == "bad-npz" and "two.npz is damaged" in entry["errors"][0]["message"]
+
+
 def test_fitting_keeps_whichever_start_explains_the_person_better(
     pipeline: Callable[..., Pipeline], photo: bytes, people: list[Person], tmp_path: Path
 ) -> None:
