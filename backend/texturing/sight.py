@@ -23,9 +23,9 @@ _JUMP = 0.045
 # The lengths below are metres on a body of this stature and scale with the person's.
 _STATURE = 1.7
 # How far the fitted outline of a nearer part may be off: this far around it nothing behind is trusted.
-_MARGIN = 0.026
-_FOREARM_RADIUS = 0.055
-_UPPER_ARM_RADIUS = 0.045
+_MARGIN = 0.020
+_FOREARM_RADIUS = 0.048
+_UPPER_ARM_RADIUS = 0.036
 _FINGER_RADIUS = 0.018
 _HAND_SLACK = 0.012
 _BLAZEPOSE_ARMS = {LEFT_ARM: (11, 13, 15, (17, 19, 21)), RIGHT_ARM: (12, 14, 16, (18, 20, 22))}
