@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.11
 OUT ?= out/demo
-PHOTO ?= $(shell ls samples/*.jpg | paste -sd, -)
+PHOTO ?= samples/man.jpg,samples/woman.jpg,samples/portrait.jpg
 comma := ,
 
 # All dependencies (6 GB) live in one environment for all checkouts that ask for the same versions.
