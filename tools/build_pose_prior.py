@@ -131,9 +131,7 @@ def main() -> None:
     samples = np.concatenate([bank, mirrored(bank)])[:, 1:22].reshape(-1, 63)
     floor = np.repeat([FLOORS[joint] ** 2 for joint in range(1, 22)], 3)
     weights, means, covariances = fit_mixture(samples, floor, COMPONENTS, rng)
-    np.savez_compressed(
-        arguments.out, weights=weights.astype("f4"), means=means.astype("f4"), covariances=covariances.astype("f4")
-    )
+    np.savez_compressed(arguments.out, weights=weights.astype("f4"), means=means.astype("f4"), covariances=covariances.astype("f4"))
     print(f"{len(samples)} poses -> {arguments.out} ({arguments.out.stat().st_size / 1e3:.0f} kB), weights {np.round(weights, 3)}")
 
 

@@ -226,9 +226,7 @@ def _polished(problem: _Problem, people: Sequence[Person], guesses: _Guesses) ->
     return replace(guesses, state=state)
 
 
-def _drawn(
-    problem: _Problem, people: Sequence[Person], guesses: _Guesses, objective: Objective, steps: int
-) -> tuple[Objective, State]:
+def _drawn(problem: _Problem, people: Sequence[Person], guesses: _Guesses, objective: Objective, steps: int) -> tuple[Objective, State]:
     """Steps towards landmarks and mask, body points and mask pixels paired anew before each (iterated closest points)."""
     state, damping = guesses.state, None
     if not problem.options.silhouette:

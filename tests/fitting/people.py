@@ -1,0 +1,59 @@
+"""People whose body is known: what perception would report of them if it made no mistakes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.body import BodyModel
+from backend.camera import Camera
+from backend.fitting.fit import BodyParameters
+from backend.perception.person import Person
+from backend.raster import rasterize
+
+CAMERA = Camera.for_photo(480, 640)
+
+
+def standing(**changes: NDArray) -> BodyParameters:
+    """An adult facing the camera with hanging arms, 3.2 m away."""
+    pose = np.zeros((23, 3), np.float32)
+    pose[15], pose[16] = [0, -0.2, -1.2], [0, 0.2, 1.2]  # shoulders
+    pose[17], pose[18] = [0, -0.3, 0], [0, 0.3, 0]  # elbows
+    values = {
+        "betas": np.zeros(10, np.float32),
+        "global_orient": np.array([np.pi - 0.05, 0, 0.02], np.float32),
+        "body_pose": pose,
+        "transl": np.array([0.1, -0.4, 3.2], np.float32),
+    }
+    return BodyParameters(**{**values, **{key: np.asarray(value, np.float32) for key, value in changes.items()}})
+
+
+def landmarks_of(body: BodyModel, parameters: BodyParameters) -> NDArray[np.float32]:
+    """(33, 3) metres, camera frame, from the torch body model."""
+    pose = np.concatenate([parameters.global_orient[None], parameters.body_pose])
+    with torch.no_grad():
+        points = body.landmarks(*(torch.as_tensor(a)[None] for a in (parameters.betas, pose, parameters.transl)))
+    return points[0].numpy()
+
+
+def person_of(body: BodyModel, parameters: BodyParameters, camera: Camera = CAMERA) -> Person:
+    """What perfect perception sees of this body: rendered mask, exact landmarks, all visible."""
+    points = landmarks_of(body, parameters)
+    vertices, _ = body.posed(parameters)
+    mask = cv2.morphologyEx(rasterize(vertices, body.data.faces, camera).mask.astype(np.uint8) * 255, cv2.MORPH_CLOSE, np.ones((3, 3)))
+    rows, columns = np.nonzero(mask)
+    box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    x0, y0, x1, y1 = (int(v) for v in box)
+    pixels = camera.project(points)
+    middle = (points[23] + points[24]) / 2
+    return Person(
+        box=box.astype(np.float32),
+        score=1.0,
+        landmarks=np.concatenate([pixels, np.ones((33, 1))], 1).astype(np.float32),
+        world_landmarks=(points - middle).astype(np.float32),
+        window=(x0, y0, x1, y1),
+        mask=mask[y0:y1, x0:x1],
+        others=np.zeros((y1 - y0, x1 - x0), np.uint8),
+    )
