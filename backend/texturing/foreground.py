@@ -75,10 +75,10 @@ class Foreground:
 
 
 def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
-    """The person's pyramid; ``finest`` is the smallest footprint (pixels of the photo) that will be sampled."""
+    """The person's pyramid, its first level about as fine as ``finest``, the smallest footprint (pixels of the photo) that counts."""
     x0, y0, x1, y1 = person.window
     pixels, mask = photo.pixels[y0:y1, x0:x1], person.mask
-    reduction = 2 ** max(0, int(np.log2(max(finest, 1.0))))
+    reduction = 2 ** max(0, round(np.log2(max(finest, 1.0))))
     if reduction > 1:
         size = (max(1, pixels.shape[1] // reduction), max(1, pixels.shape[0] // reduction))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
