@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.body import BODY, load_open_body
+from backend.body import BODY, BodyModel, load_open_body
 from backend.camera import Camera
 from backend.evaluation.metrics import mask_iou
 from backend.fitting.clothing import clothing_offsets
@@ -193,3 +195,21 @@ def test_a_mask_somewhere_else_gives_no_clothes(body):
     mask = np.zeros((CAMERA.height, CAMERA.width), bool)
     mask[:20, :20] = True
     assert not clothing_offsets(fit, seen_as(mask), CAMERA, body).any()
+
+
+def test_a_body_of_triangles_is_dressed_too(body):
+    """Official SMPL files have no quads."""
+    triangles = BodyModel(replace(body.data, quads=None, quad_uv=None))
+    fit = standing(body)
+    mask = silhouette(body, fit, coat(body, 0.07))
+    assert mask_iou(silhouette(body, fit, clothing_offsets(fit, seen_as(mask), CAMERA, triangles)), mask) > 0.96
+
+
+def test_a_limb_twisted_half_around_stays_finite(body):
+    fit = standing(body)
+    pose = fit.body.body_pose.copy()
+    pose[[17, 19], 0] = np.pi
+    twisted = replace(fit, body=replace(fit.body, body_pose=pose))
+    found = clothing_offsets(twisted, seen_as(silhouette(body, fit, coat(body, 0.07))), CAMERA, body)
+    assert np.isfinite(found).all()
+    assert np.linalg.norm(found, axis=1).max() <= 0.12 * np.ptp(body.data.v_template[:, 1]) + 1e-6
