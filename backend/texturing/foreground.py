@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backend.perception.person import Person
 from backend.photo import Photo
 from backend.texturing.colour import linear_from_srgb, smoothstep
-from backend.texturing.sampling import bilinear
+from backend.texturing.sampling import bicubic, bilinear
 
 # Background may have crept this far into the person: a fraction of the longer side (about two pixels of BlazePose's 256-pixel
 # mask), and pixels (blocks of JPEG's colour).
@@ -62,8 +62,9 @@ class Foreground:
             if len(chosen):
                 picture = self.levels[index]
                 reduced = at[chosen] * np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
-                colours[chosen] += bilinear(picture, reduced) * (1 - part[chosen, None])
-        return colours
+                look_up = bicubic if index == 0 else bilinear  # the first level may be enlarged
+                colours[chosen] += look_up(picture, reduced) * (1 - part[chosen, None])
+        return np.maximum(colours, 0)
 
     def depth_inside(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """(K, 2) pixels of the photo -> (K,) distance to the mask's edge in pixels of the photo, negative outside."""

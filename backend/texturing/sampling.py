@@ -1,4 +1,4 @@
-"""Bilinear look-up of pictures at scattered points."""
+"""Look-up of pictures at scattered points."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ _NO_SECOND_MAP = np.zeros(0, np.float32)
 
 
 def bilinear(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float32]:
+    """Linear interpolation of `sampled`."""
+    return sampled(picture, points, cv2.INTER_LINEAR)
+
+
+def bicubic(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float32]:
+    """Cubic interpolation of `sampled`: sharper where a picture is enlarged; it may overshoot at edges."""
+    return sampled(picture, points, cv2.INTER_CUBIC)
+
+
+def sampled(picture: NDArray[np.float32], points: NDArray, interpolation: int) -> NDArray[np.float32]:
     """Values (K,) or (K, C) of an (h, w) or (h, w, C <= 4) picture at (K, 2) points.
 
     Points are in pixels from the top-left corner, so the first pixel's centre is (0.5, 0.5); outside, the border goes on.
@@ -22,5 +32,5 @@ def bilinear(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float3
     if not rows:
         return np.zeros((0, *picture.shape[2:]), np.float32)
     folded = at.reshape(rows, _ROW, 2)
-    values = np.asarray(cv2.remap(picture, folded, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    values = np.asarray(cv2.remap(picture, folded, _NO_SECOND_MAP, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
     return values.reshape(rows * _ROW, *picture.shape[2:])[: len(points)]
