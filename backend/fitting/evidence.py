@@ -15,7 +15,7 @@ from backend.perception.person import Hand, Person
 # How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips are vague.
 LANDMARK_TRUST = np.array(
     [1.2] + [0.7] * 10  # nose, eyes, ears, mouth: small, but seen sharply
-    + [0.8] * 2 + [1.0] * 4 + [0.4] * 6  # shoulders, elbows and wrists, fingers
+    + [0.8] * 2 + [1.0] * 4 + [0.6] * 6  # shoulders, elbows and wrists, fingers
     + [0.8] * 2 + [1.0] * 4 + [0.7] * 2 + [1.0] * 2  # hips, knees and ankles, heels, toes
 )  # fmt: skip
 # How far each bone's direction in space is trusted (BlazePose's error: thigh 12, shin 11, trunk 9, upper arm 22, forearm 26,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.camera import Camera
-from backend.fitting.evidence import SEEN, box_side, inside_photo
+from backend.fitting.evidence import SEEN, box_side, image_landmarks, inside_photo
 from backend.fitting.shape import ShapeGroup
 from backend.perception.person import Person
 
@@ -36,7 +36,7 @@ def quality(person: Person, pixels: NDArray, camera: Camera, group: ShapeGroup) 
     """Judge a body whose landmarks project to ``pixels`` (33, 2); only landmarks seen inside the photo are compared."""
     inside = inside_photo(person.landmarks[:, :2], camera)
     seen = inside & (person.landmarks[:, 2] > SEEN)
-    errors = np.linalg.norm(pixels - person.landmarks[:, :2], axis=-1)[seen] / box_side(person)
+    errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / box_side(person)
     median, tail = (float(np.percentile(errors, q)) for q in (50, 95)) if len(errors) else (1.0, 1.0)
     trust = float((person.landmarks[:, 2] * inside).mean())
     confidence = trust * float(np.exp(-((median / GOOD_ERROR) ** 2)))
