@@ -23,6 +23,7 @@ LANDMARK_TRUST = np.array(
 BONE_TRUST = np.array([0.8] * 2 + [0.7] * 2 + [1.0] * 2 + [0.5] * 2 + [0.4] * 2 + [1.0] * 2 + [1.0, 1.0, 0.5] + [0.2] * 4)
 # BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered people, radians.
 KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
+TRUNK_SIDES, TRUNK_BACK = slice(10, 12), 0.1  # radians that it leans trunks back
 HAND_TRUST = 0.8  # of the hand bones where the hand model saw the hand
 # Landmarks that the face mesh gives more sharply: BlazePose's index -> index of the 478-point mesh.
 FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 61}
@@ -70,7 +71,10 @@ def landmark_weights(person: Person, landmarks: NDArray, camera: Camera) -> NDAr
 def bones_in_space(person: Person, landmarks: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
     """Unit directions (N, 3) of the `BONES` in camera axes, and the trust in each (N,)."""
     start, end = BONES.T
-    directions = bone_directions(world_landmarks(person, camera))
+    world = world_landmarks(person, camera)
+    directions = bone_directions(world)
+    forward = np.cross(world[11] - world[12], directions[TRUNK_SIDES].mean(0))
+    directions[TRUNK_SIDES] += TRUNK_BACK * forward / max(np.linalg.norm(forward), 1e-9)
     seen = landmarks[:, 2] * inside_photo(landmarks, camera)
     weights = BONE_TRUST * np.minimum(seen[start], seen[end])
     turn = rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((person.box[:2] + person.box[2:]).astype(float) / 2))
