@@ -77,7 +77,7 @@ def test_legs_outside_the_photo_stay_plausible_and_are_told(body: BodyModel) -> 
 
 def test_a_child_gets_a_childs_proportions(body: BodyModel) -> None:
     betas = body.data.shape_prior["child"].mean.copy()
-    betas[0] -= 1.0
+    betas[[0, 3]] -= 1.0  # about four years old
     truth = standing(betas=betas, transl=np.array([0.0, -0.2, 2.2]))
     found = fit(body, person_of(body, truth))[0]
     head = lambda p: np.ptp(body.posed(p)[0][body.data.weights[:, 15] > 0.9][:, 1]) / np.ptp(body.posed(p)[0][:, 1])  # noqa: E731
