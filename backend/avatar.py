@@ -57,7 +57,13 @@ def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
     small = photo.pixels if scale == 1 else cv2.resize(photo.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return {
         "schema": SCHEMA,
-        "photo": {"name": photo.name, "digest": photo.digest, "width": width, "height": height, "jpeg": encode_jpeg(small)},
+        "photo": {
+            "name": photo.name,
+            "digest": photo.digest,
+            "width": width,
+            "height": height,
+            "jpeg": encode_jpeg(small.astype(np.uint8, copy=False)),
+        },
         "camera": {"focal": camera.focal, "center": list(camera.center), "width": camera.width, "height": camera.height},
     }
 

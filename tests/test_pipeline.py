@@ -25,7 +25,9 @@ def portrait() -> bytes:
     return (SAMPLES / "portrait.jpg").read_bytes()
 
 
-def run(pipeline: Pipeline, photos: list[tuple[str, bytes]], **options: Any) -> tuple[dict[int, dict[str, Any]], list[tuple[str, float, str]]]:
+def run(
+    pipeline: Pipeline, photos: list[tuple[str, bytes]], **options: Any
+) -> tuple[dict[int, dict[str, Any]], list[tuple[str, float, str]]]:
     results: dict[int, dict[str, Any]] = {}
     progress: list[tuple[str, float, str]] = []
     pipeline.reconstruct(photos, options, lambda *said: progress.append(said), results.__setitem__)
