@@ -183,9 +183,7 @@ def _face_share(data: BodyData) -> NDArray:
     eyes, ears, mouth = marks[[2, 5]].mean(0), marks[[7, 8]].mean(0), marks[[9, 10]].mean(0)
     brow, chin = eyes[1] + 0.035, mouth[1] - 0.05
     behind = eyes[2] * 0.55 + ears[2] * 0.45
-    depth_inside = np.min(
-        [brow - data.v_template[:, 1], data.v_template[:, 1] - chin, data.v_template[:, 2] - behind], axis=0
-    )
+    depth_inside = np.min([brow - data.v_template[:, 1], data.v_template[:, 1] - chin, data.v_template[:, 2] - behind], axis=0)
     head = data.weights[:, data.joint_names.index("head")]
     return np.clip(1 + depth_inside / 0.02, 0, 1) * (head > 0.5)
 

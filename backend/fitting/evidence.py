@@ -86,6 +86,15 @@ def bones_in_space(person: Person, landmarks: NDArray, camera: Camera) -> tuple[
     return directions, weights
 
 
+LEGS = ([25, 27], [26, 28])  # knee and ankle, left and right
+
+
+def unseen_legs(landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
+    """(2,) 1 where neither knee nor ankle of the left or the right leg is seen in the photo."""
+    seen = landmarks[:, 2] * inside_photo(landmarks, camera)
+    return np.array([float(seen[leg].max() <= SEEN) for leg in LEGS])
+
+
 def standing(landmarks: NDArray) -> float:
     """0..1, whether someone with these image landmarks (33, 3) stands on both feet: legs seen, long and side by side."""
     shoulders, hips, ankles = (landmarks[list(pair)] for pair in ((11, 12), (23, 24), (27, 28)))
@@ -112,14 +121,16 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
     landmarks = [image_landmarks(person) for person in people]
     bones = [bones_in_space(person, points, camera) for person, points in zip(people, landmarks, strict=True)]
     count = len(people)
+    unseen = np.stack([unseen_legs(points, camera) for points in landmarks])
     return Evidence(
         side=np.array([box_side(person) for person in people]),
         landmarks=np.stack([points[:, :2] for points in landmarks]),
         landmark_weights=np.stack([landmark_weights(person, points, camera) for person, points in zip(people, landmarks, strict=True)]),
         bones=np.stack([directions for directions, _ in bones]),
         bone_weights=np.stack([weights for _, weights in bones]),
-        balance_weights=np.array([standing(points) for points in landmarks]),
+        balance_weights=np.maximum([standing(points) for points in landmarks], unseen.min(1)),
         straight_weights=np.stack([straight_legs(points) for points in landmarks]),
+        unseen_legs=unseen,
         betas_mean=np.zeros((count, 10)),
         betas_whitener=np.tile(np.eye(10), (count, 1, 1)),
         betas_fixed=np.zeros(count, bool),

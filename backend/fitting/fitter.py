@@ -22,7 +22,7 @@ from backend.fitting.fit import BodyParameters, Fit
 from backend.fitting.prior import PosePrior
 from backend.fitting.report import quality
 from backend.fitting.residuals import Objective, OutlinePairs, Widths, bone_directions, project
-from backend.fitting.shape import ShapeGroup, shape_groups
+from backend.fitting.shape import UNSEEN_CHILD_COST, ShapeGroup, shape_groups
 from backend.fitting.silhouette import MaskField
 from backend.fitting.solver import minimise, only
 from backend.fitting.starts import Start, landmark_start
@@ -247,7 +247,13 @@ def _judged(objective: Objective, guesses: _Guesses, state: State) -> _Guesses:
     """
     costs, _, hessian = objective.linearised(state)
     width = 0.5 * np.linalg.slogdet(hessian + 1e-6 * np.eye(UNKNOWNS))[1]
-    return replace(guesses, state=state, costs=costs + width + np.array([group.cost for group in guesses.groups]))
+    return replace(guesses, state=state, costs=costs + width + _group_costs(objective, guesses))
+
+
+def _group_costs(objective: Objective, guesses: _Guesses) -> NDArray[np.float64]:
+    """(G,) nats that each guess's group costs by itself: children are told by their proportions, so their legs must be seen."""
+    child = np.array([group.name == "child" for group in guesses.groups])
+    return np.array([group.cost for group in guesses.groups]) + UNSEEN_CHILD_COST * child * objective.evidence.unseen_legs.min(1)
 
 
 def _paired(problem: _Problem, fields: Sequence[MaskField | None], state: State) -> OutlinePairs:

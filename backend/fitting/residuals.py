@@ -29,6 +29,8 @@ HINGES = ((4, 0, 1.0), (5, 0, 1.0), (18, 1, -1.0), (19, 1, 1.0))
 HINGE_RANGE = (0.0, 2.6)
 HINGE_ERROR = 0.05
 KNEES = (4, 5)
+LEG_JOINTS = ((1, 4, 7), (2, 5, 8))  # hip, knee and ankle, left and right
+HANGING = 0.12  # radians that the joints of a leg nobody sees are expected to turn from the rest pose
 # Someone on both feet: (landmarks of the trunk, landmarks of the feet).
 TRUNK, FEET = np.array([11, 12, 23, 24]), np.array([27, 28, 31, 32])
 
@@ -75,6 +77,7 @@ class Evidence:
         bone_weights: (B, N).
         balance_weights: (B,) how sure it is that the person stands on the feet seen.
         straight_weights: (B, 2) how sure it is that the left and the right leg are straight.
+        unseen_legs: (B, 2) 1 where nothing is seen of the left or the right leg: it hangs, as legs mostly do.
         betas_mean, betas_whitener: (B, 10), (B, 10, 10) the shape prior of the person's group.
         betas_fixed: (B,) True where the shape is given and must not move.
     """
@@ -86,6 +89,7 @@ class Evidence:
     bone_weights: NDArray[np.float64]
     balance_weights: NDArray[np.float64]
     straight_weights: NDArray[np.float64]
+    unseen_legs: NDArray[np.float64]
     betas_mean: NDArray[np.float64]
     betas_whitener: NDArray[np.float64]
     betas_fixed: NDArray[np.bool_]
@@ -146,6 +150,7 @@ class Objective:
             self._prior_term(state, derivatives),
             self._hinge_term(state, derivatives),
             self._straight_term(state, derivatives),
+            self._unseen_leg_term(state, derivatives),
             self._shape_term(state, derivatives),
         ]
         if self.outline is not None and np.isfinite(self.widths.outline):
@@ -209,6 +214,16 @@ class Objective:
             for row, joint in enumerate(KNEES):
                 rows[:, row, 0, 3 * joint] = 1
         return _robust(values, rows, self.evidence.straight_weights / self.widths.straight**2, self.widths.straight_width)
+
+    def _unseen_leg_term(self, state: State, derivatives: bool) -> _Term:
+        joints = np.array(LEG_JOINTS).reshape(-1)
+        values = state.pose[:, joints - 1].reshape(-1, 3 * len(joints))
+        rows = None
+        if derivatives:
+            rows = np.zeros((*values.shape, UNKNOWNS))
+            rows[:, np.arange(values.shape[1]), (3 * joints[:, None] + np.arange(3)).reshape(-1)] = 1
+        scale = np.repeat(np.sqrt(self.evidence.unseen_legs) / HANGING, 9, axis=1)
+        return _Term(values, rows, scale, 0.5 * ((values * scale) ** 2).sum(1))
 
     def _shape_term(self, state: State, derivatives: bool) -> _Term:
         whitener = self.evidence.betas_whitener

@@ -132,3 +132,17 @@ def test_a_hidden_mask_is_no_disaster(body: BodyModel) -> None:
     person = person_of(body, standing())
     found = fit(body, replace(person, mask=np.zeros_like(person.mask)))[0]
     assert joint_error(body, found, standing())[:22].mean() < 0.06
+
+
+def test_legs_that_nobody_sees_hang_and_head_and_trunk_alone_are_no_child(body: BodyModel) -> None:
+    kicking = walking()
+    kicking.body_pose[0] = [-0.3, 0, 0.8]
+    whole = person_of(body, kicking)
+    landmarks = whole.landmarks.copy()
+    landmarks[25:, 2] = 0.1
+    hips = int(landmarks[23:25, 1].max() - whole.window[1])
+    mask = whole.mask.copy()
+    mask[hips:] = 0
+    found = fit(body, replace(whole, landmarks=landmarks, mask=mask), silhouette=False)[0]
+    assert np.linalg.norm(found.body.body_pose[[0, 1, 3, 4]], axis=1).max() < 0.3
+    assert not any("child" in note for note in found.notes)
