@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import platform
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,12 +26,11 @@ def for_inference(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, norm_name, nn.Identity())
-    heads = [cast(nn.Sequential, head) for head in network.final_layers.values()] if isinstance(network, MeshPredictor) else []
-    outputs = [copy.deepcopy(head[-1]) for head in heads]
+    heads = copy.deepcopy(dict(network.final_layers.items())) if isinstance(network, MeshPredictor) else {}
     network.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if dtype != torch.float32:
-        for head, output in zip(heads, outputs, strict=True):
-            head[-1] = _InFloat32(output)
+        for name, head in heads.items():
+            network.final_layers[name] = _InFloat32(head)
     network.requires_grad_(False)
     if _can_pack(dtype):
         _pack(network)
@@ -103,12 +101,12 @@ class _PackedBlock(nn.Module):
 
 
 class _InFloat32(nn.Module):
-    """A layer computed in float32 whatever comes in: bfloat16 has eight bits, so the maps' own numbers would be rounded by up to 0.4 %."""
+    """A head computed in float32 whatever comes in: it is a twentieth of the work, and bfloat16 rounds what it gives by up to 0.4 %."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self.layer = layer
+        self.head = head.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the layer, in and out of any precision -> float32."""
-        return self.layer(x.float())
+        """As the head, from any precision to float32."""
+        return self.head(x.float())
