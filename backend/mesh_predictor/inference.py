@@ -26,11 +26,12 @@ def for_inference(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, norm_name, nn.Identity())
-    heads = copy.deepcopy(dict(network.final_layers.items())) if isinstance(network, MeshPredictor) else {}
+    layers = network.final_layers if isinstance(network, MeshPredictor) else nn.ModuleDict()
+    heads = copy.deepcopy(dict(layers.items()))
     network.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if dtype != torch.float32:
         for name, head in heads.items():
-            network.final_layers[name] = _InFloat32(head)
+            layers[name] = _InFloat32(head)
     network.requires_grad_(False)
     if _can_pack(dtype):
         _pack(network)
