@@ -21,6 +21,8 @@ HAZE = 0.2  # the filter spreads a little beyond the outline and into the person
 WINDOW_MARGIN = 0.05
 MIN_HOLE = 0.002
 MIN_PIECE = 0.02
+STRAY = 0.03  # of the landmarks' extent: farther from the person's mask, a landmark is hidden or wrong
+DOUBT = 0.4  # times the visibility of such a landmark
 
 
 Window = tuple[int, int, int, int]
@@ -163,3 +165,15 @@ def _others(windows: list[Window], masks: list[NDArray[np.uint8]], index: int) -
             part = _part(windows[index], others, common)
             np.maximum(part, _part(window, mask, common), out=part)
     return others
+
+
+def doubted(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(33, 3) landmarks with little visibility (below one half) for those in the window but clearly outside the person's mask."""
+    inside = np.all((landmarks[:, :2] >= window[:2]) & (landmarks[:, :2] < window[2:]), axis=1)
+    away = cv2.distanceTransform((mask <= 127).astype(np.uint8), cv2.DIST_L2, 3)
+    columns, rows = (np.floor(landmarks[inside, :2]).astype(int) - window[:2]).T
+    stray = np.zeros(len(landmarks), bool)
+    stray[inside] = away[rows, columns] > STRAY * float(np.max(np.ptp(landmarks[:, :2], axis=0)))
+    result = landmarks.copy()
+    result[stray, 2] *= DOUBT
+    return result

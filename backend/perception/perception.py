@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.perception.details import FaceModel, HandModel
 from backend.perception.geometry import Pyramid
-from backend.perception.masks import person_masks
+from backend.perception.masks import doubted, person_masks
 from backend.perception.models import Model
 from backend.perception.people import PeopleDetector
 from backend.perception.person import Person
@@ -66,8 +66,9 @@ class Perception:
             face, face_score = self._faces.find(pyramid, pose.landmarks)
             left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
             box, score = found.boxes[item.index], float(found.scores[item.index])
+            landmarks = doubted(pose.landmarks, window, mask)
             people.append(
-                Person(box, score, pose.landmarks, pose.world, window, mask, others, face, face_score, left_hand=left, right_hand=right)
+                Person(box, score, landmarks, pose.world, window, mask, others, face, face_score, left_hand=left, right_hand=right)
             )
         report(1.0)
         return people

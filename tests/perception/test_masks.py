@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from backend.perception.geometry import Pyramid, Roi
-from backend.perception.masks import guided_coefficients, person_masks
+from backend.perception.masks import doubted, guided_coefficients, person_masks
 from backend.perception.pose import LANDMARK_SIDE, Pose
 
 SIZE = 512
@@ -76,3 +76,10 @@ def test_guided_filter_reproduces_what_is_linear_in_the_colours() -> None:
     values = guide @ np.float32([0.2, -0.5, 0.9]) + np.float32(0.1)
     coefficients = guided_coefficients(guide, values, 4, 1e-8)
     assert np.abs((coefficients[..., :3] * guide).sum(-1) + coefficients[..., 3] - values).max() < 1e-3
+
+
+def test_landmarks_off_the_mask_are_doubted() -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    mask[:, 80:120] = 255
+    landmarks = np.float32([[110, 60, 1], [110, 240, 1], [132, 100, 1], [160, 100, 1], [400, 100, 1]])
+    assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[:, 2], [1, 1, 1, 0.4, 1])
