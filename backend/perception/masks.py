@@ -22,6 +22,9 @@ WINDOW_MARGIN = 0.05
 MIN_HOLE = 0.002
 MIN_PIECE = 0.02
 STRAY = 0.03  # of the landmarks' extent: farther from the person's mask, a landmark is hidden or wrong
+ARMS = ((11, 13), (13, 15), (12, 14), (14, 16))
+ARM_RADIUS = 0.09  # of the trunk's length, with a sleeve
+ARM_ODDS = 4.0  # log odds that an arm seen here adds to its owner's
 DOUBT = 0.4  # times the visibility of such a landmark
 
 
@@ -70,11 +73,11 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> N
     work = _scaled(window, min(1.0, MAX_SIDE / longer))
     coarse = _scaled(window, min(1.0, GRID / longer))
     to_photo = np.array([[(x1 - x0) / coarse[0], 0.0, x0], [0.0, (y1 - y0) / coarse[1], y0]])
-    own = logits_in(poses[index], to_photo, coarse)
+    own = _odds_in(poses[index], to_photo, coarse)
     rival = np.full_like(own, OUTSIDE)
     for other, pose in enumerate(poses):
         if other != index:
-            rival = np.maximum(rival, logits_in(pose, to_photo, coarse))
+            rival = np.maximum(rival, _odds_in(pose, to_photo, coarse))
     odds = np.where(rival > 0, np.minimum(own, own - rival), own)
     odds = _one_piece(odds, poses[index], to_photo)
     guide = photo.window(window, coarse).astype(np.float32) / 255.0
@@ -85,6 +88,21 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> N
     alpha = (alpha - HAZE) / (1 - 2 * HAZE)
     mask = np.clip(alpha * 255.0 + 0.5, 0, 255).astype(np.uint8)
     return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+
+
+def _odds_in(pose: Pose, to_photo: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
+    """A pose's log odds, more on its arms: the coarse segmentation loses thin arms between people and gives them to the neighbour."""
+    odds = logits_in(pose, to_photo, size)
+    points = (pose.landmarks[:, :2] - to_photo[:, 2]) / [to_photo[0, 0], to_photo[1, 1]]
+    shoulders, hips = points[[11, 12]], points[[23, 24]]
+    trunk = max(float(np.linalg.norm(shoulders.mean(0) - hips.mean(0))), 1.2 * float(np.linalg.norm(shoulders[0] - shoulders[1])))
+    arms = np.zeros(odds.shape, np.float32)
+    for start, end in ARMS:
+        certain = float(min(pose.landmarks[start, 2], pose.landmarks[end, 2]))
+        if certain > 0.5:
+            ends = [tuple(int(v) for v in np.round(points[i])) for i in (start, end)]
+            cv2.line(arms, ends[0], ends[1], certain * ARM_ODDS, max(1, round(2 * ARM_RADIUS * trunk)))
+    return odds + arms
 
 
 def _scaled(window: Window, scale: float) -> tuple[int, int]:

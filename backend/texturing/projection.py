@@ -26,7 +26,7 @@ _BIAS = 0.01
 # Doubtful texels are judged by the mean colour this far around them (metres), and pass fully below the first colour distance.
 _HEARING = 0.012
 _SEEN_PULL = 10.0
-_LOOKS_RIGHT = (0.08, 0.17)
+_LOOKS_RIGHT = (0.2, 0.4)
 # Pixels of another person, and this far around them as a fraction of the window, show that person.
 _OTHERS_MARGIN = 0.006
 

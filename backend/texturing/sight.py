@@ -23,7 +23,7 @@ _JUMP = 0.045
 # The lengths below are metres on a body of this stature and scale with the person's.
 _STATURE = 1.7
 # How far the fitted outline of a nearer part may be off: this far around it nothing behind is trusted.
-_MARGIN = 0.020
+_MARGIN = 0.010
 _FOREARM_RADIUS = 0.048
 _UPPER_ARM_RADIUS = 0.036
 _FINGER_RADIUS = 0.018

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -83,3 +85,21 @@ def test_landmarks_off_the_mask_are_doubted() -> None:
     mask[:, 80:120] = 255
     landmarks = np.float32([[110, 60, 1], [110, 240, 1], [132, 100, 1], [160, 100, 1], [400, 100, 1]])
     assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[:, 2], [1, 1, 1, 0.4, 1])
+
+
+def test_a_thin_arm_that_the_segmentation_hardly_saw_is_its_owner_s_where_the_landmarks_put_it() -> None:
+    trunk = ellipse(200, 256, 60, 150)
+    arm = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.line(arm, (250, 170), (300, 300), 1, 24)
+    photo = np.where((trunk | (arm > 0))[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    coarse = pose(trunk, (200, 256))
+    weak = cv2.resize(arm.astype(np.float32), (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
+    logits = np.where(weak > 0.5, np.maximum(coarse.logits, -2.0), coarse.logits).astype(np.float32)
+    landmarks = coarse.landmarks.copy()
+    landmarks[[11, 12, 23, 24], :2] = [[240, 150], [160, 150], [225, 330], [175, 330]]
+    landmarks[[11, 13, 15], :2] = [[250, 170], [275, 235], [300, 300]]
+    [(window, mask, _)] = person_masks(Pyramid(photo), [replace(coarse, logits=logits, landmarks=landmarks)])
+    assert (placed(window, mask)[arm > 0] > 127).mean() > 0.85
+    landmarks[[13, 15], 2] = 0.1
+    [(window, mask, _)] = person_masks(Pyramid(photo), [replace(coarse, logits=logits, landmarks=landmarks)])
+    assert (placed(window, mask)[(arm > 0) & ~trunk] > 127).mean() < 0.3
