@@ -285,9 +285,7 @@ def _summary(rows: Sequence[Row]) -> list[Row]:
     names = [name for name, value in rows[0].items() if isinstance(value, float)]
     values = {name: np.array([float(row[name]) for row in rows]) for name in names}
     kinds: dict[str, Callable[[NDArray], float]] = {"mean": np.nanmean, "median": np.nanmedian, "min": np.nanmin, "max": np.nanmax}
-    return [
-        {"of": kind, "people": len(rows), **{name: float(reduce(values[name])) for name in names}} for kind, reduce in kinds.items()
-    ]
+    return [{"of": kind, "people": len(rows), **{name: float(reduce(values[name])) for name in names}} for kind, reduce in kinds.items()]
 
 
 def _targets(rows: Sequence[Row]) -> list[Row]:

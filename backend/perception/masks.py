@@ -100,8 +100,8 @@ def _odds_in(pose: Pose, to_photo: NDArray, size: tuple[int, int]) -> NDArray[np
     for start, end in ARMS:
         certain = float(min(pose.landmarks[start, 2], pose.landmarks[end, 2]))
         if certain > 0.5:
-            ends = [tuple(int(v) for v in np.round(points[i])) for i in (start, end)]
-            cv2.line(arms, ends[0], ends[1], certain * ARM_ODDS, max(1, round(2 * ARM_RADIUS * trunk)))
+            (x0, y0), (x1, y1) = np.round(points[[start, end]]).astype(int).tolist()
+            cv2.line(arms, (x0, y0), (x1, y1), certain * ARM_ODDS, max(1, round(2 * ARM_RADIUS * trunk)))
     return odds + arms
 
 

@@ -91,6 +91,7 @@ def test_cam_trans_is_where_romp_s_camera_sees_the_body(smpl: BodyModel) -> None
     for person in range(COUNT):
         body = results["joints"][person, :24].astype(float)
         seen = (people.camera[person, 0] * body[:, :2] + people.camera[person, 1:] + 1) * 256
+
         def missed(shift: np.ndarray, body: np.ndarray = body, seen: np.ndarray = seen) -> np.ndarray:
             placed = body + shift
             return (placed[:, :2] / placed[:, 2:] * 443.4 + 256 - seen).ravel()
