@@ -101,7 +101,7 @@ def _odds_in(pose: Pose, to_photo: NDArray, size: tuple[int, int]) -> NDArray[np
         certain = float(min(pose.landmarks[start, 2], pose.landmarks[end, 2]))
         if certain > 0.5:
             (x0, y0), (x1, y1) = np.round(points[[start, end]]).astype(int).tolist()
-            cv2.line(arms, (x0, y0), (x1, y1), certain * ARM_ODDS, max(1, round(2 * ARM_RADIUS * trunk)))
+            cv2.line(arms, (x0, y0), (x1, y1), (certain * ARM_ODDS,), max(1, round(2 * ARM_RADIUS * trunk)))
     return odds + arms
 
 
