@@ -18,11 +18,11 @@ from scipy.spatial import cKDTree
 from backend.body import BodyModel
 from backend.camera import Camera
 from backend.fitting.fit import Fit
+from backend.mesh import vertex_normals
 from backend.perception.person import Person
 from backend.texturing.colour import smoothstep
 from backend.texturing.sight import Sight
 from backend.texturing.skin import FACE_SCORE
-from backend.texturing.surface import vertex_normals
 from backend.weights import WeightsError, weights_folder
 
 _FILE = "face_correspondence.npz"

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.camera import Camera
+from backend.mesh import vertex_normals
 from backend.perception.person import Hand, Person
 from backend.raster import Fragments, RayScene
 from backend.texturing.sampling import bilinear
-from backend.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface, vertex_normals
+from backend.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface
 
 # Longer side of the picture in which occlusion margins are drawn, pixels.
 _PICTURE = 448

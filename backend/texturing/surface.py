@@ -81,15 +81,6 @@ def build_surface(data: BodyData) -> Surface:
     )  # fmt: skip
 
 
-def vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray[np.float32]:
-    """(V, 3) unit normals, the area-weighted mean of the triangles around each vertex."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    face_normals = np.cross(b - a, c - a)
-    corners = faces.ravel()
-    normals = np.stack([np.bincount(corners, np.repeat(face_normals[:, k], 3), len(vertices)) for k in range(3)], -1)
-    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
 def _head_regions(template: NDArray, part: NDArray, landmarks: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Scalp and face from the places of eyes and mouth (BlazePose landmarks 2, 5 and 9, 10 of the rest body)."""
     eyes, mouth = landmarks[[2, 5]].mean(0), landmarks[[9, 10]].mean(0)
