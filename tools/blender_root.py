@@ -1,0 +1,80 @@
+"""Build a Debian root that has a real Blender, an X server without screen, and a mouse: python tools/blender_root.py [--suite trixie]
+
+For the UI test (tests/blender_window): pip's bpy has no window, and Blender's own downloads need libraries that a server lacks.
+The root is built once, in the user's cache, and found there by everyone who asks for the same packages: about 1.5 GB, four
+minutes. It needs Linux, root rights (chroot) and Debian's mirror; RootError says what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# Debian trixie has Blender 4.3, sid has 5.2.
+SUITES = ("trixie", "sid")
+PACKAGES = (
+    *("blender", "python3-numpy", "python3-cattr", "python3-requests", "python3-zstandard"),  # with what its extension system imports
+    *("xvfb", "xauth", "libgl1-mesa-dri", "libegl1", "libgl1", "libglx-mesa0", "fonts-dejavu-core"),
+    *("xdotool", "x11-apps", "imagemagick", "xclip"),
+    *("python3-venv", "python3-pip"),
+)
+
+
+class RootError(Exception):
+    """The root cannot be built here, and why."""
+
+
+def cache_folder() -> Path:
+    """Where the Makefile keeps its environments as well."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uvatar"
+
+
+def root_folder(suite: str) -> Path:
+    """Where the root of this suite and these packages is, or would be."""
+    recipe = hashlib.sha256(" ".join((suite, *PACKAGES)).encode()).hexdigest()[:12]
+    return cache_folder() / f"blender-root-{suite}-{recipe}"
+
+
+def build(suite: str) -> Path:
+    """The root's folder, built where it is not there yet. Raises RootError."""
+    root = root_folder(suite)
+    if (root / "complete").exists():
+        return root
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        raise RootError("a root with Blender is made by debootstrap and entered by chroot: that needs Linux and root rights")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.which("debootstrap") is None:
+        if shutil.which("apt-get") is None:
+            raise RootError("debootstrap is not installed")
+        _run(root, ["apt-get", "install", "--yes", "--no-install-recommends", "debootstrap"])
+    shutil.rmtree(root, ignore_errors=True)  # of a build that was broken off
+    _run(root, ["debootstrap", "--variant=minbase", suite, str(root)])
+    shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    inside = ["chroot", str(root)]
+    _run(root, [*inside, "apt-get", "update"])
+    _run(root, [*inside, "apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES])
+    _run(root, [*inside, "apt-get", "clean"])
+    (root / "complete").touch()
+    return root
+
+
+def _run(root: Path, command: list[str]) -> None:
+    with open(root.with_suffix(".log"), "ab") as log:
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
+    if done.returncode:
+        raise RootError(f"`{' '.join(command[:4])} …` failed: see {root.with_suffix('.log')}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--suite", choices=SUITES, default=SUITES[0])
+    try:
+        print(build(parser.parse_args().suite))
+    except RootError as error:
+        sys.exit(f"No root with Blender: {error}.")
