@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import bpy
 
-from . import operators, panels, preferences, properties, state
+from . import avatar_panels, operators, panels, preferences, properties, state, tools
 
-_MODULES = (preferences, properties, operators, panels)
+_MODULES = (preferences, properties, operators, tools, panels, avatar_panels)
 
 
 def register() -> None:

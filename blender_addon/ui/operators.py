@@ -11,8 +11,6 @@ from ..core.backend_process import log_tail
 from ..core.result import ResultError
 from ..core.session import Link
 from ..scene.avatar import import_people
-from ..scene.export import export_glb
-from ..scene.rig import RigError, find_rig, refresh_joints
 from . import state
 from .preferences import extension, preferences
 
@@ -194,53 +192,6 @@ class UVATAR_OT_import_now(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class UVATAR_OT_refresh_joints(bpy.types.Operator):
-    """Move the joints to where the shape sliders put them, and the soles to the ground. Do so after changing the shape"""
-
-    bl_idname = "uvatar.refresh_joints"
-    bl_label = "Fit Joints to Shape"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return context.mode == "OBJECT" and find_rig(context.object) is not None
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            refresh_joints(find_rig(context.object))
-        except RigError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-
-class UVATAR_OT_export_glb(bpy.types.Operator):
-    """Write the avatar for games: shape baked in, T pose, skin, texture and morph targets"""
-
-    bl_idname = "uvatar.export_glb"
-    bl_label = "Export glTF"
-
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(default="*.glb", options={"HIDDEN"})  # type: ignore[valid-type]
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return context.mode == "OBJECT" and find_rig(context.object) is not None
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.filepath = bpy.path.clean_name(context.object.name) + ".glb"
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            export_glb(find_rig(context.object), Path(bpy.path.abspath(self.filepath)).with_suffix(".glb"))
-        except (OSError, RigError) as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-
 class UVATAR_OT_open_preferences(bpy.types.Operator):
     """Say where the backend is"""
 
@@ -274,8 +225,6 @@ CLASSES = (
     UVATAR_OT_cancel,
     UVATAR_OT_import_result,
     UVATAR_OT_import_now,
-    UVATAR_OT_refresh_joints,
-    UVATAR_OT_export_glb,
     UVATAR_OT_open_preferences,
     UVATAR_OT_show_log,
 )

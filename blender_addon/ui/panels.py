@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 
 import bpy
 
 from ..core.problem import Problem, Remedy
 from ..core.session import Job, JobState, Link
-from ..scene.mesh import CLOTHING_KEY
-from ..scene.rig import RigError, beta_names, find_body, find_rig
 from . import state
 
 _REMEDIES = {
@@ -44,13 +41,13 @@ class UVATAR_UL_photos(bpy.types.UIList):
         layout.label(text=file.name, **({"icon_value": thumbnail} if thumbnail else {"icon": "ERROR"}))
 
 
-class _Panel:
+class Panel:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Uvatar"
 
 
-class UVATAR_PT_photos(_Panel, bpy.types.Panel):
+class UVATAR_PT_photos(Panel, bpy.types.Panel):
     """From photos to avatars"""
 
     bl_idname = "UVATAR_PT_photos"
@@ -76,7 +73,7 @@ class UVATAR_PT_photos(_Panel, bpy.types.Panel):
             _draw_results(layout, session.job)
 
 
-class UVATAR_PT_options(_Panel, bpy.types.Panel):
+class UVATAR_PT_options(Panel, bpy.types.Panel):
     """How avatars are made and imported"""
 
     bl_label = "Options"
@@ -100,35 +97,6 @@ class UVATAR_PT_options(_Panel, bpy.types.Panel):
         camera.active = settings.camera
         camera.prop(settings, "use_camera")
         column.prop(settings, "unlit")
-
-
-class UVATAR_PT_avatar(_Panel, bpy.types.Panel):
-    """The selected avatar"""
-
-    bl_label = "Avatar"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return find_rig(context.object) is not None
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout, rig = self.layout, find_rig(context.object)
-        assert rig is not None  # see poll
-        try:
-            body = find_body(rig)
-        except RigError as error:
-            _draw_text(layout, str(error), "ERROR")
-            return
-        keys = body.data.shape_keys.key_blocks
-        column = layout.column(align=True)
-        for name in beta_names(rig):
-            column.prop(keys[name], "value", text=name.capitalize(), slider=True)
-        layout.operator("uvatar.refresh_joints", icon="BONE_DATA")
-        if CLOTHING_KEY in keys:
-            layout.prop(keys[CLOTHING_KEY], "value", text="Clothes and hair", slider=True)
-        layout.operator("uvatar.export_glb", icon="EXPORT")
-        for note in json.loads(rig.get("uvatar_notes", "[]")):
-            _draw_text(layout, note, "INFO")
 
 
 def _draw_backend(layout: bpy.types.UILayout) -> None:
@@ -173,14 +141,14 @@ def _draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "")
     column = box.column(align=True)
     if about:
         column.label(text=about, icon="ERROR")
-    _draw_text(column, problem.message, "NONE" if about else "ERROR")
-    _draw_text(column, problem.fix)
+    draw_text(column, problem.message, "NONE" if about else "ERROR")
+    draw_text(column, problem.fix)
     if problem.remedy in _REMEDIES:
         operator, icon = _REMEDIES[problem.remedy]
         box.operator(operator, icon=icon)
 
 
-def _draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
+def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
     """Text in as many lines as the sidebar's width asks for: labels do not wrap by themselves."""
     region = bpy.context.region
     pixels = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
@@ -188,4 +156,4 @@ def _draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> Non
         layout.label(text=line, icon=icon if number == 0 else "NONE")
 
 
-CLASSES = (UVATAR_UL_photos, UVATAR_PT_photos, UVATAR_PT_options, UVATAR_PT_avatar)
+CLASSES = (UVATAR_UL_photos, UVATAR_PT_photos, UVATAR_PT_options)

@@ -15,7 +15,7 @@ from blender_addon.core.problem import LOST, NOT_INSTALLED, Problem, Remedy
 from blender_addon.core.result import parse_result
 from blender_addon.core.session import Job
 from blender_addon.scene.avatar import import_people
-from blender_addon.ui import panels, state
+from blender_addon.ui import avatar_panels, panels, state
 
 
 class Layout:
@@ -124,11 +124,11 @@ def test_photos_that_failed_are_named_with_the_reason(addon) -> None:
 
 
 def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> None:
-    assert not panels.UVATAR_PT_avatar.poll(bpy.context)
+    assert not avatar_panels.UVATAR_PT_avatar.poll(bpy.context)
     (rig,) = import_people(parse_result(result), bpy.context.scene).rigs
     for selected in (rig, rig.children[0]):
         bpy.context.view_layer.objects.active = selected
-        page = drawn(panels.UVATAR_PT_avatar)
+        page = drawn(avatar_panels.UVATAR_PT_avatar)
         assert page.properties == [*(name.capitalize() for name in result["people"][0]["beta_names"]), "Clothes and hair"]
         assert {"uvatar.refresh_joints", "uvatar.export_glb"} <= set(page.buttons)
         assert page.labels == result["people"][0]["notes"]
