@@ -72,7 +72,7 @@ def reconstruct(
     """
     from backend import export, wire
 
-    options = {
+    options: dict[str, Any] = {
         "fast": fast,
         "texture_size": texture_size,
         "clothing": clothing,
@@ -81,7 +81,6 @@ def reconstruct(
         "focal": focal,
         "turntable": turntable,
         "refine": refine,
-        "from_npz": str(from_npz.resolve()) if from_npz else None,
         "export_npz": export_npz,
     }
     try:
@@ -90,6 +89,9 @@ def reconstruct(
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
     console = _console()
     readable, failures = _read_photos(photos)
+    if from_npz and readable:
+        readable, options["given_people"], unknown = _given_people(from_npz, readable)
+        failures += unknown
     blender = export.blender_command() if blend else None
     if blend and blender is None:
         console.print(
@@ -370,6 +372,24 @@ def _read_photos(paths: Sequence[Path]) -> tuple[list[tuple[str, bytes]], list[t
             except OSError as error:
                 failures.append((str(file), f"The file cannot be read: {error.strerror}. Check its name and permissions."))
     return photos, failures
+
+
+def _given_people(
+    path: Path, photos: Sequence[tuple[str, bytes]]
+) -> tuple[list[tuple[str, bytes]], list[dict[str, Any]], list[tuple[str, str]]]:
+    """Photos that the result files have people for, those people as they cross the wire, and (photo, reason) of the others."""
+    from backend.mesh_predictor.result_file import ResultFileError, ResultFiles
+    from backend.wire import photo_name
+
+    files = ResultFiles(path)
+    known, people, failures = [], [], []
+    for name, data in photos:
+        try:
+            people.append({"photo": photo_name(name), **files.people(name).as_numbers()})
+            known.append((name, data))
+        except ResultFileError as error:
+            failures.append((name, str(error)))
+    return known, people, failures
 
 
 def _attached(console: Console, data: Path | None, pipeline: str) -> Client:

@@ -33,7 +33,8 @@ from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from backend.mesh_predictor.checkpoint import CheckpointError
 from backend.mesh_predictor.prediction import NAME, SMPL, Prediction, fit_as_predicted, match_people
 from backend.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
-from backend.mesh_predictor.romp_format import RompFileError, fitted_results, load_results, predicted_results
+from backend.mesh_predictor.result_file import GivenPeople, ResultFileError
+from backend.mesh_predictor.romp_format import fitted_results, predicted_results
 from backend.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from backend.perception.perception import Perception
 from backend.perception.person import Person
@@ -65,7 +66,7 @@ class Options:
         focal: focal length in pixels where the artist knows better than the photo's EXIF, else None.
         turntable: also render a sheet of views around every person.
         refine: fit the predicted people to the photo; without, the Mesh Predictor's prediction alone is the result.
-        from_npz: path of a result file of ROMP or another estimator, whose people are used in place of predicting; or None.
+        given_people: people of ROMP or another estimator for each photo (docs/protocol.md), used in place of predicting; or None.
         export_npz: also give the people in the keys of ROMP's result files.
     """
 
@@ -77,7 +78,7 @@ class Options:
     focal: float | None = None
     turntable: bool = False
     refine: bool = True
-    from_npz: str | None = None
+    given_people: Sequence[Mapping[str, Any]] | None = None
     export_npz: bool = False
 
 
@@ -161,10 +162,10 @@ class Pipeline:
         Raises WireError where the options ask for what is not installed.
         """
         chosen = Options(**wire.checked_options(options))
-        if not chosen.refine and self.predictor is None and chosen.from_npz is None:
+        if not chosen.refine and self.predictor is None and chosen.given_people is None:
             raise _no_predictor(self.models, self.problems)
 
-        def failed(index: int, error: PhotoError | RompFileError) -> None:
+        def failed(index: int, error: PhotoError | ResultFileError) -> None:
             photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
 
         if chosen.same_person and len(photos) > 1:
@@ -175,7 +176,7 @@ class Pipeline:
         for index, (name, data) in enumerate(photos):
             try:
                 result = self.reconstruct_photo(data, name, chosen, progress)
-            except (PhotoError, RompFileError) as error:
+            except (PhotoError, ResultFileError) as error:
                 failed(index, error)
             else:
                 photo_done(index, self.present(result, chosen))
@@ -202,7 +203,7 @@ class Pipeline:
                 **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
             }
             entry = avatar.person_entry(f"p{number}", person.fit, self.body, person.person.box, pictures, metrics)
-            if self.predictor and options.from_npz is None and person.fit.start == NAME:
+            if self.predictor and options.given_people is None and person.fit.start == NAME:
                 entry["licence"]["mesh_predictor"] = self.predictor.licence
             people.append(entry)
         timings = {**result.timings, "pictures": time.perf_counter() - started}
@@ -254,7 +255,7 @@ class Pipeline:
         photos: Sequence[tuple[str, bytes]],
         options: Options | None = None,
         progress: Progress | None = None,
-        failed: Callable[[int, PhotoError | RompFileError], None] | None = None,
+        failed: Callable[[int, PhotoError | ResultFileError], None] | None = None,
     ) -> tuple[int, PhotoResult] | None:
         """One avatar from several photos of the same person, the most prominent one of each.
 
@@ -272,7 +273,7 @@ class Pipeline:
             try:
                 seen.append(self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock))
                 places.append(i)
-            except (PhotoError, RompFileError) as error:
+            except (PhotoError, ResultFileError) as error:
                 if failed is None:
                     raise
                 failed(i, error)
@@ -313,15 +314,18 @@ class Pipeline:
         if not options.refine:
             known = [i for i, prediction in enumerate(predictions) if prediction is not None]
             if not known:
-                raise RompFileError(f"None of the people in {options.from_npz} is one of those in {name}: was it made from this photo?")
+                raise ResultFileError(f"None of the people given for {name} is in it: was the result file made from this photo?")
             people, predictions = [people[i] for i in known], [predictions[i] for i in known]
         return _Seen(photo, camera, people, predictions, everybody)
 
     def _predict(self, photo: Photo, people: list[Person], options: Options) -> tuple[list[Prediction | None], Prediction | None]:
         """A prediction for each person where there is one, and everybody who was predicted."""
-        if options.from_npz is not None:
+        if options.given_people is not None:
+            numbers = next((one for one in options.given_people if one["photo"] == photo.name), None)
+            if numbers is None:
+                raise ResultFileError(f"No people are given for {photo.name}.")
             height, width = photo.pixels.shape[:2]
-            given = load_results(Path(options.from_npz), width, height, photo.name)
+            given = GivenPeople.from_numbers(numbers).prediction(width, height)
             return [given.rows([i]) if i >= 0 else None for i in match_people(given, people)], given
         if self.predictor is None:
             return [None] * len(people), None
@@ -407,8 +411,8 @@ def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.W
     return wire.WireError(message, "no-weights", fix)
 
 
-def _described(error: PhotoError | RompFileError) -> dict[str, str]:
-    if isinstance(error, RompFileError):
+def _described(error: PhotoError | ResultFileError) -> dict[str, str]:
+    if isinstance(error, ResultFileError):
         return {"code": "bad-npz", "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
     return {"code": "bad-photo", "message": str(error), "fix": ""}  # the message says what to do
 

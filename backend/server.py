@@ -10,7 +10,6 @@ import json
 import logging
 import logging.handlers
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -257,15 +256,14 @@ class Front:
 
 
 def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
-    """The photos of a request as (name without folders, bytes). The name is shown to people and never used as a path."""
+    """The photos of a request as (name, bytes)."""
     if not isinstance(photos, list) or not 1 <= len(photos) <= MAX_PHOTOS:
         raise WireError(f"A job has 1 to {MAX_PHOTOS} photos.", fix="Send more photos as several jobs.")
     checked = []
     for photo in photos:
         if not isinstance(photo, dict) or not isinstance(photo.get("name"), str) or not isinstance(photo.get("data"), bytes):
             raise WireError("A photo has a name and its file's bytes.")
-        name = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[\\/]", photo["name"])[-1])
-        checked.append((name[:200] or "photo", photo["data"]))
+        checked.append((wire.photo_name(photo["name"]), photo["data"]))
     return checked
 
 

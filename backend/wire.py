@@ -341,7 +341,7 @@ class Option:
         choices: the only values, or None.
         low, high: the range of a number, both included; None for no number.
         optional: None is a value too.
-        text: any text that names a file.
+        people: people of photos as another estimator sees them (`given_people` below).
     """
 
     default: Any
@@ -349,14 +349,14 @@ class Option:
     low: float | None = None
     high: float | None = None
     optional: bool = False
-    text: bool = False
+    people: bool = False
 
     def accepts(self, value: Any) -> bool:
         """Whether a job may have this value."""
         if value is None:
             return self.optional
-        if self.text:
-            return isinstance(value, str) and 0 < len(value) <= MOST_TEXT and "\0" not in value
+        if self.people:
+            return isinstance(value, list) and all(_are_people(photo) for photo in value)
         if self.choices is not None:
             return any(type(value) is type(choice) and value == choice for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -366,15 +366,38 @@ class Option:
 
     def describe(self) -> str:
         """The values that are accepted, in words."""
-        if self.text:
-            values = "a path"
+        if self.people:
+            values = f"for each photo its name and {', '.join(GIVEN)}: rows of {', '.join(map(str, GIVEN.values()))} numbers"
         else:
             values = " or ".join(str(choice) for choice in self.choices) if self.choices else f"between {self.low:g} and {self.high:g}"
         return f"{values} or nothing" if self.optional else values
 
 
+# People of a photo as another estimator sees them: numbers in a row, a row per person; and where its words come from.
+GIVEN = {"thetas": 72, "camera": 3, "betas": 10, "confidence": 1, "center": 2}
+GIVEN_WORDS = {"betas_of": ("smpl", "open_body"), "center_in": ("photo", "square")}
+MOST_GIVEN = 256  # people of one photo
+LARGEST_GIVEN = 1e9  # number that means anything
+
+
+def _are_people(photo: Any) -> bool:
+    """Whether these are numbers of people and the photo's name, and nothing else."""
+    if not isinstance(photo, dict) or set(photo) != {"photo", *GIVEN, *GIVEN_WORDS} or not isinstance(photo["photo"], str):
+        return False
+    if any(photo[name] not in words for name, words in GIVEN_WORDS.items()):
+        return False
+    if not all(isinstance(photo[name], list) and len(photo[name]) == len(photo["thetas"]) <= MOST_GIVEN for name in GIVEN):
+        return False
+    return all(
+        isinstance(row, list) and len(row) == size and all(map(_is_number, row)) for name, size in GIVEN.items() for row in photo[name]
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST_GIVEN
+
+
 _SWITCH = (True, False)
-MOST_TEXT = 4096
 OPTIONS: Mapping[str, Option] = {
     "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
     "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
@@ -384,9 +407,14 @@ OPTIONS: Mapping[str, Option] = {
     "focal": Option(None, low=10, high=1_000_000, optional=True),  # pixels; None: what the photo says
     "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person
     "refine": Option(True, choices=_SWITCH),  # fit to the photo; without, the Mesh Predictor's prediction alone is the result
-    "from_npz": Option(None, text=True, optional=True),  # path of a result file of ROMP or another estimator: no prediction
+    "given_people": Option(None, people=True, optional=True),  # another estimator's people: no prediction
     "export_npz": Option(False, choices=_SWITCH),  # also give the people in the keys of ROMP's result files
 }
+
+
+def photo_name(name: str) -> str:
+    """A photo's name as a job knows it: no folders, nothing that cannot be shown. It is shown to people and never used as a path."""
+    return re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[\\/]", name)[-1])[:200] or "photo"
 
 
 def checked_options(given: Any) -> dict[str, Any]:

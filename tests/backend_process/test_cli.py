@@ -6,9 +6,11 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,34 @@ def test_photos_to_folders_and_back_again(tmp_path: Path, data: Path) -> None:
     wait_until(lambda: find(data) is None, "the server has ended")
     assert "No server is running" in uvatar("stop", "--data", data).stdout
     assert "No server is running" in uvatar("status", "--data", data).stdout
+
+
+def test_people_of_result_files_cross_as_numbers_and_no_path_does(tmp_path: Path, data: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    content = np.empty((), object)
+    content[()] = {"smpl_thetas": np.full((1, 72), 0.25), "cam": np.ones((1, 3))}
+    np.savez(results / "a.npz", results=content)
+    (results / "b.npz").write_bytes(b"nothing")
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_bytes(photo())
+    photos = [tmp_path / f"{name}.jpg" for name in "abc"]
+    done = uvatar(
+        "reconstruct", *photos, "--from-npz", results, "--out", tmp_path / "out", "--no-blend", "--data", data, "--pipeline", FAKE
+    )
+    assert done.returncode == 1 and (tmp_path / "out" / "a_p0" / "result.json").is_file(), done.stdout + done.stderr
+    assert "b.jpg: b.npz is damaged" in done.stdout and "c.jpg: There is no file" in done.stdout
+    client = find(data)
+    assert client
+    with client:
+        assert [item["name"] for item in client.status()["jobs"][0]["photos"]] == ["a.jpg"]
+        client.shutdown()
+    wait_until(lambda: find(data) is None, "the server has ended")
+    with closing(sqlite3.connect(data / "journal.sqlite")) as journal:
+        [(options,)] = journal.execute("SELECT options FROM jobs").fetchall()
+    [given] = json.loads(options)["given_people"]
+    assert given["photo"] == "a.jpg" and given["thetas"] == [[0.25] * 72] and given["camera"] == [[1.0] * 3]
+    assert str(results) not in options and ".npz" not in options
 
 
 def test_a_server_killed_under_the_command_is_started_again(tmp_path: Path, data: Path) -> None:

@@ -248,6 +248,9 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_options_have_defaults_and_are_checked() -> None:
     assert wire.checked_options({"fast": True})["texture_size"] == 1024
+    given = {"photo": "me.jpg", "betas_of": "smpl", "center_in": "square", **{name: [[0.5] * size] for name, size in wire.GIVEN.items()}}
+    nobody = {**given, **{name: [] for name in wire.GIVEN}}
+    assert wire.checked_options({"given_people": [given, nobody]})["given_people"] == [given, nobody]
     wrongs: tuple[Any, ...] = (
         {"texture_size": 1000},
         {"texture_size": 1024.0},
@@ -258,6 +261,16 @@ def test_options_have_defaults_and_are_checked() -> None:
         {"x": 1},
         {"fast": [True]},
         [],
+        {"given_people": "/home/me/results.npz"},
+        {"given_people": [{**given, "photo": 1}]},
+        {"given_people": [{**given, "path": "results.npz"}]},
+        {"given_people": [{**given, "camera": [[1.0, 0.0]]}]},
+        {"given_people": [{**given, "camera": [[1.0, 0.0, 1e30]]}]},
+        {"given_people": [{**given, "camera": [[1.0, 0.0, True]]}]},
+        {"given_people": [{**given, "betas": []}]},
+        {"given_people": [{**given, "betas_of": "dog"}]},
+        {"given_people": [{**given, **{name: given[name] * 257 for name in wire.GIVEN}}]},
+        {"given_people": [{name: value for name, value in given.items() if name != "center"}]},
     )
     for wrong in wrongs:
         with pytest.raises(WireError) as caught:

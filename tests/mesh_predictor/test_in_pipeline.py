@@ -22,6 +22,7 @@ from backend.export import Exporter, save_romp_results
 from backend.fitting.fit import BodyParameters, Fit
 from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.network import MeshPredictor, romp
+from backend.mesh_predictor.result_file import ResultFiles
 from backend.mesh_predictor.romp_format import fitted_results
 from backend.perception.person import Person
 from backend.pipeline import Options, Pipeline
@@ -76,10 +77,11 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: list[Perso
     return build
 
 
-def result_file(path: Path, bodies: list[BodyParameters]) -> str:
+def given(path: Path, bodies: list[BodyParameters]) -> list[dict[str, Any]]:
+    """Bodies in the photo two.png, through a result file at ``path`` and to what a client sends of it."""
     body = load_open_body()
     save_romp_results({"body": "open_body", **fitted_results([(b, 0.9) for b in bodies], body, CAMERA)}, path)
-    return str(path)
+    return [{"photo": "two.png", **ResultFiles(path).people("two.png").as_numbers()}]
 
 
 def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
@@ -123,7 +125,7 @@ def test_without_refinement_the_prediction_is_the_result(pipeline: Callable[...,
 
 
 def test_a_file_without_refinement_is_the_result_as_it_is(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
-    options = replace(QUICK, refine=False, from_npz=result_file(tmp_path / "two.npz", BODIES[::-1]))
+    options = replace(QUICK, refine=False, given_people=given(tmp_path / "two.npz", BODIES[::-1]))
     result = pipeline().reconstruct_photo(photo, "two.png", options)
     for person, truth in zip(result.people, BODIES, strict=True):  # the file's order is another
         np.testing.assert_allclose(person.fit.body.body_pose, truth.body_pose, atol=1e-5)
@@ -134,25 +136,22 @@ def test_a_file_without_refinement_is_the_result_as_it_is(pipeline: Callable[...
 def test_people_whom_the_file_does_not_hold_are_left_out_without_refinement(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
-    one = replace(QUICK, refine=False, from_npz=result_file(tmp_path / "one.npz", BODIES[1:]))
+    one = replace(QUICK, refine=False, given_people=given(tmp_path / "one.npz", BODIES[1:]))
     result = pipeline().reconstruct_photo(photo, "two.png", one)
     np.testing.assert_allclose([person.fit.body.body_pose for person in result.people], [BODIES[1].body_pose], atol=1e-5)
     done: list[dict[str, Any]] = []
-    options = {"refine": False, "from_npz": result_file(tmp_path / "other.npz", [body_at(0.0, 3, depth=30.0)])}
+    options = {"refine": False, "given_people": given(tmp_path / "other.npz", [body_at(0.0, 3, depth=30.0)])}
     pipeline().reconstruct([("two.png", photo)], options, lambda *_: None, lambda index, entry: done.append(entry))
     assert done[0]["errors"][0]["code"] == "bad-npz" and "made from this photo" in done[0]["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("same_person", [False, True])
-def test_a_damaged_file_is_named_for_every_photo(
-    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path, same_person: bool
-) -> None:
-    (tmp_path / "two.npz").write_bytes(b"nothing")
+def test_a_photo_without_given_people_is_told(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path, same_person: bool) -> None:
     done: dict[int, dict[str, Any]] = {}
-    options = {"from_npz": str(tmp_path / "two.npz"), "same_person": same_person}
-    pipeline().reconstruct([("two.png", photo)] * 2, options, lambda *_: None, done.__setitem__)
-    for entry in (done[0], done[1]):
-        assert entry["errors"][0]["code"] == "bad-npz" and "two.npz is damaged" in entry["errors"][0]["message"]
+    options = {"given_people": given(tmp_path / "two.npz", BODIES), "same_person": same_person}
+    pipeline().reconstruct([("one.png", photo), ("other.png", photo)], options, lambda *_: None, done.__setitem__)
+    for index, name in enumerate(("one.png", "other.png")):
+        assert done[index]["errors"][0]["code"] == "bad-npz" and name in done[index]["errors"][0]["message"]
 
 
 def test_fitting_keeps_whichever_start_explains_the_person_better(
@@ -167,11 +166,11 @@ def test_fitting_keeps_whichever_start_explains_the_person_better(
 
     truth = BODIES[0]
     turned = replace(people[0], world_landmarks=people[0].world_landmarks * np.array([1, -1, -1], np.float32))
-    good = replace(QUICK, from_npz=result_file(tmp_path / "good.npz", [truth]))
+    good = replace(QUICK, given_people=given(tmp_path / "good.npz", [truth]))
     fit = pipeline(seen=[turned]).reconstruct_photo(photo, "two.png", good).people[0].fit
     assert fit.start == "mesh_predictor" and fit.landmark_error_p95 < 0.02 and astray(fit) < 0.3
     handstand = replace(truth, global_orient=np.array([0.1, 0, 0], np.float32), body_pose=truth.body_pose[::-1].copy())
-    bad = replace(QUICK, from_npz=result_file(tmp_path / "bad.npz", [handstand]))
+    bad = replace(QUICK, given_people=given(tmp_path / "bad.npz", [handstand]))
     fit = pipeline(seen=people[:1]).reconstruct_photo(photo, "two.png", bad).people[0].fit
     assert fit.landmark_error_p95 < 0.02 and astray(fit) < 0.3
 

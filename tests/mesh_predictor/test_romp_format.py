@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -14,10 +15,12 @@ from photographed import CAMERA, body_at
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from backend import wire
 from backend.body import BodyError, BodyModel, load_open_body
 from backend.export import save_romp_results
 from backend.mesh_predictor.prediction import SMPL, Prediction
-from backend.mesh_predictor.romp_format import RompFileError, fitted_results, load_results, predicted_results
+from backend.mesh_predictor.result_file import GivenPeople, ResultFileError, ResultFiles
+from backend.mesh_predictor.romp_format import fitted_results, predicted_results
 from backend.mesh_predictor.smpl_files import load_neutral_smpl, neutral_smpl, packed_regressors
 from backend.mesh_predictor.weak_perspective import PaddedSquare
 
@@ -51,6 +54,13 @@ def predicted() -> Prediction:
         betas_of=SMPL,
         square=PaddedSquare.around(640, 480),
     )
+
+
+def load_results(path: Path, width: int, height: int, photo: str = "photo.jpg") -> Prediction:
+    """As the client reads a file and the server, which gets JSON, understands it."""
+    numbers = json.loads(json.dumps(ResultFiles(path).people(photo).as_numbers()))
+    wire.checked_options({"given_people": [{"photo": photo, **numbers}]})
+    return GivenPeople.from_numbers(numbers).prediction(width, height)
 
 
 def read_as_romp_s_scripts_do(path: Path) -> dict[str, np.ndarray]:
@@ -172,14 +182,14 @@ def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> 
     first, second = minimal(), minimal()
     path = save(tmp_path / "video_results.npz", {"00001.jpg": first, "00002.jpg": second})
     np.testing.assert_allclose(load_results(path, 9, 9, "00002.png").axis_angles().reshape(2, 72), second["smpl_thetas"], atol=1e-5)
-    with pytest.raises(RompFileError, match="2 frames, none named like me.jpg"):
+    with pytest.raises(ResultFileError, match="2 frames, none named like me.jpg"):
         load_results(path, 9, 9, "me.jpg")
 
 
 def test_a_folder_gives_the_file_named_like_the_photo(tmp_path: Path) -> None:
     save(tmp_path / "me.npz", minimal())
     assert len(load_results(tmp_path, 9, 9, "me.jpg")) == 2
-    with pytest.raises(RompFileError, match="no file.*you.npz"):
+    with pytest.raises(ResultFileError, match="no file.*you.npz"):
         load_results(tmp_path, 9, 9, "you.jpg")
 
 
@@ -200,7 +210,7 @@ def test_a_hostile_file_is_refused_and_not_run(where: str, tmp_path: Path) -> No
         path = save(tmp_path / "evil.npz", {**minimal(), "verts": evil})
     else:
         path = save(tmp_path / "evil.npz", {**minimal(), "note": [evil]})
-    with pytest.raises(RompFileError, match="was not loaded: it asks to run '.*mkdir'.*author"):
+    with pytest.raises(ResultFileError, match="was not loaded: it asks to run '.*mkdir'.*author"):
         load_results(path, 640, 480)
     assert not (tmp_path / "was-run").exists()
 
@@ -218,31 +228,32 @@ def spoilt(**fields: Any) -> dict[str, Any]:
         (spoilt(smpl_thetas=np.full((2, 72), np.nan)), "finite"),
         (spoilt(smpl_thetas=np.zeros((2, 71))), "cannot be used"),
         (spoilt(cam="here"), "expected an array"),
+        (spoilt(smpl_thetas=np.zeros((300, 72))), "300 people; at most 256"),
         ([1, 2], "list, not a dictionary"),
     ],
 )
 def test_files_that_lack_what_is_needed_say_so(results: Any, words: str, tmp_path: Path) -> None:
-    with pytest.raises(RompFileError, match=words):
+    with pytest.raises(ResultFileError, match=words):
         load_results(save(tmp_path / "odd.npz", results), 640, 480)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
-    with pytest.raises(RompFileError, match="no file"):
+    with pytest.raises(ResultFileError, match="no file"):
         load_results(path, 640, 480)
     path.write_bytes(b"not a zip")
-    with pytest.raises(RompFileError, match="damaged"):
+    with pytest.raises(ResultFileError, match="damaged"):
         load_results(path, 640, 480)
     np.savez(path, poses=np.zeros(3))
-    with pytest.raises(RompFileError, match="no member 'results' but poses"):
+    with pytest.raises(ResultFileError, match="no member 'results' but poses"):
         load_results(path, 640, 480)
     whole = save(path, minimal()).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RompFileError, match="damaged"):
+    with pytest.raises(ResultFileError, match="damaged"):
         load_results(path, 640, 480)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("results.npy", b"\x93NUMPY\x01\x00 nonsense")
-    with pytest.raises(RompFileError, match="damaged"):
+    with pytest.raises(ResultFileError, match="damaged"):
         load_results(path, 640, 480)
 
 
