@@ -1,0 +1,120 @@
+"""What the Texture Predictor's network is given: the person's crop, the fit as numbers, the UV plane of a body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backend.body import BodyModel
+from backend.body.model import rotation_matrices
+from backend.camera import Camera
+from backend.fitting.fit import BodyParameters
+from backend.mesh import vertex_normals
+from backend.texture_predictor.encoders import Structure
+from backend.texturing.atlas import atlas_of
+
+# The crop's side, in longer sides of the person's box.
+_MARGIN = 1.1
+# What stands for the background: the middle of the range, so that it is near zero after normalisation.
+_BACKGROUND = 128
+
+
+@dataclass(frozen=True)
+class UvPlane:
+    """A body's UV plane at R x R texels, row 0 at v = 1.
+
+    Attributes:
+        geometry: (1, 7, R, R), see `Structure`.
+        mirror: (1, R, R, 2) where each texel's mirror image on the body lies, as `grid_sample` takes it; outside the islands
+            far away from everything.
+    """
+
+    geometry: Tensor
+    mirror: Tensor
+
+    def mirrored(self, partial: Tensor) -> Tensor:
+        """(B, 4, R, R) colours and alpha -> at each texel those of its mirror image."""
+        alpha = partial[:, 3:]
+        weighted = torch.cat([torch.where(alpha > 0, partial[:, :3] * alpha, 0), alpha], 1)
+        grid = self.mirror.to(partial).expand(len(partial), -1, -1, -1)
+        found = F.grid_sample(weighted, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return torch.cat([found[:, :3] / found[:, 3:].clamp_min(1e-4), found[:, 3:]], 1)
+
+    def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor) -> Structure:
+        """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane."""
+        return Structure(pose, betas, camera, self.geometry.to(partial), partial, self.mirrored(partial))
+
+
+def uv_plane(body: BodyModel, size: int) -> UvPlane:
+    """The UV plane of a body's rest shape. Raises TexturingError where the body has no UV layout."""
+    atlas = atlas_of(body, size)
+    surface, table, data = atlas.surface, atlas.table, body.data
+    places = data.v_template - data.joint_template[0]
+    values = table.interpolate(np.column_stack([places, vertex_normals(data.v_template, data.faces)]), surface.faces)
+    values[:, 3:] /= np.maximum(np.linalg.norm(values[:, 3:], axis=1, keepdims=True), 1e-9)
+    geometry = table.scatter(np.column_stack([values, np.ones(len(table))]).astype(np.float32))
+    mirrored = table.interpolate_corners(surface.mirror_uv)
+    grid = table.scatter(np.column_stack([2 * mirrored[:, 0] - 1, 1 - 2 * mirrored[:, 1]]).astype(np.float32))
+    grid[geometry[..., 6] == 0] = -3
+    return UvPlane(torch.from_numpy(geometry).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(grid)[None])
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The square of a photo that shows a person: top-left corner and side in pixels of the photo."""
+
+    left: float
+    top: float
+    side: float
+
+    @classmethod
+    def around(cls, box: NDArray) -> Crop:
+        """The crop for a person's box (x0, y0, x1, y1)."""
+        x0, y0, x1, y1 = (float(value) for value in box)
+        side = _MARGIN * max(x1 - x0, y1 - y0, 1.0)
+        return cls((x0 + x1 - side) / 2, (y0 + y1 - side) / 2, side)
+
+    def cut(self, pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+        """(H, W, ...) uint8 picture -> its crop (side, side, ...), 0 outside the picture."""
+        shrink = max(1.0, self.side / side)
+        # area average first: linear look-up alone would skip pixels of a large photo
+        if shrink > 1:
+            height, width = pixels.shape[:2]
+            small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+            picture: NDArray = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
+            across, down = width / small[0], height / small[1]
+        else:
+            picture, across, down = pixels, 1.0, 1.0
+        step = self.side / side
+        # pixel centres lie at (i + 0.5): of the crop's pixel i, at (left + (i + 0.5) step) / across - 0.5 of the small picture
+        matrix = np.array([
+            [step / across, 0, (self.left + 0.5 * step) / across - 0.5],
+            [0, step / down, (self.top + 0.5 * step) / down - 0.5],
+        ])  # fmt: skip
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(picture, matrix, (side, side), flags=how, borderMode=cv2.BORDER_CONSTANT), np.uint8)
+
+    def person(self, pixels: NDArray[np.uint8], mask: NDArray[np.uint8], side: int) -> Tensor:
+        """(1, 3, side, side) sRGB 0..1 of the person before mid-grey; ``pixels`` (H, W, 3), ``mask`` (H, W) 255 on the person."""
+        alpha = self.cut(mask, side)[..., None].astype(np.float32) / 255
+        picture = _BACKGROUND + (self.cut(pixels, side).astype(np.float32) - _BACKGROUND) * alpha
+        return torch.from_numpy(picture / 255).permute(2, 0, 1)[None].contiguous()
+
+    def camera(self, pelvis: NDArray, camera: Camera) -> Tensor:
+        """(1, 3) see `Structure.camera`; ``pelvis`` (3,) in the camera frame, metres."""
+        x, y = camera.project(np.asarray(pelvis, np.float64))
+        half = self.side / 2
+        numbers = camera.focal / float(pelvis[2]) / half, (x - self.left) / half - 1, (y - self.top) / half - 1
+        return torch.tensor([numbers], dtype=torch.float32)
+
+
+def pose_of(body: BodyParameters) -> Tensor:
+    """(1, 24, 3, 3) rotations of a fitted body's joints."""
+    vectors = np.concatenate([np.reshape(body.global_orient, (1, 3)), np.reshape(body.body_pose, (23, 3))])
+    return rotation_matrices(torch.from_numpy(vectors.astype(np.float32)))[None]

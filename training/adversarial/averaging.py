@@ -1,0 +1,35 @@
+"""A moving average of a network's weights: what is kept and shown of a generator in training (Karras et al. 2018)."""
+
+from __future__ import annotations
+
+import copy
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Average(Generic[Network]):
+    """Holds ``network``, an averaged copy that is never trained."""
+
+    def __init__(self, network: Network, half_life: float, ramp: float | None = 0.05) -> None:
+        """
+        Args:
+            half_life: samples after which weights count half.
+            ramp: early on, the half-life is this share of the samples seen so far, so that the random start is soon forgotten.
+        """
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.half_life, self.ramp, self.samples = half_life, ramp, 0
+
+    @torch.no_grad()
+    def update(self, network: Network, batch: int) -> None:
+        """After a step on ``batch`` samples. Parameters are averaged, buffers (running statistics, counters) copied."""
+        self.samples += batch
+        half_life = self.half_life if self.ramp is None else min(self.half_life, self.samples * self.ramp)
+        kept = 0.5 ** (batch / max(half_life, 1e-8))
+        for mine, new in zip(self.network.parameters(), network.parameters(), strict=True):
+            mine.lerp_(new.to(mine), 1 - kept)
+        for mine, new in zip(self.network.buffers(), network.buffers(), strict=True):
+            mine.copy_(new)

@@ -1,0 +1,87 @@
+"""StyleGAN2's discriminator of UV textures (Karras et al. 2020): residual blocks and the spread within small groups."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from backend.texture_predictor.config import Config
+from backend.texture_predictor.layers import Conv2d, Linear, leaky_relu
+
+_LAST = 4
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Sizes of a discriminator.
+
+    Attributes:
+        resolution: texels on a side of the textures.
+        channels: of the pictures: 3 for RGB; more where it also sees geometry or masks.
+        channel_base, channel_max: features at r x r: min(channel_base / r, channel_max).
+        group: textures whose spread the last layer sees together.
+    """
+
+    resolution: int
+    channels: int = 3
+    channel_base: int = 8192
+    channel_max: int = 256
+    group: int = 4
+
+    @classmethod
+    def like(cls, config: Config, channels: int = 3) -> DiscriminatorConfig:
+        """As wide as a Texture Predictor's synthesis."""
+        return cls(config.resolution, channels, config.channel_base, config.channel_max)
+
+    def features(self, size: int) -> int:
+        """Features at ``size`` x ``size``."""
+        return min(self.channel_base // size, self.channel_max)
+
+
+class _Block(nn.Module):
+    """Two convolutions around a shortcut, half the size."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = Conv2d(inputs, inputs, 3)
+        self.second = Conv2d(inputs, outputs, 3, down=True)
+        self.shortcut = Conv2d(inputs, outputs, 1, down=True, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (leaky_relu(self.second(leaky_relu(self.first(x)))) + self.shortcut(x)) * math.sqrt(0.5)
+
+
+class Discriminator(nn.Module):
+    """Textures -> how real they look, as logits."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.entry = Conv2d(config.channels, config.features(config.resolution), 1)
+        sizes = [config.resolution >> k for k in range(int(math.log2(config.resolution // _LAST)))]
+        self.blocks = nn.Sequential(*(_Block(config.features(size), config.features(size // 2)) for size in sizes))
+        last = config.features(_LAST)
+        self.join = Conv2d(last + 1, last, 3)
+        self.hidden = Linear(last * _LAST**2, last)
+        self.logit = Linear(last, 1)
+
+    def forward(self, texture: Tensor) -> Tensor:
+        """(B, channels, R, R) textures, sRGB 0..1 -> (B,) logits."""
+        x = leaky_relu(self.entry(2 * texture - 1))
+        x = self.blocks(x)
+        x = leaky_relu(self.join(torch.cat([x, group_spread(x, self.config.group)], 1)))
+        return self.logit(leaky_relu(self.hidden(x.flatten(1))))[:, 0]
+
+
+def group_spread(x: Tensor, group: int) -> Tensor:
+    """(B, C, H, W) -> (B, 1, H, W): mean over features and places of the standard deviation within each group of textures.
+
+    Groups have ``group`` members, or fewer where the batch is smaller or not divisible (Karras et al. 2018, section 3).
+    """
+    members = next(count for count in range(min(group, len(x)), 0, -1) if len(x) % count == 0)
+    grouped = x.float().reshape(members, -1, *x.shape[1:])
+    spread = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
+    return spread.repeat(members).to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])
