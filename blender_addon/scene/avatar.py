@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -53,9 +53,22 @@ class Imported:
 def import_people(
     result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
 ) -> Imported:
+    """`import_steps` in one go."""
+    steps = import_steps(result, scene, people, options)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value
+
+
+def import_steps(
+    result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
+) -> Generator[None, None, Imported]:
     """Build people of a photo into a new collection of the scene, all in the photo's one world; object mode is needed.
 
-    The lowest foot of all stands at z = 0. ResultError where a picture is broken; nothing is left behind then.
+    The lowest foot of all stands at z = 0. Yields between slices of some milliseconds, so that Blender can draw. ResultError
+    where a picture is broken; nothing is left behind then, nor when the generator is closed before its end.
 
     Args:
         people: indices into ``result.people``; None for all.
@@ -73,6 +86,7 @@ def import_people(
         for avatar in chosen:
             name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
             rigs.append(_build_avatar(result, avatar, name, collection, options))
+            yield
         bpy.context.view_layer.update()
         lift = -min((evaluated_vertices(find_body(rig))[:, 2].min() for rig in rigs), default=0.0)
         for rig in rigs:
@@ -85,6 +99,9 @@ def import_people(
             collection.objects.link(camera)
             if options.use_camera:
                 look_through(scene, camera, result.camera)
+    except GeneratorExit:
+        bpy.data.batch_remove(_everything() - before)
+        raise
     except ValueError as error:
         bpy.data.batch_remove(_everything() - before)
         raise ResultError(f"The backend's result is damaged: {error}") from error
