@@ -55,9 +55,7 @@ def scan(vertices: NDArray, faces: NDArray, focal: float, center: NDArray, heigh
     return nearest.reshape(height, width)
 
 
-def _pixel_boxes(
-    pixels: NDArray, depth: NDArray, faces: NDArray, height: int, width: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pixel_boxes(pixels: NDArray, depth: NDArray, faces: NDArray, height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First column and row (F, 2) of the pixels whose centres each triangle's box holds, and how many there are across and down."""
     corners = [pixels[faces[:, k]] for k in range(3)]
     low = np.minimum(np.minimum(corners[0], corners[1]), corners[2])

@@ -87,6 +87,7 @@ def see(vertices: Tensor, mesh: UvMesh, cameras: Cameras, rasterizer: Rasterizer
     picture, row, column = (face >= 0).nonzero(as_tuple=True)
     seen = face[picture, row, column]
     weights, depth = _barycentrics(vertices[picture[:, None], mesh.faces[seen]], cameras.slopes(picture, row, column))
+    weights, depth = weights.to(vertices.dtype), depth.to(vertices.dtype)
     uv = (weights[..., None] * mesh.face_uv[seen]).sum(1)
     at = (picture, row, column)
     return View(
@@ -100,9 +101,11 @@ def see(vertices: Tensor, mesh: UvMesh, cameras: Cameras, rasterizer: Rasterizer
 def _barycentrics(corners: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     """Where rays (K, 2: x / z and y / z) meet the planes of triangles (K, 3 corners, 3): barycentrics (K, 3) and depth (K,).
 
-    The determinant of two corners with the ray does not change when the ray times their depth is taken from both; what is left
-    are small offsets, so that float32 is enough (Olano and Greer 1997, "Triangle scan conversion using 2D homogeneous coordinates").
+    They are in proportion to the determinants of two corners with the ray (Olano and Greer 1997, "Triangle scan conversion using 2D
+    homogeneous coordinates"), which stay the same when the ray times their depth is taken from both corners: offsets of millimetres
+    are left of metres. In float64, since triangles of a tenth of a pixel (eyelids, nails) would lose three digits otherwise.
     """
+    corners = corners.double()
     z = corners[..., 2]
     offset = corners[..., :2] - slopes[:, None] * z[..., None]
     after, before = offset.roll(-1, 1), offset.roll(1, 1)
