@@ -137,8 +137,9 @@ def serve(
     Jobs that were not finished when it stopped go on when it is started again.
     """
     from backend import wire
-    from backend.jobs import AlreadyServed, Policy
+    from backend.jobs import AlreadyServed
     from backend.pool import PoolSettings
+    from backend.retention import Policy
     from backend.server import Settings
     from backend.server import serve as serve_until_stopped
 

@@ -9,6 +9,7 @@ with attach() as client:
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import subprocess
 import sys
@@ -22,13 +23,15 @@ from typing import Any
 
 import zmq
 
-from backend import wire
+from backend import network, wire
+from backend.network import Access
 from backend.spawn import environment, module_command
 from backend.wire import Runtime, WireError
 
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
 SILENCE_SECONDS = 3.0  # without events; then ask how the job is
 START_SECONDS = 60.0
+REACH_SECONDS = 10.0  # for the first answer of a server on another computer
 
 
 class ServerGone(ConnectionError):
@@ -38,16 +41,18 @@ class ServerGone(ConnectionError):
 class Client:
     """A connection to a server. One thread at a time."""
 
-    def __init__(self, port: int, token: str, reply_seconds: float = REPLY_SECONDS) -> None:
-        """Connect to 127.0.0.1. Says nothing yet: `hello` finds out whether a server is there."""
-        self._port = port
+    def __init__(self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None) -> None:
+        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet: `hello` finds out whether a server is there."""
+        self._host, self._port = (access.host, access.port) if access else ("127.0.0.1", port)
         self._token = token
         self._reply_seconds = reply_seconds
         self._requests = 0
         self._events: deque[dict[str, Any]] = deque()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
-        self._socket.connect(f"tcp://127.0.0.1:{port}")
+        if access:
+            network.encrypt_client(self._socket, access)
+        self._socket.connect(network.endpoint(self._host, self._port))
 
     def __enter__(self) -> Client:
         return self
@@ -71,7 +76,7 @@ class Client:
         while True:
             message = self._receive(min(1.0, max(deadline - time.monotonic(), 0.0)))
             if message is None:
-                if time.monotonic() > deadline or not listens(self._port):
+                if time.monotonic() > deadline or not listens(self._port, self._host):
                     raise ServerGone("The Uvatar server does not answer.")
             elif message.get("request") == self._requests or (message["kind"] == "error" and message.get("request") is None):
                 if message["kind"] == "error":
@@ -101,6 +106,11 @@ class Client:
     def cancel(self, job: str) -> dict[str, Any]:
         """Work on the job no more; its status."""
         return self.request("cancel", job=job)
+
+    def forget(self, job: str | None = None, photo: bytes | None = None, everything: bool = False) -> list[str]:
+        """Have a job, all jobs that hold a photo (its bytes), or all jobs deleted with all that is kept of them; their ids."""
+        digest = None if photo is None else hashlib.sha256(photo).hexdigest()
+        return self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
 
     def shutdown(self) -> int:
         """Stop the server; how many photos it leaves for the next one."""
@@ -141,10 +151,10 @@ class Client:
         return wire.unpack(self._socket.recv_multipart(copy=False))
 
 
-def listens(port: int) -> bool:
-    """Whether anything listens on this port of this computer."""
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether anything listens on this port, of this computer by default."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2):
+        with socket.create_connection((host, port), timeout=2):
             return True
     except OSError:
         return False
@@ -156,6 +166,22 @@ def find(folder: Path | None = None) -> Client | None:
     if runtime is None or not listens(runtime.port):
         return None
     return _greeted(runtime)
+
+
+def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
+    """A connection to a server on another computer. Raises ServerGone, WireError."""
+    if not listens(access.port, access.host):
+        raise ServerGone(f"Nothing answers at {access.host}, port {access.port}. Is `uvatar serve --network` running there?")
+    client = Client(access.port, access.token, min(reply_seconds, REACH_SECONDS), access)
+    try:
+        client.hello()
+    except (WireError, ServerGone) as error:
+        client.close()
+        if isinstance(error, WireError):
+            raise
+        raise ServerGone(f"The server at {access.host} does not let us in: its keys have changed, or it is no Uvatar server.") from error
+    client._reply_seconds = reply_seconds
+    return client
 
 
 def _greeted(runtime: Runtime) -> Client | None:

@@ -6,6 +6,7 @@ Nothing here imports a model.  `backend.worker` is what runs in the processes.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import subprocess
 import time
@@ -19,13 +20,14 @@ import zmq
 
 from backend import wire
 from backend.jobs import Journal, Unit
+from backend.logs import WORKER_LOG, logs_folder
 from backend.spawn import environment, module_command
 from backend.wire import WireError
 
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
 MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fault
 MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
-CANCEL_GRACE = 1.0  # seconds that a stage may take to notice that its job is cancelled
+CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
 DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
 MAX_LOG_BYTES = 5_000_000
 
@@ -38,18 +40,22 @@ class ModelProcess:
 
     Attributes:
         name: identity of its socket.
+        gpu: the GPU that it was given; None where it takes what it finds.
         unit: the photos that it works on, None when it is idle.
         serial: number of that work: late messages of earlier work are known by it.
         started: when it got them (monotonic seconds).
+        heard: when it said something last; when it was started, before that.
         cancelled: when it was told to drop them, None if it was not.
         ready: the pipeline is loaded.
     """
 
     name: bytes
     popen: subprocess.Popen[bytes]
+    gpu: str | None = None
     unit: Unit | None = None
     serial: int = 0
     started: float = 0.0
+    heard: float = field(default_factory=time.monotonic)
     cancelled: float | None = None
     ready: bool = False
 
@@ -69,12 +75,21 @@ class PoolSettings:
     Attributes:
         workers: how many.
         pipeline: "module:attribute" of the pipeline's class.
-        threads: CPU threads of each, None for all.
+        threads: CPU threads of each, None for an equal share of all.
+        gpus: as CUDA numbers or names them; model processes take turns among them. Empty: whatever each finds.
+        patience: seconds that a stage, or loading the models, may take before the process counts as hung.
     """
 
     workers: int = 1
     pipeline: str = "backend.pipeline:Pipeline"
     threads: int | None = None
+    gpus: tuple[str, ...] = ()
+    patience: float = 300.0
+
+    @property
+    def threads_each(self) -> int:
+        """CPU threads of each model process."""
+        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
 
 
 @dataclass
@@ -117,8 +132,14 @@ class Pool:
 
     def workers(self) -> list[dict[str, Any]]:
         """The model processes, as they cross the wire."""
+        now = time.monotonic()
         return [
-            {"pid": process.popen.pid, "ready": process.ready, "job": process.unit.job if process.unit else None}
+            {
+                "pid": process.popen.pid,
+                "ready": process.ready,
+                "job": process.unit.job if process.unit else None,
+                "seconds": now - process.started if process.unit else None,
+            }
             for process in self._processes.values()
         ]
 
@@ -167,10 +188,11 @@ class Pool:
                 log.warning("Dropped a message to the pool: %s", error)
                 continue
             if process:
+                process.heard = time.monotonic()
                 self._take(process, message)
 
     def tick(self) -> None:
-        """Replace dead processes, kill those that do not notice their job is cancelled, hand out work."""
+        """Replace dead processes, kill those that hang or do not notice that their job is cancelled, hand out work."""
         self.receive()  # what a dead process still said comes before its death
         now = time.monotonic()
         for process in list(self._processes.values()):
@@ -182,6 +204,11 @@ class Pool:
                 process.popen.wait()
                 process.unit = None  # nobody's crash
                 self._bury(process)
+            elif (process.unit or not process.ready) and now - process.heard > self.settings.patience:
+                log.error("Model process %d has hung for %.0f s: killing it", process.popen.pid, now - process.heard)
+                process.popen.kill()
+                process.popen.wait()
+                self._bury(process, hung=True)
         while self.error is None and len(self._processes) < self.settings.workers:
             self._start()
         if self.error:
@@ -197,21 +224,28 @@ class Pool:
         self._started += 1
         name = f"worker-{self._started}"
         command = module_command("backend.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
-        if self.settings.threads:
-            command += ["--threads", str(self.settings.threads)]
+        command += ["--threads", str(self.settings.threads_each)]
+        variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1"}
+        if self.settings.gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = self._free_gpu()
         with open(_log_file(self.journal.folder), "ab") as output:
             popen = subprocess.Popen(
                 command,
-                env=environment(**{SECRET_VARIABLE: self._secret}, PYTHONUNBUFFERED="1"),
+                env=environment(**variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         log.info("Started model process %d", popen.pid)
-        self._processes[name.encode()] = ModelProcess(name.encode(), popen)
+        self._processes[name.encode()] = ModelProcess(name.encode(), popen, variables.get("CUDA_VISIBLE_DEVICES"))
 
-    def _bury(self, process: ModelProcess) -> None:
+    def _free_gpu(self) -> str:
+        """The GPU that the fewest model processes use."""
+        used = [process.gpu for process in self._processes.values()]
+        return min(self.settings.gpus, key=used.count)
+
+    def _bury(self, process: ModelProcess, hung: bool = False) -> None:
         """A process is dead: find out whose fault it was, and let `tick` start another."""
         del self._processes[process.name]
         log.warning("Model process %d ended with code %s", process.popen.pid, process.popen.returncode)
@@ -219,15 +253,17 @@ class Pool:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
                 fix = f"Look into {_log_file(self.journal.folder)}, or install Uvatar again."
-                self.error = WireError("The model process ends while it loads the models.", "models-not-loaded", fix)
+                verb = "hangs" if hung else "ends"
+                self.error = WireError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
         elif process.unit and process.cancelled is None:
-            self._blame(process.unit)
+            self._blame(process.unit, hung)
 
-    def _blame(self, unit: Unit) -> None:
+    def _blame(self, unit: Unit, hung: bool) -> None:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
             fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
-            self._fail(unit.job, waiting[0], WireError("The model process crashed on this photo, twice.", "model-crashed", fix))
+            code, verb = ("model-hung", "hung") if hung else ("model-crashed", "crashed")
+            self._fail(unit.job, waiting[0], WireError(f"The model process {verb} on this photo, twice.", code, fix))
 
     def _fail_all_waiting(self, error: WireError) -> None:
         for job in self.journal.jobs(states=("queued", "running")):
@@ -253,9 +289,10 @@ class Pool:
             return
         self._serial += 1
         process.unit, process.serial, process.cancelled = unit, self._serial, None
-        process.started = time.monotonic()
+        process.started = process.heard = time.monotonic()
         names, data = zip(*photos, strict=True)
-        self._send(process, kind="work", unit=self._serial, indices=unit.indices, names=names, data=data, options=unit.options)
+        work = {"job": unit.job, "indices": unit.indices, "names": names, "data": data, "options": unit.options}
+        self._send(process, kind="work", unit=self._serial, **work)
 
     def _take(self, process: ModelProcess, message: dict[str, Any]) -> None:
         kind = message["kind"]
@@ -276,13 +313,11 @@ class Pool:
         if kind == "progress":
             self._publish_progress(process, unit, message)
         elif kind == "photo_done":
-            self._finish(unit.job, index, message["result"])
+            seconds = time.monotonic() - process.started
+            self._finish(unit.job, index, message["result"], message["merged"], seconds)
             pace = self._pace.setdefault(unit.job, _Pace())
             pace.photos += 1
-            pace.seconds += time.monotonic() - process.started
-        elif kind == "merged":
-            if self.journal.merge_photo(unit.job, index):
-                self._publish_end(unit.job, index)
+            pace.seconds += seconds
         else:
             self._fail(unit.job, index, WireError.from_dict(message["error"]))
 
@@ -295,26 +330,30 @@ class Pool:
         event = {"kind": "progress", "job": unit.job, "photo": message["index"], "photos": len(job.photos), "seconds_left": left}
         self.publish({**event, **{key: message[key] for key in keys}})
 
-    def _finish(self, job: str, index: int, result: dict[str, Any]) -> None:
+    def _finish(self, job: str, index: int, result: dict[str, Any], merged: list[int], seconds: float) -> None:
         try:
-            if self.journal.finish_photo(job, index, result):
-                self._publish_end(job, index)
+            if self.journal.finish_photo(job, index, result, merged):
+                facts = {"job": job, "photo": index, "seconds": round(seconds, 3), "timings": result.get("timings")}
+                log.info("Photo done", extra=facts)
+                self._publish_end(job, index, *merged)
         except WireError as error:
             self._fail(job, index, error)
 
     def _fail(self, job: str, index: int, error: WireError) -> None:
         try:
             if self.journal.fail_photo(job, index, error):
+                log.warning("Photo failed: %s", error.code, extra={"job": job, "photo": index})
                 self._publish_end(job, index)
         except Exception:  # a disk so full that not even this can be noted: the photo waits on and is done again
-            log.exception("The failure of photo %d of job %s cannot be noted", index, job)
+            log.exception("The photo's failure cannot be noted", extra={"job": job, "photo": index})
             self.pause()
 
-    def _publish_end(self, job_id: str, index: int) -> None:
+    def _publish_end(self, job_id: str, *indices: int) -> None:
         job = self.journal.job(job_id)
-        photo = job.photos[index]
-        self.publish({"kind": "photo", "job": job_id, "photo": index, "state": photo.state, "error": photo.error})
+        for photo in (job.photos[index] for index in indices):
+            self.publish({"kind": "photo", "job": job_id, "photo": photo.index, "state": photo.state, "error": photo.error})
         if not job.active:
+            log.info("Job finished", extra={"job": job_id})
             self._pace.pop(job_id, None)
             self.publish({"kind": "finished", **job.as_dict()})
 
@@ -339,9 +378,7 @@ def seconds_left(spent: float, fraction: float, waiting: int, pace: _Pace) -> fl
 
 def _log_file(folder: Path) -> Path:
     """Where model processes write; starts anew when it has grown large."""
-    logs = folder / "logs"
-    logs.mkdir(mode=0o700, exist_ok=True)
-    path = logs / "worker.log"
+    path = logs_folder(folder) / WORKER_LOG
     with suppress(OSError):  # not there yet, or held open by another model process (Windows)
         if path.stat().st_size > MAX_LOG_BYTES:
             path.replace(path.with_suffix(".old.log"))

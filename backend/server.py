@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -17,22 +17,30 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import zmq
 
-from backend import __version__, wire
-from backend.jobs import MAX_PHOTOS, Journal, Policy, checked_id, disk_error
+from backend import __version__, network, versions, wire
+from backend.doors import Door, Doors, Peer
+from backend.intake import Intake, QueueLimits
+from backend.job_files import disk_error
+from backend.jobs import MAX_PHOTOS, Job, Journal, checked_id
+from backend.logs import log_to_folder
 from backend.pool import Pool, PoolSettings
+from backend.retention import Policy, clean, forget
 from backend.wire import WireError
 
 TICK_MS = 100  # between looks at the model processes when nothing happens
+ARRIVAL_TICK_MS = 5  # the same while a job is being written
 CLEAN_EVERY = 3600.0  # seconds
-CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress")
+CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress", "forget")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 log = logging.getLogger("uvatar.server")
 
@@ -44,18 +52,24 @@ class Settings:
     Attributes:
         folder: data folder: journal, photos, results, logs.
         port: on 127.0.0.1, 0 for any that is free.
-        token: what every request must carry; a new one by default.
+        network: host and port of this computer at which other computers may come in, encrypted; None to stay alone.
+        token: what every request of this computer must carry; a new one by default.
         pool: the model processes.
         policy: how long jobs are kept.
+        queue: how much may wait.
         idle_exit: end after this many seconds without a request or a job; None to stay.
+        memory_limit: bytes of this process, at which all connections are dropped; None: see `Doors`.
     """
 
     folder: Path
     port: int = 0
+    network: tuple[str, int] | None = None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     pool: PoolSettings = field(default_factory=PoolSettings)
     policy: Policy = field(default_factory=Policy)
+    queue: QueueLimits = field(default_factory=QueueLimits)
     idle_exit: float | None = None
+    memory_limit: int | None = None
 
 
 class Front:
@@ -66,29 +80,38 @@ class Front:
         self.settings = settings
         self.journal = Journal(settings.folder)
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, wire.LIMITS.frame_bytes)  # before it makes room for them
-        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # tells of clients that have gone
+        self._gatekeeper: network.Gatekeeper | None = None
         try:
-            self._socket.bind(f"tcp://127.0.0.1:{settings.port or '*'}")
-        except zmq.ZMQError as error:
+            doors = [Door(self._context, "127.0.0.1", settings.port, settings.token)]
+            if settings.network:
+                keys = network.load_keys(settings.folder)
+                self._gatekeeper = network.Gatekeeper(self._context, keys)
+                doors.append(Door(self._context, *settings.network, keys.token, keys))
+                self.access = network.write_access(settings.folder, keys, settings.network[0], doors[-1].port)
+        except BaseException:
             self.journal.close()
+            if self._gatekeeper:
+                self._gatekeeper.close()
             self._context.destroy(linger=0)
-            raise WireError(f"Port {settings.port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any.") from error
-        self.port = int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
+            raise
+        self._doors = Doors(doors, settings.memory_limit)
+        self.port = doors[0].port
         self.runtime = wire.Runtime(self.port, settings.token, os.getpid(), __version__)
         self._pool = Pool(self.journal, settings.pool, self._publish, self._context)
-        self._subscribers: dict[str, set[bytes]] = {}
+        self._doors.also_wake_for(self._pool.socket)
+        self._intake = Intake(self.journal, settings.queue)
+        self._subscribers: dict[str, set[Peer]] = {}
         self._stopping = threading.Event()
         self._last_request = time.monotonic()
         self._next_cleaning = 0.0
         wire.write_runtime(settings.folder, self.runtime)
-        self._handlers: dict[str, Callable[[bytes, dict[str, Any]], dict[str, Any]]] = {
+        self._handlers: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any] | None]] = {
             "hello": self._hello,
             "reconstruct": self._reconstruct,
             "status": self._status,
             "result": self._result,
             "cancel": self._cancel,
+            "forget": self._forget,
             "shutdown": self._shutdown,
         }
 
@@ -98,14 +121,10 @@ class Front:
 
     def run(self) -> None:
         """Serve. Whatever a request or a model process does wrong, this goes on; it ends by `stop`, a `shutdown` or idleness."""
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._pool.socket, zmq.POLLIN)
         try:
             while not self._stopping.is_set() and not self._idle_too_long():
-                ready = dict(poller.poll(TICK_MS))
-                if self._socket in ready:
-                    self._receive()
+                for door in self._doors.wait(ARRIVAL_TICK_MS if self._intake.busy else TICK_MS):
+                    self._receive(*door.receive())
                 self._look_after()
         finally:
             self._close()
@@ -115,85 +134,88 @@ class Front:
             with suppress(OSError):
                 wire.runtime_file(self.settings.folder).unlink()
         self._pool.close()
-        self._socket.close(linger=1000)
+        self._intake.close()
+        self._doors.close()
+        if self._gatekeeper:
+            self._gatekeeper.close()
         self._context.term()
         self.journal.close()
 
     def _look_after(self) -> None:
         try:
+            self._intake.tick()
             self._pool.tick()
+            self._doors.relieve()
             if time.monotonic() >= self._next_cleaning:
                 self._next_cleaning = time.monotonic() + CLEAN_EVERY
-                self.journal.clean(self.settings.policy)
+                clean(self.journal, self.settings.policy)
         except Exception:
             log.exception("Looking after the model processes failed; trying again")
             self._pool.pause()
 
     def _idle_too_long(self) -> bool:
-        if self._pool.busy:
+        if self._pool.busy or self._intake.busy:
             self._last_request = time.monotonic()
         limit = self.settings.idle_exit
         return limit is not None and time.monotonic() - self._last_request > limit
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
-    def _receive(self) -> None:
-        client, *frames = self._socket.recv_multipart(copy=False)
+    def _receive(self, peer: Peer, frames: Sequence[Any]) -> None:
         self._last_request = time.monotonic()
         request: Any = None
         try:
             message = wire.unpack(frames)
             if not isinstance(message, dict):
                 raise WireError("A request is a dictionary.")
-            request = message.get("request")
-            reply = self._answer(client.bytes, message)
+            if isinstance(message.get("request"), (str, int, float)):
+                request = message["request"]
+            self._check_token(peer, message.get("token"))
         except WireError as error:
-            reply = {"kind": "error", **error.as_dict()}
-        except (OSError, sqlite3.Error) as error:
-            log.exception("A request failed")
-            reply = {"kind": "error", **disk_error(error).as_dict()}
-        except Exception as error:
-            log.exception("A request failed")
-            message = f"The server failed on this request: {type(error).__name__}: {error}"
-            reply = {"kind": "error", "code": "server-error", "message": message, "fix": "Please report this with the server's log."}
-        self._send(client.bytes, {**reply, "request": request if isinstance(request, (str, int, float)) else None})
+            self._send(peer, {"kind": "error", **error.as_dict(), "request": request})
+        else:
+            self._respond(peer, {**message, "request": request})
 
-    def _answer(self, client: bytes, message: dict[str, Any]) -> dict[str, Any]:
-        token = message.get("token")
-        if not isinstance(token, str) or not secrets.compare_digest(token.encode(), self.settings.token.encode()):
+    def _check_token(self, peer: Peer, token: Any) -> None:
+        if not isinstance(token, str) or not secrets.compare_digest(token.encode(), peer.door.token.encode()):
             fix = "Connect again: the server may have been started anew, with a new token."
             raise WireError("The token is not this server's.", "wrong-token", fix)
-        handler = self._handlers.get(message["kind"]) if isinstance(message.get("kind"), str) else None
-        if handler is None:
-            known = ", ".join(self._handlers)
-            raise WireError(f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", "unknown-message")
-        return handler(client, message)
 
-    def _send(self, client: bytes, message: dict[str, Any]) -> bool:
+    def _respond(self, peer: Peer, message: dict[str, Any]) -> None:
+        """Answer a request; one about a job that is still being written waits for that."""
+        if self._intake.postpone(message.get("job"), lambda: self._respond(peer, message)):
+            return
+        try:
+            handler = self._handlers.get(message["kind"]) if isinstance(message.get("kind"), str) else None
+            if handler is None:
+                known = ", ".join(self._handlers)
+                raise WireError(f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", "unknown-message")
+            reply = handler(peer, message)
+        except Exception as error:
+            reply = _error_reply(error)
+        if reply is not None:
+            self._send(peer, {**reply, "request": message["request"]})
+
+    def _send(self, peer: Peer, message: dict[str, Any]) -> bool:
         """Send to a client, dropping it where the client has gone or does not read. False where it was dropped."""
         try:
             frames = wire.pack(message)
         except WireError as error:
             frames = wire.pack({"kind": "error", "request": message.get("request"), **error.as_dict()})
-        try:
-            self._socket.send_multipart([client, *frames], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            log.info("A message to a client was dropped: %s", error)
-            return False
-        return True
+        return peer.door.send(peer.identity, frames)
 
     def _publish(self, event: dict[str, Any]) -> None:
         """Send an event to the job's subscribers."""
         listening = self._subscribers.get(event["job"], set())
-        for client in list(listening):
-            if not self._send(client, event):
-                listening.discard(client)
+        for peer in list(listening):
+            if not self._send(peer, event):
+                listening.discard(peer)
         if event["kind"] == "finished":
             self._subscribers.pop(event["job"], None)
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def _hello(self, client: bytes, message: dict[str, Any]) -> dict[str, Any]:
+    def _hello(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         log.info("Hello from %s", str(message.get("client"))[:80])
         return {
             "kind": "hello",
@@ -205,54 +227,103 @@ class Front:
             "model": self._pool.status(),
         }
 
-    def _reconstruct(self, client: bytes, message: dict[str, Any]) -> dict[str, Any]:
+    def _reconstruct(self, peer: Peer, message: dict[str, Any]) -> None:
         identifier = checked_id(message.get("job"))
         photos = _checked_photos(message.get("photos"))
-        job = self.journal.add(identifier, photos, wire.checked_options(message.get("options", {})))
-        if job.active:
-            self._subscribers.setdefault(job.id, set()).add(client)
-            self._pool.try_again()
-        log.info("Job %s: %d photos, %s", job.id, len(job.photos), job.state)
-        return {"kind": "accepted", **job.as_dict()}
+        options = wire.checked_options(message.get("options", {}))
 
-    def _status(self, client: bytes, message: dict[str, Any]) -> dict[str, Any]:
+        def accept(job: Job) -> None:
+            if job.active:
+                self._subscribe(job, peer)
+                self._pool.try_again()
+            log.info("Job accepted: %d photos, %s", len(job.photos), job.state, extra={"job": job.id})
+            self._send(peer, {"kind": "accepted", **job.as_dict(), "request": message["request"]})
+
+        def refuse(error: Exception) -> None:
+            self._send(peer, {**_error_reply(error), "request": message["request"]})
+
+        self._intake.take(identifier, photos, options, f"{peer.door.port}/{peer.identity.hex()}", accept, refuse)
+
+    def _status(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         if message.get("job") is not None:
             job = self.journal.job(checked_id(message["job"]))
-            if job.active:
-                self._subscribers.setdefault(job.id, set()).add(client)
+            self._subscribe(job, peer)
             return {"kind": "status", **job.as_dict()}
+        load, limits = self.journal.load(), self.settings.queue
         return {
             "kind": "status",
             "version": self.runtime.version,
             "pid": self.runtime.pid,
             "folder": str(self.settings.folder),
             "disk_free": shutil.disk_usage(self.settings.folder).free,
+            "versions": versions.installed(),
+            "memory": psutil.Process().memory_info().rss,
+            "queue": {**vars(load), "most_photos": limits.photos, "most_bytes": limits.bytes},
             "model": self._pool.status(),
-            "workers": self._pool.workers(),
+            "workers": [{**worker, "memory": _memory(worker["pid"])} for worker in self._pool.workers()],
             "jobs": [job.as_dict() for job in self.journal.jobs(limit=20)],
         }
 
-    def _result(self, client: bytes, message: dict[str, Any]) -> dict[str, Any]:
-        job = self.journal.job(checked_id(message.get("job")))
+    def _result(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+        job = checked_id(message.get("job"))
         photo = message.get("photo")
         if photo is None:
-            results = [self.journal.result(job.id, p.index) if p.state == "done" else None for p in job.photos]
-            return {"kind": "result", "job": job.id, "results": results}
+            return {"kind": "result", "job": job, "results": self.journal.results(job)}
         if not isinstance(photo, int) or isinstance(photo, bool):
             raise WireError("A photo's number is a whole number, from 0.")
-        return {"kind": "result", "job": job.id, "photo": photo, "result": self.journal.result(job.id, photo)}
+        return {"kind": "result", "job": job, "photo": photo, "result": self.journal.result(job, photo)}
 
-    def _cancel(self, client: bytes, message: dict[str, Any]) -> dict[str, Any]:
-        was_active = self.journal.job(checked_id(message.get("job"))).active
-        job = self.journal.cancel(message["job"])
+    def _cancel(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+        return {"kind": "status", **self._end(checked_id(message.get("job"))).as_dict()}
+
+    def _forget(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+        photo, job, everything = message.get("photo"), message.get("job"), message.get("everything") is True
+        if photo is not None and not (isinstance(photo, str) and _SHA256.fullmatch(photo)):
+            raise WireError("A photo is named by the sha256 of its bytes, in hexadecimal.")
+        if everything:
+            doomed = [found.id for found in self.journal.jobs(limit=-1)]
+        else:
+            doomed = self.journal.jobs_with(photo) if photo else [checked_id(job)]
+        for identifier in doomed:
+            self._end(identifier)
+        return {"kind": "forgotten", "jobs": forget(self.journal, job=job, photo=photo, everything=everything)}
+
+    def _shutdown(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+        self.stop()
+        return {"kind": "bye", "unfinished": self.journal.load().photos}
+
+    def _subscribe(self, job: Job, peer: Peer) -> None:
+        if job.active:
+            self._subscribers.setdefault(job.id, set()).add(peer)
+
+    def _end(self, identifier: str) -> Job:
+        """Cancel a job, where it is not over."""
+        was_active = self.journal.job(identifier).active
+        job = self.journal.cancel(identifier)
         if was_active:
             self._pool.cancel(job.id)
+            log.info("Job cancelled", extra={"job": job.id})
             self._publish({"kind": "finished", **job.as_dict()})
-        return {"kind": "status", **job.as_dict()}
+        return job
 
-    def _shutdown(self, client: bytes, message: dict[str, Any]) -> dict[str, Any]:
-        self.stop()
-        return {"kind": "bye", "unfinished": sum(len(job.waiting()) for job in self.journal.jobs(states=("queued", "running")))}
+
+def _error_reply(error: Exception) -> dict[str, Any]:
+    """What went wrong with a request, as the client is told of it."""
+    if isinstance(error, WireError):
+        return {"kind": "error", **error.as_dict()}
+    log.error("A request failed", exc_info=error)
+    if isinstance(error, (OSError, sqlite3.Error)):
+        return {"kind": "error", **disk_error(error).as_dict()}
+    message = f"The server failed on this request: {type(error).__name__}: {error}"
+    return {"kind": "error", "code": "server-error", "message": message, "fix": "Please report this with the server's log."}
+
+
+def _memory(pid: int) -> int | None:
+    """Bytes that a process has in memory, None where it has ended."""
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:
+        return None
 
 
 def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
@@ -275,8 +346,9 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
 
     One JSON line on the standard output says when it is ready, for a parent that waits for it.  Raises as `Front`.
     """
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_to_folder(settings.folder)
     front = Front(settings)
-    _log_to(settings.folder)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: front.stop())
     if exit_with_parent:
@@ -284,7 +356,7 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
     ready = {"uvatar": __version__, "protocol": wire.PROTOCOL_VERSION, "port": front.port, "pid": os.getpid()}
     with suppress(OSError, ValueError, AttributeError):  # no standard output: started without a console
         print(json.dumps({**ready, "runtime": str(wire.runtime_file(settings.folder))}), flush=True)
-    log.info("Serving on port %d, data in %s", front.port, settings.folder)
+    log.info("Serving on port %d%s", front.port, f" and, encrypted, at {settings.network}" if settings.network else "")
     front.run()
     log.info("Stopped")
 
@@ -295,13 +367,3 @@ def _stop_with_parent(front: Front) -> None:
         while os.read(sys.stdin.fileno(), 1024):
             pass
     front.stop()
-
-
-def _log_to(folder: Path) -> None:
-    logs = folder / "logs"
-    logs.mkdir(mode=0o700, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(logs / "server.log", maxBytes=1_000_000, backupCount=2, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("uvatar")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)

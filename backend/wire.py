@@ -11,6 +11,7 @@ docs/protocol.md has the messages; docs/result-schema.md has the result.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -279,16 +280,21 @@ def _is_count(value: Any) -> bool:
 _FILE_MAGIC = b"UVATAR\r\n"  # damaged by any transfer that takes the file for text
 _FILE_START = struct.Struct("<8sI")  # magic, number of frames
 _FRAME_SIZE = struct.Struct("<Q")
+_SEAL_BYTES = hashlib.sha256().digest_size
 
 
 def dump(message: Any, path: Path) -> None:
-    """Write a message to one file: magic and frame count, the lengths of all frames, the frames.
+    """Write a message to one file: magic and frame count, the lengths of all frames, the frames, the sha256 of all this.
 
     Readers see the old file or the whole new one. Raises WireError as `pack`, OSError where the file cannot be written.
     """
     frames = pack(message)
     lengths = b"".join(_FRAME_SIZE.pack(memoryview(frame).nbytes) for frame in frames)
-    write_atomically(path, [_FILE_START.pack(_FILE_MAGIC, len(frames)), lengths, *frames])
+    chunks = [_FILE_START.pack(_FILE_MAGIC, len(frames)), lengths, *frames]
+    seal = hashlib.sha256()
+    for chunk in chunks:
+        seal.update(chunk)
+    write_atomically(path, [*chunks, seal.digest()])
 
 
 def load(path: Path, limits: Limits = LIMITS) -> Any:
@@ -306,10 +312,16 @@ def load(path: Path, limits: Limits = LIMITS) -> Any:
         if len(table) != count * _FRAME_SIZE.size:
             raise damaged
         lengths = [length for (length,) in _FRAME_SIZE.iter_unpack(table)]
-        if file.tell() + sum(lengths) != size:
+        if file.tell() + sum(lengths) + _SEAL_BYTES != size:
             raise damaged
         _check_sizes(lengths, limits)
-        return unpack([file.read(length) for length in lengths], limits)
+        frames = [file.read(length) for length in lengths]
+        seal = hashlib.sha256(start + table)
+        for frame in frames:
+            seal.update(frame)
+        if seal.digest() != file.read(_SEAL_BYTES):
+            raise damaged
+        return unpack(frames, limits)
 
 
 def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
@@ -327,6 +339,17 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's entries on the disk, so that a power cut does not undo a rename. Windows has no such call and needs none."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 # ---------------------------------------------------------------------------------------------------------------- options

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 import zmq
 
-from backend import wire
+from backend import versions, wire
+from backend.logs import CurrentJob, log_to_stream
 from backend.photo import PhotoError
 from backend.pool import SECRET_VARIABLE
 from backend.wire import WireError
@@ -44,9 +45,13 @@ class Cancelled(BaseException):
 class Worker:
     """The conversation with the front."""
 
-    def __init__(self, port: int, name: str, secret: str) -> None:
-        """``port`` of the front's socket for workers; ``name`` and ``secret`` by which the front knows this process."""
+    def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None) -> None:
+        """``port`` of the front's socket for workers; ``name`` and ``secret`` by which the front knows this process.
+
+        ``current`` is told which job the process is at, for its log.
+        """
         self._secret = secret
+        self._current = current or CurrentJob()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
@@ -64,7 +69,7 @@ class Worker:
             self._send(kind="broken", error=_load_error(error).as_dict())
             self._socket.recv_multipart()  # the front ends this process
             return
-        self._send(kind="ready", pid=os.getpid(), facts=_facts(pipeline))
+        self._send(kind="ready", pid=os.getpid(), facts={**_facts(pipeline), "device": versions.device(), "versions": versions.installed()})
         while True:
             message = wire.unpack(self._socket.recv_multipart())
             if message["kind"] == "work":  # else it cancels work that was finished meanwhile
@@ -72,6 +77,7 @@ class Worker:
 
     def _work(self, pipeline: Reconstructor, work: dict[str, Any]) -> None:
         unit, indices = work["unit"], work["indices"]
+        self._current.job = work["job"]
         photos = list(zip(work["names"], work["data"], strict=True))
         open_indices = list(indices)
 
@@ -87,23 +93,27 @@ class Worker:
             if errors and not result.get("people"):
                 self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
             else:
-                self._send(kind="photo_done", unit=unit, index=index, result=result)
+                # The one avatar of one person takes in all photos that are left: their ends are one event, noted at once.
+                merged = [other for other in open_indices if other != index] if work["options"].get("same_person") else []
+                self._send(kind="photo_done", unit=unit, index=index, result=result, merged=merged)
+                for other in merged:
+                    open_indices.remove(other)
             open_indices.remove(index)
 
         try:
             progress("starting", 0.0, "Starting")
             pipeline.reconstruct(photos, work["options"], progress, photo_done)
-            missing = "merged" if work["options"].get("same_person") and len(open_indices) < len(indices) else "photo_failed"
             error = WireError("The pipeline gave no result for this photo.", "server-error", "Please report this with the log.")
         except Cancelled:
             open_indices = []
         except Exception as failure:
-            missing, error = "photo_failed", photo_error(failure)
+            error = photo_error(failure)
             if error.code == "server-error":  # a fault of ours, not of the photo
-                log.exception("Photos %s of unit %s failed", open_indices, unit)
+                log.exception("Photos %s failed", open_indices)
         for index in open_indices:
-            self._send(kind=missing, unit=unit, index=index, error=error.as_dict())
+            self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
         self._send(kind="unit_done", unit=unit)
+        self._current.job = None
 
     def _cancelled(self, unit: int) -> bool:
         with self._lock, suppress(zmq.Again):
@@ -169,8 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")
     parser.add_argument("--threads", type=int)
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    worker = Worker(chosen.port, chosen.name, os.environ.pop(SECRET_VARIABLE, ""))
+    worker = Worker(chosen.port, chosen.name, os.environ.pop(SECRET_VARIABLE, ""), log_to_stream())
     worker.run(lambda: load_attribute(chosen.pipeline)(threads=chosen.threads))
 
 

@@ -22,6 +22,7 @@ import zmq
 
 from backend import wire
 from backend.client import Client, ServerGone, attach, find
+from backend.job_files import JobFiles, disk_error
 from backend.pool import PoolSettings
 from backend.server import Front, Settings
 from backend.spawn import environment, module_command
@@ -78,7 +79,9 @@ def test_a_photo_goes_in_and_a_result_comes_out(client: Client) -> None:
     assert result["people"][0]["template"].shape == (4, 3)
     assert client.request("result", job=job)["results"][0]["photo"] == result["photo"]
     status = client.status()
-    assert status["model"] == {"state": "ready", "name": "fake"} and status["jobs"][0]["job"] == job
+    assert status["model"]["state"] == "ready" and status["model"]["name"] == "fake" and status["jobs"][0]["job"] == job
+    assert status["model"]["versions"]["pyzmq"] == zmq.__version__ and "cores" in status["model"]["device"]
+    assert status["queue"]["photos"] == 0 and status["memory"] > 1e6 and status["workers"][0]["memory"] > 1e6
 
 
 def test_one_bad_photo_of_three(client: Client) -> None:
@@ -195,7 +198,7 @@ def test_a_photos_name_is_never_a_path(client: Client, server: Server) -> None:
     assert client.status(job)["photos"][0]["name"] == "name.jpg"
     list(client.events(job))
     assert {path.name for path in server.folder.parent.iterdir()} == {"data"}
-    assert {path.name for path in (server.folder / "jobs" / job).iterdir()} == {"result-000"}
+    assert {path.name for path in (server.folder / "jobs" / job).iterdir()} == {"job", "result-000"}
 
 
 # -- what dies ---------------------------------------------------------------------------------------------------------
@@ -366,6 +369,10 @@ def front(tmp_path: Path) -> Iterator[Front]:
     assert not thread.is_alive()
 
 
+def raise_(error: Exception) -> None:
+    raise error
+
+
 def no_space(*arguments: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -383,7 +390,7 @@ def test_a_job_is_not_accepted_on_a_full_disk(front: Front, monkeypatch: pytest.
 def test_a_result_that_finds_no_space_is_that_photos_error(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     with Client(front.port, front.runtime.token, PATIENCE) as client:
         with monkeypatch.context() as full:
-            full.setattr(wire, "dump", no_space)
+            full.setattr(JobFiles, "store_result", lambda *_: raise_(disk_error(OSError(errno.ENOSPC, "full"))))
             _, events = run(client, photo())
         assert events[-1]["photos"][0]["error"]["code"] == "disk-full"
         _, events = run(client, photo())
@@ -431,8 +438,8 @@ def test_attach_starts_a_server_that_ends_when_idle(tmp_path: Path) -> None:
 
 
 def test_attach_says_why_a_server_does_not_start(tmp_path: Path) -> None:
-    (tmp_path / "journal.sqlite").write_bytes(b"this is no database " * 100)
-    with pytest.raises(ServerGone, match="not a database"):
+    (tmp_path / "journal.sqlite").mkdir()
+    with pytest.raises(ServerGone, match="unable to open"):
         attach(tmp_path, ["--pipeline", FAKE])
 
 
