@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
-from backend.texturing.colour import colour_distance, linear_from_srgb, perceptual, smoothstep
+from backend.texturing.colour import colour_distance, perceptual, smoothstep
 from backend.texturing.lowband import Anchor, diffuse, vertex_colours
+from backend.texturing.membrane import without_steps
+from backend.texturing.predicted import predicted_fill
 from backend.texturing.sampling import bilinear
 from backend.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
 from backend.texturing.texels import TexelTable
 
 # Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
-_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL, _PREDICTED_PULL = 10.0, 1.0, 0.4, 0.15, 0.15, 0.03
+_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.4, 0.15, 0.15
 # Vertices count as seen when this share of their texels is.
 _SEEN_SHARE = 0.3
 _HAIR_SHADES = (0.15, 0.5)
@@ -64,7 +66,7 @@ def complete(
     """Fill every texel that no photo shows.
 
     Args:
-        predicted: (N, N, 3) uint8 sRGB texture to fill with instead of smooth colours; its parts are first tinted to the seen ones.
+        predicted: (N, N, 3) uint8 sRGB texture to fill with instead of smooth colours; it is brought to the photo's light first.
 
     Returns:
         colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED, COMPLETED or PREDICTED.
@@ -75,19 +77,19 @@ def complete(
     photo, mirrored = (colour, _SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface)
     if predicted is None:
         low = diffuse(surface, [photo, mirrored, *_priors(colour, share, seen.skin, surface)])
-        low_band = table.interpolate(low, surface.faces)
-        fill = low_band * _fine_structure(seen, low, surface, table)[:, None]
+        fill = table.interpolate(low, surface.faces)
     else:
-        prediction = linear_from_srgb(predicted.reshape(-1, 3)[table.pixel])
-        prediction, own = _tinted(prediction, colour, share, surface, table)
-        anchors = [(target - own, pull) for target, pull in (photo, mirrored)]
-        difference = diffuse(surface, [*anchors, (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))])
-        low_band = table.interpolate(own + difference, surface.faces)
-        fill = prediction + table.interpolate(difference, surface.faces)
+        fill, low = predicted_fill(predicted, colour, share, (photo, mirrored), surface, table)
+    low_band = table.interpolate(low, surface.faces)
+    fill = fill * _fine_structure(seen, low, surface, table)[:, None]
+    everywhere = fill.copy()
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, surface, table)
     labels = np.where(mirrored_share > 0.5, MIRRORED, COMPLETED if predicted is None else PREDICTED)
     fill += (seen.colours - fill) * seen.alpha[:, None]
-    return fill, np.where(seen.alpha >= 0.5, SEEN, labels).astype(np.uint8)
+    labels = np.where(seen.alpha >= 0.5, SEEN, labels).astype(np.uint8)
+    if predicted is not None:
+        fill = without_steps(fill, labels, everywhere, labels == SEEN, surface, table)
+    return fill, labels
 
 
 def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np.float32]:
@@ -188,21 +190,6 @@ def _weighted_median(values: NDArray, weights: NDArray) -> NDArray:
     sums = np.cumsum(weights[order], axis=0)
     middle = (sums >= 0.5 * sums[-1]).argmax(0)
     return np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
-
-
-def _tinted(prediction: NDArray, colour: NDArray, share: NDArray, surface: Surface, table: TexelTable) -> tuple[NDArray, NDArray]:
-    """A predicted texture (T, 3) whose parts get the mean and spread of what is seen of them, and its vertices' colours (V, 3)."""
-    everywhere = np.arange(len(table), dtype=np.int32)
-    own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), everywhere, surface, table)
-    gain, bias = np.ones((PARTS, 3), np.float32), np.zeros((PARTS, 3), np.float32)
-    for part in range(PARTS):
-        both = (surface.part == part) & (share > _SEEN_SHARE)
-        if both.sum() >= 20:
-            gain[part] = np.clip(colour[both].std(0) / np.maximum(own[both].std(0), 1e-3), 0.5, 2.0)
-            bias[part] = colour[both].mean(0) - gain[part] * own[both].mean(0)
-    part_of_texel = surface.part[surface.faces[table.face, 0]]
-    tinted = prediction * gain[part_of_texel] + bias[part_of_texel]
-    return tinted, own * gain[surface.part] + bias[surface.part]
 
 
 def _fine_structure(seen: SeenColours, low: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:

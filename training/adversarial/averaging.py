@@ -30,6 +30,6 @@ class Average(Generic[Network]):
         half_life = self.half_life if self.ramp is None else min(self.half_life, self.samples * self.ramp)
         kept = 0.5 ** (batch / max(half_life, 1e-8))
         for mine, new in zip(self.network.parameters(), network.parameters(), strict=True):
-            mine.lerp_(new.to(mine), 1 - kept)
-        for mine, new in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(new)
+            mine.data.lerp_(new.data.to(mine), 1 - kept)
+        for held, newest in zip(self.network.buffers(), network.buffers(), strict=True):
+            held.copy_(newest)

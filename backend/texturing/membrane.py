@@ -1,0 +1,117 @@
+"""Blending in the gradient domain, texel by texel over the body: steps between sources are spread until they do not show.
+
+A screened Poisson equation (Perez et al. 2003, "Poisson image editing"; Bhat et al. 2008) on the graph of neighbouring
+texels.  The graph is the body's, not the picture's: across a UV seam texels are neighbours too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from backend.texturing.surface import Surface
+from backend.texturing.texels import TexelTable
+
+# How far a step is spread: this share of the texture's side, about two centimetres of the body.
+_REACH = 0.01
+_TOLERANCE, _MOST_STEPS = 0.02, 200
+
+
+def neighbours(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
+    """(E, 2) pairs of texels that touch each other, in the picture or across a seam of the UV layout."""
+    size = table.size
+    place = np.full(size * size, -1, np.int32)
+    place[table.pixel] = np.arange(len(table), dtype=np.int32)
+    picture = place.reshape(size, size)
+    beside = np.column_stack([picture[:, :-1].ravel(), picture[:, 1:].ravel()])
+    below = np.column_stack([picture[:-1].ravel(), picture[1:].ravel()])
+    within = np.concatenate([beside, below])
+    return np.concatenate([within[(within >= 0).all(1)], _across_seams(surface, table)])
+
+
+def _across_seams(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
+    """Pairs of texels on the two sides of the edges that the UV layout has cut, a pair for each texel along the edge."""
+    corners = np.stack([surface.faces, np.roll(surface.faces, -1, 1)], -1).reshape(-1, 2)
+    places = np.stack([surface.face_uv, np.roll(surface.face_uv, -1, 1)], -1).reshape(-1, 2)
+    backwards = corners[:, 0] > corners[:, 1]
+    corners[backwards], places[backwards] = corners[backwards, ::-1], places[backwards, ::-1]
+    order = np.lexsort(corners.T)
+    corners, places = corners[order], places[order]
+    # an edge of a closed surface has two triangles: they follow each other now
+    twin = np.flatnonzero((corners[:-1] == corners[1:]).all(1) & (places[:-1] != places[1:]).any(1))
+    sides = surface.uv[np.stack([places[twin], places[twin + 1]], 1)] * table.size  # (K, side, end, 2)
+    length = np.linalg.norm(sides[:, :, 1] - sides[:, :, 0], axis=-1).max(1)
+    count = np.maximum(np.ceil(length), 1).astype(np.int64)
+    edge = np.repeat(np.arange(len(twin)), count)
+    step = (np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge]
+    points = sides[edge, :, 0] + (sides[edge, :, 1] - sides[edge, :, 0]) * step[:, None, None]
+    column = np.clip(points[..., 0].astype(np.int64), 0, table.size - 1)
+    row = np.clip((table.size - points[..., 1]).astype(np.int64), 0, table.size - 1)
+    return np.unique(table.source[row * table.size + column], axis=0)
+
+
+def without_steps(
+    colours: NDArray[np.float32],
+    source: NDArray[np.uint8],
+    guide: NDArray[np.float32],
+    pinned: NDArray[np.bool_],
+    surface: Surface,
+    table: TexelTable,
+) -> NDArray[np.float32]:
+    """Colours whose differences between neighbours of different sources are the guide's, and are otherwise their own.
+
+    Minimises the squared deviations from those differences, and, weakly, from the colours themselves.
+
+    Args:
+        colours: (T, 3) linear light.
+        source: (T,) where each texel comes from; steps are removed where it changes.
+        guide: (T, 3) a texture without such steps.
+        pinned: (T,) texels that keep their colours.
+    """
+    pairs = neighbours(surface, table)
+    pairs = pairs[~pinned[pairs].all(1)]
+    a, b = pairs.T
+    border = source[a] != source[b]
+    step = (guide[a] - guide[b]) - (colours[a] - colours[b])
+    step[~border] = 0
+    free = np.flatnonzero(~pinned)
+    if not len(free) or not border.any():
+        return colours
+    row = np.full(len(table), -1, np.int64)
+    row[free] = np.arange(len(free))
+    incidence = _incidence(row[a], row[b], len(free))
+    screen = 1 / max(_REACH * table.size, 1.0) ** 2
+    system = (incidence.T @ incidence + screen * sparse.identity(len(free), dtype=np.float32)).tocsr()
+    corrected = colours.copy()
+    corrected[free] += _conjugate_gradients(system, incidence.T @ step)
+    return corrected
+
+
+def _incidence(a: NDArray, b: NDArray, unknowns: int) -> sparse.csr_matrix:
+    """Row e: +1 at a[e], -1 at b[e]; ends below 0 are known to be 0 and left out."""
+    edge = np.arange(len(a))
+    rows, columns = np.concatenate([edge[a >= 0], edge[b >= 0]]), np.concatenate([a[a >= 0], b[b >= 0]])
+    values = np.concatenate([np.ones((a >= 0).sum(), np.float32), -np.ones((b >= 0).sum(), np.float32)])
+    return sparse.csr_matrix((values, (rows, columns)), (len(a), unknowns))
+
+
+def _conjugate_gradients(system: sparse.csr_matrix, right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Solves for all columns of ``right`` (N, C) at once, to a hundredth of their size: the rest does not show."""
+    inverse = (1 / system.diagonal())[:, None]
+    solution = np.zeros_like(right)
+    residual = right.copy()
+    direction = inverse * residual
+    energy = (residual * direction).sum(0)
+    enough = _TOLERANCE**2 * energy
+    for _ in range(_MOST_STEPS):
+        moved = system @ direction
+        step = energy / np.maximum((direction * moved).sum(0), 1e-30)
+        solution += step * direction
+        residual -= step * moved
+        conditioned = inverse * residual
+        before, energy = energy, (residual * conditioned).sum(0)
+        if (energy <= enough).all():
+            break
+        direction = conditioned + energy / np.maximum(before, 1e-30) * direction
+    return solution.astype(np.float32)
