@@ -5,10 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from backend.commands import servers
+from backend.commands.common import (
+    DEFAULT_PIPELINE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    DataOption,
+    PipelineOption,
+    ServerOption,
+    attached,
+    console_of,
+    fatal,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,11 +30,7 @@ if TYPE_CHECKING:
     from backend.client import Client
     from backend.export import Exporter, PersonFiles
 
-IDLE_SECONDS = 300  # a server that `reconstruct` started waits this long for the next one, with its models loaded
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".avif"}
-EXIT_FAILED = 1
-EXIT_ALREADY_SERVED = 3
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,13 +45,6 @@ app = typer.Typer(
     A server does the work and keeps its models loaded. It is started when it is needed, and Blender's add-on uses the same one.""",
 )
 
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]"),
-]
-PipelineOption = Annotated[str, typer.Option("--pipeline", hidden=True, help="module:attribute of another pipeline, for tests.")]
-DEFAULT_PIPELINE = "backend.pipeline:Pipeline"
-
 
 @app.command()
 def reconstruct(
@@ -49,6 +52,14 @@ def reconstruct(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the avatars are written to.")] = Path("avatars"),
     fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing.")] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
+    texture: Annotated[
+        str | None,
+        typer.Option(
+            help="projected: the photo, completed smoothly. predicted: the Texture Predictor's picture of the person alone. combined: the "
+            "photo, and predicted where it shows nothing. [default: combined where the predictor's weights are installed, else projected]"
+        ),
+    ] = None,
+    texture_seed: Annotated[int, typer.Option(help="Other numbers than 0: variations of the predicted texture.")] = 0,
     clothing: Annotated[bool, typer.Option("--clothing/--no-clothing", help="Shape the body's outline to clothes and hair.")] = True,
     same_person: Annotated[bool, typer.Option("--same-person", help="All photos show one person: make one avatar of them.")] = False,
     max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
@@ -63,6 +74,7 @@ def reconstruct(
     ] = None,
     export_npz: Annotated[bool, typer.Option("--export-npz", help="Also write <photo>.npz with the keys of ROMP's results.")] = False,
     data: DataOption = None,
+    server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
     """Make avatars of the people in photos.
@@ -75,6 +87,8 @@ def reconstruct(
     options: dict[str, Any] = {
         "fast": fast,
         "texture_size": texture_size,
+        "texture": texture,
+        "texture_seed": texture_seed,
         "clothing": clothing,
         "same_person": same_person,
         "max_people": max_people,
@@ -87,7 +101,7 @@ def reconstruct(
         options = wire.checked_options(options)
     except wire.WireError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
-    console = _console()
+    console = console_of()
     readable, failures = _read_photos(photos)
     if from_npz and readable:
         readable, options["given_people"], unknown = _given_people(from_npz, readable)
@@ -101,13 +115,14 @@ def reconstruct(
     if readable:
         exporter = export.Exporter(out, blender)
         try:
-            with _attached(console, data, pipeline) as client:
-                people, failed = _Run(console, client, exporter, lambda: _attached(console, data, pipeline)).follow(readable, options)
+            with attached(console, data, server, pipeline) as client:
+                again = partial(attached, console, data, server, pipeline)
+                people, failed = _Run(console, client, exporter, again).follow(readable, options)
         except KeyboardInterrupt:
             console.print("Cancelled. What was finished is in", str(out))
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (wire.WireError, OSError) as error:
-            raise _fatal(console, error) from error
+            raise fatal(console, error) from error
         failures += failed
     _report(console, people, failures)
     if people:
@@ -118,93 +133,8 @@ def reconstruct(
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
-def serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any that is free.")] = 0,
-    token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must know; made if missing.")] = None,
-    data: DataOption = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each model process. [default: all]")] = None,
-    exit_with_parent: Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")] = False,
-    exit_when_idle: Annotated[float | None, typer.Option(min=0, help="End after this many seconds without work.")] = None,
-    keep_days: Annotated[float, typer.Option(min=0, help="Days for which results are kept.")] = 30,
-    keep_gb: Annotated[float, typer.Option(min=0, help="Gigabytes of results that are kept.")] = 10,
-    pipeline: PipelineOption = DEFAULT_PIPELINE,
-) -> None:
-    """Run the server, in this terminal, until Ctrl+C or `uvatar stop`.
-
-    Only this computer can reach it, and only with the token that it writes into its data folder for you alone.
-    Jobs that were not finished when it stopped go on when it is started again.
-    """
-    from backend import wire
-    from backend.jobs import AlreadyServed
-    from backend.pool import PoolSettings
-    from backend.retention import Policy
-    from backend.server import Settings
-    from backend.server import serve as serve_until_stopped
-
-    console = _console(stderr=True)
-    folder = data or wire.data_folder()
-    try:
-        settings = Settings(
-            folder=folder,
-            port=port,
-            pool=PoolSettings(workers, pipeline, threads),
-            policy=Policy(keep_days, round(keep_gb * 1e9)),
-            idle_exit=exit_when_idle,
-            **({"token": _token(token_file)} if token_file else {}),
-        )
-        if sys.stdout is not None and sys.stdout.isatty():
-            console.print("Serving this computer's Blender and `uvatar` commands. Ctrl+C ends it.")
-        serve_until_stopped(settings, exit_with_parent)
-    except AlreadyServed as error:
-        console.print(f"{error} Use it, or end it with `uvatar stop`.", highlight=False)
-        raise typer.Exit(EXIT_ALREADY_SERVED) from error
-    except (wire.WireError, OSError) as error:
-        raise _fatal(console, error) from error
-
-
-@app.command()
-def status(data: DataOption = None) -> None:
-    """Show whether a server runs and what it is doing."""
-    from rich.table import Table
-
-    from backend import client
-
-    console = _console()
-    found = client.find(data)
-    if found is None:
-        console.print("No server is running. `uvatar reconstruct` starts one, and so does Blender's add-on.")
-        return
-    with found:
-        facts = found.status()
-    models = facts["model"]
-    console.print(f"Uvatar {facts['version']}, process {facts['pid']}, data in {facts['folder']}", highlight=False, soft_wrap=True)
-    console.print(f"Models: {models['state']} {models.get('error', {}).get('message', '')}".rstrip(), highlight=False)
-    console.print(f"Disk: {facts['disk_free'] / 1e9:.0f} GB free", highlight=False)
-    table = Table("Job", "State", "Photos", "Waiting", "Failed")
-    for job in facts["jobs"]:
-        states = [photo["state"] for photo in job["photos"]]
-        table.add_row(job["job"], job["state"], str(len(states)), str(states.count("waiting")), str(states.count("failed")))
-    console.print(table if facts["jobs"] else "No jobs yet.")
-
-
-@app.command()
-def stop(data: DataOption = None) -> None:
-    """Stop the server. Jobs that are not finished go on when a server is started again."""
-    from backend import client, wire
-
-    console = _console()
-    found = client.find(data)
-    if found is None:
-        console.print("No server is running.")
-        return
-    try:
-        with found:
-            unfinished = found.shutdown()
-    except (wire.WireError, OSError) as error:
-        raise _fatal(console, error) from error
-    console.print(f"Stopped. {unfinished} photos are left for the next time." if unfinished else "Stopped.")
+for command in (servers.serve, servers.status, servers.stop, servers.forget, servers.logs):
+    app.command()(command)
 
 
 @app.command()
@@ -218,11 +148,11 @@ def weights() -> None:
     from backend import weights_report
     from backend.weights import WeightsError, models_folder, weights_folder
 
-    console = _console()
+    console = console_of()
     try:
         folder = weights_folder()
     except WeightsError as error:
-        raise _fatal(console, error) from error
+        raise fatal(console, error) from error
     models = models_folder()
     broken = False
     parts = (("Installed with Uvatar", folder, weights_report.shipped(folder)), ("Your own", models, weights_report.brought(models)))
@@ -393,20 +323,6 @@ def _given_people(
     return known, people, failures
 
 
-def _attached(console: Console, data: Path | None, pipeline: str) -> Client:
-    """A client of the running server, or of one started for it."""
-    from backend import client
-
-    found = client.find(data)
-    if found:
-        return found
-    console.print("Starting the server. The first photo waits until its models are loaded.")
-    arguments = ["--exit-when-idle", str(IDLE_SECONDS)]
-    if pipeline != DEFAULT_PIPELINE:
-        arguments += ["--pipeline", pipeline]
-    return client.attach(data, arguments)
-
-
 def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:
     from rich.table import Table
 
@@ -432,19 +348,6 @@ def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr)
-
-
-def _fatal(console: Console, error: Exception) -> typer.Exit:
-    """Print an error that ends the command."""
-    message, fix = getattr(error, "message", str(error)), getattr(error, "fix", "")
-    console.print(f"{message} {fix}".strip(), style="red", highlight=False, markup=False, soft_wrap=True)
-    return typer.Exit(EXIT_FAILED)
-
-
 def _percent(value: float | None, digits: int = 0) -> str:
     return "" if value is None else f"{value:.{digits}%}"
 
@@ -459,17 +362,3 @@ def _duration(seconds: float) -> str:
 
 def _has_desktop() -> bool:
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _token(path: Path) -> str:
-    """The token in a file, which is made, readable by its owner only, where there is none."""
-    import secrets
-
-    from backend import wire
-
-    if not path.exists():
-        wire.write_atomically(path, [secrets.token_urlsafe(32).encode()])
-    token = path.read_text(encoding="utf-8").strip()
-    if len(token) < 16:
-        raise typer.BadParameter(f"The token in {path} is shorter than 16 characters.")
-    return token

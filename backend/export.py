@@ -64,10 +64,11 @@ class Exporter:
     def write(self, result: Mapping[str, Any]) -> list[PersonFiles]:
         """Write all people of a photo's result. Raises OSError where a file cannot be written."""
         stem = self._free_stem(result["photo"]["name"])
+        self.out.mkdir(parents=True, exist_ok=True)
         if result.get("romp"):
-            self.out.mkdir(parents=True, exist_ok=True)
             save_romp_results(result["romp"], self.out / f"{stem}.npz")
-        with tempfile.TemporaryDirectory(prefix="uvatar-") as temporary:
+        # Blender reads the result, which holds the photo, from a file: in the user's folder, never in the system's.
+        with tempfile.TemporaryDirectory(prefix=".uvatar-", dir=self.out) as temporary:
             stored = Path(temporary) / "photo.uvatar"
             wire.dump(dict(result), stored)
             with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:

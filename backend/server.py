@@ -45,6 +45,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 log = logging.getLogger("uvatar.server")
 
 
+def new_token() -> str:
+    """A token that nobody can guess: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a server runs.
@@ -64,7 +69,7 @@ class Settings:
     folder: Path
     port: int = 0
     network: tuple[str, int] | None = None
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    token: str = field(default_factory=new_token)
     pool: PoolSettings = field(default_factory=PoolSettings)
     policy: Policy = field(default_factory=Policy)
     queue: QueueLimits = field(default_factory=QueueLimits)

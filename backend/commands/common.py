@@ -1,0 +1,65 @@
+"""What the commands share: options, exit codes, the way to a server, words for the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from backend.client import Client
+
+EXIT_FAILED = 1
+EXIT_ALREADY_SERVED = 3
+EXIT_INTERRUPTED = 130
+
+IDLE_SECONDS = 300  # a server that a command started waits this long for the next one, with its models loaded
+DEFAULT_PIPELINE = "backend.pipeline:Pipeline"
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]"),
+]
+ServerOption = Annotated[
+    Path | None,
+    typer.Option("--server", envvar="UVATAR_SERVER", help="Access file of a server on another computer (see `uvatar serve --network`)."),
+]
+PipelineOption = Annotated[str, typer.Option("--pipeline", hidden=True, help="module:attribute of another pipeline, for tests.")]
+
+
+def console_of(stderr: bool = False) -> Console:
+    """The terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def fatal(console: Console, error: Exception) -> typer.Exit:
+    """Print an error that ends the command; what to raise."""
+    message, fix = getattr(error, "message", str(error)), getattr(error, "fix", "")
+    console.print(f"{message} {fix}".strip(), style="red", highlight=False, markup=False, soft_wrap=True)
+    return typer.Exit(EXIT_FAILED)
+
+
+def found(data: Path | None, server: Path | None) -> Client | None:
+    """A client of the server that runs, here or where ``server`` says; None where none runs here. Raises as `client.reach`."""
+    from backend import client, network
+
+    return client.reach(network.read_access(server)) if server else client.find(data)
+
+
+def attached(console: Console, data: Path | None, server: Path | None, pipeline: str, *arguments: str) -> Client:
+    """A client of the server that runs, or of one started with ``arguments`` for it."""
+    from backend import client
+
+    running = found(data, server)
+    if running:
+        return running
+    console.print("Starting the server. The first photo waits until its models are loaded.")
+    chosen = ["--exit-when-idle", str(IDLE_SECONDS), *arguments]
+    if pipeline != DEFAULT_PIPELINE:
+        chosen += ["--pipeline", pipeline]
+    return client.attach(data, chosen)
