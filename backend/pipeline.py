@@ -4,11 +4,13 @@
 
 The Mesh Predictor runs where its weights are installed: its people are further starts for `fit_people` beside the landmarks'
 own, and without refinement they are the result.  A result file of ROMP or another estimator can take its place.
-`texture_person` has a seat kept for a predicted texture in place of the smooth completion (the Texture Predictor).
+The Texture Predictor runs inside `texture_person`, where its weights are installed: it is given what the photos show of the texture,
+and what it makes of that takes the place of the smooth completion.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from backend import __version__, avatar, preview, wire
-from backend.body import BodyError, load_open_body
+from backend.body import BodyError, BodyModel, load_open_body
 from backend.camera import Camera
 from backend.evaluation.metrics import mask_iou
 from backend.fitting.clothing import clothing_offsets
@@ -40,6 +42,8 @@ from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError, decode_photo
 from backend.raster import rasterize
+from backend.texture_predictor.predictor import FILE as TEXTURE_FILE
+from backend.texture_predictor.predictor import PredictionError, TexturePredictor
 from backend.texturing import Texture, View, face_offsets, texture_person
 from backend.weights import models_folder, weights_folder
 
@@ -59,6 +63,9 @@ class Options:
 
     Attributes:
         texture_size: pixels on a side of the texture.
+        texture: "projected" (photo and smooth completion), "predicted" (the Texture Predictor's alone), "combined" (photo, and
+            predicted where it shows nothing), or None for combined where the predictor's weights are installed, else projected.
+        texture_seed: 0 for the most likely prediction; other numbers give variations of it.
         fast: fewer fitting steps and no clothing offsets: a first look.
         clothing: shape the body's outline to clothes and hair.
         same_person: all photos show one person: merge them into one avatar.
@@ -71,6 +78,8 @@ class Options:
     """
 
     texture_size: int = 1024
+    texture: str | None = None
+    texture_seed: int = 0
     fast: bool = False
     clothing: bool = True
     same_person: bool = False
@@ -142,6 +151,7 @@ class Pipeline:
         self.perception = Perception(weights / "perception", threads=self.threads)
         self.models = models_folder()
         self.predictor, self.problems = _find_predictor(weights, self.models)
+        self.texture_predictor, self.texture_problems = _find_texture_predictor(weights, self.models, self.body)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -150,6 +160,7 @@ class Pipeline:
             "body": self.body.data.name,
             "licence": self.body.data.licence,
             "mesh_predictor": self.predictor.name if self.predictor else None,
+            "texture_predictor": self.texture_predictor.resolution if self.texture_predictor else None,
             "threads": self.threads,
             "torch": torch.__version__,
         }
@@ -164,6 +175,8 @@ class Pipeline:
         chosen = Options(**wire.checked_options(options))
         if not chosen.refine and self.predictor is None and chosen.given_people is None:
             raise _no_predictor(self.models, self.problems)
+        if chosen.texture in ("predicted", "combined") and self.texture_predictor is None:
+            raise _no_texture_predictor(self.models, self.texture_problems)
 
         def failed(index: int, error: PhotoError | ResultFileError) -> None:
             photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
@@ -205,10 +218,12 @@ class Pipeline:
             entry = avatar.person_entry(f"p{number}", person.fit, self.body, person.person.box, pictures, metrics)
             if self.predictor and options.given_people is None and person.fit.start == NAME:
                 entry["licence"]["mesh_predictor"] = self.predictor.licence
+            if self.texture_predictor and metrics["texels_predicted"] > 0:
+                entry["licence"]["texture_predictor"] = self.texture_predictor.licence
             people.append(entry)
         timings = {**result.timings, "pictures": time.perf_counter() - started}
         whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
-        errors = list(self.problems)
+        errors = [*self.problems, *self.texture_problems]
         if options.export_npz:
             try:
                 whole["romp"] = self._romp_results(result)
@@ -289,12 +304,12 @@ class Pipeline:
             views.append(View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options)))
         clock.lap("clothing")
         report("texturing", 0.8, "Merging the photos into one texture")
-        texture = texture_person(views, self.body, size=options.texture_size)
+        texture, notes = self._textured(views, options)
         clock.lap("texturing")
         best = max(range(len(views)), key=lambda i: views[i].fit.confidence * float(np.ptp(views[i].person.box[[1, 3]])))
         main = views[best]
-        everybody = seen[best].everybody
-        return places[best], PhotoResult(main.photo, main.camera, [PersonResult(main.person, main.fit, texture)], clock.laps, everybody)
+        person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + notes), texture)
+        return places[best], PhotoResult(main.photo, main.camera, [person], clock.laps, seen[best].everybody)
 
     def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> _Seen:
         photo = decode_photo(data, name)
@@ -356,9 +371,20 @@ class Pipeline:
         clock = _Clock()
         fit = self._clothed(person, camera, fit, options)
         clock.lap("clothing")
-        texture = texture_person([View(photo, person, camera, fit)], self.body, size=options.texture_size)
+        texture, notes = self._textured([View(photo, person, camera, fit)], options)
         clock.lap("texturing")
-        return PersonResult(person, fit, texture, clock.laps)
+        return PersonResult(person, replace(fit, notes=fit.notes + notes), texture, clock.laps)
+
+    def _textured(self, views: Sequence[View], options: Options) -> tuple[Texture, tuple[str, ...]]:
+        """A person's texture, and what to know about it."""
+        predictor = self.texture_predictor
+        if predictor is None or options.texture == "projected":
+            return texture_person(views, self.body, options.texture_size), ()
+        predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
+        try:
+            return texture_person(views, self.body, options.texture_size, predict, keep_photo=options.texture != "predicted"), ()
+        except PredictionError as error:
+            return texture_person(views, self.body, options.texture_size), (f"{error} It was completed without the Texture Predictor.",)
 
 
 class _Clock:
@@ -402,6 +428,21 @@ def _find_predictor(weights: Path, models: Path) -> tuple[Predictor | None, list
     except CheckpointError as error:
         fix = f"Replace the file in {models}, or remove it; until then the Mesh Predictor is left out."
         return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
+
+
+def _find_texture_predictor(weights: Path, models: Path, body: BodyModel) -> tuple[TexturePredictor | None, list[dict[str, str]]]:
+    """The Texture Predictor, where there are weights, and what is wrong with a file that cannot be used."""
+    try:
+        return TexturePredictor.find(weights, models, body), []
+    except CheckpointError as error:
+        fix = f"Replace the file in {models}, or remove it; until then textures are completed without the Texture Predictor."
+        return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
+
+
+def _no_texture_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.WireError:
+    why = problems[0]["message"] if problems else f"{TEXTURE_FILE} is neither among Uvatar's weights nor in {models}."
+    message = f"A predicted texture needs the Texture Predictor, and it has no weights: {why}"
+    return wire.WireError(message, "no-weights", "Choose the projected texture, or see `uvatar weights`.")
 
 
 def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.WireError:

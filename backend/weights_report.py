@@ -15,6 +15,9 @@ from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.network import MeshPredictor, romp
 from backend.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, ROMP_FILE, ROMP_LICENCE
 from backend.mesh_predictor.smpl_files import HELP, NAMES, PACKED, load_neutral_smpl, packed_regressors
+from backend.texture_predictor.checkpoint import load_checkpoint as load_texture_predictor
+from backend.texture_predictor.predictor import FILE as TEXTURE_FILE
+from backend.texture_predictor.predictor import LICENCE as TEXTURE_LICENCE
 
 GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
 SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."
@@ -23,7 +26,10 @@ _SUFFIXES = (".npz", ".safetensors", ".tflite")
 _SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
 _LICENCE = re.compile(r"Licence of this file:\W*(.+?)(?:\. |\.?$)", re.MULTILINE)
 # Shipped files that are worth more than a checksum.
-_LOADERS: dict[str, Callable[[Path], object]] = {LIGHT_FILE: lambda path: load_checkpoint(MeshPredictor(LightBackbone()), path)}
+_LOADERS: dict[str, Callable[[Path], object]] = {
+    LIGHT_FILE: lambda path: load_checkpoint(MeshPredictor(LightBackbone()), path),
+    TEXTURE_FILE: load_texture_predictor,
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,10 @@ def shipped(weights: Path) -> list[Item]:
             continue
         item = _checked(path, what, licence, "", _LOADERS.get(path.name, Path.exists), name)
         items.append(replace(item, state=UNRECORDED) if digest is None and item.state == GOOD else item)
-    if not (weights / LIGHT_FILE).is_file():
-        items.append(Item(LIGHT_FILE, "Mesh Predictor, light network", MISSING, LIGHT_LICENCE, "Not part of this version; optional."))
+    known = ((LIGHT_FILE, "Mesh Predictor, light network", LIGHT_LICENCE), (TEXTURE_FILE, "Texture Predictor", TEXTURE_LICENCE))
+    for file, what, licence in known:
+        if not (weights / file).is_file():
+            items.append(Item(file, what, MISSING, licence, "Not part of this version; optional."))
     return items
 
 
@@ -71,7 +79,14 @@ def brought(models: Path) -> list[Item]:
             ROMP_LICENCE,
             "The file ROMP.pkl of ROMP's release V2.0. Optional.",
             lambda path: load_checkpoint(romp(), path),
-        )
+        ),
+        _checked(
+            models / TEXTURE_FILE,
+            "Texture Predictor, in place of Uvatar's own",
+            "as you trained it",
+            "What training writes. Optional.",
+            load_texture_predictor,
+        ),
     ]
     smpl = [models / name for name in NAMES if (models / name).is_file()]
     for path in smpl or [models / NAMES[0]]:

@@ -421,8 +421,12 @@ def _is_number(value: Any) -> bool:
 
 
 _SWITCH = (True, False)
+# What a texture is made of: the photo, completed smoothly; the Texture Predictor alone; the photo, and predicted where it shows nothing.
+TEXTURES = ("projected", "predicted", "combined")
 OPTIONS: Mapping[str, Option] = {
     "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
+    "texture": Option(None, choices=TEXTURES, optional=True),  # None: combined where the Texture Predictor has weights, else projected
+    "texture_seed": Option(0, low=0, high=1_000_000),  # 0: the most likely prediction; others: variations of it
     "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
     "clothing": Option(True, choices=_SWITCH),  # shape the outline to clothes and hair
     "same_person": Option(False, choices=_SWITCH),  # all photos show one person: one avatar

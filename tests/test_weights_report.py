@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from safetensors.torch import save_file
 from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.network import MeshPredictor, romp
 from backend.spawn import environment, module_command
+from backend.texture_predictor.checkpoint import save_checkpoint
+from backend.texture_predictor.config import small
+from backend.texture_predictor.network import TextureNetwork
 from backend.weights import models_folder, weights_folder
 from backend.weights_report import BROKEN, GOOD, MISSING, UNRECORDED, brought, shipped
 
@@ -55,10 +59,23 @@ def test_light_network_is_checked_by_loading(weights: Path) -> None:
     assert item.state == BROKEN and "another network" in item.remark
 
 
+def test_texture_predictor_is_listed_and_checked_by_loading(weights: Path) -> None:
+    path = weights / "texture_predictor.safetensors"
+    assert states(shipped(weights))[path.name] in (MISSING, GOOD)
+    path.with_suffix(".md").unlink(missing_ok=True)
+    save_checkpoint(TextureNetwork(replace(small(), resolution=64)), path)
+    assert states(shipped(weights))[path.name] == UNRECORDED
+    assert states(brought(weights))[path.name] == GOOD
+    path.write_bytes(path.read_bytes()[:-1000])
+    item = next(item for item in shipped(weights) if item.name == path.name)
+    assert item.state == BROKEN and "damaged" in item.remark
+
+
 def test_own_files_missing_good_and_broken(tmp_path: Path) -> None:
     missing = brought(tmp_path / "none")
-    assert states(missing) == {"ROMP.pkl": MISSING, "SMPL_NEUTRAL.pkl": MISSING, "SMPL_NEUTRAL.pth": MISSING}
-    assert all(item.remark and "commercial" in item.licence for item in missing)
+    names = ("ROMP.pkl", "SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.pth", "texture_predictor.safetensors")
+    assert states(missing) == dict.fromkeys(names, MISSING)
+    assert all(item.remark and ("commercial" in item.licence or item.name == names[-1]) for item in missing)
     torch.save(romp().state_dict(), tmp_path / "ROMP.pkl")
     assert states(brought(tmp_path))["ROMP.pkl"] == GOOD
     state = torch.load(tmp_path / "ROMP.pkl", weights_only=True)

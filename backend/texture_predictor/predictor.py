@@ -1,0 +1,118 @@
+"""The Texture Predictor as a stage of the pipeline: what the photo shows of a person's texture in, a full texture out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.body import BodyModel
+from backend.labels import SEEN
+from backend.texture_predictor.checkpoint import load_checkpoint
+from backend.texture_predictor.encoders import Structure
+from backend.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
+from backend.texture_predictor.network import TextureNetwork
+from backend.texturing.atlas import atlas_of
+from backend.texturing.texture import Texture
+from backend.texturing.view import View
+
+FILE = "texture_predictor.safetensors"
+LICENCE = "Apache-2.0"
+
+
+class PredictionError(ValueError):
+    """No texture can be predicted of this person; the message says why."""
+
+
+class TexturePredictor:
+    """A network with its weights, ready for people."""
+
+    def __init__(self, network: TextureNetwork, body: BodyModel, licence: str = LICENCE) -> None:
+        """
+        Args:
+            network: with trained weights, in evaluation mode.
+            body: whose UV layout the textures have.
+            licence: of the weights.
+
+        Raises TexturingError where the body has no UV layout.
+        """
+        # convolutions on CPUs are fastest with the channels side by side in memory
+        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.body, self.licence = body, licence
+        self.plane: UvPlane = uv_plane(body, network.config.resolution)
+
+    @classmethod
+    def find(cls, weights: Path, models: Path, body: BodyModel) -> TexturePredictor | None:
+        """With the user's own checkpoint in the folder ``models``, else the one in ``weights``; None where there is neither.
+
+        Raises CheckpointError where the file cannot be used.
+        """
+        for folder in (models, weights):
+            if (folder / FILE).is_file():
+                return cls(load_checkpoint(folder / FILE), body, LICENCE if folder == weights else "that of your own weights")
+        return None
+
+    @property
+    def resolution(self) -> int:
+        """Texels on a side of the network's textures."""
+        return self.network.config.resolution
+
+    def predict(self, view: View, partial: Texture, seed: int | None = None, truncation: float = 1.0) -> NDArray[np.uint8]:
+        """The full texture of a person.
+
+        Args:
+            view: the photo that the style is taken from.
+            partial: (N, N) texture; only texels labelled SEEN count.
+            seed: another number, another texture in the same style; None: the most likely one.
+            truncation: 1 takes the style as it is, 0 the average of training; between: tamer textures.
+
+        Returns:
+            (N, N, 3) uint8 sRGB, enlarged or reduced from the network's resolution, gutters dilated.
+
+        Raises:
+            PredictionError: the photo shows nothing of the person's surface, the fit is not finite, or the network's answer is not.
+        """
+        structure, photo = self._inputs(view, partial)
+        rng = None if seed is None else torch.Generator().manual_seed(seed)
+        with torch.inference_mode():
+            texture = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture[0]
+        if not torch.isfinite(texture).all():
+            raise PredictionError("The texture predictor's answer is not finite: its weights are damaged or do not suit this body.")
+        picture = (texture.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        table = atlas_of(self.body, self.resolution).table
+        return _resized(table.picture(picture.reshape(-1, 3)[table.pixel]), partial.image.shape[0])
+
+    def _inputs(self, view: View, partial: Texture) -> tuple[Structure, torch.Tensor]:
+        seen = partial.source == SEEN
+        if not seen.any():
+            raise PredictionError("The photo shows nothing of this person's surface, so there is nothing to predict its texture from.")
+        fit = view.fit.body
+        if not all(np.isfinite(numbers).all() for numbers in (fit.betas, fit.global_orient, fit.body_pose, fit.transl)):
+            raise PredictionError("The fitted body is not finite, so no texture can be predicted for it.")
+        _, joints = self.body.posed(fit)
+        if joints[0, 2] <= 0:
+            raise PredictionError("The fitted body is behind the camera, so no texture can be predicted for it.")
+        crop = Crop.around(view.person.box)
+        mask = np.zeros(view.photo.pixels.shape[:2], np.uint8)
+        x0, y0, x1, y1 = view.person.window
+        mask[y0:y1, x0:x1] = view.person.mask
+        photo = crop.person(view.photo.pixels, mask, self.network.config.photo_side)
+        betas = torch.from_numpy(np.asarray(fit.betas, np.float32))[None]
+        shown = torch.from_numpy(_averaged(partial.image, seen, self.resolution)).permute(2, 0, 1)[None]
+        return self.plane.structure(pose_of(fit), betas, crop.camera(joints[0], view.camera), shown), photo
+
+
+def _averaged(image: NDArray[np.uint8], seen: NDArray[np.bool_], size: int) -> NDArray[np.float32]:
+    """(N, N, 3) sRGB and (N, N) -> (size, size, 4): the mean colour, 0..1, of the seen texels, and their share."""
+    weighted = np.dstack([image * (seen[..., None] / np.float32(255)), seen]).astype(np.float32)
+    how = cv2.INTER_AREA if size < len(image) else cv2.INTER_LINEAR
+    small = cv2.resize(weighted, (size, size), interpolation=how)
+    return np.dstack([small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3:]]).astype(np.float32)
+
+
+def _resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    how = cv2.INTER_AREA if size < len(picture) else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=how), np.uint8)
