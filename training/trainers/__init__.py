@@ -1,0 +1,1 @@
+"""The training loop, and what each network's training puts into it."""
