@@ -105,6 +105,7 @@ def person_entry(
 
 def _body_arrays(data: BodyData) -> dict[str, Any]:
     joints, weights = strongest_influences(data.weights)
+    regressor = data.J_regressor.tocoo()
     return {
         "body_model": data.name,
         "beta_names": list(data.beta_names),
@@ -112,6 +113,10 @@ def _body_arrays(data: BodyData) -> dict[str, Any]:
         "shapedirs": data.shapedirs.astype(np.float32),
         "joint_template": data.joint_template.astype(np.float32),
         "joint_shapedirs": data.joint_shapedirs.astype(np.float32),
+        "regressor_joints": regressor.row.astype(np.uint8),
+        "regressor_vertices": regressor.col.astype(np.int32),
+        "regressor_weights": regressor.data.astype(np.float32),
+        "posedirs": None if data.posedirs is None else data.posedirs.astype(np.float32),
         "quads": None if data.quads is None else data.quads.astype(np.int32),
         "quad_uv": None if data.quad_uv is None else data.quad_uv.astype(np.int32),
         "triangles": data.faces.astype(np.int32),

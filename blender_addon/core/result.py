@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .pictures import picture_size
+from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS
 
 SCHEMA = 1
@@ -24,8 +26,17 @@ class ResultError(ValueError):
 
 
 @dataclass(frozen=True)
+class Regressor:
+    """Rest joints as sums of rest vertices: ``joints``, ``vertices`` and ``weights`` (N,) of the terms."""
+
+    joints: NDArray[np.uint8]
+    vertices: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Avatar:
-    """One person. Arrays of the body are in SMPL's rest frame, metres.
+    """One person. Arrays of the body are in SMPL's rest frame, metres; in SMPL's T pose until `rest_pose.in_rest_pose` changes it.
 
     Attributes:
         id: name within the photo ("p0").
@@ -41,7 +52,11 @@ class Avatar:
         skin_joints, skin_weights: (V, 4), rows of weights sum to 1.
         joint_names: 24; ``parents``: 24, -1 for the root, parents before children.
         texture_png: sRGB; ``source_png``: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted, may be empty.
+        regressor: joints of a sculpted body: (N,) joint, (N,) vertex, (N,) weight; empty in results of older backends.
+        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1 to 23, or None.
         facts: what else the backend says of this person (confidence, notes, measurements, metrics, licence): plain data.
+        overlay_jpeg: the body over the photo, for the panel; may be empty.
+        rest: the pose that the body's arrays are in; ``pose`` is relative to the T whatever it is.
     """
 
     id: str
@@ -64,7 +79,11 @@ class Avatar:
     parents: tuple[int, ...]
     texture_png: bytes
     source_png: bytes
+    regressor: Regressor
+    posedirs: NDArray[np.float32] | None
     facts: dict[str, Any]
+    rest: RestPose = RestPose.T
+    overlay_jpeg: bytes = b""
 
     def rest_vertices(self) -> NDArray[np.float32]:
         """(V, 3) the shaped, clothed body at rest."""
@@ -114,7 +133,7 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
             raise ResultError("The backend's result is damaged: its camera has no size.")
         people = tuple(parse_avatar(person) for person in result["people"])
         return PhotoResult(
-            str(photo["name"]), str(photo["digest"]), bytes(photo["jpeg"]), checked, people, str(result.get("version", "unknown"))
+            str(photo["name"]), str(photo["digest"]), _picture(photo, "jpeg"), checked, people, str(result.get("version", "unknown"))
         )
     except ResultError:
         raise
@@ -157,9 +176,34 @@ def parse_avatar(person: Mapping[str, Any]) -> Avatar:
         skin_weights=_floats(person, "skin_weights", (vertices, 4)),
         joint_names=joint_names,
         parents=parents,
-        texture_png=bytes(person["texture_png"]),
-        source_png=bytes(person.get("source_png") or b""),
+        texture_png=_picture(person, "texture_png"),
+        source_png=_picture(person, "source_png") if person.get("source_png") else b"",
+        regressor=_regressor(person, vertices),
+        posedirs=None if person.get("posedirs") is None else _floats(person, "posedirs", (vertices, 3, 9 * (JOINTS - 1))),
         facts={key: person[key] for key in ("confidence", "notes", "measurements", "metrics", "licence", "box") if key in person},
+        overlay_jpeg=bytes(person.get("overlay_jpeg") or b""),
+    )
+
+
+def _picture(owner: Mapping[str, Any], key: str) -> bytes:
+    """A picture's bytes; none at all stay none, for a body that is not textured."""
+    data = bytes(owner[key])
+    try:
+        if data:
+            picture_size(data)
+    except ValueError as error:
+        raise ResultError(f"The backend's result is damaged: {key} is not a picture ({error}).") from error
+    return data
+
+
+def _regressor(person: Mapping[str, Any], vertices: int) -> Regressor:
+    if person.get("regressor_joints") is None:
+        return Regressor(np.zeros(0, np.uint8), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    joints = _indices(person, "regressor_joints", (-1,), JOINTS)
+    return Regressor(
+        joints.astype(np.uint8),
+        _indices(person, "regressor_vertices", joints.shape, vertices),
+        _floats(person, "regressor_weights", joints.shape),
     )
 
 

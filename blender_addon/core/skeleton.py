@@ -49,32 +49,41 @@ class RestBones:
     connected: tuple[bool, ...]
 
 
+def tip_vertices(joint_template: NDArray, template: NDArray, strongest_joint: NDArray) -> NDArray[np.int64]:
+    """(5,) the vertex at which each bone of `TIPPED` ends, -1 where nothing hangs on its joint.
+
+    Args:
+        joint_template: (24, 3); template: (V, 3); body frame.
+        strongest_joint: (V,) the joint that weighs most on each vertex.
+    """
+    tips = []
+    for joint in TIPPED:
+        own = np.flatnonzero(strongest_joint == joint)
+        reach = (template[own] - joint_template[joint]) @ _tip_direction(joint, joint_template)
+        tips.append(own[np.argmax(reach)] if len(own) else -1)
+    return np.array(tips, np.int64)
+
+
 def skeleton_points(
-    joint_template: NDArray, joint_shapedirs: NDArray, template: NDArray, shapedirs: NDArray, strongest_joint: NDArray
+    joint_template: NDArray, joint_shapedirs: NDArray, template: NDArray, shapedirs: NDArray, tips: NDArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The joints and the five tips as a linear function of shape, so that a rig follows the betas with no mesh at hand.
 
     Args:
         joint_template, joint_shapedirs: (24, 3), (24, 3, K).
         template, shapedirs: (V, 3), (V, 3, K).
-        strongest_joint: (V,) the joint that weighs most on each vertex.
+        tips: (5,) of `tip_vertices`.
 
     Returns:
         (29, 3) and (29, 3, K): ``joint_template`` and ``joint_shapedirs`` followed by those of the vertices at the tips, in
-        the order of `TIPPED`. Same frame as given.
+        the order of `TIPPED`. Same frame as given. A bone without tip ends where it begins, `rest_bones` gives it a length.
     """
-    tips = []
-    for joint in TIPPED:
-        own = np.flatnonzero(strongest_joint == joint)
-        if not len(own):  # nothing hangs on this joint: end the bone where it begins, `rest_bones` gives it a length
-            tips.append((joint_template[joint], joint_shapedirs[joint]))
-            continue
-        reach = (template[own] - joint_template[joint]) @ _tip_direction(joint, joint_template)
-        farthest = own[np.argmax(reach)]
-        tips.append((template[farthest], shapedirs[farthest]))
+    joints, known = list(TIPPED), tips >= 0
+    ends = np.where(known[:, None], template[tips], joint_template[joints])
+    end_directions = np.where(known[:, None, None], shapedirs[tips], joint_shapedirs[joints])
     return (
-        np.concatenate([joint_template, [template for template, _ in tips]]).astype(np.float64),
-        np.concatenate([joint_shapedirs, [directions for _, directions in tips]]).astype(np.float64),
+        np.concatenate([joint_template, ends]).astype(np.float64),
+        np.concatenate([joint_shapedirs, end_directions]).astype(np.float64),
     )
 
 

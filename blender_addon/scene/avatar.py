@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import bpy
@@ -14,14 +14,28 @@ import numpy as np
 from mathutils import Vector
 from numpy.typing import NDArray
 
+from ..core.naming import Naming, joint_names
+from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import Avatar, PhotoResult, ResultError
 from .camera import build_camera, look_through
+from .correctives import add_correctives
 from .material import build_material, packed_image
 from .mesh import build_mesh
-from .rig import attach, build_armature, clear_pose, find_body, root_offset, set_root_offset, stand_as_in_photo
+from .rig import (
+    attach,
+    build_armature,
+    clear_pose,
+    find_body,
+    is_rig,
+    remember_photo_pose,
+    root_offset,
+    set_root_offset,
+    stand_as_in_photo,
+)
 
 # Custom property of the avatar's objects: names may change, this does not.
 UUID = "uvatar_uuid"
+ROW_SPACING = 1.0  # metres between people in a row; a T pose is wider, and they may overlap arms
 
 
 @dataclass(frozen=True)
@@ -29,16 +43,22 @@ class ImportOptions:
     """How avatars come into the scene.
 
     Attributes:
-        photo_pose: stand as in the photo; otherwise in the T pose, at the same place.
+        photo_pose: stand as in the photo; otherwise in the rest pose, at the same place.
         unlit: material without light.
-        camera: add the photo's camera with the photo behind it.
+        camera: add the photo's camera with the photo behind it; not for people in a row, on whom it would not look.
         use_camera: also make it the scene's camera and give renders the photo's size.
+        rest_pose: "T" or "A", what mesh and bones rest in.
+        naming: names of the bones, one of `core.naming.Naming`.
+        placement: "PHOTO", as they stand in the photo, or "ROW", beside each other and beside avatars that are there already.
     """
 
     photo_pose: bool = True
     unlit: bool = False
     camera: bool = True
     use_camera: bool = True
+    rest_pose: str = "T"
+    naming: str = "SMPL"
+    placement: str = "PHOTO"
 
 
 @dataclass(frozen=True)
@@ -58,71 +78,100 @@ def import_people(
     while True:
         try:
             next(steps)
-        except StopIteration as finished:
-            return finished.value
+        except StopIteration as end:
+            return end.value
 
 
 def import_steps(
     result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
 ) -> Generator[None, None, Imported]:
-    """Build people of a photo into a new collection of the scene, all in the photo's one world; object mode is needed.
+    """Build people of a photo into a new collection of the scene, in slices of some milliseconds.
 
-    The lowest foot of all stands at z = 0. Yields between slices of some milliseconds, so that Blender can draw. ResultError
-    where a picture is broken; nothing is left behind then, nor when the generator is closed before its end.
+    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there. A person
+    appears when it is whole. Object mode is needed throughout. An error, or closing the generator, leaves nothing behind.
 
     Args:
         people: indices into ``result.people``; None for all.
+
+    Raises ResultError: something could not be built, or was undone or deleted while the rest was being built.
     """
-    options = options or ImportOptions()
+    steps = _steps(result, scene, people, options or ImportOptions())
+    made: set[bpy.types.ID] = set()
+    try:
+        while True:
+            before = _everything()  # between two slices the artist may make things of her own
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            finally:
+                made |= _everything() - before
+            yield
+    except ReferenceError as error:  # what Python's names for Blender's data turn into when these are undone
+        _remove(made)
+        raise ResultError("The import was stopped: what it had built was undone or deleted.") from error
+    except ValueError as error:
+        _remove(made)
+        raise ResultError(f"The avatar could not be built: {error}") from error
+    except BaseException:  # the generator was closed, or Blender itself failed
+        _remove(made)
+        raise
+
+
+def _steps(
+    result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
+) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = PurePath(result.name).stem or "Photo"
-    before = _everything()
+    row_start = _row_end(scene)
     collection = bpy.data.collections.new(stem)
     scene.collection.children.link(collection)
-    photo: bpy.types.Image | None = None
-    camera: bpy.types.Object | None = None
     rigs: list[bpy.types.Object] = []
-    try:
-        for avatar in chosen:
-            name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
-            rigs.append(_build_avatar(result, avatar, name, collection, options))
-            yield
-        bpy.context.view_layer.update()
-        lift = -min((evaluated_vertices(find_body(rig))[:, 2].min() for rig in rigs), default=0.0)
-        for rig in rigs:
-            set_root_offset(rig, root_offset(rig) + Vector((0.0, 0.0, lift)))
-            if not options.photo_pose:
-                clear_pose(rig)
-        if options.camera:
-            photo = packed_image(f"{stem} photo.jpg", result.jpeg)
-            camera = build_camera(result.camera, f"{stem} camera", photo, float(lift))
-            collection.objects.link(camera)
-            if options.use_camera:
-                look_through(scene, camera, result.camera)
-    except GeneratorExit:
-        bpy.data.batch_remove(_everything() - before)
-        raise
-    except ValueError as error:
-        bpy.data.batch_remove(_everything() - before)
-        raise ResultError(f"The backend's result is damaged: {error}") from error
+    for avatar in chosen:
+        name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
+        rigs.append((yield from _build_avatar(result, avatar, name, collection, options)))
+        yield
+    lowest = [_lowest(rig) for rig in rigs]
+    for number, rig in enumerate(rigs):
+        in_row = options.placement == "ROW"
+        set_root_offset(rig, root_offset(rig) - Vector((0.0, 0.0, lowest[number] if in_row else min(lowest))))
+        remember_photo_pose(rig, chosen[number])
+        if in_row:
+            rig.location = (row_start + number * ROW_SPACING, 0.0, 0.0)
+        if not options.photo_pose:
+            clear_pose(rig)
+    camera, photo = None, None
+    if options.camera and options.placement == "PHOTO":
+        yield
+        photo = packed_image(f"{stem} photo.jpg", result.jpeg)
+        camera = build_camera(result.camera, f"{stem} camera", photo, -min(lowest, default=0.0))
+        collection.objects.link(camera)
+        if options.use_camera:
+            look_through(scene, camera, result.camera)
     _select(rigs)
     return Imported(rigs, camera, photo)
 
 
 def _build_avatar(
     result: PhotoResult, avatar: Avatar, name: str, collection: bpy.types.Collection, options: ImportOptions
-) -> bpy.types.Object:
-    ground = -avatar.sole_height()
-    rig = build_armature(avatar, name, collection, ground)
-    body = build_mesh(avatar, f"{name} body", ground)
-    collection.objects.link(body)
-    texture = packed_image(f"{name} texture.png", avatar.texture_png) if avatar.texture_png and avatar.face_uv is not None else None
-    source = packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color") if texture and avatar.source_png else None
+) -> Generator[None, None, bpy.types.Object]:
+    """The person's rig, in the photo's pose; it and its body are linked to the collection in the last slices."""
+    modelled = in_rest_pose(replace(avatar, joint_names=joint_names(Naming(options.naming))), RestPose(options.rest_pose))
+    yield
+    ground = -modelled.sole_height()
+    body = yield from build_mesh(modelled, f"{name} body", ground)
+    textured = bool(avatar.texture_png) and avatar.face_uv is not None
+    texture = packed_image(f"{name} texture.png", avatar.texture_png) if textured else None
+    source = packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color") if textured and avatar.source_png else None
     body.data.materials.append(build_material(name, texture, source, options.unlit))
+    yield
+    rig = build_armature(modelled, name, collection, ground)
     attach(body, rig)
-    stand_as_in_photo(rig, avatar)
+    stand_as_in_photo(rig, modelled)
     rig[UUID] = body[UUID] = str(uuid.uuid4())
     _record_provenance(rig, result, avatar)
+    yield from add_correctives(body, rig, modelled)
+    collection.objects.link(body)
     return rig
 
 
@@ -130,7 +179,7 @@ def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avata
     """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
     rig["uvatar_photo"], rig["uvatar_photo_digest"] = result.name, result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
-    rig["uvatar_betas"], rig["uvatar_pose"] = avatar.betas.astype(float).tolist(), avatar.pose.astype(float).ravel().tolist()
+    rig["uvatar_betas"] = avatar.betas.astype(float).tolist()
     for fact, value in avatar.facts.items():
         rig[f"uvatar_{fact}"] = value if isinstance(value, (str, int, float)) else json.dumps(value, ensure_ascii=False)
 
@@ -138,14 +187,21 @@ def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avata
 def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
     """(V, 3) the mesh as shown, with shape keys and armature applied, in world space."""
     evaluated = body.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    mesh = evaluated.to_mesh()
-    try:
-        vertices = np.empty(len(mesh.vertices) * 3, np.float32)
-        mesh.vertices.foreach_get("co", vertices)
-    finally:
-        evaluated.to_mesh_clear()
+    mesh = evaluated.data  # modifiers are applied to it
+    vertices = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", vertices)
     world = np.array(evaluated.matrix_world, np.float64)
     return (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
+
+
+def _lowest(rig: bpy.types.Object) -> float:
+    bpy.context.view_layer.update()
+    return float(evaluated_vertices(find_body(rig))[:, 2].min())
+
+
+def _row_end(scene: bpy.types.Scene) -> float:
+    """Where in x the next avatar of a row stands."""
+    return max((rig.location.x + ROW_SPACING for rig in scene.objects if is_rig(rig)), default=0.0)
 
 
 def _everything() -> set[bpy.types.ID]:
@@ -153,6 +209,11 @@ def _everything() -> set[bpy.types.ID]:
     data = bpy.data
     kinds = (data.objects, data.meshes, data.armatures, data.cameras, data.materials, data.images, data.collections)
     return {item for kind in kinds for item in kind}
+
+
+def _remove(made: set[bpy.types.ID]) -> None:
+    """Remove what is still there of it."""
+    bpy.data.batch_remove(made & _everything())
 
 
 def _select(rigs: Sequence[bpy.types.Object]) -> None:

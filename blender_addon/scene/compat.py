@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 
 
@@ -46,3 +48,33 @@ def scale_to_render(tree: bpy.types.NodeTree) -> tuple[bpy.types.NodeSocket, bpy
     else:  # 5.0
         node.inputs["Type"].default_value = "Render Size"
     return node.inputs["Image"], node.outputs["Image"]
+
+
+def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[str, int, str], bpy.types.FCurve]:
+    """Give an object a new action; a function (data path, index, group) that makes a curve for the object in it."""
+    animation = thing.animation_data or thing.animation_data_create()
+    if bpy.app.version < (4, 4, 0):
+        animation.action = action
+        return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
+    slot = action.slots.new(id_type="OBJECT", name=thing.name)
+    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    animation.action, animation.action_slot = action, slot
+    bag = strip.channelbag(slot, ensure=True)
+
+    def curve(path: str, index: int, group: str) -> bpy.types.FCurve:
+        made = bag.fcurves.new(path, index=index)
+        made.group = bag.groups.get(group) or bag.groups.new(group)
+        return made
+
+    return curve
+
+
+def action_curves(thing: bpy.types.Object) -> list[bpy.types.FCurve]:
+    """The curves of the object's action."""
+    animation = thing.animation_data
+    if animation is None or animation.action is None:
+        return []
+    if bpy.app.version < (4, 4, 0):
+        return list(animation.action.fcurves)
+    bags = [strip.channelbag(animation.action_slot) for layer in animation.action.layers for strip in layer.strips if animation.action_slot]
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packed pictures, and the avatar's material."""
+"""Packed pictures, the avatar's material, and its view of where the texture comes from."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from . import compat
 
 SKIN_ROUGHNESS = 0.6  # between skin and cloth: photos do not tell them apart
 SKIN_SPECULAR = 0.3  # the photo's own highlights are in the texture already
+TEXTURE, SOURCE, OVERLAY = "Uvatar texture", "Uvatar texture source", "Uvatar overlay"  # names of nodes
+# What a texel's label means, and its colour (sRGB, 0 to 255) in overlays: the palette of docs/result-schema.md.
+LABELS = (
+    ("Empty", (0, 0, 0)),
+    ("Seen", (0, 158, 115)),
+    ("Mirrored", (86, 180, 233)),
+    ("Completed", (230, 159, 0)),
+    ("Predicted", (204, 121, 167)),
+)
 
 
 def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.types.Image:
-    """An image of these PNG or JPEG bytes, packed into the .blend as they are. ValueError where they are no picture."""
+    """An image of these PNG or JPEG bytes, packed into the .blend as they are; Blender decodes it when it is shown first."""
     image = bpy.data.images.new(name, 1, 1)
     image.pack(data=encoded, data_len=len(encoded))
     image.source = "FILE"
     image.colorspace_settings.name = color_space
-    if image.size[0] == 0:
-        bpy.data.images.remove(image)
-        raise ValueError(f"{name} is not a picture.")
     image.filepath_raw = f"//{name}"
     return image
 
@@ -31,8 +37,7 @@ def build_material(
 
     Args:
         texture: base colour; None leaves a plain grey body.
-        source: which texels the photo shows (0 empty 1 seen 2 mirrored 3 completed 4 predicted). Kept in the material, not
-            connected: it says what to trust, it is not to be seen.
+        source: where texels come from (0 empty 1 seen 2 mirrored 3 completed 4 predicted); `show_sources` lays it over the texture.
         unlit: show the texture's colours as they are, without light, instead of a Principled surface.
     """
     material = bpy.data.materials.new(name)
@@ -47,16 +52,89 @@ def build_material(
         shader.inputs["Roughness"].default_value = SKIN_ROUGHNESS
         shader.inputs["Specular IOR Level"].default_value = SKIN_SPECULAR
     if texture is not None:
-        picture = _image_node(tree, texture, (-300, 0))
-        tree.links.new(picture.outputs["Color"], shader.inputs["Color" if unlit else "Base Color"])
+        picture = _image_node(tree, texture, TEXTURE, (-500, 0))
+        tree.links.new(picture.outputs["Color"], shader.inputs[0])  # "Base Color" or "Color"
+        if source is not None:
+            _add_overlay(tree, picture, source)
+        for node in tree.nodes:
+            node.select = False
+        picture.select = True
         tree.nodes.active = picture  # the picture that Texture Paint and baking work on
-    if source is not None:
-        labels = _image_node(tree, source, (-300, -300))
-        labels.label, labels.interpolation = "Where texels come from", "Closest"
     return material
 
 
-def _image_node(tree: bpy.types.NodeTree, image: bpy.types.Image, location: tuple[float, float]) -> bpy.types.Node:
+def _image_node(tree: bpy.types.NodeTree, image: bpy.types.Image, name: str, location: tuple[float, float]) -> bpy.types.Node:
     node = tree.nodes.new("ShaderNodeTexImage")
-    node.image, node.location = image, location
+    node.name, node.image, node.location = name, image, location
     return node
+
+
+def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.types.Image) -> None:
+    """Nodes, not connected to the shader yet, that mix a colour for each label into the texture."""
+    labels = _image_node(tree, source, SOURCE, (-1000, -350))
+    labels.label, labels.interpolation = "Where texels come from", "Closest"
+    spread = tree.nodes.new("ShaderNodeMath")  # label n of a byte -> the middle of the ramp's n-th part
+    spread.operation, spread.location = "MULTIPLY_ADD", (-700, -350)
+    spread.inputs[1].default_value, spread.inputs[2].default_value = 255 / len(LABELS), 0.5 / len(LABELS)
+    ramp = tree.nodes.new("ShaderNodeValToRGB")
+    ramp.location, ramp.color_ramp.interpolation = (-500, -350), "CONSTANT"
+    stops = ramp.color_ramp.elements
+    while len(stops) < len(LABELS):
+        stops.new(1.0)
+    for number, (_, colour) in enumerate(LABELS):
+        stops[number].position = number / len(LABELS)
+        stops[number].color = (*(_linear(channel / 255) for channel in colour), 1.0)
+    mix = tree.nodes.new("ShaderNodeMixRGB")
+    mix.name, mix.label, mix.location = OVERLAY, "Share of the overlay", (-200, -150)
+    tree.links.new(labels.outputs["Color"], spread.inputs[0])
+    tree.links.new(spread.outputs[0], ramp.inputs["Fac"])
+    tree.links.new(texture.outputs["Color"], mix.inputs["Color1"])
+    tree.links.new(ramp.outputs["Color"], mix.inputs["Color2"])
+
+
+def _linear(channel: float) -> float:
+    """sRGB -> linear light (IEC 61966-2-1)."""
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+
+
+def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:
+    """The body's material that `build_material` made, None where the artist has replaced it."""
+    for slot in body.material_slots:
+        if slot.material is not None and slot.material.node_tree is not None and TEXTURE in slot.material.node_tree.nodes:
+            return slot.material
+    return None
+
+
+def texture_image(material: bpy.types.Material) -> bpy.types.Image:
+    """The picture that the material shows."""
+    return material.node_tree.nodes[TEXTURE].image
+
+
+def source_image(material: bpy.types.Material) -> bpy.types.Image | None:
+    """The labels of that picture's texels, None where there are none."""
+    node = material.node_tree.nodes.get(SOURCE)
+    return node.image if node is not None else None
+
+
+def show_sources(material: bpy.types.Material, share: float) -> None:
+    """Lay a colour for each source of texels over the texture, as much as ``share`` (0 to 1) says; 0 takes it off.
+
+    Only the wire between picture and shader is moved: other programs then read the texture as if there were no overlay.
+    """
+    tree = material.node_tree
+    texture, mix = tree.nodes[TEXTURE], tree.nodes.get(OVERLAY)
+    if mix is None:
+        return
+    mix.inputs["Fac"].default_value = share
+    wanted, other = (mix, texture) if share > 0 else (texture, mix)
+    for link in list(tree.links):
+        if link.from_node == other and link.to_node not in (mix, texture):
+            tree.links.new(wanted.outputs["Color"], link.to_socket)
+
+
+def shown_sources(material: bpy.types.Material) -> float:
+    """How much of the overlay is shown, 0 to 1."""
+    tree = material.node_tree
+    mix = tree.nodes.get(OVERLAY)
+    shown = mix is not None and any(link.from_node == mix for link in tree.links)
+    return float(mix.inputs["Fac"].default_value) if shown else 0.0

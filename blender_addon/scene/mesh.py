@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Generator, Iterator
+
 import bpy
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from ..core.skeleton import ARMATURE_FROM_BODY
 
 BETA_LIMIT = 5.0  # how far the shape sliders go, in standard deviations
 CLOTHING_KEY = "Clothing"
+CORRECTIVE = "Pose "  # how the names of shape keys begin that the pose drives
+# How much is built at once: slices that the main thread hardly feels.
+_KEYS_AT_ONCE, _GROUPS_AT_ONCE = 4, 6
 
 
 def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
@@ -19,8 +24,8 @@ def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
     return (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
 
 
-def build_mesh(avatar: Avatar, name: str, ground: float) -> bpy.types.Object:
-    """An object with the avatar's rest body, not yet linked to a scene.
+def build_mesh(avatar: Avatar, name: str, ground: float) -> Generator[None, None, bpy.types.Object]:
+    """Build an object with the avatar's rest body, not linked to a scene; in slices, the object is the generator's value.
 
     Its basis is the mean body; one shape key per beta, set to the person's value, and one for clothing make the person.
 
@@ -30,12 +35,14 @@ def build_mesh(avatar: Avatar, name: str, ground: float) -> bpy.types.Object:
     mesh = bpy.data.meshes.new(name)
     basis = to_armature_axes(avatar.template) + np.array((0, 0, ground), np.float32)
     _fill(mesh, basis, avatar.faces)
+    body = bpy.data.objects.new(name, mesh)
+    yield
     if avatar.face_uv is not None:
         layer = mesh.uv_layers.new(name="UVMap")
         layer.uv.foreach_set("vector", avatar.uv[avatar.face_uv].ravel())
-    body = bpy.data.objects.new(name, mesh)
-    _add_shape_keys(body, avatar, basis)
-    _add_vertex_groups(body, avatar)
+        yield
+    yield from _add_shape_keys(body, avatar, basis)
+    yield from _add_vertex_groups(body, avatar)
     return body
 
 
@@ -51,15 +58,21 @@ def _fill(mesh: bpy.types.Mesh, vertices: NDArray[np.float32], faces: NDArray[np
     mesh.update(calc_edges=True)
 
 
-def _add_shape_keys(body: bpy.types.Object, avatar: Avatar, basis: NDArray[np.float32]) -> None:
+def _add_shape_keys(body: bpy.types.Object, avatar: Avatar, basis: NDArray[np.float32]) -> Iterator[None]:
     body.shape_key_add(name="Basis", from_mix=False)
     for index, (name, value) in enumerate(zip(avatar.beta_names, avatar.betas, strict=True)):
-        key = body.shape_key_add(name=name, from_mix=False)
-        key.data.foreach_set("co", (basis + to_armature_axes(avatar.shapedirs[:, :, index])).ravel())
-        set_slider(key, float(value))
-    clothing = body.shape_key_add(name=CLOTHING_KEY, from_mix=False)
-    clothing.data.foreach_set("co", (basis + to_armature_axes(avatar.offsets)).ravel())
-    clothing.value = 1.0
+        set_slider(add_key(body, name, basis + to_armature_axes(avatar.shapedirs[:, :, index])), float(value))
+        if index % _KEYS_AT_ONCE == _KEYS_AT_ONCE - 1:
+            yield
+    add_key(body, CLOTHING_KEY, basis + to_armature_axes(avatar.offsets)).value = 1.0
+    yield
+
+
+def add_key(body: bpy.types.Object, name: str, vertices: NDArray[np.float32]) -> bpy.types.ShapeKey:
+    """A new shape key with these vertices (V, 3), armature's axes."""
+    key = body.shape_key_add(name=name, from_mix=False)
+    key.data.foreach_set("co", vertices.ravel())
+    return key
 
 
 def set_slider(key: bpy.types.ShapeKey, value: float) -> None:
@@ -69,7 +82,7 @@ def set_slider(key: bpy.types.ShapeKey, value: float) -> None:
     key.value = value
 
 
-def _add_vertex_groups(body: bpy.types.Object, avatar: Avatar) -> None:
+def _add_vertex_groups(body: bpy.types.Object, avatar: Avatar) -> Iterator[None]:
     """Weights as they are, not quantised. Whole weights of 1, most of a body's, go in with one call per group."""
     joints, weights = avatar.skin_joints, avatar.skin_weights
     for joint, name in enumerate(avatar.joint_names):
@@ -81,6 +94,21 @@ def _add_vertex_groups(body: bpy.types.Object, avatar: Avatar) -> None:
         # Adding, since a table of four may name a joint twice.
         for vertex, value in zip(vertices[~whole].tolist(), values[~whole].tolist(), strict=True):
             group.add((vertex,), value, "ADD")
+        if joint % _GROUPS_AT_ONCE == _GROUPS_AT_ONCE - 1:
+            yield
+
+
+def skin(body: bpy.types.Object, joint_names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Joints and weights (V, 4) of the vertex groups, the strongest first, rows summing to 1; what has no weight hangs on the root."""
+    joint_of = {body.vertex_groups[name].index: joint for joint, name in enumerate(joint_names) if name in body.vertex_groups}
+    joints, weights = np.zeros((len(body.data.vertices), 4), np.int64), np.zeros((len(body.data.vertices), 4))
+    for index, vertex in enumerate(body.data.vertices):
+        own = sorted(((group.weight, joint_of[group.group]) for group in vertex.groups if group.group in joint_of), reverse=True)[:4]
+        for slot, (weight, joint) in enumerate(own):
+            weights[index, slot], joints[index, slot] = weight, joint
+    sums = weights.sum(1, keepdims=True)
+    weights[sums[:, 0] <= 0, 0] = 1.0
+    return joints, weights / np.where(sums > 0, sums, 1.0)
 
 
 def shape_values(body: bpy.types.Object, beta_names: list[str]) -> NDArray[np.float64]:
@@ -89,15 +117,20 @@ def shape_values(body: bpy.types.Object, beta_names: list[str]) -> NDArray[np.fl
     return np.array([keys[name].value for name in beta_names])
 
 
-def mixed_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
-    """(V, 3) vertices with all shape keys at their values, before the armature."""
+def mixed_vertices(body: bpy.types.Object, leaving_out: Collection[str] = ()) -> NDArray[np.float32]:
+    """(V, 3) vertices with all shape keys at their values, but those left out, before the armature; drivers' keys do not count."""
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
     mixed = basis.copy()
     for key in keys[1:]:
-        if key.value and not key.mute:
+        if key.value and not key.mute and key.name not in leaving_out and not is_corrective(key):
             mixed += np.float32(key.value) * (key_vertices(key) - basis)
     return mixed
+
+
+def is_corrective(key: bpy.types.ShapeKey) -> bool:
+    """Whether the pose drives this shape key (scene/correctives.py)."""
+    return key.name.startswith(CORRECTIVE)
 
 
 def key_vertices(key: bpy.types.ShapeKey) -> NDArray[np.float32]:

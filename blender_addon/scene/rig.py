@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import bpy
@@ -12,12 +13,15 @@ from mathutils import Matrix, Vector
 from numpy.typing import NDArray
 
 from ..core import skeleton
+from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
 from ..core.result import Avatar
-from .mesh import mixed_vertices, raise_by, shape_values
 
 # Custom properties of the armature's data: all that is needed to move the joints with the shape.
-_POINTS, _POINT_DIRECTIONS, _GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
+POINTS, POINT_DIRECTIONS, GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
 _JOINT_NAMES, _BETA_NAMES, _PARENTS = "uvatar_joint_names", "uvatar_beta_names", "uvatar_parents"
+_REST, REGRESSOR, TIPS, VERTICES = "uvatar_rest", "uvatar_regressor", "uvatar_tips", "uvatar_vertices"
+# And of the armature's object: the pelvis' offset in the photo's pose.
+_PHOTO_OFFSET, _PHOTO_POSE = "uvatar_photo_offset", "uvatar_pose"
 
 
 class RigError(ValueError):
@@ -37,16 +41,20 @@ def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, 
     rig.show_in_front = True
     collection.objects.link(rig)
     strongest = avatar.skin_joints[np.arange(len(avatar.skin_joints)), avatar.skin_weights.argmax(1)]
+    tips = skeleton.tip_vertices(avatar.joint_template, avatar.template, strongest)
     points, directions = skeleton.skeleton_points(
-        avatar.joint_template, avatar.joint_shapedirs, avatar.template, avatar.shapedirs, strongest
+        avatar.joint_template, avatar.joint_shapedirs, avatar.template, avatar.shapedirs, tips
     )
-    armature[_POINTS], armature[_POINT_DIRECTIONS] = points.ravel().tolist(), directions.ravel().tolist()
-    armature[_PARENTS], armature[_GROUND] = list(avatar.parents), ground
+    armature[POINTS], armature[POINT_DIRECTIONS] = points.ravel().tolist(), directions.ravel().tolist()
+    armature[_PARENTS], armature[GROUND] = list(avatar.parents), ground
+    armature[_REST], armature[TIPS], armature[VERTICES] = avatar.rest.value, tips.tolist(), len(avatar.template)
+    sums = avatar.regressor
+    armature[REGRESSOR] = json.dumps([sums.joints.tolist(), sums.vertices.tolist(), sums.weights.astype(float).round(6).tolist()])
     armature[_JOINT_NAMES], armature[_BETA_NAMES] = "\n".join(avatar.joint_names), "\n".join(avatar.beta_names)
-    with _edit_mode(rig):
+    with edit_mode(rig):
         for joint in avatar.joint_names:
             armature.edit_bones.new(joint)
-        _place_bones(rig, avatar.betas)
+        place_bones(rig, avatar.betas)
     for bone in rig.pose.bones:
         bone.rotation_mode = "QUATERNION"
     return rig
@@ -73,7 +81,7 @@ def beta_names(rig: bpy.types.Object) -> list[str]:
 
 def is_rig(candidate: bpy.types.Object | None) -> bool:
     """Whether this is an avatar's armature."""
-    return candidate is not None and candidate.type == "ARMATURE" and _POINTS in candidate.data
+    return candidate is not None and candidate.type == "ARMATURE" and POINTS in candidate.data
 
 
 def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
@@ -92,7 +100,7 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
 
 
 @contextmanager
-def _edit_mode(rig: bpy.types.Object) -> Iterator[None]:
+def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
     layer = bpy.context.view_layer
     before = layer.objects.active
     layer.objects.active = rig
@@ -104,14 +112,14 @@ def _edit_mode(rig: bpy.types.Object) -> Iterator[None]:
         layer.objects.active = before
 
 
-def _place_bones(rig: bpy.types.Object, betas: NDArray) -> None:
+def place_bones(rig: bpy.types.Object, betas: NDArray) -> None:
     """Put the edit bones where the joints of this shape are; needs edit mode."""
     armature, bones = rig.data, rig.data.edit_bones
-    points = np.reshape(armature[_POINTS], (-1, 3))
-    directions = np.reshape(armature[_POINT_DIRECTIONS], (*points.shape, -1))
+    points = np.reshape(armature[POINTS], (-1, 3))
+    directions = np.reshape(armature[POINT_DIRECTIONS], (*points.shape, -1))
     parents = list(armature[_PARENTS])
     rest = skeleton.rest_bones(points + directions @ betas, parents)
-    raised = np.array([0.0, 0.0, armature[_GROUND]])
+    raised = np.array([0.0, 0.0, armature[GROUND]])
     names = joint_names(rig)
     for name in names:
         bones[name].use_connect = False  # else moving one bone's tail would move the next one's head
@@ -129,10 +137,32 @@ def bone_axes(rig: bpy.types.Object) -> NDArray[np.float64]:
     return np.array([rig.data.bones[name].matrix_local.to_3x3() for name in joint_names(rig)])
 
 
+def parents(rig: bpy.types.Object) -> list[int]:
+    """(24,) each joint's parent, -1 for the root."""
+    return list(rig.data[_PARENTS])
+
+
+def rest_pose(rig: bpy.types.Object) -> RestPose:
+    """The pose that mesh and bones rest in."""
+    return RestPose(rig.data.get(_REST, RestPose.T.value))
+
+
+def rest_frames(rig: bpy.types.Object) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(24, 3, 3) twice, armature's axes: how the rest pose turns each joint's parent, and the joint, against the T."""
+    axes = skeleton.ARMATURE_FROM_BODY
+    own = chained(axes @ local_rotations(rest_pose(rig)) @ axes.T, parents(rig))
+    return np.stack([own[parent] if parent >= 0 else np.eye(3) for parent in parents(rig)]), own
+
+
+def basis_rotations(rig: bpy.types.Object, rotations: NDArray) -> NDArray[np.float64]:
+    """(..., 24, 3, 3) joints against their parents, relative to the T, armature's axes -> the pose bones' own rotations."""
+    before, own = rest_frames(rig)
+    return skeleton.to_bone_axes(before @ rotations @ np.swapaxes(own, -1, -2), bone_axes(rig))
+
+
 def set_rotations(rig: bpy.types.Object, rotations: NDArray) -> None:
-    """Turn the bones; ``rotations`` (24, 3, 3) in the armature's axes, each relative to its parent."""
-    local = skeleton.to_bone_axes(rotations, bone_axes(rig))
-    for name, rotation in zip(joint_names(rig), local, strict=True):
+    """Turn the bones; ``rotations`` (24, 3, 3) in the armature's axes, each against its parent and relative to the T pose."""
+    for name, rotation in zip(joint_names(rig), basis_rotations(rig, rotations), strict=True):
         bone, turned = rig.pose.bones[name], Matrix(rotation.tolist())
         if bone.rotation_mode == "QUATERNION":
             bone.rotation_quaternion = turned.to_quaternion()
@@ -146,7 +176,8 @@ def set_rotations(rig: bpy.types.Object, rotations: NDArray) -> None:
 def get_rotations(rig: bpy.types.Object) -> NDArray[np.float64]:
     """Inverse of `set_rotations`."""
     local = np.array([rig.pose.bones[name].matrix_basis.to_quaternion().to_matrix() for name in joint_names(rig)])
-    return skeleton.from_bone_axes(local, bone_axes(rig))
+    before, own = rest_frames(rig)
+    return np.swapaxes(before, -1, -2) @ skeleton.from_bone_axes(local, bone_axes(rig)) @ own
 
 
 def stand_as_in_photo(rig: bpy.types.Object, avatar: Avatar) -> None:
@@ -174,25 +205,58 @@ def set_root_offset(rig: bpy.types.Object, offset: Vector) -> None:
     rig.pose.bones[root].location = rig.data.bones[root].matrix_local.to_3x3().transposed() @ offset
 
 
+def remember_photo_pose(rig: bpy.types.Object, avatar: Avatar) -> None:
+    """Keep the photo's pose, which the bones have now, to come back to."""
+    rig[_PHOTO_POSE], rig[_PHOTO_OFFSET] = avatar.pose.astype(float).ravel().tolist(), list(root_offset(rig))
+
+
+def take_photo_pose(rig: bpy.types.Object) -> None:
+    """Pose the avatar as in the photo, wherever it stands now. Raises RigError where the photo's pose is not known."""
+    if _PHOTO_POSE not in rig or _PHOTO_OFFSET not in rig:
+        raise RigError(f"{rig.name} does not know the photo's pose: it was made by an older version. Import the avatar again.")
+    clear_pose(rig)
+    set_rotations(rig, skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (-1, 3))))
+    set_root_offset(rig, Vector(rig[_PHOTO_OFFSET]))
+
+
+def take_pose(rig: bpy.types.Object, pose: RestPose) -> None:
+    """Pose the avatar as a T or an A, upright where it stands, whatever it rests in."""
+    clear_pose(rig)
+    axes = skeleton.ARMATURE_FROM_BODY
+    set_rotations(rig, axes @ local_rotations(pose) @ axes.T)
+
+
 def clear_pose(rig: bpy.types.Object) -> None:
     """Back to the rest pose, where the rig stands."""
-    set_rotations(rig, np.tile(np.eye(3), (skeleton.JOINTS, 1, 1)))
-    for bone in rig.pose.bones:
-        bone.location, bone.scale = (0, 0, 0), (1, 1, 1)
+    for name in joint_names(rig):
+        bone = rig.pose.bones[name]
+        bone.matrix_basis = Matrix.Identity(4)
 
 
-def refresh_joints(rig: bpy.types.Object) -> None:
-    """Move the rest bones to where the shape sliders put the joints, exactly, and the soles back to z = 0.
+def rest_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """(24, 3) rest joints as the bones lie, armature's axes."""
+    return np.array([rig.data.bones[name].head_local for name in joint_names(rig)])
 
-    The current pose is kept: rotations are carried over to the new bones' axes. Needs object mode. Raises RigError.
-    """
-    body = find_body(rig)
-    betas = shape_values(body, beta_names(rig))
-    rotations, offset = get_rotations(rig), root_offset(rig)
-    sunk = -float(mixed_vertices(body)[:, 2].min())
-    raise_by(body, sunk)
-    rig.data[_GROUND] += sunk
-    with _edit_mode(rig):
-        _place_bones(rig, betas)
-    set_rotations(rig, rotations)
-    set_root_offset(rig, offset)
+
+def t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """(24, 3) rest joints in the T, armature's axes, whatever the rig rests in."""
+    _, own = rest_frames(rig)
+    return swung_joints(rest_joints(rig), np.swapaxes(own, -1, -2), parents(rig))
+
+
+def t_toe_tips(rig: bpy.types.Object) -> NDArray[np.float64]:
+    """(2, 3) where the left and the right foot end in the T, armature's axes; feet rest alike in all rest poses."""
+    names = joint_names(rig)
+    return np.array([rig.data.bones[names[foot]].tail_local for foot in skeleton.TIPPED[:2]])
+
+
+def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
+    """Give the bones, and with them vertex groups, keyframes and constraints, other names (24, SMPL's order)."""
+    old = joint_names(rig)
+    taken = set(rig.data.bones.keys()) - set(old)
+    if len(set(names)) != len(old) or taken & set(names):
+        raise RigError(f"{rig.name} has other bones named {', '.join(sorted(taken & set(names))[:3])}: rename them first.")
+    for stage in ([f"{name} (renaming)" for name in old], names):  # in two steps: a new name may be another bone's old one
+        for before, after in zip(joint_names(rig), stage, strict=True):
+            rig.data.bones[before].name = after
+        rig.data[_JOINT_NAMES] = "\n".join(stage)

@@ -8,7 +8,8 @@ from pathlib import Path
 import bpy
 
 from ..scene.export import export_glb
-from ..scene.rig import RigError, find_rig, refresh_joints
+from ..scene.rig import RigError, find_rig
+from ..scene.shape import refresh_joints
 
 
 class UVATAR_OT_refresh_joints(bpy.types.Operator):

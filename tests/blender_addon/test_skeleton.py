@@ -36,8 +36,9 @@ def test_bone_axes_and_back() -> None:
 def test_tips_are_where_the_mesh_ends() -> None:
     body = body_arrays()
     strongest = body["skin_joints"][np.arange(len(body["template"])), body["skin_weights"].argmax(1)]
+    tips = skeleton.tip_vertices(body["joint_template"], body["template"], strongest)
     points, directions = skeleton.skeleton_points(
-        body["joint_template"], body["joint_shapedirs"], body["template"], body["shapedirs"], strongest
+        body["joint_template"], body["joint_shapedirs"], body["template"], body["shapedirs"], tips
     )
     assert points.shape == (29, 3) and directions.shape == (29, 3, 10)
     bones = skeleton.rest_bones(points, body["parents"])
@@ -55,6 +56,7 @@ def test_tips_are_where_the_mesh_ends() -> None:
 def test_a_joint_without_vertices_gets_a_bone_of_some_length() -> None:
     body = body_arrays()
     strongest = np.zeros(len(body["template"]), int)
-    points, _ = skeleton.skeleton_points(body["joint_template"], body["joint_shapedirs"], body["template"], body["shapedirs"], strongest)
+    tips = skeleton.tip_vertices(body["joint_template"], body["template"], strongest)
+    points, _ = skeleton.skeleton_points(body["joint_template"], body["joint_shapedirs"], body["template"], body["shapedirs"], tips)
     bones = skeleton.rest_bones(points, body["parents"])
     assert (np.linalg.norm(bones.tails - bones.heads, axis=1) > 0.005).all()

@@ -17,6 +17,7 @@ from blender_addon.core.result import ResultError, parse_result
 from blender_addon.scene import rig as rigs
 from blender_addon.scene.avatar import Imported, ImportOptions, evaluated_vertices, import_people
 from blender_addon.scene.mesh import CLOTHING_KEY, mixed_vertices
+from blender_addon.scene.shape import refresh_joints
 from tests.blender_addon.sample import joints, pixels_of, posed_vertices, rest_vertices, sample_result, world_of
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -162,7 +163,7 @@ def test_joints_follow_the_shape_and_the_pose_stays(result, scene) -> None:
     person["betas"][:3] = (3.5, -2.0, 1.0)
     for name, beta in zip(person["beta_names"], person["betas"].tolist(), strict=True):
         keys[name].value = beta
-    rigs.refresh_joints(rig)
+    refresh_joints(rig)
     heads = np.array([rig.data.bones[name].head_local for name in person["joint_names"]])
     expected = joints(person) @ ARMATURE_FROM_BODY.T
     expected[:, 2] -= (rest_vertices(person) @ ARMATURE_FROM_BODY.T)[:, 2].min()  # soles back on the ground
@@ -176,7 +177,7 @@ def test_refresh_says_what_to_do_when_the_sliders_are_gone(result, scene) -> Non
     (rig,) = imported(result, scene).rigs
     rigs.find_body(rig).shape_key_clear()
     with pytest.raises(rigs.RigError, match="import the avatar again"):
-        rigs.refresh_joints(rig)
+        refresh_joints(rig)
 
 
 def test_camera_projects_the_avatar_where_the_photo_shows_it(two_people, scene) -> None:

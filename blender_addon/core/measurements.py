@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tape measure: lengths and girths of the unclothed rest body, as the sliders change it. Only numpy.
+
+The same lines as the backend's (docs/result-schema.md, ``measurements``), fast enough to be taken while a slider moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES = ("stature", "chest", "waist", "hip", "inseam", "arm", "shoulder_width")
+_HIPS, _SHOULDERS, _ELBOWS, _WRISTS = (1, 2), (16, 17), (18, 19), (20, 21)
+ARM_JOINTS = (16, 17, 18, 19, 20, 21, 22, 23)
+# Heights of the girths, as shares of the way from the hip joints to the shoulder joints; taken at steps of this share.
+_CHEST, _WAIST, _HIP, _STEP = (0.60, 0.70), (0.36, 0.46), (-0.15, 0.25), 0.01
+_MIDDLE = 1e-3  # metres: how near to the mirror plane the middle line lies
+_DIRECTIONS = 90
+
+
+@dataclass(frozen=True)
+class Tape:
+    """Where a body is measured, independent of its shape.
+
+    Attributes:
+        edges: (E, 2) edges of trunk, head and legs, as indices of vertices.
+        middle: (M,) vertices in the mirror plane.
+    """
+
+    edges: NDArray[np.int64]
+    middle: NDArray[np.int64]
+
+
+def make_tape(template: NDArray, edges: NDArray, arm_weights: NDArray) -> Tape:
+    """The tape of a body.
+
+    Args:
+        template: (V, 3) body frame; edges: (E, 2) of the mesh; arm_weights: (V,) how far each vertex hangs on `ARM_JOINTS`.
+    """
+    trunk = arm_weights < 0.5
+    return Tape(edges[trunk[edges].all(1)].astype(np.int64), np.flatnonzero(np.abs(template[:, 0]) < _MIDDLE))
+
+
+def measure(vertices: NDArray, joints: NDArray, tape: Tape) -> dict[str, float]:
+    """Measurements in centimetres by `NAMES`: ``vertices`` (V, 3) and ``joints`` (24, 3) of the naked rest body, body frame, metres."""
+    vertices, joints = np.asarray(vertices, np.float64), np.asarray(joints, np.float64)
+    low, high = joints[list(_HIPS), 1].mean(), joints[list(_SHOULDERS), 1].mean()
+
+    def girths(band: tuple[float, float]) -> list[float]:
+        shares = np.arange(band[0], band[1] + _STEP / 2, _STEP)
+        return [_girth(vertices, tape.edges, low + share * (high - low)) for share in shares]
+
+    middle = vertices[tape.middle, 1]
+    below_chest = middle[middle < low + _CHEST[0] * (high - low)]
+    arms = [joints[[shoulder, elbow, wrist]] for shoulder, elbow, wrist in zip(_SHOULDERS, _ELBOWS, _WRISTS, strict=True)]
+    metres = (
+        np.ptp(vertices[:, 1]),
+        max(girths(_CHEST)),
+        np.mean(girths(_WAIST)),
+        max(girths(_HIP)),
+        below_chest.min(initial=low) - vertices[:, 1].min(),
+        np.mean([np.linalg.norm(np.diff(arm, axis=0), axis=1).sum() for arm in arms]),
+        np.linalg.norm(joints[_SHOULDERS[0]] - joints[_SHOULDERS[1]]),
+    )
+    return {name: round(100 * float(value), 1) for name, value in zip(NAMES, metres, strict=True)}
+
+
+def _girth(vertices: NDArray, edges: NDArray, height: float) -> float:
+    """Perimeter of the convex hull of the cut at y = ``height``: by Cauchy's formula, pi times its mean width."""
+    above = vertices[:, 1] > height
+    cut = edges[above[edges[:, 0]] != above[edges[:, 1]]]
+    if len(cut) < 3:
+        return 0.0
+    start, end = vertices[cut[:, 0]], vertices[cut[:, 1]]
+    share = ((height - start[:, 1]) / (end[:, 1] - start[:, 1]))[:, None]
+    outline = (start + share * (end - start))[:, [0, 2]]
+    angles = (np.arange(_DIRECTIONS) + 0.5) * np.pi / _DIRECTIONS
+    reach = outline @ np.stack([np.cos(angles), np.sin(angles)])
+    return float(np.pi * (reach.max(0) - reach.min(0)).mean())

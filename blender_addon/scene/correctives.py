@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pose blend shapes that live: shape keys which the bones drive, with nothing but Blender's own expressions.
+
+SMPL adds a shape to the body for each entry of (R - I) of 23 joints (Loper et al. 2015, equation 9). R is turned into each bone's
+own axes here, where its entries are products of the bone's quaternion. They are saved with the file and work without the add-on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.result import Avatar
+from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
+from .mesh import CORRECTIVE, add_key, is_corrective, key_vertices
+from .rig import bone_axes, joint_names, rest_frames
+
+# (R - I)[row][column] of the rotation that a unit quaternion w, x, y, z stands for.
+_ENTRIES = (
+    ("-2*(y*y+z*z)", "2*(x*y-w*z)", "2*(x*z+w*y)"),
+    ("2*(x*y+w*z)", "-2*(x*x+z*z)", "2*(y*z-w*x)"),
+    ("2*(x*z-w*y)", "2*(y*z+w*x)", "-2*(x*x+y*y)"),
+)
+_CHANNELS = {"w": "ROT_W", "x": "ROT_X", "y": "ROT_Y", "z": "ROT_Z"}
+_LIMIT = 2.0  # no entry of R - I is larger
+_AT_ONCE = 6  # shape keys in a slice
+
+
+def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avatar) -> Iterator[None]:
+    """Give the body one driven shape key per pose blend shape, in slices. Does nothing for a body without any."""
+    if avatar.posedirs is None:
+        return
+    basis = key_vertices(body.data.shape_keys.key_blocks[0])
+    axes, names, made = bone_axes(rig), joint_names(rig), 0
+    before, own = rest_frames(rig)
+    for joint in range(1, JOINTS):
+        # L, the joint's rotation relative to the T in the body's axes, is left @ (the bone's own rotation) @ right.
+        left = ARMATURE_FROM_BODY.T @ before[joint].T @ axes[joint]
+        right = axes[joint].T @ own[joint] @ ARMATURE_FROM_BODY
+        shapes = avatar.posedirs[:, :, 9 * (joint - 1) : 9 * joint].reshape(-1, 3, 3, 3)
+        in_bone = np.einsum("vcab,ak,lb->vckl", shapes, left, right, optimize=True)
+        in_armature = np.einsum("dc,vckl->vdkl", ARMATURE_FROM_BODY, in_bone, optimize=True).astype(np.float32)
+        yield
+        for entry in range(9):
+            row, column = divmod(entry, 3)
+            shape = in_armature[:, :, row, column]
+            key = add_key(body, f"{CORRECTIVE}{names[joint]} {row}{column}", basis + shape)
+            key.slider_min, key.slider_max = -_LIMIT, _LIMIT
+            _drive(key, rig, names[joint], _ENTRIES[row][column])
+            made += 1
+            if made % _AT_ONCE == 0:
+                yield
+
+
+def _drive(key: bpy.types.ShapeKey, rig: bpy.types.Object, bone: str, expression: str) -> None:
+    driver = key.driver_add("value").driver
+    driver.type = "SCRIPTED"
+    for name, channel in _CHANNELS.items():
+        if name in expression:
+            variable = driver.variables.new()
+            variable.name, variable.type = name, "TRANSFORMS"
+            target = variable.targets[0]
+            target.id, target.bone_target = rig, bone
+            target.transform_type, target.transform_space, target.rotation_mode = channel, "LOCAL_SPACE", "QUATERNION"
+    driver.expression = expression  # a "simple expression": evaluated without Python
+
+
+def correctives(body: bpy.types.Object) -> list[bpy.types.ShapeKey]:
+    """The shape keys that the pose drives."""
+    return [key for key in body.data.shape_keys.key_blocks if is_corrective(key)] if body.data.shape_keys else []
+
+
+def set_live(body: bpy.types.Object, live: bool) -> None:
+    """Turn the correctives on or off: without them, scenes with many avatars play faster."""
+    for key in correctives(body):
+        key.mute = not live
+
+
+def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: NDArray) -> None:
+    """Turn the correctives into the bones' axes after these have changed; ``axes_before`` (24, 3, 3), see `rig.bone_axes`."""
+    keys = body.data.shape_keys.key_blocks
+    basis = key_vertices(keys[0])
+    for name, old, new in zip(joint_names(rig), axes_before, bone_axes(rig), strict=True):
+        own = [[keys.get(f"{CORRECTIVE}{name} {row}{column}") for column in range(3)] for row in range(3)]
+        if not all(key for row in own for key in row):
+            continue
+        shapes = np.stack([np.stack([key_vertices(key) - basis for key in row], -1) for row in own], -2)
+        turned = np.einsum("vcab,ak,lb->vckl", shapes, old.T @ new, new.T @ old, optimize=True)
+        for row in range(3):
+            for column in range(3):
+                own[row][column].data.foreach_set("co", (basis + turned[:, :, row, column]).astype(np.float32).ravel())

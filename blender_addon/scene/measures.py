@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The avatar's measurements in centimetres, as its sliders stand."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.measurements import ARM_JOINTS, Tape, make_tape, measure
+from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
+from .mesh import CLOTHING_KEY, key_vertices, mixed_vertices, shape_values
+from .rig import GROUND, POINT_DIRECTIONS, POINTS, beta_names, find_body, joint_names
+
+# The last answers, by the body's id in this session: panels are drawn many times for one change of a slider.
+_last: dict[int, tuple[tuple[float, ...], dict[str, float]]] = {}
+_tapes: dict[int, Tape] = {}
+_MOST = 16  # avatars that are remembered
+
+
+def measurements(rig: bpy.types.Object) -> dict[str, float]:
+    """Centimetres by `core.measurements.NAMES`, of the unclothed body with its sliders as they stand. Raises RigError.
+
+    The joints between which is measured are those that the sliders ask for, whether the bones have been moved there or not.
+    """
+    body = find_body(rig)
+    basis, ground = key_vertices(body.data.shape_keys.key_blocks[0]), np.array((0, 0, rig.data[GROUND]))
+    # Vertices belong to the state, too: sculpting moves them with no slider.
+    state = (*(key.value for key in body.data.shape_keys.key_blocks[1:]), float(np.abs(basis).sum()))
+    known = _last.get(body.session_uid)
+    if known is not None and known[0] == state:
+        return known[1]
+    points = np.reshape(rig.data[POINTS], (-1, 3))
+    directions = np.reshape(rig.data[POINT_DIRECTIONS], (*points.shape, -1))
+    joints = (points + directions @ shape_values(body, beta_names(rig)))[:JOINTS]
+    for memory in (_last, _tapes):
+        if len(memory) >= _MOST:
+            memory.clear()
+    if body.session_uid not in _tapes:
+        _tapes[body.session_uid] = _tape(rig, body, (basis - ground) @ ARMATURE_FROM_BODY)
+    vertices = (mixed_vertices(body, [CLOTHING_KEY]) - ground) @ ARMATURE_FROM_BODY
+    found = measure(vertices, joints, _tapes[body.session_uid])
+    _last[body.session_uid] = (state, found)
+    return found
+
+
+def _tape(rig: bpy.types.Object, body: bpy.types.Object, template: NDArray) -> Tape:
+    names = joint_names(rig)
+    arms = {body.vertex_groups[names[joint]].index for joint in ARM_JOINTS if names[joint] in body.vertex_groups}
+    hanging = np.array([sum(group.weight for group in vertex.groups if group.group in arms) for vertex in body.data.vertices])
+    edges = np.empty(2 * len(body.data.edges), np.int32)
+    body.data.edges.foreach_get("vertices", edges)
+    return make_tape(template, edges.reshape(-1, 2), hanging)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Motion on the avatar: an action with a keyframe on every frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.bvh import load_bvh
+from ..core.motion import Motion, MotionError, grounded, load_smpl_motion, quaternions_from, resampled, starting_here, without_flips
+from ..core.retarget import retarget
+from . import compat
+from .mesh import set_slider
+from .rig import bone_axes, basis_rotations, beta_names, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips
+from .shape import refresh_joints
+
+
+def load_motion(rig: bpy.types.Object, path: Path) -> Motion:
+    """A BVH or SMPL-pose file as motion for this avatar. Raises MotionError, OSError."""
+    if path.suffix.lower() == ".bvh":
+        return retarget(load_bvh(path), t_joints(rig), parents(rig))
+    return load_smpl_motion(path)
+
+
+def apply_motion(
+    rig: bpy.types.Object,
+    motion: Motion,
+    name: str,
+    start: int = 1,
+    rate: float | None = None,
+    ground: bool = True,
+    here: bool = True,
+    shape: bool = False,
+) -> bpy.types.Action:
+    """Make the avatar move: a new action, which replaces the one it has; the old one stays in the file.
+
+    Args:
+        name: of the action.
+        start: frame at which it begins.
+        rate: frames per second of the scene: the motion is resampled to them; None keeps the motion's own frames.
+        ground: raise or lower the clip as a whole so that its lowest step touches the ground.
+        here: begin where the avatar stands, not where the file has it.
+        shape: take the file's betas. Only for SMPL's own bodies: raises MotionError for others, and where the file has none.
+    """
+    if shape:
+        _take_shape(rig, motion)
+    if rate is not None and abs(rate - motion.rate) > 1e-3:
+        motion = resampled(motion, rate)
+    if here:
+        motion = starting_here(motion)
+    if ground:
+        motion = grounded(motion, t_joints(rig), t_toe_tips(rig), parents(rig))
+    clear_pose(rig)
+    names = joint_names(rig)
+    quaternions = without_flips(quaternions_from(basis_rotations(rig, motion.rotations)))
+    offsets = motion.pelvis @ bone_axes(rig)[0]
+    action = bpy.data.actions.new(name)
+    curves = compat.curve_maker(rig, action)
+    frames = start + np.arange(len(motion), dtype=np.float64)
+    for joint, bone in enumerate(names):
+        rig.pose.bones[bone].rotation_mode = "QUATERNION"
+        path = f'pose.bones["{bpy.utils.escape_identifier(bone)}"].'
+        for channel in range(4):
+            _fill(curves(path + "rotation_quaternion", channel, bone), frames, quaternions[:, joint, channel])
+    for channel in range(3):
+        path = f'pose.bones["{bpy.utils.escape_identifier(names[0])}"].location'
+        _fill(curves(path, channel, names[0]), frames, offsets[:, channel])
+    rig.update_tag()
+    return action
+
+
+def _take_shape(rig: bpy.types.Object, motion: Motion) -> None:
+    if not str(rig.get("uvatar_body_model", "")).startswith("smpl"):
+        raise MotionError("The file's shape is SMPL's, and this avatar has another body: import the motion without the shape.")
+    if motion.betas is None:
+        raise MotionError("The file has no shape.")
+    keys = find_body(rig).data.shape_keys.key_blocks
+    for beta, name in zip(motion.betas, beta_names(rig), strict=False):
+        set_slider(keys[name], float(beta))
+    refresh_joints(rig)
+
+
+def _fill(curve: bpy.types.FCurve, frames: NDArray, values: NDArray) -> None:
+    points = curve.keyframe_points
+    points.add(len(frames))
+    points.foreach_set("co", np.stack([frames, values], -1).astype(np.float32).ravel())
+    points.foreach_set("interpolation", np.ones(len(frames), np.uint8))  # linear: there is a key on every frame
+    curve.update()
