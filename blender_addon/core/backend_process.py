@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from . import wire
 from .problem import NOT_INSTALLED, Problem, Remedy
 
 # `uvatar serve` ends with this code where the data folder has a server already: then there is one to connect to.
 EXIT_ALREADY_SERVED = 3
+STAMP = "uvatar-environment.json"  # in an environment that `setup` made
 _LOG_TAIL_BYTES = 4000
 
 
@@ -28,16 +33,20 @@ def find_command(location: str) -> list[str]:
 
     Args:
         location: the ``uvatar`` program, or a Python executable that has it installed, or a folder of a virtual
-            environment; nothing to look on the search path.
+            environment; nothing for the environment that was set up from Blender, else the one on the search path.
 
     Raises BackendNotFound.
     """
     if not location:
+        if is_complete(environment_folder()):
+            return [str(environment_python(environment_folder())), "-m", "backend"]
         found = shutil.which("uvatar")
         if found is None:
             raise BackendNotFound("uvatar is not on the search path")
         return [found]
     path = Path(location).expanduser()
+    if is_complete(path):
+        return [str(environment_python(path)), "-m", "backend"]
     if path.is_dir():
         programs = path / ("Scripts" if sys.platform == "win32" else "bin")
         candidates = [programs / f"uvatar{suffix}" for suffix in ("", ".exe")]
@@ -50,6 +59,29 @@ def find_command(location: str) -> list[str]:
 def clean_environment() -> dict[str, str]:
     """This process's environment without what points Python programs at Blender's own Python."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")}
+
+
+def without_console() -> dict[str, Any]:
+    """Options for subprocess that keep Windows from opening a console window."""
+    return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}
+
+
+def environment_folder() -> Path:
+    """Where `setup` makes the backend's environment if nothing else is chosen."""
+    return wire.data_folder() / "environment"
+
+
+def environment_python(folder: Path) -> Path:
+    """The Python of a virtual environment."""
+    return folder / "Scripts" / "python.exe" if sys.platform == "win32" else folder / "bin" / "python"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder is an environment that `setup` has finished."""
+    with suppress(OSError, ValueError, AttributeError):
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        return stamp.get("complete") is True and environment_python(folder).exists()
+    return False
 
 
 class BackendProcess:
@@ -80,7 +112,7 @@ class BackendProcess:
                         stdout=output,
                         stderr=subprocess.STDOUT,
                         env=clean_environment(),
-                        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                        **without_console(),
                     )
             except BackendNotFound:
                 return NOT_INSTALLED
@@ -121,3 +153,12 @@ def log_tail() -> str:
     with suppress(OSError):
         return log_file().read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
     return ""
+
+
+def stop_running() -> None:
+    """End this user's backend, whoever started it and whatever version it speaks. Jobs go on with the next one."""
+    runtime = wire.read_runtime(wire.data_folder())
+    if runtime is None:
+        return
+    with suppress(OSError), socket.create_connection(("127.0.0.1", runtime.port), 0.5):
+        os.kill(runtime.pid, signal.SIGTERM)  # it answers on its port: the id has not gone to another program

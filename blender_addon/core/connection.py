@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from .backend_process import BackendProcess
 from .conversation import Conversation, Order, Stopped
 from .events import Disconnected, Event
-from .problem import LOST, NOT_RUNNING, SLOW_START, Problem, from_wire
+from .problem import LOST, NOT_RUNNING, SLOW_START, Problem, Remedy, from_wire
 from .wire import WireError
 from .zmtp import Dealer
 
@@ -92,6 +92,10 @@ class Connection:
 
         self._commands.put(cancel)
 
+    def fetch(self, job: str, photo: int) -> None:
+        """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
+        self._commands.put(lambda conversation: conversation.fetch(job, photo))
+
     def close(self) -> None:
         """End the thread soon, without waiting for it. Jobs go on in the backend."""
         self._stop.set()
@@ -135,7 +139,7 @@ class Connection:
         except OSError:
             return _End(LOST if connected else NOT_RUNNING, connected)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            problem = Problem(f"The backend sent something that cannot be understood: {error!r}.", "Update the add-on and the backend.")
+            problem = Problem(f"The backend sent something that cannot be understood: {error!r}.", "Update it.", Remedy.UPDATE)
             return _End(problem, connected, hopeless=True)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from . import wire
-from .events import Connected, Event, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
-from .problem import Problem, from_os, from_wire
+from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
+from .problem import Problem, Remedy, from_os, from_wire
 from .result import ResultError, parse_result
 from .wire import WireError
 from .zmtp import Dealer
@@ -36,6 +36,7 @@ class Order:
         photos: files as chosen.
         options: as the protocol names them.
         known: whether the backend may know the job: ask for its status before sending it.
+        accepted: whether it has said that it has the job.
         sent: index among the chosen files of each photo that was sent: those that cannot be read are not.
         payload: names and bytes of the photos, until the backend has them on disk.
         told: photos (as the backend counts) whose end was told.
@@ -45,6 +46,7 @@ class Order:
     photos: tuple[Path, ...]
     options: Mapping[str, Any]
     known: bool = False
+    accepted: bool = False
     sent: list[int] = field(default_factory=list)
     payload: list[dict[str, Any]] | None = None
     told: set[int] = field(default_factory=set)
@@ -78,8 +80,14 @@ class Conversation:
     def begin(self) -> None:
         """Say hello and pick up the jobs. WireError where the backend does not want to talk to us."""
         hello = self._request("hello", client="uvatar blender add-on")
-        model = hello.get("model")
-        self._tell(Connected(str(hello.get("version")), str(model.get("state")) if isinstance(model, Mapping) else "unknown"))
+        model, options = hello.get("model"), hello.get("options")
+        self._tell(
+            Connected(
+                str(hello.get("version")),
+                str(model.get("state")) if isinstance(model, Mapping) else "unknown",
+                frozenset(str(name) for name in options) if isinstance(options, Mapping) else frozenset(),
+            )
+        )
         for order in list(self._orders.values()):
             self.advance(order)
 
@@ -105,7 +113,7 @@ class Conversation:
                     self._take_status(order, self._request("status", job=order.id))
                     return
                 except WireError as error:
-                    if error.code != "unknown-job" or order.payload is None:
+                    if error.code != "unknown-job" or order.accepted:
                         raise
             self._send(order)
         except WireError as error:
@@ -121,21 +129,32 @@ class Conversation:
                 return
         self._end(order, JobEnded(order.id, cancelled=True))
 
+    def fetch(self, job: str, photo: int) -> None:
+        """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
+        try:
+            self._tell(Fetched(job, photo, parse_result(self._request("result", job=job, photo=photo)["result"])))
+        except WireError as error:
+            self._tell(Fetched(job, photo, None, from_wire(error)))
+        except ResultError as error:
+            self._tell(Fetched(job, photo, None, Problem(str(error), "Make it again.", Remedy.RUN)))
+
     # -- jobs -------------------------------------------------------------------------------------------------------------
 
     def _send(self, order: Order) -> None:
         if order.payload is None:
             order.payload = self._read_photos(order)
         if not order.payload:
-            self._end(order, JobEnded(order.id, problem=Problem("None of the photos can be read.", "Choose other photos.")))
+            self._end(order, JobEnded(order.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)))
             return
         order.known = True
         status = self._request("reconstruct", job=order.id, photos=order.payload, options=dict(order.options))
-        order.payload = None
+        order.payload, order.accepted = None, True
+        self._tell(Accepted(order.id, tuple(order.sent)))
         self._take_status(order, status)
 
     def _read_photos(self, order: Order) -> list[dict[str, Any]]:
-        payload = []
+        payload: list[dict[str, Any]] = []
+        order.sent.clear()
         for index, path in enumerate(order.photos):
             try:
                 payload.append({"name": path.name, "data": path.read_bytes()})
@@ -158,11 +177,11 @@ class Conversation:
         if state == "done":
             try:
                 reply = self._request("result", job=order.id, photo=photo)
-                event = PhotoDone(order.id, chosen, parse_result(reply["result"]))
+                event = PhotoDone(order.id, chosen, parse_result(reply["result"]), photo)
             except WireError as failure:
                 event = PhotoFailed(order.id, chosen, from_wire(failure))
             except ResultError as failure:
-                event = PhotoFailed(order.id, chosen, Problem(str(failure)))
+                event = PhotoFailed(order.id, chosen, Problem(str(failure), "Make it again.", Remedy.RUN))
         elif state == "failed":
             event = PhotoFailed(order.id, chosen, from_wire(WireError.from_dict(error or {})))
         else:

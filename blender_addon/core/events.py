@@ -11,10 +11,11 @@ from .result import PhotoResult
 
 @dataclass(frozen=True)
 class Connected:
-    """The backend has said hello. ``model`` is "loading", "ready" or "broken"."""
+    """The backend has said hello. ``model`` is "loading", "ready" or "broken"; ``options``: names of those it knows."""
 
     version: str
     model: str
+    options: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,14 @@ class Disconnected:
 
     problem: Problem | None
     final: bool
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The backend has the job on disk. ``sent``: indices of the chosen photos that could be read, as the backend counts them."""
+
+    job: str
+    sent: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class PhotoDone:
-    """A photo's result is here."""
+    """A photo's result is here. ``number``: the photo as the backend counts, for asking again."""
 
     job: str
     photo: int
     result: PhotoResult
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,4 +85,15 @@ class JobEnded:
     problem: Problem | None = None
 
 
-Event = Connected | Disconnected | Progress | PhotoDone | PhotoMerged | PhotoFailed | JobEnded
+@dataclass(frozen=True)
+class Fetched:
+    """A result that was asked for once more; or why it cannot be had."""
+
+    job: str
+    number: int
+    result: PhotoResult | None
+    problem: Problem | None = None
+
+
+JobEvent = Accepted | Progress | PhotoDone | PhotoMerged | PhotoFailed | JobEnded
+Event = Connected | Disconnected | JobEvent | Fetched

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,11 +15,15 @@ class Remedy(Enum):
     """The button beside a problem."""
 
     NONE = "none"
+    SETUP = "setup"  # set the backend up on this computer
+    UPDATE = "update"  # make the backend the add-on's version
     START = "start"  # start the backend
     CONNECT = "connect"  # look for the backend again
-    PREFERENCES = "preferences"  # say where the backend is
+    PREFERENCES = "preferences"  # say where the backend is, or where it may be set up
     LOG = "log"  # read what the backend wrote
     RUN = "run"  # reconstruct again
+    PHOTOS = "photos"  # take the photos that cannot be read off the list
+    ONLINE = "online"  # allow Blender to use the internet
 
 
 @dataclass(frozen=True)
@@ -30,17 +35,21 @@ class Problem:
     remedy: Remedy = Remedy.NONE
 
 
-NOT_INSTALLED = Problem("The Uvatar backend was not found on this computer.", "Say in the preferences where it is.", Remedy.PREFERENCES)
+NOT_INSTALLED = Problem("The Uvatar backend is not on this computer yet.", "Set it up: it needs some minutes.", Remedy.SETUP)
 NOT_RUNNING = Problem("The Uvatar backend is not running.", "Start it.", Remedy.START)
 SLOW_START = Problem("The Uvatar backend does not answer.", "Its log may say why.", Remedy.LOG)
 LOST = Problem("The connection to the backend was lost.", "Running jobs go on when it is back.", Remedy.START)
+OFFLINE = Problem("Blender is set not to use the internet.", "Allow it, so that the backend can be fetched.", Remedy.ONLINE)
 
 _REMEDIES = {
     "wrong-token": Remedy.CONNECT,
-    "unsupported-version": Remedy.PREFERENCES,
+    "unsupported-version": Remedy.UPDATE,
+    "bad-option": Remedy.UPDATE,
+    "unknown-message": Remedy.UPDATE,
     "models-not-loaded": Remedy.LOG,
     "model-crashed": Remedy.LOG,
     "server-error": Remedy.LOG,
+    "data-folder": Remedy.LOG,
     "unknown-job": Remedy.RUN,
     "result-damaged": Remedy.RUN,
     "disk-full": Remedy.RUN,
@@ -53,5 +62,19 @@ def from_wire(error: WireError) -> Problem:
 
 
 def from_os(error: OSError, path: Path) -> Problem:
-    """The problem of a file that cannot be read."""
-    return Problem(f"{path.name} cannot be read: {error.strerror or error}.", "Choose the photo again.")
+    """The problem of a photo that cannot be read."""
+    return Problem(f"{path.name} cannot be read: {in_words(error)}.", "Take it off the list, or choose it again.", Remedy.PHOTOS)
+
+
+def in_words(error: OSError) -> str:
+    """What the system has against it, in an artist's words."""
+    known = {
+        errno.ENOENT: "it is not there",
+        errno.EACCES: "permission is missing",
+        errno.EPERM: "permission is missing",
+        errno.EROFS: "the disk can only be read",
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk is full",
+        errno.EISDIR: "it is a folder",
+    }
+    return known.get(error.errno or 0) or error.strerror or str(error)

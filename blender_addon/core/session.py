@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's state outside any .blend file: the backend, the jobs, and what they have brought so far.
+"""The add-on's state outside any .blend file: the backend, the run, and what it has brought so far.
 
 Lives on the main thread. Opening another file does not touch it; nothing in it refers to Blender's data.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from . import wire
 from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
 from .conversation import Order
-from .events import Connected, Disconnected, Event, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
-from .problem import Problem
+from .events import Connected, Disconnected, Event, Fetched, JobEnded, Progress
+from .jobs import Job, JobState, Run
+from .ledger import Ledger
+from .problem import Problem, Remedy
 from .result import PhotoResult
 
 
@@ -30,143 +32,170 @@ class Link(Enum):
     ON = "on"
 
 
-class JobState(Enum):
-    """How things stand with a job."""
-
-    RUNNING = "running"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-@dataclass
-class Job:
-    """One run, as the panel shows it.
+class Session:
+    """One backend and one run at a time.
 
     Attributes:
-        id: UUID.
-        photos: files as chosen.
-        state: how it stands.
-        fraction: 0 to 1, of all photos.
-        message: what is being done, in the artist's words.
-        seconds_left: of the job, None where not known.
-        ended: photos that are over, by index.
-        problems: of photos, by index.
-        problem: of the whole job, or None.
-        results: photos that have come and wait to be imported, by index.
-        imported: people imported so far.
+        link: how things stand with the backend; ``problem``: why it is not well, or None.
+        version: of the backend, when connected; ``options``: names of the job options that it knows.
+        run: the last run, or None.
+        unfinished: jobs of earlier runs that can be picked up.
+        fetched: results that were asked for once more and have come.
     """
-
-    id: str
-    photos: tuple[Path, ...]
-    state: JobState = JobState.RUNNING
-    fraction: float = 0.0
-    message: str = "Waiting"
-    seconds_left: float | None = None
-    ended: set[int] = field(default_factory=set)
-    problems: dict[int, Problem] = field(default_factory=dict)
-    problem: Problem | None = None
-    results: dict[int, PhotoResult] = field(default_factory=dict)
-    imported: int = 0
-
-    def apply(self, event: Event) -> None:
-        """Take in what has happened to it."""
-        if isinstance(event, Progress):
-            self.fraction = max(self.fraction, (len(self.ended) + event.fraction) / max(len(self.photos), 1))
-            self.message, self.seconds_left = event.message, event.seconds_left
-        elif isinstance(event, JobEnded):
-            self.problem = event.problem
-            failed = event.problem is not None or (not event.cancelled and len(self.problems) == len(self.photos))
-            self.state = JobState.CANCELLED if event.cancelled else JobState.FAILED if failed else JobState.DONE
-            self.fraction, self.seconds_left = 1.0, None
-        elif isinstance(event, (PhotoDone, PhotoFailed, PhotoMerged)):
-            self.ended.add(event.photo)
-            self.fraction = max(self.fraction, len(self.ended) / max(len(self.photos), 1))
-            if isinstance(event, PhotoDone):
-                self.results[event.photo] = event.result
-            elif isinstance(event, PhotoFailed):
-                self.problems[event.photo] = event.problem
-
-
-class Session:
-    """One backend and one job at a time."""
 
     def __init__(self) -> None:
         self.link = Link.OFF
         self.version = ""
+        self.options: frozenset[str] = frozenset()
         self.problem: Problem | None = None
-        self.job: Job | None = None
-        self._order: Order | None = None
+        self.run: Run | None = None
+        self.fetched: list[PhotoResult] = []
+        self._ledger = Ledger(wire.data_folder() / "blender")
+        self.unfinished = self._ledger.unfinished()
+        self._orders: dict[str, Order] = {}
+        self._fetching: list[tuple[str, int]] = []
+        self._fixed = False
         self._connection: Connection | None = None
         self._backend: BackendProcess | None = None
 
     @property
     def running(self) -> bool:
-        """Whether a job is under way."""
-        return self.job is not None and self.job.state is JobState.RUNNING
+        """Whether a run is under way."""
+        return self.run is not None and self.run.state is JobState.RUNNING
+
+    @property
+    def fetching(self) -> bool:
+        """Whether a result that was asked for once more has not come yet."""
+        return bool(self._fetching)
 
     @property
     def busy(self) -> bool:
         """Whether something may happen without the artist's doing: `pump` must be called."""
-        return self._connection is not None and self._connection.alive or bool(self.job and self.job.results)
+        waits = self.run is not None and any(self.run.waiting())
+        return self._connection is not None and self._connection.alive or waits or bool(self.fetched)
+
+    # -- the backend ------------------------------------------------------------------------------------------------------
 
     def connect(self, address: tuple[str, int] | None = None, token: str = "") -> None:
         """Connect to this user's backend if it runs, or to the one at an address (host, port) with its token."""
         fixed = Endpoint(*address, token) if address else None
+        self._fixed = fixed is not None
         self._reconnect(lambda: fixed or _find_own(), None)
 
     def start(self, location: str) -> None:
         """Connect to this user's backend; where none runs, start the one at ``location`` (see `find_command`)."""
         if self._backend is None or not self._backend.running:  # one that is only slow to answer is not replaced
             self._backend = BackendProcess(location)
+        self._fixed = False
         self._reconnect(_find_own, self._backend)
 
-    def run(self, photos: Sequence[Path], options: Mapping[str, Any]) -> Job:
-        """Have photos reconstructed; progress and results come with `pump`. Connect or start first; it need not be done yet."""
-        self.job = Job(str(uuid.uuid4()), tuple(photos))
-        self._order = Order(self.job.id, self.job.photos, dict(options))
-        if self._connection is not None:
-            self._connection.submit(self._order)
-        return self.job
-
-    def cancel(self) -> None:
-        """Have the job worked on no more. Without a connection it ends here; the backend forgets it in its own time."""
-        if not self.running or self.job is None:
-            return
-        if self._connection is not None and self._connection.alive and self.link is Link.ON:
-            self._connection.cancel(self.job.id)
-        else:
-            self._drop_connection()  # whoever connects next must not go on with it
-            self._order = None
-            self.job.apply(JobEnded(self.job.id, cancelled=True))
-
-    def pump(self) -> list[Event]:
-        """Take in what has happened since the last call; the events, for whoever wants to know."""
-        events = self._connection.events() if self._connection is not None else []
-        for event in events:
-            if isinstance(event, Connected):
-                self.link, self.version, self.problem = Link.ON, event.version, None
-                if event.model == "loading" and self.running and self.job is not None and not self.job.fraction:
-                    self.job.message = "Loading the models"
-            elif isinstance(event, Disconnected):
-                self.link = Link.OFF if event.final else Link.CONNECTING
-                self.problem = event.problem
-            elif self.job is not None and event.job == self.job.id:
-                self.job.apply(event)
-                if isinstance(event, JobEnded):
-                    self._order = None
-        return events
-
-    def close(self) -> None:
-        """End the connection and the backend that was started here. Neither is waited for; jobs can be picked up again."""
+    def stop_backend(self) -> None:
+        """End the connection, and the backend that was started here once it has written what it is writing. Runs wait."""
         self._drop_connection()
         if self._backend is not None:
             self._backend.stop()
             self._backend = None
 
+    # -- runs -------------------------------------------------------------------------------------------------------------
+
+    def reconstruct(self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]]) -> Run:
+        """Have photos reconstructed, with the options of each job; progress and results come with `pump`.
+
+        Connect or start first; it need not be done yet.
+        """
+        return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in jobs])
+
+    def resume(self) -> Run:
+        """Go on with the jobs that an earlier Blender left unfinished."""
+        jobs, self.unfinished = self.unfinished, []
+        return self._begin(jobs)
+
+    def forget_unfinished(self) -> None:
+        """Let the jobs that an earlier Blender left unfinished be. The backend still does those that it has."""
+        for job in self.unfinished:
+            self._ledger.strike(job.id)
+        self.unfinished = []
+
+    def _begin(self, jobs: list[Job]) -> Run:
+        self.run = Run(jobs)
+        self._orders = {job.id: _order(job) for job in jobs}
+        for job in jobs:
+            self._ledger.note(job)
+            if self._connection is not None:
+                self._connection.submit(self._orders[job.id])
+        return self.run
+
+    def cancel(self) -> None:
+        """Have the run worked on no more. Without a connection it ends here; the backend forgets it in its own time."""
+        if not self.running or self.run is None:
+            return
+        running = [job for job in self.run.jobs if job.state is JobState.RUNNING]
+        if self._connection is not None and self._connection.alive and self.link is Link.ON:
+            for job in running:
+                self._connection.cancel(job.id)
+            return
+        self._drop_connection()  # whoever connects next must not go on with it
+        for job in running:
+            self._end(job, JobEnded(job.id, cancelled=True))
+
+    def imported(self, job: Job, photo: int, people: int) -> None:
+        """A photo's people are in the file, or cannot be (0)."""
+        job.results.pop(photo, None)
+        job.imported.add(photo)
+        job.people += people
+        self._ledger.note(job)
+
+    def fetch(self, job: str, photo: int) -> None:
+        """Ask for a result once more; it comes to `fetched`. ``photo`` as the backend counts. Connect or start first."""
+        self._fetching.append((job, photo))
+        if self._connection is not None:
+            self._connection.fetch(job, photo)
+
+    # -- events -----------------------------------------------------------------------------------------------------------
+
+    def pump(self) -> list[Event]:
+        """Take in what has happened since the last call; the events, for whoever wants to know."""
+        events = self._connection.events() if self._connection is not None else []
+        for event in events:
+            if isinstance(event, (Connected, Disconnected)):
+                self._take_link(event)
+            elif isinstance(event, Fetched):
+                self._fetching = [wanted for wanted in self._fetching if wanted != (event.job, event.number)]
+                if event.result is not None:
+                    self.fetched.append(event.result)
+                self.problem = event.problem
+            elif self.run is not None and (job := self.run.job(event.job)) is not None:
+                self._end(job, event) if isinstance(event, JobEnded) else job.apply(event)
+                if not isinstance(event, Progress):
+                    self._ledger.note(job)
+        return events
+
+    def _take_link(self, event: Connected | Disconnected) -> None:
+        if isinstance(event, Connected):
+            self.link, self.version, self.options, self.problem = Link.ON, event.version, event.options, None
+            if event.model == "loading" and self.running and self.run is not None and not self.run.fraction:
+                self.run.current.message = "Loading the models"
+            return
+        self.link = Link.OFF if event.final else Link.CONNECTING
+        self.problem = event.problem
+        if self._fixed and event.problem is not None and event.problem.remedy is not Remedy.NONE:
+            # Nothing can be started, updated or found anew at another's address.
+            self.problem = replace(event.problem, fix="Check the address and the token.", remedy=Remedy.PREFERENCES)
+
+    def _end(self, job: Job, event: JobEnded) -> None:
+        job.apply(event)
+        self._orders.pop(job.id, None)
+        self._ledger.note(job)
+
+    def close(self) -> None:
+        """End the connection and the backend that was started here. Neither is waited for; jobs can be picked up again."""
+        self.stop_backend()
+
     def _reconnect(self, find: Callable[[], Endpoint | None], backend: BackendProcess | None) -> None:
         self._drop_connection()
-        self._connection = Connection(find, backend, [self._order] if self._order is not None and self.running else [])
+        self._connection = Connection(find, backend, list(self._orders.values()))
+        for job, photo in self._fetching:
+            self._connection.fetch(job, photo)
         self.link, self.problem = Link.CONNECTING, None
 
     def _drop_connection(self) -> None:
@@ -175,6 +204,16 @@ class Session:
             self._connection.close()
             self._connection = None
         self.link = Link.OFF
+
+
+def _order(job: Job) -> Order:
+    """What the connection's thread needs to bring a job to its end, from wherever it stands."""
+    order = Order(job.id, job.photos, job.options)
+    if job.sent is not None:
+        order.known = order.accepted = True
+        order.sent = list(job.sent)
+        order.told = {job.number(photo) for photo in job.imported}
+    return order
 
 
 def _find_own() -> Endpoint | None:

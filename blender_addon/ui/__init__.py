@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import bpy
 
-from . import avatar_panels, operators, panels, preferences, properties, state, tools
+from . import avatar_panels, backend, operators, panels, photos, preferences, properties, state, tools
 
-_MODULES = (preferences, properties, operators, tools, panels, avatar_panels)
+_MODULES = (preferences, properties, backend, photos, operators, tools, panels, avatar_panels)
 
 
 def register() -> None:
@@ -16,12 +16,14 @@ def register() -> None:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
     bpy.types.Scene.uvatar = bpy.props.PointerProperty(type=properties.UVATAR_PG_scene)
+    bpy.types.IMAGE_MT_image.append(photos.draw_image_menu)
     state.open_session()
 
 
 def unregister() -> None:
     """Take everything back, in the middle of a job too."""
     state.close_session()
+    bpy.types.IMAGE_MT_image.remove(photos.draw_image_menu)
     del bpy.types.Scene.uvatar
     for module in reversed(_MODULES):
         for cls in reversed(module.CLASSES):

@@ -1,47 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tab "Uvatar" in the sidebar of the 3D View."""
+"""The tab "Uvatar" in the sidebar of the 3D View: from photos to avatars."""
 
 from __future__ import annotations
 
-import textwrap
-
 import bpy
 
-from ..core.problem import Problem, Remedy
-from ..core.session import Job, JobState, Link
+from ..core.jobs import STAGES, JobState, Run
 from . import state
+from .backend import draw_backend
+from .drawing import draw_import_options, draw_problem, draw_text, duration
+from .importing import Summary, can_import
 
-_REMEDIES = {
-    Remedy.START: ("uvatar.start_backend", "PLAY"),
-    Remedy.CONNECT: ("uvatar.connect", "LINKED"),
-    Remedy.PREFERENCES: ("uvatar.open_preferences", "PREFERENCES"),
-    Remedy.LOG: ("uvatar.show_log", "TEXT"),
-    Remedy.RUN: ("uvatar.run", "FILE_REFRESH"),
-}
-_LETTER, _MARGIN = 6.5, 8  # a letter's mean width in pixels; letters that box and icon take
-_LINKS = {Link.OFF: ("Backend is off", "UNLINKED"), Link.CONNECTING: ("Connecting…", "SORTTIME"), Link.ON: ("Backend is ready", "LINKED")}
+__all__ = ["Panel", "draw_text"]
 
-
-class UVATAR_UL_photos(bpy.types.UIList):
-    """Photos with their thumbnails."""
-
-    def draw_item(
-        self,
-        context: bpy.types.Context,
-        layout: bpy.types.UILayout,
-        data: bpy.types.PropertyGroup,
-        item: bpy.types.PropertyGroup,
-        icon: int,
-        active_data: bpy.types.PropertyGroup,
-        active_property: str,
-    ) -> None:
-        """Called by Blender for each row."""
-        file = item.file()
-        thumbnail = state.thumbnail(str(file))
-        layout.label(text=file.name, **({"icon_value": thumbnail} if thumbnail else {"icon": "ERROR"}))
+_MOST_RESULTS = 8  # photos whose results are shown, the last ones
+_PREVIEW = 7.0  # size of an overlay's preview, in buttons
 
 
 class Panel:
+    """Where all panels of the add-on are."""
+
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Uvatar"
@@ -54,106 +32,143 @@ class UVATAR_PT_photos(Panel, bpy.types.Panel):
     bl_label = "Avatars from Photos"
 
     def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
         layout, settings, session = self.layout, context.scene.uvatar, state.session()
-        _draw_backend(layout)
-        row = layout.row()
-        row.template_list("UVATAR_UL_photos", "", settings, "photos", settings, "active_photo", rows=3)
-        buttons = row.column(align=True)
-        buttons.operator("uvatar.add_photos", icon="ADD", text="")
-        buttons.operator("uvatar.remove_photo", icon="REMOVE", text="")
-        if len(settings.photos) > 1:
-            layout.prop(settings, "same_person")
-        if session.running and session.job is not None:
-            _draw_progress(layout, session.job)
+        draw_backend(layout, context)
+        if session.unfinished and not session.running:
+            _draw_unfinished(layout)
+        _draw_photos(layout, settings)
+        if session.running and session.run is not None:
+            _draw_progress(layout, session.run)
         else:
             row = layout.row()
             row.scale_y = 1.5
             row.operator("uvatar.run", icon="OUTLINER_OB_ARMATURE")
-        if session.job is not None:
-            _draw_results(layout, session.job)
+        if session.run is not None:
+            _draw_outcome(layout, session.run)
+
+
+class UVATAR_PT_results(Panel, bpy.types.Panel):
+    """What the last run has brought"""
+
+    bl_idname = "UVATAR_PT_results"
+    bl_label = "Results"
+    bl_parent_id = "UVATAR_PT_photos"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        return bool(state.importer().summaries)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
+        summaries = state.importer().summaries
+        for summary in summaries[-_MOST_RESULTS:]:
+            _draw_summary(self.layout, summary)
+        if len(summaries) > _MOST_RESULTS:
+            self.layout.label(text=f"and {len(summaries) - _MOST_RESULTS} photos before these")
 
 
 class UVATAR_PT_options(Panel, bpy.types.Panel):
-    """How avatars are made and imported"""
+    """How avatars are made"""
 
+    bl_idname = "UVATAR_PT_options"
     bl_label = "Options"
     bl_parent_id = "UVATAR_PT_photos"
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
         layout, settings = self.layout, context.scene.uvatar
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(settings, "texture_size")
+        layout.prop(settings, "texture")
+        if settings.texture in ("combined", "predicted"):
+            layout.prop(settings, "texture_seed")
         column = layout.column(heading="Make")
         column.prop(settings, "fast")
+        column.prop(settings, "refine")
         clothing = column.row()
-        clothing.active = not settings.fast
+        clothing.active = settings.refine and not settings.fast
         clothing.prop(settings, "clothing")
-        column = layout.column(heading="Import")
-        column.prop(settings, "photo_pose")
-        column.prop(settings, "camera")
-        camera = column.row()
-        camera.active = settings.camera
-        camera.prop(settings, "use_camera")
-        column.prop(settings, "unlit")
+        layout.separator()
+        draw_import_options(layout, settings)
 
 
-def _draw_backend(layout: bpy.types.UILayout) -> None:
-    session = state.session()
-    text, icon = _LINKS[session.link]
+def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
     row = layout.row()
-    row.label(text=text, icon=icon)
-    if session.link is Link.OFF:
-        row.operator("uvatar.start_backend", text="Start")
-        row.operator("uvatar.connect", text="Connect")
-    if session.problem is not None:
-        _draw_problem(layout, session.problem)
+    row.template_list("UVATAR_UL_photos", "", settings, "photos", settings, "active_photo", rows=5 if len(settings.photos) > 1 else 3)
+    buttons = row.column(align=True)
+    buttons.operator("uvatar.add_photos", icon="ADD", text="")
+    buttons.operator("uvatar.remove_photo", icon="REMOVE", text="")
+    if len(settings.photos) > 1:
+        buttons.separator()
+        buttons.operator("uvatar.move_photo", icon="TRIA_UP", text="").step = -1
+        buttons.operator("uvatar.move_photo", icon="TRIA_DOWN", text="").step = 1
+        row = layout.row(align=True)
+        row.operator("uvatar.group_photos", icon="USER", text="All One Person").one = True
+        row.operator("uvatar.group_photos", icon="COMMUNITY", text="Everyone").one = False
+    if not settings.photos:
+        layout.label(text="Add photos, or drop them here", icon="IMAGE_DATA")
 
 
-def _draw_progress(layout: bpy.types.UILayout, job: Job) -> None:
-    row = layout.row(align=True)
-    left = "" if job.seconds_left is None else f" ({_duration(job.seconds_left)} left)"
-    row.progress(factor=job.fraction, text=f"{job.message}{left}")
+def _draw_unfinished(layout: bpy.types.UILayout) -> None:
+    photos = sum(len(job.photos) for job in state.session().unfinished)
+    box = layout.box()
+    box.label(text=f"An earlier run of {photos} photo{'s' if photos > 1 else ''} is not finished", icon="RECOVER_LAST")
+    row = box.row()
+    row.operator("uvatar.resume", icon="PLAY")
+    row.operator("uvatar.forget", icon="X")
+
+
+def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
+    job = run.current
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    left = "" if run.seconds_left is None else f", {duration(run.seconds_left)} left"
+    row.progress(factor=run.fraction, text=f"{run.fraction * 100:.0f} %{left}")
     row.operator("uvatar.cancel", icon="CANCEL", text="")
+    photos = sum(len(one.photos) for one in run.jobs)
+    if photos > 1 and job.stage:
+        done = sum(len(one.ended) for one in run.jobs)
+        column.label(text=f"{job.photos[job.photo].name}, photo {min(done + 1, photos)} of {photos}")
+    if job.stage not in STAGES:
+        column.label(text=job.message, icon="SORTTIME")
+        return
+    names = list(STAGES)
+    for index, stage in enumerate(names):
+        place = index - names.index(job.stage)
+        line = column.row()
+        line.active = place <= 0
+        line.label(text=job.message if place == 0 else STAGES[stage], icon="CHECKMARK" if place < 0 else "PLAY" if place == 0 else "DOT")
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _draw_results(layout: bpy.types.UILayout, job: Job) -> None:
-    if job.results and not state.can_import():
+def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
+    if any(run.waiting()) and not can_import():
         layout.label(text="Avatars wait until you are back in Object Mode", icon="INFO")
         layout.operator("uvatar.import_now")
-    if job.problem is not None:
-        _draw_problem(layout, job.problem)
-    for photo, problem in sorted(job.problems.items()):
-        _draw_problem(layout, problem, job.photos[photo].name)
-    if job.state is JobState.CANCELLED:
+    for photo, problem in run.problems():
+        draw_problem(layout, problem, photo.name if photo is not None else "")
+    if run.state is JobState.CANCELLED:
         layout.label(text="Cancelled", icon="CANCEL")
-    if job.imported:
-        layout.label(text="1 avatar imported" if job.imported == 1 else f"{job.imported} avatars imported", icon="CHECKMARK")
+    if run.people:
+        layout.label(text="1 avatar imported" if run.people == 1 else f"{run.people} avatars imported", icon="CHECKMARK")
 
 
-def _draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") -> None:
+def _draw_summary(layout: bpy.types.UILayout, summary: Summary) -> None:
     box = layout.box()
-    column = box.column(align=True)
-    if about:
-        column.label(text=about, icon="ERROR")
-    draw_text(column, problem.message, "NONE" if about else "ERROR")
-    draw_text(column, problem.fix)
-    if problem.remedy in _REMEDIES:
-        operator, icon = _REMEDIES[problem.remedy]
-        box.operator(operator, icon=icon)
+    row = box.row()
+    row.label(text=summary.name, icon="IMAGE_DATA")
+    again = row.operator("uvatar.import_again", text="Again…", icon="IMPORT")
+    again.job, again.number = summary.job, summary.number
+    pictures = box.grid_flow(row_major=True, columns=2 if len(summary.people) > 1 else 1, even_columns=True)
+    for person in summary.people:
+        column = pictures.column(align=True)
+        if person.preview is not None and (icon := state.thumbnail(person.preview)):
+            column.template_icon(icon_value=icon, scale=_PREVIEW)
+        if person.confidence is not None:
+            column.progress(factor=person.confidence, text=f"{person.confidence * 100:.0f} % sure")
 
 
-def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
-    """Text in as many lines as the sidebar's width asks for: labels do not wrap by themselves."""
-    region = bpy.context.region
-    pixels = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
-    for number, line in enumerate(textwrap.wrap(text, max(20, int(pixels / _LETTER) - _MARGIN))):
-        layout.label(text=line, icon=icon if number == 0 else "NONE")
-
-
-CLASSES = (UVATAR_UL_photos, UVATAR_PT_photos, UVATAR_PT_options)
+CLASSES = (UVATAR_PT_photos, UVATAR_PT_results, UVATAR_PT_options)

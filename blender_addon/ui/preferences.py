@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the backend is: settings of this computer, not of a file."""
+"""Where the backend is, and setting it up: settings of this computer, not of a file."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+from pathlib import Path
 
 import bpy
 
 from .. import __package__ as extension
+from ..core.backend_process import environment_folder, is_complete
+from ..core.setup import DOWNLOAD, NEEDED, Recipe, read_stamp
+from ..core.version import addon_version
+from . import drawing, state
 
 
 class UVATAR_AP_preferences(bpy.types.AddonPreferences):
@@ -13,9 +19,21 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
 
     bl_idname = extension
 
+    folder: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Folder", description="Where the backend is set up. Empty: beside your data", subtype="DIR_PATH"
+    )
+    wheel: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Backend's wheel",
+        description="The file uvatar-….whl to install. Empty: the one that came with the add-on, else from the package index",
+        subtype="FILE_PATH",
+    )
+    index: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Package index", description="Address of another index of Python packages. Empty: the one that pip is set to use"
+    )
     backend: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend",
-        description="The uvatar program, the Python that has it installed, or its virtual environment. Empty: found on the search path",
+        description="The uvatar program, the Python that has it installed, or its virtual environment. Empty: the one that was set up "
+        "here, else the one on the search path",
         subtype="FILE_PATH",
     )
     address: bpy.props.StringProperty(  # type: ignore[valid-type]
@@ -27,11 +45,56 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender."""
-        column = self.layout.column()
-        column.prop(self, "backend")
-        column.prop(self, "address")
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        box = layout.box()
+        box.label(text="Backend on this computer")
+        self._draw_setup(box)
+        column = box.column()
+        setup = state.setup()
+        column.enabled = setup is None or not setup.running
+        column.prop(self, "folder", placeholder=str(environment_folder()))
+        column.prop(self, "wheel", placeholder=_shipped_wheel() or "from the package index")
+        column.prop(self, "index", placeholder="as pip is set")
+        box = layout.box()
+        box.label(text="A backend that is there already")
+        box.prop(self, "backend", placeholder="the one above, else on the search path")
+        box.prop(self, "address", placeholder="found by itself")
         if self.address:
-            column.prop(self, "token")
+            box.prop(self, "token")
+
+    def _draw_setup(self, layout: bpy.types.UILayout) -> None:
+        if drawing.draw_setup(layout):
+            return
+        problem = state.session().problem
+        if problem is not None:
+            drawing.draw_problem(layout, problem)
+        folder, row = self.environment(), layout.row()
+        if is_complete(folder):
+            stamp = read_stamp(folder) or {}
+            row.label(text=f"Version {stamp.get('version')} is set up", icon="CHECKMARK")
+            row.operator("uvatar.setup_backend", text="Update", icon="FILE_REFRESH")
+            row.operator("uvatar.remove_backend", text="Remove", icon="TRASH")
+        else:
+            row.label(text="Not set up", icon="ERROR")
+            row.operator("uvatar.setup_backend", icon="IMPORT")
+        row.operator("uvatar.show_log", text="", icon="TEXT")
+
+    def environment(self) -> Path:
+        """Where the backend is set up, or would be."""
+        return Path(bpy.path.abspath(self.folder)) if self.folder else environment_folder()
+
+    def location(self) -> str:
+        """What `find_command` is to run."""
+        if self.backend:
+            return bpy.path.abspath(self.backend)
+        return str(self.environment()) if self.folder and is_complete(self.environment()) else ""
+
+    def recipe(self) -> Recipe:
+        """What a set-up makes."""
+        wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
+        return Recipe(self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip())
 
     def fixed_address(self) -> tuple[str, int] | None:
         """Host and port where they are given. ValueError where they are not host:port."""
@@ -41,6 +104,17 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f"{self.address} is not an address: write it as 127.0.0.1:50123.")
         return host or "127.0.0.1", int(port)
+
+
+def costs() -> str:
+    """What a set-up takes, for whoever is asked."""
+    return f"It downloads about {DOWNLOAD / 1e9:.1f} GB and needs {NEEDED / (1 << 30):.0f} GB of room while it is set up."
+
+
+def _shipped_wheel() -> str:
+    """The wheel that came in the add-on's zip, or nothing."""
+    wheels = sorted((Path(__file__).resolve().parents[1] / "backend").glob("uvatar-*.whl"))
+    return str(wheels[-1]) if wheels else ""
 
 
 def preferences(context: bpy.types.Context) -> UVATAR_AP_preferences:

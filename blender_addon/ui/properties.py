@@ -3,18 +3,30 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from ..core.jobs import grouped
+from ..core.wire import OPTIONS
 from ..scene.avatar import ImportOptions
+
+NOBODY = "ANY"  # a photo that is not said to show a certain person
+_PERSONS = [(NOBODY, "Everyone", "Every person in the photo becomes an avatar")] + [
+    (letter, letter, f"All photos marked {letter} show one person: one avatar, with the texture of all of them") for letter in "ABCDEFGH"
+]
 
 
 class UVATAR_PG_photo(bpy.types.PropertyGroup):
     """A chosen photo."""
 
     path: bpy.props.StringProperty(name="Path", subtype="FILE_PATH")  # type: ignore[valid-type]
+    include: bpy.props.BoolProperty(name="Use", description="Make avatars from this photo", default=True)  # type: ignore[valid-type]
+    person: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Person", description="Whom the photo shows: photos with the same letter are merged into one avatar", items=_PERSONS
+    )
 
     def file(self) -> Path:
         """The photo's file; paths may be relative to the .blend."""
@@ -33,42 +45,103 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
         items=[(size, f"{size} px", "") for size in ("512", "1024", "2048", "4096")],
         default="1024",
     )
+    refine: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Refine",
+        description="Fit the body to the photo. Without, the Mesh Predictor's first guess is the result",
+        default=True,
+    )
     clothing: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Clothes and hair",
         description="Shape the body's outline to clothes and hair, as a shape key that can be turned off",
         default=True,
     )
     fast: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Fast", description="A first look in about a third of the time, without clothes and hair"
+        name="Fast", description="A first look in about 60 % of the time, without clothes and hair"
     )
-    same_person: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="All photos show one person", description="Merge all photos into one avatar, with the texture of all of them"
+    texture: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Unseen parts",
+        description="What the texture shows where no photo looks",
+        items=[
+            ("AUTO", "Automatic", "Predicted where the Texture Predictor has its weights, otherwise grown from what is seen"),
+            ("combined", "Predicted", "The photos where they show something, the Texture Predictor elsewhere"),
+            ("projected", "Grown", "The photos and what can be mirrored; the rest grown smoothly from these"),
+            ("predicted", "Predict all", "The whole texture from the Texture Predictor: softer, without the photo's light"),
+        ],
     )
-    photo_pose: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Photo's pose", description="Import in the photo's pose. The rest pose is a T either way", default=True
+    texture_seed: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Variation", description="0: the most likely prediction; others: variations of it", min=0, max=1_000_000
+    )
+    rest_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Rest pose",
+        description="What mesh and bones rest in",
+        items=[("T", "T", "Arms level, as SMPL has them"), ("A", "A", "Arms lowered by 45 degrees, as game engines like it")],
+    )
+    naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Bone names",
+        description="What the bones are called. It can be changed later",
+        items=[
+            ("SMPL", "SMPL", "left_hip, left_knee, …"),
+            ("MIXAMO", "Mixamo", "mixamorig:LeftUpLeg, …: motions from Mixamo fit"),
+            ("UNREAL", "Unreal", "thigh_l, calf_l, …: Unreal's mannequin"),
+            ("RIGIFY", "Rigify", "DEF-thigh.L, …: the bones that Rigify's rigs deform with"),
+        ],
+    )
+    placement: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Place",
+        description="Where avatars stand",
+        items=[
+            ("PHOTO", "As in the photo", "All in one world, where the photo shows them"),
+            ("ROW", "In a row", "Beside each other and beside avatars that are there already"),
+        ],
+    )
+    photo_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Pose",
+        description="The pose in which avatars arrive. The other one is a click away",
+        items=[("PHOTO", "As in the photo", "The photo's pose is on the bones"), ("REST", "Rest pose", "The bones are at rest")],
     )
     camera: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Photo's camera", description="Add the camera that took the photo, with the photo behind the avatar", default=True
     )
     use_camera: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Render through it", description="Make it the scene's camera and give renders the photo's size"
+        name="Render through it", description="Make it the scene's camera and give renders the photo's size", default=False
     )
     unlit: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Unlit", description="Show the photo's colours as they are, without light"
     )
 
-    def job_options(self) -> dict[str, Any]:
+    def chosen(self) -> list[UVATAR_PG_photo]:
+        """The photos that are switched on."""
+        return [photo for photo in self.photos if photo.include]
+
+    def jobs(self) -> list[tuple[list[Path], Mapping[str, Any]]]:
+        """The photos of each job, with its options."""
+        marked = [(photo.file(), "" if photo.person == NOBODY else photo.person) for photo in self.chosen()]
+        return [(paths, self.job_options(one_person)) for paths, one_person in grouped(marked)]
+
+    def job_options(self, same_person: bool = False) -> dict[str, Any]:
         """The backend's options."""
-        return {
+        chosen = {
             "texture_size": int(self.texture_size),
+            "refine": self.refine,
             "clothing": self.clothing,
             "fast": self.fast,
-            "same_person": self.same_person and len(self.photos) > 1,
+            "same_person": same_person,
+            "texture": None if self.texture == "AUTO" else self.texture,
+            "texture_seed": self.texture_seed,
         }
+        return {name: value for name, value in chosen.items() if name in OPTIONS}
 
     def import_options(self) -> ImportOptions:
         """How results come into the scene."""
-        return ImportOptions(self.photo_pose, self.unlit, self.camera, self.use_camera)
+        return ImportOptions(
+            photo_pose=self.photo_pose == "PHOTO",
+            unlit=self.unlit,
+            camera=self.camera,
+            use_camera=self.use_camera,
+            rest_pose=self.rest_pose,
+            naming=self.naming,
+            placement=self.placement,
+        )
 
 
 CLASSES = (UVATAR_PG_photo, UVATAR_PG_scene)

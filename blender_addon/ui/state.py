@@ -1,41 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The session between registering and unregistering, and the timer that keeps it going.
+"""What lives between registering and unregistering: the session, a set-up, previews, and the timer that keeps them going.
 
 The timer and not a modal operator: opening another file ends modal operators and timers that are not persistent.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import bpy
 import bpy.utils.previews
 
-from ..core.problem import Problem
+from ..core.backend_process import BackendNotFound, find_command
 from ..core.session import Session
+from ..core.setup import Setup
+from .importing import Importer
 
 INTERVAL = 0.1  # seconds between calls of `pump`
+BUSY_INTERVAL = 0.01  # while an avatar is being built
+_LOOK_AGAIN = 2.0  # seconds for which it is believed that the backend is, or is not, on this computer
+
+_HANDLERS = ("load_pre", "save_pre", "undo_pre", "redo_pre")
 
 _session: Session | None = None
-_thumbnails: bpy.utils.previews.ImagePreviewCollection | None = None
+_setup: Setup | None = None
+_importer: Importer | None = None
+_previews: bpy.utils.previews.ImagePreviewCollection | None = None
+_installed: tuple[str, float, bool] = ("", 0.0, False)
 
 
 def open_session() -> None:
     """Called when the add-on is registered."""
-    global _session, _thumbnails
-    _session, _thumbnails = Session(), bpy.utils.previews.new()
+    global _session, _importer, _previews
+    _session, _previews = Session(), bpy.utils.previews.new()
+    _importer = Importer(_session)
+    for name in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(_before_change)
 
 
 def close_session() -> None:
-    """Called when the add-on is unregistered: ends the connection and the backend that was started here."""
-    global _session, _thumbnails
+    """Called when the add-on is unregistered: ends the connection, a set-up, and the backend that was started here."""
+    global _session, _setup, _importer, _previews
     if bpy.app.timers.is_registered(pump):
         bpy.app.timers.unregister(pump)
+    for name in _HANDLERS:
+        getattr(bpy.app.handlers, name).remove(_before_change)
+    if _importer is not None:
+        _importer.abandon()
+    if _setup is not None:
+        _setup.cancel()
     if _session is not None:
         _session.close()
-    if _thumbnails is not None:
-        bpy.utils.previews.remove(_thumbnails)
-    _session = _thumbnails = None
+    if _previews is not None:
+        bpy.utils.previews.remove(_previews)
+    _session = _setup = _importer = _previews = None
 
 
 def session() -> Session:
@@ -44,60 +64,92 @@ def session() -> Session:
     return _session
 
 
-def thumbnail(path: str) -> int:
-    """Icon of a photo file. Blender makes it in the background, when it is drawn first."""
-    assert _thumbnails is not None
-    if path not in _thumbnails:
+def importer() -> Importer:
+    """What builds the avatars that have come; only while the add-on is registered."""
+    assert _importer is not None
+    return _importer
+
+
+def setup() -> Setup | None:
+    """The set-up of the backend that is under way, or was last."""
+    return _setup
+
+
+def begin_setup(new: Setup | None) -> None:
+    """Watch a set-up; None to forget the last one."""
+    global _setup
+    _setup = new
+    watch()
+
+
+def installed(location: str) -> bool:
+    """Whether the backend is on this computer, as known some seconds ago at most: panels are drawn often."""
+    global _installed
+    place, when, found = _installed
+    if place != location or not 0 <= time.monotonic() - when < _LOOK_AGAIN:
+        found = True
+        try:
+            find_command(location)
+        except BackendNotFound:
+            found = False
+        _installed = (location, time.monotonic(), found)
+    return found
+
+
+def thumbnail(path: Path) -> int:
+    """Icon of a picture file, 0 where it cannot be. Blender makes it in the background, when it is drawn first."""
+    assert _previews is not None
+    name = str(path)
+    if name not in _previews:
         with suppress(KeyError, OSError):
-            _thumbnails.load(path, path, "IMAGE")
-    return _thumbnails[path].icon_id if path in _thumbnails else 0
+            _previews.load(name, name, "IMAGE")
+    return _previews[name].icon_id if name in _previews else 0
 
 
 def watch() -> None:
     """Have `pump` called until nothing is under way any more."""
     if not bpy.app.timers.is_registered(pump):
-        bpy.app.timers.register(pump, first_interval=INTERVAL, persistent=True)
+        bpy.app.timers.register(pump, first_interval=BUSY_INTERVAL, persistent=True)
 
 
 def pump() -> float | None:
-    """Take in what the backend has told and import what has come; seconds until the next call, None to end.
+    """Take in what the backend has told and build what has come; seconds until the next call, None to end.
 
     A plain function: tests call it where Blender runs no timers.
     """
-    if _session is None:
+    if _session is None or _importer is None:
         return None
     happened = bool(_session.pump())
-    if can_import() and _session.job is not None:
-        for photo in sorted(_session.job.results):
-            import_photo(photo)
-            happened = True
-            break  # one per tick, so that Blender can draw in between
+    happened |= _importer.advance()
+    happened |= _look_after_setup()
     if happened:
-        _redraw()
-    return INTERVAL if _session.busy else None
+        redraw()
+    if _importer.building:
+        return BUSY_INTERVAL
+    return INTERVAL if _session.busy or (_setup is not None and _setup.running) else None
 
 
-def can_import() -> bool:
-    """Whether the artist is not in the middle of sculpting, painting or editing, from which an import would throw her out."""
-    return bpy.context.mode == "OBJECT"
+def _look_after_setup() -> bool:
+    global _setup, _installed
+    if _setup is None:
+        return False
+    if _setup.done:
+        _setup, _installed = None, ("", 0.0, False)
+        bpy.ops.uvatar.start_backend()
+    return True
 
 
-def import_photo(photo: int) -> None:
-    """Import the people of one photo as one undo step. What goes wrong becomes the photo's problem."""
-    job = session().job
-    assert job is not None
-    try:
-        # Called like this, an operator makes its undo step even from a timer.
-        bpy.ops.uvatar.import_result("EXEC_DEFAULT", True, photo=photo)
-    except RuntimeError as error:
-        job.problems[photo] = Problem(str(error).removeprefix("Error: ").strip())
-    finally:
-        job.results.pop(photo, None)
+@bpy.app.handlers.persistent
+def _before_change(*_: object) -> None:
+    """Half an avatar must not get into a saved file or another undo step, nor be built on when its file is gone."""
+    if _importer is not None:
+        _importer.abandon()
 
 
-def _redraw() -> None:
+def redraw() -> None:
+    """Draw the panels anew."""
     manager = bpy.context.window_manager
     for window in manager.windows if manager else ():
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type in ("VIEW_3D", "PREFERENCES"):
                 area.tag_redraw()

@@ -15,8 +15,9 @@ import zmq
 
 from backend import wire
 from blender_addon.core import conversation
+from blender_addon.core.jobs import JobState
 from blender_addon.core.problem import Remedy
-from blender_addon.core.session import JobState, Link, Session
+from blender_addon.core.session import Link, Session
 from tests.blender_addon.sample import sample_result
 
 TOKEN = "secret"
@@ -68,8 +69,8 @@ class Server:
         """Let the job's first photos be done."""
         status = self.jobs[job]
         for photo in status["photos"][:results]:
-            photo["state"] = "done"
             self.results.setdefault((job, photo["index"]), sample_result(name=photo["name"]))
+            photo["state"] = "done"  # last: the server's thread may be asked at any time
         status["state"] = "finished" if all(photo["state"] != "waiting" for photo in status["photos"]) else "running"
 
     def _run(self) -> None:
@@ -130,7 +131,7 @@ def session() -> Iterator[Session]:
 def until(session: Session, condition: Callable[[], Any], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}: {session.link} {session.problem} {session.job}"
+        assert time.monotonic() < deadline, f"waited in vain until {what}: {session.link} {session.problem} {session.run}"
         session.pump()
         time.sleep(0.005)
 
@@ -144,7 +145,7 @@ def photos(tmp_path: Path, *names: str) -> list[Path]:
 def accepted(server: Server, session: Session, paths: list[Path], **options: Any) -> str:
     """Run, and wait until the server has the job; its id."""
     session.connect()
-    job = session.run(paths, options).id
+    job = session.reconstruct([(paths, options)]).jobs[0].id
     until(session, lambda: job in server.jobs, "the job has arrived")
     return job
 
@@ -157,16 +158,16 @@ def test_photos_go_out_and_results_come_in(server, session, tmp_path) -> None:
     until(session, lambda: session.link is Link.ON, "connected")
     assert session.version == "9.9"
     server.publish(kind="progress", job=job, photo=0, photos=2, stage="fitting", fraction=0.5, message="Fitting", seconds_left=12.0)
-    until(session, lambda: session.job.message == "Fitting", "progress is told")
-    assert session.job.fraction == pytest.approx(0.25) and session.job.seconds_left == 12.0
+    until(session, lambda: session.run.jobs[0].message == "Fitting", "progress is told")
+    assert session.run.jobs[0].fraction == pytest.approx(0.25) and session.run.jobs[0].seconds_left == 12.0
     server.finish(job, 1)
     server.publish(kind="photo", job=job, photo=0, state="done", error=None)
-    until(session, lambda: session.job.results, "the first result is there")
-    assert session.running and session.job.results[0].name == "a.jpg"
+    until(session, lambda: session.run.jobs[0].results, "the first result is there")
+    assert session.running and session.run.jobs[0].results[0].name == "a.jpg"
     server.finish(job, 2)
     server.publish(kind="finished", **server.jobs[job])  # the second photo's own event was lost
     until(session, lambda: not session.running, "the job is over")
-    assert session.job.state is JobState.DONE and set(session.job.results) == {0, 1}
+    assert session.run.jobs[0].state is JobState.DONE and set(session.run.jobs[0].results) == {0, 1}
     assert server.kinds().count("result") == 2
 
 
@@ -177,9 +178,9 @@ def test_failed_and_unreadable_photos_do_not_stop_the_others(server, session, tm
     server.jobs[job]["photos"][0] |= {"state": "failed", "error": error}
     server.publish(kind="finished", **server.jobs[job])
     until(session, lambda: not session.running, "the job is over")
-    assert session.job.state is JobState.DONE and session.job.results[2].name == "me.jpg"  # counted as the artist chose them
-    assert "gone.jpg cannot be read" in session.job.problems[0].message
-    assert session.job.problems[1].message == error["message"]
+    assert session.run.jobs[0].state is JobState.DONE and session.run.jobs[0].results[2].name == "me.jpg"  # counted as the artist chose them
+    assert "gone.jpg cannot be read" in session.run.jobs[0].problems[0].message
+    assert session.run.jobs[0].problems[1].message == error["message"]
 
 
 def test_a_damaged_result_is_the_photos_problem(server, session, tmp_path) -> None:
@@ -190,14 +191,14 @@ def test_a_damaged_result_is_the_photos_problem(server, session, tmp_path) -> No
     server.finish(job, 1)
     server.publish(kind="finished", **server.jobs[job])
     until(session, lambda: not session.running, "the job is over")
-    assert session.job.state is JobState.FAILED and "damaged" in session.job.problems[0].message
+    assert session.run.jobs[0].state is JobState.FAILED and "damaged" in session.run.jobs[0].problems[0].message
 
 
 def test_a_first_run_says_that_it_waits_for_the_models(server, session, tmp_path) -> None:
     server.answers["hello"] = lambda request: {"kind": "hello", "version": "9.9", "model": {"state": "loading"}}
     session.connect()
-    session.run(photos(tmp_path, "me.jpg"), {})
-    until(session, lambda: session.job.message == "Loading the models", "the models are mentioned")
+    session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
+    until(session, lambda: session.run.jobs[0].message == "Loading the models", "the models are mentioned")
 
 
 def test_lost_events_are_made_up_for_by_asking(server, session, tmp_path, monkeypatch) -> None:
@@ -205,7 +206,7 @@ def test_lost_events_are_made_up_for_by_asking(server, session, tmp_path, monkey
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
     server.finish(job, 1)
     until(session, lambda: not session.running, "the job is over")
-    assert set(session.job.results) == {0}
+    assert set(session.run.jobs[0].results) == {0}
 
 
 def test_a_silent_server_is_taken_for_dead_and_the_job_goes_on_with_the_next(server, session, tmp_path, monkeypatch) -> None:
@@ -218,7 +219,7 @@ def test_a_silent_server_is_taken_for_dead_and_the_job_goes_on_with_the_next(ser
     server.answers.clear()
     server.finish(job, 1)
     until(session, lambda: not session.running, "the job is over")
-    assert session.problem is None and set(session.job.results) == {0}
+    assert session.problem is None and set(session.run.jobs[0].results) == {0}
     assert server.kinds().count("reconstruct") == 1
 
 
@@ -229,13 +230,13 @@ def test_a_restarted_server_with_a_new_token_is_found_again(server, session, tmp
     server.start(token="another")
     server.finish(job, 1)
     until(session, lambda: not session.running, "the job is over")
-    assert session.job.state is JobState.DONE and set(session.job.results) == {0}
+    assert session.run.jobs[0].state is JobState.DONE and set(session.run.jobs[0].results) == {0}
 
 
 def test_a_server_that_never_got_the_photos_gets_them_again(server, session, tmp_path) -> None:
     server.answers["reconstruct"] = lambda request: None
     session.connect()
-    job = session.run(photos(tmp_path, "me.jpg"), {}).id
+    job = session.reconstruct([(photos(tmp_path, "me.jpg"), {})]).jobs[0].id
     until(session, lambda: "reconstruct" in server.kinds(), "the photos were sent")
     server.stop()
     server.answers.clear()
@@ -264,17 +265,17 @@ def test_cancel(server, session, tmp_path) -> None:
     until(session, lambda: session.link is Link.ON, "connected")
     session.cancel()
     until(session, lambda: not session.running, "the job is over")
-    assert session.job.state is JobState.CANCELLED and server.jobs[job]["state"] == "cancelled"
+    assert session.run.jobs[0].state is JobState.CANCELLED and server.jobs[job]["state"] == "cancelled"
 
 
 def test_cancel_without_a_connection_and_nothing_is_sent_later(server, session, tmp_path) -> None:
     server.stop()
     session.connect()
-    session.run(photos(tmp_path, "me.jpg"), {})
+    session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
     assert session.running and session.problem.remedy is Remedy.START
     session.cancel()
-    assert session.job.state is JobState.CANCELLED
+    assert session.run.jobs[0].state is JobState.CANCELLED
     server.start()
     session.connect()
     until(session, lambda: session.link is Link.ON, "connected")
@@ -284,7 +285,7 @@ def test_cancel_without_a_connection_and_nothing_is_sent_later(server, session, 
 def test_a_run_that_waited_for_a_backend_goes_out_when_there_is_one(server, session, tmp_path) -> None:
     server.stop()
     session.connect()
-    job = session.run(photos(tmp_path, "me.jpg"), {}).id
+    job = session.reconstruct([(photos(tmp_path, "me.jpg"), {})]).jobs[0].id
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
     server.start()
     session.connect()
@@ -295,10 +296,10 @@ def test_refusals_are_told_with_what_to_do(server, session, tmp_path) -> None:
     refusal = {"kind": "error", "code": "disk-full", "message": "The disk is full.", "fix": "Free some space."}
     server.answers["reconstruct"] = lambda request: refusal
     session.connect()
-    session.run(photos(tmp_path, "me.jpg"), {})
+    session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
     until(session, lambda: not session.running, "the job is over")
-    assert session.job.state is JobState.FAILED
-    assert (session.job.problem.message, session.job.problem.fix, session.job.problem.remedy) == (
+    assert session.run.jobs[0].state is JobState.FAILED
+    assert (session.run.jobs[0].problem.message, session.run.jobs[0].problem.fix, session.run.jobs[0].problem.remedy) == (
         "The disk is full.", "Free some space.", Remedy.RUN)  # fmt: skip
     assert session.link is Link.ON  # the connection is as good as before
 
@@ -307,21 +308,21 @@ def test_a_wrong_token_is_told_at_once(server, session) -> None:
     runtime = wire.read_runtime(server.folder)
     session.connect(("127.0.0.1", runtime.port), "wrong")
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
-    assert session.problem.message == "The token is not this server's."
+    assert session.problem.message == "The token is not this server's." and session.problem.remedy is Remedy.PREFERENCES
 
 
 def test_a_server_of_another_version_is_told_at_once(server, session, monkeypatch) -> None:
     monkeypatch.setattr(wire, "PROTOCOL_VERSION", 99)  # the server's copy; the add-on has its own
     session.connect()
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
-    assert "version" in session.problem.message and session.problem.remedy is Remedy.PREFERENCES
+    assert "version" in session.problem.message and session.problem.remedy is Remedy.UPDATE
 
 
 @pytest.mark.parametrize("status", [{}, {"photos": 3}, {"photos": [{}], "state": "running"}])
 def test_nonsense_from_the_server_is_told_and_kills_nothing(server, session, tmp_path, status) -> None:
     server.answers["reconstruct"] = lambda request: {"kind": "accepted", **status}
     session.connect()
-    session.run(photos(tmp_path, "me.jpg"), {})
+    session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
     until(session, lambda: session.problem is not None, "the nonsense is noticed")
     assert session.running  # it can be cancelled, or go on with a better server
     session.cancel()

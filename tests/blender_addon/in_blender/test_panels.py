@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import bpy
+import numpy as np
 import pytest
+from PIL import Image
 
 import blender_addon
-from blender_addon.core.events import Disconnected, JobEnded, PhotoFailed, Progress
-from blender_addon.core.problem import LOST, NOT_INSTALLED, Problem, Remedy
+from blender_addon.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
+from blender_addon.core.jobs import Job, Run
+from blender_addon.core.naming import Naming
+from blender_addon.core.problem import LOST, NOT_INSTALLED, OFFLINE, Problem, Remedy
+from blender_addon.core.rest_pose import RestPose
 from blender_addon.core.result import parse_result
-from blender_addon.core.session import Job
+from blender_addon.core.session import Link
 from blender_addon.scene.avatar import import_people
-from blender_addon.ui import avatar_panels, panels, state
+from blender_addon.ui import avatar_panels, drawing, panels, photos, state
+from tests.blender_addon.sample import encoded, gradient
+
+
+KINDS = {"naming": Naming, "rest_pose": RestPose}
 
 
 class Layout:
     """Stands in for bpy.types.UILayout; sub-layouts write into the same lists."""
 
     def __init__(self, page: SimpleNamespace | None = None) -> None:
-        object.__setattr__(self, "page", page or SimpleNamespace(labels=[], buttons=[], properties=[], progress=[]))
+        object.__setattr__(self, "page", page or SimpleNamespace(labels=[], buttons=[], properties=[], progress=[], pictures=[]))
 
     def __setattr__(self, name: str, value: Any) -> None:
         assert name in dir(bpy.types.UILayout) or name in bpy.types.UILayout.bl_rna.properties, name
@@ -30,34 +40,46 @@ class Layout:
     def row(self, **options: Any) -> Layout:
         return Layout(self.page)
 
-    column = box = row
+    column = box = grid_flow = row
 
     def label(self, text: str = "", icon: str = "NONE", icon_value: int = 0) -> None:
         assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
         self.page.labels.append(text)
 
-    def operator(self, name: str, text: str | None = None, icon: str = "NONE") -> None:
+    def operator(self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True) -> SimpleNamespace:
         module, function = name.split(".")
         assert getattr(getattr(bpy.ops, module), function).get_rna_type(), name  # raises where there is none
         assert icon in bpy.types.UILayout.bl_rna.functions["operator"].parameters["icon"].enum_items
         self.page.buttons.append(name)
+        return SimpleNamespace()
 
     def prop(self, owner: Any, name: str, **options: Any) -> None:
         getattr(owner, name)
+        assert set(options) <= set(bpy.types.UILayout.bl_rna.functions["prop"].parameters.keys())
         self.page.properties.append(options.get("text") or name)
 
     def progress(self, factor: float, text: str) -> None:
         self.page.progress.append((factor, text))
 
+    def separator(self) -> None:
+        pass
+
+    def template_icon(self, icon_value: int, scale: float) -> None:
+        assert icon_value > 0
+        self.page.pictures.append(icon_value)
+
     def template_list(self, kind: str, identifier: str, owner: Any, name: str, active_owner: Any, active: str, rows: int) -> None:
         assert hasattr(bpy.types, kind)
         for item in getattr(owner, name):
-            panels.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)
+            photos.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)
 
 
 @pytest.fixture
-def addon(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def addon(scene: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """The add-on registered from the source tree, in an empty file."""
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PATH", str(tmp_path))  # no backend on the search path
+    bpy.context.preferences.addons.new().module = "blender_addon"
     blender_addon.register()
     yield state
     blender_addon.unregister()
@@ -70,57 +92,170 @@ def drawn(panel: Any) -> SimpleNamespace:
     return layout.page
 
 
-def started(addon: Any, *photos: str) -> Job:
-    job = Job("id", tuple(Path(photo) for photo in photos))
-    addon.session().job = job
+def started(addon: Any, *names: str) -> Job:
+    job = Job("id", tuple(Path(name) for name in names))
+    addon.session().run = Run([job])
     return job
 
 
-def test_at_first_it_offers_photos_and_the_backend(addon) -> None:
+def add_photos(tmp_path: Path, *names: str) -> Any:
+    photos.add(bpy.context.scene, [tmp_path / name for name in names])
+    return bpy.context.scene.uvatar
+
+
+def test_at_first_it_offers_photos_and_to_set_the_backend_up(addon) -> None:
     page = drawn(panels.UVATAR_PT_photos)
-    assert page.labels == ["Backend is off"]
-    assert set(page.buttons) >= {"uvatar.start_backend", "uvatar.connect", "uvatar.add_photos", "uvatar.run"}
-    assert "same_person" not in page.properties
+    assert page.labels == ["No backend yet", "Add photos, or drop them here"]
+    assert set(page.buttons) == {
+        *("uvatar.setup_backend", "uvatar.open_preferences", "uvatar.add_photos", "uvatar.remove_photo", "uvatar.run")
+    }
 
 
-def test_photos_are_listed_and_can_be_one_person(addon, tmp_path) -> None:
-    for name in ("a.jpg", "b.jpg"):
-        bpy.context.scene.uvatar.photos.add().path = str(tmp_path / name)
+def test_a_backend_that_is_off_can_be_started(addon, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(state, "installed", lambda location: True)
     page = drawn(panels.UVATAR_PT_photos)
-    assert "a.jpg" in page.labels and "b.jpg" in page.labels and "same_person" in page.properties
+    assert "Backend is off" in page.labels and "uvatar.start_backend" in page.buttons
+    addon.session().link, addon.session().version = Link.ON, "9.9"
+    assert "Backend 9.9 is ready" in drawn(panels.UVATAR_PT_photos).labels
 
 
-def test_progress_with_time_left_and_cancel(addon) -> None:
+def test_photos_are_listed_sorted_switched_and_grouped(addon, tmp_path) -> None:
+    settings = add_photos(tmp_path, "a.jpg", "b.jpg", "c.jpg", "a.jpg")
+    page = drawn(panels.UVATAR_PT_photos)
+    assert [label for label in page.labels if label.endswith("jpg")] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert page.properties == ["include", "person"] * 3
+    settings.active_photo = 2
+    assert bpy.ops.uvatar.move_photo(step=-1) == {"FINISHED"}
+    assert [photo.file().name for photo in settings.photos] == ["a.jpg", "c.jpg", "b.jpg"] and settings.active_photo == 1
+    bpy.ops.uvatar.move_photo(step=-1)
+    assert bpy.ops.uvatar.move_photo(step=-1) == {"CANCELLED"}  # it is at the top
+    settings.photos[1].include = False
+    assert [[path.name for path in paths] for paths, _ in settings.jobs()] == [["c.jpg", "b.jpg"]]
+    bpy.ops.uvatar.remove_photo()
+    assert [photo.file().name for photo in settings.photos] == ["a.jpg", "b.jpg"] and settings.active_photo == 0
+
+
+def test_photos_of_the_same_person_are_a_job_of_their_own(addon, tmp_path) -> None:
+    settings = add_photos(tmp_path, "crowd.jpg", "front.jpg", "back.jpg", "alone.jpg", "left.jpg", "right.jpg")
+    for index, letter in {1: "A", 2: "A", 3: "B", 4: "C", 5: "C"}.items():
+        settings.photos[index].person = letter
+    jobs = [([path.stem for path in paths], options["same_person"]) for paths, options in settings.jobs()]
+    assert jobs == [(["crowd", "alone"], False), (["front", "back"], True), (["left", "right"], True)]
+    bpy.ops.uvatar.group_photos(one=True)
+    assert [(len(paths), options["same_person"]) for paths, options in settings.jobs()] == [(6, True)]
+    bpy.ops.uvatar.group_photos(one=False)
+    assert [(len(paths), options["same_person"]) for paths, options in settings.jobs()] == [(6, False)]
+
+
+def test_dropped_files_that_are_no_photos_are_left_out(addon, tmp_path) -> None:
+    files = [{"name": name} for name in ("me.jpg", "notes.txt", "you.PNG")]
+    assert bpy.ops.uvatar.add_photos("INVOKE_DEFAULT", directory=str(tmp_path), files=files) == {"FINISHED"}
+    assert [photo.file().name for photo in bpy.context.scene.uvatar.photos] == ["me.jpg", "you.PNG"]
+    assert bpy.ops.uvatar.add_photos(directory=str(tmp_path), files=files[1:2]) == {"CANCELLED"}
+    handler = bpy.types.UVATAR_FH_photos
+    assert handler.bl_import_operator == "uvatar.add_photos"
+    assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))
+    assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="TEXT_EDITOR")))
+
+
+def test_pictures_of_the_image_editor_become_photos(addon, tmp_path) -> None:
+    (tmp_path / "me.jpg").write_bytes(encoded(gradient(16), "JPEG"))
+    image = bpy.data.images.load(str(tmp_path / "me.jpg"))
+    assert photos.file_of(image) == tmp_path / "me.jpg"  # its own file, unchanged
+    image.pack()
+    packed = photos.file_of(image)
+    assert packed.read_bytes() == (tmp_path / "me.jpg").read_bytes() and packed.parent == tmp_path / "data" / "photos"
+    image.pixels[0:4] = (0, 1, 0, 1)  # painted on: the bottom left pixel
+    painted = np.asarray(Image.open(photos.file_of(image)).convert("RGB"))
+    assert painted.shape == (16, 16, 3) and painted[-1, 0].tolist() == [0, 255, 0]
+    made = bpy.data.images.new("made", 8, 4)
+    made.pixels.foreach_set(np.tile(np.float32((1, 0, 0, 1)), 32))
+    assert Image.open(photos.file_of(made)).convert("RGB").size == (8, 4)
+
+
+def test_progress_by_stages_with_time_left_and_cancel(addon) -> None:
     job = started(addon, "a.jpg", "b.jpg")
     job.apply(Progress("id", 0, "fitting", 0.5, "Fitting 2 people", 42.0))
     page = drawn(panels.UVATAR_PT_photos)
-    assert page.progress == [(0.25, "Fitting 2 people (42 s left)")]
+    assert page.progress == [(0.25, "25 %, 42 s left")]
+    assert page.labels[-6:] == ["a.jpg, photo 1 of 2", "Read", "Find people", "Predict bodies", "Fitting 2 people", "Dress and texture"]
     assert "uvatar.cancel" in page.buttons and "uvatar.run" not in page.buttons
+    job.apply(Progress("id", 1, "a stage of tomorrow", 0.1, "Ironing", None))
+    assert drawn(panels.UVATAR_PT_photos).labels[-1] == "Ironing"
 
 
 @pytest.mark.parametrize(
     ("problem", "button"),
     [
-        (NOT_INSTALLED, "uvatar.open_preferences"),
+        (NOT_INSTALLED, "uvatar.setup_backend"),
         (LOST, "uvatar.start_backend"),
+        (OFFLINE, "uvatar.allow_online"),
         (Problem("It crashed.", remedy=Remedy.LOG), "uvatar.show_log"),
         (Problem("Other token.", remedy=Remedy.CONNECT), "uvatar.connect"),
+        (Problem("Other version.", remedy=Remedy.UPDATE), "uvatar.update_backend"),
+        (Problem("Not there.", remedy=Remedy.PHOTOS), "uvatar.remove_unreadable"),
+        (Problem("No room.", remedy=Remedy.PREFERENCES), "uvatar.open_preferences"),
+        (Problem("Damaged.", remedy=Remedy.RUN), "uvatar.run"),
     ],
 )
 def test_a_problem_has_its_button(addon, problem: Problem, button: str) -> None:
     addon.session().problem = problem
     page = drawn(panels.UVATAR_PT_photos)
     assert problem.message in page.labels and button in page.buttons
+    assert button in drawing._REMEDIES[problem.remedy]
 
 
 def test_photos_that_failed_are_named_with_the_reason(addon) -> None:
     job = started(addon, "a.jpg", "b.jpg")
     job.apply(PhotoFailed("id", 1, Problem("No person was found in b.jpg.", "Use another photo.")))
     job.apply(JobEnded("id"))
-    job.imported = 1
+    job.people = 1
     page = drawn(panels.UVATAR_PT_photos)
     assert page.labels[-4:] == ["b.jpg", "No person was found in b.jpg.", "Use another photo.", "1 avatar imported"]
     assert "uvatar.run" in page.buttons
+
+
+def test_photos_that_are_gone_can_be_taken_off_the_list(addon, tmp_path) -> None:
+    (tmp_path / "here.jpg").write_bytes(b"photo")
+    settings = add_photos(tmp_path, "gone.jpg", "here.jpg", "gone too.jpg")
+    bpy.ops.uvatar.remove_unreadable()
+    assert [photo.file().name for photo in settings.photos] == ["here.jpg"]
+
+
+def test_results_show_the_overlay_and_how_sure_they_are(addon, two_people, monkeypatch) -> None:
+    for person in two_people["people"]:
+        person["overlay_jpeg"] = encoded(gradient(32), "JPEG")
+    job = started(addon, "a.jpg")
+    job.apply(PhotoDone("id", 0, parse_result(two_people)))
+    while job.results:
+        addon.pump()
+    pictures = [person.preview for person in addon.importer().summaries[0].people]
+    assert [picture.read_bytes() for picture in pictures] == [person["overlay_jpeg"] for person in two_people["people"]]
+    monkeypatch.setattr(state, "thumbnail", lambda path: 1 + pictures.index(path))  # icons there are only with a window
+    page = drawn(panels.UVATAR_PT_results)
+    assert page.labels == ["me.jpg"] and page.pictures == [1, 2] and page.progress == [(0.8, "80 % sure")] * 2
+    assert page.buttons == ["uvatar.import_again"]
+    assert len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 2
+
+
+def test_an_import_that_is_broken_off_leaves_nothing_and_begins_anew(addon, two_people, tmp_path) -> None:
+    job = started(addon, "a.jpg")
+    job.apply(PhotoDone("id", 0, parse_result(two_people)))
+    addon.pump()
+    assert addon.importer().building  # two people are more than one tick's work
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "half.blend"))
+    assert not addon.importer().building and not bpy.data.objects and not bpy.data.meshes and not bpy.data.images
+    while job.results:
+        addon.pump()
+    assert len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 2
+
+
+def test_an_unfinished_run_of_an_earlier_blender_is_offered(addon) -> None:
+    addon.session().unfinished = [Job("old", (Path("a.jpg"), Path("b.jpg")))]
+    page = drawn(panels.UVATAR_PT_photos)
+    assert "An earlier run of 2 photos is not finished" in page.labels and {"uvatar.resume", "uvatar.forget"} <= set(page.buttons)
+    bpy.ops.uvatar.forget()
+    assert not addon.session().unfinished
 
 
 def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> None:
@@ -137,18 +272,28 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
 def test_options_reach_the_backend_and_the_import(addon) -> None:
     page = drawn(panels.UVATAR_PT_options)
     settings = bpy.context.scene.uvatar
-    settings.texture_size, settings.fast, settings.same_person, settings.unlit = "2048", True, True, True
-    assert set(page.properties) == {"texture_size", "fast", "clothing", "photo_pose", "camera", "use_camera", "unlit"}
+    settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
+    made = {"texture_size", "texture", "fast", "refine", "clothing"}
+    assert set(page.properties) == made | {"photo_pose", "rest_pose", "naming", "placement", "camera", "use_camera", "unlit"}
     from backend.wire import checked_options
 
     options = checked_options(settings.job_options())  # the backend's own check
-    assert options["texture_size"] == 2048 and options["fast"] and not options["same_person"]  # of one photo nothing is merged
-    assert settings.import_options().unlit
+    assert options["texture_size"] == 2048 and options["fast"] and not options["refine"] and not options["same_person"]
+    assert settings.import_options().unlit and settings.import_options().photo_pose
+    assert checked_options(settings.job_options())["texture"] is None  # the backend decides
+    settings.photo_pose, settings.rest_pose, settings.naming, settings.placement = "REST", "A", "MIXAMO", "ROW"
+    settings.texture = "combined"
+    chosen = settings.import_options()
+    assert (chosen.photo_pose, chosen.rest_pose, chosen.naming, chosen.placement) == (False, "A", "MIXAMO", "ROW")
+    assert checked_options(settings.job_options())["texture"] == "combined"
+    assert "texture_seed" in drawn(panels.UVATAR_PT_options).properties
+    for name in ("naming", "rest_pose"):
+        assert [item.identifier for item in settings.bl_rna.properties[name].enum_items] == [kind.value for kind in KINDS[name]]
 
 
 def test_a_lost_connection_is_shown_while_the_run_waits(addon) -> None:
     started(addon, "a.jpg")
     session = addon.session()
-    session.link, session.problem = panels.Link.CONNECTING, Disconnected(LOST, False).problem
+    session.link, session.problem = Link.CONNECTING, LOST
     page = drawn(panels.UVATAR_PT_photos)
-    assert "Connecting…" in page.labels and LOST.message in page.labels and page.progress
+    assert "Starting the backend…" in page.labels and LOST.message in page.labels and page.progress

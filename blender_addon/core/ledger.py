@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which jobs are not over, on disk: so that they can be picked up after Blender was closed, or has crashed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from .jobs import Job
+
+
+class Ledger:
+    """One small file per job in a folder of the user's data. A ledger that cannot be written never stops a job."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` need not exist."""
+        self.folder = folder
+
+    def note(self, job: Job) -> None:
+        """Write down a job as it stands, or strike it out when it is over."""
+        with suppress(OSError):
+            if job.over:
+                self.strike(job.id)
+                return
+            fields = {
+                "id": job.id,
+                "photos": [str(path) for path in job.photos],
+                "options": dict(job.options),
+                "sent": None if job.sent is None else list(job.sent),
+                "imported": sorted(job.imported),
+            }
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump(fields, file)
+            os.replace(temporary, self._file(job.id))
+
+    def strike(self, job: str) -> None:
+        """Forget a job."""
+        with suppress(OSError):
+            self._file(job).unlink()
+
+    def unfinished(self) -> list[Job]:
+        """Jobs that were not over when they were last written down, oldest first; files that are none are passed over."""
+        found = []
+        with suppress(OSError):
+            for file in sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+                with suppress(OSError, ValueError, KeyError, TypeError):
+                    fields = json.loads(file.read_text(encoding="utf-8"))
+                    sent = None if fields["sent"] is None else tuple(int(photo) for photo in fields["sent"])
+                    job = Job(str(fields["id"]), tuple(Path(path) for path in fields["photos"]), dict(fields["options"]), sent=sent)
+                    job.imported = {int(photo) for photo in fields["imported"]}
+                    job.ended = set(job.imported)
+                    if file == self._file(job.id) and job.photos:
+                        found.append(job)
+        return found
+
+    def _file(self, job: str) -> Path:
+        return self.folder / f"{job}.json"

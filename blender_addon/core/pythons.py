@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding a Python that can run the backend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from .backend_process import clean_environment, without_console
+
+VERSIONS = ((3, 12), (3, 11))  # that the backend runs on, the best first
+ADVICE = "Install Python 3.12 (64 bit) from python.org, or uv, and try again."
+
+# Whether it has the version, 64 bits and what making an environment needs; some systems ship Python without the latter.
+_PROBE = (
+    f"import sys, struct, venv, ensurepip, ssl; sys.exit(0 if sys.version_info[:2] in {VERSIONS!r} and struct.calcsize('P') == 8 else 1)"
+)
+
+
+def find_python(candidates: Iterable[str] | None = None) -> str | None:
+    """A Python executable that the backend can live on, or None.
+
+    Looks on the search path, where installers put Python on each system, and last at Blender's own Python: an environment
+    made from that one installs nothing into it, but has to be made anew when that Blender is removed.
+    """
+    for candidate in _candidates() if candidates is None else candidates:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            probe = [candidate, "-c", _PROBE]
+            if subprocess.run(probe, capture_output=True, timeout=20, env=clean_environment(), **without_console()).returncode == 0:
+                return candidate
+    return None
+
+
+def find_uv() -> str | None:
+    """The ``uv`` program, which brings a Python of its own where there is none; or None."""
+    name = "uv.exe" if sys.platform == "win32" else "uv"
+    homes = [Path.home() / ".local" / "bin", Path.home() / ".cargo" / "bin", Path("/opt/homebrew/bin"), Path("/usr/local/bin")]
+    return shutil.which("uv") or next((str(home / name) for home in homes if (home / name).is_file()), None)
+
+
+def _candidates() -> Iterator[str]:
+    names = [f"python{major}.{minor}" for major, minor in VERSIONS]
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    if sys.platform == "win32":
+        roots = [os.environ.get("LOCALAPPDATA", "") + r"\Programs\Python", os.environ.get("PROGRAMFILES", ""), "C:"]
+        for major, minor in VERSIONS:
+            yield from (f"{root}\\Python{major}{minor}\\python.exe" for root in roots)
+    elif sys.platform == "darwin":
+        folders += ["/opt/homebrew/bin", "/usr/local/bin"]
+        folders += [f"/Library/Frameworks/Python.framework/Versions/{major}.{minor}/bin" for major, minor in VERSIONS]
+    suffix = ".exe" if sys.platform == "win32" else ""
+    for name in (*names, "python3", "python"):
+        for folder in folders:
+            path = Path(folder, name + suffix)
+            if folder and path.is_file():
+                yield str(path)
+    yield sys.executable

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Setting the backend up: a virtual environment of its own, beside the user's data, with the backend in it.
+
+Nothing is installed anywhere else. It is made beside the place where it is to be and moved there when it works, so an update
+that fails leaves the old one. A stamp in it says whether it is whole; one that is not is never started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import wire
+from .backend_process import STAMP, clean_environment, environment_python, without_console
+from .problem import Problem, Remedy, in_words
+from .pythons import ADVICE, find_python, find_uv
+
+# What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU libraries:
+# 4.5 GB installed, 2.7 GB of wheels. Elsewhere torch is a tenth of that.
+NEEDED = (9 if sys.platform.startswith("linux") else 3) << 30
+DOWNLOAD = (2700 if sys.platform.startswith("linux") else 700) * 1_000_000  # bytes, to tell how far it is
+
+_NETWORK = re.compile(
+    r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection (refused|reset)|"
+    r"Network is unreachable|Max retries|Connection broken|timed out",
+    re.IGNORECASE,
+)
+_LOG_TAIL_BYTES = 8000
+_NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to set up where.
+
+    Attributes:
+        folder: of the environment; it must be empty, not there, or one of ours.
+        backend: what pip is to install: a wheel's path or a requirement.
+        index: address of a package index; nothing for the one that pip is set to use.
+        needed: bytes that must be free.
+    """
+
+    folder: Path
+    backend: str
+    index: str = ""
+    needed: int = NEEDED
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the set-up is: ``fraction`` 0 to 1, and what it does, in the artist's words."""
+
+    fraction: float
+    message: str
+
+
+class SetupError(Exception):
+    """Why the set-up cannot go on; ``problem`` says it with the button that helps."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class Cancelled(Exception):
+    """The artist does not want it any more."""
+
+
+def log_file() -> Path:
+    """What the last set-up did and said."""
+    return wire.data_folder() / "logs" / "setup.log"
+
+
+def log_tail() -> str:
+    """The end of what the last set-up did and said."""
+    with suppress(OSError):
+        return log_file().read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
+    return ""
+
+
+class Setup:
+    """One set-up, in a thread and processes of its own. Made, it works.
+
+    Attributes:
+        progress: replaced as it goes on.
+        problem: why it failed, or None.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.progress = Progress(0.0, "Starting")
+        self.problem: Problem | None = None
+        self._recipe = recipe
+        self._work = recipe.folder.with_name(recipe.folder.name + ".new")
+        self._cancelled = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._downloaded = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="uvatar set-up", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it is under way."""
+        return self._thread.is_alive()
+
+    @property
+    def done(self) -> bool:
+        """Whether the backend is set up."""
+        return not self.running and self.problem is None and not self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """End it soon, without waiting; what it made is taken away."""
+        with self._lock:
+            self._cancelled.set()
+            if self._process is not None:
+                self._process.kill()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, for tests and scripts."""
+        self._thread.join(seconds)
+
+    # -- in the thread ----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        folder = self._recipe.folder
+        try:
+            log_file().parent.mkdir(parents=True, exist_ok=True)
+            log_file().write_text(f"Setting up {self._recipe.backend} in {folder}\n", encoding="utf-8")
+            self._check_folder()
+            self._make_environment()
+            self._install()
+            version = self._try_it()
+            if folder.exists():
+                shutil.rmtree(folder)
+            self._work.rename(folder)
+            write_stamp(folder, {"complete": True, "version": version})
+            self._tell(1.0, "Ready")
+            return
+        except SetupError as error:
+            self.problem = error.problem
+        except Cancelled:
+            pass
+        except OSError as error:
+            self.problem = Problem(
+                f"The backend cannot be set up in {folder}: {in_words(error)}.", "Choose another folder.", Remedy.PREFERENCES
+            )
+        if read_stamp(self._work) is not None:
+            self._tell(self.progress.fraction, "Tidying up")
+            shutil.rmtree(self._work, ignore_errors=True)
+
+    def _check_folder(self) -> None:
+        """Raises SetupError where the folder is somebody else's or the disk has no room, OSError where it cannot be written."""
+        self._tell(0.0, "Looking for room")
+        for folder in (self._recipe.folder, self._work):
+            if folder.exists() and any(folder.iterdir()) and read_stamp(folder) is None:
+                raise SetupError(Problem(f"{folder} is not empty and not Uvatar's.", "Choose another folder.", Remedy.PREFERENCES))
+        shutil.rmtree(self._work, ignore_errors=True)
+        self._work.mkdir(parents=True)
+        write_stamp(self._work, {"complete": False})
+        free, needed = shutil.disk_usage(self._work).free, self._recipe.needed
+        if free < needed:
+            message = f"The disk has {free / (1 << 30):.1f} GB free; the backend needs {needed / (1 << 30):.0f} GB while it is set up."
+            raise SetupError(Problem(message, "Choose another folder.", Remedy.PREFERENCES))
+
+    def _make_environment(self) -> None:
+        self._tell(0.01, "Looking for Python")
+        folder, python = str(self._work), find_python()
+        if python is not None:
+            self._tell(0.02, "Making an environment")
+            self._call([python, "-m", "venv", folder])
+            return
+        uv = find_uv()
+        if uv is None:
+            raise SetupError(Problem("No Python 3.11 or 3.12 was found on this computer.", ADVICE, Remedy.SETUP))
+        self._tell(0.02, "Fetching Python")
+        self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder])
+
+    def _install(self) -> None:
+        pip = [str(environment_python(self._work)), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        index = ["--index-url", self._recipe.index] if self._recipe.index else []
+        self._tell(0.05, "Looking for the network")
+        # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether there is a network.
+        self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *index, "pip>=24.1"])
+        self._tell(0.08, "Downloading")
+        install = ["install", "--no-cache-dir", "--progress-bar", "raw", "--timeout", "60", *index, self._recipe.backend]
+        self._call([*pip, *install], self._take_pip_line)
+
+    def _try_it(self) -> str:
+        self._tell(0.97, "Trying it")
+        said: list[str] = []
+        python = str(environment_python(self._work))
+        # Everything heavy is imported once: that proves it whole, and makes the first start fast.
+        self._call([python, "-c", "import torch, backend.pipeline; print('version', backend.__version__)"], said.append)
+        return next((line.split()[1] for line in said if line.startswith("version ")), "unknown")
+
+    def _take_pip_line(self, line: str) -> None:
+        """Make progress of what pip says."""
+        if match := re.match(r"Progress (\d+) of (\d+)", line):
+            done, size = int(match[1]), int(match[2])
+            share = min((self._downloaded + done) / DOWNLOAD, 1.0)
+            self._tell(0.08 + 0.7 * share, f"Downloading: {(self._downloaded + done) / 1e6:.0f} of about {DOWNLOAD / 1e6:.0f} MB")
+            self._downloaded += size if done >= size else 0
+        elif line.startswith("Installing collected packages"):
+            self._tell(0.8, "Installing")
+
+    def _call(self, command: Sequence[str], take: Callable[[str], object] = lambda line: None) -> None:
+        """Run a program to its end; its lines go to the log and to ``take``. Raises SetupError, Cancelled."""
+        lines: list[str] = []
+        with open(log_file(), "a", encoding="utf-8") as log:
+            log.write(f"\n> {' '.join(command)}\n")
+            with self._lock:
+                if self._cancelled.is_set():
+                    raise Cancelled
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env={**clean_environment(), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+                    encoding="utf-8",
+                    errors="replace",
+                    **without_console(),
+                )
+            with self._process as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    take(line.strip())
+                    if not line.startswith("Progress "):
+                        log.write(line)
+                        log.flush()
+                        lines.append(line.strip())
+        with self._lock:
+            self._process = None
+        if self._cancelled.is_set():
+            raise Cancelled
+        if process.returncode:
+            raise SetupError(explain(lines))
+
+    def _tell(self, fraction: float, message: str) -> None:
+        self.progress = Progress(max(fraction, self.progress.fraction), message)
+
+
+def explain(lines: Sequence[str]) -> Problem:
+    """What a program's last words mean for the artist."""
+    said = "\n".join(lines[-60:])
+    if re.search(r"No space left|Errno 28|disk is full|not enough space", said, re.IGNORECASE):
+        return Problem("The disk is full.", "Free some space, or choose another folder.", Remedy.PREFERENCES)
+    if _NETWORK.search(said):
+        return Problem("The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP)
+    if missing := _NOT_FOUND.search(said):
+        return Problem(f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES)
+    if re.search(r"Permission denied|Access is denied|Errno 13", said, re.IGNORECASE):
+        return Problem("The folder cannot be written: permission is missing.", "Choose another folder.", Remedy.PREFERENCES)
+    reason = next((line for line in reversed(lines) if line), "a program failed without a word")
+    return Problem(f"The set-up failed: {reason.removeprefix('ERROR: ')[:200]}", "Its log says more.", Remedy.LOG)
+
+
+def read_stamp(folder: Path) -> dict[str, object] | None:
+    """What the stamp of an environment says; None where the folder is no environment of ours."""
+    with suppress(OSError, ValueError):
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        return stamp if isinstance(stamp, dict) else None
+    return None
+
+
+def write_stamp(folder: Path, fields: dict[str, object]) -> None:
+    """Write the stamp; a reader sees the old one or the new one. Raises OSError."""
+    temporary = folder / f"{STAMP}.part"
+    temporary.write_text(json.dumps({"uvatar": "environment", **fields}), encoding="utf-8")
+    os.replace(temporary, folder / STAMP)
+
+
+def remove(folder: Path) -> None:
+    """Take an environment of ours away. Raises OSError where it cannot be, ValueError where it is not ours."""
+    if read_stamp(folder) is None:
+        raise ValueError(f"{folder} is not Uvatar's.")
+    shutil.rmtree(folder)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What several panels draw: problems with their buttons, text in lines, a set-up's progress, options."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from ..core.problem import Problem, Remedy
+from . import state
+
+_REMEDIES = {
+    Remedy.SETUP: ("uvatar.setup_backend", "IMPORT"),
+    Remedy.UPDATE: ("uvatar.update_backend", "FILE_REFRESH"),
+    Remedy.START: ("uvatar.start_backend", "PLAY"),
+    Remedy.CONNECT: ("uvatar.connect", "LINKED"),
+    Remedy.PREFERENCES: ("uvatar.open_preferences", "PREFERENCES"),
+    Remedy.LOG: ("uvatar.show_log", "TEXT"),
+    Remedy.RUN: ("uvatar.run", "FILE_REFRESH"),
+    Remedy.PHOTOS: ("uvatar.remove_unreadable", "X"),
+    Remedy.ONLINE: ("uvatar.allow_online", "INTERNET"),
+}
+_LETTER, _MARGIN = 6.5, 8  # a letter's mean width in pixels; letters that box and icon take
+
+
+def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") -> None:
+    """A box with what is wrong, what to do, and the button that does it."""
+    box = layout.box()
+    column = box.column(align=True)
+    if about:
+        column.label(text=about, icon="ERROR")
+    draw_text(column, problem.message, "NONE" if about else "ERROR")
+    draw_text(column, problem.fix)
+    if problem.remedy in _REMEDIES:
+        operator, icon = _REMEDIES[problem.remedy]
+        box.operator(operator, icon=icon)
+
+
+def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
+    """Text in as many lines as the region's width asks for: labels do not wrap by themselves."""
+    region = bpy.context.region
+    pixels = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
+    for number, line in enumerate(textwrap.wrap(text, max(20, int(pixels / _LETTER) - _MARGIN))):
+        layout.label(text=line, icon=icon if number == 0 else "NONE")
+
+
+def draw_setup(layout: bpy.types.UILayout) -> bool:
+    """The set-up that is under way, or why the last one failed; False where there is neither."""
+    setup = state.setup()
+    if setup is None:
+        return False
+    if setup.running:
+        row = layout.row(align=True)
+        row.progress(factor=setup.progress.fraction, text=setup.progress.message)
+        row.operator("uvatar.cancel_setup", icon="CANCEL", text="")
+        return True
+    if setup.problem is not None:
+        draw_problem(layout, setup.problem)
+    return False
+
+
+def draw_import_options(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """How avatars come into the scene."""
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    layout.prop(settings, "photo_pose")
+    layout.prop(settings, "rest_pose", expand=True)
+    layout.prop(settings, "naming")
+    layout.prop(settings, "placement")
+    column = layout.column(heading="Import")
+    column.active = settings.placement == "PHOTO"
+    column.prop(settings, "camera")
+    camera = column.row()
+    camera.active = settings.camera
+    camera.prop(settings, "use_camera")
+    layout.prop(settings, "unlit")
+
+
+def duration(seconds: float) -> str:
+    """Seconds, or minutes, in words."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

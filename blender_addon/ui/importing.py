@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building the avatars that have come, a slice per tick, each photo as one undo step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..core.problem import Problem, Remedy
+from ..core.result import PhotoResult, ResultError
+from ..core.session import Session
+from ..scene.avatar import Imported, import_steps
+
+BUDGET = 0.02  # seconds that building may take of one tick; a slice that has begun is finished
+
+
+@dataclass(frozen=True)
+class Person:
+    """An imported person, as the panel shows it. ``preview``: the body over the photo, or None."""
+
+    id: str
+    confidence: float | None
+    preview: Path | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An imported photo, as the panel shows it; ``number``: the photo as the backend counts in this job."""
+
+    job: str
+    number: int
+    name: str
+    people: tuple[Person, ...]
+
+
+@dataclass
+class _Building:
+    """A photo whose people are being built; ``done`` takes how many there are, ``failed`` why there are none."""
+
+    steps: Generator[None, None, Imported]
+    done: Callable[[int], None]
+    failed: Callable[[Problem], None]
+
+
+class Importer:
+    """Builds one photo's people at a time, while the artist is in Object Mode and not in the middle of moving something.
+
+    Attributes:
+        summaries: what was imported of the last run.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.summaries: list[Summary] = []
+        self._session = session
+        self._building: _Building | None = None
+
+    @property
+    def building(self) -> bool:
+        """Whether an avatar is half built."""
+        return self._building is not None
+
+    def advance(self) -> bool:
+        """Build for a slice of time; whether anything has changed."""
+        if self._building is None and not (can_import() and self._begin()):
+            return False
+        building, end = self._building, time.perf_counter() + BUDGET
+        assert building is not None
+        try:
+            while time.perf_counter() < end:
+                next(building.steps)
+        except StopIteration as finished:
+            self._building = None
+            building.done(len(finished.value.rigs))
+            bpy.ops.ed.undo_push(message="Import Avatars")  # a timer's work is no undo step by itself
+        except ResultError as error:
+            self._building = None
+            building.failed(Problem(str(error), "Make it again.", Remedy.RUN))
+        return True
+
+    def abandon(self) -> None:
+        """Take away what is half built; it is begun anew later. Called before the file, or its past, is changed under it."""
+        if self._building is not None:
+            self._building.steps.close()
+            self._building = None
+
+    def _begin(self) -> bool:
+        """Begin with the next photo that waits; False where none does."""
+        session, scene = self._session, bpy.context.scene
+        options = scene.uvatar.import_options()
+        if session.fetched:
+            result = session.fetched[0]
+
+            def again(problem: Problem | None = None) -> None:
+                session.fetched.remove(result)
+                session.problem = problem
+
+            self._building = _Building(import_steps(result, scene, options=options), lambda people: again(), again)
+            return True
+        job, photo = next(session.run.waiting(), (None, 0)) if session.run is not None else (None, 0)
+        if job is None:
+            return False
+        result = job.results[photo]
+
+        def done(people: int) -> None:
+            self.summaries.append(summarize(result, job.id, job.number(photo)))
+            session.imported(job, photo, people)
+
+        def failed(problem: Problem) -> None:
+            job.problems[photo] = problem
+            session.imported(job, photo, 0)
+
+        self._building = _Building(import_steps(result, scene, options=options), done, failed)
+        return True
+
+
+def can_import() -> bool:
+    """Whether the artist is not sculpting, painting, editing or dragging something, from which an import would throw her out."""
+    if bpy.context.mode != "OBJECT":
+        return False
+    manager = bpy.context.window_manager
+    return not any(operator for window in manager.windows for operator in getattr(window, "modal_operators", ()))
+
+
+def summarize(result: PhotoResult, job: str, number: int) -> Summary:
+    """What the panel shows of a result; previews go to files that Blender removes when it ends."""
+    people = []
+    for avatar in result.people:
+        confidence = avatar.facts.get("confidence")
+        preview = None
+        if avatar.overlay_jpeg:
+            preview = Path(bpy.app.tempdir, f"uvatar-{job}-{number}-{bpy.path.clean_name(avatar.id)}.jpg")
+            try:
+                preview.write_bytes(avatar.overlay_jpeg)
+            except OSError:
+                preview = None
+        people.append(Person(avatar.id, float(confidence) if isinstance(confidence, (int, float)) else None, preview))
+    return Summary(job, number, result.name, tuple(people))

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of photos: choosing, dropping, sorting and grouping them."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+from pathlib import Path
+
+import bpy
+
+from ..core import wire
+from . import state
+from .properties import NOBODY
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp")
+_HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that the files of one time are not those of the next
+
+
+class UVATAR_OT_add_photos(bpy.types.Operator):
+    """Choose photos of people. They can also be dropped on the 3D View"""
+
+    bl_idname = "uvatar.add_photos"
+    bl_label = "Add Photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options=_HIDDEN)  # type: ignore[valid-type]
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options=_HIDDEN)  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Called by Blender when the button is pressed, or when files were dropped: then they are given already."""
+        if self.directory and any(file.name for file in self.files):
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        chosen = [Path(self.directory, file.name) for file in self.files if file.name]
+        photos = [path for path in chosen if path.suffix.lower() in SUFFIXES]
+        if not photos:
+            self.report({"WARNING"}, "These files are no photos" if chosen else "No photo was chosen")
+            return {"CANCELLED"}
+        add(context.scene, photos)
+        return {"FINISHED"}
+
+
+class UVATAR_FH_photos(bpy.types.FileHandler):
+    """Photos dropped on the 3D View or its sidebar"""
+
+    bl_idname = "UVATAR_FH_photos"
+    bl_label = "Uvatar: make avatars from photos"
+    bl_import_operator = "uvatar.add_photos"
+    bl_file_extensions = ";".join(SUFFIXES)
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender while files are dragged."""
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+class UVATAR_OT_add_image(bpy.types.Operator):
+    """Add this picture to Uvatar's photos"""
+
+    bl_idname = "uvatar.add_image"
+    bl_label = "Add to Uvatar's Photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        image = getattr(context.space_data, "image", None)
+        return image is not None and image.has_data or image is not None and image.source == "FILE"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        try:
+            add(context.scene, [file_of(context.space_data.image)])
+        except (OSError, RuntimeError) as error:
+            self.report({"ERROR"}, f"The picture could not be written for the backend: {str(error).removeprefix('Error: ').strip()}")
+            return {"CANCELLED"}
+        self.report({"INFO"}, "Added: see the tab Uvatar of the 3D View's sidebar")
+        return {"FINISHED"}
+
+
+class UVATAR_OT_remove_photo(bpy.types.Operator):
+    """Take the photo off the list"""
+
+    bl_idname = "uvatar.remove_photo"
+    bl_label = "Remove Photo"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        return 0 <= context.scene.uvatar.active_photo < len(context.scene.uvatar.photos)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        settings = context.scene.uvatar
+        settings.photos.remove(settings.active_photo)
+        settings.active_photo = max(0, min(settings.active_photo, len(settings.photos) - 1))
+        return {"FINISHED"}
+
+
+class UVATAR_OT_remove_unreadable(bpy.types.Operator):
+    """Take the photos off the list that are not there or cannot be read"""
+
+    bl_idname = "uvatar.remove_unreadable"
+    bl_label = "Remove Missing Photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        settings = context.scene.uvatar
+        for index in reversed(range(len(settings.photos))):
+            try:
+                with open(settings.photos[index].file(), "rb"):
+                    pass
+            except OSError:
+                settings.photos.remove(index)
+        settings.active_photo = max(0, min(settings.active_photo, len(settings.photos) - 1))
+        return {"FINISHED"}
+
+
+class UVATAR_OT_move_photo(bpy.types.Operator):
+    """Move the photo up or down the list"""
+
+    bl_idname = "uvatar.move_photo"
+    bl_label = "Move Photo"
+    bl_options = {"REGISTER", "UNDO"}
+
+    step: bpy.props.IntProperty(default=1, options=_HIDDEN)  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        return len(context.scene.uvatar.photos) > 1
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        settings = context.scene.uvatar
+        there = settings.active_photo + self.step
+        if not 0 <= there < len(settings.photos):
+            return {"CANCELLED"}
+        settings.photos.move(settings.active_photo, there)
+        settings.active_photo = there
+        return {"FINISHED"}
+
+
+class UVATAR_OT_group_photos(bpy.types.Operator):
+    """Say of all photos at once whom they show"""
+
+    bl_idname = "uvatar.group_photos"
+    bl_label = "All the Same Person"
+    bl_options = {"REGISTER", "UNDO"}
+
+    one: bpy.props.BoolProperty(default=True, options=_HIDDEN)  # type: ignore[valid-type]
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        for photo in context.scene.uvatar.photos:
+            photo.person = "A" if self.one else NOBODY
+        return {"FINISHED"}
+
+
+class UVATAR_UL_photos(bpy.types.UIList):
+    """Photos with their thumbnails."""
+
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: bpy.types.PropertyGroup,
+        item: bpy.types.PropertyGroup,
+        icon: int,
+        active_data: bpy.types.PropertyGroup,
+        active_property: str,
+    ) -> None:
+        """Called by Blender for each row."""
+        file = item.file()
+        row = layout.row(align=True)
+        row.prop(item, "include", text="")
+        name = row.row()
+        name.active = item.include
+        thumbnail = state.thumbnail(file)
+        name.label(text=file.name, **({"icon_value": thumbnail} if thumbnail else {"icon": "ERROR"}))
+        if len(data.photos) > 1:
+            person = row.row()
+            person.ui_units_x = 2.6
+            person.active = item.include
+            person.prop(item, "person", text="")
+
+
+class UVATAR_PT_image(bpy.types.Panel):
+    """From the Image Editor to the list of photos"""
+
+    bl_space_type = "IMAGE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "Uvatar"
+    bl_label = "Avatars from Photos"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
+        self.layout.operator("uvatar.add_image", icon="ADD")
+
+
+def draw_image_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
+    """Appended to the Image Editor's menu Image."""
+    menu.layout.separator()
+    menu.layout.operator("uvatar.add_image")
+
+
+def add(scene: bpy.types.Scene, photos: list[Path]) -> None:
+    """Put photos on the list, but for those that are on it."""
+    settings = scene.uvatar
+    known = {photo.file() for photo in settings.photos}
+    for path in dict.fromkeys(photos):
+        if path not in known:
+            settings.photos.add().path = str(path)
+            settings.active_photo = len(settings.photos) - 1
+
+
+def file_of(image: bpy.types.Image) -> Path:
+    """The picture's own file; a copy in the user's data for what has none: painted on, packed, generated, rendered.
+
+    Raises OSError or RuntimeError where it cannot be written.
+    """
+    file = Path(bpy.path.abspath(image.filepath_from_user()))
+    if image.source == "FILE" and not image.is_dirty and image.packed_file is None and file.is_file():
+        return file
+    folder = wire.data_folder() / "photos"
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = bpy.path.clean_name(Path(image.name).stem) or "picture"
+    if image.packed_file is not None and not image.is_dirty:
+        suffix = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}.get(bytes(image.packed_file.data[:2]), file.suffix or ".png")
+        copy = folder / f"{stem}{suffix}"
+        copy.write_bytes(image.packed_file.data)
+        return copy
+    copy = folder / f"{stem}.png"
+    if image.source == "VIEWER":
+        image.save_render(str(copy))
+        return copy
+    format, image.file_format = image.file_format, "PNG"
+    try:
+        image.save(filepath=str(copy), save_copy=True)
+    finally:
+        image.file_format = format
+    return copy
+
+
+CLASSES = (
+    UVATAR_OT_add_photos,
+    UVATAR_FH_photos,
+    UVATAR_OT_add_image,
+    UVATAR_OT_remove_photo,
+    UVATAR_OT_remove_unreadable,
+    UVATAR_OT_move_photo,
+    UVATAR_OT_group_photos,
+    UVATAR_UL_photos,
+    UVATAR_PT_image,
+)
