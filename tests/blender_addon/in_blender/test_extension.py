@@ -62,7 +62,7 @@ def pump_until(addon: Any, condition: Callable[[], Any], what: str) -> None:
     """Do what Blender's timer does."""
     deadline, longest = time.monotonic() + PATIENCE, 0.0
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}: {addon.session().problem} {addon.session().job}"
+        assert time.monotonic() < deadline, f"waited in vain until {what}: {addon.session().problem} {addon.session().run}"
         start = time.perf_counter()
         addon.pump()
         longest = max(longest, time.perf_counter() - start)
@@ -82,8 +82,8 @@ def rigs() -> list[bpy.types.Object]:
 
 def run_to_the_end(addon: Any) -> None:
     assert bpy.ops.uvatar.run() == {"FINISHED"}
-    job = addon.session().job
-    pump_until(addon, lambda: job.state.value != "running" and not job.results, "the job ends")
+    run = addon.session().run
+    pump_until(addon, lambda: run.state.value != "running" and not any(run.waiting()), "the run ends")
 
 
 def test_zip_is_small_and_holds_what_a_clean_blender_needs(zipped) -> None:
@@ -97,8 +97,8 @@ def test_photos_become_avatars_in_one_undo_step_each(addon, server, tmp_path) ->
     choose(tmp_path, me=b"photo of two", nobody=b"bad")
     bpy.ops.ed.undo_push(message="before")
     run_to_the_end(addon)
-    job = addon.session().job
-    assert job.state.value == "done" and job.imported == 2 and len(rigs()) == 2
+    (job,) = addon.session().run.jobs
+    assert job.state.value == "done" and job.people == 2 and len(rigs()) == 2
     assert {index: problem.message for index, problem in job.problems.items()} == {1: "No person was found in nobody.jpg."}
     assert [collection.name for collection in bpy.data.collections] == ["me"]
     bpy.ops.ed.undo()
@@ -110,7 +110,7 @@ def test_photos_become_avatars_in_one_undo_step_each(addon, server, tmp_path) ->
 def test_a_run_survives_opening_a_new_file(addon, server, tmp_path) -> None:
     choose(tmp_path, me=b"wait:" + str(tmp_path / "go").encode())
     bpy.ops.uvatar.run()
-    pump_until(addon, lambda: "Waiting with" in addon.session().job.message, "work has begun")
+    pump_until(addon, lambda: "Waiting with" in addon.session().run.current.message, "work has begun")
     bpy.ops.wm.read_homefile(use_empty=True)
     (tmp_path / "go").touch()
     pump_until(addon, rigs, "the avatar is imported")
@@ -120,12 +120,12 @@ def test_a_run_survives_opening_a_new_file(addon, server, tmp_path) -> None:
 def test_cancel_stops_the_run_and_the_next_one_works(addon, server, tmp_path) -> None:
     choose(tmp_path, me=b"wait:" + str(tmp_path / "never").encode())
     bpy.ops.uvatar.run()
-    pump_until(addon, lambda: "Waiting with" in addon.session().job.message, "work has begun")
+    pump_until(addon, lambda: "Waiting with" in addon.session().run.current.message, "work has begun")
     with pytest.raises(RuntimeError, match="poll"):
         bpy.ops.uvatar.run()  # one at a time
     bpy.ops.uvatar.cancel()
     pump_until(addon, lambda: not addon.session().running, "the run is cancelled")
-    assert addon.session().job.state.value == "cancelled" and not rigs()
+    assert addon.session().run.state.value == "cancelled" and not rigs()
     (tmp_path / "me.jpg").write_bytes(b"photo")
     run_to_the_end(addon)
     assert len(rigs()) == 1
@@ -136,7 +136,7 @@ def test_avatars_wait_while_the_artist_is_in_another_mode(addon, server, tmp_pat
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.uvatar.run()
-    job = addon.session().job
+    (job,) = addon.session().run.jobs
     pump_until(addon, lambda: job.state.value == "done" and job.results, "the result is there")
     addon.pump()
     assert bpy.context.mode == "EDIT_MESH" and not rigs()
@@ -165,10 +165,10 @@ def test_without_a_backend_the_panel_says_so_with_the_button_that_helps(addon, t
     choose(tmp_path, me=b"photo")
     bpy.ops.uvatar.run()
     pump_until(addon, lambda: addon.session().problem, "the start fails")
-    assert addon.session().problem.remedy.value == "preferences" and "was not found" in addon.session().problem.message
+    assert addon.session().problem.remedy.value == "setup" and "not on this computer" in addon.session().problem.message
     assert addon.session().running  # it goes on as soon as there is a backend
     bpy.ops.uvatar.cancel()
-    assert addon.session().job.state.value == "cancelled"
+    assert addon.session().run.state.value == "cancelled"
     bpy.ops.uvatar.connect()
     pump_until(addon, lambda: addon.session().problem, "the connection fails")
     assert addon.session().problem.remedy.value == "start" and addon.session().link.value == "off"
@@ -193,7 +193,7 @@ def test_starts_the_backend_that_the_preferences_name(addon, tmp_path) -> None:
 def test_disabled_in_the_middle_of_a_run_and_enabled_again(addon, server, tmp_path) -> None:
     choose(tmp_path, me=b"wait:" + str(tmp_path / "go").encode())
     bpy.ops.uvatar.run()
-    pump_until(addon, lambda: "Waiting with" in addon.session().job.message, "work has begun")
+    pump_until(addon, lambda: "Waiting with" in addon.session().run.current.message, "work has begun")
     bpy.ops.preferences.addon_disable(module=MODULE)
     assert not hasattr(bpy.types.Scene, "uvatar") and addon.pump() is None
     (tmp_path / "go").touch()
@@ -213,7 +213,7 @@ def test_a_dead_backend_is_found_again_and_the_run_goes_on(addon, tmp_path) -> N
     first.stdout.readline()
     choose(tmp_path, me=b"wait:" + str(tmp_path / "go").encode())
     bpy.ops.uvatar.run()
-    pump_until(addon, lambda: "Waiting with" in addon.session().job.message, "work has begun")
+    pump_until(addon, lambda: "Waiting with" in addon.session().run.current.message, "work has begun")
     first.kill()
     first.wait()
     pump_until(addon, lambda: addon.session().problem, "the loss is noticed")
