@@ -1,4 +1,4 @@
-"""People for the renderer to draw."""
+"""A body and people for the renderer and the texture losses."""
 
 from __future__ import annotations
 

