@@ -23,9 +23,19 @@ def leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
+def at_least_single(x: Tensor) -> Tensor:
+    """Float32 for half precision, all else as it is."""
+    return x.float() if is_half(x) else x
+
+
+def is_half(x: Tensor) -> bool:
+    """Whether a tensor is of a 16-bit floating type."""
+    return x.dtype in (torch.float16, torch.bfloat16)
+
+
 def normalised(x: Tensor) -> Tensor:
-    """(B, C) vectors divided by the root mean square of their entries, in float32."""
-    x = x.float()
+    """(B, C) vectors divided by the root mean square of their entries, in float32 at least."""
+    x = at_least_single(x)
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + _EPSILON)
 
 
@@ -91,10 +101,10 @@ def modulated_convolution(x: Tensor, weight: Tensor, style: Tensor, demodulate: 
     Returns:
         (B, O, H, W), or (B, O, 2H, 2W) with ``up``.
     """
-    weight, style = weight.float(), style.float()
+    weight, style = at_least_single(weight), at_least_single(style)
     demodulation = None
     if demodulate:
-        if x.dtype != torch.float32 and x.dtype != torch.float64:
+        if is_half(x):
             # Demodulation undoes any scale: with weights and styles of unit size no sum can overflow half precision.
             weight = weight / weight.square().sum((1, 2, 3), keepdim=True).add(_EPSILON).sqrt()
             style = style / style.abs().amax(1, keepdim=True).clamp_min(_EPSILON)
@@ -136,4 +146,4 @@ class StyledLayer(nn.Module):
         if noise is not None:
             x = x + (noise * self.noise_strength).to(x.dtype)
         x = leaky_relu(x + self.bias[:, None, None].to(x.dtype))
-        return x if x.dtype in (torch.float32, torch.float64) else x.clamp(-_LARGEST, _LARGEST)
+        return x.clamp(-_LARGEST, _LARGEST) if is_half(x) else x

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from backend.texture_predictor.config import Config
-from backend.texture_predictor.layers import Conv2d, Linear, leaky_relu
+from backend.texture_predictor.layers import Conv2d, Linear, at_least_single, leaky_relu
 
 _LAST = 4
 
@@ -82,6 +82,6 @@ def group_spread(x: Tensor, group: int) -> Tensor:
     Groups have ``group`` members, or fewer where the batch is smaller or not divisible (Karras et al. 2018, section 3).
     """
     members = next(count for count in range(min(group, len(x)), 0, -1) if len(x) % count == 0)
-    grouped = x.float().reshape(members, -1, *x.shape[1:])
+    grouped = at_least_single(x).reshape(members, -1, *x.shape[1:])
     spread = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
     return spread.repeat(members).to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])

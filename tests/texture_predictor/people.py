@@ -1,0 +1,22 @@
+"""Inputs of a Texture Predictor, made up."""
+
+from __future__ import annotations
+
+import torch
+
+from backend.texture_predictor.config import Config
+from backend.texture_predictor.encoders import Structure
+
+
+def made_up(config: Config, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor, Structure]:
+    """Random photos and structures of the configuration's shapes."""
+    rng = torch.Generator().manual_seed(seed)
+    size, side = config.resolution, config.photo_side
+    pose = torch.linalg.qr(torch.randn(batch, 24, 3, 3, generator=rng)).Q
+    body = pose, torch.randn(batch, 10, generator=rng), torch.randn(batch, 3, generator=rng)
+    plane = (
+        (torch.randn(1, 7, size, size, generator=rng), *(torch.rand(batch, 4, size, size, generator=rng) for _ in range(2)))
+        if config.spatial
+        else ()
+    )
+    return torch.rand(batch, 3, side, side, generator=rng), Structure(*body, *plane)
