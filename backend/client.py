@@ -50,6 +50,7 @@ class Client:
         self._events: deque[dict[str, Any]] = deque()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         if access:
             network.encrypt_client(self._socket, access)
         self._socket.connect(network.endpoint(self._host, self._port))
@@ -71,6 +72,7 @@ class Client:
         """
         self._requests += 1
         frames = wire.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
+        self._has_been_cut()
         self._socket.send_multipart(frames)
         deadline = time.monotonic() + self._reply_seconds
         while True:
@@ -78,6 +80,8 @@ class Client:
             if message is None:
                 if time.monotonic() > deadline or not listens(self._port, self._host):
                     raise ServerGone("The Uvatar server does not answer.")
+                if self._has_been_cut():  # ZeroMQ connects again, but what was on its way is lost; asking twice harms nothing
+                    self._socket.send_multipart(frames)
             elif message.get("request") == self._requests or (message["kind"] == "error" and message.get("request") is None):
                 if message["kind"] == "error":
                     raise WireError.from_dict(message)
@@ -132,23 +136,38 @@ class Client:
                     if event["photo"] in told:
                         continue
                     told.add(event["photo"])
-                yield event
-                if event["kind"] == "finished":
+                elif event["kind"] == "finished":
+                    yield from (_photo_event(job, photo) for photo in event["photos"] if photo["index"] not in told)
+                    yield event
                     return
+                yield event
 
     def _catch_up(self, job: str) -> None:
         """Subscribe to the job, and make events of what its status says."""
         status = self.status(job)
         for photo in status["photos"]:
             if photo["state"] != "waiting":
-                self._events.append({**photo, "kind": "photo", "job": job, "photo": photo["index"]})
+                self._events.append(_photo_event(job, photo))
         if status["state"] in ("finished", "cancelled"):
             self._events.append({key: status[key] for key in ("job", "state", "created", "photos")} | {"kind": "finished"})
+
+    def _has_been_cut(self) -> bool:
+        """Whether the connection has been lost since this was asked last."""
+        cut = False
+        while self._monitor.poll(0):
+            self._monitor.recv_multipart()
+            cut = True
+        return cut
 
     def _receive(self, seconds: float) -> dict[str, Any] | None:
         if not self._socket.poll(round(seconds * 1000)):
             return None
         return wire.unpack(self._socket.recv_multipart(copy=False))
+
+
+def _photo_event(job: str, photo: dict[str, Any]) -> dict[str, Any]:
+    """The event that a photo of a job's status has come to its end."""
+    return {"kind": "photo", "job": job, "photo": photo["index"], "state": photo["state"], "error": photo["error"]}
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:

@@ -16,7 +16,7 @@ from backend import network, wire
 from backend.wire import WireError
 
 WAITING_REQUESTS = 8  # of one client; what it sends beyond stays on its side
-WAITING_REPLIES = 256  # of one client that does not read; beyond that they are dropped
+WAITING_REPLIES = 128  # of one client that does not read; beyond that they are dropped
 MEMORY_STEP = 256 << 20
 _REOPEN_TRIES, _REOPEN_PAUSE = 200, 0.01
 
@@ -123,6 +123,7 @@ class Doors:
     def relieve(self) -> bool:
         """Close and open the doors where the process has grown too large; whether that was done."""
         size = self._process.memory_info().rss
+        self._floor = min(self._floor, size)
         if size < max(self._limit, self._floor + MEMORY_STEP):
             return False
         log.error("The process has grown to %d MB: dropping all connections", size >> 20)
@@ -130,8 +131,7 @@ class Doors:
             self._poller.unregister(door.socket)
             door.reopen()
             self._poller.register(door.socket, zmq.POLLIN)
-        # What the allocator keeps is no reason to do this again.
-        self._floor = self._process.memory_info().rss
+        self._floor = size  # until it has shrunk; what the allocator keeps is no reason to do this again
         return True
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ class JobFiles:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             for index, data in enumerate(photos):
-                wire.write_atomically(self._photo(job, index), [data])
+                wire.write_atomically(self._photo(job, index), [data], sync_entry=False)
             wire.dump(asdict(manifest), folder / _MANIFEST)
             wire.sync_folder(self.folder)
         except (OSError, WireError) as error:

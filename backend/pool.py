@@ -77,7 +77,8 @@ class PoolSettings:
         pipeline: "module:attribute" of the pipeline's class.
         threads: CPU threads of each, None for an equal share of all.
         gpus: as CUDA numbers or names them; model processes take turns among them. Empty: whatever each finds.
-        patience: seconds that a stage, or loading the models, may take before the process counts as hung.
+        patience: seconds that a stage may take before the process counts as hung.
+        loading_patience: the same for loading the models.
     """
 
     workers: int = 1
@@ -85,6 +86,7 @@ class PoolSettings:
     threads: int | None = None
     gpus: tuple[str, ...] = ()
     patience: float = 300.0
+    loading_patience: float = 300.0
 
     @property
     def threads_each(self) -> int:
@@ -204,7 +206,7 @@ class Pool:
                 process.popen.wait()
                 process.unit = None  # nobody's crash
                 self._bury(process)
-            elif (process.unit or not process.ready) and now - process.heard > self.settings.patience:
+            elif self._hangs(process, now):
                 log.error("Model process %d has hung for %.0f s: killing it", process.popen.pid, now - process.heard)
                 process.popen.kill()
                 process.popen.wait()
@@ -217,6 +219,11 @@ class Pool:
             for process in self._processes.values():
                 if process.ready and process.unit is None:
                     self._hand_out(process)
+
+    def _hangs(self, process: ModelProcess, now: float) -> bool:
+        if process.ready and not process.unit:
+            return False
+        return now - process.heard > (self.settings.patience if process.ready else self.settings.loading_patience)
 
     # -- processes ----------------------------------------------------------------------------------------------------
 

@@ -324,8 +324,11 @@ def load(path: Path, limits: Limits = LIMITS) -> Any:
         return unpack(frames, limits)
 
 
-def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Write a file that only its owner may read, so that a crash or a full disk leaves the old one, or none, never a part."""
+def write_atomically(path: Path, chunks: Iterable[bytes | memoryview], sync_entry: bool = True) -> None:
+    """Write a file that only its owner may read, so that a crash or a full disk leaves the old one, or none, never a part.
+
+    ``sync_entry``: have the file's name on the disk too; else the caller calls `sync_folder` once for many files.
+    """
     path = Path(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -339,7 +342,8 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    sync_folder(path.parent)
+    if sync_entry:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

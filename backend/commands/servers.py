@@ -34,11 +34,15 @@ def serve(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")] = None,
     gpus: Annotated[str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")] = "",
     hung_after: Annotated[float, typer.Option(min=1, help="Seconds after which a stage counts as hung; its photo is tried again.")] = 300,
+    load_hung_after: Annotated[float, typer.Option(min=1, help="The same for loading the models.")] = 300,
     exit_with_parent: Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")] = False,
     exit_when_idle: Annotated[float | None, typer.Option(min=0, help="End after this many seconds without work.")] = None,
     keep_days: Annotated[float, typer.Option(min=0, help="Days for which results are kept.")] = 30,
     keep_gb: Annotated[float, typer.Option(min=0, help="Gigabytes of results that are kept.")] = 10,
     queue_photos: Annotated[int, typer.Option(min=1, help="Photos that may wait; further jobs are refused.")] = 5000,
+    memory_gb: Annotated[
+        float | None, typer.Option(min=0.1, help="Memory of the server itself at which it drops all connections. [default: 2 to 8]")
+    ] = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
     """Run the server, in this terminal, until Ctrl+C or `uvatar stop`.
@@ -62,10 +66,11 @@ def serve(
             folder=data or wire.data_folder(),
             port=port,
             network=split_address(network) if network else None,
-            pool=PoolSettings(workers, pipeline, threads, tuple(filter(None, gpus.split(","))), hung_after),
+            pool=PoolSettings(workers, pipeline, threads, tuple(filter(None, gpus.split(","))), hung_after, load_hung_after),
             policy=Policy(keep_days, round(keep_gb * 1e9)),
             queue=QueueLimits(photos=queue_photos),
             idle_exit=exit_when_idle,
+            memory_limit=round(memory_gb * 1e9) if memory_gb else None,
             token=_token(token_file) if token_file else new_token(),
         )
         if sys.stdout is not None and sys.stdout.isatty():

@@ -53,10 +53,10 @@ class Server:
             return client.status()["workers"]
 
 
-def start(folder: Path, *arguments: str, pipeline: str = FAKE) -> Server:
+def start(folder: Path, *arguments: str, pipeline: str = FAKE, module: str = "backend", **variables: str) -> Server:
     """A server that is ready for requests; its standard input is its life line."""
-    command = module_command("backend", "serve", "--data", str(folder), "--exit-with-parent", "--pipeline", pipeline, *arguments)
-    process = subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    command = module_command(module, "serve", "--data", str(folder), "--exit-with-parent", "--pipeline", pipeline, *arguments)
+    process = subprocess.Popen(command, env=environment(**variables), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout
     with process.stdout as output:
         ready = json.loads(output.readline())

@@ -3,7 +3,7 @@
 Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (message of a PhotoError), ``crash`` (path: the
 process dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it
 exists), ``log`` (path: one line for each time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number
-that cannot be sent).
+that cannot be sent), ``hang`` (path: like ``crash``, but it stops for ever), ``always_hang``, ``pad`` (bytes in the result).
 """
 
 from __future__ import annotations
@@ -63,10 +63,8 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
 class FakePipeline:
     """Does to each photo what the photo says."""
 
-    facts = {"name": "fake"}
-
     def __init__(self, threads: int | None = None) -> None:
-        self.threads = threads
+        self.facts = {"name": "fake", "threads": threads, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
 
     def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any) -> None:
         for index, (name, data) in enumerate(photos):
@@ -77,7 +75,7 @@ class FakePipeline:
             self._work(name, orders, progress)
             if not options["same_person"]:
                 metrics = {"landmark_error_median": float("nan")} if orders.get("nan") else {}
-                photo_done(index, result(name, data, orders.get("people", 1), **metrics))
+                photo_done(index, {**result(name, data, orders.get("people", 1), **metrics), "pad": bytes(orders.get("pad", 0))})
         if options["same_person"]:
             photo_done(0, result(*photos[0]))
 
@@ -97,8 +95,21 @@ class FakePipeline:
         if "crash" in orders and not Path(orders["crash"]).exists():
             Path(orders["crash"]).touch()
             os._exit(9)
+        if orders.get("always_hang") or ("hang" in orders and not Path(orders["hang"]).exists()):
+            if "hang" in orders:
+                Path(orders["hang"]).touch()
+            time.sleep(1e6)
         if "fail" in orders:
             raise PhotoError(orders["fail"])
+
+
+class SlowlyLoadingPipeline(FakePipeline):
+    """A pipeline that is loaded when the file that UVATAR_TEST_LOADED names exists."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        super().__init__(threads)
+        while not Path(os.environ["UVATAR_TEST_LOADED"]).exists():
+            time.sleep(0.01)
 
 
 class BrokenPipeline:

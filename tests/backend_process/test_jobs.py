@@ -113,7 +113,7 @@ def test_a_journal_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_half_job(journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, chunks: Any) -> None:
+    def full(path: Path, chunks: Any, sync_entry: bool = True) -> None:
         if path.name == "photo-001":
             raise OSError(errno.ENOSPC, "No space left on device")
         path.write_bytes(b"".join(chunks))
