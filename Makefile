@@ -22,7 +22,7 @@ test: .venv/ready
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/ready
-	$(BIN)/python -m ruff check backend blender_addon tools tests
+	$(BIN)/python -m ruff check backend blender_addon tools training tests
 	$(BIN)/python -m mypy
 
 bench: .venv/ready

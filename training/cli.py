@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from training.data.problems import DataError
+if TYPE_CHECKING:
+    from training.trainers.recipe import Recipe
+    from training.trainers.run import Trainer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -27,7 +31,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(help="The same seed makes the same pictures on any machine.")] = 0,
     split: Annotated[str, typer.Option(help="train, or held_out: other bodies, pose clips, garments and backgrounds.")] = "train",
     poses: Annotated[Path | None, typer.Option(help="Pose bank (.npz, aa (N, 24, 3)); by default poses of the shipped prior.")] = None,
-    wardrobe: Annotated[Path | None, typer.Option(help="Folder that tools/bake_wardrobe.py wrote; by default all clothes are procedural.")] = None,
+    wardrobe: Annotated[Path | None, typer.Option(help="Folder of tools/bake_wardrobe.py; by default all clothes are procedural.")] = None,
     hdris: Annotated[Path | None, typer.Option(help="Folder of panoramas; by default Blender's own eight where bpy is installed.")] = None,
     side: Annotated[int, typer.Option(min=64, help="Longer side of the pictures.")] = 512,
     texture: Annotated[int, typer.Option(min=64, help="Side of the textures.")] = 512,
@@ -55,16 +59,63 @@ def synthesize(
     Console().print(f"{len(shards)} pictures in {out}; look at {out / f'{split}.jpg'}")
 
 
+RecipeName = Annotated[str, typer.Option(help="paper, default, toy, or a .yaml file.")]
+Data = Annotated[Path, typer.Option(help="Folder of shards (uvatar-train synthesize).")]
+Out = Annotated[Path, typer.Option(help="Folder of the run: checkpoints, TensorBoard, pictures, and the weights at the end.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+Rate = Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")]
+Precision = Annotated[str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed instead of the recipe's.")]
+Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Workers = Annotated[int, typer.Option(min=0, help="Loading processes.")]
+StopAt = Annotated[int | None, typer.Option(min=1, help="Stop at this step, to go on later with the same command.")]
+Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes, to go on later with the same command.")]
+
+
+@app.command()
+def mesh(
+    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
+    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
+    minutes: Minutes = None,
+) -> None:  # fmt: skip
+    """Train the Mesh Predictor on pictures of people; goes on from the newest checkpoint in the folder."""
+    from training.trainers.mesh import MeshTrainer
+
+    changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
+    _train("mesh", MeshTrainer, data, out, recipe, changes, device, workers, stop_at, minutes)
+
+
+def _train(
+    task: str, trainer: Callable[[Recipe], Trainer], data: Path, out: Path, name: str, changes: Mapping[str, Any], device: str,
+    workers: int, stop_at: int | None, minutes: float | None,
+) -> None:  # fmt: skip
+    from training.data.shards import open_shards
+    from training.trainers.recipe import load_recipe
+    from training.trainers.run import run
+
+    recipe = load_recipe(task, name).with_(**changes)
+    samples = open_shards(data, "train")
+    seconds = None if minutes is None else 60 * minutes
+    result = run(trainer(recipe), recipe, samples, out, device, workers=workers, stop_at=stop_at, seconds=seconds)
+    if result.files:
+        Console().print(f"Trained to step {result.step}: {', '.join(map(str, result.files))}")
+    elif int(os.environ.get("RANK", "0")) == 0:
+        Console().print(f"Stopped at step {result.step} of {recipe.steps}; the same command goes on from there.")
+
+
 def _progress() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
 
 
 def main() -> None:
-    """Run the command line; errors in data are one line, not a traceback."""
+    """Run the command line; what is wrong with data, recipes and runs is one line, not a traceback."""
     try:
         app()
-    except DataError as error:
-        Console(stderr=True).print(f"[red]Error:[/red] {error}", markup=True, highlight=False)
+    except (ValueError, RuntimeError) as error:
+        if type(error).__module__.split(".")[0] not in ("training", "backend"):
+            raise
+        Console(stderr=True).print(f"[red]Error:[/red] {escape(str(error))}", highlight=False)
         raise SystemExit(1) from None
 
 

@@ -38,7 +38,7 @@ class ShardWriter:
         self._count = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._tar = tarfile.open(self._part, "w", format=tarfile.USTAR_FORMAT)
+            self._tar = tarfile.open(self._part, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 (closed by close)
         except OSError as error:
             raise DataError(path, f"cannot be written: {error.strerror or error}") from error
 

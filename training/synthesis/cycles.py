@@ -7,7 +7,6 @@ photos. Who is where is computed here, so that masks do not depend on the render
 from __future__ import annotations
 
 import importlib.util
-import os
 import subprocess
 import sys
 import tempfile
@@ -38,18 +37,21 @@ class Cycles:
             raise DataError("bpy", "is not installed, so nothing can be rendered with Cycles: pip install 'uvatar[blender]' (Python 3.11)")
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            np.savez(folder / "body.npz", quads=body.quads, quad_uv=body.quad_uv, uv=body.uv)
+            faces, face_uv = (body.faces, body.face_uv) if body.quads is None or body.quad_uv is None else (body.quads, body.quad_uv)
+            np.savez(folder / "body.npz", faces=faces, corner_uv=body.uv[face_uv])
             for number, scene in enumerate(scenes):
                 np.savez(folder / f"{number:05d}.npz", **_arrays(scene))
-            command = [sys.executable, str(Path(__file__).with_name("cycles_worker.py")), scratch, str(self.samples), str(self.threads)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_PER_SCENE * len(scenes) + 60, env=dict(os.environ))
+            script = Path(__file__).with_name("cycles_worker.py")
+            command = [sys.executable, str(script), scratch, str(self.samples), str(self.threads)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_PER_SCENE * len(scenes) + 60)
             pictures = []
             for number, scene in enumerate(scenes):
                 path = folder / f"{number:05d}.light.npy"
                 if not path.exists():
                     raise DataError(scene.name, f"was not rendered by Blender: {(done.stderr or done.stdout).strip()[-400:]}")
-                image = developed(np.load(path), scene.sensor, np.random.default_rng(scene.seed))
-                pictures.append(Picture(image, people_map(scene, geometry_of(scene, body))))
+                people = people_map(scene, geometry_of(scene, body))
+                image = developed(np.load(path), people > 0, scene.sensor, np.random.default_rng(scene.seed))
+                pictures.append(Picture(image, people))
         return pictures
 
 

@@ -35,7 +35,8 @@ def build(scene: dict[str, np.ndarray], body: dict[str, np.ndarray]) -> None:
     """Figures, props, floor, light and camera."""
     number = 0
     while f"figure{number}" in scene:
-        add_mesh(f"figure{number}", scene[f"figure{number}"], body["quads"], textured(scene[f"texture{number}"]), body["uv"][body["quad_uv"]])
+        material = textured(scene[f"texture{number}"])
+        add_mesh(f"figure{number}", scene[f"figure{number}"], body["faces"], material, body["corner_uv"])
         number += 1
     number = 0
     while f"prop{number}" in scene:

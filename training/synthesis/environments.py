@@ -105,7 +105,9 @@ def procedural_environment(rng: np.random.Generator) -> Environment:
     v = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     indoor = rng.random() < 0.5
     tint = np.float32(1 + rng.normal(0, 0.08, 3))
-    above = np.float32(rng.uniform(0.3, 0.8)) * tint if indoor else np.float32([0.35, 0.5, 0.8]) * np.float32(rng.uniform(0.5, 1.3))
+    above: NDArray = (
+        np.float32(rng.uniform(0.3, 0.8)) * tint if indoor else (rng.uniform(0.5, 1.3) * np.array([0.35, 0.5, 0.8])).astype(np.float32)
+    )
     horizon = np.float32(rng.uniform(0.3, 0.9)) * tint
     ground = np.float32(rng.uniform(0.08, 0.4)) * np.float32(1 + rng.normal(0, 0.12, 3))
     upper = above + (horizon - above) * np.clip(v / 0.5, 0, 1)
@@ -125,7 +127,8 @@ def procedural_environment(rng: np.random.Generator) -> Environment:
     lamps = rng.integers(1, 4) if indoor else 1
     for _ in range(lamps):
         centre = (int(rng.uniform(0, width)), int(height * rng.uniform(0.08, 0.42)))
-        colour = np.float32(rng.uniform(6, 40) if indoor else rng.uniform(30, 120)) * np.float32(1 + rng.normal(0, 0.1, 3))
+        light = rng.uniform(6, 40) if indoor else rng.uniform(30, 120)
+        colour = light * (1 + rng.normal(0, 0.1, 3))
         if indoor:
             reach = (int(rng.integers(4, 40)), int(rng.integers(4, 24)))
             cv2.ellipse(panorama, centre, reach, 0, 0, 360, np.clip(colour, 0.1, None).tolist(), -1)

@@ -53,7 +53,7 @@ class Print:
     def onto(self, points: Points, colour: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cloth's colours (K, 3) with the print on them."""
         facing = points.normal[:, 2] > 0.1 if self.front else points.normal[:, 2] < -0.1
-        place = (points.rest[:, :2] - np.float32(self.centre)) / np.float32(self.half)
+        place = (points.rest[:, :2] - np.array(self.centre, np.float32)) / np.array(self.half, np.float32)
         here = np.flatnonzero(facing & (np.abs(place) < 1).all(1) & (points.arm < 0.5) & (points.leg < 0.5))
         side = self.picture.shape[0]
         # A print reads from the outside: the person's left is the right of a chest and the left of a back.
@@ -74,16 +74,16 @@ def random_print(rng: np.random.Generator, chest: float) -> Print:
         for line in range(rng.integers(1, 4)):
             text = "".join(chr(rng.integers(65, 91)) for _ in range(rng.integers(3, 9)))
             scale = rng.uniform(0.7, 1.6)
-            cv2.putText(cover, text, (4, 40 + 34 * line), int(rng.integers(0, 8)), scale, 255, int(rng.integers(1, 5)), cv2.LINE_AA)
+            cv2.putText(cover, text, (4, 40 + 34 * line), int(rng.integers(0, 8)), scale, (255,), int(rng.integers(1, 5)), cv2.LINE_AA)
     elif kind == "number":
-        cv2.putText(cover, str(rng.integers(0, 100)), (4, 108), cv2.FONT_HERSHEY_SIMPLEX, 3.6, 255, 14, cv2.LINE_AA)
+        cv2.putText(cover, str(rng.integers(0, 100)), (4, 108), cv2.FONT_HERSHEY_SIMPLEX, 3.6, (255,), 14, cv2.LINE_AA)
     elif kind == "shape":
         for _ in range(rng.integers(1, 4)):
             corners = (rng.uniform(10, 118, (int(rng.integers(3, 7)), 2))).astype(np.int32)
             if rng.random() < 0.5:
-                cv2.circle(cover, tuple(int(c) for c in corners[0]), int(rng.integers(12, 50)), 255, -1, cv2.LINE_AA)
+                cv2.circle(cover, tuple(int(c) for c in corners[0]), int(rng.integers(12, 50)), (255,), -1, cv2.LINE_AA)
             else:
-                cv2.fillConvexPoly(cover, np.asarray(cv2.convexHull(corners)), 255, cv2.LINE_AA)
+                cv2.fillConvexPoly(cover, np.asarray(cv2.convexHull(corners)), (255,), cv2.LINE_AA)
     else:
         blotches = cv2.resize(rng.random((7, 7, 3)).astype(np.float32), (128, 128), interpolation=cv2.INTER_CUBIC)
         ink = np.clip(np.asarray(blotches, np.float32), 0.01, 0.9) ** 2
@@ -112,7 +112,7 @@ def random_fabric(rng: np.random.Generator, held_out: bool = False, pattern: str
         own = np.random.default_rng(seed)
         colour = _mixed(points, kind, (first, second, third), pitch, own)
         # Folds run across limbs and trunk; their light and shade are in the cloth as they are in textures taken from photos.
-        folds = fractal3(points.rest * np.float32([1.0, 2.2, 1.0]), 0.11, own) * crease
+        folds = fractal3(points.rest * np.array([1.0, 2.2, 1.0], np.float32), 0.11, own) * crease
         weave = noise3(points.rest, 0.004, own) * 0.03
         return np.clip(colour * (1 + folds + weave)[:, None], 0.002, 0.95).astype(np.float32)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.anatomy import Points
-from training.synthesis.fabrics import Fabric, random_colour, random_fabric, random_print
+from training.synthesis.fabrics import Fabric, Print, random_colour, random_fabric, random_print
 from training.synthesis.noise import fractal3
 
 EDGE = 0.002  # metres over which a hem fades in a texture
@@ -59,7 +59,7 @@ class Garment:
 
     def offset(self, points: Points) -> NDArray[np.float32]:
         """(K,) metres off the skin."""
-        hang = np.clip(1 + 0.7 * fractal3(points.rest * np.float32([1, 0.5, 1]), 0.09, np.random.default_rng(self.seed)), 0, 2)
+        hang = np.clip(1 + 0.7 * fractal3(points.rest * np.array([1, 0.5, 1], np.float32), 0.09, np.random.default_rng(self.seed)), 0, 2)
         inside = np.clip(self.cut(points) / 0.012, 0, 1)
         return (inside * (self.thickness + self.slack * hang)).astype(np.float32)
 
@@ -149,7 +149,7 @@ def _top(rng: np.random.Generator, group: str, held_out: bool, dress: bool = Fal
     if neckline == "shirt" or rng.random() < 0.15:
         trims.append(_placket(rng))
     elif rng.random() < 0.3:
-        trims.append(lambda points, border, colour, stamp=random_print(rng, 0.08): stamp.onto(points, colour))  # type: ignore[misc]
+        trims.append(_printed(random_print(rng, 0.08)))
     if rng.random() < 0.2 and sleeve > 0.05:
         trims.append(_sleeves_of(random_fabric(rng, held_out)))
     slack = float(rng.choice([0.002, 0.006, 0.012, 0.02], p=[0.3, 0.35, 0.25, 0.1]))
@@ -260,7 +260,7 @@ def _gloves(rng: np.random.Generator) -> Garment:
 
 
 def _belt(rng: np.random.Generator) -> Garment:
-    height, colour, buckle = rng.uniform(-0.2, -0.14), random_colour(rng, 0.9), np.float32([0.5, 0.45, 0.3])
+    height, colour, buckle = rng.uniform(-0.2, -0.14), random_colour(rng, 0.9), np.array([0.5, 0.45, 0.3], np.float32)
 
     def cut(points: Points) -> NDArray[np.float32]:
         return np.where(points.arm > 0.5, -1.0, 0.018 - np.abs(points.rest[:, 1] - height)).astype(np.float32)
@@ -277,7 +277,7 @@ def _belt(rng: np.random.Generator) -> Garment:
 
 def _band(colour: NDArray, where: NDArray, ink: NDArray | float, strength: float = 1.0) -> NDArray:
     amount = (strength * where)[:, None].astype(np.float32)
-    return colour + amount * (np.float32(ink) - colour)
+    return colour + amount * (np.asarray(ink, np.float32) - colour)
 
 
 def _hem(rng: np.random.Generator) -> Trim:
@@ -371,6 +371,13 @@ def _zip(rng: np.random.Generator) -> Trim:
     def trim(points: Points, border: NDArray, colour: NDArray) -> NDArray:
         teeth = (np.abs(points.rest[:, 0]) < 0.006) & (points.normal[:, 2] > 0.1)
         return _band(colour, teeth, ink)
+
+    return trim
+
+
+def _printed(picture: Print) -> Trim:
+    def trim(points: Points, border: NDArray, colour: NDArray) -> NDArray:
+        return picture.onto(points, colour.astype(np.float32))
 
     return trim
 

@@ -87,12 +87,14 @@ def people_map(scene: Scene, geometry: Geometry | None) -> NDArray[np.uint8]:
     return np.where(owner < len(scene.figures), owner + 1, 0).astype(np.uint8)
 
 
-def developed(light: NDArray, sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What the sensor makes of linear light (H, W, 3): lens blur, vignette, exposure, tone curve, noise."""
+def developed(light: NDArray, people: NDArray[np.bool_], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What the sensor makes of linear light (H, W, 3), metered on ``people`` (H, W): lens blur, vignette, exposure, tone curve, noise."""
     height, width = light.shape[:2]
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    # Metered on the whole picture, as cameras do.
-    metered = sensor.exposure * METERED / max(float(np.minimum(light, 1.5).mean()), 1e-3)
+    # Metered as cameras do, more on people than on what is around them.
+    seen = np.minimum(light, 1.5).mean(-1)
+    brightness = seen.mean() if not people.any() else 0.35 * seen.mean() + 0.65 * seen[people].mean()
+    metered = sensor.exposure * METERED / max(float(brightness), 1e-3)
     falloff = (1 - sensor.vignette * (x**2 + y**2) / 2)[..., None]
     warm = np.array([1 + sensor.warmth, 1, 1 - sensor.warmth])
     exposed = np.asarray(cv2.GaussianBlur((light * falloff * warm * metered).astype(np.float32), (0, 0), sensor.blur), np.float32)
@@ -114,7 +116,8 @@ def _photograph(scene: Scene, body: BodyData) -> Picture:
         small = cv2.resize(layer, (window[2] - window[0], window[3] - window[1]), interpolation=cv2.INTER_AREA)
         area = np.s_[window[1] : window[3], window[0] : window[2]]
         light[area] = light[area] * (1 - small[..., 3:]) + small[..., :3]
-    return Picture(developed(light, scene.sensor, rng), people_map(scene, geometry))
+    people = people_map(scene, geometry)
+    return Picture(developed(light, people > 0, scene.sensor, rng), people)
 
 
 def _window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:

@@ -140,7 +140,7 @@ def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
     placed = [Prop((prop.vertices @ rotation.T + shift).astype(np.float32), prop.faces, prop.colour, prop.grain) for prop in props]
     placed = [prop for prop in placed if prop.vertices[:, 2].min() > 0.05]
     up = rotation @ np.array([0.0, 1.0, 0.0])
-    floor_colour = None if rng.random() < 0.5 else (np.float32(rng.uniform(0.05, 0.6)) * np.float32(1 + rng.normal(0, 0.12, 3)))
+    floor_colour = None if rng.random() < 0.5 else (rng.uniform(0.05, 0.6) * (1 + rng.normal(0, 0.12, 3))).astype(np.float32)
     sensor = Sensor(
         float(np.exp(rng.normal(0, 0.25))), float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.5, 5)), float(rng.uniform(0, 0.35)),
         float(rng.uniform(0.85, 1.2)), float(rng.normal(0, 0.06)),

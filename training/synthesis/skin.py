@@ -72,10 +72,10 @@ def paint_skin(points: Points, looks: Looks) -> NDArray[np.float32]:
     wrist, knee, shoulder = place.joint["left_wrist"][0], place.joint["left_knee"], place.joint["left_shoulder"]
     # Palms are lighter, elbows, knees and knuckles redder.
     palm = _soft(np.abs(x) - wrist, 0.02) * _soft(-points.normal[:, 1], 0.3)
-    colour = colour + palm[:, None] * (0.35 * (np.float32([0.55, 0.32, 0.25]) - colour))
+    colour = colour + palm[:, None] * (0.35 * (np.array([0.55, 0.32, 0.25], np.float32) - colour))
     elbow = _blob(np.abs(x) - place.joint["left_elbow"][0], y - shoulder[1], z - shoulder[2] + 0.04, 0.03)
     knees = _blob(np.abs(x) - knee[0], y - knee[1], z - knee[2] - 0.06, 0.04)
-    colour = colour * (1 - (elbow + knees)[:, None] * np.float32([0.08, 0.18, 0.18]))
+    colour = colour * (1 - (elbow + knees)[:, None] * np.array([0.08, 0.18, 0.18], np.float32))
     colour = _paint_face(points, colour, looks)
     return _paint_eyes(points, np.clip(colour, 0.002, 0.95), looks.iris)
 
@@ -98,7 +98,7 @@ def _paint_face(points: Points, colour: NDArray, looks: Looks) -> NDArray[np.flo
         brow = ahead * _line(rise - arch, 0.0036) * _soft(0.023 - np.abs(outward - 0.002), 0.004)
         colour = colour + 0.8 * brow[:, None] * (0.7 * looks.hair + 0.1 * looks.tone - colour)
         cheek = ahead * np.exp(-((outward - 0.014) ** 2 + (rise + 0.038) ** 2) / 0.0004)
-        colour = colour * (1 + cheek[:, None] * np.float32([0.06, -0.08, -0.06]))
+        colour = colour * (1 + cheek[:, None] * np.array([0.06, -0.08, -0.06], np.float32))
     nose = mark["nose"]
     nostrils = ahead * np.exp(-((np.abs(x) - 0.008) ** 2 + (y - nose[1] + 0.013) ** 2) / 0.000025)
     flank = ahead * np.exp(-((np.abs(x) - 0.016) ** 2 / 0.00005 + (y - nose[1] - 0.002) ** 2 / 0.0004))
@@ -108,7 +108,9 @@ def _paint_face(points: Points, colour: NDArray, looks: Looks) -> NDArray[np.flo
     half = abs(mark["mouth_left"][0]) * 1.08
     profile = np.sqrt(np.clip(1 - (x / half) ** 2, 0, 1))
     lips = ahead * _soft(0.0085 * profile - np.abs(y - mouth[1]), 0.0015) * (profile > 0)
-    tint = looks.tone * np.float32([0.85, 0.5, 0.5]) * (1 - looks.made_up) + looks.made_up * np.float32([0.42, 0.07, 0.08])
+    tint = looks.tone * np.array([0.85, 0.5, 0.5], np.float32) * (1 - looks.made_up) + looks.made_up * np.array(
+        [0.42, 0.07, 0.08], np.float32
+    )
     colour = colour + (0.75 * lips)[:, None] * (tint - colour)
     parting = ahead * _line(y - mouth[1], 0.0013) * _soft(half - np.abs(x), 0.003)
     colour = colour * (1 - 0.75 * parting[:, None])
@@ -125,7 +127,7 @@ def _paint_eyes(points: Points, colour: NDArray[np.float32], iris: NDArray[np.fl
         low, high = eye.min(0), eye.max(0)
         away = eye - (low + high) / 2
         radius = np.hypot(away[:, 0], away[:, 1]) / max(float(high[0] - low[0]), 1e-6) * 2
-        rings = np.where((radius < 0.2)[:, None], 0.004, np.where((radius < 0.48)[:, None], iris, np.float32([0.62, 0.58, 0.56])))
+        rings = np.where((radius < 0.2)[:, None], 0.004, np.where((radius < 0.48)[:, None], iris, np.array([0.62, 0.58, 0.56], np.float32)))
         colour[here] = np.where((away[:, 2] > 0)[:, None], rings, 0.3)
     return colour.astype(np.float32)
 

@@ -1,0 +1,149 @@
+"""From samples to what the Mesh Predictor is trained on: padded squares, shaken a little, and what is known of their people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from backend.body import BodyModel
+from backend.mesh_predictor.network import INPUT_SIDE
+from training.data.problems import DataError
+from training.data.sample import PersonLabel, Sample
+from training.mesh_supervision import MeshLabels
+
+_PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
+
+
+@dataclass(frozen=True)
+class MeshItem:
+    """One picture: image (3, 512, 512) uint8, and per person the rows of `MeshLabels`."""
+
+    image: Tensor
+    rows: dict[str, Tensor]
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class MeshBatch:
+    """B pictures (B, 3, 512, 512) uint8 and what is known of their people."""
+
+    images: Tensor
+    labels: MeshLabels
+
+    def to(self, device: torch.device | str) -> MeshBatch:
+        """The same on another device."""
+        labels = MeshLabels(**{item.name: getattr(self.labels, item.name).to(device, non_blocking=True) for item in fields(MeshLabels)})
+        return MeshBatch(self.images.to(device, non_blocking=True), labels)
+
+    def pin_memory(self) -> MeshBatch:
+        """Page-locked, for `torch.utils.data.DataLoader`."""
+        labels = MeshLabels(**{item.name: getattr(self.labels, item.name).pin_memory() for item in fields(MeshLabels)})
+        return MeshBatch(self.images.pin_memory(), labels)
+
+    def pixels(self) -> Tensor:
+        """(B, 3, 512, 512) float in [0, 1]."""
+        return self.images.float() / 255
+
+
+@dataclass(frozen=True)
+class Shaking:
+    """How training pictures are varied (ROMP 3.5): shares of pictures, degrees, factors."""
+
+    turned: float = 0.2
+    turn: float = 30.0
+    scale: tuple[float, float] = (0.75, 1.15)
+    shift: float = 0.08
+    coloured: float = 0.5
+
+
+def prepare_mesh(sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None) -> MeshItem:
+    """A sample padded to the network's square, its people in the terms of ``body``.
+
+    Betas of another body than ``body`` count as unknown. ``shaking``: None for evaluation. Raises DataError for a picture without any
+    person who is seen.
+    """
+    matrix, turn = _placement(sample, rng, shaking)
+    image = cv2.warpAffine(sample.image, matrix, (INPUT_SIDE, INPUT_SIDE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT)
+    if shaking is not None and rng.random() < shaking.coloured:
+        image = _recoloured(np.asarray(image, np.uint8), rng)
+    rows = [_row(person, matrix, turn, body) for person in sample.people]
+    rows = [row for row in rows if row["visible"].any()]
+    if not rows:
+        raise DataError(sample.name, "shows nobody")
+    stacked = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in _PEOPLE_KEYS}
+    return MeshItem(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), stacked, sample.labelled)
+
+
+def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
+    """Prepared pictures -> batch."""
+    counts = torch.tensor([len(item.rows["pose"]) for item in items])
+    rows = {key: torch.cat([item.rows[key] for item in items]) for key in _PEOPLE_KEYS}
+    labels = MeshLabels(
+        picture=torch.repeat_interleave(torch.arange(len(items)), counts), labelled=torch.tensor([item.labelled for item in items]), **rows
+    )
+    return MeshBatch(torch.stack([item.image for item in items]).contiguous(memory_format=torch.channels_last), labels)
+
+
+def _placement(sample: Sample, rng: np.random.Generator, shaking: Shaking | None) -> tuple[NDArray[np.float64], float]:
+    """The (2, 3) map from the picture's pixel centres to the square's, and by how much (radians) it turns."""
+    height, width = sample.image.shape[:2]
+    scale, turn, shift = INPUT_SIDE / max(height, width), 0.0, np.zeros(2)
+    if shaking is not None:
+        scale *= float(np.exp(rng.uniform(*np.log(shaking.scale))))
+        turn = float(np.radians(rng.uniform(-shaking.turn, shaking.turn))) if rng.random() < shaking.turned else 0.0
+        shift = rng.uniform(-shaking.shift, shaking.shift, 2) * INPUT_SIDE
+    rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    middle = np.array([width / 2, height / 2])
+    offset = INPUT_SIDE / 2 + shift - rotation @ middle
+    # In continuous pixels x' = R x + offset; cv2 counts from the first pixel's centre.
+    return np.column_stack([rotation, offset + rotation @ [0.5, 0.5] - 0.5]), turn
+
+
+def _row(person: PersonLabel, matrix: NDArray, turn: float, body: BodyModel) -> dict[str, NDArray]:
+    """One person in the square's terms."""
+    pixels = np.nan_to_num(person.joints_2d.astype(np.float64)) - 0.5
+    square = (pixels @ matrix[:, :2].T + matrix[:, 2] + 0.5) / (INPUT_SIDE / 2) - 1
+    visible = person.visible & (np.abs(square) < 1).all(1)
+    about = Rotation.from_rotvec([0, 0, turn])
+    pose_known = np.isfinite(person.global_orient).all() and np.isfinite(person.body_pose).all()
+    pose = np.tile(np.eye(3), (24, 1, 1))
+    if pose_known:
+        pose[0] = (about * Rotation.from_rotvec(person.global_orient)).as_matrix()
+        pose[1:] = Rotation.from_rotvec(person.body_pose).as_matrix()
+    same = person.body == ("open_body" if body.data.name == "open_body" else body.data.name)
+    betas_known = bool(np.isfinite(person.betas).all()) and same
+    betas = person.betas[:10] if betas_known else np.zeros(10)
+    joints_known = np.isfinite(person.joints).all(1)
+    # Untranslated: the loss compares joints relative to the hips, and the weak camera takes what is left.
+    placed = np.nan_to_num(person.joints.astype(np.float64) - np.nan_to_num(person.transl))
+    joints = about.apply(placed)
+    if betas_known and pose_known:
+        with torch.no_grad():
+            joints = body.joints(torch.from_numpy(betas).float()[None], torch.from_numpy(pose).float()[None])[0].numpy()
+        joints_known = np.ones(24, bool)
+    return {
+        "pose": pose.astype(np.float32), "pose_known": np.full(24, pose_known), "betas": np.asarray(betas, np.float32),
+        "betas_known": np.array(betas_known), "joints": joints.astype(np.float32), "joints_known": joints_known,
+        "joints_2d": square.astype(np.float32), "visible": visible,
+    }  # fmt: skip
+
+
+def _recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Other brightness, contrast, strength of colour; now and then grey or coarse."""
+    pixels = image.astype(np.float32)
+    grey = pixels.mean(2, keepdims=True)
+    pixels = grey + (pixels - grey) * np.float32(0.0 if rng.random() < 0.04 else rng.uniform(0.6, 1.3))
+    pixels = (pixels - 128) * np.float32(rng.uniform(0.75, 1.25)) + 128 + np.float32(rng.uniform(-25, 25))
+    pixels *= rng.uniform(0.92, 1.08, 3).astype(np.float32)
+    out = np.clip(pixels, 0, 255).astype(np.uint8)
+    if rng.random() < 0.15:
+        small = cv2.resize(out, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        out = np.asarray(cv2.resize(small, out.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    return out

@@ -1,0 +1,1 @@
+"""How the networks are trained, one small YAML file each: TASK_NAME.yaml."""

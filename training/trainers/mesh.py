@@ -1,0 +1,154 @@
+"""Training of the Mesh Predictor: people's centres, cameras, poses and shapes from whole pictures (ROMP)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from backend.body import PARENTS, BodyModel, load_open_body
+from backend.fitting.prior import PosePrior
+from backend.mesh_predictor.checkpoint import read_state_dict
+from backend.mesh_predictor.decoding import find_centers, sample
+from backend.mesh_predictor.efficientnet_lite import LightBackbone
+from backend.mesh_predictor.network import INPUT_SIDE, Maps, MeshPredictor, romp
+from backend.mesh_predictor.weak_perspective import project_weakly
+from training.data.mesh_batch import MeshBatch, MeshItem, Shaking, collate_mesh, prepare_mesh
+from training.data.sample import Sample
+from training.initialise import start_heads
+from training.losses.features import EfficientNetFeatures
+from training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior
+from training.mesh_supervision import mesh_terms
+from training.trainers.recipe import Recipe, RecipeError
+from training.trainers.run import Player, Turn, optimiser_for
+
+OPTIONS = {"network": "light", "imagenet": True, "weights": {}, "shaking": True, "start": ""}
+WEIGHTS_FILE = "mesh_predictor.safetensors"
+
+
+class MeshTrainer:
+    """The recipe's options: ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights,
+    ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures, ``start``: a .safetensors file to start from."""
+
+    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+        """Raises RecipeError for unknown options, CheckpointError for a start that does not fit."""
+        options = {**OPTIONS, **recipe.options}
+        if unknown := sorted(set(options) - set(OPTIONS)):
+            raise RecipeError(f"The mesh trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
+        torch.manual_seed(recipe.seed)
+        self.body = body or load_open_body()
+        network = _network(str(options["network"]), bool(options["imagenet"]))
+        if options["start"]:
+            network.load_state_dict(read_state_dict(Path(str(options["start"]))))
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        flat = AsTensors(network)
+        self.players = {"mesh": Player(flat, optimiser_for(flat.parameters(), recipe))}
+        self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
+        self.shaking = Shaking() if options["shaking"] else None
+        self.prior = pose_prior()
+
+    def prepare(self, sample: Sample, rng: np.random.Generator) -> MeshItem:
+        """See `prepare_mesh`."""
+        return prepare_mesh(sample, rng, self.body, self.shaking)
+
+    def collate(self, items: Sequence[MeshItem]) -> MeshBatch:
+        """See `collate_mesh`."""
+        return collate_mesh(items)
+
+    def step(self, turn: Turn, batch: MeshBatch) -> dict[str, float]:
+        """One step on the 3D Mesh Loss."""
+        device = batch.images.device
+        body = self.body.to(device)
+        prior = MixturePrior(**{name: value.to(device) for name, value in vars(self.prior).items()})
+        network = turn.networks["mesh"].train()
+        maps = maps_of(network(batch.pixels()))
+        total, log = self.loss(mesh_terms(maps, batch.labels, body, prior))
+        turn.descend("mesh", total)
+        return {"total": float(total.detach()), **log}
+
+    @torch.no_grad()
+    def pictures(self, batch: MeshBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
+        """Up to 8 pictures with the true skeletons in green and the predicted ones in red; below, the centre maps."""
+        network = networks["mesh"].eval()
+        images = batch.pixels()[:8]
+        maps = maps_of(network(images))
+        people = sample(maps, found := find_centers(maps.center))
+        joints = self.body.to(images.device).joints(people.betas, people.pose)
+        drawn = [np.ascontiguousarray(image) for image in (images.permute(0, 2, 3, 1).cpu().numpy() * 255).astype(np.uint8)]
+        for points, picture, colour in (
+            (batch.labels.joints_2d, batch.labels.picture, (60, 220, 60)),
+            (project_weakly(joints, people.camera), found.picture, (230, 40, 40)),
+        ):
+            for skeleton, number in zip(((points + 1) * INPUT_SIDE / 2).cpu().numpy(), picture.tolist(), strict=True):
+                if number < len(drawn):
+                    draw_skeleton(drawn[number], skeleton, colour)
+        heat = (maps.center[:, 0].clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
+        heats = [cv2.applyColorMap(cv2.resize(part, (256, 256)), cv2.COLORMAP_VIRIDIS)[..., ::-1] for part in heat]
+        small = [cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) for image in drawn]
+        return np.concatenate([np.concatenate(small, 1), np.concatenate(heats, 1)]).astype(np.uint8)
+
+    def export(self, networks: Mapping[str, nn.Module], folder: Path, note: str) -> list[Path]:
+        """``mesh_predictor.safetensors``, which `backend.mesh_predictor.predictor.Predictor` loads."""
+        path = folder / WEIGHTS_FILE
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in _inner(networks["mesh"]).state_dict().items()}
+        save_file(state, path, {"note": note})
+        return [path]
+
+
+class AsTensors(nn.Module):
+    """The network with plain tensors out: Lightning Fabric looks into what a network returns and refuses frozen dataclasses."""
+
+    def __init__(self, network: MeshPredictor) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, 512, 512) -> centre, camera and SMPL maps."""
+        maps = self.network(image)
+        return maps.center, maps.camera, maps.smpl
+
+
+def maps_of(tensors: tuple[Tensor, Tensor, Tensor]) -> Maps:
+    """Losses and decoding work in single precision whatever the network computed in."""
+    return Maps(*(tensor.float() for tensor in tensors))
+
+
+def _inner(network: nn.Module) -> nn.Module:
+    return network.network if isinstance(network, AsTensors) else network
+
+
+def draw_skeleton(image: NDArray[np.uint8], points: NDArray, colour: tuple[int, int, int]) -> None:
+    """Bones of one person (24, 2) pixels into ``image``."""
+    places = [tuple(int(c) for c in np.clip(point, -2000, 2000)) for point in np.nan_to_num(points)]
+    for joint, parent in enumerate(PARENTS):
+        if parent >= 0:
+            cv2.line(image, places[joint], places[parent], colour, 2, cv2.LINE_AA)
+
+
+def pose_prior() -> MixturePrior:
+    """The shipped pose prior for the loss's "prior" term."""
+    prior = PosePrior.load()
+    roots = torch.from_numpy(prior.whiteners).float()
+    # Its costs are half the covariance's log determinant less the log weight; the loss computes the former from the roots.
+    log_weights = -torch.diagonal(roots, dim1=-2, dim2=-1).abs().log().sum(-1) - torch.from_numpy(prior.costs).float()
+    return MixturePrior(log_weights, torch.from_numpy(prior.means).float(), roots)
+
+
+def _network(kind: str, imagenet: bool) -> MeshPredictor:
+    if kind == "romp":
+        network = romp()
+    elif kind == "light":
+        backbone = LightBackbone()
+        if imagenet:
+            backbone.trunk.load_state_dict(EfficientNetFeatures().trunk.state_dict())
+        network = MeshPredictor(backbone)
+    else:
+        raise RecipeError(f"There is no network {kind!r}: choose 'light' or 'romp'.")
+    start_heads(network)
+    return network
