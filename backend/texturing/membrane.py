@@ -6,6 +6,7 @@ texels.  The graph is the body's, not the picture's: across a UV seam texels are
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -13,7 +14,7 @@ from scipy import sparse
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
 
-# How far a step is spread: this share of the texture's side, about two centimetres of the body.
+# How far a step is spread: this share of the texture's side, about two centimetres of the body; four times as far off it is gone.
 _REACH = 0.01
 _TOLERANCE, _MOST_STEPS = 0.02, 200
 
@@ -70,22 +71,29 @@ def without_steps(
         pinned: (T,) texels that keep their colours.
     """
     pairs = neighbours(surface, table)
-    pairs = pairs[~pinned[pairs].all(1)]
     a, b = pairs.T
-    border = source[a] != source[b]
-    step = (guide[a] - guide[b]) - (colours[a] - colours[b])
-    step[~border] = 0
-    free = np.flatnonzero(~pinned)
-    if not len(free) or not border.any():
+    border = (source[a] != source[b]) & ~(pinned[a] & pinned[b])
+    if not border.any():
         return colours
-    row = np.full(len(table), -1, np.int64)
-    row[free] = np.arange(len(free))
-    incidence = _incidence(row[a], row[b], len(free))
-    screen = 1 / max(_REACH * table.size, 1.0) ** 2
-    system = (incidence.T @ incidence + screen * sparse.identity(len(free), dtype=np.float32)).tocsr()
+    reach = max(_REACH * table.size, 1.0)
+    free = ~pinned & (_distance(np.unique(pairs[border]), table) < 4 * reach)
+    kept = free[a] | free[b]
+    a, b, border = a[kept], b[kept], border[kept]
+    step = np.where(border[:, None], (guide[a] - guide[b]) - (colours[a] - colours[b]), 0).astype(np.float32)
+    row = np.where(free, np.cumsum(free) - 1, -1)
+    incidence = _incidence(row[a], row[b], int(free.sum()))
+    screen = sparse.identity(incidence.shape[1], dtype=np.float32) / np.float32(reach**2)
     corrected = colours.copy()
-    corrected[free] += _conjugate_gradients(system, incidence.T @ step)
+    corrected[free] += _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step)
     return corrected
+
+
+def _distance(texels: NDArray, table: TexelTable) -> NDArray[np.float32]:
+    """(T,) distance of every texel from the nearest of the given ones, in the picture."""
+    elsewhere = np.ones(table.size * table.size, np.uint8)
+    elsewhere[table.pixel[texels]] = 0
+    distance = np.asarray(cv2.distanceTransform(elsewhere.reshape(table.size, -1), cv2.DIST_L2, 3), np.float32)
+    return distance.ravel()[table.pixel]
 
 
 def _incidence(a: NDArray, b: NDArray, unknowns: int) -> sparse.csr_matrix:
@@ -102,16 +110,21 @@ def _conjugate_gradients(system: sparse.csr_matrix, right: NDArray[np.float32]) 
     solution = np.zeros_like(right)
     residual = right.copy()
     direction = inverse * residual
-    energy = (residual * direction).sum(0)
+    energy = _dot(residual, direction)
     enough = _TOLERANCE**2 * energy
     for _ in range(_MOST_STEPS):
         moved = system @ direction
-        step = energy / np.maximum((direction * moved).sum(0), 1e-30)
-        solution += step * direction
-        residual -= step * moved
+        step = energy / np.maximum(_dot(direction, moved), 1e-30)
+        solution += step.astype(np.float32) * direction
+        residual -= step.astype(np.float32) * moved
         conditioned = inverse * residual
-        before, energy = energy, (residual * conditioned).sum(0)
+        before, energy = energy, _dot(residual, conditioned)
         if (energy <= enough).all():
             break
-        direction = conditioned + energy / np.maximum(before, 1e-30) * direction
-    return solution.astype(np.float32)
+        direction = conditioned + (energy / np.maximum(before, 1e-30)).astype(np.float32) * direction
+    return solution
+
+
+def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray:
+    """(C,) sums over the rows of a * b, (N, C)."""
+    return np.einsum("nc,nc->c", a, b, dtype=np.float64)

@@ -1,0 +1,141 @@
+"""Predicted texels beside photographed ones: in the photo's light, without steps, in the picture and across UV seams."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from backend.labels import EMPTY, MIRRORED, PREDICTED, SEEN
+from backend.texturing import Texture, TexturingError, texture_person
+from backend.texturing.atlas import Atlas, atlas_of
+from backend.texturing.colour import linear_from_srgb, srgb_from_linear
+from backend.texturing.membrane import neighbours, without_steps
+from tests.texturing.conftest import SIZE, Studio
+
+
+def cloth(rest: NDArray) -> NDArray:
+    """Colours that differ from limb to limb and wave finely: (N, 3) rest positions -> sRGB 0..255."""
+    x, y, z = rest.T
+    wave = 18 * np.sin(50 * y)
+    return np.stack([150 + 60 * np.sin(2 * y) + wave, 120 + 50 * np.cos(3 * y) + wave, 110 + 40 * np.abs(x) + 15 * z + wave], -1)
+
+
+@pytest.fixture(scope="module")
+def atlas(studio: Studio) -> Atlas:
+    return atlas_of(studio.body, SIZE)
+
+
+@pytest.fixture(scope="module")
+def truth(atlas: Atlas) -> NDArray[np.uint8]:
+    """The painted body's own texture."""
+    return atlas.table.picture(cloth(atlas.table.interpolate(atlas.surface.template, atlas.surface.faces)).round().astype(np.uint8))
+
+
+def largest_step(colours: NDArray, pairs: NDArray) -> float:
+    return float(np.abs(colours[pairs[:, 0]] - colours[pairs[:, 1]]).max())
+
+
+def test_neighbours_are_near_on_the_body_also_across_seams(atlas: Atlas) -> None:
+    surface, table = atlas.surface, atlas.table
+    pairs = neighbours(surface, table)
+    place = table.interpolate(surface.template, surface.faces)
+    apart = np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
+    rows, columns = np.divmod(table.pixel[pairs], SIZE)
+    beside = np.abs(np.diff(rows)) + np.abs(np.diff(columns)) == 1
+    across = ~beside[:, 0]
+    assert across.sum() > 500 and np.quantile(apart[across], 0.99) < 0.03 and np.quantile(apart, 0.999) < 0.05
+    assert len(np.unique(pairs)) > 0.99 * len(table)
+
+
+def test_steps_are_taken_out_as_a_dense_solver_does(studio: Studio) -> None:
+    atlas = atlas_of(studio.body, 64)
+    table, rng = atlas.table, np.random.default_rng(0)
+    count = len(table)
+    source = rng.integers(1, 3, count).astype(np.uint8)
+    pinned = rng.random(count) < 0.3
+    colours, guide = (rng.random((count, 3)).astype(np.float32) for _ in range(2))
+    got = without_steps(colours, source, guide, pinned, atlas.surface, table)
+    pairs = neighbours(atlas.surface, table)
+    system, right = np.eye(count), np.zeros((count, 3))  # the reach is one texel here, so the screen weighs 1
+    for a, b in pairs:
+        step = (guide[a] - guide[b]) - (colours[a] - colours[b]) if source[a] != source[b] else np.zeros(3)
+        for own, other, sign in ((a, b, 1), (b, a, -1)):
+            system[own, own] += 1
+            system[own, other] -= 1
+            right[own] += sign * step
+    system[pinned], right[pinned] = np.eye(count)[pinned], 0
+    expected = colours + np.linalg.solve(system, right)
+    np.testing.assert_array_equal(got[pinned], colours[pinned])
+    assert np.sqrt(np.mean((got - expected) ** 2)) < 0.05 * np.sqrt(np.mean((expected - colours) ** 2))
+
+
+def test_a_step_disappears_on_the_body_and_on_both_sides_of_a_seam(atlas: Atlas) -> None:
+    """Everything above a height is photo, 0.3 brighter; the border crosses limbs, trunk and their seams."""
+    surface, table = atlas.surface, atlas.table
+    place = table.interpolate(surface.template, surface.faces)
+    seen = place[:, 1] > -0.5
+    colours = np.where(seen, 0.6, 0.3).astype(np.float32)[:, None].repeat(3, 1)
+    source, guide = np.where(seen, SEEN, PREDICTED).astype(np.uint8), np.full_like(colours, 0.3)
+    pairs = neighbours(surface, table)
+    smooth = without_steps(colours, source, guide, seen, surface, table)
+    np.testing.assert_array_equal(smooth[seen], colours[seen])
+    assert largest_step(colours, pairs) == pytest.approx(0.3) and largest_step(smooth, pairs) < 0.16
+    far = place[:, 1] < -0.8
+    np.testing.assert_allclose(smooth[far], 0.3, atol=0.01)
+
+
+def test_photo_texels_stay_and_the_rest_is_the_prediction_in_the_photo_s_light(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
+    """A perfect prediction but for its light, which differs from part to part: what comes out is the truth."""
+    table, surface = atlas.table, atlas.surface
+    light = np.array([0.6, 0.9, 0.7, 0.5, 0.8, 0.6, 0.75, 0.55, 0.9, 0.65])[surface.part[surface.faces[table.face, 0]]]
+    dim = table.picture(srgb_from_linear(linear_from_srgb(truth.reshape(-1, 3)[table.pixel]) * light[:, None]))
+    view = studio.photograph(cloth)
+    projected, combined = texture_person([view], studio.body, SIZE), texture_person([view], studio.body, SIZE, dim)
+    seen, unseen = combined.source == SEEN, combined.source == PREDICTED
+    body = (table.scatter(surface.eye[surface.faces[table.face, 0]] == 0)) & (projected.source != EMPTY)
+    assert np.array_equal(seen & body, (projected.source == SEEN) & body)
+    moved = np.abs(combined.image[seen & body].astype(int) - projected.image[seen & body]).max(1)
+    assert (moved == 0).mean() > 0.97 and moved.max() < 12  # only where the photo itself was blended in
+
+    def error(image: NDArray[np.uint8]) -> float:
+        return float(np.sqrt(np.mean((image[unseen & body].astype(float) - truth[unseen & body]) ** 2)))
+
+    assert (unseen & body).sum() > 0.3 * body.sum()
+    assert error(combined.image) < 0.5 * error(dim) and error(combined.image) < error(projected.image)
+    # no step where photo and prediction meet, on the body: as smooth there as the truth is
+    labels, image = combined.source.ravel()[table.pixel], combined.image.reshape(-1, 3)[table.pixel].astype(float)
+    pairs = neighbours(surface, table)
+    border = pairs[np.isin(labels[pairs], (SEEN, PREDICTED)).all(1) & (labels[pairs[:, 0]] != labels[pairs[:, 1]])]
+    own = truth.reshape(-1, 3)[table.pixel].astype(float)
+    step = np.abs((image[border[:, 0]] - image[border[:, 1]]) - (own[border[:, 0]] - own[border[:, 1]])).max(1)
+    assert len(border) > 300 and np.median(step) < 8
+
+
+def test_the_predictor_is_asked_with_what_the_photo_shows(studio: Studio, truth: NDArray) -> None:
+    asked: list[Texture] = []
+
+    def predict(partial: Texture) -> NDArray[np.uint8]:
+        asked.append(partial)
+        return truth
+
+    view = studio.photograph(cloth)
+    called, given = texture_person([view], studio.body, SIZE, predict), texture_person([view], studio.body, SIZE, truth)
+    np.testing.assert_array_equal(called.image, given.image)
+    (partial,) = asked
+    assert set(np.unique(partial.source)) == {EMPTY, SEEN} and 0.2 < (partial.source == SEEN).sum() / (given.source != EMPTY).sum() < 0.6
+    shown = partial.source == SEEN
+    assert np.abs(partial.image[shown].astype(float) - truth[shown]).mean() < 6
+    assert not np.any(shown & (given.source == MIRRORED))
+
+
+def test_the_prediction_alone(studio: Studio, truth: NDArray, atlas: Atlas) -> None:
+    alone = texture_person([studio.photograph(cloth)], studio.body, SIZE, truth, keep_photo=False)
+    assert set(np.unique(alone.source)) == {EMPTY, PREDICTED}
+    np.testing.assert_array_equal(alone.image, truth)
+
+
+def test_a_prediction_of_another_size_is_refused(studio: Studio, truth: NDArray) -> None:
+    for predicted in (truth[::2, ::2], lambda partial: truth[::2, ::2]):
+        with pytest.raises(TexturingError, match="predicted texture has shape"):
+            texture_person([studio.photograph(cloth, side=128)], studio.body, SIZE, predicted)
