@@ -66,6 +66,8 @@ def upright(poses: NDArray) -> NDArray:
     """The bank's poses (N, 24, 3) with the lean of its rest pose taken out."""
     poses = poses.copy()
     untilt = Rotation.from_rotvec([PELVIS_TILT, 0, 0])
+    # The pelvis is tipped back and the hips bent by as much, so that the legs stay where they are.
+    poses[:, 0] = (Rotation.from_rotvec(poses[:, 0]) * untilt.inv()).as_rotvec()
     for hip in (1, 2):
         poses[:, hip] = (untilt * Rotation.from_rotvec(poses[:, hip])).as_rotvec()
     poses[:, [3, 6, 9], 0] += SPINE_LEAN
@@ -93,7 +95,7 @@ class PoseSource:
     def __init__(self, bank: Path | None = None, held_out_only: bool = False) -> None:
         """``held_out_only``: only the bank's held-out blocks, away from those trained on. Raises DataError for an unusable bank."""
         self._prior = _Prior.load()
-        poses = _read_bank(bank) if bank else None
+        poses = read_bank(bank) if bank else None
         if poses is None:
             self._bank = None
         else:
@@ -177,7 +179,8 @@ def _without_turn(poses: NDArray) -> NDArray:
     return out
 
 
-def _read_bank(path: Path) -> NDArray[np.float64]:
+def read_bank(path: Path) -> NDArray[np.float64]:
+    """The poses (N, 24, 3) of a bank as they are in the file; DataError where it is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
             poses = file["aa"].astype(np.float64)
