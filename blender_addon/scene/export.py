@@ -1,16 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing avatars to files."""
+"""Writing avatars to files: .blend, and presets for glTF, Unity and Unreal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 import bpy
+import numpy as np
+from mathutils import Matrix, Vector
 
+from ..core.naming import Naming, joint_names
+from . import compat
+from .material import avatar_material, show_sources
 from .mesh import key_vertices, mixed_vertices
-from .rig import beta_names, clear_pose, find_body
+from .rig import beta_names, clear_pose, edit_mode, find_body, rename_joints
+
+
+class Target(Enum):
+    """What reads the file."""
+
+    GLTF = "GLTF"
+    UNITY = "UNITY"
+    UNREAL = "UNREAL"
+
+    @property
+    def suffix(self) -> str:
+        """The file's suffix."""
+        return ".glb" if self is Target.GLTF else ".fbx"
+
+
+_Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # of an object whose data are y up, to stand in Blender
+_CENTIMETRES = 100.0
+_ROOT = "root"  # Unreal's mannequin has a root bone on the ground, whose motion is the character's
+_ARMATURE = "Armature"  # Unreal drops an object of this name instead of making a second root of it
 
 
 def save_blend(path: Path) -> None:
@@ -20,65 +46,179 @@ def save_blend(path: Path) -> None:
 
 
 def export_glb(rig: bpy.types.Object, path: Path) -> None:
-    """Write one avatar as a glTF binary: mesh, skin and texture, at rest in the T pose, at the origin; no camera.
+    """`export_avatar` for glTF, as most want it."""
+    export_avatar(rig, path, Target.GLTF)
+
+
+def export_avatar(rig: bpy.types.Object, path: Path, target: Target, naming: Naming | None = None, animation: bool = False) -> None:
+    """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no camera.
 
     What is seen is what is exported: shape and clothing become the base mesh. The shape sliders stay as morph targets with
-    weight 0 = this person (glTF knows only weights from 0 to 1, and many engines clamp them). The .blend is not changed.
-    OSError where the file cannot be written.
+    weight 0 = this person (engines know only weights from 0 to 1). Pose correctives and overlays stay behind. Skinning is linear
+    in all engines. The .blend is not changed.
+
+    Args:
+        target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres, unscaled, with a
+            root bone on the ground, no node above it.
+        naming: other names for the bones; None keeps them.
+        animation: also write the avatar's motion, sampled on every frame of the scene's range.
+
+    Raises OSError where the file cannot be written, RigError where the avatar is incomplete.
     """
-    with _game_copy(rig) as (copied_rig, copied_body), _as_os_error(path), _only_selected([copied_rig, copied_body]):
-        bpy.ops.export_scene.gltf(
-            filepath=str(path),
-            export_format="GLB",
-            use_selection=True,
-            export_cameras=False,
-            export_lights=False,
-            export_animations=False,
-            export_rest_position_armature=True,
-            export_influence_nb=4,
-            export_all_influences=False,
-            export_morph=True,
-            export_morph_normal=True,
-            export_extras=True,
-            export_yup=True,
-        )
+    metre = _CENTIMETRES if target is Target.UNREAL else 1.0
+    with _game_copy(rig, animation) as (copied_rig, body), _scene_unit(1.0 / metre), _as_os_error(path):
+        if naming is not None:
+            rename_joints(copied_rig, joint_names(naming))
+        if target is Target.UNREAL:
+            _add_root(copied_rig)
+            copied_rig.name = _ARMATURE
+        if target is not Target.GLTF:
+            _turn_data(copied_rig, body, _Y_UP.inverted() @ Matrix.Scale(metre, 4))
+            copied_rig.matrix_world = _Y_UP
+        with _only_selected([copied_rig, body]):
+            if target is Target.GLTF:
+                _write_glb(path, animation)
+            else:
+                _write_fbx(path, animation)
+
+
+def _write_glb(path: Path, animation: bool) -> None:
+    bpy.ops.export_scene.gltf(
+        filepath=str(path),
+        export_format="GLB",
+        use_selection=True,
+        export_cameras=False,
+        export_lights=False,
+        export_animations=animation,
+        export_animation_mode="ACTIVE_ACTIONS",
+        export_morph_animation=False,
+        export_rest_position_armature=True,
+        export_influence_nb=4,
+        export_all_influences=False,
+        export_morph=True,
+        export_morph_normal=True,
+        export_extras=True,
+        export_yup=True,
+    )
+
+
+def _write_fbx(path: Path, animation: bool) -> None:
+    bpy.ops.export_scene.fbx(
+        filepath=str(path),
+        use_selection=True,
+        object_types={"ARMATURE", "MESH"},
+        apply_unit_scale=True,
+        # The file's unit is set once for all instead of scaling objects; Unreal's copy is in centimetres already.
+        apply_scale_options="FBX_SCALE_UNITS",
+        axis_forward="-Z",
+        axis_up="Y",
+        use_mesh_modifiers=True,
+        mesh_smooth_type="FACE",
+        add_leaf_bones=False,
+        use_armature_deform_only=False,
+        armature_nodetype="NULL",
+        bake_anim=animation,
+        bake_anim_use_nla_strips=False,
+        bake_anim_use_all_actions=False,
+        bake_anim_force_startend_keying=True,
+        bake_anim_simplify_factor=0.0,
+        path_mode="COPY",
+        embed_textures=True,
+        use_custom_props=False,
+    )
 
 
 @contextmanager
-def _game_copy(rig: bpy.types.Object) -> Iterator[tuple[bpy.types.Object, bpy.types.Object]]:
+def _game_copy(rig: bpy.types.Object, animation: bool) -> Iterator[tuple[bpy.types.Object, bpy.types.Object]]:
     """A copy of rig and body at the origin, at rest, with the shape baked in, under the originals' names while it lasts."""
     originals = (rig, find_body(rig))
     copies = tuple(original.copy() for original in originals)
-    renamed: list[tuple[bpy.types.ID, bpy.types.ID, str]] = []
+    materials: list[bpy.types.Material] = []
+    renamed: list[tuple[bpy.types.ID, str]] = []
+    actions = set(bpy.data.actions)
     try:
         for original, copy in zip(originals, copies, strict=True):
             copy.data = original.data.copy()
             bpy.context.scene.collection.objects.link(copy)
+            copy.hide_viewport = False
+            copy.hide_set(False)
             for old, new in ((original, copy), (original.data, copy.data)):
                 name = old.name
                 old.name = f"{name} original"
+                renamed.append((old, name))
                 new.name = name
-                renamed.append((old, new, name))
         copied_rig, copied_body = copies
         copied_body.parent = copied_rig
         for modifier in copied_body.modifiers:
             if modifier.type == "ARMATURE" and modifier.object == rig:
                 modifier.object = copied_rig
-        copied_rig.animation_data_clear()
+        materials += _plain_material(copied_body)
+        _bake_motion(rig, copied_rig, animation)
         copied_rig.matrix_world.identity()
-        clear_pose(copied_rig)
         _bake_shape(copied_body, beta_names(rig))
         bpy.context.view_layer.update()
         yield copied_rig, copied_body
     finally:
-        bpy.data.batch_remove([owned for copy in copies for owned in (copy, copy.data)])
-        for old, _, name in renamed:
+        bpy.data.batch_remove([owned for copy in copies for owned in (copy, copy.data)] + materials + list(set(bpy.data.actions) - actions))
+        for old, name in renamed:
             old.name = name
 
 
-def _bake_shape(body: bpy.types.Object, betas: list[str]) -> None:
+def _plain_material(body: bpy.types.Object) -> list[bpy.types.Material]:
+    """Give the body a copy of its material without overlay, whose texture other programs can follow; the copies."""
+    material = avatar_material(body)
+    if material is None:
+        return []
+    plain = material.copy()
+    show_sources(plain, 0.0)
+    for index, other in enumerate(body.data.materials):
+        if other == material:
+            body.data.materials[index] = plain
+    name = material.name
+    material.name = f"{name} original"
+    plain.name = name
+    return [plain]
+
+
+def _bake_motion(rig: bpy.types.Object, copy: bpy.types.Object, animation: bool) -> None:
+    """Free the copy of constraints and drivers; its motion is the original's as seen on each frame, or none."""
+    copy.animation_data_clear()
+    for bone in copy.pose.bones:
+        for constraint in list(bone.constraints):
+            bone.constraints.remove(constraint)
+    clear_pose(copy)
+    if not animation:
+        return
+    scene = bpy.context.scene
+    now = scene.frame_current
+    frames = range(scene.frame_start, scene.frame_end + 1)
+    names = [bone.name for bone in copy.pose.bones]
+    own = np.empty((len(frames), len(names), 7))
+    try:
+        for row, frame in enumerate(frames):
+            scene.frame_set(frame)
+            evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+            for column, name in enumerate(names):
+                bone = evaluated.pose.bones[name]
+                matrix = evaluated.convert_space(pose_bone=bone, matrix=bone.matrix, from_space="POSE", to_space="LOCAL")
+                own[row, column] = (*matrix.to_translation(), *matrix.to_quaternion())
+    finally:
+        scene.frame_set(now)
+    curves = compat.curve_maker(copy, bpy.data.actions.new(rig.name))
+    for column, name in enumerate(names):
+        copy.pose.bones[name].rotation_mode = "QUATERNION"
+        path = f'pose.bones["{bpy.utils.escape_identifier(name)}"].'
+        for channel in range(7):
+            attribute, index = ("location", channel) if channel < 3 else ("rotation_quaternion", channel - 3)
+            curve = curves(path + attribute, index, name)
+            curve.keyframe_points.add(len(frames))
+            curve.keyframe_points.foreach_set("co", np.stack([np.array(frames), own[:, column, channel]], -1).astype(np.float32).ravel())
+
+
+def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
     """Make the mix of all shape keys the basis; the shape sliders start at 0 from there, all other keys go."""
     keys = body.data.shape_keys.key_blocks
+    body.data.shape_keys.animation_data_clear()
     mixed, basis = mixed_vertices(body), key_vertices(keys[0])
     for key in list(keys)[1:]:
         if key.name in betas:
@@ -89,6 +229,43 @@ def _bake_shape(body: bpy.types.Object, betas: list[str]) -> None:
     keys[0].data.foreach_set("co", mixed.ravel())
     body.data.vertices.foreach_set("co", mixed.ravel())
     body.data.update()
+
+
+def _add_root(rig: bpy.types.Object) -> None:
+    """A bone at the origin, its axes the object's own, above the root joint."""
+    with edit_mode(rig):
+        bones = rig.data.edit_bones
+        top = next(bone for bone in bones if bone.parent is None)
+        root = bones.new(_ROOT)
+        root.head, root.tail = Vector((0, 0, 0)), Vector((0, 0.2, 0))
+        root.use_deform = False
+        top.parent = root
+
+
+def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) -> None:
+    """Turn and scale the data of rig and body, the objects staying as they are; keyed places are scaled along."""
+    rig.data.transform(matrix)
+    body.data.transform(matrix, shape_keys=True)
+    scale = matrix.to_scale()[0]
+    for curve in compat.action_curves(rig):
+        if curve.data_path.endswith("location"):
+            values = np.empty(2 * len(curve.keyframe_points), np.float32)
+            curve.keyframe_points.foreach_get("co", values)
+            values[1::2] *= scale
+            curve.keyframe_points.foreach_set("co", values)
+            curve.update()
+
+
+@contextmanager
+def _scene_unit(scale: float) -> Iterator[None]:
+    """Let a unit of the scene be so many metres, whatever the artist has chosen."""
+    units = bpy.context.scene.unit_settings
+    before = units.system, units.scale_length
+    units.system, units.scale_length = "METRIC", scale
+    try:
+        yield
+    finally:
+        units.system, units.scale_length = before
 
 
 @contextmanager

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rigify: a metarig on the avatar's joints, and the control rig that it generates made to lead the avatar.
+
+The avatar keeps its own bones, so that it still exports, poses and corrects itself as before: they copy the control rig's.
+"""
+
+from __future__ import annotations
+
+import addon_utils
+import bpy
+from mathutils import Vector
+
+from .rig import RigError, clear_pose, edit_mode, joint_names
+
+METARIG, LED_BY = "uvatar_metarig_of", "uvatar_control_rig"
+_FOLLOW = "Uvatar follows Rigify"  # name of the constraints
+_COLLECTION = "Uvatar"  # bone collection of the bones that the avatar copies
+# Bones of Rigify's basic human metarig: (name, where it begins, where it ends). A number is a joint, "tip" its bone's end,
+# a pair the middle of two joints.
+_TRUNK = (
+    ("spine", 0, 3), ("spine.001", 3, 6), ("spine.002", 6, 9), ("spine.003", 9, 12), ("spine.004", 12, (12, 15)),
+    ("spine.005", (12, 15), 15), ("spine.006", 15, "tip"),
+)  # fmt: skip
+_SIDES = (
+    ("shoulder", 13, 16), ("upper_arm", 16, 18), ("forearm", 18, 20), ("hand", 20, 22), ("thigh", 1, 4), ("shin", 4, 7),
+    ("foot", 7, 10), ("toe", 10, "tip"),
+)  # fmt: skip
+# The control rig's deforming bone that each joint follows.
+_DEFORM = (
+    "spine", "thigh.L", "thigh.R", "spine.001", "shin.L", "shin.R", "spine.002", "foot.L", "foot.R", "spine.003", "toe.L", "toe.R",
+    "spine.004", "shoulder.L", "shoulder.R", "spine.006", "upper_arm.L", "upper_arm.R", "forearm.L", "forearm.R", "hand.L", "hand.R",
+    "hand.L", "hand.R",
+)  # fmt: skip
+_SMALLEST_BEND = 0.004  # metres: a straighter limb does not tell Rigify which way it bends
+_UNUSED = ("breast", "pelvis")
+
+
+def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
+    """Rigify's human metarig, its bones on the avatar's joints, at the avatar's place. Needs object mode; RigError without Rigify."""
+    _enable()
+    bpy.ops.object.armature_basic_human_metarig_add()
+    metarig = bpy.context.object
+    metarig.name = f"{rig.name} metarig"
+    metarig.matrix_world = rig.matrix_world
+    metarig[METARIG] = rig.name
+    bones = rig.data.bones
+    names = joint_names(rig)
+
+    def point(where: int | str | tuple[int, int], joint: int) -> Vector:
+        if where == "tip":
+            return bones[names[joint]].tail_local.copy()
+        if isinstance(where, tuple):
+            return 0.5 * (point(where[0], joint) + point(where[1], joint))
+        return bones[names[int(where)]].head_local.copy()
+
+    with edit_mode(metarig):
+        edit_bones = metarig.data.edit_bones
+        for bone in [bone for bone in edit_bones if bone.name.split(".")[0] in _UNUSED]:
+            edit_bones.remove(bone)
+        placed = [(name, start, end) for name, start, end in _TRUNK]
+        for side, step in (("L", 0), ("R", 1)):
+            placed += [(f"{name}.{side}", start + step, end + step if isinstance(end, int) else end) for name, start, end in _SIDES]
+        for name, start, end in placed:
+            joint = start if isinstance(start, int) else start[0]
+            bone = edit_bones[name]
+            bone.head, bone.tail = point(start, joint), point(end, joint)
+        for side in "LR":
+            _bend(edit_bones[f"upper_arm.{side}"], edit_bones[f"forearm.{side}"], Vector((0, 1, 0)))
+            _bend(edit_bones[f"thigh.{side}"], edit_bones[f"shin.{side}"], Vector((0, -1, 0)))
+            _place_heel(edit_bones, side)
+        for name, *_ in placed:
+            bone = edit_bones[name]
+            bone.align_roll(Vector((0, 0, 1)) if name[:4] in ("foot", "toe.") else Vector((0, -1, 0)))
+    for bone in metarig.pose.bones:
+        if hasattr(bone.rigify_parameters, "segments"):
+            bone.rigify_parameters.segments = 1  # one deforming bone per limb, as SMPL's skin has
+    return metarig
+
+
+def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bpy.types.Object:
+    """Have Rigify generate the control rig (some ten seconds) and the avatar's bones follow it. Needs object mode; RigError."""
+    _enable()
+    before = set(bpy.data.objects)
+    layer = bpy.context.view_layer
+    for thing in layer.objects.selected:
+        thing.select_set(False)
+    metarig.hide_set(False)
+    metarig.select_set(True)
+    layer.objects.active = metarig
+    try:
+        bpy.ops.pose.rigify_generate()
+    except RuntimeError as error:
+        raise RigError(f"Rigify could not generate a rig: {str(error).strip().splitlines()[-1]}") from error
+    control = metarig.data.rigify_target_rig or next(thing for thing in set(bpy.data.objects) - before if thing.type == "ARMATURE")
+    control.name = f"{rig.name} control"
+    control.matrix_world = rig.matrix_world
+    _add_leaders(rig, control)
+    clear_pose(rig)
+    follow(rig, control)
+    metarig.hide_set(True)
+    rig.hide_set(True)
+    return control
+
+
+def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
+    """Have the avatar's bones copy the control rig's."""
+    unfollow(rig)
+    for name in joint_names(rig):
+        constraint = rig.pose.bones[name].constraints.new("COPY_TRANSFORMS")
+        constraint.name, constraint.target, constraint.subtarget = _FOLLOW, control, f"{_COLLECTION}-{name}"
+    rig[LED_BY] = control.name
+
+
+def unfollow(rig: bpy.types.Object) -> None:
+    """Let the avatar's own bones lead again."""
+    for name in joint_names(rig):
+        bone = rig.pose.bones[name]
+        for constraint in [constraint for constraint in bone.constraints if constraint.name.startswith(_FOLLOW)]:
+            bone.constraints.remove(constraint)
+    rig.pop(LED_BY, None)
+
+
+def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
+    """Bones in the control rig that lie just as the avatar's and hang on those that deform: rolls may differ."""
+    rests = {name: (rig.data.bones[name].matrix_local.copy(), rig.data.bones[name].length) for name in joint_names(rig)}
+    collection = control.data.collections.new(_COLLECTION)
+    collection.is_visible = False
+    with edit_mode(control):
+        for name, deform in zip(rests, _DEFORM, strict=True):
+            parent = control.data.edit_bones.get(f"DEF-{deform}")
+            if parent is None:
+                raise RigError(f"The generated rig has no bone DEF-{deform}: the metarig was changed too much to lead the avatar.")
+            bone = control.data.edit_bones.new(f"{_COLLECTION}-{name}")
+            bone.length = rests[name][1]
+            bone.matrix = rests[name][0]
+            bone.length = rests[name][1]
+            bone.parent, bone.use_deform = parent, False
+            for other in list(bone.collections):
+                other.unassign(bone)
+            collection.assign(bone)
+
+
+def _bend(upper: bpy.types.EditBone, lower: bpy.types.EditBone, outward: Vector) -> None:
+    """Move a middle joint of a limb that is too straight a little outward."""
+    along = (lower.tail - upper.head).normalized()
+    across = (upper.tail - upper.head) - (upper.tail - upper.head).dot(along) * along
+    if across.dot(outward) < _SMALLEST_BEND:
+        moved = upper.tail + (_SMALLEST_BEND - across.dot(outward)) * outward
+        upper.tail = lower.head = moved
+
+
+def _place_heel(edit_bones: bpy.types.ArmatureEditBones, side: str) -> None:
+    ankle, toe = edit_bones[f"foot.{side}"].head, edit_bones[f"toe.{side}"].tail
+    length = abs(toe.y - ankle.y)
+    middle = Vector((ankle.x, ankle.y + 0.3 * length, toe.z))
+    heel = edit_bones[f"heel.02.{side}"]
+    half = Vector((0.15 * length if side == "L" else -0.15 * length, 0, 0))
+    heel.head, heel.tail = middle - half, middle + half
+
+
+def _enable() -> None:
+    # Its preferences must exist before it registers: with default_set it is enabled as a click in the preferences does it.
+    if not addon_utils.check("rigify")[1] and addon_utils.enable("rigify", default_set=True) is None:
+        raise RigError("Rigify, which comes with Blender, could not be enabled: see Edit > Preferences > Add-ons.")
