@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import platform
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from backend.mesh_predictor.blocks import BasicBlock, Bottleneck
 from backend.mesh_predictor.network import MeshPredictor
+from backend.mesh_predictor.packed import can_pack, pack
 
 
 def for_inference(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -33,72 +32,9 @@ def for_inference(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.
         for name, head in heads.items():
             layers[name] = _InFloat32(head)
     network.requires_grad_(False)
-    if _can_pack(dtype):
-        _pack(network)
+    if can_pack(dtype):
+        pack(network)
     return network
-
-
-def _pack(module: nn.Module) -> None:
-    """Replace residual blocks, convolutions before a ReLU and all other plain convolutions by packed ones, in place."""
-    children = list(module.named_children())
-    for place, (name, child) in enumerate(children):
-        if isinstance(child, BasicBlock | Bottleneck):
-            setattr(module, name, _PackedBlock(child))
-        elif type(child) is nn.Conv2d:
-            # What folding has left of a convolution, a batch norm and a ReLU.
-            following = [type(other) for _, other in children[place + 1 : place + 3]]
-            relu = isinstance(module, nn.Sequential) and following == [nn.Identity, nn.ReLU]
-            setattr(module, name, _PackedConv2d(child, relu))
-            if relu:
-                setattr(module, children[place + 2][0], nn.Identity())
-        else:
-            _pack(child)
-
-
-def _can_pack(dtype: torch.dtype) -> bool:
-    """Whether this build of PyTorch has oneDNN's packed convolutions for this processor and type. Without them all works, slower."""
-    if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.is_available():
-        return False
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise") or not hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight"):
-        return False
-    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-class _PackedConv2d(nn.Module):
-    """A convolution, and a ReLU where wanted, whose weights are laid out once as oneDNN wants them and not at every call."""
-
-    def __init__(self, conv: nn.Conv2d, relu: bool = False) -> None:
-        super().__init__()
-        self._geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self._weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.detach().contiguous().to_mkldnn(), *self._geometry)
-        self._bias = conv.bias
-        self._after = "relu" if relu else "none"
-
-    def forward(self, x: Tensor) -> Tensor:
-        """As the convolution and the ReLU."""
-        return torch.ops.mkldnn._convolution_pointwise(x, self._weight, self._bias, *self._geometry, self._after, [], "")
-
-    def joined(self, x: Tensor, shortcut: Tensor) -> Tensor:
-        """ReLU of the convolution plus ``shortcut``, in one pass."""
-        binary = torch.ops.mkldnn._convolution_pointwise.binary
-        return binary(x, shortcut, self._weight, self._bias, *self._geometry, "add", 1.0, "relu", [], "")
-
-
-class _PackedBlock(nn.Module):
-    """A residual block whose sums and ReLUs are part of its convolutions."""
-
-    def __init__(self, block: BasicBlock | Bottleneck) -> None:
-        super().__init__()
-        convolutions = [child for child in block.children() if isinstance(child, nn.Conv2d)]
-        self.inner = nn.Sequential(*(_PackedConv2d(conv, relu=True) for conv in convolutions[:-1]))
-        self.last = _PackedConv2d(convolutions[-1])
-        shortcut = getattr(block, "downsample", None)
-        self.shortcut = nn.Identity() if shortcut is None else shortcut
-        _pack(self.shortcut)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """As the block."""
-        return self.last.joined(self.inner(x), self.shortcut(x))
 
 
 class _InFloat32(nn.Module):

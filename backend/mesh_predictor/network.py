@@ -40,8 +40,10 @@ def coordinate_channels(features: Tensor) -> Tensor:
     batch, _, height, width = features.shape
     x = torch.linspace(-1, 1, width, dtype=features.dtype, device=features.device)
     y = torch.linspace(-1, 1, height, dtype=features.dtype, device=features.device)
-    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
-    return grid.expand(batch, -1, -1, -1)
+    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(batch, -1, -1, -1)
+    # In the features' order in memory: what is concatenated of mixed orders has to be turned around in every head.
+    channels_last = features.is_contiguous(memory_format=torch.channels_last)
+    return grid.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
 def head(inputs: int, outputs: int) -> nn.Sequential:

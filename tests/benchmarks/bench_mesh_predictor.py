@@ -1,16 +1,20 @@
-"""Time and memory of both Mesh Predictor networks on this machine's CPU, beside the exact layout run naively.
+"""Time and memory of both Mesh Predictor networks on this machine's CPU, eager and made fast, beside the layout run naively.
 
-    python tests/benchmarks/bench_mesh_predictor.py [--batches 1 8] [--threads 2]
+    python tests/benchmarks/bench_mesh_predictor.py [--batches 1 8] [--threads 2] [--repeats 7]
 
-"naive" is ROMP's layout as built: NCHW, eager, float32, batch norms in place. Ratios are naive time over this row's time.
+"naive" is the network as built: NCHW, eager, float32, batch norms in place. Every row has a process of its own, so that their
+memories do not mix; the processes take turns forward by forward, and a row's speed-up is the median (and range) over the turns
+of naive's time over its own, so that a machine that is busy now and then slows both.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 import torch
 
@@ -19,36 +23,64 @@ from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.inference import for_inference
 from backend.mesh_predictor.network import INPUT_SIDE, MAP_SIDE, Maps, MeshPredictor, romp
 
-ROWS = ("romp naive", "romp float32", "romp bfloat16", "light float32", "light bfloat16")
+NETWORKS = ("romp", "light")
+LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
+NAIVE = "eager float32 NCHW"
+ROWS = (NAIVE, "eager float32 channels-last", "eager bfloat16 NCHW", "eager bfloat16 channels-last")
+FAST = ("fast float32 channels-last", "fast bfloat16 channels-last")
 
 
-def build(row: str) -> tuple[torch.nn.Module, torch.dtype, torch.memory_format]:
+def build(network: str, row: str) -> tuple[torch.nn.Module, torch.dtype, torch.memory_format]:
     torch.manual_seed(0)
-    name, kind = row.split()
-    network = (romp() if name == "romp" else MeshPredictor(LightBackbone())).eval()
-    if kind == "naive":
-        return network, torch.float32, torch.contiguous_format
-    dtype = getattr(torch, kind)
-    return for_inference(network, dtype), dtype, torch.channels_last
+    kind, precision, layout = row.split()
+    dtype, order = getattr(torch, precision), LAYOUTS[layout]
+    built = (romp() if network == "romp" else MeshPredictor(LightBackbone())).eval()
+    return (for_inference(built, dtype) if kind == "fast" else built.to(dtype=dtype, memory_format=order)), dtype, order
 
 
-def measure(row: str, batch: int, threads: int, repeats: int) -> None:
-    """Print median milliseconds and peak resident megabytes of one row; its own process, so that peaks do not mix."""
+def answer(network: str, row: str, batch: int, threads: int) -> None:
+    """One row's process: for each line that comes in, run and print milliseconds and peak resident megabytes so far.
+
+    Each turn runs twice and times the second run: the first finds the caches full of another row's numbers.
+    """
     import psutil
 
     torch.set_num_threads(threads)
-    network, dtype, layout = build(row)
+    built, dtype, layout = build(network, row)
     image = torch.rand(batch, 3, INPUT_SIDE, INPUT_SIDE).to(dtype=dtype, memory_format=layout)
-    times = []
     with torch.inference_mode():
-        network(image)
-        for _ in range(repeats):
+        for _ in sys.stdin:
+            built(image)
             start = time.perf_counter()
-            network(image)
-            times.append(time.perf_counter() - start)
-    info = psutil.Process().memory_info()
-    peak = getattr(info, "peak_wset", None) or _peak_resident()
-    print(sorted(times)[len(times) // 2] * 1e3, peak / 1e6)
+            built(image)
+            milliseconds = 1e3 * (time.perf_counter() - start)
+            peak = getattr(psutil.Process().memory_info(), "peak_wset", None) or _peak_resident()
+            print(milliseconds, peak / 1e6, flush=True)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Milliseconds of each turn and megabytes."""
+
+    times: list[float]
+    peak: float
+
+
+def measure(network: str, batch: int, threads: int, repeats: int) -> dict[str, Measured]:
+    """All rows of a network, taking turns."""
+    command = [sys.executable, __file__, "--network", network, "--batches", str(batch), "--threads", str(threads)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    processes = {row: subprocess.Popen([*command, "--row", row], text=True, **pipes) for row in (*ROWS, *FAST)}  # type: ignore[call-overload]
+    turns: dict[str, list[tuple[float, float]]] = {row: [] for row in processes}
+    for _ in range(1 + repeats):  # one to warm up
+        for row, process in processes.items():
+            print("once", file=process.stdin, flush=True)
+            milliseconds, peak = map(float, process.stdout.readline().split())
+            turns[row].append((milliseconds, peak))
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    return {row: Measured([milliseconds for milliseconds, _ in took[1:]], took[-1][1]) for row, took in turns.items()}
 
 
 def _peak_resident() -> int:
@@ -62,7 +94,7 @@ def naive_error(threads: int) -> float:
     """Largest difference of the exact network's maps, made fast in float32, from those of the layout run naively."""
     torch.set_num_threads(threads)
     image = torch.rand(1, 3, INPUT_SIDE, INPUT_SIDE)
-    (naive, _, _), (fast, _, layout) = build("romp naive"), build("romp float32")
+    (naive, _, _), (fast, _, layout) = build("romp", NAIVE), build("romp", FAST[0])
     with torch.inference_mode():
         expected, got = naive(image), fast(image.to(memory_format=layout))
     return max(float((getattr(expected, name) - getattr(got, name)).abs().max()) for name in ("center", "camera", "smpl"))
@@ -84,8 +116,8 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
     centers = Centers(torch.zeros_like(places), places, torch.full((len(places),), CENTER_THRESHOLD))
     rest = six_d_from_matrices(torch.eye(3)).repeat(22)
     joints = []
-    for row in ("romp float32", "romp bfloat16"):
-        network, dtype, layout = build(row)
+    for row in FAST:
+        network, dtype, layout = build("romp", row)
         with torch.inference_mode():
             maps: Maps = network(image.to(dtype=dtype, memory_format=layout))
         smpl = maps.smpl.float()
@@ -100,22 +132,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--row", help="internal: measure one row")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--network", choices=NETWORKS, help="this one only")
+    parser.add_argument("--row", help="internal: the process of one row")
     arguments = parser.parse_args()
     if arguments.row:
-        measure(arguments.row, arguments.batches[0], arguments.threads, arguments.repeats)
+        answer(arguments.network, arguments.row, arguments.batches[0], arguments.threads)
         return
-    print(f"{'network':16} {'batch':>5} {'ms':>9} {'ms/photo':>9} {'peak MB':>8} {'speed-up':>8}")
+    print(f"{'network':7} {'how':29} {'batch':>5} {'ms':>7} {'ms/photo':>8} {'peak MB':>7}  speed-up")
     for batch in arguments.batches:
-        naive = None
-        for row in ROWS:
-            command = [sys.executable, __file__, "--row", row, "--batches", str(batch), "--threads", str(arguments.threads)]
-            output = subprocess.run([*command, "--repeats", str(arguments.repeats)], check=True, capture_output=True, text=True).stdout
-            milliseconds, peak = map(float, output.split())
-            naive = naive or milliseconds
-            speed_up = f"{naive / milliseconds:8.2f}" if row.startswith("romp") else " " * 8
-            print(f"{row:16} {batch:5} {milliseconds:9.1f} {milliseconds / batch:9.1f} {peak:8.0f} {speed_up}")
+        for network in [arguments.network] if arguments.network else NETWORKS:
+            measured = measure(network, batch, arguments.threads, arguments.repeats)
+            for row, one in measured.items():
+                ratios = [naive / own for naive, own in zip(measured[NAIVE].times, one.times, strict=True)]
+                speed_up = f"{statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+                milliseconds = statistics.median(one.times)
+                print(
+                    f"{network:7} {row:29} {batch:5} {milliseconds:7.0f} {milliseconds / batch:8.0f} {one.peak:7.0f}  {speed_up}",
+                    flush=True,
+                )
     print(f"exact network, fast against naive float32: largest difference of a map {naive_error(arguments.threads):.1e}")
     mean, largest = bfloat16_error(arguments.threads)
     print(f"joints decoded in bfloat16 against float32: mean {1e3 * mean:.2f} mm, largest {1e3 * largest:.2f} mm")

@@ -148,7 +148,7 @@ def test_coordinate_channels_put_one_at_the_last_pixel() -> None:
 @pytest.mark.parametrize("build", [romp, lambda: MeshPredictor(LightBackbone())], ids=["romp", "light"])
 def test_inference_copy_computes_the_same(build, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     if not packed:  # as on processors that oneDNN has no packed convolutions for
-        monkeypatch.setattr("backend.mesh_predictor.inference._can_pack", lambda dtype: False)
+        monkeypatch.setattr("backend.mesh_predictor.inference.can_pack", lambda dtype: False)
     torch.manual_seed(3)
     original = build().eval()
     randomise_statistics(original)
@@ -160,6 +160,16 @@ def test_inference_copy_computes_the_same(build, packed: bool, monkeypatch: pyte
     for key in ("center", "camera", "smpl"):
         torch.testing.assert_close(getattr(got, key), getattr(expected, key), rtol=1e-3, atol=1e-3)
     assert any(isinstance(module, nn.BatchNorm2d) for module in original.modules())
+
+
+def test_inference_copy_leaves_its_image_as_it_was_and_says_the_same_again() -> None:
+    """Its sums are made in place."""
+    fast = for_inference(romp())
+    image = torch.rand(1, 3, 96, 64).to(memory_format=torch.channels_last)
+    before = image.clone()
+    with torch.inference_mode():
+        first, again = fast(image), fast(image)
+    assert torch.equal(image, before) and torch.equal(first.smpl, again.smpl) and torch.equal(first.center, again.center)
 
 
 def test_bfloat16_keeps_the_maps_in_float32_and_near() -> None:
