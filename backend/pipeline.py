@@ -45,6 +45,8 @@ from backend.raster import rasterize
 from backend.texture_predictor.predictor import FILE as TEXTURE_FILE
 from backend.texture_predictor.predictor import PredictionError, TexturePredictor
 from backend.texturing import Texture, View, face_offsets, texture_person
+from backend.texturing.atlas import TexturingError
+from backend.texturing.painted import complete_painted, read_painted
 from backend.weights import models_folder, weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
@@ -74,6 +76,7 @@ class Options:
         turntable: also render a sheet of views around every person.
         refine: fit the predicted people to the photo; without, the Mesh Predictor's prediction alone is the result.
         given_people: people of ROMP or another estimator for each photo (docs/protocol.md), used in place of predicting; or None.
+        complete_texture: the job's two pictures are a painted texture and its labels: complete it, there is nobody to look for.
         export_npz: also give the people in the keys of ROMP's result files.
     """
 
@@ -88,6 +91,7 @@ class Options:
     turntable: bool = False
     refine: bool = True
     given_people: Sequence[Mapping[str, Any]] | None = None
+    complete_texture: bool = False
     export_npz: bool = False
 
 
@@ -181,6 +185,9 @@ class Pipeline:
         def failed(index: int, error: PhotoError | ResultFileError) -> None:
             photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
 
+        if chosen.complete_texture:
+            photo_done(0, self.complete_texture(photos))
+            return
         if chosen.same_person and len(photos) > 1:
             merged = self.reconstruct_same_person(photos, chosen, progress, failed)
             if merged is not None:
@@ -193,6 +200,19 @@ class Pipeline:
                 failed(index, error)
             else:
                 photo_done(index, self.present(result, chosen))
+
+    def complete_texture(self, pictures: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+        """A texture that the artist has painted over and its labels, as PNG files, -> the result with the completed one."""
+        whole: dict[str, Any] = {"schema": wire.RESULT_SCHEMA, "people": [], "version": __version__, "errors": []}
+        try:
+            if len(pictures) != 2:
+                raise TexturingError("A texture is completed from two pictures: the painted texture and its labels.")
+            painted = read_painted(pictures[0][1], pictures[1][1])
+            done = complete_painted(painted, self.body)
+        except TexturingError as error:
+            return {**whole, "errors": [{"code": "bad-photo", "message": str(error), "fix": ""}]}
+        pngs = {"texture_png": avatar.encode_png(done.image), "source_png": avatar.encode_png(done.source)}
+        return {**whole, "texture": {"name": pictures[0][0], "body_model": self.body.data.name, **pngs}}
 
     def present(self, result: PhotoResult, options: Options | None = None) -> dict[str, Any]:
         """A photo's result as the dictionary that leaves the backend (docs/result-schema.md)."""

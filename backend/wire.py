@@ -439,6 +439,7 @@ OPTIONS: Mapping[str, Option] = {
     "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person
     "refine": Option(True, choices=_SWITCH),  # fit to the photo; without, the Mesh Predictor's prediction alone is the result
     "given_people": Option(None, people=True, optional=True),  # another estimator's people: no prediction
+    "complete_texture": Option(False, choices=_SWITCH),  # the "photos" are a painted texture and its labels: fill what is not marked
     "export_npz": Option(False, choices=_SWITCH),  # also give the people in the keys of ROMP's result files
 }
 

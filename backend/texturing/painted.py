@@ -1,0 +1,67 @@
+"""A texture that the artist has painted over: what she has not marked is completed anew from what she has."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.body import BodyModel
+from backend.labels import SEEN
+from backend.texturing.atlas import TexturingError, atlas_of
+from backend.texturing.colour import linear_from_srgb, srgb_from_linear
+from backend.texturing.completion import SeenColours, complete
+from backend.texturing.lowband import vertex_colours
+from backend.texturing.person import LARGEST, SMALLEST
+from backend.texturing.surface import Surface
+from backend.texturing.texels import TexelTable
+from backend.texturing.texture import Texture
+
+_MIDDLING_SKIN = np.array([190, 150, 128], np.uint8)
+_FEWEST = 50  # texels of the face that may tell the colour of the skin
+
+
+def read_painted(texture: bytes, source: bytes) -> Texture:
+    """A texture and its labels from two PNG files. Raises TexturingError where they are none, or not of one size."""
+    image = cv2.imdecode(np.frombuffer(texture, np.uint8), cv2.IMREAD_COLOR) if texture else None
+    labels = cv2.imdecode(np.frombuffer(source, np.uint8), cv2.IMREAD_GRAYSCALE) if source else None
+    if image is None or labels is None:
+        raise TexturingError("The painted texture or its labels are not PNG pictures.")
+    if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
+        raise TexturingError(f"The painted texture and its labels must be squares of one size, {SMALLEST} to {LARGEST} pixels.")
+    return Texture(np.ascontiguousarray(image[..., ::-1]), labels)
+
+
+def complete_painted(painted: Texture, body: BodyModel) -> Texture:
+    """Keep the texels that are labelled SEEN, and the eyes; fill all others from them as a photo's unseen texels are filled.
+
+    Args:
+        painted: (N, N) in the body's UV layout.
+
+    Raises TexturingError where nothing is labelled SEEN, or the body has no UV layout.
+    """
+    size = len(painted.source)
+    atlas = atlas_of(body, size)
+    surface, table = atlas.surface, atlas.table
+    colours = linear_from_srgb(painted.image.reshape(-1, 3)[table.pixel])
+    labels = painted.source.ravel()[table.pixel]
+    marked = labels == SEEN
+    if not marked.any():
+        raise TexturingError("Nothing of the texture is marked to be kept: paint something, or keep what the photo shows.")
+    eyes = surface.eye[surface.faces[table.face, 0]] > 0
+    alpha = marked.astype(np.float32)
+    nothing = np.zeros(len(table), np.float32)
+    known = np.flatnonzero(marked)
+    lender, _ = vertex_colours(colours[known], alpha[known], known, surface, table)
+    seen = SeenColours(colours, alpha, alpha, nothing, lender, _skin(colours, marked, surface, table))
+    filled, source = complete(seen, surface, table)
+    filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
+    kept = table.scatter(marked | eyes)
+    image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))
+    return Texture(image, table.scatter(source))
+
+
+def _skin(colours: NDArray[np.float32], marked: NDArray[np.bool_], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+    """(3,) linear light: the median of what is marked of the face, else a middling tone."""
+    face = surface.face_front[surface.faces[table.face, 0]] & marked
+    return np.median(colours[face], axis=0) if face.sum() >= _FEWEST else linear_from_srgb(_MIDDLING_SKIN)

@@ -1,0 +1,59 @@
+"""A painted texture, completed: what is marked stays to the bit, the rest follows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from backend.body import load_open_body
+from backend.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from backend.texturing.atlas import TexturingError, atlas_of
+from backend.texturing.painted import complete_painted, read_painted
+from backend.texturing.texture import Texture
+
+SIZE = 256
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_open_body(Path(__file__).resolve().parents[2] / "weights" / "open_body.npz")
+
+
+@pytest.fixture(scope="module")
+def painted(body) -> Texture:
+    """A body in noise of one green, whose left arm and front of the trunk alone are marked."""
+    table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
+    place = surface.template[surface.faces[table.face, 0]]
+    marked = (place[:, 0] > 0.25) | ((place[:, 2] > 0.05) & (place[:, 1] < 0.2) & (place[:, 0] > -0.25))
+    source = table.scatter(np.where(marked, SEEN, COMPLETED).astype(np.uint8))
+    noise = np.random.default_rng(0).integers(-10, 10, (SIZE, SIZE, 3))
+    image = np.where(source[..., None] == SEEN, np.array([40, 160, 80]) + noise, 255).astype(np.uint8)
+    return Texture(image, source)
+
+
+def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
+    done = complete_painted(painted, body)
+    marked = painted.source == SEEN
+    assert np.array_equal(done.image[marked], painted.image[marked])
+    table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
+    right_arm = table.scatter(surface.template[surface.faces[table.face, 0], 0] < -0.3)
+    assert np.abs(np.median(done.image[right_arm], axis=0) - (40, 160, 80)).max() < 12  # mirrored from the painted one
+    assert (done.source[right_arm] == MIRRORED).mean() > 0.8
+    back = table.scatter((surface.template[surface.faces[table.face, 0], 2] < -0.08) & (surface.eye[surface.faces[table.face, 0]] == 0))
+    assert np.abs(np.median(done.image[back], axis=0) - (40, 160, 80)).max() < 25  # and nothing of the white is left
+    assert set(np.unique(done.source)) <= {EMPTY, SEEN, MIRRORED, COMPLETED}
+
+
+def test_pngs_are_read_and_nonsense_is_refused(body, painted) -> None:
+    encode = lambda picture: bytes(cv2.imencode(".png", picture)[1])  # noqa: E731
+    read = read_painted(encode(np.ascontiguousarray(painted.image[..., ::-1])), encode(painted.source))
+    assert np.array_equal(read.image, painted.image) and np.array_equal(read.source, painted.source)
+    with pytest.raises(TexturingError, match="not PNG"):
+        read_painted(b"x", encode(painted.source))
+    with pytest.raises(TexturingError, match="one size"):
+        read_painted(encode(painted.image), encode(painted.source[:64, :64]))
+    with pytest.raises(TexturingError, match="Nothing of the texture is marked"):
+        complete_painted(Texture(painted.image, np.zeros_like(painted.source)), body)
