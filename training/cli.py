@@ -86,15 +86,58 @@ def mesh(
     _train("mesh", MeshTrainer, data, out, recipe, changes, device, workers, stop_at, minutes)
 
 
+@app.command()
+def gan(
+    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
+    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
+    minutes: Minutes = None,
+) -> None:  # fmt: skip
+    """Pre-train the Texture Predictor's generator on textures alone."""
+    from training.trainers.gan import GanTrainer
+
+    changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
+    _train("gan", GanTrainer, data, out, recipe, changes, device, workers, stop_at, minutes)
+
+
+@app.command()
+def texture(
+    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
+    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
+    minutes: Minutes = None, start: Annotated[Path | None, typer.Option(help="Checkpoint to start from, of gan for example.")] = None,
+) -> None:  # fmt: skip
+    """Train the Texture Predictor on pictures of people whose bodies are known."""
+    from training.trainers.texture import TextureTrainer
+
+    changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
+    options = {"start": str(start)} if start else {}
+    _train("texture", TextureTrainer, data, out, recipe, changes, device, workers, stop_at, minutes, options)
+
+
+@app.command()
+def joint(
+    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
+    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
+    minutes: Minutes = None, mesh_start: Annotated[Path | None, typer.Option(help="The Mesh Predictor to start from.")] = None,
+    texture_start: Annotated[Path | None, typer.Option(help="The Texture Predictor to start from.")] = None,
+) -> None:  # fmt: skip
+    """Train both predictors end to end."""
+    from training.trainers.joint import JointTrainer
+
+    changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
+    options = {name: str(path) for name, path in (("mesh", mesh_start), ("texture", texture_start)) if path}
+    _train("joint", JointTrainer, data, out, recipe, changes, device, workers, stop_at, minutes, options)
+
+
 def _train(
     task: str, trainer: Callable[[Recipe], Trainer], data: Path, out: Path, name: str, changes: Mapping[str, Any], device: str,
-    workers: int, stop_at: int | None, minutes: float | None,
+    workers: int, stop_at: int | None, minutes: float | None, options: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     from training.data.shards import open_shards
     from training.trainers.recipe import load_recipe
     from training.trainers.run import run
 
-    recipe = load_recipe(task, name).with_(**changes)
+    shipped = load_recipe(task, name)
+    recipe = shipped.with_(**changes, options={**shipped.options, **(options or {})})
     samples = open_shards(data, "train")
     seconds = None if minutes is None else 60 * minutes
     result = run(trainer(recipe), recipe, samples, out, device, workers=workers, stop_at=stop_at, seconds=seconds)

@@ -27,6 +27,7 @@ class PersonLabel:
         joints: (24, 3) as the picture shows them, NaN where unknown.
         joints_2d: (24, 2) pixels; visible: (24,) bool, inside the picture and not hidden by another thing.
         texture: (N, N, 3) uint8 in the body's UV, or None.
+        stand_off: (V,) metres that clothes and hair stand off the body, along the rest shape's normals; None where unknown.
         facts: anything else that tables are split by, as plain text and numbers.
     """
 
@@ -39,6 +40,7 @@ class PersonLabel:
     joints_2d: NDArray[np.float32]
     visible: NDArray[np.bool_]
     texture: NDArray[np.uint8] | None = None
+    stand_off: NDArray[np.float32] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -1,7 +1,7 @@
 """Samples in files: tar shards in WebDataset's layout, so that its tools open them too, read here by random access.
 
 Sample ``000123`` is the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.json`` (camera, people) and, per person
-with a texture, ``000123.texture0.jpg``. WebDataset itself streams and cannot continue in the middle of an epoch at the very sample, which
+with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row, a byte per vertex, in fifths of a millimetre). WebDataset itself streams and cannot continue in the middle of an epoch at the very sample, which
 bit-exact resuming needs; an index of where each sample begins (two numbers a sample) can.
 """
 
@@ -26,6 +26,7 @@ from training.data.sample import PersonLabel, Sample
 
 _ARRAYS = {"betas": "f4", "global_orient": "f4", "body_pose": "f4", "transl": "f4", "joints": "f4", "joints_2d": "f4", "visible": "?"}
 JPEG_QUALITY, TEXTURE_QUALITY = 93, 92
+STAND_OFF_STEP = 0.0002  # metres per step of the stored byte
 _BLOCK = 512
 
 
@@ -54,6 +55,9 @@ class ShardWriter:
             for number, person in enumerate(sample.people):
                 if person.texture is not None:
                     self._member(f"{key}.texture{number}.jpg", encoded(person.texture, ".jpg", TEXTURE_QUALITY))
+                if person.stand_off is not None:
+                    steps = np.round(person.stand_off / STAND_OFF_STEP).clip(0, 255).astype(np.uint8)
+                    self._member(f"{key}.standoff{number}.png", encoded(steps[None], ".png"))
             self._member(f"{key}.json", json.dumps(_as_json(sample)).encode())
         except OSError as error:
             raise DataError(
@@ -170,7 +174,8 @@ def _decode(data: bytes, name: str) -> Sample:
         people = tuple(
             PersonLabel(
                 person["body"], **{key: np.array(person[key], kind) for key, kind in _ARRAYS.items()},
-                texture=decoded(members[f"texture{number}.jpg"]) if f"texture{number}.jpg" in members else None, facts=person["facts"],
+                texture=decoded(members[f"texture{number}.jpg"]) if f"texture{number}.jpg" in members else None,
+                stand_off=_stand_off(members.get(f"standoff{number}.png")), facts=person["facts"],
             )
             for number, person in enumerate(record["people"])
         )  # fmt: skip
@@ -186,6 +191,10 @@ def _decode(data: bytes, name: str) -> Sample:
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     return file.read() if file else b""
+
+
+def _stand_off(data: bytes | None) -> NDArray[np.float32] | None:
+    return None if data is None else decoded(data)[0].astype(np.float32) * np.float32(STAND_OFF_STEP)
 
 
 def _as_json(sample: Sample) -> dict[str, Any]:

@@ -27,10 +27,12 @@ class Dressed:
 
     Attributes:
         texture: (N, N, 3) sRGB in the body's UV, gutters filled.
-        offsets: (V, 3) metres from the rest body's skin to clothes and hair.
+        stand_off: (V,) metres from the rest body's skin to clothes and hair, along its normals.
+        offsets: (V, 3) the same as vectors.
     """
 
     texture: NDArray[np.uint8]
+    stand_off: NDArray[np.float32]
     offsets: NDArray[np.float32]
 
 
@@ -62,7 +64,7 @@ def dress(canvas: Canvas, group: str, wardrobe: Wardrobe, rng: np.random.Generat
         colour = colour + cover * (paint_hair(canvas.texels, looks) - colour)
         off = np.maximum(off, looks.volume * hair_cover(canvas.vertices, looks) * _locks(canvas.vertices, looks))
     texture = canvas.table.picture(srgb_from_linear(colour))
-    return Dressed(texture, (off[:, None] * canvas.vertices.normal).astype(np.float32))
+    return Dressed(texture, off.astype(np.float32), (off[:, None] * canvas.vertices.normal).astype(np.float32))
 
 
 def _procedural(canvas: Canvas, colour: NDArray, off: NDArray, garments: list) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

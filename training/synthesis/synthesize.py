@@ -132,7 +132,7 @@ class Studio:
         more = {**facts, "group": figure.group, "pose": figure.pose, "person": figure.person, "pixels": int(mask.sum())}
         return PersonLabel(
             "open_body", parameters.betas, parameters.global_orient, parameters.body_pose, parameters.transl, figure.joints,
-            pixels.astype(np.float32), visible, texture, more,
+            pixels.astype(np.float32), visible, texture, figure.dressed.stand_off, more,
         )  # fmt: skip
 
 

@@ -53,6 +53,13 @@ class MeshTrainer:
         self.shaking = Shaking() if options["shaking"] else None
         self.prior = pose_prior()
 
+    def state(self) -> dict[str, float]:
+        """Nothing beside network and optimiser."""
+        return {}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """The inverse of `state`."""
+
     def prepare(self, sample: Sample, rng: np.random.Generator) -> MeshItem:
         """See `prepare_mesh`."""
         return prepare_mesh(sample, rng, self.body, self.shaking)
@@ -65,10 +72,9 @@ class MeshTrainer:
         """One step on the 3D Mesh Loss."""
         device = batch.images.device
         body = self.body.to(device)
-        prior = MixturePrior(**{name: value.to(device) for name, value in vars(self.prior).items()})
         network = turn.networks["mesh"].train()
         maps = maps_of(network(batch.pixels()))
-        total, log = self.loss(mesh_terms(maps, batch.labels, body, prior))
+        total, log = self.loss(mesh_terms(maps, batch.labels, body, self.prior_on(device)))
         turn.descend("mesh", total)
         return {"total": float(total.detach()), **log}
 
@@ -94,11 +100,20 @@ class MeshTrainer:
         return np.concatenate([np.concatenate(small, 1), np.concatenate(heats, 1)]).astype(np.uint8)
 
     def export(self, networks: Mapping[str, nn.Module], folder: Path, note: str) -> list[Path]:
-        """``mesh_predictor.safetensors``, which `backend.mesh_predictor.predictor.Predictor` loads."""
-        path = folder / WEIGHTS_FILE
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in _inner(networks["mesh"]).state_dict().items()}
-        save_file(state, path, {"note": note})
-        return [path]
+        """See `export`."""
+        return export(networks["mesh"], folder, note)
+
+    def prior_on(self, device: torch.device) -> MixturePrior:
+        """The pose prior on a device."""
+        return MixturePrior(**{name: value.to(device) for name, value in vars(self.prior).items()})
+
+
+def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
+    """``mesh_predictor.safetensors``, which `backend.mesh_predictor.predictor.Predictor` loads."""
+    path = folder / WEIGHTS_FILE
+    inner = network.network if isinstance(network, AsTensors) else network
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in inner.state_dict().items()}, path, {"note": note})
+    return [path]
 
 
 class AsTensors(nn.Module):
@@ -117,10 +132,6 @@ class AsTensors(nn.Module):
 def maps_of(tensors: tuple[Tensor, Tensor, Tensor]) -> Maps:
     """Losses and decoding work in single precision whatever the network computed in."""
     return Maps(*(tensor.float() for tensor in tensors))
-
-
-def _inner(network: nn.Module) -> nn.Module:
-    return network.network if isinstance(network, AsTensors) else network
 
 
 def draw_skeleton(image: NDArray[np.uint8], points: NDArray, colour: tuple[int, int, int]) -> None:

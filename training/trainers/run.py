@@ -59,6 +59,14 @@ class Trainer(Protocol):
     @property
     def players(self) -> Mapping[str, Player]: ...
 
+    def state(self) -> dict[str, float]:
+        """Numbers that a checkpoint must hold beside networks and optimisers."""
+        ...
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """The inverse of `state`."""
+        ...
+
     def prepare(self, sample: Sample, rng: np.random.Generator) -> Any:
         """A sample -> one item, in a loading process. Raises DataError for a sample that is of no use."""
         ...
@@ -97,20 +105,29 @@ class Turn:
 
         Raises FloatingPointError where the loss is no number.
         """
+        self.descend_together((name,), loss)
+
+    def descend_together(self, names: Sequence[str], loss: Tensor) -> None:
+        """`descend` for several players with one loss."""
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss of {name} is {float(loss)}")
-        player = self.players[name]
-        for group in player.optimiser.param_groups:
-            group["lr"] = self.recipe.rate(self.step)
-        player.optimiser.zero_grad(set_to_none=True)
+            raise FloatingPointError(f"the loss of {' and '.join(names)} is {float(loss)}")
+        for name in names:
+            self.players[name].optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        if self.recipe.clip:
-            norm = self.fabric.clip_gradients(self.networks[name], player.optimiser, max_norm=self.recipe.clip, error_if_nonfinite=False)
-            if norm is not None:
-                self.log[f"gradient/{name}"] = float(norm)
-                if not math.isfinite(float(norm)) and self.recipe.precision != "16-mixed":
-                    raise FloatingPointError(f"the gradient of {name} is {float(norm)}")
-        player.optimiser.step()
+        for name in names:
+            optimiser = self.players[name].optimiser
+            for group in optimiser.param_groups:
+                group["lr"] = self.recipe.rate(self.step)
+            if self.recipe.clip:
+                self._clip(name, optimiser)
+            optimiser.step()
+
+    def _clip(self, name: str, optimiser: torch.optim.Optimizer) -> None:
+        norm = self.fabric.clip_gradients(self.networks[name], optimiser, max_norm=self.recipe.clip, error_if_nonfinite=False)
+        if norm is not None:
+            self.log[f"gradient/{name}"] = float(norm)
+            if not math.isfinite(float(norm)) and self.recipe.precision != "16-mixed":
+                raise FloatingPointError(f"the gradient of {name} is {float(norm)}")
 
 
 @dataclass(frozen=True)
@@ -165,7 +182,7 @@ def run(
         networks[name], players[name] = network, Player(network, optimiser, player.averaged)
         if player.averaged and recipe.average:
             averages[name] = Average(player.network, recipe.average)
-    first = _restore(out, recipe, trainer.players, averages, fabric)
+    first = _restore(out, recipe, trainer, averages)
     last = min(recipe.steps, stop_at or recipe.steps)
     plan = Plan(len(samples), recipe.batch, recipe.seed, fabric.global_rank, fabric.world_size)
     skipped, losses, started = Skipped(), {}, time.monotonic()
@@ -191,7 +208,7 @@ def run(
                 log.picture(step, trainer.pictures(delivery.batch.to(fabric.device), _shown(trainer, averages)))
             over = seconds is not None and time.monotonic() - started > seconds
             if step % recipe.checkpoint_every == 0 or step == last or over:
-                _store(out, recipe, step, trainer.players, averages, fabric)
+                _store(out, recipe, step, trainer, averages, fabric)
             if over:
                 break
     files = []
@@ -241,11 +258,13 @@ def _shown(trainer: Trainer, averages: Mapping[str, Average]) -> dict[str, nn.Mo
     return {name: averages[name].network if name in averages else player.network for name, player in trainer.players.items()}
 
 
-def _store(out: Path, recipe: Recipe, step: int, players: Mapping[str, Player], averages: Mapping[str, Average], fabric: Fabric) -> None:
+def _store(out: Path, recipe: Recipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric) -> None:
+    players = trainer.players
     if fabric.is_global_zero:
         state = {
             "recipe": repr(recipe.with_(steps=0)),
             "step": step,
+            "trainer": trainer.state(),
             "networks": {name: player.network.state_dict() for name, player in players.items()},
             "optimisers": {name: player.optimiser.state_dict() for name, player in players.items()},
             "averages": {name: (average.network.state_dict(), average.samples) for name, average in averages.items()},
@@ -254,14 +273,15 @@ def _store(out: Path, recipe: Recipe, step: int, players: Mapping[str, Player], 
     fabric.barrier()
 
 
-def _restore(out: Path, recipe: Recipe, players: Mapping[str, Player], averages: Mapping[str, Average], fabric: Fabric) -> int:
+def _restore(out: Path, recipe: Recipe, trainer: Trainer, averages: Mapping[str, Average]) -> int:
     """The step to go on from, 0 for a new run."""
     state = load(out)
     if state is None:
         return 0
     if state["recipe"] != repr(recipe.with_(steps=0)):
         raise TrainingError(f"{out} holds a run of another recipe: choose another folder, or train with the recipe it was begun with.")
-    for name, player in players.items():
+    trainer.load_state(state["trainer"])
+    for name, player in trainer.players.items():
         player.network.load_state_dict(state["networks"][name])
         player.optimiser.load_state_dict(state["optimisers"][name])
     for name, average in averages.items():
