@@ -147,6 +147,45 @@ def _train(
         Console().print(f"Stopped at step {result.step} of {recipe.steps}; the same command goes on from there.")
 
 
+@app.command("lifter-data")
+def lifter_data(
+    out: Annotated[Path, typer.Option(help="Folder of the shards.")],
+    poses: Annotated[Path, typer.Option(help="Pose bank (.npz, aa (N, 24, 3)).")],
+    count: Annotated[int, typer.Option(min=1, help="How many people.")] = 12_000,
+    seed: Annotated[int, typer.Option(help="Runs with other seeds may fill the same folder at the same time.")] = 1,
+    textures: Annotated[Path | None, typer.Option(help="Folder of clothed UV textures; by default all clothes are procedural.")] = None,
+    validation: Annotated[bool, typer.Option(help="Take the bank's held-out poses.")] = False,
+) -> None:
+    """Render people and write down what perception says of them; start it again to go on where it stopped."""
+    from training.lifter.make import make_lifter_data
+
+    with _progress() as bar:
+        task = bar.add_task("people", total=count)
+        lost = make_lifter_data(out, poses, count, seed, textures, validation, lambda done: bar.update(task, completed=done))
+    Console().print(f"{count} people in {out}; {lost} more were not found or hardly seen")
+
+
+@app.command()
+def lifter(
+    data: Annotated[Path, typer.Option(help="Folder of lifter-data's shards.")],
+    validation: Annotated[Path, typer.Option(help="The same of held-out poses (lifter-data --validation).")],
+    poses: Annotated[Path, typer.Option(help="Pose bank (.npz, aa (N, 24, 3)).")],
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the optimiser; by default the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed and data give the same weights.")] = 0,
+) -> None:
+    """Train the pose lifter; start it again to go on where it stopped."""
+    from dataclasses import replace
+
+    from training.lifter.train import LifterRecipe, train_lifter
+
+    recipe = replace(LifterRecipe(seed=seed), **({"steps": steps} if steps else {}))
+    with _progress() as bar:
+        task = bar.add_task("steps", total=recipe.steps)
+        errors = train_lifter(data, validation, poses, out, recipe, lambda step, loss: bar.update(task, completed=step + 1))
+    Console().print(errors)
+
+
 def _progress() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
 
