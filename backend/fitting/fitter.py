@@ -1,7 +1,8 @@
 """People in, bodies out: the order in which the solver is given its evidence.
 
-1. Every start of every person, with every group's shape, is placed and fitted to the landmarks: wide robust functions first,
-   so that no limb is lost, then narrow ones. The one that explains landmarks and prior best goes on.
+1. Every start of every person (the landmarks' own, the pose lifter's, others that are given), with every group's shape, is placed
+   and fitted to the landmarks: wide robust functions first, so that no limb is lost, then narrow ones. The one that explains
+   landmarks and prior best goes on.
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
 """
 
@@ -19,9 +20,10 @@ from backend.fitting import evidence as seen
 from backend.fitting import rotations
 from backend.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, Points, Skeleton, State
 from backend.fitting.fit import BodyParameters, Fit
+from backend.fitting.lifter import Lifted, Lifter
 from backend.fitting.prior import PosePrior
 from backend.fitting.report import quality
-from backend.fitting.residuals import Objective, OutlinePairs, Widths, bone_directions, project
+from backend.fitting.residuals import Evidence, Objective, OutlinePairs, Widths, bone_directions, project
 from backend.fitting.shape import UNSEEN_CHILD_COST, ShapeGroup, shape_groups
 from backend.fitting.silhouette import MaskField
 from backend.fitting.solver import minimise, only
@@ -79,17 +81,17 @@ def fit_people(
         return []
     options = options or FitOptions()
     report = progress or (lambda fraction, message: None)
-    problem = _Problem.of(body.data, camera, options)
+    problem = _Problem.of(people, body.data, camera, options)
     report(0.0, "Posing from landmarks")
-    guesses = _first_guesses(problem, people, starts or [[] for _ in people])
-    guesses = _pose_from_landmarks(problem, people, guesses)
+    guesses = _first_guesses(problem, starts or [[] for _ in people])
+    guesses = _pose_from_landmarks(problem, guesses)
     if options.silhouette:
         report(0.4, "Fitting the outline")
-        guesses = _fit_outline(problem, people, guesses)
+        guesses = _fit_outline(problem, guesses)
     guesses = guesses.best(lambda owner, start, group: owner)
-    guesses = _polished(problem, people, guesses)
+    guesses = _polished(problem, guesses)
     report(1.0, "Fitted")
-    return _results(problem, people, guesses)
+    return _results(problem, guesses)
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,16 @@ class _Guesses:
 
 @dataclass(frozen=True)
 class _Problem:
-    """What all people of a call share."""
+    """The people of a call, what is known of each, and what they share.
 
+    Attributes:
+        lifted: what the pose lifter says of each of ``people``; empty where its weights are not installed.
+        evidence: a row for each of ``people``.
+    """
+
+    people: Sequence[Person]
+    lifted: list[Lifted]
+    evidence: Evidence
     camera: Camera
     skeleton: Skeleton
     landmarks: Points
@@ -141,14 +151,20 @@ class _Problem:
     options: FitOptions
 
     @classmethod
-    def of(cls, data: BodyData, camera: Camera, options: FitOptions) -> _Problem:
+    def of(cls, people: Sequence[Person], data: BodyData, camera: Camera, options: FitOptions) -> _Problem:
+        lifter = Lifter.load()
+        lifted = [lifter.lift(person, camera) for person in people] if lifter else []
         skeleton = Skeleton(data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents))
         landmarks = Points(*(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights)))
-        return cls(camera, skeleton, landmarks, _outline_points(data), PosePrior.load(), shape_groups(data), len(data.v_template), options)
+        evidence = seen.gather(people, camera)
+        if lifted:
+            evidence = seen.with_lifted(evidence, lifted, _lifted_bones(lifted, skeleton, landmarks))
+        outline, groups = _outline_points(data), shape_groups(data)
+        return cls(people, lifted, evidence, camera, skeleton, landmarks, outline, PosePrior.load(), groups, len(data.v_template), options)
 
-    def objective(self, people: Sequence[Person], guesses: _Guesses, widths: Widths) -> Objective:
+    def objective(self, guesses: _Guesses, widths: Widths) -> Objective:
         """What the guesses should agree with, a row for each."""
-        evidence = seen.gather(people, self.camera).rows(guesses.owners)
+        evidence = self.evidence.rows(guesses.owners)
         mean = np.stack([group.mean for group in guesses.groups])
         whitener = np.stack([group.whitener for group in guesses.groups])
         fixed = np.full(len(mean), self.options.betas is not None)
@@ -156,12 +172,12 @@ class _Problem:
         return Objective(self.camera, self.skeleton, self.landmarks, self.prior, evidence, widths)
 
 
-def _first_guesses(problem: _Problem, people: Sequence[Person], further: Sequence[Sequence[Start]]) -> _Guesses:
+def _first_guesses(problem: _Problem, further: Sequence[Sequence[Start]]) -> _Guesses:
     """Every start of every person with every group's mean shape."""
     table = [
         (number, start, group)
-        for number, person in enumerate(people)
-        for start in [_analytic(problem, person), *further[number]]
+        for number, person in enumerate(problem.people)
+        for start in [_analytic(problem, person), *(_learned(lifted) for lifted in problem.lifted[number : number + 1]), *further[number]]
         for group in problem.groups
     ]
     owners, starts, groups = zip(*table, strict=True)
@@ -171,9 +187,9 @@ def _first_guesses(problem: _Problem, people: Sequence[Person], further: Sequenc
     return _Guesses(np.array(owners), list(starts), list(groups), state, np.array([group.cost for group in groups]))
 
 
-def _pose_from_landmarks(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
+def _pose_from_landmarks(problem: _Problem, guesses: _Guesses) -> _Guesses:
     """Fit all guesses to the landmarks; per person and group the best start goes on, unless its group is far behind."""
-    objective = problem.objective(people, guesses, WIDE)
+    objective = problem.objective(guesses, WIDE)
     steps = 2 if problem.options.fast else 1
     state = _placed(objective, guesses.state)
     state, _, _ = minimise(objective, state, 6 // steps, free=only(ORIENT, BETAS, TRANSL))
@@ -185,6 +201,16 @@ def _pose_from_landmarks(problem: _Problem, people: Sequence[Person], guesses: _
 
 def _analytic(problem: _Problem, person: Person) -> Start:
     return landmark_start(seen.world_landmarks(person, problem.camera), problem.landmarks.template)
+
+
+def _learned(lifted: Lifted) -> Start:
+    return Start("lifter", lifted.orient, lifted.pose)
+
+
+def _lifted_bones(lifted: Sequence[Lifted], skeleton: Skeleton, landmarks: Points) -> NDArray[np.float64]:
+    """(B, N, 3) directions of the `BONES` of the lifted bodies, camera axes."""
+    orient, pose, betas = (np.stack([getattr(one, name) for one in lifted]) for name in ("orient", "pose", "betas"))
+    return bone_directions(skeleton.pose(State(orient, pose, betas, np.zeros((len(lifted), 3)))).place(landmarks).positions)
 
 
 def _placed(objective: Objective, state: State) -> State:
@@ -203,18 +229,18 @@ def _placed(objective: Objective, state: State) -> State:
     return replace(state, transl=np.concatenate([mean_right + mean_ray * depth[:, None], depth[:, None]], 1))
 
 
-def _fit_outline(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
+def _fit_outline(problem: _Problem, guesses: _Guesses) -> _Guesses:
     """Draw the outlines of all guesses to their masks."""
-    objective = problem.objective(people, guesses, FINAL)
-    objective, state = _drawn(problem, people, guesses, objective, 5 if problem.options.fast else 12)
+    objective = problem.objective(guesses, FINAL)
+    objective, state = _drawn(problem, guesses, objective, 5 if problem.options.fast else 12)
     return _judged(objective, guesses, state)
 
 
-def _polished(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> _Guesses:
+def _polished(problem: _Problem, guesses: _Guesses) -> _Guesses:
     """The last steps: close to the landmarks within the photo, true to the shape and the directions found so far in space."""
     found = guesses.state
     directions = bone_directions(problem.skeleton.pose(found).place(problem.landmarks).positions)
-    objective = problem.objective(people, guesses, CLOSE)
+    objective = problem.objective(guesses, CLOSE)
     evidence = replace(
         objective.evidence,
         bones=directions,
@@ -222,17 +248,17 @@ def _polished(problem: _Problem, people: Sequence[Person], guesses: _Guesses) ->
         betas_mean=found.betas,
         betas_whitener=np.tile(np.eye(10) / SHAPE_SLACK, (len(found.betas), 1, 1)),
     )
-    _, state = _drawn(problem, people, guesses, replace(objective, evidence=evidence), 3 if problem.options.fast else 5)
+    _, state = _drawn(problem, guesses, replace(objective, evidence=evidence), 3 if problem.options.fast else 5)
     return replace(guesses, state=state)
 
 
-def _drawn(problem: _Problem, people: Sequence[Person], guesses: _Guesses, objective: Objective, steps: int) -> tuple[Objective, State]:
+def _drawn(problem: _Problem, guesses: _Guesses, objective: Objective, steps: int) -> tuple[Objective, State]:
     """Steps towards landmarks and mask, body points and mask pixels paired anew before each (iterated closest points)."""
     state, damping = guesses.state, None
     if not problem.options.silhouette:
         state, _, _ = minimise(objective, state, steps)
         return objective, state
-    masks = [MaskField.of(person, problem.camera.width, problem.camera.height) for person in people]
+    masks = [MaskField.of(person, problem.camera.width, problem.camera.height) for person in problem.people]
     fields = [masks[owner] for owner in guesses.owners]
     for _ in range(steps):
         objective = replace(objective, outline=_paired(problem, fields, state))
@@ -280,12 +306,12 @@ def _outline_points(data: BodyData) -> Points:
     return Points(*(a[index].astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
 
 
-def _results(problem: _Problem, people: Sequence[Person], guesses: _Guesses) -> list[Fit]:
+def _results(problem: _Problem, guesses: _Guesses) -> list[Fit]:
     state = guesses.state
     pixels, _ = project(problem.skeleton.pose(state).place(problem.landmarks).positions, problem.camera)
     orient = rotations.log(state.orient)
     fits = []
-    for i, person in enumerate(people):
+    for i, person in enumerate(problem.people):
         judged = quality(person, pixels[i], problem.camera, guesses.groups[i])
         parameters = BodyParameters(
             betas=state.betas[i].astype(np.float32),
