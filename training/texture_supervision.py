@@ -5,6 +5,7 @@ No texture is ever given as the truth: the renderer puts the prediction on the b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ from backend.texture_predictor.inputs import UvPlane, uv_plane
 from backend.texturing.surface import build_surface
 from training.losses.adversarial import generator_loss
 from training.losses.features import Perceptual
-from training.losses.texture import face_distance, perceptual_distance, reconstruction
+from training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction
 from training.losses.uv import Seams, mirror_distance, seam_distance, seen_distance
 from training.rendering import RenderError, UvMesh, View, paint
 
@@ -71,6 +72,7 @@ def texture_terms(
     surroundings: Surroundings,
     style: Style | None = None,
     fake_logits: Tensor | None = None,
+    weights: TextureWeights | None = None,
 ) -> dict[str, Tensor]:
     """The terms of the loss by the names of `training.losses.texture.TextureWeights`.
 
@@ -78,6 +80,7 @@ def texture_terms(
         texture: (B, 3, R, R) predicted. view: of the bodies in the photos' cameras, with or without gradients.
         style: the encoder's, for "kl"; fake_logits: the discriminator's on the textures, for "adversarial"; left out where None.
             "seen" likewise needs the evidence's ``hidden``.
+        weights: terms of weight 0 are not computed; None: all are.
 
     Raises:
         RenderError: a texture that is not finite, or a body that shares no pixel with its person.
@@ -91,20 +94,21 @@ def texture_terms(
     photo, perceptual = evidence.photo, surroundings.perceptual
     face = both & surroundings.face.to(view.face.device)[view.face.clamp_min(0)][:, None]
     seen = torch.zeros_like(texture[:, :1]) if evidence.partial is None else evidence.partial[:, 3:]
-    terms = {
-        "perceptual": perceptual_distance(image, photo, both, perceptual),
-        "reconstruction": reconstruction(image, photo, both),
-        "face": face_distance(image, photo, face, perceptual),
-        "mirror": mirror_distance(texture, surroundings.plane, seen),
-        "seam": seam_distance(texture, surroundings.seams),
+    terms: dict[str, Callable[[], Tensor]] = {
+        "perceptual": lambda: perceptual_distance(image, photo, both, perceptual),
+        "reconstruction": lambda: reconstruction(image, photo, both),
+        "face": lambda: face_distance(image, photo, face, perceptual),
+        "mirror": lambda: mirror_distance(texture, surroundings.plane, seen),
+        "seam": lambda: seam_distance(texture, surroundings.seams),
     }
-    if evidence.partial is not None and evidence.hidden is not None:
-        terms["seen"] = seen_distance(texture, evidence.partial, evidence.hidden)
+    partial, hidden = evidence.partial, evidence.hidden
+    if partial is not None and hidden is not None:
+        terms["seen"] = lambda: seen_distance(texture, partial, hidden)
     if style is not None:
-        terms["kl"] = style.divergence().mean()
+        terms["kl"] = lambda: style.divergence().mean()
     if fake_logits is not None:
-        terms["adversarial"] = generator_loss(fake_logits)
-    return terms
+        terms["adversarial"] = lambda: generator_loss(fake_logits)
+    return {name: term() for name, term in terms.items() if weights is None or getattr(weights, name)}
 
 
 def placed_vertices(bodies: PredictedBodies, body: BodyModel, square: PaddedSquare, camera: Camera) -> Tensor:
