@@ -1,0 +1,216 @@
+"""The Texture Predictor as a stage: its inputs from a fitted person, its place in the pipeline, what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from backend.body import BodyModel, load_open_body
+from backend.fitting.fit import Fit
+from backend.labels import EMPTY, MIRRORED, PREDICTED, SEEN
+from backend.perception.person import Person
+from backend.photo import Photo
+from backend.pipeline import Options, Pipeline
+from backend.texture_predictor.checkpoint import save_checkpoint
+from backend.texture_predictor.config import small
+from backend.texture_predictor.network import Prediction, TextureNetwork
+from backend.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
+from backend.texturing import Texture, View
+from backend.texturing.atlas import atlas_of
+from backend.wire import WireError
+from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_of
+
+SIZE = 512
+CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16)
+QUICK = Options(texture_size=SIZE, fast=True)
+SOMEBODY = body_at(0.0, 1)
+
+
+@pytest.fixture(scope="module")
+def body() -> BodyModel:
+    return load_open_body()
+
+
+@pytest.fixture(scope="module")
+def view(body: BodyModel) -> View:
+    photo = Photo(photo_of([SOMEBODY], body), None, "0" * 64)
+    return View(
+        photo, person_of(SOMEBODY, body), CAMERA, Fit(SOMEBODY, np.zeros((len(body.data.v_template), 3), np.float32), 0.0, 0.0, 1.0)
+    )
+
+
+@pytest.fixture(scope="module")
+def partial(body: BodyModel) -> Texture:
+    """The front half of a texture whose colours are positions."""
+    table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
+    place = table.interpolate(surface.template, surface.faces)
+    colours = np.clip(128 + 100 * place, 0, 255).astype(np.uint8)
+    return Texture(table.picture(colours), table.scatter(np.where(place[:, 2] > 0, SEEN, EMPTY).astype(np.uint8)))
+
+
+def network_of(seed: int = 0) -> TextureNetwork:
+    torch.manual_seed(seed)
+    return TextureNetwork(CONFIG)
+
+
+@pytest.fixture
+def predictor(body: BodyModel) -> TexturePredictor:
+    return TexturePredictor(network_of(), body)
+
+
+def test_the_network_is_given_the_fit_and_what_the_photo_shows(
+    predictor: TexturePredictor, view: View, partial: Texture, body: BodyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def record(photo: torch.Tensor, structure: Any, rng: Any, truncation: float) -> Prediction:
+        given.extend([photo, structure])
+        return Prediction(structure.partial[:, :3], None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(predictor, "network", type("Echo", (), {"config": CONFIG, "__call__": staticmethod(record)})())
+    answer = predictor.predict(view, partial)
+    photo, structure = given
+    assert photo.shape == (1, 3, 64, 64) and 0.2 < float((photo != 128 / 255).float().mean()) * 3 < 2
+    np.testing.assert_array_equal(structure.betas[0].numpy(), SOMEBODY.betas)
+    assert structure.partial.shape == (1, 4, 64, 64)
+    shown = (structure.partial[0, 3] > 0.99) & (predictor.plane.geometry[0, 6] > 0)
+    expected = 128 / 255 + 100 / 255 * (predictor.plane.geometry[0, :3] + torch.from_numpy(body.data.joint_template[0])[:, None, None])
+    assert float((structure.partial[0, :3] - expected).abs()[:, shown].max()) < 0.05
+    # echoed, enlarged again and compared with what was given
+    seen = partial.source == SEEN
+    assert np.abs(answer[seen].astype(int) - partial.image[seen]).mean() < 4
+
+
+def test_answers_have_the_asked_size_filled_gutters_and_one_value_per_seed(
+    predictor: TexturePredictor, view: View, partial: Texture
+) -> None:
+    answer = predictor.predict(view, partial)
+    assert answer.shape == (SIZE, SIZE, 3) and answer.dtype == np.uint8
+    np.testing.assert_array_equal(answer, predictor.predict(view, partial))
+    one, same, other = (predictor.predict(view, partial, seed) for seed in (1, 1, 2))
+    assert np.array_equal(one, same) and not np.array_equal(one, other) and not np.array_equal(one, answer)
+
+
+def test_nothing_seen_and_numbers_that_are_not_finite_are_refused(predictor: TexturePredictor, view: View, partial: Texture) -> None:
+    with pytest.raises(PredictionError, match="shows nothing of this person"):
+        predictor.predict(view, replace(partial, source=np.zeros_like(partial.source)))
+    for name in ("betas", "transl"):
+        broken = replace(view.fit.body, **{name: getattr(view.fit.body, name) * np.float32("nan")})
+        with pytest.raises(PredictionError, match="not finite"):
+            predictor.predict(replace(view, fit=replace(view.fit, body=broken)), partial)
+    behind = replace(view.fit.body, transl=-view.fit.body.transl)
+    with pytest.raises(PredictionError, match="behind the camera"):
+        predictor.predict(replace(view, fit=replace(view.fit, body=behind)), partial)
+    with torch.no_grad():
+        next(predictor.network.synthesis.parameters()).fill_(float("nan"))
+    with pytest.raises(PredictionError, match="answer is not finite"):
+        predictor.predict(view, partial)
+
+
+class Eyes:
+    """Perception that sees the given people in every photo."""
+
+    def __init__(self, people: list[Person]) -> None:
+        self.seen = people
+
+    def people(self, photo: Any, max_people: int = 32) -> list[Person]:
+        return self.seen[:max_people]
+
+
+@pytest.fixture(scope="module")
+def photo(body: BodyModel, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("photo") / "one.png"
+    Image.fromarray(photo_of([SOMEBODY], body)).save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: BodyModel) -> Callable[..., Pipeline]:
+    """Makes pipelines, by default with weights that have learnt nothing in the user's own folder."""
+    monkeypatch.setenv("UVATAR_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+
+    def build(content: bytes | None = None, installed: bool = True) -> Pipeline:
+        path = tmp_path / "models" / FILE
+        if content is not None:
+            path.write_bytes(content)
+        elif installed:
+            save_checkpoint(network_of(), path)
+        built = Pipeline(threads=1)
+        built.perception = Eyes([person_of(SOMEBODY, body)])  # type: ignore[assignment]
+        if not installed:
+            built.texture_predictor = None
+        return built
+
+    return build
+
+
+def labels_of(pipeline: Pipeline, photo: bytes, texture: str | None) -> set[int]:
+    return set(np.unique(pipeline.reconstruct_photo(photo, "one.png", replace(QUICK, texture=texture)).people[0].texture.source))
+
+
+def test_combined_is_the_default_where_there_are_weights(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
+    built = pipeline()
+    assert built.facts["texture_predictor"] == 64
+    assert {SEEN, PREDICTED} <= labels_of(built, photo, None) and MIRRORED in labels_of(built, photo, "combined")
+    assert PREDICTED not in labels_of(built, photo, "projected") and labels_of(built, photo, "predicted") == {EMPTY, PREDICTED}
+
+
+def test_the_result_names_the_weights_licence_and_a_seed_varies_it(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
+    built = pipeline()
+    results = [built.reconstruct_photo(photo, "one.png", replace(QUICK, texture_seed=seed)) for seed in (0, 1)]
+    person = built.present(results[0])["people"][0]
+    assert person["licence"]["texture_predictor"] and person["metrics"]["texels_predicted"] > 0.2
+    first, second = (result.people[0].texture for result in results)
+    certain = (first.source == SEEN) & (second.source == SEEN)
+    assert np.abs(first.image[certain].astype(int) - second.image[certain]).mean() < 1
+    assert np.abs(first.image[first.source == PREDICTED].astype(int) - second.image[first.source == PREDICTED]).mean() > 3
+
+
+def test_without_weights_the_photo_is_completed_smoothly_and_a_prediction_is_refused(
+    pipeline: Callable[..., Pipeline], photo: bytes
+) -> None:
+    built = pipeline(installed=False)
+    assert PREDICTED not in labels_of(built, photo, None)
+    for texture in ("combined", "predicted"):
+        with pytest.raises(WireError, match=FILE) as refused:
+            built.reconstruct([("one.png", photo)], {"texture": texture}, lambda *_: None, lambda *_: None)
+        assert refused.value.code == "no-weights" and "uvatar weights" in refused.value.fix
+
+
+def test_a_broken_checkpoint_is_reported_and_left_out(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
+    built = pipeline(content=b"nothing")
+    assert built.texture_predictor is None
+    result = built.reconstruct_photo(photo, "one.png", QUICK)
+    (problem,) = built.present(result, QUICK)["errors"]
+    assert (
+        problem["code"] == "bad-weights"
+        and f"{FILE} is damaged" in problem["message"]
+        and "without the Texture Predictor" in problem["fix"]
+    )
+
+
+def test_a_person_whom_it_cannot_predict_is_completed_smoothly_with_a_note(
+    pipeline: Callable[..., Pipeline], photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = pipeline()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PredictionError("Nothing is seen.")
+
+    monkeypatch.setattr(built.texture_predictor, "predict", refuse)
+    (person,) = built.reconstruct_photo(photo, "one.png", QUICK).people
+    assert PREDICTED not in np.unique(person.texture.source)
+    assert person.fit.notes[-1] == "Nothing is seen. It was completed without the Texture Predictor."
+
+
+def test_several_photos_of_one_person(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
+    merged = pipeline().reconstruct_same_person([("one.png", photo), ("two.png", photo)], QUICK)
+    assert merged is not None and PREDICTED in np.unique(merged[1].people[0].texture.source)
