@@ -17,6 +17,7 @@ INPUT_SIDE = 512
 MAP_SIDE = 64
 HEAD_CHANNELS = 64
 SMPL_CHANNELS = 142  # 22 joints x 6D rotation + 10 betas
+SMPL_HEAD, CENTER_HEAD, CAMERA_HEAD = "1", "2", "3"  # number 0 was the 2D-pose head of the published network's pre-training
 CAMERA_CHANNELS = 3  # raw scale (its power of 1.1 is taken in decoding), tx, ty
 
 
@@ -63,8 +64,8 @@ class MeshPredictor(nn.Module):
         super().__init__()
         self.backbone = backbone
         inputs = int(backbone.channels) + 2  # type: ignore[arg-type]
-        # Number 0 was the 2D-pose head of the published network's pre-training; the others keep their numbers.
-        self.final_layers = nn.ModuleDict({"1": head(inputs, SMPL_CHANNELS), "2": head(inputs, 1), "3": head(inputs, CAMERA_CHANNELS)})
+        channels = {SMPL_HEAD: SMPL_CHANNELS, CENTER_HEAD: 1, CAMERA_HEAD: CAMERA_CHANNELS}
+        self.final_layers = nn.ModuleDict({name: head(inputs, outputs) for name, outputs in channels.items()})
 
     def forward(self, image: Tensor) -> Maps:
         """(B, 3, 512, 512) sRGB in [0, 1] -> Maps."""
@@ -73,7 +74,8 @@ class MeshPredictor(nn.Module):
     def maps(self, features: Tensor) -> Maps:
         """The backbone's features (B, channels, 128, 128) -> Maps."""
         features = torch.cat([features, coordinate_channels(features)], 1)
-        return Maps(self.final_layers["2"](features), self.final_layers["3"](features), self.final_layers["1"](features))
+        center, camera, smpl = (self.final_layers[name](features) for name in (CENTER_HEAD, CAMERA_HEAD, SMPL_HEAD))
+        return Maps(center, camera, smpl)
 
 
 def romp() -> MeshPredictor:

@@ -7,8 +7,10 @@ convolutions before them, and sums are made in place.  So blocks and fusions her
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backend.mesh_predictor.blocks import BasicBlock, Bottleneck
@@ -61,15 +63,12 @@ class PackedConv2d(nn.Module):
         """As the convolution and the ReLU."""
         return torch.ops.mkldnn._convolution_pointwise.default(x, self._weight, self._bias, *self._geometry, self._after, [], "")
 
-    def plus(self, x: Tensor, other: Tensor, relu: bool) -> Tensor:
-        """The convolution of ``x`` plus ``other``, and a ReLU where wanted, in one pass."""
-        operation = torch.ops.mkldnn._convolution_pointwise.binary
-        return operation(x, other, self._weight, self._bias, *self._geometry, "add", 1.0, "relu" if relu else None, [], "")
-
-    def onto(self, total: Tensor, x: Tensor, relu: bool) -> Tensor:
-        """The same, in ``total``."""
-        operation = torch.ops.mkldnn._convolution_pointwise_.binary
-        return operation(total, x, self._weight, self._bias, *self._geometry, "add", 1.0, "relu" if relu else None, [], "")
+    def plus(self, x: Tensor, total: Tensor, relu: bool, in_place: bool) -> Tensor:
+        """``total`` plus the convolution of ``x``, and a ReLU where wanted, in one pass; ``total`` is overwritten if ``in_place``."""
+        rest: tuple[Any, ...] = (self._weight, self._bias, *self._geometry, "add", 1.0, "relu" if relu else None, [], "")
+        if in_place:
+            return torch.ops.mkldnn._convolution_pointwise_.binary(total, x, *rest)
+        return torch.ops.mkldnn._convolution_pointwise.binary(x, total, *rest)
 
 
 class PackedBlock(nn.Module):
@@ -87,7 +86,7 @@ class PackedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """As the block; ``x`` is overwritten where the block keeps its channels."""
         y = self.inner(x)
-        return self.last.onto(self.shortcut(x), y, relu=True)
+        return self.last.plus(y, self.shortcut(x), relu=True, in_place=True)
 
 
 class PackedFusion(nn.Module):
@@ -97,45 +96,48 @@ class PackedFusion(nn.Module):
         super().__init__()
         self.branches = module.branches
         pack(self.branches)
-        # Coarse sources first: a path down ends in a convolution, which can do the ReLU after the sum.
-        self.targets = nn.ModuleList(
-            nn.ModuleList(PackedPath(path, int(source)) for source, path in reversed(list(paths.named_children())))
-            for paths in module.fuse_layers
-        )
+        self.targets = nn.ModuleList(PackedTarget(target, paths) for target, paths in enumerate(module.fuse_layers))
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """As the module; ``features`` are overwritten."""
         features = [branch(x) for branch, x in zip(self.branches, features, strict=True)]
-        outputs = []
-        # The finest last: by then nobody else needs its features, the largest, and the sum is made in them.
-        for target in reversed(range(len(self.targets))):
-            total = features[target]
-            paths: list[PackedPath] = list(self.targets[target].children())  # type: ignore[arg-type]
-            for path in paths:
-                total = path.onto(total, features[path.source], keep=path is paths[0] and target > 0, relu=path is paths[-1])
-            outputs.append(total)
-        return outputs[::-1]
+        # The finest target last: by then nobody else needs its features, the largest, and its sum is made in them.
+        return [target(features) for target in reversed(self.targets)][::-1]
 
 
-class PackedPath(nn.Module):
-    """One path of a fusion, added to its target."""
+class PackedTarget(nn.Module):
+    """The sum of all branches at the resolution of one.
 
-    def __init__(self, path: nn.Module, source: int) -> None:
-        """``path``: a `Fuse` that starts at branch ``source``."""
+    Coarser branches come up together, doubled step by step: to double a sum costs less than to sum what was enlarged.
+    """
+
+    def __init__(self, target: int, paths: nn.Module) -> None:
+        """``paths``: by the number of its source, every `Fuse` that leads to ``target``."""
         super().__init__()
-        pack(path)
-        self.source = source
-        *first, self.last = [step for step in path.modules() if isinstance(step, PackedConv2d)]
-        self.first = nn.Sequential(*first)
-        self.upscale: int = path.upscale  # type: ignore[assignment]
+        self._target = target
+        pack(paths)
+        steps = [[step for step in path.modules() if isinstance(step, PackedConv2d)] for path in paths.children()]
+        self.down = nn.ModuleList(nn.Sequential(*path) for path in steps[:target])  # finest source first
+        self.up = nn.ModuleList(path[0] for path in reversed(steps[target:]))  # coarsest source first
 
-    def onto(self, total: Tensor, x: Tensor, keep: bool, relu: bool) -> Tensor:
-        """The sum of ``total`` and the path of ``x``, and a ReLU where wanted; in place unless ``total`` is to be kept."""
-        x = self.first(x)
-        if self.upscale == 1:
-            return self.last.plus(x, total, relu) if keep else self.last.onto(total, x, relu)
-        y = self.last(x)
-        blocks = (*y.shape[:3], self.upscale, y.shape[3], self.upscale)
-        result = torch.empty_like(total) if keep else total
-        torch.add(total.view(blocks), y[:, :, :, None, :, None], out=result.view(blocks))
-        return result.relu_() if relu else result
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """The sum and its ReLU. The finest target's features are overwritten, for it is summed last."""
+        total, in_place = features[self._target], self._target == 0
+        coarser = None
+        for convolution, x in zip(self.up, features[: self._target : -1], strict=True):
+            coarser = convolution(x) if coarser is None else convolution.plus(x, _doubled(coarser), relu=False, in_place=True)  # type: ignore[operator]
+        if coarser is not None:
+            total = total.add_(_doubled(coarser)) if in_place else total + _doubled(coarser)
+            in_place = True
+        for source, path in enumerate(self.down):
+            steps: list[PackedConv2d] = list(path.children())  # type: ignore[arg-type]
+            x = features[source]
+            for step in steps[:-1]:
+                x = step(x)
+            total = steps[-1].plus(x, total, relu=source == self._target - 1, in_place=in_place)
+            in_place = True
+        return total if self.down else total.relu_()
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")
