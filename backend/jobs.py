@@ -242,11 +242,14 @@ class Journal:
         return self.job(job)
 
     def delete(self, job: str) -> None:
-        """Delete a job with its photos and results, for good: not even a crash in the middle brings it back."""
+        """Delete a job with its photos and results, for good: not even a crash in the middle brings it back.
+
+        Files go first, which makes room for the journal's own words on a full disk.
+        """
         self.files.disown(job)
+        self.files.delete(job)
         with self._transaction():
             self._database.execute("DELETE FROM jobs WHERE id = ?", (job,))
-        self.files.delete(job)
 
     def scrub(self) -> None:
         """Leave nothing of deleted entries in the journal's files, which keep them for a while otherwise."""

@@ -72,6 +72,7 @@ def log_to_stream(stream: TextIO | None = None) -> CurrentJob:
 
 
 def _use(handler: logging.Handler) -> None:
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a log on a full disk is no reason to fail, nor for more words
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("uvatar")
     logger.setLevel(logging.INFO)

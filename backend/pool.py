@@ -354,6 +354,9 @@ class Pool:
         except Exception:  # a disk so full that not even this can be noted: the photo waits on and is done again
             log.exception("The photo's failure cannot be noted", extra={"job": job, "photo": index})
             self.pause()
+            photos = len(self.journal.job(job).photos)
+            waiting = {"stage": "waiting", "fraction": 0.0, "message": f"{error.message} Waiting", "seconds_left": None}
+            self.publish({"kind": "progress", "job": job, "photo": index, "photos": photos, **waiting})
 
     def _publish_end(self, job_id: str, *indices: int) -> None:
         job = self.journal.job(job_id)

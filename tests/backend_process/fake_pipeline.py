@@ -2,8 +2,9 @@
 
 Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (message of a PhotoError), ``crash`` (path: the
 process dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it
-exists), ``log`` (path: one line for each time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number
-that cannot be sent), ``hang`` (path: like ``crash``, but it stops for ever), ``always_hang``, ``pad`` (bytes in the result).
+exists; the file PATH.waiting says that it is waiting), ``wait_in`` (the only stage that waits), ``log`` (path: one line for each
+time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number that cannot be sent), ``hang`` (path:
+like ``crash``, but it stops for ever), ``always_hang``, ``pad`` (bytes in the result).
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class FakePipeline:
         for stage in range(stages):
             progress(f"stage {stage}", stage / stages, f"Stage {stage} of {name}")
             time.sleep(orders.get("seconds", 0))
-            while "wait_for" in orders and not Path(orders["wait_for"]).exists():
+            while "wait_for" in orders and orders.get("wait_in", stage) == stage and not Path(orders["wait_for"]).exists():
+                Path(orders["wait_for"] + ".waiting").touch()
                 time.sleep(0.01)
         progress("last", 1.0, f"All of {name}")
         if orders.get("always_crash"):

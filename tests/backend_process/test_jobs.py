@@ -239,7 +239,7 @@ def test_a_deletion_that_was_interrupted_is_finished(tmp_path: Path) -> None:
         job = new_job(journal)
         journal.files.disown(job)
         if steps == 2:
-            journal._database.execute("DELETE FROM jobs WHERE id = ?", (job,))
+            journal.files.delete(job)
         journal.close()
         again = Journal(tmp_path)
         assert again.jobs() == [] and list((tmp_path / "jobs").iterdir()) == []

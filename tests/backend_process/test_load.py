@@ -161,7 +161,7 @@ def test_a_message_without_end_does_not_fill_the_memory(start_server: StartServe
         watching.start()
         sent = 0
         frame = b"\x03" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20)
-        while sent < 900e6:
+        while sent < 1100e6:
             attacker = wait_until(lambda: shake_hands(server.port), "the port is open again")
             with closing(attacker), suppress(OSError):  # until it is thrown out
                 for number in range(700):
@@ -172,7 +172,7 @@ def test_a_message_without_end_does_not_fill_the_memory(start_server: StartServe
         stop.set()
         watching.join()
         print(f"sent {sent / 1e6:.0f} MB of one message, the server grew to {largest / 1e6:.0f} MB at most")
-        assert largest < 600e6
+        assert largest < 800e6 < sent
         assert client.result(job, 0)  # connected again by itself
         _, events = run(client, photo())
         assert states(events[-1]) == ["done"]
