@@ -1,0 +1,11 @@
+"""``uvatar serve`` that keeps no reserve on the disk, so that it meets a full one in the middle of its work."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from backend import cli, intake
+
+if __name__ == "__main__":
+    intake.QueueLimits = partial(intake.QueueLimits, reserve=0)  # type: ignore[misc,assignment]
+    cli.main()
