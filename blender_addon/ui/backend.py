@@ -9,6 +9,8 @@ from .. import __package__ as extension
 from ..core import setup as setting_up
 from ..core.backend_process import log_tail, stop_running
 from ..core.problem import OFFLINE, in_words
+from ..core.session import Link
+from ..core.version import addon_version
 from . import drawing, state
 from .preferences import costs, preferences
 
@@ -215,17 +217,25 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     if drawing.draw_setup(layout):
         return
     row = layout.row()
-    if session.link.value == "on":
-        row.label(text=f"Backend {session.version} is ready", icon="LINKED")
-    elif session.link.value == "connecting":
-        row.label(text="Starting the backend…", icon="SORTTIME")
-    elif chosen.address or state.installed(chosen.location()):
-        row.label(text="Backend is off", icon="UNLINKED")
-        row.operator("uvatar.connect" if chosen.address else "uvatar.start_backend", text="Connect" if chosen.address else "Start")
+    words = row.row()
+    words.alignment = "EXPAND"
+    if session.link is Link.ON:
+        words.label(text=f"Backend {session.version} is ready", icon="LINKED")
+        if session.version != addon_version():
+            row.operator("uvatar.update_backend", text="", icon="FILE_REFRESH")
+    elif session.link is Link.CONNECTING:
+        words.label(text="Starting the backend…", icon="SORTTIME")
     else:
-        row.label(text="No backend yet", icon="UNLINKED")
-        if session.problem is None:
-            row.operator("uvatar.setup_backend", text="Set Up")
+        there = bool(chosen.address) or state.installed(chosen.location())
+        words.label(text="Backend is off" if there else "No backend yet", icon="UNLINKED")
+        button = row.row()
+        button.ui_units_x = 4.5
+        if chosen.address:
+            button.operator("uvatar.connect", text="Connect")
+        elif there:
+            button.operator("uvatar.start_backend", text="Start")
+        elif session.problem is None:
+            button.operator("uvatar.setup_backend", text="Set Up")
     row.operator("uvatar.open_preferences", text="", icon="PREFERENCES", emboss=False)
     if session.problem is not None:
         drawing.draw_problem(layout, session.problem)

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from ..core.problem import Problem, Remedy
-from ..core.result import PhotoResult, ResultError
+from ..core.result import PhotoResult, ResultError, TextureResult
 from ..core.session import Session
 from ..scene.avatar import Imported, import_steps
+from ..scene.batch import save_steps
+from ..scene.painting import completed_steps
 
 BUDGET = 0.02  # seconds that building may take of one tick; a slice that has begun is finished
 
@@ -41,7 +45,7 @@ class Summary:
 class _Building:
     """A photo whose people are being built; ``done`` takes how many there are, ``failed`` why there are none."""
 
-    steps: Generator[None, None, Imported]
+    steps: Generator[None, None, Imported | list[Any]]
     done: Callable[[int], None]
     failed: Callable[[Problem], None]
 
@@ -51,10 +55,12 @@ class Importer:
 
     Attributes:
         summaries: what was imported of the last run.
+        folders: where the people of a job are saved, by its id, instead of being imported.
     """
 
     def __init__(self, session: Session) -> None:
         self.summaries: list[Summary] = []
+        self.folders: dict[str, Path] = {}
         self._session = session
         self._building: _Building | None = None
 
@@ -74,11 +80,15 @@ class Importer:
                 next(building.steps)
         except StopIteration as finished:
             self._building = None
-            building.done(len(finished.value.rigs))
+            building.done(len(finished.value.rigs if isinstance(finished.value, Imported) else finished.value))
             bpy.ops.ed.undo_push(message="Import Avatars")  # a timer's work is no undo step by itself
         except ResultError as error:
             self._building = None
             building.failed(Problem(str(error), "Make it again.", Remedy.RUN))
+        except Exception as error:  # an error of ours must not end the timer, on which all else hangs
+            traceback.print_exc()
+            self._building = None
+            building.failed(Problem(f"The avatar could not be built: {error!r}.", "Please report it, with what the console says."))
         return True
 
     def abandon(self) -> None:
@@ -89,8 +99,7 @@ class Importer:
 
     def _begin(self) -> bool:
         """Begin with the next photo that waits; False where none does."""
-        session, scene = self._session, bpy.context.scene
-        options = scene.uvatar.import_options()
+        session = self._session
         if session.fetched:
             result = session.fetched[0]
 
@@ -98,7 +107,7 @@ class Importer:
                 session.fetched.remove(result)
                 session.problem = problem
 
-            self._building = _Building(import_steps(result, scene, options=options), lambda people: again(), again)
+            self._building = _Building(self._steps(result, ""), lambda people: again(), again)
             return True
         job, photo = next(session.run.waiting(), (None, 0)) if session.run is not None else (None, 0)
         if job is None:
@@ -106,15 +115,25 @@ class Importer:
         result = job.results[photo]
 
         def done(people: int) -> None:
-            self.summaries.append(summarize(result, job.id, job.number(photo)))
+            if isinstance(result, PhotoResult):
+                self.summaries.append(summarize(result, job.id, job.number(photo)))
             session.imported(job, photo, people)
 
         def failed(problem: Problem) -> None:
             job.problems[photo] = problem
             session.imported(job, photo, 0)
 
-        self._building = _Building(import_steps(result, scene, options=options), done, failed)
+        self._building = _Building(self._steps(result, job.id), done, failed)
         return True
+
+    def _steps(self, result: PhotoResult | TextureResult, job: str) -> Generator[None, None, Imported | list[Any]]:
+        """What is to be done with a result of a job."""
+        scene = bpy.context.scene
+        if isinstance(result, TextureResult):
+            return completed_steps(result)
+        if job in self.folders:
+            return save_steps(result, self.folders[job], scene.uvatar.import_options())
+        return import_steps(result, scene, options=scene.uvatar.import_options())
 
 
 def can_import() -> bool:

@@ -108,7 +108,7 @@ def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
         buttons.operator("uvatar.move_photo", icon="TRIA_DOWN", text="").step = 1
         row = layout.row(align=True)
         row.operator("uvatar.group_photos", icon="USER", text="All One Person").one = True
-        row.operator("uvatar.group_photos", icon="COMMUNITY", text="Everyone").one = False
+        row.operator("uvatar.group_photos", icon="COMMUNITY", text="All People").one = False
     if not settings.photos:
         layout.label(text="Add photos, or drop them here", icon="IMAGE_DATA")
 

@@ -12,6 +12,7 @@ from . import state
 from .properties import NOBODY
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp")
+_THUMBNAIL = 1.6  # size in the list, in buttons
 _HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that the files of one time are not those of the next
 
 
@@ -19,7 +20,7 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
     """Choose photos of people. They can also be dropped on the 3D View"""
 
     bl_idname = "uvatar.add_photos"
-    bl_label = "Add Photos"
+    bl_label = "Add to Uvatar's Photos"
     bl_options = {"REGISTER", "UNDO"}
 
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options=_HIDDEN)  # type: ignore[valid-type]
@@ -62,7 +63,7 @@ class UVATAR_OT_add_image(bpy.types.Operator):
     """Add this picture to Uvatar's photos"""
 
     bl_idname = "uvatar.add_image"
-    bl_label = "Add to Uvatar's Photos"
+    bl_label = "Add Picture to Uvatar's Photos"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -178,15 +179,19 @@ class UVATAR_UL_photos(bpy.types.UIList):
     ) -> None:
         """Called by Blender for each row."""
         file = item.file()
-        row = layout.row(align=True)
+        row = layout.row()
         row.prop(item, "include", text="")
         name = row.row()
         name.active = item.include
-        thumbnail = state.thumbnail(file)
-        name.label(text=file.name, **({"icon_value": thumbnail} if thumbnail else {"icon": "ERROR"}))
+        thumbnail = state.thumbnail(file) if file.is_file() else 0
+        if thumbnail:
+            name.template_icon(icon_value=thumbnail, scale=_THUMBNAIL)
+            name.label(text=file.name)
+        else:
+            name.label(text=file.name, icon="ERROR")
         if len(data.photos) > 1:
             person = row.row()
-            person.ui_units_x = 2.6
+            person.ui_units_x = 2.4
             person.active = item.include
             person.prop(item, "person", text="")
 

@@ -14,7 +14,7 @@ from ..core.wire import OPTIONS
 from ..scene.avatar import ImportOptions
 
 NOBODY = "ANY"  # a photo that is not said to show a certain person
-_PERSONS = [(NOBODY, "Everyone", "Every person in the photo becomes an avatar")] + [
+_PERSONS = [(NOBODY, "All", "Every person in the photo becomes an avatar")] + [
     (letter, letter, f"All photos marked {letter} show one person: one avatar, with the texture of all of them") for letter in "ABCDEFGH"
 ]
 

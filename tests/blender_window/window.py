@@ -13,14 +13,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 WIDTH, HEIGHT = 1280, 800
 PATIENCE = 120.0
 _CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
-_ROW = 10  # pixels between looks for a button; a button is 20 high
+_ROW = 14  # pixels between looks for a button; a button is 20 high
 _SIDEBAR = "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n" \
     "sidebar = next(r for r in area.regions if r.type == 'UI')\n"  # fmt: skip
 
@@ -45,8 +44,9 @@ class Window:
             "LP_NUM_THREADS": "1",
             **(environment or {}),
         }
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._files: Any = None
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._connection: socket.socket | None = None
+        self._places: dict[str, tuple[int, int]] = {}  # where buttons were when they were last found
 
     def inside(self, path: str) -> Path:
         """A path of the root as this system sees it."""
@@ -54,9 +54,7 @@ class Window:
 
     def call(self, *command: str, timeout: float = PATIENCE) -> str:
         """Run a program in the root; what it printed."""
-        done = subprocess.run(
-            [_CHROOT, str(self.root), *command], env=self._environment, capture_output=True, text=True, timeout=timeout
-        )
+        done = subprocess.run([_CHROOT, str(self.root), *command], env=self._environment, capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0, f"{command[0]} failed: {done.stdout[-2000:]} {done.stderr[-2000:]}"
         return done.stdout
 
@@ -85,33 +83,42 @@ class Window:
             self._connection, _ = server.accept()
         self._connection.settimeout(PATIENCE)
         self._lines = self._connection.makefile("rb")
-        self.run("import time")
+        self._xdotool = self._start("xdotool", "-", stdin=subprocess.PIPE)
+        self._places.clear()
+        self.settle()
 
     def close(self) -> None:
         """End Blender and the X server."""
-        if hasattr(self, "_connection"):
-            self._lines.close()
-            self._connection.close()  # Blender quits
-        for process in reversed(self._processes):
-            try:
-                process.wait(10 if process is not self._processes[0] else 0.1)
-            except subprocess.TimeoutExpired:
-                process.terminate()
-                process.wait(10)
-        self._processes.clear()
+        self._let_go()  # Blender quits
+        for name, patience in (("blender", 20.0), ("Xvfb", 0.0)):
+            if (process := self._processes.pop(name, None)) is not None:
+                try:
+                    process.wait(patience)
+                except subprocess.TimeoutExpired:
+                    process.terminate()
+                    process.wait(20)
 
     def kill(self) -> None:
         """End Blender as a crash would."""
-        self._processes[-1].kill()
-        self._processes.pop().wait(10)
-        self._lines.close()
-        self._connection.close()
+        blender = self._processes.pop("blender")
+        blender.kill()
+        blender.wait(20)
+        self.close()
+
+    def _let_go(self) -> None:
+        """Close what connects this process with the root's."""
+        if (hand := self._processes.pop("xdotool", None)) is not None and hand.stdin is not None:
+            hand.stdin.close()
+            hand.wait(20)
+        if self._connection is not None:
+            self._lines.close()
+            self._connection.close()
+            self._connection = None
 
     def _start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
-        log = open(self.inside(f"{self.work}/{Path(command[0]).name}.log"), "ab")
-        with log:
+        with open(self.inside(f"{self.work}/{Path(command[0]).name}.log"), "ab") as log:
             process = subprocess.Popen([_CHROOT, str(self.root), *command], env=self._environment, stdout=log, stderr=log, **options)
-        self._processes.append(process)
+        self._processes[Path(command[0]).name] = process
         return process
 
     def _start_x(self) -> int:
@@ -129,6 +136,7 @@ class Window:
 
     def run(self, source: str) -> Any:
         """Run Python in Blender, on its main thread; its variable ``answer``."""
+        assert self._connection is not None
         self._connection.sendall(json.dumps({"run": source}).encode() + b"\n")
         line = self._lines.readline()
         assert line, "Blender has ended: " + self.inside(f"{self.work}/blender.log").read_text(errors="replace")[-3000:]
@@ -166,13 +174,28 @@ class Window:
 
     def hand(self, *command: str | int) -> None:
         """What xdotool does."""
-        self.call("xdotool", *(str(word) for word in command))
+        assert self._xdotool.stdin is not None
+        self._xdotool.stdin.write((" ".join(str(word) for word in command) + "\n").encode())
+        self._xdotool.stdin.flush()
+        time.sleep(0.02)
 
     def click(self, x: int, y: int, button: int = 1) -> None:
         """Click at a place of the screen."""
         self.hand("mousemove", x, y)
         self.settle()
         self.hand("click", button)
+        self.settle()
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Drag from a place to another."""
+        self.hand("mousemove", *start)
+        self.settle()
+        self.hand("mousedown", 1)
+        # Slowly at first: where the mouse is when Blender sees a drag must still be over what is dragged.
+        for share in (0.005, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0):
+            self.hand("mousemove", *(round(begin + (finish - begin) * share) for begin, finish in zip(start, end, strict=True)))
+            self.settle()
+        self.hand("mouseup", 1)
         self.settle()
 
     def key(self, name: str) -> None:
@@ -211,36 +234,33 @@ class Window:
             "        answer = bpy.context.property[1]\n",
         )
 
-    def look(self, columns: tuple[float, ...] = (0.5,)) -> Iterator[tuple[int, int, str]]:
-        """Places down the sidebar, and what is there. ``columns``: shares of its width."""
+    def name_at(self, x: int, y: int) -> str:
+        """What is at a place of the sidebar: see `under_mouse`."""
+        self.hand("mousemove", x, y)
+        self.run("answer = None")
+        return self.under_mouse()
+
+    def find(self, wanted: str, columns: tuple[float, ...] = (0.5, 0.3, 0.7, 0.83)) -> tuple[int, int]:
+        """Move the mouse to the button of an operator (``uvatar.run``) or property; its place on the screen.
+
+        ``columns``: where to look, shares of the sidebar's width.
+        """
+        if wanted in self._places and wanted in self.name_at(*self._places[wanted]):
+            return self._places[wanted]
         left, top, width, height = self.sidebar()
+        seen: set[str] = set()
         for column in columns:
             for y in range(top + _ROW, top + height, _ROW):
-                x = left + int(column * width)
-                self.hand("mousemove", x, y)
-                self.run("answer = None")
-                time.sleep(0.02)
-                yield x, y, self.under_mouse()
-
-    def find(self, wanted: str, columns: tuple[float, ...] = (0.5, 0.25, 0.75, 0.92)) -> tuple[int, int]:
-        """Where the button of an operator (``uvatar.run``) or a property is, on the screen."""
-        seen: set[str] = set()
-        for x, y, name in self.look(columns):
-            if wanted in name:
-                return x, y
-            seen.add(name)
+                place = left + int(column * width), y
+                name = self.name_at(*place)
+                if wanted in name:
+                    self._places[wanted] = place
+                    return place
+                seen.add(name)
         raise AssertionError(f"There is no button {wanted}; there are {sorted(seen)}")
 
-    def press(self, wanted: str) -> None:
+    def press(self, wanted: str, columns: tuple[float, ...] = (0.5, 0.3, 0.7, 0.83)) -> None:
         """Click on the button of an operator or property."""
-        x, y = self.find(wanted)
+        self.find(wanted, columns)
         self.hand("click", 1)
         self.settle()
-
-
-def wait_for(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
-    """Wait until a condition of this process holds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.05)

@@ -1,0 +1,224 @@
+"""A hand on the mouse: the panel in a real Blender, against a real backend.
+
+UVATAR_UI_PICTURES names a folder for screenshots; docs/images/addon-*.png were made so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.blender_window.conftest import SAMPLES, WORK, begin
+from tests.blender_window.window import HEIGHT, WIDTH, Window
+
+_LIST_BUTTONS = (0.83,)  # where the buttons beside the list, and Cancel, are: shares of the sidebar's width
+LONGEST_TICK = 0.050  # seconds that a call of the add-on's timer may take of the main thread
+
+
+def photo(window: Window, name: str, data: bytes = b"photo") -> str:
+    """Write a photo where Blender can read it; its path for Blender."""
+    window.inside(f"{WORK}/photos/{name}").write_bytes(data)
+    return f"{WORK}/photos/{name}"
+
+
+def wait_photo(window: Window, name: str = "me.jpg") -> Path:
+    """A photo on which the backend works until the returned file exists."""
+    go = window.inside(f"{WORK}/photos/go")
+    photo(window, name, b"wait:" + str(go).encode())
+    return go
+
+
+def choose(window: Window, *names: str) -> None:
+    window.run(
+        f"from pathlib import Path\nphotos.add(bpy.context.scene, [Path('{WORK}/photos', name) for name in {names!r}])\nstate.redraw()"
+    )
+    window.settle()
+
+
+def picture(window: Window, name: str, crop: tuple[int, int, int, int] | None = None) -> None:
+    folder = os.environ.get("UVATAR_UI_PICTURES")
+    if folder:
+        window.screenshot(Path(folder) / f"{name}.png", crop)
+
+
+def sidebar_picture(window: Window, name: str) -> None:
+    left, top, width, height = window.sidebar()
+    picture(window, name, (left, top, width, height))
+
+
+def watch_ticks(window: Window) -> None:
+    """Measure every call of the add-on's timer from now on: seconds of this thread's work, and on the clock."""
+    window.run(
+        "ticks, clock, pump = [], [], state.pump\n"
+        "def timed():\n"
+        "    begun, wall = time.thread_time(), time.perf_counter()\n"
+        "    try: return pump()\n"
+        "    finally:\n"
+        "        ticks.append(time.thread_time() - begun); clock.append(time.perf_counter() - wall)\n"
+        "state.pump = timed\n"
+    )
+
+
+def working(window: Window) -> None:
+    window.until("'Waiting with' in state.session().run.current.message", "work has begun")
+
+
+def longest_tick(window: Window) -> tuple[float, float]:
+    """The longest call of the timer since `watch_ticks`, and the time of all; seconds. It is printed with the clock's."""
+    longest, total, wall, calls = window.value("[max(ticks), sum(ticks), max(clock), len(ticks)]")
+    print(f"main thread: longest of {calls} ticks {longest * 1000:.0f} ms ({wall * 1000:.0f} ms on the clock), all {total * 1000:.0f} ms")
+    return longest, total
+
+
+def test_photos_are_dropped_sorted_and_switched_by_hand(window) -> None:
+    for name in ("me.jpg", "you.jpg"):
+        photo(window, name)
+    window.run("side = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'PROPERTIES')")
+    window.run("side.type = 'FILE_BROWSER'")
+    window.settle()
+    window.run(f"side.spaces.active.params.directory = b'{WORK}/photos/'\nside.spaces.active.params.display_type = 'LIST_VERTICAL'")
+    window.until("len(side.spaces.active.params.directory) > 5 and side.tag_redraw() is None", "the files are shown")
+    window.settle()
+    x, y = window.run(f"r = next(r for r in side.regions if r.type == 'WINDOW')\nanswer = [r.x + 18, {HEIGHT} - r.y - r.height + 40]")
+    for place in ((WIDTH // 3, HEIGHT // 2), (window.sidebar()[0] + 120, HEIGHT // 2)):  # the viewport, the sidebar
+        window.drag((x, y), place)
+        window.hand("key", "Return")  # Blender asks whose the picture is to be: ours is under the mouse
+        window.settle()
+        y += 20
+    assert window.until(
+        "len(bpy.context.scene.uvatar.photos) == 2 and [p.file().name for p in bpy.context.scene.uvatar.photos]", "both are on the list"
+    ) == ["me.jpg", "you.jpg"]
+    window.press("uvatar.move_photo(step=-1)", _LIST_BUTTONS)
+    assert window.value("[p.file().name for p in bpy.context.scene.uvatar.photos]") == ["you.jpg", "me.jpg"]
+    window.press("include", (0.11,))
+    assert window.value("[p.file().name for p in bpy.context.scene.uvatar.chosen()]") == ["me.jpg"]
+
+
+def test_run_progress_cancel_run_again_undo_redo(window, serve) -> None:
+    go = wait_photo(window)
+    choose(window, "me.jpg")
+    serve()
+    watch_ticks(window)
+    window.press("uvatar.run")
+    working(window)
+    sidebar_picture(window, "addon-progress")
+    window.press("uvatar.cancel", _LIST_BUTTONS)
+    window.until("not state.session().running", "the run is cancelled")
+    assert window.value("state.session().run.state.value") == "cancelled" and not window.value("rigs()")
+    go.touch()
+    window.press("uvatar.run")
+    window.until("rigs()", "the avatar is there")
+    assert window.until("state.importer().summaries", "it is whole")
+    window.settle()
+    longest, _ = longest_tick(window)
+    assert longest < LONGEST_TICK
+    sidebar_picture(window, "addon-results")
+    window.key("ctrl+z")
+    assert window.value("rigs()") == [] and window.value("len(bpy.data.meshes)") == 1  # the cube's
+    window.key("ctrl+shift+z")
+    assert len(window.value("rigs()")) == 1
+    window.press("uvatar.import_again", (0.7,))
+    window.hand("key", "Return")  # the options as they are
+    window.until("len(rigs()) == 2", "it is imported once more")
+
+
+def test_a_run_survives_a_new_file(window, serve) -> None:
+    go = wait_photo(window)
+    choose(window, "me.jpg")
+    serve()
+    window.press("uvatar.run")
+    working(window)
+    window.key("ctrl+n")
+    window.hand("key", "Return")  # General
+    window.until("not bpy.context.scene.uvatar.photos", "the file is new")
+    go.touch()
+    window.until("rigs()", "the avatar is imported into the new file")
+
+
+def test_a_run_is_picked_up_after_blender_has_crashed(window, serve) -> None:
+    go = wait_photo(window)
+    choose(window, "me.jpg")
+    serve()
+    window.press("uvatar.run")
+    working(window)
+    window.kill()
+    go.touch()
+    window.open()
+    begin(window)
+    sidebar_picture(window, "addon-unfinished")
+    window.press("uvatar.resume")
+    window.until("rigs()", "the avatar is imported")
+    window.until("not list(__import__('pathlib').Path(state.session()._ledger.folder).glob('*.json'))", "nothing is left to pick up")
+
+
+def test_the_addon_is_disabled_in_the_middle_and_enabled_again(window, serve) -> None:
+    go = wait_photo(window)
+    choose(window, "me.jpg")
+    serve()
+    window.press("uvatar.run")
+    working(window)
+    window.run("bpy.ops.preferences.addon_disable(module='bl_ext.user_default.uvatar')")
+    window.settle()
+    window.run("bpy.ops.preferences.addon_enable(module='bl_ext.user_default.uvatar')")
+    go.touch()
+    begin(window)
+    window.press("uvatar.resume")
+    window.until("rigs()", "the avatar is imported")
+
+
+def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(window, serve) -> None:
+    go = wait_photo(window)
+    choose(window, "me.jpg")
+    first = serve()
+    window.press("uvatar.run")
+    working(window)
+    first.kill()
+    window.until("state.session().problem is not None", "the loss is noticed")
+    window.settle()
+    sidebar_picture(window, "addon-lost")
+    window.find("uvatar.start_backend")
+    go.touch()
+    serve()
+    window.until("rigs()", "the avatar is imported")
+    assert window.value("state.session().problem is None")
+
+
+def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(window) -> None:
+    sidebar_picture(window, "addon-first")
+    window.press("uvatar.setup_backend", (0.8,))
+    window.press("uvatar.allow_online")
+    picture(window, "addon-setup")
+    window.hand("key", "Return")
+    window.until("state.setup() is not None and not state.setup().running", "the set-up ends")
+    problem = window.value("state.setup().problem.message")
+    assert "No Python 3.11 or 3.12" in problem  # Debian's Pythons are newer
+    window.settle()
+    window.find("uvatar.setup_backend")  # try again, when there is one
+    window.press("uvatar.open_preferences", (0.83,))
+    window.settle()
+    picture(window, "addon-preferences")
+
+
+@pytest.mark.slow
+def test_the_real_backend_makes_the_sample_photos_avatars(window, serve) -> None:
+    for name in ("man.jpg", "woman.jpg"):
+        shutil.copy(SAMPLES / name, window.inside(f"{WORK}/photos"))
+    choose(window, "man.jpg", "woman.jpg")
+    window.run("bpy.data.batch_remove(list(bpy.data.objects))")
+    sidebar_picture(window, "addon-photos")
+    serve(None)
+    watch_ticks(window)
+    window.press("uvatar.run")
+    window.until("state.session().run.current.stage == 'fitting'", "a body is being fitted", 600)
+    sidebar_picture(window, "addon-fitting")
+    window.until("len(state.importer().summaries) == 2", "both are imported", 900)
+    longest, _ = longest_tick(window)
+    assert longest < LONGEST_TICK
+    assert len(window.value("rigs()")) == 2 and not window.value("list(state.session().run.problems())")
+    window.run("area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')")
+    window.run("area.spaces.active.shading.type = 'MATERIAL' if False else 'SOLID'\narea.spaces.active.shading.color_type = 'TEXTURE'")
+    window.settle()
+    picture(window, "addon-avatars")
