@@ -128,6 +128,57 @@ def joint(
     _train("joint", JointTrainer, data, out, recipe, changes, device, workers, stop_at, minutes, options)
 
 
+@app.command()
+def evaluate(
+    weights: Annotated[Path, typer.Option(help="mesh_predictor.safetensors, or ROMP's checkpoint.")],
+    data: Data, out: Annotated[Path, typer.Option(help="Folder for table.csv and sheet.jpg.")],
+    split: Annotated[str, typer.Option(help="held_out, or train to see what was learnt by heart.")] = "held_out",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures.")] = None,
+) -> None:  # fmt: skip
+    """Score a Mesh Predictor on held-out people."""
+    from training.data.shards import encoded, open_shards
+    from training.synthesis.sheets import tiled
+    from training.trainers.evaluate import evaluate_mesh
+
+    scores, pictures = evaluate_mesh(weights, open_shards(data, split), limit=limit, split=split)
+    scores.write(out / "table.csv")
+    (out / "sheet.jpg").write_bytes(encoded(tiled(pictures), ".jpg", 90))
+    Console().print(scores.table())
+    if report := scores.skipped.report():
+        Console().print(f"[yellow]{report}[/yellow]")
+
+
+@app.command()
+def import_agora(
+    images: Annotated[Path, typer.Option(help="Folder of the images.")],
+    fits: Annotated[Path, typer.Option(help="Folder that gt_path_smpl is relative to.")],
+    frames: Annotated[Path, typer.Option(help="Folder of the dataframes (*_withjv.pkl, or *.pkl with --smpl).")],
+    out: Annotated[Path, typer.Option(help="Folder of the shards.")],
+    masks: Annotated[Path | None, typer.Option(help="Folder of the person masks.")] = None,
+    smpl: Annotated[Path | None, typer.Option(help="Neutral SMPL file, for where people stand.")] = None,
+    kid_template: Annotated[Path | None, typer.Option(help="smpl_kid_template.npy")] = None,
+    cut_out: Annotated[bool, typer.Option(help="One person per sample, alone on white.")] = False,
+    split: Annotated[str, typer.Option(help="train or held_out, by scan.")] = "train",
+    occlusion: Annotated[float, typer.Option(help="People who are hidden by more than this percentage are left out.")] = 70.0,
+) -> None:
+    """Bring AGORA (for non-commercial research only) into shards."""
+    import numpy as np
+
+    from backend.body import load_smpl
+    from training.data.agora import Agora
+    from training.data.importing import write_shards
+
+    template = None if kid_template is None else np.load(kid_template, allow_pickle=False).astype(np.float32)
+    body = None if smpl is None else load_smpl(smpl)
+    agora = Agora(images, fits, frames, masks, body, template, cut_out, split, occlusion)
+    with _progress() as bar:
+        task = bar.add_task("samples", total=None)
+        count = write_shards(agora.samples(), out, split, "agora", progress=lambda done: bar.advance(task, done))
+    Console().print(f"{count} samples in {out}")
+    if report := agora.skipped.report():
+        Console().print(f"[yellow]{report}[/yellow]")
+
+
 def _train(
     task: str, trainer: Callable[[Recipe], Trainer], data: Path, out: Path, name: str, changes: Mapping[str, Any], device: str,
     workers: int, stop_at: int | None, minutes: float | None, options: Mapping[str, str] | None = None,

@@ -160,7 +160,7 @@ class Agora:
         return [path for path in every if path.stem.endswith("_withjv")] or every
 
     def samples(self) -> Iterator[Sample]:
-        """All usable samples of the split. What cannot be used is counted in ``skipped``; a dataframe that cannot be read raises DataError."""
+        """All usable samples of the split; the others are counted in ``skipped``. Raises DataError for a dataframe that cannot be read."""
         for path in self.tables():
             table = read_table(path)
             for _, row in table.iterrows():

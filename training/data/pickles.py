@@ -16,8 +16,8 @@ from training.data.problems import DataError
 
 _ARRAYS = {("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"), ("numpy", "ndarray"), ("numpy", "dtype")}
 _TABLES = {
-    "DataFrame", "BlockManager", "_unpickle_block", "_new_Index", "Index", "RangeIndex", "Int64Index", "Float64Index", "new_block", "make_block",
-    "FloatBlock", "IntBlock", "BoolBlock", "ObjectBlock",
+    "DataFrame", "BlockManager", "_unpickle_block", "_new_Index", "Index", "RangeIndex", "Int64Index", "Float64Index", "new_block",
+    "make_block", "FloatBlock", "IntBlock", "BoolBlock", "ObjectBlock",
 }  # fmt: skip
 _TENSORS = {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor"), ("torch._utils", "_rebuild_parameter")}
 _PLAIN = {("builtins", "slice"), ("__builtin__", "slice"), ("collections", "OrderedDict"), ("_codecs", "encode")}

@@ -1,8 +1,9 @@
 """Samples in files: tar shards in WebDataset's layout, so that its tools open them too, read here by random access.
 
 Sample ``000123`` is the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.json`` (camera, people) and, per person
-with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row, a byte per vertex, in fifths of a millimetre). WebDataset itself streams and cannot continue in the middle of an epoch at the very sample, which
-bit-exact resuming needs; an index of where each sample begins (two numbers a sample) can.
+with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row, a byte per vertex, in fifths of a millimetre). WebDataset
+itself streams and cannot continue in the middle of an epoch at the very sample, which bit-exact resuming needs; an index of where each
+sample begins (two numbers a sample) can.
 """
 
 from __future__ import annotations

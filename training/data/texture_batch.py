@@ -1,4 +1,4 @@
-"""From samples to what the Texture Predictor is trained on: one person's crop, its body's view of the texture, and what the photo shows of it."""
+"""From samples to what the Texture Predictor is trained on: a person's crop, its body's view of the texture, and what is seen of that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from training.rendering import Cameras, RenderError, UvMesh, View, see
 from training.rendering.unprojection import Texels, unproject
 
 SMALLEST = 48  # pixels across the longer side of a person's box
-_VIEW = ("face", "barycentric", "uv", "depth")
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStag
     photo = crop.person(sample.image, mask, stage.config.photo_side)
     truth = _in_its_light(person, partial[0], stage.config.resolution)
     return TextureBatch(
-        photo, picture, seen, *(getattr(view, name) for name in _VIEW), pose_of(person.parameters), betas, crop.camera(joints[0], camera),
-        partial, truth,
+        photo, picture, seen, view.face, view.barycentric, view.uv, view.depth, pose_of(person.parameters), betas,
+        crop.camera(joints[0], camera), partial, truth,
     )  # fmt: skip
 
 

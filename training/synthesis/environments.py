@@ -104,12 +104,10 @@ def procedural_environment(rng: np.random.Generator) -> Environment:
     height, width = PANORAMA
     v = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     indoor = rng.random() < 0.5
-    tint = np.float32(1 + rng.normal(0, 0.08, 3))
-    above: NDArray = (
-        np.float32(rng.uniform(0.3, 0.8)) * tint if indoor else (rng.uniform(0.5, 1.3) * np.array([0.35, 0.5, 0.8])).astype(np.float32)
-    )
-    horizon = np.float32(rng.uniform(0.3, 0.9)) * tint
-    ground = np.float32(rng.uniform(0.08, 0.4)) * np.float32(1 + rng.normal(0, 0.12, 3))
+    tint = 1 + rng.normal(0, 0.08, 3)
+    above = rng.uniform(0.3, 0.8) * tint if indoor else rng.uniform(0.5, 1.3) * np.array([0.35, 0.5, 0.8])
+    horizon = rng.uniform(0.3, 0.9) * tint
+    ground = rng.uniform(0.08, 0.4) * (1 + rng.normal(0, 0.12, 3))
     upper = above + (horizon - above) * np.clip(v / 0.5, 0, 1)
     panorama = np.where(v < 0.5, upper, ground * (0.8 + 0.4 * (v - 0.5)))
     panorama = np.broadcast_to(panorama, (height, width, 3)).astype(np.float32).copy()

@@ -24,6 +24,13 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 6, cell: int = 256) 
     return np.concatenate(rows)
 
 
+def tiled(pictures: Sequence[NDArray[np.uint8]], columns: int = 6, cell: int = 256) -> NDArray[np.uint8]:
+    """Pictures (H, W, 3) of any size in rows."""
+    tiles = [_fitted(picture, cell) for picture in pictures]
+    tiles += [np.full((cell, cell, 3), 32, np.uint8)] * (-len(tiles) % columns)
+    return np.concatenate([np.concatenate(tiles[k : k + columns], 1) for k in range(0, len(tiles), columns)])
+
+
 def drawn(sample: Sample) -> NDArray[np.uint8]:
     """The picture with everybody's mask tinted and skeleton drawn; joints that are not visible are hollow."""
     image = sample.image.copy()

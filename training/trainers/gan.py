@@ -104,7 +104,7 @@ class GanTrainer:
             raise RecipeError(f"The GAN trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
         torch.manual_seed(recipe.seed)
         generator = texture_network(self.options, body or load_open_body())
-        self.config = generator.network.config
+        self.generator, self.config = generator, generator.network.config
         discriminator = Discriminator(DiscriminatorConfig.like(self.config))
         # The photo's encoder has no part in this.
         generator.network.style_encoder.requires_grad_(False)
@@ -169,9 +169,8 @@ class GanTrainer:
     def _path_penalty(self, turn: Turn, batch: GanBatch) -> Tensor:
         """Of half the batch, as published."""
         half = max(1, len(batch.texture) // 2)
-        generator = turn.players["generator"].network
-        inner = getattr(generator, "module", generator)
-        network: TextureNetwork = inner.network
+        inner = self.generator
+        network = inner.network
         structure = inner.structure(batch.pose[:half], batch.betas[:half], batch.camera[:half], None)
         vector, features = network.structure_encoder(structure)
         codes = network.codes(self._latents(half, turn.rng), vector)

@@ -75,7 +75,7 @@ class JointBatch:
 
 class JointTrainer:
     """The recipe's options: ``network``, ``imagenet`` and ``mesh_weights`` as `MeshTrainer`'s network, imagenet and weights; ``config``,
-    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from; ``texture_share``: see `TotalLoss`."""
+    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from; ``texture_share``: `TotalLoss`'s."""
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""

@@ -1,0 +1,148 @@
+"""How well a Mesh Predictor does on people it was not trained on: who is found, and how far off they are."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.table import Table
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from backend.body import BodyModel, load_open_body
+from backend.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
+from backend.mesh_predictor.decoding import CENTER_THRESHOLD, PredictedBodies, find_centers, sample
+from backend.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
+from backend.mesh_predictor.predictor import Predictor
+from backend.mesh_predictor.weak_perspective import project_weakly
+from training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
+from training.data.problems import Skipped
+from training.data.stream import Plan, Samples, stream
+from training.targets import center_cells
+from training.trainers.mesh import draw_skeleton
+
+NEAR = 4.0  # map cells: a peak further from a person's centre is of nobody
+FEWEST_JOINTS = 6  # people of whom less is seen count neither as found nor as missed
+COLUMNS = ("mpjpe", "pa_mpjpe", "pve")
+
+
+@dataclass(frozen=True)
+class MeshScores:
+    """Results over a set of pictures.
+
+    Attributes:
+        people: who should be found; found: of them; false_alarms: peaks where nobody is.
+        errors: (found, 3) centimetres: MPJPE over 20 joints after the pelvises are laid on one another, PA-MPJPE, and the same as MPJPE
+            for all vertices (PVE), NaN where the person's betas are another body's.
+        names: of the found people's pictures. skipped: samples that could not be used.
+    """
+
+    people: int
+    found: int
+    false_alarms: int
+    errors: NDArray[np.float64]
+    names: Sequence[str]
+    skipped: Skipped
+
+    @property
+    def recall(self) -> float:
+        """Share of the people who are found."""
+        return self.found / max(self.people, 1)
+
+    @property
+    def precision(self) -> float:
+        """Share of the peaks that are people."""
+        return self.found / max(self.found + self.false_alarms, 1)
+
+    def table(self) -> Table:
+        """For people."""
+        table = Table("", "mean", "median", "90th percentile", title=f"Mesh Predictor on {self.people} people")
+        table.add_row("recall, precision", f"{100 * self.recall:.1f} %", f"{100 * self.precision:.1f} %", "")
+        for name, column in zip(COLUMNS, self.errors.T, strict=True):
+            known = column[np.isfinite(column)]
+            figures = (known.mean(), *np.percentile(known, (50, 90))) if len(known) else (np.nan,) * 3
+            table.add_row(f"{name.upper().replace('_', '-')} (cm)", *(f"{value:.2f}" for value in figures))
+        return table
+
+    def write(self, path: Path) -> None:
+        """One row per found person."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("picture", *COLUMNS))
+            writer.writerows((name, *row) for name, row in zip(self.names, self.errors.round(3).tolist(), strict=True))
+
+
+def evaluate_mesh(
+    weights: Path, samples: Samples, body: BodyModel | None = None, batch: int = 4, limit: int | None = None, split: str | None = "held_out"
+) -> tuple[MeshScores, list[NDArray[np.uint8]]]:
+    """Scores of the network in ``weights`` on the first ``limit`` samples, and up to 24 pictures with skeletons, (H, W, 3).
+
+    Raises CheckpointError for weights that cannot be used, DataError for data.
+    """
+    body = body or load_open_body()
+    network = Predictor.load(weights).network
+    count = min(len(samples), limit or len(samples))
+    plan = Plan(count, min(batch, count), 0)
+    people = found_count = alarms = 0
+    errors: list[tuple[float, float, float]] = []
+    names: list[str] = []
+    pictures: list[NDArray[np.uint8]] = []
+    skipped = Skipped()
+    steps = count // plan.batch
+    with stream(samples, partial(prepare_mesh, body=body), collate_mesh, plan, 0, steps, split=split) as deliveries:
+        for delivery in deliveries:
+            for problem in delivery.skipped:
+                skipped.add(problem)
+            labels = delivery.batch.labels
+            with torch.inference_mode():
+                maps = network(delivery.batch.pixels())
+                found = find_centers(maps.center, CENTER_THRESHOLD)
+                bodies = sample(maps, found)
+                predicted = body(bodies.betas, bodies.pose)
+                true = body(labels.betas, labels.pose)
+            countable = (labels.visible.sum(1) >= FEWEST_JOINTS).numpy()
+            pairs, unmatched = _paired(center_cells(labels.centers()[0]).float(), labels.picture, found.xy.float(), found.picture)
+            people += int(countable.sum())
+            alarms += unmatched
+            for person, peak in pairs:
+                if not countable[person]:
+                    continue
+                found_count += 1
+                joints, truth = predicted.joints[peak].numpy(), labels.joints[person].numpy()
+                pve = np.nan
+                if labels.betas_known[person]:
+                    away = (predicted.vertices[peak] - predicted.joints[peak, :1]) - (true.vertices[person] - true.joints[person, :1])
+                    pve = float(away.norm(dim=-1).mean())
+                errors.append((mpjpe(joints[BODY_JOINTS], truth[BODY_JOINTS]), pa_mpjpe(joints[BODY_JOINTS], truth[BODY_JOINTS]), pve))
+                names.append(delivery.names[int(labels.picture[person])])
+            if len(pictures) < 24:
+                pictures += _drawn(delivery.batch, bodies, predicted.joints, found.picture)
+    table = 100 * np.array(errors, np.float64).reshape(-1, len(COLUMNS))
+    return MeshScores(people, found_count, alarms, table, names, skipped), pictures[:24]
+
+
+def _paired(true: Tensor, picture: Tensor, peaks: Tensor, peak_picture: Tensor) -> tuple[list[tuple[int, int]], int]:
+    """(person, peak) pairs, nobody twice, near ones over all; and how many peaks stand for nobody."""
+    if not len(peaks) or not len(true):
+        return [], len(peaks)
+    apart = torch.cdist(true, peaks).masked_fill(picture[:, None] != peak_picture[None], MAP_SIDE).numpy()
+    rows, columns = linear_sum_assignment(np.minimum(apart, NEAR))
+    pairs = [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if apart[row, column] < NEAR]
+    return pairs, len(peaks) - len(pairs)
+
+
+def _drawn(batch: MeshBatch, bodies: PredictedBodies, joints: Tensor, found: Tensor) -> list[NDArray[np.uint8]]:
+    """The pictures with true skeletons in green, predicted ones in red; ``found`` (N,) whose picture each body is of."""
+    out = [np.ascontiguousarray(image) for image in batch.images.permute(0, 2, 3, 1).numpy()]
+    true, predicted = batch.labels.joints_2d, project_weakly(joints, bodies.camera)
+    for points, numbers, colour in ((true, batch.labels.picture, (60, 220, 60)), (predicted, found, (230, 40, 40))):
+        for skeleton, number in zip(((points + 1) * INPUT_SIDE / 2).numpy(), numbers.tolist(), strict=True):
+            draw_skeleton(out[number], skeleton, colour)
+    return out
