@@ -89,6 +89,8 @@ def _poses(content: dict[str, NDArray], name: str) -> NDArray[np.float64]:
         flat = np.concatenate([part.reshape(len(part), -1) for part in parts], -1)
     else:
         raise MotionError(f"{name} holds no SMPL poses: none of its arrays is called poses or pose_body.")
+    if not flat.size:
+        raise MotionError(f"{name} holds 0 frames.")
     flat = flat.reshape(len(flat), -1)
     if flat.shape[1] < 3 * 22 or flat.shape[1] % 3:
         raise MotionError(f"{name} holds poses of {flat.shape[1]} numbers; SMPL has 72, SMPL-H 156, SMPL-X 165.")

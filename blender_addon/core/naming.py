@@ -68,18 +68,18 @@ def naming_of(names: Sequence[str]) -> Naming | None:
 # Other names of each joint, side and all punctuation taken off, best first. Mixamo's, Unreal's, Rigify's, MakeHuman's,
 # CMU's and other common BVH skeletons.
 _ALIASES: Mapping[str, tuple[str, ...]] = {
-    "pelvis": ("pelvis", "hips", "hip", "root"),
+    "pelvis": ("pelvis", "hips", "hip", "root", "spine"),
     "hip": ("hip", "upleg", "thigh", "upperleg", "upperleg01", "femur", "hipjoint"),
     "knee": ("knee", "leg", "calf", "shin", "lowerleg", "lowerleg01", "lowleg", "tibia"),
     "ankle": ("ankle", "foot"),
     "foot": ("toebase", "toe", "toes", "ball", "toe11", "toe01", "foot"),
-    "neck": ("neck", "neck01", "neck1", "neckbase"),
-    "head": ("head",),
+    "neck": ("neck", "neck01", "neck1", "neckbase", "spine004"),
+    "head": ("head", "spine006"),
     "collar": ("collar", "clavicle", "shoulder", "clav"),
     "shoulder": ("arm", "shldr", "upperarm", "upperarm01", "uparm", "humerus", "shoulder"),
     "elbow": ("elbow", "forearm", "lowerarm", "lowerarm01", "lowarm", "radius"),
     "wrist": ("wrist", "hand"),
-    "hand": ("handmiddle1", "middle01", "finger31", "hand", "middle1"),
+    "hand": ("handmiddle1", "middle01", "finger31", "hand", "middle1", "palm"),
 }
 # Spines have different numbers of joints: their chains, from below, are spread over SMPL's three.
 _SPINE = re.compile(r"^(lowerback|abdomen|spine\d*|chest\d*|torso|upperchest|lowerchest)$")

@@ -120,11 +120,25 @@ class PhotoResult:
     version: str
 
 
-def parse_result(result: Mapping[str, Any]) -> PhotoResult:
-    """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
+@dataclass(frozen=True)
+class TextureResult:
+    """A painted texture, completed (docs/result-schema.md, ``texture``). ``name``: what the painted picture was sent as."""
+
+    name: str
+    body_model: str
+    texture_png: bytes
+    source_png: bytes
+
+
+def parse_result(result: Mapping[str, Any]) -> PhotoResult | TextureResult:
+    """The result of one photo, or of one painted texture, as it crosses the wire -> checked data. Raises ResultError."""
     try:
         if result.get("schema") != SCHEMA:
             raise ResultError(f"The backend's result has format {result.get('schema')!r}, this add-on reads format {SCHEMA}: update both.")
+        if "texture" in result:
+            texture = result["texture"]
+            pictures = _picture(texture, "texture_png"), _picture(texture, "source_png")
+            return TextureResult(str(texture["name"]), str(texture["body_model"]), *pictures)
         photo, camera = result["photo"], result["camera"]
         checked = PhotoCamera(
             float(camera["focal"]), (float(camera["center"][0]), float(camera["center"][1])), int(camera["width"]), int(camera["height"])

@@ -102,9 +102,7 @@ def _nearest_axis(direction: NDArray) -> NDArray[np.float64]:
 
 
 def _leg(joints: NDArray, found: dict[int, int]) -> float:
-    return float(
-        np.linalg.norm(joints[found[4]] - joints[found[1]]) + np.linalg.norm(joints[found[7]] - joints[found[4]])
-    )
+    return float(np.linalg.norm(joints[found[4]] - joints[found[1]]) + np.linalg.norm(joints[found[7]] - joints[found[4]]))
 
 
 def _leg_of(rest: NDArray, ends: NDArray, found: dict[int, int]) -> float:

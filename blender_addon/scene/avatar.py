@@ -131,7 +131,7 @@ def _steps(
         name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
         rigs.append((yield from _build_avatar(result, avatar, name, collection, options)))
         yield
-    lowest = [_lowest(rig) for rig in rigs]
+    lowest = [lowest_point(rig) for rig in rigs]
     for number, rig in enumerate(rigs):
         in_row = options.placement == "ROW"
         set_root_offset(rig, root_offset(rig) - Vector((0.0, 0.0, lowest[number] if in_row else min(lowest))))
@@ -194,7 +194,8 @@ def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
     return (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
 
 
-def _lowest(rig: bpy.types.Object) -> float:
+def lowest_point(rig: bpy.types.Object) -> float:
+    """World z of the lowest vertex, as the avatar is posed and shaped now."""
     bpy.context.view_layer.update()
     return float(evaluated_vertices(find_body(rig))[:, 2].min())
 

@@ -14,7 +14,7 @@ from ..core.motion import Motion, MotionError, grounded, load_smpl_motion, quate
 from ..core.retarget import retarget
 from . import compat
 from .mesh import set_slider
-from .rig import bone_axes, basis_rotations, beta_names, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips
+from .rig import basis_rotations, beta_names, bone_axes, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips
 from .shape import refresh_joints
 
 

@@ -42,9 +42,7 @@ def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, 
     collection.objects.link(rig)
     strongest = avatar.skin_joints[np.arange(len(avatar.skin_joints)), avatar.skin_weights.argmax(1)]
     tips = skeleton.tip_vertices(avatar.joint_template, avatar.template, strongest)
-    points, directions = skeleton.skeleton_points(
-        avatar.joint_template, avatar.joint_shapedirs, avatar.template, avatar.shapedirs, tips
-    )
+    points, directions = skeleton.skeleton_points(avatar.joint_template, avatar.joint_shapedirs, avatar.template, avatar.shapedirs, tips)
     armature[POINTS], armature[POINT_DIRECTIONS] = points.ravel().tolist(), directions.ravel().tolist()
     armature[_PARENTS], armature[GROUND] = list(avatar.parents), ground
     armature[_REST], armature[TIPS], armature[VERTICES] = avatar.rest.value, tips.tolist(), len(avatar.template)

@@ -77,6 +77,11 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
     return metarig
 
 
+def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
+    """The metarig that was made for this avatar, None where there is none."""
+    return next((thing for thing in bpy.context.scene.objects if thing.get(METARIG) == rig.name and thing.type == "ARMATURE"), None)
+
+
 def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bpy.types.Object:
     """Have Rigify generate the control rig (some ten seconds) and the avatar's bones follow it. Needs object mode; RigError."""
     _enable()

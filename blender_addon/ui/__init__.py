@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import bpy
 
-from . import avatar_panels, backend, operators, panels, photos, preferences, properties, state, tools
+from . import avatar_panels, backend, batch, operators, panels, photos, preferences, properties, state, tools
 
-_MODULES = (preferences, properties, backend, photos, operators, tools, panels, avatar_panels)
+_MODULES = (preferences, properties, backend, photos, operators, tools, panels, batch, avatar_panels)
 
 
 def register() -> None:

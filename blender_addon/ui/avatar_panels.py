@@ -1,28 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panels of the selected avatar."""
+"""The panels of the selected avatar: shape and texture, tools, export."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import bpy
 
+from ..core.naming import naming_of
+from ..scene.correctives import correctives
+from ..scene.export import Target
+from ..scene.material import LABELS, avatar_material, shown_sources, source_image
+from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
-from ..scene.rig import RigError, beta_names, find_body, find_rig
-from .panels import Panel, draw_text
+from ..scene.rig import RigError, beta_names, find_body, find_rig, joint_names
+from ..scene.rigify import LED_BY
+from .drawing import draw_text
+from .panels import Panel
+from .tools import NAMINGS
+
+_TARGETS = {Target.GLTF: "glTF", Target.UNITY: "FBX for Unity", Target.UNREAL: "FBX for Unreal"}
 
 
-class UVATAR_PT_avatar(Panel, bpy.types.Panel):
+class _AvatarPanel(Panel):
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        return find_rig(context.object) is not None
+
+
+class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
     """The selected avatar"""
 
     bl_idname = "UVATAR_PT_avatar"
     bl_label = "Avatar"
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return find_rig(context.object) is not None
-
     def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
         layout, rig = self.layout, find_rig(context.object)
         assert rig is not None  # see poll
         try:
@@ -34,12 +49,114 @@ class UVATAR_PT_avatar(Panel, bpy.types.Panel):
         column = layout.column(align=True)
         for name in beta_names(rig):
             column.prop(keys[name], "value", text=name.capitalize(), slider=True)
-        layout.operator("uvatar.refresh_joints", icon="BONE_DATA")
+        _draw_measurements(layout, rig)
+        row = layout.row(align=True)
+        row.operator("uvatar.refresh_joints", icon="BONE_DATA")
+        row.operator("uvatar.apply_shape", text="Apply")
         if CLOTHING_KEY in keys:
             layout.prop(keys[CLOTHING_KEY], "value", text="Clothes and hair", slider=True)
-        layout.operator("uvatar.export_glb", icon="EXPORT")
+        _draw_texture(layout, rig, body)
+        driven = correctives(body)
+        if driven:
+            live = not driven[0].mute
+            text = "Pose correctives are live" if live else "Pose correctives are off"
+            layout.operator("uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT").live = not live
         for note in json.loads(rig.get("uvatar_notes", "[]")):
             draw_text(layout, note, "INFO")
 
 
-CLASSES = (UVATAR_PT_avatar,)
+def _draw_measurements(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
+    box = layout.box().column(align=True)
+    for name, value in measurements(rig).items():
+        row = box.row()
+        row.label(text=name.replace("_", " ").capitalize())
+        row.label(text=f"{value:.1f} cm")
+
+
+def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.types.Object) -> None:
+    material = avatar_material(body)
+    if material is None or source_image(material) is None:
+        return
+    shown = shown_sources(material)
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    row.label(text="Show")
+    for text, share in (("Texture", 0.0), ("Both", 0.6), ("Sources", 1.0)):
+        row.operator("uvatar.show_sources", text=text, depress=abs(shown - share) < 0.01).share = share
+    if shown > 0:
+        metrics = json.loads(rig.get("uvatar_metrics", "{}"))
+        for name, _ in LABELS[1:]:
+            part = metrics.get(f"texels_{name.lower()}")
+            if part:
+                column.label(text=f"{name}: {100 * part:.0f} %", icon=_ICONS[name])
+    column.operator("uvatar.complete_texture", icon="BRUSH_DATA")
+
+
+_ICONS = {"Seen": "STRIP_COLOR_04", "Mirrored": "STRIP_COLOR_05", "Completed": "STRIP_COLOR_02", "Predicted": "STRIP_COLOR_06"}
+
+
+class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
+    """Poses, rig and motion of the selected avatar"""
+
+    bl_idname = "UVATAR_PT_tools"
+    bl_label = "Tools"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
+        layout, rig = self.layout, find_rig(context.object)
+        assert rig is not None  # see poll
+        row = layout.row(align=True)
+        for pose in ("T", "A", "PHOTO", "REST"):
+            row.operator("uvatar.pose", text=pose.capitalize()).pose = pose
+        layout.operator("uvatar.snap_to_ground", icon="IMPORT")
+        layout.operator("uvatar.import_motion", icon="ANIM")
+        layout.operator("uvatar.refit", icon="SCULPTMODE_HLT")
+        now = naming_of(joint_names(rig))
+        column = layout.column(align=True)
+        column.label(text="Bone names")
+        row = column.row(align=True)
+        for value, text, _ in NAMINGS:
+            row.operator("uvatar.name_bones", text=text, depress=now is not None and now.value == value).naming = value
+        column = layout.column(align=True)
+        column.label(text="Rigify")
+        if LED_BY in rig:
+            column.operator("uvatar.leave_control_rig", icon="UNLINKED")
+        else:
+            column.operator("uvatar.make_metarig", icon="OUTLINER_OB_ARMATURE")
+            column.operator("uvatar.generate_control_rig", icon="CONSTRAINT_BONE")
+
+
+class UVATAR_PT_export(_AvatarPanel, bpy.types.Panel):
+    """Files of the selected avatar for game engines"""
+
+    bl_idname = "UVATAR_PT_export"
+    bl_label = "Export"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
+        column = self.layout.column(align=True)
+        for target, text in _TARGETS.items():
+            column.operator("uvatar.export", text=text, icon="EXPORT").target = target.value
+
+
+class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):
+    """Where the selected avatar comes from"""
+
+    bl_idname = "UVATAR_PT_origin"
+    bl_label = "Origin"
+    bl_parent_id = "UVATAR_PT_avatar"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
+        layout, rig = self.layout, find_rig(context.object)
+        assert rig is not None  # see poll
+        column = layout.column(align=True)
+        draw_text(column, f"Photo: {rig.get('uvatar_photo', 'unknown')} ({str(rig.get('uvatar_photo_digest', ''))[:12]}…)")
+        draw_text(column, f"Body: {rig.get('uvatar_body_model', 'unknown')}, made by Uvatar {rig.get('uvatar_version', '')}")
+        with suppress(ValueError, AttributeError):
+            for what, licence in json.loads(rig.get("uvatar_licence", "{}")).items():
+                draw_text(column, f"{what.replace('_', ' ').capitalize()}: {licence}")
+
+
+CLASSES = (UVATAR_PT_avatar, UVATAR_PT_origin, UVATAR_PT_tools, UVATAR_PT_export)

@@ -7,56 +7,347 @@ from pathlib import Path
 
 import bpy
 
-from ..scene.export import export_glb
-from ..scene.rig import RigError, find_rig
-from ..scene.shape import refresh_joints
+from ..core.motion import MotionError
+from ..core.naming import Naming, joint_names
+from ..core.rest_pose import RestPose
+from ..core.session import Link
+from ..scene import rigify
+from ..scene.avatar import UUID
+from ..scene.correctives import set_live
+from ..scene.export import Target, export_avatar
+from ..scene.ground import snap_to_ground
+from ..scene.material import avatar_material, show_sources
+from ..scene.motion import apply_motion, load_motion
+from ..scene.painting import temporary_folder, write_painted
+from ..scene.rig import RigError, clear_pose, find_body, find_rig, rename_joints, take_photo_pose, take_pose
+from ..scene.shape import apply_shape, refit, refresh_joints
+from . import state
+from .backend import link_up
+
+NAMINGS = [
+    (Naming.SMPL.value, "SMPL", "left_hip, left_knee, …"),
+    (Naming.MIXAMO.value, "Mixamo", "mixamorig:LeftUpLeg, …: Mixamo's motions and Unity's humanoids"),
+    (Naming.UNREAL.value, "Unreal", "thigh_l, calf_l, …: Unreal's mannequin"),
+    (Naming.RIGIFY.value, "Rigify", "DEF-thigh.L, …: the bones that Rigify's rigs deform with"),
+]
+_AS_THEY_ARE = "KEEP"
 
 
-class UVATAR_OT_refresh_joints(bpy.types.Operator):
+class _OnAvatar:
+    """An operator on the selected avatar: says in one sentence why it cannot."""
+
+    modes: tuple[str, ...] = ("OBJECT",)
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        if find_rig(context.object) is None:
+            cls.poll_message_set("Select an avatar")  # type: ignore[attr-defined]
+            return False
+        if context.mode not in cls.modes:
+            cls.poll_message_set("Go to Object Mode first")  # type: ignore[attr-defined]
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        try:
+            said = self.act(context, find_rig(context.object))
+        except (RigError, MotionError, OSError) as error:
+            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        if said:
+            self.report({"INFO"}, said)  # type: ignore[attr-defined]
+        return {"FINISHED"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:
+        """Do it; what to tell, if anything. Raises RigError, MotionError or OSError."""
+        raise NotImplementedError
+
+
+class UVATAR_OT_refresh_joints(_OnAvatar, bpy.types.Operator):
     """Move the joints to where the shape sliders put them, and the soles to the ground. Do so after changing the shape"""
 
     bl_idname = "uvatar.refresh_joints"
     bl_label = "Fit Joints to Shape"
     bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return context.mode == "OBJECT" and find_rig(context.object) is not None
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            refresh_joints(find_rig(context.object))
-        except RigError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        refresh_joints(rig)
 
 
-class UVATAR_OT_export_glb(bpy.types.Operator):
-    """Write the avatar for games: shape baked in, T pose, skin, texture and morph targets"""
+class UVATAR_OT_apply_shape(_OnAvatar, bpy.types.Operator):
+    """Make this shape the body's own: the sliders start at 0 from here. The joints move with it"""
 
-    bl_idname = "uvatar.export_glb"
-    bl_label = "Export glTF"
+    bl_idname = "uvatar.apply_shape"
+    bl_label = "Apply Shape"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        apply_shape(rig)
+
+
+class UVATAR_OT_refit(_OnAvatar, bpy.types.Operator):
+    """After sculpting: find the joints anew in the mesh as it is now, and put the soles on the ground"""
+
+    bl_idname = "uvatar.refit"
+    bl_label = "Refit Rig to Sculpt"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        refit(rig)
+
+
+class UVATAR_OT_pose(_OnAvatar, bpy.types.Operator):
+    """Pose the avatar"""
+
+    bl_idname = "uvatar.pose"
+    bl_label = "Pose"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Pose",
+        items=[
+            ("T", "T", "Arms level"),
+            ("A", "A", "Arms lowered by 45 degrees"),
+            ("PHOTO", "Photo", "As in the photo"),
+            ("REST", "Rest", "What mesh and bones were modelled in"),
+        ],
+    )
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        if self.pose == "PHOTO":
+            take_photo_pose(rig)
+        elif self.pose == "REST":
+            clear_pose(rig)
+        else:
+            take_pose(rig, RestPose(self.pose))
+
+
+class UVATAR_OT_snap_to_ground(_OnAvatar, bpy.types.Operator):
+    """Move the avatar up or down until its lowest point, as it is posed now, stands on the ground"""
+
+    bl_idname = "uvatar.snap_to_ground"
+    bl_label = "Snap to Ground"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
+        return f"Moved by {100 * snap_to_ground(rig):+.1f} cm"
+
+
+class UVATAR_OT_name_bones(_OnAvatar, bpy.types.Operator):
+    """Give the bones the names that other programs know; vertex groups and keyframes follow"""
+
+    bl_idname = "uvatar.name_bones"
+    bl_label = "Bone Names"
+    bl_options = {"REGISTER", "UNDO"}
+
+    naming: bpy.props.EnumProperty(name="Names", items=NAMINGS)  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        rename_joints(rig, joint_names(Naming(self.naming)))
+
+
+class UVATAR_OT_show_sources(_OnAvatar, bpy.types.Operator):
+    """Show where the texture comes from: what the photo shows, what was mirrored, completed or predicted"""
+
+    bl_idname = "uvatar.show_sources"
+    bl_label = "Where the Texture Comes From"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE", "PAINT_TEXTURE", "SCULPT")
+
+    share: bpy.props.FloatProperty(name="Overlay", min=0.0, max=1.0, default=0.6, subtype="FACTOR")  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:
+        material = avatar_material(find_body(rig))
+        if material is None:
+            raise RigError(f"{rig.name} has another material now.")
+        show_sources(material, self.share)
+        if context.space_data is not None and context.space_data.type == "VIEW_3D":
+            shading = context.space_data.shading
+            if self.share > 0 and shading.type in ("WIREFRAME", "SOLID"):
+                shading.type = "MATERIAL"  # the others do not show materials' nodes
+        return None
+
+
+class UVATAR_OT_live_correctives(_OnAvatar, bpy.types.Operator):
+    """Let the pose correct the body's shape, or leave that to save time while many avatars move"""
+
+    bl_idname = "uvatar.live_correctives"
+    bl_label = "Live Pose Correctives"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    live: bpy.props.BoolProperty(name="Live", default=True)  # type: ignore[valid-type]
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        set_live(find_body(rig), self.live)
+
+
+class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
+    """Make the avatar move as in a BVH file or a file of SMPL poses (AMASS)"""
+
+    bl_idname = "uvatar.import_motion"
+    bl_label = "Import Motion"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(default="*.glb", options={"HIDDEN"})  # type: ignore[valid-type]
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return context.mode == "OBJECT" and find_rig(context.object) is not None
+    filter_glob: bpy.props.StringProperty(default="*.bvh;*.npz", options={"HIDDEN"})  # type: ignore[valid-type]
+    start: bpy.props.IntProperty(name="First frame", default=1)  # type: ignore[valid-type]
+    resample: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Scene's frame rate", description="Keep the motion's speed. Otherwise each frame of the file is one of the scene", default=True
+    )
+    ground: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="On the ground", description="Raise or lower the whole motion so that its lowest step touches the ground", default=True
+    )
+    here: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Begin here", description="Begin where the avatar stands instead of where the file has it", default=True
+    )
+    shape: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Shape, too", description="Take the body's shape from the file. Only for SMPL's own bodies"
+    )
+    fit_range: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Set the scene's range", description="Let the scene play from the motion's first to its last frame", default=True
+    )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        self.filepath = bpy.path.clean_name(context.object.name) + ".glb"
+        """Called by Blender: asks for the file."""
+        self.start = context.scene.frame_current
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
+        path, scene = Path(bpy.path.abspath(self.filepath)), context.scene
+        rate = scene.render.fps / scene.render.fps_base if self.resample else None
+        action = apply_motion(rig, load_motion(rig, path), path.stem, self.start, rate, self.ground, self.here, self.shape)
+        first, last = (int(frame) for frame in action.frame_range)
+        if self.fit_range:
+            scene.frame_start, scene.frame_end = first, max(last, first)
+        scene.frame_set(scene.frame_current)
+        return f"{last - first + 1} frames"
+
+
+class UVATAR_OT_make_metarig(_OnAvatar, bpy.types.Operator):
+    """Add Rigify's human metarig with its bones on the avatar's joints, ready to generate"""
+
+    bl_idname = "uvatar.make_metarig"
+    bl_label = "Add Metarig"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        rigify.make_metarig(rig)
+
+
+class UVATAR_OT_generate_control_rig(_OnAvatar, bpy.types.Operator):
+    """Have Rigify generate its control rig from the metarig, and let it lead the avatar. Takes some ten seconds"""
+
+    bl_idname = "uvatar.generate_control_rig"
+    bl_label = "Generate and Follow"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        rigify.generate_control_rig(rig, rigify.find_metarig(rig) or rigify.make_metarig(rig))
+
+
+class UVATAR_OT_leave_control_rig(_OnAvatar, bpy.types.Operator):
+    """Let the avatar's own bones lead again"""
+
+    bl_idname = "uvatar.leave_control_rig"
+    bl_label = "Leave Control Rig"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        rigify.unfollow(rig)
+
+
+class UVATAR_OT_complete_texture(_OnAvatar, bpy.types.Operator):
+    """Send the painted texture to the backend: what you have painted and what the photo shows stays, the rest is filled anew from it"""
+
+    bl_idname = "uvatar.complete_texture"
+    bl_label = "Complete Painted Texture"
+    modes = ("OBJECT", "PAINT_TEXTURE")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        if state.session().running:
+            cls.poll_message_set("The last run is still under way")
+            return False
+        return super().poll(context)
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        paths = write_painted(rig, temporary_folder(), str(rig[UUID]))
+        if state.session().link is Link.OFF:
+            try:
+                link_up(context, start=True)
+            except ValueError as error:
+                raise RigError(str(error)) from error
+        state.importer().summaries.clear()
+        state.session().reconstruct([(paths, {"complete_texture": True, "same_person": True})])
+        state.watch()
+
+
+class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
+    """Write the avatar for a game engine: shape baked in, rest pose, skin, texture and shape sliders"""
+
+    bl_idname = "uvatar.export"
+    bl_label = "Export"
+    modes = ("OBJECT", "POSE")
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(default="*.glb;*.fbx", options={"HIDDEN"})  # type: ignore[valid-type]
+    target: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="For",
+        items=[
+            (Target.GLTF.value, "glTF", "One binary .glb: the web, Godot, and others"),
+            (Target.UNITY.value, "Unity", "FBX in metres, no object turned or scaled"),
+            (Target.UNREAL.value, "Unreal", "FBX in centimetres with a root bone on the ground"),
+        ],
+    )
+    naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Bone names", items=[(_AS_THEY_ARE, "As they are", "The names that the bones have in Blender"), *NAMINGS]
+    )
+    animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Motion", description="Also write the avatar's motion over the scene's frames"
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Called by Blender: asks for the file."""
+        rig = find_rig(context.object)
+        self.filepath = bpy.path.clean_name(rig.name) + Target(self.target).suffix
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
+        target = Target(self.target)
+        path = Path(bpy.path.abspath(self.filepath)).with_suffix(target.suffix)
+        mode = context.mode
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
         try:
-            export_glb(find_rig(context.object), Path(bpy.path.abspath(self.filepath)).with_suffix(".glb"))
-        except (OSError, RigError) as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+            export_avatar(rig, path, target, None if self.naming == _AS_THEY_ARE else Naming(self.naming), self.animation)
+        finally:
+            if mode != "OBJECT":
+                bpy.ops.object.mode_set(mode=mode)
+        return f"{path.name} written"
 
 
-CLASSES = (UVATAR_OT_refresh_joints, UVATAR_OT_export_glb)
+CLASSES = (
+    UVATAR_OT_refresh_joints,
+    UVATAR_OT_apply_shape,
+    UVATAR_OT_refit,
+    UVATAR_OT_pose,
+    UVATAR_OT_snap_to_ground,
+    UVATAR_OT_name_bones,
+    UVATAR_OT_show_sources,
+    UVATAR_OT_live_correctives,
+    UVATAR_OT_import_motion,
+    UVATAR_OT_make_metarig,
+    UVATAR_OT_generate_control_rig,
+    UVATAR_OT_leave_control_rig,
+    UVATAR_OT_complete_texture,
+    UVATAR_OT_export,
+)

@@ -152,11 +152,11 @@ def test_sliders_then_joints_then_export(addon, server, tmp_path) -> None:
     rig.children[0].data.shape_keys.key_blocks["stature"].value = 4
     assert bpy.ops.uvatar.refresh_joints() == {"FINISHED"}
     assert rig.data.bones["left_knee"].head_local.z > before + 0.02
-    bpy.ops.uvatar.export_glb(filepath=str(tmp_path / "me"))
+    bpy.ops.uvatar.export(filepath=str(tmp_path / "me"))
     assert (tmp_path / "me.glb").stat().st_size > 100_000
     (tmp_path / "folder.glb").mkdir()
     with pytest.raises(RuntimeError, match="could not be written: IsADirectoryError"):
-        bpy.ops.uvatar.export_glb(filepath=str(tmp_path / "folder.glb"))
+        bpy.ops.uvatar.export(filepath=str(tmp_path / "folder.glb"))
     assert len(rigs()) == 1  # the copy that was to be exported is gone
 
 

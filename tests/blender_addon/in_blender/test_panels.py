@@ -46,7 +46,7 @@ class Layout:
         assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
         self.page.labels.append(text)
 
-    def operator(self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True) -> SimpleNamespace:
+    def operator(self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True, depress: bool = False) -> SimpleNamespace:
         module, function = name.split(".")
         assert getattr(getattr(bpy.ops, module), function).get_rna_type(), name  # raises where there is none
         assert icon in bpy.types.UILayout.bl_rna.functions["operator"].parameters["icon"].enum_items
@@ -265,8 +265,11 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
         bpy.context.view_layer.objects.active = selected
         page = drawn(avatar_panels.UVATAR_PT_avatar)
         assert page.properties == [*(name.capitalize() for name in result["people"][0]["beta_names"]), "Clothes and hair"]
-        assert {"uvatar.refresh_joints", "uvatar.export_glb"} <= set(page.buttons)
-        assert page.labels == result["people"][0]["notes"]
+        assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(page.buttons)
+        assert "Waist" in page.labels and page.labels[-1:] == result["people"][0]["notes"]
+        assert "uvatar.pose" in drawn(avatar_panels.UVATAR_PT_tools).buttons
+        assert drawn(avatar_panels.UVATAR_PT_export).buttons == ["uvatar.export"] * 3
+        assert any("open_body" in label for label in drawn(avatar_panels.UVATAR_PT_origin).labels)
 
 
 def test_options_reach_the_backend_and_the_import(addon) -> None:

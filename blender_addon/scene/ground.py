@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Standing on the ground."""
+
+from __future__ import annotations
+
+import bpy
+from mathutils import Vector
+
+from . import compat
+from .avatar import lowest_point
+from .rig import joint_names, root_offset, set_root_offset
+
+
+def snap_to_ground(rig: bpy.types.Object) -> float:
+    """Move the avatar up or down so that its lowest point, as it is posed now, is at z = 0; metres it was moved up.
+
+    The pelvis is moved, so that the rest pose stays on the ground, too; where keyframes or a control rig hold the pelvis, or
+    the avatar is parented or turned, the whole avatar is moved.
+    """
+    height = -lowest_point(rig)
+    root = rig.pose.bones[joint_names(rig)[0]]
+    keyed = any(curve.data_path.endswith(f'["{root.name}"].location') for curve in compat.action_curves(rig))
+    upright = (rig.matrix_world.to_3x3() @ Vector((0, 0, 1)) - Vector((0, 0, 1))).length < 1e-6
+    if keyed or root.constraints or not upright:
+        rig.matrix_world.translation += Vector((0, 0, height))
+    else:
+        set_root_offset(rig, root_offset(rig) + Vector((0, 0, height)))
+    return height

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All photos of a folder at once."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+import os
+from pathlib import Path
+
+import bpy
+
+from ..core.session import Link
+from . import state
+from .backend import link_up
+from .panels import Panel
+from .photos import SUFFIXES
+
+MOST = 500  # photos that the backend takes in one job
+
+
+class UVATAR_OT_batch(bpy.types.Operator):
+    """Make avatars from every photo of a folder, and import them or save each person as a .blend of its own"""
+
+    bl_idname = "uvatar.batch"
+    bl_label = "Make Avatars of a Folder"
+
+    directory: bpy.props.StringProperty(subtype="DIR_PATH")  # type: ignore[valid-type]
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
+    keep: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Avatars",
+        items=[
+            ("IMPORT", "Import", "Into this file, with the options of the panel"),
+            ("SAVE", "Save", "Each as a .blend of its own in the folder “avatars” beside the photos; this file is not changed"),
+        ],
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        if state.session().running:
+            cls.poll_message_set("The last run is still under way")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Called by Blender: asks for the folder."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        folder = Path(bpy.path.abspath(self.directory))
+        try:
+            photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+            avatars = folder / "avatars"
+            if self.keep == "SAVE" and photos:
+                avatars.mkdir(exist_ok=True)
+                if not os.access(avatars, os.W_OK):
+                    raise PermissionError(13, "no permission to write there", str(avatars))
+        except OSError as error:
+            self.report({"ERROR"}, f"The folder cannot be used: {error.strerror or error}.")
+            return {"CANCELLED"}
+        if not photos:
+            self.report({"ERROR"}, f"There are no photos in {folder.name or folder}.")
+            return {"CANCELLED"}
+        session, importer = state.session(), state.importer()
+        if session.link is Link.OFF:
+            try:
+                link_up(context, start=True)
+            except ValueError as error:
+                self.report({"ERROR"}, str(error))
+                return {"CANCELLED"}
+        options = context.scene.uvatar.job_options()
+        importer.summaries.clear()
+        run = session.reconstruct([(photos[start : start + MOST], options) for start in range(0, len(photos), MOST)])
+        importer.folders = {job.id: avatars for job in run.jobs} if self.keep == "SAVE" else {}
+        state.watch()
+        self.report({"INFO"}, "1 photo" if len(photos) == 1 else f"{len(photos)} photos")
+        return {"FINISHED"}
+
+
+class UVATAR_PT_batch(Panel, bpy.types.Panel):
+    """All photos of a folder at once"""
+
+    bl_idname = "UVATAR_PT_batch"
+    bl_label = "A Whole Folder"
+    bl_parent_id = "UVATAR_PT_photos"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Called by Blender."""
+        column = self.layout.column(align=True)
+        column.operator("uvatar.batch", text="Import All", icon="IMPORT").keep = "IMPORT"
+        column.operator("uvatar.batch", text="Save a .blend Each", icon="FILE_BLEND").keep = "SAVE"
+
+
+CLASSES = (UVATAR_OT_batch, UVATAR_PT_batch)

@@ -1,0 +1,191 @@
+"""Motion files and retargeting, without Blender: against scipy, and a BVH file that this test writes of a known motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation, Slerp
+
+from blender_addon.core import motion, naming
+from blender_addon.core.bvh import load_bvh
+from blender_addon.core.motion import MotionError, load_smpl_motion
+from blender_addon.core.rest_pose import chained, swung_joints
+from blender_addon.core.retarget import retarget
+from blender_addon.core.skeleton import ARMATURE_FROM_BODY
+from tests.blender_addon.sample import body_arrays
+
+BODY = body_arrays()
+JOINTS = BODY["joint_template"].astype(float) @ ARMATURE_FROM_BODY.T
+PARENTS = BODY["parents"]
+LIMBS = ((1, 4), (4, 7), (2, 5), (5, 8), (16, 18), (18, 20), (17, 19), (19, 21))
+
+
+def known_poses(frames: int = 5) -> np.ndarray:
+    """(F, 24, 3) axis-angle in the body's axes, hands at rest."""
+    poses = np.random.default_rng(4).normal(0, 0.35, (frames, 24, 3))
+    poses[:, 22:] = 0
+    return poses
+
+
+def write_bvh(path: Path, names, offsets: np.ndarray, rotations: np.ndarray, places: np.ndarray, order: str = "ZXY") -> None:
+    """``offsets`` (24, 3) from the parents, ``rotations`` (F, 24, 3, 3) against the parents, ``places`` (F, 3) of the root."""
+    lines: list[str] = []
+    angles: list[np.ndarray] = []
+
+    def bone(joint: int, depth: int) -> None:
+        pad = "\t" * depth
+        channels = " ".join(f"{axis}rotation" for axis in order)
+        lines.append(f"{pad}{'ROOT' if joint == 0 else 'JOINT'} {names[joint]}\n{pad}{{")
+        lines.append(f"{pad}\tOFFSET {' '.join(f'{value:.6f}' for value in offsets[joint])}")
+        if joint == 0:
+            lines.append(f"{pad}\tCHANNELS 6 Xposition Yposition Zposition {channels}")
+            angles.append(places)
+        else:
+            lines.append(f"{pad}\tCHANNELS 3 {channels}")
+        angles.append(Rotation.from_matrix(rotations[:, joint]).as_euler(order, degrees=True))
+        children = [child for child, parent in enumerate(PARENTS) if parent == joint]
+        for child in children:
+            bone(child, depth + 1)
+        if not children:
+            lines.append(f"{pad}\tEnd Site\n{pad}\t{{\n{pad}\t\tOFFSET 0 5 0\n{pad}\t}}")
+        lines.append(f"{pad}}}")
+
+    bone(0, 0)
+    rows = [" ".join(f"{value:.6f}" for value in row) for row in np.concatenate(angles, 1)]
+    head = "\n".join(["HIERARCHY", *lines, "MOTION", f"Frames: {len(rows)}", "Frame Time: 0.033333"])
+    path.write_text(head + "\n" + "\n".join(rows) + "\n")
+
+
+@pytest.mark.parametrize("preset", list(naming.Naming))
+def test_every_presets_names_are_understood(preset) -> None:
+    names = naming.joint_names(preset)
+    assert len(set(names)) == 24 and naming.naming_of(names) is preset
+    found = naming.match_joints(names, {name: names[p] if p >= 0 else None for name, p in zip(names, PARENTS, strict=True)})
+    assert found == dict(enumerate(names))
+
+
+def test_names_of_common_bvh_skeletons() -> None:
+    chain = {"Hips": None, "LHipJoint": "Hips", "LeftUpLeg": "LHipJoint", "LeftLeg": "LeftUpLeg", "LeftFoot": "LeftLeg",
+             "LowerBack": "Hips",
+             "Spine": "LowerBack", "Spine1": "Spine", "Neck": "Spine1", "Neck1": "Neck", "Head": "Neck1", "LeftShoulder": "Spine1",
+             "LeftArm": "LeftShoulder", "LeftForeArm": "LeftArm", "LeftHand": "LeftForeArm"}  # fmt: skip
+    found = naming.match_joints(chain, chain)
+    expected = {0: "Hips", 1: "LeftUpLeg", 4: "LeftLeg", 7: "LeftFoot", 3: "LowerBack", 6: "Spine", 9: "Spine1", 12: "Neck", 15: "Head"}
+    expected |= {13: "LeftShoulder", 16: "LeftArm", 18: "LeftForeArm", 20: "LeftHand"}
+    assert found == expected
+    poser = {"hip": None, "lThigh": "hip", "lShin": "lThigh", "lFoot": "lShin", "abdomen": "hip", "chest": "abdomen", "neck": "chest",
+             "lCollar": "chest", "lShldr": "lCollar", "lForeArm": "lShldr", "lHand": "lForeArm"}  # fmt: skip
+    found = naming.match_joints(poser, poser)
+    assert (found[1], found[4], found[16], found[18], found[13], found[0]) == ("lThigh", "lShin", "lShldr", "lForeArm", "lCollar", "hip")
+    no_collar = {"Hips": None, "LeftHip": "Hips", "LeftShoulder": "Hips", "LeftElbow": "LeftShoulder"}
+    assert naming.match_joints(no_collar, no_collar)[16] == "LeftShoulder"
+
+
+@pytest.mark.parametrize("order", ["ZXY", "XYZ", "YZX"])
+def test_a_bvh_of_our_own_skeleton_comes_back_as_it_was(tmp_path, order: str) -> None:
+    """In BVH's y-up centimetres: SMPL's own body frame."""
+    local = Rotation.from_rotvec(known_poses().reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
+    rest = JOINTS @ ARMATURE_FROM_BODY  # body frame
+    offsets = 100 * np.array([rest[j] - (rest[p] if p >= 0 else 0) for j, p in enumerate(PARENTS)])
+    places = np.tile(100 * rest[0], (5, 1)) + np.arange(5)[:, None] * (3, 0, 10)
+    write_bvh(tmp_path / "a.bvh", BODY["joint_names"], offsets, local, places, order)
+    capture = load_bvh(tmp_path / "a.bvh")
+    assert capture.rate == pytest.approx(30, abs=0.01)
+    back = retarget(capture, JOINTS, PARENTS)
+    assert np.abs(back.rotations - ARMATURE_FROM_BODY @ local @ ARMATURE_FROM_BODY.T).max() < 1e-5
+    assert np.abs(back.pelvis - np.arange(5)[:, None] * (0.03, -0.1, 0)).max() < 1e-5
+
+
+def test_limbs_point_as_in_a_capture_that_rests_in_another_pose_and_size(tmp_path) -> None:
+    """The capture rests with its arms down, is twice as large, z up, and faces +x."""
+    down = np.zeros((24, 3))
+    down[16, 2], down[17, 2] = -1.3, 1.3
+    turn = Rotation.from_rotvec(down).as_matrix()
+    rest = swung_joints(JOINTS @ ARMATURE_FROM_BODY, chained(turn, PARENTS), PARENTS)
+    to_file = Rotation.from_euler("z", 90, degrees=True).as_matrix() @ ARMATURE_FROM_BODY
+    offsets = 2 * np.array([rest[j] - (rest[p] if p >= 0 else 0) for j, p in enumerate(PARENTS)]) @ to_file.T
+    local = Rotation.from_rotvec(known_poses().reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
+    turned = to_file @ local @ to_file.T
+    write_bvh(tmp_path / "b.bvh", naming.joint_names(naming.Naming.MIXAMO), offsets, turned, np.zeros((5, 3)))
+    capture = load_bvh(tmp_path / "b.bvh")
+    made = retarget(capture, JOINTS, PARENTS)
+    placed = swung_joints(JOINTS, chained(made.rotations, PARENTS), PARENTS)
+    theirs = capture.places @ to_file @ ARMATURE_FROM_BODY.T
+    index = [capture.names.index(name) for name in naming.joint_names(naming.Naming.MIXAMO)]
+    for start, end in LIMBS:
+        own = placed[:, end] - placed[:, start]
+        other = theirs[:, index[end]] - theirs[:, index[start]]
+        cosine = (own * other).sum(1) / np.linalg.norm(own, axis=1) / np.linalg.norm(other, axis=1)
+        assert cosine.min() > 1 - 1e-6, (start, end)
+
+
+@pytest.mark.parametrize("text", ["", "HIERARCHY\nROOT a\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 2\n"
+                                  "Frame Time: 0.1\n1 2 3\n", "HIERARCHY\nMOTION\nFrames: x\nFrame Time: 1\n1", "\x00\x01"])  # fmt: skip
+def test_what_is_no_bvh_is_told_in_a_sentence(tmp_path, text: str) -> None:
+    (tmp_path / "x.bvh").write_text(text)
+    with pytest.raises(MotionError, match=r"x\.bvh"):
+        load_bvh(tmp_path / "x.bvh")
+
+
+def test_a_skeleton_without_people_is_refused(tmp_path) -> None:
+    write_bvh(tmp_path / "c.bvh", [f"bone{k}" for k in range(24)], np.ones((24, 3)), np.tile(np.eye(3), (2, 24, 1, 1)), np.zeros((2, 3)))
+    with pytest.raises(MotionError, match="not recognised"):
+        retarget(load_bvh(tmp_path / "c.bvh"), JOINTS, PARENTS)
+
+
+@pytest.mark.parametrize("width", [72, 156, 165])
+def test_smpl_poses_of_any_family_in_any_world(tmp_path, width: int) -> None:
+    """The same person standing, in worlds whose up axis is z (AMASS), y, and a camera's -y."""
+    poses = known_poses(4)
+    poses[:, 0] = 0.1
+    made = []
+    for world in (ARMATURE_FROM_BODY, np.eye(3), np.diag([1.0, -1, -1])):
+        flat = np.zeros((4, width))
+        flat[:, :66] = poses[:, :22].reshape(4, -1)
+        root = world @ Rotation.from_rotvec(poses[:, 0]).as_matrix()
+        flat[:, :3] = Rotation.from_matrix(root).as_rotvec()
+        trans = np.arange(12).reshape(4, 3) @ world.T
+        np.savez(tmp_path / "m.npz", poses=flat, trans=trans, mocap_framerate=np.array(120.0), betas=np.ones(16))
+        made.append(load_smpl_motion(tmp_path / "m.npz"))
+    expected = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(4, 24, 3, 3)
+    for one in made:
+        assert one.rate == 120 and len(one.betas) == 10
+        assert np.abs(one.rotations - ARMATURE_FROM_BODY @ expected @ ARMATURE_FROM_BODY.T).max() < 1e-9
+        assert np.abs(one.pelvis - np.arange(12).reshape(4, 3) @ ARMATURE_FROM_BODY.T).max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [({"x": np.zeros(3)}, "no SMPL poses"), ({"poses": np.zeros((4, 30))}, "30 numbers"), ({"poses": np.full((2, 72), np.nan)}, "damaged"),
+     ({"poses": np.zeros((0, 72))}, "0 frames"), ({"poses": np.zeros((2, 72)), "trans": np.zeros((5, 3))}, "damaged"),
+     ({"poses": np.array([{"a": 1}], object)}, "not an npz file")],
+)  # fmt: skip
+def test_what_is_no_smpl_motion_is_told_in_a_sentence(tmp_path, arrays, sentence: str) -> None:
+    np.savez(tmp_path / "m.npz", **arrays)
+    with pytest.raises(MotionError, match=sentence):
+        load_smpl_motion(tmp_path / "m.npz")
+
+
+def test_quaternions_and_resampling_are_scipys() -> None:
+    turns = Rotation.random(60, random_state=0)
+    quaternions = motion.quaternions_from(turns.as_matrix())
+    assert np.allclose(motion.matrices_from(quaternions), turns.as_matrix())
+    assert np.allclose(np.abs((quaternions[:, 1:] * turns.as_quat()[:, :3]).sum(1) + quaternions[:, 0] * turns.as_quat()[:, 3]), 1)
+    clip = motion.Motion(np.tile(turns.as_matrix()[:7, None], (1, 24, 1, 1)), np.arange(21.0).reshape(7, 3), 120.0)
+    slow = motion.resampled(clip, 50.0)
+    assert len(slow) == 3 and slow.rate == 50
+    times = np.arange(3) * 120 / 50
+    assert np.allclose(slow.rotations[:, 5], Slerp(np.arange(7), turns[:7])(times).as_matrix())
+    assert np.allclose(slow.pelvis, times[:, None] * 3 + np.arange(3))
+    steady = motion.without_flips(quaternions * np.where(np.arange(60) % 3, 1, -1)[:, None])
+    assert ((steady[1:] * steady[:-1]).sum(1) >= 0).all()
+
+
+def test_the_lowest_step_touches_the_ground() -> None:
+    toes = JOINTS[[10, 11]] + (0, -0.06, -0.02)
+    rotations = np.tile(np.eye(3), (3, 24, 1, 1))
+    clip = motion.Motion(rotations, np.array([[5.0, 1, 0.3], [5, 1, 0.1], [5, 1, 0.5]]), 30.0)
+    standing = motion.grounded(motion.starting_here(clip), JOINTS - (0, 0, JOINTS[:, 2].min() - 0.03), toes, PARENTS)
+    assert np.allclose(standing.pelvis, [[0, 0, 0.2], [0, 0, 0], [0, 0, 0.4]])
