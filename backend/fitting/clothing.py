@@ -48,6 +48,7 @@ SWELL_BENDING, SWELL_STRETCHING = 0.05, 0.1
 SLIDE_BENDING, SLIDE_STRETCHING, SLIDE_SIZE = 5.0, 0.5, 0.01
 # Extra size weight where clothes do not reach: the face stays as it was fitted, hands and feet nearly so.
 FACE_STIFFNESS, HAND_STIFFNESS, FOOT_STIFFNESS = 10.0, 5.0, 0.1
+HAND_SLIDE_STIFFNESS = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class _Wardrobe:
         swell, slide: the nodes of the two fields; K and L of them.
         smoothness: (K + 2L, K + 2L) what roughness of the fields costs.
         size: (K + 2L,) what moving at all costs there: much on the face, some on hands and feet.
+        bare: (V,) float32, 1 on the hands.
         neighbours: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
     """
 
@@ -65,6 +67,7 @@ class _Wardrobe:
     slide: Nodes
     smoothness: sparse.csc_matrix
     size: NDArray
+    bare: NDArray[np.float32]
     neighbours: sparse.csr_matrix
 
 
@@ -116,7 +119,7 @@ def _solve(
 ) -> tuple[NDArray, NDArray] | None:
     """One round: swelling (V,) and slide (V, 2), or None where the mask says nothing of the outline."""
     fragments = rasterize(vertices, data.faces, picture.camera)
-    wanted = outline_shifts(fragments, picture)
+    wanted = outline_shifts(fragments, picture, np.where(fragments.mask, wardrobe.bare[data.faces[fragments.face, 0]], 0))
     if not len(wanted.shift):
         return None
     columns, rows = wanted.pixel.T
@@ -159,18 +162,23 @@ def _wardrobe(body: BodyModel) -> _Wardrobe:
     slide_smooth = SLIDE_BENDING * slide.bending + SLIDE_STRETCHING * slide.stretching
     smoothness = sparse.block_diag([swell_smooth, slide_smooth, slide_smooth], "csc")
     swell_size = swell.atnodes_on(_stiffness(data)[:, None])[:, 0]
-    slide_size = slide.atnodes_on(FACE_STIFFNESS * _face_share(data)[:, None])[:, 0]
+    bare = _hand_share(data)
+    slide_size = slide.atnodes_on((FACE_STIFFNESS * _face_share(data) + HAND_SLIDE_STIFFNESS * bare)[:, None])[:, 0]
     size = np.concatenate([swell_size, slide_size, slide_size])
     edges = np.concatenate([data.faces[:, [0, 1]], data.faces[:, [1, 2]], data.faces[:, [2, 0]]])
     neighbours = graph_of(edges, len(data.v_template))
-    return _Wardrobe(swell, slide, smoothness, size, averaging_of(neighbours))
+    return _Wardrobe(swell, slide, smoothness, size, bare.astype(np.float32), averaging_of(neighbours))
 
 
 def _stiffness(data: BodyData) -> NDArray:
     """(V,) how much a vertex resists clothing: the face most, hands, feet."""
-    hands = data.weights[:, _joints(data, "left_wrist", "right_wrist", "left_hand", "right_hand")].sum(1)
     feet = data.weights[:, _joints(data, "left_foot", "right_foot")].sum(1)
-    return FACE_STIFFNESS * _face_share(data) + HAND_STIFFNESS * hands + FOOT_STIFFNESS * feet
+    return FACE_STIFFNESS * _face_share(data) + HAND_STIFFNESS * _hand_share(data) + FOOT_STIFFNESS * feet
+
+
+def _hand_share(data: BodyData) -> NDArray:
+    """(V,) 1 on hands, falling to 0 on the wrists."""
+    return data.weights[:, _joints(data, "left_wrist", "right_wrist", "left_hand", "right_hand")].sum(1)
 
 
 def _joints(data: BodyData, *names: str) -> list[int]:

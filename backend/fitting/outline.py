@@ -20,6 +20,7 @@ from backend.raster import Fragments
 
 # Lengths as fractions of the person's box side.
 OUTWARD_REACH = 0.12  # a coat or hair stands off the body at most this far
+BARE_REACH = 0.025  # ... and hands are drawn so far at most
 INWARD_REACH = 0.035  # further inside, something in front hides the body rather than the body being too wide
 # Pixels by which the body is to reach over the mask's border: a gap shows more than an overlap.
 OVERLAP = 0.25
@@ -80,8 +81,12 @@ def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
     return MaskPicture(view, inside, _gradient(inside), cv2.resize(others, size, interpolation=shrink) > 64, float(side))
 
 
-def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
-    """How far the outline of the rendered body is from where the mask puts it, for the points where the mask can tell."""
+def outline_shifts(fragments: Fragments, mask: MaskPicture, bare: NDArray[np.float32]) -> OutlineShifts:
+    """How far the outline of the rendered body is from where the mask puts it, for the points where the mask can tell.
+
+    ``bare`` (H, W) is 1 where the rendered body shows parts that nothing is worn on, 0 elsewhere: a hand before a skirt does
+    not reach for the skirt's hem.
+    """
     body = fragments.mask.astype(np.uint8)
     rim = (body > 0) & (cv2.erode(body, np.ones((3, 3), np.uint8), borderValue=(1, 1, 1, 1)) == 0)
     rows, columns = np.nonzero(rim)
@@ -93,8 +98,9 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
     if not len(rows):
         return OutlineShifts(np.zeros((0, 2), np.int64), normal, np.zeros(0, np.float32))
 
-    outward, inward = OUTWARD_REACH * mask.side, INWARD_REACH * mask.side
-    steps = np.arange(-np.ceil(inward / _STEP), np.ceil(outward / _STEP) + 2, dtype=np.float32) * _STEP
+    inward = INWARD_REACH * mask.side
+    outward = (OUTWARD_REACH + (BARE_REACH - OUTWARD_REACH) * bare[rows, columns]) * mask.side
+    steps = np.arange(-np.ceil(inward / _STEP), np.ceil(OUTWARD_REACH * mask.side / _STEP) + 2, dtype=np.float32) * _STEP
     # The body ends half a pixel outside the centre of its last pixel.
     x = columns[:, None] + (steps + 0.5) * normal[:, :1]
     y = rows[:, None] + (steps + 0.5) * normal[:, 1:]
@@ -105,7 +111,7 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture) -> OutlineShifts:
     # Half a pixel more on both sides closes the crack between the two.
     shift = np.where(meets, again / 2 + 0.5, end + OVERLAP)
     start_known = ~mask.unknown[rows, columns]
-    tells = start_known & (meets | (end_found & end_known & (end < again)))
+    tells = start_known & (shift <= outward) & (meets | (end_found & end_known & (end < again)))
     return OutlineShifts(np.stack([columns, rows], -1)[tells], normal[tells], shift[tells].astype(np.float32))
 
 

@@ -9,7 +9,8 @@ from scipy import sparse
 from backend.body.data import BodyData
 from backend.mesh import face_normals, unit
 
-UNFOLD_ROUNDS = 30
+UNFOLD_ROUNDS = 60
+PATIENCE = 30  # rounds after which smoothing alone is not expected to help any more
 TURN_LIMIT = 0.1  # least cosine between a triangle's normals without and with clothes
 FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 
@@ -31,12 +32,14 @@ def unfolded(offsets: NDArray, rest: NDArray, posed: NDArray, turn: NDArray, dat
             break
         around = np.zeros(len(rest))
         around[faces[spoilt]] = 1
-        for _ in range(1 + attempt // 3):
+        for _ in range(2 + min(attempt // 4, 4)):
             around = np.maximum(around, averaging @ around > 0)
         inside = np.flatnonzero(around)
         local = averaging[inside]
-        for _ in range(3):
-            offsets[inside] = (1 - 0.02 * attempt) * (local @ offsets)
+        # Shortening flattens long hair and collars that smoothing alone would have kept.
+        length = 1 - 0.01 * max(attempt - PATIENCE, 0)
+        for _ in range(4):
+            offsets[inside] = length * (local @ offsets)
         near = np.maximum(around, averaging @ around > 0)
         suspects = np.flatnonzero(near[pairs].any((1, 2)))
     return offsets

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.perception.geometry import Pyramid
+from backend.perception.matting import sharpened
 from backend.perception.models import sigmoid
 from backend.perception.pose import LANDMARK_SIDE, Pose
+from backend.perception.rivals import contested_odds
 
 MAX_SIDE = 1500
 GRID = 2 * LANDMARK_SIDE
@@ -22,7 +24,7 @@ WINDOW_MARGIN = 0.05
 MIN_HOLE = 0.002
 MIN_PIECE = 0.02
 STRAY = 0.03  # of the landmarks' extent: farther from the person's mask, a landmark is hidden or wrong
-ARMS = ((11, 13), (13, 15), (12, 14), (14, 16))
+ARMS = ((11, 13), (13, 15), (15, 19), (12, 14), (14, 16), (16, 20))  # to the index finger
 ARM_RADIUS = 0.09  # of the trunk's length, with a sleeve
 ARM_ODDS = 4.0  # log odds that an arm seen here adds to its owner's
 DOUBT = 0.4  # times the visibility of such a landmark
@@ -73,36 +75,46 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> N
     work = _scaled(window, min(1.0, MAX_SIDE / longer))
     coarse = _scaled(window, min(1.0, GRID / longer))
     to_photo = np.array([[(x1 - x0) / coarse[0], 0.0, x0], [0.0, (y1 - y0) / coarse[1], y0]])
-    own = _odds_in(poses[index], to_photo, coarse)
-    rival = np.full_like(own, OUTSIDE)
-    for other, pose in enumerate(poses):
-        if other != index:
-            rival = np.maximum(rival, _odds_in(pose, to_photo, coarse))
-    odds = np.where(rival > 0, np.minimum(own, own - rival), own)
-    odds = _one_piece(odds, poses[index], to_photo)
     guide = photo.window(window, coarse).astype(np.float32) / 255.0
+    odds = _one_piece(_own_odds(guide, poses, index, to_photo), poses[index], to_photo)
     coefficients = guided_coefficients(guide, sigmoid(odds).astype(np.float32), FILTER_RADIUS, FILTER_EPSILON)
     fine_guide = guide if work == coarse else photo.window(window, work).astype(np.float32) / 255.0
     fine = cv2.resize(coefficients, work, interpolation=cv2.INTER_LINEAR)
     alpha = np.einsum("hwc,hwc->hw", fine[..., :3], fine_guide) + fine[..., 3]
-    alpha = (alpha - HAZE) / (1 - 2 * HAZE)
+    alpha = sharpened(fine_guide, np.clip((alpha - HAZE) / (1 - 2 * HAZE), 0, 1), work[1] / coarse[1])
     mask = np.clip(alpha * 255.0 + 0.5, 0, 255).astype(np.uint8)
     return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
 
 
-def _odds_in(pose: Pose, to_photo: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
-    """A pose's log odds, more on its arms: the coarse segmentation loses thin arms between people and gives them to the neighbour."""
-    odds = logits_in(pose, to_photo, size)
+def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_photo: NDArray) -> NDArray[np.float32]:
+    """One person's log odds over ``guide``, less where others have the better claim."""
+    size = guide.shape[1], guide.shape[0]
+    claims = [logits_in(pose, to_photo, size) for pose in poses]
+    arms = [_arm_odds(pose, to_photo, guide.shape[:2]) for pose in poses]
+    own = odds = claims[index] + arms[index]
+    for other in range(len(poses)):
+        rival = claims[other] + arms[other]
+        if other != index and (rival > 0).any():
+            third = np.full_like(own, OUTSIDE)
+            for further in set(range(len(poses))) - {index, other}:
+                third = np.maximum(third, claims[further])
+            contested = contested_odds(guide, claims[index], claims[other], third, arms[index], arms[other])
+            odds = np.minimum(odds, np.where((rival > 0) & (own <= 0), own - rival, contested))
+    return odds
+
+
+def _arm_odds(pose: Pose, to_photo: NDArray, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Log odds that a person's arms add: the coarse segmentation loses thin arms between people and gives them to the neighbour."""
     points = (pose.landmarks[:, :2] - to_photo[:, 2]) / [to_photo[0, 0], to_photo[1, 1]]
     shoulders, hips = points[[11, 12]], points[[23, 24]]
     trunk = max(float(np.linalg.norm(shoulders.mean(0) - hips.mean(0))), 1.2 * float(np.linalg.norm(shoulders[0] - shoulders[1])))
-    arms = np.zeros(odds.shape, np.float32)
+    arms = np.zeros(shape, np.float32)
     for start, end in ARMS:
         certain = float(min(pose.landmarks[start, 2], pose.landmarks[end, 2]))
         if certain > 0.5:
             (x0, y0), (x1, y1) = np.round(points[[start, end]]).astype(int).tolist()
             cv2.line(arms, (x0, y0), (x1, y1), (certain * ARM_ODDS,), max(1, round(2 * ARM_RADIUS * trunk)))
-    return odds + arms
+    return arms
 
 
 def _scaled(window: Window, scale: float) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from backend.perception.models import Model
 from backend.perception.people import PeopleDetector
 from backend.perception.person import Person
 from backend.perception.pose import PoseEstimator, averaged
+from backend.perception.rivals import without_borrowed_arms
 from backend.perception.search import choose, hypotheses, kept_box
 from backend.photo import Photo
 
@@ -59,6 +60,7 @@ class Perception:
             report(0.6 + 0.2 * index / len(chosen))
             again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(found.boxes[item.index]))
             poses.append(averaged(item.pose, again))
+        poses = without_borrowed_arms(poses)
         masks = person_masks(pyramid, poses)
         report(0.9)
         people = []

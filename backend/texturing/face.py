@@ -112,8 +112,11 @@ def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> N
     moved = np.flatnonzero(shift.any(1))
     move = np.zeros_like(vertices)
     move[:, :2] = shift * vertices[:, 2:] / camera.focal
-    if not len(moved) or np.linalg.norm(move, axis=1).max() > _LARGEST_MOVE:
+    length = np.linalg.norm(move[moved], axis=1)
+    # most of the face tells whether this is the face; at its rim the spline goes further than the landmarks that it was made from
+    if not len(moved) or np.percentile(length, 90) > _LARGEST_MOVE:
         return offsets
+    move[moved] *= (np.minimum(length, _LARGEST_MOVE) / np.maximum(length, 1e-9))[:, None]
     # skinning is affine in the rest vertex: its matrix is what posing does to unit offsets
     columns = [body.posed(fit.body, fit.offsets + unit)[0][moved] - vertices[moved] for unit in np.eye(3, dtype=np.float32)]
     offsets[moved] = np.linalg.solve(np.stack(columns, -1), move[moved][..., None])[..., 0]

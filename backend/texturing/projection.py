@@ -27,7 +27,7 @@ _BIAS = 0.01
 _HEARING = 0.012
 _SEEN_PULL = 10.0
 _LOOKS_RIGHT = (0.2, 0.4)
-# Pixels of another person, and this far around them as a fraction of the window, show that person.
+# So near to another person's pixels, as a fraction of the window, the picture may show that person.
 _OTHERS_MARGIN = 0.006
 
 
@@ -82,7 +82,7 @@ def glimpse(view: View, sight: Sight, shift: NDArray[np.float32], surface: Surfa
 def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection:
     """Sample the photo at every texel that it sees; eyeballs are left to `eyes`.
 
-    Where the picture may show another part, a texel that looks like the trusted texels around it is taken after all: either
+    Where the picture may show another part or person, a texel that looks like the trusted texels around it is taken after all: either
     it is the right part, or the wrong one does not show.
     """
     sight = glimpse.sight
@@ -91,14 +91,13 @@ def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection
     values = table.interpolate(np.column_stack([sight.vertices, sight.cosine, glimpse.shift]), surface.faces, texels)
     points, cosine = values[:, :3], values[:, 3]
     pixels = glimpse.pixels(points, values[:, 4:])
-    inside = (glimpse.foreground.depth_inside(pixels) > 0) & ~_on_others(glimpse.view.person, pixels)
-    weights = np.where(inside, smoothstep(cosine, *_GRAZING), 0).astype(np.float32)
+    weights = np.where(glimpse.foreground.depth_inside(pixels) > 0, smoothstep(cosine, *_GRAZING), 0).astype(np.float32)
     kept = np.flatnonzero(weights > 0.01)
     kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
     texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
     width = glimpse.footprint[table.face[texels]]
     colours = glimpse.foreground.sample(pixels, width)
-    trust = sight.trust_at(points)
+    trust = np.where(_near_others(glimpse.view.person, pixels), 0, sight.trust_at(points))
     doubtful = np.flatnonzero((trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND)))
     if len(doubtful):
         colour, share = vertex_colours(colours, weights * trust * certainty(cosine), texels, surface, table)
@@ -125,7 +124,7 @@ def _areas(triangles: NDArray) -> NDArray:
     return 0.5 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
 
 
-def _on_others(person: Person, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _near_others(person: Person, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
     if not person.others.any():
         return np.zeros(len(pixels), bool)
     side = 2 * round(_OTHERS_MARGIN * max(person.others.shape)) + 1
