@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,10 +68,11 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
     if min(width, height) < MIN_SIDE:
         raise PhotoError(f"{name} is only {width} x {height} pixels, too small to find a person in. Choose a larger photo.")
     try:
-        focal = _focal(image)
-        image.load()
-        pixels = np.asarray(_srgb(ImageOps.exif_transpose(image)))
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+        with _warnings_as_errors():
+            focal = _focal(image)
+            image.load()
+            pixels = np.asarray(_srgb(_upright(image)))
+    except Exception as error:  # a damaged file can raise almost anything, and a decoder in doubt is not believed
         raise PhotoError(f"{name} is damaged or cut short and cannot be read. Copy or export it again.") from error
     return Photo(np.ascontiguousarray(pixels), focal, hashlib.sha256(data).hexdigest(), name)
 
@@ -77,13 +81,32 @@ def _opened(data: bytes, name: str) -> Image.Image:
     """The file with its header read, nothing decoded yet."""
     try:
         # Pillow's own limit is a process-wide setting; the size is checked by the caller, before decoding
-        return Image.open(io.BytesIO(data), formats=(*FORMATS, *_heif()))
+        with _warnings_as_errors():
+            return Image.open(io.BytesIO(data), formats=(*FORMATS, *_heif()))
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} has far too many pixels. Make it smaller and try again.") from error
     except UnidentifiedImageError as error:
         raise PhotoError(f"{name} is not a photo that can be read. {CHOOSE_ANOTHER}") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:
         raise PhotoError(f"{name} is damaged and cannot be read. Copy or export it again.") from error
+
+
+@contextmanager
+def _warnings_as_errors() -> Iterator[None]:
+    """Treat what a decoder warns of as an error, but for what the caller checks itself, or what phones' photos bring along."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours, see `decode_photo`
+        warnings.filterwarnings("ignore", "Image appears to be a malformed MPO file")  # it is read as the JPEG that it is
+        yield
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as EXIF says; as it is where EXIF is damaged."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Warning:
+        return image
 
 
 def _heif() -> tuple[str, ...]:
@@ -101,7 +124,7 @@ def _focal(image: Image.Image) -> float | None:
     """Focal length in pixels from the 35 mm equivalent in EXIF, which relates to the diagonal; None where absent or absurd."""
     try:
         equivalent = float(image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm, 0))
-    except (TypeError, ValueError, ZeroDivisionError, SyntaxError):
+    except (TypeError, ValueError, ZeroDivisionError, SyntaxError, Warning):
         return None
     ratio = equivalent / FILM_DIAGONAL
     low, high = PLAUSIBLE_FOCAL

@@ -6,7 +6,6 @@ quads, a UV atlas and landmarks added.  Rest frame: metres, x to the person's le
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -176,12 +175,16 @@ def load_body(path: Path) -> BodyData:
     try:
         with np.load(path, allow_pickle=False) as file:
             stored = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive can raise almost anything
         raise BodyError(f"The body file {path} cannot be read ({error}). Install the program again.") from error
     try:
         return _from_stored(stored)
+    except BodyError:
+        raise
     except KeyError as error:
         raise BodyError(f"The body file {path} lacks {error}: it comes from another version. Install the program again.") from error
+    except Exception as error:
+        raise BodyError(f"The body file {path} is damaged ({error}). Install the program again.") from error
 
 
 def _from_stored(stored: dict[str, NDArray]) -> BodyData:
