@@ -39,14 +39,14 @@ def find_command(location: str) -> list[str]:
     """
     if not location:
         if is_complete(environment_folder()):
-            return [str(environment_python(environment_folder())), "-m", "backend"]
+            return _run_in(environment_folder())
         found = shutil.which("uvatar")
         if found is None:
             raise BackendNotFound("uvatar is not on the search path")
         return [found]
     path = Path(location).expanduser()
     if is_complete(path):
-        return [str(environment_python(path)), "-m", "backend"]
+        return _run_in(path)
     if path.is_dir():
         programs = path / ("Scripts" if sys.platform == "win32" else "bin")
         candidates = [programs / f"uvatar{suffix}" for suffix in ("", ".exe")]
@@ -54,6 +54,11 @@ def find_command(location: str) -> list[str]:
     if not path.is_file():
         raise BackendNotFound(location)
     return [str(path), "-m", "backend"] if path.stem.lower().startswith("python") else [str(path)]
+
+
+def _run_in(environment: Path) -> list[str]:
+    """The backend in an environment that `setup` made; whatever is in Blender's working folder is not taken for it (-P)."""
+    return [str(environment_python(environment)), "-P", "-m", "backend"]
 
 
 def clean_environment() -> dict[str, str]:
@@ -122,8 +127,9 @@ class BackendProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._process is not None and self._process.poll() is None
+        """Whether it was started, or is being started, and has not ended."""
+        with self._lock:
+            return self._process is not None and self._process.poll() is None
 
     def failure(self) -> Problem | None:
         """Why it ended, in its own last line; None while it runs, or where another server runs in its stead."""

@@ -29,6 +29,9 @@ from .pythons import ADVICE, find_python, find_uv
 NEEDED = (9 if sys.platform.startswith("linux") else 3) << 30
 DOWNLOAD = (2700 if sys.platform.startswith("linux") else 700) * 1_000_000  # bytes, to tell how far it is
 
+PIP = "pip>=24.1"  # the first that tells its progress
+PROGRESS_BAR = ("--progress-bar", "raw")
+
 _NETWORK = re.compile(
     r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection (refused|reset)|"
     r"Network is unreachable|Max retries|Connection broken|timed out",
@@ -189,9 +192,9 @@ class Setup:
         index = ["--index-url", self._recipe.index] if self._recipe.index else []
         self._tell(0.05, "Looking for the network")
         # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether there is a network.
-        self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *index, "pip>=24.1"])
+        self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *index, PIP])
         self._tell(0.08, "Downloading")
-        install = ["install", "--no-cache-dir", "--progress-bar", "raw", "--timeout", "60", *index, self._recipe.backend]
+        install = ["install", "--no-cache-dir", *PROGRESS_BAR, "--timeout", "60", *index, self._recipe.backend]
         self._call([*pip, *install], self._take_pip_line)
 
     def _try_it(self) -> str:
@@ -199,7 +202,7 @@ class Setup:
         said: list[str] = []
         python = str(environment_python(self._work))
         # Everything heavy is imported once: that proves it whole, and makes the first start fast.
-        self._call([python, "-c", "import torch, backend.pipeline; print('version', backend.__version__)"], said.append)
+        self._call([python, "-P", "-c", "import torch, backend.pipeline; print('version', backend.__version__)"], said.append)
         return next((line.split()[1] for line in said if line.startswith("version ")), "unknown")
 
     def _take_pip_line(self, line: str) -> None:

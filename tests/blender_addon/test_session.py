@@ -335,6 +335,83 @@ def test_close_ends_the_thread_soon(server, session, tmp_path) -> None:
     start = time.monotonic()
     session.close()
     assert time.monotonic() - start < 0.1  # nobody waits for it
-    while connection.alive:
+    while connection._thread.is_alive():
         assert time.monotonic() - start < 5
         time.sleep(0.01)
+
+
+def test_photos_of_the_same_person_are_jobs_of_their_own(server, session, tmp_path) -> None:
+    paths = photos(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    session.connect()
+    run = session.reconstruct([(paths[:1], {"same_person": False}), (paths[1:], {"same_person": True})])
+    until(session, lambda: len(server.jobs) == 2, "both jobs have arrived")
+    sent = [(len(request["photos"]), request["options"]["same_person"]) for request in server.requests if request["kind"] == "reconstruct"]
+    assert sent == [(1, False), (2, True)]
+    for job in run.jobs:
+        server.finish(job.id, 2)
+        server.publish(kind="finished", **server.jobs[job.id])
+    until(session, lambda: not session.running, "the run is over")
+    assert len(list(run.waiting())) == 3
+
+
+def test_a_run_is_picked_up_by_the_next_blender(server, session, tmp_path) -> None:
+    job = accepted(server, session, [tmp_path / "gone.jpg", *photos(tmp_path, "a.jpg", "b.jpg")])
+    server.finish(job, 1)
+    server.publish(kind="photo", job=job, photo=0, state="done", error=None)
+    until(session, lambda: session.run.jobs[0].results, "the first result is there")
+    session.imported(session.run.jobs[0], 1, 1)
+    session.close()  # Blender ends
+    server.finish(job, 2)
+    later = Session()
+    try:
+        assert [unfinished.id for unfinished in later.unfinished] == [job]
+        later.connect()
+        later.resume()
+        until(later, lambda: not later.running, "the run is over")
+        assert set(later.run.jobs[0].results) == {2} and later.run.jobs[0].results[2].name == "b.jpg"  # the first is in the file
+        assert server.kinds().count("reconstruct") == 1
+        later.imported(later.run.jobs[0], 2, 1)
+        assert not Session().unfinished
+    finally:
+        later.close()
+
+
+def test_a_run_that_never_reached_the_backend_is_sent_by_the_next_blender(server, session, tmp_path) -> None:
+    server.stop()
+    job = session.reconstruct([(photos(tmp_path, "me.jpg"), {})]).jobs[0].id
+    session.close()
+    server.start()
+    later = Session()
+    try:
+        later.connect()
+        later.resume()
+        until(later, lambda: job in server.jobs, "the photos have arrived")
+        later.cancel()
+        until(later, lambda: not later.running, "it is cancelled")
+        assert not Session().unfinished
+    finally:
+        later.close()
+
+
+def test_a_forgotten_run_is_not_offered_again(server, session, tmp_path) -> None:
+    accepted(server, session, photos(tmp_path, "me.jpg"))
+    session.close()
+    later = Session()
+    later.forget_unfinished()
+    assert not Session().unfinished
+
+
+def test_a_result_can_be_had_once_more(server, session, tmp_path) -> None:
+    job = accepted(server, session, photos(tmp_path, "me.jpg"))
+    server.finish(job, 1)
+    server.publish(kind="finished", **server.jobs[job])
+    until(session, lambda: not session.running, "the run is over")
+    session.close()
+    session.fetch(job, 0)  # there is no connection yet
+    session.connect()
+    until(session, lambda: session.fetched, "it has come")
+    assert session.fetched[0].name == "me.jpg" and not session.fetching
+    del server.jobs[job]
+    session.fetch(job, 0)
+    until(session, lambda: session.problem is not None, "it is gone")
+    assert session.problem.remedy is Remedy.RUN and not session.fetching
