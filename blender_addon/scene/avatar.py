@@ -19,7 +19,7 @@ from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import Avatar, PhotoResult, ResultError
 from .camera import build_camera, look_through
 from .correctives import add_correctives
-from .material import build_material, packed_image
+from .material import build_material, packed_image, packed_texture
 from .mesh import build_mesh
 from .rig import (
     attach,
@@ -161,7 +161,7 @@ def _build_avatar(
     ground = -modelled.sole_height()
     body = yield from build_mesh(modelled, f"{name} body", ground)
     textured = bool(avatar.texture_png) and avatar.face_uv is not None
-    texture = packed_image(f"{name} texture.png", avatar.texture_png) if textured else None
+    texture = packed_texture(f"{name} texture.png", avatar.texture_png) if textured else None
     source = packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color") if textured and avatar.source_png else None
     body.data.materials.append(build_material(name, texture, source, options.unlit))
     yield

@@ -11,6 +11,7 @@ import bpy
 
 from ..core.result import PhotoResult, ResultError
 from .avatar import ImportOptions, import_steps
+from .material import original_texture
 
 
 def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Generator[None, None, list[Path]]:
@@ -56,7 +57,10 @@ def _owned(scene: bpy.types.Scene) -> list[bpy.types.ID]:
         owned |= {thing: None, thing.data: None}
         for slot in thing.material_slots:
             owned[slot.material] = None
-            owned |= {node.image: None for node in slot.material.node_tree.nodes if getattr(node, "image", None)}
+            for node in slot.material.node_tree.nodes:
+                if getattr(node, "image", None):
+                    owned[node.image] = None
+                    owned |= {original_texture(node.image): None} if original_texture(node.image) else {}
         if thing.type == "CAMERA":
             owned |= {background.image: None for background in thing.data.background_images if background.image}
     return list(owned)

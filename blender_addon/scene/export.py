@@ -152,7 +152,10 @@ def _game_copy(rig: bpy.types.Object, animation: bool) -> Iterator[tuple[bpy.typ
         for modifier in copied_body.modifiers:
             if modifier.type == "ARMATURE" and modifier.object == rig:
                 modifier.object = copied_rig
-        materials += _plain_material(copied_body)
+        material = avatar_material(copied_body)
+        if material is not None:
+            materials.append(_without_overlay(copied_body, material))
+            renamed.append((material, materials[0].name))
         _bake_motion(rig, copied_rig, animation)
         copied_rig.matrix_world.identity()
         _bake_shape(copied_body, beta_names(rig))
@@ -164,11 +167,8 @@ def _game_copy(rig: bpy.types.Object, animation: bool) -> Iterator[tuple[bpy.typ
             old.name = name
 
 
-def _plain_material(body: bpy.types.Object) -> list[bpy.types.Material]:
-    """Give the body a copy of its material without overlay, whose texture other programs can follow; the copies."""
-    material = avatar_material(body)
-    if material is None:
-        return []
+def _without_overlay(body: bpy.types.Object, material: bpy.types.Material) -> bpy.types.Material:
+    """Give the body a copy of its material without overlay, whose texture other programs can follow, and with its name."""
     plain = material.copy()
     show_sources(plain, 0.0)
     for index, other in enumerate(body.data.materials):
@@ -177,7 +177,7 @@ def _plain_material(body: bpy.types.Object) -> list[bpy.types.Material]:
     name = material.name
     material.name = f"{name} original"
     plain.name = name
-    return [plain]
+    return plain
 
 
 def _bake_motion(rig: bpy.types.Object, copy: bpy.types.Object, animation: bool) -> None:

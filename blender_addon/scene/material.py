@@ -10,6 +10,7 @@ from . import compat
 SKIN_ROUGHNESS = 0.6  # between skin and cloth: photos do not tell them apart
 SKIN_SPECULAR = 0.3  # the photo's own highlights are in the texture already
 TEXTURE, SOURCE, OVERLAY = "Uvatar texture", "Uvatar texture source", "Uvatar overlay"  # names of nodes
+ORIGINAL = "uvatar_original"  # custom property of the texture: the picture as it came
 # What a texel's label means, and its colour (sRGB, 0 to 255) in overlays: the palette of docs/result-schema.md.
 LABELS = (
     ("Empty", (0, 0, 0)),
@@ -28,6 +29,18 @@ def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.ty
     image.colorspace_settings.name = color_space
     image.filepath_raw = f"//{name}"
     return image
+
+
+def packed_texture(name: str, encoded: bytes) -> bpy.types.Image:
+    """A texture that knows what it was: painting changes the picture, and saving the file its packed bytes; its copy stays."""
+    image = packed_image(name, encoded)
+    image[ORIGINAL] = packed_image(f"{name} as it came", encoded)
+    return image
+
+
+def original_texture(image: bpy.types.Image) -> bpy.types.Image | None:
+    """What a `packed_texture` was when it came."""
+    return image.get(ORIGINAL)
 
 
 def build_material(

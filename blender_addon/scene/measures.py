@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.measurements import ARM_JOINTS, Tape, make_tape, measure
+from ..core.rest_pose import RestPose, back_to_t
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
-from .mesh import CLOTHING_KEY, key_vertices, mixed_vertices, shape_values
-from .rig import GROUND, POINT_DIRECTIONS, POINTS, beta_names, find_body, joint_names
+from .mesh import CLOTHING_KEY, key_vertices, mixed_vertices, shape_values, skin
+from .rig import GROUND, POINT_DIRECTIONS, POINTS, beta_names, find_body, joint_names, parents, rest_pose
 
 # The last answers, by the body's id in this session: panels are drawn many times for one change of a slider.
 _last: dict[int, tuple[tuple[float, ...], dict[str, float]]] = {}
-_tapes: dict[int, Tape] = {}
+_tapes: dict[int, tuple[Tape, NDArray, NDArray]] = {}  # with the skin's joints and weights
 _MOST = 16  # avatars that are remembered
 
 
@@ -32,22 +33,25 @@ def measurements(rig: bpy.types.Object) -> dict[str, float]:
         return known[1]
     points = np.reshape(rig.data[POINTS], (-1, 3))
     directions = np.reshape(rig.data[POINT_DIRECTIONS], (*points.shape, -1))
-    joints = (points + directions @ shape_values(body, beta_names(rig)))[:JOINTS]
     for memory in (_last, _tapes):
         if len(memory) >= _MOST:
             memory.clear()
     if body.session_uid not in _tapes:
         _tapes[body.session_uid] = _tape(rig, body, (basis - ground) @ ARMATURE_FROM_BODY)
+    tape, skin_joints, skin_weights = _tapes[body.session_uid]
     vertices = (mixed_vertices(body, [CLOTHING_KEY]) - ground) @ ARMATURE_FROM_BODY
-    found = measure(vertices, joints, _tapes[body.session_uid])
+    joints = (points + directions @ shape_values(body, beta_names(rig)))[:JOINTS]
+    rest = rest_pose(rig)
+    if rest is not RestPose.T:  # arms that hang pull at the chest
+        vertices, joints = back_to_t(vertices, joints, rest, parents(rig), skin_joints, skin_weights)
+    found = measure(vertices, joints, tape)
     _last[body.session_uid] = (state, found)
     return found
 
 
-def _tape(rig: bpy.types.Object, body: bpy.types.Object, template: NDArray) -> Tape:
-    names = joint_names(rig)
-    arms = {body.vertex_groups[names[joint]].index for joint in ARM_JOINTS if names[joint] in body.vertex_groups}
-    hanging = np.array([sum(group.weight for group in vertex.groups if group.group in arms) for vertex in body.data.vertices])
+def _tape(rig: bpy.types.Object, body: bpy.types.Object, template: NDArray) -> tuple[Tape, NDArray, NDArray]:
+    skin_joints, skin_weights = skin(body, joint_names(rig))
+    hanging = (skin_weights * np.isin(skin_joints, ARM_JOINTS)).sum(1)
     edges = np.empty(2 * len(body.data.edges), np.int32)
     body.data.edges.foreach_get("vertices", edges)
-    return make_tape(template, edges.reshape(-1, 2), hanging)
+    return make_tape(template, edges.reshape(-1, 2), hanging), skin_joints, skin_weights

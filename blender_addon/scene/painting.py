@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.result import ResultError, TextureResult
-from .material import avatar_material, packed_image, source_image, texture_image
+from .material import avatar_material, original_texture, packed_image, packed_texture, source_image, texture_image
 from .rig import RigError, find_body, is_rig
 
 SEEN = 1
@@ -31,14 +31,16 @@ def write_painted(rig: bpy.types.Object, folder: Path, name: str) -> list[Path]:
     if material is None or source is None:
         raise RigError(f"{rig.name} has no material with texture and labels any more: import the avatar again.")
     image = texture_image(material)
-    if image.packed_file is None or source.packed_file is None or tuple(image.size) != tuple(source.size):
+    original = original_texture(image)
+    if original is None or not tuple(original.size) == tuple(image.size) == tuple(source.size):
         raise RigError("The texture is not the one that came with the avatar, or its size was changed: import the avatar again.")
     labels = np.round(_pixels(source)[:, :, 0] * 255).astype(np.uint8)
-    now, original = _pixels(image), _original(image)
-    painted = np.abs(now[:, :, :3] - original[:, :, :3]).max(2) > _CHANGED
+    now = _pixels(image)
+    painted = np.abs(now[:, :, :3] - _pixels(original)[:, :, :3]).max(2) > _CHANGED
     labels[painted & (labels > 0)] = SEEN
     paths = [folder / f"{name}.png", folder / f"{name} labels.png"]
     grey = np.repeat(labels[:, :, None].astype(np.float32) / 255, 4, axis=2)
+    grey[:, :, 3] = 1
     for path, pixels in zip(paths, (now, grey), strict=True):
         _write_png(path, pixels)
     return paths
@@ -59,17 +61,17 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
     if material is None or rig.get("uvatar_body_model") != result.body_model:
         raise ResultError(f"The completed texture does not fit {rig.name}.")
     nodes = material.node_tree.nodes
-    images = (texture_image(material), result.texture_png, "sRGB"), (source_image(material), result.source_png, "Non-Color")
-    for old, encoded, space in images:
-        if old is None:
-            continue
-        new = packed_image(old.name, encoded, space)
+    texture, source = texture_image(material), source_image(material)
+    pictures = [(texture, packed_texture(texture.name, result.texture_png))]
+    if source is not None:
+        pictures.append((source, packed_image(source.name, result.source_png, "Non-Color")))
+    for old, new in pictures:
         for node in nodes:
             if getattr(node, "image", None) == old:
                 node.image = new
-        name = old.name
-        if old.users == 0:
-            bpy.data.images.remove(old)
+        name, original = old.name, original_texture(old)
+        if old.users == 0:  # else another material of the artist's shows it
+            bpy.data.batch_remove([image for image in (old, original) if image is not None])
             new.name = name
     return rig
 
@@ -80,15 +82,6 @@ def _pixels(image: bpy.types.Image) -> NDArray[np.float32]:
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
     return pixels.reshape(height, width, 4)
-
-
-def _original(image: bpy.types.Image) -> NDArray[np.float32]:
-    """The picture as it is packed: painting changes what is shown, and the packed file only when it is saved."""
-    packed = packed_image("Uvatar original", bytes(image.packed_file.data), image.colorspace_settings.name)
-    try:
-        return _pixels(packed)
-    finally:
-        bpy.data.images.remove(packed)
 
 
 def _write_png(path: Path, pixels: NDArray[np.float32]) -> None:

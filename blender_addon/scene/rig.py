@@ -102,12 +102,14 @@ def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
     layer = bpy.context.view_layer
     before = layer.objects.active
     layer.objects.active = rig
-    bpy.ops.object.mode_set(mode="EDIT")
-    try:
-        yield
-    finally:
-        bpy.ops.object.mode_set(mode="OBJECT")
-        layer.objects.active = before
+    # The rig may be in another scene than the window shows, where only the override makes it the active object.
+    with bpy.context.temp_override(active_object=rig, object=rig):
+        bpy.ops.object.mode_set(mode="EDIT")
+        try:
+            yield
+        finally:
+            bpy.ops.object.mode_set(mode="OBJECT")
+    layer.objects.active = before
 
 
 def place_bones(rig: bpy.types.Object, betas: NDArray) -> None:

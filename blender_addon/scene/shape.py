@@ -34,6 +34,8 @@ from .rig import (
     set_rotations,
 )
 
+_MOST_STEPS, _CLOSE = 20, 1e-5  # of finding a sculpted body's joints; metres
+
 
 def refresh_joints(rig: bpy.types.Object) -> None:
     """Move the rest bones to where the shape sliders put the joints, exactly, and the soles back to z = 0.
@@ -63,11 +65,13 @@ def refit(rig: bpy.types.Object) -> None:
     skin_joints, skin_weights = skin(body, names)
     whole = chained(local_rotations(rest), parents(rig))
     placed = (points + directions @ betas)[: skeleton.JOINTS]
-    for _ in range(2):  # where the joints are decides how the mesh gets to the T, and there the joints are found
+    for _ in range(_MOST_STEPS):  # where the joints are decides how the mesh gets to the T, and there the joints are found
         straight, _ = back_to_t(mesh, placed, rest, parents(rig), skin_joints, skin_weights)
         found = np.zeros((skeleton.JOINTS, 3))
         np.add.at(found, joints, weights[:, None] * straight[vertices])
-        placed = swung_joints(found, whole, parents(rig))
+        before, placed = placed, swung_joints(found, whole, parents(rig))
+        if np.abs(placed - before).max() < _CLOSE:
+            break
     tips = np.array(armature[TIPS])
     ends = np.where(tips[:, None] >= 0, mesh[tips], placed[list(skeleton.TIPPED)])
     armature[POINTS] = (np.concatenate([placed, ends]) - directions @ betas).ravel().tolist()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 
+from backend.avatar import encode_png
 from backend.body import load_open_body
 from backend.labels import COMPLETED, EMPTY, MIRRORED, SEEN
 from backend.texturing.atlas import TexturingError, atlas_of
@@ -47,13 +48,24 @@ def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
     assert set(np.unique(done.source)) <= {EMPTY, SEEN, MIRRORED, COMPLETED}
 
 
+def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
+    from backend.pipeline import Pipeline
+    from blender_addon.core.result import TextureResult, parse_result
+
+    pictures = [(f"avatar{suffix}.png", encode_png(picture)) for suffix, picture in (("", painted.image), (" labels", painted.source))]
+    result = parse_result(Pipeline.complete_texture(SimpleNamespace(body=body), pictures))
+    assert isinstance(result, TextureResult) and result.name == "avatar.png" and result.body_model == "open_body"
+    assert read_painted(result.texture_png, result.source_png).image.shape == (SIZE, SIZE, 3)
+    (error,) = Pipeline.complete_texture(SimpleNamespace(body=body), pictures[:1])["errors"]
+    assert "two pictures" in error["message"]
+
+
 def test_pngs_are_read_and_nonsense_is_refused(body, painted) -> None:
-    encode = lambda picture: bytes(cv2.imencode(".png", picture)[1])  # noqa: E731
-    read = read_painted(encode(np.ascontiguousarray(painted.image[..., ::-1])), encode(painted.source))
+    read = read_painted(encode_png(painted.image), encode_png(painted.source))
     assert np.array_equal(read.image, painted.image) and np.array_equal(read.source, painted.source)
     with pytest.raises(TexturingError, match="not PNG"):
-        read_painted(b"x", encode(painted.source))
+        read_painted(b"x", encode_png(painted.source))
     with pytest.raises(TexturingError, match="one size"):
-        read_painted(encode(painted.image), encode(painted.source[:64, :64]))
+        read_painted(encode_png(painted.image), encode_png(painted.source[:64, :64]))
     with pytest.raises(TexturingError, match="Nothing of the texture is marked"):
         complete_painted(Texture(painted.image, np.zeros_like(painted.source)), body)

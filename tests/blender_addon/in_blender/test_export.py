@@ -48,7 +48,7 @@ def test_blend_holds_the_posed_person_and_the_photos_camera(files, two_people) -
     expected = world_of(posed_vertices(person)) + (0, 0, scene.camera.location.z)
     assert np.abs(evaluated_vertices(body) - expected).max() < 1e-4
     assert {image.name for image in bpy.data.images if image.packed_file} == {
-        "me p1 texture.png", "me p1 texture source.png", "me photo.jpg"}  # fmt: skip
+        "me p1 texture.png", "me p1 texture.png as it came", "me p1 texture source.png", "me photo.jpg"}  # fmt: skip
     assert (scene.render.resolution_x, scene.render.resolution_y) == (300, 400)
     keys = body.data.shape_keys.key_blocks
     assert keys["stature"].slider_min == -5 and keys["stature"].slider_max == 5
