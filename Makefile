@@ -13,13 +13,17 @@ BIN := .venv/bin
 # Two cores: two test processes, one thread each, are faster than two threads that wait for each other.
 TEST_THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint bench addon clean
+.PHONY: demo test test-ui lint bench addon clean
 
 demo: .venv/ready
 	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
 
 test: .venv/ready
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# The panel in a real Blender with a window (4.3 and 5.2), in Debian roots that are built once: 1.5 GB each, needs root rights.
+test-ui: .venv/ready
+	for suite in trixie sid; do UVATAR_UI=1 UVATAR_UI_SUITE=$$suite $(BIN)/python -m pytest -rs tests/blender_window $(ARGS) || exit 1; done
 
 lint: .venv/ready
 	$(BIN)/python -m ruff check backend blender_addon tools training tests
@@ -30,6 +34,7 @@ bench: .venv/ready
 
 addon: .venv/ready
 	$(BIN)/python tools/build_addon.py
+	$(BIN)/python tools/build_addon.py --with-backend
 
 clean:
 	rm -rf .venv build dist out

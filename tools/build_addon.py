@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the Blender extension: python tools/build_addon.py [--out dist]
+"""Build the Blender extension: python tools/build_addon.py [--out dist] [--with-backend]
 
 The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped and
-validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed.
+validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the backend's wheel in
+it (45 MB, weights included) the extension can set the backend up from an index that has only its dependencies.
 """
 
 from __future__ import annotations
@@ -29,15 +30,25 @@ def stage(folder: Path) -> Path:
     return folder
 
 
-def build(out: Path) -> Path:
+def build(out: Path, with_backend: bool = False) -> Path:
     """Stage, zip and validate; the zip's path. Raises RuntimeError with the tool's words where it does not like something."""
     out.mkdir(parents=True, exist_ok=True)
     staged = stage(ROOT / "build" / "addon" / "uvatar")
+    if with_backend:
+        build_wheel(staged / "backend")
     version = tomllib.loads((SOURCE / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
-    zipped = out / f"uvatar-{version}.zip"
+    zipped = out / f"uvatar-{version}{'-with-backend' if with_backend else ''}.zip"
     _extension_tool("build", "--source-dir", str(staged), "--output-filepath", str(zipped))
     _extension_tool("validate", str(zipped))
     return zipped
+
+
+def build_wheel(out: Path) -> None:
+    """The backend's wheel, for `core.setup`. Raises RuntimeError with pip's words."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"pip wheel failed:\n{done.stdout}{done.stderr}")
 
 
 def _extension_tool(*arguments: str) -> None:
@@ -53,5 +64,7 @@ def _extension_tool(*arguments: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
-    path = build(parser.parse_args().out)
+    parser.add_argument("--with-backend", action="store_true")
+    arguments = parser.parse_args()
+    path = build(arguments.out, arguments.with_backend)
     print(f"{path} ({path.stat().st_size / 1024:.0f} KB)")

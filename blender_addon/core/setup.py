@@ -194,7 +194,7 @@ class Setup:
         # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether there is a network.
         self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *index, PIP])
         self._tell(0.08, "Downloading")
-        install = ["install", "--no-cache-dir", *PROGRESS_BAR, "--timeout", "60", *index, self._recipe.backend]
+        install = ["install", "--no-cache-dir", *PROGRESS_BAR, "--timeout", "60", "--retries", "2", *index, self._recipe.backend]
         self._call([*pip, *install], self._take_pip_line)
 
     def _try_it(self) -> str:

@@ -224,7 +224,7 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         if session.version != addon_version():
             row.operator("uvatar.update_backend", text="", icon="FILE_REFRESH")
     elif session.link is Link.CONNECTING:
-        words.label(text="Starting the backend…", icon="SORTTIME")
+        words.label(text="Connecting…", icon="SORTTIME")
     else:
         there = bool(chosen.address) or state.installed(chosen.location())
         words.label(text="Backend is off" if there else "No backend yet", icon="UNLINKED")

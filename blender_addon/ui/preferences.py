@@ -9,6 +9,7 @@ import bpy
 
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete
+from ..core.problem import Remedy
 from ..core.setup import DOWNLOAD, NEEDED, Recipe, read_stamp
 from ..core.version import addon_version
 from . import drawing, state
@@ -70,6 +71,9 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         problem = state.session().problem
         if problem is not None:
             drawing.draw_problem(layout, problem)
+        failed = state.setup()
+        if failed is not None and failed.problem is not None and failed.problem.remedy is Remedy.SETUP:
+            return  # its button is there
         folder, row = self.environment(), layout.row()
         if is_complete(folder):
             stamp = read_stamp(folder) or {}

@@ -51,7 +51,8 @@ def test_damaged_files_are_passed_over_and_a_full_disk_stops_nothing(tmp_path) -
 def test_groups_become_jobs_of_their_own() -> None:
     marked = [("crowd", ""), ("front", "A"), ("alone", "B"), ("back", "A"), ("beach", "")]
     jobs = grouped([(Path(name), person) for name, person in marked])
-    assert [([path.name for path in paths], one) for paths, one in jobs] == [(["crowd", "alone", "beach"], False), (["front", "back"], True)]
+    named = [([path.name for path in paths], one) for paths, one in jobs]
+    assert named == [(["crowd", "alone", "beach"], False), (["front", "back"], True)]
     assert grouped([(Path("a"), "A"), (Path("b"), "A")]) == [([Path("a"), Path("b")], True)]
     assert grouped([]) == []
 

@@ -178,7 +178,8 @@ def test_failed_and_unreadable_photos_do_not_stop_the_others(server, session, tm
     server.jobs[job]["photos"][0] |= {"state": "failed", "error": error}
     server.publish(kind="finished", **server.jobs[job])
     until(session, lambda: not session.running, "the job is over")
-    assert session.run.jobs[0].state is JobState.DONE and session.run.jobs[0].results[2].name == "me.jpg"  # counted as the artist chose them
+    (job,) = session.run.jobs
+    assert job.state is JobState.DONE and job.results[2].name == "me.jpg"  # counted as the artist chose them
     assert "gone.jpg cannot be read" in session.run.jobs[0].problems[0].message
     assert session.run.jobs[0].problems[1].message == error["message"]
 

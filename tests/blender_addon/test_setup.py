@@ -21,7 +21,7 @@ from blender_addon.core.backend_process import BackendProcess, environment_folde
 from blender_addon.core.problem import Remedy
 from blender_addon.core.setup import Recipe, Setup, explain, log_tail, read_stamp
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def wheel(folder: Path, name: str, version: str, files: dict[str, str], needs: str = "") -> Path:
@@ -219,11 +219,12 @@ def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_pat
 @pytest.mark.parametrize(
     ("said", "message", "remedy"),
     [
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "The disk is full.", Remedy.PREFERENCES),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "The disk is full.", Remedy.PREFERENCES),
         ("NewConnectionError('Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')",
          "The package index cannot be reached.", Remedy.SETUP),
         ("ERROR: No matching distribution found for torch>=2.11", "The package index does not have torch>=2.11.", Remedy.PREFERENCES),
-        ("PermissionError: [Errno 13] Permission denied: '/srv/x'", "The folder cannot be written: permission is missing.", Remedy.PREFERENCES),
+        ("PermissionError: [Errno 13] Permission denied: '/srv/x'",
+         "The folder cannot be written: permission is missing.", Remedy.PREFERENCES),
         ("ERROR: Something new", "The set-up failed: Something new", Remedy.LOG),
     ],
 )  # fmt: skip

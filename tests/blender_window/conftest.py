@@ -23,7 +23,15 @@ SAMPLES = ROOT / "samples"
 WORK = "/tmp/uvatar-ui"  # in the root
 SAMPLE_PIPELINE = "tests.blender_addon.fake_pipeline:SamplePipeline"
 
+_SKIPPED = "THE WINDOW WAS NOT TESTED: there is no real Blender."
+
 collect_ignore_glob = [] if os.environ.get("UVATAR_UI") else ["test_*.py"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly when nothing was tested."""
+    if any(_SKIPPED in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.section(_SKIPPED, sep="!", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +40,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Window:
     try:
         root = build(os.environ.get("UVATAR_UI_SUITE", SUITES[0]))
     except RootError as error:
-        pytest.skip(f"NOT TESTED: the real Blender's window. {error}")
+        pytest.skip(f"{_SKIPPED} {error}")
     shutil.rmtree(root / WORK.lstrip("/"), ignore_errors=True)
     window = Window(root, WORK, {"UVATAR_DATA": f"{WORK}/data"})
     window.install(build_addon(tmp_path_factory.mktemp("dist")))

@@ -299,4 +299,4 @@ def test_a_lost_connection_is_shown_while_the_run_waits(addon) -> None:
     session = addon.session()
     session.link, session.problem = Link.CONNECTING, LOST
     page = drawn(panels.UVATAR_PT_photos)
-    assert "Starting the backend…" in page.labels and LOST.message in page.labels and page.progress
+    assert "Connecting…" in page.labels and LOST.message in page.labels and page.progress
