@@ -2,8 +2,8 @@
 
 Every point of the body's outline looks along its own normal, outwards and inwards, for the place where the mask ends
 the way the body does. Where the mask goes on to another part of the same body (a skirt between the legs, a sleeve
-against the chest) both sides are asked to meet half way. Borders that the mask shares with somebody in front, with the
-edge of the photo, or that lie too far off to be cloth, say nothing.
+against the chest) both sides are asked to meet half way. Borders that the mask shares with somebody else or with the edge
+of the photo only tell how far the body goes at least; those that lie too far off to be cloth say nothing.
 """
 
 from __future__ import annotations
@@ -136,8 +136,9 @@ def _nearest_end(
     distance = np.where(ends, np.abs(place), np.inf)
     nearest = distance.argmin(1)
     row = np.arange(len(nearest))
-    # An end whose far side is hidden is where the occluder begins, not where the person stops.
-    hidden = unknown[row, nearest + 1] | unknown[row, np.minimum(nearest + 3, unknown.shape[1] - 1)]
+    # An end whose far side is hidden is where the occluder begins, not where the person stops: who is seen beyond the body goes
+    # that far at least, but who is seen less far may go on behind.
+    hidden = (place[row, nearest] < 0) & (unknown[row, nearest + 1] | unknown[row, np.minimum(nearest + 3, unknown.shape[1] - 1)])
     start, at = np.abs(steps).argmin(), np.arange(len(steps))
     between = (at >= np.minimum(start, nearest)[:, None]) & (at <= np.maximum(start, nearest)[:, None])
     return place[row, nearest], np.isfinite(distance[row, nearest]), ~hidden & ~(between & unknown).any(1)

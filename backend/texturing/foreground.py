@@ -20,13 +20,13 @@ from backend.texturing.sampling import bicubic, bilinear
 
 # Background may have crept this far into the person: a fraction of the longer side (about two pixels of BlazePose's 256-pixel
 # mask), and pixels (blocks of JPEG's colour).
-_RIM, _RIM_PIXELS = 0.0035, 3.5
+_RIM, _RIM_PIXELS = 0.0015, 1.5
 # Person and background closer than this (squared distance in linear light) cannot be told apart.
 _SAME_COLOUR = 4e-3
 # Longer side of the picture in which a pixel's surroundings are looked up.
 _SURROUNDINGS = 512
 # The outermost pixels tell nothing of the person.
-_LOST_PIXELS = 1.0
+_LOST_PIXELS = 0.5
 
 
 @dataclass(frozen=True)
