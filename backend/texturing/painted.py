@@ -29,7 +29,7 @@ def read_painted(texture: bytes, source: bytes) -> Texture:
         raise TexturingError("The painted texture or its labels are not PNG pictures.")
     if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
         raise TexturingError(f"The painted texture and its labels must be squares of one size, {SMALLEST} to {LARGEST} pixels.")
-    return Texture(np.ascontiguousarray(image[..., ::-1]), labels)
+    return Texture(np.ascontiguousarray(image[..., ::-1], np.uint8), labels.astype(np.uint8))
 
 
 def complete_painted(painted: Texture, body: BodyModel) -> Texture:

@@ -13,7 +13,7 @@ from typing import Any
 from . import wire
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import Problem, Remedy, from_os, from_wire
-from .result import ResultError, parse_result
+from .result import ResultError, parse_any
 from .wire import WireError
 from .zmtp import Dealer
 
@@ -132,7 +132,7 @@ class Conversation:
     def fetch(self, job: str, photo: int) -> None:
         """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
         try:
-            self._tell(Fetched(job, photo, parse_result(self._request("result", job=job, photo=photo)["result"])))
+            self._tell(Fetched(job, photo, parse_any(self._request("result", job=job, photo=photo)["result"])))
         except WireError as error:
             self._tell(Fetched(job, photo, None, from_wire(error)))
         except ResultError as error:
@@ -177,7 +177,7 @@ class Conversation:
         if state == "done":
             try:
                 reply = self._request("result", job=order.id, photo=photo)
-                event = PhotoDone(order.id, chosen, parse_result(reply["result"]), photo)
+                event = PhotoDone(order.id, chosen, parse_any(reply["result"]), photo)
             except WireError as failure:
                 event = PhotoFailed(order.id, chosen, from_wire(failure))
             except ResultError as failure:

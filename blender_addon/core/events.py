@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .problem import Problem
-from .result import PhotoResult
+from .result import Result
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class PhotoDone:
 
     job: str
     photo: int
-    result: PhotoResult
+    result: Result
     number: int = 0
 
 
@@ -91,7 +91,7 @@ class Fetched:
 
     job: str
     number: int
-    result: PhotoResult | None
+    result: Result | None
     problem: Problem | None = None
 
 

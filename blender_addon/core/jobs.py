@@ -16,7 +16,7 @@ from typing import Any
 
 from .events import Accepted, JobEnded, JobEvent, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import Problem
-from .result import PhotoResult
+from .result import Result
 
 # The backend's stages of a photo, in their order, and what the panel calls them.
 STAGES: Mapping[str, str] = {
@@ -71,7 +71,7 @@ class Job:
     ended: set[int] = field(default_factory=set)
     problems: dict[int, Problem] = field(default_factory=dict)
     problem: Problem | None = None
-    results: dict[int, PhotoResult] = field(default_factory=dict)
+    results: dict[int, Result] = field(default_factory=dict)
     imported: set[int] = field(default_factory=set)
     people: int = 0
 

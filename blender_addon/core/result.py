@@ -130,15 +130,28 @@ class TextureResult:
     source_png: bytes
 
 
-def parse_result(result: Mapping[str, Any]) -> PhotoResult | TextureResult:
+Result = PhotoResult | TextureResult
+
+
+def parse_any(result: Mapping[str, Any]) -> Result:
     """The result of one photo, or of one painted texture, as it crosses the wire -> checked data. Raises ResultError."""
+    return _parse_texture(result) if "texture" in result else parse_result(result)
+
+
+def _parse_texture(result: Mapping[str, Any]) -> TextureResult:
+    try:
+        texture = result["texture"]
+        pictures = _picture(texture, "texture_png"), _picture(texture, "source_png")
+        return TextureResult(str(texture["name"]), str(texture["body_model"]), *pictures)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
+
+
+def parse_result(result: Mapping[str, Any]) -> PhotoResult:
+    """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
     try:
         if result.get("schema") != SCHEMA:
             raise ResultError(f"The backend's result has format {result.get('schema')!r}, this add-on reads format {SCHEMA}: update both.")
-        if "texture" in result:
-            texture = result["texture"]
-            pictures = _picture(texture, "texture_png"), _picture(texture, "source_png")
-            return TextureResult(str(texture["name"]), str(texture["body_model"]), *pictures)
         photo, camera = result["photo"], result["camera"]
         checked = PhotoCamera(
             float(camera["focal"]), (float(camera["center"][0]), float(camera["center"][1])), int(camera["width"]), int(camera["height"])

@@ -21,7 +21,7 @@ from .events import Connected, Disconnected, Event, Fetched, JobEnded, Progress
 from .jobs import Job, JobState, Run
 from .ledger import Ledger
 from .problem import Problem, Remedy
-from .result import PhotoResult
+from .result import Result
 
 
 class Link(Enum):
@@ -49,7 +49,7 @@ class Session:
         self.options: frozenset[str] = frozenset()
         self.problem: Problem | None = None
         self.run: Run | None = None
-        self.fetched: list[PhotoResult] = []
+        self.fetched: list[Result] = []
         self._ledger = Ledger(wire.data_folder() / "blender")
         self.unfinished = self._ledger.unfinished()
         self._orders: dict[str, Order] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import bpy
 
 from ..core.problem import Problem, Remedy
-from ..core.result import PhotoResult, ResultError, TextureResult
+from ..core.result import PhotoResult, Result, ResultError, TextureResult
 from ..core.session import Session
 from ..scene.avatar import Imported, import_steps
 from ..scene.batch import save_steps
@@ -126,7 +126,7 @@ class Importer:
         self._building = _Building(self._steps(result, job.id), done, failed)
         return True
 
-    def _steps(self, result: PhotoResult | TextureResult, job: str) -> Generator[None, None, Imported | list[Any]]:
+    def _steps(self, result: Result, job: str) -> Generator[None, None, Imported | list[Any]]:
         """What is to be done with a result of a job."""
         scene = bpy.context.scene
         if isinstance(result, TextureResult):

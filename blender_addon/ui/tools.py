@@ -317,6 +317,7 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender: asks for the file."""
         rig = find_rig(context.object)
+        assert rig is not None  # see poll
         self.filepath = bpy.path.clean_name(rig.name) + Target(self.target).suffix
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}

@@ -66,6 +66,7 @@ def test_back_to_the_t(person) -> None:
 def test_measurements_are_the_backends() -> None:
     body = load_open_body(Path(__file__).resolve().parents[2] / "weights" / "open_body.npz")
     data = body.data
+    assert data.quads is not None
     edges = np.unique(np.sort(np.stack([data.quads, np.roll(data.quads, -1, 1)], -1).reshape(-1, 2), 1), axis=0)
     tape = measurements.make_tape(data.v_template, edges, data.weights[:, list(measurements.ARM_JOINTS)].sum(1))
     for seed in range(3):

@@ -50,10 +50,10 @@ def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
 
 def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
     from backend.pipeline import Pipeline
-    from blender_addon.core.result import TextureResult, parse_result
+    from blender_addon.core.result import TextureResult, parse_any
 
     pictures = [(f"avatar{suffix}.png", encode_png(picture)) for suffix, picture in (("", painted.image), (" labels", painted.source))]
-    result = parse_result(Pipeline.complete_texture(SimpleNamespace(body=body), pictures))
+    result = parse_any(Pipeline.complete_texture(SimpleNamespace(body=body), pictures))
     assert isinstance(result, TextureResult) and result.name == "avatar.png" and result.body_model == "open_body"
     assert read_painted(result.texture_png, result.source_png).image.shape == (SIZE, SIZE, 3)
     (error,) = Pipeline.complete_texture(SimpleNamespace(body=body), pictures[:1])["errors"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import time
 from pathlib import Path
@@ -59,13 +58,14 @@ def test_an_import_comes_in_short_slices_and_fast(scene) -> None:
     best_total, best_longest = np.inf, np.inf
     for _ in range(3):
         bpy.ops.wm.read_factory_settings(use_empty=True)
-        steps, slices = import_steps(result, bpy.context.scene), []
-        for _ in itertools.count():
-            start = time.perf_counter()
-            done = next(steps, None) is None and steps.gi_frame is None
+        steps, slices, done = import_steps(result, bpy.context.scene), [], False
+        while not done:
+            start = time.thread_time()  # the processor's: other programs run on this machine, too
+            try:
+                next(steps)
+            except StopIteration:
+                done = True
             slices.append(time.thread_time() - start)
-            if done:
-                break
         best_total, best_longest = min(best_total, sum(slices)), min(best_longest, max(slices))
     print(f"import of 13,492 vertices with a 1024 texture: {best_total:.3f} s in {len(slices)} slices, the longest {best_longest:.3f} s")
     assert len(slices) > 8 and best_total < 0.5 and best_longest < 0.05
@@ -519,7 +519,8 @@ def test_a_completed_texture_comes_back_to_its_avatar(result, scene) -> None:
     assert painting.apply_completed(done) == rig
     shader = material.avatar_material(rigs.find_body(rig))
     assert bytes(material.texture_image(shader).packed_file.data) == done.texture_png
-    assert bytes(material.source_image(shader).packed_file.data) == done.source_png
+    source = material.source_image(shader)
+    assert source is not None and bytes(source.packed_file.data) == done.source_png
     assert bytes(material.texture_image(material.avatar_material(rigs.find_body(other))).packed_file.data) != done.texture_png
     bpy.data.objects.remove(rig)
     with pytest.raises(ResultError, match="not in this file"):
