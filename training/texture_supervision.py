@@ -43,9 +43,13 @@ class Surroundings:
     @classmethod
     def of(cls, body: BodyModel, size: int, perceptual: Perceptual) -> Surroundings:
         """For textures of (size, size) on this body. Raises TexturingError where it has no UV layout."""
-        plane = uv_plane(body, size)
-        front = torch.from_numpy(build_surface(body.data).face_front)
-        return cls(perceptual, plane, Seams.of(UvMesh.of(body.data)), front[torch.from_numpy(body.data.faces).long()].all(1))
+        return cls(perceptual, uv_plane(body, size), Seams.of(UvMesh.of(body.data)), face_triangles(body))
+
+
+def face_triangles(body: BodyModel) -> Tensor:
+    """(F,) bool, the triangles from the chin to the hairline and cheek to cheek."""
+    front = torch.from_numpy(build_surface(body.data).face_front)
+    return front[torch.from_numpy(body.data.faces).long()].all(1)
 
 
 @dataclass(frozen=True)

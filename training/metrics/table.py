@@ -1,0 +1,108 @@
+"""One table: predictors and what costs nothing, side by side, in both protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.body import BodyModel
+from backend.evaluation.tables import Row
+from backend.texture_predictor.inputs import uv_plane
+from training.losses.features import Perceptual
+from training.metrics.baselines import flat_colour, oracle, projected, projected_and_mirrored
+from training.metrics.frechet import FrechetDistance
+from training.metrics.pictures import PictureScores, score_picture
+from training.metrics.subjects import Subject
+from training.metrics.texels import TexelScores, score_texels, surface_per_texel
+from training.rendering import UvMesh, View, paint
+from training.rendering.unprojection import Texels
+from training.texture_supervision import face_triangles
+
+ORACLE_SIZES = (64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What scoring needs beside the textures.
+
+    Attributes:
+        body: the subjects' body.
+        size: of the texture that seen and unseen texels are told apart at.
+        perceptual: LPIPS or None; frechet: over all subjects' photos, or None.
+    """
+
+    body: BodyModel
+    size: int = 256
+    perceptual: Perceptual | None = None
+    frechet: FrechetDistance | None = None
+
+    def rows(self, subjects: Sequence[Subject], textures: Mapping[str, Sequence[Tensor]]) -> list[Row]:
+        """A row of means for every name. ``textures``: by name one (1, 3, R, R) per subject.
+
+        Columns: "paper" full frame on white; then the person alone, in the photo's view and in the one from behind; texels that the
+        photo saw or not, by the surface they cover; the face. Raises ValueError where counts differ, or a texture is not finite.
+        """
+        return [self._row(name, subjects, of) for name, of in textures.items()]
+
+    def _row(self, name: str, subjects: Sequence[Subject], textures: Sequence[Tensor]) -> Row:
+        if len(subjects) != len(textures) or not subjects:
+            raise ValueError(f"'{name}' has {len(textures)} textures for {len(subjects)} people.")
+        mesh, texels = UvMesh.of(self.body.data), Texels.of(self.body, self.size)
+        surface = surface_per_texel(self.body, texels)[0, 0]
+        on_face = face_triangles(self.body)
+        face_texels = texels.picture(on_face[texels.face].float()[None, :, None])[0, 0]
+        front, back, uv, images = [], [], [], []
+        for subject, texture in zip(subjects, textures, strict=True):
+            images.append(paint(subject.view, texture).clamp(0, 1))
+            front.append(self._picture(images[-1], subject.photo, subject.view, on_face))
+            back.append(self._picture(paint(subject.behind, texture), subject.photo_behind, subject.behind, on_face))
+            seen = subject.partial(mesh, texels)[0, 3]
+            uv.append(score_texels(texture[0], subject.texture[0], seen, face_texels, surface))
+        picture, behind, texel = mean(front), mean(back), mean(uv)
+        row: dict[str, str | float | int | bool] = {
+            "texture": name,
+            "paper PSNR": picture["paper_psnr"], "paper SSIM": picture["paper_ssim"], "paper LPIPS": picture["paper_lpips"],
+            "PSNR": picture["psnr"], "SSIM": picture["ssim"], "LPIPS": picture["lpips"], "face": picture["face_psnr"],
+            "PSNR behind": behind["psnr"], "SSIM behind": behind["ssim"],
+            "seen texels": texel["seen"], "unseen texels": texel["unseen"], "face texels": texel["face"],
+        }  # fmt: skip
+        if self.frechet is not None and len(subjects) > 1:
+            score = self.frechet(images, [subject.photo for subject in subjects])
+            row[f"{score.name}, {score.pictures} pictures"] = score.value
+        return row
+
+    def _picture(self, image: Tensor, photo: Tensor, view: View, on_face: Tensor) -> PictureScores:
+        face = view.mask[0, 0] & on_face[view.face[0].clamp_min(0)]
+        return score_picture(image[0], photo[0], view.mask[0, 0], face, self.perceptual)
+
+
+def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -> dict[str, list[Tensor]]:
+    """Every subject's textures by the baselines' names, at (size, size) where they have a size of their own.
+
+    "mean texture" and "another person's" are of the other subjects; both need at least two.
+    """
+    mesh, texels, plane = UvMesh.of(body.data), Texels.of(body, size), uv_plane(body, size)
+    partials = [subject.partial(mesh, texels) for subject in subjects]
+    truths = [oracle(subject.texture, size) for subject in subjects]
+    textures = {
+        "white": [torch.ones_like(truth) for truth in truths],
+        "flat colour": [flat_colour(subject.photo, subject.mask, size) for subject in subjects],
+    }
+    if len(subjects) > 1:
+        total = torch.stack(truths).sum(0)
+        textures["mean texture"] = [(total - truth) / (len(truths) - 1) for truth in truths]
+        textures["another person's"] = truths[1:] + truths[:1]
+    textures["projection"] = [projected(partial) for partial in partials]
+    textures["projection, mirrored"] = [projected_and_mirrored(partial, plane) for partial in partials]
+    textures |= {f"oracle {side}": [oracle(subject.texture, side) for subject in subjects] for side in ORACLE_SIZES}
+    return textures
+
+
+def mean(scores: Sequence[PictureScores] | Sequence[TexelScores]) -> dict[str, float]:
+    """The mean of every figure over the people who have it; NaN where nobody does."""
+    columns = {name: np.array([asdict(score)[name] for score in scores]) for name in asdict(scores[0])}
+    return {name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan") for name, values in columns.items()}
