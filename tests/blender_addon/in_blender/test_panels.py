@@ -24,7 +24,6 @@ from blender_addon.scene.avatar import import_people
 from blender_addon.ui import avatar_panels, drawing, panels, photos, state
 from tests.blender_addon.sample import encoded, gradient
 
-
 KINDS = {"naming": Naming, "rest_pose": RestPose}
 
 
@@ -46,7 +45,9 @@ class Layout:
         assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
         self.page.labels.append(text)
 
-    def operator(self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True, depress: bool = False) -> SimpleNamespace:
+    def operator(
+        self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True, depress: bool = False
+    ) -> SimpleNamespace:
         module, function = name.split(".")
         assert getattr(getattr(bpy.ops, module), function).get_rna_type(), name  # raises where there is none
         assert icon in bpy.types.UILayout.bl_rna.functions["operator"].parameters["icon"].enum_items
