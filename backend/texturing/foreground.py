@@ -18,13 +18,15 @@ from backend.photo import Photo
 from backend.texturing.colour import linear_from_srgb, smoothstep
 from backend.texturing.sampling import bicubic, bilinear
 
-# Background may have crept this far into the person: a fraction of the longer side (about two pixels of BlazePose's 256-pixel
-# mask), and pixels (blocks of JPEG's colour).
-_RIM, _RIM_PIXELS = 0.0015, 1.5
+# Background may have crept this far into the person: a fraction of the longer side, and pixels.  More cleans masks that are more
+# than a pixel too large, but takes patterns at the outline for background.
+_RIM, _RIM_PIXELS = 0.002, 2.5
 # Person and background closer than this (squared distance in linear light) cannot be told apart.
 _SAME_COLOUR = 4e-3
 # Longer side of the picture in which a pixel's surroundings are looked up.
 _SURROUNDINGS = 512
+# Samples of fewer pixels than this lose detail that can be given back.
+_DETAIL = 1.5
 # The outermost pixels tell nothing of the person.
 _LOST_PIXELS = 0.5
 
@@ -73,6 +75,36 @@ class Foreground:
         height, width = self.inside.shape
         off = np.maximum(np.maximum(-at, at - np.array([width, height], np.float32)), 0).max(-1)
         return np.where(off > 0, np.minimum(distance, 0) - off / self.scale[0], distance)
+
+
+def restored_detail(
+    foreground: Foreground, points: NDArray[np.float32], footprint: NDArray[np.float32], colours: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Colours (K, 3) sampled at ``points`` (K, 2) with what two interpolations, into the texture and out of it, take away.
+
+    One step of iterative back-projection (Irani and Peleg, "Improving resolution by image registration", 1991): the samples are
+    put back into the picture, and what the picture has more than they is added to them.  ``footprint`` (K,): pixels of the photo;
+    samples that are an average of several pixels have nothing to restore.
+    """
+    fine = np.flatnonzero(footprint * foreground.scale[0] < _DETAIL)
+    picture = foreground.levels[0]
+    height, width = picture.shape[:2]
+    at = (points[fine] - np.array(foreground.origin, np.float32)) * np.array(foreground.scale, np.float32) - 0.5
+    low = np.floor(at).astype(np.int64)
+    share = at - low
+    total, weight = np.zeros((height * width, 3)), np.zeros(height * width)
+    for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        column, row = low[:, 0] + right, low[:, 1] + below
+        part = np.abs(1 - right - share[:, 0]) * np.abs(1 - below - share[:, 1])
+        part = np.where((column >= 0) & (column < width) & (row >= 0) & (row < height), part, 0)
+        pixel = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+        weight += np.bincount(pixel, part, height * width)
+        for channel in range(3):
+            total[:, channel] += np.bincount(pixel, part * colours[fine, channel], height * width)
+    missing = np.where(weight[:, None] > 0.25, picture.reshape(-1, 3) - total / np.maximum(weight, 1e-6)[:, None], 0)
+    result = colours.copy()
+    result[fine] = np.maximum(result[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at + np.float32(0.5)), 0)
+    return result
 
 
 def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:

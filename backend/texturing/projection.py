@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.perception.person import Person
 from backend.texturing.colour import colour_distance, smoothstep
-from backend.texturing.foreground import Foreground, cut_out
+from backend.texturing.foreground import Foreground, cut_out, restored_detail
 from backend.texturing.lowband import diffuse, vertex_colours
 from backend.texturing.sight import Sight
 from backend.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
@@ -96,7 +96,7 @@ def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection
     kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
     texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
     width = glimpse.footprint[table.face[texels]]
-    colours = glimpse.foreground.sample(pixels, width)
+    colours = restored_detail(glimpse.foreground, pixels, width, glimpse.foreground.sample(pixels, width))
     trust = np.where(_near_others(glimpse.view.person, pixels), 0, sight.trust_at(points))
     doubtful = np.flatnonzero((trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND)))
     if len(doubtful):
