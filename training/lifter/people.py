@@ -29,6 +29,9 @@ POINT_JITTER, SPACE_JITTER, SIZE_JITTER = 0.03, 0.02, 0.15  # of a neighbour's e
 # Landmarks that err together: head, arms, legs. Half of the imagined people have each of these from another neighbour.
 LIMBS = [list(range(11)), [11, 13, 15, 17, 19, 21], [12, 14, 16, 18, 20, 22], [23, 25, 27, 29, 31], [24, 26, 28, 30, 32]]
 PATCHED_SHARE = 0.5
+# Joints that move together, and the share of imagined people who have each of these from somebody else.
+PARTS = [[13, 16, 18, 20], [14, 17, 19, 21], [1, 4, 7, 10], [2, 5, 8, 11], [12, 15], [3, 6, 9]]
+SWAPPED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -150,13 +153,29 @@ class Imagined:
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
         """A random batch."""
         index = rng.integers(len(self._betas), size=count)
-        turns, betas = self._turns[index], self._betas[index]
+        turns, betas = self._recombined(index, rng), self._betas[rng.permutation(index)]
         neighbour = self._nearest[index[:, None], rng.integers(NEIGHBOURS, size=(count, len(LIMBS)))]
         neighbour = np.where(rng.random((count, 1)) < PATCHED_SHARE, neighbour, neighbour[:, :1])
         with torch.no_grad():
             _, points = self._skeleton(torch.from_numpy(betas), torch.from_numpy(turns))
         values = self.errors.applied(points.numpy().astype(np.float64), neighbour, self._rays[index], rng)
         return _batch(values.astype(np.float32), turns, betas, rng.random(count) < 0.5)
+
+
+    def _recombined(self, index: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Turns (B, 22, 3, 3) of people some of whose limbs are bent as another's."""
+        turns = self._turns[index]
+        parents = [max(int(parent), 0) for parent in PARENTS[:POSED]]
+        local = turns[:, parents].swapaxes(-1, -2) @ turns
+        others = self._turns[rng.integers(len(self._turns), size=len(index))]
+        other = others[:, parents].swapaxes(-1, -2) @ others
+        for part in PARTS:
+            swapped = rng.random(len(index)) < SWAPPED_SHARE
+            local[np.ix_(swapped, part)] = other[np.ix_(swapped, part)]
+        turns = turns.copy()
+        for k in range(1, POSED):
+            turns[:, k] = turns[:, parents[k]] @ local[:, k]
+        return turns
 
 
 @dataclass(frozen=True)
@@ -198,7 +217,7 @@ class _Errors:
     def nearest(self, keys: NDArray) -> NDArray[np.int64]:
         """(K, 99) -> (K, 8) rows in the most similar poses."""
         apart = (self.keys**2).sum(1) - 2 * keys @ self.keys.T
-        return np.argpartition(apart, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+        return np.argpartition(apart, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
 
     def applied(self, points: NDArray, rows: NDArray, rays: NDArray, rng: np.random.Generator) -> NDArray[np.float64]:
         """Features (B, 201) of people with true landmarks (B, 33, 3) from the pelvis, each of whose `LIMBS` is seen with the

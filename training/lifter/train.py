@@ -39,12 +39,12 @@ class LifterRecipe:
         report: steps between evaluations.
     """
 
-    steps: int = 8000
-    batch: int = 192
+    steps: int = 3000
+    batch: int = 128
     real: float = 0.35
     rate: float = 1e-3
     weight_decay: float = 0.02
-    imagined: int = 50_000
+    imagined: int = 8000
     average: float = 0.998
     report: int = 500
     seed: int = 0
