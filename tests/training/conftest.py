@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 from backend.body import BodyModel, load_open_body
 from backend.camera import Camera
 from training.rendering import Cameras, UvMesh
+from training.synthesis.synthesize import Order, synthesize
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +61,12 @@ def texture() -> Tensor:
     rng = np.random.default_rng(0)
     layers = [torch.from_numpy(rng.random((1, 3, n, n))).float() for n in (4, 16, 64)]
     return torch.stack([torch.nn.functional.interpolate(layer, (64, 64), mode="bicubic") for layer in layers]).mean(0).clamp(0, 1)
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of six training and three held-out pictures of synthetic people, small and procedural."""
+    folder = tmp_path_factory.mktemp("shards")
+    for split, count in (("train", 6), ("held_out", 3)):
+        synthesize(Order(folder, count, seed=3, split=split, side=192, texture=64, per_shard=3))
+    return folder

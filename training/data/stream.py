@@ -108,9 +108,7 @@ class _Prepared(Dataset[tuple[Any, str, list[DataError]]], Generic[Item]):
                 return self._prepare(sample, np.random.default_rng([self._seed, place])), sample.name, problems
             except DataError as error:
                 problems.append(error)
-        raise DataError(
-            problems[0].path, f"and the {_REPLACEMENTS - 1} samples after it cannot be used; the first because it {problems[0].reason}"
-        )
+        raise DataError(problems[0].path, f"and the {_REPLACEMENTS - 1} samples after it cannot be used; the first: {problems[0].reason}")
 
 
 @contextmanager

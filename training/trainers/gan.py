@@ -145,16 +145,17 @@ class GanTrainer:
         latent = self._latents(len(batch.texture), turn.rng)
         arguments = (None, batch.pose, batch.betas, batch.camera, None)
         strength = self.strength.p if self.options["augment"] else 0.0
-        discriminator.requires_grad_(False)
+        # The bare network: across processes nothing of it is to be averaged here.
+        critic = self.players["discriminator"].network.requires_grad_(False)
         (fake,) = generator(*arguments, latent, turn.rng, float(self.options["mixing"]))
-        loss = generator_loss(discriminator(augmented(fake, strength, turn.rng)))
+        loss = generator_loss(critic(augmented(fake, strength, turn.rng)))
         log = {"generator": float(loss.detach())}
         if self.path.due(turn.step) and self.options["path_weight"]:
             penalty = self._path_penalty(turn, batch)
             loss = loss + self.path.weighted(penalty, float(self.options["path_weight"]))
             log["path"] = float(penalty.detach())
         turn.descend("generator", loss)
-        discriminator.requires_grad_(True)
+        critic.requires_grad_(True)
         real = batch.texture.requires_grad_(self.r1.due(turn.step))
         real_logits = discriminator(augmented(real, strength, turn.rng))
         loss = discriminator_loss(real_logits, discriminator(augmented(fake.detach(), strength, turn.rng)))

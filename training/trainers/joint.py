@@ -75,7 +75,8 @@ class JointBatch:
 
 class JointTrainer:
     """The recipe's options: ``network``, ``imagenet`` and ``mesh_weights`` as `MeshTrainer`'s network, imagenet and weights; ``config``,
-    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from; ``texture_share``: `TotalLoss`'s."""
+    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from; ``texture_share``: see
+    `TotalLoss`."""
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
@@ -155,8 +156,16 @@ class JointTrainer:
             # Early bodies stand beside their people, or behind the camera.
             total, log = self.loss.mesh(terms)
             log = {f"mesh/{name}": value for name, value in log.items()} | {"missed": 1.0}
+            # All processes of a run must call the same networks in every step.
+            total = total + 0 * self._idle(turn, batch, chosen)
         turn.descend_together(("mesh", "generator"), total)
         return {"total": float(total.detach()), **log}
+
+    def _idle(self, turn: Turn, batch: JointBatch, bodies: PredictedBodies) -> Tensor:
+        """What the generator makes of nothing, as one number."""
+        pose, betas, camera = bodies.pose.detach(), bodies.betas.detach(), torch.zeros_like(bodies.betas[:, :3])
+        painted, mean, log_variance = turn.networks["generator"].train()(batch.photo, pose, betas, camera, None)
+        return painted.float().mean() + mean.float().mean() + log_variance.float().mean()
 
     def _painted(
         self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: BodyModel

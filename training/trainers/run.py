@@ -8,6 +8,7 @@ on a CPU.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -172,7 +173,7 @@ def run(
             another recipe.
         DataError, CheckpointProblem: files that cannot be used.
     """
-    fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # type: ignore[arg-type]
+    fabric = _fabric(recipe, device, devices)
     fabric.launch()
     networks: dict[str, nn.Module] = {}
     players: dict[str, Player] = {}
@@ -218,6 +219,14 @@ def run(
         if step >= recipe.steps:
             files = trainer.export(_shown(trainer, averages), out, f"{recipe.task}, {step} steps, seed {recipe.seed}")
     return Result(step, losses, skipped, files)
+
+
+def _fabric(recipe: Recipe, device: str, devices: int | str) -> Fabric:
+    """One process, or those that torchrun started."""
+    local, world = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # type: ignore[arg-type]
+    return Fabric(accelerator=device, devices=local, num_nodes=world // local, strategy="ddp", precision=recipe.precision)  # type: ignore[arg-type]
 
 
 def _one_step(

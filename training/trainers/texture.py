@@ -89,8 +89,8 @@ class TextureTrainer:
         game = self.adversarial and bool(known.any())
         logits = None
         if game:
-            discriminator = turn.networks["discriminator"].train().requires_grad_(False)
-            logits = discriminator(augmented(texture, self._strength(), turn.rng))
+            # The bare network: across processes nothing of it is to be averaged here.
+            logits = self.players["discriminator"].network.train().requires_grad_(False)(augmented(texture, self._strength(), turn.rng))
         evidence = PhotoEvidence(batch.picture, batch.mask, batch.partial, hidden)
         terms = texture_terms(
             texture, batch.view, evidence, on_device(self.surroundings, texture.device), Style(mean, log_variance), logits
@@ -109,7 +109,8 @@ class TextureTrainer:
         return self.strength.p if self.options["augment"] else 0.0
 
     def _judge(self, turn: Turn, real: Tensor, fake: Tensor) -> dict[str, float]:
-        discriminator = turn.networks["discriminator"].requires_grad_(True)
+        self.players["discriminator"].network.requires_grad_(True)
+        discriminator = turn.networks["discriminator"]
         real = real.requires_grad_(self.r1.due(turn.step))
         real_logits = discriminator(augmented(real, self._strength(), turn.rng))
         loss = discriminator_loss(real_logits, discriminator(augmented(fake, self._strength(), turn.rng)))
