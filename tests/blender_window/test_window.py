@@ -73,12 +73,20 @@ def longest_tick(window: Window) -> tuple[float, float]:
     return longest, total
 
 
+def close_panel(window: Window, number: int = 0) -> None:
+    """Click on the header of a panel; those above it are closed."""
+    left, top, width, _ = window.sidebar()
+    window.click(left + width // 3, top + 16 + 27 * number)
+    window.settle()
+
+
 def test_photos_are_dropped_sorted_and_switched_by_hand(window) -> None:
     for name in ("me.jpg", "you.jpg"):
         photo(window, name)
     window.run("side = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'PROPERTIES')")
     window.run("side.type = 'FILE_BROWSER'")
     window.settle()
+    window.run("side.spaces.active.show_region_toolbar = False")
     window.run(f"side.spaces.active.params.directory = b'{WORK}/photos/'\nside.spaces.active.params.display_type = 'LIST_VERTICAL'")
     window.until("len(side.spaces.active.params.directory) > 5 and side.tag_redraw() is None", "the files are shown")
     window.settle()
@@ -207,7 +215,7 @@ def test_the_real_backend_makes_the_sample_photos_avatars(window, serve) -> None
     for name in ("man.jpg", "woman.jpg"):
         shutil.copy(SAMPLES / name, window.inside(f"{WORK}/photos"))
     choose(window, "man.jpg", "woman.jpg")
-    window.run("bpy.data.batch_remove(list(bpy.data.objects))")
+    window.run("bpy.data.batch_remove(list(bpy.data.objects))\nbpy.context.scene.uvatar.placement = 'ROW'")
     sidebar_picture(window, "addon-photos")
     serve(None)
     watch_ticks(window)
@@ -218,7 +226,29 @@ def test_the_real_backend_makes_the_sample_photos_avatars(window, serve) -> None
     longest, _ = longest_tick(window)
     assert longest < LONGEST_TICK
     assert len(window.value("rigs()")) == 2 and not window.value("list(state.session().run.problems())")
-    window.run("area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')")
-    window.run("area.spaces.active.shading.type = 'MATERIAL' if False else 'SOLID'\narea.spaces.active.shading.color_type = 'TEXTURE'")
+    window.run(
+        "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n"
+        "area.spaces.active.shading.color_type = 'TEXTURE'\n"
+        "region = next(r for r in area.regions if r.type == 'WINDOW')\n"
+        "with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):\n"
+        "    bpy.ops.view3d.view_axis(type='FRONT')\n"
+        "    bpy.ops.view3d.view_all()\n"
+    )
     window.settle()
     picture(window, "addon-avatars")
+    close_panel(window)  # Avatars from Photos
+    window.press("uvatar.show_sources(share=1)", (0.7, 0.83))
+    picture(window, "addon-sources")
+    window.press("uvatar.show_sources(share=0)", (0.3, 0.4))
+    close_panel(window, 1)  # Avatar
+    sidebar_picture(window, "addon-tools")
+    window.press("uvatar.export(target='GLTF'")
+    window.until("any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)", "it asks where to")
+    window.run(
+        "browser = next(a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == 'FILE_BROWSER')\n"
+        f"browser.spaces.active.params.directory = b'{WORK}/photos/'\n"
+    )
+    window.settle()
+    window.hand("mousemove", WIDTH // 2, HEIGHT // 2)
+    window.hand("key", "Return")
+    window.until(f"__import__('pathlib').Path('{WORK}/photos/woman.glb').exists()", "the avatar is exported")
