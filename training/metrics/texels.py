@@ -37,7 +37,7 @@ def surface_per_texel(body: BodyModel, texels: Texels) -> Tensor:
     solid = torch.from_numpy(face_normals(data.v_template.astype("float64"), data.faces)).norm(dim=1)
     a, b, c = (torch.from_numpy(data.uv[data.face_uv[:, k]]).double() for k in range(3))
     flat = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]).abs()
-    per_texel = (solid / flat.clamp_min(1e-12)) / (2 * texels.size**2)
+    per_texel = solid / flat.clamp_min(1e-12) / texels.size**2
     return texels.picture(per_texel.float()[texels.face][None, :, None])
 
 

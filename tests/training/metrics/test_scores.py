@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,10 @@ def picture(*shape: int) -> Tensor:
     return torch.from_numpy(RNG.random(shape)).float()
 
 
+def decibels(mean_square: Tensor | float) -> float:
+    return -10 * math.log10(float(mean_square))
+
+
 @pytest.fixture(scope="module")
 def disc() -> Tensor:
     y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
@@ -53,10 +58,10 @@ def test_both_protocols_are_their_formulas(disc: Tensor) -> None:
     scores = score_picture(image, photo, disc, face & disc)
     square = (image - photo).double().square()
     assert scores.foreground == pytest.approx(disc.float().mean().item())
-    assert scores.psnr == pytest.approx(-10 * np.log10(square[:, disc].mean()), abs=1e-4)
-    assert scores.paper_psnr == pytest.approx(-10 * np.log10((square * disc).mean()), abs=1e-4)
-    assert scores.paper_psnr - scores.psnr == pytest.approx(-10 * np.log10(scores.foreground), abs=1e-4)
-    assert scores.face_psnr == pytest.approx(-10 * np.log10(square[:, face & disc].mean()), abs=1e-4)
+    assert scores.psnr == pytest.approx(decibels(square[:, disc].mean()), abs=1e-4)
+    assert scores.paper_psnr == pytest.approx(decibels((square * disc).mean()), abs=1e-4)
+    assert scores.paper_psnr - scores.psnr == pytest.approx(decibels(scores.foreground), abs=1e-4)
+    assert scores.face_psnr == pytest.approx(decibels(square[:, face & disc].mean()), abs=1e-4)
     a, b = (255 * p.permute(1, 2, 0).double().numpy() for p in (image, photo))
     assert scores.ssim == pytest.approx(masked_ssim(a, b, disc.numpy()))
     assert np.isnan(scores.lpips) and np.isnan(scores.paper_lpips)
@@ -103,7 +108,7 @@ def test_texels_count_by_the_surface_they_cover(body: BodyModel) -> None:
     error = (texture - truth).double().square().mean(0)
     for got, weight in ((scores.seen, seen), (scores.unseen, 1 - seen), (scores.face, face)):
         w = (surface * weight).double()
-        assert got == pytest.approx(-10 * np.log10((error * w).sum() / w.sum()), abs=1e-3)
+        assert got == pytest.approx(decibels((error * w).sum() / w.sum()), abs=1e-3)
     assert np.isnan(score_texels(texture, truth, torch.ones_like(seen), face, surface).unseen)
     with pytest.raises(ValueError, match="not finite"):
         score_texels(texture * torch.nan, truth, seen, face, surface)
