@@ -24,6 +24,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
     Raises CheckpointError for a file that is missing, truncated, or holds anything but tensors.
     """
+    return _of_the_network(_read(path))
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    """Tensors by the names in the file."""
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
@@ -42,20 +47,26 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         content = content["model_state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path.name} is no checkpoint of a network: it does not hold tensors by name.")
-    names = {name: name.removeprefix("module.") for name in content}
-    return {names[name]: tensor for name, tensor in content.items() if not any(part in name for part in _NOT_THE_NETWORK)}
+    return content
+
+
+def _of_the_network(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("module."): tensor for name, tensor in content.items() if not any(part in name for part in _NOT_THE_NETWORK)}
 
 
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def load_checkpoint(network: nn.Module, path: Path) -> None:
+def load_checkpoint(network: nn.Module, path: Path) -> bool:
     """Fill ``network`` from a file. Every tensor must be there with its shape, and nothing else.
+
+    Returns whether the file is as ROMP's public training code writes it: its bodies have their origin between the hips.
 
     Raises CheckpointError naming the first missing, unexpected or misshapen tensor; the network is then unchanged.
     """
-    state = read_state_dict(path)
+    content = _read(path)
+    state = _of_the_network(content)
     expected = network.state_dict()
     missing = [name for name in expected if name not in state]
     unexpected = [name for name in state if name not in expected]
@@ -73,3 +84,4 @@ def load_checkpoint(network: nn.Module, path: Path) -> None:
             )
         raise CheckpointError(f"{path.name} is a checkpoint of another network: {'; '.join(faults)}.")
     network.load_state_dict(state)
+    return set(state) != set(content)

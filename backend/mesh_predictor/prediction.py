@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from backend.perception.person import Person
 
 NAME = "mesh_predictor"
 SMPL, OPEN_BODY = "smpl", "open_body"
+HIPS = [1, 2]  # SMPL's joints
 TORSO_LANDMARKS = (11, 12, 23, 24)  # shoulders and hips
 NEAR = 0.25  # of a person's box: a prediction whose centre is further from the person's torso is of somebody else
 SEEN = 0.5  # visibility of a landmark that counts
@@ -37,6 +38,8 @@ class Prediction:
         pose: (N, 24, 3, 3) rotations, joint 0 is global_orient, camera axes.
         betas: (N, 10) of the body ``betas_of``, "smpl" or "open_body".
         square: how the photo lies in the padded square.
+        root_aligned: the camera sees the posed body moved so that its origin is between its hips, not as SMPL places it. So it is
+            with checkpoints of ROMP's public training code (its ``root_align``), and not with the published ROMP.pkl.
     """
 
     score: NDArray[np.float32]
@@ -46,6 +49,7 @@ class Prediction:
     betas: NDArray[np.float32]
     betas_of: str
     square: PaddedSquare
+    root_aligned: bool = False
 
     def __len__(self) -> int:
         return len(self.score)
@@ -60,7 +64,7 @@ class Prediction:
         return self._with({name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_PERSON})
 
     def _with(self, arrays: dict[str, NDArray[np.float32]]) -> Prediction:
-        return Prediction(**arrays, betas_of=self.betas_of, square=self.square)
+        return replace(self, **arrays)  # type: ignore[arg-type]
 
     def axis_angles(self) -> NDArray[np.float32]:
         """(N, 24, 3) the pose in radians."""
@@ -81,7 +85,8 @@ class Prediction:
             return []
         betas = self.betas if self.betas_of == kind_of(body) else np.zeros_like(self.betas)
         joints = body.joints(torch.from_numpy(betas), torch.from_numpy(self.pose))
-        transl = translation(joints, torch.from_numpy(self.camera), self.square, camera).numpy()
+        origin = joints[:, HIPS].mean(1, keepdim=True) if self.root_aligned else torch.zeros(1, 1, 3)
+        transl = (translation(joints - origin, torch.from_numpy(self.camera), self.square, camera) - origin[:, 0]).numpy()
         vectors = self.axis_angles()
         return [BodyParameters(betas[i], vectors[i, 0], vectors[i, 1:], transl[i]) for i in range(len(self))]
 

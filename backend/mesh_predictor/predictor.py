@@ -36,7 +36,7 @@ class Look:
         """The people at given body centres (P, 2), pixels of the photo, whether or not the heatmap sees anybody there."""
         xy = self.found.square.to_normalised(torch.from_numpy(np.asarray(pixels, np.float32)))
         places = centers_at(self.maps.center, torch.zeros(len(xy), dtype=torch.long), xy)
-        return _decoded(self.maps, places, self.found.square, self.found.betas_of)
+        return _decoded(self.maps, places, self.found.square, self.found.betas_of, self.found.root_aligned)
 
     def of(self, people: Sequence[Person]) -> Prediction:
         """A prediction for each of ``people``: the one found at their torso, else what the maps say of that place."""
@@ -48,16 +48,17 @@ class Look:
 class Predictor:
     """A network with its weights, ready for photos."""
 
-    def __init__(self, network: nn.Module, name: str, betas_of: str, licence: str) -> None:
+    def __init__(self, network: nn.Module, name: str, betas_of: str, licence: str, root_aligned: bool = False) -> None:
         """
         Args:
             network: with trained weights; it is copied.
             name: for reports.
             betas_of: which body's betas it predicts, "smpl" or "open_body".
             licence: of the weights.
+            root_aligned: as in `Prediction`.
         """
         self.network = for_inference(network)
-        self.name, self.betas_of, self.licence = name, betas_of, licence
+        self.name, self.betas_of, self.licence, self.root_aligned = name, betas_of, licence, root_aligned
 
     @classmethod
     def find(cls, weights: Path, models: Path) -> Predictor | None:
@@ -76,18 +77,18 @@ class Predictor:
         """From a file: .safetensors holds the light network, all else ROMP's. Raises CheckpointError where it cannot be used."""
         light = path.suffix == ".safetensors"
         network = MeshPredictor(LightBackbone()) if light else romp()
-        load_checkpoint(network, path)
-        return cls(network, "light", OPEN_BODY, LIGHT_LICENCE) if light else cls(network, "romp", SMPL, ROMP_LICENCE)
+        root_aligned = load_checkpoint(network, path)
+        return cls(network, "light", OPEN_BODY, LIGHT_LICENCE) if light else cls(network, "romp", SMPL, ROMP_LICENCE, root_aligned)
 
     def look(self, pixels: NDArray[np.uint8], threshold: float = CENTER_THRESHOLD) -> Look:
         """(H, W, 3) sRGB photo -> its maps and the people in them. Raises ValueError for a photo under 32 pixels on a side."""
         image, square = network_input(pixels)
         with torch.inference_mode():
             maps = self.network(image.contiguous(memory_format=torch.channels_last))
-            return Look(maps, _decoded(maps, find_centers(maps.center, threshold), square, self.betas_of))
+            return Look(maps, _decoded(maps, find_centers(maps.center, threshold), square, self.betas_of, self.root_aligned))
 
 
-def _decoded(maps: Maps, centers: Centers, square: PaddedSquare, betas_of: str) -> Prediction:
+def _decoded(maps: Maps, centers: Centers, square: PaddedSquare, betas_of: str, root_aligned: bool) -> Prediction:
     bodies = sample(maps, centers)
     # Cell (x, y) of the map is the published centre (8 x, 8 y) of 512.
     pixels = square.to_pixels(centers.xy.float() / MAP_SIDE * 2 - 1)
@@ -99,4 +100,5 @@ def _decoded(maps: Maps, centers: Centers, square: PaddedSquare, betas_of: str) 
         betas=bodies.betas.numpy(),
         betas_of=betas_of,
         square=square,
+        root_aligned=root_aligned,
     )

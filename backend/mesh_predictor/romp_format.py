@@ -16,12 +16,13 @@ from backend.body import BodyModel
 from backend.camera import Camera
 from backend.fitting.fit import BodyParameters
 from backend.mesh_predictor.network import INPUT_SIDE
-from backend.mesh_predictor.prediction import Prediction
+from backend.mesh_predictor.prediction import HIPS, Prediction
 from backend.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly, translation
 
 RESULTS = "results"
 FOCAL_PER_SIDE = 3**0.5 / 2  # of ROMP's pinhole camera, 60 degrees across the padded square: what cam_trans is meant for
 JOINTS = 71
+HIP_JOINTS = [45, 46]  # from the "extra" regressor: ROMP's own middle of the hips
 TORSO_JOINTS = (0, 1, 2, 12, 16, 17)
 
 # SMPL's mesh vertices that are joints 24 to 44: nose, eyes and ears, toes and heels, finger tips.
@@ -53,7 +54,14 @@ def predicted_results(prediction: Prediction, body: BodyModel, regressors: Regre
     camera = torch.from_numpy(prediction.camera)
     square = prediction.square
     joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, regressors)
-    shift = translation(posed.joints, camera, square, _romp_camera(square)) if len(prediction) else torch.zeros(0, 3)
+    vertices = posed.vertices.numpy()
+    if prediction.root_aligned:
+        hips = joints[:, HIP_JOINTS] if np.isfinite(joints[:, HIP_JOINTS]).all() else joints[:, HIPS]
+        origin = hips.mean(1, keepdims=True)
+        vertices, joints = vertices - origin, joints - origin
+    shift = torch.zeros(0, 3)
+    if len(prediction):
+        shift = translation(torch.from_numpy(joints[:, :24]), camera, square, _romp_camera(square))
     centers = (square.to_normalised(torch.from_numpy(prediction.center)) + 1) / 2 * INPUT_SIDE
     return {
         **_pose_keys(prediction.axis_angles(), prediction.betas),
@@ -61,7 +69,7 @@ def predicted_results(prediction: Prediction, body: BodyModel, regressors: Regre
         "center_preds": centers.round().long().numpy(),
         "center_confs": prediction.score[:, None],
         "cam_trans": shift.numpy(),
-        "verts": posed.vertices.numpy(),
+        "verts": vertices,
         "joints": joints,
         "pj2d_org": square.to_pixels(project_weakly(torch.from_numpy(joints), camera)).numpy(),
     }

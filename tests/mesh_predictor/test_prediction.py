@@ -96,6 +96,20 @@ def test_bodies_stand_where_the_weak_perspective_camera_sees_them(body: BodyMode
     assert np.isfinite(fit_as_predicted(behind, person_of(truth, body), body, CAMERA).landmark_error_p95)
 
 
+def test_a_root_aligned_body_is_seen_with_its_hips_where_the_camera_has_the_origin(body: BodyModel) -> None:
+    """root_align of ROMP's public training code: what is projected is the body less the middle of its hips."""
+    truth = body_at(0.0, 4)
+    matrices = Rotation.from_rotvec(np.concatenate([truth.global_orient[None], truth.body_pose])).as_matrix().astype(np.float32)[None]
+    camera = np.array([[0.5, 0.1, -0.2]], np.float32)
+    guess = replace(prediction([(0, 0)], pose=matrices, camera=camera, betas=truth.betas[None]), root_aligned=True)
+    joints = body.posed(guess.rows([0]).bodies(body, CAMERA)[0])[1]
+    origin = joints[1:3].mean(0)
+    expected = ((joints - origin)[:, :2] * 0.5 + [0.1, -0.2] + 1) * 320 - [0, 80]
+    assert np.linalg.norm(CAMERA.project(joints) - expected, axis=-1).mean() < 4
+    plain = body.posed(replace(guess, root_aligned=False).bodies(body, CAMERA)[0])[1]
+    assert np.linalg.norm(CAMERA.project(plain) - expected, axis=-1).mean() > 10
+
+
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     """As training starts: at every place a standing person, and nobody."""

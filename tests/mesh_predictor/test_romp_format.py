@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,17 @@ def test_cam_trans_is_where_romp_s_camera_sees_the_body(smpl: BodyModel) -> None
 
         best = least_squares(missed, [0, 0, 5.0]).x
         np.testing.assert_allclose(results["cam_trans"][person], best, atol=0.1 * best[2])  # the body of random numbers is as deep as wide
+
+
+def test_root_aligned_people_have_their_origin_between_the_hips(smpl: BodyModel, models: Path) -> None:
+    raw, people = predicted(), replace(predicted(), root_aligned=True)
+    for regressors, hips in ((packed_regressors(models), slice(45, 47)), (None, slice(1, 3))):
+        plain, aligned = predicted_results(raw, smpl, regressors), predicted_results(people, smpl, regressors)
+        origin = plain["joints"][:, hips].mean(1, keepdims=True)
+        np.testing.assert_allclose(aligned["joints"], plain["joints"] - origin, atol=1e-6)
+        np.testing.assert_allclose(aligned["verts"], plain["verts"] - origin, atol=1e-6)
+        flat = people.camera[:, None, :1] * aligned["joints"][..., :2] + people.camera[:, None, 1:]
+        np.testing.assert_allclose(aligned["pj2d_org"], (flat + 1) * 320 - [0, 80], atol=1e-3)
 
 
 def test_without_the_regressors_rows_are_nan_and_keep_their_numbers(smpl: BodyModel) -> None:
