@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.naming import SMPL_NAMES
 from ..core.result import Avatar
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
 from .mesh import CORRECTIVE, add_key, is_corrective, key_vertices
@@ -47,12 +48,17 @@ def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avata
         for entry in range(9):
             row, column = divmod(entry, 3)
             shape = in_armature[:, :, row, column]
-            key = add_key(body, f"{CORRECTIVE}{names[joint]} {row}{column}", basis + shape)
+            key = add_key(body, _name(joint, row, column), basis + shape)
             key.slider_min, key.slider_max = -_LIMIT, _LIMIT
             _drive(key, rig, names[joint], _ENTRIES[row][column])
             made += 1
             if made % _AT_ONCE == 0:
                 yield
+
+
+def _name(joint: int, row: int, column: int) -> str:
+    """Of a shape key: by SMPL's name of the joint, whatever the bone is called now."""
+    return f"{CORRECTIVE}{SMPL_NAMES[joint]} {row}{column}"
 
 
 def _drive(key: bpy.types.ShapeKey, rig: bpy.types.Object, bone: str, expression: str) -> None:
@@ -83,8 +89,8 @@ def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: NDAr
     """Turn the correctives into the bones' axes after these have changed; ``axes_before`` (24, 3, 3), see `rig.bone_axes`."""
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
-    for name, old, new in zip(joint_names(rig), axes_before, bone_axes(rig), strict=True):
-        own = [[keys.get(f"{CORRECTIVE}{name} {row}{column}") for column in range(3)] for row in range(3)]
+    for joint, (old, new) in enumerate(zip(axes_before, bone_axes(rig), strict=True)):
+        own = [[keys.get(_name(joint, row, column)) for column in range(3)] for row in range(3)]
         if not all(key for row in own for key in row):
             continue
         shapes = np.stack([np.stack([key_vertices(key) - basis for key in row], -1) for row in own], -2)
