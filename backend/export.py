@@ -61,9 +61,12 @@ class Exporter:
     blender: list[str] | None = None
     _taken: set[str] = field(default_factory=set)
 
-    def write(self, result: Mapping[str, Any]) -> list[PersonFiles]:
-        """Write all people of a photo's result. Raises OSError where a file cannot be written."""
-        stem = self._free_stem(result["photo"]["name"])
+    def write(self, result: Mapping[str, Any], stem: str | None = None) -> list[PersonFiles]:
+        """Write all people of a photo's result. Raises OSError where a file cannot be written.
+
+        ``stem``: of the folders' names; by default one that follows from the photo's name and is free in this run.
+        """
+        stem = stem or self._free_stem(result["photo"]["name"])
         self.out.mkdir(parents=True, exist_ok=True)
         if result.get("romp"):
             save_romp_results(result["romp"], self.out / f"{stem}.npz")

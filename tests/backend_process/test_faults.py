@@ -163,7 +163,9 @@ def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path)
         run(client, photo())
         for free in (1_000_000, 600_000, 450_000, 300_000, 200_000, 100_000, 50_000, 20_000, 8_000):
             fill(small_disk, free)
-            relief = threading.Timer(5, (small_disk / "ballast").unlink, [True])  # where not even a failure can be noted, photos wait for space
+            relief = threading.Timer(
+                5, (small_disk / "ballast").unlink, [True]
+            )  # where not even a failure can be noted, photos wait for space
             relief.start()
             try:
                 job = client.reconstruct([("a.jpg", photo(pad=200_000)), ("b.jpg", photo(pad=200_000))])

@@ -1,0 +1,141 @@
+"""Which photos a batch has, and which of them are done already."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".avif"}
+RECORD = "batch.jsonl"
+FINAL = ("bad-photo", "bad-npz")  # failures of the photo itself: trying again changes nothing
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo of a batch.
+
+    Attributes:
+        key: by which it is known from run to run: its place below the folder, or its line in the list.
+        path: where it is.
+    """
+
+    key: str
+    path: Path
+
+    def stamp(self) -> str:
+        """Size and time of the file: another stamp is another photo. Raises OSError."""
+        facts = self.path.stat()
+        return f"{facts.st_size}-{facts.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a photo: a line of the record.
+
+    Attributes:
+        stem: of its folders' names below the output folder, ``<stem>_p0`` and so on.
+        stamp: of the file that was read, empty where it could not be.
+        code, reason: why it failed; empty where it did not.
+        folders: of its people, relative to the output folder.
+        people: figures of each: confidence, landmark_error, outline.
+        seconds: that the pipeline took by stage.
+    """
+
+    key: str
+    stem: str
+    stamp: str
+    code: str = ""
+    reason: str = ""
+    folders: tuple[str, ...] = ()
+    people: tuple[Mapping[str, float | None], ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether there are avatars."""
+        return not self.code
+
+
+def find_photos(source: Path) -> list[Photo]:
+    """The photos of a folder and all folders in it, or those that a text file lists, one path a line (relative to that file).
+
+    Raises OSError.
+    """
+    if source.is_dir():
+        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
+        return [Photo(path.relative_to(source).as_posix(), path) for path in found]
+    lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
+    return [Photo(line, source.parent / line) for line in dict.fromkeys(lines) if line and not line.startswith("#")]
+
+
+class Record:
+    """The outcomes so far, in a file of the output folder: a line of JSON for each, on the disk before the next is begun."""
+
+    def __init__(self, out: Path) -> None:
+        """Raises OSError."""
+        self.out = out
+        self.outcomes: dict[str, Outcome] = {}
+        self._stems: set[str] = set()  # in lower case: some file systems make no difference
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / RECORD
+        if path.exists():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                with suppress(ValueError, TypeError, KeyError):  # the last line may have been cut short
+                    self._keep(Outcome(**json.loads(line)))
+        self._file = path.open("a", encoding="utf-8")
+        self._file.write("\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def add(self, outcome: Outcome) -> None:
+        """Note an outcome. Raises OSError."""
+        self._keep(outcome)
+        self._file.write(json.dumps(asdict(outcome)) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def is_done(self, photo: Photo) -> bool:
+        """Whether nothing is left to do for this very file: its avatars are there, or it showed nobody."""
+        outcome = self.outcomes.get(photo.key)
+        try:
+            if outcome is None or outcome.stamp != photo.stamp():
+                return False
+        except OSError:
+            return False
+        if not outcome.done:
+            return outcome.code in FINAL
+        return all((self.out / folder / "result.json").is_file() for folder in outcome.folders)
+
+    def stem(self, photo: Photo) -> str:
+        """The name of the photo's folders: that of the last run, else one that no other photo has."""
+        known = self.outcomes.get(photo.key)
+        if known:
+            return known.stem
+        stem = re.sub(r"[^\w.-]+", "_", str(Path(photo.key).with_suffix(""))).strip("._")[-80:] or "photo"
+        free, count = stem, 1
+        while free.lower() in self._stems:
+            count += 1
+            free = f"{stem}-{count}"
+        self._stems.add(free.lower())
+        return free
+
+    def _keep(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.key] = outcome
+        self._stems.add(outcome.stem.lower())
+
+
+def figures(result: Mapping[str, Any]) -> tuple[dict[str, float | None], ...]:
+    """Of each person in a photo's result: how sure, how far off, how well outlined."""
+    names = {"landmark_error": "landmark_error_median", "outline": "mask_iou"}
+    return tuple(
+        {"confidence": person.get("confidence"), **{name: (person.get("metrics") or {}).get(key) for name, key in names.items()}}
+        for person in result["people"]
+    )

@@ -1,0 +1,86 @@
+"""The command for thousands of photos."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.commands.common import (
+    DEFAULT_PIPELINE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    DataOption,
+    PipelineOption,
+    ServerOption,
+    attached,
+    console_of,
+    fatal,
+)
+
+if TYPE_CHECKING:
+    from backend.batch.photos import Outcome
+
+AHEAD = 4  # photos for each model process that the server has before it needs them
+
+
+def batch(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of photos, with all folders in it, or a text file with a path a line.", exists=True)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
+    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing.")] = False,
+    texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
+    max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
+    turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = False,
+    blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Model processes of a server that has to be started for this.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here. Needs uvatar[ray].")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each Ray task.")] = 1,
+    data: DataOption = None,
+    server: ServerOption = None,
+    pipeline: PipelineOption = DEFAULT_PIPELINE,
+) -> None:
+    """Make avatars of thousands of photos. Whenever it is interrupted, the same command goes on where it was.
+
+    Writes report.html with a thumbnail of every avatar, and every failure with its reason.
+    Photos without people are not tried again; other failures are, by the next run.
+    Exit code 0: all photos worked. 1: some did not. 130: interrupted.
+    """
+    from backend import export, wire
+    from backend.batch.on_ray import engine_on_ray
+    from backend.batch.on_server import engine_on_server
+    from backend.batch.report import REPORT
+    from backend.batch.run import run_batch
+
+    console = console_of()
+    try:
+        options = wire.checked_options({"fast": fast, "texture_size": texture_size, "max_people": max_people, "turntable": turntable})
+    except wire.WireError as error:
+        raise typer.BadParameter(f"{error.message} {error.fix}") from error
+    blender = export.blender_command() if blend else None
+
+    def tell(number: int, photos: int, outcome: Outcome) -> None:
+        words = f"{len(outcome.folders)} people" if outcome.done else f"failed: {outcome.reason}"
+        console.print(f"{number}/{photos} {outcome.key}: {words}", highlight=False, markup=False, soft_wrap=True)
+
+    try:
+        if ray:
+            engine = engine_on_ray(ray, options, pipeline, threads, out)
+        else:
+            attach = partial(attached, console, data, server, pipeline, "--workers", str(workers))
+            engine = engine_on_server(attach, options, AHEAD * workers)
+        totals = run_batch(source, out, engine, blender, tell)
+    except KeyboardInterrupt:
+        console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (wire.WireError, OSError) as error:
+        raise fatal(console, error) from error
+    words = f"{totals.photos} photos: {totals.done} done, {totals.failed} failed, {totals.skipped} of them finished before."
+    console.print(f"{words} {out / REPORT}", highlight=False, soft_wrap=True)
+    if totals.failed:
+        raise typer.Exit(EXIT_FAILED)
