@@ -101,9 +101,17 @@ def restored_detail(
         weight += np.bincount(pixel, part, height * width)
         for channel in range(3):
             total[:, channel] += np.bincount(pixel, part * colours[fine, channel], height * width)
-    missing = np.where(weight[:, None] > 0.25, picture.reshape(-1, 3) - total / np.maximum(weight, 1e-6)[:, None], 0)
+    # the outermost pixels are not clean enough to be followed
+    known = (weight > 0.25) & (foreground.inside.ravel() > _RIM_PIXELS)
+    missing = np.where(known[:, None], picture.reshape(-1, 3) - total / np.maximum(weight, 1e-6)[:, None], 0)
+    restored = colours[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at + np.float32(0.5))
+    # no darker and no brighter than the sample and the pixels around: no halos
+    column, row = np.clip(np.round(at).astype(np.int64), 0, (width - 1, height - 1)).T
+    around = np.ones((3, 3), np.uint8)
     result = colours.copy()
-    result[fine] = np.maximum(result[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at + np.float32(0.5)), 0)
+    darkest = np.minimum(cv2.erode(picture, around)[row, column], colours[fine])
+    brightest = np.maximum(cv2.dilate(picture, around)[row, column], colours[fine])
+    result[fine] = np.clip(restored, darkest, brightest)
     return result
 
 
