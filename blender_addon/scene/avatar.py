@@ -73,7 +73,9 @@ class Imported:
 def import_people(
     result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
 ) -> Imported:
-    """`import_steps` in one go."""
+    """`import_steps` in one go. Raises ResultError also where Blender is not in object mode."""
+    if bpy.context.mode != "OBJECT":
+        raise ResultError("Avatars can only be built in Object Mode: leave the mode you are in.")
     steps = import_steps(result, scene, people, options)
     while True:
         try:
@@ -88,7 +90,8 @@ def import_steps(
     """Build people of a photo into a new collection of the scene, in slices of some milliseconds.
 
     All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there. A person
-    appears when it is whole. Object mode is needed throughout. An error, or closing the generator, leaves nothing behind.
+    appears when it is whole; where the artist leaves object mode meanwhile, it waits until she is back. An error, or closing the
+    generator, leaves nothing behind.
 
     Args:
         people: indices into ``result.people``; None for all.
@@ -110,7 +113,7 @@ def import_steps(
     except ReferenceError as error:  # what Python's names for Blender's data turn into when these are undone
         _remove(made)
         raise ResultError("The import was stopped: what it had built was undone or deleted.") from error
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         _remove(made)
         raise ResultError(f"The avatar could not be built: {error}") from error
     except BaseException:  # the generator was closed, or Blender itself failed
@@ -165,6 +168,8 @@ def _build_avatar(
     source = packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color") if textured and avatar.source_png else None
     body.data.materials.append(build_material(name, texture, source, options.unlit))
     yield
+    while bpy.context.mode != "OBJECT":  # the artist has begun to edit something: bones can only be made in a mode of their own
+        yield
     rig = build_armature(modelled, name, collection, ground)
     attach(body, rig)
     stand_as_in_photo(rig, modelled)

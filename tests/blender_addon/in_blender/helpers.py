@@ -1,0 +1,32 @@
+"""What the tests of tools share: avatars, how they look, and all that is in the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from blender_addon.core.result import parse_result
+from blender_addon.scene import rig as rigs
+from blender_addon.scene.avatar import ImportOptions, evaluated_vertices, import_people
+
+ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
+
+
+def imported(result: dict[str, Any], scene: bpy.types.Scene, **options: Any) -> bpy.types.Object:
+    return import_people(parse_result(result), scene, options=ImportOptions(**options)).rigs[0]
+
+
+def shown(rig: bpy.types.Object, linear: bool = False) -> np.ndarray:
+    body = rigs.find_body(rig)
+    body.modifiers["Armature"].use_deform_preserve_volume = not linear
+    bpy.context.view_layer.update()
+    return evaluated_vertices(body)
+
+
+def data_names() -> set[tuple[str, str]]:
+    data = bpy.data
+    kinds = (data.objects, data.meshes, data.shape_keys, data.armatures, data.cameras, data.materials, data.images, data.collections,
+             data.scenes, data.actions)  # fmt: skip
+    return {(type(item).__name__, item.name) for kind in kinds for item in kind}

@@ -1,0 +1,139 @@
+"""The texture's overlay, painted textures, and one .blend per person."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_addon.core.result import ResultError, TextureResult, parse_result
+from blender_addon.scene import avatar as avatars
+from blender_addon.scene import material, painting
+from blender_addon.scene import rig as rigs
+from blender_addon.scene.avatar import ImportOptions
+from blender_addon.scene.batch import save_steps
+from tests.blender_addon.in_blender.helpers import data_names, imported, shown
+from tests.blender_addon.sample import encoded, posed_vertices, world_of
+
+
+def rendered(scene: bpy.types.Scene, path: Path, side: int = 96) -> np.ndarray:
+    """(side, side, 4) a Cycles render, row 0 at the top, display values."""
+    scene.render.engine, scene.cycles.samples, scene.cycles.device = "CYCLES", 4, "CPU"
+    scene.render.resolution_x = scene.render.resolution_y = side
+    scene.render.film_transparent, scene.view_settings.view_transform = True, "Standard"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    picture = bpy.data.images.load(str(path))
+    pixels = np.empty(side * side * 4, np.float32)
+    picture.pixels.foreach_get(pixels)
+    bpy.data.images.remove(picture)
+    return pixels.reshape(side, side, 4)[::-1]
+
+
+def test_the_overlay_shows_each_source_in_its_colour(result, scene, tmp_path) -> None:
+    """Rendered by Cycles: front of the body all of one label, another for each quarter of the atlas."""
+    labelled = copy.deepcopy(result)
+    seen_colours = set()
+    for label in range(1, 5):
+        labelled["people"][0]["source_png"] = encoded(np.full((64, 64), label, np.uint8))
+        rig = imported(labelled, scene, unlit=True, use_camera=True)
+        shader = material.avatar_material(rigs.find_body(rig))
+        assert material.shown_sources(shader) == 0
+        plain = rendered(scene, tmp_path / "plain.png")
+        material.show_sources(shader, 1.0)
+        assert material.shown_sources(shader) == 1.0
+        picture = rendered(scene, tmp_path / "sources.png")
+        body = picture[..., 3] > 0.99
+        assert body.sum() > 200
+        colour = np.array(material.LABELS[label][1]) / 255
+        assert np.abs(np.median(picture[body][:, :3], axis=0) - colour).max() < 0.02
+        assert np.abs(plain[body][:, :3] - picture[body][:, :3]).mean() > 0.1
+        seen_colours.add(tuple(np.median(picture[body][:, :3], axis=0).round(2).tolist()))
+        material.show_sources(shader, 0.0)
+        again = rendered(scene, tmp_path / "again.png")
+        assert np.abs(again - plain).max() < 0.02
+        bpy.data.batch_remove([thing for thing in bpy.data.objects])
+    assert len(seen_colours) == 4
+
+
+def paint(image: bpy.types.Image, rows: slice, columns: slice, colour: tuple[float, float, float]) -> None:
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels.reshape(image.size[1], image.size[0], 4)[rows, columns, :3] = colour
+    image.pixels.foreach_set(pixels)
+    image.update()
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_painted_texture_is_sent_with_what_was_painted_marked(result, scene, tmp_path, saved: bool) -> None:
+    labels = np.full((64, 64), 3, np.uint8)
+    labels[:, 40:], labels[:4] = 1, 0
+    painted = copy.deepcopy(result)
+    painted["people"][0]["source_png"] = encoded(labels)
+    rig = imported(painted, scene)
+    shader = material.avatar_material(rigs.find_body(rig))
+    image = material.texture_image(shader)
+    paint(image, slice(10, 20), slice(5, 15), (1.0, 0.0, 0.5))
+    if saved:  # the artist saves the picture: the packed file is replaced
+        image.pack()
+    texture, marks = painting.write_painted(rig, tmp_path, "avatar")
+    from PIL import Image
+
+    sent, sent_labels = np.array(Image.open(texture).convert("RGB")), np.array(Image.open(marks).convert("L"))
+    assert np.abs(sent[64 - 20 : 64 - 10, 5:15].astype(int) - (255, 0, 128)).max() <= 1
+    original = np.array(Image.open(__import__("io").BytesIO(painted["people"][0]["texture_png"])))
+    untouched = np.ones((64, 64), bool)
+    untouched[44:54, 5:15] = False
+    assert np.abs(sent[untouched].astype(int) - original[untouched]).max() <= 1
+    expected = labels.copy()
+    expected[44:54, 5:15] = 1
+    assert np.array_equal(sent_labels, expected)
+
+
+def test_a_completed_texture_comes_back_to_its_avatar(result, scene) -> None:
+    rig, other = imported(result, scene), imported(result, scene)
+    done = TextureResult(f"{rig[avatars.UUID]}.png", "open_body", encoded(np.full((64, 64, 3), 77, np.uint8)),
+                         encoded(np.full((64, 64), 2, np.uint8)))  # fmt: skip
+    assert painting.apply_completed(done) == rig
+    shader = material.avatar_material(rigs.find_body(rig))
+    assert bytes(material.texture_image(shader).packed_file.data) == done.texture_png
+    source = material.source_image(shader)
+    assert source is not None and bytes(source.packed_file.data) == done.source_png
+    assert bytes(material.texture_image(material.avatar_material(rigs.find_body(other))).packed_file.data) != done.texture_png
+    bpy.data.objects.remove(rig)
+    with pytest.raises(ResultError, match="not in this file"):
+        painting.apply_completed(done)
+
+
+def test_each_person_is_saved_as_a_file_and_the_open_one_stays_as_it_was(two_people, scene, tmp_path) -> None:
+    bpy.data.objects.new("the artist's", None)
+    before = data_names()
+    for run in range(2):
+        steps, count = save_steps(parse_result(two_people), tmp_path, ImportOptions()), 0
+        try:
+            while True:
+                next(steps)
+                count += 1
+        except StopIteration as end:
+            files = end.value
+        assert count > 10 and len(files) == 2
+        assert data_names() == before, run
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["me p0-2.blend", "me p0.blend", "me p1-2.blend", "me p1.blend"]
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "me p1.blend"))
+    (rig,) = (thing for thing in bpy.context.scene.objects if thing.type == "ARMATURE")
+    expected = world_of(posed_vertices(two_people["people"][1]))
+    made = shown(rig, linear=True)
+    assert np.ptp(made - expected, axis=0).max() < 1e-3
+    assert json.loads(rig["uvatar_measurements"]) and len([image for image in bpy.data.images if image.packed_file]) == 4
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing_behind(result, scene, tmp_path) -> None:
+    before = data_names()
+    with pytest.raises(ResultError, match="could not be written"):
+        for _ in save_steps(parse_result(result), tmp_path / "missing", ImportOptions()):
+            pass
+    assert data_names() == before
