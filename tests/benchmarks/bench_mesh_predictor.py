@@ -1,6 +1,6 @@
 """Time and memory of both Mesh Predictor networks on this machine's CPU, eager and made fast, beside the layout run naively.
 
-    python tests/benchmarks/bench_mesh_predictor.py [--batches 1 8] [--threads 2] [--repeats 7]
+    python tests/benchmarks/bench_mesh_predictor.py [--batches 1 8] [--threads 2] [--repeats 5]
 
 "naive" is the network as built: NCHW, eager, float32, batch norms in place. Every row has a process of its own, so that their
 memories do not mix; the processes take turns forward by forward, and a row's speed-up is the median (and range) over the turns
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--network", choices=NETWORKS, help="this one only")
     parser.add_argument("--row", help="internal: the process of one row")
     arguments = parser.parse_args()
