@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from training.data.stream import Samples
     from training.trainers.recipe import Recipe
     from training.trainers.run import Trainer
 
@@ -88,15 +89,28 @@ def mesh(
 
 @app.command()
 def gan(
-    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
+    out: Out, data: Annotated[Path | None, typer.Option(help="Folder of shards whose people have textures.")] = None,
+    textures: Annotated[Path | None, typer.Option(help="Instead: textures in the open body's UV, or SURREAL's smpl_data.")] = None,
+    smpl: Annotated[Path | None, typer.Option(help="With SURREAL: an SMPL file.")] = None,
+    smpl_uv: Annotated[Path | None, typer.Option(help="With SURREAL: SMPL's OBJ with texture coordinates.")] = None,
+    recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
     precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
     minutes: Minutes = None,
 ) -> None:  # fmt: skip
     """Pre-train the Texture Predictor's generator on textures alone."""
+    from backend.body import load_open_body, load_smpl
+    from training.data.textures import TextureSamples, surreal_textures, texture_folder
     from training.trainers.gan import GanTrainer
 
+    if (data is None) == (textures is None):
+        raise typer.BadParameter("give either --data or --textures")
+    body = load_open_body() if smpl is None else load_smpl(smpl, smpl_uv)
+    samples: Samples | None = None
+    if textures is not None:
+        read = texture_folder if smpl is None else surreal_textures
+        samples = TextureSamples(read(textures, body.data, 512), "train", body.data.name)
     changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
-    _train("gan", GanTrainer, data, out, recipe, changes, device, workers, stop_at, minutes)
+    _train("gan", lambda recipe: GanTrainer(recipe, body), samples or data, out, recipe, changes, device, workers, stop_at, minutes)
 
 
 @app.command()
@@ -180,8 +194,8 @@ def import_agora(
 
 
 def _train(
-    task: str, trainer: Callable[[Recipe], Trainer], data: Path, out: Path, name: str, changes: Mapping[str, Any], device: str,
-    workers: int, stop_at: int | None, minutes: float | None, options: Mapping[str, str] | None = None,
+    task: str, trainer: Callable[[Recipe], Trainer], data: Samples | Path | None, out: Path, name: str, changes: Mapping[str, Any],
+    device: str, workers: int, stop_at: int | None, minutes: float | None, options: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     from training.data.shards import open_shards
     from training.trainers.recipe import load_recipe
@@ -189,7 +203,8 @@ def _train(
 
     shipped = load_recipe(task, name)
     recipe = shipped.with_(**changes, options={**shipped.options, **(options or {})})
-    samples = open_shards(data, "train")
+    samples = open_shards(data, "train") if isinstance(data, Path) else data
+    assert samples is not None
     seconds = None if minutes is None else 60 * minutes
     result = run(trainer(recipe), recipe, samples, out, device, workers=workers, stop_at=stop_at, seconds=seconds)
     if result.files:

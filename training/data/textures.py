@@ -1,4 +1,4 @@
-"""Full-body textures: SURREAL's (Varol et al. 2017), folders of pictures, and those of synthetic people in shards.
+"""Full-body textures: SURREAL's (Varol et al. 2017), and folders of pictures.
 
 SURREAL's are for non-commercial research and not to be passed on. They lie in SMPL's UV with unfilled gutters, which cost 6 to 8 dB at the
 seams when they are shrunk: so they are filled first.
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.body import BodyData
+from backend.camera import Camera
 from backend.texturing.texels import TexelTable, build_texel_table
 from training.data.problems import DataError
-from training.data.shards import ShardSet
+from training.data.sample import PersonLabel, Sample
 
 GENDERS = ("male", "female")
 SPLITS = {"train": "train", "held_out": "test"}  # ours -> SURREAL's lists
@@ -61,23 +62,26 @@ class TextureFiles:
 
 
 @dataclass(frozen=True)
-class ShardTextures:
-    """The textures of the people in shards: one of each picture's, so that numbers are the pictures'."""
+class TextureSamples:
+    """Textures as samples, for pre-training the generator: the picture is the texture, worn by a mean person at rest who is not in it."""
 
-    shards: ShardSet
-    size: int
+    textures: Textures
+    split: str
+    body: str
 
     def __len__(self) -> int:
-        return len(self.shards)
+        return len(self.textures)
 
-    def read(self, number: int) -> NDArray[np.uint8]:
-        """See `Textures`."""
-        sample = self.shards.read(number)
-        found = [person.texture for person in sample.people if person.texture is not None]
-        if not found:
-            raise DataError(sample.name, "holds no texture: synthesize with --textures")
-        texture = found[number % len(found)]
-        return np.asarray(cv2.resize(texture, (self.size, self.size), interpolation=cv2.INTER_AREA), np.uint8)
+    def read(self, number: int) -> Sample:
+        """Raises DataError naming the file."""
+        texture = self.textures.read(number)
+        size, unknown = len(texture), np.full((24, 3), np.nan, np.float32)
+        wearer = PersonLabel(
+            self.body, np.zeros(10, np.float32), np.zeros(3, np.float32), np.zeros((23, 3), np.float32), np.zeros(3, np.float32), unknown,
+            unknown[:, :2], np.zeros(24, bool), texture,
+        )  # fmt: skip
+        camera = Camera(float(size), (size / 2, size / 2), size, size)
+        return Sample(f"texture {number}", "textures", self.split, texture, camera, (wearer,), None, labelled=False)
 
 
 def surreal_textures(smpl_data: Path, body: BodyData, size: int, split: str = "train", grey: bool = False) -> TextureFiles:

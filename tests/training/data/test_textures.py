@@ -74,3 +74,14 @@ def test_folders_are_split_by_name(tmp_path: Path, body: BodyModel) -> None:
     train, held_out = (texture_folder(tmp_path, body.data, 16, split) for split in ("train", "held_out"))
     assert len(train) + len(held_out) == 40 and len(held_out) > 0
     assert not set(train.paths) & set(held_out.paths)
+
+
+def test_textures_can_be_trained_on(smpl_data: Path, body: BodyModel) -> None:
+    from training.data.textures import TextureSamples
+    from training.trainers.gan import GanTrainer
+    from training.trainers.recipe import load_recipe
+
+    samples = TextureSamples(surreal_textures(smpl_data, body.data, 64), "train", "open_body")
+    batch = GanTrainer(load_recipe("gan", "toy"), body).prepare(samples.read(0), np.random.default_rng(0))
+    assert batch.texture.shape == (1, 3, 128, 128)
+    np.testing.assert_allclose(batch.texture.mean((0, 2, 3)) * 255, [30, 120, 220], atol=8)
