@@ -116,7 +116,7 @@ def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
 def _draw_unfinished(layout: bpy.types.UILayout) -> None:
     photos = sum(len(job.photos) for job in state.session().unfinished)
     box = layout.box()
-    box.label(text=f"An earlier run of {photos} photo{'s' if photos > 1 else ''} is not finished", icon="RECOVER_LAST")
+    draw_text(box.column(align=True), f"An earlier run of {photos} photo{'s' if photos > 1 else ''} is not finished", "RECOVER_LAST")
     row = box.row()
     row.operator("uvatar.resume", icon="PLAY")
     row.operator("uvatar.forget", icon="X")
