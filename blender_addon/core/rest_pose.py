@@ -93,13 +93,12 @@ def in_rest_pose(avatar: Avatar, rest: RestPose) -> Avatar:
     placed = np.stack([swung_joints(joints[:, :, k], whole, avatar.parents) for k in range(joints.shape[2])], 2)
     steps = (placed - whole @ joints).astype(np.float32)
     skinned = turn @ vertices + (mixing @ steps.reshape(JOINTS, -1)).reshape(vertices.shape)
-    placed = placed.astype(np.float32)
     return replace(
         avatar,
         template=skinned[:, :, 0],
-        joint_template=placed[:, :, 0],
+        joint_template=placed[:, :, 0].astype(np.float32),
         shapedirs=skinned[:, :, 1:],
-        joint_shapedirs=placed[:, :, 1:],
+        joint_shapedirs=placed[:, :, 1:].astype(np.float32),
         offsets=(turn @ avatar.offsets[:, :, None])[:, :, 0],
         posedirs=posedirs,
         rest=rest,

@@ -171,7 +171,7 @@ def _build_avatar(
     while bpy.context.mode != "OBJECT":  # the artist has begun to edit something: bones can only be made in a mode of their own
         yield
     rig = build_armature(modelled, name, collection, ground)
-    attach(body, rig)
+    attach(body, rig, preserve_volume=modelled.posedirs is None)
     stand_as_in_photo(rig, modelled)
     rig[UUID] = body[UUID] = str(uuid.uuid4())
     _record_provenance(rig, result, avatar)

@@ -20,7 +20,8 @@ from ..core.result import Avatar
 POINTS, POINT_DIRECTIONS, GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
 _JOINT_NAMES, _BETA_NAMES, _PARENTS = "uvatar_joint_names", "uvatar_beta_names", "uvatar_parents"
 _REST, REGRESSOR, TIPS, VERTICES = "uvatar_rest", "uvatar_regressor", "uvatar_tips", "uvatar_vertices"
-# And of the armature's object: the pelvis' offset in the photo's pose.
+# And of the armature's object: what leads its bones instead of their own pose, and the photo's pose.
+LED_BY = "uvatar_control_rig"
 _PHOTO_OFFSET, _PHOTO_POSE = "uvatar_photo_offset", "uvatar_pose"
 
 
@@ -58,13 +59,15 @@ def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, 
     return rig
 
 
-def attach(body: bpy.types.Object, rig: bpy.types.Object) -> None:
-    """Make the rig deform the body."""
+def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool) -> None:
+    """Make the rig deform the body: with dual quaternions, or linearly as pose correctives were made for.
+
+    Dual quaternions keep the volume of bent elbows and twisted wrists, where linear skinning alone pinches them.
+    """
     body.parent = rig
     modifier = body.modifiers.new("Armature", "ARMATURE")
     modifier.object = rig
-    # Dual quaternions: bent elbows and twisted wrists keep their volume, where linear skinning pinches them.
-    modifier.use_deform_preserve_volume = True
+    modifier.use_deform_preserve_volume = preserve_volume
 
 
 def joint_names(rig: bpy.types.Object) -> list[str]:
@@ -99,8 +102,10 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
 
 @contextmanager
 def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
+    """Have the armature in edit mode, from object mode and back to it; a hidden one is hidden again."""
     layer = bpy.context.view_layer
-    before = layer.objects.active
+    before, hidden = layer.objects.active, rig.hide_get()
+    rig.hide_set(False)
     layer.objects.active = rig
     # The rig may be in another scene than the window shows, where only the override makes it the active object.
     with bpy.context.temp_override(active_object=rig, object=rig):
@@ -109,7 +114,8 @@ def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
             yield
         finally:
             bpy.ops.object.mode_set(mode="OBJECT")
-    layer.objects.active = before
+            rig.hide_set(hidden)
+            layer.objects.active = before
 
 
 def place_bones(rig: bpy.types.Object, betas: NDArray) -> None:

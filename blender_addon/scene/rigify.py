@@ -10,9 +10,9 @@ import addon_utils
 import bpy
 from mathutils import Vector
 
-from .rig import RigError, clear_pose, edit_mode, joint_names
+from .rig import LED_BY, RigError, clear_pose, edit_mode, joint_names
 
-METARIG, LED_BY = "uvatar_metarig_of", "uvatar_control_rig"
+METARIG = "uvatar_metarig_of"
 _FOLLOW = "Uvatar follows Rigify"  # name of the constraints
 _COLLECTION = "Uvatar"  # bone collection of the bones that the avatar copies
 # Bones of Rigify's basic human metarig: (name, where it begins, where it ends). A number is a joint, "tip" its bone's end,

@@ -14,6 +14,7 @@ from .correctives import follow_axes
 from .mesh import CLOTHING_KEY, key_vertices, mixed_vertices, raise_by, set_slider, shape_values, skin
 from .rig import (
     GROUND,
+    LED_BY,
     POINT_DIRECTIONS,
     POINTS,
     REGRESSOR,
@@ -42,7 +43,7 @@ def refresh_joints(rig: bpy.types.Object) -> None:
 
     The current pose is kept: rotations are carried over to the new bones' axes. Needs object mode. Raises RigError.
     """
-    _move_joints(rig, find_body(rig))
+    _move_joints(rig, _own_body(rig))
 
 
 def refit(rig: bpy.types.Object) -> None:
@@ -51,7 +52,7 @@ def refit(rig: bpy.types.Object) -> None:
     The joints are the body model's: weighted sums of the unclothed mesh's vertices. The sliders move them on from there.
     Needs object mode. Raises RigError where the mesh has lost or won vertices, or the model's sums are not known.
     """
-    body, armature = find_body(rig), rig.data
+    body, armature = _own_body(rig), rig.data
     joints, vertices, weights = (np.array(part) for part in json.loads(armature.get(REGRESSOR, "[[], [], []]")))
     if not len(joints):
         raise RigError(f"{rig.name} does not know how its joints follow the mesh: the backend was an older one. Import the avatar again.")
@@ -83,7 +84,7 @@ def apply_shape(rig: bpy.types.Object) -> None:
 
     Clothing, and shape keys of the artist's, stay keys. Needs object mode. Raises RigError.
     """
-    body = find_body(rig)
+    body = _own_body(rig)
     names = beta_names(rig)
     keys = body.data.shape_keys.key_blocks
     betas = shape_values(body, names)
@@ -99,6 +100,13 @@ def apply_shape(rig: bpy.types.Object) -> None:
     directions = np.reshape(rig.data[POINT_DIRECTIONS], (*points.shape, -1))
     rig.data[POINTS] = (points + directions @ betas).ravel().tolist()
     _move_joints(rig, body)
+
+
+def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
+    """The body of a rig whose joints may be moved."""
+    if LED_BY in rig:
+        raise RigError(f"{rig.name} follows its control rig, whose bones would stay where they are: leave the control rig first.")
+    return find_body(rig)
 
 
 def _move_joints(rig: bpy.types.Object, body: bpy.types.Object) -> None:

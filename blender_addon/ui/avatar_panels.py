@@ -14,8 +14,7 @@ from ..scene.export import Target
 from ..scene.material import LABELS, avatar_material, shown_sources, source_image
 from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
-from ..scene.rig import RigError, beta_names, find_body, find_rig, joint_names
-from ..scene.rigify import LED_BY
+from ..scene.rig import LED_BY, RigError, beta_names, find_body, find_rig, joint_names
 from .drawing import draw_text
 from .panels import Panel
 from .tools import NAMINGS

@@ -180,5 +180,7 @@ def test_rigify_generates_from_the_metarig_and_leads_the_avatar(result, scene) -
     control.pose.bones["torso"].location = (0, 0, -0.1)
     led = shown(rig)
     assert np.abs(led - rest).max() > 0.2
+    with pytest.raises(rigs.RigError, match="leave the control rig"):
+        refresh_joints(rig)
     rigify.unfollow(rig)
     assert np.abs(shown(rig) - rest).max() < 1e-4
