@@ -16,6 +16,7 @@ from backend.texture_predictor.encoders import Structure
 from backend.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
 from backend.texture_predictor.network import TextureNetwork
 from backend.texturing.atlas import atlas_of
+from backend.texturing.membrane import without_seams
 from backend.texturing.texture import Texture
 from backend.texturing.view import View
 
@@ -81,9 +82,11 @@ class TexturePredictor:
             texture = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture[0]
         if not torch.isfinite(texture).all():
             raise PredictionError("The texture predictor's answer is not finite: its weights are damaged or do not suit this body.")
-        picture = (texture.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-        table = atlas_of(self.body, self.resolution).table
-        return _resized(table.picture(picture.reshape(-1, 3)[table.pixel]), partial.image.shape[0])
+        atlas = atlas_of(self.body, self.resolution)
+        texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[atlas.table.pixel]
+        # the network sees the two sides of a UV seam as places far apart
+        texels = np.clip(without_seams(texels, atlas.surface, atlas.table), 0, 1)
+        return _resized(atlas.table.picture((255 * texels).round().astype(np.uint8)), partial.image.shape[0])
 
     def _inputs(self, view: View, partial: Texture) -> tuple[Structure, torch.Tensor]:
         seen = partial.source == SEEN

@@ -14,13 +14,14 @@ from scipy import sparse
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
 
-# How far a step is spread: this share of the texture's side, about two centimetres of the body; four times as far off it is gone.
-_REACH = 0.01
+# How far a step is spread: these shares of the texture's side, about two centimetres of the body where photo and prediction meet,
+# fifteen where the two sides of a prediction's seam do. Four times as far off it is gone.
+_REACH, _SEAM_REACH = 0.01, 0.07
 _TOLERANCE, _MOST_STEPS = 0.02, 200
 
 
-def neighbours(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
-    """(E, 2) pairs of texels that touch each other, in the picture or across a seam of the UV layout."""
+def neighbours(surface: Surface, table: TexelTable) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """(E, 2) pairs of texels that touch each other, and whether (E,) they do so across a seam of the UV layout."""
     size = table.size
     place = np.full(size * size, -1, np.int32)
     place[table.pixel] = np.arange(len(table), dtype=np.int32)
@@ -28,7 +29,8 @@ def neighbours(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
     beside = np.column_stack([picture[:, :-1].ravel(), picture[:, 1:].ravel()])
     below = np.column_stack([picture[:-1].ravel(), picture[1:].ravel()])
     within = np.concatenate([beside, below])
-    return np.concatenate([within[(within >= 0).all(1)], _across_seams(surface, table)])
+    within, across = within[(within >= 0).all(1)], _across_seams(surface, table)
+    return np.concatenate([within, across]), np.arange(len(within) + len(across)) >= len(within)
 
 
 def _across_seams(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
@@ -60,7 +62,7 @@ def without_steps(
     surface: Surface,
     table: TexelTable,
 ) -> NDArray[np.float32]:
-    """Colours whose differences between neighbours of different sources are the guide's, and are otherwise their own.
+    """Colours whose differences between neighbours of different sources are the guide's, across UV seams none, elsewhere their own.
 
     Minimises the squared deviations from those differences, and, weakly, from the colours themselves.
 
@@ -70,16 +72,34 @@ def without_steps(
         guide: (T, 3) a texture without such steps.
         pinned: (T,) texels that keep their colours.
     """
-    pairs = neighbours(surface, table)
+    pairs, across = neighbours(surface, table)
     a, b = pairs.T
-    border = (source[a] != source[b]) & ~(pinned[a] & pinned[b])
-    if not border.any():
-        return colours
+    border = (across | (source[a] != source[b])) & ~(pinned[a] & pinned[b])
     reach = max(_REACH * table.size, 1.0)
     free = ~pinned & (_distance(np.unique(pairs[border]), table) < 4 * reach)
-    kept = free[a] | free[b]
-    a, b, border = a[kept], b[kept], border[kept]
-    step = np.where(border[:, None], (guide[a] - guide[b]) - (colours[a] - colours[b]), 0).astype(np.float32)
+    wanted = np.where(across[:, None], 0, guide[a] - guide[b])
+    return _with_differences(colours, pairs, border, wanted, free, reach)
+
+
+def without_seams(colours: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+    """A texture (T, 3) made in the UV plane, with the two sides of every seam brought to the same colours, changed as little as can be."""
+    pairs, across = neighbours(surface, table)
+    everywhere = np.ones(len(table), bool)
+    return _with_differences(colours, pairs, across, np.zeros((len(pairs), 3), np.float32), everywhere, _SEAM_REACH * table.size)
+
+
+def _with_differences(
+    colours: NDArray[np.float32],
+    pairs: NDArray[np.int32],
+    changed: NDArray[np.bool_],
+    wanted: NDArray[np.float32],
+    free: NDArray[np.bool_],
+    reach: float,
+) -> NDArray[np.float32]:
+    """Colours whose differences at the ``changed`` pairs (E,) are the ``wanted`` ones (E, 3), else their own; only ``free`` (T,) move."""
+    kept = free[pairs].any(1)
+    a, b = pairs[kept].T
+    step = np.where(changed[kept, None], wanted[kept] - (colours[a] - colours[b]), 0).astype(np.float32)
     row = np.where(free, np.cumsum(free) - 1, -1)
     incidence = _incidence(row[a], row[b], int(free.sum()))
     screen = sparse.identity(incidence.shape[1], dtype=np.float32) / np.float32(reach**2)

@@ -10,7 +10,7 @@ from backend.labels import EMPTY, MIRRORED, PREDICTED, SEEN
 from backend.texturing import Texture, TexturingError, texture_person
 from backend.texturing.atlas import Atlas, atlas_of
 from backend.texturing.colour import linear_from_srgb, srgb_from_linear
-from backend.texturing.membrane import neighbours, without_steps
+from backend.texturing.membrane import neighbours, without_seams, without_steps
 from tests.texturing.conftest import SIZE, Studio
 
 
@@ -38,13 +38,13 @@ def largest_step(colours: NDArray, pairs: NDArray) -> float:
 
 def test_neighbours_are_near_on_the_body_also_across_seams(atlas: Atlas) -> None:
     surface, table = atlas.surface, atlas.table
-    pairs = neighbours(surface, table)
+    pairs, seam = neighbours(surface, table)
     place = table.interpolate(surface.template, surface.faces)
     apart = np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
     rows, columns = np.divmod(table.pixel[pairs], SIZE)
     beside = np.abs(np.diff(rows)) + np.abs(np.diff(columns)) == 1
-    across = ~beside[:, 0]
-    assert across.sum() > 500 and np.quantile(apart[across], 0.99) < 0.03 and np.quantile(apart, 0.999) < 0.05
+    assert beside[~seam].all() and beside[seam].mean() < 0.2
+    assert seam.sum() > 500 and np.quantile(apart[seam], 0.99) < 0.03 and np.quantile(apart, 0.999) < 0.05
     assert len(np.unique(pairs)) > 0.99 * len(table)
 
 
@@ -56,10 +56,12 @@ def test_steps_are_taken_out_as_a_dense_solver_does(studio: Studio) -> None:
     pinned = rng.random(count) < 0.3
     colours, guide = (rng.random((count, 3)).astype(np.float32) for _ in range(2))
     got = without_steps(colours, source, guide, pinned, atlas.surface, table)
-    pairs = neighbours(atlas.surface, table)
+    pairs, seam = neighbours(atlas.surface, table)
     system, right = np.eye(count), np.zeros((count, 3))  # the reach is one texel here, so the screen weighs 1
-    for a, b in pairs:
-        step = (guide[a] - guide[b]) - (colours[a] - colours[b]) if source[a] != source[b] else np.zeros(3)
+    for (a, b), across in zip(pairs, seam, strict=True):
+        step = np.zeros(3)
+        if across or source[a] != source[b]:
+            step = (0 if across else guide[a] - guide[b]) - (colours[a] - colours[b])
         for own, other, sign in ((a, b, 1), (b, a, -1)):
             system[own, own] += 1
             system[own, other] -= 1
@@ -77,12 +79,26 @@ def test_a_step_disappears_on_the_body_and_on_both_sides_of_a_seam(atlas: Atlas)
     seen = place[:, 1] > -0.5
     colours = np.where(seen, 0.6, 0.3).astype(np.float32)[:, None].repeat(3, 1)
     source, guide = np.where(seen, SEEN, PREDICTED).astype(np.uint8), np.full_like(colours, 0.3)
-    pairs = neighbours(surface, table)
+    pairs, _ = neighbours(surface, table)
     smooth = without_steps(colours, source, guide, seen, surface, table)
     np.testing.assert_array_equal(smooth[seen], colours[seen])
     assert largest_step(colours, pairs) == pytest.approx(0.3) and largest_step(smooth, pairs) < 0.16
     far = place[:, 1] < -0.8
     np.testing.assert_allclose(smooth[far], 0.3, atol=0.01)
+
+
+def test_a_prediction_s_own_seams_are_closed(atlas: Atlas) -> None:
+    """Colours of the UV plane, which know nothing of what touches on the body."""
+    surface, table = atlas.surface, atlas.table
+    rows, columns = np.divmod(table.pixel, SIZE)
+    colours = np.column_stack([rows, columns, np.full_like(rows, SIZE // 2)]).astype(np.float32) / SIZE
+    pairs, seam = neighbours(surface, table)
+    closed = without_seams(colours, surface, table)
+    gap, before = (np.abs(values[pairs[seam, 0]] - values[pairs[seam, 1]]).max(1) for values in (closed, colours))
+    assert np.median(before) > 0.1 and np.median(gap) < 0.1 * np.median(before)
+    within = np.abs((closed - colours)[pairs[~seam, 0]] - (closed - colours)[pairs[~seam, 1]]).max(1)
+    assert np.quantile(within, 0.95) < 0.05  # spread, so that no step is left inside
+    np.testing.assert_allclose(closed[:, 2], 0.5, atol=1e-3)
 
 
 def test_photo_texels_stay_and_the_rest_is_the_prediction_in_the_photo_s_light(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
@@ -105,7 +121,7 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_in_the_photo_s_light(s
     assert error(combined.image) < 0.5 * error(dim) and error(combined.image) < error(projected.image)
     # no step where photo and prediction meet, on the body: as smooth there as the truth is
     labels, image = combined.source.ravel()[table.pixel], combined.image.reshape(-1, 3)[table.pixel].astype(float)
-    pairs = neighbours(surface, table)
+    pairs, _ = neighbours(surface, table)
     border = pairs[np.isin(labels[pairs], (SEEN, PREDICTED)).all(1) & (labels[pairs[:, 0]] != labels[pairs[:, 1]])]
     own = truth.reshape(-1, 3)[table.pixel].astype(float)
     step = np.abs((image[border[:, 0]] - image[border[:, 1]]) - (own[border[:, 0]] - own[border[:, 1]])).max(1)
