@@ -11,7 +11,7 @@ from torch import Tensor
 from backend.body import BodyModel
 from backend.camera import Camera
 from backend.raster import rasterize
-from training.rendering import Cameras, RenderError, UvMesh, paint, render, sample_texture, see, visible_faces
+from training.rendering import Cameras, RenderError, UvMesh, paint, render, sample_texture, scan, see, visible_faces
 
 
 def test_rays_hit_the_same_triangles(people: Tensor, mesh: UvMesh, body: BodyModel) -> None:
@@ -21,6 +21,14 @@ def test_rays_hit_the_same_triangles(people: Tensor, mesh: UvMesh, body: BodyMod
     seen = visible_faces(people[1:], mesh.faces, Cameras.of([camera]))[0]
     assert hit.mask.mean() > 0.05
     assert (torch.from_numpy(hit.face) == seen).float().mean() > 0.9995
+
+
+def test_close_ups_are_scanned_in_portions_with_the_same_result(people: Tensor, mesh: UvMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    close_up = Cameras.of([Camera(400.0, (50.0, 50.0), 100, 100)])
+    at_once = visible_faces(people[:1], mesh.faces, close_up)
+    assert (at_once >= 0).float().mean() > 0.3
+    monkeypatch.setattr(scan, "_CANDIDATES_AT_ONCE", 500)
+    assert torch.equal(visible_faces(people[:1], mesh.faces, close_up), at_once)
 
 
 def test_the_point_that_barycentrics_name_lies_on_the_pixel_s_ray(people: Tensor, mesh: UvMesh) -> None:
