@@ -19,6 +19,7 @@ from .drawing import draw_text
 from .panels import Panel
 from .tools import NAMINGS
 
+_ICONS = {"Seen": "COLORSET_03_VEC", "Mirrored": "COLORSET_04_VEC", "Completed": "COLORSET_02_VEC", "Predicted": "COLORSET_05_VEC"}
 _TARGETS = {Target.GLTF: "glTF", Target.UNITY: "FBX for Unity", Target.UNREAL: "FBX for Unreal"}
 
 
@@ -50,8 +51,8 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             column.prop(keys[name], "value", text=name.capitalize(), slider=True)
         _draw_measurements(layout, rig)
         row = layout.row(align=True)
-        row.operator("uvatar.refresh_joints", icon="BONE_DATA")
-        row.operator("uvatar.apply_shape", text="Apply")
+        row.operator("uvatar.refresh_joints", text="Fit Joints", icon="BONE_DATA")
+        row.operator("uvatar.apply_shape", text="Apply Shape")
         if CLOTHING_KEY in keys:
             layout.prop(keys[CLOTHING_KEY], "value", text="Clothes and hair", slider=True)
         _draw_texture(layout, rig, body)
@@ -89,9 +90,6 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
             if part:
                 column.label(text=f"{name}: {100 * part:.0f} %", icon=_ICONS[name])
     column.operator("uvatar.complete_texture", icon="BRUSH_DATA")
-
-
-_ICONS = {"Seen": "STRIP_COLOR_04", "Mirrored": "STRIP_COLOR_05", "Completed": "STRIP_COLOR_02", "Predicted": "STRIP_COLOR_06"}
 
 
 class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):

@@ -20,8 +20,9 @@ from blender_addon.core.problem import LOST, NOT_INSTALLED, OFFLINE, Problem, Re
 from blender_addon.core.rest_pose import RestPose
 from blender_addon.core.result import parse_result
 from blender_addon.core.session import Link
+from blender_addon.core.version import addon_version
 from blender_addon.scene.avatar import import_people
-from blender_addon.ui import avatar_panels, drawing, panels, photos, state
+from blender_addon.ui import avatar_panels, drawing, importing, panels, photos, preferences, state
 from tests.blender_addon.sample import encoded, gradient
 
 KINDS = {"naming": Naming, "rest_pose": RestPose}
@@ -84,12 +85,29 @@ def addon(scene: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     blender_addon.register()
     yield state
     blender_addon.unregister()
+    bpy.context.preferences.addons.remove(bpy.context.preferences.addons["blender_addon"])
 
 
 def drawn(panel: Any) -> SimpleNamespace:
     layout = Layout()
     assert getattr(panel, "poll", lambda context: True)(bpy.context)
     panel.draw(SimpleNamespace(layout=layout), bpy.context)
+    return layout.page
+
+
+class _Drawn:
+    """The preferences as Blender draws them: with a layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(bpy.context.preferences.addons["blender_addon"].preferences, name)
+
+
+def drawn_preferences() -> SimpleNamespace:
+    layout = Layout()
+    preferences.UVATAR_AP_preferences.draw(_Drawn(layout), bpy.context)
     return layout.page
 
 
@@ -117,7 +135,77 @@ def test_a_backend_that_is_off_can_be_started(addon, tmp_path, monkeypatch) -> N
     page = drawn(panels.UVATAR_PT_photos)
     assert "Backend is off" in page.labels and "uvatar.start_backend" in page.buttons
     addon.session().link, addon.session().version = Link.ON, "9.9"
-    assert "Backend 9.9 is ready" in drawn(panels.UVATAR_PT_photos).labels
+    page = drawn(panels.UVATAR_PT_photos)
+    assert "Backend 9.9 is ready" in page.labels and "uvatar.update_backend" in page.buttons
+    addon.session().version = addon_version()
+    assert "uvatar.update_backend" not in drawn(panels.UVATAR_PT_photos).buttons
+
+
+class MadeUpSetup:
+    """Stands in for core.setup.Setup."""
+
+    def __init__(self, running: bool, problem: Problem | None = None) -> None:
+        self.running, self.problem, self.cancelled = running, problem, False
+        self.progress = SimpleNamespace(fraction=0.4, message="Downloading")
+
+    @property
+    def done(self) -> bool:
+        return not self.running and self.problem is None and not self.cancelled
+
+    def cancel(self) -> None:
+        self.cancelled, self.running = True, False
+
+
+def test_a_set_up_shows_its_progress_can_be_cancelled_and_starts_the_backend(addon) -> None:
+    addon.begin_setup(MadeUpSetup(running=True))
+    for page in (drawn(panels.UVATAR_PT_photos), drawn_preferences()):
+        assert page.progress == [(0.4, "Downloading")] and "uvatar.cancel_setup" in page.buttons
+        assert "uvatar.setup_backend" not in page.buttons
+    assert addon.pump() is not None  # the timer goes on
+    bpy.ops.uvatar.cancel_setup()
+    addon.pump()
+    assert addon.session().link is Link.OFF
+    addon.begin_setup(MadeUpSetup(running=False))
+    addon.pump()
+    assert addon.setup() is None and addon.session().link is Link.CONNECTING
+
+
+def test_a_set_up_that_failed_says_why_in_the_panel_and_in_the_preferences(addon) -> None:
+    assert "Not set up" in drawn_preferences().labels and "uvatar.setup_backend" in drawn_preferences().buttons
+    addon.begin_setup(MadeUpSetup(running=False, problem=Problem("The disk is full.", "Free some space.", Remedy.PREFERENCES)))
+    for page in (drawn(panels.UVATAR_PT_photos), drawn_preferences()):
+        assert "The disk is full." in page.labels and "uvatar.setup_backend" in page.buttons
+
+
+def test_without_leave_to_use_the_internet_nothing_is_fetched(addon, monkeypatch) -> None:
+    assert not bpy.app.online_access
+    assert bpy.ops.uvatar.setup_backend() == {"CANCELLED"}
+    assert addon.setup() is None and "uvatar.allow_online" in drawn(panels.UVATAR_PT_photos).buttons
+
+
+def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None:
+    chosen = bpy.context.preferences.addons["blender_addon"].preferences
+    assert chosen.environment() == tmp_path / "data" / "environment" and chosen.location() == ""
+    assert chosen.recipe().backend == f"uvatar=={addon_version()}"  # the source tree has no wheel in it
+    chosen.folder, chosen.wheel = str(tmp_path / "elsewhere"), str(tmp_path / "uvatar-1-py3-none-any.whl")
+    assert chosen.recipe().folder == tmp_path / "elsewhere" and chosen.recipe().backend == chosen.wheel
+    chosen.address = "nonsense"
+    with pytest.raises(RuntimeError, match="is not an address"):
+        bpy.ops.uvatar.connect()
+    assert "token" in drawn_preferences().properties
+
+
+def test_an_error_of_ours_while_building_is_the_photos_problem_and_not_the_end(addon, result, monkeypatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        yield
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(importing, "import_steps", fail)
+    job = started(addon, "a.jpg")
+    job.apply(PhotoDone("id", 0, parse_result(result)))
+    while job.results:
+        assert addon.pump() is not None or not job.results
+    assert "a bug" in job.problems[0].message and not addon.importer().building
 
 
 def test_photos_are_listed_sorted_switched_and_grouped(addon, tmp_path) -> None:
@@ -268,6 +356,10 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
         assert page.properties == [*(name.capitalize() for name in result["people"][0]["beta_names"]), "Clothes and hair"]
         assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(page.buttons)
         assert "Waist" in page.labels and page.labels[-1:] == result["people"][0]["notes"]
+        bpy.ops.uvatar.show_sources(share=1.0)
+        rig["uvatar_metrics"] = '{"texels_seen": 0.4, "texels_mirrored": 0.1, "texels_completed": 0.3, "texels_predicted": 0.2}'
+        assert {"Seen: 40 %", "Mirrored: 10 %", "Completed: 30 %", "Predicted: 20 %"} <= set(drawn(avatar_panels.UVATAR_PT_avatar).labels)
+        bpy.ops.uvatar.show_sources(share=0.0)
         assert "uvatar.pose" in drawn(avatar_panels.UVATAR_PT_tools).buttons
         assert drawn(avatar_panels.UVATAR_PT_export).buttons == ["uvatar.export"] * 3
         assert any("open_body" in label for label in drawn(avatar_panels.UVATAR_PT_origin).labels)
