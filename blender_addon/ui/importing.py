@@ -137,11 +137,11 @@ class Importer:
 
 
 def can_import() -> bool:
-    """Whether the artist is not sculpting, painting, editing or dragging something, from which an import would throw her out."""
+    """Whether the artist is not sculpting, painting, editing or moving something, from which an import would throw her out."""
     if bpy.context.mode != "OBJECT":
         return False
-    manager = bpy.context.window_manager
-    return not any(operator for window in manager.windows for operator in getattr(window, "modal_operators", ()))
+    windows = bpy.context.window_manager.windows
+    return not any(operator.bl_idname.startswith("TRANSFORM_OT_") for window in windows for operator in window.modal_operators)
 
 
 def summarize(result: PhotoResult, job: str, number: int) -> Summary:

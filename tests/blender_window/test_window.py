@@ -146,6 +146,22 @@ def test_a_run_survives_a_new_file(window, serve) -> None:
     window.until("rigs()", "the avatar is imported into the new file")
 
 
+def test_avatars_wait_until_what_is_being_moved_is_let_go(window, serve) -> None:
+    go = wait_photo(window)
+    choose(window, "me.jpg")
+    serve()
+    window.press("uvatar.run")
+    working(window)
+    window.key("g")  # the cube hangs on the mouse
+    assert window.value("[operator.bl_idname for operator in bpy.context.window_manager.windows[0].modal_operators]")
+    go.touch()
+    window.until("any(state.session().run.waiting())", "the result has come")
+    window.settle()
+    assert not window.value("rigs()") and not window.value("state.importer().building")
+    window.key("Escape")
+    window.until("rigs()", "the avatar is imported")
+
+
 def test_a_run_is_picked_up_after_blender_has_crashed(window, serve) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")

@@ -102,7 +102,7 @@ class Window:
         """End Blender as a crash would."""
         blender = self._processes.pop("blender")
         blender.kill()
-        blender.wait(20)
+        blender.wait(PATIENCE)
         self.close()
 
     def _let_go(self) -> None:
