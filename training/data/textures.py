@@ -131,7 +131,7 @@ def filled(texture: NDArray[np.uint8], table: TexelTable, size: int) -> NDArray[
         texture = np.asarray(cv2.resize(texture, (table.size, table.size), interpolation=cv2.INTER_AREA), np.uint8)
     # A JPEG mixes the colours of the islands' rims with what is beyond them: rims are filled from inside too.
     inside = table.scatter(np.ones(len(table), np.uint8))
-    clean = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    clean = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(1,))
     _, nearest = cv2.distanceTransformWithLabels(1 - clean, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     source = np.zeros(int(nearest.max()) + 1, np.int64)
     source[nearest[clean > 0]] = np.flatnonzero(clean)

@@ -42,7 +42,8 @@ class Cycles:
             for number, scene in enumerate(scenes):
                 np.savez(folder / f"{number:05d}.npz", **_arrays(scene))
             script = Path(__file__).with_name("cycles_worker.py")
-            command = [sys.executable, str(script), scratch, str(self.samples), str(self.threads)]
+            # -P: beside the script lie modules that would hide Blender's own, "cycles" among them.
+            command = [sys.executable, "-P", str(script), scratch, str(self.samples), str(self.threads)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_PER_SCENE * len(scenes) + 60)
             pictures = []
             for number, scene in enumerate(scenes):
