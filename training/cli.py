@@ -263,7 +263,7 @@ def main() -> None:
     except (ValueError, RuntimeError) as error:
         if type(error).__module__.split(".")[0] not in ("training", "backend"):
             raise
-        Console(stderr=True).print(f"[red]Error:[/red] {escape(str(error))}", highlight=False)
+        Console(stderr=True).print(f"[red]Error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
