@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.perception.claims import background_odds, contested_odds
 from backend.perception.geometry import Pyramid
 from backend.perception.matting import sharpened
 from backend.perception.models import sigmoid
 from backend.perception.pose import LANDMARK_SIDE, Pose
-from backend.perception.rivals import contested_odds
 
 MAX_SIDE = 1500
 GRID = 2 * LANDMARK_SIDE
@@ -87,20 +87,24 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> N
 
 
 def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_photo: NDArray) -> NDArray[np.float32]:
-    """One person's log odds over ``guide``, less where others have the better claim."""
+    """One person's log odds over ``guide``, less where others have the better claim or colours tell of nobody."""
     size = guide.shape[1], guide.shape[0]
     claims = [logits_in(pose, to_photo, size) for pose in poses]
     arms = [_arm_odds(pose, to_photo, guide.shape[:2]) for pose in poses]
-    own = odds = claims[index] + arms[index]
+    own = claims[index] + arms[index]
+    rivals = np.full_like(own, OUTSIDE)
+    odds = np.full_like(own, -OUTSIDE)
     for other in range(len(poses)):
         rival = claims[other] + arms[other]
-        if other != index and (rival > 0).any():
-            third = np.full_like(own, OUTSIDE)
-            for further in set(range(len(poses))) - {index, other}:
-                third = np.maximum(third, claims[further])
-            contested = contested_odds(guide, claims[index], claims[other], third, arms[index], arms[other])
-            odds = np.minimum(odds, np.where((rival > 0) & (own <= 0), own - rival, contested))
-    return odds
+        if other == index or not (rival > 0).any():
+            continue
+        third = np.full_like(own, OUTSIDE)
+        for further in set(range(len(poses))) - {index, other}:
+            third = np.maximum(third, claims[further])
+        contested = contested_odds(guide, claims[index], claims[other], third, arms[index], arms[other])
+        odds = np.minimum(odds, np.where((rival > 0) & (own <= 0), own - rival, contested))
+        rivals = np.maximum(rivals, rival)
+    return np.minimum(odds, own + background_odds(guide, own, rivals))
 
 
 def _arm_odds(pose: Pose, to_photo: NDArray, shape: tuple[int, ...]) -> NDArray[np.float32]:

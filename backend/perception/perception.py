@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.perception.claims import without_borrowed_arms
 from backend.perception.details import FaceModel, HandModel
 from backend.perception.geometry import Pyramid
 from backend.perception.masks import doubted, person_masks
@@ -14,7 +15,6 @@ from backend.perception.models import Model
 from backend.perception.people import PeopleDetector
 from backend.perception.person import Person
 from backend.perception.pose import PoseEstimator, averaged
-from backend.perception.rivals import without_borrowed_arms
 from backend.perception.search import choose, hypotheses, kept_box
 from backend.photo import Photo
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from backend.perception.people import Detections
 from backend.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimator
 
 BOX_MARGIN = 0.08
+LYING = 1.4  # times as wide as high: the person of such a box mostly lies
 EDGE = 4.0  # pixels: a box that comes closer to the photo's edge may be of a person whom the photo cuts
 GOOD_QUALITY, GOOD_CERTAINTY = 0.85, 0.6
 MIN_QUALITY = 0.23  # times the root of the detection's score: less is no person, or a pose of something else
@@ -42,7 +43,7 @@ class Hypothesis:
 def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
     """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose detector's.
 
-    What lies outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
+    The detector misses people who lie: for a wide box, regions turned to either side are tried as well.  What lies outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
     """
     keep = kept_box(box)
     x, y = (box[:2] + box[2:]) / 2
@@ -57,7 +58,9 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
     cut = bool(np.any(box < EDGE) or np.any(box[2:] > np.array([photo.width, photo.height]) - EDGE))
     if not cut and first.quality > GOOD_QUALITY and first.pose.certainty > GOOD_CERTAINTY:
         return [first]
-    return [first, refined(estimator.find(photo, upright, keep)[0])]
+    turns = (np.pi / 2, -np.pi / 2) if not cut and box[2] - box[0] > LYING * (box[3] - box[1]) else ()
+    regions = [estimator.find(photo, upright, keep)[0], *(replace(upright, angle=turn) for turn in turns)]
+    return [first, *(refined(region) for region in regions)]
 
 
 def kept_box(box: NDArray) -> NDArray:

@@ -1,8 +1,9 @@
-"""Touching people: whose is what both of them claim?
+"""Whose is what the pose model's claims leave open?
 
 The pose model looks at one person at a time. Beside a neighbour it claims the neighbour's arm or sleeve as surely as what
-is its own, and where one person's arm is hidden it takes the nearest arm for it. What only one person claims is certain,
-and tells the colours of that person thereabouts; by these the rest is given out.
+is its own, and where one person's arm is hidden it takes the nearest arm for it. Thin gaps between people it overlooks.
+What only one person claims is certain, and so is what nobody claims: they tell the colours of that person and of the
+background thereabouts, and by these the rest is given out.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ NEIGHBOURS = 6
 PLACE = 0.15  # Lab units per pixel of the grid: how much farther off a similar colour may be
 COLOUR = 6.0  # Lab units: a colour that is so much nearer to one person's is that person's
 COLOUR_ODDS = 3.0
+WEAK = 9.0  # log odds up to which colours may tell that there is nobody
+BACKGROUND_ODDS = 8.0
 CLAIM_ODDS = 2.0  # the model's own odds count so much at most: it is sure of either
 
 
@@ -91,6 +94,21 @@ def contested_odds(
     claims = np.asarray(cv2.medianBlur(claims.astype(np.float32), 5), np.float32)
     odds[contested] = claims[contested]
     return odds
+
+
+def background_odds(guide: NDArray[np.float32], own: NDArray[np.float32], rivals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Log odds (h, w) by colour of a person against the background where the claim is a weak one; 0 elsewhere.
+
+    Args:
+        guide: (h, w, 3) colours in [0, 1].
+        own: (h, w) log odds of the person; rivals: the highest of all others.
+    """
+    odds = np.zeros(own.shape, np.float32)
+    asked = (np.abs(own) < WEAK) & (rivals < 0)
+    if asked.any():
+        nobody = cv2.erode(((own < -WEAK) & (rivals < -WEAK)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        odds[asked] = BACKGROUND_ODDS / COLOUR_ODDS * _colour_odds(guide, own > WEAK, nobody, asked)
+    return np.asarray(cv2.medianBlur(odds, 5), np.float32)
 
 
 def _sure(odds: NDArray[np.float32], rivals: NDArray[np.float32]) -> NDArray[np.bool_]:
