@@ -19,7 +19,7 @@ from backend.evaluation.poses import load_poses
 from backend.evaluation.tables import markdown, print_table, write_csv
 from backend.texture_predictor.checkpoint import load_checkpoint
 from backend.texture_predictor.inputs import uv_plane
-from training.losses.features import FeatureError, lpips
+from training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, Perceptual, lpips
 from training.metrics.frechet import FrechetDistance
 from training.metrics.subjects import network_inputs, random_subject
 from training.metrics.table import Judge, baseline_textures
@@ -48,12 +48,13 @@ def main() -> None:
         photo, structure = network_inputs(subjects, body, uv_plane(body, network.config.resolution), network.config.photo_side)
         with torch.inference_mode():
             textures["predicted"] = list(network(photo, structure).texture.clamp(0, 1).split(1))
+    perceptual: Perceptual
     try:
-        perceptual = lpips("alex")
+        perceptual, name = lpips("alex"), "LPIPS"
     except FeatureError as error:
         console.print(f"No LPIPS: {error}", style="dim")
-        perceptual = None
-    rows = Judge(body, arguments.size, perceptual, FrechetDistance()).rows(subjects, textures)
+        perceptual, name = FeatureDistance(EfficientNetFeatures()), f"{EfficientNetFeatures.name} distance"
+    rows = Judge(body, arguments.size, perceptual, name, FrechetDistance()).rows(subjects, textures)
     print_table(rows, f"{arguments.people} people, {arguments.side} pixels", console)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 The paper's: PSNR, SSIM and LPIPS of the full frame on white.  Both pictures share the white, so that one flat colour inside
 the silhouette already scores an SSIM of .93; it is printed for comparison with others' figures.  The person's: PSNR and
 SSIM over the person's pixels, with windows that are cut at the mask, and LPIPS on the person's box before mid-grey.
+Where LPIPS' weights are missing another perceptual distance may stand in, under its own name.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ from training.losses.texture import MID_GREY
 
 @dataclass(frozen=True)
 class PictureScores:
-    """PSNR in decibels, SSIM -1..1, LPIPS (smaller is better); NaN where there is nothing to score.
+    """PSNR in decibels, SSIM -1..1, perceptual distance (smaller is better); NaN where there is nothing to score.
 
     Attributes:
         foreground: share of the frame that the person covers, 0..1.
-        paper_psnr, paper_ssim, paper_lpips: full frame, white background.
-        psnr, ssim, lpips: the person alone.
+        paper_psnr, paper_ssim, paper_perceptual: full frame, white background.
+        psnr, ssim, perceptual: the person alone.
         face_psnr: the face's pixels alone.
     """
 
     foreground: float
     paper_psnr: float
     paper_ssim: float
-    paper_lpips: float
+    paper_perceptual: float
     psnr: float
     ssim: float
-    lpips: float
+    perceptual: float
     face_psnr: float
 
 
@@ -70,10 +71,10 @@ def score_picture(image: Tensor, photo: Tensor, mask: Tensor, face: Tensor, perc
         foreground=float(mask.float().mean()),
         paper_psnr=psnr(_pixels(on_white[0]), _pixels(photo_on_white[0]), np.ones_like(inside)),
         paper_ssim=float(full),  # type: ignore[arg-type]
-        paper_lpips=_distance(on_white, photo_on_white, perceptual),
+        paper_perceptual=_distance(on_white, photo_on_white, perceptual),
         psnr=psnr(a, b, inside),
         ssim=masked_ssim(a, b, inside),
-        lpips=_distance(_box(image, mask), _box(photo, mask), perceptual),
+        perceptual=_distance(_box(image, mask), _box(photo, mask), perceptual),
         face_psnr=psnr(a, b, on_face),
     )
 

@@ -32,12 +32,14 @@ class Judge:
     Attributes:
         body: the subjects' body.
         size: of the texture that seen and unseen texels are told apart at.
-        perceptual: LPIPS or None; frechet: over all subjects' photos, or None.
+        perceptual: a perceptual distance, or None; name: what it is, "LPIPS" only for that.
+        frechet: over all subjects' photos, or None.
     """
 
     body: BodyModel
     size: int = 256
     perceptual: Perceptual | None = None
+    name: str = "LPIPS"
     frechet: FrechetDistance | None = None
 
     def rows(self, subjects: Sequence[Subject], textures: Mapping[str, Sequence[Tensor]]) -> list[Row]:
@@ -65,8 +67,8 @@ class Judge:
         picture, behind, texel = mean(front), mean(back), mean(uv)
         row: dict[str, str | float | int | bool] = {
             "texture": name,
-            "paper PSNR": picture["paper_psnr"], "paper SSIM": picture["paper_ssim"], "paper LPIPS": picture["paper_lpips"],
-            "PSNR": picture["psnr"], "SSIM": picture["ssim"], "LPIPS": picture["lpips"], "face": picture["face_psnr"],
+            "paper PSNR": picture["paper_psnr"], "paper SSIM": picture["paper_ssim"], f"paper {self.name}": picture["paper_perceptual"],
+            "PSNR": picture["psnr"], "SSIM": picture["ssim"], self.name: picture["perceptual"], "face": picture["face_psnr"],
             "PSNR behind": behind["psnr"], "SSIM behind": behind["ssim"],
             "seen texels": texel["seen"], "unseen texels": texel["unseen"], "face texels": texel["face"],
         }  # fmt: skip

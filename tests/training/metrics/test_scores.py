@@ -18,7 +18,7 @@ from backend.evaluation.tables import markdown
 from backend.texture_predictor.config import small
 from backend.texture_predictor.inputs import uv_plane
 from backend.texture_predictor.network import TextureNetwork
-from training.losses.features import EfficientNetFeatures, FeatureError
+from training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError
 from training.metrics.baselines import projected, projected_and_mirrored
 from training.metrics.frechet import FID, FrechetDistance
 from training.metrics.pictures import score_picture
@@ -64,7 +64,7 @@ def test_both_protocols_are_their_formulas(disc: Tensor) -> None:
     assert scores.face_psnr == pytest.approx(decibels(square[:, face & disc].mean()), abs=1e-4)
     a, b = (255 * p.permute(1, 2, 0).double().numpy() for p in (image, photo))
     assert scores.ssim == pytest.approx(masked_ssim(a, b, disc.numpy()))
-    assert np.isnan(scores.lpips) and np.isnan(scores.paper_lpips)
+    assert np.isnan(scores.perceptual) and np.isnan(scores.paper_perceptual)
 
 
 def test_one_flat_colour_shines_on_white_and_not_on_the_person(disc: Tensor) -> None:
@@ -80,7 +80,7 @@ def test_what_surrounds_the_person_changes_nothing(disc: Tensor) -> None:
     scores = score_picture(image, photo, disc, disc, distance)
     other = torch.where(disc, image, 0.0), torch.where(disc, photo, 0.3)
     assert score_picture(*other, disc, disc, distance) == scores
-    assert scores.lpips > 2 * scores.paper_lpips  # the person's box against the whole frame
+    assert scores.perceptual > 2 * scores.paper_perceptual  # the person's box against the whole frame
 
 
 def test_unusable_pictures_are_refused(disc: Tensor) -> None:
@@ -151,7 +151,8 @@ def test_the_table_ranks_what_costs_nothing_as_it_should(subjects: list[Subject]
     with torch.no_grad():
         photo, structure = network_inputs(subjects, body, uv_plane(body, 128), 128)
         textures["untrained"] = list(network(photo, structure).texture.clamp(0, 1).split(1))
-    rows = {str(row["texture"]): row for row in Judge(body, 128, frechet=FrechetDistance()).rows(subjects, textures)}
+    judge = Judge(body, 128, FeatureDistance(EfficientNetFeatures()), "features", FrechetDistance())
+    rows = {str(row["texture"]): row for row in judge.rows(subjects, textures)}
     names = {"white", "flat colour", "mean texture", "another person's", "projection", "projection, mirrored", "untrained"}
     assert set(rows) == names | {"oracle 64", "oracle 128", "oracle 256"}
 
@@ -165,6 +166,8 @@ def test_the_table_ranks_what_costs_nothing_as_it_should(subjects: list[Subject]
     assert column("PSNR behind")["projection"] < psnr["projection"] - 8
     assert paper["flat colour"] > 0.9 and column("SSIM")["flat colour"] < 0.5
     assert psnr["untrained"] < psnr["oracle 64"]
+    assert column("features")["oracle 128"] < column("features")["oracle 64"] < column("features")["flat colour"]
+    assert "LPIPS" not in rows["white"]  # only LPIPS is called so
     frechet = column("Frechet distance (EfficientNet-Lite0), 3 pictures")
     assert frechet["oracle 128"] < frechet["flat colour"]
     assert "| oracle 128 |" in markdown(list(rows.values()))
