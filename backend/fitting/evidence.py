@@ -32,8 +32,7 @@ FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 
 FACE_SCORE, HAND_SCORE = 0.5, 0.5
 HIDDEN_TRUST = 0.3  # of a landmark that lies on another person
 INDEX_KNUCKLE, PINKY_KNUCKLE = 5, 17  # of the hand model
-BONE_ERROR, LEAST_SPREAD = 0.2, 0.06  # radians: of a bone that weighs 1, and at least of what the lifter says
-LIFTED_TRUST = 1.0
+BONE_ERROR, LEAST_SPREAD = 0.2, 0.06  # radians: the error of a bone that weighs 1, and the least that the lifter is believed
 SEEN = 0.5  # visibility from which a landmark counts as seen
 
 
@@ -135,8 +134,6 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
         balance_weights=np.maximum([standing(points) for points in landmarks], unseen.min(1)),
         straight_weights=np.stack([straight_legs(points) for points in landmarks]),
         unseen_legs=unseen,
-        lifted_pose=np.zeros((count, 21, 3)),
-        lifted_weights=np.zeros((count, 21)),
         betas_mean=np.zeros((count, 10)),
         betas_whitener=np.tile(np.eye(10), (count, 1, 1)),
         betas_fixed=np.zeros(count, bool),
@@ -144,10 +141,9 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
 
 
 def with_lifted(evidence: Evidence, lifted: Sequence[Lifted], bones: NDArray) -> Evidence:
-    """The evidence with the pose lifter's word: ``bones`` (B, N, 3) are directions of its bodies, each trusted as it says itself."""
-    weights = LIFTED_TRUST * (BONE_ERROR / np.maximum([one.bone_spread for one in lifted], LEAST_SPREAD)) ** 2
-    joints = 1 / np.maximum([one.joint_spread[1:] for one in lifted], LEAST_SPREAD) ** 2
-    return replace(evidence, bones=bones, bone_weights=weights, lifted_pose=np.stack([one.pose for one in lifted]), lifted_weights=joints)
+    """The evidence with the bones' directions (B, N, 3) of the pose lifter's bodies, each trusted as far as the lifter says."""
+    spread = np.maximum([one.bone_spread for one in lifted], LEAST_SPREAD)
+    return replace(evidence, bones=bones, bone_weights=(BONE_ERROR / spread) ** 2)
 
 
 def box_side(person: Person) -> float:

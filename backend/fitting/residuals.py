@@ -49,8 +49,6 @@ class Widths:
         outline_width: width of its robust function.
         balance: expected offset in depth between the trunk and the feet it stands on, metres.
         balance_width: width of its robust function, metres.
-        lifted: weight of the lifter's pose.
-        lifted_width: width of its robust function, radians.
         straight, straight_width: expected flexion of a knee that looks straight, and width of its robust function, radians.
     """
 
@@ -63,8 +61,6 @@ class Widths:
     outline_width: float = 0.03
     balance: float = 0.1
     balance_width: float = 0.3
-    lifted: float = 0.5
-    lifted_width: float = 0.6
     straight: float = 0.12
     straight_width: float = 0.35
 
@@ -82,8 +78,6 @@ class Evidence:
         balance_weights: (B,) how sure it is that the person stands on the feet seen.
         straight_weights: (B, 2) how sure it is that the left and the right leg are straight.
         unseen_legs: (B, 2) 1 where nothing is seen of the left or the right leg: it hangs, as legs mostly do.
-        lifted_pose, lifted_weights: (B, 21, 3), (B, 21) axis-angles that the pose lifter gives the joints, radians, and one
-            over the square of their expected errors; 0 where there is no lifter.
         betas_mean, betas_whitener: (B, 10), (B, 10, 10) the shape prior of the person's group.
         betas_fixed: (B,) True where the shape is given and must not move.
     """
@@ -96,8 +90,6 @@ class Evidence:
     balance_weights: NDArray[np.float64]
     straight_weights: NDArray[np.float64]
     unseen_legs: NDArray[np.float64]
-    lifted_pose: NDArray[np.float64]
-    lifted_weights: NDArray[np.float64]
     betas_mean: NDArray[np.float64]
     betas_whitener: NDArray[np.float64]
     betas_fixed: NDArray[np.bool_]
@@ -159,7 +151,6 @@ class Objective:
             self._hinge_term(state, derivatives),
             self._straight_term(state, derivatives),
             self._unseen_leg_term(state, derivatives),
-            self._lifted_term(state, derivatives),
             self._shape_term(state, derivatives),
         ]
         if self.outline is not None and np.isfinite(self.widths.outline):
@@ -233,15 +224,6 @@ class Objective:
             rows[:, np.arange(values.shape[1]), (3 * joints[:, None] + np.arange(3)).reshape(-1)] = 1
         scale = np.repeat(np.sqrt(self.evidence.unseen_legs) / HANGING, 9, axis=1)
         return _Term(values, rows, scale, 0.5 * ((values * scale) ** 2).sum(1))
-
-    def _lifted_term(self, state: State, derivatives: bool) -> _Term:
-        rows = None
-        if derivatives:
-            rows = np.zeros((*state.pose.shape, UNKNOWNS))
-            joints, axes = np.indices(state.pose.shape[1:])
-            rows[:, joints, axes, POSE.start + 3 * joints + axes] = 1
-        weights = self.evidence.lifted_weights * self.widths.lifted
-        return _robust(state.pose - self.evidence.lifted_pose, rows, weights, self.widths.lifted_width)
 
     def _shape_term(self, state: State, derivatives: bool) -> _Term:
         whitener = self.evidence.betas_whitener

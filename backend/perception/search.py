@@ -43,7 +43,8 @@ class Hypothesis:
 def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
     """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose detector's.
 
-    The detector misses people who lie: for a wide box, regions turned to either side are tried as well.  What lies outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
+    The detector misses people who lie: for a wide box, regions turned to either side are tried as well. What lies outside the
+    box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
     """
     keep = kept_box(box)
     x, y = (box[:2] + box[2:]) / 2
