@@ -130,11 +130,13 @@ def _steps(
     collection = bpy.data.collections.new(stem)
     scene.collection.children.link(collection)
     rigs: list[bpy.types.Object] = []
+    lowest: list[float] = []
     for avatar in chosen:
         name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
         rigs.append((yield from _build_avatar(result, avatar, name, collection, options)))
         yield
-    lowest = [lowest_point(rig) for rig in rigs]
+        lowest.append(lowest_point(rigs[-1]))
+        yield
     for number, rig in enumerate(rigs):
         in_row = options.placement == "ROW"
         set_root_offset(rig, root_offset(rig) - Vector((0.0, 0.0, lowest[number] if in_row else min(lowest))))

@@ -37,7 +37,7 @@ def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Gen
             made += _owned(scene)
             path = _free_path(folder, f"{scene.name.split('.')[0]} {avatar.id}")
             try:
-                bpy.data.libraries.write(str(path), {scene}, fake_user=False, compress=True)
+                bpy.data.libraries.write(str(path), {scene}, fake_user=False)  # compressing would take longer than a slice may
             except (RuntimeError, OSError) as error:
                 raise ResultError(f"{path} could not be written: {str(error).strip().splitlines()[-1]}") from error
             saved.append(path)

@@ -144,10 +144,8 @@ def test_shape_of_a_motion_only_for_smpls_bodies(result, scene, tmp_path) -> Non
     assert [keys[name].value for name in rigs.beta_names(official)] == pytest.approx((np.arange(10) / 10).tolist())
 
 
-def test_bvh_poses_of_makehuman_look_like_themselves(result, scene) -> None:
-    folder = Path("../shared/assets/makehuman/poses")
-    if not folder.exists():
-        pytest.skip("the shared assets are not here")
+def test_bvh_poses_of_makehuman_look_like_themselves(result, scene, shared_assets) -> None:
+    folder = shared_assets / "makehuman" / "poses"
     rig = imported(result, scene, photo_pose=False)
     heights = {}
     for name in ("standing01", "sit01", "gym01"):
