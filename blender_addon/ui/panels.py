@@ -11,8 +11,6 @@ from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import Summary, can_import
 
-__all__ = ["Panel", "draw_text"]
-
 _MOST_RESULTS = 8  # photos whose results are shown, the last ones
 _PREVIEW = 7.0  # size of an overlay's preview, in buttons
 
