@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,37 @@ from .naming import match_joints
 from .rest_pose import unchained
 from .skeleton import JOINTS
 
-_HIPS, _KNEES, _ANKLES, _WRISTS, _HANDS = (1, 2), (4, 5), (7, 8), (20, 21), (22, 23)
 # Joints whose bone points the way that the capture's does, and the joint at which that bone ends.
 _LIMBS = {1: 4, 2: 5, 4: 7, 5: 8, 16: 18, 17: 19, 18: 20, 19: 21}
-_NEEDED = (0, *_HIPS, *_KNEES, 16, 17, 18, 19)
+_HANDS = {20: 22, 21: 23}  # wrists and knuckles
+_ENDS = {7: 4, 8: 5, 20: 18, 21: 19}  # joints that may be the end of a bone without being a bone themselves
+_NEEDED = (0, *_LIMBS)
+
+
+@dataclass(frozen=True)
+class _Theirs:
+    """A capture in the armature's axes, by SMPL's joints; N bones, F frames.
+
+    Attributes:
+        bone: SMPL joint -> bone, for those that were recognised.
+        rest, rest_ends: (N, 3) beginnings and ends of the bones at rest.
+        turned: (F, N, 3, 3) rotations against the world; places, place_ends: (F, N, 3).
+    """
+
+    bone: dict[int, int]
+    rest: NDArray[np.float64]
+    rest_ends: NDArray[np.float64]
+    turned: NDArray[np.float64]
+    places: NDArray[np.float64]
+    place_ends: NDArray[np.float64]
+
+    def at_rest(self, joint: int) -> NDArray[np.float64]:
+        """(3,) where a joint is at rest."""
+        return self.rest[self.bone[joint]] if joint in self.bone else self.rest_ends[self.bone[_ENDS[joint]]]
+
+    def now(self, joint: int) -> NDArray[np.float64]:
+        """(F, 3) where a joint is in each frame."""
+        return self.places[:, self.bone[joint]] if joint in self.bone else self.place_ends[:, self.bone[_ENDS[joint]]]
 
 
 def retarget(capture: Capture, joints: NDArray, parents: Sequence[int]) -> Motion:
@@ -32,63 +60,52 @@ def retarget(capture: Capture, joints: NDArray, parents: Sequence[int]) -> Motio
 
     Raises MotionError where the skeleton is not recognised.
     """
+    theirs = _recognised(capture)
+    whole = np.empty((len(theirs.places), JOINTS, 3, 3))
+    for joint, parent in enumerate(parents):
+        if joint not in theirs.bone or joint in _HANDS.values():  # fingers are not SMPL's to move
+            whole[:, joint] = whole[:, parent]
+            continue
+        whole[:, joint] = theirs.turned[:, theirs.bone[joint]] @ _alignment(joint, joints, theirs)
+        if joint in _LIMBS:  # what lies between the two joints may bend, too: twist bones, two-part limbs
+            end = _LIMBS[joint]
+            points = np.einsum("fab,b->fa", whole[:, joint], joints[end] - joints[joint])
+            whole[:, joint] = _swing(points, theirs.now(end) - theirs.now(joint)) @ whole[:, joint]
+    scale = _leg(*joints[[1, 4, 7]]) / max(_leg(*(theirs.at_rest(joint) for joint in (1, 4, 7))), 1e-9)
+    hips = joints[[1, 2]].mean(0) - joints[0]
+    pelvis = scale * (theirs.now(1) + theirs.now(2)) / 2 - np.einsum("fab,b->fa", whole[:, 0], hips) - joints[0]
+    return Motion(unchained(whole, parents), pelvis, capture.rate)
+
+
+def _recognised(capture: Capture) -> _Theirs:
     names = capture.names
     bones = match_joints(names, {name: names[parent] if parent >= 0 else None for name, parent in zip(names, capture.parents, strict=True)})
     found = {joint: names.index(bone) for joint, bone in bones.items()}
-    missing = [joint for joint in _NEEDED if joint not in found]
-    if missing:
+    if not all(joint in found for joint in _NEEDED):
         raise MotionError(f"The skeleton is not recognised: no hips, knees, shoulders and elbows among {', '.join(names[:8])}…")
-    for end, before in ((7, 4), (8, 5), (20, 18), (21, 19)):  # a chain may end without a foot or a hand
-        found.setdefault(end, -1 - found[before])
     world = _upright(capture.rest, found)
-
-    def place(joint: int, of: NDArray, ends: NDArray) -> NDArray:
-        bone = found[joint]
-        return of[..., bone, :] if bone >= 0 else ends[..., -1 - bone, :]
-
-    rest, rest_ends = capture.rest @ world.T, capture.ends @ world.T
-    turned = world @ capture.turned @ world.T
+    rest, rest_ends, turned = capture.rest @ world.T, capture.ends @ world.T, world @ capture.turned @ world.T
     places = capture.places @ world.T
-    reach = np.einsum("fnab,nb->fna", turned, rest_ends - rest)
-    place_ends = places + reach
+    return _Theirs(found, rest, rest_ends, turned, places, places + np.einsum("fnab,nb->fna", turned, rest_ends - rest))
 
-    whole = np.empty((len(places), JOINTS, 3, 3))
-    for joint, parent in enumerate(parents):
-        bone = found.get(joint, -1)
-        if bone < 0:
-            whole[:, joint] = whole[:, parent]
-            continue
-        aligned = np.eye(3)
-        if joint in _LIMBS:
-            own = joints[_LIMBS[joint]] - joints[joint]
-            theirs = place(_LIMBS[joint], rest, rest_ends) - place(joint, rest, rest_ends)
-            aligned = _swing(own, theirs)
-        elif joint in _WRISTS:
-            hand = _HANDS[_WRISTS.index(joint)]
-            end = rest[found[hand]] if found.get(hand, -1) >= 0 else rest_ends[bone]
-            if np.linalg.norm(end - rest[bone]) > 1e-6:
-                aligned = _swing(joints[hand] - joints[joint], end - rest[bone])
-            else:
-                aligned = _swing(joints[joint] - joints[joint - 2], rest[bone] - rest[found[joint - 2]])
-        elif joint in _HANDS:
-            whole[:, joint] = whole[:, parent]  # fingers are not SMPL's to move
-            continue
-        whole[:, joint] = turned[:, bone] @ aligned
-        if joint in _LIMBS:  # what lies between the two joints may bend, too: twist bones, two-part limbs
-            now = np.einsum("fab,b->fa", whole[:, joint], joints[_LIMBS[joint]] - joints[joint])
-            aim = place(_LIMBS[joint], places, place_ends) - place(joint, places, place_ends)
-            whole[:, joint] = _swing(now, aim) @ whole[:, joint]
-    scale = _leg(joints, dict(enumerate(range(JOINTS)))) / max(_leg_of(rest, rest_ends, found), 1e-9)
-    middle = 0.5 * (places[:, found[1]] + places[:, found[2]])
-    own_middle = joints[list(_HIPS)].mean(0) - joints[0]
-    pelvis = scale * middle - np.einsum("fab,b->fa", whole[:, 0], own_middle) - joints[0]
-    return Motion(unchained(whole, parents), pelvis, capture.rate)
+
+def _alignment(joint: int, joints: NDArray, theirs: _Theirs) -> NDArray[np.float64]:
+    """(3, 3) what turns our bone at rest to where theirs points at rest."""
+    if joint in _LIMBS:
+        return _swing(joints[_LIMBS[joint]] - joints[joint], theirs.at_rest(_LIMBS[joint]) - theirs.at_rest(joint))
+    if joint in _HANDS:
+        bone, hand = theirs.bone[joint], theirs.bone.get(_HANDS[joint])
+        points = (theirs.rest_ends[bone] if hand is None else theirs.rest[hand]) - theirs.rest[bone]
+        if np.linalg.norm(points) > 1e-6:
+            return _swing(joints[_HANDS[joint]] - joints[joint], points)
+        return _alignment(_ENDS[joint], joints, theirs)  # a hand without length rests as its forearm does
+    return np.eye(3)
 
 
 def _upright(rest: NDArray, found: dict[int, int]) -> NDArray[np.float64]:
     """(3, 3) the file's axes -> the armature's: from which of them the rest skeleton's spine and hips lie along."""
     top = next(found[joint] for joint in (15, 12, 16) if joint in found)
-    up = _nearest_axis(rest[top] - rest[[found[hip] for hip in _HIPS]].mean(0))
+    up = _nearest_axis(rest[top] - rest[[found[1], found[2]]].mean(0))
     left = rest[found[1]] - rest[found[2]]
     left = _nearest_axis(np.where(up != 0, 0, left))
     return np.stack([left, np.cross(up, left), up])
@@ -101,13 +118,8 @@ def _nearest_axis(direction: NDArray) -> NDArray[np.float64]:
     return axis
 
 
-def _leg(joints: NDArray, found: dict[int, int]) -> float:
-    return float(np.linalg.norm(joints[found[4]] - joints[found[1]]) + np.linalg.norm(joints[found[7]] - joints[found[4]]))
-
-
-def _leg_of(rest: NDArray, ends: NDArray, found: dict[int, int]) -> float:
-    ankle = rest[found[7]] if found[7] >= 0 else ends[-1 - found[7]]
-    return float(np.linalg.norm(rest[found[4]] - rest[found[1]]) + np.linalg.norm(ankle - rest[found[4]]))
+def _leg(hip: NDArray, knee: NDArray, ankle: NDArray) -> float:
+    return float(np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee))
 
 
 def _swing(start: NDArray, end: NDArray) -> NDArray[np.float64]:
