@@ -260,6 +260,10 @@ def main() -> None:
     """Run the command line; what is wrong with data, recipes and runs is one line, not a traceback."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed: pip install 'uvatar[training]'"
+        Console(stderr=True).print(f"[red]Error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
     except (ValueError, RuntimeError) as error:
         if type(error).__module__.split(".")[0] not in ("training", "backend"):
             raise

@@ -1,0 +1,81 @@
+"""What the Mesh Predictor is given: labels stay on the picture however it is shaken, and what is unknown is said to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.body import BodyModel
+from backend.mesh_predictor.network import INPUT_SIDE
+from backend.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
+from training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
+from training.data.problems import DataError
+from training.data.sample import Sample
+from training.data.shards import open_shards
+
+SHAKEN = Shaking(turned=1.0, turn=40.0, coloured=0.0)
+
+
+@pytest.fixture(scope="module")
+def samples(shards: Path) -> list[Sample]:
+    found = open_shards(shards, "train")
+    return [found.read(k) for k in range(len(found))]
+
+
+@pytest.mark.parametrize("shaking", [None, SHAKEN])
+def test_labels_stay_on_the_picture(samples: list[Sample], body: BodyModel, shaking: Shaking | None) -> None:
+    checked = 0
+    for number, sample in enumerate(samples):
+        # A picture that is black but for one bright dot where a joint is.
+        person = next(person for person in sample.people if person.visible.any())
+        joint = int(np.flatnonzero(person.visible)[0])
+        x, y = person.joints_2d[joint]
+        rows, columns = np.meshgrid(np.arange(sample.image.shape[0]), np.arange(sample.image.shape[1]), indexing="ij")
+        dot = np.exp(-((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2) / 8)
+        marked = replace(sample, image=np.repeat((dot * 255).astype(np.uint8)[..., None], 3, 2), people=(person,), mask=None)
+        try:
+            item = prepare_mesh(marked, np.random.default_rng(number), body, shaking)
+        except DataError:
+            continue  # shaken out of the picture
+        if not item.rows["visible"][0, joint]:
+            continue
+        weight = item.image[0].double()
+        centre = torch.stack([(weight.sum(axis) * (torch.arange(INPUT_SIDE) + 0.5)).sum() for axis in (0, 1)]) / weight.sum()
+        found = (item.rows["joints_2d"][0, joint].double() + 1) * INPUT_SIDE / 2
+        inside = (
+            (found > 12).all() and (found < INPUT_SIDE - 12).all() and 3 < x < sample.camera.width - 3 and 3 < y < sample.camera.height - 3
+        )
+        if inside:
+            assert (centre - found).abs().max() < 0.6
+            checked += 1
+    assert checked >= 2
+
+
+def test_a_turned_picture_s_people_are_turned(samples: list[Sample], body: BodyModel) -> None:
+    """The weak-perspective camera explains shaken people as well as straight ones only where bodies turn with their pictures."""
+
+    def misfit(shaking: Shaking | None) -> float:
+        labels = collate_mesh([prepare_mesh(sample, np.random.default_rng(7), body, shaking) for sample in samples]).labels
+        camera = fit_weak_camera(labels.joints, labels.joints_2d, labels.joints_known)
+        away = (project_weakly(labels.joints, camera) - labels.joints_2d).norm(dim=-1)
+        size = (labels.joints_2d.amax(1) - labels.joints_2d.amin(1)).norm(dim=-1, keepdim=True)
+        return float((away / size).median())
+
+    assert misfit(SHAKEN) < 1.3 * misfit(None) + 0.005
+
+
+def test_what_is_unknown_is_said_to_be(samples: list[Sample], body: BodyModel) -> None:
+    sample = samples[0]
+    nan = np.full(3, np.nan, np.float32)
+    strange = tuple(replace(person, body="smpl-neutral", betas=np.ones(11, np.float32), transl=nan) for person in sample.people)
+    row = prepare_mesh(replace(sample, people=strange), np.random.default_rng(0), body).rows
+    assert not row["betas_known"].any() and not row["betas"].any() and row["pose_known"].all()
+    true = np.stack([person.joints for person in sample.people if person.visible.any()])
+    np.testing.assert_allclose(np.diff(row["joints"].numpy(), axis=1), np.diff(true, axis=1), atol=1e-5)
+    blind = tuple(replace(person, visible=np.zeros(24, bool)) for person in sample.people)
+    with pytest.raises(DataError, match=f"{sample.name}: shows nobody"):
+        prepare_mesh(replace(sample, people=blind), np.random.default_rng(0), body)

@@ -1,0 +1,146 @@
+"""Rendered people and what perception says of them; people imagined from them; training that repeats itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.body import BodyModel, load_open_body
+from backend.camera import Camera
+from backend.evaluation.poses import held_out
+from training.data.problems import DataError
+from training.lifter.make import make_lifter_data
+from training.lifter.people import Imagined, People, Skeleton, found, global_turns
+from training.lifter.poses import PoseSampler
+from training.lifter.shards import read_shards
+from training.lifter.train import LifterRecipe, train_lifter
+
+PEOPLE = 4
+
+
+@pytest.fixture(scope="module")
+def body() -> BodyModel:
+    return load_open_body()
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,000 made-up poses in the format of a bank, those held out marked by a turned toe."""
+    poses = np.random.default_rng(0).normal(0, 0.15, (2000, 24, 3)).astype(np.float32)
+    poses[:, 10] = held_out(2000)[:, None] * 3.0
+    path = tmp_path_factory.mktemp("bank") / "bank.npz"
+    np.savez(path, aa=poses)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folders(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("lifter")
+    make_lifter_data(folder / "train", bank, PEOPLE, seed=3)
+    make_lifter_data(folder / "validation", bank, 2, seed=4, validation=True)
+    return folder / "train", folder / "validation"
+
+
+def test_poses_held_out_are_not_trained_on(bank: Path) -> None:
+    assert np.abs(PoseSampler.load(bank).bank[:, 10]).max() < 2
+    assert np.abs(PoseSampler.load(bank, validation=True).bank[:, 10]).min() > 2
+
+
+def test_perception_sees_the_people_where_they_are(folders: tuple[Path, Path], body: BodyModel) -> None:
+    rows = read_shards(list(folders[0].glob("*.npz")))
+    assert len(rows["betas"]) == PEOPLE
+    errors = []
+    for i in range(PEOPLE):
+        focal, width, height = (float(value) for value in rows["camera"][i])
+        camera = Camera(focal, (width / 2, height / 2), int(width), int(height))
+        pose = np.concatenate([rows["global_orient"][i][None], rows["body_pose"][i]])
+        points = body.landmarks(*(torch.from_numpy(array[None]) for array in (rows["betas"][i], pose, rows["transl"][i])))[0].numpy()
+        distance = np.linalg.norm(camera.project(points) - rows["landmarks"][i, :, :2], axis=1)
+        errors.append(np.median(distance) / np.ptp(rows["box"][i].reshape(2, 2), axis=0).max())
+    assert np.median(errors) < 0.06
+
+
+def test_a_stopped_run_goes_on_with_the_same_people(bank: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (path,) = folders[0].glob("*.npz")
+    again = tmp_path / "again"
+    make_lifter_data(again, bank, 2, seed=3)
+    first, second = read_shards([path]), read_shards(list(again.glob("*.npz")))
+    for name in first:
+        assert np.array_equal(first[name][:2], second[name]), name
+    before = path.stat().st_mtime_ns
+    make_lifter_data(folders[0], bank, PEOPLE, seed=3)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_the_skeleton_is_the_body(body: BodyModel) -> None:
+    rng = np.random.default_rng(1)
+    betas = torch.from_numpy(rng.normal(0, 1, (5, 10)).astype(np.float32))
+    pose = rng.normal(0, 0.5, (5, 24, 3)).astype(np.float32)
+    pose[:, 22:] = 0
+    turns = torch.from_numpy(np.stack([global_turns(one[0], one[1:]) for one in pose]).astype(np.float32))
+    joints, landmarks = Skeleton(body)(betas, turns)
+    expected, expected_landmarks = body.joints(betas, torch.from_numpy(pose)), body.landmarks(betas, torch.from_numpy(pose))
+    assert torch.allclose(joints, expected - expected[:, :1], atol=1e-5)
+    assert torch.allclose(landmarks, expected_landmarks - expected[:, :1], atol=1e-5)
+
+
+def test_imagined_people_in_rendered_poses_look_like_the_rendered(folders: tuple[Path, Path], body: BodyModel, bank: Path) -> None:
+    """Errors put back onto the very people they were taken from give what perception said, but for the jitter."""
+    skeleton = Skeleton(body)
+    rows = read_shards(list(folders[0].glob("*.npz")))
+    imagined = Imagined(rows, skeleton, body, PoseSampler.load(bank), count=8, seed=0)
+    true_lens = People.of(rows)
+    _, landmarks = skeleton(torch.from_numpy(true_lens.betas), torch.from_numpy(true_lens.turns[:, 3]))
+    index = 2 * np.arange(PEOPLE)  # each row is followed by its mirror image
+    errors = imagined.errors
+    values = errors.applied(landmarks.numpy().astype(float), np.tile(index[:, None], 5), errors.rays[index], np.random.default_rng(0))
+    seen = true_lens.features[:, 3]
+    assert np.abs(values[:, 66:165] - seen[:, 66:165]).max() < 0.12
+    assert np.median(np.abs(values[:, :66] - seen[:, :66])) < 0.06
+    assert np.allclose(values[:, 165:200], seen[:, 165:200], atol=1e-5)
+
+
+def test_training_repeats_itself_and_goes_on_where_it_stopped(folders: tuple[Path, Path], bank: Path, tmp_path: Path) -> None:
+    recipe = LifterRecipe(steps=6, batch=8, imagined=20, report=3)
+    train_lifter(*folders, bank, tmp_path / "whole.safetensors", recipe)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(step: int, loss: float) -> None:
+        if step == 4:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train_lifter(*folders, bank, tmp_path / "parts.safetensors", recipe, stop)
+    errors = train_lifter(*folders, bank, tmp_path / "parts.safetensors", recipe)
+    assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "parts.safetensors").read_bytes()
+    assert errors["mpjpe_20"] > 0
+
+
+def test_bad_data_is_named(tmp_path: Path, bank: Path, folders: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match="no shards"):
+        read_shards([])
+    (path,) = folders[1].glob("*.npz")
+    broken = tmp_path / "people_9_00000.npz"
+    broken.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataError, match="people_9_00000"):
+        read_shards([broken])
+    with pytest.raises(DataError, match="missing.npz"):
+        PoseSampler.load(tmp_path / "missing.npz")
+    (tmp_path / "odd.npz").write_bytes(b"")
+    with pytest.raises(DataError, match="odd.npz"):
+        PoseSampler.load(tmp_path / "odd.npz")
+
+
+def test_lost_people_are_left_out(folders: tuple[Path, Path], body: BodyModel) -> None:
+    rows = {name: array.copy() for name, array in read_shards(list(folders[0].glob("*.npz"))).items()}
+    skeleton = Skeleton(body)
+    kept = len(found(rows, skeleton)["betas"])
+    rows["landmarks"][0, :, 2] = 1
+    rows["landmarks"][0, :, :2] += np.random.default_rng(0).normal(0, 300, (33, 2))
+    assert len(found(rows, skeleton)["betas"]) in (kept, kept - 1)
+    assert not any(np.array_equal(rows["landmarks"][0], one) for one in found(rows, skeleton)["landmarks"])
