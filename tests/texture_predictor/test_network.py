@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torchvision.models import ResNet18_Weights, resnet18
 
 from backend.texture_predictor.config import CONFIGS, Config, ConfigError, default, paper, small
 from backend.texture_predictor.encoders import StyleEncoder, uv_maps
@@ -169,8 +170,19 @@ def test_wrong_shapes_are_named() -> None:
         network(photo, replace(structure, geometry=None))
 
 
-def test_resnet_takes_torchvision_s_weights_by_name() -> None:
-    from torchvision.models import resnet18
+def test_resnet_takes_torchvision_s_weights_by_name_and_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    published = resnet18().state_dict()
+    fetched: list[str] = []
 
-    theirs = {name for name in resnet18().state_dict() if not name.startswith("fc.")}
-    assert set(StyleEncoder(NARROW).resnet.state_dict()) == theirs
+    def get_state_dict(self: ResNet18_Weights, **_: object) -> dict[str, torch.Tensor]:
+        fetched.append(self.url)
+        return published
+
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", get_state_dict)
+    encoder = StyleEncoder(NARROW)
+    assert not fetched
+    encoder.fetch_imagenet_weights()
+    assert fetched == [ResNet18_Weights.IMAGENET1K_V1.url]
+    for name, tensor in encoder.resnet.state_dict().items():
+        torch.testing.assert_close(tensor, published[name])
