@@ -144,16 +144,24 @@ def joint(
 
 @app.command()
 def evaluate(
-    weights: Annotated[Path, typer.Option(help="mesh_predictor.safetensors, or ROMP's checkpoint.")],
-    data: Data, out: Annotated[Path, typer.Option(help="Folder for table.csv and sheet.jpg.")],
+    weights: Annotated[Path, typer.Option(help="mesh_predictor.safetensors, ROMP's checkpoint, or texture_predictor.safetensors.")],
+    out: Annotated[Path, typer.Option(help="Folder for table.csv and sheet.jpg.")],
+    data: Annotated[Path | None, typer.Option(help="Of a Mesh Predictor: folder of shards.")] = None,
     split: Annotated[str, typer.Option(help="held_out, or train to see what was learnt by heart.")] = "held_out",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures or people.")] = None,
 ) -> None:  # fmt: skip
-    """Score a Mesh Predictor on held-out people."""
+    """Score a Mesh Predictor on held-out pictures, or a Texture Predictor on made-up people beside the baselines."""
+    if weights.name.startswith("texture"):
+        from training.metrics.__main__ import evaluate as evaluate_texture
+
+        evaluate_texture(limit or 8, 256, 256, weights, out, 0)
+        return
     from training.data.shards import encoded, open_shards
     from training.synthesis.sheets import tiled
     from training.trainers.evaluate import evaluate_mesh
 
+    if data is None:
+        raise typer.BadParameter("a Mesh Predictor is scored on --data")
     scores, pictures = evaluate_mesh(weights, open_shards(data, split), limit=limit, split=split)
     scores.write(out / "table.csv")
     (out / "sheet.jpg").write_bytes(encoded(tiled(pictures), ".jpg", 90))
