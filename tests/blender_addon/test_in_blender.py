@@ -34,6 +34,6 @@ def test_in_blender(file: str, tmp_path: Path) -> None:
     }
     options = ["-q", "-rA", "-p", "no:cacheprovider", "-p", "no:xdist"]
     command = [chosen or sys.executable, "-m", "pytest", *options, f"tests/blender_addon/in_blender/{file}"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=580)
     print(done.stdout[-20_000:])
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-3000:]
