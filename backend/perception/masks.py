@@ -27,6 +27,7 @@ STRAY = 0.03  # of the landmarks' extent: farther from the person's mask, a land
 ARMS = ((11, 13), (13, 15), (15, 19), (12, 14), (14, 16), (16, 20))  # to the index finger
 ARM_RADIUS = 0.09  # of the trunk's length, with a sleeve
 ARM_ODDS = 4.0  # log odds that an arm seen here adds to its owner's
+LIMB_ENDS = ((15, 17, 19, 21), (16, 18, 20, 22), (27, 29, 31), (28, 30, 32))  # hands with their wrists, feet with their ankles
 DOUBT = 0.4  # times the visibility of such a landmark
 
 
@@ -208,6 +209,10 @@ def doubted(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uin
     columns, rows = (np.floor(landmarks[inside, :2]).astype(int) - window[:2]).T
     stray = np.zeros(len(landmarks), bool)
     stray[inside] = away[rows, columns] > STRAY * float(np.max(np.ptp(landmarks[:, :2], axis=0)))
+    for limb in LIMB_ENDS:
+        # a limb that is mostly off the mask is off it altogether: its last points may lie on something else of the person
+        if stray[list(limb)].mean() > 0.5:
+            stray[list(limb)] = True
     result = landmarks.copy()
     result[stray, 2] *= DOUBT
     return result

@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from backend.perception.claims import without_borrowed_arms
 from backend.perception.geometry import Pyramid, Roi
 from backend.perception.masks import doubted, guided_coefficients, person_masks
 from backend.perception.pose import LANDMARK_SIDE, Pose
@@ -83,8 +84,12 @@ def test_guided_filter_reproduces_what_is_linear_in_the_colours() -> None:
 def test_landmarks_off_the_mask_are_doubted() -> None:
     mask = np.zeros((200, 200), np.uint8)
     mask[:, 80:120] = 255
-    landmarks = np.float32([[110, 60, 1], [110, 240, 1], [132, 100, 1], [160, 100, 1], [400, 100, 1]])
-    assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[:, 2], [1, 1, 1, 0.4, 1])
+    landmarks = np.tile(np.float32([110, 100, 1]), (33, 1))
+    landmarks[:5] = [[110, 60, 1], [110, 240, 1], [132, 100, 1], [160, 100, 1], [400, 100, 1]]
+    assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[:5, 2], [1, 1, 1, 0.4, 1])
+    assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[5:, 2], 1)
+    landmarks[[28, 30], :2] = [160, 200]  # ankle and heel beside the person: the toes on them are somebody's too
+    assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[[27, 28, 29, 30, 31, 32], 2], [1, 0.4, 1, 0.4, 1, 0.4])
 
 
 def test_a_thin_arm_that_the_segmentation_hardly_saw_is_its_owner_s_where_the_landmarks_put_it() -> None:
@@ -101,5 +106,59 @@ def test_a_thin_arm_that_the_segmentation_hardly_saw_is_its_owner_s_where_the_la
     [(window, mask, _)] = person_masks(Pyramid(photo), [replace(coarse, logits=logits, landmarks=landmarks)])
     assert (placed(window, mask)[arm > 0] > 127).mean() > 0.85
     landmarks[[13, 15], 2] = 0.1
-    [(window, mask, _)] = person_masks(Pyramid(photo), [replace(coarse, logits=logits, landmarks=landmarks)])
+    elsewhere = np.where(trunk[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    [(window, mask, _)] = person_masks(Pyramid(elsewhere), [replace(coarse, logits=logits, landmarks=landmarks)])
     assert (placed(window, mask)[(arm > 0) & ~trunk] > 127).mean() < 0.3
+
+
+def test_colours_tell_a_gap_that_the_segmentation_overlooks_and_an_arm_that_it_hardly_saw() -> None:
+    trunk = ellipse(200, 256, 60, 150)
+    arm, gap = np.zeros((SIZE, SIZE), np.uint8), np.zeros((SIZE, SIZE), np.uint8)
+    cv2.line(arm, (250, 170), (300, 300), (1,), 16)
+    cv2.line(gap, (165, 300), (165, 420), (1,), 12)
+    person = ((trunk > 0) | (arm > 0)) & (gap == 0)
+    photo = np.where(person[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    coarse = pose(trunk, (200, 256))
+    sure = np.where(coarse.logits > 0, 20.0, -20.0)
+    for drawn, odds in ((arm, -1.5), (gap, 4.0)):
+        here = cv2.resize(cv2.dilate(drawn, np.ones((5, 5), np.uint8)).astype(np.float32), (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
+        sure = np.where(here > 0.5, odds, sure)
+    landmarks = coarse.landmarks.copy()
+    landmarks[:, 2] = 0.1
+    [(window, mask, _)] = person_masks(Pyramid(photo), [replace(coarse, logits=sure.astype(np.float32), landmarks=landmarks)])
+    found = placed(window, mask) > 127
+    assert found[(arm > 0) & (trunk == 0)].mean() > 0.8
+    assert found[(gap > 0) & (trunk > 0)].mean() < 0.2
+
+
+def test_one_arm_found_on_two_people_stays_with_the_one_whose_arms_are_alike() -> None:
+    points = np.zeros((33, 3), np.float32)
+    points[:, 2] = 0.95
+    owner, neighbour = points.copy(), points.copy()
+    owner[[11, 13, 15], :2] = [[100, 100], [110, 150], [105, 200]]
+    owner[[12, 14, 16], :2] = [[60, 100], [50, 150], [55, 200]]
+    neighbour[[12, 14, 16], :2] = [[125, 60], [112, 152], [107, 198]]  # reaches for the owner's left arm
+    neighbour[[11, 13, 15], :2] = [[190, 90], [200, 145], [195, 200]]
+    template = pose(ellipse(200, 256, 60, 150), (200, 256))
+    kept, lent = without_borrowed_arms([replace(template, landmarks=owner), replace(template, landmarks=neighbour)])
+    assert (kept.landmarks[:, 2] > 0.9).all()
+    assert (lent.landmarks[[14, 16, 18, 20, 22], 2] < 0.5).all() and (lent.landmarks[[13, 15], 2] > 0.9).all()
+    alone = without_borrowed_arms([replace(template, landmarks=owner)])
+    assert np.array_equal(alone[0].landmarks, owner)
+
+
+def test_of_two_people_who_claim_a_sleeve_the_one_of_its_colour_gets_it() -> None:
+    left, right = ellipse(170, 256, 80, 150), ellipse(320, 256, 90, 150)
+    both = (left > 0) & (right > 0)
+    photo = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    photo[right > 0] = (40, 120, 60)
+    photo[left > 0] = (230, 230, 230)
+    poses = []
+    for shape, middle in ((left, (170, 256)), (right, (320, 256))):
+        one = pose(shape, middle)
+        landmarks = one.landmarks.copy()
+        landmarks[:, 2] = 0.1
+        poses.append(replace(one, logits=np.where(one.logits > 0, 20, -20).astype(np.float32), landmarks=landmarks))
+    (window_a, mask_a, _), (window_b, mask_b, _) = person_masks(Pyramid(photo), poses)
+    assert (placed(window_a, mask_a)[both] > 127).mean() > 0.9
+    assert (placed(window_b, mask_b)[both] > 127).mean() < 0.1
