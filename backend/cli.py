@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands import batch, servers
+from backend.commands import batch, doctor, servers
 from backend.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_FAILED,
@@ -133,7 +133,7 @@ def reconstruct(
         raise typer.Exit(EXIT_FAILED)
 
 
-for command in (batch.batch, servers.serve, servers.status, servers.stop, servers.forget, servers.logs):
+for command in (batch.batch, servers.serve, servers.status, servers.stop, servers.forget, servers.logs, doctor.doctor):
     app.command()(command)
 
 

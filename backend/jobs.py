@@ -472,6 +472,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA secure_delete = ON")
+        database.execute("PRAGMA cache_size = -512")  # KiB: rows are small, and the process shall not grow with their number
         [(verdict,), *_] = database.execute("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
             raise _Damaged(verdict)
