@@ -88,7 +88,7 @@ def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], 
     built = pipeline()
     assert built.predictor is None and built.facts["mesh_predictor"] is None
     result = built.reconstruct_photo(photo, "two.png", QUICK)
-    assert {person.fit.start for person in result.people} == {"landmarks"} and result.prediction is None
+    assert "mesh_predictor" not in {person.fit.start for person in result.people} and result.prediction is None
 
 
 def test_without_weights_no_refinement_is_refused_with_what_to_do(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
@@ -155,9 +155,10 @@ def test_a_photo_without_given_people_is_told(pipeline: Callable[..., Pipeline],
 
 
 def test_fitting_keeps_whichever_start_explains_the_person_better(
-    pipeline: Callable[..., Pipeline], photo: bytes, people: list[Person], tmp_path: Path
+    pipeline: Callable[..., Pipeline], photo: bytes, people: list[Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Landmarks in space that are wrong by half a turn, or a handstand in the file: either way the person stands as it should."""
+    monkeypatch.setattr("backend.fitting.fitter.Lifter.load", lambda: None)  # it would find the turned landmarks out by itself
 
     def astray(fit: Fit) -> float:
         """Angle between the fitted pelvis and the true one, radians."""
