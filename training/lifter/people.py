@@ -161,7 +161,6 @@ class Imagined:
         values = self.errors.applied(points.numpy().astype(np.float64), neighbour, self._rays[index], rng)
         return _batch(values.astype(np.float32), turns, betas, rng.random(count) < 0.5)
 
-
     def _recombined(self, index: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
         """Turns (B, 22, 3, 3) of people some of whose limbs are bent as another's."""
         turns = self._turns[index]
