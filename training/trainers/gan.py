@@ -157,7 +157,8 @@ class GanTrainer:
         turn.descend("generator", loss)
         critic.requires_grad_(True)
         real = batch.texture.requires_grad_(self.r1.due(turn.step))
-        real_logits = discriminator(augmented(real, strength, turn.rng))
+        # Lightning Fabric lets nobody else take gradients through its wrapper; single precision suits a penalty anyhow.
+        real_logits = (critic if self.r1.due(turn.step) else discriminator)(augmented(real, strength, turn.rng))
         loss = discriminator_loss(real_logits, discriminator(augmented(fake.detach(), strength, turn.rng)))
         log["discriminator"] = float(loss.detach())
         if self.r1.due(turn.step):

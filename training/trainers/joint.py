@@ -143,7 +143,7 @@ class JointTrainer:
     def step(self, turn: Turn, batch: JointBatch) -> dict[str, float]:
         """One step of both networks on the total loss; people whose predicted body misses their crop only teach the mesh."""
         device = batch.picture.device
-        body = self.body.to(device)
+        body = self.mesh.body_on(device)
         maps = maps_of(turn.networks["mesh"].train()(batch.mesh.pixels()))
         terms = mesh_terms(maps, batch.mesh.labels, body, self.mesh.prior_on(device))
         bodies = sample(maps, match(maps.center.detach(), batch.mesh.labels.centers()[0], batch.mesh.labels.picture).centers)
@@ -189,7 +189,8 @@ class JointTrainer:
         center = (batch.camera[:, 1:] - batch.crop[:, :2]) * scale[:, None]
         cameras = Cameras(batch.camera[:, 0] * scale, center, self.side, self.side)
         vertices = torch.cat(placed)
-        surface, texels = self.surface.to(device), self.texels
+        own = self.texels
+        surface, texels = self.surface.to(device), Texels(own.size, own.place.to(device), own.face.to(device), own.barycentric.to(device))
         view = see(vertices, surface, cameras)
         partial = unproject(batch.picture, vertices.detach(), surface, texels, cameras, view.detach())
         shown, hidden = hide_half(partial, turn.rng)

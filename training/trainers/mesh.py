@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class MeshTrainer:
             raise RecipeError(f"The mesh trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
         torch.manual_seed(recipe.seed)
         self.body = body or load_open_body()
+        self.body_on = Copies(self.body)
         network = _network(str(options["network"]), bool(options["imagenet"]))
         if options["start"]:
             network.load_state_dict(read_state_dict(Path(str(options["start"]))))
@@ -71,7 +73,7 @@ class MeshTrainer:
     def step(self, turn: Turn, batch: MeshBatch) -> dict[str, float]:
         """One step on the 3D Mesh Loss."""
         device = batch.images.device
-        body = self.body.to(device)
+        body = self.body_on(device)
         network = turn.networks["mesh"].train()
         maps = maps_of(network(batch.pixels()))
         total, log = self.loss(mesh_terms(maps, batch.labels, body, self.prior_on(device)))
@@ -85,7 +87,7 @@ class MeshTrainer:
         images = batch.pixels()[:8]
         maps = maps_of(network(images))
         people = sample(maps, found := find_centers(maps.center))
-        joints = self.body.to(images.device).joints(people.betas, people.pose)
+        joints = self.body_on(images.device).joints(people.betas, people.pose)
         drawn = [np.ascontiguousarray(image) for image in (images.permute(0, 2, 3, 1).cpu().numpy() * 255).astype(np.uint8)]
         for points, picture, colour in (
             (batch.labels.joints_2d, batch.labels.picture, (60, 220, 60)),
@@ -114,6 +116,19 @@ def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
     inner = network.network if isinstance(network, AsTensors) else network
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in inner.state_dict().items()}, path, {"note": note})
     return [path]
+
+
+class Copies:
+    """A body on other devices than the loading processes', which need it on the CPU."""
+
+    def __init__(self, body: BodyModel) -> None:
+        self._copies = {torch.device("cpu"): body}
+
+    def __call__(self, device: torch.device) -> BodyModel:
+        """The body on a device; copied there once."""
+        if device not in self._copies:
+            self._copies[device] = copy.deepcopy(self._copies[torch.device("cpu")]).to(device)
+        return self._copies[device]
 
 
 class AsTensors(nn.Module):

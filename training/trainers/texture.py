@@ -111,11 +111,14 @@ class TextureTrainer:
     def _judge(self, turn: Turn, real: Tensor, fake: Tensor) -> dict[str, float]:
         self.players["discriminator"].network.requires_grad_(True)
         discriminator = turn.networks["discriminator"]
-        real = real.requires_grad_(self.r1.due(turn.step))
-        real_logits = discriminator(augmented(real, self._strength(), turn.rng))
+        due = self.r1.due(turn.step)
+        real = real.requires_grad_(due)
+        # Lightning Fabric lets nobody else take gradients through its wrapper; single precision suits a penalty anyhow.
+        critic = self.players["discriminator"].network if due else discriminator
+        real_logits = critic(augmented(real, self._strength(), turn.rng))
         loss = discriminator_loss(real_logits, discriminator(augmented(fake, self._strength(), turn.rng)))
         log = {"discriminator": float(loss.detach())}
-        if self.r1.due(turn.step):
+        if due:
             loss = loss + self.r1.weighted(r1_penalty(real_logits, real), self.gamma / 2)
         turn.descend("discriminator", loss)
         return {**log, "augmentation": self.strength.update(real_logits)}

@@ -210,3 +210,12 @@ def test_two_processes_train_one_network(task: str, shards: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Trained to step 4" in done.stdout
     load_checkpoint(tmp_path / "texture_predictor.safetensors")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["mesh", "gan", "texture"])
+def test_bfloat16_trains_too(task: str, samples: ShardSet, tmp_path: Path) -> None:
+    recipe = load_recipe(task, "toy").with_(precision="bf16-mixed", steps=1)
+    result = run(TRAINERS[task](recipe), recipe, samples, tmp_path, "cpu")
+    assert result.step == 1 and result.files
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(result.files[0]).values() if tensor.is_floating_point())
