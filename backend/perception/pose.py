@@ -118,7 +118,8 @@ class PoseEstimator:
         points, presence, logits, heat, world = self._landmarks(crop[None].astype(np.float32) / 255.0)
         points = points.reshape(39, 5)
         heat = sigmoid(heat[0, :, :, :33])
-        points[:33, :2] += HEATMAP_SHARE * (heatmap_points(points[:33, :2], heat) - points[:33, :2])
+        person = cv2.resize(logits[0, :, :, 0], heat.shape[:2], interpolation=cv2.INTER_AREA) > 0
+        points[:33, :2] = heatmap_points(points[:33, :2], heat, person)
         xy = roi.to_photo(points[:, :2], LANDMARK_SIDE)
         visibility = sigmoid(points[:33, 3]) * sigmoid(points[:33, 4])
         turned = world.reshape(39, 3)[:33].copy()
@@ -137,25 +138,34 @@ class PoseEstimator:
         )
 
 
-def heatmap_points(points: NDArray, heat: NDArray) -> NDArray[np.float64]:
-    """Move landmarks to the centre of gravity of their heatmaps nearby, where those show a clear peak.
+def heatmap_points(points: NDArray, heat: NDArray, person: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Move landmarks towards the centre of gravity of their heatmaps nearby, where those show a clear peak.
 
-    The heatmaps measure where the regressed points guess: on people in unusual poses they are nearer to the truth.
+    The heatmaps measure where the regressed points guess: on people in unusual poses they are nearer to the truth.  A point
+    that was guessed beside the person goes to its heatmap's peak on the person, however far.
 
     Args:
         points: (K, 2) pixels of the landmark model's crop.
         heat: (S, S, K) probabilities over the same crop.
+        person: (S, S) where the segmentation sees the person.
     """
     side = heat.shape[0]
     scale = LANDMARK_SIDE / side
     moved = points.astype(np.float64)
+    beside = cv2.dilate(person.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
     for index, (column, row) in enumerate(np.floor(points / scale).astype(int)):
+        share = HEATMAP_SHARE
+        if 0 <= row < side and 0 <= column < side and beside[row, column]:
+            on_person = np.where(person, heat[..., index], 0)
+            if on_person.max() >= HEATMAP_PEAK:
+                row, column = np.unravel_index(int(on_person.argmax()), on_person.shape)
+                share = 1.0
         x0, y0 = max(column - HEATMAP_RADIUS, 0), max(row - HEATMAP_RADIUS, 0)
         near = heat[y0 : max(row + HEATMAP_RADIUS + 1, 0), x0 : max(column + HEATMAP_RADIUS + 1, 0), index]
         if near.size and near.max() >= HEATMAP_PEAK:
             rows, columns = np.indices(near.shape)
             center = np.array([np.sum(near * (columns + x0 + 0.5)), np.sum(near * (rows + y0 + 0.5))]) / np.sum(near)
-            moved[index] = center * scale
+            moved[index] += share * (center * scale - moved[index])
     return moved
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from backend.perception.geometry import Roi
 from backend.perception.people import Detections
-from backend.perception.pose import LANDMARK_SIDE, MIRROR, Pose, anchors, averaged, grey_outside, heatmap_points
+from backend.perception.pose import HEATMAP_SHARE, LANDMARK_SIDE, MIRROR, Pose, anchors, averaged, grey_outside, heatmap_points
 from backend.perception.search import Hypothesis, choose
 
 
@@ -59,11 +59,23 @@ def test_passes_that_swap_the_legs_are_not_averaged() -> None:
 def test_heatmap_draws_only_where_it_has_a_peak() -> None:
     heat = np.zeros((64, 64, 2))
     heat[20, 30, 0] = 0.9
-    points = heatmap_points(np.array([[118.0, 86.0], [118.0, 86.0]]), heat)
-    assert points[0] == pytest.approx([30.5 * 4, 20.5 * 4])
+    everywhere = np.ones((64, 64), bool)
+    points = heatmap_points(np.array([[118.0, 86.0], [118.0, 86.0]]), heat, everywhere)
+    assert points[0] == pytest.approx([118 + HEATMAP_SHARE * (30.5 * 4 - 118), 86 + HEATMAP_SHARE * (20.5 * 4 - 86)])
     assert points[1] == pytest.approx([118, 86])
-    outside = heatmap_points(np.array([[-900.0, 5000.0], [1e6, -1e6]]), heat)
+    outside = heatmap_points(np.array([[-900.0, 5000.0], [1e6, -1e6]]), heat, everywhere)
     assert outside[0] == pytest.approx([-900, 5000])
+
+
+def test_a_point_beside_the_person_goes_to_its_peak_on_the_person() -> None:
+    heat = np.zeros((64, 64, 2))
+    heat[20, 30] = 0.9
+    heat[50, 60] = 0.95  # a neighbour's
+    person = np.zeros((64, 64), bool)
+    person[10:40, 20:40] = True
+    points = heatmap_points(np.array([[220.0, 200.0], [150.0, 100.0]]), heat, person)
+    assert points[0] == pytest.approx([30.5 * 4, 20.5 * 4])
+    assert points[1] == pytest.approx([150, 100])  # it is on the person: only what is near counts
 
 
 def test_grey_outside_a_box() -> None:
