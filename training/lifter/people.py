@@ -170,7 +170,7 @@ class Imagined:
         other = others[:, parents].swapaxes(-1, -2) @ others
         for part in PARTS:
             swapped = rng.random(len(index)) < SWAPPED_SHARE
-            local[np.ix_(swapped, part)] = other[np.ix_(swapped, part)]
+            local[:, part] = np.where(swapped[:, None, None, None], other[:, part], local[:, part])
         turns = turns.copy()
         for k in range(1, POSED):
             turns[:, k] = turns[:, parents[k]] @ local[:, k]

@@ -152,9 +152,9 @@ class Watcher:
     def look(self, scene: Scene, rng: np.random.Generator) -> Sighting | None:
         """What perception would say, or None where it would find nobody."""
         rows, columns = np.flatnonzero(scene.mask.any(1)), np.flatnonzero(scene.mask.any(0))
-        box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
-        box += rng.normal(0, BOX_JITTER, 4) * np.max(box[2:] - box[:2])
-        box = np.clip(box, 0, [scene.camera.width, scene.camera.height] * 2).astype(np.float32)
+        tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+        tight += rng.normal(0, BOX_JITTER, 4) * np.max(tight[2:] - tight[:2])
+        box = np.clip(tight, 0, [scene.camera.width, scene.camera.height] * 2).astype(np.float32)
         photo = Pyramid(scene.picture)
         best = max(hypotheses(photo, self._poses, 0, box), key=lambda hypothesis: hypothesis.worth)
         if best.quality < LEAST_QUALITY:
@@ -218,7 +218,7 @@ def _occlude(picture: NDArray[np.uint8], mask: NDArray[np.bool_], rng: np.random
     rows, columns = np.nonzero(mask)
     if len(rows) == 0:
         return np.zeros_like(mask)
-    size = float(max(np.ptp(rows), np.ptp(columns), 10))
+    size = max(float(np.ptp(rows)), float(np.ptp(columns)), 10.0)
     cover = np.zeros((height, width), np.uint8)
     for _ in range(rng.integers(1, 3)):
         pick = rng.integers(len(rows))

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,11 +119,12 @@ def train_lifter(
             errors = evaluate(average, skeleton, held_out)
             with out.with_suffix(".jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step + 1, "loss": round(loss.item(), 4), **errors}) + "\n")
-            _replace(state, lambda path, done=step + 1: torch.save(
-                {"network": network.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": done}, path
-            ))  # fmt: skip
-            metadata = {"recipe": json.dumps(asdict(recipe)), "people": str(len(real.betas)), "errors": json.dumps(errors)}
-            _replace(out, lambda path, facts=metadata: save_file({k: v.half() for k, v in average.state_dict().items()}, path, facts))
+            parts = {"network": network, "average": average, "optimiser": optimiser}
+            saved = {"step": step + 1, **{name: part.state_dict() for name, part in parts.items()}}
+            _replace(state, partial(torch.save, saved))
+            # One entry, for the library writes several in any order and the file would not repeat itself.
+            facts = {"facts": json.dumps({"recipe": asdict(recipe), "people": len(real.betas), "errors": errors})}
+            _replace(out, partial(save_file, {name: value.half() for name, value in average.state_dict().items()}, metadata=facts))
     return errors
 
 
