@@ -321,10 +321,10 @@ class Pool:
             self._publish_progress(process, unit, message)
         elif kind == "photo_done":
             seconds = time.monotonic() - process.started
-            self._finish(unit.job, index, message["result"], message["merged"], seconds)
             pace = self._pace.setdefault(unit.job, _Pace())
             pace.photos += 1
             pace.seconds += seconds
+            self._finish(unit.job, index, message["result"], message["merged"], seconds)
         else:
             self._fail(unit.job, index, WireError.from_dict(message["error"]))
 
