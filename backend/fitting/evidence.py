@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.camera import Camera
 from backend.fitting import rotations
-from backend.fitting.lifter import Lifted
 from backend.fitting.residuals import BONES, Evidence, bone_directions
 from backend.perception.person import Hand, Person
 
@@ -32,7 +30,6 @@ FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 
 FACE_SCORE, HAND_SCORE = 0.5, 0.5
 HIDDEN_TRUST = 0.3  # of a landmark that lies on another person
 INDEX_KNUCKLE, PINKY_KNUCKLE = 5, 17  # of the hand model
-BONE_ERROR, LEAST_SPREAD = 0.2, 0.06  # radians: the error of a bone that weighs 1, and the least that the lifter is believed
 SEEN = 0.5  # visibility from which a landmark counts as seen
 
 
@@ -138,12 +135,6 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
         betas_whitener=np.tile(np.eye(10), (count, 1, 1)),
         betas_fixed=np.zeros(count, bool),
     )
-
-
-def with_lifted(evidence: Evidence, lifted: Sequence[Lifted], bones: NDArray) -> Evidence:
-    """The evidence with the bones' directions (B, N, 3) of the pose lifter's bodies, each trusted as far as the lifter says."""
-    spread = np.maximum([one.bone_spread for one in lifted], LEAST_SPREAD)
-    return replace(evidence, bones=bones, bone_weights=(BONE_ERROR / spread) ** 2)
 
 
 def box_side(person: Person) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,8 +120,8 @@ def train_lifter(
             errors = evaluate(average, skeleton, held_out)
             with out.with_suffix(".jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step + 1, "loss": round(loss.item(), 4), **errors}) + "\n")
-            parts = {"network": network, "average": average, "optimiser": optimiser}
-            saved = {"step": step + 1, **{name: part.state_dict() for name, part in parts.items()}}
+            saved: dict[str, Any] = {"network": network.state_dict(), "average": average.state_dict()}
+            saved |= {"optimiser": optimiser.state_dict(), "step": step + 1}
             _replace(state, partial(torch.save, saved))
             # One entry, for the library writes several in any order and the file would not repeat itself.
             facts = {"facts": json.dumps({"recipe": asdict(recipe), "people": len(real.betas), "errors": errors})}
