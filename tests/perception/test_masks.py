@@ -121,7 +121,8 @@ def test_colours_tell_a_gap_that_the_segmentation_overlooks_and_an_arm_that_it_h
     coarse = pose(trunk, (200, 256))
     sure = np.where(coarse.logits > 0, 20.0, -20.0)
     for drawn, odds in ((arm, -1.5), (gap, 4.0)):
-        here = cv2.resize(cv2.dilate(drawn, np.ones((5, 5), np.uint8)).astype(np.float32), (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
+        around = cv2.dilate(drawn, np.ones((5, 5), np.uint8)).astype(np.float32)
+        here = cv2.resize(around, (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
         sure = np.where(here > 0.5, odds, sure)
     landmarks = coarse.landmarks.copy()
     landmarks[:, 2] = 0.1
