@@ -37,7 +37,7 @@ WIDE = Widths(landmark_width=0.2, bone=0.15, prior=1.0)
 NARROW = Widths(landmark_width=0.06)
 FINAL = Widths(landmark_width=0.06, outline=0.005)
 # The last steps follow the landmarks closely, with shape and directions in space held near what was found: they would fit noise.
-CLOSE = replace(FINAL, landmark=0.0015, bone=0.03)
+CLOSE = replace(FINAL, landmark=0.0015, bone=0.025)
 SHAPE_SLACK = 0.06  # betas that the last steps may move a shape by
 
 

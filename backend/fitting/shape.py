@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from backend.body import BodyData, ShapePrior
 
-# What each group costs before anything is seen, in nats. A child's landmarks tell little more than the nat asked for here, and
-# slim adults do not win that much on real photos. The outline of a dressed adult says little of their sex (coats and skirts
+# What each group costs before anything is seen, in nats. Children win by more than this where they are children (5 to 20 nats on
+# real photos), slim adults do not. The outline of a dressed adult says little of their sex (coats and skirts
 # widen the hips of both), so "adult" lies between men and women, with a flat chest, and "female" needs evidence.
-GROUP_COSTS = {"adult": 0.0, "female": 2.0, "child": 1.0}
+GROUP_COSTS = {"adult": 0.0, "female": 2.0, "child": 3.0}
 UNSEEN_CHILD_COST = 20.0  # nats on top where no leg is seen: a head and a trunk alone do not tell a child
 MALE_SHARE = 0.65  # of the mean adult's shape: up to here the chest stays flat
 GENDER_VARIANCE = 0.1  # of the adults' step from the female to the male mean
