@@ -26,7 +26,7 @@ def check(watch: Watch) -> None:
 def test_the_front_answers_whatever_is_sent(tmp_path: Path) -> None:
     watch = wire.fuzz(tmp_path, 4000, SEED)
     check(watch)
-    assert len(watch.outcomes) > 40  # it is not all refused at the door
+    assert len(watch.outcomes) > 25  # it is not all refused at the door
 
 
 @pytest.mark.parametrize("suffix", files.LOADERS)
