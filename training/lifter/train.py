@@ -120,9 +120,9 @@ def train_lifter(
             errors = evaluate(average, skeleton, held_out)
             with out.with_suffix(".jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step + 1, "loss": round(loss.item(), 4), **errors}) + "\n")
-            saved: dict[str, Any] = {"network": network.state_dict(), "average": average.state_dict()}
-            saved |= {"optimiser": optimiser.state_dict(), "step": step + 1}
-            _replace(state, partial(torch.save, saved))
+            now: dict[str, Any] = {"network": network.state_dict(), "average": average.state_dict()}
+            now |= {"optimiser": optimiser.state_dict(), "step": step + 1}
+            _replace(state, partial(torch.save, now))
             # One entry, for the library writes several in any order and the file would not repeat itself.
             facts = {"facts": json.dumps({"recipe": asdict(recipe), "people": len(real.betas), "errors": errors})}
             _replace(out, partial(save_file, {name: value.half() for name, value in average.state_dict().items()}, metadata=facts))
