@@ -373,7 +373,7 @@ def raise_(error: Exception) -> None:
     raise error
 
 
-def no_space(*arguments: Any) -> None:
+def no_space(*arguments: Any, **named: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
