@@ -47,7 +47,7 @@ from backend.texture_predictor.predictor import PredictionError, TexturePredicto
 from backend.texturing import Texture, View, face_offsets, texture_person
 from backend.texturing.atlas import TexturingError
 from backend.texturing.painted import complete_painted, read_painted
-from backend.weights import models_folder, weights_folder
+from backend.weights import check_shipped, models_folder, weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
 Progress = Callable[[str, float, str], None]
@@ -151,6 +151,7 @@ class Pipeline:
         torch.set_num_threads(self.threads)
         cv2.setNumThreads(1)
         weights = weights or weights_folder()
+        check_shipped(weights)
         self.body = load_open_body(weights / "open_body.npz")
         self.perception = Perception(weights / "perception", threads=self.threads)
         self.models = models_folder()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from pathlib import Path
 
 from backend.wire import data_folder
+
+_SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
 
 
 class WeightsError(RuntimeError):
@@ -27,6 +31,29 @@ def weights_folder() -> Path:
         f"Uvatar's weights were not found in {candidates[-1]}. "
         "Install Uvatar again, or set UVATAR_WEIGHTS to the folder that holds open_body.npz."
     )
+
+
+def recorded_sha256(path: Path) -> str | None:
+    """The sha256 that the page beside a file of the weights folder records (``name.md`` beside ``name.npz``), or None."""
+    page = path.with_suffix(".md")
+    found = _SHA256.search(page.read_text(encoding="utf-8")) if page.is_file() else None
+    return found[1] if found else None
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_shipped(folder: Path) -> None:
+    """Raises WeightsError where an array file in the folder itself is not the one that was shipped.
+
+    The perception models in their own folder are checked as each is loaded.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".npz", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
+            raise WeightsError(f"The file {path} is damaged or exchanged (its sha256 is not the recorded one). Install Uvatar again.")
 
 
 def models_folder() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -18,12 +17,12 @@ from backend.mesh_predictor.smpl_files import HELP, NAMES, PACKED, load_neutral_
 from backend.texture_predictor.checkpoint import load_checkpoint as load_texture_predictor
 from backend.texture_predictor.predictor import FILE as TEXTURE_FILE
 from backend.texture_predictor.predictor import LICENCE as TEXTURE_LICENCE
+from backend.weights import recorded_sha256, sha256_of
 
 GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
 SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."
 _SUFFIXES = (".npz", ".safetensors", ".tflite")
 # How the pages beside the shipped files state it.
-_SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
 _LICENCE = re.compile(r"Licence of this file:\W*(.+?)(?:\. |\.?$)", re.MULTILINE)
 # Shipped files that are worth more than a checksum.
 _LOADERS: dict[str, Callable[[Path], object]] = {
@@ -58,7 +57,7 @@ def shipped(weights: Path) -> list[Item]:
         sources = path.parent / "sources.json"
         what, licence, digest = _from_sources(sources, path.name) if sources.is_file() else _from_page(path.with_suffix(".md"))
         name = path.relative_to(weights).as_posix()
-        if digest is not None and _sha256(path) != digest:
+        if digest is not None and sha256_of(path) != digest:
             items.append(Item(name, what, BROKEN, licence, "Its sha256 is not the recorded one. Install Uvatar again."))
             continue
         item = _checked(path, what, licence, "", _LOADERS.get(path.name, Path.exists), name)
@@ -128,10 +127,5 @@ def _from_page(page: Path) -> tuple[str, str, str | None]:
     text = page.read_text(encoding="utf-8")
     paragraphs = [part.strip() for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
     what = " ".join(paragraphs[0].split()).split(". ")[0].split(":")[0] if paragraphs else ""
-    licence, digest = _LICENCE.search(text), _SHA256.search(text)
-    return what, licence[1].strip() if licence else f"see {page.name}", digest[1] if digest else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    licence = _LICENCE.search(text)
+    return what, licence[1].strip() if licence else f"see {page.name}", recorded_sha256(page)

@@ -1,0 +1,26 @@
+"""The shipped weights are the shipped ones, or nothing is made with them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from backend.weights import WeightsError, check_shipped, weights_folder
+
+
+def test_what_ships_is_what_its_pages_record() -> None:
+    check_shipped(weights_folder())
+
+
+def test_an_exchanged_file_is_refused(tmp_path: Path) -> None:
+    body = tmp_path / "body.npz"
+    body.write_bytes(b"as it was shipped")
+    digest = hashlib.sha256(body.read_bytes()).hexdigest()
+    body.with_suffix(".md").write_text(f"# Body\n\nThe body.\n\nsha256: `{digest}`\n", encoding="utf-8")
+    (tmp_path / "of_the_user.npz").write_bytes(b"no page beside it")
+    check_shipped(tmp_path)
+    body.write_bytes(b"as it was shipped, and more")
+    with pytest.raises(WeightsError, match="body.npz is damaged"):
+        check_shipped(tmp_path)
