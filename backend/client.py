@@ -50,6 +50,8 @@ class Client:
         self._events: deque[dict[str, Any]] = deque()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
+        # Where the server has turned our keys down there is nobody to send to, and ZeroMQ would wait for somebody for ever.
+        self._socket.setsockopt(zmq.SNDTIMEO, round(1000 * reply_seconds))
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         if access:
             network.encrypt_client(self._socket, access)
@@ -73,7 +75,7 @@ class Client:
         self._requests += 1
         frames = wire.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
         self._has_been_cut()
-        self._socket.send_multipart(frames)
+        self._send(frames)
         deadline = time.monotonic() + self._reply_seconds
         while True:
             message = self._receive(min(1.0, max(deadline - time.monotonic(), 0.0)))
@@ -81,13 +83,19 @@ class Client:
                 if time.monotonic() > deadline or not listens(self._port, self._host):
                     raise ServerGone("The Uvatar server does not answer.")
                 if self._has_been_cut():  # ZeroMQ connects again, but what was on its way is lost; asking twice harms nothing
-                    self._socket.send_multipart(frames)
+                    self._send(frames)
             elif message.get("request") == self._requests or (message["kind"] == "error" and message.get("request") is None):
                 if message["kind"] == "error":
                     raise WireError.from_dict(message)
                 return message
             elif "request" not in message:
                 self._events.append(message)
+
+    def _send(self, frames: list[bytes]) -> None:
+        try:
+            self._socket.send_multipart(frames)
+        except zmq.Again as error:
+            raise ServerGone("The Uvatar server takes nothing.") from error
 
     def hello(self) -> dict[str, Any]:
         """What the server is and can do. Raises WireError ("wrong-token", "unsupported-version"), ServerGone."""
