@@ -120,7 +120,7 @@ def main() -> None:
     chosen = parser.parse_args()
     real = chosen.pipeline != FAKE
     data = SAMPLE.read_bytes() if real else photo(pad=RESULT_BYTES, stages=5)
-    options = {"fast": True, "texture_size": 256} if real else {}
+    options = {"fast": True, "texture_size": 512} if real else {}
     with tempfile.TemporaryDirectory() as folder:
         server = start(Path(folder) / "data", "--workers", str(chosen.workers), pipeline=chosen.pipeline)
         try:
