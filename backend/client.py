@@ -91,7 +91,7 @@ class Client:
             elif "request" not in message:
                 self._events.append(message)
 
-    def _send(self, frames: list[bytes]) -> None:
+    def _send(self, frames: Sequence[bytes | memoryview]) -> None:
         try:
             self._socket.send_multipart(frames)
         except zmq.Again as error:
