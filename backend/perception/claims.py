@@ -106,15 +106,18 @@ def background_odds(guide: NDArray[np.float32], own: NDArray[np.float32], rivals
     odds = np.zeros(own.shape, np.float32)
     asked = (np.abs(own) < WEAK) & (rivals < 0)
     if asked.any():
-        nobody = cv2.erode(((own < -WEAK) & (rivals < -WEAK)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        odds[asked] = BACKGROUND_ODDS / COLOUR_ODDS * _colour_odds(guide, own > WEAK, nobody, asked)
+        nobody = (own < -WEAK) & (rivals < -WEAK)
+        odds[asked] = BACKGROUND_ODDS / COLOUR_ODDS * _colour_odds(guide, own > WEAK, _away_from_edges(nobody), asked)
     return np.asarray(cv2.medianBlur(odds, 5), np.float32)
+
+
+def _away_from_edges(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return cv2.erode(area.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
 def _sure(odds: NDArray[np.float32], rivals: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Where one person is certain and away from everything else."""
-    sure = ((odds > SURE) & (rivals < -SURE)).astype(np.uint8)
-    return cv2.erode(sure, np.ones((3, 3), np.uint8)) > 0
+    return _away_from_edges((odds > SURE) & (rivals < -SURE))
 
 
 def _colour_odds(

@@ -25,8 +25,7 @@ def sharpened(guide: NDArray[np.float32], alpha: NDArray[np.float32], scale: flo
         scale: of the picture against the one in which the outline was found; the band is as many pixels wider.
     """
     band, radius = BAND * scale, round(RADIUS * scale)
-    within = (alpha >= 0.5).astype(np.uint8)
-    distance = cv2.distanceTransform(within, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - within, cv2.DIST_L2, 3)
+    distance = signed_distance(alpha >= 0.5)
     near = np.abs(distance) <= 1.5 * band
     if not near.any():
         return alpha
@@ -41,6 +40,12 @@ def sharpened(guide: NDArray[np.float32], alpha: NDArray[np.float32], scale: flo
     result = alpha.copy()
     result[near] = trust * np.clip(place, 0, 1) + (1 - trust) * alpha[near]
     return result
+
+
+def signed_distance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(h, w) -> pixels to the edge, positive inside, negative outside."""
+    within = inside.astype(np.uint8)
+    return cv2.distanceTransform(within, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - within, cv2.DIST_L2, 3)
 
 
 def _statistics(

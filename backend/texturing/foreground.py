@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.perception.matting import signed_distance
 from backend.perception.person import Person
 from backend.photo import Photo
 from backend.texturing.colour import linear_from_srgb, smoothstep
@@ -48,12 +49,16 @@ class Foreground:
     origin: tuple[float, float]
     scale: tuple[float, float]
 
+    def at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(K, 2) pixels of the photo -> (K, 2) pixels of the first level."""
+        return (points - np.array(self.origin, np.float32)) * np.array(self.scale, np.float32)
+
     def sample(self, points: NDArray[np.float32], footprint: NDArray[np.float32] | float) -> NDArray[np.float32]:
         """Linear light (K, 3) at ``points`` (K, 2), pixels of the photo, averaged over about ``footprint`` of them.
 
         Trilinear between the two reductions around the footprint, so that neither aliasing nor needless blur gets in.
         """
-        at = (points - np.array(self.origin, np.float32)) * np.array(self.scale, np.float32)
+        at = self.at(points)
         level = np.log2(np.maximum(np.asarray(footprint, np.float32) * self.scale[0], 1e-6))
         level = np.broadcast_to(np.clip(level, 0, len(self.levels) - 1), len(points))
         colours = np.zeros((len(points), 3), np.float32)
@@ -70,7 +75,7 @@ class Foreground:
 
     def depth_inside(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """(K, 2) pixels of the photo -> (K,) distance to the mask's edge in pixels of the photo, negative outside."""
-        at = (points - np.array(self.origin, np.float32)) * np.array(self.scale, np.float32)
+        at = self.at(points)
         distance = bilinear(self.inside, at) / self.scale[0]
         height, width = self.inside.shape
         off = np.maximum(np.maximum(-at, at - np.array([width, height], np.float32)), 0).max(-1)
@@ -89,9 +94,9 @@ def restored_detail(
     fine = np.flatnonzero(footprint * foreground.scale[0] < _DETAIL)
     picture = foreground.levels[0]
     height, width = picture.shape[:2]
-    at = (points[fine] - np.array(foreground.origin, np.float32)) * np.array(foreground.scale, np.float32) - 0.5
-    low = np.floor(at).astype(np.int64)
-    share = at - low
+    at = foreground.at(points[fine])
+    low = np.floor(at - np.float32(0.5)).astype(np.int64)  # of the four pixels whose centres are around
+    share = at - np.float32(0.5) - low
     total, weight = np.zeros((height * width, 3)), np.zeros(height * width)
     for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
         column, row = low[:, 0] + right, low[:, 1] + below
@@ -104,9 +109,9 @@ def restored_detail(
     # the outermost pixels are not clean enough to be followed
     known = (weight > 0.25) & (foreground.inside.ravel() > _RIM_PIXELS)
     missing = np.where(known[:, None], picture.reshape(-1, 3) - total / np.maximum(weight, 1e-6)[:, None], 0)
-    restored = colours[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at + np.float32(0.5))
+    restored = colours[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at)
     # no darker and no brighter than the sample and the pixels around: no halos
-    column, row = np.clip(np.round(at).astype(np.int64), 0, (width - 1, height - 1)).T
+    column, row = np.clip(np.round(at - np.float32(0.5)).astype(np.int64), 0, (width - 1, height - 1)).T
     around = np.ones((3, 3), np.uint8)
     result = colours.copy()
     darkest = np.minimum(cv2.erode(picture, around)[row, column], colours[fine])
@@ -125,16 +130,10 @@ def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
     height, width = mask.shape
-    inside = signed_distance(mask)
+    inside = signed_distance(mask >= 128)
     clean = _without_background(linear_from_srgb(pixels), inside, max(_RIM_PIXELS, _RIM * max(height, width)))
     levels = _push_pull(clean, (inside > _LOST_PIXELS).astype(np.float32))
     return Foreground(tuple(levels), inside, (x0, y0), (width / (x1 - x0), height / (y1 - y0)))
-
-
-def signed_distance(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(h, w) mask, 128 and more is inside -> pixels to its edge, positive inside, negative outside."""
-    inside = (mask >= 128).astype(np.uint8)
-    return cv2.distanceTransform(inside, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
 
 
 def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32], rim: float) -> NDArray[np.float32]:

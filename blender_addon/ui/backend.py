@@ -30,36 +30,35 @@ def link_up(context: bpy.types.Context, start: bool) -> None:
     state.watch()
 
 
-class UVATAR_OT_start_backend(bpy.types.Operator):
+class _LinksUp:
+    """Connects to the backend; ``start`` it where it does not run."""
+
+    start: bool
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        try:
+            link_up(context, self.start)
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class UVATAR_OT_start_backend(_LinksUp, bpy.types.Operator):
     """Start the backend on this computer, and connect to it"""
 
     bl_idname = "uvatar.start_backend"
     bl_label = "Start Backend"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
-        try:
-            link_up(context, start=True)
-        except ValueError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+    start = True
 
 
-class UVATAR_OT_connect(bpy.types.Operator):
+class UVATAR_OT_connect(_LinksUp, bpy.types.Operator):
     """Connect to a backend that runs already"""
 
     bl_idname = "uvatar.connect"
     bl_label = "Connect"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Called by Blender."""
-        try:
-            link_up(context, start=False)
-        except ValueError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+    start = False
 
 
 class UVATAR_OT_setup_backend(bpy.types.Operator):
