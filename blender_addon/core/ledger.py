@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,38 +14,55 @@ from .jobs import Job
 
 
 class Ledger:
-    """One small file per job in a folder of the user's data. A ledger that cannot be written never stops a job."""
+    """One small file per job in a folder of the user's data. A ledger that cannot be written never stops a job.
+
+    One thread does all that touches the disk, in the order in which it was asked for: where the disk is busy, nobody waits.
+    """
 
     def __init__(self, folder: Path) -> None:
         """``folder`` need not exist."""
         self.folder = folder
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="uvatar ledger")
 
     def note(self, job: Job) -> None:
         """Write down a job as it stands, or strike it out when it is over."""
-        with suppress(OSError):
-            if job.over:
-                self.strike(job.id)
-                return
-            fields = {
-                "id": job.id,
-                "photos": [str(path) for path in job.photos],
-                "options": dict(job.options),
-                "sent": None if job.sent is None else list(job.sent),
-                "imported": sorted(job.imported),
-            }
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-            with open(descriptor, "w", encoding="utf-8") as file:
-                json.dump(fields, file)
-            os.replace(temporary, self._file(job.id))
+        if job.over:
+            self.strike(job.id)
+            return
+        fields = {
+            "id": job.id,
+            "photos": [str(path) for path in job.photos],
+            "options": dict(job.options),
+            "sent": None if job.sent is None else list(job.sent),
+            "imported": sorted(job.imported),
+        }
+        self._disk.submit(self._write, job.id, json.dumps(fields))
 
     def strike(self, job: str) -> None:
         """Forget a job."""
-        with suppress(OSError):
-            self._file(job).unlink()
+        self._disk.submit(self._remove, job)
 
     def unfinished(self) -> list[Job]:
         """Jobs that were not over when they were last written down, oldest first; files that are none are passed over."""
+        return self._disk.submit(self._read).result()
+
+    def flush(self) -> None:
+        """Wait until all is on the disk."""
+        self._disk.submit(lambda: None).result()
+
+    def _write(self, job: str, text: str) -> None:
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, self._file(job))
+
+    def _remove(self, job: str) -> None:
+        with suppress(OSError):
+            self._file(job).unlink()
+
+    def _read(self) -> list[Job]:
         found = []
         with suppress(OSError):
             for file in sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime):

@@ -190,6 +190,7 @@ class Session:
     def close(self) -> None:
         """End the connection and the backend that was started here. Neither is waited for; jobs can be picked up again."""
         self.stop_backend()
+        self._ledger.flush()
 
     def _reconnect(self, find: Callable[[], Endpoint | None], backend: BackendProcess | None) -> None:
         self._drop_connection()

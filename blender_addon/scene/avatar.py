@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
@@ -19,7 +20,7 @@ from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import Avatar, PhotoResult, ResultError
 from .camera import build_camera, look_through
 from .correctives import add_correctives
-from .material import build_material, packed_image, packed_texture
+from .material import build_material, original_texture, packed_image, packed_texture
 from .mesh import build_mesh
 from .rig import (
     attach,
@@ -35,6 +36,7 @@ from .rig import (
 
 # Custom property of the avatar's objects: names may change, this does not.
 UUID = "uvatar_uuid"
+STAGE = "uvatar_stage"  # and of a scene: that it is one of `new_stage`
 ROW_SPACING = 1.0  # metres between people in a row; a T pose is wider, and they may overlap arms
 
 
@@ -86,12 +88,15 @@ def import_people(
 
 def import_steps(
     result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
-) -> Generator[None, None, Imported]:
+) -> Generator[bool, None, Imported]:
     """Build people of a photo into a new collection of the scene, in slices of some milliseconds.
 
-    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there. A person
-    appears when it is whole; where the artist leaves object mode meanwhile, it waits until she is back. An error, or closing the
-    generator, leaves nothing behind.
+    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there. They are
+    built in a scene of their own, so that a slice takes no longer where the artist's scene is full, and move into hers when
+    they are whole; where she leaves object mode meanwhile, they wait until she is back. An error, or closing the generator,
+    leaves nothing behind.
+
+    Yields whether to leave it at that for now: True where the artist edits something, and when all is there.
 
     Args:
         people: indices into ``result.people``; None for all.
@@ -100,16 +105,18 @@ def import_steps(
     """
     steps = _steps(result, scene, people, options or ImportOptions())
     made: set[bpy.types.ID] = set()
+    imported = None
     try:
-        while True:
+        while imported is None:
             before = _everything()  # between two slices the artist may make things of her own
             try:
                 next(steps)
             except StopIteration as end:
-                return end.value
+                imported = end.value
             finally:
                 made |= _everything() - before
-            yield
+            yield imported is not None or bpy.context.mode != "OBJECT"
+        return imported
     except ReferenceError as error:  # what Python's names for Blender's data turn into when these are undone
         _remove(made)
         raise ResultError("The import was stopped: what it had built was undone or deleted.") from error
@@ -127,15 +134,17 @@ def _steps(
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = PurePath(result.name).stem or "Photo"
     row_start = _row_end(scene)
+    stage = new_stage(stem)
     collection = bpy.data.collections.new(stem)
-    scene.collection.children.link(collection)
+    stage.collection.children.link(collection)
     rigs: list[bpy.types.Object] = []
     lowest: list[float] = []
     for avatar in chosen:
         name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
-        rigs.append((yield from _build_avatar(result, avatar, name, collection, options)))
+        rigs.append((yield from _build_avatar(result, avatar, name, stage, collection, options)))
         yield
-        lowest.append(lowest_point(rigs[-1]))
+        with on_stage(stage):
+            lowest.append(lowest_point(rigs[-1]))
         yield
     for number, rig in enumerate(rigs):
         in_row = options.placement == "ROW"
@@ -153,33 +162,83 @@ def _steps(
         collection.objects.link(camera)
         if options.use_camera:
             look_through(scene, camera, result.camera)
+    yield
+    yield from _until_object_mode()  # what is being edited stays the active object
+    scene.collection.children.link(collection)
+    bpy.data.scenes.remove(stage)
     _select(rigs)
     return Imported(rigs, camera, photo)
 
 
 def _build_avatar(
-    result: PhotoResult, avatar: Avatar, name: str, collection: bpy.types.Collection, options: ImportOptions
+    result: PhotoResult,
+    avatar: Avatar,
+    name: str,
+    stage: bpy.types.Scene,
+    collection: bpy.types.Collection,
+    options: ImportOptions,
 ) -> Generator[None, None, bpy.types.Object]:
-    """The person's rig, in the photo's pose; it and its body are linked to the collection in the last slices."""
+    """The person's rig, in the photo's pose; it and its body are linked to the collection, which the stage shows."""
     modelled = in_rest_pose(replace(avatar, joint_names=joint_names(Naming(options.naming))), RestPose(options.rest_pose))
     yield
     ground = -modelled.sole_height()
-    body = yield from build_mesh(modelled, f"{name} body", ground)
+    body = yield from build_mesh(modelled, f"{name} body", collection, ground)
     textured = bool(avatar.texture_png) and avatar.face_uv is not None
     texture = packed_texture(f"{name} texture.png", avatar.texture_png) if textured else None
     source = packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color") if textured and avatar.source_png else None
     body.data.materials.append(build_material(name, texture, source, options.unlit))
     yield
-    while bpy.context.mode != "OBJECT":  # the artist has begun to edit something: bones can only be made in a mode of their own
-        yield
-    rig = build_armature(modelled, name, collection, ground)
+    yield from _until_object_mode()  # bones can only be made in a mode of their own
+    with on_stage(stage):
+        rig = build_armature(modelled, name, collection, ground)
+    yield
     attach(body, rig, preserve_volume=modelled.posedirs is None)
     stand_as_in_photo(rig, modelled)
     rig[UUID] = body[UUID] = str(uuid.uuid4())
     _record_provenance(rig, result, avatar)
     yield from add_correctives(body, rig, modelled)
-    collection.objects.link(body)
     return rig
+
+
+def new_stage(name: str) -> bpy.types.Scene:
+    """A scene that no window shows, in which avatars are built."""
+    stage = bpy.data.scenes.new(name)
+    stage[STAGE] = True
+    return stage
+
+
+def on_stage(stage: bpy.types.Scene) -> AbstractContextManager[None]:
+    """Have Blender's operators and its evaluation work in this scene, whatever the window shows."""
+    return bpy.context.temp_override(scene=stage, view_layer=stage.view_layers[0])
+
+
+def remove_stages() -> None:
+    """Remove what an undo step, or a file saved by itself, has kept of avatars that were being built then."""
+    stages = [scene for scene in bpy.data.scenes if STAGE in scene]
+    if stages:
+        bpy.data.batch_remove({part for stage in stages for part in [stage, *parts(stage)]})
+
+
+def parts(scene: bpy.types.Scene) -> list[bpy.types.ID]:
+    """Collections and objects of a scene with their data, materials and pictures."""
+    owned: dict[bpy.types.ID, None] = dict.fromkeys(scene.collection.children_recursive)
+    for thing in scene.objects:
+        owned |= {thing: None, thing.data: None}
+        for slot in thing.material_slots:
+            owned[slot.material] = None
+            for node in slot.material.node_tree.nodes:
+                if getattr(node, "image", None):
+                    owned[node.image] = None
+                    owned |= {original_texture(node.image): None} if original_texture(node.image) else {}
+        if thing.type == "CAMERA":
+            owned |= {background.image: None for background in thing.data.background_images if background.image}
+    return list(owned)
+
+
+def _until_object_mode() -> Iterator[None]:
+    """Wait while the artist edits something."""
+    while bpy.context.mode != "OBJECT":
+        yield
 
 
 def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avatar) -> None:
@@ -215,7 +274,7 @@ def _row_end(scene: bpy.types.Scene) -> float:
 def _everything() -> set[bpy.types.ID]:
     """All data that an import can make."""
     data = bpy.data
-    kinds = (data.objects, data.meshes, data.armatures, data.cameras, data.materials, data.images, data.collections)
+    kinds = (data.objects, data.meshes, data.armatures, data.cameras, data.materials, data.images, data.collections, data.scenes)
     return {item for kind in kinds for item in kind}
 
 

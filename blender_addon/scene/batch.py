@@ -10,31 +10,30 @@ from pathlib import Path, PurePath
 import bpy
 
 from ..core.result import PhotoResult, ResultError
-from .avatar import ImportOptions, import_steps
-from .material import original_texture
+from .avatar import STAGE, ImportOptions, import_steps, new_stage, on_stage, parts
 
 
-def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Generator[None, None, list[Path]]:
+def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Generator[bool, None, list[Path]]:
     """Save each person of a photo as a .blend of its own in ``folder``, in slices; the files. No file that is there is replaced.
 
     People are built in a scene of their own, which is gone afterwards. Raises ResultError where a file cannot be written, too.
     """
     saved = []
     for index, avatar in enumerate(result.people):
-        scene = bpy.data.scenes.new(PurePath(result.name).stem or "Photo")
+        scene = new_stage(PurePath(result.name).stem or "Photo")
         scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 1.0
         steps = import_steps(result, scene, [index], options)
         made: list[bpy.types.ID] = [scene]
         try:
             while True:
-                with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+                with on_stage(scene):
                     try:
                         next(steps)
                     except StopIteration:
                         break
-                yield
-            made += scene.collection.children_recursive
-            made += _owned(scene)
+                yield False
+            made += parts(scene)
+            del scene[STAGE]
             path = _free_path(folder, f"{scene.name.split('.')[0]} {avatar.id}")
             try:
                 bpy.data.libraries.write(str(path), {scene}, fake_user=False)  # compressing would take longer than a slice may
@@ -46,24 +45,8 @@ def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Gen
         finally:
             steps.close()
             bpy.data.batch_remove(made)
-        yield
+        yield False
     return saved
-
-
-def _owned(scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """Objects of the scene with their data, materials and pictures."""
-    owned: dict[bpy.types.ID, None] = {}
-    for thing in scene.objects:
-        owned |= {thing: None, thing.data: None}
-        for slot in thing.material_slots:
-            owned[slot.material] = None
-            for node in slot.material.node_tree.nodes:
-                if getattr(node, "image", None):
-                    owned[node.image] = None
-                    owned |= {original_texture(node.image): None} if original_texture(node.image) else {}
-        if thing.type == "CAMERA":
-            owned |= {background.image: None for background in thing.data.background_images if background.image}
-    return list(owned)
 
 
 def _free_path(folder: Path, stem: str) -> Path:

@@ -24,8 +24,10 @@ def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
     return (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
 
 
-def build_mesh(avatar: Avatar, name: str, ground: float) -> Generator[None, None, bpy.types.Object]:
-    """Build an object with the avatar's rest body, not linked to a scene; in slices, the object is the generator's value.
+def build_mesh(
+    avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float
+) -> Generator[None, None, bpy.types.Object]:
+    """Build an object with the avatar's rest body, linked to ``collection``; in slices, the object is the generator's value.
 
     Its basis is the mean body; one shape key per beta, set to the person's value, and one for clothing make the person.
 
@@ -36,6 +38,7 @@ def build_mesh(avatar: Avatar, name: str, ground: float) -> Generator[None, None
     basis = to_armature_axes(avatar.template) + np.array((0, 0, ground), np.float32)
     _fill(mesh, basis, avatar.faces)
     body = bpy.data.objects.new(name, mesh)
+    collection.objects.link(body)
     yield
     if avatar.face_uv is not None:
         layer = mesh.uv_layers.new(name="UVMap")

@@ -104,8 +104,8 @@ def temporary_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="uvatar-", dir=bpy.app.tempdir))
 
 
-def completed_steps(result: TextureResult) -> Generator[None, None, list[bpy.types.Object]]:
+def completed_steps(result: TextureResult) -> Generator[bool, None, list[bpy.types.Object]]:
     """`apply_completed` as one slice, for whoever builds results in slices; its value: the avatar's rig."""
     rigs = [apply_completed(result)]
-    yield
+    yield True
     return rigs

@@ -19,7 +19,7 @@ from ..scene.avatar import Imported, import_steps
 from ..scene.batch import save_steps
 from ..scene.painting import completed_steps
 
-BUDGET = 0.02  # seconds that building may take of one tick; a slice that has begun is finished
+BUDGET = 0.012  # seconds that building may take of one tick; a slice that has begun is finished
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,13 @@ class Summary:
 
 @dataclass
 class _Building:
-    """A photo whose people are being built; ``done`` takes how many there are, ``failed`` why there are none."""
+    """A photo whose people are being built; ``done`` takes how many there are, ``failed`` why there are none.
 
-    steps: Generator[None, None, Imported | list[Any]]
+    ``steps`` yields True where it is enough for this tick: where it can only wait, and when the file holds all of them. The
+    undo step, for which Blender goes through the whole file, is then made in a tick of its own.
+    """
+
+    steps: Generator[bool, None, Imported | list[Any]]
     done: Callable[[int], None]
     failed: Callable[[Problem], None]
 
@@ -70,14 +74,15 @@ class Importer:
         return self._building is not None
 
     def advance(self) -> bool:
-        """Build for a slice of time; whether anything has changed."""
+        """Build for a slice of time; whether anything was finished, or cannot be."""
         if self._building is None and not (can_import() and self._begin()):
             return False
         building, end = self._building, time.perf_counter() + BUDGET
         assert building is not None
         try:
-            while time.perf_counter() < end:
-                next(building.steps)
+            while not next(building.steps) and time.perf_counter() < end:
+                pass
+            return False
         except StopIteration as finished:
             self._building = None
             building.done(len(finished.value.rigs if isinstance(finished.value, Imported) else finished.value))
@@ -126,7 +131,7 @@ class Importer:
         self._building = _Building(self._steps(result, job.id), done, failed)
         return True
 
-    def _steps(self, result: Result, job: str) -> Generator[None, None, Imported | list[Any]]:
+    def _steps(self, result: Result, job: str) -> Generator[bool, None, Imported | list[Any]]:
         """What is to be done with a result of a job."""
         scene = bpy.context.scene
         if isinstance(result, TextureResult):

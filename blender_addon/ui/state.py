@@ -16,13 +16,14 @@ import bpy.utils.previews
 from ..core.backend_process import BackendNotFound, find_command
 from ..core.session import Session
 from ..core.setup import Setup
+from ..scene.avatar import remove_stages
 from .importing import Importer
 
 INTERVAL = 0.1  # seconds between calls of `pump`
 BUSY_INTERVAL = 0.01  # while an avatar is being built
 _LOOK_AGAIN = 2.0  # seconds for which it is believed that the backend is, or is not, on this computer
 
-_HANDLERS = ("load_pre", "save_pre", "undo_pre", "redo_pre")
+_BEFORE, _AFTER = ("load_pre", "save_pre", "undo_pre", "redo_pre"), ("load_post", "undo_post", "redo_post")
 
 _session: Session | None = None
 _setup: Setup | None = None
@@ -36,8 +37,9 @@ def open_session() -> None:
     global _session, _importer, _previews
     _session, _previews = Session(), bpy.utils.previews.new()
     _importer = Importer(_session)
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(_before_change)
+    for handler, names in ((_before_change, _BEFORE), (_after_change, _AFTER)):
+        for name in names:
+            getattr(bpy.app.handlers, name).append(handler)
 
 
 def close_session() -> None:
@@ -45,8 +47,9 @@ def close_session() -> None:
     global _session, _setup, _importer, _previews
     if bpy.app.timers.is_registered(pump):
         bpy.app.timers.unregister(pump)
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).remove(_before_change)
+    for handler, names in ((_before_change, _BEFORE), (_after_change, _AFTER)):
+        for name in names:
+            getattr(bpy.app.handlers, name).remove(handler)
     if _importer is not None:
         _importer.abandon()
     if _setup is not None:
@@ -144,6 +147,12 @@ def _before_change(*_: object) -> None:
     """Half an avatar must not get into a saved file or another undo step, nor be built on when its file is gone."""
     if _importer is not None:
         _importer.abandon()
+
+
+@bpy.app.handlers.persistent
+def _after_change(*_: object) -> None:
+    """Half an avatar can be in an undo step that the artist has made meanwhile, or in a file that Blender has saved by itself."""
+    remove_stages()
 
 
 def redraw() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,15 +40,34 @@ def test_a_job_is_struck_out_when_nothing_waits_any_more(tmp_path) -> None:
     assert not ledger.unfinished() and not list(tmp_path.iterdir())
 
 
+def test_a_busy_disk_keeps_nobody_waiting(tmp_path, monkeypatch) -> None:
+    freed = threading.Event()
+    replace = os.replace
+
+    def slow(*names: Any) -> None:
+        assert freed.wait(10)
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", slow)
+    ledger = Ledger(tmp_path)
+    ledger.note(job())  # returns although the disk does not
+    assert not list(tmp_path.glob("*.json"))
+    freed.set()
+    ledger.flush()
+    assert [read.id for read in ledger.unfinished()] == ["one"]
+
+
 def test_damaged_files_are_passed_over_and_a_full_disk_stops_nothing(tmp_path) -> None:
     ledger = Ledger(tmp_path)
     ledger.note(job())
+    ledger.flush()
     for name, text in {"two.json": "{", "three.json": '{"id": "other"}', "four.json": "[]", "notes.txt": "x"}.items():
         (tmp_path / name).write_text(text)
     assert [found.id for found in ledger.unfinished()] == ["one"]
     (tmp_path / "file").write_text("no folder")
-    Ledger(tmp_path / "file").note(job())  # raises nothing
-    assert Ledger(tmp_path / "file").unfinished() == []
+    nowhere = Ledger(tmp_path / "file")
+    nowhere.note(job())  # raises nothing
+    assert nowhere.unfinished() == []
 
 
 def test_groups_become_jobs_of_their_own() -> None:

@@ -372,6 +372,7 @@ def test_a_run_is_picked_up_by_the_next_blender(server, session, tmp_path) -> No
         assert set(later.run.jobs[0].results) == {2} and later.run.jobs[0].results[2].name == "b.jpg"  # the first is in the file
         assert server.kinds().count("reconstruct") == 1
         later.imported(later.run.jobs[0], 2, 1)
+        later.close()
         assert not Session().unfinished
     finally:
         later.close()
@@ -389,6 +390,7 @@ def test_a_run_that_never_reached_the_backend_is_sent_by_the_next_blender(server
         until(later, lambda: job in server.jobs, "the photos have arrived")
         later.cancel()
         until(later, lambda: not later.running, "it is cancelled")
+        later.close()
         assert not Session().unfinished
     finally:
         later.close()
@@ -399,6 +401,7 @@ def test_a_forgotten_run_is_not_offered_again(server, session, tmp_path) -> None
     session.close()
     later = Session()
     later.forget_unfinished()
+    later.close()
     assert not Session().unfinished
 
 
