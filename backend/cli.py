@@ -16,6 +16,8 @@ from backend.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    OPEN_BODY,
+    BodyOption,
     DataOption,
     PipelineOption,
     ServerOption,
@@ -50,6 +52,7 @@ app = typer.Typer(
 def reconstruct(
     photos: Annotated[list[Path], typer.Argument(help="Photos with people in them, or folders of photos.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the avatars are written to.")] = Path("avatars"),
+    body: BodyOption = OPEN_BODY,
     fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing.")] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
     texture: Annotated[
@@ -85,6 +88,7 @@ def reconstruct(
     from backend import export, wire
 
     options: dict[str, Any] = {
+        "body": body,
         "fast": fast,
         "texture_size": texture_size,
         "texture": texture,

@@ -6,6 +6,7 @@ The Mesh Predictor runs where its weights are installed: its people are further 
 own, and without refinement they are the result.  A result file of ROMP or another estimator can take its place.
 The Texture Predictor runs inside `texture_person`, where its weights are installed: it is given what the photos show of the texture,
 and what it makes of that takes the place of the smooth completion.
+People are fitted and textured on the open body. Where the job asks for SMPL, the finished ones are carried over to it (`backend.transfer`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from backend.fitting.fit import Fit
 from backend.fitting.fitter import FitOptions, fit_people
 from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from backend.mesh_predictor.checkpoint import CheckpointError
-from backend.mesh_predictor.prediction import NAME, SMPL, Prediction, fit_as_predicted, match_people
+from backend.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people
 from backend.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from backend.mesh_predictor.result_file import GivenPeople, ResultFileError
 from backend.mesh_predictor.romp_format import fitted_results, predicted_results
@@ -47,6 +48,7 @@ from backend.texture_predictor.predictor import PredictionError, TexturePredicto
 from backend.texturing import Texture, View, face_offsets, texture_person
 from backend.texturing.atlas import TexturingError
 from backend.texturing.painted import complete_painted, read_painted
+from backend.transfer import Registration, UserSmpl, carried_texture, carry_over
 from backend.weights import check_shipped, models_folder, weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
@@ -64,6 +66,7 @@ class Options:
     """What the artist chooses for a job: `backend.wire.OPTIONS` as fields.
 
     Attributes:
+        body: "open_body", or "smpl" for avatars on the SMPL body of the user's own files.
         texture_size: pixels on a side of the texture.
         texture: "projected" (photo and smooth completion), "predicted" (the Texture Predictor's alone), "combined" (photo, and
             predicted where it shows nothing), or None for combined where the predictor's weights are installed, else projected.
@@ -80,6 +83,7 @@ class Options:
         export_npz: also give the people in the keys of ROMP's result files.
     """
 
+    body: str = OPEN_BODY
     texture_size: int = 1024
     texture: str | None = None
     texture_seed: int = 0
@@ -97,15 +101,17 @@ class Options:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """One person of one photo, all stages done.
+    """One person of one photo, all stages done, on the open body.
 
     Attributes:
+        prediction: where it is the result as it is, not refined.
         seconds: time spent on this person by stage; the batched stages count their share.
     """
 
     person: Person
     fit: Fit
     texture: Texture
+    prediction: Prediction | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -123,6 +129,20 @@ class PhotoResult:
     people: list[PersonResult]
     timings: Mapping[str, float]
     prediction: Prediction | None = None
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A person on the body that the job asks for.
+
+    Attributes:
+        texture: None where that body has no UV layout.
+        metrics: how far the body is from the one that was fitted; empty where it is the same.
+    """
+
+    fit: Fit
+    texture: Texture | None
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -155,6 +175,7 @@ class Pipeline:
         self.body = load_open_body(weights / "open_body.npz")
         self.perception = Perception(weights / "perception", threads=self.threads)
         self.models = models_folder()
+        self.smpl = UserSmpl(self.body, self.models)
         self.predictor, self.problems = _find_predictor(weights, self.models)
         self.texture_predictor, self.texture_problems = _find_texture_predictor(weights, self.models, self.body)
 
@@ -182,12 +203,15 @@ class Pipeline:
             raise _no_predictor(self.models, self.problems)
         if chosen.texture in ("predicted", "combined") and self.texture_predictor is None:
             raise _no_texture_predictor(self.models, self.texture_problems)
+        if chosen.body == SMPL:
+            progress("reading", 0.0, "Getting the SMPL body ready")
+            self._registration(chosen)
 
         def failed(index: int, error: PhotoError | ResultFileError) -> None:
             photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
 
         if chosen.complete_texture:
-            photo_done(0, self.complete_texture(photos))
+            photo_done(0, self.complete_texture(photos, chosen))
             return
         if chosen.same_person and len(photos) > 1:
             merged = self.reconstruct_same_person(photos, chosen, progress, failed)
@@ -202,63 +226,92 @@ class Pipeline:
             else:
                 photo_done(index, self.present(result, chosen))
 
-    def complete_texture(self, pictures: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+    def _registration(self, options: Options) -> Registration | None:
+        """The other body that the job asks for, in agreement with the open one; None where it asks for that. Raises WireError."""
+        if options.body == OPEN_BODY:
+            return None
+        try:
+            return self.smpl.registration()
+        except BodyError as error:
+            raise wire.WireError(str(error), "no-body", "Or choose the open body. See `uvatar weights`.") from error
+
+    def complete_texture(self, pictures: Sequence[tuple[str, bytes]], options: Options | None = None) -> dict[str, Any]:
         """A texture that the artist has painted over and its labels, as PNG files, -> the result with the completed one."""
         whole: dict[str, Any] = {"schema": wire.RESULT_SCHEMA, "people": [], "version": __version__, "errors": []}
+        registration = self._registration(options or Options())
+        body = self.body if registration is None else registration.target
         try:
             if len(pictures) != 2:
                 raise TexturingError("A texture is completed from two pictures: the painted texture and its labels.")
             painted = read_painted(pictures[0][1], pictures[1][1])
-            done = complete_painted(painted, self.body)
+            done = complete_painted(painted, body)
         except TexturingError as error:
             return {**whole, "errors": [{"code": "bad-photo", "message": str(error), "fix": ""}]}
         pngs = {"texture_png": avatar.encode_png(done.image), "source_png": avatar.encode_png(done.source)}
-        return {**whole, "texture": {"name": pictures[0][0], "body_model": self.body.data.name, **pngs}}
+        return {**whole, "texture": {"name": pictures[0][0], "body_model": body.data.name, **pngs}}
 
     def present(self, result: PhotoResult, options: Options | None = None) -> dict[str, Any]:
         """A photo's result as the dictionary that leaves the backend (docs/result-schema.md)."""
         options = options or Options()
         started = time.perf_counter()
-        data, camera = self.body.data, result.camera
-        clothed = [self.body.posed(person.fit.body, person.fit.offsets)[0] for person in result.people]
-        people = []
-        for number, (person, vertices) in enumerate(zip(result.people, clothed, strict=True)):
+        registration = self._registration(options)
+        body, camera = self.body if registration is None else registration.target, result.camera
+        data = body.data
+        people, shown = [], [self._shown(person, registration, camera) for person in result.people]
+        timings = {**result.timings, **({} if registration is None else {"carrying over": time.perf_counter() - started})}
+        started = time.perf_counter()
+        for number, (person, one) in enumerate(zip(result.people, shown, strict=True)):
+            vertices = body.posed(one.fit.body, one.fit.offsets)[0]
             pictures = {
-                "texture_png": avatar.encode_png(person.texture.image),
-                "source_png": avatar.encode_png(person.texture.source),
+                "texture_png": avatar.encode_png(one.texture.image) if one.texture else b"",
+                "source_png": avatar.encode_png(one.texture.source) if one.texture else b"",
                 "overlay_jpeg": avatar.encode_jpeg(preview.overlay(result.photo.pixels, camera, [vertices], data.faces, max_side=1280)),
             }
-            if options.turntable:
-                pictures["turntable_png"] = avatar.encode_png(preview.turntable(vertices, data, person.texture.image))
+            if options.turntable and one.texture:
+                pictures["turntable_png"] = avatar.encode_png(preview.turntable(vertices, data, one.texture.image))
             metrics = {
                 "landmark_error_median": person.fit.landmark_error_median,
                 "landmark_error_p95": person.fit.landmark_error_p95,
                 "mask_iou": outline_iou(person.person, vertices, data.faces, camera),
                 **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
+                **one.metrics,
             }
-            entry = avatar.person_entry(f"p{number}", person.fit, self.body, person.person.box, pictures, metrics)
+            entry = avatar.person_entry(f"p{number}", one.fit, body, person.person.box, pictures, metrics)
+            if registration is not None:
+                entry["licence"]["fitted_on"] = f"{self.body.data.name}, {self.body.data.licence}"
             if self.predictor and options.given_people is None and person.fit.start == NAME:
                 entry["licence"]["mesh_predictor"] = self.predictor.licence
             if self.texture_predictor and metrics["texels_predicted"] > 0:
                 entry["licence"]["texture_predictor"] = self.texture_predictor.licence
             people.append(entry)
-        timings = {**result.timings, "pictures": time.perf_counter() - started}
+        timings["pictures"] = time.perf_counter() - started
         whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
         errors = [*self.problems, *self.texture_problems]
         if options.export_npz:
             try:
-                whole["romp"] = self._romp_results(result)
+                whole["romp"] = self._romp_results(result, [one.fit for one in shown], body)
             except BodyError as error:
                 errors.append({"code": "bad-weights", "message": str(error), "fix": f"Replace or remove the file in {self.models}."})
         return {**whole, "errors": errors}
 
-    def _romp_results(self, result: PhotoResult) -> dict[str, Any]:
+    def _shown(self, person: PersonResult, registration: Registration | None, camera: Camera) -> _Shown:
+        """A person as the job wants it: as it was fitted, or on the other body."""
+        if registration is None:
+            return _Shown(person.fit, person.texture, {})
+        carried = carry_over(person.fit, registration)
+        fit, metrics = carried.fit, {"carried_over_mean": carried.distance_mean, "carried_over_p95": carried.distance_p95}
+        if person.prediction is not None and person.prediction.betas_of == SMPL:  # this body's own: nothing is nearer to it
+            fit, metrics = replace(fit, body=person.prediction.bodies(registration.target, camera)[0]), {}
+        if not registration.target.data.has_uv:
+            return _Shown(replace(fit, notes=(*fit.notes, self.smpl.no_texture)), None, metrics)
+        return _Shown(fit, carried_texture(person.texture, registration, len(person.texture.source)), metrics)
+
+    def _romp_results(self, result: PhotoResult, fits: Sequence[Fit], body: BodyModel) -> dict[str, Any]:
         """The people in ROMP's keys: ROMP's own, with its weights and the user's neutral SMPL body; else the bodies of the result."""
         everybody = result.prediction
         if everybody is not None and everybody.betas_of == SMPL and (smpl := neutral_smpl(self.models)) is not None:
             return {"body": smpl.data.name, **predicted_results(everybody, smpl, packed_regressors(self.models))}
-        people = [(person.fit.body, person.fit.confidence) for person in result.people]
-        return {"body": self.body.data.name, **fitted_results(people, self.body, result.camera)}
+        return {"body": body.data.name, **fitted_results([(fit.body, fit.confidence) for fit in fits], body, result.camera)}
 
     def reconstruct_photo(
         self, data: bytes, name: str = "photo", options: Options | None = None, progress: Progress | None = None
@@ -279,7 +332,8 @@ class Pipeline:
         results: list[PersonResult] = []
         report("texturing", 0.6, f"Dressing and texturing {_count(people)}")
         with ThreadPoolExecutor(self.threads) as pool:
-            dress = [pool.submit(self._dress, photo, camera, person, fit, options) for person, fit in zip(people, fits, strict=True)]
+            everyone = zip(people, fits, seen.predictions, strict=True)
+            dress = [pool.submit(self._dress, photo, camera, *one, options) for one in everyone]
             for number, future in enumerate(dress, 1):
                 results.append(future.result())
                 report("texturing", 0.6 + 0.4 * number / len(dress), f"Textured person {number} of {len(dress)}")
@@ -378,6 +432,8 @@ class Pipeline:
         for person, prediction in zip(seen.people, seen.predictions, strict=True):
             assert prediction is not None  # `_look` has left the others out
             parameters = prediction.bodies(self.body, seen.camera)[0]
+            if prediction.betas_of == SMPL and (registration := self._registration(options)) is not None:
+                parameters = replace(parameters, betas=registration.source_betas(prediction.betas[0]))
             parameters = parameters if betas is None else replace(parameters, betas=betas)
             fits.append(fit_as_predicted(parameters, person, self.body, seen.camera))
         return fits
@@ -388,13 +444,16 @@ class Pipeline:
         fit = replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
         return replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body))
 
-    def _dress(self, photo: Photo, camera: Camera, person: Person, fit: Fit, options: Options) -> PersonResult:
+    def _dress(
+        self, photo: Photo, camera: Camera, person: Person, fit: Fit, prediction: Prediction | None, options: Options
+    ) -> PersonResult:
         clock = _Clock()
         fit = self._clothed(person, camera, fit, options)
         clock.lap("clothing")
         texture, notes = self._textured([View(photo, person, camera, fit)], options)
         clock.lap("texturing")
-        return PersonResult(person, replace(fit, notes=fit.notes + notes), texture, clock.laps)
+        as_is = None if options.refine else prediction
+        return PersonResult(person, replace(fit, notes=fit.notes + notes), texture, as_is, clock.laps)
 
     def _textured(self, views: Sequence[View], options: Options) -> tuple[Texture, tuple[str, ...]]:
         """A person's texture, and what to know about it."""

@@ -32,13 +32,16 @@ from backend.intake import Intake, QueueLimits
 from backend.job_files import disk_error
 from backend.jobs import MAX_PHOTOS, Job, Journal, checked_id
 from backend.logs import log_to_folder
+from backend.memory import give_back
 from backend.pool import Pool, PoolSettings
 from backend.retention import Policy, clean, forget
+from backend.weights import bodies, models_folder
 from backend.wire import WireError
 
 TICK_MS = 100  # between looks at the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written
 CLEAN_EVERY = 3600.0  # seconds
+GIVE_BACK_EVERY = 1.0  # seconds
 CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress", "forget")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -108,7 +111,7 @@ class Front:
         self._subscribers: dict[str, set[Peer]] = {}
         self._stopping = threading.Event()
         self._last_request = time.monotonic()
-        self._next_cleaning = 0.0
+        self._next_cleaning = self._next_giving_back = 0.0
         wire.write_runtime(settings.folder, self.runtime)
         self._handlers: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any] | None]] = {
             "hello": self._hello,
@@ -151,8 +154,12 @@ class Front:
             self._intake.tick()
             self._pool.tick()
             self._doors.relieve()
-            if time.monotonic() >= self._next_cleaning:
-                self._next_cleaning = time.monotonic() + CLEAN_EVERY
+            now = time.monotonic()
+            if now >= self._next_giving_back:
+                self._next_giving_back = now + GIVE_BACK_EVERY
+                give_back()
+            if now >= self._next_cleaning:
+                self._next_cleaning = now + CLEAN_EVERY
                 clean(self.journal, self.settings.policy)
         except Exception:
             log.exception("Looking after the model processes failed; trying again")
@@ -229,6 +236,7 @@ class Front:
             "result_schema": wire.RESULT_SCHEMA,
             "capabilities": CAPABILITIES,
             "options": {name: option.default for name, option in wire.OPTIONS.items()},
+            "bodies": bodies(models_folder()),
             "model": self._pool.status(),
         }
 

@@ -9,6 +9,11 @@ from pathlib import Path
 
 from backend.wire import data_folder
 
+# What a user's own SMPL body may be called: the official names first; the last is what `romp.prepare_smpl` packs.
+SMPL_PACKED = "SMPL_NEUTRAL.pth"
+SMPL_NAMES = ("SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.npz", "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl", SMPL_PACKED)
+SMPL_UV = "smpl_uv.obj"  # SMPL's UV map, as its makers name it
+
 _SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
 
 
@@ -60,3 +65,13 @@ def models_folder() -> Path:
     """Folder of model files that users bring: UVATAR_MODELS, or ``models`` in Uvatar's data folder. It may not exist."""
     chosen = os.environ.get("UVATAR_MODELS")
     return Path(chosen).expanduser() if chosen else data_folder() / "models"
+
+
+def smpl_path(models: Path) -> Path | None:
+    """The neutral SMPL file in the folder ``models``, None where there is none."""
+    return next((models / name for name in SMPL_NAMES if (models / name).is_file()), None)
+
+
+def bodies(models: Path) -> list[str]:
+    """The values that the job option ``body`` can have with the files in the folder ``models``."""
+    return ["open_body", *(["smpl"] if smpl_path(models) else [])]

@@ -13,11 +13,12 @@ from backend.mesh_predictor.checkpoint import CheckpointError, load_checkpoint
 from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.network import MeshPredictor, romp
 from backend.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, ROMP_FILE, ROMP_LICENCE
-from backend.mesh_predictor.smpl_files import HELP, NAMES, PACKED, load_neutral_smpl, packed_regressors
+from backend.mesh_predictor.smpl_files import HELP, load_neutral_smpl, packed_regressors
 from backend.texture_predictor.checkpoint import load_checkpoint as load_texture_predictor
 from backend.texture_predictor.predictor import FILE as TEXTURE_FILE
 from backend.texture_predictor.predictor import LICENCE as TEXTURE_LICENCE
-from backend.weights import recorded_sha256, sha256_of
+from backend.transfer.smpl import UV_HELP, with_uv
+from backend.weights import SMPL_NAMES, SMPL_PACKED, SMPL_UV, recorded_sha256, sha256_of
 
 GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
 SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."
@@ -87,17 +88,26 @@ def brought(models: Path) -> list[Item]:
             load_texture_predictor,
         ),
     ]
-    smpl = [models / name for name in NAMES if (models / name).is_file()]
-    for path in smpl or [models / NAMES[0]]:
-        items.append(_checked(path, "SMPL body, for ROMP's result files", SMPL_LICENCE, f"{HELP} Optional.", load_neutral_smpl))
-    if models / PACKED not in smpl:
+    smpl = [models / name for name in SMPL_NAMES if (models / name).is_file()]
+    what = "SMPL body, for the option body and for ROMP's result files"
+    for path in smpl or [models / SMPL_NAMES[0]]:
+        items.append(_checked(path, what, SMPL_LICENCE, f"{HELP} Optional.", load_neutral_smpl))
+    what = "SMPL's UV map, for textures on the SMPL body"
+    items.append(_checked(models / SMPL_UV, what, SMPL_LICENCE, f"{UV_HELP} Optional.", lambda path: _check_uv(path, smpl)))
+    if models / SMPL_PACKED not in smpl:
         where = "Made by `romp.prepare_smpl`. Optional: gives joints 45 to 70 of ROMP's result files."
-        items.append(Item(PACKED, "Regressors of further joints", MISSING, SMPL_LICENCE, where))
+        items.append(Item(SMPL_PACKED, "Regressors of further joints", MISSING, SMPL_LICENCE, where))
     else:
         items.append(
-            _checked(models / PACKED, "Regressors of further joints", SMPL_LICENCE, "", lambda path: packed_regressors(path.parent))
+            _checked(models / SMPL_PACKED, "Regressors of further joints", SMPL_LICENCE, "", lambda path: packed_regressors(path.parent))
         )
     return items
+
+
+def _check_uv(path: Path, smpl: list[Path]) -> None:
+    """Raises BodyError where the UV map does not fit the SMPL body beside it; without one there is nothing to compare it with."""
+    if smpl:
+        with_uv(load_neutral_smpl(smpl[0]), path)
 
 
 def _checked(path: Path, what: str, licence: str, where: str, load: Callable[[Path], object], name: str = "") -> Item:

@@ -427,7 +427,10 @@ def _is_number(value: Any) -> bool:
 _SWITCH = (True, False)
 # What a texture is made of: the photo, completed smoothly; the Texture Predictor alone; the photo, and predicted where it shows nothing.
 TEXTURES = ("projected", "predicted", "combined")
+# Which body avatars have: the one that ships, or SMPL, whose files the user brings.
+BODIES = ("open_body", "smpl")
 OPTIONS: Mapping[str, Option] = {
+    "body": Option("open_body", choices=BODIES),  # people are fitted on the open body and carried over to the other
     "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
     "texture": Option(None, choices=TEXTURES, optional=True),  # None: combined where the Texture Predictor has weights, else projected
     "texture_seed": Option(0, low=0, high=1_000_000),  # 0: the most likely prediction; others: variations of it

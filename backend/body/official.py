@@ -62,10 +62,13 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
         data = body_from_arrays(_name(path), {key: as_array(content[key]) for key in _REQUIRED})
     except (TypeError, ValueError, IndexError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise BodyError(f"{path.name} is not an SMPL body ({error}). {_HELP}") from error
-    if uv_obj is not None:
-        uv, face_uv = _read_uv(Path(uv_obj), data.faces)
-        data = replace(data, uv=uv, face_uv=face_uv)
-    return BodyModel(data)
+    return BodyModel(data if uv_obj is None else textured(data, Path(uv_obj)))
+
+
+def textured(data: BodyData, uv_obj: Path) -> BodyData:
+    """The body with the texture coordinates of an OBJ file of the same mesh. Raises BodyError where it is another mesh's, or none."""
+    uv, face_uv = _read_uv(uv_obj, data.faces)
+    return replace(data, uv=uv, face_uv=face_uv)
 
 
 def _name(path: Path) -> str:

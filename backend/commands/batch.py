@@ -12,6 +12,8 @@ from backend.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    OPEN_BODY,
+    BodyOption,
     DataOption,
     PipelineOption,
     ServerOption,
@@ -31,6 +33,7 @@ def batch(
         Path, typer.Argument(help="Folder of photos, with all folders in it, or a text file with a path a line.", exists=True)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
+    body: BodyOption = OPEN_BODY,
     fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing.")] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
     max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
@@ -59,7 +62,8 @@ def batch(
 
     console = console_of()
     try:
-        options = wire.checked_options({"fast": fast, "texture_size": texture_size, "max_people": max_people, "turntable": turntable})
+        chosen = {"body": body, "fast": fast, "texture_size": texture_size, "max_people": max_people, "turntable": turntable}
+        options = wire.checked_options(chosen)
     except wire.WireError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
     blender = export.blender_command() if blend else None

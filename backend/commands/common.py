@@ -19,6 +19,15 @@ EXIT_INTERRUPTED = 130
 IDLE_SECONDS = 300  # a server that a command started waits this long for the next one, with its models loaded
 DEFAULT_PIPELINE = "backend.pipeline:Pipeline"
 
+OPEN_BODY = "open_body"
+
+BodyOption = Annotated[
+    str,
+    typer.Option(
+        help="open_body: the body that comes with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar weights` says which, and "
+        "where they go), with SMPL's mesh, betas, skin and UV layout; under SMPL's licence, not for commercial use."
+    ),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]"),

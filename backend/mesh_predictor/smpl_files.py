@@ -12,24 +12,17 @@ from backend.body import BodyError, BodyModel, load_smpl
 from backend.body.official import body_from_arrays
 from backend.mesh_predictor.checkpoint import CheckpointError, read_state_dict
 from backend.mesh_predictor.romp_format import Regressors
+from backend.weights import SMPL_PACKED, smpl_path
 
-# Official names first; the last is what `romp.prepare_smpl` packs.
-PACKED = "SMPL_NEUTRAL.pth"
-NAMES = ("SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.npz", "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl", PACKED)
 HELP = (
     "Download SMPL for Python (version 1.1.0) from smpl.is.tue.mpg.de and put basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl "
     "or SMPL_NEUTRAL.pkl there unchanged."
 )
 
 
-def neutral_smpl_path(models: Path) -> Path | None:
-    """The neutral SMPL file in the folder ``models``, None where there is none."""
-    return next((models / name for name in NAMES if (models / name).is_file()), None)
-
-
 def neutral_smpl(models: Path) -> BodyModel | None:
     """The neutral SMPL body in the folder ``models``, None where there is none. Raises BodyError where it cannot be used."""
-    path = neutral_smpl_path(models)
+    path = smpl_path(models)
     return None if path is None else load_neutral_smpl(path)
 
 
@@ -53,7 +46,7 @@ def load_neutral_smpl(path: Path) -> BodyModel:
 
 def packed_regressors(models: Path) -> Regressors | None:
     """The regressors of ROMP's further joints, where the user has the packed file. Raises BodyError where it cannot be used."""
-    path = models / PACKED
+    path = models / SMPL_PACKED
     if not path.is_file():
         return None
     packed = _packed(path)
