@@ -237,6 +237,7 @@ class Front:
             "capabilities": CAPABILITIES,
             "options": {name: option.default for name, option in wire.OPTIONS.items()},
             "bodies": bodies(models_folder()),
+            "models_folder": str(models_folder()),
             "model": self._pool.status(),
         }
 

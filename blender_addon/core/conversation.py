@@ -80,12 +80,14 @@ class Conversation:
     def begin(self) -> None:
         """Say hello and pick up the jobs. WireError where the backend does not want to talk to us."""
         hello = self._request("hello", client="uvatar blender add-on")
-        model, options = hello.get("model"), hello.get("options")
+        model, options, bodies = hello.get("model"), hello.get("options"), hello.get("bodies")
         self._tell(
             Connected(
                 str(hello.get("version")),
                 str(model.get("state")) if isinstance(model, Mapping) else "unknown",
                 frozenset(str(name) for name in options) if isinstance(options, Mapping) else frozenset(),
+                frozenset(str(name) for name in bodies) if isinstance(bodies, list) else frozenset(),
+                str(hello.get("models_folder", "")),
             )
         )
         for order in list(self._orders.values()):

@@ -11,11 +11,17 @@ from .result import Result
 
 @dataclass(frozen=True)
 class Connected:
-    """The backend has said hello. ``model`` is "loading", "ready" or "broken"; ``options``: names of those it knows."""
+    """The backend has said hello.
+
+    ``model`` is "loading", "ready" or "broken"; ``options``: names of those it knows; ``bodies``: that avatars can have, none where it
+    does not say; ``models_folder``: where the user's own files go.
+    """
 
     version: str
     model: str
     options: frozenset[str] = frozenset()
+    bodies: frozenset[str] = frozenset()
+    models_folder: str = ""
 
 
 @dataclass(frozen=True)

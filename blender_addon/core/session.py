@@ -37,7 +37,8 @@ class Session:
 
     Attributes:
         link: how things stand with the backend; ``problem``: why it is not well, or None.
-        version: of the backend, when connected; ``options``: names of the job options that it knows.
+        version: of the backend, when connected; ``options``: names of the job options that it knows;
+            ``bodies``: that avatars can have, empty where unknown; ``models_folder``: where the user's own files go.
         run: the last run, or None.
         unfinished: jobs of earlier runs that can be picked up.
         fetched: results that were asked for once more and have come.
@@ -47,6 +48,8 @@ class Session:
         self.link = Link.OFF
         self.version = ""
         self.options: frozenset[str] = frozenset()
+        self.bodies: frozenset[str] = frozenset()
+        self.models_folder = ""
         self.problem: Problem | None = None
         self.run: Run | None = None
         self.fetched: list[Result] = []
@@ -173,6 +176,7 @@ class Session:
     def _take_link(self, event: Connected | Disconnected) -> None:
         if isinstance(event, Connected):
             self.link, self.version, self.options, self.problem = Link.ON, event.version, event.options, None
+            self.bodies, self.models_folder = event.bodies, event.models_folder
             if event.model == "loading" and self.running and self.run is not None and not self.run.fraction:
                 self.run.current.message = "Loading the models"
             return

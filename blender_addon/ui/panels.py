@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..core.jobs import STAGES, JobState, Run
+from ..core.session import Link
 from . import state
 from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
@@ -80,6 +81,7 @@ class UVATAR_PT_options(Panel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.uvatar
         layout.use_property_split = True
         layout.use_property_decorate = False
+        _draw_body(layout, settings)
         layout.prop(settings, "texture_size")
         layout.prop(settings, "texture")
         if settings.texture in ("combined", "predicted"):
@@ -92,6 +94,19 @@ class UVATAR_PT_options(Panel, bpy.types.Panel):
         clothing.prop(settings, "clothing")
         layout.separator()
         draw_import_options(layout, settings)
+
+
+def _draw_body(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """Which body; where the backend has no SMPL file, how it comes to one."""
+    session = state.session()
+    lacking = session.link is Link.ON and bool(session.bodies) and "smpl" not in session.bodies
+    row = layout.row(align=True)
+    choice = row.row(align=True)
+    choice.enabled = not lacking or settings.body != "open_body"
+    choice.prop(settings, "body")
+    if lacking:
+        row.operator("uvatar.connect", text="", icon="FILE_REFRESH")
+        draw_text(layout.column(align=True), f"For SMPL put your SMPL_NEUTRAL.pkl and smpl_uv.obj into {session.models_folder}", "INFO")
 
 
 def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:

@@ -39,6 +39,14 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     photos: bpy.props.CollectionProperty(type=UVATAR_PG_photo)  # type: ignore[valid-type]
     active_photo: bpy.props.IntProperty()  # type: ignore[valid-type]
 
+    body: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Body",
+        description="Which body avatars have",
+        items=[
+            ("open_body", "Open body", "Uvatar's own body: free for all uses"),
+            ("smpl", "SMPL (your own file)", "SMPL's mesh, shape sliders, correctives and UV map, from your files; not for commercial use"),
+        ],
+    )
     texture_size: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Texture",
         description="Pixels on a side of the texture",
@@ -121,6 +129,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     def job_options(self, same_person: bool = False) -> dict[str, Any]:
         """The backend's options."""
         chosen = {
+            "body": self.body,
             "texture_size": int(self.texture_size),
             "refine": self.refine,
             "clothing": self.clothing,

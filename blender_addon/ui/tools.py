@@ -220,7 +220,7 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
-        path, scene = Path(bpy.path.abspath(self.filepath)), context.scene
+        path, scene = _absolute(self.filepath), context.scene
         rate = scene.render.fps / scene.render.fps_base if self.resample else None
         action = apply_motion(rig, load_motion(rig, path), path.stem, self.start, rate, self.ground, self.here, self.shape)
         first, last = (int(frame) for frame in action.frame_range)
@@ -286,7 +286,8 @@ class UVATAR_OT_complete_texture(_OnAvatar, bpy.types.Operator):
             except ValueError as error:
                 raise RigError(str(error)) from error
         state.importer().summaries.clear()
-        state.session().reconstruct([(paths, {"complete_texture": True, "same_person": True})])
+        body = "smpl" if str(rig.get("uvatar_body_model", "")).startswith("smpl") else "open_body"
+        state.session().reconstruct([(paths, {"complete_texture": True, "same_person": True, "body": body})])
         state.watch()
 
 
@@ -324,7 +325,7 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         target = Target(self.target)
-        path = Path(bpy.path.abspath(self.filepath)).with_suffix(target.suffix)
+        path = _absolute(self.filepath).with_suffix(target.suffix)
         mode = context.mode
         if mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
@@ -334,6 +335,13 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
             if mode != "OBJECT":
                 bpy.ops.object.mode_set(mode=mode)
         return f"{path.name} written"
+
+
+def _absolute(path: str) -> Path:
+    """A path that may begin at the .blend's folder ("//"). Raises OSError where the .blend has none yet."""
+    if path.startswith("//") and not bpy.data.filepath:
+        raise OSError(f"{path} begins at the .blend's folder: save the .blend first, or choose another place.")
+    return Path(bpy.path.abspath(path))
 
 
 CLASSES = (
