@@ -165,6 +165,7 @@ class Pool:
             if process.unit and process.unit.job == job and process.cancelled is None:
                 process.cancelled = time.monotonic()
                 self._send(process, kind="cancel", unit=process.serial)
+        self._pace.pop(job, None)
 
     def close(self) -> None:
         """End all model processes."""

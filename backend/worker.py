@@ -21,6 +21,7 @@ import zmq
 
 from backend import versions, wire
 from backend.logs import CurrentJob, log_to_stream
+from backend.memory import give_back
 from backend.photo import PhotoError
 from backend.pool import SECRET_VARIABLE
 from backend.wire import WireError
@@ -74,6 +75,7 @@ class Worker:
             message = wire.unpack(self._socket.recv_multipart())
             if message["kind"] == "work":  # else it cancels work that was finished meanwhile
                 self._work(pipeline, message)
+                give_back()
 
     def _work(self, pipeline: Reconstructor, work: dict[str, Any]) -> None:
         unit, indices = work["unit"], work["indices"]
