@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -21,6 +22,10 @@ from backend.commands.common import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from backend.client import Client
+
+T = TypeVar("T")
 
 
 def serve(
@@ -85,36 +90,22 @@ def serve(
 
 def status(data: DataOption = None, server: ServerOption = None) -> None:
     """Show whether a server runs and what it is doing: queue, devices, memory, versions, jobs."""
-    from backend import wire
-
     console = console_of()
-    try:
-        running = found(data, server)
-        if running is None:
-            console.print("No server is running. `uvatar reconstruct` starts one, and so does Blender's add-on.")
-            return
-        with running:
-            facts = running.status()
-    except (wire.WireError, OSError) as error:
-        raise fatal(console, error) from error
-    _show(console, facts)
+    facts = _answer(console, data, server, lambda running: running.status())
+    if facts is None:
+        console.print("No server is running. `uvatar reconstruct` starts one, and so does Blender's add-on.")
+    else:
+        _show(console, facts)
 
 
 def stop(data: DataOption = None, server: ServerOption = None) -> None:
     """Stop the server. Jobs that are not finished go on when a server is started again."""
-    from backend import wire
-
     console = console_of()
-    try:
-        running = found(data, server)
-        if running is None:
-            console.print("No server is running.")
-            return
-        with running:
-            unfinished = running.shutdown()
-    except (wire.WireError, OSError) as error:
-        raise fatal(console, error) from error
-    console.print(f"Stopped. {unfinished} photos are left for the next time." if unfinished else "Stopped.")
+    unfinished = _answer(console, data, server, lambda running: running.shutdown())
+    if unfinished is None:
+        console.print("No server is running.")
+    else:
+        console.print(f"Stopped. {unfinished} photos are left for the next time." if unfinished else "Stopped.")
 
 
 def forget(
@@ -158,6 +149,20 @@ def logs(
 
     for line in read_logs(data or wire.data_folder(), job):
         typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _answer(console: Console, data: Path | None, server: Path | None, ask: Callable[[Client], T]) -> T | None:
+    """What the server that runs answers, None where none runs; an error is printed and ends the command."""
+    from backend import wire
+
+    try:
+        running = found(data, server)
+        if running is None:
+            return None
+        with running:
+            return ask(running)
+    except (wire.WireError, OSError) as error:
+        raise fatal(console, error) from error
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:

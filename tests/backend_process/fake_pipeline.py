@@ -4,7 +4,8 @@ Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (
 process dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it
 exists; the file PATH.waiting says that it is waiting), ``wait_in`` (the only stage that waits), ``log`` (path: one line for each
 time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number that cannot be sent), ``hang`` (path:
-like ``crash``, but it stops for ever), ``always_hang``, ``pad`` (bytes in the result).
+like ``crash``, but it stops for ever), ``always_hang``, ``pad`` (bytes in the result), ``hole`` (bytes that are freed below an
+allocation that stays, as happens by chance in real work).
 """
 
 from __future__ import annotations
@@ -61,10 +62,14 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
     }
 
 
+HOLE_BLOCK = 100_000  # bytes; C libraries serve larger ones on pages of their own
+
+
 class FakePipeline:
     """Does to each photo what the photo says."""
 
     def __init__(self, threads: int | None = None) -> None:
+        self.kept: list[bytes] = []
         self.facts = {"name": "fake", "threads": threads, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
 
     def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any) -> None:
@@ -92,6 +97,9 @@ class FakePipeline:
                 Path(orders["wait_for"] + ".waiting").touch()
                 time.sleep(0.01)
         progress("last", 1.0, f"All of {name}")
+        if "hole" in orders:
+            blocks = [b"\1" * HOLE_BLOCK for _ in range(orders["hole"] // HOLE_BLOCK)]
+            self.kept.append(blocks[-1])
         if orders.get("always_crash"):
             os._exit(9)
         if "crash" in orders and not Path(orders["crash"]).exists():

@@ -143,6 +143,15 @@ def _packed(server: Server, **message: Any) -> list[Any]:
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_model_process_gives_back_what_a_photo_took(start_server: StartServer) -> None:
+    server = start_server()
+    with server.client() as client:
+        run(client, photo())
+        before = server.workers()[0]["memory"]
+        run(client, photo(hole=200_000_000))
+        wait_until(lambda: server.workers()[0]["memory"] - before < 20_000_000, "the model process is small again")
+
+
 def test_a_message_without_end_does_not_fill_the_memory(start_server: StartServer) -> None:
     """Without any token: frame upon frame of one message, which ZeroMQ itself keeps without a limit."""
     server = start_server("--memory-gb", "0.3")

@@ -4,7 +4,7 @@
     python tests/benchmarks/bench_backend.py --soak 500      # jobs
 
 The pipeline is the tests' fake one, so that the server is measured and not the models; each result has the size of a real one.
-``--pipeline backend.pipeline:Pipeline`` takes the real one and a sample photo, in its fastest mode.
+``--pipeline backend.pipeline:Pipeline`` takes the real one and the sample photos.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from backend.client import Client  # noqa: E402
+from backend.server import GIVE_BACK_EVERY  # noqa: E402
 from tests.backend_process.conftest import FAKE, Server, end, photo, start  # noqa: E402
 
 RESULT_BYTES = 4_500_000  # of one person's result on the wire
-SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "man.jpg"
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+FAST = {"fast": True, "texture_size": 512}
 
 
 def one_job(client: Client, data: bytes, options: dict[str, Any]) -> float:
@@ -60,14 +63,23 @@ def with_clients(server: Server, count: int, jobs: int, data: bytes, options: di
     return f"{count:3} clients: {len(latencies) / seconds:6.1f} photos/s, latency median {middle * 1e3:6.0f} ms, 95 % {late * 1e3:6.0f} ms"
 
 
-def state(server: Server) -> dict[str, dict[str, int]]:
-    """Of the front and its model processes: memory, open files, sockets, threads."""
+def own_bytes(process: psutil.Process) -> int:
+    """Memory that the process has written. Not the pages of files that it has mapped, libraries and weights: the system drops
+    and shares those as other programs come and go."""
+    memory = process.memory_info()
+    return memory.rss - memory.shared if hasattr(memory, "shared") else process.memory_full_info().uss
+
+
+def state(server: Server) -> dict[str, dict[str, float]]:
+    """Of the front and its model processes: memory (its own, and all that is resident), open files, sockets, threads."""
+    time.sleep(2 * GIVE_BACK_EVERY)  # nothing is on its way then
     front = psutil.Process(server.process.pid)
     models = front.children(recursive=True)
     found = {"front": front, **{f"model process {number}": model for number, model in enumerate(models)}}
     return {
         name: {
-            "MB": process.memory_full_info().uss >> 20,  # its own alone: shared pages come and go with other programs
+            "MB": own_bytes(process) / 1e6,
+            "resident MB": process.memory_info().rss / 1e6,
             "files": process.num_fds() if hasattr(process, "num_fds") else process.num_handles(),  # type: ignore[attr-defined]
             "sockets": len(process.net_connections()),
             "threads": process.num_threads(),
@@ -76,38 +88,42 @@ def state(server: Server) -> dict[str, dict[str, int]]:
     }
 
 
-def quiet_state(server: Server, data: bytes, options: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """The state when nothing is on its way: a few photos, best small ones, wash the last large result out of the buffers."""
-    with server.client() as client:
-        for _ in range(5):
-            one_job(client, data, options)
-    time.sleep(1)
-    return state(server)
+def soak(server: Server, jobs: int, orders: Sequence[tuple[bytes, dict[str, Any]]]) -> None:
+    """Job after job, ``orders`` (photo, options) in turn, ten on a connection; the state twenty times on the way.
 
-
-def soak(server: Server, jobs: int, data: bytes, options: dict[str, Any], rinse: bytes) -> None:
-    """Job after job, a new connection for every tenth; the state after the first tenth and at the end, ``rinse`` before each."""
+    The first tenth of the jobs is warm-up: every cache has what it holds. Growth is counted from there.
+    """
     lost = 0
-    before: dict[str, dict[str, int]] = {}
+    curve: dict[int, dict[str, dict[str, float]]] = {}
     for first in range(0, jobs, 10):
         with server.client() as client:
-            for _ in range(10):
+            for number in range(first, first + 10):
                 try:
-                    one_job(client, data, options)
+                    one_job(client, *orders[number % len(orders)])
                 except AssertionError:
                     lost += 1
-        if first + 10 == jobs // 10:
-            before = quiet_state(server, rinse, options)
-    after = quiet_state(server, rinse, options)
+        done = first + 10
+        if done == 20 or done % (jobs // 20) == 0:
+            curve[done] = state(server)
+            print(f"{done:5} jobs: " + "; ".join(f"{name} {now['MB']:.1f} MB" for name, now in curve[done].items()), flush=True)
     parts = [path.name for path in server.folder.rglob("*.part")] + [path.name for path in server.folder.rglob("photo-*")]
-    print(f"{jobs} jobs, {lost} lost; leftover files {parts}; processes {len(before)} -> {len(after)}")
-    for name, then in before.items():
-        now = after[name]
-        growth = now["MB"] / then["MB"] - 1
+    warm, last = curve[jobs // 10], curve[jobs]
+    print(f"{jobs} jobs, {lost} lost; leftover files {parts}; processes {len(warm)} -> {len(last)}")
+    for name, then in warm.items():
+        sizes = [now[name]["MB"] / then["MB"] - 1 for done, now in curve.items() if done >= jobs // 10]
         print(
-            f"  {name}: {then['MB']} -> {now['MB']} MB ({growth:+.1%}), "
-            + ", ".join(f"{key} {then[key]} -> {now[key]}" for key in list(then)[1:])
+            f"  {name}: {sizes[-1]:+.1%} from job {jobs // 10} to the last, {max(sizes):+.1%} at most; "
+            + ", ".join(f"{key} {then[key]:.0f} -> {last[name][key]:.0f}" for key in then)
         )
+
+
+def sample_orders() -> list[tuple[bytes, dict[str, Any]]]:
+    """The sample photos in turn, in the fastest mode; every twentieth time, another photo each, at full quality."""
+    samples = [path.read_bytes() for path in sorted(SAMPLES.glob("*.jpg"))]
+    rounds = [[(sample, FAST) for sample in samples] * 5 for _ in samples]
+    for sample, orders in zip(samples, rounds, strict=True):
+        orders[-1] = (sample, {})
+    return sum(rounds, [])
 
 
 def main() -> None:
@@ -118,19 +134,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--pipeline", default=FAKE)
     chosen = parser.parse_args()
-    real = chosen.pipeline != FAKE
-    data = SAMPLE.read_bytes() if real else photo(pad=RESULT_BYTES, stages=5)
-    options = {"fast": True, "texture_size": 512} if real else {}
+    orders = sample_orders() if chosen.pipeline != FAKE else [(photo(pad=RESULT_BYTES, stages=5), {})]
     with tempfile.TemporaryDirectory() as folder:
         server = start(Path(folder) / "data", "--workers", str(chosen.workers), pipeline=chosen.pipeline)
         try:
             with server.client() as client:
-                one_job(client, data, options)
+                one_job(client, *orders[0])
             if chosen.soak:
-                soak(server, chosen.soak, data, options, data if real else photo())
+                soak(server, chosen.soak, orders)
             else:
                 for count in (1, 4, 16):
-                    print(with_clients(server, count, chosen.jobs, data, options), flush=True)
+                    print(with_clients(server, count, chosen.jobs, *orders[0]), flush=True)
         finally:
             end(server)
 
