@@ -1,6 +1,6 @@
 """A pipeline without models for the real server: photos that begin with "bad" show nobody, all others the sample's people.
 
-The photo "wait:PATH" is worked on until the file PATH exists.
+The photo "wait:PATH" is worked on until the file PATH exists; "heavy" shows somebody who is much work to import.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.photo import PhotoError
-from tests.blender_addon.sample import sample_result
+from tests.blender_addon.sample import heavy_result, sample_result
 
 
 class SamplePipeline:
@@ -28,4 +28,4 @@ class SamplePipeline:
                 while not Path(data[5:].decode()).exists():
                     progress("fitting", 0.6, f"Waiting with {name}")
                     time.sleep(0.02)
-            photo_done(index, sample_result(people=2 if b"two" in data else 1, name=name))
+            photo_done(index, heavy_result(name) if data == b"heavy" else sample_result(people=2 if b"two" in data else 1, name=name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,17 @@ def test_run_progress_cancel_run_again_undo_redo(window, serve) -> None:
     window.until("len(rigs()) == 2", "it is imported once more")
 
 
+def test_no_tick_blocks_blender(window, serve) -> None:
+    photo(window, "heavy.jpg", b"heavy")
+    choose(window, "heavy.jpg")
+    serve()
+    watch_ticks(window)
+    window.press("uvatar.run")
+    window.until("len(state.importer().summaries) == 1", "the avatar is there")
+    longest, _ = longest_tick(window)
+    assert longest < LONGEST_TICK
+
+
 def test_a_run_survives_a_new_file(window, serve) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
@@ -176,6 +188,44 @@ def test_a_run_is_picked_up_after_blender_has_crashed(window, serve) -> None:
     window.press("uvatar.resume")
     window.until("rigs()", "the avatar is imported")
     window.until("not list(__import__('pathlib').Path(state.session()._ledger.folder).glob('*.json'))", "nothing is left to pick up")
+
+
+@pytest.mark.parametrize("when", ["working", "building"])
+def test_blender_is_closed_in_the_middle_and_the_run_picked_up(window, serve, when: str) -> None:
+    go = wait_photo(window)
+    choose(window, "me.jpg")
+    backend = serve()
+    window.press("uvatar.run")
+    working(window)
+    if when == "building":
+        window.run("module('ui.importing').BUDGET, state.BUSY_INTERVAL = 0, 1")  # slow enough to be met at it
+        go.touch()
+        window.until("state.importer().building and len(bpy.data.armatures)", "half an avatar is there")
+    code, took = window.quit()
+    print(f"Blender closed while {when}: exit code {code} after {took:.1f} s")
+    assert code == 0 and took < 20
+    assert backend.poll() is None  # it is not Blender's, and works on
+    go.touch()
+    window.open()
+    begin(window)
+    window.press("uvatar.resume")
+    window.until("rigs() and not state.importer().building", "the avatar is imported")
+    window.until("not state.session().unfinished and not state.session().running", "the run is over")
+
+
+def test_a_backend_that_blender_has_started_ends_with_it(window) -> None:
+    program, ended = window.inside(f"{WORK}/photos/uvatar"), window.inside(f"{WORK}/photos/ended")
+    program.write_text(f"#!/bin/sh\necho $$ > {WORK}/photos/started\ncat > /dev/null\ntouch {WORK}/photos/ended\n")
+    program.chmod(0o755)
+    window.run(f"bpy.context.preferences.addons['bl_ext.user_default.uvatar'].preferences.backend = '{WORK}/photos/uvatar'\nstate.redraw()")
+    window.settle()
+    window.press("uvatar.start_backend", (0.66,))
+    window.until(f"__import__('os').path.exists('{WORK}/photos/started')", "the backend is started")
+    assert window.quit()[0] == 0
+    deadline = time.monotonic() + 20
+    while not ended.exists():
+        assert time.monotonic() < deadline, "the backend outlives Blender"
+        time.sleep(0.05)
 
 
 def test_the_addon_is_disabled_in_the_middle_and_enabled_again(window, serve) -> None:

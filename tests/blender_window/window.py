@@ -105,6 +105,16 @@ class Window:
         blender.wait(PATIENCE)
         self.close()
 
+    def quit(self) -> tuple[int, float]:
+        """End Blender as its user does, with Ctrl+Q; its exit code (negative: a signal), and the seconds that it took."""
+        blender, begun = self._processes.pop("blender"), time.monotonic()
+        self.hand("mousemove", WIDTH // 3, HEIGHT // 2)
+        self.hand("key", "ctrl+q")
+        code = blender.wait(PATIENCE)
+        took = time.monotonic() - begun
+        self.close()
+        return code, took
+
     def _let_go(self) -> None:
         """Close what connects this process with the root's."""
         if (hand := self._processes.pop("xdotool", None)) is not None and hand.stdin is not None:

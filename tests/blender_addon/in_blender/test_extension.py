@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import time
@@ -129,6 +130,114 @@ def test_cancel_stops_the_run_and_the_next_one_works(addon, server, tmp_path) ->
     (tmp_path / "me.jpg").write_bytes(b"photo")
     run_to_the_end(addon)
     assert len(rigs()) == 1
+
+
+def test_people_come_again_with_other_options(addon, server, tmp_path) -> None:
+    choose(tmp_path, me=b"photo")
+    run_to_the_end(addon)
+    (first,) = rigs()
+    (tmp_path / "me.jpg").unlink()  # nothing is computed anew
+    settings, (summary,) = bpy.context.scene.uvatar, addon.importer().summaries
+    settings.rest_pose, settings.naming, settings.placement, settings.photo_pose = "A", "MIXAMO", "ROW", "REST"
+    assert bpy.ops.uvatar.import_again(job=summary.job, number=summary.number) == {"FINISHED"}
+    pump_until(addon, lambda: len(rigs()) == 2 and not addon.importer().building, "it is imported once more")
+    (second,) = (rig for rig in rigs() if rig != first)
+    assert "mixamorig:LeftHand" in second.data.bones and "left_hand" in first.data.bones
+    assert second.data.bones["mixamorig:LeftHand"].head_local.z < first.data.bones["left_hand"].head_local.z - 0.3
+    assert second.location.x > first.location.x and len([thing for thing in bpy.data.objects if thing.type == "CAMERA"]) == 1
+    bpy.ops.ed.undo()
+    assert len(rigs()) == 1
+
+
+def test_a_backend_at_an_address_and_with_a_wrong_token(addon, tmp_path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    command = [sys.executable, "-m", "backend", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
+    environment = {**os.environ, "UVATAR_DATA": str(elsewhere)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as server:
+        assert server.stdin and server.stdout
+        server.stdout.readline()
+        runtime = importlib.import_module(f"{MODULE}.core.wire").read_runtime(elsewhere)
+        chosen = bpy.context.preferences.addons[MODULE].preferences
+        chosen.address, chosen.token = f"127.0.0.1:{runtime.port}", "wrong"
+        choose(tmp_path, me=b"photo")
+        bpy.ops.uvatar.connect()
+        pump_until(addon, lambda: addon.session().problem, "it is turned away")
+        problem = addon.session().problem
+        assert "token" in problem.message and problem.remedy.value == "preferences"
+        chosen.token = runtime.token
+        run_to_the_end(addon)
+        assert len(rigs()) == 1
+        server.stdin.close()
+
+
+def test_update_ends_the_backend_that_runs_and_sets_up_the_add_ons(addon, server, monkeypatch) -> None:
+    begun: list[Any] = []
+
+    class Setup:
+        running, done, problem = True, False, None
+
+        def __init__(self, recipe: Any) -> None:
+            begun.append(recipe)
+
+        def cancel(self) -> None:
+            pass
+
+    buttons = importlib.import_module(f"{MODULE}.ui.backend")
+    monkeypatch.setattr(buttons.setting_up, "Setup", Setup)
+    monkeypatch.setattr(bpy.context.preferences.system, "use_online_access", True)
+    bpy.ops.uvatar.connect()
+    pump_until(addon, lambda: addon.session().link.value == "on", "it is connected")
+    assert bpy.ops.uvatar.update_backend() == {"FINISHED"}
+    assert server.wait(PATIENCE) is not None  # whoever started it
+    version = importlib.import_module(f"{MODULE}.core.version").addon_version()
+    assert len(begun) == 1 and version in begun[0].backend
+    assert not bpy.ops.uvatar.setup_backend.poll()  # one is under way
+
+
+def test_a_backend_that_crashes_shows_its_log(addon, tmp_path) -> None:
+    program = tmp_path / "uvatar"
+    program.write_text("#!/bin/sh\necho first words\necho the model file is torn >&2\nexit 1\n")
+    program.chmod(0o755)
+    if sys.platform == "win32":
+        pytest.skip("the program is a shell script")
+    bpy.context.preferences.addons[MODULE].preferences.backend = str(program)
+    bpy.ops.uvatar.start_backend()
+    pump_until(addon, lambda: addon.session().problem, "its end is noticed")
+    problem = addon.session().problem
+    assert "the model file is torn" in problem.message and problem.remedy.value == "log"
+    assert bpy.ops.uvatar.show_log() == {"FINISHED"}
+    buttons = importlib.import_module(f"{MODULE}.ui.backend")
+    assert "first words" in bpy.data.texts[buttons.LOG_TEXT].as_string()
+
+
+def test_the_backend_is_taken_off_this_computer_but_nobody_elses_folder(addon, tmp_path) -> None:
+    setting_up = importlib.import_module(f"{MODULE}.core.setup")
+    chosen = bpy.context.preferences.addons[MODULE].preferences
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        (folder / "bin").mkdir(parents=True)
+    setting_up.write_stamp(ours, {"complete": True})
+    chosen.folder = str(theirs)
+    with pytest.raises(RuntimeError, match="could not be removed"):
+        bpy.ops.uvatar.remove_backend()
+    chosen.folder = str(ours)
+    assert bpy.ops.uvatar.remove_backend() == {"FINISHED"}
+    assert theirs.exists() and not ours.exists()
+
+
+def test_the_picture_in_the_image_editor_is_added_by_its_button(addon, tmp_path) -> None:
+    picture = bpy.data.images.new("painted", 8, 8)
+    area = bpy.context.window_manager.windows[0].screen.areas[0]
+    before, area.type = area.type, "IMAGE_EDITOR"
+    try:
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area):
+            assert not bpy.ops.uvatar.add_image.poll()
+            area.spaces.active.image = picture
+            assert bpy.ops.uvatar.add_image() == {"FINISHED"}
+    finally:
+        area.type = before
+    (photo,) = bpy.context.scene.uvatar.photos
+    assert photo.file().name == "painted.png" and photo.file().stat().st_size
 
 
 def test_avatars_wait_while_the_artist_is_in_another_mode(addon, server, tmp_path) -> None:

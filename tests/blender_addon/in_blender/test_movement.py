@@ -18,7 +18,8 @@ from blender_addon.scene import rig as rigs
 from blender_addon.scene.motion import MotionError, apply_motion, load_motion
 from blender_addon.scene.shape import refresh_joints
 from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, imported, shown
-from tests.blender_addon.sample import posed_vertices, world_of
+from tests.blender_addon.sample import joints, posed_vertices, world_of
+from tests.blender_addon.test_motion import write_bvh
 
 
 def corrected(result: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
@@ -142,6 +143,27 @@ def test_shape_of_a_motion_only_for_smpls_bodies(result, scene, tmp_path) -> Non
     apply_motion(official, load_motion(official, file), "x", shape=True)
     keys = rigs.find_body(official).data.shape_keys.key_blocks
     assert [keys[name].value for name in rigs.beta_names(official)] == pytest.approx((np.arange(10) / 10).tolist())
+
+
+def test_bvh_motion_is_lbs_of_its_rotations(result, scene, tmp_path) -> None:
+    person = result["people"][0]
+    names, rest = joint_names(Naming.MIXAMO), joints(person)
+    offsets = 100 * np.array([rest[joint] - (rest[parent] if parent >= 0 else 0) for joint, parent in enumerate(person["parents"])])
+    poses = np.random.default_rng(4).normal(0, 0.3, (3, 24, 3))
+    poses[:, 22:] = 0  # the fingers' roots: their tips say nothing of a turn
+    turns = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(3, 24, 3, 3)
+    places = 100 * (rest[0] + np.arange(3)[:, None] * (0.1, 0.05, 0.2))
+    write_bvh(tmp_path / "a.bvh", names, offsets, turns, places)  # y-up centimetres: the body frame
+    rig = imported(result, scene, photo_pose=False)
+    apply_motion(rig, load_motion(rig, tmp_path / "a.bvh"), "a", ground=False)
+    pelvis = []
+    for frame in range(3):
+        scene.frame_set(1 + frame)
+        expected = posed_vertices({**person, "pose": poses[frame], "transl": np.zeros(3)}) @ ARMATURE_FROM_BODY.T
+        difference = shown(rig, linear=True) - expected
+        assert np.abs(difference - np.median(difference, axis=0)).max() < 2e-4
+        pelvis.append(np.array(rig.pose.bones["pelvis"].head))
+    assert np.allclose(np.diff(pelvis, axis=0), (0.1, -0.2, 0.05), atol=1e-4)  # as far as in the file, for somebody as tall
 
 
 def test_bvh_poses_of_makehuman_look_like_themselves(result, scene, shared_assets) -> None:

@@ -24,7 +24,7 @@ from blender_addon.core.session import Link
 from blender_addon.core.version import addon_version
 from blender_addon.scene.avatar import import_people
 from blender_addon.ui import avatar_panels, drawing, importing, panels, photos, preferences, state
-from tests.blender_addon.sample import encoded, gradient, sample_result
+from tests.blender_addon.sample import encoded, gradient, heavy_result
 
 LONGEST_TICK = 0.050  # seconds that a call of the add-on's timer may take of the main thread
 KINDS = {"naming": Naming, "rest_pose": RestPose}
@@ -365,11 +365,7 @@ def queued() -> float:
 
 
 def test_no_tick_blocks_blender(addon) -> None:
-    result = sample_result(texture=1024)
-    noise = np.random.default_rng(0)
-    result["people"][0]["texture_png"] = encoded(noise.integers(0, 256, (1024, 1024, 3), np.uint8))  # it cannot be packed smaller
-    result["people"][0]["posedirs"] = noise.normal(0, 0.004, (len(result["people"][0]["template"]), 3, 207)).astype(np.float32)
-    parsed, runs = parse_result(result), []
+    parsed, runs = parse_result(heavy_result()), []
     for _ in range(3):
         bpy.ops.wm.read_homefile(use_empty=True)
         addon.session().fetched.append(parsed)

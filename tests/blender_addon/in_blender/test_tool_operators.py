@@ -12,7 +12,7 @@ import pytest
 import blender_addon
 from blender_addon.core.jobs import Job
 from blender_addon.core.result import TextureResult, parse_result
-from blender_addon.scene import correctives, material
+from blender_addon.scene import correctives, material, rigify
 from blender_addon.scene import rig as rigs
 from blender_addon.scene.avatar import UUID, import_people
 from blender_addon.ui import state
@@ -169,3 +169,25 @@ def test_a_folder_without_photos_says_so(addon, jobs, tmp_path) -> None:
     with pytest.raises(RuntimeError, match="cannot be used"):
         bpy.ops.uvatar.batch(directory=str(tmp_path / "missing"))
     assert not jobs and not list(tmp_path.iterdir())
+
+
+def test_rigify_by_its_buttons(rig) -> None:
+    assert bpy.ops.uvatar.make_metarig() == {"FINISHED"}
+    (metarig,) = (thing for thing in bpy.data.objects if rigify.METARIG in thing)
+    bpy.context.view_layer.objects.active = rig
+    assert bpy.ops.uvatar.generate_control_rig() == {"FINISHED"}  # from the metarig that is there
+    assert [thing for thing in bpy.data.objects if rigify.METARIG in thing] == [metarig] and rigs.LED_BY in rig
+    control = bpy.data.objects[rig[rigs.LED_BY]]
+    assert "hand_ik.L" in control.pose.bones
+    bpy.context.view_layer.objects.active = rigs.find_body(rig)
+    with pytest.raises(RuntimeError, match="leave the control rig"):
+        bpy.ops.uvatar.refresh_joints()
+    assert bpy.ops.uvatar.leave_control_rig() == {"FINISHED"} and rigs.LED_BY not in rig
+    assert bpy.ops.uvatar.refresh_joints() == {"FINISHED"}
+
+
+def test_a_relative_path_in_an_unsaved_file(rig) -> None:
+    with pytest.raises(RuntimeError, match="save the .blend first"):
+        bpy.ops.uvatar.export(filepath="//me.glb")
+    with pytest.raises(RuntimeError, match="save the .blend first"):
+        bpy.ops.uvatar.import_motion(filepath="//walk.bvh")
