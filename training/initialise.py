@@ -1,8 +1,9 @@
-"""Where training of a Mesh Predictor starts."""
+"""Where training starts."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -11,6 +12,10 @@ from torch import nn
 from backend.mesh_predictor.decoding import SCALE_BASE
 from backend.mesh_predictor.network import MeshPredictor
 from backend.mesh_predictor.rotation import six_d_from_matrices
+from backend.texture_predictor.config import Config, ConfigError
+from backend.texture_predictor.layers import Conv2d
+from backend.texture_predictor.network import TextureNetwork
+from backend.texture_predictor.synthesis import Block
 
 
 @torch.no_grad()
@@ -33,3 +38,31 @@ def start_heads(network: MeshPredictor, scale: float = 0.6) -> None:
     rest = torch.stack([upright, *[torch.eye(3)] * 21])
     biases["1"][:132] = six_d_from_matrices(rest).flatten()
     biases["3"][0] = math.log(scale) / math.log(SCALE_BASE)
+
+
+@torch.no_grad()
+def start_from_completion(network: TextureNetwork, share: float = 0.02) -> None:
+    """Make an untrained Texture Predictor answer nearly what mirroring and smooth filling give: its own part of it shrinks to ``share``.
+
+    From random colours the first thousand steps would only be spent on getting rid of them.
+    """
+    for block in network.synthesis.blocks:
+        cast(Block, block).to_rgb.weight.mul_(share)
+
+
+@torch.no_grad()
+def grown(small: TextureNetwork, config: Config) -> TextureNetwork:
+    """A network for larger textures that answers what a smaller one does, enlarged: most of training can be done at a quarter of the cost
+    for every doubling (Karras et al. 2018).
+
+    Raises ConfigError where the configurations differ in more than the resolution, or it does not grow.
+    """
+    if replace(small.config, resolution=config.resolution) != config or small.config.resolution > config.resolution:
+        raise ConfigError(f"A network of {small.config} cannot grow to one of {config}.")
+    network = TextureNetwork(config)
+    start_from_completion(network)
+    network.load_state_dict(small.state_dict(), strict=False)
+    assert network.structure_encoder.uv is not None
+    for layer in network.structure_encoder.uv.down[len(small.config.sizes) - 1 :]:
+        cast(Conv2d, layer).weight.zero_()
+    return network

@@ -14,7 +14,7 @@ from backend.mesh_predictor.checkpoint import CheckpointError
 from backend.texture_predictor.config import Config, ConfigError
 from backend.texture_predictor.network import TextureNetwork
 
-FORMAT = "uvatar-texture-predictor-1"
+FORMAT = "uvatar-texture-predictor-2"
 
 
 def save_checkpoint(network: TextureNetwork, path: Path, dtype: torch.dtype = torch.float32, note: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, resnet18
 
@@ -18,8 +19,8 @@ _RESNET_FEATURES = 512
 _LOG_VARIANCE = (-10.0, 4.0)
 _JOINTS, _BETAS, _CAMERA = 24, 10, 3
 _HIDDEN = 256
-# Maps of the UV plane: geometry, partial texture, its mirror image.
-_MAPS = 7 + 4 + 4
+# Maps of the UV plane: geometry, partial texture, its mirror image, the smooth filling.
+_MAPS = 7 + 4 + 4 + 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Structure:
             inside the UV islands, all 0 outside; None without spatial conditioning, like the next two.
         partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, anything elsewhere, and how far, 0..1, it is seen.
         mirrored: (B, 4, R, R) likewise, at each texel that of its mirror image on the body's other side.
+        completed: (B, 3, R, R) what these make with a smooth filling (`backend.texture_predictor.inputs.UvPlane.completed`).
     """
 
     pose: Tensor
@@ -43,6 +45,7 @@ class Structure:
     geometry: Tensor | None = None
     partial: Tensor | None = None
     mirrored: Tensor | None = None
+    completed: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -91,35 +94,38 @@ class StyleEncoder(nn.Module):
 
 
 class UvEncoder(nn.Module):
-    """Geometry, partial texture and its mirror image -> features of every size, each seeing more of the body than the last."""
+    """Geometry, partial texture, its mirror image and the smooth filling -> features of every size, each seeing more of the body than
+    the last.
+
+    Every size sees the maps themselves too, so that a network for larger textures goes on from one for smaller ones.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        sizes = config.sizes[::-1]
-        self.entry = Conv2d(_MAPS, config.spatial_channels(sizes[0]), 3)
-        self.down = nn.ModuleList(
-            Conv2d(config.spatial_channels(size), config.spatial_channels(size // 2), 3, down=True) for size in sizes[:-1]
-        )
+        channels = [config.spatial_channels(size) for size in config.sizes]
+        self.entries = nn.ModuleList(Conv2d(_MAPS, count, 3) for count in channels)
+        self.down = nn.ModuleList(Conv2d(fine, coarse, 3, down=True) for coarse, fine in zip(channels, channels[1:], strict=False))
 
     def forward(self, maps: Tensor) -> list[Tensor]:
-        """(B, 15, R, R) -> (B, spatial_channels, s, s) for s = 4, 8, ..., R."""
-        features = [leaky_relu(self.entry(maps))]
-        for layer in self.down:
-            features.append(leaky_relu(layer(features[-1])))
+        """(B, 18, R, R) -> (B, spatial_channels, s, s) for s = 4, 8, ..., R."""
+        features = [leaky_relu(self.entries[-1](maps))]
+        for entry, down in zip(reversed(self.entries[:-1]), reversed(self.down), strict=True):
+            maps = F.avg_pool2d(maps, 2)
+            features.append(leaky_relu(entry(maps) + down(features[-1])))
         return features[::-1]
 
 
 def uv_maps(structure: Structure) -> Tensor:
-    """(B, 15, R, R) geometry, partial texture and its mirror image as the UV encoder takes them: colours -1..1, 0 where not seen."""
-    if structure.geometry is None or structure.partial is None or structure.mirrored is None:
-        raise ValueError("This network is conditioned in the UV plane: the structure needs geometry, partial and mirrored texture.")
+    """(B, 18, R, R) geometry, partial texture, its mirror image and the filling for the UV encoder: colours -1..1, 0 where not seen."""
+    if structure.geometry is None or structure.partial is None or structure.mirrored is None or structure.completed is None:
+        raise ValueError("This network is conditioned in the UV plane: the structure needs geometry and all three textures.")
     textures = []
     for texture in (structure.partial, structure.mirrored):
         alpha = texture[:, 3:]
         # what lies under alpha 0 may be anything, NaN included
         textures += [torch.where(alpha > 0, (2 * texture[:, :3] - 1) * alpha, 0), alpha]
     batch = len(structure.betas)
-    return torch.cat([structure.geometry.expand(batch, -1, -1, -1), *textures], 1)
+    return torch.cat([structure.geometry.expand(batch, -1, -1, -1), *textures, 2 * structure.completed - 1], 1)
 
 
 class StructureEncoder(nn.Module):

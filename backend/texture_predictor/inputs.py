@@ -21,6 +21,9 @@ from backend.texturing.atlas import atlas_of
 
 # The crop's side, in longer sides of the person's box.
 _MARGIN = 1.1
+# Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of that.
+_CELLS, _PLACES = 32, 64
+_GAUSSIANS = ((0.05, 1.0), (0.12, 1e-2), (0.3, 1e-4), (0.8, 1e-6))
 # What stands for the background: the middle of the range, so that it is near zero after normalisation.
 _BACKGROUND = 128
 
@@ -33,10 +36,12 @@ class UvPlane:
         geometry: (1, 7, R, R), see `Structure`.
         mirror: (1, R, R, 2) where each texel's mirror image on the body lies, as `grid_sample` takes it; outside the islands
             far away from everything.
+        spread: (T * T, C * C) how much each of T x T places takes from the C x C cells of the texture where it is filled smoothly.
     """
 
     geometry: Tensor
     mirror: Tensor
+    spread: Tensor
 
     def mirrored(self, partial: Tensor) -> Tensor:
         """(B, 4, R, R) colours and alpha -> at each texel those of its mirror image."""
@@ -46,9 +51,28 @@ class UvPlane:
         found = F.grid_sample(weighted, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         return torch.cat([found[:, :3] / found[:, 3:].clamp_min(1e-4), found[:, 3:]], 1)
 
+    def completed(self, partial: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """(B, 4, R, R) colours and alpha -> colours everywhere, (B, 3, R, R), as far as they can be had without learning.
+
+        What is seen, then ``mirrored`` (None for not), then a mean of all that is seen, nearer on the body's surface counting more.
+        Colours under alpha 0 may be anything; mid-grey where nothing is seen at all.
+        """
+        alpha = partial[:, 3:]
+        colours = torch.where(alpha > 0, partial[:, :3] * alpha, 0)
+        if mirrored is not None:
+            own = (1 - alpha) * mirrored[:, 3:]
+            colours = colours + torch.where(own > 0, mirrored[:, :3] * own, 0)
+            alpha = alpha + own
+        cells = F.adaptive_avg_pool2d(torch.cat([colours, alpha], 1), _CELLS).flatten(2)
+        spread = (cells @ self.spread.T.to(cells)).unflatten(2, (_PLACES, _PLACES))
+        known = spread[:, 3:] > 0
+        far = torch.where(known, spread[:, :3] / torch.where(known, spread[:, 3:], 1), 0.5)
+        return colours + (1 - alpha) * F.interpolate(far, partial.shape[-2:], mode="bilinear", align_corners=False)
+
     def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor) -> Structure:
         """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane."""
-        return Structure(pose, betas, camera, self.geometry.to(partial), partial, self.mirrored(partial))
+        mirrored = self.mirrored(partial)
+        return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, self.completed(partial, mirrored))
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:
@@ -62,7 +86,22 @@ def uv_plane(body: BodyModel, size: int) -> UvPlane:
     mirrored = table.interpolate_corners(surface.mirror_uv)
     grid = table.scatter(np.column_stack([2 * mirrored[:, 0] - 1, 1 - 2 * mirrored[:, 1]]).astype(np.float32))
     grid[geometry[..., 6] == 0] = -3
-    return UvPlane(torch.from_numpy(geometry).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(grid)[None])
+    maps = torch.from_numpy(geometry).permute(2, 0, 1)[None].contiguous()
+    return UvPlane(maps, torch.from_numpy(grid)[None], _spread(body, maps))
+
+
+def _spread(body: BodyModel, geometry: Tensor) -> Tensor:
+    """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only where no
+    narrower one finds anything."""
+    atlas = atlas_of(body, _PLACES)
+    # with the gutters filled: enlarging must not mix in what lies beyond an island's border
+    places = atlas.table.picture(atlas.table.interpolate(body.data.v_template - body.data.joint_template[0], atlas.surface.faces))
+    cells = F.adaptive_avg_pool2d(torch.cat([geometry[:, :3], geometry[:, 6:]], 1), _CELLS)[0].flatten(1)
+    inside = cells[3] > 0
+    centers = (cells[:3] / cells[3].clamp_min(1e-6)).T
+    squared = torch.cdist(torch.from_numpy(places.reshape(-1, 3)).float(), centers).square()
+    kernel = sum(faintness * torch.exp(-squared / (2 * width**2)) for width, faintness in _GAUSSIANS)
+    return torch.where(inside, kernel, 0)
 
 
 @dataclass(frozen=True)

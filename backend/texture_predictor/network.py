@@ -3,7 +3,7 @@
     photo -> ResNet-18 -> latent (mean, log-variance)
     structure -> structure encoder -> structure vector, UV features of every size
     latent, structure vector -> mapping -> style code
-    style code, UV features -> StyleGAN2 synthesis -> texture
+    style code, UV features -> StyleGAN2 synthesis -> texture, added to what mirroring and smooth filling make of the seen part
 
 Structure is pose, shape, camera, and what is known of the texture so far.
 """
@@ -94,7 +94,9 @@ class TextureNetwork(nn.Module):
             crossover = int(torch.randint(1, self.config.codes, (), generator=rng, device=rng.device))
             codes = mixed(codes, self.codes(other, vector, truncation), crossover)
         noise = None if rng is None else self.synthesis.noise(len(latent), rng)
-        return self.synthesis(codes, features, noise, dtype)
+        texture = self.synthesis(codes, features, noise, dtype)
+        # What is learnt is what mirroring and smooth filling miss: colours that are seen need not be carried through the network.
+        return texture if structure.completed is None else texture + structure.completed - 0.5
 
     def codes(self, latent: Tensor, vector: Tensor, truncation: float = 1.0) -> Tensor:
         """(B, latent), structure vectors (B, structure) -> style codes (B, config.codes, style), the same one for all layers."""
@@ -112,6 +114,7 @@ def _check(photo: Tensor, structure: Structure, config: Config) -> None:
     ]
     if config.spatial:
         shapes += [("partial", structure.partial, (batch, 4, size, size)), ("mirrored", structure.mirrored, (batch, 4, size, size))]
+        shapes += [("completed", structure.completed, (batch, 3, size, size))]
     for name, tensor, shape in shapes:
         found = None if tensor is None else tuple(tensor.shape)
         if found != tuple(shape):

@@ -32,11 +32,12 @@ def read_painted(texture: bytes, source: bytes) -> Texture:
     return Texture(np.ascontiguousarray(image[..., ::-1], np.uint8), labels.astype(np.uint8))
 
 
-def complete_painted(painted: Texture, body: BodyModel) -> Texture:
+def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.uint8] | None = None) -> Texture:
     """Keep the texels that are labelled SEEN, and the eyes; fill all others from them as a photo's unseen texels are filled.
 
     Args:
         painted: (N, N) in the body's UV layout.
+        predicted: (N, N, 3) sRGB to fill with instead of smooth colours, see `backend.texturing.completion.complete`.
 
     Raises TexturingError where nothing is labelled SEEN, or the body has no UV layout.
     """
@@ -54,7 +55,7 @@ def complete_painted(painted: Texture, body: BodyModel) -> Texture:
     known = np.flatnonzero(marked)
     lender, _ = vertex_colours(colours[known], alpha[known], known, surface, table)
     seen = SeenColours(colours, alpha, alpha, nothing, lender, _skin(colours, marked, surface, table))
-    filled, source = complete(seen, surface, table)
+    filled, source = complete(seen, surface, table, predicted)
     filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
     kept = table.scatter(marked | eyes)
     image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))

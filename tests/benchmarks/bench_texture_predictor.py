@@ -40,7 +40,7 @@ def ours(row: str) -> Callable[[], object]:
     network = TextureNetwork(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     size, side = config.resolution, config.photo_side
     pose, numbers = torch.eye(3).expand(1, 24, 3, 3), (torch.zeros(1, 10), torch.zeros(1, 3))
-    maps = (torch.rand(1, 7, size, size), torch.rand(1, 4, size, size), torch.rand(1, 4, size, size)) if config.spatial else ()
+    maps = (torch.rand(1, 7, size, size), *(torch.rand(1, count, size, size) for count in (4, 4, 3))) if config.spatial else ()
     structure = Structure(pose, *numbers, *maps)
     if row == "whole":
         photo = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)

@@ -76,6 +76,32 @@ def test_mirrored_texture_does_not_mix_in_what_is_not_seen(plane: UvPlane) -> No
     )
 
 
+def test_what_is_not_seen_takes_the_colour_of_what_is_near_it_on_the_body(plane: UvPlane) -> None:
+    """A red trunk and blue legs of which only the front is seen: red and blue behind too, though the texture's islands lie apart."""
+    inside, height, depth = plane.geometry[0, 6] > 0, plane.geometry[0, 1], plane.geometry[0, 2]
+    front = inside & (plane.geometry[0, 5] > 0.3)
+    above = height > 0
+    truth = torch.where(above, torch.tensor([0.8, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.1, 0.8])[:, None, None])[None]
+    partial = torch.cat([torch.where(front, truth, torch.nan), front.float()[None, None]], 1)
+    filled = plane.completed(partial)
+    torch.testing.assert_close(filled[..., front], truth[..., front])
+    behind = inside & (depth < 0) & (plane.geometry[0, 5] < -0.3) & (height.abs() > 0.15) & (height < 0.4)
+    assert behind.sum() > 200 and float((filled - truth).abs().mean(1)[0][behind].quantile(0.95)) < 0.06
+    assert torch.isfinite(filled).all() and filled.min() >= 0 and filled.max() <= 1
+    nothing = plane.completed(torch.zeros(1, 4, SIZE, SIZE))
+    torch.testing.assert_close(nothing, torch.full_like(nothing, 0.5))
+
+
+def test_what_one_side_shows_goes_to_the_other_before_the_smooth_filling(plane: UvPlane) -> None:
+    inside = plane.geometry[0, 6] > 0
+    left, low = plane.geometry[0, 0] > 0.02, plane.geometry[0, 1] < -0.4
+    colours = torch.where(low, 0.9, 0.2).expand(1, 3, -1, -1)
+    partial = torch.cat([colours, (inside & left).float()[None, None]], 1)
+    filled = plane.completed(partial, plane.mirrored(partial))
+    right = inside & (plane.geometry[0, 0] < -0.04) & ((plane.geometry[0, 1] + 0.4).abs() > 0.03)
+    assert float((filled - colours).abs()[0, 0][right].quantile(0.98)) < 0.02
+
+
 def test_structure_holds_what_it_is_made_of(body: BodyModel, plane: UvPlane) -> None:
     rng = np.random.default_rng(0)
     fit = BodyParameters(*(rng.normal(size=shape).astype(np.float32) for shape in ((10,), (3,), (23, 3), (3,))))
@@ -84,6 +110,7 @@ def test_structure_holds_what_it_is_made_of(body: BodyModel, plane: UvPlane) -> 
     np.testing.assert_allclose(pose[0].numpy(), expected, atol=1e-5)
     structure = plane.structure(pose, torch.zeros(1, 10), torch.zeros(1, 3), torch.rand(1, 4, SIZE, SIZE))
     assert structure.geometry is plane.geometry and structure.mirrored is not None and structure.mirrored.shape == (1, 4, SIZE, SIZE)
+    assert structure.completed is not None and structure.completed.shape == (1, 3, SIZE, SIZE)
     assert len(atlas_of(body, SIZE).table) == int(plane.geometry[0, 6].sum())
 
 

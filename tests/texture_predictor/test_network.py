@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torchvision.models import ResNet18_Weights, resnet18
 
-from backend.texture_predictor.config import CONFIGS, Config, ConfigError, default, paper, small
+from backend.texture_predictor.config import CONFIGS, Config, ConfigError, default, light, paper, small
 from backend.texture_predictor.encoders import StyleEncoder, uv_maps
 from backend.texture_predictor.network import TextureNetwork
 from backend.texture_predictor.synthesis import mixed
 from tests.texture_predictor.people import made_up
+from training.initialise import grown
 
 NARROW = replace(small(), resolution=64, photo_side=64, channel_max=32)
 
@@ -42,7 +44,7 @@ def test_one_code_for_64_to_1024(size: int, spatial: bool) -> None:
 
 def test_parameter_counts() -> None:
     """Written out from the papers' layers: convolution, affine map of the style, bias, one noise strength; RGB; the start."""
-    for config in (paper(), default()):
+    for config in (paper(), default(), light()):
         network = TextureNetwork(config)
 
         def convolution(inputs: int, outputs: int, kernel: int, code: int = config.style) -> int:
@@ -64,7 +66,7 @@ def test_parameter_counts() -> None:
 
 
 def test_configurations() -> None:
-    assert {name: make().resolution for name, make in CONFIGS.items()} == {"default": 256, "paper": 64, "small": 128}
+    assert {name: make().resolution for name, make in CONFIGS.items()} == {"default": 256, "light": 256, "paper": 64, "small": 128}
     assert not paper().spatial and default().spatial
     assert Config.from_dict(default().as_dict()) == default()
     for wrong in ({"resolution": 100}, {"resolution": 2048}, {"resolution": 64.0}, {"photo_side": 8}, {"latent": 0}, {"spatial_max": 0}):
@@ -90,7 +92,7 @@ def test_every_input_matters() -> None:
     photo, structure = made_up(NARROW)
     with torch.inference_mode():
         before = network(photo, structure).texture
-        for name in ("pose", "betas", "camera", "geometry", "partial", "mirrored"):
+        for name in ("pose", "betas", "camera", "geometry", "partial", "mirrored", "completed"):
             value = getattr(structure, name)
             changed = network(photo, replace(structure, **{name: value.flip(1 if name == "betas" else -1)})).texture
             assert float((changed - before).abs().max()) > 1e-4, name
@@ -105,6 +107,40 @@ def test_what_the_photo_shows_of_a_place_acts_on_that_place_most() -> None:
     with torch.inference_mode():
         change = (network(photo, replace(structure, partial=partial)).texture - network(photo, structure).texture).abs().mean((0, 1))
     assert float(change[16:24, 16:24].mean()) > 5 * float(change.mean())
+
+
+def test_the_network_only_adds_to_what_can_be_had_without_it() -> None:
+    network = network_of()
+    for block in network.synthesis.blocks:
+        torch.nn.init.zeros_(block.to_rgb.weight)
+    photo, structure = made_up(NARROW)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(photo, structure).texture, structure.completed)
+
+
+def test_a_grown_network_answers_what_the_small_one_does() -> None:
+    """Where the maps are constant within each of the small one's texels: then the large one's encoder sees the same."""
+    network = network_of()
+    large = replace(NARROW, resolution=128)
+    photo, structure = made_up(NARROW)
+    enlarged = {
+        name: F.interpolate(getattr(structure, name), scale_factor=2, mode="nearest")
+        for name in ("geometry", "partial", "mirrored", "completed")
+    }
+    torch.manual_seed(1)
+    other = grown(network, large).eval()
+    with torch.inference_mode():
+        answer = network(photo, structure).texture - structure.completed
+        got = other(photo, replace(structure, **enlarged)).texture - enlarged["completed"]
+        for block in other.synthesis.blocks[len(NARROW.sizes) :]:
+            torch.nn.init.zeros_(block.to_rgb.weight)
+        exact = other(photo, replace(structure, **enlarged)).texture - enlarged["completed"]
+    torch.testing.assert_close(exact, F.interpolate(answer, scale_factor=2, mode="bilinear"), atol=1e-4, rtol=1e-4)
+    assert 0 < float((got - exact).abs().mean()) < 0.1 * float(answer.abs().mean())
+    with pytest.raises(ConfigError, match="cannot grow"):
+        grown(network, replace(large, latent=32))
+    with pytest.raises(ConfigError, match="cannot grow"):
+        grown(other, NARROW)
 
 
 def test_what_is_not_seen_is_not_read() -> None:

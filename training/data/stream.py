@@ -14,19 +14,29 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from training.data.problems import DataError
-from training.data.sample import Sample
 
+Read = TypeVar("Read", bound="Named", covariant=True)
 Item = TypeVar("Item")
 Batch = TypeVar("Batch")
 _REPLACEMENTS = 20  # damaged samples in a row after which the data are given up
 
 
-class Samples(Protocol):
+class Named(Protocol):
+    """What every sample says of itself."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def split(self) -> str: ...
+
+
+class Samples(Protocol[Read]):
     """Numbered samples: shards, or a real data set. `read` raises DataError for one that cannot be used."""
 
     def __len__(self) -> int: ...
 
-    def read(self, number: int) -> Sample: ...
+    def read(self, number: int) -> Read: ...
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class _Steps(Sampler[list[tuple[int, int]]]):
 class _Prepared(Dataset[tuple[Any, str, list[DataError]]], Generic[Item]):
     """Samples made ready for a network; a damaged one is replaced by the next in the set, and the damage goes along."""
 
-    def __init__(self, samples: Samples, prepare: Callable[[Sample, np.random.Generator], Item], seed: int, split: str | None) -> None:
+    def __init__(self, samples: Samples[Any], prepare: Callable[[Any, np.random.Generator], Item], seed: int, split: str | None) -> None:
         self._samples, self._prepare, self._seed, self._split = samples, prepare, seed, split
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Item, str, list[DataError]]:
@@ -113,8 +123,8 @@ class _Prepared(Dataset[tuple[Any, str, list[DataError]]], Generic[Item]):
 
 @contextmanager
 def stream(
-    samples: Samples,
-    prepare: Callable[[Sample, np.random.Generator], Item],
+    samples: Samples[Any],
+    prepare: Callable[[Any, np.random.Generator], Item],
     collate: Callable[[Sequence[Item]], Batch],
     plan: Plan,
     first: int,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -91,7 +92,14 @@ def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStag
 
     Raises DataError where nobody is large enough, of this body, and in front of the camera.
     """
-    number = _choice(sample, rng, stage.body)
+    return prepare_person(sample, _choice(sample, rng, stage.body), stage)
+
+
+def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureBatch:
+    """The sample's person ``number`` as a batch of one.
+
+    Raises DataError where the person is behind the camera, hidden or shows no texel.
+    """
     person = sample.people[number]
     assert sample.mask is not None
     mask = (sample.mask == number + 1).astype(np.uint8) * np.uint8(255)
@@ -123,7 +131,7 @@ def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStag
         raise DataError(sample.name, f"shows no texel of person {number}")
     betas = torch.from_numpy(person.betas[:10].copy())[None]
     photo = crop.person(sample.image, mask, stage.config.photo_side)
-    truth = _in_its_light(person, partial[0], stage.config.resolution)
+    truth = in_its_light(person, partial[0], stage.config.resolution)
     return TextureBatch(
         photo, picture, seen, view.face, view.barycentric, view.uv, view.depth, pose_of(person.parameters), betas,
         crop.camera(joints[0], camera), partial, truth,
@@ -135,7 +143,11 @@ def collate_texture(items: Sequence[TextureBatch]) -> TextureBatch:
     return TextureBatch(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(TextureBatch)})
 
 
-def _choice(sample: Sample, rng: np.random.Generator, body: BodyModel) -> int:
+def usable_pixels(sample: Sample, body: BodyModel) -> NDArray[np.float64]:
+    """Pixels of the mask per person, 0 for those of no use: too small, of another body, or without parameters.
+
+    Raises DataError where there is no mask.
+    """
     if sample.mask is None:
         raise DataError(sample.name, "has no mask")
     pixels = np.bincount(sample.mask.ravel(), minlength=len(sample.people) + 1)[1 : len(sample.people) + 1].astype(float)
@@ -143,12 +155,17 @@ def _choice(sample: Sample, rng: np.random.Generator, body: BodyModel) -> int:
         usable = person.body == body.data.name and np.isfinite(person.betas).all() and np.isfinite(person.transl).all()
         if not usable or pixels[number] < SMALLEST**2 / 4:
             pixels[number] = 0
+    return pixels
+
+
+def _choice(sample: Sample, rng: np.random.Generator, body: BodyModel) -> int:
+    pixels = usable_pixels(sample, body)
     if not pixels.sum():
         raise DataError(sample.name, f"shows nobody of the body {body.data.name} who is large enough for a texture")
     return int(rng.choice(len(pixels), p=pixels / pixels.sum()))
 
 
-def _in_its_light(person: PersonLabel, partial: Tensor, size: int) -> Tensor:
+def in_its_light(person: PersonLabel, partial: Tensor, size: int) -> Tensor:
     """(1, 3, R, R) the true texture as bright and as coloured as the photo shows it; NaN where it is unknown.
 
     Textures of synthetic people are unlit, photos are lit: one factor per channel, from the texels that the photo sees, in linear light.
@@ -156,6 +173,7 @@ def _in_its_light(person: PersonLabel, partial: Tensor, size: int) -> Tensor:
     if person.texture is None:
         return torch.full((1, 3, size, size), torch.nan)
     truth = linear_from_srgb(np.asarray(cv2.resize(person.texture, (size, size), interpolation=cv2.INTER_AREA), np.uint8))
+    partial = F.interpolate(partial[None], (size, size), mode="nearest")[0]
     seen = partial[3].numpy() > 0
     shown = linear_from_srgb(np.round(partial[:3].permute(1, 2, 0).numpy() * 255).astype(np.uint8))
     gain = np.clip(shown[seen].mean(0) / np.maximum(truth[seen].mean(0), 1e-3), 0.2, 5)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backend.body import BodyModel
+from backend.labels import EMPTY, SEEN
 from backend.texture_predictor.inputs import UvPlane
+from backend.texturing.painted import complete_painted
+from backend.texturing.texture import Texture
 
 
 def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
@@ -15,29 +20,28 @@ def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
     return colour.expand(1, 3, size, size).clone()
 
 
-def projected(partial: Tensor) -> Tensor:
-    """The photo's own colours (B, 4, R, R) where it saw them, and a smooth filling elsewhere: (B, 3, R, R). R: a power of two."""
-    return _filled(partial[:, :3] * partial[:, 3:], partial[:, 3:])
+def projected(partial: Tensor, plane: UvPlane) -> Tensor:
+    """The photo's own colours (B, 4, R, R) where it saw them, and a smooth filling over the surface elsewhere: (B, 3, R, R)."""
+    return plane.completed(partial)
 
 
 def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
-    """As `projected`, with the body's other side before the smooth filling."""
-    alpha, mirrored = partial[:, 3:], plane.mirrored(partial)
-    weight = alpha + (1 - alpha) * mirrored[:, 3:]
-    return _filled(partial[:, :3] * alpha + mirrored[:, :3] * (1 - alpha) * mirrored[:, 3:], weight)
+    """As `projected`, with the body's other side before the smooth filling: what the network starts from."""
+    return plane.completed(partial, plane.mirrored(partial))
+
+
+def completed(partial: Tensor, body: BodyModel, predicted: Tensor | None = None) -> Tensor:
+    """What the product makes of one person's (1, 4, R, R): without a prediction by mirroring, slices of limbs and garments, hair and
+    skin (`backend.texturing.completion`); with one (1, 3, R, R) from that, brought to the photo's light. (1, 3, R, R)."""
+    image, fill = (
+        None if part is None else (255 * part[0, :3].clamp(0, 1).permute(1, 2, 0)).round().byte().numpy() for part in (partial, predicted)
+    )
+    assert image is not None
+    source = np.where(partial[0, 3].numpy() >= 0.5, SEEN, EMPTY).astype(np.uint8)
+    texture = complete_painted(Texture(image, source), body, fill)
+    return torch.from_numpy(texture.image).permute(2, 0, 1)[None].float() / 255
 
 
 def oracle(truth: Tensor, size: int) -> Tensor:
     """The truth (B, 3, N, N) at (size, size): the best that a texture of this size could be asked for, if not the best it could do."""
     return F.interpolate(truth, (size, size), mode="area") if size < truth.shape[-1] else truth
-
-
-def _filled(weighted: Tensor, weight: Tensor) -> Tensor:
-    """Colours times weight, weight -> colours everywhere, those without weight from the coarser level (pull-push, Gortler et al. 1996)."""
-    colours = weighted / weight.clamp_min(1e-6)
-    if weight.shape[-1] == 1:
-        return torch.where(weight > 0, colours, torch.full_like(colours, 0.5))
-    coarse = _filled(F.avg_pool2d(weighted, 2), F.avg_pool2d(weight, 2))
-    below = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
-    alpha = weight.clamp(0, 1)
-    return colours * alpha + below * (1 - alpha)

@@ -41,6 +41,7 @@ class Subject:
         photo: (1, 3, H, W) sRGB 0..1, white around the person.
         texture: (1, 3, N, N) the truth, sRGB 0..1, gutters filled.
         behind: what the same camera would see had the person turned half round; photo_behind: (1, 3, H, W) its picture.
+        mask: (1, 1, H, W) bool, the person's own pixels in the photo: of ``view``, what nothing hides and the picture holds.
     """
 
     sitter: Sitter
@@ -52,15 +53,13 @@ class Subject:
     texture: Tensor
     behind: View
     photo_behind: Tensor
-
-    @property
-    def mask(self) -> Tensor:
-        """(1, 1, H, W) bool, the person's pixels in the photo."""
-        return self.view.mask
+    mask: Tensor
 
     def partial(self, mesh: UvMesh, texels: Texels) -> Tensor:
         """(1, 4, R, R) what the photo sees of the texture, at the texels' size."""
-        return unproject(self.photo, self.vertices, mesh, texels, self.cameras, self.view)
+        seen = unproject(self.photo, self.vertices, mesh, texels, self.cameras, self.view)
+        own = unproject(self.mask.float().expand(-1, 3, -1, -1), self.vertices, mesh, texels, self.cameras, self.view)[:, :1] > 0.9
+        return torch.cat([seen[:, :3], seen[:, 3:] * own], 1)
 
 
 def random_subject(body: BodyModel, pose: NDArray, side: int, size: int, rng: np.random.Generator) -> Subject:
@@ -75,10 +74,10 @@ def random_subject(body: BodyModel, pose: NDArray, side: int, size: int, rng: np
     texture = baked(random_outfit(body.data, rng), body, size)
     mesh, cameras = UvMesh.of(body.data), Cameras.of([camera])
     view = see(vertices, mesh, cameras)
-    turned = _turned(vertices)
-    behind = see(turned, mesh, cameras)
-    photo, photo_behind = (photographed(v, mesh, texture, camera, seen.mask) for v, seen in ((vertices, view), (turned, behind)))
-    return Subject(sitter, vertices, camera, cameras, view, photo, texture, behind, photo_behind)
+    half_round = turned(vertices)
+    behind = see(half_round, mesh, cameras)
+    photo, photo_behind = (photographed(v, mesh, texture, camera, seen.mask) for v, seen in ((vertices, view), (half_round, behind)))
+    return Subject(sitter, vertices, camera, cameras, view, photo, texture, behind, photo_behind, view.mask)
 
 
 def network_inputs(subjects: Sequence[Subject], body: BodyModel, plane: UvPlane, photo_side: int) -> tuple[Tensor, Structure]:
@@ -122,7 +121,7 @@ def joined(views: Sequence[View]) -> View:
     return View(*(torch.cat([getattr(view, name) for view in views]) for name in parts))
 
 
-def _turned(vertices: Tensor) -> Tensor:
+def turned(vertices: Tensor) -> Tensor:
     """The bodies turned half round about the vertical through their middle."""
     middle = (vertices.amin(1, keepdim=True) + vertices.amax(1, keepdim=True)) / 2
     return (vertices - middle) * torch.tensor([-1.0, 1.0, -1.0]) + middle

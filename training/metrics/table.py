@@ -13,7 +13,7 @@ from backend.body import BodyModel
 from backend.evaluation.tables import Row
 from backend.texture_predictor.inputs import uv_plane
 from training.losses.features import Perceptual
-from training.metrics.baselines import flat_colour, oracle, projected, projected_and_mirrored
+from training.metrics.baselines import completed, flat_colour, oracle, projected, projected_and_mirrored
 from training.metrics.frechet import FrechetDistance
 from training.metrics.pictures import PictureScores, score_picture
 from training.metrics.subjects import Subject
@@ -59,9 +59,9 @@ class Judge:
         face_texels = texels.picture(on_face[texels.face].float()[None, :, None])[0, 0]
         front, back, uv, images = [], [], [], []
         for subject, texture in zip(subjects, textures, strict=True):
-            images.append(paint(subject.view, texture).clamp(0, 1))
-            front.append(self._picture(images[-1], subject.photo, subject.view, on_face))
-            back.append(self._picture(paint(subject.behind, texture), subject.photo_behind, subject.behind, on_face))
+            images.append(torch.where(subject.mask, paint(subject.view, texture).clamp(0, 1), 1.0))
+            front.append(self._picture(images[-1], subject.photo, subject.view, subject.mask, on_face))
+            back.append(self._picture(paint(subject.behind, texture), subject.photo_behind, subject.behind, subject.behind.mask, on_face))
             seen = subject.partial(mesh, texels)[0, 3]
             uv.append(score_texels(texture[0], subject.texture[0], seen, face_texels, surface))
         picture, behind, texel = mean(front), mean(back), mean(uv)
@@ -77,9 +77,9 @@ class Judge:
             row[f"{score.name}, {score.pictures} pictures"] = score.value
         return row
 
-    def _picture(self, image: Tensor, photo: Tensor, view: View, on_face: Tensor) -> PictureScores:
-        face = view.mask[0, 0] & on_face[view.face[0].clamp_min(0)]
-        return score_picture(image[0], photo[0], view.mask[0, 0], face, self.perceptual)
+    def _picture(self, image: Tensor, photo: Tensor, view: View, mask: Tensor, on_face: Tensor) -> PictureScores:
+        face = mask[0, 0] & on_face[view.face[0].clamp_min(0)]
+        return score_picture(torch.where(mask, image, 1.0)[0], photo[0], mask[0, 0], face, self.perceptual)
 
 
 def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -> dict[str, list[Tensor]]:
@@ -98,8 +98,9 @@ def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -
         total = torch.stack(truths).sum(0)
         textures["mean texture"] = [(total - truth) / (len(truths) - 1) for truth in truths]
         textures["another person's"] = truths[1:] + truths[:1]
-    textures["projection"] = [projected(partial) for partial in partials]
+    textures["projection"] = [projected(partial, plane) for partial in partials]
     textures["projection, mirrored"] = [projected_and_mirrored(partial, plane) for partial in partials]
+    textures["the product without weights"] = [completed(partial, body) for partial in partials]
     textures |= {f"oracle {side}": [oracle(subject.texture, side) for subject in subjects] for side in ORACLE_SIZES}
     return textures
 

@@ -23,6 +23,7 @@ from backend.mesh_predictor.predictor import Predictor
 from backend.mesh_predictor.weak_perspective import project_weakly
 from training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
 from training.data.problems import Skipped
+from training.data.sample import Sample
 from training.data.stream import Plan, Samples, stream
 from training.targets import center_cells
 from training.trainers.mesh import draw_skeleton
@@ -80,7 +81,12 @@ class MeshScores:
 
 
 def evaluate_mesh(
-    weights: Path, samples: Samples, body: BodyModel | None = None, batch: int = 4, limit: int | None = None, split: str | None = "held_out"
+    weights: Path,
+    samples: Samples[Sample],
+    body: BodyModel | None = None,
+    batch: int = 4,
+    limit: int | None = None,
+    split: str | None = "held_out",
 ) -> tuple[MeshScores, list[NDArray[np.uint8]]]:
     """Scores of the network in ``weights`` on the first ``limit`` samples, and up to 24 pictures with skeletons, (H, W, 3).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -24,6 +24,7 @@ from training.adversarial.discriminator import Discriminator, DiscriminatorConfi
 from training.adversarial.penalties import Lazy, PathLength, r1_gamma, r1_penalty
 from training.data.problems import DataError
 from training.data.sample import Sample
+from training.initialise import grown
 from training.losses.adversarial import discriminator_loss, generator_loss
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
@@ -58,6 +59,7 @@ class Generator(nn.Module):
         self.network = network
         self.register_buffer("geometry", plane.geometry, persistent=False)
         self.register_buffer("mirror", plane.mirror, persistent=False)
+        self.register_buffer("spread", plane.spread, persistent=False)
 
     def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None) -> Structure:
         """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing."""
@@ -65,7 +67,7 @@ class Generator(nn.Module):
             return Structure(pose, betas, camera)
         size = self.network.config.resolution
         shown = pose.new_zeros(len(pose), 4, size, size) if partial is None else partial
-        return UvPlane(self.geometry, self.mirror).structure(pose, betas, camera, shown)  # type: ignore[arg-type]
+        return UvPlane(self.geometry, self.mirror, self.spread).structure(pose, betas, camera, shown)  # type: ignore[arg-type]
 
     def forward(
         self, photo: Tensor | None, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, latent: Tensor | None = None,
@@ -81,15 +83,18 @@ class Generator(nn.Module):
 
 
 def texture_network(options: Mapping[str, object], body: BodyModel) -> Generator:
-    """A network of the option ``config`` (a name of `CONFIGS`), with the weights of the option ``start`` where that is a file.
+    """A network of the option ``config`` (a name of `CONFIGS`) at the option ``resolution`` (0: its own), with the weights of the option
+    ``start`` where that is a file, of the same or a smaller resolution.
 
-    Raises RecipeError for an unknown configuration, CheckpointError for a start that cannot be used.
+    Raises RecipeError for an unknown configuration, CheckpointError and ConfigError for a start that cannot be used.
     """
     name = str(options["config"])
     if name not in CONFIGS:
         raise RecipeError(f"There is no configuration {name!r} of the Texture Predictor: choose {', '.join(CONFIGS)}.")
     config: Config = CONFIGS[name]()
-    network = load_checkpoint(Path(str(options["start"])), config.resolution) if options["start"] else TextureNetwork(config)
+    if options.get("resolution"):
+        config = replace(config, resolution=int(str(options["resolution"])))
+    network = grown(load_checkpoint(Path(str(options["start"]))), config) if options["start"] else TextureNetwork(config)
     return Generator(network, uv_plane(body, config.resolution))
 
 

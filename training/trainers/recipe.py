@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-TASKS = ("mesh", "gan", "texture", "joint")
+TASKS = ("mesh", "gan", "complete", "texture", "joint")
 
 
 class RecipeError(ValueError):
@@ -23,7 +23,7 @@ class Recipe:
     """How long, how fast and on what a network is trained.
 
     Attributes:
-        task: "mesh", "gan", "texture" or "joint".
+        task: one of `TASKS`.
         steps: optimiser steps; batch: pictures per step over all processes.
         learning_rate: at its highest; warmup: steps in which it rises to that; milestones: {step: factor} by which it is multiplied
             from that step on; cosine: falls to 0 along a half wave over all steps.

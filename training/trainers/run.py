@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from training.adversarial.averaging import Average
 from training.data.problems import Skipped
-from training.data.sample import Sample
 from training.data.shards import encoded
 from training.data.stream import Delivery, Plan, Samples, stream
 from training.trainers.checkpoints import load, save
@@ -68,7 +67,7 @@ class Trainer(Protocol):
         """The inverse of `state`."""
         ...
 
-    def prepare(self, sample: Sample, rng: np.random.Generator) -> Any:
+    def prepare(self, sample: Any, rng: np.random.Generator) -> Any:
         """A sample -> one item, in a loading process. Raises DataError for a sample that is of no use."""
         ...
 
@@ -152,7 +151,7 @@ def optimiser_for(parameters: Any, recipe: Recipe) -> torch.optim.Optimizer:
 def run(
     trainer: Trainer,
     recipe: Recipe,
-    samples: Samples,
+    samples: Samples[Any],
     out: Path,
     device: str = "auto",
     devices: int | str = "auto",

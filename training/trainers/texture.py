@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from backend.body import BodyModel, load_open_body
 from backend.texture_predictor.checkpoint import save_checkpoint
 from backend.texture_predictor.encoders import Style
+from backend.texture_predictor.inputs import UvPlane
 from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
@@ -154,6 +155,6 @@ def texture_weights(weights: Mapping[str, float]) -> TextureWeights:
 def on_device(surroundings: Surroundings, device: torch.device) -> Surroundings:
     """The same on another device; nothing is copied where it is there already."""
     perceptual = surroundings.perceptual.to(device) if isinstance(surroundings.perceptual, nn.Module) else surroundings.perceptual
-    plane = type(surroundings.plane)(surroundings.plane.geometry.to(device), surroundings.plane.mirror.to(device))
+    plane = UvPlane(*(part.to(device) for part in vars(surroundings.plane).values()))
     seams = type(surroundings.seams)(surroundings.seams.first.to(device), surroundings.seams.second.to(device))
     return Surroundings(perceptual, plane, seams, surroundings.face.to(device))

@@ -139,7 +139,7 @@ def test_fillings_keep_what_was_seen_and_invent_smoothly(body: BodyModel) -> Non
     partial[:, 3] = (picture(1, 64, 64) > 0.6).float()
     partial[:, :3][partial[:, 3:].expand(-1, 3, -1, -1) == 0] = 7.0  # what lies under alpha 0 may be anything
     plane = uv_plane(body, 64)
-    for filled in (projected(partial), projected_and_mirrored(partial, plane)):
+    for filled in (projected(partial, plane), projected_and_mirrored(partial, plane)):
         seen = partial[0, 3] > 0
         torch.testing.assert_close(filled[0][:, seen], partial[0, :3][:, seen])
         assert filled.min() >= 0 and filled.max() <= 1
@@ -154,7 +154,7 @@ def test_the_table_ranks_what_costs_nothing_as_it_should(subjects: list[Subject]
     judge = Judge(body, 128, FeatureDistance(EfficientNetFeatures()), "features", FrechetDistance())
     rows = {str(row["texture"]): row for row in judge.rows(subjects, textures)}
     names = {"white", "flat colour", "mean texture", "another person's", "projection", "projection, mirrored", "untrained"}
-    assert set(rows) == names | {"oracle 64", "oracle 128", "oracle 256"}
+    assert set(rows) == names | {"the product without weights", "oracle 64", "oracle 128", "oracle 256"}
 
     def column(name: str) -> dict[str, float]:
         return {texture: float(row[name]) for texture, row in rows.items()}
@@ -163,7 +163,7 @@ def test_the_table_ranks_what_costs_nothing_as_it_should(subjects: list[Subject]
     assert psnr["white"] < psnr["flat colour"] < psnr["oracle 64"] < psnr["oracle 128"]
     assert psnr["projection"] > psnr["flat colour"] + 8  # a photo put on its own body is hard to beat in its own view,
     assert unseen["projection"] < 20 < unseen["oracle 64"] < unseen["oracle 128"]  # and knows nothing of the rest
-    assert column("PSNR behind")["projection"] < psnr["projection"] - 8
+    assert column("PSNR behind")["projection"] < psnr["projection"] - 6
     assert paper["flat colour"] > 0.9 and column("SSIM")["flat colour"] < 0.5
     assert psnr["untrained"] < psnr["oracle 64"]
     assert column("features")["oracle 128"] < column("features")["oracle 64"] < column("features")["flat colour"]

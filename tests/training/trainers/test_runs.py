@@ -16,7 +16,9 @@ from backend.mesh_predictor.predictor import Predictor
 from backend.texture_predictor.checkpoint import load_checkpoint
 from training.cli import app
 from training.data.shards import ShardSet, open_shards
+from training.data.uv_people import open_uv_people
 from training.trainers.checkpoints import LAST, PREVIOUS, CheckpointProblem, load, save
+from training.trainers.complete import CompleteTrainer
 from training.trainers.gan import GanTrainer
 from training.trainers.joint import JointTrainer
 from training.trainers.mesh import MeshTrainer
@@ -24,7 +26,7 @@ from training.trainers.recipe import Recipe, RecipeError, load_recipe, recipe_na
 from training.trainers.run import TrainingError, run
 from training.trainers.texture import TextureTrainer
 
-TRAINERS = {"mesh": MeshTrainer, "gan": GanTrainer, "texture": TextureTrainer, "joint": JointTrainer}
+TRAINERS = {"mesh": MeshTrainer, "gan": GanTrainer, "complete": CompleteTrainer, "texture": TextureTrainer, "joint": JointTrainer}
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +36,13 @@ def samples(shards: Path) -> ShardSet:
 
 def train(task: str, samples: ShardSet, out: Path, **options: object):  # type: ignore[no-untyped-def]
     recipe = load_recipe(task, "toy")
-    return run(TRAINERS[task](recipe), recipe, samples, out, "cpu", **options)  # type: ignore[arg-type]
+    trainer = TRAINERS[task](recipe)
+    people = open_uv_people(samples.paths[0].parent, "train", trainer.config.photo_side)[0] if task == "complete" else samples
+    return run(trainer, recipe, people, out, "cpu", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["mesh", "gan", "texture", "joint"])
+@pytest.mark.parametrize("task", list(TRAINERS))
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(task: str, samples: ShardSet, tmp_path: Path) -> None:
     half = load_recipe(task, "toy").steps // 2
     whole = train(task, samples, tmp_path / "whole")
@@ -191,6 +195,9 @@ def test_from_nothing_to_a_scored_network_on_the_command_line(tmp_path: Path) ->
     scores = call("evaluate", "--weights", f"{out}/mesh_predictor.safetensors", "--data", data, "--out", str(tmp_path / "scores"))
     assert "recall, precision" in scores
     assert (tmp_path / "scores" / "table.csv").read_text().startswith("picture,mpjpe,pa_mpjpe,pve")
+    words = ("complete", "--data", data, "--out", f"{out}-uv", "--recipe", "toy", "--device", "cpu")
+    assert "Stopped at step 2 of 4" in call(*words, "--stop-at", "2")
+    assert "Trained to step 4" in call(*words)
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""Training of the Texture Predictor in the UV plane alone: what a picture shows of a known texture in, the whole texture out.
+
+Nothing is rendered, so a step costs little more than the network: this is what two CPU cores can do, on synthetic people. `texture`
+goes on from there with photos whose textures nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from backend.body import BodyModel, load_open_body
+from backend.texture_predictor.encoders import Style
+from backend.texture_predictor.inputs import UvPlane, uv_plane
+from training.adversarial.augmentation import Strength, augmented
+from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
+from training.adversarial.penalties import Lazy, r1_gamma, r1_penalty
+from training.data.uv_people import UvPerson
+from training.initialise import start_from_completion
+from training.losses.adversarial import discriminator_loss, generator_loss
+from training.losses.uv import Seams, seam_distance
+from training.metrics.texels import surface_per_texel
+from training.rendering import UvMesh
+from training.rendering.unprojection import Texels
+from training.synthesis.poses import MIRRORED_JOINTS
+from training.trainers.gan import grid, texture_network
+from training.trainers.recipe import Recipe, RecipeError
+from training.trainers.run import Player, Turn, optimiser_for
+from training.trainers.texture import export
+
+OPTIONS: dict[str, Any] = {
+    "config": "light", "resolution": 0, "start": "", "adversarial": 0.0, "seam": 0.1, "kl": 1e-4, "seen": 0.3, "r1_every": 16,
+}  # fmt: skip
+_COARSE = 8  # texels on a side of the patches whose mean colours are compared too
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class UvBatch:
+    """B people: fields as in `training.data.uv_people.UvPerson`, channels first, colours 0..1."""
+
+    photo: Tensor
+    partial: Tensor
+    truth: Tensor
+    pose: Tensor
+    betas: Tensor
+    camera: Tensor
+
+    def to(self, device: torch.device | str) -> UvBatch:
+        """The same on another device."""
+        return UvBatch(**{item.name: getattr(self, item.name).to(device, non_blocking=True) for item in fields(self)})
+
+    def pin_memory(self) -> UvBatch:
+        """Page-locked, for `torch.utils.data.DataLoader`."""
+        return UvBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
+
+
+class CompleteTrainer:
+    """The recipe's options: ``config`` of the network and its ``resolution`` where it is another, ``start``: a checkpoint (of `gan`, or of
+    fewer texels, say), weights of the terms ``adversarial``,
+    ``seam``, ``kl``, ``seen`` (texels the picture shows, relative to the others), and ``r1_every`` steps of the discriminator."""
+
+    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+        """Raises RecipeError for unknown options."""
+        options = {**OPTIONS, **recipe.options}
+        if unknown := sorted(set(options) - set(OPTIONS)):
+            raise RecipeError(f"The complete trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
+        torch.manual_seed(recipe.seed)
+        body = body or load_open_body()
+        self.options = options
+        generator = texture_network(options, body)
+        self.config = generator.network.config
+        if not self.config.spatial:
+            raise RecipeError("The complete trainer needs a configuration with spatial conditioning: choose another config.")
+        if not options["start"]:
+            start_from_completion(generator.network)
+        generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.players = {"generator": Player(generator, optimiser_for(generator.parameters(), recipe))}
+        if options["adversarial"]:
+            discriminator = Discriminator(DiscriminatorConfig.like(self.config))
+            discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.players["discriminator"] = Player(discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False)
+        self.r1, self.gamma, self.strength = Lazy(int(options["r1_every"])), r1_gamma(self.config.resolution, recipe.batch), Strength()
+        self.plane = uv_plane(body, self.config.resolution)
+        self.seams = Seams.of(UvMesh.of(body.data))
+        surface = surface_per_texel(body, Texels.of(body, self.config.resolution))
+        # Half by texels, half by surface: faces have more texels than their share of the body, backs fewer.
+        self.weight = self.plane.geometry[:, 6:] * (0.5 + 0.5 * surface / surface[surface > 0].mean())
+
+    def state(self) -> dict[str, float]:
+        """What a checkpoint must hold beside networks and optimisers."""
+        return {"augmentation": self.strength.p}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """The inverse of `state`."""
+        self.strength.p = state["augmentation"]
+
+    def prepare(self, person: UvPerson, rng: np.random.Generator) -> UvBatch:
+        """One person, who shows as much as a photo of another fit and mask would: less at grazing angles, holes, another exposure."""
+        texture, alpha = _reduced(person.partial, self.config.resolution)
+        whole = np.asarray(cv2.resize(person.truth, alpha.shape, interpolation=cv2.INTER_AREA), np.uint8)
+        shown = alpha * (alpha > rng.uniform(0, 0.5)) * _holes(len(alpha), rng)
+        alpha = shown if shown.any() else alpha
+        matrix = _tint(rng)
+        photo, colours, truth = (
+            torch.from_numpy(np.clip(part.astype(np.float32) @ (matrix / 255), 0, 1)).permute(2, 0, 1)[None]
+            for part in (person.photo, texture, whole)
+        )
+        partial = torch.cat([colours, torch.from_numpy(alpha.astype(np.float32))[None, None]], 1)
+        pose, betas, camera = (torch.from_numpy(part.copy())[None] for part in (person.pose, person.betas, person.camera))
+        batch = UvBatch(photo, partial, truth, pose, betas, camera)
+        return mirror_image(batch, self.plane) if rng.random() < 0.5 else batch
+
+    def collate(self, items: Sequence[UvBatch]) -> UvBatch:
+        """Batches of one -> a batch."""
+        return UvBatch(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(UvBatch)})
+
+    def step(self, turn: Turn, batch: UvBatch) -> dict[str, float]:
+        """One step towards the true textures and, with an adversarial weight, one of the discriminator."""
+        photo = batch.photo.contiguous(memory_format=torch.channels_last)
+        partial = batch.partial.contiguous(memory_format=torch.channels_last)
+        texture, mean, log_variance = turn.networks["generator"].train()(
+            photo, batch.pose, batch.betas, batch.camera, partial, None, turn.rng
+        )
+        texture = texture.float()
+        weight = self.weight.to(texture) * (1 - (1 - float(self.options["seen"])) * batch.partial[:, 3:])
+        terms = {
+            "fine": _distance(texture, batch.truth, weight),
+            "coarse": _coarse_distance(texture, batch.truth, weight),
+            "seam": float(self.options["seam"]) * seam_distance(texture, self.seams),
+            "kl": float(self.options["kl"]) * Style(mean, log_variance).divergence().mean(),
+        }
+        if self.options["adversarial"]:
+            critic = self.players["discriminator"].network.train().requires_grad_(False)
+            terms["adversarial"] = float(self.options["adversarial"]) * generator_loss(critic(self._shown(texture, batch, turn)))
+        total = torch.stack(list(terms.values())).sum()
+        turn.descend("generator", total)
+        with torch.no_grad():  # what costs nothing, as the measure of the rest
+            simple = _distance(self.plane.completed(batch.partial, self.plane.mirrored(batch.partial)), batch.truth, weight)
+        log = {"total": float(total.detach()), "simple": float(simple), **{name: float(term.detach()) for name, term in terms.items()}}
+        return log | (self._judge(turn, batch, texture.detach()) if self.options["adversarial"] else {})
+
+    def _shown(self, texture: Tensor, batch: UvBatch, turn: Turn) -> Tensor:
+        """What the discriminator sees: the islands alone, for gutters of the truth are filled and the network's hold anything."""
+        inside = self.plane.geometry[:, 6:].to(texture)
+        return augmented(torch.where(inside > 0, texture, 0.5), self.strength.p, turn.rng)
+
+    def _judge(self, turn: Turn, batch: UvBatch, fake: Tensor) -> dict[str, float]:
+        self.players["discriminator"].network.requires_grad_(True)
+        due = self.r1.due(turn.step)
+        real = batch.truth.clone().requires_grad_(due)
+        # Lightning Fabric lets nobody else take gradients through its wrapper; single precision suits a penalty anyhow.
+        critic = self.players["discriminator"].network if due else turn.networks["discriminator"]
+        real_logits = critic(self._shown(real, batch, turn))
+        loss = discriminator_loss(real_logits, critic(self._shown(fake, batch, turn)))
+        log = {"discriminator": float(loss.detach())}
+        if due:
+            loss = loss + self.r1.weighted(r1_penalty(real_logits, real), self.gamma / 2)
+        turn.descend("discriminator", loss)
+        return {**log, "augmentation": self.strength.update(real_logits)}
+
+    @torch.no_grad()
+    def pictures(self, batch: UvBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
+        """Rows: photo, what it shows of the texture, what costs nothing, the prediction, the truth."""
+        few = UvBatch(**{name: value[:_SHOWN] for name, value in vars(batch).items()})
+        texture, *_ = networks["generator"].eval()(few.photo, few.pose, few.betas, few.camera, few.partial)
+        simple = self.plane.completed(few.partial, self.plane.mirrored(few.partial))
+        inside = self.plane.geometry[:, 6:].to(texture)
+        return grid([few.photo, few.partial[:, :3] * few.partial[:, 3:], simple * inside, texture.float() * inside, few.truth * inside])
+
+    def export(self, networks: Mapping[str, nn.Module], folder: Path, note: str) -> list[Path]:
+        """See `training.trainers.texture.export`."""
+        return export(networks["generator"], folder, note)
+
+
+def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
+    """The same people seen in a mirror."""
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    opaque = torch.ones_like(batch.partial[:, 3:])
+    return UvBatch(
+        batch.photo.flip(3),
+        plane.mirrored(batch.partial),
+        plane.mirrored(torch.cat([batch.truth, opaque], 1))[:, :3],
+        flip[:, None] * batch.pose[:, torch.from_numpy(MIRRORED_JOINTS)] * flip,
+        batch.betas,
+        batch.camera * flip[[1, 0, 1]],
+    )
+
+
+def _distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference by weight."""
+    return ((texture - truth).abs() * weight).sum() / (3 * weight.sum()).clamp_min(1e-6)
+
+
+def _coarse_distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """The same of the patches' mean colours: being right on average counts where the pattern cannot be known."""
+    away = F.avg_pool2d((texture - truth) * weight, _COARSE).abs().sum()
+    return away / (3 * F.avg_pool2d(weight, _COARSE).sum()).clamp_min(1e-6)
+
+
+def _reduced(partial: NDArray[np.uint8], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(R, R, 4) -> colours (size, size, 3) 0..255 and alpha (size, size) 0..1."""
+    alpha = partial[..., 3:].astype(np.float32) / 255
+    weighted = np.concatenate([partial[..., :3] * alpha, alpha], 2)
+    small = np.asarray(cv2.resize(weighted, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+    return small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3]
+
+
+def _holes(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(size, size) 0 in a random share of smooth patches, of none in half of the cases, else 1."""
+    share = max(0.0, rng.uniform(-0.5, 0.5))
+    cells = rng.random((16, 16), np.float32)
+    field = F.interpolate(torch.from_numpy(cells)[None, None], (size, size), mode="bicubic", align_corners=False)[0, 0].numpy()
+    return (field >= np.quantile(cells, share) if share else np.ones_like(field)).astype(np.float32)
+
+
+def _tint(rng: np.random.Generator) -> NDArray[np.float32]:
+    """(3, 3) factors for rows of RGB: another exposure, white balance and strength of colour."""
+    gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3))
+    strength = rng.uniform(0.6, 1.3)
+    grey = np.full((3, 3), 1 / 3)
+    return ((strength * np.eye(3) + (1 - strength) * grey) * gain).astype(np.float32)
