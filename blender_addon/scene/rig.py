@@ -37,7 +37,7 @@ def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, 
         ground: metres that the body was raised by, see `build_mesh`.
     """
     armature = bpy.data.armatures.new(name)
-    armature.display_type = "OCTAHEDRAL"
+    armature.display_type = "STICK"  # thin: the person is to be seen
     rig = bpy.data.objects.new(name, armature)
     rig.show_in_front = True
     collection.objects.link(rig)

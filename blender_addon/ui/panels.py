@@ -13,7 +13,7 @@ from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import Summary, can_import
 
 _MOST_RESULTS = 8  # photos whose results are shown, the last ones
-_PREVIEW = 7.0  # size of an overlay's preview, in buttons
+_PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the chosen photo and of an overlay's preview, in buttons
 
 
 class Panel:
@@ -40,6 +40,7 @@ class UVATAR_PT_photos(Panel, bpy.types.Panel):
         if session.running and session.run is not None:
             _draw_progress(layout, session.run)
         else:
+            _draw_chosen(layout, settings)
             row = layout.row()
             row.scale_y = 1.5
             row.operator("uvatar.run", icon="OUTLINER_OB_ARMATURE")
@@ -124,6 +125,15 @@ def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
         row.operator("uvatar.group_photos", icon="COMMUNITY", text="All People").one = False
     if not settings.photos:
         layout.label(text="Add photos, or drop them here", icon="IMAGE_DATA")
+
+
+def _draw_chosen(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """The photo that is chosen in the list, large enough to be told from others."""
+    if not 0 <= settings.active_photo < len(settings.photos):
+        return
+    file = settings.photos[settings.active_photo].file()
+    if icon := state.thumbnail(file) if file.is_file() else 0:
+        layout.template_icon(icon_value=icon, scale=_PHOTO)
 
 
 def _draw_unfinished(layout: bpy.types.UILayout) -> None:

@@ -12,7 +12,6 @@ from . import state
 from .properties import NOBODY
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp")
-_THUMBNAIL = 1.6  # size in the list, in buttons
 _HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that the files of one time are not those of the next
 
 
@@ -183,10 +182,8 @@ class UVATAR_UL_photos(bpy.types.UIList):
         row.prop(item, "include", text="")
         name = row.row()
         name.active = item.include
-        thumbnail = state.thumbnail(file) if file.is_file() else 0
-        if thumbnail:
-            name.template_icon(icon_value=thumbnail, scale=_THUMBNAIL)
-            name.label(text=file.name)
+        if thumbnail := state.thumbnail(file) if file.is_file() else 0:
+            name.label(text=file.name, icon_value=thumbnail)
         else:
             name.label(text=file.name, icon="ERROR")
         if len(data.photos) > 1:

@@ -47,6 +47,7 @@ class Layout:
     def label(self, text: str = "", icon: str = "NONE", icon_value: int = 0) -> None:
         assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
         self.page.labels.append(text)
+        self.page.pictures.extend([icon_value] if icon_value else [])
 
     def operator(
         self, name: str, text: str | None = None, icon: str = "NONE", emboss: bool = True, depress: bool = False
@@ -224,6 +225,18 @@ def test_photos_are_listed_sorted_switched_and_grouped(addon, tmp_path) -> None:
     assert [[path.name for path in paths] for paths, _ in settings.jobs()] == [["c.jpg", "b.jpg"]]
     bpy.ops.uvatar.remove_photo()
     assert [photo.file().name for photo in settings.photos] == ["a.jpg", "b.jpg"] and settings.active_photo == 0
+
+
+def test_photos_are_shown_small_in_the_list_and_the_chosen_one_large(addon, tmp_path, monkeypatch) -> None:
+    settings = add_photos(tmp_path, "a.jpg", "b.jpg", "gone.jpg")
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(encoded(gradient(16), "JPEG"))
+    icons = {tmp_path / "a.jpg": 11, tmp_path / "b.jpg": 12}
+    monkeypatch.setattr(state, "thumbnail", icons.__getitem__)  # icons there are only with a window
+    settings.active_photo = 1
+    assert drawn(panels.UVATAR_PT_photos).pictures == [11, 12, 12]
+    settings.active_photo = 2
+    assert drawn(panels.UVATAR_PT_photos).pictures == [11, 12]
 
 
 def test_photos_of_the_same_person_are_a_job_of_their_own(addon, tmp_path) -> None:
