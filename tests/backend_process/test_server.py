@@ -69,6 +69,7 @@ def gone(pid: int) -> bool:
 def test_a_photo_goes_in_and_a_result_comes_out(client: Client) -> None:
     greeting = client.hello()
     assert greeting["protocol"] == 1 and greeting["options"]["texture_size"] == 1024
+    assert greeting["bodies"][0] == greeting["options"]["body"] == "open_body" and Path(greeting["models_folder"]).is_absolute()
     job, events = run(client, photo(people=2), texture_size=512)
     progress = [event for event in events if event["kind"] == "progress"]
     assert [event["fraction"] for event in progress[-3:]] == [0.0, 0.5, 1.0] and progress[-2]["stage"] == "stage 1"

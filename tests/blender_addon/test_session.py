@@ -202,6 +202,17 @@ def test_a_first_run_says_that_it_waits_for_the_models(server, session, tmp_path
     until(session, lambda: session.run.jobs[0].message == "Loading the models", "the models are mentioned")
 
 
+def test_the_backend_says_which_bodies_avatars_can_have(server, session) -> None:
+    session.connect()
+    until(session, lambda: session.link is Link.ON, "there is a connection")
+    assert session.bodies == frozenset() and session.models_folder == ""  # an older backend says nothing of it
+    more = {"bodies": ["open_body", "smpl"], "models_folder": "/home/ada/models"}
+    server.answers["hello"] = lambda request: {"kind": "hello", "version": "9.9", "model": {"state": "ready"}, **more}
+    session.connect()
+    until(session, lambda: session.link is Link.ON, "there is a connection again")
+    assert session.bodies == {"open_body", "smpl"} and session.models_folder == "/home/ada/models"
+
+
 def test_lost_events_are_made_up_for_by_asking(server, session, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(conversation, "QUIET", 0.1)
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
