@@ -73,7 +73,7 @@ def test_texture_predictor_is_listed_and_checked_by_loading(weights: Path) -> No
 
 def test_own_files_missing_good_and_broken(tmp_path: Path) -> None:
     missing = brought(tmp_path / "none")
-    names = ("ROMP.pkl", "SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.pth", "texture_predictor.safetensors")
+    names = ("ROMP.pkl", "SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.pth", "smpl_uv.obj", "texture_predictor.safetensors")
     assert states(missing) == dict.fromkeys(names, MISSING)
     assert all(item.remark and ("commercial" in item.licence or item.name == names[-1]) for item in missing)
     torch.save(romp().state_dict(), tmp_path / "ROMP.pkl")

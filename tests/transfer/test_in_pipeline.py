@@ -25,6 +25,7 @@ from backend.pipeline import Options, Pipeline
 from backend.raster import rasterize
 from backend.transfer import UserSmpl
 from backend.weights import bodies
+from backend.weights_report import BROKEN, GOOD, brought
 from blender_addon.core.result import parse_any
 from tests.fitting.people import CAMERA, person_of, standing
 
@@ -185,6 +186,16 @@ def test_files_that_change_are_read_anew(body: BodyModel, models: Path, tmp_path
     shutil.copy(models / "smpl_uv.obj", tmp_path)
     second = files.registration()
     assert second is not first and second.target.data.has_uv and files.no_texture == ""
+
+
+def test_the_list_of_weights_tells_whether_body_and_uv_map_fit(models: Path, tmp_path: Path) -> None:
+    names = ("SMPL_NEUTRAL.pkl", "smpl_uv.obj")
+    good = {item.name: item.state for item in brought(models)}
+    assert [good[name] for name in names] == [GOOD, GOOD]
+    shutil.copy(models / "SMPL_NEUTRAL.pkl", tmp_path)
+    (tmp_path / "smpl_uv.obj").write_text("vt 0 0\nf 1/1 2/1 3/1\n")
+    bad = {item.name: item for item in brought(tmp_path)}
+    assert [bad[name].state for name in names] == [GOOD, BROKEN] and "not a UV map" in bad["smpl_uv.obj"].remark
 
 
 def test_the_option_is_checked_and_explained(tmp_path: Path) -> None:
