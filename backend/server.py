@@ -32,7 +32,7 @@ from backend.intake import Intake, QueueLimits
 from backend.job_files import disk_error
 from backend.jobs import MAX_PHOTOS, Job, Journal, checked_id
 from backend.logs import log_to_folder
-from backend.memory import give_back
+from backend.memory import always_give_back
 from backend.pool import Pool, PoolSettings
 from backend.retention import Policy, clean, forget
 from backend.weights import bodies, models_folder
@@ -41,7 +41,6 @@ from backend.wire import WireError
 TICK_MS = 100  # between looks at the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written
 CLEAN_EVERY = 3600.0  # seconds
-GIVE_BACK_EVERY = 1.0  # seconds
 CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress", "forget")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -111,7 +110,7 @@ class Front:
         self._subscribers: dict[str, set[Peer]] = {}
         self._stopping = threading.Event()
         self._last_request = time.monotonic()
-        self._next_cleaning = self._next_giving_back = 0.0
+        self._next_cleaning = 0.0
         wire.write_runtime(settings.folder, self.runtime)
         self._handlers: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any] | None]] = {
             "hello": self._hello,
@@ -154,12 +153,8 @@ class Front:
             self._intake.tick()
             self._pool.tick()
             self._doors.relieve()
-            now = time.monotonic()
-            if now >= self._next_giving_back:
-                self._next_giving_back = now + GIVE_BACK_EVERY
-                give_back()
-            if now >= self._next_cleaning:
-                self._next_cleaning = now + CLEAN_EVERY
+            if time.monotonic() >= self._next_cleaning:
+                self._next_cleaning = time.monotonic() + CLEAN_EVERY
                 clean(self.journal, self.settings.policy)
         except Exception:
             log.exception("Looking after the model processes failed; trying again")
@@ -360,6 +355,7 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
 
     One JSON line on the standard output says when it is ready, for a parent that waits for it.  Raises as `Front`.
     """
+    always_give_back()
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_to_folder(settings.folder)
     front = Front(settings)

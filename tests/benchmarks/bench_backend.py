@@ -24,7 +24,6 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from backend.client import Client  # noqa: E402
-from backend.server import GIVE_BACK_EVERY  # noqa: E402
 from tests.backend_process.conftest import FAKE, Server, end, photo, start  # noqa: E402
 
 RESULT_BYTES = 4_500_000  # of one person's result on the wire
@@ -72,7 +71,7 @@ def own_bytes(process: psutil.Process) -> int:
 
 def state(server: Server) -> dict[str, dict[str, float]]:
     """Of the front and its model processes: memory (its own, and all that is resident), open files, sockets, threads."""
-    time.sleep(2 * GIVE_BACK_EVERY)  # nothing is on its way then
+    time.sleep(1)  # nothing is on its way then
     front = psutil.Process(server.process.pid)
     models = front.children(recursive=True)
     found = {"front": front, **{f"model process {number}": model for number, model in enumerate(models)}}
