@@ -30,8 +30,8 @@ _JOINT_STEPS = 6
 _REACHES = (0.10, 0.08, 0.06, 0.05, 0.04, 0.04, 0.03, 0.03)
 _SOURCE_STRIDE, _TARGET_STRIDE = 6, 3  # of the vertices whose closest points are looked for
 _JOINT_WEIGHT = 0.02  # of joints against surface: the two bodies' joints are defined differently by some centimetres
-# What one radian and one beta may cost, square metres: a tenth of a degree or a hundredth of a beta move the surface by less.
-_POSE_COST, _BETA_COST = 1e-5, 2.5e-7
+# What one squared radian and one squared beta cost, in square metres of mean squared distance: 3 mm and 0.7 mm.
+_POSE_COST, _BETA_COST = 1e-5, 5e-7
 # The displacement's stiffness, round by round, and the metres within which closest points count.
 _WRAPS = ((10.0, 0.03), (3.0, 0.02), (1.0, 0.015), (0.3, 0.01))
 _STRETCHING = 0.001  # against bending

@@ -72,10 +72,14 @@ def test_clothes_lie_on_the_rest_body_as_they_did(body: BodyModel, smpl: BodyMod
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_betas_are_refitted_in_the_file_s_own_shape_space(seed: int, body: BodyModel, other: Other, registration: Registration) -> None:
+def test_betas_are_refitted_in_the_file_s_own_shape_space(
+    seed: int, body: BodyModel, smpl: BodyModel, other: Other, registration: Registration
+) -> None:
     betas = fit_of(body, seed).body.betas
     true = np.linalg.solve(other.mixing, betas) + other.shift
-    assert np.abs(registration.target_betas(betas) - true).max() < 0.35
+    wrong = registration.target_betas(betas) - true
+    assert np.abs(wrong).max() < 0.45  # the last ones hardly change the body
+    assert np.linalg.norm(smpl.data.shapedirs @ wrong, axis=1)[skin(body, other)].mean() < 0.003
     assert np.abs(registration.source_betas(registration.target_betas(betas)) - betas).max() < 0.1
 
 
