@@ -28,6 +28,7 @@ def test_in_blender(file: str, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {
         IN_BLENDER: "1",
+        "UVATAR_BACKEND_PYTHON": sys.executable,
         "BLENDER_USER_RESOURCES": str(tmp_path / "blender"),
         "UVATAR_DATA": str(tmp_path / "data"),
         "PYTHONPATH": str(ROOT),

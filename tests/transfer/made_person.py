@@ -1,0 +1,42 @@
+"""`python -m tests.transfer.made_person FOLDER`: a person on a body in SMPL's format, as the backend sends it, for a Python without one.
+
+Writes result.uvatar, and expected.npz with the posed vertices, the skinning weights and the UV coordinates of every triangle's corners.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from backend import avatar, wire
+from backend.body import load_open_body, load_smpl
+from backend.texturing import Texture
+from backend.texturing.atlas import atlas_of
+from backend.transfer import carried_texture, carry_over, register
+from tests.blender_addon.sample import sample_result
+from tests.transfer.smpl_like import other_body, write_files
+from tests.transfer.test_transfer import fit_of
+
+SIZE, COLOUR = 128, (10, 200, 30)
+
+
+def main(folder: Path) -> None:
+    ours = load_open_body()
+    path = write_files(other_body(ours), folder / "models")
+    smpl = load_smpl(path, path.with_name("smpl_uv.obj"))
+    registration = register(ours, smpl)
+    table = atlas_of(ours, SIZE).table
+    green = Texture(np.full((SIZE, SIZE, 3), COLOUR, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
+    texture = carried_texture(green, registration, SIZE)
+    fit = carry_over(fit_of(ours, 1, dressed=True), registration).fit
+    pictures = {"texture_png": avatar.encode_png(texture.image), "source_png": avatar.encode_png(texture.source), "overlay_jpeg": b""}
+    person = avatar.person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
+    wire.dump({**sample_result(), "people": [person]}, folder / "result.uvatar")
+    vertices, _ = smpl.posed(fit.body, fit.offsets)
+    np.savez(folder / "expected.npz", vertices=vertices, weights=smpl.data.weights, uv=smpl.data.uv[smpl.data.face_uv])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
