@@ -277,6 +277,7 @@ def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(wi
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_the_real_backend_makes_the_sample_photos_avatars(window, serve) -> None:
     for name in ("man.jpg", "woman.jpg"):
         shutil.copy(SAMPLES / name, window.inside(f"{WORK}/photos"))

@@ -18,6 +18,7 @@ from typing import Any
 
 WIDTH, HEIGHT = 1280, 800
 PATIENCE = 120.0
+REPLY = 500.0  # seconds until Blender may be given up: without a graphics card, a busy machine compiles shaders for minutes
 _CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 _ROW = 14  # pixels between looks for a button; a button is 20 high
 _SIDEBAR = "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n" \
@@ -81,7 +82,7 @@ class Window:
             blender = ("blender", "--gpu-backend", "opengl", "--window-geometry", "0", "0", str(WIDTH), str(HEIGHT))
             self._start(*blender, "--python", f"{self.work}/remote.py", "--", str(server.getsockname()[1]))
             self._connection, _ = server.accept()
-        self._connection.settimeout(PATIENCE)
+        self._connection.settimeout(REPLY)
         self._lines = self._connection.makefile("rb")
         self._xdotool = self._start("xdotool", "-", stdin=subprocess.PIPE)
         self._places.clear()
