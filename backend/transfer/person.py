@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from backend.body.data import BodyData
 from backend.fitting import rotations
-from backend.fitting.chain import BETAS, UNKNOWNS, State
+from backend.fitting.chain import ORIENT, POSE, POSED, TRANSL, UNKNOWNS, State
 from backend.fitting.fit import BodyParameters, Fit
+from backend.fitting.solver import only
 from backend.transfer.registration import Registration, points_of, skeleton_of
 
 _STEPS = 5
@@ -54,33 +55,32 @@ def _posed_alike(body: BodyParameters, betas: NDArray, registration: Registratio
     target = registration.target.data
     turns = _source_turns(body, registration.source.data)
     goal = _goal(registration.source.posed(body)[0], turns, registration)
-    parents = target.parents
-    world = turns @ registration.turns
-    local = np.stack([world[k] if k == 0 else world[parents[k]].T @ world[k] for k in range(22)])
-    state = State(local[None, 0], rotations.log(local[1:])[None], betas[None], np.zeros((1, 3)))
+    state = _state(turns @ registration.turns, betas, target)
     skeleton = skeleton_of(target)
     chosen = np.arange(len(goal))[::_STRIDE]
     weight = registration.weight[chosen] / registration.weight[chosen].sum()
     first = skeleton.pose(state).place(points_of(target, state, chosen)).positions[0]
     state = replace(state, transl=(weight @ (goal[chosen] - first))[None])
     start = state.pose
-    free = np.ones(UNKNOWNS, bool)
-    free[BETAS] = False
+    free = np.flatnonzero(only(ORIENT, POSE, TRANSL))
+    cost, away = np.zeros(UNKNOWNS), np.zeros(UNKNOWNS)
+    cost[ORIENT] = cost[POSE] = _POSE_COST
     for _ in range(_STEPS):
         placed = skeleton.pose(state).place(points_of(target, state, chosen))
-        rows = placed.derivative()[0][..., free]
-        residual = (placed.positions[0] - goal[chosen]).ravel()
-        rows = rows.reshape(len(residual), -1)
+        rows = placed.derivative()[0].reshape(-1, UNKNOWNS)[:, free]
         weighted = rows * np.repeat(weight, 3)[:, None]
-        cost = np.full(66, _POSE_COST)
-        away = np.concatenate([np.zeros(3), (state.pose - start).ravel()])
-        system, gradient = weighted.T @ rows, weighted.T @ residual
-        system[:66, :66] += np.diag(cost)
-        gradient[:66] += cost * away
+        away[POSE] = (state.pose - start).ravel()
+        gradient = weighted.T @ (placed.positions[0] - goal[chosen]).ravel() + (cost * away)[free]
         step = np.zeros((1, UNKNOWNS))
-        step[0, free] = -np.linalg.solve(system, gradient)
+        step[0, free] = -np.linalg.solve(weighted.T @ rows + np.diag(cost[free]), gradient)
         state = state.stepped(step)
     return state
+
+
+def _state(turns: NDArray, betas: NDArray, data: BodyData) -> State:
+    """A body at the origin whose joints are turned by ``turns`` (24, 3, 3), each against the frame that it is in; hands straight."""
+    local = np.stack([turns[k] if k == 0 else turns[data.parents[k]].T @ turns[k] for k in range(POSED)])
+    return State(local[None, 0], rotations.log(local[1:])[None], betas[None], np.zeros((1, 3)))
 
 
 def _parameters(state: State, body: BodyParameters, registration: Registration) -> BodyParameters:
@@ -110,8 +110,7 @@ def _goal(source_vertices: NDArray, turns: NDArray, registration: Registration) 
 def _offsets(fit: Fit, betas: NDArray, registration: Registration) -> NDArray[np.float32]:
     """(V, 3) the naked target at rest -> the dressed person, compared in the source's rest pose, where nothing is bent."""
     ours, target = registration.source.data, registration.target.data
-    local = np.stack([turn if k == 0 else registration.turns[target.parents[k]].T @ turn for k, turn in enumerate(registration.turns)])
-    state = State(local[None, 0], rotations.log(local[1:22])[None], betas[None], np.zeros((1, 3)))
+    state = _state(registration.turns, betas, target)
     placed = skeleton_of(target).pose(state).place(points_of(target, state))
     naked = ours.v_template + ours.shapedirs @ fit.body.betas
     between = registration.anchors @ naked + registration.hover - placed.positions[0]

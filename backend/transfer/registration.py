@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from backend.body import JOINT_NAMES, BodyModel
+from backend.body import JOINT_NAMES, BodyError, BodyModel
 from backend.body.data import BodyData
 from backend.fitting import rotations
 from backend.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, Points, Skeleton, State
@@ -36,6 +36,8 @@ _POSE_COST, _BETA_COST = 1e-5, 5e-7
 _WRAPS = ((10.0, 0.03), (3.0, 0.02), (1.0, 0.015), (0.3, 0.01))
 _STRETCHING = 0.001  # against bending
 _HAND_TRUST, _BACK_TRUST = 0.1, 0.5  # of closest points on hands, and of the source's points, against the target's vertices
+_LARGEST_HOVER = 0.02  # metres between the two surfaces, on average: what is further away is no body like SMPL's
+_NO_BODY = "The mesh of '{}' cannot be laid on the open body: it should be a person with level arms, in metres, as in SMPL's own files."
 _INVERSE_DAMPING = 0.01  # where one body's shape space has no counterpart in the other's
 _HANDS = [JOINT_NAMES.index(name) for name in ("left_wrist", "right_wrist", "left_hand", "right_hand")]
 
@@ -77,7 +79,20 @@ class Registration:
 
 
 def register(source: BodyModel, target: BodyModel) -> Registration:
-    """Bring the target body and the source body to agreement. Takes some seconds."""
+    """Bring the target body and the source body to agreement. Takes some seconds.
+
+    Raises BodyError where the target is not a person of about this size in about this rest pose.
+    """
+    try:
+        registration = _register(source, target)
+    except (np.linalg.LinAlgError, RuntimeError, ValueError) as error:
+        raise BodyError(_NO_BODY.format(target.data.name)) from error
+    if not registration.weight @ np.linalg.norm(registration.hover, axis=1) < _LARGEST_HOVER:  # nor NaN
+        raise BodyError(_NO_BODY.format(target.data.name))
+    return registration
+
+
+def _register(source: BodyModel, target: BodyModel) -> Registration:
     ours, theirs = source.data, target.data
     skin = _Skin.of(ours)
     weight = _weights(theirs)
@@ -196,7 +211,7 @@ def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.flo
     edges = np.concatenate([theirs.faces[:, [0, 1]], theirs.faces[:, [1, 2]], theirs.faces[:, [2, 0]]])
     graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count)).tocsr()
     graph = (graph + graph.T).sign()
-    degree = np.asarray(graph.sum(1)).ravel()
+    degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1)
     stretching = sparse.diags(degree) - graph
     laplacian = sparse.diags(1 / degree) @ stretching
     bending = laplacian.T @ laplacian

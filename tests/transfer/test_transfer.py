@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.body import JOINT_NAMES, BodyModel
+from backend.body import JOINT_NAMES, BodyError, BodyModel, load_smpl
 from backend.fitting.fit import BodyParameters, Fit
 from backend.labels import COMPLETED, SEEN
 from backend.mesh import face_normals
@@ -15,7 +18,7 @@ from backend.texturing.atlas import atlas_of
 from backend.transfer import Registration, carried_texture, carry_over, register
 from backend.transfer.closest import Mesh, closest_on_triangles, exposed
 from backend.transfer.smpl import with_uv
-from tests.transfer.smpl_like import Other
+from tests.transfer.smpl_like import Other, write_files
 
 LEFT_WRIST, RIGHT_WRIST = JOINT_NAMES.index("left_wrist"), JOINT_NAMES.index("right_wrist")
 
@@ -136,10 +139,8 @@ def test_every_texel_shows_what_lies_there(size: int, body: BodyModel, smpl: Bod
 
 
 def test_a_body_without_uv_map_takes_pose_and_shape_but_no_texture(
-    body: BodyModel, smpl: BodyModel, registration: Registration, models, tmp_path
+    body: BodyModel, smpl: BodyModel, registration: Registration, models: Path, tmp_path: Path
 ) -> None:
-    from backend.body import BodyError, load_smpl
-
     plain = load_smpl(models / "SMPL_NEUTRAL.pkl")
     bare = register(body, plain)
     np.testing.assert_allclose(bare.shape, registration.shape)
@@ -148,6 +149,16 @@ def test_a_body_without_uv_map_takes_pose_and_shape_but_no_texture(
     (tmp_path / "smpl_uv.obj").write_text("vt 0 0\nf 1/1 2/1 3/1\n")
     with pytest.raises(BodyError, match=r"smpl_uv\.obj is not a UV map"):
         with_uv(plain, tmp_path / "smpl_uv.obj")
+
+
+@pytest.mark.parametrize("broken", ["centimetres", "noise"])
+def test_a_mesh_that_is_no_body_in_metres_is_refused(broken: str, body: BodyModel, other: Other, tmp_path: Path) -> None:
+    content = dict(other.content)
+    vertices = np.asarray(content["v_template"])
+    content["v_template"] = 100 * vertices if broken == "centimetres" else np.random.default_rng(0).normal(size=vertices.shape)
+    path = write_files(replace(other, content=content), tmp_path, uv=False)
+    with pytest.raises(BodyError, match="cannot be laid on the open body"):
+        register(body, load_smpl(path))
 
 
 def test_closest_points_of_triangles_are_those_of_a_dense_sampling() -> None:
