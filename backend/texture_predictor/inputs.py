@@ -18,12 +18,14 @@ from backend.fitting.fit import BodyParameters
 from backend.mesh import vertex_normals
 from backend.texture_predictor.encoders import Structure
 from backend.texturing.atlas import atlas_of
+from backend.texturing.surface import AXIS_OF_PART, HEAD, PARTS
 
 # The crop's side, in longer sides of the person's box.
 _MARGIN = 1.1
 # Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of that.
 _CELLS, _PLACES = 32, 64
 _GAUSSIANS = ((0.05, 1.0), (0.12, 1e-2), (0.3, 1e-4), (0.8, 1e-6))
+_ROUND = 0.2  # of the distance across a limb, where both places are of the same part
 # What stands for the background: the middle of the range, so that it is near zero after normalisation.
 _BACKGROUND = 128
 
@@ -92,14 +94,20 @@ def uv_plane(body: BodyModel, size: int) -> UvPlane:
 
 def _spread(body: BodyModel, geometry: Tensor) -> Tensor:
     """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only where no
-    narrower one finds anything."""
-    atlas = atlas_of(body, _PLACES)
+    narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings."""
+    surface, coarse, fine = atlas_of(body, _PLACES).surface, atlas_of(body, _PLACES).table, atlas_of(body, geometry.shape[-1]).table
     # with the gutters filled: enlarging must not mix in what lies beyond an island's border
-    places = atlas.table.picture(atlas.table.interpolate(body.data.v_template - body.data.joint_template[0], atlas.surface.faces))
-    cells = F.adaptive_avg_pool2d(torch.cat([geometry[:, :3], geometry[:, 6:]], 1), _CELLS)[0].flatten(1)
+    places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(-1, 3)
+    part = coarse.picture(surface.part[surface.faces[coarse.face, 0]]).ravel()
+    parts = np.eye(PARTS, dtype=np.float32)[surface.part[surface.faces[fine.face, 0]]]
+    maps = torch.cat([geometry[:, :3], geometry[:, 6:], torch.from_numpy(fine.scatter(parts)).permute(2, 0, 1)[None]], 1)
+    cells = F.adaptive_avg_pool2d(maps, _CELLS)[0].flatten(1)
     inside = cells[3] > 0
-    centers = (cells[:3] / cells[3].clamp_min(1e-6)).T
-    squared = torch.cdist(torch.from_numpy(places.reshape(-1, 3)).float(), centers).square()
+    away = torch.from_numpy(places)[:, None] - (cells[:3] / cells[3].clamp_min(1e-6)).T
+    together = torch.from_numpy(part)[:, None] == cells[4:].argmax(0)
+    round_limb = torch.where(torch.eye(3, dtype=torch.bool)[torch.from_numpy(AXIS_OF_PART[part])], 1.0, _ROUND)
+    round_limb[torch.from_numpy(part) == HEAD] = 1
+    squared = (away * torch.where(together[..., None], round_limb[:, None], 1.0)).square().sum(-1)
     kernel = sum(faintness * torch.exp(-squared / (2 * width**2)) for width, faintness in _GAUSSIANS)
     return torch.where(inside, kernel, 0)
 

@@ -66,7 +66,7 @@ def complete(
     """Fill every texel that no photo shows.
 
     Args:
-        predicted: (N, N, 3) uint8 sRGB texture to fill with instead of smooth colours; it is brought to the photo's light first.
+        predicted: (N, N, 3) uint8 sRGB texture to fill with instead of smooth colours.
 
     Returns:
         colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED, COMPLETED or PREDICTED.
@@ -74,12 +74,14 @@ def complete(
     known = np.flatnonzero(seen.certain > 0)
     colour, share = vertex_colours(seen.colours[known], seen.certain[known], known, surface, table)
     mirrorable = _mirrorable(colour, share, surface)
-    photo, mirrored = (colour, _SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface)
+    photo = colour, _SEEN_PULL * share
     if predicted is None:
+        mirrored = _mirrored(colour, share, mirrorable, surface)
         low = diffuse(surface, [photo, mirrored, *_priors(colour, share, seen.skin, surface)])
         fill = table.interpolate(low, surface.faces)
     else:
-        fill, low = predicted_fill(predicted, colour, share, (photo, mirrored), surface, table)
+        # the predictor has been shown the mirror image's colours: what it made of them is better than they are
+        fill, low = predicted_fill(predicted, photo, surface, table)
     low_band = table.interpolate(low, surface.faces)
     fill = fill * _fine_structure(seen, low, surface, table)[:, None]
     everywhere = fill.copy()

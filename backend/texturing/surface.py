@@ -18,7 +18,7 @@ PARTS = 10
 # Part of each of SMPL's 24 joints.
 _PART_OF_JOINT = np.array([0, 2, 3, 0, 2, 3, 0, 4, 5, 0, 4, 5, 1, 0, 0, 1, 6, 7, 6, 7, 8, 9, 8, 9], np.uint8)
 # The rest pose's axis along each part: x for arms and hands, y for the others.
-_AXIS_OF_PART = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
+AXIS_OF_PART = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
 _RING_HEIGHT = 0.025
 
 
@@ -95,7 +95,7 @@ def _head_regions(template: NDArray, part: NDArray, landmarks: NDArray) -> tuple
 
 
 def _rings(template: NDArray, part: NDArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    along = template[np.arange(len(template)), _AXIS_OF_PART[part]]
+    along = template[np.arange(len(template)), AXIS_OF_PART[part]]
     slices = np.floor(along / _RING_HEIGHT).astype(np.int64)
     keys, ring = np.unique(part.astype(np.int64) * 10_000 + slices + 5_000, return_inverse=True)
     return ring.astype(np.int32), (keys // 10_000).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Predicted texels beside photographed ones: in the photo's light, without steps, in the picture and across UV seams."""
+"""Predicted texels beside photographed ones: without steps, in the picture and across UV seams."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def test_a_prediction_s_own_seams_are_closed(atlas: Atlas) -> None:
     np.testing.assert_allclose(closed[:, 2], 0.5, atol=1e-3)
 
 
-def test_photo_texels_stay_and_the_rest_is_the_prediction_in_the_photo_s_light(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
-    """A perfect prediction but for its light, which differs from part to part: what comes out is the truth."""
+def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
+    """A perfect prediction but for its light, which is off by another share in every part: nearer to the truth where the photo is near."""
     table, surface = atlas.table, atlas.surface
     light = np.array([0.6, 0.9, 0.7, 0.5, 0.8, 0.6, 0.75, 0.55, 0.9, 0.65])[surface.part[surface.faces[table.face, 0]]]
     dim = table.picture(srgb_from_linear(linear_from_srgb(truth.reshape(-1, 3)[table.pixel]) * light[:, None]))
@@ -118,7 +118,9 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_in_the_photo_s_light(s
         return float(np.sqrt(np.mean((image[unseen & body].astype(float) - truth[unseen & body]) ** 2)))
 
     assert (unseen & body).sum() > 0.3 * body.sum()
-    assert error(combined.image) < 0.5 * error(dim) and error(combined.image) < error(projected.image)
+    assert error(combined.image) < 0.85 * error(dim)
+    exact = texture_person([view], studio.body, SIZE, truth)
+    assert error(exact.image) < 0.2 * error(projected.image)  # and a prediction that is right stays what it is
     # no step where photo and prediction meet, on the body: as smooth there as the truth is
     labels, image = combined.source.ravel()[table.pixel], combined.image.reshape(-1, 3)[table.pixel].astype(float)
     pairs, _ = neighbours(surface, table)

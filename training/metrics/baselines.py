@@ -30,11 +30,12 @@ def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
     return plane.completed(partial, plane.mirrored(partial))
 
 
-def completed(partial: Tensor, body: BodyModel, predicted: Tensor | None = None) -> Tensor:
+def completed(partial: Tensor, plane: UvPlane, body: BodyModel, predicted: Tensor | None = None) -> Tensor:
     """What the product makes of one person's (1, 4, R, R): without a prediction by mirroring, slices of limbs and garments, hair and
-    skin (`backend.texturing.completion`); with one (1, 3, R, R) from that, brought to the photo's light. (1, 3, R, R)."""
+    skin (`backend.texturing.completion`); with one (1, 3, R, R) from that. (1, 3, R, R)."""
+    everywhere = projected_and_mirrored(partial, plane)  # eyes, which are drawn from the photo and not completed, have to look somehow
     image, fill = (
-        None if part is None else (255 * part[0, :3].clamp(0, 1).permute(1, 2, 0)).round().byte().numpy() for part in (partial, predicted)
+        None if part is None else (255 * part[0].clamp(0, 1).permute(1, 2, 0)).round().byte().numpy() for part in (everywhere, predicted)
     )
     assert image is not None
     source = np.where(partial[0, 3].numpy() >= 0.5, SEEN, EMPTY).astype(np.uint8)

@@ -45,13 +45,14 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
     textures = baseline_textures(subjects, body, SIZE)
     if checkpoint:
         network = load_checkpoint(checkpoint).eval()
-        photo, structure = network_inputs(subjects, body, uv_plane(body, network.config.resolution), network.config.photo_side)
+        plane = uv_plane(body, network.config.resolution)
+        photo, structure = network_inputs(subjects, body, plane, network.config.photo_side)
         with torch.inference_mode():
             textures["predicted"] = list(network(photo, structure).texture.clamp(0, 1).split(1))
         textures["predicted, at 64"] = [oracle(texture, 64) for texture in textures["predicted"]]
         if structure.partial is not None:
             pairs = zip(structure.partial.split(1), textures["predicted"], strict=True)
-            textures["the product with them"] = [completed(partial, body, texture) for partial, texture in pairs]
+            textures["the product with them"] = [completed(partial, plane, body, texture) for partial, texture in pairs]
     perceptual: Perceptual
     try:
         perceptual, name = lpips("alex"), "LPIPS"

@@ -100,7 +100,7 @@ def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -
         textures["another person's"] = truths[1:] + truths[:1]
     textures["projection"] = [projected(partial, plane) for partial in partials]
     textures["projection, mirrored"] = [projected_and_mirrored(partial, plane) for partial in partials]
-    textures["the product without weights"] = [completed(partial, body) for partial in partials]
+    textures["the product without weights"] = [completed(partial, plane, body) for partial in partials]
     textures |= {f"oracle {side}": [oracle(subject.texture, side) for subject in subjects] for side in ORACLE_SIZES}
     return textures
 
