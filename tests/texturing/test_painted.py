@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,10 +52,12 @@ def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
     from blender_addon.core.result import TextureResult, parse_any
 
     pictures = [(f"avatar{suffix}.png", encode_png(picture)) for suffix, picture in (("", painted.image), (" labels", painted.source))]
-    result = parse_any(Pipeline.complete_texture(SimpleNamespace(body=body), pictures))
+    pipeline = Pipeline.__new__(Pipeline)  # without loading a model: nothing but the body is needed
+    pipeline.body = body
+    result = parse_any(pipeline.complete_texture(pictures))
     assert isinstance(result, TextureResult) and result.name == "avatar.png" and result.body_model == "open_body"
     assert read_painted(result.texture_png, result.source_png).image.shape == (SIZE, SIZE, 3)
-    (error,) = Pipeline.complete_texture(SimpleNamespace(body=body), pictures[:1])["errors"]
+    (error,) = pipeline.complete_texture(pictures[:1])["errors"]
     assert "two pictures" in error["message"]
 
 

@@ -135,7 +135,7 @@ def _make(shard: Path, file: Path, split: str, size: int, side: int) -> list[Dat
                 continue
             if ready.truth.isfinite().all() and float(ready.partial[:, 3].mean()) >= FEWEST_TEXELS:
                 rows.append((f"{sample.name}/{person}", *_record(ready)))
-    part = file.with_suffix(".part")
+    part = file.with_suffix(f".{os.getpid()}.part")  # several processes of one run may all make it
     try:
         with part.open("wb") as out:
             np.save(out, np.array(rows, kind))
