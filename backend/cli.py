@@ -53,7 +53,7 @@ def reconstruct(
     photos: Annotated[list[Path], typer.Argument(help="Photos with people in them, or folders of photos.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the avatars are written to.")] = Path("avatars"),
     body: BodyOption = OPEN_BODY,
-    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
     texture: Annotated[
         str | None,

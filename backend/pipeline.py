@@ -458,11 +458,12 @@ class Pipeline:
     def _textured(self, views: Sequence[View], options: Options) -> tuple[Texture, tuple[str, ...]]:
         """A person's texture, and what to know about it."""
         predictor = self.texture_predictor
-        if predictor is None or options.texture == "projected":
+        chosen = options.texture or ("projected" if options.fast else "combined")
+        if predictor is None or chosen == "projected":
             return texture_person(views, self.body, options.texture_size), ()
         predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
         try:
-            return texture_person(views, self.body, options.texture_size, predict, keep_photo=options.texture != "predicted"), ()
+            return texture_person(views, self.body, options.texture_size, predict, keep_photo=chosen != "predicted"), ()
         except PredictionError as error:
             return texture_person(views, self.body, options.texture_size), (f"{error} It was completed without the Texture Predictor.",)
 

@@ -432,7 +432,7 @@ BODIES = ("open_body", "smpl")
 OPTIONS: Mapping[str, Option] = {
     "body": Option("open_body", choices=BODIES),  # people are fitted on the open body and carried over to the other
     "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
-    "texture": Option(None, choices=TEXTURES, optional=True),  # None: combined where the Texture Predictor has weights, else projected
+    "texture": Option(None, choices=TEXTURES, optional=True),  # None: combined, or with `fast` or without weights projected
     "texture_seed": Option(0, low=0, high=1_000_000),  # 0: the most likely prediction; others: variations of it
     "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
     "clothing": Option(True, choices=_SWITCH),  # shape the outline to clothes and hair

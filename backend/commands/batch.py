@@ -34,7 +34,7 @@ def batch(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
     body: BodyOption = OPEN_BODY,
-    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
     max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
     turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = False,
