@@ -77,7 +77,7 @@ def _pictured(body: BodyModel, people: int, side: int, data: Path) -> list[Subje
     stage = TextureStage.of(body, Config(resolution=side), side)
     subjects = list(shard_subjects(open_shards(data, "held_out"), stage, people))
     if len(subjects) < 2:
-        raise DataError(data, f"shows {len(subjects)} whole people who are large enough: make more pictures")
+        raise DataError(data, f"shows {len(subjects)} people who are large enough and whom nothing hides: make more pictures")
     return subjects
 
 

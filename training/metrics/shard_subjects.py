@@ -22,11 +22,11 @@ from training.metrics.subjects import Subject, turned
 from training.rendering import Cameras, RenderError, paint, see
 
 SMALLEST = 110  # pixels: people whose mask covers less than a square of this are no test of a texture
-WHOLE = 0.85  # share of the body's silhouette that must be the person's own pixels: the others are hidden or cut off
+UNHIDDEN = 0.85  # share of the body's silhouette in the crop that must be the person's own pixels; people may be cut off by the frame
 
 
 def shard_subjects(samples: Samples[Sample], stage: TextureStage, limit: int) -> Iterator[Subject]:
-    """The first ``limit`` whole people; at most one of each picture, so that no two wear the same."""
+    """The first ``limit`` people whom nothing hides; at most one of each picture, so that no two wear the same."""
     found = 0
     for number in range(len(samples)):
         if found == limit:
@@ -47,7 +47,7 @@ def shard_subjects(samples: Samples[Sample], stage: TextureStage, limit: int) ->
 
 
 def shard_subject(sample: Sample, number: int, stage: TextureStage) -> Subject | None:
-    """The sample's person ``number``, None where less than `WHOLE` of the body is seen, or its texture is unknown."""
+    """The sample's person ``number``, None where something hides too much of it, or its texture is unknown."""
     person, side = sample.people[number], stage.side
     assert sample.mask is not None
     mask = (sample.mask == number + 1).astype(np.uint8) * np.uint8(255)
@@ -67,7 +67,7 @@ def shard_subject(sample: Sample, number: int, stage: TextureStage) -> Subject |
     except RenderError:
         return None
     own = torch.from_numpy(crop.cut(mask, side) > 127)[None, None]
-    if float((view.mask & own).sum() / view.mask.sum().clamp_min(1)) < WHOLE:
+    if float((view.mask & own).sum() / view.mask.sum().clamp_min(1)) < UNHIDDEN:
         return None
     photo = torch.from_numpy(crop.cut(sample.image, side)).permute(2, 0, 1)[None].float() / 255
     photo = torch.where(view.mask & own, photo, 1.0)
