@@ -233,7 +233,8 @@ class Pool:
         name = f"worker-{self._started}"
         command = module_command("backend.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
         command += ["--threads", str(self.settings.threads_each)]
-        variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1"}
+        # One heap for all threads: that is the one which `backend.memory.give_back` can make smaller (glibc; nothing to others).
+        variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
         if self.settings.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = self._free_gpu()
         with open(_log_file(self.journal.folder), "ab") as output:

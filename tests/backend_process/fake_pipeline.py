@@ -5,7 +5,7 @@ process dies in mid job unless this file exists, which it makes first), ``always
 exists; the file PATH.waiting says that it is waiting), ``wait_in`` (the only stage that waits), ``log`` (path: one line for each
 time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number that cannot be sent), ``hang`` (path:
 like ``crash``, but it stops for ever), ``always_hang``, ``pad`` (bytes in the result), ``hole`` (bytes that are freed below an
-allocation that stays, as happens by chance in real work).
+allocation that stays, as happens by chance in real work), ``top`` (bytes that a thread frees).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import io
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,9 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
     }
 
 
-HOLE_BLOCK = 100_000  # bytes; C libraries serve larger ones on pages of their own
+def blocks(size: int, each: int = 100_000) -> list[bytes]:
+    """Memory in blocks that are not so large that C libraries give each pages of its own."""
+    return [b"\1" * each for _ in range(size // each)]
 
 
 class FakePipeline:
@@ -98,8 +101,11 @@ class FakePipeline:
                 time.sleep(0.01)
         progress("last", 1.0, f"All of {name}")
         if "hole" in orders:
-            blocks = [b"\1" * HOLE_BLOCK for _ in range(orders["hole"] // HOLE_BLOCK)]
-            self.kept.append(blocks[-1])
+            self.kept.append(blocks(orders["hole"])[-1])
+        if "top" in orders:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(bytes, orders["top"]).result()  # freed, it teaches glibc to keep as much
+                pool.submit(lambda: len(blocks(orders["top"]))).result()
         if orders.get("always_crash"):
             os._exit(9)
         if "crash" in orders and not Path(orders["crash"]).exists():

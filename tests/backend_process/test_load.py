@@ -143,13 +143,14 @@ def _packed(server: Server, **message: Any) -> list[Any]:
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_model_process_gives_back_what_a_photo_took(start_server: StartServer) -> None:
+@pytest.mark.parametrize("orders", [{"hole": 200_000_000}, {"top": 25_000_000}], ids=["below what stays", "in a thread"])
+def test_a_model_process_gives_back_what_a_photo_took(start_server: StartServer, orders: dict[str, int]) -> None:
     server = start_server()
     with server.client() as client:
         run(client, photo())
         before = server.workers()[0]["memory"]
-        run(client, photo(hole=200_000_000))
-        wait_until(lambda: server.workers()[0]["memory"] - before < 20_000_000, "the model process is small again")
+        run(client, photo(**orders))
+        wait_until(lambda: server.workers()[0]["memory"] - before < 10_000_000, "the model process is small again")
 
 
 def test_a_message_without_end_does_not_fill_the_memory(start_server: StartServer) -> None:
