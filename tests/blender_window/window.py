@@ -91,12 +91,12 @@ class Window:
     def close(self) -> None:
         """End Blender and the X server."""
         self._let_go()  # Blender quits
-        for name, patience in (("blender", 20.0), ("Xvfb", 0.0)):
+        for name, patience in (("blender", PATIENCE), ("Xvfb", 0.0)):  # Blender first draws what it has begun to draw
             if (process := self._processes.pop(name, None)) is not None:
                 try:
                     process.wait(patience)
                 except subprocess.TimeoutExpired:
-                    process.terminate()
+                    process.kill() if name == "blender" else process.terminate()
                     process.wait(20)
 
     def kill(self) -> None:
