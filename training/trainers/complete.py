@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from backend.body import BodyModel, load_open_body
@@ -224,8 +225,12 @@ def _holes(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _tint(rng: np.random.Generator) -> NDArray[np.float32]:
-    """(3, 3) factors for rows of RGB: another exposure, white balance and strength of colour."""
+    """(3, 3) factors for rows of RGB: another exposure, white balance and strength of colour, and in half of the cases another hue.
+
+    Wrong skin does no harm there: clothes of any colour must be gone on with, and what skin looks like the other half tells.
+    """
     gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3))
     strength = rng.uniform(0.6, 1.3)
     grey = np.full((3, 3), 1 / 3)
-    return ((strength * np.eye(3) + (1 - strength) * grey) * gain).astype(np.float32)
+    turn = Rotation.from_rotvec(rng.choice([rng.normal(0, 0.1), rng.uniform(-np.pi, np.pi)]) / np.sqrt(3) * np.ones(3)).as_matrix()
+    return ((strength * np.eye(3) + (1 - strength) * grey) @ turn * gain).astype(np.float32)
