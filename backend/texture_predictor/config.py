@@ -101,7 +101,7 @@ def default() -> Config:
 
 
 def light() -> Config:
-    """What ships: 256 x 256 and slim, so that two CPU cores can train it too."""
+    """256 x 256 and slim, so that two CPU cores can train it."""
     return Config(photo_side=112, channel_base=3072, channel_max=192, spatial_base=2048)
 
 
