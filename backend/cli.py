@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,7 @@ from backend.commands.common import (
     console_of,
     fatal,
 )
+from backend.commands.interrupts import remembered_interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -235,11 +236,11 @@ class _Run:
         job = self._client.reconstruct(photos, options)
         name, words = TextColumn("{task.fields[photo]}", markup=False), TextColumn("{task.description}", markup=False)
         columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words)
-        with Progress(*columns, console=self._console) as bars:
+        with Progress(*columns, console=self._console) as bars, remembered_interrupts() as end_if_interrupted:
             tasks = [bars.add_task("Waiting", total=1.0, start=False, photo=name) for name, _ in photos]
             for attempts_left in (2, 1, 0):
                 try:
-                    self._watch(job, photos, bars, tasks)
+                    self._watch(job, photos, bars, tasks, end_if_interrupted)
                     break
                 except ServerGone:
                     if not attempts_left:
@@ -252,7 +253,9 @@ class _Run:
                     raise
         return self._people, self._failures
 
-    def _watch(self, job: str, photos: Sequence[tuple[str, bytes]], bars: Any, tasks: list[Any]) -> None:
+    def _watch(
+        self, job: str, photos: Sequence[tuple[str, bytes]], bars: Any, tasks: list[Any], end_if_interrupted: Callable[[], None]
+    ) -> None:
         for event in self._client.events(job):
             if event["kind"] == "progress":
                 left = event["seconds_left"]
@@ -265,6 +268,7 @@ class _Run:
                 self._taken.add(event["photo"])
                 bars.start_task(tasks[event["photo"]])
                 bars.update(tasks[event["photo"]], completed=1.0, description=words)
+            end_if_interrupted()
 
     def _take(self, job: str, name: str, event: dict[str, Any]) -> str:
         """Write what has come of a photo; in a few words, what that is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ from backend.commands.common import (
     console_of,
     fatal,
 )
+from backend.commands.interrupts import remembered_interrupts
 
 if TYPE_CHECKING:
     from backend.batch.photos import Outcome
@@ -68,9 +70,10 @@ def batch(
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
     blender = export.blender_command() if blend else None
 
-    def tell(number: int, photos: int, outcome: Outcome) -> None:
+    def tell(number: int, photos: int, outcome: Outcome, end_if_interrupted: Callable[[], None]) -> None:
         words = f"{len(outcome.folders)} people" if outcome.done else f"failed: {outcome.reason}"
         console.print(f"{number}/{photos} {outcome.key}: {words}", highlight=False, markup=False, soft_wrap=True)
+        end_if_interrupted()
 
     try:
         if ray:
@@ -78,7 +81,8 @@ def batch(
         else:
             attach = partial(attached, console, data, server, pipeline, "--workers", str(workers))
             engine = engine_on_server(attach, options, AHEAD * workers)
-        totals = run_batch(source, out, engine, blender, tell)
+        with remembered_interrupts() as end_if_interrupted:
+            totals = run_batch(source, out, engine, blender, partial(tell, end_if_interrupted=end_if_interrupted))
     except KeyboardInterrupt:
         console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
