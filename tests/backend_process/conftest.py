@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -99,3 +100,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def python(code: str) -> str:
     """What a new interpreter prints when it runs the code."""
     return subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Ctrl+C means what it means in a terminal, also where the tests run in a shell's background, which ignores it for all its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -134,6 +134,7 @@ def test_a_server_killed_under_the_command_is_started_again(tmp_path: Path, data
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal to send on Windows")
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_cancels_the_job_and_keeps_the_server(tmp_path: Path, data: Path) -> None:
     log = tmp_path / "log"
     (tmp_path / "a.jpg").write_bytes(photo())

@@ -10,6 +10,8 @@ import pytest
 
 from backend.commands.interrupts import remembered_interrupts
 
+pytestmark = pytest.mark.usefixtures("heeds_ctrl_c")
+
 
 class Thing:
     pass
