@@ -122,12 +122,10 @@ def complete(
     """Train the Texture Predictor in the UV plane alone, on people whose textures are known: fast enough for two CPU cores."""
     from training.data.uv_people import open_uv_people
     from training.trainers.complete import CompleteTrainer
-    from training.trainers.recipe import load_recipe
 
     changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
-    options = {"start": str(start)} if start else {}
-    shipped = load_recipe("complete", recipe)
-    trainer = CompleteTrainer(shipped.with_(**changes, options={**shipped.options, **options}))
+    chosen = _recipe("complete", recipe, changes, {"start": str(start)} if start else {})
+    trainer = CompleteTrainer(chosen)
     with _progress() as bar:
         task = bar.add_task("people of the shards", total=None)
 
@@ -137,7 +135,7 @@ def complete(
         people, skipped = open_uv_people(data, "train", trainer.config.photo_side, workers=max(1, workers), progress=show)
     if report := skipped.report():
         Console().print(f"[yellow]{report}[/yellow]")
-    _train("complete", lambda _: trainer, people, out, recipe, changes, device, workers, stop_at, minutes, options)
+    _run(trainer, chosen, people, out, device, workers, stop_at, minutes)
 
 
 @app.command()
@@ -233,15 +231,29 @@ def _train(
     device: str, workers: int, stop_at: int | None, minutes: float | None, options: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     from training.data.shards import open_shards
-    from training.trainers.recipe import load_recipe
-    from training.trainers.run import run
 
-    shipped = load_recipe(task, name)
-    recipe = shipped.with_(**changes, options={**shipped.options, **(options or {})})
+    recipe = _recipe(task, name, changes, options or {})
     samples = open_shards(data, "train") if isinstance(data, Path) else data
     assert samples is not None
+    _run(trainer(recipe), recipe, samples, out, device, workers, stop_at, minutes)
+
+
+def _recipe(task: str, name: str, changes: Mapping[str, Any], options: Mapping[str, str]) -> Recipe:
+    """A recipe as the command line changes it."""
+    from training.trainers.recipe import load_recipe
+
+    shipped = load_recipe(task, name)
+    return shipped.with_(**changes, options={**shipped.options, **options})
+
+
+def _run(
+    trainer: Trainer, recipe: Recipe, samples: Samples[Any], out: Path, device: str, workers: int, stop_at: int | None,
+    minutes: float | None,
+) -> None:  # fmt: skip
+    from training.trainers.run import run
+
     seconds = None if minutes is None else 60 * minutes
-    result = run(trainer(recipe), recipe, samples, out, device, workers=workers, stop_at=stop_at, seconds=seconds)
+    result = run(trainer, recipe, samples, out, device, workers=workers, stop_at=stop_at, seconds=seconds)
     if result.files:
         Console().print(f"Trained to step {result.step}: {', '.join(map(str, result.files))}")
     elif int(os.environ.get("RANK", "0")) == 0:

@@ -62,7 +62,7 @@ def grown(small: TextureNetwork, config: Config) -> TextureNetwork:
     network = TextureNetwork(config)
     start_from_completion(network)
     network.load_state_dict(small.state_dict(), strict=False)
-    assert network.structure_encoder.uv is not None
-    for layer in network.structure_encoder.uv.down[len(small.config.sizes) - 1 :]:
-        cast(Conv2d, layer).weight.zero_()
+    if network.structure_encoder.uv is not None:
+        for layer in network.structure_encoder.uv.down[len(small.config.sizes) - 1 :]:
+            cast(Conv2d, layer).weight.zero_()
     return network

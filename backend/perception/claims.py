@@ -54,9 +54,7 @@ def without_borrowed_arms(poses: list[Pose]) -> list[Pose]:
                 loser, side = (b, side_b) if claim > 0 else (a, side_a)
                 arm = list(ARMS[side][1:])
                 visibility[loser][arm] = np.minimum(visibility[loser][arm], BORROWED)
-    return [
-        replace(pose, landmarks=np.column_stack([pose.landmarks[:, :2], seen])) for pose, seen in zip(poses, visibility, strict=True)
-    ]
+    return [replace(pose, landmarks=np.column_stack([pose.landmarks[:, :2], seen])) for pose, seen in zip(poses, visibility, strict=True)]
 
 
 def _joints(pose: Pose, side: int) -> NDArray[np.float32]:

@@ -24,9 +24,7 @@ def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
     return (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
 
 
-def build_mesh(
-    avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float
-) -> Generator[None, None, bpy.types.Object]:
+def build_mesh(avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float) -> Generator[None, None, bpy.types.Object]:
     """Build an object with the avatar's rest body, linked to ``collection``; in slices, the object is the generator's value.
 
     Its basis is the mean body; one shape key per beta, set to the person's value, and one for clothing make the person.

@@ -64,7 +64,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
         default=True,
     )
     fast: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Fast", description="A first look in about 60 % of the time, without clothes and hair"
+        name="Fast", description="A first look in about 60 % of the time, without clothes, hair and predicted texture"
     )
     texture: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Unseen parts",

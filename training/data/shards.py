@@ -123,9 +123,14 @@ class ShardSet:
 
 
 def open_shards(folder: Path, split: str | None = None) -> ShardSet:
-    """The shards ``*.tar`` of a folder; of a ``split`` ("train", "held_out") only the samples that say so in the shard's name.
+    """The samples of a folder's shards (`shard_paths`). Raises DataError where there are none, or where one is damaged."""
+    return shard_set(shard_paths(folder, split))
 
-    Raises DataError where there are none, where one is damaged, or where their split is another.
+
+def shard_paths(folder: Path, split: str | None = None) -> list[Path]:
+    """The shards ``*.tar`` of a folder; of a ``split`` ("train", "held_out") only those that say so in their names.
+
+    Raises DataError where there are none, or where their split is another.
     """
     paths = sorted(folder.glob("*.tar")) if folder.is_dir() else []
     if not paths:
@@ -137,6 +142,11 @@ def open_shards(folder: Path, split: str | None = None) -> ShardSet:
                 folder, f"holds no shards of the split {split!r}, only of {sorted({path.name.split('-')[0] for path in paths})}"
             )
         paths = chosen
+    return paths
+
+
+def shard_set(paths: Sequence[Path]) -> ShardSet:
+    """The samples of these shards. Raises DataError where one is damaged."""
     shards, starts, sizes = [], [], []
     for number, path in enumerate(paths):
         begin, end = _index(path)

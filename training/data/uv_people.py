@@ -1,6 +1,6 @@
-"""People as the Texture Predictor sees them, made ready once: at a few megabytes per hundred a step then costs no rendering.
+"""People as the Texture Predictor sees them, made ready once: at half a megabyte each, and a step then costs no rendering.
 
-Beside every shard ``NAME.tar`` lies ``NAME.uv-SIZE.npy``: a NumPy array of records, read by memory mapping.
+Beside every shard ``NAME.tar`` lies ``NAME.uv-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory mapping.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from backend.body import load_open_body
 from backend.texture_predictor.config import Config
 from training.data.problems import DataError, Skipped
-from training.data.shards import open_shards
+from training.data.shards import shard_paths, shard_set
 from training.data.texture_batch import SMALLEST, TextureBatch, TextureStage, prepare_person, usable_pixels
 
 SIZE = 256
@@ -78,14 +78,13 @@ def open_uv_people(
 
     Returns them, and what could not be used. Raises DataError where there is nobody.
     """
-    shards = open_shards(folder, split).paths
-    side = photo_side
-    files = [path.with_suffix(f".uv-{size}-{side}.npy") for path in shards]
+    shards = shard_paths(folder, split)
+    files = [path.with_suffix(f".uv-{size}-{photo_side}.npy") for path in shards]
     due = [number for number, file in enumerate(files) if not _is_current(file, shards[number])]
     skipped = Skipped()
     if due:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(_make, shards[number], files[number], split, size, side) for number in due]
+            jobs = [pool.submit(_make, shards[number], files[number], size, photo_side) for number in due]
             for done, job in enumerate(as_completed(jobs)):
                 for problem in job.result():
                     skipped.add(problem)
@@ -109,7 +108,7 @@ def _opened(file: Path) -> NDArray:
         raise DataError(file, f"cannot be read: {error}. Delete it: it is made anew from its shard") from error
 
 
-def _make(shard: Path, file: Path, split: str, size: int, side: int) -> list[DataError]:
+def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
     """Write the people of one shard; the file appears whole or not at all."""
     torch.set_num_threads(1)
     stage = _stage(size, side)
@@ -118,9 +117,8 @@ def _make(shard: Path, file: Path, split: str, size: int, side: int) -> list[Dat
         ("pose", "f4", (24, 3, 3)), ("betas", "f4", 10), ("camera", "f4", 3),
     ])  # fmt: skip
     rows, problems = [], []
-    samples = open_shards(shard.parent, split)
-    own = np.flatnonzero(samples.shard == list(samples.paths).index(shard))
-    for number in own.tolist():
+    samples = shard_set([shard])
+    for number in range(len(samples)):
         try:
             sample = samples.read(number)
             pixels = usable_pixels(sample, stage.body)

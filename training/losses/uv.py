@@ -83,6 +83,10 @@ class Seams:
     first: Tensor
     second: Tensor
 
+    def to(self, device: torch.device) -> Seams:
+        """The same on another device; nothing is copied where it is there already."""
+        return Seams(self.first.to(device), self.second.to(device))
+
     @classmethod
     def of(cls, mesh: UvMesh) -> Seams:
         """Points along every edge whose two triangles disagree on where it lies."""

@@ -24,16 +24,17 @@ from backend.texture_predictor.encoders import Style
 from backend.texture_predictor.inputs import UvPlane, uv_plane
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
-from training.adversarial.penalties import Lazy, r1_gamma, r1_penalty
+from training.adversarial.penalties import Lazy, r1_gamma
 from training.data.uv_people import UvPerson
 from training.initialise import start_from_completion
-from training.losses.adversarial import discriminator_loss, generator_loss
-from training.losses.uv import Seams, seam_distance
+from training.losses.adversarial import generator_loss
+from training.losses.uv import Seams, seam_distance, seen_distance
 from training.metrics.texels import surface_per_texel
 from training.rendering import UvMesh
 from training.rendering.unprojection import Texels
 from training.synthesis.poses import MIRRORED_JOINTS
 from training.trainers.gan import grid, texture_network
+from training.trainers.judging import judge
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 from training.trainers.texture import export
@@ -135,39 +136,30 @@ class CompleteTrainer:
         texture = texture.float()
         weight = self.weight.to(texture) * (1 - (1 - float(self.options["seen"])) * batch.partial[:, 3:])
         terms = {
-            "fine": _distance(texture, batch.truth, weight),
+            "fine": seen_distance(texture, batch.truth, weight),
             "coarse": _coarse_distance(texture, batch.truth, weight),
-            "seam": float(self.options["seam"]) * seam_distance(texture, self.seams),
+            "seam": float(self.options["seam"]) * seam_distance(texture, self.seams.to(texture.device)),
             "kl": float(self.options["kl"]) * Style(mean, log_variance).divergence().mean(),
         }
         if self.options["adversarial"]:
             critic = self.players["discriminator"].network.train().requires_grad_(False)
-            terms["adversarial"] = float(self.options["adversarial"]) * generator_loss(critic(self._shown(texture, batch, turn)))
+            terms["adversarial"] = float(self.options["adversarial"]) * generator_loss(critic(self._shown(texture, turn)))
         total = torch.stack(list(terms.values())).sum()
         turn.descend("generator", total)
-        with torch.no_grad():  # what costs nothing, as the measure of the rest
-            simple = _distance(self.plane.completed(batch.partial, self.plane.mirrored(batch.partial)), batch.truth, weight)
-        log = {"total": float(total.detach()), "simple": float(simple), **{name: float(term.detach()) for name, term in terms.items()}}
-        return log | (self._judge(turn, batch, texture.detach()) if self.options["adversarial"] else {})
+        log = {"total": float(total.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
+        if (turn.step + 1) % turn.recipe.log_every == 0:  # what costs nothing, as the measure of the rest
+            simple = self.plane.completed(batch.partial, self.plane.mirrored(batch.partial))
+            log["simple"] = float(seen_distance(simple, batch.truth, weight))
+        if not self.options["adversarial"]:
+            return log
+        return log | judge(
+            turn, critic, self.r1, self.gamma, self.strength, batch.truth, texture, lambda texture: self._shown(texture, turn)
+        )
 
-    def _shown(self, texture: Tensor, batch: UvBatch, turn: Turn) -> Tensor:
+    def _shown(self, texture: Tensor, turn: Turn) -> Tensor:
         """What the discriminator sees: the islands alone, for gutters of the truth are filled and the network's hold anything."""
         inside = self.plane.geometry[:, 6:].to(texture)
         return augmented(torch.where(inside > 0, texture, 0.5), self.strength.p, turn.rng)
-
-    def _judge(self, turn: Turn, batch: UvBatch, fake: Tensor) -> dict[str, float]:
-        self.players["discriminator"].network.requires_grad_(True)
-        due = self.r1.due(turn.step)
-        real = batch.truth.clone().requires_grad_(due)
-        # Lightning Fabric lets nobody else take gradients through its wrapper; single precision suits a penalty anyhow.
-        critic = self.players["discriminator"].network if due else turn.networks["discriminator"]
-        real_logits = critic(self._shown(real, batch, turn))
-        loss = discriminator_loss(real_logits, critic(self._shown(fake, batch, turn)))
-        log = {"discriminator": float(loss.detach())}
-        if due:
-            loss = loss + self.r1.weighted(r1_penalty(real_logits, real), self.gamma / 2)
-        turn.descend("discriminator", loss)
-        return {**log, "augmentation": self.strength.update(real_logits)}
 
     @torch.no_grad()
     def pictures(self, batch: UvBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
@@ -197,13 +189,8 @@ def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
     )
 
 
-def _distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute difference by weight."""
-    return ((texture - truth).abs() * weight).sum() / (3 * weight.sum()).clamp_min(1e-6)
-
-
 def _coarse_distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """The same of the patches' mean colours: being right on average counts where the pattern cannot be known."""
+    """Mean absolute difference of the patches' mean colours by weight: being right on average counts where the pattern cannot be known."""
     away = F.avg_pool2d((texture - truth) * weight, _COARSE).abs().sum()
     return away / (3 * F.avg_pool2d(weight, _COARSE).sum()).clamp_min(1e-6)
 

@@ -21,11 +21,12 @@ from backend.texture_predictor.network import TextureNetwork
 from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
-from training.adversarial.penalties import Lazy, PathLength, r1_gamma, r1_penalty
+from training.adversarial.penalties import Lazy, PathLength, r1_gamma
 from training.data.problems import DataError
 from training.data.sample import Sample
 from training.initialise import grown
-from training.losses.adversarial import discriminator_loss, generator_loss
+from training.losses.adversarial import generator_loss
+from training.trainers.judging import judge
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 
@@ -84,7 +85,7 @@ class Generator(nn.Module):
 
 def texture_network(options: Mapping[str, object], body: BodyModel) -> Generator:
     """A network of the option ``config`` (a name of `CONFIGS`) at the option ``resolution`` (0: its own), with the weights of the option
-    ``start`` where that is a file, of the same or a smaller resolution.
+    ``start`` where that is a file, of the same or a smaller resolution; then the file's configuration is the network's.
 
     Raises RecipeError for an unknown configuration, CheckpointError and ConfigError for a start that cannot be used.
     """
@@ -94,8 +95,10 @@ def texture_network(options: Mapping[str, object], body: BodyModel) -> Generator
     config: Config = CONFIGS[name]()
     if options.get("resolution"):
         config = replace(config, resolution=int(str(options["resolution"])))
-    network = grown(load_checkpoint(Path(str(options["start"]))), config) if options["start"] else TextureNetwork(config)
-    return Generator(network, uv_plane(body, config.resolution))
+    if not options["start"]:
+        return Generator(TextureNetwork(config), uv_plane(body, config.resolution))
+    network = load_checkpoint(Path(str(options["start"])))
+    return Generator(grown(network, replace(network.config, resolution=config.resolution)), uv_plane(body, config.resolution))
 
 
 class GanTrainer:
@@ -146,12 +149,12 @@ class GanTrainer:
 
     def step(self, turn: Turn, batch: GanBatch) -> dict[str, float]:
         """One step of the generator and one of the discriminator."""
-        generator, discriminator = turn.networks["generator"].train(), turn.networks["discriminator"].train()
+        generator = turn.networks["generator"].train()
         latent = self._latents(len(batch.texture), turn.rng)
         arguments = (None, batch.pose, batch.betas, batch.camera, None)
         strength = self.strength.p if self.options["augment"] else 0.0
         # The bare network: across processes nothing of it is to be averaged here.
-        critic = self.players["discriminator"].network.requires_grad_(False)
+        critic = self.players["discriminator"].network.train().requires_grad_(False)
         (fake,) = generator(*arguments, latent, turn.rng, float(self.options["mixing"]))
         loss = generator_loss(critic(augmented(fake, strength, turn.rng)))
         log = {"generator": float(loss.detach())}
@@ -160,18 +163,9 @@ class GanTrainer:
             loss = loss + self.path.weighted(penalty, float(self.options["path_weight"]))
             log["path"] = float(penalty.detach())
         turn.descend("generator", loss)
-        critic.requires_grad_(True)
-        real = batch.texture.requires_grad_(self.r1.due(turn.step))
-        # Lightning Fabric lets nobody else take gradients through its wrapper; single precision suits a penalty anyhow.
-        real_logits = (critic if self.r1.due(turn.step) else discriminator)(augmented(real, strength, turn.rng))
-        loss = discriminator_loss(real_logits, discriminator(augmented(fake.detach(), strength, turn.rng)))
-        log["discriminator"] = float(loss.detach())
-        if self.r1.due(turn.step):
-            penalty = r1_penalty(real_logits, real)
-            loss = loss + self.r1.weighted(penalty, self.gamma / 2)
-            log["r1"] = float(penalty.detach())
-        turn.descend("discriminator", loss)
-        return {**log, "augmentation": self.strength.update(real_logits)}
+        return log | judge(
+            turn, critic, self.r1, self.gamma, self.strength, batch.texture, fake, lambda texture: augmented(texture, strength, turn.rng)
+        )
 
     def _path_penalty(self, turn: Turn, batch: GanBatch) -> Tensor:
         """Of half the batch, as published."""

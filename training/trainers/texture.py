@@ -19,16 +19,16 @@ from backend.texture_predictor.inputs import UvPlane
 from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
-from training.adversarial.penalties import Lazy, r1_gamma, r1_penalty
+from training.adversarial.penalties import Lazy, r1_gamma
 from training.data.sample import Sample
 from training.data.texture_batch import TextureBatch, TextureStage, collate_texture, prepare_texture
-from training.losses.adversarial import discriminator_loss
 from training.losses.features import EfficientNetFeatures, FeatureDistance
 from training.losses.texture import TextureLoss, TextureWeights
 from training.losses.uv import hide_half
 from training.rendering import paint
 from training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
 from training.trainers.gan import grid, texture_network
+from training.trainers.judging import judge
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 
@@ -110,19 +110,10 @@ class TextureTrainer:
         return self.strength.p if self.options["augment"] else 0.0
 
     def _judge(self, turn: Turn, real: Tensor, fake: Tensor) -> dict[str, float]:
-        self.players["discriminator"].network.requires_grad_(True)
-        discriminator = turn.networks["discriminator"]
-        due = self.r1.due(turn.step)
-        real = real.requires_grad_(due)
-        # Lightning Fabric lets nobody else take gradients through its wrapper; single precision suits a penalty anyhow.
-        critic = self.players["discriminator"].network if due else discriminator
-        real_logits = critic(augmented(real, self._strength(), turn.rng))
-        loss = discriminator_loss(real_logits, discriminator(augmented(fake, self._strength(), turn.rng)))
-        log = {"discriminator": float(loss.detach())}
-        if due:
-            loss = loss + self.r1.weighted(r1_penalty(real_logits, real), self.gamma / 2)
-        turn.descend("discriminator", loss)
-        return {**log, "augmentation": self.strength.update(real_logits)}
+        bare = self.players["discriminator"].network
+        return judge(
+            turn, bare, self.r1, self.gamma, self.strength, real, fake, lambda texture: augmented(texture, self._strength(), turn.rng)
+        )
 
     @torch.no_grad()
     def pictures(self, batch: TextureBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
@@ -156,5 +147,4 @@ def on_device(surroundings: Surroundings, device: torch.device) -> Surroundings:
     """The same on another device; nothing is copied where it is there already."""
     perceptual = surroundings.perceptual.to(device) if isinstance(surroundings.perceptual, nn.Module) else surroundings.perceptual
     plane = UvPlane(*(part.to(device) for part in vars(surroundings.plane).values()))
-    seams = type(surroundings.seams)(surroundings.seams.first.to(device), surroundings.seams.second.to(device))
-    return Surroundings(perceptual, plane, seams, surroundings.face.to(device))
+    return Surroundings(perceptual, plane, surroundings.seams.to(device), surroundings.face.to(device))

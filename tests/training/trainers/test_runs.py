@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,17 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from backend.body import load_open_body
 from backend.mesh_predictor.predictor import Predictor
-from backend.texture_predictor.checkpoint import load_checkpoint
+from backend.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
+from backend.texture_predictor.config import ConfigError, small
+from backend.texture_predictor.network import TextureNetwork
 from training.cli import app
 from training.data.shards import ShardSet, open_shards
 from training.data.uv_people import open_uv_people
 from training.trainers.checkpoints import LAST, PREVIOUS, CheckpointProblem, load, save
 from training.trainers.complete import CompleteTrainer
-from training.trainers.gan import GanTrainer
+from training.trainers.gan import GanTrainer, texture_network
 from training.trainers.joint import JointTrainer
 from training.trainers.mesh import MeshTrainer
 from training.trainers.recipe import Recipe, RecipeError, load_recipe, recipe_names
@@ -65,6 +69,23 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(task: str, samples: Sha
         else:
             load_checkpoint(path)
     assert list((tmp_path / "whole" / "pictures").glob("*.jpg")) and list((tmp_path / "whole" / "tensorboard").iterdir())
+
+
+def test_a_start_brings_its_own_configuration_and_grows(tmp_path: Path) -> None:
+    for config in (replace(small(), channel_max=24), replace(small(), channel_max=24, spatial_base=0, spatial_max=0)):
+        path = tmp_path / "start.safetensors"
+        torch.manual_seed(0)
+        start = TextureNetwork(replace(config, resolution=64))
+        save_checkpoint(start, path)
+        for resolution in (64, 128):
+            options = {"config": "small", "resolution": resolution, "start": str(path)}
+            network = texture_network(options, load_open_body()).network
+            assert network.config == replace(config, resolution=resolution)
+            for name, tensor in start.state_dict().items():
+                assert torch.equal(network.state_dict()[name], tensor), name
+    with pytest.raises(ConfigError, match="cannot grow"):
+        save_checkpoint(TextureNetwork(config), path)
+        texture_network({"config": "small", "resolution": 64, "start": str(path)}, load_open_body())
 
 
 def test_a_checkpoint_that_dies_in_the_writing_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
