@@ -99,7 +99,7 @@ class ShardSet:
 
     Attributes:
         paths: of the shards, in order.
-        shard: (N,) which shard each sample is in; start, size: (N,) bytes there. Arrays, not lists: loading processes share their memory.
+        shard: (N,) which shard each sample is in; start, size: (N,) bytes there. Arrays, not lists: every loading process has a copy.
     """
 
     paths: Sequence[Path]

@@ -138,6 +138,8 @@ def stream(
     Args:
         prepare: a sample and its own random numbers -> what the network wants. It may raise DataError, as `Samples.read` may.
         collate: prepared samples -> batch.
+        workers: loading processes, 0 to load in this one. They start afresh on every system, for a fork of a process whose threads
+            (OpenCV's, OpenMP's) have run may hang: ``samples``, ``prepare`` and ``collate`` are pickled into each.
         split: what every sample must belong to; others are skipped and reported.
         pin: into page-locked memory, for a GPU.
 
@@ -149,6 +151,7 @@ def stream(
         num_workers=workers,
         collate_fn=_Collate(collate),
         worker_init_fn=_one_thread if workers else None,
+        multiprocessing_context="spawn" if workers else None,
         pin_memory=pin,
     )
     iterator = iter(loader)
@@ -158,6 +161,8 @@ def stream(
         shut = getattr(iterator, "_shutdown_workers", None)
         if shut is not None:
             shut()
+        for process in getattr(iterator, "_workers", ()):
+            process.join()  # one that was still starting is killed, but not waited for
 
 
 class _Collate(Generic[Item, Batch]):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,14 +17,13 @@ from backend.body import BodyModel, load_open_body
 from backend.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
 from backend.texture_predictor.config import CONFIGS, Config
 from backend.texture_predictor.encoders import Structure
-from backend.texture_predictor.inputs import UvPlane, pose_of, uv_plane
+from backend.texture_predictor.inputs import UvPlane, uv_plane
 from backend.texture_predictor.network import TextureNetwork
 from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, PathLength, r1_gamma
-from training.data.problems import DataError
-from training.data.sample import Sample
+from training.data.gan_batch import GanBatch, collate_gan, prepare_gan
 from training.initialise import grown
 from training.losses.adversarial import generator_loss
 from training.trainers.judging import judge
@@ -32,24 +32,6 @@ from training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS = {"config": "default", "mixing": 0.9, "r1_every": 16, "path_every": 4, "path_weight": 2.0, "augment": True, "start": ""}
 _SHOWN = 8
-
-
-@dataclass(frozen=True)
-class GanBatch:
-    """B real textures (B, 3, R, R) sRGB 0..1, and the pose (B, 24, 3, 3), betas (B, 10) and camera (B, 3) of those who wear them."""
-
-    texture: Tensor
-    pose: Tensor
-    betas: Tensor
-    camera: Tensor
-
-    def to(self, device: torch.device | str) -> GanBatch:
-        """The same on another device."""
-        return GanBatch(**{item.name: getattr(self, item.name).to(device, non_blocking=True) for item in fields(self)})
-
-    def pin_memory(self) -> GanBatch:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
-        return GanBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 class Generator(nn.Module):
@@ -62,20 +44,20 @@ class Generator(nn.Module):
         self.register_buffer("mirror", plane.mirror, persistent=False)
         self.register_buffer("spread", plane.spread, persistent=False)
 
-    def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None) -> Structure:
-        """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing."""
+    def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, completed: Tensor | None = None) -> Structure:
+        """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing; ``completed``: see `UvPlane.structure`."""
         if not self.network.config.spatial:
             return Structure(pose, betas, camera)
         size = self.network.config.resolution
         shown = pose.new_zeros(len(pose), 4, size, size) if partial is None else partial
-        return UvPlane(self.geometry, self.mirror, self.spread).structure(pose, betas, camera, shown)  # type: ignore[arg-type]
+        return UvPlane(self.geometry, self.mirror, self.spread).structure(pose, betas, camera, shown, completed)  # type: ignore[arg-type]
 
     def forward(
         self, photo: Tensor | None, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, latent: Tensor | None = None,
-        rng: torch.Generator | None = None, mixing: float = 0.0,
+        rng: torch.Generator | None = None, mixing: float = 0.0, completed: Tensor | None = None,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """With a photo: texture (B, 3, R, R), the style's mean and log-variance (B, latent). With a latent instead: texture alone."""
-        structure = self.structure(pose, betas, camera, partial)
+        structure = self.structure(pose, betas, camera, partial, completed)
         if photo is None:
             assert latent is not None
             return (self.network.generate(latent, structure, rng, mixing=mixing),)
@@ -113,6 +95,7 @@ class GanTrainer:
         torch.manual_seed(recipe.seed)
         generator = texture_network(self.options, body or load_open_body())
         self.generator, self.config = generator, generator.network.config
+        self.prepare, self.collate = partial(prepare_gan, size=self.config.resolution), collate_gan
         discriminator = Discriminator(DiscriminatorConfig.like(self.config))
         # The photo's encoder has no part in this.
         generator.network.style_encoder.requires_grad_(False)
@@ -132,20 +115,6 @@ class GanTrainer:
     def load_state(self, state: Mapping[str, float]) -> None:
         """The inverse of `state`."""
         self.path_length.mean, self.strength.p = state["path_length"], state["augmentation"]
-
-    def prepare(self, sample: Sample, rng: np.random.Generator) -> GanBatch:
-        """One person's texture. Raises DataError where nobody has one."""
-        worn = [person for person in sample.people if person.texture is not None]
-        if not worn:
-            raise DataError(sample.name, "holds no texture")
-        person = worn[rng.integers(len(worn))]
-        texture = texture_tensor(person.texture, self.config.resolution)
-        betas = torch.from_numpy(person.betas[:10].copy())[None]
-        return GanBatch(texture, pose_of(person.parameters), betas, torch.tensor([[1.0, 0.0, 0.0]]))
-
-    def collate(self, items: Sequence[GanBatch]) -> GanBatch:
-        """Batches of one -> a batch."""
-        return GanBatch(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(GanBatch)})
 
     def step(self, turn: Turn, batch: GanBatch) -> dict[str, float]:
         """One step of the generator and one of the discriminator."""
@@ -195,13 +164,6 @@ class GanTrainer:
         path = folder / FILE
         save_checkpoint(networks["generator"].network, path, note=note)  # type: ignore[arg-type]
         return [path]
-
-
-def texture_tensor(texture: NDArray[np.uint8] | None, size: int) -> Tensor:
-    """(N, N, 3) uint8 -> (1, 3, size, size) 0..1."""
-    assert texture is not None
-    small = np.asarray(cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
-    return torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
 
 
 def grid(rows: Sequence[Tensor], cell: int = 192) -> NDArray[np.uint8]:

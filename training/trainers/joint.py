@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,7 @@ from backend.mesh_predictor.network import INPUT_SIDE
 from backend.mesh_predictor.weak_perspective import PaddedSquare, translation
 from backend.texture_predictor.encoders import Style
 from backend.texture_predictor.inputs import Crop
-from training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
-from training.data.problems import DataError
-from training.data.sample import Sample
+from training.data.joint_batch import JointBatch, collate_joint, prepare_joint
 from training.losses.features import EfficientNetFeatures, FeatureDistance
 from training.losses.mesh import ROMP_WEIGHTS, MeshLoss
 from training.losses.texture import TextureLoss
@@ -45,34 +43,6 @@ OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class JointBatch:
-    """B whole pictures with their people, and of each picture the crop of one of them.
-
-    Attributes:
-        mesh: the pictures and labels. person: (B,) which row of the labels each crop shows.
-        photo: (B, 3, S, S) the crop before mid-grey, for the style encoder.
-        picture: (B, 3, P, P) the crop; mask: (B, 1, P, P) bool.
-        crop: (B, 3) left, top and side of the crops in the square of 512; camera: (B, 3) focal length and principal point there, pixels.
-    """
-
-    mesh: MeshBatch
-    person: Tensor
-    photo: Tensor
-    picture: Tensor
-    mask: Tensor
-    crop: Tensor
-    camera: Tensor
-
-    def to(self, device: torch.device | str) -> JointBatch:
-        """The same on another device."""
-        return JointBatch(**{item.name: getattr(self, item.name).to(device) for item in fields(self)})
-
-    def pin_memory(self) -> JointBatch:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
-        return JointBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
-
-
 class JointTrainer:
     """The recipe's options: ``network``, ``imagenet`` and ``mesh_weights`` as `MeshTrainer`'s network, imagenet and weights; ``config``,
     ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from; ``texture_share``: see
@@ -88,6 +58,8 @@ class JointTrainer:
         self.mesh = MeshTrainer(recipe.with_(options=own), self.body)
         generator = texture_network({"config": options["config"], "start": options["texture"]}, self.body)
         self.config, self.side = generator.network.config, int(options["side"])
+        self.prepare = partial(prepare_joint, body=self.body, photo_side=self.config.photo_side, side=self.side)
+        self.collate = collate_joint
         self.players = {**self.mesh.players, "generator": Player(generator, optimiser_for(generator.parameters(), recipe))}
         weights = {**ROMP_WEIGHTS, **options["mesh_weights"]}
         picture = texture_weights({"adversarial": 0.0, **options["weights"]})
@@ -101,44 +73,6 @@ class JointTrainer:
 
     def load_state(self, state: Mapping[str, float]) -> None:
         """The inverse of `state`."""
-
-    def prepare(self, sample: Sample, rng: np.random.Generator) -> tuple[Any, ...]:
-        """The whole picture, and the crop of its largest person. Raises DataError where nobody is large enough."""
-        item = prepare_mesh(sample, rng, self.body)
-        if sample.mask is None:
-            raise DataError(sample.name, "has no mask")
-        seen = [number for number, person in enumerate(sample.people) if person.visible.any()]
-        pixels = [int((sample.mask == number + 1).sum()) for number in seen]
-        largest = int(np.argmax(pixels))
-        if pixels[largest] < 600:
-            raise DataError(sample.name, "shows nobody who is large enough for a texture")
-        mask = (sample.mask == seen[largest] + 1).astype(np.uint8) * np.uint8(255)
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        crop = Crop.around(np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]))
-        height, width = sample.image.shape[:2]
-        scale = INPUT_SIDE / max(height, width)
-        left, top = (INPUT_SIDE - width * scale) / 2, (INPUT_SIDE - height * scale) / 2
-        camera, place = sample.camera, (crop.left * scale + left, crop.top * scale + top, crop.side * scale)
-        own = (camera.focal * scale, camera.center[0] * scale + left, camera.center[1] * scale + top)
-        photo = crop.person(sample.image, mask, self.config.photo_side)[0]
-        picture = torch.from_numpy(crop.cut(sample.image, self.side)).permute(2, 0, 1).float() / 255
-        return (
-            item,
-            largest,
-            photo,
-            picture,
-            torch.from_numpy(crop.cut(mask, self.side) > 127)[None],
-            torch.tensor(place),
-            torch.tensor(own),
-        )
-
-    def collate(self, items: Sequence[tuple[Any, ...]]) -> JointBatch:
-        """Prepared pictures -> batch."""
-        pictures, largest, *tensors = zip(*items, strict=True)
-        batch = collate_mesh(pictures)
-        first = torch.searchsorted(batch.labels.picture, torch.arange(len(items)))
-        photo, picture, mask, crop, camera = (torch.stack(part) for part in tensors)
-        return JointBatch(batch, first + torch.tensor(largest), photo, picture, mask, crop.float(), camera.float())
 
     def step(self, turn: Turn, batch: JointBatch) -> dict[str, float]:
         """One step of both networks on the total loss; people whose predicted body misses their crop only teach the mesh."""

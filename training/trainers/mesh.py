@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,8 +21,7 @@ from backend.mesh_predictor.decoding import find_centers, sample
 from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.network import INPUT_SIDE, Maps, MeshPredictor, romp
 from backend.mesh_predictor.weak_perspective import project_weakly
-from training.data.mesh_batch import MeshBatch, MeshItem, Shaking, collate_mesh, prepare_mesh
-from training.data.sample import Sample
+from training.data.mesh_batch import MeshBatch, Shaking, collate_mesh, prepare_mesh
 from training.initialise import start_heads
 from training.losses.features import EfficientNetFeatures
 from training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior
@@ -52,7 +52,8 @@ class MeshTrainer:
         flat = AsTensors(network)
         self.players = {"mesh": Player(flat, optimiser_for(flat.parameters(), recipe))}
         self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
-        self.shaking = Shaking() if options["shaking"] else None
+        self.prepare = partial(prepare_mesh, body=self.body, shaking=Shaking() if options["shaking"] else None)
+        self.collate = collate_mesh
         self.prior = pose_prior()
 
     def state(self) -> dict[str, float]:
@@ -61,14 +62,6 @@ class MeshTrainer:
 
     def load_state(self, state: Mapping[str, float]) -> None:
         """The inverse of `state`."""
-
-    def prepare(self, sample: Sample, rng: np.random.Generator) -> MeshItem:
-        """See `prepare_mesh`."""
-        return prepare_mesh(sample, rng, self.body, self.shaking)
-
-    def collate(self, items: Sequence[MeshItem]) -> MeshBatch:
-        """See `collate_mesh`."""
-        return collate_mesh(items)
 
     def step(self, turn: Turn, batch: MeshBatch) -> dict[str, float]:
         """One step on the 3D Mesh Loss."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,20 +59,25 @@ class Trainer(Protocol):
     @property
     def players(self) -> Mapping[str, Player]: ...
 
+    @property
+    def prepare(self) -> Callable[[Any, np.random.Generator], Any]:
+        """A sample -> one item; it raises DataError for a sample that is of no use.
+
+        Like ``collate`` it is pickled into every loading process, so it holds what preparing needs and no network.
+        """
+        ...
+
+    @property
+    def collate(self) -> Callable[[Sequence[Any]], Any]:
+        """Items -> a batch with methods ``to(device)`` and ``pin_memory()``."""
+        ...
+
     def state(self) -> dict[str, float]:
         """Numbers that a checkpoint must hold beside networks and optimisers."""
         ...
 
     def load_state(self, state: Mapping[str, float]) -> None:
         """The inverse of `state`."""
-        ...
-
-    def prepare(self, sample: Any, rng: np.random.Generator) -> Any:
-        """A sample -> one item, in a loading process. Raises DataError for a sample that is of no use."""
-        ...
-
-    def collate(self, items: Sequence[Any]) -> Any:
-        """Items -> a batch with a method ``to(device)``."""
         ...
 
     def step(self, turn: Turn, batch: Any) -> dict[str, float]:

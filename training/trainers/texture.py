@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, r1_gamma
-from training.data.sample import Sample
 from training.data.texture_batch import TextureBatch, TextureStage, collate_texture, prepare_texture
 from training.losses.features import EfficientNetFeatures, FeatureDistance
 from training.losses.texture import TextureLoss, TextureWeights
@@ -60,7 +60,8 @@ class TextureTrainer:
             discriminator = Discriminator(DiscriminatorConfig.like(self.config))
             self.players["discriminator"] = Player(discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False)
         self.r1, self.gamma, self.strength = Lazy(int(options["r1_every"])), r1_gamma(self.config.resolution, recipe.batch), Strength()
-        self.stage = TextureStage.of(self.body, self.config, int(options["side"]))
+        self.prepare = partial(prepare_texture, stage=TextureStage.of(self.body, self.config, int(options["side"])))
+        self.collate = collate_texture
         self.surroundings = Surroundings.of(self.body, self.config.resolution, FeatureDistance(EfficientNetFeatures()))
 
     def state(self) -> dict[str, float]:
@@ -70,14 +71,6 @@ class TextureTrainer:
     def load_state(self, state: Mapping[str, float]) -> None:
         """The inverse of `state`."""
         self.strength.p = state["augmentation"]
-
-    def prepare(self, sample: Sample, rng: np.random.Generator) -> TextureBatch:
-        """See `prepare_texture`."""
-        return prepare_texture(sample, rng, self.stage)
-
-    def collate(self, items: Sequence[TextureBatch]) -> TextureBatch:
-        """See `collate_texture`."""
-        return collate_texture(items)
 
     def step(self, turn: Turn, batch: TextureBatch) -> dict[str, float]:
         """One step on the Texture Loss, and one of the discriminator where textures are known to be like."""

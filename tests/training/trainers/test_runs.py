@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from backend.texture_predictor.config import ConfigError, small
 from backend.texture_predictor.network import TextureNetwork
 from training.cli import app
 from training.data.shards import ShardSet, open_shards
+from training.data.stream import Plan, stream
 from training.data.uv_people import open_uv_people
 from training.trainers.checkpoints import LAST, PREVIOUS, CheckpointProblem, load, save
 from training.trainers.complete import CompleteTrainer
@@ -43,6 +46,33 @@ def train(task: str, samples: ShardSet, out: Path, **options: object):  # type: 
     trainer = TRAINERS[task](recipe)
     people = open_uv_people(samples.paths[0].parent, "train", trainer.config.photo_side)[0] if task == "complete" else samples
     return run(trainer, recipe, people, out, "cpu", **options)  # type: ignore[arg-type]
+
+
+class Watching(pickle.Pickler):
+    """Finds what belongs to networks in what it pickles."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.weights: list[torch.Size] = []
+
+    def persistent_id(self, obj: object) -> None:
+        if isinstance(obj, torch.nn.Parameter):
+            self.weights.append(obj.shape)
+
+
+@pytest.mark.parametrize("task", ["mesh", "gan", "texture", "joint"])
+def test_loading_processes_are_handed_what_preparing_needs_and_no_network(task: str, samples: ShardSet) -> None:
+    trainer = TRAINERS[task](load_recipe(task, "toy"))
+    handed = (samples, trainer.prepare, trainer.collate)
+    file = io.BytesIO()
+    pickler = Watching(file)
+    pickler.dump(handed)
+    assert not pickler.weights and file.tell() < 16e6
+    batches = []
+    for parts in (handed, pickle.loads(file.getvalue())):
+        with stream(*parts, Plan(len(samples), 2, seed=0), 0, 1) as deliveries:
+            batches.append(asdict(next(deliveries).batch))
+    torch.testing.assert_close(*batches, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.slow
@@ -212,7 +242,7 @@ def test_from_nothing_to_a_scored_network_on_the_command_line(tmp_path: Path) ->
         assert (tmp_path / "data" / f"{split}.jpg").is_file()
     words = ("mesh", "--data", data, "--out", out, "--recipe", "toy", "--device", "cpu")
     assert "Stopped at step 2 of 4" in call(*words, "--stop-at", "2")
-    assert "Trained to step 4" in call(*words)
+    assert "Trained to step 4" in call(*words, "--workers", "1")
     scores = call("evaluate", "--weights", f"{out}/mesh_predictor.safetensors", "--data", data, "--out", str(tmp_path / "scores"))
     assert "recall, precision" in scores
     assert (tmp_path / "scores" / "table.csv").read_text().startswith("picture,mpjpe,pa_mpjpe,pve")
