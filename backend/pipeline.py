@@ -236,15 +236,14 @@ class Pipeline:
             raise wire.WireError(str(error), "no-body", "Or choose the open body. See `uvatar weights`.") from error
 
     def complete_texture(self, pictures: Sequence[tuple[str, bytes]], options: Options | None = None) -> dict[str, Any]:
-        """A texture that the artist has painted over and its labels, as PNG files, -> the result with the completed one."""
+        """A texture that the artist has painted over, its labels and, perhaps, what it was before, as PNG files -> the completed one."""
         whole: dict[str, Any] = {"schema": wire.RESULT_SCHEMA, "people": [], "version": __version__, "errors": []}
         registration = self._registration(options or Options())
         body = self.body if registration is None else registration.target
         try:
-            if len(pictures) != 2:
-                raise TexturingError("A texture is completed from two pictures: the painted texture and its labels.")
-            painted = read_painted(pictures[0][1], pictures[1][1])
-            done = complete_painted(painted, body)
+            if len(pictures) not in (2, 3):
+                raise TexturingError("A texture is completed from two or three pictures: as painted, its labels, and as it was before.")
+            done = complete_painted(read_painted(*(data for _, data in pictures)), body)
         except TexturingError as error:
             return {**whole, "errors": [{"code": "bad-photo", "message": str(error), "fix": ""}]}
         pngs = {"texture_png": avatar.encode_png(done.image), "source_png": avatar.encode_png(done.source)}

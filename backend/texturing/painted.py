@@ -7,29 +7,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.body import BodyModel
-from backend.labels import SEEN
+from backend.labels import EMPTY, SEEN
 from backend.texturing.atlas import TexturingError, atlas_of
 from backend.texturing.colour import linear_from_srgb, srgb_from_linear
 from backend.texturing.completion import SeenColours, complete
 from backend.texturing.lowband import vertex_colours
 from backend.texturing.person import LARGEST, SMALLEST
+from backend.texturing.predicted import fill_in
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
 from backend.texturing.texture import Texture
 
 _MIDDLING_SKIN = np.array([190, 150, 128], np.uint8)
 _FEWEST = 50  # texels of the face that may tell the colour of the skin
+_ROUNDING = 1  # of 255: a channel that differs by no more was not painted
 
 
-def read_painted(texture: bytes, source: bytes) -> Texture:
-    """A texture and its labels from two PNG files. Raises TexturingError where they are none, or not of one size."""
-    image = cv2.imdecode(np.frombuffer(texture, np.uint8), cv2.IMREAD_COLOR) if texture else None
-    labels = cv2.imdecode(np.frombuffer(source, np.uint8), cv2.IMREAD_GRAYSCALE) if source else None
-    if image is None or labels is None:
-        raise TexturingError("The painted texture or its labels are not PNG pictures.")
+def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -> Texture:
+    """A texture and its labels from PNG files.
+
+    Args:
+        original: the texture before it was painted over: the body's texels that differ from it are labelled SEEN.
+
+    Raises TexturingError where a file is no picture, or they are not of one size.
+    """
+    image, labels = _decoded(texture, cv2.IMREAD_COLOR), _decoded(source, cv2.IMREAD_GRAYSCALE)
     if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
         raise TexturingError(f"The painted texture and its labels must be squares of one size, {SMALLEST} to {LARGEST} pixels.")
-    return Texture(np.ascontiguousarray(image[..., ::-1], np.uint8), labels.astype(np.uint8))
+    if original is not None:
+        before = _decoded(original, cv2.IMREAD_COLOR)
+        if before.shape != image.shape:
+            raise TexturingError("The painted texture has not the size that it had before it was painted over.")
+        labels[(cv2.absdiff(image, before).max(2) > _ROUNDING) & (labels != EMPTY)] = SEEN
+    return Texture(np.ascontiguousarray(image[..., ::-1]), labels)
+
+
+def _decoded(png: bytes, kind: int) -> NDArray[np.uint8]:
+    """(H, W, 3) BGR or (H, W), as ``kind`` asks. Raises TexturingError."""
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), kind) if png else None
+    if picture is None:
+        raise TexturingError("The painted texture or its labels are not PNG pictures.")
+    return np.asarray(picture, np.uint8)
 
 
 def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.uint8] | None = None) -> Texture:
@@ -37,7 +55,7 @@ def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.ui
 
     Args:
         painted: (N, N) in the body's UV layout.
-        predicted: (N, N, 3) sRGB to fill with instead of smooth colours, see `backend.texturing.completion.complete`.
+        predicted: (N, N, 3) sRGB to fill with instead.
 
     Raises TexturingError where nothing is labelled SEEN, or the body has no UV layout.
     """
@@ -55,7 +73,7 @@ def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.ui
     known = np.flatnonzero(marked)
     lender, _ = vertex_colours(colours[known], alpha[known], known, surface, table)
     seen = SeenColours(colours, alpha, alpha, nothing, lender, _skin(colours, marked, surface, table))
-    filled, source = complete(seen, surface, table, predicted)
+    filled, source = complete(seen, surface, table) if predicted is None else fill_in(predicted, seen, surface, table)
     filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
     kept = table.scatter(marked | eyes)
     image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import wire
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
-from .problem import Problem, Remedy, from_os, from_wire
+from .problem import Problem, Remedy, from_os, from_wire, in_words
 from .result import ResultError, parse_any
 from .wire import WireError
 from .zmtp import Dealer
@@ -35,6 +35,7 @@ class Order:
         id: UUID.
         photos: files as chosen.
         options: as the protocol names them.
+        write: writes those photos that are no files yet; None when it has. May raise OSError.
         known: whether the backend may know the job: ask for its status before sending it.
         accepted: whether it has said that it has the job.
         sent: index among the chosen files of each photo that was sent: those that cannot be read are not.
@@ -45,6 +46,7 @@ class Order:
     id: str
     photos: tuple[Path, ...]
     options: Mapping[str, Any]
+    write: Callable[[], None] | None = None
     known: bool = False
     accepted: bool = False
     sent: list[int] = field(default_factory=list)
@@ -143,6 +145,14 @@ class Conversation:
     # -- jobs -------------------------------------------------------------------------------------------------------------
 
     def _send(self, order: Order) -> None:
+        if order.write is not None:
+            try:
+                order.write()
+            except OSError as error:
+                problem = Problem(f"What is to be sent cannot be written: {in_words(error)}.", "Then try it again.")
+                self._end(order, JobEnded(order.id, problem=problem))
+                return
+            order.write = None  # with all that it holds
         if order.payload is None:
             order.payload = self._read_photos(order)
         if not order.payload:

@@ -101,12 +101,13 @@ class Session:
 
     # -- runs -------------------------------------------------------------------------------------------------------------
 
-    def reconstruct(self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]]) -> Run:
+    def reconstruct(self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None) -> Run:
         """Have photos reconstructed, with the options of each job; progress and results come with `pump`.
 
-        Connect or start first; it need not be done yet.
+        Connect or start first; it need not be done yet. ``write`` writes those photos that are no files yet; it is called away
+        from the main thread before a job's photos are read, and may raise OSError.
         """
-        return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in jobs])
+        return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in jobs], write)
 
     def resume(self) -> Run:
         """Go on with the jobs that an earlier Blender left unfinished."""
@@ -119,9 +120,9 @@ class Session:
             self._ledger.strike(job.id)
         self.unfinished = []
 
-    def _begin(self, jobs: list[Job]) -> Run:
+    def _begin(self, jobs: list[Job], write: Callable[[], None] | None = None) -> Run:
         self.run = Run(jobs)
-        self._orders = {job.id: _order(job) for job in jobs}
+        self._orders = {job.id: _order(job, write) for job in jobs}
         for job in jobs:
             self._ledger.note(job)
             if self._connection is not None:
@@ -211,9 +212,9 @@ class Session:
         self.link = Link.OFF
 
 
-def _order(job: Job) -> Order:
+def _order(job: Job, write: Callable[[], None] | None) -> Order:
     """What the connection's thread needs to bring a job to its end, from wherever it stands."""
-    order = Order(job.id, job.photos, job.options)
+    order = Order(job.id, job.photos, job.options, write)
     if job.sent is not None:
         order.known = order.accepted = True
         order.sent = list(job.sent)

@@ -9,45 +9,35 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ..core.pictures import PNG, Picture
 from ..core.result import ResultError, TextureResult
 from .material import avatar_material, original_texture, packed_image, packed_texture, source_image, texture_image
 from .rig import RigError, find_body, is_rig
 
-SEEN = 1
-_CHANGED = 1.5 / 255  # of a channel: less is rounding
 
+def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Path, Picture]:
+    """The avatar's texture as it is now, the labels of its texels, and the texture as it came: PNG files that are still to be written.
 
-def write_painted(rig: bpy.types.Object, folder: Path, name: str) -> list[Path]:
-    """Write the avatar's texture as it is now, and the labels of its texels, as two PNG files; their paths.
+    The backend compares the first with the last. Nothing is decoded or encoded here, on Blender's main thread: at 4096 texels
+    that would be seconds, while Blender's pixels are read in some hundredths of one.
 
-    Texels that were painted are labelled seen, as those that the photo shows: both are kept. All others may change.
-
-    Raises RigError where there is no texture of the backend's to complete, OSError where the files cannot be written.
+    Raises RigError where there is no texture of the backend's to complete.
     """
     material = avatar_material(find_body(rig))
-    source = source_image(material) if material is not None else None
-    if material is None or source is None:
+    labels = source_image(material) if material is not None else None
+    if material is None or labels is None:
         raise RigError(f"{rig.name} has no material with texture and labels any more: import the avatar again.")
-    image = texture_image(material)
-    original = original_texture(image)
-    if original is None or not tuple(original.size) == tuple(image.size) == tuple(source.size):
-        raise RigError("The texture is not the one that came with the avatar, or its size was changed: import the avatar again.")
-    labels = np.round(_pixels(source)[:, :, 0] * 255).astype(np.uint8)
-    now = _pixels(image)
-    painted = np.abs(now[:, :, :3] - _pixels(original)[:, :, :3]).max(2) > _CHANGED
-    labels[painted & (labels > 0)] = SEEN
-    paths = [folder / f"{name}.png", folder / f"{name} labels.png"]
-    grey = np.repeat(labels[:, :, None].astype(np.float32) / 255, 4, axis=2)
-    grey[:, :, 3] = 1
-    for path, pixels in zip(paths, (now, grey), strict=True):
-        _write_png(path, pixels)
-    return paths
+    texture = texture_image(material)
+    original = original_texture(texture)
+    if original is None:
+        raise RigError("The texture is not the one that came with the avatar: import the avatar again.")
+    images = {"": texture, " labels": labels, " as it came": original}
+    return {folder / f"{name}{suffix}.png": _picture(image) for suffix, image in images.items()}
 
 
 def apply_completed(result: TextureResult) -> bpy.types.Object:
-    """Give the avatar whose texture was sent (`write_painted` with its uuid as name) the completed one; the avatar's rig.
+    """Give the avatar whose texture was sent (`painted_pictures` with its uuid as name) the completed one; the avatar's rig.
 
     Raises ResultError where it is not in this file.
     """
@@ -76,27 +66,19 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
     return rig
 
 
-def _pixels(image: bpy.types.Image) -> NDArray[np.float32]:
-    """(H, W, 4) as Blender holds them, the lowest row first."""
+def _picture(image: bpy.types.Image) -> Picture:
+    """The file that is packed, where it is a PNG and nothing was painted since; else the pixels.
+
+    The size of an image whose file has not been decoded yet must not be asked for: it would be decoded.
+    """
+    if image.packed_file is not None and not image.is_dirty:
+        data = bytes(image.packed_file.data)
+        if data.startswith(PNG):
+            return data
     width, height = image.size
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
     return pixels.reshape(height, width, 4)
-
-
-def _write_png(path: Path, pixels: NDArray[np.float32]) -> None:
-    """Write byte pixels (H, W, 4), their values as they are, as a PNG. OSError."""
-    height, width = pixels.shape[:2]
-    image = bpy.data.images.new("Uvatar painted", width, height, alpha=False)
-    try:
-        image.colorspace_settings.name = "Non-Color"
-        image.pixels.foreach_set(np.ascontiguousarray(pixels).ravel())
-        image.file_format, image.filepath_raw = "PNG", str(path)
-        image.save()
-    except RuntimeError as error:
-        raise OSError(f"{path.name} could not be written: {str(error).strip().splitlines()[-1]}") from error
-    finally:
-        bpy.data.images.remove(image)
 
 
 def temporary_folder() -> Path:

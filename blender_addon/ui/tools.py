@@ -3,12 +3,14 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
+from functools import partial
 from pathlib import Path
 
 import bpy
 
 from ..core.motion import MotionError
 from ..core.naming import Naming, joint_names
+from ..core.pictures import write_pictures
 from ..core.rest_pose import RestPose
 from ..core.session import Link
 from ..scene import rigify
@@ -18,7 +20,7 @@ from ..scene.export import Target, export_avatar
 from ..scene.ground import snap_to_ground
 from ..scene.material import avatar_material, show_sources
 from ..scene.motion import apply_motion, load_motion
-from ..scene.painting import temporary_folder, write_painted
+from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.rig import RigError, clear_pose, find_body, find_rig, rename_joints, take_photo_pose, take_pose
 from ..scene.shape import apply_shape, refit, refresh_joints
 from . import state
@@ -279,7 +281,7 @@ class UVATAR_OT_complete_texture(_OnAvatar, bpy.types.Operator):
         return super().poll(context)
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
-        paths = write_painted(rig, temporary_folder(), str(rig[UUID]))
+        pictures = painted_pictures(rig, temporary_folder(), str(rig[UUID]))
         if state.session().link is Link.OFF:
             try:
                 link_up(context, start=True)
@@ -287,7 +289,8 @@ class UVATAR_OT_complete_texture(_OnAvatar, bpy.types.Operator):
                 raise RigError(str(error)) from error
         state.importer().summaries.clear()
         body = "smpl" if str(rig.get("uvatar_body_model", "")).startswith("smpl") else "open_body"
-        state.session().reconstruct([(paths, {"complete_texture": True, "same_person": True, "body": body})])
+        job = list(pictures), {"complete_texture": True, "same_person": True, "body": body}
+        state.session().reconstruct([job], partial(write_pictures, pictures))
         state.watch()
 
 

@@ -1,6 +1,7 @@
 """A pipeline without models for the real server: photos that begin with "bad" show nobody, all others the sample's people.
 
-The photo "wait:PATH" is worked on until the file PATH exists; "heavy" shows somebody who is much work to import.
+The photo "wait:PATH" is worked on until the file PATH exists; "heavy" shows somebody who is much work to import. Painted
+textures are completed as by the real pipeline, which needs no model for that.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.photo import PhotoError
-from tests.blender_addon.sample import heavy_result, sample_result
+from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result
 
 
 class SamplePipeline:
@@ -20,6 +21,9 @@ class SamplePipeline:
         pass
 
     def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any) -> None:
+        if options["complete_texture"]:
+            photo_done(0, completed(photos))
+            return
         for index, (name, data) in enumerate(photos):
             progress("fitting", 0.5, f"Fitting {name}")
             if data.startswith(b"bad"):
@@ -29,3 +33,13 @@ class SamplePipeline:
                     progress("fitting", 0.6, f"Waiting with {name}")
                     time.sleep(0.02)
             photo_done(index, heavy_result(name) if data == b"heavy" else sample_result(people=2 if b"two" in data else 1, name=name))
+
+
+def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:
+    """The real pipeline's result for a painted texture."""
+    from backend.body import load_open_body
+    from backend.pipeline import Pipeline
+
+    pipeline = Pipeline.__new__(Pipeline)  # without loading a model
+    pipeline.body = load_open_body(OPEN_BODY)
+    return pipeline.complete_texture(pictures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 import time
@@ -169,6 +170,33 @@ def test_photos_go_out_and_results_come_in(server, session, tmp_path) -> None:
     until(session, lambda: not session.running, "the job is over")
     assert session.run.jobs[0].state is JobState.DONE and set(session.run.jobs[0].results) == {0, 1}
     assert server.kinds().count("result") == 2
+
+
+def test_pictures_that_are_no_files_yet_are_written_away_from_the_main_thread(server, session, tmp_path) -> None:
+    writers: list[threading.Thread] = []
+
+    def write() -> None:
+        writers.append(threading.current_thread())
+        photos(tmp_path, "made.png")
+
+    session.connect()
+    job = session.reconstruct([([tmp_path / "made.png"], {})], write).jobs[0].id
+    until(session, lambda: job in server.jobs, "the job has arrived")
+    request = next(request for request in server.requests if request["kind"] == "reconstruct")
+    assert [photo["data"] for photo in request["photos"]] == [b"made.png"]
+    (writer,) = writers
+    assert writer is not threading.main_thread()
+
+
+def test_pictures_that_cannot_be_written_end_the_job_with_the_reason(server, session, tmp_path) -> None:
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    session.connect()
+    session.reconstruct([([tmp_path / "made.png"], {})], write)
+    until(session, lambda: not session.running, "the job is over")
+    (job,) = session.run.jobs
+    assert job.state is JobState.FAILED and "the disk is full" in job.problem.message and not server.jobs
 
 
 def test_failed_and_unreadable_photos_do_not_stop_the_others(server, session, tmp_path) -> None:

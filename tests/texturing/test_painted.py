@@ -58,7 +58,25 @@ def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
     assert isinstance(result, TextureResult) and result.name == "avatar.png" and result.body_model == "open_body"
     assert read_painted(result.texture_png, result.source_png).image.shape == (SIZE, SIZE, 3)
     (error,) = pipeline.complete_texture(pictures[:1])["errors"]
-    assert "two pictures" in error["message"]
+    assert "two or three pictures" in error["message"]
+
+
+def test_what_differs_from_the_original_is_kept_too(body, painted) -> None:
+    change, labels = painted.image.copy(), painted.source
+    change[::2] = np.clip(change[::2], 1, None) - 1  # rounding
+    other = np.argwhere(labels == COMPLETED)
+    rows, columns = other[: len(other) // 3].T
+    change[rows, columns, 1] ^= 2
+    change[0, 0] ^= 255
+    assert labels[0, 0] == EMPTY
+    read = read_painted(encode_png(change), encode_png(labels), encode_png(painted.image))
+    expected = labels.copy()
+    expected[rows, columns] = SEEN
+    assert np.array_equal(read.source, expected) and np.array_equal(read.image, change)
+    with pytest.raises(TexturingError, match="not the size"):
+        read_painted(encode_png(change), encode_png(labels), encode_png(painted.image[:64, :64]))
+    with pytest.raises(TexturingError, match="not PNG"):
+        read_painted(encode_png(change), encode_png(labels), b"x")
 
 
 def test_pngs_are_read_and_nonsense_is_refused(body, painted) -> None:

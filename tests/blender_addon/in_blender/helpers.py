@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -11,6 +12,7 @@ from blender_addon.core.result import parse_result
 from blender_addon.scene import rig as rigs
 from blender_addon.scene.avatar import ImportOptions, evaluated_vertices, import_people
 
+LONGEST_TICK = 0.050  # seconds that the add-on may take of the main thread at a time
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 
@@ -30,3 +32,9 @@ def data_names() -> set[tuple[str, str]]:
     kinds = (data.objects, data.meshes, data.shape_keys, data.armatures, data.cameras, data.materials, data.images, data.collections,
              data.scenes, data.actions)  # fmt: skip
     return {(type(item).__name__, item.name) for kind in kinds for item in kind}
+
+
+def queued() -> float:
+    """Seconds for which this thread could have worked but other programs had the processor; 0 where that is not told."""
+    told = Path("/proc/thread-self/schedstat")
+    return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0

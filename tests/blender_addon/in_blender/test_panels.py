@@ -24,9 +24,9 @@ from blender_addon.core.session import Link
 from blender_addon.core.version import addon_version
 from blender_addon.scene.avatar import import_people
 from blender_addon.ui import avatar_panels, drawing, importing, panels, photos, preferences, state
+from tests.blender_addon.in_blender.helpers import LONGEST_TICK, queued
 from tests.blender_addon.sample import encoded, gradient, heavy_result
 
-LONGEST_TICK = 0.050  # seconds that a call of the add-on's timer may take of the main thread
 KINDS = {"naming": Naming, "rest_pose": RestPose}
 
 
@@ -369,12 +369,6 @@ def test_an_undo_step_made_in_the_middle_of_an_import_keeps_nothing_of_it(addon,
     assert not bpy.data.meshes and not bpy.data.armatures and not bpy.data.images and not bpy.data.collections
     bpy.ops.ed.redo()
     assert len(bpy.data.objects) == 6 and len(bpy.data.scenes) == 1  # two people and the camera
-
-
-def queued() -> float:
-    """Seconds for which this thread could have worked but other programs had the processor; 0 where that is not told."""
-    told = Path("/proc/thread-self/schedstat")
-    return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
 
 
 def test_no_tick_blocks_blender(addon) -> None:

@@ -42,8 +42,10 @@ def jobs(addon: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Path], 
     sent: list[Any] = []
     original = addon.session().reconstruct
 
-    def note(jobs: list[Any]) -> Any:
+    def note(jobs: list[Any], write: Any = None) -> Any:
         sent.extend(jobs)
+        if write is not None:
+            write()
         return original(jobs)
 
     monkeypatch.setattr(addon.session(), "reconstruct", note)
