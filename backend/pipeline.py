@@ -79,7 +79,7 @@ class Options:
         turntable: also render a sheet of views around every person.
         refine: fit the predicted people to the photo; without, the Mesh Predictor's prediction alone is the result.
         given_people: people of ROMP or another estimator for each photo (docs/protocol.md), used in place of predicting; or None.
-        complete_texture: the job's two pictures are a painted texture and its labels: complete it, there is nobody to look for.
+        complete_texture: the job's pictures are a painted texture, its labels and, perhaps, what it was: complete it, looking for nobody.
         export_npz: also give the people in the keys of ROMP's result files.
     """
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core.pictures import PNG, Picture
 from ..core.result import ResultError, TextureResult
+from .avatar import UUID
 from .material import avatar_material, original_texture, packed_image, packed_texture, source_image, texture_image
 from .rig import RigError, find_body, is_rig
 
@@ -41,8 +42,6 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
 
     Raises ResultError where it is not in this file.
     """
-    from .avatar import UUID  # it builds on this layer's other modules
-
     uuid = Path(result.name).stem
     rig = next((thing for thing in bpy.data.objects if is_rig(thing) and thing.get(UUID) == uuid), None)
     if rig is None:

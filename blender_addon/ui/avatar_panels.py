@@ -17,7 +17,7 @@ from ..scene.mesh import CLOTHING_KEY
 from ..scene.rig import LED_BY, RigError, beta_names, find_body, find_rig, joint_names
 from .drawing import draw_text
 from .panels import Panel
-from .tools import NAMINGS
+from .properties import NAMINGS
 
 _ICONS = {"Seen": "COLORSET_03_VEC", "Mirrored": "COLORSET_04_VEC", "Completed": "COLORSET_02_VEC", "Predicted": "COLORSET_05_VEC"}
 _TARGETS = {Target.GLTF: "glTF", Target.UNITY: "FBX for Unity", Target.UNREAL: "FBX for Unreal"}

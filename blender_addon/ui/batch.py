@@ -8,11 +8,10 @@ from pathlib import Path
 
 import bpy
 
-from ..core.session import Link
 from . import state
-from .backend import link_up
 from .panels import Panel
 from .photos import SUFFIXES
+from .runs import begin, can_begin, linked
 
 MOST = 500  # photos that the backend takes in one job
 
@@ -36,10 +35,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Called by Blender."""
-        if state.session().running:
-            cls.poll_message_set("The last run is still under way")
-            return False
-        return True
+        return can_begin(cls)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender: asks for the folder."""
@@ -62,18 +58,11 @@ class UVATAR_OT_batch(bpy.types.Operator):
         if not photos:
             self.report({"ERROR"}, f"There are no photos in {folder.name or folder}.")
             return {"CANCELLED"}
-        session, importer = state.session(), state.importer()
-        if session.link is Link.OFF:
-            try:
-                link_up(context, start=True)
-            except ValueError as error:
-                self.report({"ERROR"}, str(error))
-                return {"CANCELLED"}
+        if not linked(self, context):
+            return {"CANCELLED"}
         options = context.scene.uvatar.job_options()
-        importer.summaries.clear()
-        run = session.reconstruct([(photos[start : start + MOST], options) for start in range(0, len(photos), MOST)])
-        importer.folders = {job.id: avatars for job in run.jobs} if self.keep == "SAVE" else {}
-        state.watch()
+        run = begin([(photos[start : start + MOST], options) for start in range(0, len(photos), MOST)])
+        state.importer().folders = {job.id: avatars for job in run.jobs} if self.keep == "SAVE" else {}
         self.report({"INFO"}, "1 photo" if len(photos) == 1 else f"{len(photos)} photos")
         return {"FINISHED"}
 

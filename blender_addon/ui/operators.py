@@ -5,10 +5,9 @@
 
 import bpy
 
-from ..core.session import Link
 from . import state
-from .backend import link_up
 from .drawing import draw_import_options
+from .runs import begin, can_begin, linked
 
 
 class UVATAR_OT_run(bpy.types.Operator):
@@ -20,8 +19,7 @@ class UVATAR_OT_run(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Called by Blender."""
-        if state.session().running:
-            cls.poll_message_set("The last run is still under way")
+        if not can_begin(cls):
             return False
         if not context.scene.uvatar.chosen():
             cls.poll_message_set("Add photos first" if not context.scene.uvatar.photos else "Switch a photo on first")
@@ -30,12 +28,9 @@ class UVATAR_OT_run(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
-        session = state.session()
-        if not _linked(self, context):
+        if not linked(self, context):
             return {"CANCELLED"}
-        state.importer().summaries.clear()
-        session.reconstruct(context.scene.uvatar.jobs())
-        state.watch()
+        begin(context.scene.uvatar.jobs())
         return {"FINISHED"}
 
 
@@ -69,7 +64,7 @@ class UVATAR_OT_resume(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
-        if not _linked(self, context):
+        if not linked(self, context):
             return {"CANCELLED"}
         state.importer().summaries.clear()
         state.session().resume()
@@ -133,23 +128,11 @@ class UVATAR_OT_import_again(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
-        if not _linked(self, context):
+        if not linked(self, context):
             return {"CANCELLED"}
         state.session().fetch(self.job, self.number)
         state.watch()
         return {"FINISHED"}
-
-
-def _linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
-    """Whether there is a connection, or one is being made."""
-    if state.session().link is not Link.OFF:
-        return True
-    try:
-        link_up(context, start=True)
-    except ValueError as error:
-        operator.report({"ERROR"}, str(error))
-        return False
-    return True
 
 
 CLASSES = (

@@ -10,12 +10,19 @@ from typing import Any
 import bpy
 
 from ..core.jobs import grouped
+from ..core.naming import Naming
 from ..core.wire import OPTIONS
 from ..scene.avatar import ImportOptions
 
 NOBODY = "ANY"  # a photo that is not said to show a certain person
 _PERSONS = [(NOBODY, "All", "Every person in the photo becomes an avatar")] + [
     (letter, letter, f"All photos marked {letter} show one person: one avatar, with the texture of all of them") for letter in "ABCDEFGH"
+]
+NAMINGS = [
+    (Naming.SMPL.value, "SMPL", "left_hip, left_knee, …"),
+    (Naming.MIXAMO.value, "Mixamo", "mixamorig:LeftUpLeg, …: Mixamo's motions and Unity's humanoids"),
+    (Naming.UNREAL.value, "Unreal", "thigh_l, calf_l, …: Unreal's mannequin"),
+    (Naming.RIGIFY.value, "Rigify", "DEF-thigh.L, …: the bones that Rigify's rigs deform with"),
 ]
 
 
@@ -87,12 +94,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Bone names",
         description="What the bones are called. It can be changed later",
-        items=[
-            ("SMPL", "SMPL", "left_hip, left_knee, …"),
-            ("MIXAMO", "Mixamo", "mixamorig:LeftUpLeg, …: motions from Mixamo fit"),
-            ("UNREAL", "Unreal", "thigh_l, calf_l, …: Unreal's mannequin"),
-            ("RIGIFY", "Rigify", "DEF-thigh.L, …: the bones that Rigify's rigs deform with"),
-        ],
+        items=NAMINGS,
     )
     placement: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Place",

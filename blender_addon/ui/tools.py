@@ -12,7 +12,6 @@ from ..core.motion import MotionError
 from ..core.naming import Naming, joint_names
 from ..core.pictures import write_pictures
 from ..core.rest_pose import RestPose
-from ..core.session import Link
 from ..scene import rigify
 from ..scene.avatar import UUID
 from ..scene.correctives import set_live
@@ -23,15 +22,9 @@ from ..scene.motion import apply_motion, load_motion
 from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.rig import RigError, clear_pose, find_body, find_rig, rename_joints, take_photo_pose, take_pose
 from ..scene.shape import apply_shape, refit, refresh_joints
-from . import state
-from .backend import link_up
+from .properties import NAMINGS
+from .runs import begin, can_begin, linked
 
-NAMINGS = [
-    (Naming.SMPL.value, "SMPL", "left_hip, left_knee, …"),
-    (Naming.MIXAMO.value, "Mixamo", "mixamorig:LeftUpLeg, …: Mixamo's motions and Unity's humanoids"),
-    (Naming.UNREAL.value, "Unreal", "thigh_l, calf_l, …: Unreal's mannequin"),
-    (Naming.RIGIFY.value, "Rigify", "DEF-thigh.L, …: the bones that Rigify's rigs deform with"),
-]
 _AS_THEY_ARE = "KEEP"
 
 
@@ -275,23 +268,15 @@ class UVATAR_OT_complete_texture(_OnAvatar, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Called by Blender."""
-        if state.session().running:
-            cls.poll_message_set("The last run is still under way")
-            return False
-        return super().poll(context)
+        return can_begin(cls) and super().poll(context)
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
         pictures = painted_pictures(rig, temporary_folder(), str(rig[UUID]))
-        if state.session().link is Link.OFF:
-            try:
-                link_up(context, start=True)
-            except ValueError as error:
-                raise RigError(str(error)) from error
-        state.importer().summaries.clear()
+        if not linked(self, context):
+            return
         body = "smpl" if str(rig.get("uvatar_body_model", "")).startswith("smpl") else "open_body"
         job = list(pictures), {"complete_texture": True, "same_person": True, "body": body}
-        state.session().reconstruct([job], partial(write_pictures, pictures))
-        state.watch()
+        begin([job], partial(write_pictures, pictures))
 
 
 class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):

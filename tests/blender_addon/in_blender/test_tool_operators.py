@@ -49,8 +49,7 @@ def jobs(addon: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Path], 
         return original(jobs)
 
     monkeypatch.setattr(addon.session(), "reconstruct", note)
-    monkeypatch.setattr("blender_addon.ui.tools.link_up", lambda context, start: None)
-    monkeypatch.setattr("blender_addon.ui.batch.link_up", lambda context, start: None)
+    monkeypatch.setattr("blender_addon.ui.runs.link_up", lambda context, start: None)
     return sent
 
 

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Beginning a run, for all buttons that do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..core.jobs import Run
+from ..core.session import Link
+from . import state
+from .backend import link_up
+
+
+def can_begin(operator: type[bpy.types.Operator]) -> bool:
+    """Whether no run is under way, for an operator's `poll`."""
+    if state.session().running:
+        operator.poll_message_set("The last run is still under way")
+        return False
+    return True
+
+
+def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
+    """Whether there is a connection, or one is being made from now on; why not, the operator reports."""
+    if state.session().link is not Link.OFF:
+        return True
+    try:
+        link_up(context, start=True)
+    except ValueError as error:
+        operator.report({"ERROR"}, str(error))
+        return False
+    return True
+
+
+def begin(jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None) -> Run:
+    """`Session.reconstruct`, watched; needs `linked`."""
+    state.importer().summaries.clear()
+    run = state.session().reconstruct(jobs, write)
+    state.watch()
+    return run
