@@ -19,7 +19,7 @@ _RESNET_FEATURES = 512
 _LOG_VARIANCE = (-10.0, 4.0)
 _JOINTS, _BETAS, _CAMERA = 24, 10, 3
 _HIDDEN = 256
-# Maps of the UV plane: geometry, partial texture, its mirror image, the smooth filling.
+# Maps of the UV plane: geometry, partial texture, its mirror image, the completed texture.
 _MAPS = 7 + 4 + 4 + 3
 
 
@@ -36,7 +36,7 @@ class Structure:
             inside the UV islands, all 0 outside; None without spatial conditioning, like the next two.
         partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, anything elsewhere, and how far, 0..1, it is seen.
         mirrored: (B, 4, R, R) likewise, at each texel that of its mirror image on the body's other side.
-        completed: (B, 3, R, R) what these make with a smooth filling (`backend.texture_predictor.inputs.UvPlane.completed`).
+        completed: (B, 3, R, R) the whole texture as it is completed without learning; see `backend.texturing.completion`.
     """
 
     pose: Tensor
@@ -94,7 +94,7 @@ class StyleEncoder(nn.Module):
 
 
 class UvEncoder(nn.Module):
-    """Geometry, partial texture, its mirror image and the smooth filling -> features of every size, each seeing more of the body than
+    """Geometry, partial texture, its mirror image and the completed texture -> features of every size, each seeing more of the body than
     the last.
 
     Every size sees the maps themselves too, so that a network for larger textures goes on from one for smaller ones.
@@ -116,7 +116,7 @@ class UvEncoder(nn.Module):
 
 
 def uv_maps(structure: Structure) -> Tensor:
-    """(B, 18, R, R) geometry, partial texture, its mirror image and the filling for the UV encoder: colours -1..1, 0 where not seen."""
+    """(B, 18, R, R) geometry, partial texture, its mirror image, the completed one for the UV encoder: colours -1..1, 0 where not seen."""
     if structure.geometry is None or structure.partial is None or structure.mirrored is None or structure.completed is None:
         raise ValueError("This network is conditioned in the UV plane: the structure needs geometry and all three textures.")
     textures = []

@@ -71,10 +71,14 @@ class UvPlane:
         far = torch.where(known, spread[:, :3] / torch.where(known, spread[:, 3:], 1), 0.5)
         return colours + (1 - alpha) * F.interpolate(far, partial.shape[-2:], mode="bilinear", align_corners=False)
 
-    def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor) -> Structure:
-        """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane."""
+    def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None) -> Structure:
+        """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane.
+
+        ``completed``: (B, 3, R, R) what is made of these without learning; None for the simplest, `completed`.
+        """
         mirrored = self.mirrored(partial)
-        return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, self.completed(partial, mirrored))
+        completed = self.completed(partial, mirrored) if completed is None else completed
+        return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, completed)
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:

@@ -3,7 +3,7 @@
     photo -> ResNet-18 -> latent (mean, log-variance)
     structure -> structure encoder -> structure vector, UV features of every size
     latent, structure vector -> mapping -> style code
-    style code, UV features -> StyleGAN2 synthesis -> texture, added to what mirroring and smooth filling make of the seen part
+    style code, UV features -> StyleGAN2 synthesis -> texture, added to the one that is completed without learning
 
 Structure is pose, shape, camera, and what is known of the texture so far.
 """
@@ -95,7 +95,7 @@ class TextureNetwork(nn.Module):
             codes = mixed(codes, self.codes(other, vector, truncation), crossover)
         noise = None if rng is None else self.synthesis.noise(len(latent), rng)
         texture = self.synthesis(codes, features, noise, dtype)
-        # What is learnt is what mirroring and smooth filling miss: colours that are seen need not be carried through the network.
+        # What is learnt is what completion misses: colours that are seen need not be carried through the network.
         return texture if structure.completed is None else texture + structure.completed - 0.5
 
     def codes(self, latent: Tensor, vector: Tensor, truncation: float = 1.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""The Texture Predictor as a stage of the pipeline: what the photo shows of a person's texture in, a full texture out."""
+"""The Texture Predictor as a stage of the pipeline: a person's texture as it is completed without learning in, a better one out."""
 
 from __future__ import annotations
 
@@ -61,35 +61,40 @@ class TexturePredictor:
         """Texels on a side of the network's textures."""
         return self.network.config.resolution
 
-    def predict(self, view: View, partial: Texture, seed: int | None = None, truncation: float = 1.0) -> NDArray[np.uint8]:
+    def predict(self, view: View, completed: Texture, seed: int | None = None, truncation: float = 1.0) -> NDArray[np.uint8]:
         """The full texture of a person.
 
         Args:
             view: the photo that the style is taken from.
-            partial: (N, N) texture; only texels labelled SEEN count.
+            completed: (N, N) texture; what is labelled SEEN is the photo's.
             seed: another number, another texture in the same style; None: the most likely one.
             truncation: 1 takes the style as it is, 0 the average of training; between: tamer textures.
 
         Returns:
-            (N, N, 3) uint8 sRGB, enlarged or reduced from the network's resolution, gutters dilated.
+            (N, N, 3) uint8 sRGB, gutters dilated. What the network changes is enlarged or reduced from its resolution; a network without
+            spatial conditioning makes all of it anew.
 
         Raises:
             PredictionError: the photo shows nothing of the person's surface, the fit is not finite, or the network's answer is not.
         """
-        structure, photo = self._inputs(view, partial)
+        structure, photo = self._inputs(view, completed)
         rng = None if seed is None else torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             texture = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture[0]
         if not torch.isfinite(texture).all():
             raise PredictionError("The texture predictor's answer is not finite: its weights are damaged or do not suit this body.")
+        if structure.completed is not None:
+            texture = texture - structure.completed[0]
         atlas = atlas_of(self.body, self.resolution)
         texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart
-        texels = np.clip(without_seams(texels, atlas.surface, atlas.table), 0, 1)
-        return _resized(atlas.table.picture((255 * texels).round().astype(np.uint8)), partial.image.shape[0])
+        picture = _resized(atlas.table.picture(without_seams(texels, atlas.surface, atlas.table)), len(completed.image))
+        if structure.completed is not None:
+            picture = picture + completed.image * np.float32(1 / 255)
+        return np.asarray((255 * picture.clip(0, 1)).round(), np.uint8)
 
-    def _inputs(self, view: View, partial: Texture) -> tuple[Structure, torch.Tensor]:
-        seen = partial.source == SEEN
+    def _inputs(self, view: View, completed: Texture) -> tuple[Structure, torch.Tensor]:
+        seen = completed.source == SEEN
         if not seen.any():
             raise PredictionError("The photo shows nothing of this person's surface, so there is nothing to predict its texture from.")
         fit = view.fit.body
@@ -104,8 +109,12 @@ class TexturePredictor:
         mask[y0:y1, x0:x1] = view.person.mask
         photo = crop.person(view.photo.pixels, mask, self.network.config.photo_side)
         betas = torch.from_numpy(np.asarray(fit.betas, np.float32))[None]
-        shown = torch.from_numpy(_averaged(partial.image, seen, self.resolution)).permute(2, 0, 1)[None]
-        return self.plane.structure(pose_of(fit), betas, crop.camera(joints[0], view.camera), shown), photo
+        camera = crop.camera(joints[0], view.camera)
+        if not self.network.config.spatial:
+            return Structure(pose_of(fit), betas, camera), photo
+        shown = torch.from_numpy(_averaged(completed.image, seen, self.resolution)).permute(2, 0, 1)[None]
+        whole = torch.from_numpy(_resized(completed.image * np.float32(1 / 255), self.resolution)).permute(2, 0, 1)[None]
+        return self.plane.structure(pose_of(fit), betas, camera, shown, whole), photo
 
 
 def _averaged(image: NDArray[np.uint8], seen: NDArray[np.bool_], size: int) -> NDArray[np.float32]:
@@ -116,6 +125,6 @@ def _averaged(image: NDArray[np.uint8], seen: NDArray[np.bool_], size: int) -> N
     return np.dstack([small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3:]]).astype(np.float32)
 
 
-def _resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def _resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     how = cv2.INTER_AREA if size < len(picture) else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=how), np.float32)

@@ -1,4 +1,4 @@
-"""The part of the texture that no photo shows: mirrored, predicted, or grown over the mesh from what is seen.
+"""The part of the texture that no photo shows: mirrored, or grown over the mesh from what is seen.
 
 The texture is split in two bands.  The low band is one colour per vertex, solved for over the mesh (so it knows no UV
 seams): it meets the seen colours, and elsewhere leans on the mirrored side, on the colour of the same slice of the limb
@@ -12,18 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
+from backend.labels import COMPLETED, MIRRORED, SEEN
 from backend.texturing.colour import colour_distance, perceptual, smoothstep
 from backend.texturing.lowband import Anchor, diffuse, vertex_colours
-from backend.texturing.membrane import without_steps
-from backend.texturing.predicted import predicted_fill
 from backend.texturing.sampling import bilinear
 from backend.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
 from backend.texturing.texels import TexelTable
 
 # Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
-_SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.4, 0.15, 0.15
+SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.4, 0.15, 0.15
 # Vertices count as seen when this share of their texels is.
 _SEEN_SHARE = 0.3
 _HAIR_SHADES = (0.15, 0.5)
@@ -35,6 +34,8 @@ _LUMA_ALIKE, _CHROMA_ALIKE = 0.13, 0.05
 _LENDS = (0.06, 0.16)
 # Heads are symmetric whatever the light.
 _HEAD_TOLERANCE = 2.0
+# Colours do not spread between slices this different.
+_BORDER = (0.12, 0.3)
 # Nothing is mirrored across this much of the trunk's middle, metres: logos, ties, buttons.
 _TRUNK_MIDDLE = (0.03, 0.07)
 
@@ -59,39 +60,29 @@ class SeenColours:
     lender: NDArray[np.float32]
     skin: NDArray[np.float32]
 
+    def at_vertices(self, surface: Surface, table: TexelTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Colours (V, 3) around the vertices, and the share (V,) 0..1 of their texels that may speak for what is not seen."""
+        known = np.flatnonzero(self.certain > 0).astype(np.int32)
+        return vertex_colours(self.colours[known], self.certain[known], known, surface, table)
 
-def complete(
-    seen: SeenColours, surface: Surface, table: TexelTable, predicted: NDArray[np.uint8] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+
+def complete(seen: SeenColours, surface: Surface, table: TexelTable) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Fill every texel that no photo shows.
 
-    Args:
-        predicted: (N, N, 3) uint8 sRGB texture to fill with instead of smooth colours.
-
     Returns:
-        colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED, COMPLETED or PREDICTED.
+        colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED or COMPLETED.
     """
-    known = np.flatnonzero(seen.certain > 0)
-    colour, share = vertex_colours(seen.colours[known], seen.certain[known], known, surface, table)
+    colour, share = seen.at_vertices(surface, table)
     mirrorable = _mirrorable(colour, share, surface)
-    photo = colour, _SEEN_PULL * share
-    if predicted is None:
-        mirrored = _mirrored(colour, share, mirrorable, surface)
-        low = diffuse(surface, [photo, mirrored, *_priors(colour, share, seen.skin, surface)])
-        fill = table.interpolate(low, surface.faces)
-    else:
-        # the predictor has been shown the mirror image's colours: what it made of them is better than they are
-        fill, low = predicted_fill(predicted, photo, surface, table)
+    photo, mirrored = (colour, SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface)
+    rings = _ring_anchor(colour, share, surface)
+    low = diffuse(surface, [photo, mirrored, rings, *_priors(colour, share, seen.skin, surface)], _cut_at_borders(rings, surface))
     low_band = table.interpolate(low, surface.faces)
-    fill = fill * _fine_structure(seen, low, surface, table)[:, None]
-    everywhere = fill.copy()
+    fill = low_band * _fine_structure(seen, low, surface, table)[:, None]
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, surface, table)
-    labels = np.where(mirrored_share > 0.5, MIRRORED, COMPLETED if predicted is None else PREDICTED)
+    labels = np.where(mirrored_share > 0.5, MIRRORED, COMPLETED)
     fill += (seen.colours - fill) * seen.alpha[:, None]
-    labels = np.where(seen.alpha >= 0.5, SEEN, labels).astype(np.uint8)
-    if predicted is not None:
-        fill = without_steps(fill, labels, everywhere, labels == SEEN, surface, table)
-    return fill, labels
+    return fill, np.where(seen.alpha >= 0.5, SEEN, labels).astype(np.uint8)
 
 
 def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np.float32]:
@@ -137,13 +128,27 @@ def _mirror_in(
     return mirrored
 
 
-def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[Anchor]:
-    """Weak anchors for what is not seen: the same slice's colour, hair on the scalp, skin on face and hands."""
-    unseen = 1 - share
+def _ring_anchor(colour: NDArray, share: NDArray, surface: Surface) -> Anchor:
+    """A weak anchor for what is not seen: the same slice's colour."""
     ring_colour, ring_known = (values[surface.ring] for values in _ring_colours(colour, share, surface))
     hidden = ring_known == 0  # a limb of which nothing is seen is dressed like the other one
     ring_colour[hidden], ring_known[hidden] = ring_colour[surface.mirror][hidden], ring_known[surface.mirror][hidden]
-    priors = [(ring_colour, _RING_PULL * unseen * ring_known)]
+    return ring_colour, _RING_PULL * (1 - share) * ring_known
+
+
+def _cut_at_borders(rings: Anchor, surface: Surface) -> sparse.csr_matrix:
+    """(V, V) the mesh's graph, cut where slices differ and are relied upon: garments end sharply all round."""
+    colour, pull = rings
+    edges = surface.graph.tocoo()
+    apart = colour_distance(colour[edges.row], colour[edges.col])
+    relied = np.minimum(pull[edges.row], pull[edges.col]) / _RING_PULL
+    kept = 1 - relied * smoothstep(apart, *_BORDER)
+    return sparse.csr_matrix((kept, (edges.row, edges.col)), edges.shape)
+
+
+def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[Anchor]:
+    """Weak anchors for what is not seen: hair on the scalp, skin on face and hands."""
+    unseen, priors = 1 - share, []
     scalp_seen = np.flatnonzero(surface.scalp & (share > _GLIMPSED_SHARE))
     if len(scalp_seen) >= 10:
         # below the top of the ears there is skin, and on the crown there is light: the back of the head is in shade

@@ -35,14 +35,18 @@ def vertex_colours(
     return mean.astype(np.float32), np.minimum(total / np.maximum(table.mass, 1e-9), 1).astype(np.float32)
 
 
-def diffuse(surface: Surface, anchors: Sequence[Anchor]) -> NDArray[np.float32]:
-    """Colours (V, 3) that minimise the squared differences along the mesh's edges plus each anchor's pull times those to it."""
+def diffuse(surface: Surface, anchors: Sequence[Anchor], graph: sparse.csr_matrix | None = None) -> NDArray[np.float32]:
+    """Colours (V, 3) that minimise the squared differences along the mesh's edges plus each anchor's pull times those to it.
+
+    ``graph``: (V, V) how much the difference along each edge counts, 0..1; None for all the same.
+    """
+    graph = surface.graph if graph is None else graph
     degree = np.asarray(surface.graph.sum(1)).ravel()
     pull = np.full(len(degree), _NOTHING_PULL)
     right = np.full((len(degree), 3), _NOTHING_PULL * _NOTHING)
     for colour, strength in anchors:
         pull += strength
         right += strength[:, None] * colour
-    system = sparse.diags(degree * (1 + pull)) - surface.graph
+    system = sparse.diags(np.asarray(graph.sum(1)).ravel() + degree * pull) - graph
     factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
     return factors.solve(degree[:, None] * right).astype(np.float32)

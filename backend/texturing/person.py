@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.body import BodyModel
-from backend.labels import EMPTY, PREDICTED, SEEN
+from backend.labels import PREDICTED
 from backend.texturing.atlas import TexturingError, atlas_of
 from backend.texturing.colour import srgb_from_linear
 from backend.texturing.completion import SeenColours, complete
@@ -16,7 +16,7 @@ from backend.texturing.detail import borrowed_detail
 from backend.texturing.eyes import paint_eyes
 from backend.texturing.face import face_shift
 from backend.texturing.merging import merge
-from backend.texturing.predicted import Predict
+from backend.texturing.predicted import Predict, fill_in
 from backend.texturing.projection import Glimpse, glimpse, project
 from backend.texturing.sight import look
 from backend.texturing.skin import skin_colour
@@ -36,8 +36,8 @@ def texture_person(
         views: one or more photos of the same person, each with its own fit; the first is the one that colours follow.
         body: the body that was fitted; its texel table is made on the first call and kept.
         size: pixels on a side of the texture.
-        predicted: (size, size, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the texels that
-            the photos show, or None for a smooth completion.
+        predicted: (size, size, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the smoothly
+            completed texture, or None for that.
         keep_photo: False gives the prediction as it is, without a texel of the photos.
 
     Raises:
@@ -52,16 +52,18 @@ def texture_person(
     surface, table = atlas.surface, atlas.table
     glimpses = [_glimpse(view, body, surface, size) for view in views]
     colours, alpha, certain = merge([project(glimpse, surface, table) for glimpse in glimpses], len(table))
-    if callable(predicted):
-        shown = np.where(alpha >= 0.5, SEEN, EMPTY).astype(np.uint8)
-        predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(shown)))
-    if predicted is not None and predicted.shape != (size, size, 3):
-        raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
-    if predicted is not None and not keep_photo:
-        return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(np.full(len(table), PREDICTED, np.uint8)))
     skin = skin_colour(glimpses, colours, alpha, surface, table)
     detail, lender = borrowed_detail(glimpses[0], alpha, surface, table)
-    colours, source = complete(SeenColours(colours, alpha, certain, detail, lender, skin), surface, table, predicted)
+    seen = SeenColours(colours, alpha, certain, detail, lender, skin)
+    colours, source = complete(seen, surface, table)
+    if callable(predicted):
+        predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
+    if predicted is not None:
+        if predicted.shape != (size, size, 3):
+            raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
+        if not keep_photo:
+            return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(np.full(len(table), PREDICTED, np.uint8)))
+        colours, source = fill_in(predicted, seen, surface, table)
     paint_eyes(colours, source, glimpses[0], skin, surface, table)
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source))
 

@@ -12,34 +12,36 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.labels import PREDICTED, SEEN
 from backend.texturing.colour import linear_from_srgb
-from backend.texturing.lowband import Anchor, diffuse, vertex_colours
+from backend.texturing.completion import SEEN_PULL, SeenColours
+from backend.texturing.lowband import diffuse, vertex_colours
+from backend.texturing.membrane import without_steps
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
 from backend.texturing.texture import Texture
 
-# Makes a full (N, N, 3) uint8 sRGB texture of one of which only the texels labelled SEEN are known, the others being EMPTY.
+# Makes a full (N, N, 3) uint8 sRGB texture of one that photos show where its label is SEEN and that is completed without learning.
 Predict = Callable[[Texture], NDArray[np.uint8]]
 
 # How far a vertex trusts the prediction where nothing is seen near, relative to the pull of its neighbours.
 _PREDICTED_PULL = 0.1
 
 
-def predicted_fill(
-    predicted: NDArray[np.uint8], photo: Anchor, surface: Surface, table: TexelTable
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The prediction as it meets what is seen.
-
-    Args:
-        predicted: (N, N, 3) sRGB.
-        photo: seen colours at the vertices, and how far they count.
+def fill_in(
+    predicted: NDArray[np.uint8], seen: SeenColours, surface: Surface, table: TexelTable
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Fill every texel that no photo shows from a prediction (N, N, 3) sRGB.
 
     Returns:
-        (T, 3) linear light, and its smooth part at the vertices, (V, 3).
+        colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN or PREDICTED.
     """
     prediction = linear_from_srgb(predicted.reshape(-1, 3)[table.pixel])
     everywhere = np.arange(len(table), dtype=np.int32)
     own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), everywhere, surface, table)
-    target, pull = photo
-    difference = diffuse(surface, [(target - own, pull), (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))])
-    return prediction + table.interpolate(difference, surface.faces), own + difference
+    colour, share = seen.at_vertices(surface, table)
+    difference = diffuse(surface, [(colour - own, SEEN_PULL * share), (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))])
+    fill = prediction + table.interpolate(difference, surface.faces)
+    labels = np.where(seen.alpha >= 0.5, SEEN, PREDICTED).astype(np.uint8)
+    colours = fill + (seen.colours - fill) * seen.alpha[:, None]
+    return without_steps(colours, labels, fill, labels == SEEN, surface, table), labels

@@ -14,7 +14,7 @@ from PIL import Image
 
 from backend.body import BodyModel, load_open_body
 from backend.fitting.fit import Fit
-from backend.labels import EMPTY, MIRRORED, PREDICTED, SEEN
+from backend.labels import EMPTY, PREDICTED, SEEN
 from backend.perception.person import Person
 from backend.photo import Photo
 from backend.pipeline import Options, Pipeline
@@ -162,7 +162,7 @@ def test_combined_is_the_default_where_there_are_weights(pipeline: Callable[...,
     slow = Options(texture_size=SIZE, clothing=False)
     assert PREDICTED in np.unique(built.reconstruct_photo(photo, "one.png", slow).people[0].texture.source)
     assert PREDICTED not in labels_of(built, photo, None)  # a first look does without
-    assert {SEEN, PREDICTED, MIRRORED} <= labels_of(built, photo, "combined")
+    assert {SEEN, PREDICTED} <= labels_of(built, photo, "combined")
     assert PREDICTED not in labels_of(built, photo, "projected") and labels_of(built, photo, "predicted") == {EMPTY, PREDICTED}
 
 

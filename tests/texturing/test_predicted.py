@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.labels import EMPTY, MIRRORED, PREDICTED, SEEN
+from backend.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
 from backend.texturing import Texture, TexturingError, texture_person
 from backend.texturing.atlas import Atlas, atlas_of
 from backend.texturing.colour import linear_from_srgb, srgb_from_linear
@@ -112,7 +112,7 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(studio
     body = (table.scatter(surface.eye[surface.faces[table.face, 0]] == 0)) & (projected.source != EMPTY)
     assert np.array_equal(seen & body, (projected.source == SEEN) & body)
     moved = np.abs(combined.image[seen & body].astype(int) - projected.image[seen & body]).max(1)
-    assert (moved == 0).mean() > 0.97 and moved.max() < 12  # only where the photo itself was blended in
+    assert (moved == 0).mean() > 0.95 and moved.max() < 12  # only where the photo itself was blended in
 
     def error(image: NDArray[np.uint8]) -> float:
         return float(np.sqrt(np.mean((image[unseen & body].astype(float) - truth[unseen & body]) ** 2)))
@@ -130,21 +130,21 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(studio
     assert len(border) > 300 and np.median(step) < 8
 
 
-def test_the_predictor_is_asked_with_what_the_photo_shows(studio: Studio, truth: NDArray) -> None:
+def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio, truth: NDArray) -> None:
     asked: list[Texture] = []
 
-    def predict(partial: Texture) -> NDArray[np.uint8]:
-        asked.append(partial)
+    def predict(completed: Texture) -> NDArray[np.uint8]:
+        asked.append(completed)
         return truth
 
     view = studio.photograph(cloth)
-    called, given = texture_person([view], studio.body, SIZE, predict), texture_person([view], studio.body, SIZE, truth)
+    called, given, alone = (texture_person([view], studio.body, SIZE, prediction) for prediction in (predict, truth, None))
     np.testing.assert_array_equal(called.image, given.image)
-    (partial,) = asked
-    assert set(np.unique(partial.source)) == {EMPTY, SEEN} and 0.2 < (partial.source == SEEN).sum() / (given.source != EMPTY).sum() < 0.6
-    shown = partial.source == SEEN
-    assert np.abs(partial.image[shown].astype(float) - truth[shown]).mean() < 6
-    assert not np.any(shown & (given.source == MIRRORED))
+    (completed,) = asked
+    assert {SEEN, MIRRORED, COMPLETED} <= set(np.unique(completed.source))
+    same = completed.source == alone.source
+    assert same.mean() > 0.99 and (completed.image[same] == alone.image[same]).all(1).mean() > 0.9  # but for the eyes
+    assert MIRRORED not in given.source
 
 
 def test_the_prediction_alone(studio: Studio, truth: NDArray, atlas: Atlas) -> None:

@@ -26,7 +26,7 @@ def projected(partial: Tensor, plane: UvPlane) -> Tensor:
 
 
 def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
-    """As `projected`, with the body's other side before the smooth filling: what the network starts from."""
+    """As `projected`, with the body's other side before the smooth filling."""
     return plane.completed(partial, plane.mirrored(partial))
 
 

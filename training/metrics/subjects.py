@@ -23,6 +23,7 @@ from backend.texture_predictor.encoders import Structure
 from backend.texture_predictor.inputs import Crop, UvPlane, pose_of
 from backend.texturing.atlas import atlas_of
 from backend.texturing.colour import srgb_from_linear
+from training.metrics.baselines import completed
 from training.rendering import Cameras, UvMesh, View, paint, see
 from training.rendering.unprojection import Texels, unproject
 
@@ -93,8 +94,9 @@ def network_inputs(subjects: Sequence[Subject], body: BodyModel, plane: UvPlane,
         cameras.append(crop.camera(body.posed(subject.sitter.body)[1][0], subject.camera))
     pose = torch.cat([pose_of(subject.sitter.body) for subject in subjects])
     betas = torch.stack([torch.from_numpy(subject.sitter.body.betas) for subject in subjects])
-    partial = torch.cat([subject.partial(mesh, texels) for subject in subjects])
-    return torch.cat(crops), plane.structure(pose, betas, torch.cat(cameras), partial)
+    partial = [subject.partial(mesh, texels) for subject in subjects]
+    whole = torch.cat([completed(part, plane, body) for part in partial])
+    return torch.cat(crops), plane.structure(pose, betas, torch.cat(cameras), torch.cat(partial), whole)
 
 
 def baked(outfit: Paint, body: BodyModel, size: int) -> Tensor:

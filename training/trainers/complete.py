@@ -6,7 +6,8 @@ goes on from there with photos whose textures nobody knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,12 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class UvBatch:
-    """B people: fields as in `training.data.uv_people.UvPerson`, channels first, colours 0..1."""
+    """B people, channels first, colours 0..1: ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) as in
+    `backend.texture_predictor.encoders.Structure`, the rest as in `training.data.uv_people.UvPerson`."""
 
     photo: Tensor
     partial: Tensor
+    completed: Tensor
     truth: Tensor
     pose: Tensor
     betas: Tensor
@@ -106,23 +109,13 @@ class CompleteTrainer:
         """The inverse of `state`."""
         self.strength.p = state["augmentation"]
 
-    def prepare(self, person: UvPerson, rng: np.random.Generator) -> UvBatch:
-        """One person, who shows as much as a photo of another fit and mask would: less at grazing angles, holes, another exposure."""
-        texture, alpha = _reduced(person.partial, self.config.resolution)
-        whole = np.asarray(cv2.resize(person.truth, alpha.shape, interpolation=cv2.INTER_AREA), np.uint8)
-        shown = alpha * (alpha > rng.uniform(0, 0.5)) * _holes(len(alpha), rng)
-        alpha = shown if shown.any() else alpha
-        matrix = _tint(rng)
-        photo, colours, truth = (
-            torch.from_numpy(np.clip(part.astype(np.float32) @ (matrix / 255), 0, 1)).permute(2, 0, 1)[None]
-            for part in (person.photo, texture, whole)
-        )
-        partial = torch.cat([colours, torch.from_numpy(alpha.astype(np.float32))[None, None]], 1)
-        pose, betas, camera = (torch.from_numpy(part.copy())[None] for part in (person.pose, person.betas, person.camera))
-        batch = UvBatch(photo, partial, truth, pose, betas, camera)
-        return mirror_image(batch, self.plane) if rng.random() < 0.5 else batch
+    @property
+    def prepare(self) -> Callable[[UvPerson, np.random.Generator], UvBatch]:
+        """`prepare_uv` for this network."""
+        return functools.partial(prepare_uv, plane=self.plane)
 
-    def collate(self, items: Sequence[UvBatch]) -> UvBatch:
+    @staticmethod
+    def collate(items: Sequence[UvBatch]) -> UvBatch:
         """Batches of one -> a batch."""
         return UvBatch(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(UvBatch)})
 
@@ -131,7 +124,7 @@ class CompleteTrainer:
         photo = batch.photo.contiguous(memory_format=torch.channels_last)
         partial = batch.partial.contiguous(memory_format=torch.channels_last)
         texture, mean, log_variance = turn.networks["generator"].train()(
-            photo, batch.pose, batch.betas, batch.camera, partial, None, turn.rng
+            photo, batch.pose, batch.betas, batch.camera, partial, None, turn.rng, completed=batch.completed
         )
         texture = texture.float()
         weight = self.weight.to(texture) * (1 - (1 - float(self.options["seen"])) * batch.partial[:, 3:])
@@ -147,9 +140,7 @@ class CompleteTrainer:
         total = torch.stack(list(terms.values())).sum()
         turn.descend("generator", total)
         log = {"total": float(total.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
-        if (turn.step + 1) % turn.recipe.log_every == 0:  # what costs nothing, as the measure of the rest
-            simple = self.plane.completed(batch.partial, self.plane.mirrored(batch.partial))
-            log["simple"] = float(seen_distance(simple, batch.truth, weight))
+        log["simple"] = float(seen_distance(batch.completed, batch.truth, weight))  # the measure of the rest
         if not self.options["adversarial"]:
             return log
         return log | judge(
@@ -163,26 +154,44 @@ class CompleteTrainer:
 
     @torch.no_grad()
     def pictures(self, batch: UvBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
-        """Rows: photo, what it shows of the texture, what costs nothing, the prediction, the truth."""
+        """Rows: photo, what it shows of the texture, that completed without learning, the prediction, the truth."""
         few = UvBatch(**{name: value[:_SHOWN] for name, value in vars(batch).items()})
-        texture, *_ = networks["generator"].eval()(few.photo, few.pose, few.betas, few.camera, few.partial)
-        simple = self.plane.completed(few.partial, self.plane.mirrored(few.partial))
+        texture, *_ = networks["generator"].eval()(few.photo, few.pose, few.betas, few.camera, few.partial, completed=few.completed)
         inside = self.plane.geometry[:, 6:].to(texture)
-        return grid([few.photo, few.partial[:, :3] * few.partial[:, 3:], simple * inside, texture.float() * inside, few.truth * inside])
+        shown = few.partial[:, :3] * few.partial[:, 3:]
+        return grid([few.photo, shown, *(part.float() * inside for part in (few.completed, texture, few.truth))])
 
     def export(self, networks: Mapping[str, nn.Module], folder: Path, note: str) -> list[Path]:
         """See `training.trainers.texture.export`."""
         return export(networks["generator"], folder, note)
 
 
+def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> UvBatch:
+    """One person at the plane's size, of whom all or less is shown (see `UvPerson`), in other light and colours, or in a mirror."""
+    size, which = plane.geometry.shape[-1], rng.integers(len(person.shown))
+    matrix = _tint(rng)
+
+    def tinted(picture: NDArray) -> Tensor:
+        return torch.from_numpy(np.clip(picture.astype(np.float32) @ (matrix / 255), 0, 1)).permute(2, 0, 1)[None]
+
+    colours, alpha = _reduced(person.colours, person.shown[which], size)
+    partial = torch.cat([tinted(colours), torch.from_numpy(alpha)[None, None]], 1)
+    completed, truth = (cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) for part in (person.completed[which], person.truth))
+    pose, betas, camera = (torch.from_numpy(part.copy())[None] for part in (person.pose, person.betas, person.camera))
+    batch = UvBatch(tinted(person.photo), partial, tinted(completed), tinted(truth), pose, betas, camera)
+    return mirror_image(batch, plane) if rng.random() < 0.5 else batch
+
+
 def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
     """The same people seen in a mirror."""
     flip = torch.tensor([-1.0, 1.0, 1.0])
     opaque = torch.ones_like(batch.partial[:, 3:])
+    completed, truth = (plane.mirrored(torch.cat([part, opaque], 1))[:, :3] for part in (batch.completed, batch.truth))
     return UvBatch(
         batch.photo.flip(3),
         plane.mirrored(batch.partial),
-        plane.mirrored(torch.cat([batch.truth, opaque], 1))[:, :3],
+        completed,
+        truth,
         flip[:, None] * batch.pose[:, torch.from_numpy(MIRRORED_JOINTS)] * flip,
         batch.betas,
         batch.camera * flip[[1, 0, 1]],
@@ -195,20 +204,12 @@ def _coarse_distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     return away / (3 * F.avg_pool2d(weight, _COARSE).sum()).clamp_min(1e-6)
 
 
-def _reduced(partial: NDArray[np.uint8], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(R, R, 4) -> colours (size, size, 3) 0..255 and alpha (size, size) 0..1."""
-    alpha = partial[..., 3:].astype(np.float32) / 255
-    weighted = np.concatenate([partial[..., :3] * alpha, alpha], 2)
+def _reduced(colours: NDArray[np.uint8], shown: NDArray[np.uint8], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(R, R, 3), (R, R) 0..255 -> colours (size, size, 3) 0..255 and alpha (size, size) 0..1."""
+    alpha = shown[..., None].astype(np.float32) / 255
+    weighted = np.concatenate([colours * alpha, alpha], 2)
     small = np.asarray(cv2.resize(weighted, (size, size), interpolation=cv2.INTER_AREA), np.float32)
     return small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3]
-
-
-def _holes(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(size, size) 0 in a random share of smooth patches, of none in half of the cases, else 1."""
-    share = max(0.0, rng.uniform(-0.5, 0.5))
-    cells = rng.random((16, 16), np.float32)
-    field = F.interpolate(torch.from_numpy(cells)[None, None], (size, size), mode="bicubic", align_corners=False)[0, 0].numpy()
-    return (field >= np.quantile(cells, share) if share else np.ones_like(field)).astype(np.float32)
 
 
 def _tint(rng: np.random.Generator) -> NDArray[np.float32]:

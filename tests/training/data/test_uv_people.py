@@ -45,7 +45,8 @@ def test_people_are_those_of_the_pictures(people: UvPeople, folder: Path, body: 
         name, _, which = person.name.rpartition("/")
         expected = prepare_person(samples[name], int(which), stage)
         assert person.split == "train" and person.photo.shape == (SIDE, SIDE, 3)
-        for got, wanted in ((person.photo, expected.photo), (person.partial, expected.partial), (person.truth, expected.truth)):
+        partial = np.dstack([person.colours, person.shown[0]])
+        for got, wanted in ((person.photo, expected.photo), (partial, expected.partial), (person.truth, expected.truth)):
             np.testing.assert_allclose(got / 255, wanted[0].permute(1, 2, 0).numpy(), atol=0.6 / 255)
         np.testing.assert_array_equal(person.pose, expected.pose[0])
         np.testing.assert_array_equal(person.camera, expected.camera[0])
@@ -76,17 +77,29 @@ def test_what_is_trained_on_is_no_more_than_the_picture_shows(people: UvPeople) 
     for number in range(len(people)):
         person = people.read(number)
         batches = [trainer.prepare(person, np.random.default_rng(seed)) for seed in range(8)]
-        known = float((person.partial[..., 3] / 255).mean())
+        known = float((person.shown[0] / 255).mean())
         for batch in batches:
             assert batch.truth.shape == (1, 3, 128, 128) and batch.partial.min() >= 0 and batch.partial.max() <= 1
             assert 0 < float(batch.partial[:, 3].mean()) < 1.1 * known
         assert len({float(batch.partial.sum()) for batch in batches}) == 8
 
 
+def test_less_is_shown_than_seen_and_completed_from_that_alone(people: UvPeople) -> None:
+    for number in range(len(people)):
+        person = people.read(number)
+        everything, *less = person.shown
+        for shown, completed in zip(person.shown, person.completed, strict=True):
+            kept = shown > 127
+            assert kept.any() and (completed[kept] == person.colours[kept]).all()  # what is shown stays
+        assert all((part <= everything).all() for part in less)
+    assert any((person.shown[1] < person.shown[0]).any() for person in map(people.read, range(len(people))))
+
+
 def test_the_mirror_image_of_a_mirror_image_is_the_person(people: UvPeople, body: BodyModel) -> None:
     plane = uv_plane(body, SIZE)
     person = people.read(0)
-    pictures = [torch.from_numpy(part).permute(2, 0, 1)[None] / 255 for part in (person.photo, person.partial, person.truth)]
+    partial = np.dstack([person.colours, person.shown[0]])
+    pictures = [torch.from_numpy(part).permute(2, 0, 1)[None] / 255 for part in (person.photo, partial, person.completed[0], person.truth)]
     numbers = [torch.from_numpy(part)[None] for part in (person.pose, person.betas, person.camera)]
     batch = UvBatch(*pictures, *numbers)
     once = mirror_image(batch, plane)
