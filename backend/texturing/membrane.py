@@ -1,4 +1,4 @@
-"""Blending in the gradient domain, texel by texel over the body: steps between sources are spread until they do not show.
+"""Blending in the gradient domain, texel by texel over the body: steps across UV seams are spread until they do not show.
 
 A screened Poisson equation (Perez et al. 2003, "Poisson image editing"; Bhat et al. 2008) on the graph of neighbouring
 texels.  The graph is the body's, not the picture's: across a UV seam texels are neighbours too.
@@ -6,7 +6,6 @@ texels.  The graph is the body's, not the picture's: across a UV seam texels are
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -14,10 +13,9 @@ from scipy import sparse
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
 
-# How far a step is spread: these shares of the texture's side, about two centimetres of the body where photo and prediction meet,
-# fifteen where the two sides of a prediction's seam do. Four times as far off it is gone.
-_REACH, _SEAM_REACH = 0.01, 0.07
-_TOLERANCE, _MOST_STEPS = 0.02, 200
+# How far a step is spread: this share of the texture's side, about fifteen centimetres of the body. Four times as far off it is gone.
+_REACH = 0.07
+_TOLERANCE, _MOST_STEPS = 0.003, 400
 
 
 def neighbours(surface: Surface, table: TexelTable) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -54,78 +52,29 @@ def _across_seams(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
     return np.unique(table.source[row * table.size + column], axis=0)
 
 
-def without_steps(
-    colours: NDArray[np.float32],
-    source: NDArray[np.uint8],
-    guide: NDArray[np.float32],
-    pinned: NDArray[np.bool_],
-    surface: Surface,
-    table: TexelTable,
-) -> NDArray[np.float32]:
-    """Colours whose differences between neighbours of different sources are the guide's, across UV seams none, elsewhere their own.
+def without_seams(colours: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+    """A texture (T, 3) made in the UV plane, with the two sides of every seam brought to the same colours, changed as little as can be.
 
-    Minimises the squared deviations from those differences, and, weakly, from the colours themselves.
-
-    Args:
-        colours: (T, 3) linear light.
-        source: (T,) where each texel comes from; steps are removed where it changes.
-        guide: (T, 3) a texture without such steps.
-        pinned: (T,) texels that keep their colours.
+    Minimises the squared deviations of the differences between neighbours from 0 across seams and from their own elsewhere, and, weakly,
+    of the colours from themselves.
     """
     pairs, across = neighbours(surface, table)
     a, b = pairs.T
-    border = (across | (source[a] != source[b])) & ~(pinned[a] & pinned[b])
-    reach = max(_REACH * table.size, 1.0)
-    free = ~pinned & (_distance(np.unique(pairs[border]), table) < 4 * reach)
-    wanted = np.where(across[:, None], 0, guide[a] - guide[b])
-    return _with_differences(colours, pairs, border, wanted, free, reach)
-
-
-def without_seams(colours: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
-    """A texture (T, 3) made in the UV plane, with the two sides of every seam brought to the same colours, changed as little as can be."""
-    pairs, across = neighbours(surface, table)
-    everywhere = np.ones(len(table), bool)
-    return _with_differences(colours, pairs, across, np.zeros((len(pairs), 3), np.float32), everywhere, _SEAM_REACH * table.size)
-
-
-def _with_differences(
-    colours: NDArray[np.float32],
-    pairs: NDArray[np.int32],
-    changed: NDArray[np.bool_],
-    wanted: NDArray[np.float32],
-    free: NDArray[np.bool_],
-    reach: float,
-) -> NDArray[np.float32]:
-    """Colours whose differences at the ``changed`` pairs (E,) are the ``wanted`` ones (E, 3), else their own; only ``free`` (T,) move."""
-    kept = free[pairs].any(1)
-    a, b = pairs[kept].T
-    step = np.where(changed[kept, None], wanted[kept] - (colours[a] - colours[b]), 0).astype(np.float32)
-    row = np.where(free, np.cumsum(free) - 1, -1)
-    incidence = _incidence(row[a], row[b], int(free.sum()))
-    screen = sparse.identity(incidence.shape[1], dtype=np.float32) / np.float32(reach**2)
-    corrected = colours.copy()
-    corrected[free] += _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step)
-    return corrected
-
-
-def _distance(texels: NDArray, table: TexelTable) -> NDArray[np.float32]:
-    """(T,) distance of every texel from the nearest of the given ones, in the picture."""
-    elsewhere = np.ones(table.size * table.size, np.uint8)
-    elsewhere[table.pixel[texels]] = 0
-    distance = np.asarray(cv2.distanceTransform(elsewhere.reshape(table.size, -1), cv2.DIST_L2, 3), np.float32)
-    return distance.ravel()[table.pixel]
+    step = np.where(across[:, None], colours[b] - colours[a], 0).astype(np.float32)
+    incidence = _incidence(a, b, len(table))
+    screen = sparse.identity(len(table), dtype=np.float32) / np.float32(max(_REACH * table.size, 1.0) ** 2)
+    return colours + _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step)
 
 
 def _incidence(a: NDArray, b: NDArray, unknowns: int) -> sparse.csr_matrix:
-    """Row e: +1 at a[e], -1 at b[e]; ends below 0 are known to be 0 and left out."""
+    """Row e: +1 at a[e], -1 at b[e]."""
     edge = np.arange(len(a))
-    rows, columns = np.concatenate([edge[a >= 0], edge[b >= 0]]), np.concatenate([a[a >= 0], b[b >= 0]])
-    values = np.concatenate([np.ones((a >= 0).sum(), np.float32), -np.ones((b >= 0).sum(), np.float32)])
-    return sparse.csr_matrix((values, (rows, columns)), (len(a), unknowns))
+    ones = np.ones(len(a), np.float32)
+    return sparse.csr_matrix((np.concatenate([ones, -ones]), (np.tile(edge, 2), np.concatenate([a, b]))), (len(a), unknowns))
 
 
 def _conjugate_gradients(system: sparse.csr_matrix, right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Solves for all columns of ``right`` (N, C) at once, to a hundredth of their size: the rest does not show."""
+    """Solves for all columns of ``right`` (N, C) at once, as nearly as shows."""
     inverse = (1 / system.diagonal())[:, None]
     solution = np.zeros_like(right)
     residual = right.copy()

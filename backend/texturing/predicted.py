@@ -1,8 +1,7 @@
-"""The part of the texture that no photo shows, from the Texture Predictor, without steps towards what is seen.
+"""The part of the texture that no photo shows, from the Texture Predictor, without a step towards what is seen.
 
-Two corrections, from coarse to fine: the difference between prediction and photo at the vertices is spread over the mesh (which has no
-UV seams) and fades within a few centimetres; and what steps are then left between texels of different sources are taken out in the
-gradient domain (`backend.texturing.membrane`).
+The difference between prediction and photo at the vertices is spread over the mesh (which has no UV seams) and fades within a few
+centimetres.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from backend.labels import PREDICTED, SEEN
 from backend.texturing.colour import linear_from_srgb
 from backend.texturing.completion import SEEN_PULL, SeenColours
 from backend.texturing.lowband import diffuse, vertex_colours
-from backend.texturing.membrane import without_steps
 from backend.texturing.surface import Surface
 from backend.texturing.texels import TexelTable
 from backend.texturing.texture import Texture
@@ -44,4 +42,4 @@ def fill_in(
     fill = prediction + table.interpolate(difference, surface.faces)
     labels = np.where(seen.alpha >= 0.5, SEEN, PREDICTED).astype(np.uint8)
     colours = fill + (seen.colours - fill) * seen.alpha[:, None]
-    return without_steps(colours, labels, fill, labels == SEEN, surface, table), labels
+    return colours, labels
