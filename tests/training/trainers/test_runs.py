@@ -65,7 +65,7 @@ class Watching(pickle.Pickler):
             self.weights.append(obj.shape)
 
 
-@pytest.mark.parametrize("task", ["mesh", "gan", "texture", "joint"])
+@pytest.mark.parametrize("task", list(TRAINERS))
 def test_loading_processes_are_handed_what_preparing_needs_and_no_network(task: str, samples: ShardSet) -> None:
     trainer = TRAINERS[task](load_recipe(task, "toy"))
     data = data_for(trainer, samples)
