@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
@@ -16,6 +17,7 @@ from backend.evaluation.poses import load_poses
 from backend.evaluation.tables import markdown, print_table, write_csv
 from backend.texture_predictor.checkpoint import load_checkpoint
 from backend.texture_predictor.config import Config
+from backend.texture_predictor.encoders import Structure
 from backend.texture_predictor.inputs import uv_plane
 from training.data.problems import DataError
 from training.data.shards import encoded, open_shards
@@ -26,7 +28,8 @@ from training.metrics.frechet import FrechetDistance
 from training.metrics.shard_subjects import shard_subjects
 from training.metrics.subjects import Subject, network_inputs, random_subject
 from training.metrics.table import Judge, baseline_textures
-from training.rendering import paint
+from training.rendering import UvMesh, paint
+from training.rendering.unprojection import Texels
 from training.trainers.gan import grid
 
 SIZE, TRUTH_SIZE = 256, 512  # texels of the baselines and of the truth
@@ -48,11 +51,11 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
         plane = uv_plane(body, network.config.resolution)
         photo, structure = network_inputs(subjects, body, plane, network.config.photo_side)
         with torch.inference_mode():
-            textures["predicted"] = list(network(photo, structure).texture.clamp(0, 1).split(1))
+            textures["predicted"] = _laid_on(network(photo, structure).texture, structure, textures["the product without weights"])
         textures["predicted, at 64"] = [oracle(texture, 64) for texture in textures["predicted"]]
-        if structure.partial is not None:
-            pairs = zip(structure.partial.split(1), textures["predicted"], strict=True)
-            textures["the product with them"] = [completed(partial, plane, body, texture) for partial, texture in pairs]
+        plane, mesh, texels = uv_plane(body, SIZE), UvMesh.of(body.data), Texels.of(body, SIZE)
+        pairs = zip(subjects, textures["predicted"], strict=True)
+        textures["the product with them"] = [completed(who.partial(mesh, texels), plane, body, texture) for who, texture in pairs]
     perceptual: Perceptual
     try:
         perceptual, name = lpips("alex"), "LPIPS"
@@ -65,6 +68,15 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
     write_csv(rows, out / "table.csv")
     (out / "table.md").write_text(markdown(rows), encoding="utf-8")
     (out / "sheet.jpg").write_bytes(encoded(sheet(subjects, textures), ".jpg", 90))
+
+
+def _laid_on(texture: Tensor, structure: Structure, whole: Sequence[Tensor]) -> list[Tensor]:
+    """Textures (B, 3, R, R) of the network as the product has them: what it changes, laid on the ``whole`` ones at their size."""
+    changes = texture if structure.completed is None else texture - structure.completed
+    return [
+        ((0 if structure.completed is None else base) + F.interpolate(change, base.shape[-2:], mode="bicubic")).clamp(0, 1)
+        for change, base in zip(changes.split(1), whole, strict=True)
+    ]
 
 
 def _painted(body: BodyModel, people: int, side: int, seed: int) -> list[Subject]:

@@ -12,6 +12,8 @@ from torch import Tensor
 from backend.body import BodyModel
 from backend.evaluation.tables import Row
 from backend.texture_predictor.inputs import uv_plane
+from backend.texturing.atlas import atlas_of
+from backend.texturing.surface import HEAD
 from training.losses.features import Perceptual
 from training.metrics.baselines import completed, flat_colour, oracle, projected, projected_and_mirrored
 from training.metrics.frechet import FrechetDistance
@@ -56,21 +58,24 @@ class Judge:
         mesh, texels = UvMesh.of(self.body.data), Texels.of(self.body, self.size)
         surface = surface_per_texel(self.body, texels)[0, 0]
         on_face = face_triangles(self.body)
-        face_texels = texels.picture(on_face[texels.face].float()[None, :, None])[0, 0]
+        part = torch.from_numpy(atlas_of(self.body, self.size).surface.part).to(torch.long)
+        on_head = (part == HEAD)[mesh.faces[:, 0]]
+        head_texels, face_texels = (texels.picture(of[texels.face].float()[None, :, None])[0, 0] for of in (on_head, on_face))
         front, back, uv, images = [], [], [], []
         for subject, texture in zip(subjects, textures, strict=True):
             images.append(torch.where(subject.mask, paint(subject.view, texture).clamp(0, 1), 1.0))
             front.append(self._picture(images[-1], subject.photo, subject.view, subject.mask, on_face))
             back.append(self._picture(paint(subject.behind, texture), subject.photo_behind, subject.behind, subject.behind.mask, on_face))
             seen = subject.partial(mesh, texels)[0, 3]
-            uv.append(score_texels(texture[0], subject.texture[0], seen, face_texels, surface))
+            uv.append(score_texels(texture[0], subject.texture[0], seen, head_texels, face_texels, surface))
         picture, behind, texel = mean(front), mean(back), mean(uv)
         row: dict[str, str | float | int | bool] = {
             "texture": name,
             "paper PSNR": picture["paper_psnr"], "paper SSIM": picture["paper_ssim"], f"paper {self.name}": picture["paper_perceptual"],
             "PSNR": picture["psnr"], "SSIM": picture["ssim"], self.name: picture["perceptual"], "face": picture["face_psnr"],
             "PSNR behind": behind["psnr"], "SSIM behind": behind["ssim"],
-            "seen texels": texel["seen"], "unseen texels": texel["unseen"], "face texels": texel["face"],
+            "seen texels": texel["seen"], "unseen texels": texel["unseen"],
+            "unseen head": texel["unseen_head"], "unseen body": texel["unseen_body"], "face texels": texel["face"],
         }  # fmt: skip
         if self.frechet is not None and len(subjects) > 1:
             score = self.frechet(images, [subject.photo for subject in subjects])

@@ -22,12 +22,14 @@ class TexelScores:
     """PSNR in decibels over the body's surface; NaN where there is none of that kind.
 
     Attributes:
-        seen, unseen: texels that the photo shows, and the others.
+        seen, unseen: texels that the photo shows, and the others; unseen_head, unseen_body: these of the head with its hair, and below.
         face: the front of the head, seen or not.
     """
 
     seen: float
     unseen: float
+    unseen_head: float
+    unseen_body: float
     face: float
 
 
@@ -41,12 +43,12 @@ def surface_per_texel(body: BodyModel, texels: Texels) -> Tensor:
     return texels.picture(per_texel.float()[texels.face][None, :, None])
 
 
-def score_texels(texture: Tensor, truth: Tensor, seen: Tensor, face: Tensor, surface: Tensor) -> TexelScores:
+def score_texels(texture: Tensor, truth: Tensor, seen: Tensor, head: Tensor, face: Tensor, surface: Tensor) -> TexelScores:
     """Score one texture.
 
     Args:
         texture: (3, R, R); truth: (3, N, N), brought to the larger of both sizes; sRGB 0..1.
-        seen, face, surface: (R', R') how far each texel is seen (0..1), whether it is of the face, and its square metres.
+        seen, head, face, surface: (R', R') how far each texel is seen (0..1), whether it is of the head, of the face, its area.
 
     Raises ValueError where the texture is not finite.
     """
@@ -55,7 +57,8 @@ def score_texels(texture: Tensor, truth: Tensor, seen: Tensor, face: Tensor, sur
     size = (max(texture.shape[-1], truth.shape[-1]),) * 2
     a, b = (F.interpolate(picture[None], size, mode="bilinear", align_corners=False)[0] for picture in (texture.clamp(0, 1), truth))
     error = F.interpolate((a - b).square().mean(0)[None, None], surface.shape, mode="area")[0, 0]
-    return TexelScores(_psnr(error, surface * seen), _psnr(error, surface * (1 - seen)), _psnr(error, surface * face))
+    unseen = surface * (1 - seen)
+    return TexelScores(*(_psnr(error, weight) for weight in (surface * seen, unseen, unseen * head, unseen * (1 - head), surface * face)))
 
 
 def _psnr(error: Tensor, weight: Tensor) -> float:

@@ -103,15 +103,17 @@ def test_texels_count_by_the_surface_they_cover(body: BodyModel) -> None:
     assert float(surface.sum()) == pytest.approx(area, rel=0.03)
 
     truth, texture = picture(3, 128, 128), picture(3, 128, 128)
-    seen, face = (picture(128, 128) > 0.5).float(), (picture(128, 128) > 0.9).float()
-    scores = score_texels(texture, truth, seen, face, surface)
+    seen, head, face = ((picture(128, 128) > level).float() for level in (0.5, 0.8, 0.9))
+    scores = score_texels(texture, truth, seen, head, face, surface)
     error = (texture - truth).double().square().mean(0)
-    for got, weight in ((scores.seen, seen), (scores.unseen, 1 - seen), (scores.face, face)):
+    parts = (scores.seen, scores.unseen, scores.unseen_head, scores.unseen_body, scores.face)
+    weights = (seen, 1 - seen, (1 - seen) * head, (1 - seen) * (1 - head), face)
+    for got, weight in zip(parts, weights, strict=True):
         w = (surface * weight).double()
         assert got == pytest.approx(decibels((error * w).sum() / w.sum()), abs=1e-3)
-    assert np.isnan(score_texels(texture, truth, torch.ones_like(seen), face, surface).unseen)
+    assert np.isnan(score_texels(texture, truth, torch.ones_like(seen), head, face, surface).unseen)
     with pytest.raises(ValueError, match="not finite"):
-        score_texels(texture * torch.nan, truth, seen, face, surface)
+        score_texels(texture * torch.nan, truth, seen, head, face, surface)
 
 
 def test_the_frechet_distance_is_its_formula_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
