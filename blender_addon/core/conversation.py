@@ -12,7 +12,7 @@ from typing import Any
 
 from . import wire
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
-from .problem import Problem, Remedy, from_os, from_wire, in_words
+from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
 from .result import ResultError, parse_any
 from .wire import WireError
 from .zmtp import Dealer
@@ -154,7 +154,12 @@ class Conversation:
                 return
             order.write = None  # with all that it holds
         if order.payload is None:
-            order.payload = self._read_photos(order)
+            order.payload, unreadable = _read_photos(order)
+            if unreadable and order.options.get("complete_texture"):  # all of its pictures or none
+                self._end(order, JobEnded(order.id, problem=NOT_SENT))
+                return
+            for photo, problem in unreadable.items():
+                self._tell(PhotoFailed(order.id, photo, problem))
         if not order.payload:
             self._end(order, JobEnded(order.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)))
             return
@@ -163,17 +168,6 @@ class Conversation:
         order.payload, order.accepted = None, True
         self._tell(Accepted(order.id, tuple(order.sent)))
         self._take_status(order, status)
-
-    def _read_photos(self, order: Order) -> list[dict[str, Any]]:
-        payload: list[dict[str, Any]] = []
-        order.sent.clear()
-        for index, path in enumerate(order.photos):
-            try:
-                payload.append({"name": path.name, "data": path.read_bytes()})
-                order.sent.append(index)
-            except OSError as error:
-                self._tell(PhotoFailed(order.id, index, from_os(error, path)))
-        return payload
 
     def _take_status(self, order: Order, status: Mapping[str, Any]) -> None:
         for photo in status["photos"]:
@@ -257,3 +251,17 @@ class Conversation:
             return message
         self._waiting.append(message)
         return None
+
+
+def _read_photos(order: Order) -> tuple[list[dict[str, Any]], dict[int, Problem]]:
+    """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the order which are sent."""
+    payload: list[dict[str, Any]] = []
+    unreadable: dict[int, Problem] = {}
+    order.sent.clear()
+    for index, path in enumerate(order.photos):
+        try:
+            payload.append({"name": path.name, "data": path.read_bytes()})
+            order.sent.append(index)
+        except OSError as error:
+            unreadable[index] = from_os(error, path)
+    return payload, unreadable

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,33 +18,73 @@ PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _LARGEST = 32_768  # pixels on a side
 _STRIP = 64  # rows that are encoded at a time
 _UP = 2  # the PNG filter that stores what a row's bytes differ by from those above
+_COLOURS = {3: 2, 4: 6}  # what a PNG calls pixels without and with alpha, by their channels
 
-Picture = bytes | NDArray[np.float32]  # a PNG file, or pixels as Blender has them: (H, W, 4), 0 to 1, the lowest row first
+# A file's bytes, or pixels as Blender has them: (H, W, 3 or 4), 0 to 1, the lowest row first; they become a PNG.
+Picture = bytes | NDArray[np.float32]
 
 
 def write_pictures(pictures: Mapping[Path, Picture]) -> None:
-    """Write PNG files. Raises OSError."""
+    """Write files; under its name each is whole or not there, also when this is cut off. Raises OSError."""
     for path, picture in pictures.items():
-        path.write_bytes(picture if isinstance(picture, bytes) else encode_png(picture))
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(picture if isinstance(picture, bytes) else encode_png(picture))
+        os.replace(part, path)
+
+
+class PictureWriter:
+    """Writes pictures one after the other, in a thread of its own. All methods but `wait` are for the main thread and return at once."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="uvatar pictures")
+        self._under_way: dict[Path, Future[None]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether `ended` has something to tell, or will have."""
+        return bool(self._under_way)
+
+    def write(self, path: Path, picture: Picture) -> None:
+        """Have a file written."""
+        self._under_way[path] = self._thread.submit(partial(write_pictures, {path: picture}))
+
+    def writing(self, path: Path) -> bool:
+        """Whether a file is a moment away."""
+        return path in self._under_way
+
+    def ended(self) -> dict[Path, BaseException | None]:
+        """Files that were written since the last call, or could not be: then why (OSError, or MemoryError)."""
+        over = {path: future for path, future in self._under_way.items() if future.done()}
+        for path in over:
+            del self._under_way[path]
+        return {path: future.exception() for path, future in over.items()}
+
+    def wait(self) -> None:
+        """Until all files that are under way are written, or cannot be."""
+        wait(list(self._under_way.values()))
+
+    def close(self) -> None:
+        """End the thread once it has written what is under way."""
+        self._thread.shutdown(wait=False)
 
 
 def encode_png(pixels: NDArray[np.float32]) -> bytes:
-    """Pixels as Blender has them -> a PNG of 8 bits per channel, without alpha; quickly rather than small.
+    """Pixels as Blender has them, (H, W, 3 or 4) -> a PNG of 8 bits per channel, with as many channels; quickly rather than small.
 
     Nearly all the time goes by in zlib and numpy, which let other threads run meanwhile.
     """
-    height, width = pixels.shape[:2]
+    height, width, channels = pixels.shape
     compressor, packed = zlib.compressobj(1), []
-    above = np.zeros((1, width * 3), np.uint8)
+    above = np.zeros((1, width * channels), np.uint8)
     for top in range(0, height, _STRIP):
-        strip = pixels[::-1][top : top + _STRIP, :, :3]
+        strip = pixels[::-1][top : top + _STRIP]
         rows = np.clip(strip * 255 + 0.5, 0, 255).astype(np.uint8).reshape(len(strip), -1)
-        filtered = np.full((len(rows), 1 + width * 3), _UP, np.uint8)
+        filtered = np.full((len(rows), 1 + width * channels), _UP, np.uint8)
         np.subtract(rows, np.concatenate([above, rows[:-1]]), out=filtered[:, 1:])
         packed.append(compressor.compress(filtered.data))
         above = rows[-1:]
     packed.append(compressor.flush())
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 2: colours
+    header = struct.pack(">IIBBBBB", width, height, 8, _COLOURS[channels], 0, 0, 0)
     return PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"".join(packed)) + _chunk(b"IEND", b"")
 
 

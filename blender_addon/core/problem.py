@@ -23,6 +23,7 @@ class Remedy(Enum):
     LOG = "log"  # read what the backend wrote
     RUN = "run"  # reconstruct again
     PHOTOS = "photos"  # take the photos that cannot be read off the list
+    TEXTURE = "texture"  # send the painted texture again
     ONLINE = "online"  # allow Blender to use the internet
 
 
@@ -39,6 +40,11 @@ NOT_INSTALLED = Problem("The Uvatar backend is not on this computer yet.", "Set 
 NOT_RUNNING = Problem("The Uvatar backend is not running.", "Start it.", Remedy.START)
 SLOW_START = Problem("The Uvatar backend does not answer.", "Its log may say why.", Remedy.LOG)
 LOST = Problem("The connection to the backend was lost.", "Running jobs go on when it is back.", Remedy.START)
+NOT_SENT = Problem(
+    "Blender was closed before the painted texture was sent.",
+    "Select the avatar and press Complete Painted Texture again.",
+    Remedy.TEXTURE,
+)
 OFFLINE = Problem("Blender is set not to use the internet.", "Allow it, so that the backend can be fetched.", Remedy.ONLINE)
 
 _REMEDIES = {
@@ -64,6 +70,12 @@ def from_wire(error: WireError) -> Problem:
 def from_os(error: OSError, path: Path) -> Problem:
     """The problem of a photo that cannot be read."""
     return Problem(f"{path.name} cannot be read: {in_words(error)}.", "Take it off the list, or choose it again.", Remedy.PHOTOS)
+
+
+def unwritten(error: BaseException, path: Path) -> Problem:
+    """The problem of a picture that cannot be written for the backend."""
+    reason = in_words(error) if isinstance(error, OSError) else "memory is short"
+    return Problem(f"{path.name} could not be written: {reason}.", "Make room, then add the picture again.", Remedy.PHOTOS)
 
 
 def in_words(error: OSError) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.pictures import PNG, Picture
 from ..core.result import ResultError, TextureResult
@@ -74,6 +75,11 @@ def _picture(image: bpy.types.Image) -> Picture:
         data = bytes(image.packed_file.data)
         if data.startswith(PNG):
             return data
+    return read_pixels(image)[:, :, :3]
+
+
+def read_pixels(image: bpy.types.Image) -> NDArray[np.float32]:
+    """(H, W, 4) as Blender holds them, the lowest row first."""
     width, height = image.size
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)

@@ -19,6 +19,7 @@ _REMEDIES = {
     Remedy.LOG: ("uvatar.show_log", "TEXT"),
     Remedy.RUN: ("uvatar.run", "FILE_REFRESH"),
     Remedy.PHOTOS: ("uvatar.remove_unreadable", "X"),
+    Remedy.TEXTURE: ("uvatar.complete_texture", "BRUSH_DATA"),
     Remedy.ONLINE: ("uvatar.allow_online", "INTERNET"),
 }
 _LETTER, _MARGIN = 6.5, 8  # a letter's mean width in pixels; letters that box and icon take

@@ -30,7 +30,7 @@ class UVATAR_OT_run(bpy.types.Operator):
         """Called by Blender."""
         if not linked(self, context):
             return {"CANCELLED"}
-        begin(context.scene.uvatar.jobs())
+        begin(context.scene.uvatar.jobs(), state.pictures().wait)
         return {"FINISHED"}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 
 from ..core import wire
+from ..scene.painting import read_pixels
 from . import state
 from .properties import NOBODY
 
@@ -78,6 +79,7 @@ class UVATAR_OT_add_image(bpy.types.Operator):
         except (OSError, RuntimeError) as error:
             self.report({"ERROR"}, f"The picture could not be written for the backend: {str(error).removeprefix('Error: ').strip()}")
             return {"CANCELLED"}
+        state.watch()
         self.report({"INFO"}, "Added: see the tab Uvatar of the 3D View's sidebar")
         return {"FINISHED"}
 
@@ -113,8 +115,11 @@ class UVATAR_OT_remove_unreadable(bpy.types.Operator):
         """Called by Blender."""
         settings = context.scene.uvatar
         for index in reversed(range(len(settings.photos))):
+            file = settings.photos[index].file()
+            if state.pictures().writing(file):
+                continue
             try:
-                with open(settings.photos[index].file(), "rb"):
+                with open(file, "rb"):
                     pass
             except OSError:
                 settings.photos.remove(index)
@@ -185,7 +190,7 @@ class UVATAR_UL_photos(bpy.types.UIList):
         if thumbnail := state.thumbnail(file) if file.is_file() else 0:
             name.label(text=file.name, icon_value=thumbnail)
         else:
-            name.label(text=file.name, icon="ERROR")
+            name.label(text=file.name, icon="TIME" if state.pictures().writing(file) else "ERROR")
         if len(data.photos) > 1:
             person = row.row()
             person.ui_units_x = 2.4
@@ -225,6 +230,9 @@ def add(scene: bpy.types.Scene, photos: list[Path]) -> None:
 def file_of(image: bpy.types.Image) -> Path:
     """The picture's own file; a copy in the user's data for what has none: painted on, packed, generated, rendered.
 
+    The copy may be a moment away (`state.pictures`): encoding takes seconds at 4096 pixels, reading Blender's some hundredths of
+    one. Only what has no pixels to read (renders), or linear ones (floats), Blender encodes itself, here.
+
     Raises OSError or RuntimeError where it cannot be written.
     """
     file = Path(bpy.path.abspath(image.filepath_from_user()))
@@ -236,11 +244,17 @@ def file_of(image: bpy.types.Image) -> Path:
     if image.packed_file is not None and not image.is_dirty:
         suffix = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}.get(bytes(image.packed_file.data[:2]), file.suffix or ".png")
         copy = folder / f"{stem}{suffix}"
-        copy.write_bytes(image.packed_file.data)
+        state.pictures().write(copy, bytes(image.packed_file.data))
         return copy
     copy = folder / f"{stem}.png"
     if image.source == "VIEWER":
         image.save_render(str(copy))
+        return copy
+    if not image.is_float:
+        pixels = read_pixels(image)
+        if not pixels.size:
+            raise OSError("it is empty.")
+        state.pictures().write(copy, pixels)
         return copy
     format, image.file_format = image.file_format, "PNG"
     try:

@@ -14,6 +14,8 @@ import bpy
 import bpy.utils.previews
 
 from ..core.backend_process import BackendNotFound, find_command
+from ..core.pictures import PictureWriter
+from ..core.problem import unwritten
 from ..core.session import Session
 from ..core.setup import Setup
 from ..scene.avatar import remove_stages
@@ -28,14 +30,15 @@ _BEFORE, _AFTER = ("load_pre", "save_pre", "undo_pre", "redo_pre"), ("load_post"
 _session: Session | None = None
 _setup: Setup | None = None
 _importer: Importer | None = None
+_pictures: PictureWriter | None = None
 _previews: bpy.utils.previews.ImagePreviewCollection | None = None
 _installed: tuple[str, float, bool] = ("", 0.0, False)
 
 
 def open_session() -> None:
     """Called when the add-on is registered."""
-    global _session, _importer, _previews
-    _session, _previews = Session(), bpy.utils.previews.new()
+    global _session, _importer, _pictures, _previews
+    _session, _pictures, _previews = Session(), PictureWriter(), bpy.utils.previews.new()
     _importer = Importer(_session)
     for handler, names in ((_before_change, _BEFORE), (_after_change, _AFTER)):
         for name in names:
@@ -44,7 +47,7 @@ def open_session() -> None:
 
 def close_session() -> None:
     """Called when the add-on is unregistered: ends the connection, a set-up, and the backend that was started here."""
-    global _session, _setup, _importer, _previews
+    global _session, _setup, _importer, _pictures, _previews
     if bpy.app.timers.is_registered(pump):
         bpy.app.timers.unregister(pump)
     for handler, names in ((_before_change, _BEFORE), (_after_change, _AFTER)):
@@ -56,9 +59,11 @@ def close_session() -> None:
         _setup.cancel()
     if _session is not None:
         _session.close()
+    if _pictures is not None:
+        _pictures.close()
     if _previews is not None:
         bpy.utils.previews.remove(_previews)
-    _session = _setup = _importer = _previews = None
+    _session = _setup = _importer = _pictures = _previews = None
 
 
 def session() -> Session:
@@ -71,6 +76,12 @@ def importer() -> Importer:
     """What builds the avatars that have come; only while the add-on is registered."""
     assert _importer is not None
     return _importer
+
+
+def pictures() -> PictureWriter:
+    """What writes photos that are no files yet; only while the add-on is registered."""
+    assert _pictures is not None
+    return _pictures
 
 
 def setup() -> Setup | None:
@@ -120,16 +131,17 @@ def pump() -> float | None:
 
     A plain function: tests call it where Blender runs no timers.
     """
-    if _session is None or _importer is None:
+    if _session is None or _importer is None or _pictures is None:
         return None
     happened = bool(_session.pump())
     happened |= _importer.advance()
     happened |= _look_after_setup()
+    happened |= _look_after_pictures(_session, _pictures)
     if happened:
         redraw()
     if _importer.building:
         return BUSY_INTERVAL
-    return INTERVAL if _session.busy or (_setup is not None and _setup.running) else None
+    return INTERVAL if _session.busy or _pictures.busy or (_setup is not None and _setup.running) else None
 
 
 def _look_after_setup() -> bool:
@@ -140,6 +152,16 @@ def _look_after_setup() -> bool:
         _setup, _installed = None, ("", 0.0, False)
         bpy.ops.uvatar.start_backend()
     return True
+
+
+def _look_after_pictures(session: Session, pictures: PictureWriter) -> bool:
+    ended = pictures.ended()
+    for path, error in ended.items():
+        if _previews is not None and str(path) in _previews:
+            del _previews[str(path)]  # of what the file was before
+        if error is not None:
+            session.problem = unwritten(error, path)
+    return bool(ended)
 
 
 @bpy.app.handlers.persistent

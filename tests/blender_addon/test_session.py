@@ -435,6 +435,27 @@ def test_a_run_that_never_reached_the_backend_is_sent_by_the_next_blender(server
         later.close()
 
 
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_painted_texture_that_was_not_all_written_says_what_to_do_when_it_is_resumed(server, session, tmp_path, written: int) -> None:
+    names = ["avatar.png", "avatar labels.png", "avatar as it came.png"]
+    photos(tmp_path, *names[:written])
+    session.reconstruct([([tmp_path / name for name in names], {"complete_texture": True})], lambda: None)
+    session.close()  # Blender ends before there was a connection, and with it goes the job's write
+    later = Session()
+    try:
+        later.connect()
+        later.resume()
+        until(later, lambda: not later.running, "it is over")
+        ((photo, problem),) = later.run.problems()  # one sentence, not one for each picture
+        assert photo is None and "Blender was closed before the painted texture was sent" in problem.message
+        assert "Complete Painted Texture" in problem.fix and problem.remedy is Remedy.TEXTURE
+        assert not server.jobs
+        later.close()
+        assert not Session().unfinished
+    finally:
+        later.close()
+
+
 def test_a_forgotten_run_is_not_offered_again(server, session, tmp_path) -> None:
     accepted(server, session, photos(tmp_path, "me.jpg"))
     session.close()

@@ -237,6 +237,7 @@ def test_the_picture_in_the_image_editor_is_added_by_its_button(addon, tmp_path)
     finally:
         area.type = before
     (photo,) = bpy.context.scene.uvatar.photos
+    pump_until(addon, photo.file().is_file, "its thread has written it")
     assert photo.file().name == "painted.png" and photo.file().stat().st_size
 
 

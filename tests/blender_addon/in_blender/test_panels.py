@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +20,13 @@ import blender_addon
 from blender_addon.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
 from blender_addon.core.jobs import Job, Run
 from blender_addon.core.naming import Naming
-from blender_addon.core.problem import LOST, NOT_INSTALLED, OFFLINE, Problem, Remedy
+from blender_addon.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
 from blender_addon.core.rest_pose import RestPose
 from blender_addon.core.result import parse_result
 from blender_addon.core.session import Link
 from blender_addon.core.version import addon_version
 from blender_addon.scene.avatar import import_people
-from blender_addon.ui import avatar_panels, drawing, importing, panels, photos, preferences, state
+from blender_addon.ui import avatar_panels, drawing, importing, operators, panels, photos, preferences, state
 from tests.blender_addon.in_blender.helpers import LONGEST_TICK, queued
 from tests.blender_addon.sample import encoded, gradient, heavy_result
 
@@ -267,14 +270,85 @@ def test_pictures_of_the_image_editor_become_photos(addon, tmp_path) -> None:
     image = bpy.data.images.load(str(tmp_path / "me.jpg"))
     assert photos.file_of(image) == tmp_path / "me.jpg"  # its own file, unchanged
     image.pack()
-    packed = photos.file_of(image)
+    packed = written(image)
     assert packed.read_bytes() == (tmp_path / "me.jpg").read_bytes() and packed.parent == tmp_path / "data" / "photos"
     image.pixels[0:4] = (0, 1, 0, 1)  # painted on: the bottom left pixel
-    painted = np.asarray(Image.open(photos.file_of(image)).convert("RGB"))
+    painted = np.asarray(Image.open(written(image)).convert("RGB"))
     assert painted.shape == (16, 16, 3) and painted[-1, 0].tolist() == [0, 255, 0]
     made = bpy.data.images.new("made", 8, 4)
     made.pixels.foreach_set(np.tile(np.float32((1, 0, 0, 1)), 32))
-    assert Image.open(photos.file_of(made)).convert("RGB").size == (8, 4)
+    assert np.array_equal(np.asarray(Image.open(written(made)).convert("RGB")), np.full((4, 8, 3), (255, 0, 0)))
+    light = bpy.data.images.new("light", 8, 4, float_buffer=True)
+    light.pixels.foreach_set(np.tile(np.float32((0.2140, 0, 1, 1)), 32))  # linear: Blender's own encoding knows how to
+    assert Image.open(written(light)).convert("RGB").getpixel((0, 0)) == pytest.approx((127, 0, 255), abs=1)
+
+
+def written(image: bpy.types.Image) -> Path:
+    """A picture's file when its thread has written it."""
+    file = photos.file_of(image)
+    state.pictures().wait()
+    return file
+
+
+def test_what_is_transparent_in_a_picture_stays_so(addon) -> None:
+    image = bpy.data.images.new("cut out", 4, 4, alpha=True)
+    image.pixels[:] = np.tile(np.float32((1, 0, 0, 0)), 16)
+    assert Image.open(written(image)).getchannel("A").getextrema() == (0, 0)
+
+
+def test_a_painted_picture_is_added_without_blocking_blender(addon) -> None:
+    """Encoding it would be some tenths of a second of the main thread's time."""
+    image = bpy.data.images.new("painted", 2048, 2048)
+    image.pixels[:4] = (0, 1, 0, 1)
+    took = []
+    for _ in range(3):
+        clock = time.thread_time()
+        file = photos.file_of(image)
+        took.append(time.thread_time() - clock)
+        state.pictures().wait()
+    print(f"painted picture of 2048 pixels: {1000 * min(took):.0f} ms")
+    assert min(took) < LONGEST_TICK and Image.open(file).size == (2048, 2048)
+
+
+def test_a_photo_that_is_a_moment_away_stands_in_the_list_and_a_run_waits_for_it(addon, tmp_path, monkeypatch) -> None:
+    freed, replace = threading.Event(), os.replace
+
+    def slow(source: Any, target: Any) -> None:
+        assert Path(target).suffix != ".png" or freed.wait(10)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", slow)
+    image = bpy.data.images.new("painted", 8, 8)
+    file = photos.file_of(image)
+    photos.add(bpy.context.scene, [file])
+    icons: list[str] = []
+    label = Layout.label
+    monkeypatch.setattr(Layout, "label", lambda self, **options: (icons.append(options.get("icon", "")), label(self, **options)))
+    assert "painted.png" in drawn(panels.UVATAR_PT_photos).labels and "TIME" in icons and "ERROR" not in icons and not file.exists()
+    bpy.ops.uvatar.remove_unreadable()
+    assert len(bpy.context.scene.uvatar.photos) == 1 and addon.pump() is not None  # the timer goes on
+    begun: list[Any] = []
+    monkeypatch.setattr(operators, "linked", lambda *_: True)
+    monkeypatch.setattr(operators, "begin", lambda jobs, write: begun.append((jobs, write)))
+    assert bpy.ops.uvatar.run() == {"FINISHED"}
+    (((paths, _),), write) = begun[0]
+    assert list(paths) == [file]
+    freed.set()
+    write()  # as the connection's thread does before it reads the photos
+    assert Image.open(file).size == (8, 8)
+    addon.pump()
+    assert not addon.pictures().busy and addon.session().problem is None
+
+
+def test_a_picture_that_cannot_be_written_says_so_with_the_button_that_helps(addon, monkeypatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    photos.add(bpy.context.scene, [written(bpy.data.images.new("painted", 8, 8))])
+    addon.pump()
+    page = drawn(panels.UVATAR_PT_photos)
+    assert "painted.png could not be written: the disk is full." in page.labels and "uvatar.remove_unreadable" in page.buttons
 
 
 def test_progress_by_stages_with_time_left_and_cancel(addon) -> None:
@@ -300,6 +374,7 @@ def test_progress_by_stages_with_time_left_and_cancel(addon) -> None:
         (Problem("Not there.", remedy=Remedy.PHOTOS), "uvatar.remove_unreadable"),
         (Problem("No room.", remedy=Remedy.PREFERENCES), "uvatar.open_preferences"),
         (Problem("Damaged.", remedy=Remedy.RUN), "uvatar.run"),
+        (NOT_SENT, "uvatar.complete_texture"),
     ],
 )
 def test_a_problem_has_its_button(addon, problem: Problem, button: str) -> None:
