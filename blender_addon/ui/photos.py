@@ -240,7 +240,8 @@ def file_of(image: bpy.types.Image) -> Path:
         return file
     folder = wire.data_folder() / "photos"
     folder.mkdir(parents=True, exist_ok=True)
-    stem = bpy.path.clean_name(Path(image.name).stem) or "picture"
+    name = Path(image.name)
+    stem = bpy.path.clean_name(name.stem if name.suffix.lower() in SUFFIXES else name.name) or "picture"
     if image.packed_file is not None and not image.is_dirty:
         suffix = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}.get(bytes(image.packed_file.data[:2]), file.suffix or ".png")
         copy = folder / f"{stem}{suffix}"

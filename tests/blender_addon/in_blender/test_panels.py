@@ -269,6 +269,7 @@ def test_pictures_of_the_image_editor_become_photos(addon, tmp_path) -> None:
     (tmp_path / "me.jpg").write_bytes(encoded(gradient(16), "JPEG"))
     image = bpy.data.images.load(str(tmp_path / "me.jpg"))
     assert photos.file_of(image) == tmp_path / "me.jpg"  # its own file, unchanged
+    assert not state.pictures().busy and not image.has_data  # neither written nor decoded
     image.pack()
     packed = written(image)
     assert packed.read_bytes() == (tmp_path / "me.jpg").read_bytes() and packed.parent == tmp_path / "data" / "photos"
@@ -278,6 +279,7 @@ def test_pictures_of_the_image_editor_become_photos(addon, tmp_path) -> None:
     made = bpy.data.images.new("made", 8, 4)
     made.pixels.foreach_set(np.tile(np.float32((1, 0, 0, 1)), 32))
     assert np.array_equal(np.asarray(Image.open(written(made)).convert("RGB")), np.full((4, 8, 3), (255, 0, 0)))
+    assert written(bpy.data.images.new("made", 8, 4)) != written(made)  # Blender calls it made.001
     light = bpy.data.images.new("light", 8, 4, float_buffer=True)
     light.pixels.foreach_set(np.tile(np.float32((0.2140, 0, 1, 1)), 32))  # linear: Blender's own encoding knows how to
     assert Image.open(written(light)).convert("RGB").getpixel((0, 0)) == pytest.approx((127, 0, 255), abs=1)
