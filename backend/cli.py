@@ -59,7 +59,7 @@ def reconstruct(
     texture: Annotated[
         str | None,
         typer.Option(
-            help="projected: the photo, completed smoothly. predicted: the Texture Predictor's picture of the person alone. combined: the "
+            help="projected: the photo, completed smoothly. predicted: what the Texture Predictor makes of all of it. combined: the "
             "photo, and predicted where it shows nothing. [default: combined where the predictor's weights are installed, else projected]"
         ),
     ] = None,

@@ -38,7 +38,7 @@ def texture_person(
         size: pixels on a side of the texture.
         predicted: (size, size, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the smoothly
             completed texture, or None for that.
-        keep_photo: False gives the prediction as it is, without a texel of the photos.
+        keep_photo: False gives the prediction as it is, also where the photos show something.
 
     Raises:
         TexturingError: no views, an unusable size, a body without UV layout, or a prediction of another size.

@@ -74,7 +74,7 @@ class UvPeople:
     def read(self, number: int) -> UvPerson:
         """One person."""
         shard = int(np.searchsorted(self.ends, number, side="right"))
-        record = _opened(self.files[shard])[number - (int(self.ends[shard - 1]) if shard else 0)]
+        record = _mapped(self.files[shard])[number - (int(self.ends[shard - 1]) if shard else 0)]
         return UvPerson(str(record["name"]), self.split, **{name: np.array(record[name]) for name in _ARRAYS})
 
 
@@ -101,7 +101,7 @@ def open_uv_people(
                     skipped.add(problem)
                 if progress:
                     progress(len(files) - len(due) + done + 1, len(files))
-    ends = np.cumsum([len(_opened(file)) for file in files])
+    ends = np.cumsum([len(_mapped(file)) for file in files])
     if not ends[-1]:
         raise DataError(folder, f"holds nobody with a texture who is large enough: {skipped.report() or 'no people at all'}")
     return UvPeople(tuple(files), ends, split), skipped
@@ -111,9 +111,14 @@ def _is_current(file: Path, shard: Path) -> bool:
     return file.exists() and file.stat().st_mtime_ns >= shard.stat().st_mtime_ns
 
 
-@cache
-def _opened(file: Path) -> NDArray:
+def _mapped(file: Path) -> NDArray:
     # by name and in every process anew: sent to a loading process, the array itself would be copied into its memory
+    return _opened(file, file.stat().st_mtime_ns)
+
+
+@cache
+def _opened(file: Path, changed: int) -> NDArray:
+    """The people of a file as it was ``changed`` last."""
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
