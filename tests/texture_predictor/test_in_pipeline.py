@@ -21,7 +21,7 @@ from backend.pipeline import Options, Pipeline
 from backend.texture_predictor.checkpoint import save_checkpoint
 from backend.texture_predictor.config import small
 from backend.texture_predictor.network import Prediction, TextureNetwork
-from backend.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
+from backend.texture_predictor.predictor import FILE, TRUST, PredictionError, TexturePredictor
 from backend.texturing import Texture, View
 from backend.texturing.atlas import atlas_of
 from backend.wire import WireError
@@ -63,6 +63,18 @@ def network_of(seed: int = 0) -> TextureNetwork:
 @pytest.fixture
 def predictor(body: BodyModel) -> TexturePredictor:
     return TexturePredictor(network_of(), body)
+
+
+def test_what_the_network_does_not_change_keeps_its_own_sharpness(predictor: TexturePredictor, view: View, partial: Texture) -> None:
+    """The network is of 64 texels, the texture of 512: an unchanged one comes back as it was, a brighter one brighter everywhere."""
+    network = predictor.network
+    for block in network.synthesis.blocks:
+        block.to_rgb.weight.zero_()
+        block.rgb_bias.zero_()
+    np.testing.assert_array_equal(predictor.predict(view, partial), partial.image)
+    network.synthesis.blocks[-1].rgb_bias.fill_(0.2)  # of -1..1
+    moved = predictor.predict(view, partial).astype(float) - partial.image
+    assert np.abs(moved[partial.image.max(2) < 220] - TRUST * 0.1 * 255).max() < 1
 
 
 def test_the_network_is_given_the_fit_and_what_the_photo_shows(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backend.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
 from backend.texturing import Texture, TexturingError, texture_person
+from backend.texturing.atlas import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain, waves
 
 FOREARM_BEFORE_TRUNK = {16: (0.0, -0.9, -1.1), 18: (0.0, -1.9, 0.0)}
@@ -191,3 +192,22 @@ def test_unusable_sizes_are_refused(studio: Studio, size: int) -> None:
 def test_no_photo_is_refused(studio: Studio) -> None:
     with pytest.raises(TexturingError, match="photo"):
         texture_person([], studio.body, SIZE)
+
+
+def test_a_garment_s_hem_is_as_sharp_on_the_back_as_its_slices_are(studio: Studio) -> None:
+    """White above, black below the hips' middle, seen from the front alone: from one to the other within a few centimetres all round."""
+    hem = float(studio.body.data.joint_template[0][1]) - 0.05
+
+    def clothes(rest: NDArray) -> NDArray:
+        return np.where(rest[:, 1:2] > hem, 230.0, 25.0).repeat(3, 1)
+
+    atlas = atlas_of(studio.body, SIZE)
+    table, surface = atlas.table, atlas.surface
+    texture = texture_person([studio.photograph(clothes)], studio.body, SIZE)
+    place = table.interpolate(surface.template, surface.faces)
+    behind = (place[:, 2] < surface.template[:, 2].mean() - 0.03) & (np.abs(place[:, 0]) < 0.12)
+    middle = behind & (np.abs(place[:, 1] - hem) < 0.15) & (texture.source.ravel()[table.pixel] == COMPLETED)
+    brightness = texture.image.reshape(-1, 3)[table.pixel].mean(1)
+    between = middle & (brightness > 60) & (brightness < 200)
+    assert middle.sum() > 300
+    assert between.sum() / middle.sum() < 0.12
