@@ -12,6 +12,7 @@ from backend.mesh_predictor.decoding import sample
 from backend.mesh_predictor.network import Maps
 from backend.mesh_predictor.rotation import axis_angle_from_matrices
 from backend.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
+from training.data.batch import Batch
 from training.losses.mesh import (
     MixturePrior,
     camera_distance,
@@ -31,7 +32,7 @@ PREDICTED_JOINTS = 22  # the hands stay at rest
 
 
 @dataclass(frozen=True)
-class MeshLabels:
+class MeshLabels(Batch):
     """What is known of the N people of a batch of B pictures.
 
     Attributes:

@@ -27,6 +27,11 @@ LICENCE = "Apache-2.0"
 TRUST = 0.6
 
 
+def changes(texture: torch.Tensor, structure: Structure) -> torch.Tensor:
+    """Of the network's textures (B, 3, R, R), what is laid on the completed ones; without these, the textures themselves."""
+    return texture if structure.completed is None else TRUST * (texture - structure.completed)
+
+
 class PredictionError(ValueError):
     """No texture can be predicted of this person; the message says why."""
 
@@ -83,11 +88,10 @@ class TexturePredictor:
         structure, photo = self._inputs(view, completed)
         rng = None if seed is None else torch.Generator().manual_seed(seed)
         with torch.inference_mode():
-            texture = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture[0]
+            made = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture
+            texture = changes(made, structure)[0]
         if not torch.isfinite(texture).all():
             raise PredictionError("The texture predictor's answer is not finite: its weights are damaged or do not suit this body.")
-        if structure.completed is not None:
-            texture = TRUST * (texture - structure.completed[0])
         atlas = atlas_of(self.body, self.resolution)
         texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,6 +10,7 @@ from blender_addon.core.events import Accepted, JobEnded, PhotoDone, PhotoFailed
 from blender_addon.core.jobs import Job, JobState, Run, grouped
 from blender_addon.core.ledger import Ledger
 from blender_addon.core.problem import Problem
+from tests.blender_addon.busy_disk import hold_back_files
 
 
 def job(identifier: str = "one", *names: str) -> Job:
@@ -41,14 +39,7 @@ def test_a_job_is_struck_out_when_nothing_waits_any_more(tmp_path) -> None:
 
 
 def test_a_busy_disk_keeps_nobody_waiting(tmp_path, monkeypatch) -> None:
-    freed = threading.Event()
-    replace = os.replace
-
-    def slow(*names: Any) -> None:
-        assert freed.wait(10)
-        replace(*names)
-
-    monkeypatch.setattr(os, "replace", slow)
+    freed = hold_back_files(monkeypatch)
     ledger = Ledger(tmp_path)
     ledger.note(job())  # returns although the disk does not
     assert not list(tmp_path.glob("*.json"))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import errno
 import io
-import os
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from blender_addon.core.pictures import PictureWriter, encode_png, picture_size, write_pictures
+from tests.blender_addon.busy_disk import hold_back_files
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (64, 5), (130, 64)])  # less than a strip of rows, one, some
@@ -58,14 +56,7 @@ def test_a_file_that_is_cut_off_is_not_there(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_writer_tells_which_files_are_a_moment_away_and_which_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    freed = threading.Event()
-    replace = os.replace
-
-    def slow(*names: Any) -> None:
-        assert freed.wait(10)
-        replace(*names)
-
-    monkeypatch.setattr(os, "replace", slow)
+    freed = hold_back_files(monkeypatch)
     good, bad = tmp_path / "a.png", tmp_path / "missing" / "b.png"
     writer = PictureWriter()
     writer.write(good, b"picture")

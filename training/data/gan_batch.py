@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,26 +10,19 @@ import torch
 from torch import Tensor
 
 from backend.texture_predictor.inputs import pose_of
+from training.data.batch import Batch
 from training.data.problems import DataError
 from training.data.sample import Sample
 
 
 @dataclass(frozen=True)
-class GanBatch:
+class GanBatch(Batch):
     """B real textures (B, 3, R, R) sRGB 0..1, and the pose (B, 24, 3, 3), betas (B, 10) and camera (B, 3) of those who wear them."""
 
     texture: Tensor
     pose: Tensor
     betas: Tensor
     camera: Tensor
-
-    def to(self, device: torch.device | str) -> GanBatch:
-        """The same on another device."""
-        return GanBatch(**{item.name: getattr(self, item.name).to(device, non_blocking=True) for item in fields(self)})
-
-    def pin_memory(self) -> GanBatch:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
-        return GanBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 def prepare_gan(sample: Sample, rng: np.random.Generator, size: int) -> GanBatch:
@@ -43,8 +35,3 @@ def prepare_gan(sample: Sample, rng: np.random.Generator, size: int) -> GanBatch
     texture = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
     betas = torch.from_numpy(person.betas[:10].copy())[None]
     return GanBatch(texture, pose_of(person.parameters), betas, torch.tensor([[1.0, 0.0, 0.0]]))
-
-
-def collate_gan(items: Sequence[GanBatch]) -> GanBatch:
-    """Batches of one -> a batch."""
-    return GanBatch(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(GanBatch)})

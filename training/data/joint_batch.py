@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from backend.body import BodyModel
 from backend.mesh_predictor.network import INPUT_SIDE
 from backend.texture_predictor.inputs import Crop
+from training.data.batch import Batch
 from training.data.mesh_batch import MeshBatch, MeshItem, collate_mesh, prepare_mesh
 from training.data.problems import DataError
 from training.data.sample import Sample
@@ -33,7 +34,7 @@ class JointItem:
 
 
 @dataclass(frozen=True)
-class JointBatch:
+class JointBatch(Batch):
     """B whole pictures with their people, and of each picture the crop of one of them.
 
     Attributes:
@@ -50,14 +51,6 @@ class JointBatch:
     mask: Tensor
     crop: Tensor
     camera: Tensor
-
-    def to(self, device: torch.device | str) -> JointBatch:
-        """The same on another device."""
-        return JointBatch(**{item.name: getattr(self, item.name).to(device) for item in fields(self)})
-
-    def pin_memory(self) -> JointBatch:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
-        return JointBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, photo_side: int, side: int) -> JointItem:

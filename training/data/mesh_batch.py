@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from backend.body import BodyModel
 from backend.mesh_predictor.network import INPUT_SIDE
+from training.data.batch import Batch
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 from training.mesh_supervision import MeshLabels
@@ -31,21 +32,11 @@ class MeshItem:
 
 
 @dataclass(frozen=True)
-class MeshBatch:
+class MeshBatch(Batch):
     """B pictures (B, 3, 512, 512) uint8 and what is known of their people."""
 
     images: Tensor
     labels: MeshLabels
-
-    def to(self, device: torch.device | str) -> MeshBatch:
-        """The same on another device."""
-        labels = MeshLabels(**{item.name: getattr(self.labels, item.name).to(device, non_blocking=True) for item in fields(MeshLabels)})
-        return MeshBatch(self.images.to(device, non_blocking=True), labels)
-
-    def pin_memory(self) -> MeshBatch:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
-        labels = MeshLabels(**{item.name: getattr(self.labels, item.name).pin_memory() for item in fields(MeshLabels)})
-        return MeshBatch(self.images.pin_memory(), labels)
 
     def pixels(self) -> Tensor:
         """(B, 3, 512, 512) float in [0, 1]."""

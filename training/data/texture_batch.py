@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from backend.mesh import vertex_normals
 from backend.texture_predictor.config import Config
 from backend.texture_predictor.inputs import Crop, pose_of
 from backend.texturing.colour import linear_from_srgb, srgb_from_linear
+from training.data.batch import Batch
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 from training.rendering import Cameras, RenderError, UvMesh, View, see
@@ -26,7 +26,7 @@ SMALLEST = 48  # pixels across the longer side of a person's box
 
 
 @dataclass(frozen=True)
-class TextureBatch:
+class TextureBatch(Batch):
     """B people, each in its own photo.
 
     Attributes:
@@ -55,14 +55,6 @@ class TextureBatch:
     def view(self) -> View:
         """What the crops' cameras see of the bodies."""
         return View(self.face, self.barycentric, self.uv, self.depth)
-
-    def to(self, device: torch.device | str) -> TextureBatch:
-        """The same on another device."""
-        return TextureBatch(**{item.name: getattr(self, item.name).to(device, non_blocking=True) for item in fields(self)})
-
-    def pin_memory(self) -> TextureBatch:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
-        return TextureBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -136,11 +128,6 @@ def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureB
         photo, picture, seen, view.face, view.barycentric, view.uv, view.depth, pose_of(person.parameters), betas,
         crop.camera(joints[0], camera), partial, truth,
     )  # fmt: skip
-
-
-def collate_texture(items: Sequence[TextureBatch]) -> TextureBatch:
-    """Batches of one -> a batch."""
-    return TextureBatch(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(TextureBatch)})
 
 
 def usable_pixels(sample: Sample, body: BodyModel) -> NDArray[np.float64]:

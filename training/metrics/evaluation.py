@@ -19,7 +19,7 @@ from backend.texture_predictor.checkpoint import load_checkpoint
 from backend.texture_predictor.config import Config
 from backend.texture_predictor.encoders import Structure
 from backend.texture_predictor.inputs import uv_plane
-from backend.texture_predictor.predictor import TRUST
+from backend.texture_predictor.predictor import changes
 from training.data.problems import DataError
 from training.data.shards import encoded, open_shards
 from training.data.texture_batch import TextureStage
@@ -73,10 +73,9 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
 
 def _laid_on(texture: Tensor, structure: Structure, whole: Sequence[Tensor]) -> list[Tensor]:
     """Textures (B, 3, R, R) of the network as the product has them: what it changes, laid on the ``whole`` ones at their size."""
-    changes = texture if structure.completed is None else TRUST * (texture - structure.completed)
     return [
         ((0 if structure.completed is None else base) + F.interpolate(change, base.shape[-2:], mode="bicubic")).clamp(0, 1)
-        for change, base in zip(changes.split(1), whole, strict=True)
+        for change, base in zip(changes(texture, structure).split(1), whole, strict=True)
     ]
 
 

@@ -7,8 +7,8 @@ goes on from there with photos whose textures nobody knows.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from backend.texture_predictor.inputs import UvPlane, uv_plane
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, r1_gamma
+from training.data.batch import Batch, joined
 from training.data.uv_people import UvPerson
 from training.initialise import start_from_completion
 from training.losses.adversarial import generator_loss
@@ -48,7 +49,7 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True)
-class UvBatch:
+class UvBatch(Batch):
     """B people, channels first, colours 0..1: ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) as in
     `backend.texture_predictor.encoders.Structure`, the rest as in `training.data.uv_people.UvPerson`."""
 
@@ -59,14 +60,6 @@ class UvBatch:
     pose: Tensor
     betas: Tensor
     camera: Tensor
-
-    def to(self, device: torch.device | str) -> UvBatch:
-        """The same on another device."""
-        return UvBatch(**{item.name: getattr(self, item.name).to(device, non_blocking=True) for item in fields(self)})
-
-    def pin_memory(self) -> UvBatch:
-        """Page-locked, for `torch.utils.data.DataLoader`."""
-        return UvBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 class CompleteTrainer:
@@ -96,6 +89,8 @@ class CompleteTrainer:
             self.players["discriminator"] = Player(discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False)
         self.r1, self.gamma, self.strength = Lazy(int(options["r1_every"])), r1_gamma(self.config.resolution, recipe.batch), Strength()
         self.plane = uv_plane(body, self.config.resolution)
+        self.prepare = functools.partial(prepare_uv, plane=self.plane)
+        self.collate = joined
         self.seams = Seams.of(UvMesh.of(body.data))
         surface = surface_per_texel(body, Texels.of(body, self.config.resolution))
         # Half by texels, half by surface: faces have more texels than their share of the body, backs fewer.
@@ -108,16 +103,6 @@ class CompleteTrainer:
     def load_state(self, state: Mapping[str, float]) -> None:
         """The inverse of `state`."""
         self.strength.p = state["augmentation"]
-
-    @property
-    def prepare(self) -> Callable[[UvPerson, np.random.Generator], UvBatch]:
-        """`prepare_uv` for this network."""
-        return functools.partial(prepare_uv, plane=self.plane)
-
-    @staticmethod
-    def collate(items: Sequence[UvBatch]) -> UvBatch:
-        """Batches of one -> a batch."""
-        return UvBatch(**{item.name: torch.cat([getattr(part, item.name) for part in items]) for item in fields(UvBatch)})
 
     def step(self, turn: Turn, batch: UvBatch) -> dict[str, float]:
         """One step towards the true textures and, with an adversarial weight, one of the discriminator."""

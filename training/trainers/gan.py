@@ -23,7 +23,8 @@ from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, PathLength, r1_gamma
-from training.data.gan_batch import GanBatch, collate_gan, prepare_gan
+from training.data.batch import joined
+from training.data.gan_batch import GanBatch, prepare_gan
 from training.initialise import grown
 from training.losses.adversarial import generator_loss
 from training.trainers.judging import judge
@@ -95,7 +96,7 @@ class GanTrainer:
         torch.manual_seed(recipe.seed)
         generator = texture_network(self.options, body or load_open_body())
         self.generator, self.config = generator, generator.network.config
-        self.prepare, self.collate = partial(prepare_gan, size=self.config.resolution), collate_gan
+        self.prepare, self.collate = partial(prepare_gan, size=self.config.resolution), joined
         discriminator = Discriminator(DiscriminatorConfig.like(self.config))
         # The photo's encoder has no part in this.
         generator.network.style_encoder.requires_grad_(False)

@@ -21,7 +21,8 @@ from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, r1_gamma
-from training.data.texture_batch import TextureBatch, TextureStage, collate_texture, prepare_texture
+from training.data.batch import joined
+from training.data.texture_batch import TextureBatch, TextureStage, prepare_texture
 from training.losses.features import EfficientNetFeatures, FeatureDistance
 from training.losses.texture import TextureLoss, TextureWeights
 from training.losses.uv import hide_half
@@ -61,7 +62,7 @@ class TextureTrainer:
             self.players["discriminator"] = Player(discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False)
         self.r1, self.gamma, self.strength = Lazy(int(options["r1_every"])), r1_gamma(self.config.resolution, recipe.batch), Strength()
         self.prepare = partial(prepare_texture, stage=TextureStage.of(self.body, self.config, int(options["side"])))
-        self.collate = collate_texture
+        self.collate = joined
         self.surroundings = Surroundings.of(self.body, self.config.resolution, FeatureDistance(EfficientNetFeatures()))
 
     def state(self) -> dict[str, float]:
