@@ -206,6 +206,19 @@ def evaluate_synthetic(
     run(out, poses=poses, textures=textures, count=count, seed=seed)
 
 
+@app.command("evaluate-starts")
+def evaluate_starts(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos.", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-starts"),
+    weights: Annotated[Path | None, typer.Option(help="Mesh Predictor to try. [default: the installed one]", exists=True)] = None,
+) -> None:
+    """Compare where fitting ends with and without the learned starts: the pose lifter's and the Mesh Predictor's."""
+    from backend.evaluation.starts import evaluate_starts as run
+    from backend.mesh_predictor.predictor import Predictor
+
+    run(folder, out, Predictor.load(weights) if weights else None)
+
+
 def main() -> None:
     """Entry point of the ``uvatar`` command."""
     app()

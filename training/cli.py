@@ -81,10 +81,12 @@ def mesh(
     minutes: Minutes = None,
 ) -> None:  # fmt: skip
     """Train the Mesh Predictor on pictures of people; goes on from the newest checkpoint in the folder."""
+    from training.data.shards import open_shards
     from training.trainers.mesh import MeshTrainer
 
     changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
-    _train("mesh", MeshTrainer, data, out, recipe, changes, device, workers, stop_at, minutes)
+    samples = open_shards(data, "train", pictures_only=True)
+    _train("mesh", MeshTrainer, samples, out, recipe, changes, device, workers, stop_at, minutes)
 
 
 @app.command()

@@ -49,11 +49,13 @@ class FitOptions:
         fast: fewer steps, for a first look.
         silhouette: also fit the outline to the mask.
         betas: (10,) the shape where it is known already (another photo of the person), else None.
+        only: names of the starts that are tried, None for all there are.
     """
 
     fast: bool = False
     silhouette: bool = True
     betas: NDArray[np.float32] | None = None
+    only: frozenset[str] | None = None
 
 
 Progress = Callable[[float, str], None]
@@ -176,6 +178,7 @@ def _first_guesses(problem: _Problem, further: Sequence[Sequence[Start]]) -> _Gu
         (number, start, group)
         for number, person in enumerate(problem.people)
         for start in [_analytic(problem, person), *(_learned(lifted) for lifted in problem.lifted[number : number + 1]), *further[number]]
+        if problem.options.only is None or start.name in problem.options.only
         for group in problem.groups
     ]
     owners, starts, groups = zip(*table, strict=True)
@@ -320,6 +323,7 @@ def _results(problem: _Problem, guesses: _Guesses) -> list[Fit]:
                 judged.confidence,
                 guesses.starts[i].name,
                 judged.notes,
+                float(guesses.costs[i]),
             )
         )
     return fits

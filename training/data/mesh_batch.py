@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from backend.body import BodyModel
+from backend.fitting.lifter import FLIP, MIRRORED_JOINTS
 from backend.mesh_predictor.network import INPUT_SIDE
 from training.data.batch import Batch
 from training.data.problems import DataError
@@ -20,6 +22,8 @@ from training.data.sample import PersonLabel, Sample
 from training.mesh_supervision import MeshLabels
 
 _PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
+
+_OTHER_SIDE = np.array([*MIRRORED_JOINTS, 23, 22])
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Shaking:
     turn: float = 30.0
     scale: tuple[float, float] = (0.75, 1.15)
     shift: float = 0.08
+    mirrored: float = 0.5
     coloured: float = 0.5
 
 
@@ -66,20 +71,44 @@ def prepare_mesh(sample: Sample, rng: np.random.Generator, body: BodyModel, shak
         image = _recoloured(np.asarray(image, np.uint8), rng)
     rows = [_row(person, matrix, turn, body) for person in sample.people]
     rows = [row for row in rows if row["visible"].any()]
+    if shaking is not None and rng.random() < shaking.mirrored:
+        image, rows = image[:, ::-1], [_mirrored(row) for row in rows]
     if not rows:
         raise DataError(sample.name, "shows nobody")
     stacked = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in _PEOPLE_KEYS}
     return MeshItem(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), stacked, sample.labelled)
 
 
-def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
-    """Prepared pictures -> batch."""
+def collate_mesh(items: Sequence[MeshItem], mosaics: int = 0) -> MeshBatch:
+    """Prepared pictures -> batch. Of the first 4 * ``mosaics`` pictures four are shown in one, each in a quarter of it."""
+    quarters = range(0, 4 * mosaics, 4)
+    items = [*(_mosaic(items[first : first + 4]) for first in quarters), *items[4 * mosaics :]]
     counts = torch.tensor([len(item.rows["pose"]) for item in items])
     rows = {key: torch.cat([item.rows[key] for item in items]) for key in _PEOPLE_KEYS}
     labels = MeshLabels(
         picture=torch.repeat_interleave(torch.arange(len(items)), counts), labelled=torch.tensor([item.labelled for item in items]), **rows
     )
     return MeshBatch(torch.stack([item.image for item in items]).contiguous(memory_format=torch.channels_last), labels)
+
+
+def _mosaic(items: Sequence[MeshItem]) -> MeshItem:
+    """Four pictures as one: one pass of the network sees the people of all (Bochkovskiy et al. 2020, "YOLOv4", 3.4)."""
+    small = F.avg_pool2d(torch.stack([item.image for item in items]).float(), 2).round().to(torch.uint8)
+    image = torch.cat([torch.cat([small[0], small[1]], 2), torch.cat([small[2], small[3]], 2)], 1)
+    rows = {key: torch.cat([item.rows[key] for item in items]) for key in _PEOPLE_KEYS}
+    middles = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
+    rows["joints_2d"] = torch.cat([item.rows["joints_2d"] / 2 + middle for item, middle in zip(items, middles, strict=True)])
+    return MeshItem(image, rows, all(item.labelled for item in items))
+
+
+def _mirrored(row: dict[str, NDArray]) -> dict[str, NDArray]:
+    """`_row` of the picture's mirror image. The body is symmetric: its betas stay."""
+    swapped = {key: row[key][_OTHER_SIDE] for key in ("pose", "pose_known", "joints", "joints_known", "joints_2d", "visible")}
+    flip = FLIP.astype(np.float32)
+    swapped["pose"] = flip @ swapped["pose"] @ flip
+    swapped["joints"] = swapped["joints"] @ flip
+    swapped["joints_2d"] = swapped["joints_2d"] @ flip[:2, :2]
+    return {**row, **swapped}
 
 
 def _placement(sample: Sample, rng: np.random.Generator, shaking: Shaking | None) -> tuple[NDArray[np.float64], float]:

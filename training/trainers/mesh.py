@@ -18,10 +18,11 @@ from backend.body import PARENTS, BodyModel, load_open_body
 from backend.fitting.prior import PosePrior
 from backend.mesh_predictor.checkpoint import read_state_dict
 from backend.mesh_predictor.decoding import find_centers, sample
-from backend.mesh_predictor.efficientnet_lite import LightBackbone
+from backend.mesh_predictor.efficientnet_lite import STAGES, LightBackbone
 from backend.mesh_predictor.network import INPUT_SIDE, Maps, MeshPredictor, romp
 from backend.mesh_predictor.weak_perspective import project_weakly
 from training.data.mesh_batch import MeshBatch, Shaking, collate_mesh, prepare_mesh
+from training.depthwise import QuickDepthwise
 from training.initialise import start_heads
 from training.losses.features import EfficientNetFeatures
 from training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior
@@ -29,13 +30,14 @@ from training.mesh_supervision import mesh_terms
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 
-OPTIONS = {"network": "light", "imagenet": True, "weights": {}, "shaking": True, "start": ""}
+OPTIONS = {"network": "light", "imagenet": True, "frozen": 0, "weights": {}, "shaking": True, "mosaics": 0, "start": ""}
 WEIGHTS_FILE = "mesh_predictor.safetensors"
 
 
 class MeshTrainer:
     """The recipe's options: ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights,
-    ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures, ``start``: a .safetensors file to start from."""
+    ``frozen``: how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
+    ``mosaics``: how many pictures of a batch are made of four samples each, ``start``: a .safetensors file to start from."""
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options, CheckpointError for a start that does not fit."""
@@ -49,11 +51,17 @@ class MeshTrainer:
         if options["start"]:
             network.load_state_dict(read_state_dict(Path(str(options["start"]))))
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frozen = _first_stages(network, int(options["frozen"]))
+        for module in self.frozen:
+            module.requires_grad_(False)
         flat = AsTensors(network)
-        self.players = {"mesh": Player(flat, optimiser_for(flat.parameters(), recipe))}
+        trained = [parameter for parameter in flat.parameters() if parameter.requires_grad]
+        self.players = {"mesh": Player(flat, optimiser_for(trained, recipe))}
         self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
         self.prepare = partial(prepare_mesh, body=self.body, shaking=Shaking() if options["shaking"] else None)
-        self.collate = collate_mesh
+        if not 0 <= (mosaics := int(options["mosaics"])) <= recipe.batch // 4:
+            raise RecipeError(f"{mosaics} mosaics need {4 * mosaics} samples; the recipe's batch is {recipe.batch}.")
+        self.collate = partial(collate_mesh, mosaics=mosaics)
         self.prior = pose_prior()
 
     def state(self) -> dict[str, float]:
@@ -68,9 +76,12 @@ class MeshTrainer:
         device = batch.images.device
         body = self.body_on(device)
         network = turn.networks["mesh"].train()
+        for module in self.frozen:
+            module.eval()
         maps = maps_of(network(batch.pixels()))
         total, log = self.loss(mesh_terms(maps, batch.labels, body, self.prior_on(device)))
-        turn.descend("mesh", total)
+        with QuickDepthwise():
+            turn.descend("mesh", total)
         return {"total": float(total.detach()), **log}
 
     @torch.no_grad()
@@ -157,6 +168,16 @@ def pose_prior() -> MixturePrior:
     # Its costs are half the covariance's log determinant less the log weight; the loss computes the former from the roots.
     log_weights = -torch.diagonal(roots, dim1=-2, dim2=-1).abs().log().sum(-1) - torch.from_numpy(prior.costs).float()
     return MixturePrior(log_weights, torch.from_numpy(prior.means).float(), roots)
+
+
+def _first_stages(network: MeshPredictor, count: int) -> list[nn.Module]:
+    """What computes the light trunk's first ``count`` stages. Raises RecipeError for another network."""
+    if not count:
+        return []
+    if not isinstance(network.backbone, LightBackbone):
+        raise RecipeError("Only the light network has stages that can be frozen.")
+    trunk = network.backbone.trunk
+    return [trunk._conv_stem, trunk._bn0, *trunk._blocks[: sum(stage.repeats for stage in STAGES[:count])]]
 
 
 def _network(kind: str, imagenet: bool) -> MeshPredictor:

@@ -17,7 +17,11 @@ from training.data.problems import DataError
 from training.data.sample import Sample
 from training.data.shards import open_shards
 
-SHAKEN = Shaking(turned=1.0, turn=40.0, coloured=0.0)
+SHAKEN = Shaking(turned=1.0, turn=40.0, mirrored=0.0, coloured=0.0)
+MIRRORED = Shaking(turned=1.0, turn=40.0, mirrored=1.0, coloured=0.0)
+
+
+OTHER_SIDE = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,7 @@ def samples(shards: Path) -> list[Sample]:
     return [found.read(k) for k in range(len(found))]
 
 
-@pytest.mark.parametrize("shaking", [None, SHAKEN])
+@pytest.mark.parametrize("shaking", [None, SHAKEN, MIRRORED])
 def test_labels_stay_on_the_picture(samples: list[Sample], body: BodyModel, shaking: Shaking | None) -> None:
     checked = 0
     for number, sample in enumerate(samples):
@@ -41,6 +45,7 @@ def test_labels_stay_on_the_picture(samples: list[Sample], body: BodyModel, shak
             item = prepare_mesh(marked, np.random.default_rng(number), body, shaking)
         except DataError:
             continue  # shaken out of the picture
+        joint = OTHER_SIDE[joint] if shaking is MIRRORED else joint
         if not item.rows["visible"][0, joint]:
             continue
         weight = item.image[0].double()
@@ -65,7 +70,38 @@ def test_a_turned_picture_s_people_are_turned(samples: list[Sample], body: BodyM
         size = (labels.joints_2d.amax(1) - labels.joints_2d.amin(1)).norm(dim=-1, keepdim=True)
         return float((away / size).median())
 
-    assert misfit(SHAKEN) < 1.3 * misfit(None) + 0.005
+    for shaking in (SHAKEN, MIRRORED):
+        assert misfit(shaking) < 1.3 * misfit(None) + 0.005
+
+
+def test_a_mirrored_person_is_a_mirrored_body(samples: list[Sample], body: BodyModel) -> None:
+    plain, mirrored = (
+        prepare_mesh(samples[0], np.random.default_rng(3), body, replace(MIRRORED, mirrored=share, turned=0.0)) for share in (0.0, 1.0)
+    )
+    assert torch.equal(plain.image.flip(2), mirrored.image)
+    # The symmetric body in the mirrored pose stands where the mirrored joints are, to the body's own asymmetry.
+    joints = body.joints(mirrored.rows["betas"], mirrored.rows["pose"])
+    expected = plain.rows["joints"][:, OTHER_SIDE] * torch.tensor([-1.0, 1.0, 1.0])
+    assert (joints - expected).norm(dim=-1).max() < 0.005
+    assert (mirrored.rows["joints"] - expected).abs().max() < 1e-6
+
+
+def test_a_mosaic_shows_four_pictures_people_each_in_its_quarter(samples: list[Sample], body: BodyModel) -> None:
+    items = [prepare_mesh(sample, np.random.default_rng(1), body) for sample in samples[:5]]
+    plain, batch = collate_mesh(items), collate_mesh(items, mosaics=1)
+    assert len(batch.images) == 2 and torch.equal(batch.images[1], items[4].image)
+    half = INPUT_SIDE // 2
+    for number, (top, left) in enumerate([(0, 0), (0, half), (half, 0), (half, half)]):
+        quarter = batch.images[0, :, top : top + half, left : left + half].float()
+        small = items[number].image.float().unflatten(1, (half, 2)).unflatten(3, (half, 2)).mean((2, 4))
+        assert (quarter - small).abs().max() <= 0.5
+    labels = batch.labels
+    assert labels.picture.tolist() == [0 if picture < 4 else 1 for picture in plain.labels.picture.tolist()]
+    assert torch.equal(labels.pose, plain.labels.pose)
+    for quarter, place, whole in zip(plain.labels.picture.tolist(), labels.joints_2d, plain.labels.joints_2d, strict=True):
+        pixels, before = (place + 1) * half, (whole + 1) * half
+        offset = torch.tensor([quarter % 2, quarter // 2]) * half if quarter < 4 else 0
+        assert torch.allclose(pixels, before / 2 + offset if quarter < 4 else before, atol=1e-3)
 
 
 def test_what_is_unknown_is_said_to_be(samples: list[Sample], body: BodyModel) -> None:
