@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 
 FACE_SCORE, HAND_SCORE = 0.5, 0.5
 HIDDEN_TRUST = 0.3  # of a landmark that lies on another person
 INDEX_KNUCKLE, PINKY_KNUCKLE = 5, 17  # of the hand model
+HAND_BONES = 4  # the last of the `BONES`: index and little finger's, left and right
 SEEN = 0.5  # visibility from which a landmark counts as seen
 
 
@@ -80,7 +82,8 @@ def bones_in_space(person: Person, landmarks: NDArray, camera: Camera) -> tuple[
     turn = rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((person.box[:2] + person.box[2:]).astype(float) / 2))
     for side, hand in enumerate((person.left_hand, person.right_hand)):
         if hand is not None and hand.score > HAND_SCORE:
-            for bone, knuckle in ((len(BONES) - 4 + side, INDEX_KNUCKLE), (len(BONES) - 2 + side, PINKY_KNUCKLE)):
+            first = len(BONES) - HAND_BONES + side
+            for bone, knuckle in ((first, INDEX_KNUCKLE), (first + 2, PINKY_KNUCKLE)):
                 directions[bone] = turn @ _knuckle(hand, knuckle)
                 weights[bone] = HAND_TRUST * hand.score
     return directions, weights
@@ -135,6 +138,11 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
         betas_whitener=np.tile(np.eye(10), (count, 1, 1)),
         betas_fixed=np.zeros(count, bool),
     )
+
+
+def with_lifted(evidence: Evidence, directions: NDArray) -> Evidence:
+    """The evidence with the bones' directions (B, N, 3) of the pose lifter's bodies; hands stay what the hand model saw."""
+    return replace(evidence, bones=np.concatenate([directions[:, :-HAND_BONES], evidence.bones[:, -HAND_BONES:]], 1))
 
 
 def box_side(person: Person) -> float:

@@ -159,6 +159,8 @@ class _Problem:
         skeleton = Skeleton(data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents))
         landmarks = Points(*(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights)))
         evidence = seen.gather(people, camera)
+        if lifted:
+            evidence = seen.with_lifted(evidence, _lifted_bones(lifted, skeleton, landmarks))
         outline, groups = _outline_points(data), shape_groups(data)
         return cls(people, lifted, evidence, camera, skeleton, landmarks, outline, PosePrior.load(), groups, len(data.v_template), options)
 
@@ -206,6 +208,12 @@ def _analytic(problem: _Problem, person: Person) -> Start:
 
 def _learned(lifted: Lifted) -> Start:
     return Start("lifter", lifted.orient, lifted.pose)
+
+
+def _lifted_bones(lifted: Sequence[Lifted], skeleton: Skeleton, landmarks: Points) -> NDArray[np.float64]:
+    """(B, N, 3) directions of the `BONES` of the lifted bodies, camera axes."""
+    orient, pose, betas = (np.stack([getattr(one, name) for one in lifted]) for name in ("orient", "pose", "betas"))
+    return bone_directions(skeleton.pose(State(orient, pose, betas, np.zeros((len(lifted), 3)))).place(landmarks).positions)
 
 
 def _placed(objective: Objective, state: State) -> State:

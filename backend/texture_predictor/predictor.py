@@ -22,14 +22,11 @@ from backend.texturing.view import View
 
 FILE = "texture_predictor.safetensors"
 LICENCE = "Apache-2.0"
-# So much of what the network would change is changed: on lit people that keeps most of what it wins, and where light or clothes are like
-# none that it was trained on, it does a third of the harm (weights/texture_predictor.md).
-TRUST = 0.6
 
 
-def changes(texture: torch.Tensor, structure: Structure) -> torch.Tensor:
+def changes(texture: torch.Tensor, structure: Structure, trust: float) -> torch.Tensor:
     """Of the network's textures (B, 3, R, R), what is laid on the completed ones; without these, the textures themselves."""
-    return texture if structure.completed is None else TRUST * (texture - structure.completed)
+    return texture if structure.completed is None else trust * (texture - structure.completed)
 
 
 class PredictionError(ValueError):
@@ -89,7 +86,7 @@ class TexturePredictor:
         rng = None if seed is None else torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             made = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture
-            texture = changes(made, structure)[0]
+            texture = changes(made, structure, self.network.config.trust)[0]
         if not torch.isfinite(texture).all():
             raise PredictionError("The texture predictor's answer is not finite: its weights are damaged or do not suit this body.")
         atlas = atlas_of(self.body, self.resolution)

@@ -21,14 +21,14 @@ from backend.pipeline import Options, Pipeline
 from backend.texture_predictor.checkpoint import save_checkpoint
 from backend.texture_predictor.config import small
 from backend.texture_predictor.network import Prediction, TextureNetwork
-from backend.texture_predictor.predictor import FILE, TRUST, PredictionError, TexturePredictor
+from backend.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
 from backend.texturing import Texture, View
 from backend.texturing.atlas import atlas_of
 from backend.wire import WireError
 from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_of
 
 SIZE = 512
-CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16)
+CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16, trust=0.5)
 QUICK = Options(texture_size=SIZE, fast=True, texture="combined")
 SOMEBODY = body_at(0.0, 1)
 
@@ -74,7 +74,7 @@ def test_what_the_network_does_not_change_keeps_its_own_sharpness(predictor: Tex
     np.testing.assert_array_equal(predictor.predict(view, partial), partial.image)
     network.synthesis.blocks[-1].rgb_bias.fill_(0.2)  # of -1..1
     moved = predictor.predict(view, partial).astype(float) - partial.image
-    assert np.abs(moved[partial.image.max(2) < 220] - TRUST * 0.1 * 255).max() < 1
+    assert np.abs(moved[partial.image.max(2) < 220] - CONFIG.trust * 0.1 * 255).max() < 1
 
 
 def test_the_network_is_given_the_fit_and_what_the_photo_shows(

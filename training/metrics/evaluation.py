@@ -52,7 +52,8 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
         plane = uv_plane(body, network.config.resolution)
         photo, structure = network_inputs(subjects, body, plane, network.config.photo_side)
         with torch.inference_mode():
-            textures["predicted"] = _laid_on(network(photo, structure).texture, structure, textures["the product without weights"])
+            made = changes(network(photo, structure).texture, structure, network.config.trust)
+            textures["predicted"] = _laid_on(made, structure, textures["the product without weights"])
         textures["predicted, at 64"] = [oracle(texture, 64) for texture in textures["predicted"]]
         plane, mesh, texels = uv_plane(body, SIZE), UvMesh.of(body.data), Texels.of(body, SIZE)
         pairs = zip(subjects, textures["predicted"], strict=True)
@@ -71,11 +72,11 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
     (out / "sheet.jpg").write_bytes(encoded(sheet(subjects, textures), ".jpg", 90))
 
 
-def _laid_on(texture: Tensor, structure: Structure, whole: Sequence[Tensor]) -> list[Tensor]:
-    """Textures (B, 3, R, R) of the network as the product has them: what it changes, laid on the ``whole`` ones at their size."""
+def _laid_on(made: Tensor, structure: Structure, whole: Sequence[Tensor]) -> list[Tensor]:
+    """Textures as the product has them: the network's `changes` (B, 3, R, R), laid on the ``whole`` ones at their size."""
     return [
         ((0 if structure.completed is None else base) + F.interpolate(change, base.shape[-2:], mode="bicubic")).clamp(0, 1)
-        for change, base in zip(changes(texture, structure).split(1), whole, strict=True)
+        for change, base in zip(made.split(1), whole, strict=True)
     ]
 
 
