@@ -71,7 +71,7 @@ def reconstruct(
     turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = True,
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, where there is a desktop.")] = False,
-    refine: Annotated[bool, typer.Option("--refine/--no-refine", help="Fit to the photo; without, only predict (needs weights).")] = True,
+    refine: Annotated[bool, typer.Option("--refine/--no-refine", help="Fit to the photo; without, only predict.")] = True,
     from_npz: Annotated[
         Path | None,
         typer.Option(exists=True, help="People from ROMP's or another estimator's .npz, or a folder of <photo>.npz, not from predicting."),

@@ -1,7 +1,7 @@
 """`uvatar evaluate-starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors say?
 
-Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh Predictor's and all of them as
-further starts. What is compared is the objective where the fit ends (nats, less is better): the same evidence, so the same objective.
+Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh Predictor's and all of
+them as further starts. What is compared is the objective where the fit ends, in nats, less is better; the evidence is the same.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ def score_person(
     seen[y0:y1, x0:x1] = person.mask > 127
     landmarks = person.world_landmarks[LIMB_LANDMARKS]
     limbs, limb_hips = joints[LIMB_JOINTS], [6, 7]
-    standing = _standing(body)
+    standing = standing_joints(body)
 
     def cm(metres: float) -> float:
         return round(100 * metres, 2)
@@ -306,7 +306,7 @@ def _small_texture(pipeline: Pipeline) -> Reconstruct:
     return lambda data, name: pipeline.reconstruct_photo(data, name, options)
 
 
-def _standing(body: BodyModel) -> NDArray[np.float32]:
+def standing_joints(body: BodyModel) -> NDArray[np.float32]:
     """Joints (24, 3) of the mean person standing with arms down and facing the camera."""
     pose = np.zeros((23, 3), np.float32)
     pose[15, 2], pose[16, 2] = -ARMS_DOWN, ARMS_DOWN  # left and right shoulder

@@ -141,8 +141,14 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
 
 
 def with_lifted(evidence: Evidence, directions: NDArray) -> Evidence:
-    """The evidence with the bones' directions (B, N, 3) of the pose lifter's bodies; hands stay what the hand model saw."""
-    return replace(evidence, bones=np.concatenate([directions[:, :-HAND_BONES], evidence.bones[:, -HAND_BONES:]], 1))
+    """The evidence with every bone's direction between the landmarks' and that of the pose lifter's body (B, N, 3).
+
+    Half way: alone the lifter's say more of depth, but its bodies have grown-up proportions, and children would be taken for adults.
+    Hands stay what the hand model saw.
+    """
+    between = evidence.bones + directions
+    between /= np.maximum(np.linalg.norm(between, axis=-1, keepdims=True), 1e-9)
+    return replace(evidence, bones=np.concatenate([between[:, :-HAND_BONES], evidence.bones[:, -HAND_BONES:]], 1))
 
 
 def box_side(person: Person) -> float:

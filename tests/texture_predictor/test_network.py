@@ -69,7 +69,8 @@ def test_configurations() -> None:
     assert {name: make().resolution for name, make in CONFIGS.items()} == {"default": 256, "light": 256, "paper": 64, "small": 128}
     assert not paper().spatial and default().spatial
     assert Config.from_dict(default().as_dict()) == default()
-    for wrong in ({"resolution": 100}, {"resolution": 2048}, {"resolution": 64.0}, {"photo_side": 8}, {"latent": 0}, {"spatial_max": 0}, {"trust": 1.5}):
+    sizes = ({"resolution": 100}, {"resolution": 2048}, {"resolution": 64.0}, {"photo_side": 8}, {"latent": 0}, {"spatial_max": 0})
+    for wrong in (*sizes, {"trust": 1.5}, {"trust": 1}):
         with pytest.raises(ConfigError, match=next(iter(wrong)).split("_")[0]):
             replace(default(), **wrong)
     with pytest.raises(ConfigError, match="latent"):

@@ -80,9 +80,9 @@ def prepare_mesh(sample: Sample, rng: np.random.Generator, body: BodyModel, shak
 
 
 def collate_mesh(items: Sequence[MeshItem], mosaics: int = 0) -> MeshBatch:
-    """Prepared pictures -> batch. Of the first 4 * ``mosaics`` pictures four are shown in one, each in a quarter of it."""
-    quarters = range(0, 4 * mosaics, 4)
-    items = [*(_mosaic(items[first : first + 4]) for first in quarters), *items[4 * mosaics :]]
+    """Prepared pictures -> batch. Of the first 4 * ``mosaics`` (or as many as there are) four are shown in one, each in a quarter of it."""
+    tiled = 4 * min(mosaics, len(items) // 4)
+    items = [*(_mosaic(items[first : first + 4]) for first in range(0, tiled, 4)), *items[tiled:]]
     counts = torch.tensor([len(item.rows["pose"]) for item in items])
     rows = {key: torch.cat([item.rows[key] for item in items]) for key in _PEOPLE_KEYS}
     labels = MeshLabels(

@@ -41,7 +41,7 @@ class LifterRecipe:
         report: steps between evaluations.
     """
 
-    steps: int = 3000
+    steps: int = 4000
     batch: int = 128
     real: float = 0.35
     rate: float = 1e-3

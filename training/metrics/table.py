@@ -73,7 +73,7 @@ class Judge:
             "texture": name,
             "paper PSNR": picture["paper_psnr"], "paper SSIM": picture["paper_ssim"], f"paper {self.name}": picture["paper_perceptual"],
             "PSNR": picture["psnr"], "SSIM": picture["ssim"], self.name: picture["perceptual"], "face": picture["face_psnr"],
-            "PSNR behind": behind["psnr"], "SSIM behind": behind["ssim"],
+            "PSNR behind": behind["psnr"], "SSIM behind": behind["ssim"], f"{self.name} behind": behind["perceptual"],
             "seen texels": texel["seen"], "unseen texels": texel["unseen"],
             "unseen head": texel["unseen_head"], "unseen body": texel["unseen_body"], "face texels": texel["face"],
         }  # fmt: skip

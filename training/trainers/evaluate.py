@@ -17,6 +17,7 @@ from torch import Tensor
 
 from backend.body import BodyModel, load_open_body
 from backend.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
+from backend.evaluation.synthetic import standing_joints
 from backend.mesh_predictor.decoding import CENTER_THRESHOLD, PredictedBodies, find_centers, sample
 from backend.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
 from backend.mesh_predictor.predictor import Predictor
@@ -41,6 +42,7 @@ class MeshScores:
         people: who should be found; found: of them; false_alarms: peaks where nobody is.
         errors: (found, 3) centimetres: MPJPE over 20 joints after the pelvises are laid on one another, PA-MPJPE, and the same as MPJPE
             for all vertices (PVE), NaN where the person's betas are another body's.
+        standing: (found, 2) MPJPE and PA-MPJPE of what costs nothing: everybody is the mean person, stands and faces the camera.
         names: of the found people's pictures. skipped: samples that could not be used.
     """
 
@@ -48,6 +50,7 @@ class MeshScores:
     found: int
     false_alarms: int
     errors: NDArray[np.float64]
+    standing: NDArray[np.float64]
     names: Sequence[str]
     skipped: Skipped
 
@@ -69,6 +72,9 @@ class MeshScores:
             known = column[np.isfinite(column)]
             figures = (known.mean(), *np.percentile(known, (50, 90))) if len(known) else (np.nan,) * 3
             table.add_row(f"{name.upper().replace('_', '-')} (cm)", *(f"{value:.2f}" for value in figures))
+        for name, column in zip(COLUMNS, self.standing.T, strict=False):
+            figures = (column.mean(), *np.percentile(column, (50, 90))) if len(column) else (np.nan,) * 3
+            table.add_row(f"... if all just stood (cm), {name.upper().replace('_', '-')}", *(f"{value:.2f}" for value in figures))
         return table
 
     def write(self, path: Path) -> None:
@@ -98,6 +104,8 @@ def evaluate_mesh(
     plan = Plan(count, min(batch, count), 0)
     people = found_count = alarms = 0
     errors: list[tuple[float, float, float]] = []
+    standing: list[tuple[float, float]] = []
+    still = standing_joints(body)[BODY_JOINTS]
     names: list[str] = []
     pictures: list[NDArray[np.uint8]] = []
     skipped = Skipped()
@@ -126,12 +134,14 @@ def evaluate_mesh(
                 if labels.betas_known[person]:
                     away = (predicted.vertices[peak] - predicted.joints[peak, :1]) - (true.vertices[person] - true.joints[person, :1])
                     pve = float(away.norm(dim=-1).mean())
-                errors.append((mpjpe(joints[BODY_JOINTS], truth[BODY_JOINTS]), pa_mpjpe(joints[BODY_JOINTS], truth[BODY_JOINTS]), pve))
+                joints, truth = joints[BODY_JOINTS], truth[BODY_JOINTS]
+                errors.append((mpjpe(joints, truth), pa_mpjpe(joints, truth), pve))
+                standing.append((mpjpe(still, truth), pa_mpjpe(still, truth)))
                 names.append(delivery.names[int(labels.picture[person])])
             if len(pictures) < 24:
                 pictures += _drawn(delivery.batch, bodies, predicted.joints, found.picture)
     table = 100 * np.array(errors, np.float64).reshape(-1, len(COLUMNS))
-    return MeshScores(people, found_count, alarms, table, names, skipped), pictures[:24]
+    return MeshScores(people, found_count, alarms, table, 100 * np.array(standing).reshape(-1, 2), names, skipped), pictures[:24]
 
 
 def _paired(true: Tensor, picture: Tensor, peaks: Tensor, peak_picture: Tensor) -> tuple[list[tuple[int, int]], int]:

@@ -20,6 +20,7 @@ from backend.mesh_predictor.weak_perspective import PaddedSquare, translation
 from backend.texture_predictor.encoders import Style
 from backend.texture_predictor.inputs import Crop
 from training.data.joint_batch import JointBatch, collate_joint, prepare_joint
+from training.depthwise import QuickDepthwise
 from training.losses.features import EfficientNetFeatures, FeatureDistance
 from training.losses.mesh import ROMP_WEIGHTS, MeshLoss
 from training.losses.texture import TextureLoss
@@ -92,7 +93,8 @@ class JointTrainer:
             log = {f"mesh/{name}": value for name, value in log.items()} | {"missed": 1.0}
             # All processes of a run must call the same networks in every step.
             total = total + 0 * self._idle(turn, batch, chosen)
-        turn.descend_together(("mesh", "generator"), total)
+        with QuickDepthwise():
+            turn.descend_together(("mesh", "generator"), total)
         return {"total": float(total.detach()), **log}
 
     def _idle(self, turn: Turn, batch: JointBatch, bodies: PredictedBodies) -> Tensor:

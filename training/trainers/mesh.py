@@ -37,7 +37,7 @@ WEIGHTS_FILE = "mesh_predictor.safetensors"
 class MeshTrainer:
     """The recipe's options: ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights,
     ``frozen``: how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
-    ``mosaics``: how many pictures of a batch are made of four samples each, ``start``: a .safetensors file to start from."""
+    ``mosaics``: how many pictures of a process's batch are made of four samples each, ``start``: a .safetensors file to start from."""
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options, CheckpointError for a start that does not fit."""
@@ -59,9 +59,7 @@ class MeshTrainer:
         self.players = {"mesh": Player(flat, optimiser_for(trained, recipe))}
         self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
         self.prepare = partial(prepare_mesh, body=self.body, shaking=Shaking() if options["shaking"] else None)
-        if not 0 <= (mosaics := int(options["mosaics"])) <= recipe.batch // 4:
-            raise RecipeError(f"{mosaics} mosaics need {4 * mosaics} samples; the recipe's batch is {recipe.batch}.")
-        self.collate = partial(collate_mesh, mosaics=mosaics)
+        self.collate = partial(collate_mesh, mosaics=int(options["mosaics"]))
         self.prior = pose_prior()
 
     def state(self) -> dict[str, float]:
