@@ -41,7 +41,7 @@ def _gradients(
     grad: Tensor, features: Tensor, weight: Tensor, bias_sizes: Sequence[int] | None, stride: Sequence[int], padding: Sequence[int],
     dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: int, wanted: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
-    def plain(which: Sequence[bool], *tensors: Tensor, padding: Sequence[int] = padding) -> tuple[Tensor | None, ...]:
+    def plain(which: Sequence[bool], *tensors: Tensor, padding: Sequence[int] = padding) -> tuple[Any, ...]:
         return _backward(*tensors, bias_sizes, stride, padding, dilation, transposed, output_padding, groups, which)
 
     to_features = to_weight = to_bias = None
@@ -49,8 +49,7 @@ def _gradients(
         to_bias = grad.float().sum((0, 2, 3)).to(grad.dtype)
     if wanted[0]:
         if max(stride) > 1:  # only the single precision kernel is quick where results are skipped
-            found = plain((True, False, False), grad.float(), features.float(), weight.float())[0]
-            to_features = found if found is None else found.to(grad.dtype)
+            to_features = plain((True, False, False), grad.float(), features.float(), weight.float())[0].to(grad.dtype)
         else:
             to_features = plain((True, False, False), grad, features, weight)[0]
     if wanted[1]:

@@ -141,7 +141,8 @@ def evaluate_mesh(
             if len(pictures) < 24:
                 pictures += _drawn(delivery.batch, bodies, predicted.joints, found.picture)
     table = 100 * np.array(errors, np.float64).reshape(-1, len(COLUMNS))
-    return MeshScores(people, found_count, alarms, table, 100 * np.array(standing).reshape(-1, 2), names, skipped), pictures[:24]
+    still_standing = 100 * np.array(standing, np.float64).reshape(-1, 2)
+    return MeshScores(people, found_count, alarms, table, still_standing, names, skipped), pictures[:24]
 
 
 def _paired(true: Tensor, picture: Tensor, peaks: Tensor, peak_picture: Tensor) -> tuple[list[tuple[int, int]], int]:
