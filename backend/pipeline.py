@@ -68,8 +68,8 @@ class Options:
     Attributes:
         body: "open_body", or "smpl" for avatars on the SMPL body of the user's own files.
         texture_size: pixels on a side of the texture.
-        texture: "projected" (photo and smooth completion), "predicted" (the Texture Predictor's alone), "combined" (photo, and
-            predicted where it shows nothing), or None for combined; with ``fast``, or without the predictor's weights, projected.
+        texture: "projected" (the photo, and what completes it), "predicted" (that, changed by the Texture Predictor all over), "combined"
+            (changed where the photo shows nothing), or None for combined; with ``fast``, or without the predictor's weights, projected.
         texture_seed: 0 for the most likely prediction; other numbers give variations of it.
         fast: fewer fitting steps and no clothing offsets: a first look.
         clothing: shape the body's outline to clothes and hair.

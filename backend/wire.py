@@ -425,7 +425,7 @@ def _is_number(value: Any) -> bool:
 
 
 _SWITCH = (True, False)
-# What a texture is made of: the photo, completed smoothly; the Texture Predictor alone; the photo, and predicted where it shows nothing.
+# What a texture is made of: the photo and what completes it; that, changed by the Texture Predictor all over; changed where no photo looks.
 TEXTURES = ("projected", "predicted", "combined")
 # Which body avatars have: the one that ships, or SMPL, whose files the user brings.
 BODIES = ("open_body", "smpl")
