@@ -22,14 +22,17 @@ from backend.export import Exporter, save_romp_results
 from backend.fitting.fit import BodyParameters, Fit
 from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.network import MeshPredictor, romp
+from backend.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from backend.mesh_predictor.result_file import ResultFiles
 from backend.mesh_predictor.romp_format import fitted_results
 from backend.perception.person import Person
+from backend.photo import decode_photo
 from backend.pipeline import Options, Pipeline
 from backend.weights import weights_folder
 from backend.wire import WireError
 from training.initialise import start_heads
 
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 BODIES = [body_at(-0.6, 1), body_at(0.7, 2)]
 QUICK = Options(texture_size=512, fast=True)
 
@@ -59,13 +62,13 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: list[Person]) -> Callable[..., Pipeline]:
-    """Makes pipelines; with ``light``, weights of the light network that have learnt nothing are installed."""
+    """Makes pipelines without Mesh Predictor; with ``light``, with a light network that has learnt nothing."""
     monkeypatch.setenv("UVATAR_MODELS", str(tmp_path / "models"))
 
     def build(light: bool = False, seen: list[Person] | None = None) -> Pipeline:
-        weights = weights_folder()
+        without = shutil.ignore_patterns("perception", "mesh_predictor.*")
+        weights = shutil.copytree(weights_folder(), tmp_path / ("light" if light else "none"), ignore=without, dirs_exist_ok=True)
         if light:
-            weights = shutil.copytree(weights, tmp_path / "weights", ignore=shutil.ignore_patterns("perception"))
             torch.manual_seed(0)
             network = MeshPredictor(LightBackbone())
             start_heads(network)
@@ -95,6 +98,16 @@ def test_without_weights_no_refinement_is_refused_with_what_to_do(pipeline: Call
     with pytest.raises(WireError, match="mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
         pipeline().reconstruct([("two.png", photo)], {"refine": False}, lambda *_: None, lambda *_: None)
     assert refused.value.code == "no-weights" and "--from-npz" in refused.value.fix and str(tmp_path / "models") in refused.value.fix
+
+
+@pytest.mark.parametrize(("name", "forward"), [("man.jpg", -1), ("woman.jpg", -1), ("man_back.jpg", 1)])
+def test_the_network_that_ships_sees_where_people_are_and_which_way_they_face(name: str, forward: int) -> None:
+    sample = decode_photo((SAMPLES / name).read_bytes(), name)
+    found = Predictor.load(weights_folder() / LIGHT_FILE).look(sample.pixels).found
+    (centre,), (pelvis,) = found.center, found.pose[:, 0]
+    height, width = sample.pixels.shape[:2]
+    assert abs(centre[0] / width - 0.5) < 0.1 and 0.2 < centre[1] / height < 0.5  # the middle of the trunk
+    assert pelvis[2, 2] * forward > 0.8 and pelvis[1, 1] < -0.8  # camera axes: y down, z away
 
 
 def test_with_weights_every_person_is_predicted_and_refined(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
