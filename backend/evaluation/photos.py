@@ -110,7 +110,7 @@ def evaluate_photos(
     out.mkdir(parents=True, exist_ok=True)
     figures: list[PersonFigures] = []
     agreements: list[_Agreement] = []
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES):
+    for path in photos_in(folder):
         annotation = annotations.get(path.name)
         started = time.perf_counter()
         try:
@@ -129,6 +129,11 @@ def evaluate_photos(
         console.print(f"{path.name}: {len(result.people)} found, {seconds:.1f} s each")
     _report(figures, agreements, out, console)
     return figures
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """The photos of a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
 
 
 def measure_person(

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from backend.body import load_open_body
 from backend.camera import Camera
-from backend.evaluation.photos import PHOTO_SUFFIXES
+from backend.evaluation.photos import photos_in
 from backend.evaluation.tables import Row, print_table, write_csv
 from backend.fitting.fitter import FitOptions, fit_people
 from backend.mesh_predictor.prediction import NAME as MESH
@@ -66,7 +66,7 @@ def evaluate_starts(folder: Path, out: Path, predictor: Predictor | None = None,
     body, perception = load_open_body(), Perception(weights_folder() / "perception")
     predictor = predictor or Predictor.find(weights_folder(), models_folder())
     ends: list[Ends] = []
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES):
+    for path in photos_in(folder):
         try:
             photo = decode_photo(path.read_bytes(), path.name)
         except PhotoError as error:

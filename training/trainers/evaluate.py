@@ -68,13 +68,13 @@ class MeshScores:
         """For people."""
         table = Table("", "mean", "median", "90th percentile", title=f"Mesh Predictor on {self.people} people")
         table.add_row("recall, precision", f"{100 * self.recall:.1f} %", f"{100 * self.precision:.1f} %", "")
-        for name, column in zip(COLUMNS, self.errors.T, strict=True):
+        titles = [name.upper().replace("_", "-") for name in COLUMNS]
+        rows = [(f"{title} (cm)", column) for title, column in zip(titles, self.errors.T, strict=True)]
+        rows += [(f"... if all just stood (cm), {title}", column) for title, column in zip(titles, self.standing.T, strict=False)]
+        for label, column in rows:
             known = column[np.isfinite(column)]
             figures = (known.mean(), *np.percentile(known, (50, 90))) if len(known) else (np.nan,) * 3
-            table.add_row(f"{name.upper().replace('_', '-')} (cm)", *(f"{value:.2f}" for value in figures))
-        for name, column in zip(COLUMNS, self.standing.T, strict=False):
-            figures = (column.mean(), *np.percentile(column, (50, 90))) if len(column) else (np.nan,) * 3
-            table.add_row(f"... if all just stood (cm), {name.upper().replace('_', '-')}", *(f"{value:.2f}" for value in figures))
+            table.add_row(label, *(f"{value:.2f}" for value in figures))
         return table
 
     def write(self, path: Path) -> None:
