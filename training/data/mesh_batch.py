@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
@@ -21,14 +20,14 @@ from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 from training.mesh_supervision import MeshLabels
 
-_PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
+PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
 
 _OTHER_SIDE = np.array([*MIRRORED_JOINTS, 23, 22])
 
 
 @dataclass(frozen=True)
 class MeshItem:
-    """One picture: image (3, 512, 512) uint8, and per person the rows of `MeshLabels`."""
+    """One picture: image (3, S, S) uint8, S = 512 if it is not to be part of another, and per person the rows of `MeshLabels`."""
 
     image: Tensor
     rows: dict[str, Tensor]
@@ -59,46 +58,49 @@ class Shaking:
     coloured: float = 0.5
 
 
-def prepare_mesh(sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None) -> MeshItem:
+@dataclass(frozen=True)
+class Part:
+    """The part of a picture that a square shows: its ``middle`` and ``extent`` in the picture's pixels, the square's ``side``, and how many
+    of their 24 joints it must show of a person for that person to be looked for."""
+
+    middle: tuple[float, float]
+    extent: float
+    side: int = INPUT_SIDE
+    enough: int = 1
+
+
+def prepare_mesh(
+    sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None, part: Part | None = None
+) -> MeshItem:
     """A sample padded to the network's square, its people in the terms of ``body``.
 
-    Betas of another body than ``body`` count as unknown. ``shaking``: None for evaluation. Raises DataError for a picture without any
-    person who is seen.
+    Betas of another body than ``body`` count as unknown. ``shaking``: None for evaluation. ``part``: None for the whole picture. Raises
+    DataError for a picture without any person who is seen.
     """
-    matrix, turn = _placement(sample, rng, shaking)
-    image = cv2.warpAffine(sample.image, matrix, (INPUT_SIDE, INPUT_SIDE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT)
+    height, width = sample.image.shape[:2]
+    part = part or Part((width / 2, height / 2), max(height, width))
+    matrix, turn = _placement(part, rng, shaking)
+    image = _shown(sample.image, matrix, part.side)
     if shaking is not None and rng.random() < shaking.coloured:
-        image = _recoloured(np.asarray(image, np.uint8), rng)
-    rows = [_row(person, matrix, turn, body) for person in sample.people]
-    rows = [row for row in rows if row["visible"].any()]
+        image = _recoloured(image, rng)
+    rows = [_row(person, matrix, turn, body, part.side) for person in sample.people]
+    rows = [row for row in rows if row["visible"].sum() >= part.enough]
     if shaking is not None and rng.random() < shaking.mirrored:
         image, rows = image[:, ::-1], [_mirrored(row) for row in rows]
     if not rows:
         raise DataError(sample.name, "shows nobody")
-    stacked = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in _PEOPLE_KEYS}
+    stacked = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in PEOPLE_KEYS}
     return MeshItem(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), stacked, sample.labelled)
 
 
-def collate_mesh(items: Sequence[MeshItem], mosaics: int = 0) -> MeshBatch:
-    """Prepared pictures -> batch. Of the first 4 * ``mosaics`` (or as many as there are) four are shown in one, each in a quarter of it."""
-    tiled = 4 * min(mosaics, len(items) // 4)
-    items = [*(_mosaic(items[first : first + 4]) for first in range(0, tiled, 4)), *items[tiled:]]
+def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
+    """Prepared pictures -> batch."""
     counts = torch.tensor([len(item.rows["pose"]) for item in items])
-    rows = {key: torch.cat([item.rows[key] for item in items]) for key in _PEOPLE_KEYS}
+    rows = {key: torch.cat([item.rows[key] for item in items]) for key in PEOPLE_KEYS}
     labels = MeshLabels(
         picture=torch.repeat_interleave(torch.arange(len(items)), counts), labelled=torch.tensor([item.labelled for item in items]), **rows
     )
     return MeshBatch(torch.stack([item.image for item in items]).contiguous(memory_format=torch.channels_last), labels)
-
-
-def _mosaic(items: Sequence[MeshItem]) -> MeshItem:
-    """Four pictures as one: one pass of the network sees the people of all (Bochkovskiy et al. 2020, "YOLOv4", 3.4)."""
-    small = F.avg_pool2d(torch.stack([item.image for item in items]).float(), 2).round().to(torch.uint8)
-    image = torch.cat([torch.cat([small[0], small[1]], 2), torch.cat([small[2], small[3]], 2)], 1)
-    rows = {key: torch.cat([item.rows[key] for item in items]) for key in _PEOPLE_KEYS}
-    middles = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
-    rows["joints_2d"] = torch.cat([item.rows["joints_2d"] / 2 + middle for item, middle in zip(items, middles, strict=True)])
-    return MeshItem(image, rows, all(item.labelled for item in items))
 
 
 def _mirrored(row: dict[str, NDArray]) -> dict[str, NDArray]:
@@ -111,25 +113,31 @@ def _mirrored(row: dict[str, NDArray]) -> dict[str, NDArray]:
     return {**row, **swapped}
 
 
-def _placement(sample: Sample, rng: np.random.Generator, shaking: Shaking | None) -> tuple[NDArray[np.float64], float]:
+def _placement(part: Part, rng: np.random.Generator, shaking: Shaking | None) -> tuple[NDArray[np.float64], float]:
     """The (2, 3) map from the picture's pixel centres to the square's, and by how much (radians) it turns."""
-    height, width = sample.image.shape[:2]
-    scale, turn, shift = INPUT_SIDE / max(height, width), 0.0, np.zeros(2)
+    scale, turn, shift = part.side / part.extent, 0.0, np.zeros(2)
     if shaking is not None:
         scale *= float(np.exp(rng.uniform(*np.log(shaking.scale))))
         turn = float(np.radians(rng.uniform(-shaking.turn, shaking.turn))) if rng.random() < shaking.turned else 0.0
-        shift = rng.uniform(-shaking.shift, shaking.shift, 2) * INPUT_SIDE
+        shift = rng.uniform(-shaking.shift, shaking.shift, 2) * part.side
     rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    middle = np.array([width / 2, height / 2])
-    offset = INPUT_SIDE / 2 + shift - rotation @ middle
+    offset = part.side / 2 + shift - rotation @ np.array(part.middle)
     # In continuous pixels x' = R x + offset; cv2 counts from the first pixel's centre.
     return np.column_stack([rotation, offset + rotation @ [0.5, 0.5] - 0.5]), turn
 
 
-def _row(person: PersonLabel, matrix: NDArray, turn: float, body: BodyModel) -> dict[str, NDArray]:
+def _shown(image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
+    """What a square shows through `_placement`'s map. What is shrunk is drawn some times as large first, and averaged."""
+    times = max(1, round(1 / float(np.hypot(*matrix[:, 0]))))
+    larger = np.column_stack([times * matrix[:, :2], times * (matrix[:, 2] + 0.5) - 0.5])
+    drawn = cv2.warpAffine(image, larger, (side * times, side * times), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) if times > 1 else drawn, np.uint8)
+
+
+def _row(person: PersonLabel, matrix: NDArray, turn: float, body: BodyModel, side: int) -> dict[str, NDArray]:
     """One person in the square's terms."""
     pixels = np.nan_to_num(person.joints_2d.astype(np.float64)) - 0.5
-    square = (pixels @ matrix[:, :2].T + matrix[:, 2] + 0.5) / (INPUT_SIDE / 2) - 1
+    square = (pixels @ matrix[:, :2].T + matrix[:, 2] + 0.5) / (side / 2) - 1
     visible = person.visible & (np.abs(square) < 1).all(1)
     about = Rotation.from_rotvec([0, 0, turn])
     pose_known = np.isfinite(person.global_orient).all() and np.isfinite(person.body_pose).all()

@@ -21,7 +21,8 @@ from backend.mesh_predictor.decoding import find_centers, sample
 from backend.mesh_predictor.efficientnet_lite import STAGES, LightBackbone
 from backend.mesh_predictor.network import INPUT_SIDE, Maps, MeshPredictor, romp
 from backend.mesh_predictor.weak_perspective import project_weakly
-from training.data.mesh_batch import MeshBatch, Shaking, collate_mesh, prepare_mesh
+from training.data.mesh_batch import MeshBatch, Shaking
+from training.data.mosaics import collate_tiles, prepare_tiles
 from training.depthwise import QuickDepthwise
 from training.initialise import start_heads
 from training.losses.features import EfficientNetFeatures
@@ -30,14 +31,17 @@ from training.mesh_supervision import mesh_terms
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 
-OPTIONS = {"network": "light", "imagenet": True, "frozen": 0, "weights": {}, "shaking": True, "mosaics": 0, "start": ""}
+OPTIONS = {
+    "network": "light", "imagenet": True, "frozen": 0, "weights": {}, "shaking": True, "close_ups": 0.0, "mosaics": 0, "start": "",
+}  # fmt: skip
 WEIGHTS_FILE = "mesh_predictor.safetensors"
 
 
 class MeshTrainer:
     """The recipe's options: ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights,
     ``frozen``: how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
-    ``mosaics``: how many pictures of a process's batch are made of four samples each, ``start``: a .safetensors file to start from."""
+    ``close_ups``: the share of samples that are shown as close-ups of their people, sixteen in one picture, ``mosaics``: how many
+    pictures of a process's batch are made of four of the other samples each, ``start``: a .safetensors file to start from."""
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options, CheckpointError for a start that does not fit."""
@@ -58,8 +62,9 @@ class MeshTrainer:
         trained = [parameter for parameter in flat.parameters() if parameter.requires_grad]
         self.players = {"mesh": Player(flat, optimiser_for(trained, recipe))}
         self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
-        self.prepare = partial(prepare_mesh, body=self.body, shaking=Shaking() if options["shaking"] else None)
-        self.collate = partial(collate_mesh, mosaics=int(options["mosaics"]))
+        shaking = Shaking() if options["shaking"] else None
+        self.prepare = partial(prepare_tiles, body=self.body, shaking=shaking, close_ups=float(options["close_ups"]))
+        self.collate = partial(collate_tiles, mosaics=int(options["mosaics"]))
         self.prior = pose_prior()
 
     def state(self) -> dict[str, float]:

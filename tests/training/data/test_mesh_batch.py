@@ -86,24 +86,6 @@ def test_a_mirrored_person_is_a_mirrored_body(samples: list[Sample], body: BodyM
     assert (mirrored.rows["joints"] - expected).abs().max() < 1e-6
 
 
-def test_a_mosaic_shows_four_pictures_people_each_in_its_quarter(samples: list[Sample], body: BodyModel) -> None:
-    items = [prepare_mesh(sample, np.random.default_rng(1), body) for sample in samples[:5]]
-    plain, batch = collate_mesh(items), collate_mesh(items, mosaics=1)
-    assert len(batch.images) == 2 and torch.equal(batch.images[1], items[4].image)
-    half = INPUT_SIDE // 2
-    for number, (top, left) in enumerate([(0, 0), (0, half), (half, 0), (half, half)]):
-        quarter = batch.images[0, :, top : top + half, left : left + half].float()
-        small = items[number].image.float().unflatten(1, (half, 2)).unflatten(3, (half, 2)).mean((2, 4))
-        assert (quarter - small).abs().max() <= 0.5
-    labels = batch.labels
-    assert labels.picture.tolist() == [0 if picture < 4 else 1 for picture in plain.labels.picture.tolist()]
-    assert torch.equal(labels.pose, plain.labels.pose)
-    for quarter, place, whole in zip(plain.labels.picture.tolist(), labels.joints_2d, plain.labels.joints_2d, strict=True):
-        pixels, before = (place + 1) * half, (whole + 1) * half
-        offset = torch.tensor([quarter % 2, quarter // 2]) * half if quarter < 4 else 0
-        assert torch.allclose(pixels, before / 2 + offset if quarter < 4 else before, atol=1e-3)
-
-
 def test_what_is_unknown_is_said_to_be(samples: list[Sample], body: BodyModel) -> None:
     sample = samples[0]
     nan = np.full(3, np.nan, np.float32)

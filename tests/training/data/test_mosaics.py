@@ -1,0 +1,83 @@
+"""Mosaics and close-ups: every person is where its tile is, as large as there, and in the same pose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.body import BodyModel
+from backend.mesh_predictor.network import INPUT_SIDE
+from training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
+from training.data.mosaics import CLOSE_UP_SIDE, collate_tiles, prepare_tiles
+from training.data.sample import Sample
+from training.data.shards import open_shards
+
+
+@pytest.fixture(scope="module")
+def samples(shards: Path) -> list[Sample]:
+    found = open_shards(shards, "train")
+    return [found.read(k) for k in range(len(found))]
+
+
+def test_a_mosaic_shows_four_pictures_people_each_in_its_quarter(samples: list[Sample], body: BodyModel) -> None:
+    items = [prepare_mesh(sample, np.random.default_rng(1), body) for sample in samples[:5]]
+    plain, batch = collate_mesh(items), collate_tiles([[item] for item in items], mosaics=1)
+    assert len(batch.images) == 2 and torch.equal(batch.images[1], items[4].image)
+    half = INPUT_SIDE // 2
+    for number, (top, left) in enumerate([(0, 0), (0, half), (half, 0), (half, half)]):
+        quarter = batch.images[0, :, top : top + half, left : left + half].float()
+        small = items[number].image.float().unflatten(1, (half, 2)).unflatten(3, (half, 2)).mean((2, 4))
+        assert (quarter - small).abs().max() <= 0.5
+    labels = batch.labels
+    assert labels.picture.tolist() == [0 if picture < 4 else 1 for picture in plain.labels.picture.tolist()]
+    assert torch.equal(labels.pose, plain.labels.pose)
+    for quarter, place, whole in zip(plain.labels.picture.tolist(), labels.joints_2d, plain.labels.joints_2d, strict=True):
+        pixels, before = (place + 1) * half, (whole + 1) * half
+        offset = torch.tensor([quarter % 2, quarter // 2]) * half if quarter < 4 else 0
+        assert torch.allclose(pixels, before / 2 + offset if quarter < 4 else before, atol=1e-3)
+
+
+def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(samples: list[Sample], body: BodyModel) -> None:
+    checked = 0
+    for number, sample in enumerate(samples):
+        for person in sample.people:
+            if person.visible.sum() < 12:
+                continue
+            # A picture that is black but for one bright dot where a joint is.
+            x, y = person.joints_2d[joint := int(np.flatnonzero(person.visible)[0])]
+            rows, columns = np.meshgrid(np.arange(sample.image.shape[0]), np.arange(sample.image.shape[1]), indexing="ij")
+            dot = np.exp(-((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2) / 8)
+            marked = replace(sample, image=np.repeat((dot * 255).astype(np.uint8)[..., None], 3, 2), people=(person,), mask=None)
+            (item,) = prepare_tiles(marked, np.random.default_rng(number), body, Shaking(mirrored=0.0, coloured=0.0), close_ups=1.0)
+            if item.image.shape[-1] == INPUT_SIDE or not item.rows["visible"][0, joint]:
+                continue  # too small for one, or shaken out of it
+            assert item.image.shape == (3, CLOSE_UP_SIDE, CLOSE_UP_SIDE)
+            known = item.rows["joints_2d"][0][item.rows["visible"][0]]
+            assert 0.6 < float((known.amax(0) - known.amin(0)).max()) < 2  # the person fills it
+            batch = collate_tiles([[item]] * 7)
+            (image,), labels = batch.images, batch.labels
+            assert len(labels.picture) == 7 and not image[:, CLOSE_UP_SIDE * 2 :].any()
+            weight = image[0].double()
+            for tile in (0, 3, 6):
+                found = (labels.joints_2d[tile, joint].double() + 1) * INPUT_SIDE / 2
+                top, left = CLOSE_UP_SIDE * (tile // 4), CLOSE_UP_SIDE * (tile % 4)
+                part = weight[top : top + CLOSE_UP_SIDE, left : left + CLOSE_UP_SIDE]
+                centre = torch.stack([(part.sum(axis) * (torch.arange(CLOSE_UP_SIDE) + 0.5)).sum() for axis in (0, 1)]) / part.sum()
+                inside = ((found - torch.tensor([left, top])) / CLOSE_UP_SIDE - 0.5).abs().max() < 0.4
+                if inside and 3 < x < sample.camera.width - 3 and 3 < y < sample.camera.height - 3:
+                    assert (centre + torch.tensor([left, top]) - found).abs().max() < 0.6
+                    checked += 1
+            assert torch.equal(labels.pose[5], item.rows["pose"][0])
+    assert checked >= 6
+
+
+def test_no_close_up_of_who_is_a_speck(samples: list[Sample], body: BodyModel) -> None:
+    sample = samples[0]
+    middle = sample.camera.center
+    small = tuple(replace(person, joints_2d=middle + (person.joints_2d - middle) / 20) for person in sample.people)
+    items = prepare_tiles(replace(sample, people=small), np.random.default_rng(0), body, close_ups=1.0)
+    assert [item.image.shape[-1] for item in items] == [INPUT_SIDE]
