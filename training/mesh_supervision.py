@@ -24,7 +24,7 @@ from training.losses.mesh import (
     pose_prior,
     shape_distance,
 )
-from training.targets import body_centers, center_heatmap, kernel_radii, match, repel
+from training.targets import body_centers, center_heatmap, joint_heatmaps, kernel_radii, match, repel
 
 TORSO = ("pelvis", "left_hip", "right_hip", "neck", "left_shoulder", "right_shoulder")
 HIPS = (JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip"))
@@ -70,6 +70,10 @@ class MeshLabels(Batch):
         rows = [self.picture == picture for picture in range(len(self.labelled))]
         return torch.stack([center_heatmap(centers[row], radii[row]) for row in rows])
 
+    def joint_heatmaps(self) -> Tensor:
+        """(B, 24, 64, 64) where joints are, see `training.targets.joint_heatmaps`."""
+        return joint_heatmaps(self.joints_2d, self.visible, self.picture, len(self.labelled))
+
 
 def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePrior | None = None) -> dict[str, Tensor]:
     """The terms of the loss by the names of `training.losses.mesh.ROMP_WEIGHTS`; "prior" only where a prior is given.
@@ -88,6 +92,7 @@ def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePr
         "center": center_focal(maps.center, labels.heatmaps(), labels.labelled),
         "camera": camera_distance(bodies.camera, true_camera, camera_known),
         "pose": pose_distance(bodies.pose[:, part], truth.pose[:, part], truth.pose_known[:, part]),
+        "global_orient": pose_distance(bodies.pose[:, :1], truth.pose[:, :1], truth.pose_known[:, :1]),
         "shape": shape_distance(bodies.betas, truth.betas, truth.betas_known),
         "joints_2d": joints_2d_distance(project_weakly(joints, bodies.camera), truth.joints_2d, truth.visible),
         "joints_3d": joints_3d_distance(joints, truth.joints, truth.joints_known, HIPS),

@@ -110,6 +110,24 @@ def center_heatmap(centers: Tensor, radii: Tensor) -> Tensor:
     return heatmap[None]
 
 
+def joint_heatmaps(joints: Tensor, visible: Tensor, picture: Tensor, pictures: int) -> Tensor:
+    """Where every joint of anybody is, a Gaussian of one cell around each.
+
+    Args:
+        joints: (N, J, 2) in -1..1 across the padded square.
+        visible: (N, J) bool.
+        picture: (N,) whose picture each person is in, of ``pictures``.
+
+    Returns:
+        (pictures, J, 64, 64), 1 where a joint is on a cell's middle; where people meet, the larger value.
+    """
+    middles = torch.arange(MAP_SIDE, device=joints.device) + 0.5
+    x, y = (torch.exp(-((middles - ((joints[..., k, None] + 1) / 2 * MAP_SIDE)) ** 2) / 2) for k in (0, 1))
+    peaks = torch.where(visible[..., None, None], y[..., :, None] * x[..., None, :], 0)
+    nobody = torch.zeros_like(peaks[:1])
+    return torch.stack([torch.cat([nobody, peaks[picture == number]]).amax(0) for number in range(pictures)])
+
+
 def center_cells(centers: Tensor) -> Tensor:
     """(N, 2) in -1..1 -> (N, 2) cells x, y of the 64x64 map."""
     return ((centers + 1) / 2 * MAP_SIDE).long().clamp(0, MAP_SIDE - 1)

@@ -13,6 +13,7 @@ from training.losses.mesh import (
     MixturePrior,
     camera_distance,
     center_focal,
+    joint_maps_distance,
     joints_2d_distance,
     joints_3d_distance,
     joints_aligned_distance,
@@ -20,6 +21,7 @@ from training.losses.mesh import (
     pose_prior,
     shape_distance,
 )
+from training.targets import joint_heatmaps
 
 RNG = np.random.default_rng(0)
 
@@ -62,6 +64,19 @@ def test_distances_are_means_over_what_is_valid() -> None:
     )
     ra, rb = (torch.from_numpy(Rotation.random(15, random_state=s).as_matrix().reshape(3, 5, 3, 3)) for s in (1, 2))
     np.testing.assert_allclose(pose_distance(ra, rb, valid), np.linalg.norm((ra - rb).numpy(), axis=(-2, -1))[keep].mean(), rtol=1e-6)
+
+
+def test_missed_joints_cost_the_same_however_many_there_are() -> None:
+    labelled = torch.tensor([True, True])
+    few, many = (torch.rand(2, count, 2, generator=torch.Generator().manual_seed(1)) * 1.8 - 0.9 for count in (5, 60))
+    costs = []
+    for joints in (few, many):
+        target = joint_heatmaps(joints, torch.ones(joints.shape[:2], dtype=torch.bool), torch.tensor([0, 1]), 2)
+        costs.append(float(joint_maps_distance(torch.zeros_like(target), target, labelled)))
+        assert joint_maps_distance(target, target, labelled) == 0
+        assert joint_maps_distance(torch.zeros_like(target), target, ~labelled) == 0
+    # the square of a Gaussian of one cell sums to pi
+    np.testing.assert_allclose(costs, np.pi, rtol=0.15)
 
 
 def test_shape_distance_knows_and_guesses() -> None:

@@ -38,7 +38,8 @@ def light(seed: int = 0) -> MeshPredictor:
 
 @pytest.mark.parametrize(
     ("term", "heads"),
-    [("center", "2"), ("camera", "3"), ("pose", "1"), ("shape", "1"), ("joints_2d", "13"), ("joints_3d", "1"), ("joints_aligned", "1")],
+    [("center", "2"), ("camera", "3"), ("joints_2d", "13")]
+    + [(term, "1") for term in ("pose", "global_orient", "shape", "joints_3d", "joints_aligned")],
 )
 def test_every_term_s_gradient_reaches_its_heads_and_through_them_the_picture(term: str, heads: str, body: BodyModel) -> None:
     images, labels = pictures_of_people([2], body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training.targets import body_centers, center_cells, center_heatmap, kernel_radii, match, repel
+from training.targets import body_centers, center_cells, center_heatmap, joint_heatmaps, kernel_radii, match, repel
 
 
 def test_centre_is_the_mean_of_visible_torso_joints_else_of_all() -> None:
@@ -70,3 +70,19 @@ def test_match_takes_the_near_peak_of_the_same_picture_else_the_person_s_own_cel
     matches = match(center, true, torch.tensor([0, 1]))
     assert matches.centers.xy.tolist() == [[11, 20], [10, 20]]
     assert matches.centers.picture.tolist() == [0, 1] and matches.person.tolist() == [0, 1]
+
+
+def test_joints_peak_in_their_own_picture_where_they_are_seen_and_the_nearer_of_two_counts() -> None:
+    joints = torch.tensor([[[0.0, 0.0], [-0.5, 0.25]], [[0.1, 0.0], [0.5, 0.5]], [[0.3, -0.7], [0.0, 0.0]]])
+    visible = torch.tensor([[True, True], [True, False], [True, True]])
+    picture = torch.tensor([0, 0, 2])
+    heatmaps = joint_heatmaps(joints, visible, picture, 3).double().numpy()
+    rows, columns = np.meshgrid(np.arange(64) + 0.5, np.arange(64) + 0.5, indexing="ij")
+    for number in range(3):
+        for joint in range(2):
+            expected = np.zeros((64, 64))
+            for person in range(3):
+                if picture[person] == number and visible[person, joint]:
+                    x, y = (joints[person, joint].double().numpy() + 1) * 32
+                    expected = np.maximum(expected, np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 2))
+            np.testing.assert_allclose(heatmaps[number, joint], expected, atol=1e-5)

@@ -23,6 +23,7 @@ CLOSE_UPS_ACROSS = 4
 CLOSE_UP_SIDE = INPUT_SIDE // CLOSE_UPS_ACROSS
 _MARGIN = 1.35  # of a close-up's extent over that of the joints it shows: heads and feet reach beyond theirs
 _SMALLEST = 32  # pixels: of anybody smaller a close-up shows only blur
+_WORTH = 12  # joints: of anybody less seen a close-up teaches little
 _ENOUGH = 8  # joints: who stands at the rim of another's close-up with fewer is no person to find
 
 
@@ -78,4 +79,4 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
 
 def _large_enough(person: PersonLabel) -> bool:
     """Whether a close-up would show a person rather than blur, or a hand."""
-    return int(person.visible.sum()) >= _ENOUGH and float(np.ptp(person.joints_2d[person.visible], 0).max()) >= _SMALLEST
+    return int(person.visible.sum()) >= _WORTH and float(np.ptp(person.joints_2d[person.visible], 0).max()) >= _SMALLEST

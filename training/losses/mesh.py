@@ -5,6 +5,7 @@ All terms are means over what is annotated: a mask that is all false gives 0, ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ ROMP_WEIGHTS: Mapping[str, float] = {
     "shape": 6.0,
     "prior": 1.6,
     "camera": 0.0,
+    "global_orient": 0.0,
+    "joint_maps": 0.0,
 }
 # Betas count less the less they change the body.
 BETA_WEIGHTS = (1.0, 0.64, 0.32, 0.32, 0.16, 0.16, 0.16, 0.16, 0.16, 0.16)
@@ -68,6 +71,14 @@ def center_focal(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
     gain = gain * labelled[:, None, None, None]
     count = (positive & labelled[:, None, None, None]).sum()
     return -gain.sum() / (count + 1e-4)
+
+
+def joint_maps_distance(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    """Squared error of heatmaps (B, J, H, W), summed, per joint that there is in `training.targets.joint_heatmaps`; of pictures where
+    ``labelled`` (B,)."""
+    squared = (predicted - target).square().flatten(1).sum(1)
+    joints = target.flatten(1).sum(1) / (2 * math.pi)  # what a Gaussian of one cell sums to
+    return (squared * labelled).sum() / (joints * labelled).sum().clamp_min(1)
 
 
 def pose_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:

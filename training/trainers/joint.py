@@ -26,14 +26,13 @@ from training.losses.mesh import ROMP_WEIGHTS, MeshLoss
 from training.losses.texture import TextureLoss
 from training.losses.total import TotalLoss
 from training.losses.uv import UnseenError, hide_half
-from training.mesh_supervision import mesh_terms
 from training.rendering import Cameras, RenderError, UvMesh, see
 from training.rendering.unprojection import Texels, unproject
 from training.targets import match
 from training.texture_supervision import PhotoEvidence, Surroundings, placed_vertices, texture_terms
 from training.trainers import mesh, texture
 from training.trainers.gan import grid, texture_network
-from training.trainers.mesh import MeshTrainer, maps_of
+from training.trainers.mesh import MeshTrainer
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 from training.trainers.texture import on_device, texture_weights
@@ -79,8 +78,7 @@ class JointTrainer:
         """One step of both networks on the total loss; people whose predicted body misses their crop only teach the mesh."""
         device = batch.picture.device
         body = self.mesh.body_on(device)
-        maps = maps_of(turn.networks["mesh"].train()(batch.mesh.pixels()))
-        terms = mesh_terms(maps, batch.mesh.labels, body, self.mesh.prior_on(device))
+        maps, terms = self.mesh.terms(turn.networks["mesh"], batch.mesh)
         bodies = sample(maps, match(maps.center.detach(), batch.mesh.labels.centers()[0], batch.mesh.labels.picture).centers)
         chosen = PredictedBodies(*(getattr(bodies, name)[batch.person] for name in ("camera", "pose", "betas")))
         try:

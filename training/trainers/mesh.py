@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -14,25 +15,26 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from backend.body import PARENTS, BodyModel, load_open_body
+from backend.body import JOINT_NAMES, PARENTS, BodyModel, load_open_body
 from backend.fitting.prior import PosePrior
 from backend.mesh_predictor.checkpoint import read_state_dict
 from backend.mesh_predictor.decoding import find_centers, sample
 from backend.mesh_predictor.efficientnet_lite import STAGES, LightBackbone
-from backend.mesh_predictor.network import INPUT_SIDE, Maps, MeshPredictor, romp
+from backend.mesh_predictor.network import CENTER_HEAD, INPUT_SIDE, Maps, MeshPredictor, romp
 from backend.mesh_predictor.weak_perspective import project_weakly
 from training.data.mesh_batch import MeshBatch, Shaking
 from training.data.mosaics import collate_tiles, prepare_tiles
 from training.depthwise import QuickDepthwise
 from training.initialise import start_heads
 from training.losses.features import EfficientNetFeatures
-from training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior
+from training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior, joint_maps_distance
 from training.mesh_supervision import mesh_terms
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS = {
     "network": "light", "imagenet": True, "frozen": 0, "weights": {}, "shaking": True, "close_ups": 0.0, "mosaics": 0, "start": "",
+    "only_centers": False,
 }  # fmt: skip
 WEIGHTS_FILE = "mesh_predictor.safetensors"
 
@@ -41,7 +43,8 @@ class MeshTrainer:
     """The recipe's options: ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights,
     ``frozen``: how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
     ``close_ups``: the share of samples that are shown as close-ups of their people, sixteen in one picture, ``mosaics``: how many
-    pictures of a process's batch are made of four of the other samples each, ``start``: a .safetensors file to start from."""
+    pictures of a process's batch are made of four of the other samples each, ``start``: a .safetensors file to start from,
+    ``only_centers``: train nothing but the head that finds people; quick, and what else is predicted stays as it was."""
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options, CheckpointError for a start that does not fit."""
@@ -56,12 +59,14 @@ class MeshTrainer:
             network.load_state_dict(read_state_dict(Path(str(options["start"]))))
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.frozen = _first_stages(network, int(options["frozen"]))
+        if options["only_centers"]:
+            self.frozen = [network.backbone, *(head for name, head in network.final_layers.items() if name != CENTER_HEAD)]
         for module in self.frozen:
             module.requires_grad_(False)
-        flat = AsTensors(network)
+        self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
+        flat = AsTensors(network, joint_maps=self.loss.weights["joint_maps"] > 0)
         trained = [parameter for parameter in flat.parameters() if parameter.requires_grad]
         self.players = {"mesh": Player(flat, optimiser_for(trained, recipe))}
-        self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
         shaking = Shaking() if options["shaking"] else None
         self.prepare = partial(prepare_tiles, body=self.body, shaking=shaking, close_ups=float(options["close_ups"]))
         self.collate = partial(collate_tiles, mosaics=int(options["mosaics"]))
@@ -76,23 +81,32 @@ class MeshTrainer:
 
     def step(self, turn: Turn, batch: MeshBatch) -> dict[str, float]:
         """One step on the 3D Mesh Loss."""
-        device = batch.images.device
-        body = self.body_on(device)
-        network = turn.networks["mesh"].train()
-        for module in self.frozen:
-            module.eval()
-        maps = maps_of(network(batch.pixels()))
-        total, log = self.loss(mesh_terms(maps, batch.labels, body, self.prior_on(device)))
+        _, terms = self.terms(turn.networks["mesh"], batch)
+        total, log = self.loss(terms)
         with QuickDepthwise():
             turn.descend("mesh", total)
         return {"total": float(total.detach()), **log}
+
+    def terms(self, network: nn.Module, batch: MeshBatch) -> tuple[Maps, dict[str, Tensor]]:
+        """The network's maps of a batch, and the terms of the loss by name."""
+        device = batch.images.device
+        network.train()
+        for module in self.frozen:
+            module.eval()
+        *tensors, joint_maps = network(batch.pixels())
+        maps = maps_of(tensors)
+        terms = mesh_terms(maps, batch.labels, self.body_on(device), self.prior_on(device))
+        if joint_maps is not None:
+            terms["joint_maps"] = joint_maps_distance(joint_maps.float(), batch.labels.joint_heatmaps(), batch.labels.labelled)
+        return maps, terms
 
     @torch.no_grad()
     def pictures(self, batch: MeshBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
         """Up to 8 pictures with the true skeletons in green and the predicted ones in red; below, the centre maps."""
         network = networks["mesh"].eval()
         images = batch.pixels()[:8]
-        maps = maps_of(network(images))
+        *tensors, _ = network(images)
+        maps = maps_of(tensors)
         people = sample(maps, found := find_centers(maps.center))
         joints = self.body_on(images.device).joints(people.betas, people.pose)
         drawn = [np.ascontiguousarray(image) for image in (images.permute(0, 2, 3, 1).cpu().numpy() * 255).astype(np.uint8)]
@@ -139,19 +153,30 @@ class Copies:
 
 
 class AsTensors(nn.Module):
-    """The network with plain tensors out: Lightning Fabric looks into what a network returns and refuses frozen dataclasses."""
+    """The network with plain tensors out: Lightning Fabric looks into what a network returns and refuses frozen dataclasses.
 
-    def __init__(self, network: MeshPredictor) -> None:
+    ``joint_maps``: whether there is to be a head that says where joints are. It is left out of what is exported: a centre teaches of one
+    cell of a picture, joints of hundreds, and where the limbs are must be known before it can be said how they are turned. The published
+    network began with such a head too.
+    """
+
+    def __init__(self, network: MeshPredictor, joint_maps: bool = False) -> None:
         super().__init__()
         self.network = network
+        # from features at 1/4 of the picture to maps at 1/8
+        self.joint_maps = nn.Conv2d(int(network.backbone.channels), len(JOINT_NAMES), 3, 2, 1) if joint_maps else None  # type: ignore[arg-type]
+        if self.joint_maps is not None:  # no joints anywhere, to begin with
+            nn.init.zeros_(self.joint_maps.weight)
+            nn.init.zeros_(cast(nn.Parameter, self.joint_maps.bias))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, 512, 512) -> centre, camera and SMPL maps."""
-        maps = self.network(image)
-        return maps.center, maps.camera, maps.smpl
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """(B, 3, 512, 512) -> centre, camera and SMPL maps, and joints' (B, 24, 64, 64) or None."""
+        features = self.network.backbone(image)
+        maps = self.network.maps(features)
+        return maps.center, maps.camera, maps.smpl, None if self.joint_maps is None else self.joint_maps(features)
 
 
-def maps_of(tensors: tuple[Tensor, Tensor, Tensor]) -> Maps:
+def maps_of(tensors: Sequence[Tensor]) -> Maps:
     """Losses and decoding work in single precision whatever the network computed in."""
     return Maps(*(tensor.float() for tensor in tensors))
 

@@ -124,6 +124,19 @@ def test_a_start_brings_its_own_configuration_and_grows(tmp_path: Path) -> None:
         texture_network({"config": "small", "resolution": 64, "start": str(path)}, load_open_body())
 
 
+@pytest.mark.slow
+def test_a_run_on_centres_alone_leaves_all_else_as_it_was(samples: ShardSet, tmp_path: Path) -> None:
+    toy = load_recipe("mesh", "toy")
+    untrained = MeshTrainer(toy.with_(seed=3))
+    first = untrained.export({"mesh": untrained.players["mesh"].network}, tmp_path, "start")[0]
+    weights = {"center": 1.0, **dict.fromkeys(("camera", "joints_2d", "pose", "joints_3d", "joints_aligned", "shape", "prior"), 0.0)}
+    recipe = toy.with_(options={**toy.options, "start": str(first), "only_centers": True, "weights": weights})
+    run(MeshTrainer(recipe), recipe, samples, tmp_path / "run", "cpu")
+    before, after = load_file(first), load_file(tmp_path / "run" / "mesh_predictor.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("final_layers.2.") for name in changed)
+
+
 def test_a_checkpoint_that_dies_in_the_writing_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for step in (1, 2):
         save(tmp_path, {"step": step})
