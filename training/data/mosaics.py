@@ -34,12 +34,11 @@ def prepare_tiles(
 
     Raises DataError for a picture without any person who is seen.
     """
-    people = [person for person in sample.people if _large_enough(person)] if close_ups and rng.random() < close_ups else []
+    parts = [_close_up(person) for person in sample.people] if close_ups and rng.random() < close_ups else []
     items = []
-    for person in people:
-        seen = person.joints_2d[person.visible].astype(np.float64)
-        low, high = seen.min(0), seen.max(0)
-        part = Part(tuple((low + high) / 2), _MARGIN * float((high - low).max()), CLOSE_UP_SIDE, _ENOUGH)
+    for part in parts:
+        if part is None:
+            continue
         try:
             items.append(prepare_mesh(sample, rng, body, shaking, part))
         except DataError:
@@ -67,8 +66,7 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
     """Up to ``across``² squares of one size as one picture, row by row, each shrunk to its tile."""
     side = INPUT_SIDE // across
     times = items[0].image.shape[-1] // side
-    small = torch.stack([item.image for item in items]).float()
-    small = F.avg_pool2d(small, times).round().to(torch.uint8) if times > 1 else small.to(torch.uint8)
+    small = F.avg_pool2d(torch.stack([item.image for item in items]).float(), times).round().to(torch.uint8)
     small = F.pad(small, (0, 0, 0, 0, 0, 0, 0, across**2 - len(items)))
     image = small.unflatten(0, (across, across)).permute(2, 0, 3, 1, 4).reshape(3, INPUT_SIDE, INPUT_SIDE)
     rows = {key: torch.cat([item.rows[key] for item in items]) for key in PEOPLE_KEYS}
@@ -77,6 +75,11 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
     return MeshItem(image, rows, all(item.labelled for item in items))
 
 
-def _large_enough(person: PersonLabel) -> bool:
-    """Whether a close-up would show a person rather than blur, or a hand."""
-    return int(person.visible.sum()) >= _WORTH and float(np.ptp(person.joints_2d[person.visible], 0).max()) >= _SMALLEST
+def _close_up(person: PersonLabel) -> Part | None:
+    """The part of the picture around a person; None where it would show blur, or a hand."""
+    if person.visible.sum() < _WORTH:
+        return None
+    seen = person.joints_2d[person.visible].astype(np.float64)
+    low, high = seen.min(0), seen.max(0)
+    extent = float((high - low).max())
+    return Part(tuple((low + high) / 2), _MARGIN * extent, CLOSE_UP_SIDE, _ENOUGH) if extent >= _SMALLEST else None

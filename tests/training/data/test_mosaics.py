@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
+from torch import Tensor
 
 from backend.body import BodyModel
 from backend.mesh_predictor.network import INPUT_SIDE
 from training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
 from training.data.mosaics import CLOSE_UP_SIDE, collate_tiles, prepare_tiles
-from training.data.sample import Sample
-from training.data.shards import open_shards
+from training.data.sample import PersonLabel, Sample
 
-
-@pytest.fixture(scope="module")
-def samples(shards: Path) -> list[Sample]:
-    found = open_shards(shards, "train")
-    return [found.read(k) for k in range(len(found))]
+Dotted = Callable[[Sample, PersonLabel, int], Sample]
 
 
 def test_a_mosaic_shows_four_pictures_people_each_in_its_quarter(samples: list[Sample], body: BodyModel) -> None:
@@ -41,17 +36,16 @@ def test_a_mosaic_shows_four_pictures_people_each_in_its_quarter(samples: list[S
         assert torch.allclose(pixels, before / 2 + offset if quarter < 4 else before, atol=1e-3)
 
 
-def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(samples: list[Sample], body: BodyModel) -> None:
+def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(
+    samples: list[Sample], body: BodyModel, dotted: Dotted, middle_of: Callable[[Tensor], Tensor]
+) -> None:
     checked = 0
     for number, sample in enumerate(samples):
         for person in sample.people:
             if person.visible.sum() < 12:
                 continue
-            # A picture that is black but for one bright dot where a joint is.
             x, y = person.joints_2d[joint := int(np.flatnonzero(person.visible)[0])]
-            rows, columns = np.meshgrid(np.arange(sample.image.shape[0]), np.arange(sample.image.shape[1]), indexing="ij")
-            dot = np.exp(-((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2) / 8)
-            marked = replace(sample, image=np.repeat((dot * 255).astype(np.uint8)[..., None], 3, 2), people=(person,), mask=None)
+            marked = dotted(sample, person, joint)
             (item,) = prepare_tiles(marked, np.random.default_rng(number), body, Shaking(mirrored=0.0, coloured=0.0), close_ups=1.0)
             if item.image.shape[-1] == INPUT_SIDE or not item.rows["visible"][0, joint]:
                 continue  # too small for one, or shaken out of it
@@ -61,12 +55,10 @@ def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(samples: lis
             batch = collate_tiles([[item]] * 7)
             (image,), labels = batch.images, batch.labels
             assert len(labels.picture) == 7 and not image[:, CLOSE_UP_SIDE * 2 :].any()
-            weight = image[0].double()
             for tile in (0, 3, 6):
                 found = (labels.joints_2d[tile, joint].double() + 1) * INPUT_SIDE / 2
                 top, left = CLOSE_UP_SIDE * (tile // 4), CLOSE_UP_SIDE * (tile % 4)
-                part = weight[top : top + CLOSE_UP_SIDE, left : left + CLOSE_UP_SIDE]
-                centre = torch.stack([(part.sum(axis) * (torch.arange(CLOSE_UP_SIDE) + 0.5)).sum() for axis in (0, 1)]) / part.sum()
+                centre = middle_of(image[:, top : top + CLOSE_UP_SIDE, left : left + CLOSE_UP_SIDE])
                 inside = ((found - torch.tensor([left, top])) / CLOSE_UP_SIDE - 0.5).abs().max() < 0.4
                 if inside and 3 < x < sample.camera.width - 3 and 3 < y < sample.camera.height - 3:
                     assert (centre + torch.tensor([left, top]) - found).abs().max() < 0.6
