@@ -1,7 +1,7 @@
 """Pictures that show more people than photos do: one pass of the network sees them all (Bochkovskiy et al. 2020, "YOLOv4", 3.4).
 
-Whole pictures are shown four in one, and close-ups of people sixteen in one: a step on the latter teaches of five times as many people
-as a step on as many whole pictures, at about the same size in pixels as four in one.
+Whole pictures are shown four in one, and close-ups of people sixteen in one, four in one and alone, each size as many pixels as the
+others: a step on close-ups teaches of several times as many people as a step on as many whole pictures, and of large people as well.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 
 ACROSS = 2  # whole pictures in a row
-CLOSE_UPS_ACROSS = 4
-CLOSE_UP_SIDE = INPUT_SIDE // CLOSE_UPS_ACROSS
+CLOSE_UPS_ACROSS = (4, 2, 1)
 _MARGIN = 1.35  # of a close-up's extent over that of the joints it shows: heads and feet reach beyond theirs
-_SMALLEST = 32  # pixels: of anybody smaller a close-up shows only blur
+_MOST_ENLARGED = 2.5  # of anybody smaller a close-up shows only blur
 _WORTH = 12  # joints: of anybody less seen a close-up teaches little
 _ENOUGH = 8  # joints: who stands at the rim of another's close-up with fewer is no person to find
 
@@ -34,7 +33,7 @@ def prepare_tiles(
 
     Raises DataError for a picture without any person who is seen.
     """
-    parts = [_close_up(person) for person in sample.people] if close_ups and rng.random() < close_ups else []
+    parts = [_close_up(person, rng) for person in sample.people] if close_ups and rng.random() < close_ups else []
     items = []
     for part in parts:
         if part is None:
@@ -49,16 +48,16 @@ def prepare_tiles(
 def collate_tiles(samples: Sequence[Sequence[MeshItem]], mosaics: int = 0) -> MeshBatch:
     """What `prepare_tiles` made of some samples -> batch.
 
-    Of the first 4 * ``mosaics`` whole pictures (or as many as there are) four are shown in one; all close-ups sixteen in one, the last
-    of these with black tiles where there are fewer.
+    Of the first 4 * ``mosaics`` squares of the network's size (or as many as there are) four are shown in one; all smaller ones in as few
+    pictures of one size as they need, the last of these with black tiles where there are fewer.
     """
     items = [item for sample in samples for item in sample]
-    whole = [item for item in items if item.image.shape[-1] == INPUT_SIDE]
-    close = [item for item in items if item.image.shape[-1] == CLOSE_UP_SIDE]
-    tiled, each = ACROSS**2 * min(mosaics, len(whole) // ACROSS**2), CLOSE_UPS_ACROSS**2
-    pictures = [mosaic(whole[first : first + ACROSS**2], ACROSS) for first in range(0, tiled, ACROSS**2)]
-    pictures += whole[tiled:]
-    pictures += [mosaic(close[first : first + each], CLOSE_UPS_ACROSS) for first in range(0, len(close), each)]
+    of_side = {across: [item for item in items if item.image.shape[-1] == INPUT_SIDE // across] for across in CLOSE_UPS_ACROSS}
+    whole = of_side.pop(1)
+    tiled = ACROSS**2 * min(mosaics, len(whole) // ACROSS**2)
+    pictures = [mosaic(whole[first : first + ACROSS**2], ACROSS) for first in range(0, tiled, ACROSS**2)] + whole[tiled:]
+    for across, tiles in of_side.items():
+        pictures += [mosaic(tiles[first : first + across**2], across) for first in range(0, len(tiles), across**2)]
     return collate_mesh(pictures)
 
 
@@ -75,11 +74,17 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
     return MeshItem(image, rows, all(item.labelled for item in items))
 
 
-def _close_up(person: PersonLabel) -> Part | None:
-    """The part of the picture around a person; None where it would show blur, or a hand."""
+def _close_up(person: PersonLabel, rng: np.random.Generator) -> Part | None:
+    """The part of the picture around a person, of a size that is as likely as more of them fit into one picture; None where it would show
+    blur, or a hand."""
     if person.visible.sum() < _WORTH:
         return None
     seen = person.joints_2d[person.visible].astype(np.float64)
     low, high = seen.min(0), seen.max(0)
     extent = float((high - low).max())
-    return Part(tuple((low + high) / 2), _MARGIN * extent, CLOSE_UP_SIDE, _ENOUGH) if extent >= _SMALLEST else None
+    fitting = [across for across in CLOSE_UPS_ACROSS if INPUT_SIDE / across <= _MOST_ENLARGED * _MARGIN * extent]
+    if not fitting:
+        return None
+    odds = np.square(fitting) / np.square(fitting).sum()
+    side = INPUT_SIDE // int(rng.choice(fitting, p=odds))
+    return Part(tuple((low + high) / 2), _MARGIN * extent, side, _ENOUGH)

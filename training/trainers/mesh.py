@@ -42,7 +42,7 @@ WEIGHTS_FILE = "mesh_predictor.safetensors"
 class MeshTrainer:
     """The recipe's options: ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights,
     ``frozen``: how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
-    ``close_ups``: the share of samples that are shown as close-ups of their people, sixteen in one picture, ``mosaics``: how many
+    ``close_ups``: the share of samples that are shown as close-ups of their people, up to sixteen in one picture, ``mosaics``: how many
     pictures of a process's batch are made of four of the other samples each, ``start``: a .safetensors file to start from,
     ``only_centers``: train nothing but the head that finds people; quick, and what else is predicted stays as it was."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 from backend.body import BodyModel
 from backend.mesh_predictor.network import INPUT_SIDE
 from training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
-from training.data.mosaics import CLOSE_UP_SIDE, collate_tiles, prepare_tiles
+from training.data.mosaics import collate_tiles, prepare_tiles
 from training.data.sample import PersonLabel, Sample
 
 Dotted = Callable[[Sample, PersonLabel, int], Sample]
@@ -39,37 +41,61 @@ def test_a_mosaic_shows_four_pictures_people_each_in_its_quarter(samples: list[S
 def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(
     samples: list[Sample], body: BodyModel, dotted: Dotted, middle_of: Callable[[Tensor], Tensor]
 ) -> None:
-    checked = 0
-    for number, sample in enumerate(samples):
+    checked: Counter[int] = Counter()
+    for number, (sample, again) in enumerate(product(samples, range(3))):
         for person in sample.people:
             if person.visible.sum() < 12:
                 continue
             x, y = person.joints_2d[joint := int(np.flatnonzero(person.visible)[0])]
             marked = dotted(sample, person, joint)
-            (item,) = prepare_tiles(marked, np.random.default_rng(number), body, Shaking(mirrored=0.0, coloured=0.0), close_ups=1.0)
-            if item.image.shape[-1] == INPUT_SIDE or not item.rows["visible"][0, joint]:
-                continue  # too small for one, or shaken out of it
-            assert item.image.shape == (3, CLOSE_UP_SIDE, CLOSE_UP_SIDE)
+            rng, shaking = np.random.default_rng([number, again]), Shaking(mirrored=0.0, coloured=0.0)
+            (item,) = prepare_tiles(marked, rng, body, shaking, close_ups=1.0)
+            side = item.image.shape[-1]
+            across = INPUT_SIDE // side
+            if across == 1 or not item.rows["visible"][0, joint]:
+                continue  # too small for one, alone, or shaken out of it
             known = item.rows["joints_2d"][0][item.rows["visible"][0]]
             assert 0.6 < float((known.amax(0) - known.amin(0)).max()) < 2  # the person fills it
-            batch = collate_tiles([[item]] * 7)
+            batch = collate_tiles([[item]] * (count := across**2 - 1))
             (image,), labels = batch.images, batch.labels
-            assert len(labels.picture) == 7 and not image[:, CLOSE_UP_SIDE * 2 :].any()
-            for tile in (0, 3, 6):
+            assert len(labels.picture) == count and not image[:, -side:, -side:].any()
+            for tile in {0, count // 2, count - 1}:
                 found = (labels.joints_2d[tile, joint].double() + 1) * INPUT_SIDE / 2
-                top, left = CLOSE_UP_SIDE * (tile // 4), CLOSE_UP_SIDE * (tile % 4)
-                centre = middle_of(image[:, top : top + CLOSE_UP_SIDE, left : left + CLOSE_UP_SIDE])
-                inside = ((found - torch.tensor([left, top])) / CLOSE_UP_SIDE - 0.5).abs().max() < 0.4
+                top, left = side * (tile // across), side * (tile % across)
+                centre = middle_of(image[:, top : top + side, left : left + side])
+                inside = ((found - torch.tensor([left, top])) / side - 0.5).abs().max() < 0.4
                 if inside and 3 < x < sample.camera.width - 3 and 3 < y < sample.camera.height - 3:
                     assert (centre + torch.tensor([left, top]) - found).abs().max() < 0.6
-                    checked += 1
-            assert torch.equal(labels.pose[5], item.rows["pose"][0])
-    assert checked >= 6
+                    checked[across] += 1
+            assert torch.equal(labels.pose[1], item.rows["pose"][0])
+    assert checked[4] >= 12 and checked[2] >= 3, checked
+
+
+def test_people_are_as_large_as_the_tile_they_are_given_and_all_sizes_come(samples: list[Sample], body: BodyModel) -> None:
+    sides: Counter[int] = Counter()
+    rng = np.random.default_rng(3)
+    for sample in samples:
+        for person in sample.people:
+            seen = person.joints_2d[person.visible]
+            if len(seen) < 12:
+                continue
+            extent = float((seen.max(0) - seen.min(0)).max())
+            alone = replace(sample, people=(person,))
+            for _ in range(12):
+                (item,) = prepare_tiles(alone, rng, body, None, close_ups=1.0)
+                side = item.image.shape[-1]
+                sides[side] += 1
+                shown = item.rows["joints_2d"][0][item.rows["visible"][0]] * side / 2
+                if side < INPUT_SIDE:
+                    size = float((shown.amax(0) - shown.amin(0)).max())
+                    np.testing.assert_allclose(size, side / 1.35, rtol=1e-3)
+                    assert size < 2.5 * extent
+    assert sides[128] > 2 * sides[256] > 0 and sides[512] > 0
 
 
 def test_no_close_up_of_who_is_a_speck(samples: list[Sample], body: BodyModel) -> None:
     sample = samples[0]
     middle = sample.camera.center
-    small = tuple(replace(person, joints_2d=middle + (person.joints_2d - middle) / 20) for person in sample.people)
+    small = tuple(replace(person, joints_2d=middle + (person.joints_2d - middle) / 40) for person in sample.people)
     items = prepare_tiles(replace(sample, people=small), np.random.default_rng(0), body, close_ups=1.0)
     assert [item.image.shape[-1] for item in items] == [INPUT_SIDE]
