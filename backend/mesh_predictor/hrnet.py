@@ -65,7 +65,7 @@ class HighResolutionModule(nn.Module):
 class HRNet(nn.Module):
     """HRNet-W32 up to its finest branch: 28,535,552 parameters."""
 
-    channels = WIDTHS[0]
+    channels, stride = WIDTHS[0], 4
 
     def __init__(self) -> None:
         super().__init__()

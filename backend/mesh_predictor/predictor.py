@@ -17,11 +17,13 @@ from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.inference import for_inference
 from backend.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor, romp
 from backend.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction, match_people, torso_centers
+from backend.mesh_predictor.sizes import InSizes
 from backend.mesh_predictor.weak_perspective import PaddedSquare, network_input
 from backend.perception.person import Person
 
 LIGHT_FILE, ROMP_FILE = "mesh_predictor.safetensors", "ROMP.pkl"
 LIGHT_LICENCE = "Apache-2.0"
+LIGHT_THRESHOLD = 0.3  # on pictures it was trained on as many are missed as are found where nobody is
 ROMP_LICENCE = "ROMP's weights: for non-commercial scientific research, as are the data they were trained on."
 
 
@@ -48,7 +50,16 @@ class Look:
 class Predictor:
     """A network with its weights, ready for photos."""
 
-    def __init__(self, network: nn.Module, name: str, betas_of: str, licence: str, root_aligned: bool = False) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        name: str,
+        betas_of: str,
+        licence: str,
+        root_aligned: bool = False,
+        threshold: float = CENTER_THRESHOLD,
+        in_sizes: bool = False,
+    ) -> None:
         """
         Args:
             network: with trained weights; it is copied.
@@ -56,9 +67,12 @@ class Predictor:
             betas_of: which body's betas it predicts, "smpl" or "open_body".
             licence: of the weights.
             root_aligned: as in `Prediction`.
+            threshold: what the heatmap must say for somebody to be found.
+            in_sizes: whether it is to look at photos in several sizes.
         """
-        self.network = for_inference(network)
-        self.name, self.betas_of, self.licence, self.root_aligned = name, betas_of, licence, root_aligned
+        fast = for_inference(network)
+        self.network = InSizes(fast) if in_sizes else fast
+        self.name, self.betas_of, self.licence, self.root_aligned, self.threshold = name, betas_of, licence, root_aligned, threshold
 
     @classmethod
     def find(cls, weights: Path, models: Path) -> Predictor | None:
@@ -78,14 +92,16 @@ class Predictor:
         light = path.suffix == ".safetensors"
         network = MeshPredictor(LightBackbone()) if light else romp()
         root_aligned = load_checkpoint(network, path)
-        return cls(network, "light", OPEN_BODY, LIGHT_LICENCE) if light else cls(network, "romp", SMPL, ROMP_LICENCE, root_aligned)
+        if light:
+            return cls(network, "light", OPEN_BODY, LIGHT_LICENCE, threshold=LIGHT_THRESHOLD, in_sizes=True)
+        return cls(network, "romp", SMPL, ROMP_LICENCE, root_aligned)
 
-    def look(self, pixels: NDArray[np.uint8], threshold: float = CENTER_THRESHOLD) -> Look:
+    def look(self, pixels: NDArray[np.uint8]) -> Look:
         """(H, W, 3) sRGB photo -> its maps and the people in them. Raises ValueError for a photo under 32 pixels on a side."""
         image, square = network_input(pixels)
         with torch.inference_mode():
             maps = self.network(image.contiguous(memory_format=torch.channels_last))
-            return Look(maps, _decoded(maps, find_centers(maps.center, threshold), square, self.betas_of, self.root_aligned))
+            return Look(maps, _decoded(maps, find_centers(maps.center, self.threshold), square, self.betas_of, self.root_aligned))
 
 
 def _decoded(maps: Maps, centers: Centers, square: PaddedSquare, betas_of: str, root_aligned: bool) -> Prediction:

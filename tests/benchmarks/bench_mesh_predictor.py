@@ -22,6 +22,7 @@ from backend.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, sample
 from backend.mesh_predictor.efficientnet_lite import LightBackbone
 from backend.mesh_predictor.inference import for_inference
 from backend.mesh_predictor.network import INPUT_SIDE, MAP_SIDE, Maps, MeshPredictor, romp
+from backend.mesh_predictor.sizes import InSizes
 
 NETWORKS = ("romp", "light")
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -35,7 +36,8 @@ def build(network: str, row: str) -> tuple[torch.nn.Module, torch.dtype, torch.m
     kind, precision, layout = row.split()
     dtype, order = getattr(torch, precision), LAYOUTS[layout]
     built = (romp() if network == "romp" else MeshPredictor(LightBackbone())).eval()
-    return (for_inference(built, dtype) if kind == "fast" else built.to(dtype=dtype, memory_format=order)), dtype, order
+    made = for_inference(built, dtype) if kind == "fast" else built.to(dtype=dtype, memory_format=order)
+    return (InSizes(made) if network == "light" else made), dtype, order
 
 
 def answer(network: str, row: str, batch: int, threads: int) -> None:

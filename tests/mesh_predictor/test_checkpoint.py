@@ -17,7 +17,7 @@ from backend.mesh_predictor.network import head
 
 @pytest.fixture
 def network() -> nn.Module:
-    return nn.ModuleDict({"backbone": nn.Conv2d(3, 4, 3), "final_layers": nn.ModuleDict({"1": head(6, 2)})})
+    return nn.ModuleDict({"backbone": nn.Conv2d(3, 4, 3), "final_layers": nn.ModuleDict({"1": head(6, 2, 2)})})
 
 
 def filled(network: nn.Module, value: float) -> dict[str, torch.Tensor]:

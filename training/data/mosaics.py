@@ -1,7 +1,8 @@
 """Pictures that show more people than photos do: one pass of the network sees them all (Bochkovskiy et al. 2020, "YOLOv4", 3.4).
 
-Whole pictures are shown four in one, and close-ups of people sixteen in one, four in one and alone, each size as many pixels as the
-others: a step on close-ups teaches of several times as many people as a step on as many whole pictures, and of large people as well.
+Whole pictures are shown four in one, and close-ups of people sixteen in one or four in one, each of these as many pixels as the other: a
+step on close-ups teaches of several times as many people as a step on as many whole pictures. That people are never large in them is no
+loss where the network looks at a photo in two sizes (`backend.mesh_predictor.sizes`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 
 ACROSS = 2  # whole pictures in a row
-CLOSE_UPS_ACROSS = (4, 2, 1)
+CLOSE_UPS_ACROSS = (4, 2)
 _MARGIN = 1.35  # of a close-up's extent over that of the joints it shows: heads and feet reach beyond theirs
 _MOST_ENLARGED = 2.5  # of anybody smaller a close-up shows only blur
 _WORTH = 12  # joints: of anybody less seen a close-up teaches little
@@ -52,11 +53,10 @@ def collate_tiles(samples: Sequence[Sequence[MeshItem]], mosaics: int = 0) -> Me
     pictures of one size as they need, the last of these with black tiles where there are fewer.
     """
     items = [item for sample in samples for item in sample]
-    of_side = {across: [item for item in items if item.image.shape[-1] == INPUT_SIDE // across] for across in CLOSE_UPS_ACROSS}
-    whole = of_side.pop(1)
+    whole, *close = ([item for item in items if item.image.shape[-1] == INPUT_SIDE // across] for across in (1, *CLOSE_UPS_ACROSS))
     tiled = ACROSS**2 * min(mosaics, len(whole) // ACROSS**2)
     pictures = [mosaic(whole[first : first + ACROSS**2], ACROSS) for first in range(0, tiled, ACROSS**2)] + whole[tiled:]
-    for across, tiles in of_side.items():
+    for across, tiles in zip(CLOSE_UPS_ACROSS, close, strict=True):
         pictures += [mosaic(tiles[first : first + across**2], across) for first in range(0, len(tiles), across**2)]
     return collate_mesh(pictures)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from backend.body import BodyModel, load_open_body
 from backend.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
 from backend.evaluation.synthetic import standing_joints
-from backend.mesh_predictor.decoding import CENTER_THRESHOLD, PredictedBodies, find_centers, sample
+from backend.mesh_predictor.decoding import PredictedBodies, find_centers, sample
 from backend.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
 from backend.mesh_predictor.predictor import Predictor
 from backend.mesh_predictor.weak_perspective import project_weakly
@@ -26,10 +26,11 @@ from training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
 from training.data.problems import Skipped
 from training.data.sample import Sample
 from training.data.stream import Plan, Samples, stream
+from training.mesh_supervision import MeshLabels
 from training.targets import center_cells
 from training.trainers.mesh import draw_skeleton
 
-NEAR = 4.0  # map cells: a peak further from a person's centre is of nobody
+NEAR, NEAR_SHARE = 4.0, 0.125  # map cells, or of the person's size if that is more: a peak further from a person's centre is of nobody
 FEWEST_JOINTS = 6  # people of whom less is seen count neither as found nor as missed
 COLUMNS = ("mpjpe", "pa_mpjpe", "pve")
 
@@ -99,7 +100,7 @@ def evaluate_mesh(
     Raises CheckpointError for weights that cannot be used, DataError for data.
     """
     body = body or load_open_body()
-    network = Predictor.load(weights).network
+    predictor = Predictor.load(weights)
     count = min(len(samples), limit or len(samples))
     plan = Plan(count, min(batch, count), 0)
     people = found_count = alarms = 0
@@ -116,13 +117,14 @@ def evaluate_mesh(
                 skipped.add(problem)
             labels = delivery.batch.labels
             with torch.inference_mode():
-                maps = network(delivery.batch.pixels())
-                found = find_centers(maps.center, CENTER_THRESHOLD)
+                maps = predictor.network(delivery.batch.pixels())
+                found = find_centers(maps.center, predictor.threshold)
                 bodies = sample(maps, found)
                 predicted = body(bodies.betas, bodies.pose)
                 true = body(labels.betas, labels.pose)
             countable = (labels.visible.sum(1) >= FEWEST_JOINTS).numpy()
-            pairs, unmatched = _paired(center_cells(labels.centers()[0]).float(), labels.picture, found.xy.float(), found.picture)
+            centers = center_cells(labels.centers()[0]).float()
+            pairs, unmatched = paired(centers, labels.picture, reach(labels), found.xy.float(), found.picture)
             people += int(countable.sum())
             alarms += unmatched
             for person, peak in pairs:
@@ -145,13 +147,21 @@ def evaluate_mesh(
     return MeshScores(people, found_count, alarms, table, still_standing, names, skipped), pictures[:24]
 
 
-def _paired(true: Tensor, picture: Tensor, peaks: Tensor, peak_picture: Tensor) -> tuple[list[tuple[int, int]], int]:
-    """(person, peak) pairs, nobody twice, near ones over all; and how many peaks stand for nobody."""
+def reach(labels: MeshLabels) -> Tensor:
+    """(N,) how many cells of the map a peak may be from each person's centre and still be theirs."""
+    seen = labels.visible[..., None]
+    low, high = labels.joints_2d.masked_fill(~seen, torch.inf).amin(1), labels.joints_2d.masked_fill(~seen, -torch.inf).amax(1)
+    return (NEAR_SHARE * MAP_SIDE / 2 * (high - low).amax(1)).clamp_min(NEAR)
+
+
+def paired(true: Tensor, picture: Tensor, near: Tensor, peaks: Tensor, peak_picture: Tensor) -> tuple[list[tuple[int, int]], int]:
+    """(person, peak) pairs, nobody twice, near ones over all; and how many peaks stand for nobody. ``near`` (N,) cells: how far each
+    person's peak may be."""
     if not len(peaks) or not len(true):
         return [], len(peaks)
-    apart = torch.cdist(true, peaks).masked_fill(picture[:, None] != peak_picture[None], MAP_SIDE).numpy()
-    rows, columns = linear_sum_assignment(np.minimum(apart, NEAR))
-    pairs = [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if apart[row, column] < NEAR]
+    apart = (torch.cdist(true, peaks) / near[:, None]).masked_fill(picture[:, None] != peak_picture[None], torch.inf).numpy()
+    rows, columns = linear_sum_assignment(np.minimum(apart, 1))
+    pairs = [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if apart[row, column] < 1]
     return pairs, len(peaks) - len(pairs)
 
 

@@ -52,8 +52,8 @@ def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(
             (item,) = prepare_tiles(marked, rng, body, shaking, close_ups=1.0)
             side = item.image.shape[-1]
             across = INPUT_SIDE // side
-            if across == 1 or not item.rows["visible"][0, joint]:
-                continue  # too small for one, alone, or shaken out of it
+            if side == INPUT_SIDE or not item.rows["visible"][0, joint]:
+                continue  # too small for one, or shaken out of it
             known = item.rows["joints_2d"][0][item.rows["visible"][0]]
             assert 0.6 < float((known.amax(0) - known.amin(0)).max()) < 2  # the person fills it
             batch = collate_tiles([[item]] * (count := across**2 - 1))
@@ -71,7 +71,7 @@ def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(
     assert checked[4] >= 12 and checked[2] >= 3, checked
 
 
-def test_people_are_as_large_as_the_tile_they_are_given_and_all_sizes_come(samples: list[Sample], body: BodyModel) -> None:
+def test_people_are_as_large_as_the_tile_they_are_given_and_both_sizes_come(samples: list[Sample], body: BodyModel) -> None:
     sides: Counter[int] = Counter()
     rng = np.random.default_rng(3)
     for sample in samples:
@@ -90,7 +90,7 @@ def test_people_are_as_large_as_the_tile_they_are_given_and_all_sizes_come(sampl
                     size = float((shown.amax(0) - shown.amin(0)).max())
                     np.testing.assert_allclose(size, side / 1.35, rtol=1e-3)
                     assert size < 2.5 * extent
-    assert sides[128] > 2 * sides[256] > 0 and sides[512] > 0
+    assert sides[128] > 2 * sides[256] > 0
 
 
 def test_no_close_up_of_who_is_a_speck(samples: list[Sample], body: BodyModel) -> None:
