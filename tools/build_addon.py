@@ -3,7 +3,7 @@
 
 The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped and
 validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the backend's wheel in
-it (74 MB, weights included) the extension can set the backend up from an index that has only its dependencies.
+it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies.
 """
 
 from __future__ import annotations
