@@ -48,10 +48,15 @@ def body_centers(joints: Tensor, visible: Tensor, torso: Tensor) -> Tensor:
 
 def kernel_radii(joints: Tensor, visible: Tensor) -> Tensor:
     """(N, J, 2), (N, J) -> (N,) whole radii in map cells, 2 to 7: the larger the person the wider the peak."""
+    half_diagonal = (extents(joints, visible) / 2).clamp(0, 1).norm(dim=-1)
+    return (half_diagonal * RADIUS_PER_DIAGONAL + RADIUS_BASE).floor().long()
+
+
+def extents(joints: Tensor, visible: Tensor) -> Tensor:
+    """(N, J, 2), (N, J) -> (N, 2) how far apart each person's visible joints lie, -inf where there is none."""
     big = torch.where(visible[..., None], joints, torch.full_like(joints, -torch.inf)).amax(1)
     small = torch.where(visible[..., None], joints, torch.full_like(joints, torch.inf)).amin(1)
-    half_diagonal = ((big - small) / 2).clamp(0, 1).norm(dim=-1)
-    return (half_diagonal * RADIUS_PER_DIAGONAL + RADIUS_BASE).floor().long()
+    return big - small
 
 
 def repel(centers: Tensor, radii: Tensor, visible_count: Tensor) -> Tensor:

@@ -71,9 +71,9 @@ class MeshPredictor(nn.Module):
         super().__init__()
         self.backbone = backbone
         inputs = int(backbone.channels) + 2  # type: ignore[arg-type]
-        stride = INPUT_SIDE // MAP_SIDE // int(backbone.stride)  # type: ignore[arg-type]
+        self.head_stride = INPUT_SIDE // MAP_SIDE // int(backbone.stride)  # type: ignore[arg-type]
         channels = {SMPL_HEAD: SMPL_CHANNELS, CENTER_HEAD: 1, CAMERA_HEAD: CAMERA_CHANNELS}
-        self.final_layers = nn.ModuleDict({name: head(inputs, outputs, stride) for name, outputs in channels.items()})
+        self.final_layers = nn.ModuleDict({name: head(inputs, outputs, self.head_stride) for name, outputs in channels.items()})
 
     def forward(self, image: Tensor, share: float = 1.0) -> Maps:
         """(B, 3, 512, 512) sRGB in [0, 1] -> Maps. With a ``share``, that of the side of 512 that a smaller image has: it is treated as the

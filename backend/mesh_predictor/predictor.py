@@ -23,7 +23,7 @@ from backend.perception.person import Person
 
 LIGHT_FILE, ROMP_FILE = "mesh_predictor.safetensors", "ROMP.pkl"
 LIGHT_LICENCE = "Apache-2.0"
-LIGHT_THRESHOLD = 0.3  # on pictures it was trained on as many are missed as are found where nobody is
+LIGHT_THRESHOLD = 0.3  # on pictures it was trained on about as many are missed as are found where nobody is
 ROMP_LICENCE = "ROMP's weights: for non-commercial scientific research, as are the data they were trained on."
 
 
@@ -68,7 +68,7 @@ class Predictor:
             licence: of the weights.
             root_aligned: as in `Prediction`.
             threshold: what the heatmap must say for somebody to be found.
-            in_sizes: whether it is to look at photos in several sizes.
+            in_sizes: whether it is to look at photos in two sizes.
         """
         fast = for_inference(network)
         self.network = InSizes(fast) if in_sizes else fast

@@ -27,7 +27,7 @@ from training.data.problems import Skipped
 from training.data.sample import Sample
 from training.data.stream import Plan, Samples, stream
 from training.mesh_supervision import MeshLabels
-from training.targets import center_cells
+from training.targets import center_cells, extents
 from training.trainers.mesh import draw_skeleton
 
 NEAR, NEAR_SHARE = 4.0, 0.125  # map cells, or of the person's size if that is more: a peak further from a person's centre is of nobody
@@ -149,9 +149,7 @@ def evaluate_mesh(
 
 def reach(labels: MeshLabels) -> Tensor:
     """(N,) how many cells of the map a peak may be from each person's centre and still be theirs."""
-    seen = labels.visible[..., None]
-    low, high = labels.joints_2d.masked_fill(~seen, torch.inf).amin(1), labels.joints_2d.masked_fill(~seen, -torch.inf).amax(1)
-    return (NEAR_SHARE * MAP_SIDE / 2 * (high - low).amax(1)).clamp_min(NEAR)
+    return (NEAR_SHARE * MAP_SIDE / 2 * extents(labels.joints_2d, labels.visible).amax(1)).clamp_min(NEAR)
 
 
 def paired(true: Tensor, picture: Tensor, near: Tensor, peaks: Tensor, peak_picture: Tensor) -> tuple[list[tuple[int, int]], int]:

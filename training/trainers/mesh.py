@@ -20,7 +20,7 @@ from backend.fitting.prior import PosePrior
 from backend.mesh_predictor.checkpoint import read_state_dict
 from backend.mesh_predictor.decoding import find_centers, sample
 from backend.mesh_predictor.efficientnet_lite import STAGES, LightBackbone
-from backend.mesh_predictor.network import CENTER_HEAD, INPUT_SIDE, MAP_SIDE, Maps, MeshPredictor, romp
+from backend.mesh_predictor.network import CENTER_HEAD, INPUT_SIDE, Maps, MeshPredictor, romp
 from backend.mesh_predictor.weak_perspective import project_weakly
 from training.data.mesh_batch import MeshBatch, Shaking
 from training.data.mosaics import collate_tiles, prepare_tiles
@@ -163,8 +163,8 @@ class AsTensors(nn.Module):
     def __init__(self, network: MeshPredictor, joint_maps: bool = False) -> None:
         super().__init__()
         self.network = network
-        stride = INPUT_SIDE // MAP_SIDE // int(network.backbone.stride)  # type: ignore[arg-type]
-        self.joint_maps = nn.Conv2d(int(network.backbone.channels), len(JOINT_NAMES), 1, stride) if joint_maps else None  # type: ignore[arg-type]
+        channels = int(network.backbone.channels)  # type: ignore[arg-type]
+        self.joint_maps = nn.Conv2d(channels, len(JOINT_NAMES), 1, network.head_stride) if joint_maps else None
         if self.joint_maps is not None:  # no joints anywhere, to begin with
             nn.init.zeros_(self.joint_maps.weight)
             nn.init.zeros_(cast(nn.Parameter, self.joint_maps.bias))
