@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from backend.client import Client
     from backend.export import Exporter, PersonFiles
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".avif"}
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -309,10 +307,12 @@ class _Run:
 
 def _read_photos(paths: Sequence[Path]) -> tuple[list[tuple[str, bytes]], list[tuple[str, str]]]:
     """Photos as (name, bytes), and what cannot be read as (path, reason). Folders stand for the photos in them."""
+    from backend import wire
+
     photos, failures = [], []
     for path in paths:
         try:
-            inside = sorted(item for item in path.iterdir() if item.suffix.lower() in PHOTO_SUFFIXES) if path.is_dir() else [path]
+            inside = sorted(item for item in path.iterdir() if item.suffix.lower() in wire.PHOTO_SUFFIXES) if path.is_dir() else [path]
             if not inside:
                 failures.append((str(path), "There are no photos in this folder."))
         except OSError as error:

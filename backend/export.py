@@ -143,7 +143,7 @@ def summarise(result: Mapping[str, Any], number: int, files: list[str]) -> dict[
     """One person's result.json: everything about the person but meshes and pictures."""
     person = result["people"][number]
     photo = result["photo"]
-    notes = [*person.get("notes", ()), *(_sentence(error) for error in result.get("errors", ()))]
+    notes = [*person.get("notes", ()), *result.get("notes", ()), *(_sentence(error) for error in result.get("errors", ()))]
     return {
         "schema": wire.RESULT_SCHEMA,
         "version": result.get("version"),

@@ -122,6 +122,7 @@ class PhotoResult:
     Attributes:
         timings: seconds by stage.
         prediction: everybody whom the Mesh Predictor, or the given file, found in it; None where there was neither.
+        notes: what to know about the photo as a whole, in sentences.
     """
 
     photo: Photo
@@ -129,6 +130,7 @@ class PhotoResult:
     people: list[PersonResult]
     timings: Mapping[str, float]
     prediction: Prediction | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,6 +287,7 @@ class Pipeline:
             people.append(entry)
         timings["pictures"] = time.perf_counter() - started
         whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
+        whole["notes"] = list(result.notes)
         errors = [*self.problems, *self.texture_problems]
         if options.export_npz:
             try:

@@ -83,6 +83,13 @@ class Limits:
 
 LIMITS = Limits()
 
+# Files that are offered and looked for as photos, everywhere: all that `backend.photo` reads, by the names that cameras, phones,
+# browsers and scanners give them.
+PHOTO_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    *(".png", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif"),
+)
+
 # ---------------------------------------------------------------------------------------------------------------- framing
 
 _BLOB = "$"  # a dict with this key stands for a raw frame; so no key of a message may begin with it

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".avif"}
+from backend import wire
+
 RECORD = "batch.jsonl"
 FINAL = ("bad-photo", "bad-npz")  # failures of the photo itself: trying again changes nothing
 
@@ -68,7 +69,7 @@ def find_photos(source: Path) -> list[Photo]:
     Raises OSError.
     """
     if source.is_dir():
-        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
+        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in wire.PHOTO_SUFFIXES and path.is_file())
         return [Photo(path.relative_to(source).as_posix(), path) for path in found]
     lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
     return [Photo(line, source.parent / line) for line in dict.fromkeys(lines) if line and not line.startswith("#")]

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from backend import preview
+from backend import preview, wire
 from backend.body import BodyModel, rotation_matrices
 from backend.camera import Camera
 from backend.evaluation.metrics import flat_colour_psnr, landmark_error, mask_iou, masked_ssim, missing_as_grey, psnr, spoilt_shares
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp"}
 COMPARED_SIDE = 1024  # pixels of the box side at most when colours are compared
 FULL_HEIGHT = 300  # pixels
 FULL_HIDDEN = 0.15  # share of the body behind other people
@@ -133,7 +132,7 @@ def evaluate_photos(
 
 def photos_in(folder: Path) -> list[Path]:
     """The photos of a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in wire.PHOTO_SUFFIXES)
 
 
 def measure_person(

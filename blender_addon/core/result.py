@@ -158,7 +158,8 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
         )
         if not (checked.focal > 0 and checked.width > 0 and checked.height > 0 and np.isfinite(checked.center).all()):
             raise ResultError("The backend's result is damaged: its camera has no size.")
-        people = tuple(parse_avatar(person) for person in result["people"])
+        about_all = list(result.get("notes", ()))
+        people = tuple(parse_avatar({**person, "notes": [*person.get("notes", ()), *about_all]}) for person in result["people"])
         return PhotoResult(
             str(photo["name"]), str(photo["digest"]), _picture(photo, "jpeg"), checked, people, str(result.get("version", "unknown"))
         )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import bpy
 
+from ..core.wire import PHOTO_SUFFIXES
 from . import state
 from .panels import Panel
-from .photos import SUFFIXES
 from .runs import begin, can_begin, linked
 
 MOST = 500  # photos that the backend takes in one job
@@ -46,7 +46,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
         """Called by Blender."""
         folder = Path(bpy.path.abspath(self.directory))
         try:
-            photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+            photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
             avatars = folder / "avatars"
             if self.keep == "SAVE" and photos:
                 avatars.mkdir(exist_ok=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 import bpy
 
 from ..core import wire
+from ..core.wire import PHOTO_SUFFIXES
 from ..scene.painting import read_pixels
 from . import state
 from .properties import NOBODY
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".tif", ".tiff", ".bmp")
 _HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that the files of one time are not those of the next
 
 
@@ -25,7 +25,7 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
 
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options=_HIDDEN)  # type: ignore[valid-type]
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options=_HIDDEN)  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender when the button is pressed, or when files were dropped: then they are given already."""
@@ -37,7 +37,7 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
         chosen = [Path(self.directory, file.name) for file in self.files if file.name]
-        photos = [path for path in chosen if path.suffix.lower() in SUFFIXES]
+        photos = [path for path in chosen if path.suffix.lower() in PHOTO_SUFFIXES]
         if not photos:
             self.report({"WARNING"}, "These files are no photos" if chosen else "No photo was chosen")
             return {"CANCELLED"}
@@ -51,7 +51,7 @@ class UVATAR_FH_photos(bpy.types.FileHandler):
     bl_idname = "UVATAR_FH_photos"
     bl_label = "Uvatar: make avatars from photos"
     bl_import_operator = "uvatar.add_photos"
-    bl_file_extensions = ";".join(SUFFIXES)
+    bl_file_extensions = ";".join(PHOTO_SUFFIXES)
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
@@ -241,7 +241,7 @@ def file_of(image: bpy.types.Image) -> Path:
     folder = wire.data_folder() / "photos"
     folder.mkdir(parents=True, exist_ok=True)
     name = Path(image.name)
-    stem = bpy.path.clean_name(name.stem if name.suffix.lower() in SUFFIXES else name.name) or "picture"
+    stem = bpy.path.clean_name(name.stem if name.suffix.lower() in PHOTO_SUFFIXES else name.name) or "picture"
     if image.packed_file is not None and not image.is_dirty:
         suffix = {b"\xff\xd8": ".jpg", b"\x89P": ".png"}.get(bytes(image.packed_file.data[:2]), file.suffix or ".png")
         copy = folder / f"{stem}{suffix}"
