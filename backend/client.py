@@ -104,7 +104,8 @@ class Client:
     def reconstruct(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any] | None = None, job: str | None = None) -> str:
         """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
         job = job or str(uuid.uuid4())
-        self.request("reconstruct", job=job, photos=[{"name": name, "data": data} for name, data in photos], options=options or {})
+        sent = [{"name": wire.photo_name(name), "data": data} for name, data in photos]
+        self.request("reconstruct", job=job, photos=sent, options=options or {})
         return job
 
     def status(self, job: str | None = None) -> dict[str, Any]:
@@ -119,9 +120,12 @@ class Client:
         """Work on the job no more; its status."""
         return self.request("cancel", job=job)
 
-    def forget(self, job: str | None = None, photo: bytes | None = None, everything: bool = False) -> list[str]:
-        """Have a job, all jobs that hold a photo (its bytes), or all jobs deleted with all that is kept of them; their ids."""
-        digest = None if photo is None else hashlib.sha256(photo).hexdigest()
+    def forget(self, job: str | None = None, photo: bytes | str | None = None, everything: bool = False) -> list[str]:
+        """Have a job, all jobs that hold a photo, or all jobs deleted with all that is kept of them; their ids.
+
+        ``photo``: its bytes, or their sha256 in hexadecimal.
+        """
+        digest = hashlib.sha256(photo).hexdigest() if isinstance(photo, bytes) else photo
         return self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
 
     def shutdown(self) -> int:
@@ -187,6 +191,23 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
         return False
 
 
+def check_loopback() -> None:
+    """Raise WireError ("no-loopback") where programs of this computer cannot reach each other at 127.0.0.1."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+            pass
+    except OSError as error:
+        message = f"Programs on this computer cannot reach each other at 127.0.0.1: {error.strerror or error}."
+        fix = "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
+        raise WireError(message, "no-loopback", fix) from error
+
+
+def unusable_folder(folder: Path, error: OSError) -> WireError:
+    """What it means that a data folder cannot be written to."""
+    message = f"Uvatar's data folder {wire.shown(str(folder))} cannot be used: {error.strerror or error}."
+    return WireError(message, "data-folder", "Name a folder that you may write to: with --data, or for good with UVATAR_DATA.")
+
+
 def find(folder: Path | None = None) -> Client | None:
     """A connection to the server that uses this data folder (the usual one by default), None where none runs."""
     runtime = wire.read_runtime(folder or wire.data_folder())
@@ -229,15 +250,20 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     Args:
         serve_arguments: for ``uvatar serve``, where a server has to be started.
 
-    Raises ServerGone, with the end of its log, where the server does not come up.
+    Raises ServerGone, with the end of its log, where the server does not come up; WireError ("no-loopback", "data-folder") where it
+    could not.
     """
     folder = Path(folder or wire.data_folder())
     client = find(folder)
     if client:
         return client
+    check_loopback()
     output = folder / "logs" / "start.log"
-    output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    process = _start(folder, output, serve_arguments)
+    try:
+        output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        process = _start(folder, output, serve_arguments)
+    except OSError as error:
+        raise unusable_folder(folder, error) from error
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         client = find(folder)

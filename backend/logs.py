@@ -83,7 +83,7 @@ def _use(handler: logging.Handler) -> None:
 def read_logs(data: Path, job: str | None = None) -> Iterator[dict[str, Any]]:
     """The lines of all logs of a data folder in order of time; only those of a job where given. What is no JSON is left out."""
     lines = []
-    for path in sorted(logs_folder(data).glob("*.log*")):
+    for path in sorted((data / "logs").glob("*.log*")):
         with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
             for text in file:
                 with suppress(ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 import socket
 from dataclasses import asdict, dataclass
@@ -101,8 +102,9 @@ def read_access(path: Path) -> Access:
 def split_address(text: str) -> tuple[str, int]:
     """``host:port`` -> both. Raises WireError."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise WireError(f"{text!r} is no address.", "bad-address", "Give host and port, such as 192.168.1.5:50123 or 0.0.0.0:50123.")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        fix = "Give host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
+        raise WireError(f"{text!r} is not an address.", "bad-address", fix)
     return host.strip("[]"), int(port)
 
 
