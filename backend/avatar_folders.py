@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path, PureWindowsPath
 
 from backend import wire
@@ -36,6 +37,7 @@ ROOM = 64 << 20  # bytes that have to be free for a start: one person's files ta
 # Faults of the disk rather than of one file: what comes after would fail in the same way.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
+_COUNTED = re.compile(r"(.+)-(\d{1,9})", re.DOTALL)
 _NUMBERED = re.compile(r"([^\\/:\0]*)_p\d+", re.DOTALL)
 
 
@@ -145,39 +147,49 @@ class Stems:
     def __init__(self, out: Path) -> None:
         """Raises OSError."""
         self._out = out
-        self._given: set[str] = set()  # in this run
-        self._folders: dict[str, list[str]] = defaultdict(list)
-        self._others: set[str] = set()
+        self._given: set[str] = set()  # in this run; these and all others as `same_name` has them
+        self._names: set[str] = set()
+        self._folders: dict[str, list[str]] = defaultdict(list)  # by stem
+        self._numbers: dict[str, set[int]] = defaultdict(set)  # with which somebody has a stem too
         for name in os.listdir(out):
-            numbered = _NUMBERED.fullmatch(name)
-            if numbered:
-                self._folders[same_name(numbered[1])].append(name)
-            self._others.add(same_name(name))
+            self._names.add(same_name(name))
+            if folder := _NUMBERED.fullmatch(name):
+                self._folders[same_name(folder[1])].append(name)
+                if stem := _COUNTED.fullmatch(folder[1]):
+                    self._numbers[same_name(stem[1])].add(int(stem[2]))
 
     def give(self, wanted: str, digest: str, own: Collection[str] = (), beside: str = "") -> tuple[str, list[Avatar]]:
         """A stem for a photo's folders, and the avatars that an earlier run made of the photo under it.
 
-        It is ``wanted`` if that is free, or belongs to this photo; else with the first number for which that is so.
+        It is the one that the photo has already; else ``wanted``, with a number where others have that.
 
         Args:
             digest: of the photo.
             own: folders that are known to be this photo's, though its content was another then.
             beside: suffix of a file that will lie beside the folders, and must not replace somebody else's.
         """
-        free, count = wanted, 1
-        while True:
-            key = same_name(free)
-            folders = [self._out / name for name in self._folders.get(key, ())]
-            avatars = [(folder, read_avatar(folder)) for folder in folders]
-            ours = [avatar for _, avatar in avatars if avatar and (avatar.digest == digest or avatar.folder.name in own)]
-            strange = [folder for folder, avatar in avatars if avatar not in ours and folder.name not in own and not _is_free(folder)]
-            file = free + beside
-            taken = bool(beside) and same_name(file) in self._others and not any(file in one.beside for one in ours)
-            if key not in self._given and not strange and not taken:
-                self._given.add(key)
-                return free, ours
-            count += 1
-            free = f"{wanted}-{count}"
+        known = (f"{wanted}-{number}" for number in sorted(self._numbers.get(same_name(wanted), ())))
+        further = (f"{wanted}-{number}" for number in count(2))
+        options = ((stem, self._of(stem, digest, own, beside)) for stem in (wanted, *known))
+        chosen = next(((stem, ours) for stem, ours in options if ours), None)
+        options = ((stem, self._of(stem, digest, own, beside)) for stem in chain([wanted], further))
+        stem, ours = chosen or next((stem, ours) for stem, ours in options if ours is not None)
+        self._given.add(same_name(stem))
+        return stem, ours or []
+
+    def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[Avatar] | None:
+        """The avatars of the photo under this stem; None where it is another's."""
+        if same_name(stem) in self._given:
+            return None
+        ours = []
+        for name in self._folders.get(same_name(stem), ()):
+            avatar = read_avatar(self._out / name)
+            if avatar and (avatar.digest == digest or name in own):
+                ours.append(avatar)
+            elif name not in own and not _is_free(self._out / name):
+                return None
+        taken = bool(beside) and same_name(stem + beside) in self._names and not any(stem + beside in one.beside for one in ours)
+        return None if taken else ours
 
 
 # -- before and after the work ----------------------------------------------------------------------------------------

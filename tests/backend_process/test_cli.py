@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -156,9 +157,10 @@ def test_ctrl_c_cancels_the_job_and_keeps_the_server(tmp_path: Path, data: Path)
 
 def test_avatars_that_cannot_be_written_are_told(tmp_path: Path, data: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
-    (tmp_path / "b.jpg").write_bytes(photo())
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a_p0").touch()
+    summary = {"photo": {"digest": hashlib.sha256(photo()).hexdigest()}, "files": ["texture.png"]}
+    (tmp_path / "out" / "a_p0" / "texture.png" / "in the way").mkdir(parents=True)
+    (tmp_path / "out" / "a_p0" / "result.json").write_text(json.dumps(summary))
+    (tmp_path / "b.jpg").write_bytes(photo(other=True))
     done = uvatar(
         "reconstruct", tmp_path / "a.jpg", tmp_path / "b.jpg", "--out", tmp_path / "out", "--no-blend", "--data", data, "--pipeline", FAKE
     )
