@@ -13,6 +13,7 @@ import hashlib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections import deque
@@ -202,10 +203,16 @@ def check_loopback() -> None:
         raise WireError(message, "no-loopback", fix) from error
 
 
-def unusable_folder(folder: Path, error: OSError) -> WireError:
-    """What it means that a data folder cannot be written to."""
-    message = f"Uvatar's data folder {wire.shown(str(folder))} cannot be used: {error.strerror or error}."
-    return WireError(message, "data-folder", "Name a folder that you may write to: with --data, or for good with UVATAR_DATA.")
+def make_usable(folder: Path) -> None:
+    """Make a data folder, for this user alone, and try whether files can be written into it. Raises WireError ("data-folder")."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(4096))
+    except OSError as error:
+        message = f"Uvatar's data folder {wire.shown(str(folder))} cannot be used: {error.strerror or error}."
+        fix = "Name a folder that you may write to: with --data, or for good with UVATAR_DATA."
+        raise WireError(message, "data-folder", fix) from error
 
 
 def find(folder: Path | None = None) -> Client | None:
@@ -258,12 +265,10 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     if client:
         return client
     check_loopback()
+    make_usable(folder)
     output = folder / "logs" / "start.log"
-    try:
-        output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        process = _start(folder, output, serve_arguments)
-    except OSError as error:
-        raise unusable_folder(folder, error) from error
+    output.parent.mkdir(mode=0o700, exist_ok=True)
+    process = _start(folder, output, serve_arguments)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         client = find(folder)

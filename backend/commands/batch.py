@@ -71,7 +71,8 @@ def batch(
     blender = export.blender_command() if blend else None
 
     def tell(number: int, photos: int, outcome: Outcome, end_if_interrupted: Callable[[], None]) -> None:
-        words = f"{len(outcome.folders)} people" if outcome.done else f"failed: {outcome.reason}"
+        people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
+        words = people if outcome.done else f"failed: {outcome.reason}"
         console.print(f"{number}/{photos} {wire.shown(outcome.key)}: {words}", soft_wrap=True)
         end_if_interrupted()
 

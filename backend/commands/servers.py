@@ -71,6 +71,7 @@ def serve(
     Jobs that were not finished when it stopped go on when it is started again.
     """
     from backend import wire
+    from backend.client import make_usable
     from backend.intake import QueueLimits
     from backend.jobs import AlreadyServed
     from backend.network import split_address
@@ -92,6 +93,7 @@ def serve(
             memory_limit=round(memory_gb * 1e9) if memory_gb else None,
             token=_token(token_file) if token_file else new_token(),
         )
+        make_usable(settings.folder)
         if sys.stdout is not None and sys.stdout.isatty():
             console.print("Serving this computer's Blender and `uvatar` commands. Ctrl+C ends it.")
         serve_until_stopped(settings, exit_with_parent)
