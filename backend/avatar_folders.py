@@ -50,12 +50,18 @@ class Avatar:
         digest: sha256 of the photo, hexadecimal.
         files: names of the files that were written into the folder.
         beside: of those that were written beside it.
+        made_of: sha256 of all photos, where several make this avatar.
     """
 
     folder: Path
     digest: str
     files: tuple[str, ...]
     beside: tuple[str, ...] = ()
+    made_of: tuple[str, ...] = ()
+
+    def shows(self, digests: Collection[str]) -> bool:
+        """Whether one of these photos went into it."""
+        return self.digest in digests or any(digest in digests for digest in self.made_of)
 
 
 def read_avatar(folder: Path) -> Avatar | None:
@@ -63,10 +69,12 @@ def read_avatar(folder: Path) -> Avatar | None:
     try:
         with (folder / SUMMARY).open("rb") as file:
             summary = json.loads(file.read(MOST_SUMMARY))
-        avatar = Avatar(folder, summary["photo"]["digest"], tuple(summary["files"]), tuple(summary.get("beside", ())))
+        lists = [tuple(summary["files"]), tuple(summary.get("beside", ())), tuple(summary.get("made_of", ()))]
+        avatar = Avatar(folder, summary["photo"]["digest"], *lists)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    usable = isinstance(avatar.digest, str) and all(map(_is_plain, (*avatar.files, *avatar.beside)))
+    digests = (avatar.digest, *avatar.made_of)
+    usable = all(isinstance(digest, str) for digest in digests) and all(map(_is_plain, (*avatar.files, *avatar.beside)))
     return avatar if usable else None
 
 

@@ -76,13 +76,16 @@ class Exporter:
     blender: list[str] | None = None
     _stems: Stems | None = None
 
-    def write(self, result: Mapping[str, Any], stem: str | None = None, own: Collection[str] = ()) -> list[PersonFiles]:
+    def write(
+        self, result: Mapping[str, Any], stem: str | None = None, own: Collection[str] = (), made_of: Sequence[str] = ()
+    ) -> list[PersonFiles]:
         """Write all people of a photo's result.
 
         Args:
             result: docs/result-schema.md.
             stem: of the folders' names, by default one that follows from the photo's name; with a number where it is another photo's.
             own: names of folders that are this photo's from an earlier run, even if it has changed since.
+            made_of: sha256 of all photos, where several make one avatar.
 
         Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some people are new.
         """
@@ -101,7 +104,7 @@ class Exporter:
             if suffix:
                 save_romp_results(result["romp"], stored.with_suffix(suffix))
                 os.replace(stored.with_suffix(suffix), self.out / (stem + suffix))
-            make = partial(self._write_person, result, stored, stem, sorted(beside))
+            make = partial(self._write_person, result, stored, stem, sorted(beside), made_of)
             with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:
                 people = list(pool.map(make, range(len(result["people"]))))
         written = {person.folder.name for person in people}
@@ -110,7 +113,9 @@ class Exporter:
                 delete_avatar(replace(avatar, beside=()))
         return people
 
-    def _write_person(self, result: Mapping[str, Any], stored: Path, stem: str, beside: Sequence[str], number: int) -> PersonFiles:
+    def _write_person(
+        self, result: Mapping[str, Any], stored: Path, stem: str, beside: Sequence[str], made_of: Sequence[str], number: int
+    ) -> PersonFiles:
         person = result["people"][number]
         workplace = stored.parent / str(number)
         workplace.mkdir()
@@ -131,7 +136,7 @@ class Exporter:
         for name in set(os.listdir(workplace)).difference(files):  # the half of a pair that Blender did not finish
             (workplace / name).unlink()
         files = [*sorted(files), SUMMARY]
-        summary = summarise(result, number, files, beside)
+        summary = summarise(result, number, files, beside, made_of)
         (workplace / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
         folder = self.out / f"{stem}_p{number}"
         put_in_place(workplace, files, folder)
@@ -167,10 +172,12 @@ def save_romp_results(results: Mapping[str, Any], path: Path) -> None:
     np.savez_compressed(path, results=wrapped, body=np.array(results["body"]))
 
 
-def summarise(result: Mapping[str, Any], number: int, files: Sequence[str], beside: Sequence[str] = ()) -> dict[str, Any]:
+def summarise(
+    result: Mapping[str, Any], number: int, files: Sequence[str], beside: Sequence[str] = (), made_of: Sequence[str] = ()
+) -> dict[str, Any]:
     """One person's result.json: everything about the person but meshes and pictures.
 
-    ``files`` and ``beside``: names of the files in the person's folder and beside it.
+    ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several photos of the person.
     """
     person = result["people"][number]
     photo = result["photo"]
@@ -186,6 +193,7 @@ def summarise(result: Mapping[str, Any], number: int, files: Sequence[str], besi
         "licence": _plain(person.get("licence", {})),
         "files": list(files),
         **({"beside": list(beside)} if beside else {}),
+        **({"made_of": list(made_of)} if made_of else {}),
     }
 
 

@@ -83,7 +83,7 @@ def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
     deleted, kept, failed = [], [], []
     for summary in list(folder.rglob(SUMMARY)):
         avatar = read_avatar(summary.parent)
-        if avatar is None or avatar.digest not in digests:
+        if avatar is None or not avatar.shows(digests):
             continue
         try:
             if not delete_avatar(avatar):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -51,6 +52,22 @@ class Order:
 
 
 @dataclass
+class _Job:
+    """A job that the server has or is to get.
+
+    Attributes:
+        names: of its photos; tasks: their bars; taken: which of them are over.
+        made_of: sha256 of all photos, where they make one avatar; else nothing.
+    """
+
+    names: list[str]
+    tasks: list[TaskID]
+    made_of: list[str]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    taken: set[int] = field(default_factory=set)
+
+
+@dataclass
 class Run:
     """Photos seen through from files to avatars.
 
@@ -93,16 +110,16 @@ class Run:
             return
         if any(order.given is not None for order in kept):
             options = {**options, "given_people": [order.given for order in kept]}
-        job, names, taken = str(uuid.uuid4()), [order.name for order in kept], set[int]()
-        tasks = [bars.add(name) for name in names]
+        made_of = [hashlib.sha256(data).hexdigest() for _, data in photos] if options["same_person"] else []
+        job = _Job([order.name for order in kept], [bars.add(order.name) for order in kept], made_of)
         try:
             for attempts_left in reversed(range(ATTEMPTS)):
                 try:
                     if photos:
-                        self._send(job, photos, options)
+                        self._send(job.id, photos, options)
                         photos = []
-                    for event in self._client.events(job):
-                        self._heed(job, event, names, taken, tasks, bars)
+                    for event in self._client.events(job.id):
+                        self._heed(job, event, bars)
                         end_if_interrupted()
                     return
                 except ServerGone:
@@ -115,7 +132,7 @@ class Run:
             raise
         except BaseException:  # Ctrl+C, or no room for what would come
             with suppress(WireError, OSError):
-                self._client.cancel(job)
+                self._client.cancel(job.id)
             raise
 
     def _read(self, orders: Sequence[Order]) -> tuple[list[Order], list[tuple[str, bytes]]]:
@@ -143,29 +160,30 @@ class Run:
                 told = True
             time.sleep(FULL_PAUSE)
 
-    def _heed(self, job: str, event: dict[str, Any], names: Sequence[str], taken: set[int], tasks: Sequence[TaskID], bars: _Bars) -> None:
+    def _heed(self, job: _Job, event: dict[str, Any], bars: _Bars) -> None:
         """Show an event, and take what has come of a photo."""
         photo: int = event.get("photo", -1)
-        if photo in taken:
+        if photo in job.taken:
             return
         if event["kind"] == "progress":
             left = event["seconds_left"]
             words = event["message"] if left is None else f"{event['message']}, {_duration(left)} left"
-            bars.advance(tasks[photo], event["fraction"], words)
+            bars.advance(job.tasks[photo], event["fraction"], words)
         elif event["kind"] == "photo":
-            bars.advance(tasks[photo], None, "Writing files")
-            words = self._take(job, names[photo], event)
-            taken.add(photo)
-            bars.end(tasks[photo], words)
+            bars.advance(job.tasks[photo], None, "Writing files")
+            words = self._take(job, event)
+            job.taken.add(photo)
+            bars.end(job.tasks[photo], words)
 
-    def _take(self, job: str, name: str, event: dict[str, Any]) -> str:
+    def _take(self, job: _Job, event: dict[str, Any]) -> str:
         """Write what has come of a photo; in a few words, what that is."""
+        name = job.names[event["photo"]]
         if event["state"] == "merged":
             return "Merged into the same avatar"
         try:
             if event["state"] == "failed":
                 raise WireError.from_dict(event["error"])
-            people = self.exporter.write(self._client.result(job, event["photo"]))
+            people = self.exporter.write(self._client.result(job.id, event["photo"]), made_of=job.made_of)
         except ServerGone:
             raise
         except WireError as error:

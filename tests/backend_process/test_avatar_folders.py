@@ -319,6 +319,13 @@ def test_forgetting_takes_a_photo_out_of_a_batch(tmp_path: Path) -> None:
     assert list(record.outcomes) == ["bert.jpg"] and record.is_done(Photo("bert.jpg", photos / "bert.jpg"))
 
 
+def test_forgetting_one_photo_of_a_person_deletes_the_avatar_that_it_went_into(tmp_path: Path) -> None:
+    both = [digest("", b"front"), digest("", b"back")]
+    Exporter(tmp_path).write(result("front.jpg", b"front"), made_of=both)
+    assert not forget_avatars(tmp_path, [digest("", b"side")]).deleted
+    assert len(forget_avatars(tmp_path, both[1:]).deleted) == 1 and not names(tmp_path)
+
+
 def test_forgetting_finds_what_a_killed_run_left(tmp_path: Path) -> None:
     workshop = tmp_path / "out" / ".uvatar-k1ll3d"
     (workshop / "0").mkdir(parents=True)

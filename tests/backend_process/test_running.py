@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,14 @@ def test_a_person_is_one_job_or_a_sentence() -> None:
         assert caught.value.fix
 
 
+def test_an_avatar_knows_all_its_photos(tmp_path: Path) -> None:
+    run = run_of(FakeClient([], frozenset({"0000.jpg"})), tmp_path / "out")
+    orders = photos(tmp_path / "photos", 2)
+    orders[1].path.write_bytes(b"another")
+    run.follow(orders, TOGETHER)
+    assert run.people[0].summary["made_of"] == [hashlib.sha256(data).hexdigest() for data in (bytes(1), b"another")]
+
+
 def test_given_people_fit_the_messages_header() -> None:
     given = {"thetas": [[0.123456789] * 72] * 20}
     shares = list(jobs([Order(Path("a.jpg"), 1, given)] * 300, ONE_EACH, 500, 1 << 34))
@@ -150,7 +159,7 @@ def test_a_full_queue_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("number", "goes_on"), [(errno.ENOSPC, False), (errno.EROFS, False), (errno.EACCES, True)])
 def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, goes_on: bool) -> None:
-    def failing(*_: Any) -> None:
+    def failing(*_: Any, **__: Any) -> None:
         raise OSError(number, "No")
 
     monkeypatch.setattr(Exporter, "write", failing)
