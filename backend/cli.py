@@ -248,11 +248,12 @@ def main() -> None:
 def _orders(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[list[Order], list[tuple[str, str]]]:
     """Photos (path, bytes) with their people where ``results`` names result files, and (photo, reason) of those that have none there."""
     from backend.commands.running import Order
-    from backend.mesh_predictor.result_file import ResultFileError, ResultFiles
-    from backend.wire import photo_name
 
     if results is None or not photos:
         return [Order(path, size) for path, size in photos], []
+    from backend.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
+    from backend.wire import photo_name
+
     files = ResultFiles(results)
     orders, failures = [], []
     for path, size in photos:

@@ -197,6 +197,16 @@ def test_help_needs_nothing_heavy() -> None:
     assert done.returncode == 0 and all(command in done.stdout for command in ("reconstruct", "serve", "status", "stop", "evaluate-photos"))
 
 
+def test_photos_are_sent_without_the_models_libraries() -> None:
+    code = """import sys
+from pathlib import Path
+from backend import cli, export
+from backend.commands import forgetting
+cli._orders([(Path("a.jpg"), 1)], None)
+print(*sys.modules)"""
+    assert not {"torch", "cv2", "scipy"} & set(python(code).split())
+
+
 # -- export ------------------------------------------------------------------------------------------------------------
 
 WRITER = """
