@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.bvh import load_bvh
-from ..core.motion import Motion, MotionError, grounded, load_smpl_motion, quaternions_from, resampled, starting_here, without_flips
+from ..core.motion import Motion, MotionError, grounded, resampled, starting_here
+from ..core.pose_file import load_smpl_motion
 from ..core.retarget import retarget
+from ..core.rotations import quaternions_from, without_flips
 from . import compat
 from .mesh import set_slider
 from .rig import basis_rotations, beta_names, bone_axes, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips

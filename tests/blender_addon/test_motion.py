@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
-from blender_addon.core import motion, naming
+from blender_addon.core import motion, naming, rotations
 from blender_addon.core.bvh import load_bvh
-from blender_addon.core.motion import MotionError, load_smpl_motion
+from blender_addon.core.motion import MotionError
+from blender_addon.core.pose_file import load_smpl_motion
 from blender_addon.core.rest_pose import chained, swung_joints
 from blender_addon.core.retarget import retarget
 from blender_addon.core.skeleton import ARMATURE_FROM_BODY
@@ -170,8 +171,8 @@ def test_what_is_no_smpl_motion_is_told_in_a_sentence(tmp_path, arrays, sentence
 
 def test_quaternions_and_resampling_are_scipys() -> None:
     turns = Rotation.random(60, random_state=0)
-    quaternions = motion.quaternions_from(turns.as_matrix())
-    assert np.allclose(motion.matrices_from(quaternions), turns.as_matrix())
+    quaternions = rotations.quaternions_from(turns.as_matrix())
+    assert np.allclose(rotations.matrices_from(quaternions), turns.as_matrix())
     assert np.allclose(np.abs((quaternions[:, 1:] * turns.as_quat()[:, :3]).sum(1) + quaternions[:, 0] * turns.as_quat()[:, 3]), 1)
     clip = motion.Motion(np.tile(turns.as_matrix()[:7, None], (1, 24, 1, 1)), np.arange(21.0).reshape(7, 3), 120.0)
     slow = motion.resampled(clip, 50.0)
@@ -179,7 +180,7 @@ def test_quaternions_and_resampling_are_scipys() -> None:
     times = np.arange(3) * 120 / 50
     assert np.allclose(slow.rotations[:, 5], Slerp(np.arange(7), turns[:7])(times).as_matrix())
     assert np.allclose(slow.pelvis, times[:, None] * 3 + np.arange(3))
-    steady = motion.without_flips(quaternions * np.where(np.arange(60) % 3, 1, -1)[:, None])
+    steady = rotations.without_flips(quaternions * np.where(np.arange(60) % 3, 1, -1)[:, None])
     assert ((steady[1:] * steady[:-1]).sum(1) >= 0).all()
 
 
