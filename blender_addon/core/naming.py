@@ -156,3 +156,9 @@ def _plain(name: str) -> tuple[str, str]:
 
 def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def looked_for(joint: int) -> str:
+    """Some of the names by which a joint is recognised."""
+    side, _, unsided = SMPL_NAMES[joint].rpartition("_")
+    return ", ".join(side.capitalize() + alias.capitalize() for alias in _ALIASES[unsided][:3])

@@ -246,8 +246,11 @@ def _up(family: _Family, rotations: NDArray, places: NDArray) -> UpAxis:
     joints = swung_joints(_TYPICAL, whole, _PARENTS) + (places[some] + _PELVIS)[:, None]
     trunks = joints[:, 12] - joints[:, 0]
     trunks /= np.linalg.norm(trunks, axis=-1, keepdims=True)
+    ups = {up: world[2] for up, world in WORLDS.items()}
     if family.up is None:
-        return seen_axis(trunks, joints)
-    if not family.on_floor:
+        chosen = seen_axis([ups[UpAxis.Y], ups[UpAxis.Z], ups[UpAxis.MINUS_Y]], trunks, joints)
+    elif family.on_floor:
+        chosen = told_axis(ups[family.up], [axis for up, axis in ups.items() if up is not family.up], trunks, joints, True)
+    else:
         return family.up
-    return told_axis(family.up, trunks, joints, on_floor=True)
+    return next(up for up, axis in ups.items() if axis is chosen)

@@ -7,7 +7,7 @@ kind of file promises, and on which axis the body, whatever it does, goes on res
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import numpy as np
@@ -41,41 +41,45 @@ def thinned(frames: int) -> slice:
     return slice(None, None, max(1, frames // _MOST_FRAMES))
 
 
-def upright_share(trunks: NDArray, up: UpAxis) -> float:
-    """In which share of the frames the trunk, (F, 3) unit vectors from hips to head in the file's world, stands along an axis."""
-    return float((trunks @ WORLDS[up][2] > _STANDING).mean())
+def upright_share(trunks: NDArray, up: NDArray) -> float:
+    """In which share of the frames the trunk, (F, 3) unit vectors from hips to shoulders in the file's world, stands along an axis (3,)."""
+    return float((trunks @ up > _STANDING).mean())
 
 
-def told_axis(promised: UpAxis, trunks: NDArray, joints: NDArray, on_floor: bool) -> UpAxis:
+def told_axis(promised: NDArray, others: Sequence[NDArray], trunks: NDArray, joints: NDArray, on_floor: bool) -> NDArray[np.float64]:
     """The axis that this kind of file promises, unless its people plainly stand along another.
 
     Args:
-        trunks: (F, 3) unit vectors from hips to head; joints: (F, J, 3) metres; both in the file's world.
+        promised, others: (3,) unit vectors.
+        trunks: (F, 3) unit vectors from hips to shoulders; joints: (F, J, 3) metres; both in the file's world.
         on_floor: whether such files have the floor at 0.
     """
     if upright_share(trunks, promised) >= _SELDOM or _unsteadiness(joints, promised, on_floor) <= _UNSTEADY:
         return promised
-    others = [up for up in WORLDS if up is not promised and upright_share(trunks, up) > _OFTEN]
-    steady = [up for up in others if _unsteadiness(joints, up, on_floor) < _STEADY]
+    steady = [up for up in others if upright_share(trunks, up) > _OFTEN and _unsteadiness(joints, up, on_floor) < _STEADY]
     return steady[0] if len(steady) == 1 else promised
 
 
-def seen_axis(trunks: NDArray, joints: NDArray) -> UpAxis:
-    """The axis along which people stand in a file that promises none: among those along which they ever do, the one on which they rest."""
-    shares = {up: upright_share(trunks, up) for up in WORLDS}
-    standing = [up for up in WORLDS if shares[up] >= _SELDOM / 2]
+def seen_axis(axes: Sequence[NDArray], trunks: NDArray, joints: NDArray) -> NDArray[np.float64]:
+    """The axis along which people stand in a file that promises none: among those along which they ever do, the one on which they rest.
+
+    Args:
+        axes: (3,) unit vectors, the most usual first.
+    """
+    shares = [upright_share(trunks, up) for up in axes]
+    standing = [index for index, share in enumerate(shares) if share >= _SELDOM / 2]
     if not standing:
-        return max(WORLDS, key=lambda up: float(trunks.mean(0) @ WORLDS[up][2]))
+        return max(axes, key=lambda up: float(trunks.mean(0) @ up))
     if len(standing) > 1 and np.ptp(joints[:, 0], axis=0).max() > _STEADY / 2:  # in files without places nobody rests anywhere
-        unsteady = {up: _unsteadiness(joints, up, False) for up in standing}
+        unsteady = {index: _unsteadiness(joints, axes[index], False) for index in standing}
         steadiest = min(standing, key=unsteady.__getitem__)
-        if all(unsteady[up] > unsteady[steadiest] + _STEADY for up in standing if up is not steadiest):
-            return steadiest
-    return max(standing, key=shares.__getitem__)
+        if all(unsteady[index] > unsteady[steadiest] + _STEADY for index in standing if index != steadiest):
+            return axes[steadiest]
+    return axes[max(standing, key=shares.__getitem__)]
 
 
-def _unsteadiness(joints: NDArray, up: UpAxis, on_floor: bool) -> float:
+def _unsteadiness(joints: NDArray, up: NDArray, on_floor: bool) -> float:
     """Metres by which what is lowest rises and falls, but for a tenth of the frames, or is off the floor."""
-    lowest = (joints @ WORLDS[up][2]).min(1)
+    lowest = (joints @ up).min(1)
     low, middle, high = np.percentile(lowest, (5, 50, 95))
     return max(float(high - low), abs(float(middle)) if on_floor else 0.0)
