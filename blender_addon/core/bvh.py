@@ -86,11 +86,13 @@ def load_bvh(path: Path) -> Capture:
 
 def _text(raw: bytes) -> str:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", errors="replace")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        text = raw.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = raw.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _hierarchy(text: str) -> list[_Bone]:
@@ -175,7 +177,7 @@ def _frames(text: str, width: int) -> tuple[NDArray[np.float64], float, tuple[st
     head = _HEAD.match(text)
     if head is None:
         raise ValueError("after MOTION it does not say how many frames there are and how long each is")
-    promised, seconds = int(head[1][:12]), float(head[2].replace(",", "."))
+    promised, seconds = int(head[1]), float(head[2].replace(",", "."))
     if promised > LONGEST:
         raise ValueError(f"it has {promised} frames; 1 to {LONGEST} can be imported")
     values = _numbers(text[head.end() :])
@@ -186,8 +188,8 @@ def _frames(text: str, width: int) -> tuple[NDArray[np.float64], float, tuple[st
     if not 1 <= count <= LONGEST:
         raise ValueError(f"it has {count} frames; 1 to {LONGEST} can be imported")
     if values.size != promised * width:
-        rows = {len(line.split()) for line in text[head.end() :].strip().splitlines()[:-1]}
-        if rows - {0, width}:
+        rows = [len(line.split()) for line in text[head.end() :].strip().split("\n")]
+        if {*rows[:-1]} - {0, width} or rows[-1] > width:
             raise ValueError(f"it has {values.size} numbers, {promised} frames of {width} channels need {promised * width}")
         notes += (f"The file says that it has {promised} frames, and has {count}.",)
     if 0 < seconds < 1e-3 or seconds > 1:

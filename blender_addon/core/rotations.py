@@ -73,6 +73,7 @@ class Notation(Enum):
 
 # Two of a radian's turns: more is no way to turn a joint. Roots may have gone round once more than they needed.
 _LARGEST_ANGLE, _LARGEST_OF_ROOT = 2 * np.pi + 1e-3, 4 * np.pi
+_LARGEST_NUMBER = 1e6  # degrees of a root that has gone round for hours
 _KNEES = (4, 5)
 _LEAST_BEND = np.radians(3.0)  # of knees over a clip that shows which way they bend; ten times what anatomy lets them bend forward
 
@@ -86,7 +87,7 @@ def matrices_of(numbers: NDArray, notation: Notation, first: int = 0) -> NDArray
     Raises ValueError with half a sentence where they are none, or where their notation cannot be told for certain.
     """
     numbers = np.asarray(numbers, np.float64)
-    if not np.isfinite(numbers).all():
+    if not (np.abs(numbers) < _LARGEST_NUMBER).all():
         raise ValueError("not all of its rotations are finite numbers")
     if notation is Notation.AXIS_ANGLE:
         angles = np.linalg.norm(numbers, axis=-1)
