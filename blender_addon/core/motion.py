@@ -17,6 +17,8 @@ _SOLES, _TOES = (7, 8, 10, 11), (10, 11)
 # Metres of flesh around joints that a body may rest on: pelvis, knees, head, elbows, wrists, knuckles.
 _CLEARANCE = {0: 0.11, 4: 0.06, 5: 0.06, 15: 0.1, 18: 0.05, 19: 0.05, 20: 0.03, 21: 0.03, 22: 0.02, 23: 0.02}
 
+_STILL = 1e-4  # metres: nobody who breathes stays within a tenth of a millimetre
+
 
 class MotionError(ValueError):
     """A motion file that cannot be used; the message is one sentence for the artist."""
@@ -61,6 +63,9 @@ def resampled(motion: Motion, rate: float) -> Motion:
 def grounded(motion: Motion, joints: NDArray, toes: NDArray, parents: Sequence[int]) -> Motion:
     """The motion raised or lowered as a whole so that its lowest moment touches the ground: with soles, hands, knees or the seat.
 
+    Where the file has no places (the pelvis never moves at all), each frame is put on the ground for itself: else somebody who
+    stands and then lies would lie in the air.
+
     Args:
         joints: (24, 3) rest joints in the T, armature's axes; toes: (2, 3) tips of the left and the right foot there.
     """
@@ -70,7 +75,9 @@ def grounded(motion: Motion, joints: NDArray, toes: NDArray, parents: Sequence[i
     touching = [*_CLEARANCE, *_SOLES]
     low = [*_CLEARANCE.values(), *joints[list(_SOLES), 2]]  # how high a joint is above what touches the ground with it
     heights = np.concatenate([placed[:, touching, 2] - low, np.stack(tips, 1)[..., 2] - toes[:, 2]], 1)
-    return replace(motion, pelvis=motion.pelvis - np.array([0, 0, heights.min()]))
+    unplaced = np.ptp(motion.pelvis, axis=0).max() < _STILL
+    lowest = heights.min(1, keepdims=True) if unplaced else np.full((len(heights), 1), heights.min())
+    return replace(motion, pelvis=motion.pelvis - lowest * (0, 0, 1))
 
 
 def starting_here(motion: Motion) -> Motion:

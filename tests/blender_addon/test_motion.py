@@ -156,3 +156,16 @@ def test_the_lowest_step_touches_the_ground() -> None:
     clip = motion.Motion(rotations, np.array([[5.0, 1, 0.3], [5, 1, 0.1], [5, 1, 0.5]]), 30.0)
     standing = motion.grounded(motion.starting_here(clip), JOINTS - (0, 0, JOINTS[:, 2].min() - 0.03), toes, PARENTS)
     assert np.allclose(standing.pelvis, [[0, 0, 0.2], [0, 0, 0], [0, 0, 0.4]])
+
+
+def test_without_places_each_frame_is_put_on_the_ground() -> None:
+    """Stands, then lies on its face; the file's pelvis stays where it is."""
+    toes = JOINTS[[10, 11]] + (0, -0.06, -0.02)
+    rotations = np.tile(np.eye(3), (2, 24, 1, 1))
+    rotations[1, 0] = Rotation.from_euler("x", 90, degrees=True).as_matrix()
+    clip = motion.Motion(rotations, np.full((2, 3), 0.5), 30.0)
+    standing = JOINTS - (0, 0, JOINTS[:, 2].min() - 0.03)
+    grounded = motion.grounded(clip, standing, toes - (0, 0, JOINTS[:, 2].min() - 0.03), PARENTS)
+    placed = swung_joints(standing, chained(grounded.rotations, PARENTS), PARENTS) + grounded.pelvis[:, None]
+    assert placed[0, :, 2].min() == pytest.approx(0.03, abs=0.03)
+    assert 0 < placed[1, 0, 2] < 0.3
