@@ -32,7 +32,10 @@ BETAS = 10
 BEV_BETAS = 11  # the last is how much of a child somebody is
 _SMPL_PARAMS = "pred_smpl_params"  # HMR 2's dictionary of pose and shape
 # Members besides ROMP's one that are read: of HMR 2 and others whose arrays lie in the file itself.
-_FLAT = ("global_orient", "body_pose", "betas", "pred_cam_t_full", "scaled_focal_length", "img_size", "smpl_thetas", "smpl_betas", "cam_trans", _SMPL_PARAMS)
+_FLAT = (
+    "global_orient", "body_pose", "betas", "pred_cam_t_full", "scaled_focal_length", "img_size", "smpl_thetas", "smpl_betas", "cam_trans",
+    _SMPL_PARAMS,
+)  # fmt: skip
 
 
 class ResultFileError(ValueError):
@@ -86,7 +89,7 @@ class ResultFiles:
     """A result file, or a folder of files named like the photos."""
 
     def __init__(self, path: Path) -> None:
-        """``path``: an .npz of ROMP, BEV or HMR 2 of a picture or of a video, another estimator's with such keys, or a folder of such files."""
+        """``path``: ROMP's, BEV's or HMR 2's .npz of a picture or video, another estimator's with such keys, or a folder of such files."""
         self._path = path
         self._opened: tuple[Path, dict[str, Any]] | None = None  # one video's file serves many photos
 

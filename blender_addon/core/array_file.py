@@ -25,7 +25,7 @@ class ArrayFileError(ValueError):
 
 
 def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, Any]:
-    """The wanted arrays of a file: of an .npz by their names, of a .npy as "poses", of a pickled dictionary (.pkl, .npy or .npz) by its keys.
+    """The wanted arrays of a file: of an .npz by their names, of a .npy as "poses", of a pickled dictionary (.pkl, .npy) by its keys.
 
     Pickles are read without running anything that they ask for (`plain_pickle`); what they hold is returned whole, dictionaries
     within dictionaries. Arrays that are not wanted are not read.

@@ -18,6 +18,7 @@ from .skeleton import rotation_matrices
 
 _MOST_BYTES = 500_000_000
 _MOST_BONES = 2000
+_MOST_WORDS = 50  # of a bone's name
 _MOST_CHANNELS = 9  # of a bone: places, rotations, scales
 _MOST_POSES = 6_000_000  # bones times frames: 0.6 GB; half an hour at 120 frames a second of all that moves an avatar
 _FARTHEST = 1e6  # in whatever unit: ten kilometres in centimetres
@@ -96,61 +97,76 @@ def _text(raw: bytes) -> str:
 
 
 def _hierarchy(text: str) -> list[_Bone]:
-    """The bones in the file's order. A stack of what is open; what opens an end site is no bone."""
+    """The bones in the file's order."""
     tokens = re.findall(r"[{}]|[^\s{}]+", text)
     bones: list[_Bone] = []
-    open_bones: list[int | None] = []  # None for an end site
-    opening: int | None = None
+    open_bones: list[int | None] = []  # numbers of bones; None for an end site
     index = 0
     while index < len(tokens):
         token = tokens[index].upper()
         if token in ("ROOT", "JOINT", "END"):
-            brace = next((k for k in range(index + 1, min(index + 50, len(tokens))) if tokens[k] == "{"), None)
-            if brace is None:
-                raise ValueError(f"{token} is not followed by a name and a bracket")
-            opening = None
-            if token != "END":
-                if len(bones) == _MOST_BONES:
-                    raise ValueError(f"it has more than {_MOST_BONES} bones")
-                parent = open_bones[-1] if open_bones else -1
-                if parent is None:
-                    raise ValueError("a joint lies in an end site")
-                opening = len(bones)
-                bones.append(_Bone(" ".join(tokens[index + 1 : brace]) or f"bone {opening}", parent))
-            open_bones.append(opening)
-            index = brace + 1
+            index = _opened(tokens, index, bones, open_bones)
         elif token == "}":
             if not open_bones:
                 raise ValueError("it closes more brackets than it opens")
             open_bones.pop()
             index += 1
         elif token == "OFFSET":
-            offset = _three(tokens, index + 1)
+            _set_offset(_three(tokens, index + 1), bones, open_bones)
             index += 4
-            if not open_bones:
-                raise ValueError("an offset belongs to no bone")
-            if open_bones[-1] is not None:
-                bones[open_bones[-1]].offset = offset
-            elif len(open_bones) > 1 and open_bones[-2] is not None:
-                bones[open_bones[-2]].end = offset
         elif token == "CHANNELS":
-            count = int(tokens[index + 1])
-            if not 0 <= count <= _MOST_CHANNELS:
-                raise ValueError(f"a bone has {count} channels")
-            channels = [channel.lower() for channel in tokens[index + 2 : index + 2 + count]]
-            unknown = next((channel for channel in channels if not _CHANNEL.fullmatch(channel)), None)
-            if unknown is not None or len(channels) < count:
-                raise ValueError(f"a bone has a channel {unknown!r}" if unknown else "a bone's channels are cut short")
             if not open_bones or open_bones[-1] is None:
                 raise ValueError("channels belong to no bone")
-            bones[open_bones[-1]].channels = channels
-            index += 2 + count
+            bones[open_bones[-1]].channels = _channels(tokens, index + 1)
+            index += 2 + len(bones[open_bones[-1]].channels)
         else:  # HIERARCHY, and what no program's reader looks at
             index += 1
     if not bones:
         raise ValueError("it has no bones")
     _name_once(bones)
     return bones
+
+
+def _opened(tokens: list[str], index: int, bones: list[_Bone], open_bones: list[int | None]) -> int:
+    """Add the bone or end site whose keyword is at ``index``, whatever words its name has; where what is in it begins."""
+    brace = next((k for k in range(index + 1, min(index + _MOST_WORDS, len(tokens))) if tokens[k] == "{"), None)
+    if brace is None:
+        raise ValueError(f"{tokens[index]} is not followed by a name and a bracket")
+    if tokens[index].upper() == "END":
+        open_bones.append(None)
+        return brace + 1
+    if len(bones) == _MOST_BONES:
+        raise ValueError(f"it has more than {_MOST_BONES} bones")
+    parent = open_bones[-1] if open_bones else -1
+    if parent is None:
+        raise ValueError("a joint lies in an end site")
+    open_bones.append(len(bones))
+    bones.append(_Bone(" ".join(tokens[index + 1 : brace]) or f"bone {len(bones)}", parent))
+    return brace + 1
+
+
+def _set_offset(offset: tuple[float, float, float], bones: list[_Bone], open_bones: list[int | None]) -> None:
+    """Of what is open: a bone's own, an end site's the end of the bone around it."""
+    if not open_bones:
+        raise ValueError("an offset belongs to no bone")
+    inner, outer = open_bones[-1], open_bones[-2] if len(open_bones) > 1 else None
+    if inner is not None:
+        bones[inner].offset = offset
+    elif outer is not None:
+        bones[outer].end = offset
+
+
+def _channels(tokens: list[str], index: int) -> list[str]:
+    count = int(tokens[index])
+    if not 0 <= count <= _MOST_CHANNELS:
+        raise ValueError(f"a bone has {count} channels")
+    channels = [channel.lower() for channel in tokens[index + 1 : index + 1 + count]]
+    if len(channels) < count:
+        raise ValueError("a bone's channels are cut short")
+    unknown = next((channel for channel in channels if not _CHANNEL.fullmatch(channel)), None)
+    if unknown is not None:
+        raise ValueError(f"a bone has a channel {unknown[:40]!r}")
+    return channels
 
 
 def _name_once(bones: list[_Bone]) -> None:

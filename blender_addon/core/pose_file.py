@@ -24,6 +24,7 @@ _WHOLE = (24, 22, 52, 55)  # joints of a whole pose, the root first: SMPL, its b
 _BODIES = tuple(count - 1 for count in _WHOLE)
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps", "frame_rate", "framerate")
 _BETAS = ("betas", "smpl_betas", "pred_betas", "pred_shape", "shape")
+_LARGEST = 1e9  # beyond any angle, metre or frame rate
 _RATE = 30.0  # where a file says nothing
 
 
@@ -79,8 +80,8 @@ _PELVIS = np.array([0.0, -0.22, 0.03])
 _TYPICAL = np.array([
     (0, 0, 0), (0.1, -0.1, 0.03), (-0.1, -0.1, 0.03), (0, 0.07, 0.01), (0.1, -0.48, 0.03), (-0.1, -0.48, 0.03), (0, 0.15, 0.01),
     (0.1, -0.92, 0.03), (-0.1, -0.92, 0.03), (0, 0.28, 0), (0.1, -0.97, 0.18), (-0.1, -0.97, 0.18), (0, 0.46, 0.04), (0.09, 0.4, 0.06),
-    (-0.09, 0.4, 0.06), (0, 0.56, 0.07), (0.18, 0.39, 0.05), (-0.18, 0.39, 0.05), (0.44, 0.39, 0.05), (-0.44, 0.39, 0.05), (0.67, 0.39, 0.05),
-    (-0.67, 0.39, 0.05), (0.77, 0.39, 0.05), (-0.77, 0.39, 0.05),
+    (-0.09, 0.4, 0.06), (0, 0.56, 0.07), (0.18, 0.39, 0.05), (-0.18, 0.39, 0.05), (0.44, 0.39, 0.05), (-0.44, 0.39, 0.05),
+    (0.67, 0.39, 0.05), (-0.67, 0.39, 0.05), (0.77, 0.39, 0.05), (-0.77, 0.39, 0.05),
 ])  # fmt: skip
 _PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)  # SMPL's tree
 
@@ -156,6 +157,8 @@ def _numbers(value: Any, key: str) -> NDArray[np.float64]:
         raise ValueError(f"its {key} holds no numbers")
     if not array.size:
         raise ValueError("it holds 0 frames")
+    if not (np.abs(array) < _LARGEST).all():
+        raise ValueError(f"not all of its {key} are finite numbers")
     return array.astype(np.float64)
 
 
@@ -175,9 +178,10 @@ def _by_joint(array: NDArray, counts: tuple[int, ...], key: str) -> tuple[NDArra
                 raise ValueError(f"it has {shape[0]} frames; 1 to {LONGEST} can be imported")
             return array.reshape(shape[0], count, notation.value), notation
     width = int(np.prod(array.shape[1:]))
+    usual = ", ".join(str(3 * count) for count in sorted(counts))
     raise ValueError(
-        f"its {key} of shape {array.shape} are {width} numbers a frame; axis-angle has {', '.join(str(3 * count) for count in sorted(counts))}"
-        " (SMPL's body, SMPL, SMPL-H, SMPL-X), quaternions 4, rotations of six numbers 6 and matrices 9 for each of these joints"
+        f"its {key} of shape {array.shape} are {width} numbers a frame; axis-angle has {usual} "
+        "(SMPL's body, SMPL, SMPL-H, SMPL-X), quaternions 4, rotations of six numbers 6 and matrices 9 for each of these joints"
     )
 
 

@@ -64,10 +64,11 @@ def _recognised(capture: Capture) -> dict[int, int]:
     found = {joint: names.index(bone) for joint, bone in bones.items()}
     missing = [joint for joint in _NEEDED if joint not in found]
     if missing:
+        some = ", ".join(name[:40] for name in names[:8]) + ("…" if len(names) > 8 else "")
         wanted = "; ".join(f"{SMPL_NAMES[joint]} (such as {looked_for(joint)})" for joint in missing[:4])
         raise MotionError(
-            f"The skeleton is not recognised: among its bones ({', '.join(name[:40] for name in names[:8])}{'…' if len(names) > 8 else ''}) "
-            f"none has a name that is known for {wanted}{'; and others' if len(missing) > 4 else ''}. Rename the bones, with or without a prefix."
+            f"The skeleton is not recognised: among its bones ({some}) none has a name that is known for {wanted}"
+            f"{'; and others' if len(missing) > 4 else ''}. Rename the bones; a prefix that all share does no harm."
         )
     return found
 

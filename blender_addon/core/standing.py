@@ -88,9 +88,7 @@ def standing(capture: Capture, bone: Mapping[int, int], joints: NDArray, up: UpA
         turned = turned @ np.swapaxes(turned[frame], -1, -2)
         axes = _trunk_axes(ours, frames, frame, vertical)
         world = _world(vertical)
-    return Standing(
-        bone, rest @ axes.T, ends @ axes.T, world @ turned @ axes.T, capture.places @ world.T, place_ends @ world.T, stands
-    )
+    return Standing(bone, rest @ axes.T, ends @ axes.T, world @ turned @ axes.T, capture.places @ world.T, place_ends @ world.T, stands)
 
 
 class _Posture:

@@ -221,7 +221,8 @@ def _bake_motion(rig: bpy.types.Object, copy: bpy.types.Object, animation: bool)
             attribute, index = ("location", channel) if channel < 3 else ("rotation_quaternion", channel - 3)
             curve = curves(path + attribute, index, name)
             curve.keyframe_points.add(len(frames))
-            curve.keyframe_points.foreach_set("co", np.stack([np.arange(len(frames)), own[:, column, channel]], -1).astype(np.float32).ravel())
+            keys = np.stack([np.arange(len(frames)), own[:, column, channel]], -1)
+            curve.keyframe_points.foreach_set("co", keys.astype(np.float32).ravel())
 
 
 def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:

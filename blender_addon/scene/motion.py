@@ -20,12 +20,14 @@ from .mesh import set_slider
 from .rig import basis_rotations, beta_names, bone_axes, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips
 from .shape import refresh_joints
 
-
 SUFFIXES = (".bvh", ".npz", ".npy", ".pkl")  # of the files that `load_motion` reads
 
 
 def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
-    """A BVH or SMPL-pose file as motion for this avatar; ``up``: the axis of the file's world that points up. Raises MotionError, OSError."""
+    """A BVH or SMPL-pose file as motion for this avatar.
+
+    ``up``: the axis of the file's world that points up. Raises MotionError, OSError.
+    """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise MotionError(f"{path.name} is not a motion file: Uvatar reads {', '.join(SUFFIXES)}.")

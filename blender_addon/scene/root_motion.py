@@ -27,7 +27,9 @@ def move_root(rig: bpy.types.Object, pelvis: str, root: str | None) -> None:
     stays = (places - way) @ axes
     for axis, curve in enumerate(own):
         _set_keys(curve, frames, stays[:, axis])
-    target, group = ("location", "Object Transforms") if root is None else (f'pose.bones["{bpy.utils.escape_identifier(root)}"].location', root)
+    target, group = "location", "Object Transforms"
+    if root is not None:
+        target, group = f'pose.bones["{bpy.utils.escape_identifier(root)}"].location', root
     maker = compat.more_curves(rig)
     for axis in range(3):
         _set_keys(maker(target, axis, group), frames, way[:, axis])

@@ -296,9 +296,16 @@ def test_the_artist_may_say_which_axis_is_up(tmp_path: Path, up: UpAxis) -> None
 
 DEGREES = a_walk().reshape(FRAMES, 72) * 180 / np.pi
 POSITIONS = np.tile(np.random.default_rng(0).normal(size=(11, 3)), (FRAMES, 2, 1))
-POSITIONS[:, [1, 4, 7, 2, 5, 8, 16, 18, 20, 17, 19, 21]] = np.array(
-    [(0.1, 0, 0), (0.1, -0.4, 0), (0.1, -0.8, 0), (-0.1, 0, 0), (-0.1, -0.4, 0), (-0.1, -0.8, 0)] + [(0.2, 0.4, 0), (0.45, 0.4, 0), (0.7, 0.4, 0)]
-    + [(-0.2, 0.4, 0), (-0.45, 0.4, 0), (-0.7, 0.4, 0)])  # fmt: skip
+LEFT = [
+    (0.1, 0, 0),
+    (0.1, -0.4, 0),
+    (0.1, -0.8, 0),
+    (0.2, 0.4, 0),
+    (0.45, 0.4, 0),
+    (0.7, 0.4, 0),
+]  # hip, knee, ankle, shoulder, elbow, wrist
+POSITIONS[:, [1, 4, 7, 16, 18, 20]] = LEFT
+POSITIONS[:, [2, 5, 8, 17, 19, 21]] = np.array(LEFT) * (-1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +319,8 @@ POSITIONS[:, [1, 4, 7, 2, 5, 8, 16, 18, 20, 17, 19, 21]] = np.array(
         ({"poses": np.full((2, 72), np.nan)}, "finite"),
         ({"poses": np.zeros((0, 72))}, "0 frames"),
         ({"poses": np.zeros((2, 72)), "trans": np.zeros((5, 3))}, "damaged"),
-        ({"poses": np.zeros((2, 72)), "trans": np.full((2, 3), 1e308)}, "damaged"),
+        ({"poses": np.zeros((2, 72)), "trans": np.full((2, 3), 1e308)}, "finite"),
+        ({"poses": np.zeros((2, 72)), "trans": np.full((2, 3), 1e6)}, "damaged"),
         ({"poses": np.zeros((2, 72)), "mocap_framerate": 0.0}, "0 frames per second"),
         ({"poses": np.zeros((2, 72)), "mocap_framerate": "fast"}, "no numbers"),
         ({"poses": np.array([{"a": 1}], object)}, "no SMPL poses"),
