@@ -183,7 +183,7 @@ def _three(tokens: list[str], index: int) -> tuple[float, float, float]:
     if len(tokens) < index + 3:
         raise ValueError("an offset is cut short")
     x, y, z = (float(token.rstrip(",;").replace(",", ".")) for token in tokens[index : index + 3])
-    if not max(abs(x), abs(y), abs(z)) < _FARTHEST:
+    if not all(abs(value) < _FARTHEST for value in (x, y, z)):
         raise ValueError(f"a bone is {x:g}, {y:g}, {z:g} away from the one before it")
     return x, y, z
 

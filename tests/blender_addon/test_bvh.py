@@ -337,6 +337,7 @@ USUAL = {"offset": "0 0 0", "channels": "3 Zrotation Xrotation Yrotation", "fram
         {"channels": "3 Wposition Xposition Yposition"},
         {"channels": "0"},
         {"offset": "nan 0 0"},
+        {"offset": "0 nan 0"},
         {"offset": "1e308 1e308 1e308"},
         {"offset": "1 2"},
         {"offset": "a b c"},
