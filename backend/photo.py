@@ -50,6 +50,18 @@ class PhotoError(ValueError):
     """The photo cannot be used; the message tells the artist why and what to do."""
 
 
+class NoMemoryForPhoto(MemoryError):
+    """There is not enough memory to decode the photo, which may well be whole.
+
+    Attributes:
+        pixels: how many it has; 0 where that was not even found out.
+    """
+
+    def __init__(self, message: str, pixels: int = 0) -> None:
+        super().__init__(message)
+        self.pixels = pixels
+
+
 @dataclass(frozen=True)
 class Photo:
     """A decoded photo.
@@ -80,7 +92,7 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
 
     Raises:
         PhotoError: the bytes are no usable photo.
-        MemoryError: there is not enough memory to decode it; the photo may well be whole.
+        NoMemoryForPhoto: there is not enough memory to decode it.
     """
     if not data:
         raise PhotoError(f"{name} is empty (0 bytes). Copy or export the photo again.")
@@ -104,7 +116,7 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
             pixels = np.asarray(_srgb(_upright(image, exif), data))
     except Exception as error:  # a damaged file can raise almost anything, and a decoder in doubt is not believed
         if is_out_of_memory(error):
-            raise MemoryError(f"{name} has {width} x {height} pixels") from error
+            raise NoMemoryForPhoto(f"There is not enough memory for {name}.", width * height) from error
         raise PhotoError(f"{name} is damaged or cut short and cannot be read. Copy or export it again.") from error
     return Photo(np.ascontiguousarray(pixels), _focal(exif, image.size), hashlib.sha256(data).hexdigest(), name)
 
@@ -122,7 +134,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
         raise PhotoError(f"{name} {_unreadable(data, formats)}") from error
     except Exception as error:
         if is_out_of_memory(error):
-            raise MemoryError(f"{name} cannot be opened") from error
+            raise NoMemoryForPhoto(f"There is not enough memory for {name}.") from error
         raise PhotoError(f"{name} is damaged and cannot be read. Copy or export it again.") from error
 
 

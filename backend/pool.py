@@ -18,7 +18,7 @@ from typing import Any
 
 import zmq
 
-from backend import wire
+from backend import memory_limits, wire
 from backend.jobs import Journal, Unit
 from backend.logs import WORKER_LOG, logs_folder
 from backend.spawn import environment, module_command
@@ -30,6 +30,7 @@ MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
 CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
 DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
 MAX_LOG_BYTES = 5_000_000
+_KILLED = -9  # how a process has ended that was killed from outside (not on Windows, which does no such thing for memory)
 
 log = logging.getLogger("uvatar.pool")
 
@@ -47,6 +48,7 @@ class ModelProcess:
         heard: when it said something last; when it was started, before that.
         cancelled: when it was told to drop them, None if it was not.
         ready: the pipeline is loaded.
+        kills: processes that the system had killed for memory when it was started; None where that is unknown.
     """
 
     name: bytes
@@ -58,6 +60,16 @@ class ModelProcess:
     heard: float = field(default_factory=time.monotonic)
     cancelled: float | None = None
     ready: bool = False
+    kills: int | None = field(default_factory=lambda: memory_limits.kills())
+
+    def starved(self) -> str:
+        """In words, that the system has killed it because memory ran out; nothing where it did not."""
+        if self.popen.returncode != _KILLED:
+            return ""
+        now = memory_limits.kills()
+        if now is None or self.kills is None:
+            return "The system has killed it, most often because memory ran out"
+        return "The system has killed it because memory ran out" if now > self.kills else ""
 
 
 @dataclass
@@ -263,16 +275,18 @@ class Pool:
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
                 fix = f"Look into {_log_file(self.journal.folder)}, or install Uvatar again."
                 verb = "hangs" if hung else "ends"
-                self.error = WireError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                error = WireError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                self.error = _for_memory(error, "" if hung else process.starved())
         elif process.unit and process.cancelled is None:
-            self._blame(process.unit, hung)
+            self._blame(process.unit, hung, "" if hung else process.starved())
 
-    def _blame(self, unit: Unit, hung: bool) -> None:
+    def _blame(self, unit: Unit, hung: bool, starved: str) -> None:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
             fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
             code, verb = ("model-hung", "hung") if hung else ("model-crashed", "crashed")
-            self._fail(unit.job, waiting[0], WireError(f"The model process {verb} on this photo, twice.", code, fix))
+            error = WireError(f"The model process {verb} on this photo, twice.", code, fix)
+            self._fail(unit.job, waiting[0], _for_memory(error, starved))
 
     def _fail_all_waiting(self, error: WireError) -> None:
         for job in self.journal.jobs(states=("queued", "running")):
@@ -386,6 +400,13 @@ def seconds_left(spent: float, fraction: float, waiting: int, pace: _Pace) -> fl
     else:
         return None
     return each * (1 - fraction) + waiting * each
+
+
+def _for_memory(error: WireError, starved: str) -> WireError:
+    """The end of a model process, told as want of memory where it was that."""
+    if not starved:
+        return error
+    return WireError(f"{error.message} {starved}. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
 
 
 def _log_file(folder: Path) -> Path:

@@ -19,9 +19,9 @@ from typing import Any, Protocol
 
 import zmq
 
-from backend import versions, wire
+from backend import memory_limits, versions, wire
 from backend.logs import CurrentJob, log_to_stream
-from backend.memory import give_back
+from backend.memory import give_back, is_out_of_memory
 from backend.photo import PhotoError
 from backend.pool import SECRET_VARIABLE
 from backend.wire import WireError
@@ -135,8 +135,9 @@ def photo_error(failure: Exception) -> WireError:
         return failure
     if isinstance(failure, PhotoError):
         return WireError(str(failure), "bad-photo", "")  # the message says what to do
-    if isinstance(failure, MemoryError):
-        return WireError("There was not enough memory for this photo.", "out-of-memory", "Close other programs or use a smaller photo.")
+    if is_out_of_memory(failure):
+        words = memory_limits.needed(getattr(failure, "pixels", 0))
+        return WireError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the rest.
     return WireError(f"{type(failure).__name__}: {failure}", "server-error", "Please report this with the log of the model process.")
 
@@ -147,6 +148,8 @@ def _stated_error(error: Any) -> WireError:
 
 
 def _load_error(error: Exception) -> WireError:
+    if is_out_of_memory(error):
+        return WireError(f"There was not enough memory to load the models. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
     if isinstance(error, ImportError):
         fix = "Install Uvatar again: a package that it needs is missing."
     else:

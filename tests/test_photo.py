@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from PIL import ExifTags, Image, ImageCms
 
 import backend.photo
 from backend import wire
-from backend.photo import MAX_SCANS, Photo, PhotoError, decode_photo
+from backend.photo import MAX_SCANS, NoMemoryForPhoto, Photo, PhotoError, decode_photo
+from backend.spawn import environment
 
 WIDTH, HEIGHT = 96, 64
 
@@ -187,9 +190,43 @@ def test_no_memory_is_not_told_as_a_damaged_photo(failure: Exception, monkeypatc
         raise failure
 
     for owner, name in ((backend.photo, "_srgb"), (Image, "open")):
-        with monkeypatch.context() as patched, pytest.raises(MemoryError, match="holiday"):
+        with monkeypatch.context() as patched, pytest.raises(NoMemoryForPhoto, match="holiday"):
             patched.setattr(owner, name, fails)
             decode_photo(data, "holiday")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is the address space limited as asked")
+def test_decoding_short_of_memory_says_so() -> None:
+    """A whole photo, and the memory of the process limited to some megabytes more than it has."""
+    code = """if True:
+        import io, re, resource
+        import numpy as np
+        from pathlib import Path
+        from PIL import Image
+        from backend.photo import NoMemoryForPhoto, decode_photo
+        files = []
+        for kind, mode in (("PNG", "RGB"), ("JPEG", "RGB"), ("WEBP", "RGB"), ("TIFF", "I;16"), ("AVIF", "RGB")):
+            out = io.BytesIO()
+            Image.new(mode, (4000, 3000)).save(out, kind)
+            files.append(out.getvalue())
+        decode_photo(files[0])
+        for data in files:
+            for megabytes in (8, 30, 60, 90):
+                size = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+                resource.setrlimit(resource.RLIMIT_AS, (size + (megabytes << 20), -1))
+                try:
+                    decode_photo(data)
+                    print("read")
+                except NoMemoryForPhoto as error:
+                    print("no memory")
+                except Exception as error:
+                    print(data[:4], megabytes, error, repr(error.__cause__))
+                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    """
+    done = subprocess.run([sys.executable, "-c", code], env=environment(MALLOC_ARENA_MAX="1"), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    outcomes = done.stdout.splitlines()
+    assert set(outcomes) <= {"read", "no memory"} and outcomes.count("no memory") >= 10, done.stdout
 
 
 def test_sixteen_bit_greyscale_is_scaled_not_clipped() -> None:
