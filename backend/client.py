@@ -24,6 +24,7 @@ from typing import Any
 import zmq
 
 from backend import network, wire
+from backend.jobs import is_open
 from backend.network import Access
 from backend.spawn import environment, module_command
 from backend.wire import Runtime, WireError
@@ -31,6 +32,7 @@ from backend.wire import Runtime, WireError
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
 SILENCE_SECONDS = 3.0  # without events; then ask how the job is
 START_SECONDS = 60.0
+RUNTIME_SECONDS = 5.0  # for a server that has the folder to say where it is
 REACH_SECONDS = 10.0  # for the first answer of a server on another computer
 
 
@@ -189,7 +191,12 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 
 def find(folder: Path | None = None) -> Client | None:
     """A connection to the server that uses this data folder (the usual one by default), None where none runs."""
-    runtime = wire.read_runtime(folder or wire.data_folder())
+    folder = Path(folder or wire.data_folder())
+    runtime = wire.read_runtime(folder)
+    deadline = time.monotonic() + RUNTIME_SECONDS
+    while runtime is None and time.monotonic() < deadline and is_open(folder):
+        time.sleep(0.05)  # it is starting, or its file was deleted, which it notices
+        runtime = wire.read_runtime(folder)
     if runtime is None or not listens(runtime.port):
         return None
     return _greeted(runtime)

@@ -14,8 +14,9 @@ import logging
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,12 @@ class Job:
         photos = [{"index": p.index, "name": p.name, "state": p.state, "error": p.error} for p in self.photos]
         return {"job": self.id, "state": self.state, "created": self.created, "photos": photos}
 
+    def summary(self) -> dict[str, Any]:
+        """The job among others: how many photos are in which state. Of a size that does not depend on their number and names."""
+        states = Counter(photo.state for photo in self.photos)
+        counts = {state: states[state] for state in ("waiting", "done", "failed", "merged")}
+        return {"job": self.id, "state": self.state, "created": self.created, "photos": len(self.photos), **counts}
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -128,6 +135,19 @@ def checked_id(identifier: Any) -> str:
             if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):
                 return identifier
     raise WireError("A job's id is the text of a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
+
+
+def is_open(folder: Path) -> bool:
+    """Whether a process has the journal of this data folder: a server runs, or begins to."""
+    path = Path(folder) / _NAME
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0)) as database:
+            database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        return "locked" in str(error)
+    return False
 
 
 class Journal:

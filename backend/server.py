@@ -41,6 +41,7 @@ from backend.wire import WireError
 TICK_MS = 100  # between looks at the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written
 CLEAN_EVERY = 3600.0  # seconds
+FOUND_EVERY = 1.0  # seconds between looks whether this server can still be found
 CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress", "forget")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -111,6 +112,7 @@ class Front:
         self._stopping = threading.Event()
         self._last_request = time.monotonic()
         self._next_cleaning = 0.0
+        self._next_found = 0.0
         wire.write_runtime(settings.folder, self.runtime)
         self._handlers: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any] | None]] = {
             "hello": self._hello,
@@ -153,12 +155,21 @@ class Front:
             self._intake.tick()
             self._pool.tick()
             self._doors.relieve()
+            if time.monotonic() >= self._next_found:
+                self._next_found = time.monotonic() + FOUND_EVERY
+                self._stay_found()
             if time.monotonic() >= self._next_cleaning:
                 self._next_cleaning = time.monotonic() + CLEAN_EVERY
                 clean(self.journal, self.settings.policy)
         except Exception:
             log.exception("Looking after the model processes failed; trying again")
             self._pool.pause()
+
+    def _stay_found(self) -> None:
+        """Write the file anew by which clients find this server, where somebody has deleted or damaged it."""
+        if wire.read_runtime(self.settings.folder) is None and self.settings.folder.is_dir():
+            log.warning("server.json has gone: writing it again")
+            wire.write_runtime(self.settings.folder, self.runtime)
 
     def _idle_too_long(self) -> bool:
         if self._pool.busy or self._intake.busy:
@@ -270,7 +281,7 @@ class Front:
             "queue": {**vars(load), "most_photos": limits.photos, "most_bytes": limits.bytes},
             "model": self._pool.status(),
             "workers": [{**worker, "memory": _memory(worker["pid"])} for worker in self._pool.workers()],
-            "jobs": [job.as_dict() for job in self.journal.jobs(limit=20)],
+            "jobs": [job.summary() for job in self.journal.jobs(limit=20)],
         }
 
     def _result(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:

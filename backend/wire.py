@@ -103,8 +103,9 @@ def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
     """
     frames: list[bytes | memoryview] = []
     body = _encode(message, "message", 1, frames, limits)
-    header = json.dumps({"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}, allow_nan=False, separators=(",", ":"))
-    packed = [header.encode("ascii"), *frames]
+    whole = {"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}
+    header = json.dumps(whole, allow_nan=False, ensure_ascii=False, separators=(",", ":"))  # "\\u5c71" is twice as long as its letter
+    packed = [header.encode("utf-8"), *frames]
     _check_sizes([memoryview(frame).nbytes for frame in packed], limits)
     return packed
 

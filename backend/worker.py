@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -28,6 +29,8 @@ from backend.wire import WireError
 
 Progress = Callable[[str, float, str], None]
 PhotoDone = Callable[[int, dict[str, Any]], None]
+
+MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 of them, and has to fit a message
 
 log = logging.getLogger("uvatar.worker")
 
@@ -56,6 +59,7 @@ class Worker:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
+        self._told: set[str] = set()  # where faults of ours have been
         self._lock = threading.Lock()  # stages may report progress from threads of their own
         monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
         threading.Thread(target=_exit_with_front, args=(monitor,), daemon=True).start()
@@ -111,7 +115,10 @@ class Worker:
         except Exception as failure:
             error = photo_error(failure)
             if error.code == "server-error":  # a fault of ours, not of the photo
-                log.exception("Photos %s failed", open_indices)
+                place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
+                # The same fault, again and again, is told whole once: a traceback has kilobytes.
+                log.error("Photos %s failed: %s", open_indices, error.message, exc_info=failure if place not in self._told else None)
+                self._told.add(place)
         for index in open_indices:
             self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
         self._send(kind="unit_done", unit=unit)
@@ -139,7 +146,8 @@ def photo_error(failure: Exception) -> WireError:
         words = memory_limits.needed(getattr(failure, "pixels", 0))
         return WireError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the rest.
-    return WireError(f"{type(failure).__name__}: {failure}", "server-error", "Please report this with the log of the model process.")
+    words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
+    return WireError(words[:MOST_WORDS], "server-error", "Please report this with the log of the model process.")
 
 
 def _stated_error(error: Any) -> WireError:

@@ -184,8 +184,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     line("Versions: " + ", ".join(f"{name} {version}" for name, version in (models.get("versions") or facts["versions"]).items()))
     table = Table("Job", "State", "Photos", "Waiting", "Failed")
     for job in facts["jobs"]:
-        states = [photo["state"] for photo in job["photos"]]
-        table.add_row(job["job"], job["state"], str(len(states)), str(states.count("waiting")), str(states.count("failed")))
+        table.add_row(job["job"], job["state"], *(str(job[count]) for count in ("photos", "waiting", "failed")))
     console.print(table if facts["jobs"] else "No jobs yet.")
 
 
