@@ -219,7 +219,12 @@ def evaluate_starts(
 
 def main() -> None:
     """Entry point of the ``uvatar`` command."""
-    app()
+    from backend.wire import WireError
+
+    try:
+        app()
+    except WireError as error:  # of no command's own: there is no place for the data, for example
+        sys.exit(f"{error.message} {error.fix}".strip())
 
 
 # -- reconstruct ------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.job_files import JobFiles, Manifest, disk_error
+from backend.private import close_to_others, private_folder
 from backend.wire import LIMITS, WireError
 
 MAX_PHOTOS = 500  # of one job; more is the work of several jobs
@@ -165,7 +166,11 @@ class Journal:
         """
         self.folder = Path(folder)
         self.clock = clock
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.folder, whole=False)
+        with suppress(OSError):  # what cannot be used is told below
+            (self.folder / _NAME).touch(mode=0o600)
+            for ending in ("", "-wal", "-shm"):
+                close_to_others(self.folder / (_NAME + ending))
         try:
             try:
                 self._database = _opened(self.folder / _NAME)

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from backend.private import private_folder
+
 FIELDS = ("job", "photo", "seconds", "timings")  # of a record's ``extra``, where it has them
 MAX_BYTES = 1_000_000
 SERVER_LOG = "server.log"
@@ -53,14 +55,14 @@ class CurrentJob(logging.Filter):
 
 
 def logs_folder(data: Path) -> Path:
-    """The folder of logs in a data folder, made where it is missing."""
+    """The folder of logs in a data folder, made where it is missing. Raises OSError, WireError ("data-folder")."""
     folder = data / "logs"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     return folder
 
 
 def worker_log(data: Path) -> Path:
-    """Where model processes write, all into one file. Raises OSError where there is no folder for it."""
+    """Where model processes write, all into one file. Raises as `logs_folder`."""
     return logs_folder(data) / WORKER_LOG
 
 

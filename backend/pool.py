@@ -416,6 +416,6 @@ def _open_log(folder: Path) -> BinaryIO:
     """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not wait for it."""
     try:
         return worker_log(folder).open("ab")
-    except OSError as error:
+    except (OSError, WireError) as error:
         log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
         return open(os.devnull, "wb")

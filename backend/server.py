@@ -34,6 +34,7 @@ from backend.jobs import MAX_PHOTOS, Job, Journal, checked_id
 from backend.logs import log_to_folder
 from backend.memory import always_give_back
 from backend.pool import Pool, PoolSettings
+from backend.private import private_folder
 from backend.retention import Policy, clean, forget
 from backend.weights import bodies, models_folder
 from backend.wire import WireError
@@ -175,7 +176,12 @@ class Front:
         if self._pool.busy or self._intake.busy:
             self._last_request = time.monotonic()
         limit = self.settings.idle_exit
-        return limit is not None and time.monotonic() - self._last_request > limit
+        if limit is None or time.monotonic() - self._last_request <= limit:
+            return False
+        if self.journal.load().photos:  # they wait for models that take long to load, or for room on the disk
+            self._last_request = time.monotonic()
+            return False
+        return True
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -367,7 +373,8 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
     One JSON line on the standard output says when it is ready, for a parent that waits for it.  Raises as `Front`.
     """
     always_give_back()
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.umask(0o077)
+    private_folder(settings.folder, whole=False)
     log_to_folder(settings.folder)
     front = Front(settings)
     for number in (signal.SIGINT, signal.SIGTERM):

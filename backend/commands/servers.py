@@ -61,12 +61,15 @@ def serve(
     from backend.jobs import AlreadyServed
     from backend.network import split_address
     from backend.pool import PoolSettings
+    from backend.private import private_file
     from backend.retention import Policy
     from backend.server import Settings, new_token
     from backend.server import serve as serve_until_stopped
 
     console = console_of(stderr=True)
     try:
+        if token_file and token_file.is_file():
+            private_file(token_file, "token")
         settings = Settings(
             folder=data or wire.data_folder(),
             port=port,

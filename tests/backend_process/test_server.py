@@ -493,6 +493,19 @@ def test_attach_starts_a_server_that_ends_when_idle(tmp_path: Path) -> None:
     assert find(tmp_path) is None
 
 
+def test_a_server_is_not_idle_while_a_photo_waits_for_the_models(start_server: StartServer, tmp_path: Path) -> None:
+    loaded = tmp_path / "loaded"
+    slow = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+    server = start_server("--exit-when-idle", "0.3", pipeline=slow, UVATAR_TEST_LOADED=str(loaded))
+    with server.client() as client:
+        job = client.reconstruct([("a.jpg", photo())])
+        time.sleep(1.5)
+        assert server.process.poll() is None
+        loaded.touch()
+        assert states(list(client.events(job))[-1]) == ["done"]
+    server.process.wait(PATIENCE)
+
+
 def test_attach_says_why_a_server_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").mkdir()
     with pytest.raises(ServerGone, match="unable to open"):
