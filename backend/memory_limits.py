@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 # Bytes of a model process with its models, and of each pixel of the photo on top of it while that is decoded and looked at.
-# Measured on Linux, one person, largest resident size: 1.28 GB (fast) and 1.34 GB with a JPEG of 1 megapixel; one of 24 megapixels added
-# 14 bytes a pixel to that, one of 96 megapixels 9.5.
+# Measured on Linux, one person, largest resident size: 1.28 GB (fast) and 1.34 GB with a JPEG of 1 megapixel. What a photo adds to it is 10
+# to 14 bytes a pixel for JPEGs of 96 and 24 megapixels, and 12 (grey of 16 bits) to 20 (dim colour of 16 bits) for PNGs of 99 megapixels.
 MODEL_BYTES = 1_300_000_000
-PIXEL_BYTES = 14
+PIXEL_BYTES = 20
 
 _ROOT = Path("/")
 _NO_LIMIT = 1 << 60  # version 1 writes the largest multiple of a page for "none"
@@ -92,7 +92,7 @@ def needed(pixels: int = 0) -> str:
     """How much a model process needs, in a sentence; also for a photo of so many pixels."""
     words = f"A model process needs about {MODEL_BYTES / 1e9:.1f} GB"
     if pixels:
-        words += f", and with a photo of {pixels / 1e6:.0f} megapixels about {(MODEL_BYTES + PIXEL_BYTES * pixels) / 1e9:.1f} GB"
+        words += f", and with a photo of {pixels / 1e6:.0f} megapixels up to {(MODEL_BYTES + PIXEL_BYTES * pixels) / 1e9:.1f} GB"
     return f"{words}; here {memory().describe().replace(' free', ' are free')}."
 
 
