@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import psutil
 import pytest
 
@@ -16,6 +17,7 @@ from backend.doors import Doors
 from backend.memory import is_out_of_memory
 from backend.memory_limits import kills, memory
 from backend.pool import PoolSettings
+from backend.worker import photo_error
 
 from .conftest import photo
 from .test_load import client_of, front_in_thread
@@ -128,6 +130,8 @@ def test_doctor_and_memory_guard_know_the_limit(tmp_path: Path, monkeypatch: pyt
         (MemoryError(), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory"), True),
         (RuntimeError("std::bad_alloc"), True),
+        (cv2.error("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 8 bytes"), True),
+        (cv2.error("OpenCV(4.11.0) error: (-215:Assertion failed) !ssize.empty() in function 'resize'"), False),
         (ImportError("DLL load failed: [WinError 1455] Die Auslagerungsdatei ist zu klein"), True),
         (ValueError("a value"), False),
         (KeyError("out of memory"), False),
@@ -137,6 +141,7 @@ def test_doctor_and_memory_guard_know_the_limit(tmp_path: Path, monkeypatch: pyt
 )
 def test_what_says_that_there_is_no_memory(failure: Exception, starved: bool) -> None:
     assert is_out_of_memory(failure) is starved
+    assert photo_error(failure).code == ("out-of-memory" if starved else "server-error")
     try:
         try:
             raise failure
