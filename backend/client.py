@@ -190,15 +190,17 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def find(folder: Path | None = None) -> Client | None:
-    """A connection to the server that uses this data folder (the usual one by default), None where none runs."""
+    """A connection to the server that uses this data folder (the usual one by default), None where none runs.
+
+    A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it notices) is
+    waited for some seconds.
+    """
     folder = Path(folder or wire.data_folder())
     runtime = wire.read_runtime(folder)
     deadline = time.monotonic() + RUNTIME_SECONDS
     while runtime is None and time.monotonic() < deadline and is_open(folder):
-        time.sleep(0.05)  # it is starting, or its file was deleted, which it notices
+        time.sleep(0.2)
         runtime = wire.read_runtime(folder)
-    if runtime is None or not listens(runtime.port):
-        return None
     return _greeted(runtime)
 
 
@@ -218,7 +220,10 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
     return client
 
 
-def _greeted(runtime: Runtime) -> Client | None:
+def _greeted(runtime: Runtime | None) -> Client | None:
+    """A connection to this server, None where it does not run."""
+    if runtime is None or not listens(runtime.port):
+        return None
     client = Client(runtime.port, runtime.token)
     try:
         client.hello()
@@ -247,7 +252,7 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     process = _start(folder, output, serve_arguments)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        client = find(folder)
+        client = _greeted(wire.read_runtime(folder))
         if client:
             return client
         # An end is final only if no other program has started a server for this folder at the same time.

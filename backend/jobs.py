@@ -490,7 +490,8 @@ class _Damaged(Exception):
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The database, locked until this process ends, however it ends. Raises _Damaged, sqlite3.DatabaseError."""
-    database = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
+    # The time outlasts a client that looks at this moment whether the folder has a server (`is_open`).
+    database = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
