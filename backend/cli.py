@@ -237,9 +237,13 @@ def _prepare(out: Path) -> None:
 def main() -> None:
     """Entry point of the ``uvatar`` command."""
     from backend.terminal import print_anything
+    from backend.wire import WireError
 
     print_anything()
-    app()
+    try:
+        app()
+    except WireError as error:  # of no command's own: there is no place for the data, for example
+        sys.exit(f"{error.message} {error.fix}".strip())
 
 
 # -- reconstruct ------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from typing import Any
 import zmq
 
 from backend import network, wire
+from backend.jobs import is_open
 from backend.network import Access
 from backend.spawn import environment, module_command
 from backend.wire import Runtime, WireError
@@ -32,6 +33,7 @@ from backend.wire import Runtime, WireError
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
 SILENCE_SECONDS = 3.0  # without events; then ask how the job is
 START_SECONDS = 60.0
+RUNTIME_SECONDS = 5.0  # for a server that has the folder to say where it is
 REACH_SECONDS = 10.0  # for the first answer of a server on another computer
 
 
@@ -216,10 +218,17 @@ def make_usable(folder: Path) -> None:
 
 
 def find(folder: Path | None = None) -> Client | None:
-    """A connection to the server that uses this data folder (the usual one by default), None where none runs."""
-    runtime = wire.read_runtime(folder or wire.data_folder())
-    if runtime is None or not listens(runtime.port):
-        return None
+    """A connection to the server that uses this data folder (the usual one by default), None where none runs.
+
+    A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it notices) is
+    waited for some seconds.
+    """
+    folder = Path(folder or wire.data_folder())
+    runtime = wire.read_runtime(folder)
+    deadline = time.monotonic() + RUNTIME_SECONDS
+    while runtime is None and time.monotonic() < deadline and is_open(folder):
+        time.sleep(0.2)
+        runtime = wire.read_runtime(folder)
     return _greeted(runtime)
 
 
@@ -239,7 +248,10 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
     return client
 
 
-def _greeted(runtime: Runtime) -> Client | None:
+def _greeted(runtime: Runtime | None) -> Client | None:
+    """A connection to this server, None where it does not run."""
+    if runtime is None or not listens(runtime.port):
+        return None
     client = Client(runtime.port, runtime.token)
     try:
         client.hello()
@@ -271,7 +283,7 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     process = _start(folder, output, serve_arguments)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        client = find(folder)
+        client = _greeted(wire.read_runtime(folder))
         if client:
             return client
         # An end is final only if no other program has started a server for this folder at the same time.

@@ -21,6 +21,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from backend import wire
+from backend.private import private_file
 from backend.wire import WireError
 
 _KEYS = "network-keys.json"
@@ -68,7 +69,8 @@ class Access:
 def load_keys(folder: Path) -> Keys:
     """The keys of the server of this data folder; they are made, for this user's eyes only, where there are none.
 
-    Whoever deletes the file locks out all access files. Raises WireError where the file is damaged or CURVE is not there, OSError.
+    Whoever deletes the file locks out all access files. Raises WireError where the file is damaged or
+    others could have written it, or CURVE is not there, OSError.
     """
     if not zmq.has("curve"):
         fix = "Install pyzmq from its official wheel, or leave --network out."
@@ -79,6 +81,7 @@ def load_keys(folder: Path) -> Keys:
         server, client = ([key.decode("ascii") for key in zmq.curve_keypair()] for _ in range(2))
         keys = Keys(server[0], server[1], client[0], client[1], secrets.token_urlsafe(32))
         wire.write_atomically(path, [json.dumps(asdict(keys)).encode("ascii")])
+    private_file(path, "keys")
     return Keys(**_fields(path, Keys))
 
 

@@ -108,8 +108,9 @@ def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
     """
     frames: list[bytes | memoryview] = []
     body = _encode(message, "message", 1, frames, limits)
-    header = json.dumps({"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}, allow_nan=False, separators=(",", ":"))
-    packed = [header.encode("ascii"), *frames]
+    whole = {"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}
+    header = json.dumps(whole, allow_nan=False, ensure_ascii=False, separators=(",", ":"))  # "\\u5c71" is twice as long as its letter
+    packed = [header.encode("utf-8"), *frames]
     _check_sizes([memoryview(frame).nbytes for frame in packed], limits)
     return packed
 
@@ -526,16 +527,21 @@ class Runtime:
 
 
 def data_folder() -> Path:
-    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data. It may not exist."""
-    chosen = os.environ.get("UVATAR_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    home = Path.home()
+    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data. It may not exist.
+
+    Raises WireError ("data-folder") where the system knows no home of this user (a container's user without a name).
+    """
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "uvatar"
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "uvatar"
-    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "uvatar"
+        own = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        own = "~/Library/Application Support"
+    else:
+        own = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    try:
+        return Path(os.environ.get("UVATAR_DATA") or Path(own) / "uvatar").expanduser()
+    except RuntimeError:
+        message = "This system does not say where your home folder is, so there is no place for Uvatar's data."
+        raise WireError(message, "data-folder", "Name a folder that you may write to in the environment variable UVATAR_DATA.") from None
 
 
 def runtime_file(folder: Path) -> Path:

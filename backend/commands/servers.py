@@ -76,12 +76,15 @@ def serve(
     from backend.jobs import AlreadyServed
     from backend.network import split_address
     from backend.pool import PoolSettings
+    from backend.private import private_file
     from backend.retention import Policy
     from backend.server import Settings, new_token
     from backend.server import serve as serve_until_stopped
 
     console = console_of(stderr=True)
     try:
+        if token_file and token_file.is_file():
+            private_file(token_file, "token")
         settings = Settings(
             folder=data or wire.data_folder(),
             port=port,
@@ -215,8 +218,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     line("Versions: " + ", ".join(f"{name} {version}" for name, version in (models.get("versions") or facts["versions"]).items()))
     table = Table("Job", "State", "Photos", "Waiting", "Failed")
     for job in facts["jobs"]:
-        states = [photo["state"] for photo in job["photos"]]
-        table.add_row(job["job"], job["state"], str(len(states)), str(states.count("waiting")), str(states.count("failed")))
+        table.add_row(job["job"], job["state"], *(str(job[count]) for count in ("photos", "waiting", "failed")))
     console.print(table if facts["jobs"] else "No jobs yet.")
 
 

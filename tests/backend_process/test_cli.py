@@ -107,7 +107,8 @@ def test_people_of_result_files_cross_as_numbers_and_no_path_does(tmp_path: Path
     client = find(data)
     assert client
     with client:
-        assert [item["name"] for item in client.status()["jobs"][0]["photos"]] == ["a.jpg"]
+        [job] = client.status()["jobs"]
+        assert [item["name"] for item in client.status(job["job"])["photos"]] == ["a.jpg"]
         client.shutdown()
     wait_until(lambda: find(data) is None, "the server has ended")
     with closing(sqlite3.connect(data / "journal.sqlite")) as journal:
