@@ -6,6 +6,7 @@ on both sides, and hardly anything else is seen both from the front and from the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -78,15 +79,14 @@ def _regions(data: BodyData) -> NDArray[np.int64]:
     return region
 
 
-def unlikeness(one: Appearance, other: Appearance) -> float:
-    """How unlike two people look: the mean delta E of what both photos show, 0 for the same colours; NaN where nothing is shown by both."""
-    shown = (one.pixels >= _LEAST_PIXELS) & (other.pixels >= _LEAST_PIXELS)
-    if not shown.any():
-        return float("nan")
-    weight = np.sqrt(np.minimum(one.pixels, other.pixels)[shown])
-    weight /= weight.sum()
-    apart = one.colours[shown] - other.colours[shown]
-    apart -= np.clip(weight @ np.median(apart, axis=1), -_LIGHT, _LIGHT)
-    apart[..., 0] *= _LIGHTNESS_COUNTS
-    regions = np.sqrt((apart**2).sum(-1)).mean(-1)
-    return float(weight @ np.minimum(regions, _MOST))
+def unlikeness(one: Appearance, others: Sequence[Appearance]) -> NDArray[np.float64]:
+    """(N,) how unlike somebody looks each of ``others``: the mean delta E of what both photos show; NaN where that is nothing."""
+    pixels = np.minimum(one.pixels, np.stack([other.pixels for other in others]))
+    weight = np.sqrt(np.where(pixels >= _LEAST_PIXELS, pixels, 0.0))
+    shown = weight.sum(1) > 0
+    weight[shown] /= weight[shown].sum(1, keepdims=True)
+    apart = one.colours - np.stack([other.colours for other in others])
+    light = np.einsum("nr,nrc->nc", weight, np.median(apart, axis=2))
+    apart = (apart - np.clip(light, -_LIGHT, _LIGHT)[:, None, None]) * [_LIGHTNESS_COUNTS, 1.0, 1.0]
+    regions = np.minimum(np.sqrt((apart**2).sum(-1)).mean(-1), _MOST)
+    return np.where(shown, (weight * regions).sum(1), np.nan)

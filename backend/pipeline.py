@@ -45,7 +45,7 @@ from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError, decode_photo
 from backend.raster import rasterize
-from backend.same_person import Sighting, choose_views, facing
+from backend.same_person import CANDIDATES, Sighting, choose_views, facing
 from backend.texture_predictor.predictor import FILE as TEXTURE_FILE
 from backend.texture_predictor.predictor import PredictionError, TexturePredictor
 from backend.texturing import Texture, View, face_offsets, texture_person
@@ -161,7 +161,7 @@ class _Seen:
     Attributes:
         predictions: one for each of ``people``, or None where there is none.
         everybody: whom the Mesh Predictor found by itself, or whom the file holds.
-        notes: what to know about the photo as a whole, in sentences.
+        found: how many people perception found; perhaps more than there may be in ``people``.
     """
 
     photo: Photo
@@ -169,7 +169,7 @@ class _Seen:
     people: list[Person]
     predictions: list[Prediction | None]
     everybody: Prediction | None
-    notes: tuple[str, ...] = ()
+    found: int
 
     def only(self, numbers: Sequence[int]) -> _Seen:
         """The same photo with these of its people."""
@@ -343,7 +343,7 @@ class Pipeline:
         report("fitting", 0.3, f"Fitting {_count(seen.people)}")
         fits = self._fit(seen, options)
         clock.lap("fitting")
-        return self._dressed(seen, fits, options, report, clock)
+        return self._dressed(seen, fits, _left_out(seen.found, options.max_people), options, report, clock)
 
     def reconstruct_same_person(
         self,
@@ -362,6 +362,8 @@ class Pipeline:
         options = options or Options()
         report = progress or _ignore
         clock = _Clock()
+        if len(photos) > 1:
+            options = replace(options, max_people=min(options.max_people, CANDIDATES))
         seen: dict[int, _Seen] = {}
         for i, (name, data) in enumerate(photos):
             try:
@@ -372,23 +374,27 @@ class Pipeline:
                 failed(i, error)
         if not seen:
             return None
-        report("fitting", 0.3, f"Fitting {_count([person for one in seen.values() for person in one.people])}")
-        fits = {i: self._fit(one, options) for i, one in seen.items()}
+        fits: dict[int, list[Fit]] = {}
+        for i, one in seen.items():
+            report("fitting", 0.3 + 0.2 * len(fits) / len(seen), f"Fitting {_count(one.people)} in {one.photo.name}")
+            fits[i] = self._fit(one, options)
         choice = choose_views(self._sightings(seen, fits), {i: one.photo.name for i, one in seen.items()})
         clock.lap("fitting")
         if choice.separate:
             [(index, one)] = seen.items()
-            return index, self._dressed(replace(one, notes=one.notes + choice.notes), fits[index], options, report, clock)
+            return index, self._dressed(one, fits[index], choice.notes + _left_out(one.found, options.max_people), options, report, clock)
         for index, why in choice.left_out.items():
             if failed is not None:
                 failed(index, NobodyAlike(why))
+        crowds = [one for one in seen.values() if one.found > len(one.people)]
+        compared = (f"Of {one.found} people in {one.photo.name} the {len(one.people)} most prominent were compared." for one in crowds)
+        notes = (*choice.notes, *compared)
         chosen = [seen[view.photo].only([view.number]) for view in choice.views]
         if len(chosen) == 1:
             [view] = choice.views
-            chosen = [replace(chosen[0], notes=choice.notes)]
-            return view.photo, self._dressed(chosen[0], [fits[view.photo][view.number]], options, report, clock)
+            return view.photo, self._dressed(chosen[0], [fits[view.photo][view.number]], notes, options, report, clock)
         index, result = self._merged(chosen, [fits[view.photo][view.number] for view in choice.views], options, report, clock)
-        return choice.views[index].photo, replace(result, notes=choice.notes)
+        return choice.views[index].photo, replace(result, notes=notes)
 
     def _sightings(self, seen: Mapping[int, _Seen], fits: Mapping[int, Sequence[Fit]]) -> list[Sighting]:
         """Everybody in all photos, as candidates for the one person."""
@@ -436,11 +442,10 @@ class Pipeline:
             raise NobodyFound(
                 f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall and from the hips up."
             )
-        notes = (_left_out(len(everyone), len(people)),) if len(people) < len(everyone) else ()
         report("predicting", 0.25, "Predicting bodies")
         predictions, everybody = self._predict(photo, people, options)
         clock.lap("predicting")
-        seen = _Seen(photo, camera, people, predictions, everybody, notes)
+        seen = _Seen(photo, camera, people, predictions, everybody, len(everyone))
         if not options.refine:
             known = [i for i, prediction in enumerate(predictions) if prediction is not None]
             if not known:
@@ -448,7 +453,9 @@ class Pipeline:
             return seen.only(known)
         return seen
 
-    def _dressed(self, seen: _Seen, fits: Sequence[Fit], options: Options, report: Progress, clock: _Clock) -> PhotoResult:
+    def _dressed(
+        self, seen: _Seen, fits: Sequence[Fit], notes: tuple[str, ...], options: Options, report: Progress, clock: _Clock
+    ) -> PhotoResult:
         """The photo's people, fitted already, with clothes and textures."""
         results: list[PersonResult] = []
         report("texturing", 0.6, f"Dressing and texturing {_count(seen.people)}")
@@ -459,7 +466,7 @@ class Pipeline:
                 results.append(future.result())
                 report("texturing", 0.6 + 0.4 * number / len(dress), f"Textured person {number} of {len(dress)}")
         clock.lap("clothing and texturing")
-        return PhotoResult(seen.photo, seen.camera, results, clock.laps, seen.everybody, seen.notes)
+        return PhotoResult(seen.photo, seen.camera, results, clock.laps, seen.everybody, notes)
 
     def _predict(self, photo: Photo, people: list[Person], options: Options) -> tuple[list[Prediction | None], Prediction | None]:
         """A prediction for each person where there is one, and everybody who was predicted."""
@@ -592,12 +599,14 @@ def _described(error: PhotoError | ResultFileError) -> dict[str, str]:
     return {"code": "bad-photo", "message": str(error), "fix": ""}  # the message says what to do
 
 
-def _left_out(found: int, made: int) -> str:
-    """A sentence about people who were found and not made."""
+def _left_out(found: int, made: int) -> tuple[str, ...]:
+    """A sentence about people who were found and not made, where there are any."""
+    if found <= made:
+        return ()
     who = "the most prominent one was made" if made == 1 else f"the {made} most prominent ones were made"
     most = wire.OPTIONS["max_people"].high or made
     more = "Cut the photo into parts for the others" if made >= most else f"Raise the option max_people (at most {most:g}) for more"
-    return f"{found} people were found and {who}. {more}."
+    return (f"{found} people were found and {who}. {more}.",)
 
 
 def _worth(view: View) -> float:

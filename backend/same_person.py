@@ -20,6 +20,7 @@ ALIKE = 9.0  # up to here two views are of one person without a remark
 UNLIKE = 13.0  # from here on they are of two people
 UNKNOWN = 11.0  # what it counts where the two views show no part of the body in common
 CLOSE_CALL = 3.0  # by which the one who was chosen must look more like the other photos' than anybody else of the photo
+CANDIDATES = 8  # people of each of several photos who are compared, the most prominent ones
 TURNED = 0.7  # cosine: views of a sheet are of other sides; where all face within 45 degrees of each other, several people are as likely
 PROMINENCE = 2.0  # per halving of the height in the photo: of people who look equally like, the most prominent one is meant
 
@@ -88,11 +89,10 @@ def choose_views(sightings: Sequence[Sighting], names: Mapping[int, str]) -> Cho
 
 def _apart(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
     """(N, N) unlikeness of all pairs."""
-    apart = np.zeros((len(sightings), len(sightings)))
-    for i, one in enumerate(sightings):
-        for j in range(i):
-            value = unlikeness(one.look, sightings[j].look)
-            apart[i, j] = apart[j, i] = UNKNOWN if np.isnan(value) else value
+    looks = [one.look for one in sightings]
+    apart = np.array([unlikeness(look, looks) for look in looks])
+    apart[np.isnan(apart)] = UNKNOWN
+    np.fill_diagonal(apart, 0.0)
     return apart
 
 

@@ -134,7 +134,7 @@ def test_one_photo_of_different_people_is_an_ordinary_one(given: str) -> None:
 def test_people_of_whom_nothing_is_seen_in_common_are_believed_to_be_one() -> None:
     legs, bust = look("red"), look("blue")
     legs, bust = replace(legs, pixels=np.array([0, 0, 0, *[400] * 8])), replace(bust, pixels=np.array([400] * 3 + [0] * 8))
-    assert np.isnan(unlikeness(legs, bust))
+    assert np.isnan(unlikeness(legs, [bust])).all()
     pair = photos("red", "blue")
     choice = choose_views([replace(pair[0], look=legs), replace(pair[1], look=bust)], NAMES)
     assert len(choice.views) == 2 and sum("check that it is the same one" in note for note in choice.notes) == 2
@@ -157,7 +157,7 @@ def test_rendered_people_look_like_themselves_from_all_sides_and_unlike_others(b
         shape = random_sitter("x", POSES[0], body, rng).body
         paint = random_outfit(body.data, rng)
         views.append([seen(body, paint, shape, rng) for _ in range(2)])
-    apart = np.array([[unlikeness(one[0], other[1]) for other in views] for one in views])
+    apart = np.array([unlikeness(one[0], [other[1] for other in views]) for one in views])
     assert np.diag(apart).max() < UNLIKE
     assert (apart.argmin(0) == np.arange(4)).all() and (apart.argmin(1) == np.arange(4)).all()
     assert np.mean(apart[~np.eye(4, dtype=bool)] >= UNLIKE) > 0.7

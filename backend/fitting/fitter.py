@@ -304,7 +304,7 @@ def _judged(objective: Objective, guesses: _Guesses, state: State) -> _Guesses:
 
 def _group_costs(objective: Objective, guesses: _Guesses) -> NDArray[np.float64]:
     """(G,) nats that each guess's group costs by itself: children are told by their proportions, so their legs must be seen."""
-    unseen = objective.evidence.unseen_legs.min(1)
+    unseen = objective.evidence.unseen_legs.mean(1)
     return np.array([group.cost for group in guesses.groups]) + UNSEEN_CHILD_COST * _of_children(guesses) * unseen
 
 
