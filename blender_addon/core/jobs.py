@@ -169,7 +169,6 @@ def grouped(photos: Sequence[tuple[Path, str]]) -> list[tuple[list[Path], bool]]
     groups: dict[str, list[Path]] = {}
     for path, person in photos:
         groups.setdefault(person, []).append(path)
-    lone = [paths[0] for person, paths in groups.items() if person and len(paths) == 1]  # nothing to merge
-    others = [path for path, person in photos if not person or path in lone]
-    jobs = [(others, False)] if others else []
-    return jobs + [(paths, True) for person, paths in groups.items() if person and len(paths) > 1]
+    others = groups.pop("", [])
+    # A photo alone may have a letter, too: a sheet that shows the person from several sides.
+    return [(others, False)] * bool(others) + [(paths, True) for paths in groups.values()]

@@ -32,7 +32,7 @@ class UVATAR_PG_photo(bpy.types.PropertyGroup):
     path: bpy.props.StringProperty(name="Path", subtype="FILE_PATH")  # type: ignore[valid-type]
     include: bpy.props.BoolProperty(name="Use", description="Make avatars from this photo", default=True)  # type: ignore[valid-type]
     person: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Person", description="Whom the photo shows: photos with the same letter are merged into one avatar", items=_PERSONS
+        name="Person", description="Photos with the same letter, or several views in one, make one avatar", items=_PERSONS
     )
 
     def file(self) -> Path:
