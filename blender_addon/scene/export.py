@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -32,6 +32,11 @@ class Target(Enum):
         """The file's suffix."""
         return ".glb" if self is Target.GLTF else ".fbx"
 
+    @property
+    def naming(self) -> Naming | None:
+        """What bones are called there; None: as in Blender."""
+        return Naming.UNREAL if self is Target.UNREAL else None
+
 
 _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # of an object whose data are y up, to stand in Blender
 _CENTIMETRES = 100.0
@@ -54,7 +59,7 @@ def export_avatar(
     rig: bpy.types.Object,
     path: Path,
     target: Target,
-    naming: Naming | None = None,
+    naming: Naming | Sequence[str] | None = None,
     animation: bool = False,
     provenance: bool = False,
 ) -> list[str]:
@@ -67,7 +72,7 @@ def export_avatar(
     Args:
         target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres, unscaled, with a
             root bone on the ground, no node above it.
-        naming: other names for the bones; None keeps them.
+        naming: the bones' names, or 24 names in SMPL's order; None: the mannequin's for Unreal, otherwise as they are.
         animation: also write the avatar's motion, sampled on every frame of the scene's range; the clip has the action's name.
         provenance: also write where the avatar comes from: photo, digest, pose, measurements and the like, as custom properties.
 
@@ -77,8 +82,9 @@ def export_avatar(
     """
     fbx = target is not Target.GLTF
     with game_copy(rig, animation, principled=fbx) as copy, _as_os_error(path):
+        naming = naming or target.naming
         if naming is not None:
-            rename_joints(copy.rig, joint_names(naming))
+            rename_joints(copy.rig, joint_names(naming) if isinstance(naming, Naming) else naming)
         if target is Target.UNREAL:
             _add_root(copy.rig)
             copy.names.take(copy.rig, _ARMATURE, bpy.data.objects)

@@ -226,6 +226,7 @@ def strip(rig: bpy.types.Object, body: bpy.types.Object, provenance: bool) -> No
     owners = [rig, rig.data, *rig.data.bones, *rig.pose.bones, body, body.data]
     owners += [slot.material for slot in body.material_slots if slot.material is not None]
     for owner in owners:
-        for name in [name for name in owner.keys() if name.startswith(_OURS)]:
+        ours = [name for name in owner.keys() if name.startswith(_OURS)]  # noqa: SIM118 (Blender's data are no dicts)
+        for name in ours:
             if not (provenance and owner == rig and name in _PROVENANCE):
                 del owner[name]
