@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 import bpy
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
-from ..core.result import Avatar, PhotoResult, ResultError
+from ..core.result import Avatar, PhotoResult, ResultError, file_name, short_id
 from .camera import build_camera, look_through
 from .correctives import add_correctives
 from .material import build_material, original_texture, packed_image, packed_texture
@@ -33,6 +32,7 @@ from .rig import (
     set_root_offset,
     stand_as_in_photo,
 )
+from .units import per_metre
 
 # Custom property of the avatar's objects: names may change, this does not.
 UUID = "uvatar_uuid"
@@ -132,7 +132,7 @@ def _steps(
     result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
 ) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
-    stem = PurePath(result.name).stem or "Photo"
+    stem = result.title
     row_start = _row_end(scene)
     stage = new_stage(stem)
     collection = bpy.data.collections.new(stem)
@@ -140,7 +140,7 @@ def _steps(
     rigs: list[bpy.types.Object] = []
     lowest: list[float] = []
     for avatar in chosen:
-        name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
+        name = stem if len(result.people) == 1 else f"{stem} {short_id(avatar.id)}"
         rigs.append((yield from _build_avatar(result, avatar, name, stage, collection, options)))
         yield
         with on_stage(stage):
@@ -164,6 +164,7 @@ def _steps(
             look_through(scene, camera, result.camera)
     yield
     yield from _until_object_mode()  # what is being edited stays the active object
+    _fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
     _select(rigs)
@@ -243,7 +244,7 @@ def _until_object_mode() -> Iterator[None]:
 
 def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avatar) -> None:
     """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
-    rig["uvatar_photo"], rig["uvatar_photo_digest"] = result.name, result.digest
+    rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
     rig["uvatar_betas"] = avatar.betas.astype(float).tolist()
     for fact, value in avatar.facts.items():
@@ -267,8 +268,23 @@ def lowest_point(rig: bpy.types.Object) -> float:
 
 
 def _row_end(scene: bpy.types.Scene) -> float:
-    """Where in x the next avatar of a row stands."""
-    return max((rig.location.x + ROW_SPACING for rig in scene.objects if is_rig(rig)), default=0.0)
+    """Where in x the next avatar of a row stands, metres."""
+    return max((rig.location.x / per_metre(scene) + ROW_SPACING for rig in scene.objects if is_rig(rig)), default=0.0)
+
+
+def _fit_units(collection: bpy.types.Collection, units: float) -> None:
+    """Make what was built in metres as large in a scene where a metre is so many units: objects are scaled, their data stay in metres."""
+    if units == 1.0:
+        return
+    for thing in collection.objects:
+        if thing.parent is not None:
+            continue
+        thing.location *= units
+        if thing.type == "CAMERA":
+            lens = thing.data
+            lens.clip_start, lens.clip_end, lens.display_size = lens.clip_start * units, lens.clip_end * units, lens.display_size * units
+        else:
+            thing.scale *= units
 
 
 def _everything() -> set[bpy.types.ID]:

@@ -23,6 +23,7 @@ from .rig import (
     RigError,
     beta_names,
     bone_axes,
+    check_own,
     edit_mode,
     find_body,
     get_rotations,
@@ -106,7 +107,9 @@ def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
     """The body of a rig whose joints may be moved."""
     if LED_BY in rig:
         raise RigError(f"{rig.name} follows its control rig, whose bones would stay where they are: leave the control rig first.")
-    return find_body(rig)
+    body = find_body(rig)
+    check_own(rig.data, body.data)
+    return body
 
 
 def _move_joints(rig: bpy.types.Object, body: bpy.types.Object) -> None:
