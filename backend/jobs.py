@@ -23,7 +23,6 @@ from typing import Any
 from backend.job_files import JobFiles, Manifest, disk_error
 from backend.wire import LIMITS, WireError
 
-MAX_PHOTOS = 500  # of one job; more is the work of several jobs
 ACTIVE = ("queued", "running")
 _NAME = "journal.sqlite"
 _VERSION = 2

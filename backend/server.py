@@ -30,7 +30,7 @@ from backend import __version__, network, versions, wire
 from backend.doors import Door, Doors, Peer
 from backend.intake import Intake, QueueLimits
 from backend.job_files import disk_error
-from backend.jobs import MAX_PHOTOS, Job, Journal, checked_id
+from backend.jobs import Job, Journal, checked_id
 from backend.logs import log_to_folder
 from backend.memory import always_give_back
 from backend.pool import Pool, PoolSettings
@@ -337,8 +337,8 @@ def _memory(pid: int) -> int | None:
 
 def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
     """The photos of a request as (name, bytes)."""
-    if not isinstance(photos, list) or not 1 <= len(photos) <= MAX_PHOTOS:
-        raise WireError(f"A job has 1 to {MAX_PHOTOS} photos.", fix="Send more photos as several jobs.")
+    if not isinstance(photos, list) or not 1 <= len(photos) <= wire.JOB_PHOTOS:
+        raise WireError(f"A job has 1 to {wire.JOB_PHOTOS} photos.", fix="Send more photos as several jobs.")
     checked = []
     for photo in photos:
         if not isinstance(photo, dict) or not isinstance(photo.get("name"), str) or not isinstance(photo.get("data"), bytes):
