@@ -16,6 +16,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, too
+from tools.addon_guide import write_guide  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "blender_addon"
 SHARED = ROOT / "backend" / "wire.py"
@@ -27,6 +30,7 @@ def stage(folder: Path) -> Path:
         shutil.rmtree(folder)
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
     shutil.copy(SHARED, folder / "core" / SHARED.name)
+    write_guide(folder / "guide")
     return folder
 
 

@@ -17,7 +17,7 @@ from mathutils import Vector
 from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
 from ..core.result import Avatar, PhotoResult, ResultError
-from .camera import build_camera, look_through
+from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .material import build_material, original_texture, packed_image, packed_texture
 from .mesh import build_mesh, evaluated_vertices
@@ -171,11 +171,11 @@ def _steps(
     if options.camera and not in_row:
         yield
         photo = packed_image(f"{stem} photo.jpg", result.jpeg)
-        camera = build_camera(result.camera, f"{stem} camera", photo, -lowest)
+        camera = build_camera(result.camera, f"{stem} camera", photo, -lowest, render_aspect(scene))
         camera.location.x += step
         collection.objects.link(camera)
         if options.use_camera:
-            look_through(scene, camera, result.camera)
+            look_through(scene, camera)
     yield
     yield from _until_object_mode()  # what is being edited stays the active object
     scene.collection.children.link(collection)

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import bpy
+import numpy as np
 
 
 def enable_nodes(material: bpy.types.Material) -> None:
@@ -67,6 +68,15 @@ def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[
         return made
 
     return curve
+
+
+def fill_curve(curve: bpy.types.FCurve, frames: Sequence[float], values: Sequence[float]) -> None:
+    """Give a new curve a key on each of these frames."""
+    points = curve.keyframe_points
+    points.add(len(frames))
+    points.foreach_set("co", np.stack([frames, values], -1).astype(np.float32).ravel())
+    points.foreach_set("interpolation", np.ones(len(frames), np.uint8))  # linear: there is a key on every frame
+    curve.update()
 
 
 def action_curves(thing: bpy.types.Object) -> list[bpy.types.FCurve]:
