@@ -21,7 +21,7 @@ from ..scene.painting import completed_steps
 from .view import Views, show_textures
 
 BUDGET = 0.012  # seconds that building may take of one tick; a slice that has begun is finished
-_SLICES = 25  # of a person, until one was built and it is known: as many as an open body's import had when this was written
+_SLICES = 16  # of a person, until one was built and it is known: as many as an open body's import had when this was written
 
 
 @dataclass(frozen=True)
