@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import bpy
-from mathutils import Matrix
+from mathutils import Euler, Matrix, Quaternion, Vector
 
 from . import compat
 from .rig import edit_mode, joint_names
@@ -112,7 +112,8 @@ def _write_action(rig: bpy.types.Object, control: bpy.types.Object, frames: Sequ
         path = f'pose.bones["{bpy.utils.escape_identifier(bone_name)}"].'
         mode = bone.rotation_mode if bone.rotation_mode not in ("QUATERNION", "AXIS_ANGLE") else ""
         bone.rotation_mode = mode or "QUATERNION"
-        places, turns = [], []
+        places: list[Vector] = []
+        turns: list[Euler | Quaternion] = []
         for pose in poses:
             place, turn, _ = pose[bone_name].decompose()
             if mode:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import bpy
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def enable_nodes(material: bpy.types.Material) -> None:
@@ -70,12 +71,13 @@ def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[
     return curve
 
 
-def fill_curve(curve: bpy.types.FCurve, frames: Sequence[float], values: Sequence[float]) -> None:
+def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) -> None:
     """Give a new curve a key on each of these frames."""
     points = curve.keyframe_points
-    points.add(len(frames))
-    points.foreach_set("co", np.stack([frames, values], -1).astype(np.float32).ravel())
-    points.foreach_set("interpolation", np.ones(len(frames), np.uint8))  # linear: there is a key on every frame
+    keys = np.stack([np.asarray(frames), np.asarray(values)], -1).astype(np.float32)
+    points.add(len(keys))
+    points.foreach_set("co", keys.ravel())
+    points.foreach_set("interpolation", np.ones(len(keys), np.uint8))  # linear: there is a key on every frame
     curve.update()
 
 

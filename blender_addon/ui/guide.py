@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 
 _ADDON = Path(__file__).resolve().parents[1]
-# In the built add-on (tools/addon_guide.py writes it), and in a checkout of the source.
+# In the built add-on (tools/build_addon.py writes it), and in a checkout of the source.
 _PLACES = (_ADDON / "guide" / "artist-guide.html", _ADDON.parent / "docs" / "artist-guide.md")
 
 

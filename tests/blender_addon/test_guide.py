@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.addon_guide import PAGES, write_guide
+from tools.build_addon import GUIDE_PAGES, write_guide
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", GUIDE_PAGES)
 def test_pages_are_whole_without_a_network(guide: Path, name: str) -> None:
     page = (guide / f"{name}.html").read_text(encoding="utf-8")
     assert "<h1>" in page and "<table>" in page
@@ -29,4 +29,4 @@ def test_pages_are_whole_without_a_network(guide: Path, name: str) -> None:
 
 def test_there_is_nothing_else_in_it(guide: Path) -> None:
     shown = {source for page in guide.glob("*.html") for source in re.findall(r'src="([^"]+)"', page.read_text(encoding="utf-8"))}
-    assert {str(path.relative_to(guide)) for path in guide.rglob("*") if path.is_file()} == shown | {f"{name}.html" for name in PAGES}
+    assert {str(path.relative_to(guide)) for path in guide.rglob("*") if path.is_file()} == shown | {f"{name}.html" for name in GUIDE_PAGES}
