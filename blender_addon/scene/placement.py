@@ -55,7 +55,7 @@ def other_boxes(scene: bpy.types.Scene) -> Iterator[Box | None]:
     for number, thing in enumerate(list(scene.objects)):
         if number % _AT_ONCE == _AT_ONCE - 1:
             yield None
-        if thing.type == "MESH" and not thing.hide_viewport and find_rig(thing) is None:
+        if thing.type == "MESH" and thing.visible_get() and find_rig(thing) is None:
             corners = np.array([tuple(corner) for corner in thing.bound_box]) @ np.array(thing.matrix_world)[:3, :3].T
             yield points_box(corners + np.array(thing.matrix_world.translation))
 

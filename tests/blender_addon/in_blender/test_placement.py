@@ -69,6 +69,14 @@ def test_an_avatar_that_was_moved_away_leaves_its_place(scene) -> None:
     assert second.camera.location.x == 0 and len(avatar_boxes(scene)) == 2
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+def test_what_is_hidden_is_not_in_the_way(scene, hidden: bool) -> None:
+    bpy.ops.mesh.primitive_cube_add(size=2)
+    bpy.context.active_object.hide_set(hidden)
+    (rig,) = import_people(parse_result(sample_result()), scene, options=ImportOptions(placement="ROW")).rigs
+    assert (rig.location.x == 0) == hidden
+
+
 @pytest.mark.parametrize(
     ("avatars", "others", "expected"),
     [
