@@ -11,7 +11,7 @@ camera with the photo behind it, and the rest pose in the bones; the .glb holds 
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from .core.result import PhotoResult
 
 if not __package__:  # run as a file by Blender: make this folder the package that its relative imports need
+    # By its path: the folder above it may be an environment's of another Python, whose numpy Blender must not find.
     _folder = Path(__file__).resolve().parent
-    sys.path.insert(0, str(_folder.parent))
-    __package__ = importlib.import_module(_folder.name).__name__
+    _spec = importlib.util.spec_from_file_location(_folder.name, _folder / "__init__.py", submodule_search_locations=[str(_folder)])
+    assert _spec is not None and _spec.loader is not None
+    _package = sys.modules[_folder.name] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_package)
+    __package__ = _folder.name
 
 EXIT_FAILED = 1  # argparse ends with 2 for wrong arguments
 

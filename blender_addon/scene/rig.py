@@ -104,7 +104,7 @@ def check_own(*things: bpy.types.ID) -> None:
         origin = thing.library or (thing.override_library and thing.override_library.reference.library)
         if origin:
             place = bpy.path.basename(origin.filepath)
-            raise RigError(f"{thing.name} is linked from {place}: change it there, or make it local first (Object > Relations > Make Local).")
+            raise RigError(f"{thing.name} is linked from {place}: change it there, or use Object > Relations > Make Local first.")
 
 
 def beta_names(rig: bpy.types.Object) -> list[str]:
@@ -303,7 +303,8 @@ def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
     if len(set(names)) != len(old) or taken & set(names):
         raise RigError(f"{rig.name} has other bones named {', '.join(sorted(taken & set(names))[:3])}: rename them first.")
     bones = [rig.data.bones[name] for name in old]
-    for stage in ([f"uvatar renames {joint}" for joint in range(len(old))], names):  # in two steps: a new name may be another bone's old one
+    # In two steps: a new name may be another bone's old one.
+    for stage in ([f"uvatar renames {joint}" for joint in range(len(old))], names):
         for joint, (bone, name) in enumerate(zip(bones, stage, strict=True)):
             bone.name, bone[JOINT] = name, joint  # the number, too: avatars of older versions have none
     rig.data[_JOINT_NAMES] = "\n".join(names)

@@ -23,11 +23,12 @@ from ..scene.motion import apply_motion, load_motion
 from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.posing import check_posable, key_pose
 from ..scene.rig import RigError, clear_pose, find_body, find_rig, rename_joints, take_photo_pose, take_pose
+from ..scene.rig import joint_names as bone_names
 from ..scene.shape import apply_shape, refit, refresh_joints
 from .properties import NAMINGS
 from .runs import begin, can_begin, linked
 
-_AS_THEY_ARE = "KEEP"
+_OF_THE_PRESET, _AS_THEY_ARE = "PRESET", "KEEP"
 
 
 class _OnAvatar:
@@ -340,10 +341,20 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
         ],
     )
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Bone names", items=[(_AS_THEY_ARE, "As they are", "The names that the bones have in Blender"), *NAMINGS]
+        name="Bone names",
+        items=[
+            (_OF_THE_PRESET, "Automatic", "The mannequin's names for Unreal, otherwise as they are in Blender"),
+            (_AS_THEY_ARE, "As they are", "The names that the bones have in Blender"),
+            *NAMINGS,
+        ],
     )
     animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Motion", description="Also write the avatar's motion over the scene's frames"
+    )
+    provenance: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Include provenance",
+        description="Also write the photo's name and digest, the pose in it and the measurements, for whoever gets the file to read",
+        default=False,
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -357,14 +368,10 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         target = Target(self.target)
         path = _absolute(self.filepath).with_suffix(target.suffix)
-        mode = context.mode
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode="OBJECT")
-        try:
-            export_avatar(rig, path, target, None if self.naming == _AS_THEY_ARE else Naming(self.naming), self.animation)
-        finally:
-            if mode != "OBJECT":
-                bpy.ops.object.mode_set(mode=mode)
+        names = {_OF_THE_PRESET: None, _AS_THEY_ARE: bone_names(rig)}
+        naming = names[self.naming] if self.naming in names else Naming(self.naming)
+        for remark in export_avatar(rig, path, target, naming, self.animation, self.provenance):
+            self.report({"WARNING"}, remark)
         return f"{path.name} written"
 
 
