@@ -37,9 +37,9 @@ def test_three_photos_stand_apart_in_the_view_and_in_colour(window, serve) -> No
     for (_, right), (left, _) in itertools.pairwise(spans):
         assert left > right, spans
     sidebar = window.sidebar()[0]
-    print(window.value("[[round(p.x), round(p.y)] for p in places]"), window.sidebar(), window.value("[region.x, region.width, region.height, space.region_3d.view_distance, list(space.region_3d.view_location), [[list(map(float, r)) for r in b] for b in boxes.values()]]"))
     assert window.value(f"all(0 <= p.x <= {sidebar} - region.x and 0 <= p.y <= region.height for p in places)"), "nobody is out of the view"
-    assert window.value("max(p.x for p in places) - min(p.x for p in places)") > 0.4 * sidebar, "the view is filled"
+    wide, high, height = window.value("[*(max(p[axis] for p in places) - min(p[axis] for p in places) for axis in (0, 1)), region.height]")
+    assert max(wide / sidebar, high / height) > 0.6, "the view is filled"
     assert window.value("space.shading.color_type") == "TEXTURE"
 
 
