@@ -70,10 +70,21 @@ def _write(result: PhotoResult, options: argparse.Namespace) -> None:
     imported = import_people(result, scene, [options.person], ImportOptions(unlit=options.unlit))
     if imported.photo is not None:
         render_over_photo(scene, imported.photo)
+    _forget_folders()
     if options.blend is not None:
         save_blend(options.blend.resolve())
     if options.glb is not None:
         export_glb(imported.rigs[0], options.glb.resolve())
+
+
+def _forget_folders() -> None:
+    """Blender's own start-up file has a file browser, which begins in the user's home: that stays out of the .blend."""
+    import bpy
+
+    for screen in bpy.data.screens:
+        for space in (space for area in screen.areas for space in area.spaces if space.type == "FILE_BROWSER"):
+            if space.params is not None:
+                space.params.directory = b"//"
 
 
 def _own_arguments(arguments: list[str]) -> list[str]:

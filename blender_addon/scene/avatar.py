@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 import bpy
 import numpy as np
@@ -16,7 +15,7 @@ from mathutils import Vector
 
 from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
-from ..core.result import Avatar, PhotoResult, ResultError
+from ..core.result import Avatar, PhotoResult, ResultError, file_name, short_id
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .material import build_material, original_texture, packed_image, packed_texture
@@ -32,11 +31,11 @@ from .rig import (
     set_root_offset,
     stand_as_in_photo,
 )
+from .units import per_metre
 
 # Custom property of the avatar's objects: names may change, this does not.
 UUID = "uvatar_uuid"
 STAGE = "uvatar_stage"  # and of a scene: that it is one of `new_stage`
-_LONGEST_STEM = 36  # bytes of a photo's name in the names of objects: Blender cuts a name off after 63, with what tells them apart
 
 
 @dataclass(frozen=True)
@@ -140,14 +139,14 @@ def _steps(
     result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
 ) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
-    stem = short_name(PurePath(result.name).stem or "Photo")
+    stem = result.title
     stage = new_stage(stem)
     collection = bpy.data.collections.new(stem)
     stage.collection.children.link(collection)
     rigs: list[bpy.types.Object] = []
     boxes: list[Box] = []
     for avatar in chosen:
-        name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
+        name = stem if len(result.people) == 1 else f"{stem} {short_id(avatar.id)}"
         rigs.append((yield from _build_avatar(result, avatar, name, stage, collection, options)))
         yield
         boxes.append(_staged_box(stage, rigs[-1]))
@@ -178,23 +177,25 @@ def _steps(
             look_through(scene, camera)
     yield
     yield from _until_object_mode()  # what is being edited stays the active object
+    _fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
     _select(rigs)
-    return Imported(rigs, camera, photo, around(boxes) if boxes else None)
+    return Imported(rigs, camera, photo, around(boxes) * per_metre(scene) if boxes else None)
 
 
 def _find_places(
     scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], in_row: bool
 ) -> Generator[None, None, float]:
     """Move the avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike; metres of the last."""
-    taken, others, step = avatar_boxes(scene), [], 0.0
+    units = per_metre(scene)
+    taken, others, step = [box / units for box in avatar_boxes(scene)], [], 0.0
     yield
     for box in other_boxes(scene):
         if box is None:
             yield
         else:
-            others.append(box)
+            others.append(box / units)
     for together in ([[number] for number in range(len(rigs))] if in_row else [list(range(len(rigs)))] if rigs else []):
         step = free_step(around([boxes[number] for number in together]), taken, others)
         for number in together:
@@ -202,15 +203,6 @@ def _find_places(
             boxes[number][:, 0] += step
             taken.append(boxes[number])
     return step
-
-
-def short_name(name: str) -> str:
-    """A name that leaves room for what is added to it; its beginning and its end, which cameras number."""
-    encoded = name.encode(errors="replace")
-    if len(encoded) <= _LONGEST_STEM:
-        return name
-    end = encoded[-_LONGEST_STEM // 3 :].decode(errors="ignore")
-    return encoded[: _LONGEST_STEM - len(end.encode()) - len("…".encode())].decode(errors="ignore") + "…" + end
 
 
 def _staged_box(stage: bpy.types.Scene, rig: bpy.types.Object) -> Box:
@@ -292,7 +284,7 @@ def _until_object_mode() -> Iterator[None]:
 
 def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avatar) -> None:
     """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
-    rig["uvatar_photo"], rig["uvatar_photo_digest"] = result.name, result.digest
+    rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
     rig["uvatar_betas"] = avatar.betas.astype(float).tolist()
     for fact, value in avatar.facts.items():
@@ -303,6 +295,21 @@ def lowest_point(rig: bpy.types.Object) -> float:
     """World z of the lowest vertex, as the avatar is posed and shaped now."""
     bpy.context.view_layer.update()
     return float(evaluated_vertices(find_body(rig))[:, 2].min())
+
+
+def _fit_units(collection: bpy.types.Collection, units: float) -> None:
+    """Make what was built in metres as large in a scene where a metre is so many units: objects are scaled, their data stay in metres."""
+    if units == 1.0:
+        return
+    for thing in collection.objects:
+        if thing.parent is not None:
+            continue
+        thing.location *= units
+        if thing.type == "CAMERA":
+            lens = thing.data
+            lens.clip_start, lens.clip_end, lens.display_size = lens.clip_start * units, lens.clip_end * units, lens.display_size * units
+        else:
+            thing.scale *= units
 
 
 def _everything() -> set[bpy.types.ID]:

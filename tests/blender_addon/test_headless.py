@@ -51,7 +51,9 @@ def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(wheel, tmp_
     monkeypatch.setenv("UVATAR_BLENDER", str(blender))
     monkeypatch.setenv("PYTHONPATH", str(wheel))
     monkeypatch.setattr(
-        export.importlib.util, "find_spec", lambda name: SimpleNamespace(origin=str(wheel / name / "__init__.py")) if name != "bpy" else None
+        export.importlib.util,
+        "find_spec",
+        lambda name: SimpleNamespace(origin=str(wheel / name / "__init__.py")) if name != "bpy" else None,
     )
     command = export.blender_command()
     assert command is not None and command[0] == str(blender) and str(wheel / "blender_addon" / "headless.py") in command

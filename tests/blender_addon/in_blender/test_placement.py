@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from blender_addon.core.result import parse_result
-from blender_addon.scene.avatar import Imported, ImportOptions, import_people, short_name
+from blender_addon.scene.avatar import Imported, ImportOptions, import_people
 from blender_addon.scene.placement import GAP, around, avatar_box, avatar_boxes, free_step
 from tests.blender_addon.sample import sample_result
 
@@ -99,13 +99,18 @@ def test_the_next_free_place(avatars: list[Any], others: list[Any], expected: fl
     assert free_step(box(-0.3, 0.3), avatars, others) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", ["me", "x" * 200, "写真" * 60, "DSC_" + "portrait of a woman " * 4 + "0042", "\udcff" * 60])
-def test_long_names_are_cut_so_that_objects_can_be_told_apart(scene, name: str) -> None:
-    short = short_name(name)
-    assert len(short.encode()) <= 36 and (short == name or short.endswith(name[-4:].encode(errors="replace").decode()))
-    if name == "me":
-        return
-    people = sample_result(people=2, name="x" * 200 + ".jpg")
-    made = import_people(parse_result(people), scene)
+@pytest.mark.parametrize("name", ["x" * 200, "写真" * 60, "DSC_" + "portrait of a woman " * 4 + "0042"])
+def test_long_names_leave_room_for_what_tells_objects_apart(scene, name: str) -> None:
+    made = import_people(parse_result(sample_result(people=2, name=f"{name}.jpg")), scene)
     things = [*made.rigs, *(rig.children[0] for rig in made.rigs), made.camera]
     assert [thing.name[-3:] for thing in things] == [" p0", " p1", "ody", "ody", "era"]
+
+
+def test_side_by_side_at_another_unit_scale(scene) -> None:
+    scene.unit_settings.scale_length = 0.01
+    made = three_photos(scene)
+    boxes = [around([avatar_box(rig) for rig in photo.rigs]) for photo in made]
+    for one, other in itertools.pairwise(boxes):
+        assert apart(one, other) == pytest.approx(100 * GAP, abs=1)
+    for photo, box_ in zip(made, boxes, strict=True):
+        assert np.allclose(photo.box, box_, atol=0.01)
