@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from . import wire
 from .events import Accepted, JobEnded, JobEvent, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import Problem
 from .result import Result
@@ -104,6 +105,20 @@ class Job:
                 self.results[event.photo] = event.result
             elif isinstance(event, PhotoFailed):
                 self.problems[event.photo] = event.problem
+
+
+def portioned(photos: Sequence[Path], options: Mapping[str, Any]) -> list[list[Path]]:
+    """The photos of each job where they are more, or larger, than one job may have. One person's photos must be one job."""
+    if options.get("same_person"):
+        return [list(photos)]
+    return [[photos[index] for index in portion] for portion in wire.portions(map(_size, photos))]
+
+
+def _size(photo: Path) -> int:
+    try:
+        return photo.stat().st_size
+    except OSError:
+        return 0  # one that cannot be read is told later; one that is being written is a picture of Blender's
 
 
 @dataclass

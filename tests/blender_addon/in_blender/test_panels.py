@@ -26,7 +26,7 @@ from blender_addon.core.result import parse_result
 from blender_addon.core.session import Link
 from blender_addon.core.version import addon_version
 from blender_addon.scene.avatar import import_people
-from blender_addon.ui import avatar_panels, drawing, importing, operators, panels, photos, preferences, state
+from blender_addon.ui import avatar_panels, drawing, importing, operators, panels, photos, preferences, sliders, state
 from tests.blender_addon.in_blender.helpers import LONGEST_TICK, queued
 from tests.blender_addon.sample import encoded, gradient, heavy_result
 
@@ -479,7 +479,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
     for selected in (rig, rig.children[0]):
         bpy.context.view_layer.objects.active = selected
         page = drawn(avatar_panels.UVATAR_PT_avatar)
-        assert page.properties == [*(name.capitalize() for name in result["people"][0]["beta_names"]), "Clothes and hair"]
+        assert page.properties == [*(sliders.identifier(name) for name in result["people"][0]["beta_names"]), "Clothes and hair"]
         assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(page.buttons)
         assert "Waist" in page.labels and page.labels[-1:] == result["people"][0]["notes"]
         bpy.ops.uvatar.show_sources(share=1.0)
@@ -496,7 +496,7 @@ def test_options_reach_the_backend_and_the_import(addon) -> None:
     settings = bpy.context.scene.uvatar
     settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
     made = {"body", "texture_size", "texture", "fast", "refine", "clothing"}
-    assert set(page.properties) == made | {"photo_pose", "rest_pose", "naming", "placement", "camera", "use_camera", "unlit"}
+    assert set(page.properties) == made | {"photo_pose", "rest_pose", "naming", "placement", "camera", "use_camera", "unlit", "show"}
     from backend.wire import checked_options
 
     options = checked_options(settings.job_options())  # the backend's own check
