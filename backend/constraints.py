@@ -41,7 +41,7 @@ def constraints_file() -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def tested_versions(path: Path) -> dict[str, str]:
+def versions_in(path: Path) -> dict[str, str]:
     """Versions by normalised name that a constraints file pins."""
     return dict(_PIN.findall(path.read_text(encoding="utf-8")))
 
@@ -50,7 +50,7 @@ def differences() -> list[Difference]:
     """Installed packages that are not the tested ones; empty where this system and Python have no tested set."""
     path = constraints_file()
     found = []
-    for name, tested in tested_versions(path).items() if path else ():
+    for name, tested in versions_in(path).items() if path else ():
         try:
             installed = metadata.version(name)
         except metadata.PackageNotFoundError:

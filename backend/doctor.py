@@ -87,7 +87,8 @@ def _packages() -> Iterator[Finding]:
         yield Finding("Packages", PROBLEM, f"Cannot be used: {', '.join(missing)}", "Install Uvatar again, into an environment of its own.")
     else:
         moved = constraints.differences()
-        note = f"; not the tested versions: {', '.join(map(str, moved))}" if moved else "; all as tested" if constraints.constraints_file() else ""
+        as_tested = "; all as tested" if constraints.constraints_file() else ""
+        note = f"; not the tested versions: {', '.join(map(str, moved))}" if moved else as_tested
         yield Finding("Packages", GOOD, ", ".join(f"{name} {version}" for name, version in versions.installed().items()) + note)
 
 

@@ -51,19 +51,22 @@ class Pin:
     size: int
 
 
-def resolve(system: str, python: str, extras: Iterable[str] = (), versions: Mapping[str, str] | None = None) -> list[Pin]:
-    """All packages that Uvatar needs on a system and a Python; ``versions`` of those that are settled already.
+def resolve(system: str, python: str, extras: Iterable[str] = (), versions: Mapping[str, str] | None = None, wanted: str = "") -> list[Pin]:
+    """All packages that Uvatar, or the requirement ``wanted``, needs on a system and a Python; ``versions`` of those that are settled.
 
     Raises RuntimeError with uv's words where there is no answer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        settled, answer = Path(folder, "settled.txt"), Path(folder, "pylock.toml")
+        settled, answer, source = Path(folder, "settled.txt"), Path(folder, "pylock.toml"), ROOT / "pyproject.toml"
+        if wanted:
+            source = Path(folder, "wanted.in")
+            source.write_text(wanted, encoding="utf-8")
         settled.write_text("".join(f"{name}=={version}\n" for name, version in (versions or {}).items()), encoding="utf-8")
         command = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--format", "pylock.toml"]
         command += [] if "training" in extras else ["--only-binary", ":all:"]  # users have no compiler
         command += ["--python-platform", SYSTEMS[system], "--python-version", python, "--constraint", str(settled)]
         command += [word for extra in extras for word in ("--extra", extra)]
-        done = subprocess.run([*command, "--output-file", str(answer), str(ROOT / "pyproject.toml")], capture_output=True, text=True)
+        done = subprocess.run([*command, "--output-file", str(answer), str(source)], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"No set of packages for {system}, Python {python}:\n{done.stderr}")
         packages = tomllib.loads(answer.read_text(encoding="utf-8"))["packages"]
@@ -87,6 +90,13 @@ def write(path: Path, pins: Iterable[Pin], purpose: str) -> None:
     print(f"{path.relative_to(ROOT)}: {len(pins)} packages, {sum(pin.size for pin in pins) / 1e6:.0f} MB")
 
 
+def write_uv(version: str) -> None:
+    """The wheels of uv, by which Set Up fetches a Python where there is none, for all systems."""
+    pins = [pin for system in SYSTEMS for pin in resolve(system, "3.12", (), {"uv": version}, f"uv=={version}")]
+    together = Pin("uv", version, tuple(sorted({digest for pin in pins for digest in pin.hashes})), max(pin.size for pin in pins))
+    write(FOLDER / "uv.txt", [together], "What fetches a Python where a computer has none.")
+
+
 def pinned(path: Path) -> dict[str, str]:
     """Versions by normalised name that a requirements file pins; nothing where it is not there."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -101,6 +111,7 @@ def main() -> None:
     write(LOCK, everything, "For development and CI: Linux x86-64, Python 3.11, all extras.")
     versions = {pin.name: pin.version for pin in everything}
     FOLDER.mkdir(exist_ok=True)
+    write_uv(versions["uv"])
     for system in SYSTEMS:
         settled = {name: version for name, version in versions.items() if name not in FREE.get(system, ())}
         for python in PYTHONS:

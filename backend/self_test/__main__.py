@@ -19,7 +19,8 @@ def main() -> int:
     except WeightsError as error:
         print(error)
     except wire.WireError as error:
-        print(f"{error.message} {error.fix}")
+        print(error.message)
+        print(error.fix)
     else:
         return 0
     return 1

@@ -8,7 +8,8 @@ import bpy
 from .. import __package__ as extension
 from ..core import setup as setting_up
 from ..core.backend_process import log_tail, stop_running
-from ..core.problem import OFFLINE, in_words
+from ..core.problem import OFFLINE, Problem, Remedy, in_words
+from ..core.pythons import find_python
 from ..core.session import Link
 from ..core.version import addon_version
 from . import drawing, state
@@ -66,6 +67,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
 
     bl_idname = "uvatar.setup_backend"
     bl_label = "Set Up Backend"
+    _has_python = True
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -77,6 +79,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         """Called by Blender: says first what it takes."""
         if not bpy.app.online_access:
             return self.execute(context)
+        self._has_python = find_python() is not None
         return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -84,6 +87,8 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         column = self.layout.column(align=True)
         column.label(text=f"The backend will be set up in {preferences(context).environment()}")
         column.label(text=costs())
+        if not self._has_python:
+            column.label(text="This computer has no Python 3.11 or 3.12: one is fetched too (about 100 MB), for Uvatar alone.")
         column.label(text="You can go on working in the meantime.")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -215,6 +220,8 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     session, chosen = state.session(), preferences(context)
     if drawing.draw_setup(layout):
         return
+    setup = state.setup()
+    failed = setup.problem if setup is not None else None
     row = layout.row()
     words = row.row()
     words.alignment = "EXPAND"
@@ -233,11 +240,16 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             button.operator("uvatar.connect", text="Connect")
         elif there:
             button.operator("uvatar.start_backend", text="Start")
-        elif session.problem is None:
+        elif not _offers_setup(failed) and not _offers_setup(session.problem):
             button.operator("uvatar.setup_backend", text="Set Up")
     row.operator("uvatar.open_preferences", text="", icon="PREFERENCES", emboss=False)
-    if session.problem is not None:
+    if session.problem is not None and not (failed is not None and _offers_setup(session.problem)):  # one thing at a time
         drawing.draw_problem(layout, session.problem)
+
+
+def _offers_setup(problem: Problem | None) -> bool:
+    """Whether a problem's box has a button that sets the backend up."""
+    return problem is not None and problem.remedy in (Remedy.SETUP, Remedy.UPDATE)
 
 
 CLASSES = (

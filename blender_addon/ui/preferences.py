@@ -9,10 +9,14 @@ import bpy
 
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete
+from ..core.packages import expected_download
 from ..core.problem import Remedy
-from ..core.setup import DOWNLOAD, NEEDED, Recipe, read_stamp
+from ..core.setup import NEEDED, Recipe, read_stamp
 from ..core.version import addon_version
 from . import drawing, state
+
+_SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what came in the add-on's zip beside it
+_TESTED = _SHIPPED / "constraints"
 
 
 class UVATAR_AP_preferences(bpy.types.AddonPreferences):
@@ -98,7 +102,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     def recipe(self) -> Recipe:
         """What a set-up makes."""
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
-        return Recipe(self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip())
+        return Recipe(self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip(), tested=_TESTED)
 
     def fixed_address(self) -> tuple[str, int] | None:
         """Host and port where they are given. ValueError where they are not host:port."""
@@ -112,12 +116,14 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
 
 def costs() -> str:
     """What a set-up takes, for whoever is asked."""
-    return f"It downloads about {DOWNLOAD / 1e9:.1f} GB and needs {NEEDED / (1 << 30):.0f} GB of room while it is set up."
+    download = expected_download(_TESTED)
+    words = f"It downloads {download / 1e9:.1f} GB" if download else "It downloads some hundred MB or more"
+    return f"{words} and needs {NEEDED / (1 << 30):.0f} GB of room while it is set up."
 
 
 def _shipped_wheel() -> str:
     """The wheel that came in the add-on's zip, or nothing."""
-    wheels = sorted((Path(__file__).resolve().parents[1] / "backend").glob("uvatar-*.whl"))
+    wheels = sorted(_SHIPPED.glob("uvatar-*.whl"))
     return str(wheels[-1]) if wheels else ""
 
 
