@@ -8,7 +8,7 @@ import bpy
 from .. import __package__ as extension
 from ..core import setup as setting_up
 from ..core.backend_process import log_tail, stop_running
-from ..core.problem import OFFLINE, Problem, Remedy, in_words
+from ..core.problem import OFFLINE, in_words
 from ..core.pythons import find_python
 from ..core.session import Link
 from ..core.version import addon_version
@@ -221,7 +221,9 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     if drawing.draw_setup(layout):
         return
     setup = state.setup()
-    failed = setup.problem if setup is not None else None
+    failed, problem = setup.problem if setup is not None else None, session.problem
+    if failed is not None and drawing.offers_setup(problem):
+        problem = None  # the set-up's own says more
     row = layout.row()
     words = row.row()
     words.alignment = "EXPAND"
@@ -240,16 +242,11 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             button.operator("uvatar.connect", text="Connect")
         elif there:
             button.operator("uvatar.start_backend", text="Start")
-        elif not _offers_setup(failed) and not _offers_setup(session.problem):
+        elif not drawing.offers_setup(failed) and not drawing.offers_setup(problem):
             button.operator("uvatar.setup_backend", text="Set Up")
     row.operator("uvatar.open_preferences", text="", icon="PREFERENCES", emboss=False)
-    if session.problem is not None and not (failed is not None and _offers_setup(session.problem)):  # one thing at a time
-        drawing.draw_problem(layout, session.problem)
-
-
-def _offers_setup(problem: Problem | None) -> bool:
-    """Whether a problem's box has a button that sets the backend up."""
-    return problem is not None and problem.remedy in (Remedy.SETUP, Remedy.UPDATE)
+    if problem is not None:
+        drawing.draw_problem(layout, problem)
 
 
 CLASSES = (

@@ -10,7 +10,6 @@ import bpy
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete
 from ..core.packages import expected_download
-from ..core.problem import Remedy
 from ..core.setup import NEEDED, Recipe, read_stamp
 from ..core.version import addon_version
 from . import drawing, state
@@ -72,11 +71,11 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     def _draw_setup(self, layout: bpy.types.UILayout) -> None:
         if drawing.draw_setup(layout):
             return
-        problem = state.session().problem
-        if problem is not None:
+        setup, problem = state.setup(), state.session().problem
+        failed = setup.problem if setup is not None else None
+        if problem is not None and not (failed is not None and drawing.offers_setup(problem)):  # the set-up's own says more
             drawing.draw_problem(layout, problem)
-        failed = state.setup()
-        if failed is not None and failed.problem is not None and failed.problem.remedy is Remedy.SETUP:
+        if drawing.offers_setup(failed):
             return  # its button is there
         folder, row = self.environment(), layout.row()
         if is_complete(folder):
