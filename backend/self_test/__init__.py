@@ -130,15 +130,18 @@ def check(pipeline: Pipeline) -> Deviation:
 
 def check_once(pipeline: Pipeline, folder: Path) -> None:
     """`check`, unless this environment has passed it before: the data folder ``folder`` remembers. Raises SelfTestError."""
-    environment, stamp = _environment(), folder / STAMP
     with suppress(OSError, ValueError, AttributeError):
-        if json.loads(stamp.read_text(encoding="utf-8")).get("passed") == environment:
+        if json.loads((folder / STAMP).read_text(encoding="utf-8")).get("passed") == _environment():
             return
-    found = check(pipeline)
-    with suppress(OSError):  # a disk that is full: it is checked again next time
-        part = stamp.with_name(f"{STAMP}.{os.getpid()}")
-        part.write_text(json.dumps({"passed": environment, "deviation": str(found)}), encoding="utf-8")
-        part.replace(stamp)
+    remember(check(pipeline), folder)
+
+
+def remember(found: Deviation, folder: Path) -> None:
+    """Note in the data folder ``folder`` that this environment has passed; a disk that is full only means that it is checked again."""
+    with suppress(OSError):
+        part = folder / f"{STAMP}.{os.getpid()}"
+        part.write_text(json.dumps({"passed": _environment(), "deviation": str(found)}), encoding="utf-8")
+        part.replace(folder / STAMP)
 
 
 def read_known() -> Observed:

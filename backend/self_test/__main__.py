@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from backend import __version__, wire
-from backend.self_test import check
+from backend.pipeline import Pipeline
+from backend.self_test import check, remember
 from backend.weights import WeightsError
 
 
@@ -13,9 +14,9 @@ def main() -> int:
     """Entry point."""
     print("version", __version__)
     try:
-        from backend.pipeline import Pipeline
-
-        print(f"The self-test has passed: {check(Pipeline())}.")
+        found = check(Pipeline())
+        remember(found, wire.data_folder())  # the model process need not do it again
+        print(f"The self-test has passed: {found}.")
     except WeightsError as error:
         print(error)
     except wire.WireError as error:

@@ -167,6 +167,8 @@ class Setup:
         if read_stamp(self._work) is not None:
             self._tell(self.progress.fraction, "Tidying up")
             shutil.rmtree(self._work, ignore_errors=True)
+            if not folder.exists():  # else the environment that is there may live on it
+                shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)
 
     def _check_folder(self) -> None:
         """Raises SetupError where the folder is somebody else's or the disk has no room, OSError where it cannot be written."""
@@ -318,6 +320,8 @@ def explain(lines: Sequence[str]) -> Problem:
         return Problem("The disk is full.", "Free some space, or choose another folder.", Remedy.PREFERENCES)
     if _NETWORK.search(said):
         return Problem("The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP)
+    if re.search(r"error sending request|dns error|Failed to (download|fetch)", said):  # uv's words
+        return Problem("The download failed.", "Look after the network, then set it up again.", Remedy.SETUP)
     if missing := _NOT_FOUND.search(said):
         return Problem(f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES)
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:

@@ -291,6 +291,9 @@ def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_pat
         ("ERROR: No matching distribution found for torch>=2.11", "The package index does not have torch>=2.11.", Remedy.PREFERENCES),
         ("PermissionError: [Errno 13] Permission denied: '/srv/x'",
          "The folder cannot be written: permission is missing.", Remedy.PREFERENCES),
+        ("error: Failed to download cpython-3.12: error sending request for url", "The download failed.", Remedy.SETUP),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+         "The package index gave a file that is not the one Uvatar was tested with.", Remedy.PREFERENCES),
         ("ERROR: Something new", "The set-up failed: Something new", Remedy.LOG),
     ],
 )  # fmt: skip
