@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from backend import constraints, versions
 from backend.fitting.fit import Fit
 from backend.labels import EMPTY, SEEN
+from backend.memory import is_out_of_memory
 from backend.pipeline import Options, Pipeline
 from backend.weights import recorded_sha256, weights_folder
 from backend.wire import WireError
@@ -118,9 +119,9 @@ def check(pipeline: Pipeline) -> Deviation:
     """Reconstruct the picture and compare; how far it is off. Raises SelfTestError where that is too far."""
     try:
         found = deviation(observe(pipeline), read_known())
-    except MemoryError:
-        raise
     except Exception as error:  # a library that has changed can raise anything
+        if is_out_of_memory(error):
+            raise
         raise SelfTestError(f"The self-test failed: {type(error).__name__}: {error}", _advice()) from error
     wrong = [what for what in ("landmarks", "vertices", "texture", "seen") if getattr(found, what) > getattr(TOLERANCE, what)]
     if wrong:
