@@ -3,7 +3,8 @@
 
 The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped and
 validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the backend's wheel in
-it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies.
+it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies; the lists of tested
+packages lie beside it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _GUIDE_STYLE = (
     "img{max-width:100%}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}"
     "code{background:#f2f2f2;padding:0 .2em}pre{background:#f2f2f2;padding:.6em;overflow:auto}"
 )
+CONSTRAINTS = ROOT / "constraints"  # the packages that the backend was tested with
 
 
 def stage(folder: Path) -> Path:
@@ -47,6 +49,7 @@ def build(out: Path, with_backend: bool = False) -> Path:
     staged = stage(ROOT / "build" / "addon" / "uvatar")
     if with_backend:
         build_wheel(staged / "backend")
+        shutil.copytree(CONSTRAINTS, staged / "backend" / CONSTRAINTS.name, ignore=shutil.ignore_patterns("*-blender.txt"))
     version = tomllib.loads((SOURCE / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
     zipped = out / f"uvatar-{version}{'-with-backend' if with_backend else ''}.zip"
     _extension_tool("build", "--source-dir", str(staged), "--output-filepath", str(zipped))
