@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "blender_addon"
 SHARED = ROOT / "backend" / "wire.py"
 DOCS = ROOT / "docs"
-GUIDE_PAGES = ("artist-guide", "addon", "smpl-body")
+GUIDE_PAGES = ("artist-guide", "addon", "motion", "smpl-body")
 _GUIDE_STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color:#222;background:#fff}"
     "img{max-width:100%}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}"
