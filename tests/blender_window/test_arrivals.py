@@ -47,7 +47,7 @@ def test_the_file_browser_shows_thumbnails(window) -> None:
     photo(window, "me.jpg")
     window.press("uvatar.add_photos", _LIST_BUTTONS)
     browsers = "[a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == 'FILE_BROWSER']"
-    window.until(f"{browsers} and {browsers}[0].spaces.active.params", "the file browser is open")
+    window.until(f"bool({browsers} and {browsers}[0].spaces.active.params)", "the file browser is open")
     assert window.value(f"{browsers}[0].spaces.active.params.display_type") == "THUMBNAIL"
     window.run(f"{browsers}[0].spaces.active.params.directory = b'{WORK}/photos/'")
     picture(window, "addon-browser")
