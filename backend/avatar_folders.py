@@ -207,7 +207,7 @@ def prepare(out: Path) -> None:
     """Make an output folder and try whether files can be written into it, before hours of work. Raises WireError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out) as trial:
+        with tempfile.NamedTemporaryFile(dir=out, prefix=WORKSHOP) as trial:
             trial.write(bytes(4096))
             trial.flush()
             os.fsync(trial.fileno())
