@@ -207,10 +207,8 @@ def prepare(out: Path) -> None:
     """Make an output folder and try whether files can be written into it, before hours of work. Raises WireError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out) as trial:
-            trial.write(bytes(4096))
-            trial.flush()
-            os.fsync(trial.fileno())
+        with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=out) as trial:
+            Path(trial, "trial").write_bytes(bytes(4096))
         free = shutil.disk_usage(out).free
     except OSError as error:
         raise output_error(out, error) from error

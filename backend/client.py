@@ -209,8 +209,8 @@ def make_usable(folder: Path) -> None:
     """Make a data folder, for this user alone, and try whether files can be written into it. Raises WireError ("data-folder")."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as trial:
-            trial.write(bytes(4096))
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
+            Path(trial, "trial").write_bytes(bytes(4096))
     except OSError as error:
         message = f"Uvatar's data folder {wire.shown(str(folder))} cannot be used: {error.strerror or error}."
         fix = "Name a folder that you may write to: with --data, or for good with UVATAR_DATA."

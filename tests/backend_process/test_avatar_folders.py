@@ -363,7 +363,7 @@ def test_a_folder_is_written_to_before_the_work(
     def refused(**_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(avatar_folders.tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(avatar_folders.tempfile, "TemporaryDirectory", refused)
     with pytest.raises(wire.WireError, match=words) as caught:
         prepare(tmp_path)
     assert caught.value.code == code

@@ -113,7 +113,7 @@ def test_logs_know_jobs_by_id_and_no_names(tmp_path: Path, data: Path) -> None: 
         assert word in shown, shown
 
     assert (
-        "Deleted 1 jobs. Deleted 1 avatar folders."
+        "Deleted 1 jobs. Deleted 1 avatars."
         in uvatar("forget", tmp_path / "mrs jones.jpg", "--in", tmp_path / "out", "--data", data).stdout
     )
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"mr_jones_p0"}

@@ -197,7 +197,7 @@ def test_senseless_requests_get_an_answer(client: Client) -> None:
 
 def test_a_photos_name_is_never_a_path(client: Client, server: Server) -> None:
     job = client.reconstruct([("../../evil/../\x00name.jpg", photo())])
-    assert client.status(job)["photos"][0]["name"] == "name.jpg"
+    assert client.status(job)["photos"][0]["name"] == "\ufffdname.jpg"
     list(client.events(job))
     assert {path.name for path in server.folder.parent.iterdir()} == {"data"}
     assert {path.name for path in (server.folder / "jobs" / job).iterdir()} == {"job", "result-000"}
