@@ -121,10 +121,9 @@ def _placed(scene: bpy.types.Scene) -> list[tuple[bpy.types.bpy_struct, str, Any
 
 
 def _stage(scene: bpy.types.Scene, name: str) -> bpy.types.Scene:
-    """An empty scene in metres that plays as the other one does."""
+    """An empty scene that plays as the other one does; new scenes are in metres."""
+    # Setting a scene's unit system would set back the units of the scene that the window shows.
     stage = bpy.data.scenes.new(name)
-    units = stage.unit_settings
-    units.system, units.scale_length = "METRIC", 1.0
     stage.render.fps, stage.render.fps_base = scene.render.fps, scene.render.fps_base
     stage.frame_start, stage.frame_end, stage.frame_step = scene.frame_start, scene.frame_end, scene.frame_step
     stage.frame_set(scene.frame_current)

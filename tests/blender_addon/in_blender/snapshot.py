@@ -21,6 +21,7 @@ _MOST = 1000  # of other collections' items
 _IGNORED = {
     "rna_type",
     "is_library_indirect",
+    "info",  # what a point cache holds, told when it is evaluated first
     "original", "is_evaluated", "session_uid", "users", "tag", "depsgraph", "preview", "id_data", "vertex_normals", "corner_normals",
     "polygon_normals", "loop_triangles", "loop_triangle_polygons", "attributes", "pixels", "packed_file", "packed_files",
     "bindcode", "is_updated", "is_updated_data", "has_data", "type_info", "shape_keys", "bones_all", "children", "children_recursive",
