@@ -341,7 +341,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_any_photo_name_gives_names_that_tell_parts_apart(scene, tmp_path, name: str) -> None:
     (rig, other) = import_people(parse_result(sample_result(people=2, name=f"{name}.jpg")), scene).rigs
     body = rigs.find_body(rig)
