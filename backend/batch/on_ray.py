@@ -52,7 +52,7 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
                     exhausted = following is None
                     if following:
                         photo, data = following
-                        running[task.remote(photo.path.name, data, options, pipeline, threads)] = photo
+                        running[task.remote(wire.photo_name(photo.path.name), data, options, pipeline, threads)] = photo
                 done, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
                 for reference in done:
                     yield running.pop(reference), _taken(ray, reference)
@@ -90,6 +90,6 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
 
 @lru_cache(maxsize=1)
 def _loaded(pipeline: str, threads: int) -> Any:
-    from backend.worker import load_attribute
+    from backend.worker import load_pipeline
 
-    return load_attribute(pipeline)(threads=threads)
+    return load_pipeline(pipeline, threads, wire.data_folder())

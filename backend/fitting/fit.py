@@ -38,6 +38,7 @@ class Fit:
         confidence: 0..1, for the user: how well the body explains landmarks and mask.
         start: which start won ("landmarks", "mesh_predictor", ...).
         notes: what the user should know, in plain words ("legs are outside the photo: posed by the prior").
+        group: of people whose shapes the body was drawn towards ("adult", "female", "child"), or "all".
         cost: what the fit leaves unexplained, nats; comparable between fits to the same evidence alone. NaN where nothing was fitted.
     """
 
@@ -48,4 +49,5 @@ class Fit:
     confidence: float
     start: str = "landmarks"
     notes: tuple[str, ...] = field(default=())
+    group: str = "all"
     cost: float = float("nan")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backend.camera import Camera
 from backend.fitting.evidence import SEEN, box_side, image_landmarks, inside_photo
-from backend.fitting.shape import ShapeGroup
+from backend.fitting.shape import CHILD_NOTE, ShapeGroup
 from backend.perception.person import Person
 
 GOOD_ERROR, BAD_TAIL = 0.03, 0.05  # of the box side: median error of a useless fit, 95th percentile that deserves a note
@@ -52,7 +52,7 @@ def _notes(person: Person, seen: NDArray, inside: NDArray, tail: float, group: S
     if hidden:
         notes.append(f"Hidden and posed by habit: {', '.join(hidden)}.")
     if group.name == "child":
-        notes.append("Given a child's proportions.")
+        notes.append(CHILD_NOTE)
     if tail > BAD_TAIL:
         notes.append("Some joints do not meet the photo: check the overlay.")
     if box_side(person) < SMALL:

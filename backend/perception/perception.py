@@ -35,12 +35,11 @@ class Perception:
         self._hands = HandModel(Model(weights, "hand_landmarks.tflite", threads))
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads))
 
-    def people(self, photo: Photo, progress: Progress | None = None, max_people: int = 32) -> list[Person]:
-        """The people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
+    def people(self, photo: Photo, progress: Progress | None = None) -> list[Person]:
+        """All people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
 
         Args:
             progress: called with the part done, 0..1.
-            max_people: at most so many, the most certain.
 
         Raises:
             ModelError: a model file is missing or altered.
@@ -52,7 +51,7 @@ class Perception:
         for index, box in enumerate(found.boxes):
             report(0.1 + 0.5 * index / len(found.boxes))
             candidates += hypotheses(pyramid, self._poses, index, box)
-        chosen = choose(candidates, found, max_people)
+        chosen = choose(candidates, found)
         prominence = found.scores * np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1))
         chosen.sort(key=lambda item: -prominence[item.index])
         poses = []

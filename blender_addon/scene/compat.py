@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
+import numpy as np
+from numpy.typing import ArrayLike
 
 
 def enable_nodes(material: bpy.types.Material) -> None:
@@ -55,11 +57,19 @@ def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[
     animation = thing.animation_data or thing.animation_data_create()
     if bpy.app.version < (4, 4, 0):
         animation.action = action
-        return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
+        return more_curves(thing)
     slot = action.slots.new(id_type="OBJECT", name=thing.name)
-    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    action.layers.new("Layer").strips.new(type="KEYFRAME")
     animation.action, animation.action_slot = action, slot
-    bag = strip.channelbag(slot, ensure=True)
+    return more_curves(thing)
+
+
+def more_curves(thing: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
+    """`curve_maker` for the action that an object got from it."""
+    action = thing.animation_data.action
+    if bpy.app.version < (4, 4, 0):
+        return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
+    bag = action.layers[0].strips[0].channelbag(thing.animation_data.action_slot, ensure=True)
 
     def curve(path: str, index: int, group: str) -> bpy.types.FCurve:
         made = bag.fcurves.new(path, index=index)
@@ -67,6 +77,16 @@ def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[
         return made
 
     return curve
+
+
+def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) -> None:
+    """Give a new curve a key on each of these frames."""
+    points = curve.keyframe_points
+    keys = np.stack([np.asarray(frames), np.asarray(values)], -1).astype(np.float32)
+    points.add(len(keys))
+    points.foreach_set("co", keys.ravel())
+    points.foreach_set("interpolation", np.ones(len(keys), np.uint8))  # linear: there is a key on every frame
+    curve.update()
 
 
 def action_curves(thing: bpy.types.Object) -> list[bpy.types.FCurve]:

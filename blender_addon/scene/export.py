@@ -18,6 +18,7 @@ from ..core.naming import Naming, joint_names
 from . import compat
 from .export_copy import GameCopy, game_copy, strip
 from .rig import RigError, edit_mode, rename_joints
+from .root_motion import move_root
 
 
 class Target(Enum):
@@ -62,6 +63,7 @@ def export_avatar(
     naming: Naming | Sequence[str] | None = None,
     animation: bool = False,
     provenance: bool = False,
+    root_motion: bool = False,
 ) -> list[str]:
     """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no camera.
 
@@ -73,7 +75,9 @@ def export_avatar(
         target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres, unscaled, with a
             root bone on the ground, no node above it.
         naming: the bones' names, or 24 names in SMPL's order; None: the mannequin's for Unreal, otherwise as they are.
-        animation: also write the avatar's motion, sampled on every frame of the scene's range; the clip has the action's name.
+        animation: also write the avatar's motion, sampled on every frame of the scene's range; the clip begins at 0
+            and has the action's name.
+        root_motion: let the root go the avatar's way over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
         provenance: also write where the avatar comes from: photo, digest, pose, measurements and the like, as custom properties.
 
     Returns: sentences on what is not exported as it is seen.
@@ -89,6 +93,8 @@ def export_avatar(
             _add_root(copy.rig)
             copy.names.take(copy.rig, _ARMATURE, bpy.data.objects)
             copy.stage.unit_settings.scale_length = 1.0 / _CENTIMETRES
+        if animation and root_motion:
+            move_root(copy.rig, *_pelvis_and_root(copy.rig))
         if fbx:
             scale = _CENTIMETRES if target is Target.UNREAL else 1.0
             _turn_data(copy.rig, copy.body, _Y_UP.inverted() @ Matrix.Scale(scale, 4))
@@ -124,6 +130,7 @@ def _write_glb(path: Path, clip: str | None) -> None:
         export_animation_mode="ACTIVE_ACTIONS",
         export_nla_strips_merged_animation_name=clip or "",
         export_morph_animation=False,
+        export_anim_slide_to_zero=True,
         export_rest_position_armature=True,
         export_influence_nb=4,
         export_all_influences=False,
@@ -153,7 +160,8 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
         bake_anim_use_nla_strips=False,
         bake_anim_use_all_actions=False,
         bake_anim_force_startend_keying=True,
-        bake_anim_simplify_factor=0.0,
+        # Nearly none, 1e-7 of a value: but what never changes, such as the shape sliders, gets no keys. Bones keep theirs.
+        bake_anim_simplify_factor=1e-4,
         path_mode="COPY",
         embed_textures=True,
         use_custom_props=provenance,
@@ -172,6 +180,12 @@ def _add_root(rig: bpy.types.Object) -> None:
         root.use_deform = False
         for top in tops:
             top.parent = root
+
+
+def _pelvis_and_root(rig: bpy.types.Object) -> tuple[str, str | None]:
+    """The root joint's bone, and the bone above it if there is one."""
+    top = next(bone for bone in rig.data.bones if bone.parent is None)
+    return (top.children[0].name, top.name) if top.name == _ROOT else (top.name, None)
 
 
 def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) -> None:

@@ -73,7 +73,8 @@ def game_copy(rig: bpy.types.Object, animation: bool, principled: bool) -> Itera
         samples = _sample_motion(rig, scene, stage) if animation else None
         _bare(copied_rig)
         if samples is not None:
-            _key(copied_rig, clip, samples, scene.frame_start)
+            _key(copied_rig, clip, samples)
+            stage.frame_start, stage.frame_end = 0, len(samples) - 1
         _bake_shape(copied_body, beta_names(rig))
         after.enter_context(_in_window(stage))
         remarks += apply_modifiers(copied_body, copied_rig)
@@ -211,10 +212,10 @@ def _sample_motion(rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.typ
     return samples
 
 
-def _key(rig: bpy.types.Object, name: str, samples: np.ndarray, start: int) -> None:
-    """Give the copy an action with a keyframe on every frame."""
+def _key(rig: bpy.types.Object, name: str, samples: np.ndarray) -> None:
+    """Give the copy an action with a keyframe on every frame, counted from 0 as engines do."""
     curves = compat.curve_maker(rig, bpy.data.actions.new(name))
-    frames = np.arange(start, start + len(samples))
+    frames = np.arange(len(samples))
     for column, bone in enumerate(rig.pose.bones):
         bone.rotation_mode = "QUATERNION"
         path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].'

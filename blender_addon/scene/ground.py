@@ -9,6 +9,7 @@ from mathutils import Vector
 from . import compat
 from .avatar import lowest_point
 from .rig import joint_names, root_offset, set_root_offset
+from .rigify import control_rig
 from .units import per_metre
 
 
@@ -22,7 +23,9 @@ def snap_to_ground(rig: bpy.types.Object) -> float:
     root = rig.pose.bones[joint_names(rig)[0]]
     keyed = any(curve.data_path.endswith(f'["{root.name}"].location') for curve in compat.action_curves(rig))
     up = rig.matrix_world.to_3x3() @ Vector((0, 0, 1))
-    if keyed or root.constraints or (up.normalized() - Vector((0, 0, 1))).length > 1e-6:
+    if (control := control_rig(rig)) is not None:
+        control.matrix_world.translation += Vector((0, 0, height))  # the bones are where it has them, wherever the avatar is
+    elif keyed or root.constraints or (up.normalized() - Vector((0, 0, 1))).length > 1e-6:
         rig.matrix_world.translation += Vector((0, 0, height))
     else:
         set_root_offset(rig, root_offset(rig) + Vector((0, 0, height / up.length)))

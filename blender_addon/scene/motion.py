@@ -7,29 +7,39 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.bvh import load_bvh
-from ..core.motion import Motion, MotionError, grounded, load_smpl_motion, quaternions_from, resampled, starting_here, without_flips
+from ..core.motion import Motion, MotionError, grounded, resampled, starting_here
+from ..core.pose_file import load_smpl_motion
 from ..core.retarget import retarget
+from ..core.rotations import quaternions_from, without_flips
+from ..core.upright import UpAxis
 from . import compat
 from .mesh import set_slider
 from .rig import basis_rotations, beta_names, bone_axes, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips
 from .shape import refresh_joints
 
+SUFFIXES = (".bvh", ".npz", ".npy", ".pkl")  # of the files that `load_motion` reads
 
-def load_motion(rig: bpy.types.Object, path: Path) -> Motion:
-    """A BVH or SMPL-pose file as motion for this avatar. Raises MotionError, OSError."""
-    if path.suffix.lower() == ".bvh":
-        return retarget(load_bvh(path), t_joints(rig), parents(rig))
-    return load_smpl_motion(path)
+
+def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
+    """A BVH or SMPL-pose file as motion for this avatar.
+
+    ``up``: the axis of the file's world that points up. Raises MotionError, OSError.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise MotionError(f"{path.name} is not a motion file: Uvatar reads {', '.join(SUFFIXES)}.")
+    if suffix == ".bvh":
+        return retarget(load_bvh(path), t_joints(rig), parents(rig), up)
+    return load_smpl_motion(path, up)
 
 
 def apply_motion(
     rig: bpy.types.Object,
     motion: Motion,
     name: str,
-    start: int = 1,
+    start: int = 0,
     rate: float | None = None,
     ground: bool = True,
     here: bool = True,
@@ -39,7 +49,7 @@ def apply_motion(
 
     Args:
         name: of the action.
-        start: frame at which it begins.
+        start: frame at which it begins; engines count from 0.
         rate: frames per second of the scene: the motion is resampled to them; None keeps the motion's own frames.
         ground: raise or lower the clip as a whole so that its lowest step touches the ground.
         here: begin where the avatar stands, not where the file has it.
@@ -64,10 +74,10 @@ def apply_motion(
         rig.pose.bones[bone].rotation_mode = "QUATERNION"
         path = f'pose.bones["{bpy.utils.escape_identifier(bone)}"].'
         for channel in range(4):
-            _fill(curves(path + "rotation_quaternion", channel, bone), frames, quaternions[:, joint, channel])
+            compat.fill_curve(curves(path + "rotation_quaternion", channel, bone), frames, quaternions[:, joint, channel])
     for channel in range(3):
         path = f'pose.bones["{bpy.utils.escape_identifier(names[0])}"].location'
-        _fill(curves(path, channel, names[0]), frames, offsets[:, channel])
+        compat.fill_curve(curves(path, channel, names[0]), frames, offsets[:, channel])
     rig.update_tag()
     return action
 
@@ -81,11 +91,3 @@ def _take_shape(rig: bpy.types.Object, motion: Motion) -> None:
     for beta, name in zip(motion.betas, beta_names(rig), strict=False):
         set_slider(keys[name], float(beta))
     refresh_joints(rig)
-
-
-def _fill(curve: bpy.types.FCurve, frames: NDArray, values: NDArray) -> None:
-    points = curve.keyframe_points
-    points.add(len(frames))
-    points.foreach_set("co", np.stack([frames, values], -1).astype(np.float32).ravel())
-    points.foreach_set("interpolation", np.ones(len(frames), np.uint8))  # linear: there is a key on every frame
-    curve.update()

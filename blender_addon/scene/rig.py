@@ -24,6 +24,7 @@ _REST, REGRESSOR, TIPS, VERTICES = "uvatar_rest", "uvatar_regressor", "uvatar_ti
 JOINT = "uvatar_joint"  # of a bone: which joint it is (0 to 23, SMPL's order), whatever its name becomes
 # And of the armature's object: what leads its bones instead of their own pose, and the photo's pose.
 LED_BY = "uvatar_control_rig"
+AVATAR = "uvatar_avatar"  # of Rigify's metarig and control rig: the avatar's armature
 _PHOTO_OFFSET, _PHOTO_POSE = "uvatar_photo_offset", "uvatar_pose"
 
 
@@ -117,10 +118,16 @@ def is_rig(candidate: bpy.types.Object | None) -> bool:
 
 
 def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The avatar's armature for an object that is the armature or its mesh, else None."""
-    if is_rig(candidate):
-        return candidate
-    return candidate.parent if candidate is not None and is_rig(candidate.parent) else None
+    """The avatar's armature for any object of an avatar, else None.
+
+    That is the armature, its mesh, what is parented to either (glasses, a hat), its metarig, and the control rig that leads it.
+    """
+    while candidate is not None:
+        avatar = candidate if is_rig(candidate) else candidate.get(AVATAR)
+        if isinstance(avatar, bpy.types.Object) and is_rig(avatar):
+            return avatar
+        candidate = candidate.parent
+    return None
 
 
 def find_body(rig: bpy.types.Object) -> bpy.types.Object:
