@@ -21,7 +21,6 @@ def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Gen
     saved = []
     for index, avatar in enumerate(result.people):
         scene = new_stage(result.title)
-        scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 1.0
         steps = import_steps(result, scene, [index], options)
         made: list[bpy.types.ID] = [scene]
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 import numpy as np
@@ -88,6 +89,7 @@ def _in_window(stage: bpy.types.Scene) -> Iterator[None]:
     scene, layer = window.scene, window.view_layer
     spaces = [space for other in bpy.context.window_manager.windows for area in other.screen.areas for space in area.spaces]
     cameras = [(space, space.camera) for space in spaces if space.type == "VIEW_3D"]
+    by_hand = _placed(scene)
     try:
         with bpy.context.temp_override(window=window):
             window.scene = stage
@@ -97,13 +99,32 @@ def _in_window(stage: bpy.types.Scene) -> Iterator[None]:
         window.view_layer = layer
         for space, camera in cameras:  # views lose a camera that the other scene has not got
             space.camera = camera
+        window.view_layer.update()  # Blender plays the frame anew where a scene is shown again
+        for owner, name, value in by_hand:
+            now = getattr(owner, name)
+            if (tuple(now) if isinstance(value, tuple) else now) != value:
+                setattr(owner, name, value)
+
+
+def _placed(scene: bpy.types.Scene) -> list[tuple[bpy.types.bpy_struct, str, Any]]:
+    """Where animated things of the scene are, which may not be where their keys have them: (owner, property, value)."""
+    owners: list[bpy.types.bpy_struct] = []
+    for thing in scene.objects:
+        if thing.animation_data is not None:
+            owners += [thing, *(thing.pose.bones if thing.pose else ())]
+    names = ("location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale")
+    placed: list[tuple[bpy.types.bpy_struct, str, Any]] = [(owner, name, tuple(getattr(owner, name))) for owner in owners for name in names]
+    for thing in scene.objects:
+        keys = getattr(thing.data, "shape_keys", None)
+        if keys is not None and keys.animation_data is not None:
+            placed += [(key, "value", key.value) for key in keys.key_blocks]
+    return placed
 
 
 def _stage(scene: bpy.types.Scene, name: str) -> bpy.types.Scene:
-    """An empty scene in metres that plays as the other one does."""
+    """An empty scene that plays as the other one does; new scenes are in metres."""
+    # Setting a scene's unit system would set back the units of the scene that the window shows.
     stage = bpy.data.scenes.new(name)
-    units = stage.unit_settings
-    units.system, units.scale_length = "METRIC", 1.0
     stage.render.fps, stage.render.fps_base = scene.render.fps, scene.render.fps_base
     stage.frame_start, stage.frame_end, stage.frame_step = scene.frame_start, scene.frame_end, scene.frame_step
     stage.frame_set(scene.frame_current)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import bpy
@@ -85,5 +86,6 @@ def _packed(image: bpy.types.Image) -> bpy.types.Image:
         pixels = whole.ravel()
     copy.pixels.foreach_set(pixels)
     copy.pack()
-    copy.filepath_raw = f"//{bpy.path.clean_name(Path(image.name).stem)}.{'exr' if image.is_float else 'png'}"
+    # The file's name is what glTF calls the picture.
+    copy.filepath_raw = f"//{re.sub(r'[/:]', '_', Path(image.name).stem)}.{'exr' if image.is_float else 'png'}"
     return copy

@@ -124,7 +124,9 @@ def _bake(body: bpy.types.Object, names: list[str]) -> list[str]:
         key.value = 1.0
         evaluated, _ = _evaluated(body)
         shaped = evaluated.to_mesh()
-        same = same and len(shaped.vertices) == len(base) and np.array_equal(_corners(shaped), corners)
+        # Where no modifier makes or takes vertices (Triangulate) each is the same one, whatever the faces.
+        alike = len(base) == len(before.vertices) or np.array_equal(_corners(shaped), corners)
+        same = same and len(shaped.vertices) == len(base) and alike
         if same:
             shapes[key.name] = _vertices(shaped)
         evaluated.to_mesh_clear()

@@ -20,6 +20,8 @@ _MOST = 1000  # of other collections' items
 # What Blender itself changes whenever it evaluates, and what is the same data once more.
 _IGNORED = {
     "rna_type",
+    "is_library_indirect",
+    "info",  # what a point cache holds, told when it is evaluated first
     "original", "is_evaluated", "session_uid", "users", "tag", "depsgraph", "preview", "id_data", "vertex_normals", "corner_normals",
     "polygon_normals", "loop_triangles", "loop_triangle_polygons", "attributes", "pixels", "packed_file", "packed_files",
     "bindcode", "is_updated", "is_updated_data", "has_data", "type_info", "shape_keys", "bones_all", "children", "children_recursive",
@@ -76,10 +78,10 @@ def _walk(thing: Any, place: str, depth: int) -> dict[str, Any]:
     if depth > _DEEPEST:
         return found
     with suppress(TypeError, AttributeError):  # most kinds have no custom properties
-        found |= {f"{place}['{key}']": _plain(thing[key]) for key in thing.keys()}  # noqa: SIM118 (no dict)
+        found |= {f"{place}['{key}']": _plain(thing[key]) for key in thing.keys() if not key.startswith("cycles")}  # noqa: SIM118 (no dict)
     for prop in thing.bl_rna.properties:
         name = prop.identifier
-        if name in _IGNORED:
+        if name in _IGNORED or name.startswith("cycles"):  # Cycles' properties are made when they are read first
             continue
         try:
             value = getattr(thing, name)

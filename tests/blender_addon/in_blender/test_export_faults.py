@@ -75,7 +75,7 @@ def test_an_avatar_of_another_file_is_exported_and_stays_as_it_is(library, resul
     bpy.context.view_layer.objects.active = rig
     before = snapshot()
     for target in Target:
-        assert export_avatar(rig, tmp_path / f"{how}{target.suffix}", target, animation=target is Target.UNREAL) == []
+        assert export_avatar(rig, tmp_path / f"{how}{target.suffix}", target) == []
         assert differences(before, snapshot()) == []
     height = float(np.ptp(rest_vertices(result["people"][0])[:, 1]))
     for suffix in (".glb", ".fbx"):
@@ -246,7 +246,7 @@ def test_modifiers_are_part_of_the_mesh_and_all_sliders_stay(result, scene, tmp_
         _, opened_body = opened(tmp_path / f"a{suffix}")
         vertices = evaluated_vertices(opened_body)
         distance, _ = cKDTree(vertices).query(expected)
-        assert distance.max() < 2e-3
+        assert distance.max() < (0.01 if name == "Decimate" else 2e-3)  # metres; which edges are collapsed hangs on the last digit
         blocks = opened_body.data.shape_keys.key_blocks
         assert [key.name for key in blocks[1:]] == result["people"][0]["beta_names"]
         blocks["stature"].value = 1.0
@@ -297,9 +297,8 @@ def test_the_clip_has_the_actions_name(result, scene, tmp_path, target: Target) 
     apply_motion(rig, load_motion(rig, tmp_path / "clip.npz"), "Walk, slow 歩く")
     scene.frame_start, scene.frame_end = 1, 4
     export_avatar(rig, tmp_path / f"a{target.suffix}", target, animation=True)
-    opened(tmp_path / f"a{target.suffix}")
-    (name,) = (action.name for action in bpy.data.actions)
-    assert "Walk, slow 歩く" in name.split("|") or name == "Walk, slow 歩く"
+    rig, _ = opened(tmp_path / f"a{target.suffix}")
+    assert "Walk, slow 歩く" in rig.animation_data.action.name.split("|")
 
 
 @pytest.mark.parametrize(
@@ -342,7 +341,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_any_photo_name_gives_names_that_tell_parts_apart(scene, tmp_path, name: str) -> None:
     (rig, other) = import_people(parse_result(sample_result(people=2, name=f"{name}.jpg")), scene).rigs
     body = rigs.find_body(rig)
