@@ -9,7 +9,9 @@ import numpy as np
 
 from backend.perception.claims import without_borrowed_arms
 from backend.perception.details import FaceModel, HandModel
+from backend.perception.evidence import LIKELY, Evidence, likelihood
 from backend.perception.geometry import Pyramid
+from backend.perception.heads import head_outside, with_head_at, with_head_upright
 from backend.perception.masks import doubted, person_masks
 from backend.perception.models import Model
 from backend.perception.people import PeopleDetector
@@ -45,6 +47,10 @@ class Perception:
         Raises:
             ModelError: a model file is missing or altered.
         """
+        return [person for person, _ in self.found(photo, progress, max_people) if person.likelihood >= LIKELY]
+
+    def found(self, photo: Photo, progress: Progress | None = None, max_people: int = 32) -> list[tuple[Person, Evidence]]:
+        """Everybody who may be a person (arguments as for `people`), unlikely ones too, each with the evidence."""
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
         found = self._detector.find(pyramid)
@@ -55,22 +61,27 @@ class Perception:
         chosen = choose(candidates, found, max_people)
         prominence = found.scores * np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1))
         chosen.sort(key=lambda item: -prominence[item.index])
-        poses = []
+        passes = []
         for index, item in enumerate(chosen):
             report(0.6 + 0.2 * index / len(chosen))
             again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(found.boxes[item.index]))
-            poses.append(averaged(item.pose, again))
-        poses = without_borrowed_arms(poses)
+            passes.append((item.pose, again))
+        poses = without_borrowed_arms([averaged(*both) for both in passes])
         masks = person_masks(pyramid, poses)
         report(0.9)
         people = []
-        for item, pose, (window, mask, others) in zip(chosen, poses, masks, strict=True):
+        for item, both, pose, (window, mask, others) in zip(chosen, passes, poses, masks, strict=True):
             face, face_score = self._faces.find(pyramid, pose.landmarks)
             left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
-            box, score = found.boxes[item.index], float(found.scores[item.index])
-            landmarks = doubted(pose.landmarks, window, mask)
-            people.append(
-                Person(box, score, landmarks, pose.world, window, mask, others, face, face_score, left_hand=left, right_hand=right)
-            )
+            box, score, rival = found.boxes[item.index], float(found.scores[item.index]), float(found.rivals[item.index])
+            evidence = Evidence.of(*both, (pyramid.width, pyramid.height), box, score, rival, face_score)
+            landmarks, world = doubted(pose.landmarks, window, mask), pose.world
+            if (middle := head_outside(pose, (pyramid.width, pyramid.height), face is not None)) is not None:
+                landmarks, world = with_head_at(landmarks, middle), with_head_upright(world)
+            person = Person(
+                box, score, landmarks, world, window, mask, others, face, face_score,
+                left_hand=left, right_hand=right, likelihood=likelihood(evidence),
+            )  # fmt: skip
+            people.append((person, evidence))
         report(1.0)
         return people
