@@ -28,7 +28,7 @@ from backend.body import load_open_body
 from backend.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
 from backend.evaluation.tables import markdown
 from backend.fitting.report import shown_share, sureness
-from backend.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood
+from backend.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
 from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError
@@ -83,8 +83,9 @@ def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dic
         landmarks = result.person.landmarks
         inside = np.all((landmarks[:, :2] >= 0) & (landmarks[:, :2] <= picture.pixels.shape[1::-1]), axis=1)
         found.append({
-            "right": right, "evidence": asdict(evidence), "visible": float((landmarks[:, 2] * inside).mean()),
-            "error": result.fit.landmark_error_median, "outline": result.outline, "seen": result.texture.seen, "notes": result.fit.notes,
+            "right": right, "upper_body": upper_body_inside(landmarks, picture.pixels.shape[1::-1]), "evidence": asdict(evidence),
+            "visible": float((landmarks[:, 2] * inside).mean()), "error": result.fit.landmark_error_median, "outline": result.outline,
+            "seen": result.texture.seen, "notes": result.fit.notes,
         })  # fmt: skip
     return {"name": picture.name, "kind": picture.kind, "what": picture.what, "held_out": picture.held_out, "found": found}
 
@@ -117,15 +118,22 @@ def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
     return np.asarray(minimize(cost, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x)
 
 
+def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The looks with the likelihood that today's weights give everybody found."""
+    for look in looks:
+        for one in look["found"]:
+            one["likelihood"] = likelihood(Evidence(**one["evidence"])) if one["upper_body"] else 0.0
+    return looks
+
+
 def sure(found: dict[str, Any]) -> float:
     """What the finished avatar of somebody found says."""
-    likely = likelihood(Evidence(**found["evidence"]))
-    return sureness(likely, found["visible"], found["error"]) * shown_share(found["outline"], found["seen"])
+    return sureness(found["likelihood"], found["visible"], found["error"]) * shown_share(found["outline"], found["seen"])
 
 
 def accepted(look: dict[str, Any]) -> list[dict[str, Any]]:
     """Those found who become avatars."""
-    return [one for one in look["found"] if likelihood(Evidence(**one["evidence"])) >= LIKELY]
+    return [one for one in look["found"] if one["likelihood"] >= LIKELY]
 
 
 def tables(looks: list[dict[str, Any]]) -> str:
@@ -183,7 +191,7 @@ def main() -> None:
         looks = read(arguments.out)
         if arguments.fit:
             print("WEIGHTS =", dict(zip(FEATURES, fit(looks).round(2).tolist(), strict=True)))
-        print(tables(looks))
+        print(tables(judged(looks)))
 
 
 if __name__ == "__main__":

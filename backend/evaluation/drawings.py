@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 SIDE = 400  # pixels
 Canvas = NDArray[np.uint8]
 Drawing = Callable[[np.random.Generator], Canvas]
-WORDS = ["the", "of", "a", "picture", "nobody", "here", "only", "words", "on", "paper", "and", "more", "of", "them", "until", "the", "page", "is", "full", "quarterly", "figures", "rose"]
+WORDS = ("the", "of", "a", "picture", "nobody", "here", "only", "words", "on", "paper", "and", "more", "figures", "rose", "until", "page")
 
 
 def _ink(rng: np.random.Generator) -> list[int]:

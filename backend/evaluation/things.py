@@ -196,7 +196,8 @@ def chair(rng: np.random.Generator) -> Sequence[Part]:
         return Part(at, at, 0.01, 0.01, wood, box=half, sharp=True)
 
     legs = [beam((x, seat / 2, z), (0.06, seat / 2, 0.06)) for x in (-0.5, 0.5) for z in (-0.45, 0.45)]
-    return [*legs, beam((0, seat, 0), (0.6, 0.06, 0.55)), *([beam((0, seat + back / 2, -0.5), (0.58, back / 2, 0.05))] if back > 0.3 else [])]
+    rest = [beam((0, seat + back / 2, -0.5), (0.58, back / 2, 0.05))] if back > 0.3 else []
+    return [*legs, beam((0, seat, 0), (0.6, 0.06, 0.55)), *rest]
 
 
 def plant(rng: np.random.Generator) -> Sequence[Part]:
@@ -209,7 +210,8 @@ def plant(rng: np.random.Generator) -> Sequence[Part]:
     if kind == 1:
         arms = [(s, rng.uniform(0.7, 1.3)) for s in (-1, 1)]
         return [
-            Part((0, 0, 0), (0, 1.9, 0), 0.26, 0.22, green), *(Part((0, y, 0), (s * 0.55, y + 0.05, 0), 0.15, 0.15, green) for s, y in arms),
+            Part((0, 0, 0), (0, 1.9, 0), 0.26, 0.22, green),
+            *(Part((0, y, 0), (s * 0.55, y + 0.05, 0), 0.15, 0.15, green) for s, y in arms),
             *(Part((s * 0.55, y, 0), (s * 0.58, y + 0.6, 0), 0.15, 0.13, green) for s, y in arms), _ball((0, 0, 0), 0.4, bark, (1, 0.6, 1)),
         ]  # fmt: skip
     return [Part((0, 0, 0), (0, 1.2, 0), 0.25, 0.18, np.full(3, 0.7)), _ball((0, 1.3, 0), 0.75, _colour(rng, 0), (1, 0.5, 1))]
@@ -229,7 +231,8 @@ def dummy(rng: np.random.Generator) -> Sequence[Part]:
     cloth, wood = _colour(rng), _colour(rng, 1)
     waist = rng.uniform(0.2, 0.28)
     return [
-        Part((0, 1.6, 0), (0, 1.25, 0), 0.32, waist, cloth, (1, 1, 0.7)), Part((0, 1.25, 0), (0, 0.95, 0), waist, 0.34, cloth, (1, 1, 0.75)),
+        Part((0, 1.6, 0), (0, 1.25, 0), 0.32, waist, cloth, (1, 1, 0.7)),
+        Part((0, 1.25, 0), (0, 0.95, 0), waist, 0.34, cloth, (1, 1, 0.75)),
         Part((0, 1.75, 0), (0, 1.95, 0), 0.13, 0.1, cloth), Part((0, 0.9, 0), (0, 0.1, 0), 0.05, 0.05, wood, sharp=True),
         _ball((0, 0.05, 0), 0.4, wood, (1, 0.15, 1), sharp=True),
     ]  # fmt: skip

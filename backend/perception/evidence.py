@@ -8,6 +8,8 @@ upside down, or to a shirt, the head on the collar. What gives them away, alone 
 - the *detector's other classes*: an animal or teddy bear found in the same box;
 - the *face*, which its own model finds or not.
 
+Legs alone are nobody either, however well they are seen: nearly all of the avatar would be made up (`upper_body_inside`).
+
 `WEIGHTS` are those of a logistic regression, made by ``tools/confidence.py``, which says of what.
 """
 
@@ -22,6 +24,7 @@ from backend.perception.geometry import box_iou
 from backend.perception.pose import Pose
 
 HEAD, TRUNK = list(range(11)), [11, 12, 23, 24]
+UPPER = [0, 7, 8, 13, 14, 15, 16]  # nose, ears, elbows, wrists
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,17 @@ def features(evidence: Evidence) -> NDArray[np.float64]:
     head = evidence.head if evidence.head > 0 else evidence.support  # a head outside the photo says nothing
     apart = -np.log(max(evidence.apart, 0.01))
     return np.array([
-        1.0, evidence.score, evidence.rival, evidence.presence, evidence.support, head, apart, evidence.box, evidence.upright, evidence.face,
+        1.0, evidence.score, evidence.rival, evidence.presence, evidence.support, head, apart, evidence.box, evidence.upright,
+        evidence.face,
     ])  # fmt: skip
 
 
 def likelihood(evidence: Evidence) -> float:
     """0..1: how likely it is a person whose landmarks lie where the photo shows them."""
     return float(1 / (1 + np.exp(-features(evidence) @ WEIGHTS)))
+
+
+def upper_body_inside(landmarks: NDArray, size: tuple[int, int]) -> bool:
+    """Whether a photo of ``size`` (width, height) shows anything of the head or the arms of landmarks (33, 2 or more), pixels."""
+    points = landmarks[UPPER, :2]
+    return bool(np.any(np.all((points >= 0) & (points <= size), axis=1)))

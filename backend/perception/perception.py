@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.perception.claims import without_borrowed_arms
 from backend.perception.details import FaceModel, HandModel
-from backend.perception.evidence import LIKELY, Evidence, likelihood
+from backend.perception.evidence import LIKELY, Evidence, likelihood, upper_body_inside
 from backend.perception.geometry import Pyramid
 from backend.perception.heads import head_outside, with_head_at, with_head_upright
 from backend.perception.masks import doubted, person_masks
@@ -53,6 +53,7 @@ class Perception:
         """Everybody who may be a person (arguments as for `people`), unlikely ones too, each with the evidence."""
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
+        size = pyramid.width, pyramid.height
         found = self._detector.find(pyramid)
         candidates = []
         for index, box in enumerate(found.boxes):
@@ -74,13 +75,14 @@ class Perception:
             face, face_score = self._faces.find(pyramid, pose.landmarks)
             left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
             box, score, rival = found.boxes[item.index], float(found.scores[item.index]), float(found.rivals[item.index])
-            evidence = Evidence.of(*both, (pyramid.width, pyramid.height), box, score, rival, face_score)
+            evidence = Evidence.of(*both, size, box, score, rival, face_score)
             landmarks, world = doubted(pose.landmarks, window, mask), pose.world
-            if (middle := head_outside(pose, (pyramid.width, pyramid.height), face is not None)) is not None:
+            if (middle := head_outside(pose, size, face is not None)) is not None:
                 landmarks, world = with_head_at(landmarks, middle), with_head_upright(world)
+            likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
             person = Person(
                 box, score, landmarks, world, window, mask, others, face, face_score,
-                left_hand=left, right_hand=right, likelihood=likelihood(evidence),
+                left_hand=left, right_hand=right, likelihood=likely,
             )  # fmt: skip
             people.append((person, evidence))
         report(1.0)
