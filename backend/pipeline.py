@@ -414,7 +414,7 @@ class Pipeline:
         camera = Camera.for_photo(width, height, options.focal or photo.focal)
         clock.lap("reading")
         report("finding people", 0.05, "Looking for people")
-        people = self.perception.people(photo, max_people=options.max_people)
+        people = self.perception.people(photo)[: options.max_people]
         clock.lap("finding people")
         if not people:
             raise NobodyFound(

@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 
 from backend.body import load_open_body
 from backend.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
-from backend.evaluation.tables import markdown
+from backend.evaluation.tables import Row, markdown
 from backend.fitting.report import shown_share, sureness
 from backend.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
 from backend.perception.perception import Perception
@@ -44,8 +44,8 @@ QUANTILES = (0.1, 0.5, 0.9, 1.0)
 class Everybody(Perception):
     """Perception that also lets through who is unlikely, and keeps the evidence."""
 
-    def people(self, photo: Photo, progress: Any = None, max_people: int = 32) -> list[Person]:
-        self.last = self.found(photo, progress, max_people)
+    def people(self, photo: Photo, progress: Any = None) -> list[Person]:
+        self.last = self.found(photo, progress, least=0.0)
         return [person for person, _ in self.last]
 
 
@@ -81,9 +81,10 @@ def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dic
         if not right and picture.kind in (PERSON, HIDDEN) and not _about(picture, result.person.box):
             right = None  # somebody else, who is not annotated
         landmarks = result.person.landmarks
-        inside = np.all((landmarks[:, :2] >= 0) & (landmarks[:, :2] <= picture.pixels.shape[1::-1]), axis=1)
+        size = picture.pixels.shape[1], picture.pixels.shape[0]
+        inside = np.all((landmarks[:, :2] >= 0) & (landmarks[:, :2] <= size), axis=1)
         found.append({
-            "right": right, "upper_body": upper_body_inside(landmarks, picture.pixels.shape[1::-1]), "evidence": asdict(evidence),
+            "right": right, "upper_body": upper_body_inside(landmarks, size), "evidence": asdict(evidence),
             "visible": float((landmarks[:, 2] * inside).mean()), "error": result.fit.landmark_error_median, "outline": result.outline,
             "seen": result.texture.seen, "notes": result.fit.notes,
         })  # fmt: skip
@@ -141,7 +142,7 @@ def tables(looks: list[dict[str, Any]]) -> str:
     text = []
     for title, held_out in (("The half that the weights were fitted to", False), ("The held-out half", True)):
         half = [look for look in looks if look["held_out"] == held_out]
-        rows = []
+        rows: list[Row] = []
         surest: dict[str, NDArray] = {}
         for kind, label in KINDS.items():
             of = [look for look in half if look["kind"] == kind]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.perception.claims import without_borrowed_arms
 from backend.perception.details import FaceModel, HandModel
@@ -14,10 +16,10 @@ from backend.perception.geometry import Pyramid
 from backend.perception.heads import head_outside, with_head_at, with_head_upright
 from backend.perception.masks import doubted, person_masks
 from backend.perception.models import Model
-from backend.perception.people import PeopleDetector
+from backend.perception.people import Detections, PeopleDetector
 from backend.perception.person import Person
-from backend.perception.pose import PoseEstimator, averaged
-from backend.perception.search import choose, hypotheses, kept_box
+from backend.perception.pose import Pose, PoseEstimator, averaged
+from backend.perception.search import Hypothesis, choose, hypotheses, kept_box
 from backend.photo import Photo
 
 Progress = Callable[[float], None]
@@ -37,53 +39,81 @@ class Perception:
         self._hands = HandModel(Model(weights, "hand_landmarks.tflite", threads))
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads))
 
-    def people(self, photo: Photo, progress: Progress | None = None, max_people: int = 32) -> list[Person]:
-        """The people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
+    def people(self, photo: Photo, progress: Progress | None = None) -> list[Person]:
+        """All people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
 
         Args:
             progress: called with the part done, 0..1.
-            max_people: at most so many, the most certain.
 
         Raises:
             ModelError: a model file is missing or altered.
         """
-        return [person for person, _ in self.found(photo, progress, max_people) if person.likelihood >= LIKELY]
+        return [person for person, _ in self.found(photo, progress)]
 
-    def found(self, photo: Photo, progress: Progress | None = None, max_people: int = 32) -> list[tuple[Person, Evidence]]:
-        """Everybody who may be a person (arguments as for `people`), unlikely ones too, each with the evidence."""
+    def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> list[tuple[Person, Evidence]]:
+        """The people of a photo (arguments as for `people`), each with the evidence; all of at least the likelihood ``least``."""
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
-        size = pyramid.width, pyramid.height
         found = self._detector.find(pyramid)
         candidates = []
         for index, box in enumerate(found.boxes):
             report(0.1 + 0.5 * index / len(found.boxes))
             candidates += hypotheses(pyramid, self._poses, index, box)
-        chosen = choose(candidates, found, max_people)
+        chosen = choose(candidates, found)
         prominence = found.scores * np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1))
         chosen.sort(key=lambda item: -prominence[item.index])
-        passes = []
-        for index, item in enumerate(chosen):
-            report(0.6 + 0.2 * index / len(chosen))
-            again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(found.boxes[item.index]))
-            passes.append((item.pose, again))
-        poses = without_borrowed_arms([averaged(*both) for both in passes])
+        looks = []
+        for number, item in enumerate(chosen):
+            report(0.6 + 0.2 * number / len(chosen))
+            looks.append(self._look_again(pyramid, found, item))
+        looks = [look for look in looks if look.likelihood >= least]
+        poses = without_borrowed_arms([look.pose for look in looks])
         masks = person_masks(pyramid, poses)
         report(0.9)
-        people = []
-        for item, both, pose, (window, mask, others) in zip(chosen, passes, poses, masks, strict=True):
-            face, face_score = self._faces.find(pyramid, pose.landmarks)
-            left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
-            box, score, rival = found.boxes[item.index], float(found.scores[item.index]), float(found.rivals[item.index])
-            evidence = Evidence.of(*both, size, box, score, rival, face_score)
-            landmarks, world = doubted(pose.landmarks, window, mask), pose.world
-            if (middle := head_outside(pose, size, face is not None)) is not None:
-                landmarks, world = with_head_at(landmarks, middle), with_head_upright(world)
-            likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
-            person = Person(
-                box, score, landmarks, world, window, mask, others, face, face_score,
-                left_hand=left, right_hand=right, likelihood=likely,
-            )  # fmt: skip
-            people.append((person, evidence))
+        people = [self._person(pyramid, *one) for one in zip(looks, poses, masks, strict=True)]
         report(1.0)
-        return people
+        return [(person, look.evidence) for person, look in zip(people, looks, strict=True)]
+
+    def _look_again(self, pyramid: Pyramid, found: Detections, item: Hypothesis) -> _Look:
+        """A chosen pose, averaged with that of the mirror image, its face, and what speaks for it."""
+        box, score, rival = found.boxes[item.index], float(found.scores[item.index]), float(found.rivals[item.index])
+        size = pyramid.width, pyramid.height
+        again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
+        pose = averaged(item.pose, again)
+        face, face_score = self._faces.find(pyramid, pose.landmarks)
+        evidence = Evidence.of(item.pose, again, size, box, score, rival, face_score)
+        head = head_outside(pose, size, face is not None)
+        landmarks = pose.landmarks if head is None else with_head_at(pose.landmarks, head)
+        likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
+        return _Look(box, score, pose, face, face_score, evidence, likely, head)
+
+    def _person(
+        self, pyramid: Pyramid, look: _Look, pose: Pose, masks: tuple[tuple[int, int, int, int], NDArray[np.uint8], NDArray[np.uint8]]
+    ) -> Person:
+        window, mask, others = masks
+        left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
+        landmarks, world = doubted(pose.landmarks, window, mask), pose.world
+        if look.head is not None:
+            landmarks, world = with_head_at(landmarks, look.head), with_head_upright(world)
+        return Person(
+            look.box, look.score, landmarks, world, window, mask, others, look.face, look.face_score,
+            left_hand=left, right_hand=right, likelihood=look.likelihood,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Somebody found, before people are told from each other.
+
+    Attributes:
+        head: (2,) where the head would be, outside the photo; None where it is seen.
+    """
+
+    box: NDArray[np.float32]
+    score: float
+    pose: Pose
+    face: NDArray[np.float32] | None
+    face_score: float
+    evidence: Evidence
+    likelihood: float
+    head: NDArray[np.float64] | None

@@ -86,12 +86,12 @@ def kept_box(box: NDArray) -> NDArray:
     return np.concatenate([box[:2] - margin, box[2:] + margin])
 
 
-def choose(candidates: list[Hypothesis], found: Detections, most: int) -> list[Hypothesis]:
+def choose(candidates: list[Hypothesis], found: Detections) -> list[Hypothesis]:
     """The best set of people: greedily the best hypothesis of a new box that is not one of the people already chosen."""
     chosen: list[Hypothesis] = []
     trust = np.sqrt(found.scores)
     open_ones = [(it, it.worth * float(trust[it.index]), 1.0) for it in candidates if it.quality * trust[it.index] >= MIN_QUALITY]
-    while open_ones and len(chosen) < most:
+    while open_ones:
         best, _, _ = max(open_ones, key=lambda item: item[1] * item[2])
         chosen.append(best)
         novel = [
