@@ -35,7 +35,7 @@ from backend.photo import Photo, PhotoError
 from backend.pipeline import Options, PersonResult, Pipeline
 from backend.weights import weights_folder
 
-RIDGE = 0.1  # the weights' own cost, so that few pictures do not make large ones
+RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones
 TEXTURE = 256  # pixels: the share of texels that are seen is the same
 KINDS = {THING: "no person", PART: "a part of a person", HIDDEN: "a person, cut, small or hidden", PERSON: "a whole person"}
 QUANTILES = (0.1, 0.5, 0.9, 1.0)
@@ -105,9 +105,12 @@ def read(out: Path) -> list[dict[str, Any]]:
 
 
 def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
-    """Logistic regression of right and wrong on the evidence in the fitted half: the weights. Right and wrong count the same in sum."""
+    """Logistic regression of right and wrong on the evidence in the fitted half: the weights.
+
+    Right and wrong count the same in sum, and nothing that should speak for a person may speak against one: few pictures are no reason.
+    """
     found = [one for look in looks if not look["held_out"] for one in look["found"] if one["right"] is not None]
-    rows, right = np.array([features(Evidence(**one["evidence"])) for one in found]), np.array([one["right"] for one in found])
+    rows, right = np.array([features(evidence_of(one)) for one in found]), np.array([one["right"] for one in found])
     weight = np.where(right, 0.5 / right.mean(), 0.5 / (~right).mean())
 
     def cost(weights: NDArray) -> tuple[float, NDArray]:
@@ -116,14 +119,20 @@ def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
         penalty = RIDGE * weights * (np.arange(len(weights)) > 0)
         return float(weight @ np.logaddexp(0, -signed) + 0.5 * penalty @ weights), rows.T @ slope + penalty
 
-    return np.asarray(minimize(cost, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x)
+    bounds = [(None, None) if name == "one" else (None, 0) if name == "rival" else (0, None) for name in FEATURES]
+    return np.asarray(minimize(cost, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+def evidence_of(found: dict[str, Any]) -> Evidence:
+    """The evidence of somebody found."""
+    return Evidence(**{name: found["evidence"][name] for name in Evidence.__dataclass_fields__})
 
 
 def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The looks with the likelihood that today's weights give everybody found."""
     for look in looks:
         for one in look["found"]:
-            one["likelihood"] = likelihood(Evidence(**one["evidence"])) if one["upper_body"] else 0.0
+            one["likelihood"] = likelihood(evidence_of(one)) if one["upper_body"] else 0.0
     return looks
 
 

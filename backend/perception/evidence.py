@@ -6,11 +6,13 @@ upside down, or to a shirt, the head on the collar. What gives them away, alone 
 - *support*: the landmarks' heatmaps have their peaks where the landmarks are, if somebody is there; a guessed pose has none;
 - the *mirror image*: of people the model says the same when it sees them mirrored; a guess falls out otherwise;
 - the *detector's other classes*: an animal or teddy bear found in the same box;
-- the *face*, which its own model finds or not.
+- how far the *segmentation* fills the detected box, and whether the trunk is *upright*.
+
+The detector's own score and the face model's were tried too and brought nothing beside these.
 
 Legs alone are nobody either, however well they are seen: nearly all of the avatar would be made up (`upper_body_inside`).
 
-`WEIGHTS` are those of a logistic regression, made by ``tools/confidence.py``, which says of what.
+`WEIGHTS` are those of a logistic regression, made by ``tools/confidence.py`` (docs/confidence.md says of what).
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from numpy.typing import NDArray
 from backend.perception.geometry import box_iou
 from backend.perception.pose import Pose
 
-HEAD, TRUNK = list(range(11)), [11, 12, 23, 24]
 UPPER = [0, 7, 8, 13, 14, 15, 16]  # nose, ears, elbows, wrists
 
 
@@ -32,75 +33,48 @@ class Evidence:
     """What speaks for one found person. All 0..1 unless said otherwise.
 
     Attributes:
-        score: the detector's, that the box holds a person.
-        rival: the detector's, that it holds an animal or a teddy bear.
-        presence: the landmark model's, that its region holds a person.
+        rival: the detector's certainty that the box holds an animal or a teddy bear.
+        presence: the landmark model's certainty that its region holds a person, the lower one of both passes.
         support: mean support of the landmarks inside the photo.
-        head, trunk: mean support of head, and of shoulders and hips, those inside the photo; 0 where none is.
-        inside: share of the landmarks that lie inside the photo.
         apart: median distance between the landmarks and those of the mirror image, as a share of their extent.
-        outline: overlap (IoU) of the segmentation and that of the mirror image.
         box: overlap (IoU) of the segmentation's box and the detected one.
         upright: cosine of the trunk's lean, -1 upside down .. 1.
-        face: the face model's, that the face is one.
     """
 
-    score: float
     rival: float
     presence: float
     support: float
-    head: float
-    trunk: float
-    inside: float
     apart: float
-    outline: float
     box: float
     upright: float
-    face: float
 
     @classmethod
-    def of(cls, pose: Pose, again: Pose, size: tuple[int, int], box: NDArray, score: float, rival: float, face: float) -> Evidence:
+    def of(cls, pose: Pose, again: Pose, size: tuple[int, int], box: NDArray, rival: float) -> Evidence:
         """The evidence of a pose and of ``again``, the same region seen mirrored, in a photo of ``size`` (width, height)."""
         points = pose.landmarks[:, :2]
         inside = np.all((points >= 0) & (points <= size), axis=1)
         support = (pose.support + again.support) / 2
-
-        def mean_support(group: NDArray | list[int]) -> float:
-            seen = np.asarray(group)[inside[group]]
-            return float(support[seen].mean()) if len(seen) else 0.0
-
-        mask, mirrored = pose.logits > 0, again.logits[:, ::-1] > 0
         outline = np.clip(pose.outline_box(), 0, [*size, *size])
         up = points[[11, 12]].mean(0) - points[[23, 24]].mean(0)
         return cls(
-            score=score,
             rival=rival,
             presence=min(pose.presence, again.presence),
-            support=mean_support(np.arange(len(points))),
-            head=mean_support(HEAD),
-            trunk=mean_support(TRUNK),
-            inside=float(inside.mean()),
+            support=float(support[inside].mean()) if inside.any() else 0.0,
             apart=float(np.median(np.linalg.norm(points - again.landmarks[:, :2], axis=1)) / max(pose.size(), 1e-6)),
-            outline=float(np.sum(mask & mirrored) / max(int(np.sum(mask | mirrored)), 1)),
             box=float(box_iou(outline[None], box[None])[0, 0]),
             upright=float(-up[1] / max(np.hypot(*up), 1e-6)),
-            face=face,
         )
 
 
-FEATURES = ("one", "score", "rival", "presence", "support", "head", "apart", "box", "upright", "face")
-WEIGHTS = (-10.96, 1.57, -1.40, 4.68, 4.04, 2.71, 0.04, 1.66, 0.84, 1.08)
+FEATURES = ("one", "rival", "presence", "support", "apart", "box", "upright")
+WEIGHTS = (-8.51, -3.78, 0.65, 5.25, 0.63, 3.41, 0.59)
 LIKELY = 0.5  # from which likelihood on somebody is a person
 
 
 def features(evidence: Evidence) -> NDArray[np.float64]:
     """The evidence as the regression takes it: one number for each of `FEATURES`."""
-    head = evidence.head if evidence.head > 0 else evidence.support  # a head outside the photo says nothing
     apart = -np.log(max(evidence.apart, 0.01))
-    return np.array([
-        1.0, evidence.score, evidence.rival, evidence.presence, evidence.support, head, apart, evidence.box, evidence.upright,
-        evidence.face,
-    ])  # fmt: skip
+    return np.array([1.0, evidence.rival, evidence.presence, evidence.support, apart, evidence.box, evidence.upright])
 
 
 def likelihood(evidence: Evidence) -> float:

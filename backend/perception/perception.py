@@ -81,7 +81,7 @@ class Perception:
         again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
         pose = averaged(item.pose, again)
         face, face_score = self._faces.find(pyramid, pose.landmarks)
-        evidence = Evidence.of(item.pose, again, size, box, score, rival, face_score)
+        evidence = Evidence.of(item.pose, again, size, box, rival)
         head = head_outside(pose, size, face is not None)
         landmarks = pose.landmarks if head is None else with_head_at(pose.landmarks, head)
         likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0

@@ -22,10 +22,7 @@ from backend.perception.pose import Pose
 from backend.photo import Photo, decode_photo
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
-CERTAIN = Evidence(
-    score=0.9, rival=0.0, presence=1.0, support=0.85, head=0.9, trunk=0.85, inside=1.0, apart=0.02, outline=0.95, box=0.87, upright=1.0,
-    face=1.0,
-)  # fmt: skip
+CERTAIN = Evidence(rival=0.0, presence=1.0, support=0.85, apart=0.02, box=0.87, upright=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +42,9 @@ def found_in(perception: Perception, picture: Picture) -> list[np.ndarray]:
 
 
 def test_things_are_made_by_their_number_alone_and_are_of_all_sorts() -> None:
-    first, again = list(things(6)), list(things(6))
+    first, again = list(things(2)), list(things(2))
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, again, strict=True))
-    kinds = {maker.__name__ for maker in (*SOLIDS, *DRAWINGS)}
-    assert {picture.what for picture in first} <= kinds and len({picture.what for picture in first}) == 6
+    assert [picture.what for picture in first] == [DRAWINGS[0].__name__, SOLIDS[0].__name__]
 
 
 @pytest.mark.slow
@@ -86,10 +82,10 @@ def test_whole_people_are_found(perception: Perception, whole: list[Picture]) ->
 def test_what_speaks_for_a_person() -> None:
     assert len(features(CERTAIN)) == len(FEATURES)
     sure = likelihood(CERTAIN)
-    assert sure > 0.95
-    for change in ({"support": 0.4, "head": 0.4, "trunk": 0.4}, {"rival": 0.9}, {"apart": 0.3, "outline": 0.6}):
+    assert sure > 0.85
+    for change in ({"support": 0.4}, {"rival": 0.9}, {"apart": 0.3}, {"box": 0.4}, {"upright": -1.0}, {"presence": 0.2}):
         assert likelihood(replace(CERTAIN, **change)) < sure
-    guessed = replace(CERTAIN, score=0.6, support=0.4, head=0.45, trunk=0.4, apart=0.12, outline=0.85, face=0.0, upright=-1.0)
+    guessed = replace(CERTAIN, support=0.4, apart=0.12, box=0.7, upright=-1.0)
     assert likelihood(guessed) < LIKELY
 
 
