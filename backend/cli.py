@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,13 +25,12 @@ from backend.commands.common import (
     console_of,
     fatal,
 )
-from backend.commands.interrupts import remembered_interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from backend.client import Client
-    from backend.export import Exporter, PersonFiles
+    from backend.commands.running import Order
+    from backend.export import PersonFiles
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -85,6 +84,9 @@ def reconstruct(
     Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
     """
     from backend import export, wire
+    from backend.avatar_folders import prepare
+    from backend.commands.running import Run
+    from backend.photo_files import gathered
 
     options: dict[str, Any] = {
         "body": body,
@@ -105,34 +107,35 @@ def reconstruct(
     except wire.WireError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
     console = console_of()
-    readable, failures = _read_photos(photos)
-    if from_npz and readable:
-        readable, options["given_people"], unknown = _given_people(from_npz, readable)
-        failures += unknown
+    found, failures = gathered(photos)
+    orders, unknown = _orders(found, from_npz)
+    failures += unknown
     blender = export.blender_command() if blend else None
     if blend and blender is None:
         console.print(
             "No Blender was found, so avatar.blend and avatar.glb are left out. Set UVATAR_BLENDER to its executable to get them."
         )
     people: list[PersonFiles] = []
-    if readable:
-        exporter = export.Exporter(out, blender)
+    ended: typer.Exit | None = None
+    if orders:
+        run = Run(console, partial(attached, console, data, server, pipeline), export.Exporter(out, blender))
         try:
-            with attached(console, data, server, pipeline) as client:
-                again = partial(attached, console, data, server, pipeline)
-                people, failed = _Run(console, client, exporter, again).follow(readable, options)
+            prepare(out)
+            run.follow(orders, options)
         except KeyboardInterrupt:
-            console.print("Cancelled. What was finished is in", str(out))
+            console.print(f"Cancelled. What was finished is in {out}", soft_wrap=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (wire.WireError, OSError) as error:
-            raise fatal(console, error) from error
-        failures += failed
+            if not run.people:
+                raise fatal(console, error) from error
+            ended = fatal(console, error)
+        people, failures = run.people, failures + run.failures
     _report(console, people, failures)
     if people:
-        console.print(f"Written to {out}", highlight=False, soft_wrap=True)
+        console.print(f"Written to {out}", soft_wrap=True)
         if show and _has_desktop():
             typer.launch(str(out))
-    if failures or any(person.problem for person in people):
+    if ended or failures or any(person.problem for person in people):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -160,7 +163,7 @@ def weights() -> None:
     broken = False
     parts = (("Installed with Uvatar", folder, weights_report.shipped(folder)), ("Your own", models, weights_report.brought(models)))
     for title, place, items in parts:
-        console.print(f"{title}: {place}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{title}: {place}", soft_wrap=True)
         table = Table("File", "What", "State", "Licence")
         for item in items:
             table.add_row(item.name, item.what, item.state, item.licence)
@@ -168,9 +171,9 @@ def weights() -> None:
         for item in items:
             if item.remark:
                 style = "red" if item.state == weights_report.BROKEN else None
-                console.print(f"{item.name}: {item.remark}", style=style, highlight=False, markup=False, soft_wrap=True)
+                console.print(f"{item.name}: {item.remark}", style=style, soft_wrap=True)
         broken |= any(item.state == weights_report.BROKEN for item in items)
-    console.print("UVATAR_MODELS can name another folder for your own files, for example ROMP's: ~/.romp", highlight=False, soft_wrap=True)
+    console.print("UVATAR_MODELS can name another folder for your own files, for example ROMP's: ~/.romp", soft_wrap=True)
     if broken:
         raise typer.Exit(EXIT_FAILED)
 
@@ -181,6 +184,7 @@ def evaluate_photos(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, overlays and turntables.")] = Path("evaluation"),
 ) -> None:
     """Reconstruct a folder of photos and measure how well each avatar lies on its photo."""
+    _prepare(out)
     from backend.evaluation.photos import evaluate_photos as run
 
     run(folder, out)
@@ -199,6 +203,7 @@ def evaluate_synthetic(
     ] = None,
 ) -> None:
     """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
+    _prepare(out)
     from backend.evaluation.synthetic import evaluate_synthetic as run
 
     run(out, poses=poses, textures=textures, count=count, seed=seed)
@@ -211,137 +216,57 @@ def evaluate_starts(
     weights: Annotated[Path | None, typer.Option(help="Mesh Predictor to try. [default: the installed one]", exists=True)] = None,
 ) -> None:
     """Compare where fitting ends with and without the learned starts: the pose lifter's and the Mesh Predictor's."""
+    _prepare(out)
     from backend.evaluation.starts import evaluate_starts as run
     from backend.mesh_predictor.predictor import Predictor
 
     run(folder, out, Predictor.load(weights) if weights else None)
 
 
+def _prepare(out: Path) -> None:
+    """See that something can be written there before hours of work; end the command where it cannot."""
+    from backend.avatar_folders import prepare
+    from backend.wire import WireError
+
+    try:
+        prepare(out)
+    except WireError as error:
+        raise fatal(console_of(), error) from error
+
+
 def main() -> None:
     """Entry point of the ``uvatar`` command."""
-    app()
+    from backend.terminal import print_anything
+    from backend.wire import WireError
+
+    print_anything()
+    try:
+        app()
+    except WireError as error:  # of no command's own: there is no place for the data, for example
+        sys.exit(f"{error.message} {error.fix}".strip())
 
 
 # -- reconstruct ------------------------------------------------------------------------------------------------------
 
 
-class _Run:
-    """One job seen through, with a progress bar for each photo."""
+def _orders(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[list[Order], list[tuple[str, str]]]:
+    """Photos (path, bytes) with their people where ``results`` names result files, and (photo, reason) of those that have none there."""
+    from backend.commands.running import Order
 
-    def __init__(self, console: Console, client: Client, exporter: Exporter, attach_again: Any) -> None:
-        """``attach_again``: makes a new client, and a new server if need be, when the old one has gone."""
-        self._console = console
-        self._client = client
-        self._exporter = exporter
-        self._attach_again = attach_again
-        self._people: list[PersonFiles] = []
-        self._failures: list[tuple[str, str]] = []
-        self._taken: set[int] = set()
-
-    def follow(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any]) -> tuple[list[PersonFiles], list[tuple[str, str]]]:
-        """Send the photos, show the progress, write each result as it comes: people, and failures as (photo, reason)."""
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-        from backend.client import ServerGone
-
-        job = self._client.reconstruct(photos, options)
-        name, words = TextColumn("{task.fields[photo]}", markup=False), TextColumn("{task.description}", markup=False)
-        columns = (name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words)
-        with Progress(*columns, console=self._console) as bars, remembered_interrupts() as end_if_interrupted:
-            tasks = [bars.add_task("Waiting", total=1.0, start=False, photo=name) for name, _ in photos]
-            for attempts_left in (2, 1, 0):
-                try:
-                    self._watch(job, photos, bars, tasks, end_if_interrupted)
-                    break
-                except ServerGone:
-                    if not attempts_left:
-                        raise
-                    self._console.print("The server has gone; starting it again. Nothing that was finished is lost.")
-                    self._client.close()
-                    self._client = self._attach_again()
-                except KeyboardInterrupt:
-                    self._client.cancel(job)
-                    raise
-        return self._people, self._failures
-
-    def _watch(
-        self, job: str, photos: Sequence[tuple[str, bytes]], bars: Any, tasks: list[Any], end_if_interrupted: Callable[[], None]
-    ) -> None:
-        for event in self._client.events(job):
-            if event["kind"] == "progress":
-                left = event["seconds_left"]
-                words = event["message"] if left is None else f"{event['message']}, {_duration(left)} left"
-                bars.start_task(tasks[event["photo"]])
-                bars.update(tasks[event["photo"]], completed=event["fraction"], description=words)
-            elif event["kind"] == "photo" and event["photo"] not in self._taken:
-                bars.update(tasks[event["photo"]], description="Writing files")
-                words = self._take(job, photos[event["photo"]][0], event)
-                self._taken.add(event["photo"])
-                bars.start_task(tasks[event["photo"]])
-                bars.update(tasks[event["photo"]], completed=1.0, description=words)
-            end_if_interrupted()
-
-    def _take(self, job: str, name: str, event: dict[str, Any]) -> str:
-        """Write what has come of a photo; in a few words, what that is."""
-        from backend.client import ServerGone
-        from backend.wire import WireError
-
-        if event["state"] == "failed":
-            self._failures.append((name, f"{event['error']['message']} {event['error']['fix']}".strip()))
-            return "Failed"
-        if event["state"] == "merged":
-            return "Merged into the same avatar"
-        try:
-            people = self._exporter.write(self._client.result(job, event["photo"]))
-        except ServerGone:
-            raise
-        except WireError as error:
-            self._failures.append((name, f"{error.message} {error.fix}".strip()))
-            return "Failed"
-        except OSError as error:
-            self._failures.append((name, f"Its avatars cannot be written to {self._exporter.out}: {error.strerror or error}."))
-            return "Failed"
-        self._people += people
-        return "1 person" if len(people) == 1 else f"{len(people)} people"
-
-
-def _read_photos(paths: Sequence[Path]) -> tuple[list[tuple[str, bytes]], list[tuple[str, str]]]:
-    """Photos as (name, bytes), and what cannot be read as (path, reason). Folders stand for the photos in them."""
-    from backend import wire
-
-    photos, failures = [], []
-    for path in paths:
-        try:
-            inside = sorted(item for item in path.iterdir() if item.suffix.lower() in wire.PHOTO_SUFFIXES) if path.is_dir() else [path]
-            if not inside:
-                failures.append((str(path), "There are no photos in this folder."))
-        except OSError as error:
-            failures.append((str(path), f"The folder cannot be read: {error.strerror}."))
-            continue
-        for file in inside:
-            try:
-                photos.append((file.name, file.read_bytes()))
-            except OSError as error:
-                failures.append((str(file), f"The file cannot be read: {error.strerror}. Check its name and permissions."))
-    return photos, failures
-
-
-def _given_people(
-    path: Path, photos: Sequence[tuple[str, bytes]]
-) -> tuple[list[tuple[str, bytes]], list[dict[str, Any]], list[tuple[str, str]]]:
-    """Photos that the result files have people for, those people as they cross the wire, and (photo, reason) of the others."""
-    from backend.mesh_predictor.result_file import ResultFileError, ResultFiles
+    if results is None or not photos:
+        return [Order(path, size) for path, size in photos], []
+    from backend.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
     from backend.wire import photo_name
 
-    files = ResultFiles(path)
-    known, people, failures = [], [], []
-    for name, data in photos:
+    files = ResultFiles(results)
+    orders, failures = [], []
+    for path, size in photos:
+        name = photo_name(path.name)
         try:
-            people.append({"photo": photo_name(name), **files.people(name).as_numbers()})
-            known.append((name, data))
+            orders.append(Order(path, size, {"photo": name, **files.people(path.name).as_numbers()}))
         except ResultFileError as error:
             failures.append((name, str(error)))
-    return known, people, failures
+    return orders, failures
 
 
 def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:
@@ -363,7 +288,7 @@ def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[
             )
         console.print(table)
     for name, reason in failures:
-        console.print(f"{name}: {reason}", style="red", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{name}: {reason}", style="red", soft_wrap=True)
 
 
 # -- words ------------------------------------------------------------------------------------------------------------
@@ -375,10 +300,6 @@ def _percent(value: float | None, digits: int = 0) -> str:
 
 def _centimetres(value: float | None) -> str:
     return "" if value is None else f"{value:.0f} cm"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _has_desktop() -> bool:

@@ -13,6 +13,7 @@ import hashlib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections import deque
@@ -24,6 +25,7 @@ from typing import Any
 import zmq
 
 from backend import network, wire
+from backend.jobs import is_open
 from backend.network import Access
 from backend.spawn import environment, module_command
 from backend.wire import Runtime, WireError
@@ -31,6 +33,7 @@ from backend.wire import Runtime, WireError
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
 SILENCE_SECONDS = 3.0  # without events; then ask how the job is
 START_SECONDS = 60.0
+RUNTIME_SECONDS = 5.0  # for a server that has the folder to say where it is
 REACH_SECONDS = 10.0  # for the first answer of a server on another computer
 
 
@@ -104,7 +107,8 @@ class Client:
     def reconstruct(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any] | None = None, job: str | None = None) -> str:
         """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
         job = job or str(uuid.uuid4())
-        self.request("reconstruct", job=job, photos=[{"name": name, "data": data} for name, data in photos], options=options or {})
+        sent = [{"name": wire.photo_name(name), "data": data} for name, data in photos]
+        self.request("reconstruct", job=job, photos=sent, options=options or {})
         return job
 
     def status(self, job: str | None = None) -> dict[str, Any]:
@@ -119,9 +123,12 @@ class Client:
         """Work on the job no more; its status."""
         return self.request("cancel", job=job)
 
-    def forget(self, job: str | None = None, photo: bytes | None = None, everything: bool = False) -> list[str]:
-        """Have a job, all jobs that hold a photo (its bytes), or all jobs deleted with all that is kept of them; their ids."""
-        digest = None if photo is None else hashlib.sha256(photo).hexdigest()
+    def forget(self, job: str | None = None, photo: bytes | str | None = None, everything: bool = False) -> list[str]:
+        """Have a job, all jobs that hold a photo, or all jobs deleted with all that is kept of them; their ids.
+
+        ``photo``: its bytes, or their sha256 in hexadecimal.
+        """
+        digest = hashlib.sha256(photo).hexdigest() if isinstance(photo, bytes) else photo
         return self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
 
     def shutdown(self) -> int:
@@ -187,11 +194,41 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
         return False
 
 
+def check_loopback() -> None:
+    """Raise WireError ("no-loopback") where programs of this computer cannot reach each other at 127.0.0.1."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+            pass
+    except OSError as error:
+        message = f"Programs on this computer cannot reach each other at 127.0.0.1: {error.strerror or error}."
+        fix = "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
+        raise WireError(message, "no-loopback", fix) from error
+
+
+def make_usable(folder: Path) -> None:
+    """Make a data folder, for this user alone, and try whether files can be written into it. Raises WireError ("data-folder")."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(4096))
+    except OSError as error:
+        message = f"Uvatar's data folder {wire.shown(str(folder))} cannot be used: {error.strerror or error}."
+        fix = "Name a folder that you may write to: with --data, or for good with UVATAR_DATA."
+        raise WireError(message, "data-folder", fix) from error
+
+
 def find(folder: Path | None = None) -> Client | None:
-    """A connection to the server that uses this data folder (the usual one by default), None where none runs."""
-    runtime = wire.read_runtime(folder or wire.data_folder())
-    if runtime is None or not listens(runtime.port):
-        return None
+    """A connection to the server that uses this data folder (the usual one by default), None where none runs.
+
+    A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it notices) is
+    waited for some seconds.
+    """
+    folder = Path(folder or wire.data_folder())
+    runtime = wire.read_runtime(folder)
+    deadline = time.monotonic() + RUNTIME_SECONDS
+    while runtime is None and time.monotonic() < deadline and is_open(folder):
+        time.sleep(0.2)
+        runtime = wire.read_runtime(folder)
     return _greeted(runtime)
 
 
@@ -211,7 +248,10 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
     return client
 
 
-def _greeted(runtime: Runtime) -> Client | None:
+def _greeted(runtime: Runtime | None) -> Client | None:
+    """A connection to this server, None where it does not run."""
+    if runtime is None or not listens(runtime.port):
+        return None
     client = Client(runtime.port, runtime.token)
     try:
         client.hello()
@@ -229,18 +269,21 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     Args:
         serve_arguments: for ``uvatar serve``, where a server has to be started.
 
-    Raises ServerGone, with the end of its log, where the server does not come up.
+    Raises ServerGone, with the end of its log, where the server does not come up; WireError ("no-loopback", "data-folder") where it
+    could not.
     """
     folder = Path(folder or wire.data_folder())
     client = find(folder)
     if client:
         return client
+    check_loopback()
+    make_usable(folder)
     output = folder / "logs" / "start.log"
-    output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    output.parent.mkdir(mode=0o700, exist_ok=True)
     process = _start(folder, output, serve_arguments)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        client = find(folder)
+        client = _greeted(wire.read_runtime(folder))
         if client:
             return client
         # An end is final only if no other program has started a server for this folder at the same time.

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import psutil
-
-from backend import client, export, versions, weights_report, wire
+from backend import client, export, memory_limits, versions, weights_report, wire
 from backend.weights import WeightsError, models_folder, weights_folder
 
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -99,10 +97,12 @@ def _processors() -> Iterator[Finding]:
 
 
 def _memory() -> Iterator[Finding]:
-    memory = psutil.virtual_memory()
-    words = f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
-    if memory.available < NEEDED_MEMORY:
-        yield Finding("Memory", WARNING, words, "Close other programs: a model process takes 1.3 GB, more for large photos.")
+    memory = memory_limits.memory()
+    words = memory.describe()
+    if memory.total < memory_limits.MODEL_BYTES:
+        yield Finding("Memory", PROBLEM, f"{words}. {memory_limits.needed()}", memory_limits.FIX)
+    elif memory.available < NEEDED_MEMORY:
+        yield Finding("Memory", WARNING, words, f"{memory_limits.FIX} A model process takes 1.3 GB, more for large photos.")
     else:
         yield Finding("Memory", GOOD, words)
 

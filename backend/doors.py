@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import zmq
 
-from backend import network, wire
+from backend import memory_limits, network, wire
 from backend.wire import WireError
 
 WAITING_REQUESTS = 8  # of one client; what it sends beyond stays on its side
@@ -102,10 +102,10 @@ class Doors:
     """
 
     def __init__(self, doors: Sequence[Door], memory_limit: int | None = None) -> None:
-        """``memory_limit``: bytes of this process; by default half of this computer's memory, 2 to 8 GB."""
+        """``memory_limit``: bytes of this process; by default half of the memory that there is, 2 to 8 GB."""
         self._doors = list(doors)
         self._process = psutil.Process()
-        self._limit = memory_limit or min(max(psutil.virtual_memory().total // 2, 2 << 30), 8 << 30)
+        self._limit = memory_limit or min(max(memory_limits.memory().total // 2, 2 << 30), 8 << 30)
         self._floor = 0
         self._poller = zmq.Poller()
         for door in self._doors:

@@ -10,9 +10,10 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ import numpy as np
 from PIL import Image
 
 from backend import wire
+from backend.avatar_folders import (
+    SUMMARY,
+    WORKSHOP,
+    WORKSHOP_PHOTO,
+    Stems,
+    delete_abandoned,
+    delete_avatar,
+    is_avatar_name,
+    put_in_place,
+    read_avatar,
+    stem_of,
+)
 from backend.labels import COLOURS
 from backend.spawn import environment, module_command
 
@@ -53,60 +66,80 @@ class PersonFiles:
 class Exporter:
     """Writes results below one folder, each person into a folder of their own, ``<photo>_p<number>``.
 
+    What an earlier run made of the same photo is replaced; another photo of the same name gets other folders (docs/files.md).
+
     Attributes:
         blender: command that runs the add-on's headless exporter (see `blender_command`), None to leave its files out.
     """
 
     out: Path
     blender: list[str] | None = None
-    _taken: set[str] = field(default_factory=set)
+    _stems: Stems | None = None
 
-    def write(self, result: Mapping[str, Any], stem: str | None = None) -> list[PersonFiles]:
-        """Write all people of a photo's result. Raises OSError where a file cannot be written.
+    def write(
+        self, result: Mapping[str, Any], stem: str | None = None, own: Collection[str] = (), made_of: Sequence[str] = ()
+    ) -> list[PersonFiles]:
+        """Write all people of a photo's result.
 
-        ``stem``: of the folders' names; by default one that follows from the photo's name and is free in this run.
+        Args:
+            result: docs/result-schema.md.
+            stem: of the folders' names, by default one that follows from the photo's name; with a number where it is another photo's.
+            own: names of folders that are this photo's from an earlier run, even if it has changed since.
+            made_of: sha256 of all photos, where several make one avatar.
+
+        Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some people are new.
         """
-        stem = stem or self._free_stem(result["photo"]["name"])
         self.out.mkdir(parents=True, exist_ok=True)
-        if result.get("romp"):
-            save_romp_results(result["romp"], self.out / f"{stem}.npz")
+        if self._stems is None:
+            delete_abandoned(self.out)
+            self._stems = Stems(self.out)
+        suffix = ".npz" if result.get("romp") else ""
+        wanted = stem or stem_of(Path(result["photo"]["name"]).stem)
+        stem, older = self._stems.give(wanted, result["photo"]["digest"], own, suffix)
+        beside = {name for avatar in older for name in avatar.beside} | ({stem + suffix} if suffix else set())
         # Blender reads the result, which holds the photo, from a file: in the user's folder, never in the system's.
-        with tempfile.TemporaryDirectory(prefix=".uvatar-", dir=self.out) as temporary:
-            stored = Path(temporary) / "photo.uvatar"
+        with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=self.out) as workshop:
+            stored = Path(workshop) / WORKSHOP_PHOTO
             wire.dump(dict(result), stored)
+            if suffix:
+                save_romp_results(result["romp"], stored.with_suffix(suffix))
+                os.replace(stored.with_suffix(suffix), self.out / (stem + suffix))
+            make = partial(self._write_person, result, stored, stem, sorted(beside), made_of)
             with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:
-                numbers = range(len(result["people"]))
-                return list(pool.map(lambda number: self._write_person(result, number, stored, self.out / f"{stem}_p{number}"), numbers))
+                people = list(pool.map(make, range(len(result["people"]))))
+        written = {person.folder.name for person in people}
+        for avatar in (*older, *filter(None, (read_avatar(self.out / name) for name in own if is_avatar_name(name)))):
+            if avatar.folder.name not in written:
+                delete_avatar(replace(avatar, beside=()))
+        return people
 
-    def _free_stem(self, name: str) -> str:
-        """A folder name for the photo that no other photo of this run has and every file system can hold."""
-        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem).strip("._")[:80] or "photo"
-        free, count = stem, 1
-        while free.lower() in self._taken:
-            count += 1
-            free = f"{stem}-{count}"
-        self._taken.add(free.lower())
-        return free
-
-    def _write_person(self, result: Mapping[str, Any], number: int, stored: Path, folder: Path) -> PersonFiles:
+    def _write_person(
+        self, result: Mapping[str, Any], stored: Path, stem: str, beside: Sequence[str], made_of: Sequence[str], number: int
+    ) -> PersonFiles:
         person = result["people"][number]
-        folder.mkdir(parents=True, exist_ok=True)
+        workplace = stored.parent / str(number)
+        workplace.mkdir()
         pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
         files = [name for name, key in pictures.items() if person.get(key)]
         for name in files:
-            (folder / name).write_bytes(person[pictures[name]])
+            (workplace / name).write_bytes(person[pictures[name]])
         if person.get("source_png"):
-            colour_labels(person["source_png"]).save(folder / "texture_source.png")
+            colour_labels(person["source_png"]).save(workplace / "texture_source.png")
             files.append("texture_source.png")
         problem = None
         if self.blender:
             try:
-                self._run_blender(stored, number, folder)
+                self._run_blender(stored, number, workplace)
                 files += ["avatar.blend", "avatar.glb"]
             except BlenderError as error:
                 problem = str(error)
-        summary = summarise(result, number, [*sorted(files), "result.json"])
-        (folder / "result.json").write_text(readable_json(summary), encoding="utf-8")
+        for name in set(os.listdir(workplace)).difference(files):  # the half of a pair that Blender did not finish
+            (workplace / name).unlink()
+        files = [*sorted(files), SUMMARY]
+        summary = summarise(result, number, files, beside, made_of)
+        (workplace / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
+        folder = self.out / f"{stem}_p{number}"
+        put_in_place(workplace, files, folder)
         return PersonFiles(folder, summary, problem)
 
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
@@ -139,8 +172,13 @@ def save_romp_results(results: Mapping[str, Any], path: Path) -> None:
     np.savez_compressed(path, results=wrapped, body=np.array(results["body"]))
 
 
-def summarise(result: Mapping[str, Any], number: int, files: list[str]) -> dict[str, Any]:
-    """One person's result.json: everything about the person but meshes and pictures."""
+def summarise(
+    result: Mapping[str, Any], number: int, files: Sequence[str], beside: Sequence[str] = (), made_of: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One person's result.json: everything about the person but meshes and pictures.
+
+    ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several photos of the person.
+    """
     person = result["people"][number]
     photo = result["photo"]
     notes = [*person.get("notes", ()), *result.get("notes", ()), *(_sentence(error) for error in result.get("errors", ()))]
@@ -153,7 +191,9 @@ def summarise(result: Mapping[str, Any], number: int, files: list[str]) -> dict[
         "notes": notes,
         "timings": _plain(result.get("timings", {})),
         "licence": _plain(person.get("licence", {})),
-        "files": files,
+        "files": list(files),
+        **({"beside": list(beside)} if beside else {}),
+        **({"made_of": list(made_of)} if made_of else {}),
     }
 
 

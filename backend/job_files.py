@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import wire
+from backend.private import private_folder
 from backend.wire import WireError
 
 _MANIFEST = "job"
@@ -64,9 +65,12 @@ class JobFiles:
     """The folders of all jobs. Ids come from `checked_id`: they name folders."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder``: is made where it is missing, for its owner alone."""
+        """``folder``: is made where it is missing, for its owner alone. Raises OSError, WireError ("data-folder")."""
         self.folder = folder
-        folder.mkdir(mode=0o700, exist_ok=True)
+        private_folder(folder)
+        for entry in folder.iterdir():
+            if entry.is_symlink():  # Uvatar makes none: of the time when others could, to have files elsewhere deleted
+                entry.unlink()
 
     def store(self, job: str, manifest: Manifest, photos: Sequence[bytes]) -> None:
         """Write a new job's folder: photos first. Raises WireError ("disk-full", "data-folder"); then nothing is left of it."""

@@ -14,16 +14,17 @@ import logging
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backend.job_files import JobFiles, Manifest, disk_error
+from backend.private import close_to_others, private_folder
 from backend.wire import LIMITS, WireError
 
-MAX_PHOTOS = 500  # of one job; more is the work of several jobs
 ACTIVE = ("queued", "running")
 _NAME = "journal.sqlite"
 _VERSION = 2
@@ -102,6 +103,12 @@ class Job:
         photos = [{"index": p.index, "name": p.name, "state": p.state, "error": p.error} for p in self.photos]
         return {"job": self.id, "state": self.state, "created": self.created, "photos": photos}
 
+    def summary(self) -> dict[str, Any]:
+        """The job among others: how many photos are in which state. Of a size that does not depend on their number and names."""
+        states = Counter(photo.state for photo in self.photos)
+        counts = {state: states[state] for state in ("waiting", "done", "failed", "merged")}
+        return {"job": self.id, "state": self.state, "created": self.created, "photos": len(self.photos), **counts}
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -130,6 +137,19 @@ def checked_id(identifier: Any) -> str:
     raise WireError("A job's id is the text of a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
 
 
+def is_open(folder: Path) -> bool:
+    """Whether a process has the journal of this data folder: a server runs, or begins to."""
+    path = Path(folder) / _NAME
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0)) as database:
+            database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        return "locked" in str(error)
+    return False
+
+
 class Journal:
     """The jobs of one data folder. One journal at a time has the folder; a killed process lets go of it."""
 
@@ -145,7 +165,11 @@ class Journal:
         """
         self.folder = Path(folder)
         self.clock = clock
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.folder, whole=False)
+        with suppress(OSError):  # what cannot be used is told below
+            (self.folder / _NAME).touch(mode=0o600)
+            for ending in ("", "-wal", "-shm"):
+                close_to_others(self.folder / (_NAME + ending))
         try:
             try:
                 self._database = _opened(self.folder / _NAME)
@@ -465,7 +489,8 @@ class _Damaged(Exception):
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The database, locked until this process ends, however it ends. Raises _Damaged, sqlite3.DatabaseError."""
-    database = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
+    # The time outlasts a client that looks at this moment whether the folder has a server (`is_open`).
+    database = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -15,10 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from backend.private import private_folder
+
 FIELDS = ("job", "photo", "seconds", "timings")  # of a record's ``extra``, where it has them
 MAX_BYTES = 1_000_000
 SERVER_LOG = "server.log"
 WORKER_LOG = "worker.log"
+MAX_WORKER_BYTES = 5_000_000
 
 
 class JsonLines(logging.Formatter):
@@ -50,10 +55,26 @@ class CurrentJob(logging.Filter):
 
 
 def logs_folder(data: Path) -> Path:
-    """The folder of logs in a data folder, made where it is missing."""
+    """The folder of logs in a data folder, made where it is missing. Raises OSError, WireError ("data-folder")."""
     folder = data / "logs"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     return folder
+
+
+def worker_log(data: Path) -> Path:
+    """Where model processes write, all into one file. Raises as `logs_folder`."""
+    return logs_folder(data) / WORKER_LOG
+
+
+def trim(path: Path, most: int = MAX_WORKER_BYTES) -> None:
+    """Begin a log anew that other processes write to, where it has grown large; what it held stays in the one file before it.
+
+    It is emptied and not exchanged: they have it open, and go on at its new end. What they write at just this moment may be lost.
+    """
+    with suppress(OSError):
+        if path.stat().st_size > most:
+            shutil.copyfile(path, path.with_suffix(".old.log"))
+            os.truncate(path, 0)
 
 
 def log_to_folder(data: Path) -> None:
@@ -83,7 +104,7 @@ def _use(handler: logging.Handler) -> None:
 def read_logs(data: Path, job: str | None = None) -> Iterator[dict[str, Any]]:
     """The lines of all logs of a data folder in order of time; only those of a job where given. What is no JSON is left out."""
     lines = []
-    for path in sorted(logs_folder(data).glob("*.log*")):
+    for path in sorted((data / "logs").glob("*.log*")):
         with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
             for text in file:
                 with suppress(ValueError):

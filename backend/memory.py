@@ -1,18 +1,48 @@
-"""Giving freed memory back to the system, so that a server that runs for weeks is as large as what it holds.
+"""The memory of this process: what tells that there is no more, and giving freed memory back to the system.
 
-glibc keeps large blocks that were freed: below a small allocation that lives on, and at the top of each thread's heap.  Which
-jobs leave some there is chance, so the processes seem to grow and to shrink by the size of a result or of a model's buffers.
+The latter makes a server that runs for weeks as large as what it holds.  glibc keeps large blocks that were freed: below a small
+allocation that lives on, and at the top of each thread's heap.  Which jobs leave some there is chance, so the processes seem to grow
+and to shrink by the size of a result or of a model's buffers.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
+import re
 from contextlib import suppress
 
 import psutil
 
 _M_MMAP_THRESHOLD = -3  # of glibc's <malloc.h>
 _LARGE = 128 << 10  # bytes; where glibc begins
+
+# What those say that have no exception of their own for it: OpenCV, torch, Pillow's and libheif's decoders, and Windows where it
+# finds no room for a library (in its own language, but for the number).
+_PAGING_FILE_TOO_SMALL = 1455
+_OUT_OF_MEMORY = re.compile(
+    r"\(-4:Insufficient memory\)|not enough memory|out of memory|can't allocate memory|cannot allocate memory|bad_alloc"
+    r"|paging file is too small|Memory allocation error(?!.*Security limit)",
+    re.IGNORECASE,
+)
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an exception, or one that led to it, says that there was no memory, in whatever library's way."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM or _is_windows_own(error):
+            return True
+        speaks = isinstance(error, (RuntimeError, OSError, ValueError, ImportError)) or type(error).__module__.startswith("cv2")
+        if speaks and _OUT_OF_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_windows_own(error: BaseException) -> bool:
+    return getattr(error, "winerror", None) == _PAGING_FILE_TOO_SMALL or f"[WinError {_PAGING_FILE_TOO_SMALL}]" in str(error)
 
 
 def give_back() -> None:

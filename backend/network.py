@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 import socket
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from backend import wire
+from backend.private import private_file
 from backend.wire import WireError
 
 _KEYS = "network-keys.json"
@@ -67,7 +69,8 @@ class Access:
 def load_keys(folder: Path) -> Keys:
     """The keys of the server of this data folder; they are made, for this user's eyes only, where there are none.
 
-    Whoever deletes the file locks out all access files. Raises WireError where the file is damaged or CURVE is not there, OSError.
+    Whoever deletes the file locks out all access files. Raises WireError where the file is damaged or
+    others could have written it, or CURVE is not there, OSError.
     """
     if not zmq.has("curve"):
         fix = "Install pyzmq from its official wheel, or leave --network out."
@@ -78,6 +81,7 @@ def load_keys(folder: Path) -> Keys:
         server, client = ([key.decode("ascii") for key in zmq.curve_keypair()] for _ in range(2))
         keys = Keys(server[0], server[1], client[0], client[1], secrets.token_urlsafe(32))
         wire.write_atomically(path, [json.dumps(asdict(keys)).encode("ascii")])
+    private_file(path, "keys")
     return Keys(**_fields(path, Keys))
 
 
@@ -101,8 +105,9 @@ def read_access(path: Path) -> Access:
 def split_address(text: str) -> tuple[str, int]:
     """``host:port`` -> both. Raises WireError."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise WireError(f"{text!r} is no address.", "bad-address", "Give host and port, such as 192.168.1.5:50123 or 0.0.0.0:50123.")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        fix = "Give host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
+        raise WireError(f"{text!r} is not an address.", "bad-address", fix)
     return host.strip("[]"), int(port)
 
 

@@ -4,26 +4,62 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
+
+from backend.deep_pixels import eight_bits
+from backend.memory import is_out_of_memory
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow opens a phone's multi-picture files as JPEG
-HEIF = "HEIF"
+HEIF, AVIF = "HEIF", "AVIF"
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 32
+# Scans of a progressive JPEG. Encoders write about ten; each takes as long as all pixels do, and a file of some hundred kilobytes has
+# room for tens of thousands. libtiff, which meets the same files inside of TIFFs, has the same limit.
+MAX_SCANS = 100
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that "35 mm equivalent" refers to
 PLAUSIBLE_FOCAL = (0.35, 15.0)  # times the diagonal: from a 15 mm fisheye to a 650 mm telephoto lens
-CHOOSE_ANOTHER = "Choose a JPEG, PNG, WebP, HEIC, TIFF or BMP photo."
+CHOOSE_ANOTHER = "Choose a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF photo."
+# First brand of a file in the container that HEIC and AVIF share.
+_BRANDS = {b"avif": AVIF, b"avis": AVIF, b"heic": HEIF, b"heix": HEIF, b"hevc": HEIF, b"hevx": HEIF, b"mif1": HEIF, b"msf1": HEIF}
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")  # what follows 0xFF in a scan's own bytes is 0, or one of these that restart it:
+_JPEG_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
+_START_OF_SCAN, _END_OF_JPEG = 0xDA, 0xD9
+# EXIF's Orientation -> what makes the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class PhotoError(ValueError):
     """The photo cannot be used; the message tells the artist why and what to do."""
+
+
+class NoMemoryForPhoto(MemoryError):
+    """There is not enough memory to decode the photo, which may well be whole.
+
+    Attributes:
+        pixels: how many it has; 0 where that was not even found out.
+    """
+
+    def __init__(self, message: str, pixels: int = 0) -> None:
+        super().__init__(message)
+        self.pixels = pixels
 
 
 @dataclass(frozen=True)
@@ -44,10 +80,10 @@ class Photo:
 
 
 def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode a photo: JPEG, PNG, WebP, HEIC, TIFF, BMP or the first frame of an animation.
+    """Decode a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or the first frame of an animation.
 
-    EXIF orientation is applied, colours are converted to sRGB (embedded profiles, CMYK, greyscale, palettes, 16 bits per
-    channel) and transparency is laid over white.
+    EXIF orientation is applied, colours are converted to sRGB (embedded profiles, CMYK, L*a*b*, greyscale, palettes, more than 8
+    bits per channel) and transparency is laid over white.  EXIF that is damaged is left out, as far as it is damaged.
 
     Args:
         data: the file's bytes.
@@ -56,6 +92,7 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
 
     Raises:
         PhotoError: the bytes are no usable photo.
+        NoMemoryForPhoto: there is not enough memory to decode it.
     """
     if not data:
         raise PhotoError(f"{name} is empty (0 bytes). Copy or export the photo again.")
@@ -67,46 +104,76 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
         )
     if min(width, height) < MIN_SIDE:
         raise PhotoError(f"{name} is only {width} x {height} pixels, too small to find a person in. Choose a larger photo.")
+    if _has_too_many_scans(data):
+        raise PhotoError(
+            f"{name} is a progressive JPEG with more than {MAX_SCANS} scans, which would take very long to decode. "
+            "Open it in an image editor and save it as an ordinary JPEG."
+        )
     try:
-        with _warnings_as_errors():
-            focal = _focal(image)
+        with _warnings_as_errors(data):
+            exif = _exif(image)
             image.load()
-            pixels = np.asarray(_srgb(_upright(image)))
+            pixels = np.asarray(_srgb(_upright(image, exif), data))
     except Exception as error:  # a damaged file can raise almost anything, and a decoder in doubt is not believed
+        if is_out_of_memory(error):
+            raise NoMemoryForPhoto(f"There is not enough memory for {name}.", width * height) from error
         raise PhotoError(f"{name} is damaged or cut short and cannot be read. Copy or export it again.") from error
-    return Photo(np.ascontiguousarray(pixels), focal, hashlib.sha256(data).hexdigest(), name)
+    return Photo(np.ascontiguousarray(pixels), _focal(exif, image.size), hashlib.sha256(data).hexdigest(), name)
 
 
 def _opened(data: bytes, name: str) -> Image.Image:
     """The file with its header read, nothing decoded yet."""
+    formats = (*FORMATS, *_heif(), *_avif())
     try:
         # Pillow's own limit is a process-wide setting; the size is checked by the caller, before decoding
-        with _warnings_as_errors():
-            return Image.open(io.BytesIO(data), formats=(*FORMATS, *_heif()))
+        with _warnings_as_errors(data):
+            return Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} has far too many pixels. Make it smaller and try again.") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{name} is not a photo that can be read. {CHOOSE_ANOTHER}") from error
+        raise PhotoError(f"{name} {_unreadable(data, formats)}") from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise NoMemoryForPhoto(f"There is not enough memory for {name}.") from error
         raise PhotoError(f"{name} is damaged and cannot be read. Copy or export it again.") from error
 
 
+def _unreadable(data: bytes, formats: Sequence[str]) -> str:
+    """What to say of a file that no decoder takes, after its name."""
+    kind = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    if kind and kind not in formats:
+        what = "an AVIF" if kind == AVIF else "a HEIC"
+        return f"is {what} photo, which this installation cannot read. Save it as JPEG, or set Uvatar up again."
+    if data.startswith(_TIFF_STARTS):
+        return "is a TIFF of a kind that cannot be read, or is damaged. Save it with 8 or 16 bits per channel as RGB, or as JPEG or PNG."
+    return f"is not a photo that can be read. {CHOOSE_ANOTHER}"
+
+
 @contextmanager
-def _warnings_as_errors() -> Iterator[None]:
-    """Treat what a decoder warns of as an error, but for what the caller checks itself, or what phones' photos bring along."""
+def _warnings_as_errors(data: bytes) -> Iterator[None]:
+    """Treat what a decoder warns of as an error, but for what the caller checks itself, and for what says nothing about the pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours, see `decode_photo`
         warnings.filterwarnings("ignore", "Image appears to be a malformed MPO file")  # it is read as the JPEG that it is
+        if not data.startswith(_TIFF_STARTS):  # where EXIF, which is a small TIFF, is not the photo itself
+            warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
         yield
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as EXIF says; as it is where EXIF is damaged."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Warning:
-        return image
+def _has_too_many_scans(data: bytes) -> bool:
+    """Whether a JPEG has more scans than anybody needs."""
+    if not data.startswith(b"\xff\xd8") or data.count(bytes((0xFF, _START_OF_SCAN))) <= MAX_SCANS:
+        return False  # the usual case, in a fraction of a millisecond
+    scans, place = 0, 2
+    while found := _JPEG_MARKER.search(data, place):
+        marker, place = found[1][0], found.end()
+        if marker == _END_OF_JPEG:
+            break
+        if marker not in _JPEG_WITHOUT_LENGTH:
+            place += int.from_bytes(data[place : place + 2], "big")
+        scans += marker == _START_OF_SCAN
+    return scans > MAX_SCANS
 
 
 def _heif() -> tuple[str, ...]:
@@ -120,20 +187,42 @@ def _heif() -> tuple[str, ...]:
     return (HEIF,)
 
 
-def _focal(image: Image.Image) -> float | None:
+def _avif() -> tuple[str, ...]:
+    """AVIF, where this Pillow was built with it (11.3 and later, from its wheels)."""
+    return (AVIF,) if features.check("avif") else ()
+
+
+def _exif(image: Image.Image) -> Mapping[int, Any]:
+    """What EXIF says of orientation and focal length; what is damaged is left out."""
+    told: dict[int, Any] = {}
+    with suppress(Exception):  # EXIF of strangers can raise almost anything
+        exif = image.getexif()
+        told[ExifTags.Base.Orientation] = exif.get(ExifTags.Base.Orientation)
+        told[ExifTags.Base.FocalLengthIn35mmFilm] = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
+    return told
+
+
+def _upright(image: Image.Image, exif: Mapping[int, Any]) -> Image.Image:
+    """The image turned as EXIF says. Pillow turns TIFFs itself."""
+    orientation = exif.get(ExifTags.Base.Orientation)
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) and image.format != "TIFF" else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _focal(exif: Mapping[int, Any], size: tuple[int, int]) -> float | None:
     """Focal length in pixels from the 35 mm equivalent in EXIF, which relates to the diagonal; None where absent or absurd."""
     try:
-        equivalent = float(image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm, 0))
-    except (TypeError, ValueError, ZeroDivisionError, SyntaxError, Warning):
+        equivalent = float(exif.get(ExifTags.Base.FocalLengthIn35mmFilm) or 0)
+    except (TypeError, ValueError, ZeroDivisionError):
         return None
     ratio = equivalent / FILM_DIAGONAL
     low, high = PLAUSIBLE_FOCAL
-    return ratio * float(np.hypot(*image.size)) if low <= ratio <= high else None
+    return ratio * float(np.hypot(*size)) if low <= ratio <= high else None
 
 
-def _srgb(image: Image.Image) -> Image.Image:
+def _srgb(image: Image.Image, data: bytes) -> Image.Image:
     """Any mode -> RGB in sRGB, transparency over white."""
-    image = _eight_bits(image)
+    image = eight_bits(image, data)
     if image.mode == "P" or "transparency" in image.info:
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if image.mode in ("LA", "PA", "La", "RGBa"):
@@ -143,20 +232,6 @@ def _srgb(image: Image.Image) -> Image.Image:
     if alpha is None:
         return image
     return Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Greyscale with 16 or 32 bits -> 8 bits (Pillow itself would clip; it reads 16-bit colour as 8 bits already)."""
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        return image
-    values = np.asarray(image).astype(np.float64)
-    top = float(values.max(initial=0.0))
-    scale = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else 65535.0
-    eight = Image.fromarray(np.clip(values / scale * 255.0 + 0.5, 0, 255).astype(np.uint8))
-    eight.info = dict(image.info)
-    return eight
 
 
 def _colour_managed(image: Image.Image) -> Image.Image:
@@ -170,4 +245,7 @@ def _colour_managed(image: Image.Image) -> Image.Image:
             converted = None  # a broken or mismatched profile: the plain conversion is the best there is
         if converted is not None:
             return converted
+    if image.mode == "LAB":
+        transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+        return transform.apply(image)
     return image.convert("RGB")

@@ -11,16 +11,15 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import zmq
 
-from backend import wire
+from backend import memory_limits, wire
 from backend.jobs import Journal, Unit
-from backend.logs import WORKER_LOG, logs_folder
+from backend.logs import trim, worker_log
 from backend.spawn import environment, module_command
 from backend.wire import WireError
 
@@ -29,7 +28,8 @@ MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fau
 MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
 CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
 DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
-MAX_LOG_BYTES = 5_000_000
+TRIM_EVERY = 10.0  # seconds between looks at how large the model processes' log has grown
+_KILLED = -9  # how a process has ended that was killed from outside (not on Windows, which does no such thing for memory)
 
 log = logging.getLogger("uvatar.pool")
 
@@ -47,6 +47,7 @@ class ModelProcess:
         heard: when it said something last; when it was started, before that.
         cancelled: when it was told to drop them, None if it was not.
         ready: the pipeline is loaded.
+        kills: processes that the system had killed for memory when it was started; None where that is unknown.
     """
 
     name: bytes
@@ -58,6 +59,16 @@ class ModelProcess:
     heard: float = field(default_factory=time.monotonic)
     cancelled: float | None = None
     ready: bool = False
+    kills: int | None = field(default_factory=lambda: memory_limits.kills())
+
+    def starved(self) -> str:
+        """In words, that the system has killed it because memory ran out; nothing where it did not."""
+        if self.popen.returncode != _KILLED:
+            return ""
+        now = memory_limits.kills()
+        if now is None or self.kills is None:
+            return "The system has killed it, most often because memory ran out"
+        return "The system has killed it because memory ran out" if now > self.kills else ""
 
 
 @dataclass
@@ -121,6 +132,7 @@ class Pool:
         self._serial = 0
         self._failed_starts = 0
         self._paused_until = 0.0
+        self._next_trim = 0.0
         self._pace: dict[str, _Pace] = {}
 
     # -- what the front asks ------------------------------------------------------------------------------------------
@@ -214,6 +226,9 @@ class Pool:
                 self._bury(process, hung=True)
         while self.error is None and len(self._processes) < self.settings.workers:
             self._start()
+        if now >= self._next_trim:
+            self._next_trim = now + TRIM_EVERY
+            trim(worker_log(self.journal.folder))
         if self.error:
             self._fail_all_waiting(self.error)
         elif now >= self._paused_until:
@@ -237,7 +252,7 @@ class Pool:
         variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
         if self.settings.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = self._free_gpu()
-        with open(_log_file(self.journal.folder), "ab") as output:
+        with _open_log(self.journal.folder) as output:
             popen = subprocess.Popen(
                 command,
                 env=environment(**variables),
@@ -261,18 +276,20 @@ class Pool:
         if not process.ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
-                fix = f"Look into {_log_file(self.journal.folder)}, or install Uvatar again."
+                fix = f"Look into {worker_log(self.journal.folder)}, or install Uvatar again."
                 verb = "hangs" if hung else "ends"
-                self.error = WireError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                error = WireError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                self.error = _for_memory(error, "" if hung else process.starved())
         elif process.unit and process.cancelled is None:
-            self._blame(process.unit, hung)
+            self._blame(process.unit, hung, "" if hung else process.starved())
 
-    def _blame(self, unit: Unit, hung: bool) -> None:
+    def _blame(self, unit: Unit, hung: bool, starved: str) -> None:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
             fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
             code, verb = ("model-hung", "hung") if hung else ("model-crashed", "crashed")
-            self._fail(unit.job, waiting[0], WireError(f"The model process {verb} on this photo, twice.", code, fix))
+            error = WireError(f"The model process {verb} on this photo, twice.", code, fix)
+            self._fail(unit.job, waiting[0], _for_memory(error, starved))
 
     def _fail_all_waiting(self, error: WireError) -> None:
         for job in self.journal.jobs(states=("queued", "running")):
@@ -388,10 +405,17 @@ def seconds_left(spent: float, fraction: float, waiting: int, pace: _Pace) -> fl
     return each * (1 - fraction) + waiting * each
 
 
-def _log_file(folder: Path) -> Path:
-    """Where model processes write; starts anew when it has grown large."""
-    path = logs_folder(folder) / WORKER_LOG
-    with suppress(OSError):  # not there yet, or held open by another model process (Windows)
-        if path.stat().st_size > MAX_LOG_BYTES:
-            path.replace(path.with_suffix(".old.log"))
-    return path
+def _for_memory(error: WireError, starved: str) -> WireError:
+    """The end of a model process, told as want of memory where it was that."""
+    if not starved:
+        return error
+    return WireError(f"{error.message} {starved}. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
+
+
+def _open_log(folder: Path) -> BinaryIO:
+    """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not wait for it."""
+    try:
+        return worker_log(folder).open("ab")
+    except (OSError, WireError) as error:
+        log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
+        return open(os.devnull, "wb")

@@ -30,10 +30,11 @@ from backend import __version__, network, versions, wire
 from backend.doors import Door, Doors, Peer
 from backend.intake import Intake, QueueLimits
 from backend.job_files import disk_error
-from backend.jobs import MAX_PHOTOS, Job, Journal, checked_id
+from backend.jobs import Job, Journal, checked_id
 from backend.logs import log_to_folder
 from backend.memory import always_give_back
 from backend.pool import Pool, PoolSettings
+from backend.private import private_folder
 from backend.retention import Policy, clean, forget
 from backend.weights import bodies, models_folder
 from backend.wire import WireError
@@ -41,6 +42,7 @@ from backend.wire import WireError
 TICK_MS = 100  # between looks at the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written
 CLEAN_EVERY = 3600.0  # seconds
+FOUND_EVERY = 1.0  # seconds between looks whether this server can still be found
 CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress", "forget")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -111,6 +113,7 @@ class Front:
         self._stopping = threading.Event()
         self._last_request = time.monotonic()
         self._next_cleaning = 0.0
+        self._next_found = 0.0
         wire.write_runtime(settings.folder, self.runtime)
         self._handlers: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any] | None]] = {
             "hello": self._hello,
@@ -153,6 +156,9 @@ class Front:
             self._intake.tick()
             self._pool.tick()
             self._doors.relieve()
+            if time.monotonic() >= self._next_found:
+                self._next_found = time.monotonic() + FOUND_EVERY
+                self._stay_found()
             if time.monotonic() >= self._next_cleaning:
                 self._next_cleaning = time.monotonic() + CLEAN_EVERY
                 clean(self.journal, self.settings.policy)
@@ -160,11 +166,22 @@ class Front:
             log.exception("Looking after the model processes failed; trying again")
             self._pool.pause()
 
+    def _stay_found(self) -> None:
+        """Write the file anew by which clients find this server, where somebody has deleted or damaged it."""
+        if wire.read_runtime(self.settings.folder) is None and self.settings.folder.is_dir():
+            log.warning("server.json has gone: writing it again")
+            wire.write_runtime(self.settings.folder, self.runtime)
+
     def _idle_too_long(self) -> bool:
         if self._pool.busy or self._intake.busy:
             self._last_request = time.monotonic()
         limit = self.settings.idle_exit
-        return limit is not None and time.monotonic() - self._last_request > limit
+        if limit is None or time.monotonic() - self._last_request <= limit:
+            return False
+        if self.journal.load().photos:  # they wait for models that take long to load, or for room on the disk
+            self._last_request = time.monotonic()
+            return False
+        return True
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -270,7 +287,7 @@ class Front:
             "queue": {**vars(load), "most_photos": limits.photos, "most_bytes": limits.bytes},
             "model": self._pool.status(),
             "workers": [{**worker, "memory": _memory(worker["pid"])} for worker in self._pool.workers()],
-            "jobs": [job.as_dict() for job in self.journal.jobs(limit=20)],
+            "jobs": [job.summary() for job in self.journal.jobs(limit=20)],
         }
 
     def _result(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
@@ -337,8 +354,8 @@ def _memory(pid: int) -> int | None:
 
 def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
     """The photos of a request as (name, bytes)."""
-    if not isinstance(photos, list) or not 1 <= len(photos) <= MAX_PHOTOS:
-        raise WireError(f"A job has 1 to {MAX_PHOTOS} photos.", fix="Send more photos as several jobs.")
+    if not isinstance(photos, list) or not 1 <= len(photos) <= wire.JOB_PHOTOS:
+        raise WireError(f"A job has 1 to {wire.JOB_PHOTOS} photos.", fix="Send more photos as several jobs.")
     checked = []
     for photo in photos:
         if not isinstance(photo, dict) or not isinstance(photo.get("name"), str) or not isinstance(photo.get("data"), bytes):
@@ -356,7 +373,8 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
     One JSON line on the standard output says when it is ready, for a parent that waits for it.  Raises as `Front`.
     """
     always_give_back()
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.umask(0o077)
+    private_folder(settings.folder, whole=False)
     log_to_folder(settings.folder)
     front = Front(settings)
     for number in (signal.SIGINT, signal.SIGTERM):

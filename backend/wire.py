@@ -83,6 +83,11 @@ class Limits:
 
 LIMITS = Limits()
 
+# What a job holds at most. The server refuses more photos; the bytes are how much of the photos a client should hold in its memory, and the
+# server after it, before they are on the disk. One photo of the largest size that a message can carry still makes a job.
+JOB_PHOTOS = 500
+JOB_BYTES = LIMITS.frame_bytes
+
 # Files that are offered and looked for as photos, everywhere: all that `backend.photo` reads, by the names that cameras, phones,
 # browsers and scanners give them.
 PHOTO_SUFFIXES = (
@@ -103,8 +108,9 @@ def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
     """
     frames: list[bytes | memoryview] = []
     body = _encode(message, "message", 1, frames, limits)
-    header = json.dumps({"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}, allow_nan=False, separators=(",", ":"))
-    packed = [header.encode("ascii"), *frames]
+    whole = {"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}
+    header = json.dumps(whole, allow_nan=False, ensure_ascii=False, separators=(",", ":"))  # "\\u5c71" is twice as long as its letter
+    packed = [header.encode("utf-8"), *frames]
     _check_sizes([memoryview(frame).nbytes for frame in packed], limits)
     return packed
 
@@ -454,9 +460,37 @@ OPTIONS: Mapping[str, Option] = {
 }
 
 
+def shown(text: str) -> str:
+    """Text of which every character can be shown, stored and sent: U+FFFD stands for control characters and for what is not Unicode.
+
+    File names hold the latter where they are not UTF-8 (Linux), or have half a surrogate pair (Windows).
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", text)
+
+
 def photo_name(name: str) -> str:
     """A photo's name as a job knows it: no folders, nothing that cannot be shown. It is shown to people and never used as a path."""
-    return re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[\\/]", name)[-1])[:200] or "photo"
+    return shown(re.split(r"[\\/]", name)[-1])[:200] or "photo"
+
+
+def portions(sizes: Iterable[int], most_photos: int = JOB_PHOTOS, most_bytes: int = JOB_BYTES) -> Iterator[range]:
+    """How many photos are shared out among jobs, in their order: the indices of the photos of each job.
+
+    A photo that is larger than ``most_bytes`` gets a job of its own. Sizes are taken one at a time, so they may come from a generator.
+
+    Args:
+        sizes: bytes of each photo.
+        most_photos: of a job.
+        most_bytes: of a job.
+    """
+    start, end, held = 0, 0, 0
+    for size in sizes:
+        if end > start and (end - start >= most_photos or held + size > most_bytes):
+            yield range(start, end)
+            start, held = end, 0
+        end, held = end + 1, held + size
+    if end > start:
+        yield range(start, end)
 
 
 def checked_options(given: Any) -> dict[str, Any]:
@@ -493,16 +527,21 @@ class Runtime:
 
 
 def data_folder() -> Path:
-    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data. It may not exist."""
-    chosen = os.environ.get("UVATAR_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    home = Path.home()
+    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data. It may not exist.
+
+    Raises WireError ("data-folder") where the system knows no home of this user (a container's user without a name).
+    """
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "uvatar"
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "uvatar"
-    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "uvatar"
+        own = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        own = "~/Library/Application Support"
+    else:
+        own = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    try:
+        return Path(os.environ.get("UVATAR_DATA") or Path(own) / "uvatar").expanduser()
+    except RuntimeError:
+        message = "This system does not say where your home folder is, so there is no place for Uvatar's data."
+        raise WireError(message, "data-folder", "Name a folder that you may write to in the environment variable UVATAR_DATA.") from None
 
 
 def runtime_file(folder: Path) -> Path:

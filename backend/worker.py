@@ -13,21 +13,24 @@ import logging
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 import zmq
 
-from backend import versions, wire
+from backend import memory_limits, versions, wire
 from backend.logs import CurrentJob, log_to_stream
-from backend.memory import give_back
+from backend.memory import give_back, is_out_of_memory
 from backend.photo import PhotoError
 from backend.pool import SECRET_VARIABLE
 from backend.wire import WireError
 
 Progress = Callable[[str, float, str], None]
 PhotoDone = Callable[[int, dict[str, Any]], None]
+
+MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 of them, and has to fit a message
 
 log = logging.getLogger("uvatar.worker")
 
@@ -56,6 +59,7 @@ class Worker:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
+        self._told: set[str] = set()  # where faults of ours have been
         self._lock = threading.Lock()  # stages may report progress from threads of their own
         monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
         threading.Thread(target=_exit_with_front, args=(monitor,), daemon=True).start()
@@ -111,7 +115,10 @@ class Worker:
         except Exception as failure:
             error = photo_error(failure)
             if error.code == "server-error":  # a fault of ours, not of the photo
-                log.exception("Photos %s failed", open_indices)
+                place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
+                # The same fault, again and again, is told whole once: a traceback has kilobytes.
+                log.error("Photos %s failed: %s", open_indices, error.message, exc_info=failure if place not in self._told else None)
+                self._told.add(place)
         for index in open_indices:
             self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
         self._send(kind="unit_done", unit=unit)
@@ -135,10 +142,12 @@ def photo_error(failure: Exception) -> WireError:
         return failure
     if isinstance(failure, PhotoError):
         return WireError(str(failure), "bad-photo", "")  # the message says what to do
-    if isinstance(failure, MemoryError):
-        return WireError("There was not enough memory for this photo.", "out-of-memory", "Close other programs or use a smaller photo.")
+    if is_out_of_memory(failure):
+        words = memory_limits.needed(getattr(failure, "pixels", 0))
+        return WireError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the rest.
-    return WireError(f"{type(failure).__name__}: {failure}", "server-error", "Please report this with the log of the model process.")
+    words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
+    return WireError(words[:MOST_WORDS], "server-error", "Please report this with the log of the model process.")
 
 
 def _stated_error(error: Any) -> WireError:
@@ -147,6 +156,8 @@ def _stated_error(error: Any) -> WireError:
 
 
 def _load_error(error: Exception) -> WireError:
+    if is_out_of_memory(error):
+        return WireError(f"There was not enough memory to load the models. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
     if isinstance(error, ImportError):
         fix = "Install Uvatar again: a package that it needs is missing."
     else:

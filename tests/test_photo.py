@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
+import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from backend.photo import Photo, PhotoError, decode_photo
+import backend.photo
+from backend import wire
+from backend.photo import MAX_SCANS, NoMemoryForPhoto, Photo, PhotoError, decode_photo
+from backend.spawn import environment
 
 WIDTH, HEIGHT = 96, 64
 
@@ -40,19 +48,68 @@ def test_formats(kind: str) -> None:
     assert photo.name == "a.png" and len(photo.digest) == 64 and photo.focal is None
 
 
-def test_heic() -> None:
-    pillow_heif = pytest.importorskip("pillow_heif")
+def heif() -> bytes:
     stream = io.BytesIO()
     pillow_heif.from_pillow(Image.fromarray(picture())).save(stream, quality=95)
-    assert difference(decode_photo(stream.getvalue()), picture()) < 4
+    return stream.getvalue()
 
 
-@pytest.mark.parametrize(("orientation", "quarter_turns"), [(3, 2), (6, -1), (8, 1)])
-def test_exif_orientation(orientation: int, quarter_turns: int) -> None:
+# By the names that the list of suffixes has; two pictures in one file are what phones write as .mpo, and as .jpg.
+KINDS = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **{".mpo": "MPO", ".png": "PNG", ".webp": "WEBP", ".heic": "HEIF", ".heif": "HEIF", ".avif": "AVIF"},
+    **{".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".gif": "GIF"},
+}
+
+
+@pytest.mark.parametrize("suffix", wire.PHOTO_SUFFIXES)
+def test_every_suffix_that_is_offered_can_be_read(suffix: str, tmp_path: Path) -> None:
+    kind, image = KINDS[suffix], Image.fromarray(picture())
+    options = {"quality": 95} if kind in ("JPEG", "MPO", "WEBP", "AVIF") else {}
+    path = tmp_path / f"photo{suffix}"
+    if kind == "MPO":
+        options |= {"save_all": True, "append_images": [image.rotate(180)]}
+    path.write_bytes(heif() if kind == "HEIF" else encoded(image.quantize(256) if kind == "GIF" else image, kind, **options))
+    photo = decode_photo(path.read_bytes(), path.name)
+    assert difference(photo, picture()) < 5 and photo.name == path.name
+
+
+def test_an_avif_of_another_program() -> None:
+    """The one that was refused: an AVIF is not told by its suffix."""
+    sample = Path(__file__).parents[2] / "shared" / "faults" / "photos" / "a.avif"
+    if not sample.is_file():
+        pytest.skip(f"{sample} is not there")
+    assert decode_photo(sample.read_bytes()).pixels.std() > 10
+
+
+@pytest.mark.parametrize(("kind", "words"), [("AVIF", "an AVIF photo"), ("HEIF", "a HEIC photo")])
+def test_a_format_that_the_installation_lacks_is_named(kind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = heif() if kind == "HEIF" else encoded(Image.fromarray(picture()), kind)
+    monkeypatch.setattr(backend.photo, f"_{kind.lower()}", lambda: ())
+    with pytest.raises(PhotoError, match=f"holiday is {words}, which this installation cannot read. Save it as JPEG"):
+        decode_photo(data, "holiday")
+
+
+# As EXIF 2.32 (4.6.5, Orientation) has it: where the picture's first row and column are to be seen.
+UPRIGHT = {
+    1: picture(),
+    2: picture()[:, ::-1],
+    3: picture()[::-1, ::-1],
+    4: picture()[::-1],
+    5: picture().swapaxes(0, 1),
+    6: picture().swapaxes(0, 1)[:, ::-1],
+    7: picture().swapaxes(0, 1)[::-1, ::-1],
+    8: picture().swapaxes(0, 1)[::-1],
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", [*UPRIGHT, 9])
+def test_exif_orientation(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    photo = decode_photo(encoded(Image.fromarray(picture()), "PNG", exif=exif))
-    assert np.array_equal(photo.pixels, np.rot90(picture(), quarter_turns))
+    photo = decode_photo(encoded(Image.fromarray(picture()), kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {})))
+    assert np.array_equal(photo.pixels, UPRIGHT.get(orientation, picture()))
 
 
 def with_focal(millimetres: int) -> bytes:
@@ -69,6 +126,107 @@ def test_focal_length_relates_to_the_diagonal() -> None:
 @pytest.mark.parametrize("millimetres", [0, 1, 9000])
 def test_absurd_focal_lengths_are_ignored(millimetres: int) -> None:
     assert decode_photo(with_focal(millimetres)).focal is None
+
+
+def exif_with(*entries: bytes, count: int | None = None) -> bytes:
+    """EXIF of these entries (12 bytes each) whose values lie at offset 100, where there is nothing."""
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries) if count is None else count) + b"".join(entries) + bytes(4)
+
+
+ORIENTATION = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+# What is damaged, and the orientation that can still be read.
+DAMAGED_EXIF = {
+    "Make beyond the end": (exif_with(struct.pack("<HHII", 0x010F, 2, 5000, 100), ORIENTATION), 6),
+    "XResolution beyond the end": (exif_with(ORIENTATION, struct.pack("<HHII", 0x011A, 5, 1, 60_000)), 6),
+    "more entries than there are": (exif_with(ORIENTATION, count=40), 6),
+    "a type that does not exist": (exif_with(struct.pack("<HHII", 0x010F, 77, 1, 0), ORIENTATION), 6),
+    "the camera's part beyond the end": (exif_with(ORIENTATION, struct.pack("<HHII", 0x8769, 4, 1, 50_000)), 6),
+    "resolution over zero": (exif_with(ORIENTATION, struct.pack("<HHII", 0x011A, 5, 1, 34)), 6),
+    "cut in its table": (exif_with(ORIENTATION)[:18], 1),
+    "cut in its head": (b"Exif\0\0II*", 1),
+    "rubbish": (b"Exif\0\0" + bytes(range(256)), 1),
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("damage", DAMAGED_EXIF)
+def test_damaged_exif_is_left_out(damage: str, kind: str) -> None:
+    exif, orientation = DAMAGED_EXIF[damage]
+    photo = decode_photo(encoded(Image.fromarray(picture()), kind, exif=exif, **({} if kind == "PNG" else {"quality": 95})))
+    assert photo.pixels.shape == UPRIGHT[orientation].shape and difference(photo, UPRIGHT[orientation]) < 4
+
+
+def with_scans(count: int) -> bytes:
+    """A progressive JPEG with further scans of nothing: they refine, by no bit, a coefficient that is 0 everywhere."""
+    plain = encoded(Image.new("L", (WIDTH, HEIGHT), 90), "JPEG", progressive=True)
+    scan = b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1, 0, 1, 1, 0x10) + bytes(WIDTH * HEIGHT // 64 // 8 + 1)
+    return plain[:-2] + scan * count + plain[-2:]
+
+
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
+    few = encoded(Image.fromarray(picture()), "JPEG", progressive=True)
+    assert 5 < few.count(b"\xff\xda") < 20 and difference(decode_photo(few), picture()) < 8
+    with pytest.raises(PhotoError, match=f"more than {MAX_SCANS} scans.*ordinary JPEG"):
+        decode_photo(with_scans(20_000))
+    for thumbnails in (b"\xff\xda" * 500, few * 60):  # in a file's other parts, or after its end, they cost nothing
+        comment = b"\xff\xfe" + struct.pack(">H", 2 + len(thumbnails[:60_000])) + thumbnails[:60_000]
+        assert difference(decode_photo(few[:2] + comment + few[2:] + thumbnails), picture()) < 8
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        MemoryError(),
+        cv2.error("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 600000000 bytes"),
+        OSError("out of memory error when reading image file"),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 800000000 bytes."),
+    ],
+)
+def test_no_memory_is_not_told_as_a_damaged_photo(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.fromarray(picture()), "PNG")
+
+    def fails(*_: object, **__: object) -> None:
+        raise failure
+
+    for owner, name in ((backend.photo, "_srgb"), (Image, "open")):
+        with monkeypatch.context() as patched, pytest.raises(NoMemoryForPhoto, match="holiday"):
+            patched.setattr(owner, name, fails)
+            decode_photo(data, "holiday")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is the address space limited as asked")
+def test_decoding_short_of_memory_says_so() -> None:
+    """A whole photo, and the memory of the process limited to some megabytes more than it has."""
+    code = """if True:
+        import io, re, resource
+        import numpy as np
+        from pathlib import Path
+        from PIL import Image
+        from backend.photo import NoMemoryForPhoto, decode_photo
+        files = []
+        for kind, mode in (("PNG", "RGB"), ("JPEG", "RGB"), ("WEBP", "RGB"), ("TIFF", "I;16"), ("AVIF", "RGB")):
+            out = io.BytesIO()
+            Image.new(mode, (4000, 3000)).save(out, kind)
+            files.append(out.getvalue())
+        decode_photo(files[0])
+        for data in files:
+            for megabytes in (8, 30, 60, 90):
+                size = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+                resource.setrlimit(resource.RLIMIT_AS, (size + (megabytes << 20), -1))
+                try:
+                    decode_photo(data)
+                    print("read")
+                except NoMemoryForPhoto as error:
+                    print("no memory")
+                except Exception as error:
+                    print(data[:4], megabytes, error, repr(error.__cause__))
+                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    """
+    done = subprocess.run([sys.executable, "-c", code], env=environment(MALLOC_ARENA_MAX="1"), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    outcomes = done.stdout.splitlines()
+    assert set(outcomes) <= {"read", "no memory"} and outcomes.count("no memory") >= 10, done.stdout
 
 
 def test_sixteen_bit_greyscale_is_scaled_not_clipped() -> None:

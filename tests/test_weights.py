@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from backend.pipeline import Options, Pipeline
 from backend.weights import WeightsError, check_shipped, weights_folder
+
+SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"
 
 
 def test_what_ships_is_what_its_pages_record() -> None:
@@ -24,3 +27,14 @@ def test_an_exchanged_file_is_refused(tmp_path: Path) -> None:
     body.write_bytes(b"as it was shipped, and more")
     with pytest.raises(WeightsError, match="body.npz is damaged"):
         check_shipped(tmp_path)
+
+
+def test_a_pipeline_reads_the_weights_that_it_is_given_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = weights_folder()
+    monkeypatch.setenv("UVATAR_WEIGHTS", str(tmp_path / "nowhere"))
+    pipeline = Pipeline(weights=given, threads=1)
+    options = Options(fast=True, clothing=False, texture_size=512)
+    [person] = pipeline.reconstruct_photo(SAMPLE.read_bytes(), SAMPLE.name, options).people
+    assert person.person.face is not None  # so that also the correspondence of faces was read
+    with pytest.raises(WeightsError, match="nowhere"):
+        Pipeline()

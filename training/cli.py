@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from backend.terminal import print_anything, terminal
 
 if TYPE_CHECKING:
     from training.data.stream import Samples
     from training.trainers.recipe import Recipe
     from training.trainers.run import Trainer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -57,7 +57,7 @@ def synthesize(
     step = max(1, len(shards) // 24)
     sheet = contact_sheet([shards.read(k) for k in range(0, len(shards), step)][:24])
     cv2.imwrite(str(out / f"{split}.jpg"), sheet[..., ::-1])
-    Console().print(f"{len(shards)} pictures in {out}; look at {out / f'{split}.jpg'}")
+    terminal().print(f"{len(shards)} pictures in {out}; look at {out / f'{split}.jpg'}")
 
 
 RecipeName = Annotated[str, typer.Option(help="paper, default, toy, or a .yaml file.")]
@@ -136,7 +136,7 @@ def complete(
 
         people, skipped = open_uv_people(data, "train", trainer.config.photo_side, workers=max(1, workers), progress=show)
     if report := skipped.report():
-        Console().print(f"[yellow]{report}[/yellow]")
+        terminal().print(report, style="yellow")
     _run(trainer, chosen, people, out, device, workers, stop_at, minutes)
 
 
@@ -192,9 +192,9 @@ def evaluate(
     scores, pictures = evaluate_mesh(weights, open_shards(data, split), limit=limit, split=split)
     scores.write(out / "table.csv")
     (out / "sheet.jpg").write_bytes(encoded(tiled(pictures), ".jpg", 90))
-    Console().print(scores.table())
+    terminal().print(scores.table())
     if report := scores.skipped.report():
-        Console().print(f"[yellow]{report}[/yellow]")
+        terminal().print(report, style="yellow")
 
 
 @app.command()
@@ -223,9 +223,9 @@ def import_agora(
     with _progress() as bar:
         task = bar.add_task("samples", total=None)
         count = write_shards(agora.samples(), out, split, "agora", progress=lambda done: bar.advance(task, done))
-    Console().print(f"{count} samples in {out}")
+    terminal().print(f"{count} samples in {out}")
     if report := agora.skipped.report():
-        Console().print(f"[yellow]{report}[/yellow]")
+        terminal().print(report, style="yellow")
 
 
 def _train(
@@ -257,9 +257,9 @@ def _run(
     seconds = None if minutes is None else 60 * minutes
     result = run(trainer, recipe, samples, out, device, workers=workers, stop_at=stop_at, seconds=seconds)
     if result.files:
-        Console().print(f"Trained to step {result.step}: {', '.join(map(str, result.files))}")
+        terminal().print(f"Trained to step {result.step}: {', '.join(map(str, result.files))}")
     elif int(os.environ.get("RANK", "0")) == 0:
-        Console().print(f"Stopped at step {result.step} of {recipe.steps}; the same command goes on from there.")
+        terminal().print(f"Stopped at step {result.step} of {recipe.steps}; the same command goes on from there.")
 
 
 @app.command("lifter-data")
@@ -277,7 +277,7 @@ def lifter_data(
     with _progress() as bar:
         task = bar.add_task("people", total=count)
         lost = make_lifter_data(out, poses, count, seed, textures, validation, lambda done: bar.update(task, completed=done))
-    Console().print(f"{count} people in {out}; {lost} more were not found or hardly seen")
+    terminal().print(f"{count} people in {out}; {lost} more were not found or hardly seen")
 
 
 @app.command()
@@ -298,25 +298,27 @@ def lifter(
     with _progress() as bar:
         task = bar.add_task("steps", total=recipe.steps)
         errors = train_lifter(data, validation, poses, out, recipe, lambda step, loss: bar.update(task, completed=step + 1))
-    Console().print(errors)
+    terminal().print(errors)
 
 
 def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(TextColumn("{task.description}"), *columns, console=terminal())
 
 
 def main() -> None:
     """Run the command line; what is wrong with data, recipes and runs is one line, not a traceback."""
+    print_anything()
     try:
         app()
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed: pip install 'uvatar[training]'"
-        Console(stderr=True).print(f"[red]Error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
+        terminal(stderr=True).print(f"Error: {message}", style="red", soft_wrap=True)
         raise SystemExit(1) from None
     except (ValueError, RuntimeError) as error:
         if type(error).__module__.split(".")[0] not in ("training", "backend"):
             raise
-        Console(stderr=True).print(f"[red]Error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        terminal(stderr=True).print(f"Error: {error}", style="red", soft_wrap=True)
         raise SystemExit(1) from None
 
 

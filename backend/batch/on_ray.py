@@ -52,7 +52,7 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
                     exhausted = following is None
                     if following:
                         photo, data = following
-                        running[task.remote(photo.path.name, data, options, pipeline, threads)] = photo
+                        running[task.remote(wire.photo_name(photo.path.name), data, options, pipeline, threads)] = photo
                 done, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
                 for reference in done:
                     yield running.pop(reference), _taken(ray, reference)

@@ -19,6 +19,7 @@ from backend.wire import WireError
 _NAMESPACE = uuid.UUID("0e2b5a0c-2f0c-4a53-9d8b-7f2c1f6f3d11")
 ATTEMPTS = 5  # to reach a server again, in a row
 FULL_PAUSE = 2.0  # seconds
+ITS_OWN = ("too-large", "malformed")  # refusals that are about one photo; others would come for every one
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,12 @@ def engine_on_server(attach: Callable[[], Client], options: dict[str, Any], ahea
                         if following:
                             photo, data = following
                             sent.append(_Sent(photo, _job_of(data, photo, options), data))
-                            _send(client, sent[-1], options)
+                            try:
+                                _send(client, sent[-1], options)
+                            except WireError as error:
+                                if error.code not in ITS_OWN:
+                                    raise
+                                yield sent.pop().photo, error
                     if sent:
                         result = _wait(client, sent[0])
                         yield sent[0].photo, result

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from backend import wire
+from backend.avatar_folders import RECORD, same_name, stem_of
+from backend.photo_files import NO_PHOTOS, has_photo_suffix, photos_in, read_list
+from backend.wire import WireError
 
-RECORD = "batch.jsonl"
 FINAL = ("bad-photo", "bad-npz")  # failures of the photo itself: trying again changes nothing
 
 
@@ -42,6 +43,7 @@ class Outcome:
     Attributes:
         stem: of its folders' names below the output folder, ``<stem>_p0`` and so on.
         stamp: of the file that was read, empty where it could not be.
+        digest: sha256 of the file, likewise.
         code, reason: why it failed; empty where it did not.
         folders: of its people, relative to the output folder.
         people: figures of each: confidence, landmark_error, outline.
@@ -56,6 +58,7 @@ class Outcome:
     folders: tuple[str, ...] = ()
     people: tuple[Mapping[str, float | None], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    digest: str = ""
 
     @property
     def done(self) -> bool:
@@ -64,15 +67,21 @@ class Outcome:
 
 
 def find_photos(source: Path) -> list[Photo]:
-    """The photos of a folder and all folders in it, or those that a text file lists, one path a line (relative to that file).
+    """The photos of a folder and all folders in it, those that a text file lists (relative to that file), or the one that is named.
 
-    Raises OSError.
+    Raises WireError where there are none, or the list is none ("no-photos", "bad-list"), OSError.
     """
     if source.is_dir():
-        found = sorted(path for path in source.rglob("*") if path.suffix.lower() in wire.PHOTO_SUFFIXES and path.is_file())
-        return [Photo(path.relative_to(source).as_posix(), path) for path in found]
-    lines = [line.strip() for line in source.read_text(encoding="utf-8").splitlines()]
-    return [Photo(line, source.parent / line) for line in dict.fromkeys(lines) if line and not line.startswith("#")]
+        found = [Photo(path.relative_to(source).as_posix(), path) for path in photos_in(source, deep=True)]
+        if not found:
+            raise WireError(NO_PHOTOS, "no-photos", "Choose another folder.")
+        return found
+    if has_photo_suffix(source):
+        return [Photo(source.name, source)]
+    listed = [Photo(line, source.parent / line) for line in read_list(source)]
+    if not listed:
+        raise WireError(f"{wire.shown(source.name)} lists no photos.", "no-photos", "Write a path on each line.")
+    return listed
 
 
 class Record:
@@ -82,7 +91,7 @@ class Record:
         """Raises OSError."""
         self.out = out
         self.outcomes: dict[str, Outcome] = {}
-        self._stems: set[str] = set()  # in lower case: some file systems make no difference
+        self._stems: set[str] = set()  # as `same_name` has them
         out.mkdir(parents=True, exist_ok=True)
         path = out / RECORD
         if path.exists():
@@ -103,6 +112,20 @@ class Record:
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    def forget(self, digests: Collection[str]) -> int:
+        """Drop the outcomes of photos (sha256), and of those that noted no sha256 but whose avatars are gone; how many. Raises OSError."""
+        gone = [key for key, outcome in self.outcomes.items() if outcome.digest in digests or self._is_gone(outcome)]
+        for key in gone:
+            del self.outcomes[key]
+        if gone:
+            lines = [json.dumps(asdict(outcome)) + "\n" for outcome in self.outcomes.values()]
+            self._file.close()  # Windows replaces no open file
+            wire.write_atomically(self.out / RECORD, [line.encode("ascii") for line in lines])
+        return len(gone)
+
+    def _is_gone(self, outcome: Outcome) -> bool:
+        return not outcome.digest and bool(outcome.folders) and not any((self.out / folder).exists() for folder in outcome.folders)
+
     def is_done(self, photo: Photo) -> bool:
         """Whether nothing is left to do for this very file: its avatars are there, or it showed nobody."""
         outcome = self.outcomes.get(photo.key)
@@ -120,17 +143,22 @@ class Record:
         known = self.outcomes.get(photo.key)
         if known:
             return known.stem
-        stem = re.sub(r"[^\w.-]+", "_", str(Path(photo.key).with_suffix(""))).strip("._")[-80:] or "photo"
+        stem = stem_of(os.path.splitext(photo.key)[0], keep_end=True)
         free, count = stem, 1
-        while free.lower() in self._stems:
+        while same_name(free) in self._stems:
             count += 1
             free = f"{stem}-{count}"
-        self._stems.add(free.lower())
+        self._stems.add(same_name(free))
         return free
+
+    def folders(self, photo: Photo) -> tuple[str, ...]:
+        """Names of the photo's folders from an earlier run."""
+        known = self.outcomes.get(photo.key)
+        return known.folders if known else ()
 
     def _keep(self, outcome: Outcome) -> None:
         self.outcomes[outcome.key] = outcome
-        self._stems.add(outcome.stem.lower())
+        self._stems.add(same_name(outcome.stem))
 
 
 def figures(result: Mapping[str, Any]) -> tuple[dict[str, float | None], ...]:

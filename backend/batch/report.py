@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from backend.avatar_folders import THUMBNAILS, is_avatar_name
 from backend.batch.photos import Outcome
-from backend.wire import write_atomically
+from backend.wire import shown, write_atomically
 
 REPORT = "report.html"
-THUMBNAILS = "thumbnails"
 SIDE = 240  # pixels of a thumbnail's longer side
 
 _STYLE = """
@@ -37,7 +37,7 @@ def write_report(out: Path, outcomes: Iterable[Outcome], photos: int) -> Path:
     everything = sorted(outcomes, key=lambda outcome: outcome.key)
     done, failed = [o for o in everything if o.done], [o for o in everything if not o.done]
     cards = [_card(out, outcome, number, folder) for outcome in done for number, folder in enumerate(outcome.folders)]
-    rows = [f"<tr><td>{escape(o.key)}</td><td>{escape(o.code)}</td><td>{escape(o.reason)}</td></tr>" for o in failed]
+    rows = [f"<tr><td>{escape(shown(o.key))}</td><td>{escape(o.code)}</td><td>{escape(o.reason)}</td></tr>" for o in failed]
     kinds = ", ".join(f"{escape(code)} {count}" for code, count in Counter(o.code for o in failed).most_common())
     left = photos - len(everything)
     summary = f"{photos} photos: {len(done)} with {len(cards)} avatars, {len(failed)} failed{f' ({kinds})' if kinds else ''}"
@@ -53,6 +53,7 @@ def write_report(out: Path, outcomes: Iterable[Outcome], photos: int) -> Path:
 </html>
 """
     write_atomically(out / REPORT, [page.encode("utf-8", "replace")])
+    _delete_other_thumbnails(out, {folder for outcome in done for folder in outcome.folders})
     return out / REPORT
 
 
@@ -72,8 +73,16 @@ def _card(out: Path, outcome: Outcome, number: int, folder: str) -> str:
     words = [f"{name.replace('_', ' ')} {value:.1%}" for name, value in person.items() if value is not None]
     picture = _thumbnail(out, folder)
     image = f'<img loading="lazy" src="{quote(picture)}" alt="">' if picture else ""
-    title = f"<b>{escape(outcome.key)}</b>, person {number}"
+    title = f"<b>{escape(shown(outcome.key))}</b>, person {number}"
     return f'<figure><a href="{quote(folder)}/">{image}</a><figcaption>{title}<br>{escape(", ".join(words))}</figcaption></figure>\n'
+
+
+def _delete_other_thumbnails(out: Path, folders: Collection[str]) -> None:
+    """Delete the thumbnails of avatars that are no more."""
+    for path in (out / THUMBNAILS).glob("*.jpg"):
+        if is_avatar_name(path.stem) and path.stem not in folders:
+            with suppress(OSError):
+                path.unlink()
 
 
 def _thumbnail(out: Path, folder: str) -> str | None:

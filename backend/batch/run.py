@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backend.avatar_folders import is_disk_fault, output_error, prepare
 from backend.batch.photos import Outcome, Photo, Record, figures, find_photos
 from backend.batch.report import write_report
 from backend.export import Exporter
+from backend.photo_files import UNREADABLE, read_photo
 from backend.wire import WireError
 
 REPORT_EVERY = 50  # photos
@@ -38,19 +42,20 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
     """Reconstruct what is not done yet, write each photo's avatars and note its outcome; the report comes at the end in any case.
 
     Args:
-        source: folder or list of photos.
+        source: folder or list of photos, or a photo.
         out: output folder.
         engine: does the work.
         blender: command that writes .blend and .glb, or None.
         told: called with every outcome: how many photos are over, of how many.
 
-    Raises OSError where ``source`` or ``out`` cannot be used, whatever the engine raises.
+    Raises WireError and OSError where ``source`` or ``out`` cannot be used or the disk becomes full, whatever the engine raises.
     """
     photos = find_photos(source)
+    prepare(out)
     record, exporter = Record(out), Exporter(out, blender)
     stems = {photo.key: record.stem(photo) for photo in photos}
     todo = [photo for photo in photos if not record.is_done(photo)]
-    stamps: dict[str, str] = {}
+    stamps: dict[str, tuple[str, str]] = {}  # of photos at work: stamp, sha256
     finished = len(photos) - len(todo)
 
     def note(outcome: Outcome) -> None:
@@ -64,34 +69,49 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
     def readable() -> Iterator[tuple[Photo, bytes]]:
         for photo in todo:
             try:
-                stamps[photo.key], data = photo.stamp(), photo.path.read_bytes()
-            except OSError as error:
-                reason = f"The file cannot be read: {error.strerror or error}."
-                note(Outcome(photo.key, stems[photo.key], "", "unreadable", reason))
+                data = read_photo(photo.path)
+                stamps[photo.key] = photo.stamp(), hashlib.sha256(data).hexdigest()
+            except (WireError, OSError) as error:
+                note(_failed(photo.key, stems[photo.key], "", error))
             else:
                 yield photo, data
 
     try:
         for photo, result in engine(readable()):
-            stem, stamp = stems[photo.key], stamps[photo.key]
-            note(_written(exporter, photo.key, stem, stamp, result))
+            stem, (stamp, digest) = stems[photo.key], stamps[photo.key]
+            outcome = _written(exporter, photo.key, stem, stamp, result, record.folders(photo))
+            note(replace(outcome, digest=digest))
+    except OSError as error:
+        if is_disk_fault(error):
+            raise output_error(out, error) from error
+        raise
     finally:
         record.close()
-        write_report(out, record.outcomes.values(), len(photos))
+        with suppress(OSError):  # on a full disk, which is told already
+            write_report(out, record.outcomes.values(), len(photos))
     outcomes = [record.outcomes[photo.key] for photo in photos if photo.key in record.outcomes]
     done = sum(outcome.done for outcome in outcomes)
     return Totals(len(photos), done, len(outcomes) - done, len(photos) - len(todo))
 
 
-def _written(exporter: Exporter, key: str, stem: str, stamp: str, result: dict[str, Any] | WireError) -> Outcome:
-    """Write a photo's avatars; its outcome."""
+def _written(exporter: Exporter, key: str, stem: str, stamp: str, result: dict[str, Any] | WireError, older: Collection[str]) -> Outcome:
+    """Write a photo's avatars in place of the ``older`` folders; its outcome. Raises OSError where the disk is full or broken."""
     if isinstance(result, WireError):
-        return Outcome(key, stem, stamp, result.code, f"{result.message} {result.fix}".strip())
+        return _failed(key, stem, stamp, result)
     try:
-        people = exporter.write(result, stem)
+        people = exporter.write(result, stem, older)
     except OSError as error:
+        if is_disk_fault(error):  # so it would go with all photos that are left, after the work on them
+            raise
         return Outcome(key, stem, stamp, "unwritable", f"Its avatars cannot be written: {error.strerror or error}.")
+    folders = tuple(person.folder.name for person in people)
     problems = [person.problem for person in people if person.problem]
     if problems:
-        return Outcome(key, stem, stamp, "blender", f"No .blend and .glb: {problems[0]}", tuple(p.folder.name for p in people))
-    return Outcome(key, stem, stamp, "", "", tuple(person.folder.name for person in people), figures(result), result.get("timings", {}))
+        return Outcome(key, stem, stamp, "blender", f"No .blend and .glb: {problems[0]}", folders)
+    return Outcome(key, stem, stamp, "", "", folders, figures(result), result.get("timings", {}))
+
+
+def _failed(key: str, stem: str, stamp: str, error: WireError | OSError) -> Outcome:
+    if isinstance(error, OSError):
+        return Outcome(key, stem, stamp, UNREADABLE, f"The file cannot be read: {error.strerror or error}.")
+    return Outcome(key, stem, stamp, error.code, f"{error.message} {error.fix}".strip())

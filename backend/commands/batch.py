@@ -32,7 +32,7 @@ AHEAD = 4  # photos for each model process that the server has before it needs t
 
 def batch(
     source: Annotated[
-        Path, typer.Argument(help="Folder of photos, with all folders in it, or a text file with a path a line.", exists=True)
+        Path, typer.Argument(help="Folder of photos, with all folders in it, a text file with a path a line, or a photo.", exists=True)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
     body: BodyOption = OPEN_BODY,
@@ -71,8 +71,9 @@ def batch(
     blender = export.blender_command() if blend else None
 
     def tell(number: int, photos: int, outcome: Outcome, end_if_interrupted: Callable[[], None]) -> None:
-        words = f"{len(outcome.folders)} people" if outcome.done else f"failed: {outcome.reason}"
-        console.print(f"{number}/{photos} {outcome.key}: {words}", highlight=False, markup=False, soft_wrap=True)
+        people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
+        words = people if outcome.done else f"failed: {outcome.reason}"
+        console.print(f"{number}/{photos} {wire.shown(outcome.key)}: {words}", soft_wrap=True)
         end_if_interrupted()
 
     try:
@@ -84,11 +85,11 @@ def batch(
         with remembered_interrupts() as end_if_interrupted:
             totals = run_batch(source, out, engine, blender, partial(tell, end_if_interrupted=end_if_interrupted))
     except KeyboardInterrupt:
-        console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", highlight=False, soft_wrap=True)
+        console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (wire.WireError, OSError) as error:
         raise fatal(console, error) from error
     words = f"{totals.photos} photos: {totals.done} done, {totals.failed} failed, {totals.skipped} of them finished before."
-    console.print(f"{words} {out / REPORT}", highlight=False, soft_wrap=True)
+    console.print(f"{words} {out / REPORT}", soft_wrap=True)
     if totals.failed:
         raise typer.Exit(EXIT_FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,16 +42,24 @@ PipelineOption = Annotated[str, typer.Option("--pipeline", hidden=True, help="mo
 
 def console_of(stderr: bool = False) -> Console:
     """The terminal."""
-    from rich.console import Console
+    from backend.terminal import terminal
 
-    return Console(stderr=stderr)
+    return terminal(stderr)
 
 
 def fatal(console: Console, error: Exception) -> typer.Exit:
     """Print an error that ends the command; what to raise."""
-    message, fix = getattr(error, "message", str(error)), getattr(error, "fix", "")
-    console.print(f"{message} {fix}".strip(), style="red", highlight=False, markup=False, soft_wrap=True)
+    console.print(in_words(error), style="red", soft_wrap=True)
     return typer.Exit(EXIT_FAILED)
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong and what to do: of the system's own errors what and where, without their numbers."""
+    from backend.wire import shown
+
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return shown(f"{os.fsdecode(error.filename)}: {error.strerror}.")
+    return f"{getattr(error, 'message', error)} {getattr(error, 'fix', '')}".strip()
 
 
 def found(data: Path | None, server: Path | None) -> Client | None:

@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+from backend.avatar_folders import RECORD, SUMMARY, delete_abandoned, delete_avatar, read_avatar
+from backend.batch.photos import Record
+from backend.batch.report import REPORT, write_report
 from backend.client import Client
 from backend.jobs import AlreadyServed, Journal
+from backend.photo_files import gathered, read_photo
 from backend.retention import forget
+from backend.wire import WireError, shown
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What became of avatars that were to be deleted.
+
+    Attributes:
+        deleted: folders whose avatar is no more.
+        kept: those of them that are still there, for what else lies in them.
+        failed: (path, reason) of what could not be deleted.
+    """
+
+    deleted: tuple[Path, ...] = ()
+    kept: tuple[Path, ...] = ()
+    failed: tuple[tuple[Path, str], ...] = ()
+
+    def __add__(self, other: Forgotten) -> Forgotten:
+        return Forgotten(self.deleted + other.deleted, self.kept + other.kept, self.failed + other.failed)
+
+
+def photo_digests(paths: Sequence[Path]) -> tuple[list[str], list[tuple[str, str]]]:
+    """sha256 of each of these photos, and of all in these folders, read one at a time; (path, reason) of those that cannot be read."""
+    photos, failures = gathered(paths)
+    digests = []
+    for path, _ in photos:
+        try:
+            digests.append(hashlib.sha256(read_photo(path)).hexdigest())
+        except WireError as error:
+            failures.append((shown(str(path)), f"{error.message} {error.fix}".strip()))
+    return digests, failures
 
 
 def forget_jobs(
-    find: Callable[[], Client | None], folder: Path, photos: Sequence[bytes], jobs: Sequence[str], everything: bool
+    find: Callable[[], Client | None], folder: Path, digests: Sequence[str], jobs: Sequence[str], everything: bool
 ) -> list[str]:
-    """Delete jobs, by their ids, or because they hold one of the photos (bytes), or all; the ids of those that were deleted.
+    """Delete jobs, by their ids, or because they hold one of the photos (sha256), or all; the ids of those that were deleted.
 
     Args:
         find: the running server, or None: then the journal of ``folder`` is opened directly.
@@ -30,25 +64,50 @@ def forget_jobs(
     if client is None:
         try:
             with closing(Journal(folder)) as journal:
-                digests = [hashlib.sha256(photo).hexdigest() for photo in photos]
                 deleted = [job for digest in digests for job in forget(journal, photo=digest)]
                 deleted += [gone for job in jobs for gone in forget(journal, job=job)]
                 return deleted + (forget(journal, everything=True) if everything else [])
         except AlreadyServed as error:  # it was started at this very moment, or does not answer
             raise OSError(f"{error} It does not answer: stop it, then try again.") from error
     with client:
-        deleted = [job for photo in photos for job in client.forget(photo=photo)]
+        deleted = [job for digest in digests for job in client.forget(photo=digest)]
         deleted += [gone for job in jobs for gone in client.forget(job=job)]
         return deleted + (client.forget(everything=True) if everything else [])
 
 
-def forget_avatars(folders: Sequence[Path], photos: Sequence[bytes]) -> list[Path]:
-    """Delete avatar folders (those with a ``result.json`` of one of the photos) below these folders; which they were."""
-    digests = {hashlib.sha256(photo).hexdigest() for photo in photos}
-    deleted = []
-    for summary in [path for folder in folders for path in folder.rglob("result.json")]:
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-            if json.loads(summary.read_bytes())["photo"]["digest"] in digests:
-                shutil.rmtree(summary.parent)
-                deleted.append(summary.parent)
-    return deleted
+def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
+    """Delete the avatars of photos (sha256) below a folder, what killed runs left of them, and what batches noted of them.
+
+    Exactly the files that an avatar's ``result.json`` lists are deleted, and its folder only where nothing else is in it.
+    """
+    deleted, kept, failed = [], [], []
+    for summary in list(folder.rglob(SUMMARY)):
+        avatar = read_avatar(summary.parent)
+        if avatar is None or not avatar.shows(digests):
+            continue
+        try:
+            if not delete_avatar(avatar):
+                kept.append(avatar.folder)
+            deleted.append(avatar.folder)
+        except OSError as error:
+            failed.append((avatar.folder, f"It cannot be deleted: {error.strerror or error}."))
+    for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        delete_abandoned(place, digests)
+        if (place / RECORD).is_file():
+            try:
+                _forget_in_record(place, digests)
+            except OSError as error:
+                failed.append((place / RECORD, f"It cannot be changed: {error.strerror or error}."))
+    return Forgotten(tuple(deleted), tuple(kept), tuple(failed))
+
+
+def _forget_in_record(out: Path, digests: Collection[str]) -> None:
+    """Take photos out of a batch's record, report and thumbnails. Raises OSError."""
+    record = Record(out)
+    try:
+        if not record.forget(digests):
+            return
+    finally:
+        record.close()
+    if (out / REPORT).is_file():
+        write_report(out, record.outcomes.values(), len(record.outcomes))

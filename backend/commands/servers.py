@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from backend.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_ALREADY_SERVED,
+    EXIT_FAILED,
     DataOption,
     PipelineOption,
     ServerOption,
@@ -27,9 +29,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_TOKEN = 1000  # bytes of a token file
+
+
+def _finite(value: float | None) -> float | None:
+    """A number that can be counted with: "nan" and "inf" are numbers to Python."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("This is not a finite number.")
+    return value
+
 
 def serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 for any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = 0,
     network: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Also let other computers in at this address of this one, encrypted.")
     ] = None,
@@ -38,15 +49,18 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")] = None,
     gpus: Annotated[str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")] = "",
-    hung_after: Annotated[float, typer.Option(min=1, help="Seconds after which a stage counts as hung; its photo is tried again.")] = 300,
-    load_hung_after: Annotated[float, typer.Option(min=1, help="The same for loading the models.")] = 300,
+    hung_after: Annotated[
+        float, typer.Option(callback=_finite, min=1, help="Seconds after which a stage counts as hung; its photo is tried again.")
+    ] = 300,
+    load_hung_after: Annotated[float, typer.Option(callback=_finite, min=1, help="The same for loading the models.")] = 300,
     exit_with_parent: Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")] = False,
-    exit_when_idle: Annotated[float | None, typer.Option(min=0, help="End after this many seconds without work.")] = None,
-    keep_days: Annotated[float, typer.Option(min=0, help="Days for which results are kept.")] = 30,
-    keep_gb: Annotated[float, typer.Option(min=0, help="Gigabytes of results that are kept.")] = 10,
+    exit_when_idle: Annotated[float | None, typer.Option(callback=_finite, min=0, help="End after this many seconds without work.")] = None,
+    keep_days: Annotated[float, typer.Option(callback=_finite, min=0, help="Days for which results are kept.")] = 30,
+    keep_gb: Annotated[float, typer.Option(callback=_finite, min=0, help="Gigabytes of results that are kept.")] = 10,
     queue_photos: Annotated[int, typer.Option(min=1, help="Photos that may wait; further jobs are refused.")] = 5000,
     memory_gb: Annotated[
-        float | None, typer.Option(min=0.1, help="Memory of the server itself at which it drops all connections. [default: 2 to 8]")
+        float | None,
+        typer.Option(callback=_finite, min=0.1, help="Memory of the server itself at which it drops all connections. [default: 2 to 8]"),
     ] = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
@@ -57,16 +71,20 @@ def serve(
     Jobs that were not finished when it stopped go on when it is started again.
     """
     from backend import wire
+    from backend.client import make_usable
     from backend.intake import QueueLimits
     from backend.jobs import AlreadyServed
     from backend.network import split_address
     from backend.pool import PoolSettings
+    from backend.private import private_file
     from backend.retention import Policy
     from backend.server import Settings, new_token
     from backend.server import serve as serve_until_stopped
 
     console = console_of(stderr=True)
     try:
+        if token_file and token_file.is_file():
+            private_file(token_file, "token")
         settings = Settings(
             folder=data or wire.data_folder(),
             port=port,
@@ -78,11 +96,12 @@ def serve(
             memory_limit=round(memory_gb * 1e9) if memory_gb else None,
             token=_token(token_file) if token_file else new_token(),
         )
+        make_usable(settings.folder)
         if sys.stdout is not None and sys.stdout.isatty():
             console.print("Serving this computer's Blender and `uvatar` commands. Ctrl+C ends it.")
         serve_until_stopped(settings, exit_with_parent)
     except AlreadyServed as error:
-        console.print(f"{error} Use it, or end it with `uvatar stop`.", highlight=False)
+        console.print(f"{error} Use it, or end it with `uvatar stop`.")
         raise typer.Exit(EXIT_ALREADY_SERVED) from error
     except (wire.WireError, OSError) as error:
         raise fatal(console, error) from error
@@ -109,10 +128,13 @@ def stop(data: DataOption = None, server: ServerOption = None) -> None:
 
 
 def forget(
-    photos: Annotated[list[Path] | None, typer.Argument(help="Photos of the person, as they were sent.", show_default=False)] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="Photos of the person, as they were sent, or folders of them.", show_default=False)
+    ] = None,
     job: Annotated[list[str] | None, typer.Option(help="Also delete this job.")] = None,
     folder: Annotated[
-        list[Path] | None, typer.Option("--in", help="Also delete the avatars made of these photos in this folder.", exists=True)
+        list[Path] | None,
+        typer.Option("--in", help="Also delete the avatars made of these photos in this folder.", exists=True, file_okay=False),
     ] = None,
     everything: Annotated[bool, typer.Option("--everything", help="Delete all jobs of everybody.")] = False,
     data: DataOption = None,
@@ -121,20 +143,32 @@ def forget(
     """Delete everything about a person, for good: jobs with these photos, with all their results, whether finished or not.
 
     A photo is known by its content, whatever its file is called. Works with and without a running server.
+    Of the avatars' folders exactly what Uvatar wrote is deleted; your own files in them stay.
     """
     from backend import wire
-    from backend.commands.forgetting import forget_avatars, forget_jobs
+    from backend.commands.forgetting import Forgotten, forget_avatars, forget_jobs, photo_digests
 
     console = console_of()
     if not (photos or job or everything):
         raise typer.BadParameter("Name the person's photos, or --job, or --everything.")
+    gone = Forgotten()
     try:
-        contents = [path.read_bytes() for path in photos or ()]
-        jobs = forget_jobs(lambda: found(data, server), data or wire.data_folder(), contents, job or (), everything)
-        avatars = forget_avatars(folder or (), contents)
+        digests, failures = photo_digests(photos or ())
+        jobs = forget_jobs(lambda: found(data, server), data or wire.data_folder(), digests, job or (), everything)
+        for place in folder or ():
+            gone += forget_avatars(place, digests)
     except (wire.WireError, OSError) as error:
         raise fatal(console, error) from error
-    console.print(f"Deleted {len(jobs)} jobs." + (f" Deleted {len(avatars)} avatar folders." if folder else ""))
+    words = [f"Deleted {len(jobs)} jobs."]
+    if folder:
+        words.append(f"Deleted {len(gone.deleted)} avatars.")
+    console.print(" ".join(words))
+    for path in gone.kept:
+        console.print(f"{wire.shown(str(path))} stays: it holds files that are not Uvatar's.", soft_wrap=True)
+    for name, reason in failures + [(wire.shown(str(path)), reason) for path, reason in gone.failed]:
+        console.print(f"{name}: {reason}", style="red", soft_wrap=True)
+    if failures or gone.failed:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def logs(
@@ -169,7 +203,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     from rich.table import Table
 
     def line(text: str) -> None:
-        console.print(text.rstrip(), highlight=False, markup=False, soft_wrap=True)
+        console.print(text.rstrip(), soft_wrap=True)
 
     models, queue = facts["model"], facts["queue"]
     line(f"Uvatar {facts['version']}, process {facts['pid']}, data in {facts['folder']}")
@@ -184,8 +218,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     line("Versions: " + ", ".join(f"{name} {version}" for name, version in (models.get("versions") or facts["versions"]).items()))
     table = Table("Job", "State", "Photos", "Waiting", "Failed")
     for job in facts["jobs"]:
-        states = [photo["state"] for photo in job["photos"]]
-        table.add_row(job["job"], job["state"], str(len(states)), str(states.count("waiting")), str(states.count("failed")))
+        table.add_row(job["job"], job["state"], *(str(job[count]) for count in ("photos", "waiting", "failed")))
     console.print(table if facts["jobs"] else "No jobs yet.")
 
 
@@ -194,13 +227,16 @@ def _size(count: float) -> str:
 
 
 def _token(path: Path) -> str:
-    """The token in a file, which is made, readable by its owner only, where there is none."""
+    """The token in a file, which is made, readable by its owner only, where there is none. Raises OSError."""
     from backend import wire
     from backend.server import new_token
 
     if not path.exists():
         wire.write_atomically(path, [new_token().encode()])
-    token = path.read_text(encoding="utf-8").strip()
-    if len(token) < 16:
-        raise typer.BadParameter(f"The token in {path} is shorter than 16 characters.")
+    if not path.is_file():
+        raise typer.BadParameter(f"The token file {path} is not a file.")
+    with path.open("rb") as file:
+        token = file.read(MOST_TOKEN).decode("ascii", "replace").strip()
+    if len(token) < 16 or not token.isascii() or not token.isprintable():
+        raise typer.BadParameter(f"The token in {path} must be 16 or more letters, digits or signs of plain ASCII text.")
     return token

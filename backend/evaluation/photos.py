@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from backend import preview, wire
+from backend import preview
 from backend.body import BodyModel, rotation_matrices
 from backend.camera import Camera
 from backend.evaluation.metrics import flat_colour_psnr, landmark_error, mask_iou, masked_ssim, missing_as_grey, psnr, spoilt_shares
@@ -32,7 +32,10 @@ from backend.fitting.fit import Fit
 from backend.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
 from backend.perception.person import Person
 from backend.photo import PhotoError
+from backend.photo_files import photos_in, read_photo
 from backend.raster import rasterize
+from backend.terminal import terminal
+from backend.wire import WireError, shown
 
 if TYPE_CHECKING:
     from backend.pipeline import PersonResult, PhotoResult
@@ -99,7 +102,7 @@ def evaluate_photos(
     ``reconstruct`` turns a photo's bytes and name into a result, by default with the whole pipeline; ``body`` is the
     model it fits. Photos that cannot be used are reported and passed over. Returns the figures of all people.
     """
-    console = console or Console()
+    console = console or terminal()
     if reconstruct is None or body is None:
         from backend.pipeline import Pipeline
 
@@ -113,9 +116,9 @@ def evaluate_photos(
         annotation = annotations.get(path.name)
         started = time.perf_counter()
         try:
-            result = reconstruct(path.read_bytes(), path.name)
-        except PhotoError as error:
-            console.print(f"{path.name}: {error}")
+            result = reconstruct(read_photo(path), path.name)
+        except (PhotoError, WireError) as error:
+            console.print(f"{shown(path.name)}: {error}")
             if annotation:
                 agreements.append(_Agreement.missed(annotation))
             continue
@@ -125,14 +128,9 @@ def evaluate_photos(
         _write_pictures(out, path.stem, result, body)
         if annotation:
             agreements.append(_agreement(annotation, result, body))
-        console.print(f"{path.name}: {len(result.people)} found, {seconds:.1f} s each")
+        console.print(f"{shown(path.name)}: {len(result.people)} found, {seconds:.1f} s each")
     _report(figures, agreements, out, console)
     return figures
-
-
-def photos_in(folder: Path) -> list[Path]:
-    """The photos of a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in wire.PHOTO_SUFFIXES)
 
 
 def measure_person(

@@ -15,14 +15,16 @@ from rich.console import Console
 
 from backend.body import load_open_body
 from backend.camera import Camera
-from backend.evaluation.photos import photos_in
 from backend.evaluation.tables import Row, print_table, write_csv
 from backend.fitting.fitter import FitOptions, fit_people
 from backend.mesh_predictor.prediction import NAME as MESH
 from backend.mesh_predictor.predictor import Predictor
 from backend.perception.perception import Perception
 from backend.photo import PhotoError, decode_photo
+from backend.photo_files import photos_in, read_photo
+from backend.terminal import terminal
 from backend.weights import models_folder, weights_folder
+from backend.wire import WireError, shown
 
 LANDMARKS, LIFTER = "landmarks", "lifter"
 # Name in the table, which starts are tried, and whether with half the steps.
@@ -62,15 +64,15 @@ def evaluate_starts(folder: Path, out: Path, predictor: Predictor | None = None,
 
     ``predictor`` defaults to the one that is installed. Raises ModelError where a model of perception is missing.
     """
-    console = console or Console()
+    console = console or terminal()
     body, perception = load_open_body(), Perception(weights_folder() / "perception")
     predictor = predictor or Predictor.find(weights_folder(), models_folder())
     ends: list[Ends] = []
     for path in photos_in(folder):
         try:
-            photo = decode_photo(path.read_bytes(), path.name)
-        except PhotoError as error:
-            console.print(f"{path.name}: {error}")
+            photo = decode_photo(read_photo(path), path.name)
+        except (PhotoError, WireError) as error:
+            console.print(f"{shown(path.name)}: {error}")
             continue
         height, width = photo.pixels.shape[:2]
         camera = Camera.for_photo(width, height, photo.focal)
@@ -81,7 +83,7 @@ def evaluate_starts(folder: Path, out: Path, predictor: Predictor | None = None,
         fits = [fit_people(people, camera, body, FitOptions(fast=fast, only=names), starts) for _, names, fast in WAYS]
         for number, one in enumerate(zip(*fits, strict=True)):
             ends.append(Ends(path.name, number, tuple(fit.cost for fit in one), tuple(fit.start for fit in one)))
-        console.print(f"{path.name}: {len(people)} found")
+        console.print(f"{shown(path.name)}: {len(people)} found")
     if ends:
         out.mkdir(parents=True, exist_ok=True)
         write_csv([one.row() for one in ends], out / "starts.csv")

@@ -13,7 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from scipy.spatial.transform import Rotation
 
@@ -28,6 +27,7 @@ from backend.photo import PhotoError
 from backend.pipeline import Options, PersonResult, PhotoResult, Pipeline
 from backend.preview import overlay, render_textured
 from backend.raster import rasterize
+from backend.terminal import terminal
 
 WIDTH, HEIGHT = 640, 800
 JPEG_QUALITY = 92
@@ -142,7 +142,7 @@ def evaluate_synthetic(
     for start in range(0, len(rows), SHEET_ROWS):
         sheet = np.concatenate(rows[start : start + SHEET_ROWS])
         (out_dir / f"sheet_{start // SHEET_ROWS}.jpg").write_bytes(_jpeg(sheet))
-    Console().print(as_table(evaluation))
+    terminal().print(as_table(evaluation))
     return evaluation
 
 

@@ -83,7 +83,7 @@ def fit_people(
         return []
     options = options or FitOptions()
     report = progress or (lambda fraction, message: None)
-    problem = _Problem.of(people, body.data, camera, options)
+    problem = _Problem.of(people, body, camera, options)
     report(0.0, "Posing from landmarks")
     guesses = _first_guesses(problem, starts or [[] for _ in people])
     guesses = _pose_from_landmarks(problem, guesses)
@@ -153,8 +153,8 @@ class _Problem:
     options: FitOptions
 
     @classmethod
-    def of(cls, people: Sequence[Person], data: BodyData, camera: Camera, options: FitOptions) -> _Problem:
-        lifter = Lifter.load()
+    def of(cls, people: Sequence[Person], body: BodyModel, camera: Camera, options: FitOptions) -> _Problem:
+        data, lifter, prior = body.data, Lifter.load(body.folder), PosePrior.load(body.folder)
         lifted = [lifter.lift(person, camera) for person in people] if lifter else []
         skeleton = Skeleton(data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents))
         landmarks = Points(*(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights)))
@@ -162,7 +162,7 @@ class _Problem:
         if lifted:
             evidence = seen.with_lifted(evidence, _lifted_bones(lifted, skeleton, landmarks))
         outline, groups = _outline_points(data), shape_groups(data)
-        return cls(people, lifted, evidence, camera, skeleton, landmarks, outline, PosePrior.load(), groups, len(data.v_template), options)
+        return cls(people, lifted, evidence, camera, skeleton, landmarks, outline, prior, groups, len(data.v_template), options)
 
     def objective(self, guesses: _Guesses, widths: Widths) -> Objective:
         """What the guesses should agree with, a row for each."""

@@ -104,9 +104,9 @@ class Lifter:
         self._network = network.eval()
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Lifter | None:
-        """The lifter that ships with the program, or the one of ``path``; None where there is none."""
-        path = path or weights_folder() / FILE
+    def load(cls, folder: Path | None = None) -> Lifter | None:
+        """The lifter in a folder of weights, by default the one that ships with the program; None where there is none."""
+        path = (folder or weights_folder()) / FILE
         if not path.is_file():
             return None
         network = LifterNetwork()

@@ -37,9 +37,9 @@ class PosePrior:
         return cls(means, whiteners, costs - costs.min())
 
     @classmethod
-    def load(cls, path: Path | None = None) -> PosePrior:
-        """The prior that ships in ``weights/pose_prior.npz``, or another file of `tools/build_pose_prior.py`."""
-        with np.load(path or weights_folder() / "pose_prior.npz", allow_pickle=False) as file:
+    def load(cls, folder: Path | None = None) -> PosePrior:
+        """The prior in a folder of weights (``pose_prior.npz``, of `tools/build_pose_prior.py`); by default the one that ships."""
+        with np.load((folder or weights_folder()) / "pose_prior.npz", allow_pickle=False) as file:
             return cls.from_mixture(file["weights"].astype(float), file["means"].astype(float), file["covariances"].astype(float))
 
     def nearest(self, poses: NDArray) -> NDArray[np.int64]:

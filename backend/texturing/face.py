@@ -23,7 +23,7 @@ from backend.perception.person import Person
 from backend.texturing.colour import smoothstep
 from backend.texturing.sight import Sight
 from backend.texturing.skin import FACE_SCORE
-from backend.weights import WeightsError, weights_folder
+from backend.weights import WeightsError
 
 _FILE = "face_correspondence.npz"
 # Farther turned away (cosine between the face's normal and the line of sight), too little of the face is seen.
@@ -135,7 +135,7 @@ class _Spline:
 @lru_cache(maxsize=4)
 def _spline_of(body: BodyModel) -> _Spline | None:
     """Thin-plate spline (Bookstein 1989) over the rest face as seen from the front, smoothed, as one matrix."""
-    points = load_correspondence(weights_folder() / _FILE, body)
+    points = load_correspondence(body.folder / _FILE, body) if body.folder else None
     if points is None:
         return None
     template = body.data.v_template

@@ -6,22 +6,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from . import wire
 from .problem import NOT_INSTALLED, Problem, Remedy
+from .zmtp import Dealer
 
 # `uvatar serve` ends with this code where the data folder has a server already: then there is one to connect to.
 EXIT_ALREADY_SERVED = 3
 STAMP = "uvatar-environment.json"  # in an environment that `setup` made
 _LOG_TAIL_BYTES = 4000
+_STOP_SECONDS = 2.0  # for a backend to answer; Blender waits for it
 
 
 class BackendNotFound(Exception):
@@ -161,10 +161,19 @@ def log_tail() -> str:
     return ""
 
 
-def stop_running() -> None:
-    """End this user's backend, whoever started it and whatever version it speaks. Jobs go on with the next one."""
-    runtime = wire.read_runtime(wire.data_folder())
-    if runtime is None:
-        return
-    with suppress(OSError), socket.create_connection(("127.0.0.1", runtime.port), 0.5):
-        os.kill(runtime.pid, signal.SIGTERM)  # it answers on its port: the id has not gone to another program
+def stop_running() -> bool:
+    """Ask this user's backend to end, whoever started it and whatever version it speaks; whether it said that it does.
+
+    Jobs go on with the next one.  No process is ever killed by its id: the file that tells the id outlives a server that was killed,
+    and then the id, and the port, may long be another program's, which takes no notice of what is asked here.
+    """
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):  # of which WireError and ZmtpError are some
+        told = json.loads(wire.runtime_file(wire.data_folder()).read_bytes())
+        request = {"kind": "shutdown", "token": str(told["token"]), "request": "stop"}
+        header = json.dumps({"magic": wire.MAGIC, "protocol": told["protocol"], "body": request})  # in the server's own version
+        with closing(Dealer("127.0.0.1", int(told["port"]), _STOP_SECONDS)) as dealer:
+            dealer.send([header.encode("ascii")], _STOP_SECONDS)
+            reply = dealer.receive(_STOP_SECONDS)
+            body = json.loads(reply[0])["body"] if reply else {}
+            return bool(body["kind"] == "bye" and body["request"] == "stop")
+    return False

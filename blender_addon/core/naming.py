@@ -66,23 +66,24 @@ def naming_of(names: Sequence[str]) -> Naming | None:
 
 
 # Other names of each joint, side and all punctuation taken off, best first. Mixamo's, Unreal's, Rigify's, MakeHuman's,
-# CMU's and other common BVH skeletons.
+# VRoid's, Xsens', Kinect's, Character Creator's, Daz', CMU's and other common BVH skeletons.
 _ALIASES: Mapping[str, tuple[str, ...]] = {
-    "pelvis": ("pelvis", "hips", "hip", "root", "spine"),
-    "hip": ("hip", "upleg", "thigh", "upperleg", "upperleg01", "femur", "hipjoint"),
+    "pelvis": ("pelvis", "hips", "hip", "spinebase", "root", "spine"),
+    "hip": ("hip", "upleg", "thigh", "upperleg", "upperleg01", "femur", "thighbend", "hipjoint"),
     "knee": ("knee", "leg", "calf", "shin", "lowerleg", "lowerleg01", "lowleg", "tibia"),
     "ankle": ("ankle", "foot"),
-    "foot": ("toebase", "toe", "toes", "ball", "toe11", "toe01", "foot"),
-    "neck": ("neck", "neck01", "neck1", "neckbase", "spine004"),
+    "foot": ("toebase", "toe", "toes", "ball", "toe0", "toe11", "toe01", "foot"),
+    "neck": ("neck", "neck01", "neck1", "neckbase", "necklower", "necktwist01", "spine004"),
     "head": ("head", "spine006"),
-    "collar": ("collar", "clavicle", "shoulder", "clav"),
-    "shoulder": ("arm", "shldr", "upperarm", "upperarm01", "uparm", "humerus", "shoulder"),
-    "elbow": ("elbow", "forearm", "lowerarm", "lowerarm01", "lowarm", "radius"),
+    "collar": ("collar", "clavicle", "scapula", "shoulder", "clav"),
+    "shoulder": ("arm", "shldr", "upperarm", "upperarm01", "uparm", "uarm", "shldrbend", "humerus", "shoulder"),
+    "elbow": ("elbow", "forearm", "lowerarm", "lowerarm01", "lowarm", "farm", "forearmbend", "radius"),
     "wrist": ("wrist", "hand"),
     "hand": ("handmiddle1", "middle01", "finger31", "hand", "middle1", "palm"),
 }
 # Spines have different numbers of joints: their chains, from below, are spread over SMPL's three.
-_SPINE = re.compile(r"^(lowerback|abdomen|spine\d*|chest\d*|torso|upperchest|lowerchest)$")
+_SPINE = re.compile(r"^(lowerback|waist|torso|ab|(abdomen|chest|spine)(lower|mid|upper|\d*)|(upper|lower)chest|l5|l3|t12|t8)$")
+_SHARED = 0.7  # of a skeleton's bones whose names begin or end alike: that says nothing of the joint
 
 
 def match_joints(names: Iterable[str], parents: Mapping[str, str | None]) -> dict[int, str]:
@@ -93,7 +94,7 @@ def match_joints(names: Iterable[str], parents: Mapping[str, str | None]) -> dic
         parents: each bone's parent, None for a root.
     """
     names = list(names)
-    plain = {name: _plain(name) for name in names}
+    plain = dict(zip(names, map(_plain, _without_shared_parts(names)), strict=True))
     found: dict[int, str] = {}
     order = sorted(range(len(SMPL_NAMES)), key=lambda joint: SMPL_NAMES[joint].endswith("shoulder"))
     for joint in order:
@@ -136,6 +137,20 @@ def _spread(chain: Sequence[str]) -> tuple[str | None, str | None, str | None]:
     return chain[0], chain[len(chain) // 2], chain[-1]
 
 
+def _without_shared_parts(names: Sequence[str]) -> list[str]:
+    """The names without what most of them begin or end with: the program's, the character's or the kind of thing's name."""
+    short = list(names)
+    for pattern in (r"^[^ _:|.\-]+[ _:|.\-]+(?=.)", r"(?<=.)[ _:|.\-]+[^ _:|.\-]+$"):
+        for _ in range(3):
+            parts = [match[0] if (match := re.search(pattern, name)) else "" for name in short]
+            part = max(set(parts), key=parts.count) if parts else ""
+            if not part or len(parts) < 5 or parts.count(part) < _SHARED * len(parts):
+                break
+            cut = slice(len(part), None) if pattern[0] == "^" else slice(None, -len(part))
+            short = [name[cut] if own == part else name for name, own in zip(short, parts, strict=True)]
+    return short
+
+
 def _plain(name: str) -> tuple[str, str]:
     """(side, rest) of a bone's name: ("left", "upleg") of mixamorig:LeftUpLeg, lUpLeg, UpLeg.L and upleg_l."""
     short = re.split(r"[:|]", name)[-1]
@@ -145,14 +160,21 @@ def _plain(name: str) -> tuple[str, str]:
         if match:
             return match[group + 1].lower(), _letters(match[2 - group])
     match = re.match(r"^([lLrR])[ _\-.](.+)$", short) or re.match(r"^([lr])([A-Z].*)$", short)
+    match = match or re.match(r"^([LR])([A-Z][a-z].*|[UF]Arm)$", short)
     match = match or re.match(r"^([lr])(clavicle|humerus|radius|wrist|hand|femur|tibia|foot|toes)$", short)
     if match:
         return ("left" if match[1].lower() == "l" else "right"), _letters(match[2])
     match = re.match(r"^(.+?)[ _\-.]([lLrR])$", short)
     if match:
         return ("left" if match[2].lower() == "l" else "right"), _letters(match[1])
-    return "", _letters(short)
+    return "", _letters(re.sub(r"^[cCmM][ _\-.](?=.)|(?<=.)[ _\-.][cCmM]$", "", short))  # in the middle
 
 
 def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def looked_for(joint: int) -> str:
+    """Some of the names by which a joint is recognised."""
+    side, _, unsided = SMPL_NAMES[joint].rpartition("_")
+    return ", ".join(side.capitalize() + alias.capitalize() for alias in _ALIASES[unsided][:3])

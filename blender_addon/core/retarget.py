@@ -3,119 +3,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bvh import Capture
 from .motion import Motion, MotionError
-from .naming import match_joints
+from .naming import SMPL_NAMES, looked_for, match_joints
 from .rest_pose import unchained
 from .skeleton import JOINTS
+from .standing import Standing, standing, unit
+from .upright import UpAxis
 
 # Joints whose bone points the way that the capture's does, and the joint at which that bone ends.
 _LIMBS = {1: 4, 2: 5, 4: 7, 5: 8, 16: 18, 17: 19, 18: 20, 19: 21}
 _HANDS = {20: 22, 21: 23}  # wrists and knuckles
-_ENDS = {7: 4, 8: 5, 20: 18, 21: 19}  # joints that may be the end of a bone without being a bone themselves
+_FEET = {7: 10, 8: 11}  # ankles and the roots of the toes
+_BEFORE = {4: 1, 5: 2, 7: 4, 8: 5, 10: 7, 11: 8, 18: 16, 19: 17, 20: 18, 21: 19}  # the part of the limb before
 _NEEDED = (0, *_LIMBS)
+_LOW = 0.03  # metres above where an ankle is when the foot is on the ground: less than a heel that is lifted to walk
 
 
-@dataclass(frozen=True)
-class _Theirs:
-    """A capture in the armature's axes, by SMPL's joints; N bones, F frames.
-
-    Attributes:
-        bone: SMPL joint -> bone, for those that were recognised.
-        rest, rest_ends: (N, 3) beginnings and ends of the bones at rest.
-        turned: (F, N, 3, 3) rotations against the world; places, place_ends: (F, N, 3).
-    """
-
-    bone: dict[int, int]
-    rest: NDArray[np.float64]
-    rest_ends: NDArray[np.float64]
-    turned: NDArray[np.float64]
-    places: NDArray[np.float64]
-    place_ends: NDArray[np.float64]
-
-    def at_rest(self, joint: int) -> NDArray[np.float64]:
-        """(3,) where a joint is at rest."""
-        return self.rest[self.bone[joint]] if joint in self.bone else self.rest_ends[self.bone[_ENDS[joint]]]
-
-    def now(self, joint: int) -> NDArray[np.float64]:
-        """(F, 3) where a joint is in each frame."""
-        return self.places[:, self.bone[joint]] if joint in self.bone else self.place_ends[:, self.bone[_ENDS[joint]]]
-
-
-def retarget(capture: Capture, joints: NDArray, parents: Sequence[int]) -> Motion:
+def retarget(capture: Capture, joints: NDArray, parents: Sequence[int], up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
     """The capture's motion on a skeleton with these rest joints.
 
-    Trunk, head and feet turn as the capture's do against its rest pose, which stands upright with flat feet like ours. Limbs
-    point exactly as the capture's joints lie, however its rest pose holds them, and twist as it twists them. Lengths are
-    scaled by the legs.
+    Trunk and head turn as the capture's do against its rest pose, if that stands upright as ours does, else against the frame in
+    which it stands most upright. Limbs point exactly as the capture's joints lie, however its rest pose holds them, and twist as it
+    twists them. Lengths are scaled by the legs.
 
     Args:
         joints: (24, 3) rest joints in the T pose, armature's axes; parents: (24,).
+        up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, else the one along
+            which people stand in its frames.
 
-    Raises MotionError where the skeleton is not recognised.
+    Raises MotionError where the skeleton is not recognised, or stands upright neither at rest nor in any frame.
     """
-    theirs = _recognised(capture)
+    theirs = standing(capture, _recognised(capture), joints, up)
+    scale = _leg(*joints[[1, 4, 7]]) / _leg(*(theirs.then(joint) for joint in (1, 4, 7)))
     whole = np.empty((len(theirs.places), JOINTS, 3, 3))
+    aligned: dict[int, NDArray[np.float64]] = {}
     for joint, parent in enumerate(parents):
+        aligned[joint] = _alignment(joint, joints, theirs, aligned, _LOW / scale)
         if joint not in theirs.bone or joint in _HANDS.values():  # fingers are not SMPL's to move
             whole[:, joint] = whole[:, parent]
             continue
-        whole[:, joint] = theirs.turned[:, theirs.bone[joint]] @ _alignment(joint, joints, theirs)
+        whole[:, joint] = theirs.turned[:, theirs.bone[joint]] @ aligned[joint]
         if joint in _LIMBS:  # what lies between the two joints may bend, too: twist bones, two-part limbs
             end = _LIMBS[joint]
             points = np.einsum("fab,b->fa", whole[:, joint], joints[end] - joints[joint])
             whole[:, joint] = _swing(points, theirs.now(end) - theirs.now(joint)) @ whole[:, joint]
-    scale = _leg(*joints[[1, 4, 7]]) / max(_leg(*(theirs.at_rest(joint) for joint in (1, 4, 7))), 1e-9)
     hips = joints[[1, 2]].mean(0) - joints[0]
     pelvis = scale * (theirs.now(1) + theirs.now(2)) / 2 - np.einsum("fab,b->fa", whole[:, 0], hips) - joints[0]
-    return Motion(unchained(whole, parents), pelvis, capture.rate)
+    return Motion(unchained(whole, parents), pelvis, capture.rate, notes=capture.notes)
 
 
-def _recognised(capture: Capture) -> _Theirs:
+def _recognised(capture: Capture) -> dict[int, int]:
     names = capture.names
     bones = match_joints(names, {name: names[parent] if parent >= 0 else None for name, parent in zip(names, capture.parents, strict=True)})
     found = {joint: names.index(bone) for joint, bone in bones.items()}
-    if not all(joint in found for joint in _NEEDED):
-        raise MotionError(f"The skeleton is not recognised: no hips, knees, shoulders and elbows among {', '.join(names[:8])}…")
-    world = _upright(capture.rest, found)
-    rest, rest_ends, turned = capture.rest @ world.T, capture.ends @ world.T, world @ capture.turned @ world.T
-    places = capture.places @ world.T
-    return _Theirs(found, rest, rest_ends, turned, places, places + np.einsum("fnab,nb->fna", turned, rest_ends - rest))
+    missing = [joint for joint in _NEEDED if joint not in found]
+    if missing:
+        some = ", ".join(name[:40] for name in names[:8]) + ("…" if len(names) > 8 else "")
+        wanted = "; ".join(f"{SMPL_NAMES[joint]} (such as {looked_for(joint)})" for joint in missing[:4])
+        raise MotionError(
+            f"The skeleton is not recognised: among its bones ({some}) none has a name that is known for {wanted}"
+            f"{'; and others' if len(missing) > 4 else ''}. Rename the bones; a prefix that all share does no harm."
+        )
+    return found
 
 
-def _alignment(joint: int, joints: NDArray, theirs: _Theirs) -> NDArray[np.float64]:
-    """(3, 3) what turns our bone at rest to where theirs points at rest."""
+def _alignment(joint: int, joints: NDArray, theirs: Standing, aligned: Mapping[int, NDArray], low: float) -> NDArray[np.float64]:
+    """(3, 3) what turns our bone at rest to where theirs points in the pose that stands: along limbs, each part after the one before."""
+    before = aligned[_BEFORE[joint]] if joint in _BEFORE else np.eye(3)
     if joint in _LIMBS:
-        return _swing(joints[_LIMBS[joint]] - joints[joint], theirs.at_rest(_LIMBS[joint]) - theirs.at_rest(joint))
-    if joint in _HANDS:
+        points = theirs.then(_LIMBS[joint]) - theirs.then(joint)
+        return _swing(before @ (joints[_LIMBS[joint]] - joints[joint]), points) @ before
+    if joint in _HANDS and joint in theirs.bone:
         bone, hand = theirs.bone[joint], theirs.bone.get(_HANDS[joint])
         points = (theirs.rest_ends[bone] if hand is None else theirs.rest[hand]) - theirs.rest[bone]
         if np.linalg.norm(points) > 1e-6:
-            return _swing(joints[_HANDS[joint]] - joints[joint], points)
-        return _alignment(_ENDS[joint], joints, theirs)  # a hand without length rests as its forearm does
-    return np.eye(3)
+            return _swing(before @ (joints[_HANDS[joint]] - joints[joint]), points) @ before
+        return before  # a hand without length rests as its forearm does
+    if theirs.at_rest:
+        return np.eye(3)
+    if joint in _FEET and joint in theirs.bone:
+        return _foot_alignment(joint, joints, theirs, before, low)
+    return before
 
 
-def _upright(rest: NDArray, found: dict[int, int]) -> NDArray[np.float64]:
-    """(3, 3) the file's axes -> the armature's: from which of them the rest skeleton's spine and hips lie along."""
-    top = next(found[joint] for joint in (15, 12, 16) if joint in found)
-    up = _nearest_axis(rest[top] - rest[[found[1], found[2]]].mean(0))
-    left = rest[found[1]] - rest[found[2]]
-    left = _nearest_axis(np.where(up != 0, 0, left))
-    return np.stack([left, np.cross(up, left), up])
+def _foot_alignment(joint: int, joints: NDArray, theirs: Standing, shank: NDArray, low: float) -> NDArray[np.float64]:
+    """Of a foot that is not known to be flat in the pose that stands: it is flat when it is as low as it gets.
+
+    Args:
+        low: how far above the ankle's lowest the foot still counts as being on the ground, the capture's unit.
+    """
+    toe = _FEET[joint]
+    points = theirs.then(toe) - theirs.then(joint)
+    if np.linalg.norm(points) < 1e-6:
+        return shank
+    ankle = theirs.now(joint)
+    down = ankle[:, 2] <= np.percentile(ankle[:, 2], 10) + low
+    slope = float(np.median(unit(theirs.now(toe) - ankle)[down, 2]))
+    ours = unit(joints[toe] - joints[joint])
+    pitch = np.arcsin(np.clip(ours[2], -1, 1)) - np.arcsin(np.clip(slope, -1, 1))
+    own = _foot_axes(ours, joints[joint] - joints[_BEFORE[joint]])
+    there = _foot_axes(points, theirs.then(joint) - theirs.then(_BEFORE[joint]))
+    cosine, sine = np.cos(pitch), np.sin(pitch)
+    lifted = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+    return there @ lifted @ own.T
 
 
-def _nearest_axis(direction: NDArray) -> NDArray[np.float64]:
-    axis = np.zeros(3)
-    largest = int(np.abs(direction).argmax())
-    axis[largest] = np.sign(direction[largest]) or 1.0
-    return axis
+def _foot_axes(along: NDArray, shank: NDArray) -> NDArray[np.float64]:
+    """(3, 3) whose columns are the foot's length, what points out of its sole, and across it."""
+    along = unit(along)
+    sole = unit(shank - (shank @ along) * along)
+    return np.stack([along, sole, np.cross(along, sole)], -1)
 
 
 def _leg(hip: NDArray, knee: NDArray, ankle: NDArray) -> float:

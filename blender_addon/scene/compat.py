@@ -55,11 +55,19 @@ def curve_maker(thing: bpy.types.Object, action: bpy.types.Action) -> Callable[[
     animation = thing.animation_data or thing.animation_data_create()
     if bpy.app.version < (4, 4, 0):
         animation.action = action
-        return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
+        return more_curves(thing)
     slot = action.slots.new(id_type="OBJECT", name=thing.name)
-    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    action.layers.new("Layer").strips.new(type="KEYFRAME")
     animation.action, animation.action_slot = action, slot
-    bag = strip.channelbag(slot, ensure=True)
+    return more_curves(thing)
+
+
+def more_curves(thing: bpy.types.Object) -> Callable[[str, int, str], bpy.types.FCurve]:
+    """`curve_maker` for the action that an object got from it."""
+    action = thing.animation_data.action
+    if bpy.app.version < (4, 4, 0):
+        return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
+    bag = action.layers[0].strips[0].channelbag(thing.animation_data.action_slot, ensure=True)
 
     def curve(path: str, index: int, group: str) -> bpy.types.FCurve:
         made = bag.fcurves.new(path, index=index)

@@ -18,6 +18,7 @@ from . import compat
 from .material import avatar_material, show_sources
 from .mesh import key_vertices, mixed_vertices
 from .rig import beta_names, clear_pose, edit_mode, find_body, rename_joints
+from .root_motion import move_root
 
 
 class Target(Enum):
@@ -50,7 +51,9 @@ def export_glb(rig: bpy.types.Object, path: Path) -> None:
     export_avatar(rig, path, Target.GLTF)
 
 
-def export_avatar(rig: bpy.types.Object, path: Path, target: Target, naming: Naming | None = None, animation: bool = False) -> None:
+def export_avatar(
+    rig: bpy.types.Object, path: Path, target: Target, naming: Naming | None = None, animation: bool = False, root_motion: bool = False
+) -> None:
     """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no camera.
 
     What is seen is what is exported: shape and clothing become the base mesh. The shape sliders stay as morph targets with
@@ -61,7 +64,8 @@ def export_avatar(rig: bpy.types.Object, path: Path, target: Target, naming: Nam
         target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres, unscaled, with a
             root bone on the ground, no node above it.
         naming: other names for the bones; None keeps them.
-        animation: also write the avatar's motion, sampled on every frame of the scene's range.
+        animation: also write the avatar's motion, sampled on every frame of the scene's range, the first of which is at 0.
+        root_motion: let the root go the avatar's way over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
 
     Raises OSError where the file cannot be written, RigError where the avatar is incomplete.
     """
@@ -72,6 +76,8 @@ def export_avatar(rig: bpy.types.Object, path: Path, target: Target, naming: Nam
         if target is Target.UNREAL:
             _add_root(copied_rig)
             copied_rig.name = _ARMATURE
+        if animation and root_motion:
+            move_root(copied_rig, *_pelvis_and_root(copied_rig))
         if target is not Target.GLTF:
             _turn_data(copied_rig, body, _Y_UP.inverted() @ Matrix.Scale(metre, 4))
             copied_rig.matrix_world = _Y_UP
@@ -79,7 +85,8 @@ def export_avatar(rig: bpy.types.Object, path: Path, target: Target, naming: Nam
             if target is Target.GLTF:
                 _write_glb(path, animation)
             else:
-                _write_fbx(path, animation)
+                with _range_from_zero():
+                    _write_fbx(path, animation)
 
 
 def _write_glb(path: Path, animation: bool) -> None:
@@ -92,6 +99,7 @@ def _write_glb(path: Path, animation: bool) -> None:
         export_animations=animation,
         export_animation_mode="ACTIVE_ACTIONS",
         export_morph_animation=False,
+        export_anim_slide_to_zero=True,
         export_rest_position_armature=True,
         export_influence_nb=4,
         export_all_influences=False,
@@ -121,7 +129,8 @@ def _write_fbx(path: Path, animation: bool) -> None:
         bake_anim_use_nla_strips=False,
         bake_anim_use_all_actions=False,
         bake_anim_force_startend_keying=True,
-        bake_anim_simplify_factor=0.0,
+        # Nearly none, 1e-7 of a value: but what never changes, such as the shape sliders, gets no keys. Bones keep theirs.
+        bake_anim_simplify_factor=1e-4,
         path_mode="COPY",
         embed_textures=True,
         use_custom_props=False,
@@ -181,7 +190,7 @@ def _without_overlay(body: bpy.types.Object, material: bpy.types.Material) -> bp
 
 
 def _bake_motion(rig: bpy.types.Object, copy: bpy.types.Object, animation: bool) -> None:
-    """Free the copy of constraints and drivers; its motion is the original's as seen on each frame, or none."""
+    """Free the copy of constraints and drivers; its motion is the original's as seen on each frame, beginning at 0, or none."""
     copy.animation_data_clear()
     for bone in copy.pose.bones:
         for constraint in list(bone.constraints):
@@ -212,7 +221,8 @@ def _bake_motion(rig: bpy.types.Object, copy: bpy.types.Object, animation: bool)
             attribute, index = ("location", channel) if channel < 3 else ("rotation_quaternion", channel - 3)
             curve = curves(path + attribute, index, name)
             curve.keyframe_points.add(len(frames))
-            curve.keyframe_points.foreach_set("co", np.stack([np.array(frames), own[:, column, channel]], -1).astype(np.float32).ravel())
+            keys = np.stack([np.arange(len(frames)), own[:, column, channel]], -1)
+            curve.keyframe_points.foreach_set("co", keys.astype(np.float32).ravel())
 
 
 def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
@@ -242,6 +252,12 @@ def _add_root(rig: bpy.types.Object) -> None:
         top.parent = root
 
 
+def _pelvis_and_root(rig: bpy.types.Object) -> tuple[str, str | None]:
+    """The root joint's bone, and the bone above it if there is one."""
+    top = next(bone for bone in rig.data.bones if bone.parent is None)
+    return (top.children[0].name, top.name) if top.name == _ROOT else (top.name, None)
+
+
 def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) -> None:
     """Turn and scale the data of rig and body, the objects staying as they are; keyed places are scaled along."""
     rig.data.transform(matrix)
@@ -266,6 +282,18 @@ def _scene_unit(scale: float) -> Iterator[None]:
         yield
     finally:
         units.system, units.scale_length = before
+
+
+@contextmanager
+def _range_from_zero() -> Iterator[None]:
+    """Let the scene's frames be counted from 0, as the baked motion's are."""
+    scene = bpy.context.scene
+    before = scene.frame_start, scene.frame_end
+    scene.frame_start, scene.frame_end = 0, before[1] - before[0]
+    try:
+        yield
+    finally:
+        scene.frame_start, scene.frame_end = before
 
 
 @contextmanager

@@ -10,26 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.bvh import load_bvh
-from ..core.motion import Motion, MotionError, grounded, load_smpl_motion, quaternions_from, resampled, starting_here, without_flips
+from ..core.motion import Motion, MotionError, grounded, resampled, starting_here
+from ..core.pose_file import load_smpl_motion
 from ..core.retarget import retarget
+from ..core.rotations import quaternions_from, without_flips
+from ..core.upright import UpAxis
 from . import compat
 from .mesh import set_slider
 from .rig import basis_rotations, beta_names, bone_axes, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips
 from .shape import refresh_joints
 
+SUFFIXES = (".bvh", ".npz", ".npy", ".pkl")  # of the files that `load_motion` reads
 
-def load_motion(rig: bpy.types.Object, path: Path) -> Motion:
-    """A BVH or SMPL-pose file as motion for this avatar. Raises MotionError, OSError."""
-    if path.suffix.lower() == ".bvh":
-        return retarget(load_bvh(path), t_joints(rig), parents(rig))
-    return load_smpl_motion(path)
+
+def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
+    """A BVH or SMPL-pose file as motion for this avatar.
+
+    ``up``: the axis of the file's world that points up. Raises MotionError, OSError.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise MotionError(f"{path.name} is not a motion file: Uvatar reads {', '.join(SUFFIXES)}.")
+    if suffix == ".bvh":
+        return retarget(load_bvh(path), t_joints(rig), parents(rig), up)
+    return load_smpl_motion(path, up)
 
 
 def apply_motion(
     rig: bpy.types.Object,
     motion: Motion,
     name: str,
-    start: int = 1,
+    start: int = 0,
     rate: float | None = None,
     ground: bool = True,
     here: bool = True,
@@ -39,7 +50,7 @@ def apply_motion(
 
     Args:
         name: of the action.
-        start: frame at which it begins.
+        start: frame at which it begins; engines count from 0.
         rate: frames per second of the scene: the motion is resampled to them; None keeps the motion's own frames.
         ground: raise or lower the clip as a whole so that its lowest step touches the ground.
         here: begin where the avatar stands, not where the file has it.

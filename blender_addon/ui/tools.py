@@ -12,13 +12,14 @@ from ..core.motion import MotionError
 from ..core.naming import Naming, joint_names
 from ..core.pictures import write_pictures
 from ..core.rest_pose import RestPose
+from ..core.upright import UpAxis
 from ..scene import rigify
 from ..scene.avatar import UUID
 from ..scene.correctives import set_live
 from ..scene.export import Target, export_avatar
 from ..scene.ground import snap_to_ground
 from ..scene.material import avatar_material, show_sources
-from ..scene.motion import apply_motion, load_motion
+from ..scene.motion import SUFFIXES, apply_motion, load_motion
 from ..scene.painting import painted_pictures, temporary_folder
 from ..scene.rig import RigError, clear_pose, find_body, find_rig, rename_joints, take_photo_pose, take_pose
 from ..scene.shape import apply_shape, refit, refresh_joints
@@ -182,7 +183,7 @@ class UVATAR_OT_live_correctives(_OnAvatar, bpy.types.Operator):
 
 
 class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
-    """Make the avatar move as in a BVH file or a file of SMPL poses (AMASS)"""
+    """Make the avatar move as in a BVH file or a file of SMPL poses (AMASS, AIST++, video estimators)"""
 
     bl_idname = "uvatar.import_motion"
     bl_label = "Import Motion"
@@ -190,8 +191,20 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
     modes = ("OBJECT", "POSE")
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(default="*.bvh;*.npz", options={"HIDDEN"})  # type: ignore[valid-type]
-    start: bpy.props.IntProperty(name="First frame", default=1)  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
+    up: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Up axis",
+        description="The axis that points up in the file's world. Choose it where the avatar lies but should stand, or the other way round",
+        items=[
+            (UpAxis.AUTOMATIC.value, "Automatic", "As this kind of file has it, or as people stand in it"),
+            (UpAxis.Y.value, "Y", "Most BVH files, AIST++, GVHMR"),
+            (UpAxis.Z.value, "Z", "AMASS, Blender"),
+            (UpAxis.MINUS_Y.value, "−Y", "A camera's axes: ROMP, 4D-Humans"),
+        ],
+    )
+    start: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="First frame", description="Frame on which the motion begins. Loops for game engines begin at 0", default=0
+    )
     resample: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Scene's frame rate", description="Keep the motion's speed. Otherwise each frame of the file is one of the scene", default=True
     )
@@ -210,19 +223,19 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender: asks for the file."""
-        self.start = context.scene.frame_current
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         path, scene = _absolute(self.filepath), context.scene
         rate = scene.render.fps / scene.render.fps_base if self.resample else None
-        action = apply_motion(rig, load_motion(rig, path), path.stem, self.start, rate, self.ground, self.here, self.shape)
+        motion = load_motion(rig, path, UpAxis(self.up))
+        action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
         first, last = (int(frame) for frame in action.frame_range)
         if self.fit_range:
             scene.frame_start, scene.frame_end = first, max(last, first)
         scene.frame_set(scene.frame_current)
-        return f"{last - first + 1} frames"
+        return " ".join((f"{last - first + 1} frames.", *motion.notes))
 
 
 class UVATAR_OT_make_metarig(_OnAvatar, bpy.types.Operator):
@@ -302,6 +315,11 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
     animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Motion", description="Also write the avatar's motion over the scene's frames"
     )
+    root_motion: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Root motion",
+        description="Let the root, which engines move, go the avatar's way over the ground: Unreal's root bone, elsewhere the armature. "
+        "Otherwise the pelvis goes it",
+    )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender: asks for the file."""
@@ -318,7 +336,8 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
         if mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         try:
-            export_avatar(rig, path, target, None if self.naming == _AS_THEY_ARE else Naming(self.naming), self.animation)
+            naming = None if self.naming == _AS_THEY_ARE else Naming(self.naming)
+            export_avatar(rig, path, target, naming, self.animation, self.root_motion)
         finally:
             if mode != "OBJECT":
                 bpy.ops.object.mode_set(mode=mode)

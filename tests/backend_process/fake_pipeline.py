@@ -4,12 +4,14 @@ Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (
 process dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it
 exists; the file PATH.waiting says that it is waiting), ``wait_in`` (the only stage that waits), ``log`` (path: one line for each
 time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number that cannot be sent), ``hang`` (path:
-like ``crash``, but it stops for ever), ``always_hang``, ``pad`` (bytes in the result), ``hole`` (bytes that are freed below an
-allocation that stays, as happens by chance in real work), ``top`` (bytes that a thread frees).
+like ``crash``, but it stops for ever), ``always_hang``, ``always_killed`` (by SIGKILL, as the system does for memory), ``no_memory``
+(for decoding it), ``pad`` (bytes in the result), ``hole`` (bytes that are freed below an allocation that stays, as happens by chance in
+real work), ``top`` (bytes that a thread frees).
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from backend.photo import PhotoError
+from backend.photo import NoMemoryForPhoto, PhotoError
 
 
 def picture(size: int = 8, format: str = "PNG", value: int = 1) -> bytes:
@@ -115,6 +117,10 @@ class FakePipeline:
             if "hang" in orders:
                 Path(orders["hang"]).touch()
             time.sleep(1e6)
+        if orders.get("always_killed"):
+            os.kill(os.getpid(), 9)
+        if orders.get("no_memory"):
+            raise NoMemoryForPhoto("There is not enough memory.", 54_000_000)
         if "fail" in orders:
             raise PhotoError(orders["fail"])
 
@@ -133,6 +139,20 @@ class BrokenPipeline:
 
     def __init__(self, threads: int | None = None) -> None:
         raise FileNotFoundError("open_body.npz is missing")
+
+
+class ShortOfMemoryPipeline:
+    """A pipeline for whose models there is no memory."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        raise ImportError("libtorch_cpu.so: failed to map segment") from OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+class KilledPipeline:
+    """A pipeline whose process is killed while it loads."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        os.kill(os.getpid(), 9)
 
 
 class DyingPipeline:

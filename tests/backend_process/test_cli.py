@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -106,7 +107,8 @@ def test_people_of_result_files_cross_as_numbers_and_no_path_does(tmp_path: Path
     client = find(data)
     assert client
     with client:
-        assert [item["name"] for item in client.status()["jobs"][0]["photos"]] == ["a.jpg"]
+        [job] = client.status()["jobs"]
+        assert [item["name"] for item in client.status(job["job"])["photos"]] == ["a.jpg"]
         client.shutdown()
     wait_until(lambda: find(data) is None, "the server has ended")
     with closing(sqlite3.connect(data / "journal.sqlite")) as journal:
@@ -156,9 +158,10 @@ def test_ctrl_c_cancels_the_job_and_keeps_the_server(tmp_path: Path, data: Path)
 
 def test_avatars_that_cannot_be_written_are_told(tmp_path: Path, data: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
-    (tmp_path / "b.jpg").write_bytes(photo())
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a_p0").touch()
+    summary = {"photo": {"digest": hashlib.sha256(photo()).hexdigest()}, "files": ["texture.png"]}
+    (tmp_path / "out" / "a_p0" / "texture.png" / "in the way").mkdir(parents=True)
+    (tmp_path / "out" / "a_p0" / "result.json").write_text(json.dumps(summary))
+    (tmp_path / "b.jpg").write_bytes(photo(other=True))
     done = uvatar(
         "reconstruct", tmp_path / "a.jpg", tmp_path / "b.jpg", "--out", tmp_path / "out", "--no-blend", "--data", data, "--pipeline", FAKE
     )
@@ -193,6 +196,16 @@ def test_help_needs_nothing_heavy() -> None:
     assert not {"numpy", "zmq", "torch", "PIL", "rich.console"} & set(python(code).split())
     done = uvatar("--help")
     assert done.returncode == 0 and all(command in done.stdout for command in ("reconstruct", "serve", "status", "stop", "evaluate-photos"))
+
+
+def test_photos_are_sent_without_the_models_libraries() -> None:
+    code = """import sys
+from pathlib import Path
+from backend import cli, export
+from backend.commands import forgetting
+cli._orders([(Path("a.jpg"), 1)], None)
+print(*sys.modules)"""
+    assert not {"torch", "cv2", "scipy"} & set(python(code).split())
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

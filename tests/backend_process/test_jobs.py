@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from backend import wire
-from backend.jobs import AlreadyServed, Journal, checked_id
+from backend.jobs import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
 from backend.pool import _Pace, seconds_left
 from backend.retention import Policy, clean, forget
 from backend.wire import WireError
+from backend.worker import MOST_WORDS
 
 OPTIONS = wire.checked_options({})
 DAY = 86_400.0
@@ -358,3 +359,25 @@ def test_the_time_left_is_told_when_it_is_known() -> None:
     assert seconds_left(spent=2, fraction=0.5, waiting=0, pace=_Pace()) == pytest.approx(2)
     assert seconds_left(spent=2, fraction=0.5, waiting=3, pace=_Pace()) == pytest.approx(2 + 3 * 4)
     assert seconds_left(spent=0, fraction=0, waiting=1, pace=_Pace(photos=2, seconds=10)) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("letter", ["n", "山", "😀"])
+def test_the_status_of_many_photos_with_long_names_can_be_sent(letter: str) -> None:
+    """Of 20 jobs as the server's status has them, and of the largest job alone, where each photo has failed and says why."""
+    name = letter * 200
+    error = {"code": "server-error", "message": letter * MOST_WORDS, "fix": "Please report this with the log of the model process."}
+    photos = tuple(PhotoState(index, name, "failed" if index else "done", error, 0) for index in range(500))
+    job = Job(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)
+    assert sum(map(len, wire.pack({"kind": "status", **job.as_dict()}))) < wire.LIMITS.header_bytes
+    assert sum(map(len, wire.pack({"kind": "status", "jobs": [job.summary()] * 20}))) < 10_000
+    assert job.summary()["photos"] == 500 and job.summary()["failed"] == 499 and job.summary()["done"] == 1
+
+
+def test_who_has_the_journal_is_seen_from_outside(tmp_path: Path) -> None:
+    assert not is_open(tmp_path / "nowhere") and not is_open(tmp_path)
+    journal = Journal(tmp_path)
+    assert is_open(tmp_path)
+    journal.close()
+    assert not is_open(tmp_path)
+    (tmp_path / "journal.sqlite").write_bytes(b"rubbish" * 1000)
+    assert not is_open(tmp_path)

@@ -23,6 +23,7 @@ import zmq
 from backend import wire
 from backend.client import Client, ServerGone, attach, find
 from backend.job_files import JobFiles, disk_error
+from backend.logs import trim
 from backend.pool import PoolSettings
 from backend.server import Front, Settings
 from backend.spawn import environment, module_command
@@ -253,6 +254,60 @@ def test_a_killed_front_loses_nothing(start_server: StartServer, tmp_path: Path)
     assert log.read_text().split() == ["a.jpg", "b.jpg", "b.jpg"]
 
 
+def test_a_server_whose_file_was_deleted_is_found_all_the_same(server: Server) -> None:
+    """And stays so: it writes the file again."""
+    path = wire.runtime_file(server.folder)
+    for damage in (path.unlink, lambda: path.write_text("{"), lambda: path.write_bytes(b"")):
+        before = path.read_bytes()
+        damage()
+        found = find(server.folder)
+        assert found is not None
+        with found:
+            assert found.status()["pid"] == server.process.pid
+        assert path.read_bytes() == before
+
+
+def test_a_log_that_cannot_be_written_keeps_no_photo_waiting(start_server: StartServer, tmp_path: Path) -> None:
+    (tmp_path / "data" / "logs" / "worker.log").mkdir(parents=True)
+    server = start_server()
+    with server.client() as client:
+        assert states(run(client, photo())[1][-1]) == ["done"]
+    assert "cannot be written" in (server.folder / "logs" / "server.log").read_text()
+
+
+def test_the_log_of_photos_that_fail_by_our_fault_stays_small(start_server: StartServer) -> None:
+    server = start_server()
+    log = server.folder / "logs" / "worker.log"
+    with server.client() as client:
+        run(client, photo(nan=True))
+        first = log.stat().st_size
+        run(client, *[photo(nan=True)] * 10)
+        assert log.read_text().count("Traceback") == 1 and log.stat().st_size < first + 10 * 500
+
+
+def test_a_log_that_others_write_to_begins_anew_while_they_do(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    with subprocess.Popen(
+        [sys.executable, "-uc", "import sys\nfor line in sys.stdin: print(line * 100, end='')"],
+        stdin=subprocess.PIPE,
+        stdout=log.open("ab"),
+    ) as writer:
+        assert writer.stdin
+        for text in (b"first\n", b"second\n"):
+            writer.stdin.write(text)
+            writer.stdin.flush()
+            wait_until(lambda text=text: log.exists() and log.read_bytes().count(text) == 100, "it is written")
+            trim(log, most=500)
+            assert log.stat().st_size == 0 and (tmp_path / "worker.old.log").read_bytes() == text * 100
+        writer.stdin.write(b"end\n")
+        writer.stdin.close()
+        writer.wait(60)
+    assert log.read_bytes() == b"end\n" * 100  # and no zeros before it
+    trim(log, most=500)
+    trim(tmp_path / "none.log", most=0)
+    assert log.stat().st_size == 400
+
+
 def test_a_killed_client_loses_nothing(server: Server) -> None:
     job = str(uuid.uuid4())
     code = f"""if True:
@@ -436,6 +491,19 @@ def test_attach_starts_a_server_that_ends_when_idle(tmp_path: Path) -> None:
         assert states(events[-1]) == ["done"]
     wait_until(lambda: gone(pid), "the idle server ends")
     assert find(tmp_path) is None
+
+
+def test_a_server_is_not_idle_while_a_photo_waits_for_the_models(start_server: StartServer, tmp_path: Path) -> None:
+    loaded = tmp_path / "loaded"
+    slow = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+    server = start_server("--exit-when-idle", "0.3", pipeline=slow, UVATAR_TEST_LOADED=str(loaded))
+    with server.client() as client:
+        job = client.reconstruct([("a.jpg", photo())])
+        time.sleep(1.5)
+        assert server.process.poll() is None
+        loaded.touch()
+        assert states(list(client.events(job))[-1]) == ["done"]
+    server.process.wait(PATIENCE)
 
 
 def test_attach_says_why_a_server_does_not_start(tmp_path: Path) -> None:

@@ -303,3 +303,53 @@ def test_the_add_on_can_carry_this_file_alone(tmp_path: Path) -> None:
 def test_the_data_folder_can_be_chosen() -> None:
     chosen = "import os; os.environ['UVATAR_DATA'] = 'here'; from backend import wire; print(wire.data_folder())"
     assert python(chosen).strip() == "here"
+
+
+# -- photos of a job ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes", "photos", "size", "expected"),
+    [
+        ([], 3, 10, []),
+        ([1, 1, 1], 3, 10, [(0, 3)]),
+        ([1] * 7, 3, 10, [(0, 3), (3, 6), (6, 7)]),
+        ([4, 4, 4, 4], 9, 10, [(0, 2), (2, 4)]),
+        ([5, 5, 1], 9, 10, [(0, 2), (2, 3)]),
+        ([1, 99, 1], 9, 10, [(0, 1), (1, 2), (2, 3)]),
+        ([0] * 1001, 500, 1, [(0, 500), (500, 1000), (1000, 1001)]),
+    ],
+)
+def test_photos_are_shared_out_by_count_and_bytes(sizes: list[int], photos: int, size: int, expected: list[tuple[int, int]]) -> None:
+    assert [(job.start, job.stop) for job in wire.portions(sizes, photos, size)] == expected
+
+
+@given(st.lists(st.integers(0, 50)), st.integers(1, 9), st.integers(1, 60))
+def test_every_photo_is_in_one_job_and_no_job_is_too_large(sizes: list[int], photos: int, size: int) -> None:
+    jobs = list(wire.portions(iter(sizes), photos, size))
+    assert [index for job in jobs for index in job] == list(range(len(sizes)))
+    assert all(0 < len(job) <= photos and (len(job) == 1 or sum(sizes[i] for i in job) <= size) for job in jobs)
+
+
+def test_portions_are_lazy() -> None:
+    """The first job is known before the sizes of all photos are."""
+    asked: list[int] = []
+    sizes = (asked.append(n) or 1 for n in range(10_000))  # type: ignore[func-returns-value]
+    assert next(wire.portions(sizes)) == range(wire.JOB_PHOTOS) and len(asked) == wire.JOB_PHOTOS + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("bad\udcff.jpg", "bad�.jpg"),  # bytes that are not UTF-8, as Python gives them
+        ("half\ud83d.jpg", "half�.jpg"),  # what Windows allows
+        ("C:\\photos\\me.jpg", "me.jpg"),
+        ("a\nb\x1b[31m.jpg", "a�b�[31m.jpg"),
+        ("写真 😀.jpg", "写真 😀.jpg"),
+        ("", "photo"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_any_file_name_can_be_sent_as_a_photos_name(name: str, known: str) -> None:
+    assert wire.photo_name(name) == known
+    assert wire.unpack(wire.pack({"name": wire.photo_name(name)})) == {"name": known}

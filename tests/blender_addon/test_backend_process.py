@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import zmq
 
-from blender_addon.core import backend_process
-from blender_addon.core.backend_process import BackendNotFound, BackendProcess, clean_environment, find_command, log_tail
+from blender_addon.core import backend_process, wire
+from blender_addon.core.backend_process import BackendNotFound, BackendProcess, clean_environment, find_command, log_tail, stop_running
 from blender_addon.core.problem import NOT_INSTALLED, Remedy
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
@@ -92,3 +97,74 @@ def _wait(backend: BackendProcess) -> None:
     while backend._process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    assert not stop_running()  # there is none
+    command = [sys.executable, "-m", "backend", "serve", "--pipeline", "tests.backend_process.fake_pipeline:FakePipeline"]
+    with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE) as server:
+        assert server.stdout and server.stdout.readline()
+        assert stop_running()
+        server.wait(60)
+    assert server.returncode == 0 and not wire.runtime_file(tmp_path).exists()
+
+
+@pytest.mark.parametrize("listener", ["nobody", "a program that says nothing", "a program that talks", "another Uvatar's server"])
+def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) -> None:
+    """A server that was killed leaves its file behind; then its process id and its port become those of other programs."""
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    monkeypatch.setattr(backend_process, "_STOP_SECONDS", 0.3)
+    received: list[bytes] = []
+    innocent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    context, stop, context_port = zmq.Context(), threading.Event(), 0
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        port = plain.getsockname()[1]
+
+        def talk() -> None:
+            with suppress(OSError):
+                connection, _ = plain.accept()
+                with connection:
+                    connection.sendall(b"220 mail.example ready\r\n" * 20)
+                    received.append(connection.recv(1000))
+
+        def refuse() -> None:
+            with context.socket(zmq.ROUTER) as router:
+                nonlocal context_port
+                context_port = router.bind_to_random_port("tcp://127.0.0.1")
+                while not stop.is_set():
+                    if router.poll(20):
+                        name, frame = router.recv_multipart()
+                        received.append(frame)
+                        answer = {"kind": "error", "code": "wrong-token", "message": "no", "fix": "", "request": "stop"}
+                        router.send_multipart([name, *wire.pack(answer)])
+
+        thread = threading.Thread(target={"a program that talks": talk, "another Uvatar's server": refuse}.get(listener, stop.set))
+        thread.start()
+        if listener == "another Uvatar's server":
+            while not context_port:
+                time.sleep(0.01)
+            port = context_port
+        if listener == "nobody":
+            plain.close()
+        wire.write_runtime(tmp_path, wire.Runtime(port, "x" * 20, innocent.pid, "0.1.0"))
+        try:
+            assert not stop_running()
+            assert innocent.poll() is None
+        finally:
+            stop.set()
+            plain.close()
+            thread.join(60)
+            innocent.kill()
+            innocent.wait()
+            context.destroy(linger=0)
+    assert bool(received) == (listener in ("a program that talks", "another Uvatar's server"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"port": 99999999, "token": "t", "protocol": 1}', b'{"port": "a"}', b"[" * 100_000, b"\xff"]
+)
+def test_a_damaged_runtime_file_ends_nothing(content: bytes, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    wire.runtime_file(tmp_path).write_bytes(content)
+    assert not stop_running()

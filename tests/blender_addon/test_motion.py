@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
-from blender_addon.core import motion, naming
+from blender_addon.core import motion, naming, rotations
 from blender_addon.core.bvh import load_bvh
-from blender_addon.core.motion import MotionError, load_smpl_motion
+from blender_addon.core.motion import MotionError
 from blender_addon.core.rest_pose import chained, swung_joints
 from blender_addon.core.retarget import retarget
 from blender_addon.core.skeleton import ARMATURE_FROM_BODY
@@ -122,7 +122,7 @@ def test_limbs_point_as_in_a_capture_that_rests_in_another_pose_and_size(tmp_pat
 
 
 @pytest.mark.parametrize("text", ["", "HIERARCHY\nROOT a\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 2\n"
-                                  "Frame Time: 0.1\n1 2 3\n", "HIERARCHY\nMOTION\nFrames: x\nFrame Time: 1\n1", "\x00\x01"])  # fmt: skip
+                                  "Frame Time: 0.1\n1 2\n", "HIERARCHY\nMOTION\nFrames: x\nFrame Time: 1\n1", "\x00\x01"])  # fmt: skip
 def test_what_is_no_bvh_is_told_in_a_sentence(tmp_path, text: str) -> None:
     (tmp_path / "x.bvh").write_text(text)
     with pytest.raises(MotionError, match=r"x\.bvh"):
@@ -135,43 +135,10 @@ def test_a_skeleton_without_people_is_refused(tmp_path) -> None:
         retarget(load_bvh(tmp_path / "c.bvh"), JOINTS, PARENTS)
 
 
-@pytest.mark.parametrize("width", [72, 156, 165])
-def test_smpl_poses_of_any_family_in_any_world(tmp_path, width: int) -> None:
-    """The same person standing, in worlds whose up axis is z (AMASS), y, and a camera's -y."""
-    poses = known_poses(4)
-    poses[:, 0] = 0.1
-    made = []
-    for world in (ARMATURE_FROM_BODY, np.eye(3), np.diag([1.0, -1, -1])):
-        flat = np.zeros((4, width))
-        flat[:, :66] = poses[:, :22].reshape(4, -1)
-        root = world @ Rotation.from_rotvec(poses[:, 0]).as_matrix()
-        flat[:, :3] = Rotation.from_matrix(root).as_rotvec()
-        trans = np.arange(12).reshape(4, 3) @ world.T
-        np.savez(tmp_path / "m.npz", poses=flat, trans=trans, mocap_framerate=np.array(120.0), betas=np.ones(16))
-        made.append(load_smpl_motion(tmp_path / "m.npz"))
-    expected = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(4, 24, 3, 3)
-    for one in made:
-        assert one.rate == 120 and len(one.betas) == 10
-        assert np.abs(one.rotations - ARMATURE_FROM_BODY @ expected @ ARMATURE_FROM_BODY.T).max() < 1e-9
-        assert np.abs(one.pelvis - np.arange(12).reshape(4, 3) @ ARMATURE_FROM_BODY.T).max() < 1e-9
-
-
-@pytest.mark.parametrize(
-    ("arrays", "sentence"),
-    [({"x": np.zeros(3)}, "no SMPL poses"), ({"poses": np.zeros((4, 30))}, "30 numbers"), ({"poses": np.full((2, 72), np.nan)}, "damaged"),
-     ({"poses": np.zeros((0, 72))}, "0 frames"), ({"poses": np.zeros((2, 72)), "trans": np.zeros((5, 3))}, "damaged"),
-     ({"poses": np.array([{"a": 1}], object)}, "not an npz file")],
-)  # fmt: skip
-def test_what_is_no_smpl_motion_is_told_in_a_sentence(tmp_path, arrays, sentence: str) -> None:
-    np.savez(tmp_path / "m.npz", **arrays)
-    with pytest.raises(MotionError, match=sentence):
-        load_smpl_motion(tmp_path / "m.npz")
-
-
 def test_quaternions_and_resampling_are_scipys() -> None:
     turns = Rotation.random(60, random_state=0)
-    quaternions = motion.quaternions_from(turns.as_matrix())
-    assert np.allclose(motion.matrices_from(quaternions), turns.as_matrix())
+    quaternions = rotations.quaternions_from(turns.as_matrix())
+    assert np.allclose(rotations.matrices_from(quaternions), turns.as_matrix())
     assert np.allclose(np.abs((quaternions[:, 1:] * turns.as_quat()[:, :3]).sum(1) + quaternions[:, 0] * turns.as_quat()[:, 3]), 1)
     clip = motion.Motion(np.tile(turns.as_matrix()[:7, None], (1, 24, 1, 1)), np.arange(21.0).reshape(7, 3), 120.0)
     slow = motion.resampled(clip, 50.0)
@@ -179,7 +146,7 @@ def test_quaternions_and_resampling_are_scipys() -> None:
     times = np.arange(3) * 120 / 50
     assert np.allclose(slow.rotations[:, 5], Slerp(np.arange(7), turns[:7])(times).as_matrix())
     assert np.allclose(slow.pelvis, times[:, None] * 3 + np.arange(3))
-    steady = motion.without_flips(quaternions * np.where(np.arange(60) % 3, 1, -1)[:, None])
+    steady = rotations.without_flips(quaternions * np.where(np.arange(60) % 3, 1, -1)[:, None])
     assert ((steady[1:] * steady[:-1]).sum(1) >= 0).all()
 
 
@@ -189,3 +156,16 @@ def test_the_lowest_step_touches_the_ground() -> None:
     clip = motion.Motion(rotations, np.array([[5.0, 1, 0.3], [5, 1, 0.1], [5, 1, 0.5]]), 30.0)
     standing = motion.grounded(motion.starting_here(clip), JOINTS - (0, 0, JOINTS[:, 2].min() - 0.03), toes, PARENTS)
     assert np.allclose(standing.pelvis, [[0, 0, 0.2], [0, 0, 0], [0, 0, 0.4]])
+
+
+def test_without_places_each_frame_is_put_on_the_ground() -> None:
+    """Stands, then lies on its face; the file's pelvis stays where it is."""
+    toes = JOINTS[[10, 11]] + (0, -0.06, -0.02)
+    rotations = np.tile(np.eye(3), (2, 24, 1, 1))
+    rotations[1, 0] = Rotation.from_euler("x", 90, degrees=True).as_matrix()
+    clip = motion.Motion(rotations, np.full((2, 3), 0.5), 30.0)
+    standing = JOINTS - (0, 0, JOINTS[:, 2].min() - 0.03)
+    grounded = motion.grounded(clip, standing, toes - (0, 0, JOINTS[:, 2].min() - 0.03), PARENTS)
+    placed = swung_joints(standing, chained(grounded.rotations, PARENTS), PARENTS) + grounded.pelvis[:, None]
+    assert placed[0, :, 2].min() == pytest.approx(0.03, abs=0.03)
+    assert 0 < placed[1, 0, 2] < 0.3

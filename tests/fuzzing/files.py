@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import cv2
 import numpy as np
 import pillow_heif
 import torch
@@ -55,6 +56,9 @@ def pictures() -> dict[str, bytes]:
         ("palette", colours.quantize(16), {"format": "PNG", "transparency": 3}),
         ("alpha", colours.convert("RGBA"), {"format": "PNG"}),
         ("deep", Image.fromarray(rng.integers(0, 65535, (40, 48)).astype(np.uint16)), {"format": "PNG"}),
+        ("deep_tiff", Image.fromarray(rng.integers(0, 4095, (40, 48)).astype(np.uint16)), {"format": "TIFF"}),
+        ("float", Image.fromarray(rng.random((40, 48), np.float32)), {"format": "TIFF"}),
+        ("avif", colours, {"format": "AVIF"}),
         ("webp", colours, {"format": "WEBP"}),
         ("tiff", colours, {"format": "TIFF", "compression": "tiff_lzw"}),
         ("tiff_jpeg", colours, {"format": "TIFF", "compression": "jpeg"}),
@@ -66,7 +70,9 @@ def pictures() -> dict[str, bytes]:
         made[name] = out.getvalue()
     out = io.BytesIO()
     pillow_heif.from_pillow(colours).save(out)
-    return {**made, "heif": out.getvalue()}
+    dim = rng.integers(0, 4095, (40, 48, 3)).astype(np.uint16)
+    dim_png, dim_tiff = (cv2.imencode(suffix, dim)[1].tobytes() for suffix in (".png", ".tiff"))
+    return {**made, "heif": out.getvalue(), "dim_png": dim_png, "dim_tiff": dim_tiff}
 
 
 def smpl_content() -> dict[str, Any]:

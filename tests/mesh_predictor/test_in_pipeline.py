@@ -171,7 +171,7 @@ def test_fitting_keeps_whichever_start_explains_the_person_better(
     pipeline: Callable[..., Pipeline], photo: bytes, people: list[Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Landmarks in space that are wrong by half a turn, or a handstand in the file: either way the person stands as it should."""
-    monkeypatch.setattr("backend.fitting.fitter.Lifter.load", lambda: None)  # it would find the turned landmarks out by itself
+    monkeypatch.setattr("backend.fitting.fitter.Lifter.load", lambda *_: None)  # it would find the turned landmarks out by itself
 
     def astray(fit: Fit) -> float:
         """Angle between the fitted pelvis and the true one, radians."""

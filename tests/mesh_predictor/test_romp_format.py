@@ -190,6 +190,46 @@ def test_other_estimators_files_need_only_pose_and_place(tmp_path: Path) -> None
     np.testing.assert_allclose(other.camera, np.stack([scale, scale * [0.1, 0], scale * [0.2, 0]], 1), rtol=1e-5)
 
 
+# What BEV says of two people: s, ty, tx, and where they stand from a camera of 60 degrees.
+BEV_CAM = np.array([[0.63, 0.05, 0.55], [0.4, -0.1, -0.3]])
+BEV_DEPTH = 1 / (BEV_CAM[:, :1] * np.tan(np.radians(30)) + 1e-3)
+BEV_TRANS = np.concatenate([BEV_CAM[:, [2, 1]] * BEV_DEPTH * np.tan(np.radians(30)), BEV_DEPTH], 1)
+
+
+@pytest.mark.parametrize(("betas", "told"), [(11, True), (11, False), (10, True)])
+def test_bev_s_files_have_eleven_betas_and_y_before_x(betas: int, told: bool, tmp_path: Path) -> None:
+    """The first ten betas are SMPL's; ``cam_trans`` tells the order where no eleventh beta does."""
+    content = {**minimal(), "smpl_betas": RNG.normal(size=(2, betas)), "cam": BEV_CAM, **({"cam_trans": BEV_TRANS} if told else {})}
+    got = load_results(save(tmp_path / "bev.npz", content), 640, 480)
+    np.testing.assert_allclose(got.camera, BEV_CAM[:, [0, 2, 1]], atol=2e-3)
+    np.testing.assert_allclose(got.betas, content["smpl_betas"][:, :10], rtol=1e-6)
+    np.testing.assert_allclose(got.center, (BEV_CAM[:, [2, 1]] + 1) * 320 - [0, 80], atol=1.0)
+
+
+def test_romp_s_own_order_stays_with_its_rough_cam_trans(tmp_path: Path) -> None:
+    cam = BEV_CAM[:, [0, 2, 1]]
+    content = {**minimal(), "cam": cam, "cam_trans": BEV_TRANS * RNG.normal(1, 0.03, (2, 3))}
+    np.testing.assert_allclose(load_results(save(tmp_path / "romp.npz", content), 640, 480).camera, cam, rtol=1e-6)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("focal", [True, False])
+def test_hmr2_s_files_hold_matrices_and_its_own_camera(inside: bool, focal: bool, tmp_path: Path) -> None:
+    turns = Rotation.from_rotvec(RNG.normal(0, 0.3, (48, 3))).as_matrix().reshape(2, 24, 3, 3)
+    pose = {"global_orient": turns[:, :1], "body_pose": turns[:, 1:], "betas": RNG.normal(size=(2, 10))}
+    metres = np.array([[0.3, -0.2, 30.0], [-1, 0.1, 44]])
+    content: dict[str, Any] = {"pred_cam_t_full": metres, "box_center": np.zeros((2, 2))}
+    content |= {"pred_smpl_params": np.array(pose, object)} if inside else pose
+    if focal:
+        content |= {"scaled_focal_length": np.array(2000.0), "img_size": np.array([[640.0, 480]])}
+    np.savez(tmp_path / "h.npz", **content)
+    got = load_results(tmp_path / "h.npz", 640, 480)
+    np.testing.assert_allclose(got.pose.reshape(2, 24, 3, 3), turns, atol=1e-5)
+    np.testing.assert_allclose(got.betas, pose["betas"], rtol=1e-6)
+    f = 2000.0 if focal else 5000 / 256 * 640
+    np.testing.assert_allclose(got.center, f * metres[:, :2] / metres[:, 2:] + [320, 240], atol=0.01)  # where its pinhole sees the origin
+
+
 def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> None:
     first, second = minimal(), minimal()
     path = save(tmp_path / "video_results.npz", {"00001.jpg": first, "00002.jpg": second})
@@ -240,6 +280,8 @@ def spoilt(**fields: Any) -> dict[str, Any]:
         (spoilt(smpl_thetas=np.full((2, 72), np.nan)), "finite"),
         (spoilt(smpl_thetas=np.zeros((2, 71))), "cannot be used"),
         (spoilt(cam="here"), "expected an array"),
+        (spoilt(smpl_betas=np.zeros((2, 12))), "rows of 10 or 11"),
+        (spoilt(smpl_thetas=None, global_orient=np.ones((2, 3, 3)), body_pose=np.ones((2, 23, 3, 3))), "not rotations"),
         (spoilt(smpl_thetas=np.zeros((300, 72))), "300 people; at most 256"),
         ([1, 2], "list, not a dictionary"),
     ],

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from rich.console import Console
 from torch import Tensor
 
 from backend.body import BodyModel, load_open_body
 from backend.evaluation.poses import load_poses
 from backend.evaluation.tables import markdown, print_table, write_csv
+from backend.terminal import terminal
 from backend.texture_predictor.checkpoint import load_checkpoint
 from backend.texture_predictor.config import Config
 from backend.texture_predictor.encoders import Structure
@@ -44,7 +44,7 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
     ``data``: folder of held-out shards whose people are scored; None: random people in painted outfits. Raises CheckpointError,
     DataError.
     """
-    body, console = load_open_body(), Console()
+    body, console = load_open_body(), terminal()
     subjects = _painted(body, people, side, seed) if data is None else _pictured(body, people, side, data)
     textures = baseline_textures(subjects, body, SIZE)
     if checkpoint:

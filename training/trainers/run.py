@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from backend.terminal import terminal
 from training.adversarial.averaging import Average
 from training.data.problems import Skipped
 from training.data.shards import encoded
@@ -219,7 +219,7 @@ def run(
     files = []
     if fabric.is_global_zero:
         if report := skipped.report():
-            Console().print(f"[yellow]{report}[/yellow]")
+            terminal().print(report, style="yellow")
         if step >= recipe.steps:
             files = trainer.export(_shown(trainer, averages), out, f"{recipe.task}, {step} steps, seed {recipe.seed}")
     return Result(step, losses, skipped, files)

@@ -97,6 +97,21 @@ def test_motion_and_what_is_no_motion(rig, tmp_path) -> None:
         bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "missing.npz"))
 
 
+def test_the_up_axis_of_a_motion(rig, tmp_path) -> None:
+    scene = bpy.context.scene
+    np.savez(tmp_path / "clip.npz", poses=np.zeros((5, 72)), trans=np.zeros((5, 3)), fps=float(scene.render.fps))  # stands along y
+    heads = {}
+    for up in ("AUTOMATIC", "Y", "Z"):
+        assert bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "clip.npz"), up=up) == {"FINISHED"}
+        assert (scene.frame_start, scene.frame_end) == (0, 4)
+        scene.frame_set(0)
+        heads[up] = (rig.pose.bones["head"].head - rig.pose.bones["pelvis"].head).z
+    assert heads["AUTOMATIC"] == pytest.approx(heads["Y"], abs=1e-5) and heads["Y"] > 0.5 and abs(heads["Z"]) < 0.2
+    (tmp_path / "clip.fbx").write_bytes(b"x")
+    with pytest.raises(RuntimeError, match=r"clip\.fbx is not a motion file: Uvatar reads \.bvh, \.npz, \.npy, \.pkl"):
+        bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "clip.fbx"))
+
+
 @pytest.mark.parametrize(("target", "suffix"), [("GLTF", ".glb"), ("UNITY", ".fbx"), ("UNREAL", ".fbx")])
 def test_export_from_pose_mode_too(rig, tmp_path, target: str, suffix: str) -> None:
     bpy.ops.object.mode_set(mode="POSE")

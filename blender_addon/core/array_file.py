@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arrays out of .npz, .npy and .pkl files of strangers: sizes are checked before anything is expanded. Only numpy."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .plain_pickle import PickleRefused, load_plain
+
+_MOST_BYTES = 500_000_000  # that all arrays of a file may take in memory together: 200,000 frames of matrices of 24 joints
+_MOST_PICKLED = 200_000_000  # bytes; what is in them may take some times as much
+_MOST_MEMBERS = 1000
+_ALONE = "poses"  # what the one array of a .npy file is called
+
+
+class ArrayFileError(ValueError):
+    """A file whose arrays cannot be read; the message says why, without the file's name."""
+
+
+def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, Any]:
+    """The wanted arrays of a file: of an .npz by their names, of a .npy as "poses", of a pickled dictionary (.pkl, .npy) by its keys.
+
+    Pickles are read without running anything that they ask for (`plain_pickle`); what they hold is returned whole, dictionaries
+    within dictionaries. Arrays that are not wanted are not read.
+
+    Args:
+        longest: an array with more rows is refused before it is read.
+
+    Raises ArrayFileError, and OSError where the file cannot be opened.
+    """
+    with path.open("rb") as file:
+        try:
+            start = file.read(6)
+            file.seek(0)
+            if start[:4] == b"PK\x03\x04" or start[:4] == b"PK\x05\x06":
+                return _of_archive(file, wanted, longest)
+            if start == b"\x93NUMPY":
+                value = _member(file, path.stat().st_size, longest)
+                return value if isinstance(value, dict) else {_ALONE: value}
+            if path.suffix.lower() in (".pkl", ".pickle"):
+                return _pickled(file)
+            raise ArrayFileError("it is neither an .npz nor a .npy file")
+        except ArrayFileError:
+            raise
+        except PickleRefused as error:
+            raise ArrayFileError(f"{error}: save its arrays with numpy.savez") from error
+        except MemoryError as error:
+            raise ArrayFileError("there is not enough memory for it") from error
+        except RecursionError as error:
+            raise ArrayFileError("its parts lie too deep within each other") from error
+        except Exception as error:  # a damaged archive, header or pickle can raise almost anything
+            raise ArrayFileError(f"it is damaged ({str(error)[:100] or type(error).__name__})") from error
+
+
+def _of_archive(file: IO[bytes], wanted: Collection[str], longest: int) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    left = _MOST_BYTES
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if len(members) > _MOST_MEMBERS:
+            raise ArrayFileError(f"it holds {len(members)} arrays; {_MOST_MEMBERS} are the most that is read")
+        for item in members:
+            name = item.filename.removesuffix(".npy")
+            if name not in wanted:
+                continue
+            if item.flag_bits & 1:
+                raise ArrayFileError("it is encrypted")
+            if item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ArrayFileError("it is packed in another way than numpy packs its files")
+            left -= item.file_size
+            if left < 0:
+                raise ArrayFileError(_too_large(_MOST_BYTES - left))
+            with archive.open(item) as member:
+                content[name] = _member(member, item.file_size, longest)
+    return content
+
+
+def _member(file: IO[bytes], size: int, longest: int) -> Any:
+    """One array of ``size`` bytes with its header, or what the one object in it is."""
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(file)
+    if dtype.hasobject:
+        if math.prod(shape) != 1:
+            raise ArrayFileError("its arrays hold objects instead of numbers")
+        return _pickled(file)
+    if dtype.kind not in "fiubUS":
+        raise ArrayFileError(f"its arrays hold {dtype}, not numbers")
+    if shape and shape[0] > longest:
+        raise ArrayFileError(f"it has {shape[0]} frames; 1 to {longest} can be imported")
+    length = math.prod(shape) * dtype.itemsize
+    if length > min(size, _MOST_BYTES):
+        raise ArrayFileError(_too_large(length) if length > _MOST_BYTES else "one of its arrays is cut short")
+    raw = file.read(length)
+    if len(raw) != length:
+        raise ArrayFileError("one of its arrays is cut short")
+    array: NDArray[Any] = np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
+    return array
+
+
+def _pickled(file: IO[bytes]) -> dict[str, Any]:
+    """The dictionary whose pickle is what is left to be read."""
+    raw = file.read(_MOST_PICKLED + 1)
+    if len(raw) > _MOST_PICKLED:
+        raise ArrayFileError(f"it is a pickle of more than {_MOST_PICKLED / 1e6:.0f} MB: save its arrays with numpy.savez")
+    return _dictionary(load_plain(raw))
+
+
+def _dictionary(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ArrayFileError("it holds a list, not arrays with names" if isinstance(value, list) else "it holds no arrays")
+    return value
+
+
+def _too_large(length: int) -> str:
+    return f"its arrays take {length / 1e9:.1f} GB; {_MOST_BYTES / 1e9:.1f} GB can be read: cut it into several clips"

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dictionaries of arrays out of a Python pickle, without running anything that the pickle asks for. Only numpy.
+
+Unpickling normally imports and calls whatever the file names. Here numpy's few names are replaced by containers that only keep
+what the file says of them, all other names are refused, and arrays are made from the bytes in the containers. What the pickle
+would make Python set aside is counted before it is read.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import pickletools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NUMPY = {"_reconstruct": "array", "_frombuffer": "buffer", "scalar": "scalar", "dtype": "dtype", "ndarray": "class"}
+_MOST_STEPS = 5_000_000  # of the pickle's own machine: some hundred thousand arrays
+_DEEPEST = 50  # arrays and dictionaries within each other
+
+
+class PickleRefused(ValueError):
+    """The pickle asks for something that plain arrays do not need."""
+
+
+class _Container:
+    kind = ""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "numpy" and name in _NUMPY:
+            return type(name, (_Container,), {"kind": _NUMPY[name]})
+        if (module, name) == ("_codecs", "encode"):
+            return _encode
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict
+        raise PickleRefused(f"it holds objects of {module}, not only arrays")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise PickleRefused("it refers to data outside itself")
+
+
+def load_plain(raw: bytes) -> Any:
+    """What a pickle holds: dictionaries, lists, text and numbers as they are, arrays of numbers as arrays.
+
+    Raises PickleRefused where it holds anything else; nearly any exception where it is damaged.
+    """
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(raw)):
+        # A pickle may name a far place to remember something at, and Python would make room for all places before it.
+        far = "PUT" in opcode.name and isinstance(argument, int) and argument > _MOST_STEPS
+        if step > _MOST_STEPS or far:
+            raise PickleRefused("it would take too much memory")
+    return _plain(_Unpickler(io.BytesIO(raw), encoding="latin1").load(), _DEEPEST)
+
+
+def _encode(text: Any, encoding: Any = "") -> bytes:
+    """How pickles of protocol 2 carry bytes."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise PickleRefused("it asks for another encoding than latin1")
+    return text.encode("latin1")
+
+
+def _plain(value: Any, deeper: int) -> Any:
+    if deeper < 0:
+        raise PickleRefused("its parts lie too deep within each other")
+    if isinstance(value, dict):
+        return {str(key): _plain(item, deeper - 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, deeper - 1) for item in value]
+    if isinstance(value, str | bytes | int | float | None):
+        return value
+    if isinstance(value, _Container):
+        return _array(value, deeper)
+    raise PickleRefused(f"it holds a {type(value).__name__}, not only arrays")
+
+
+def _array(value: _Container, deeper: int) -> Any:
+    if value.kind == "array" and isinstance(value.state, tuple) and len(value.state) == 5:
+        _, shape, dtype, fortran, raw = value.state
+        if isinstance(raw, list):  # an array of objects
+            return _plain(raw[0] if len(raw) == 1 else raw, deeper - 1)
+        return _from_bytes(raw, dtype, shape, "F" if fortran else "C")
+    if value.kind == "buffer" and len(value.arguments) == 4:
+        return _from_bytes(*value.arguments)
+    if value.kind == "scalar" and len(value.arguments) == 2:
+        return _from_bytes(value.arguments[1], value.arguments[0], (), "C")
+    raise PickleRefused("it holds an array of an unknown kind")
+
+
+def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
+    """An array of plain numbers or text; the sizes must agree."""
+    if not (isinstance(dtype, _Container) and dtype.kind == "dtype" and dtype.arguments):
+        raise PickleRefused("an array in it has no type of numbers")
+    code = str(dtype.arguments[0])
+    if code[:1] not in "fiubUS" or not code[1:].isdigit() or len(code) > 6:
+        raise PickleRefused(f"an array in it holds {code[:20]!r}, not numbers")
+    big = isinstance(dtype.state, tuple) and len(dtype.state) > 1 and dtype.state[1] == ">"
+    element = np.dtype(code).newbyteorder(">" if big else "<")
+    if isinstance(raw, str):  # Python 2's
+        raw = raw.encode("latin1")
+    if not isinstance(raw, bytes | bytearray) or not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+        raise PickleRefused("an array in it is damaged")
+    if len(raw) != math.prod(shape) * element.itemsize or order not in ("C", "F"):
+        raise PickleRefused("an array in it has more or fewer bytes than its shape says")
+    return np.frombuffer(raw, element).reshape(shape, order=order).astype(np.dtype(code))

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A captured skeleton in our axes, with a rest pose that stands: its own, or a frame in which it stands. Only numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bvh import Capture
+from .motion import MotionError
+from .upright import WORLDS, UpAxis, seen_axis, thinned, told_axis
+
+# Joints that may be the end of a bone without being a bone themselves, and whose bone's.
+_ENDS = {7: 4, 8: 5, 10: 7, 11: 8, 20: 18, 21: 19}
+_ARMS = ((16, 18, 20), (17, 19, 21))
+_LEGS = ((1, 4, 7), (2, 5, 8))
+# Who stands at rest: cosines between trunk and legs, between hips and shoulders, and how nearly a leg is as long as its parts.
+_IN_LINE, _NOT_TWISTED, _STRAIGHT = 0.85, 0.7, 0.9
+_UP = 0.9  # cosine of the trunk's lean in a frame that can stand for a rest pose: 26 degrees
+_VERTICAL = 0.996  # of a trunk that is taken as upright: 5 degrees, by which skeletons differ in where they have hips and shoulders
+
+_At = Callable[[int], NDArray[np.float64]]  # joint -> (..., 3) where it is
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A capture in the armature's axes, by SMPL's joints; N bones, F frames.
+
+    Attributes:
+        bone: SMPL joint -> bone, for those that were recognised.
+        rest, rest_ends: (N, 3) beginnings and ends of the bones in the pose that stands.
+        turned: (F, N, 3, 3) rotations against the world, since that pose; places, place_ends: (F, N, 3).
+        at_rest: whether it is the file's own rest pose, in which feet are flat and the head looks ahead.
+    """
+
+    bone: Mapping[int, int]
+    rest: NDArray[np.float64]
+    rest_ends: NDArray[np.float64]
+    turned: NDArray[np.float64]
+    places: NDArray[np.float64]
+    place_ends: NDArray[np.float64]
+    at_rest: bool
+
+    def then(self, joint: int) -> NDArray[np.float64]:
+        """(3,) where a joint is in the pose that stands."""
+        return _joint(self.rest, self.rest_ends, self.bone, joint)
+
+    def now(self, joint: int) -> NDArray[np.float64]:
+        """(F, 3) where a joint is in each frame."""
+        return _joint(self.places, self.place_ends, self.bone, joint)
+
+
+def standing(capture: Capture, bone: Mapping[int, int], joints: NDArray, up: UpAxis) -> Standing:
+    """The capture in our axes.
+
+    Args:
+        bone: SMPL joint -> bone of the capture; both legs and arms must be there.
+        joints: (24, 3) our rest joints, armature's axes.
+        up: which axis of the file's world points up.
+
+    Raises MotionError where it stands neither at rest nor in any frame.
+    """
+    rest, ends, turned = capture.rest, capture.ends, capture.turned
+    place_ends = capture.places + np.einsum("fnab,nb->fna", turned, ends - rest)
+    ours = _Posture(joints.__getitem__)
+    at_rest = _Posture(lambda joint: _joint(rest, ends, bone, joint))
+    frames = _Posture(lambda joint: _joint(capture.places, place_ends, bone, joint))
+    if at_rest.leg < 1e-4 * max(float(np.abs(rest).max()), 1e-9):
+        raise MotionError("The skeleton's legs have no length: the file gives no offsets for its bones.")
+    some = thinned(len(turned))
+    metres = ours.leg / at_rest.leg * capture.places[some][:, sorted(set(bone.values()))]
+    stands = bool(at_rest.stands())
+    if stands:
+        axes = _nearest_axes(at_rest)
+        if up is UpAxis.AUTOMATIC:
+            others = [world[2] for world in WORLDS.values() if world[2] @ axes[2] < 0.5]
+            vertical = told_axis(axes[2], others, frames.trunk[some], metres, on_floor=False)
+        else:
+            vertical = WORLDS[up][2]
+        world = axes if vertical @ axes[2] > 0.5 else _world(vertical)
+    else:
+        vertical = _vertical(up, frames, some, metres)
+        frame = _most_upright(frames, vertical)
+        rest, ends = capture.places[frame], place_ends[frame]
+        turned = turned @ np.swapaxes(turned[frame], -1, -2)
+        axes = _trunk_axes(ours, frames, frame, vertical)
+        world = _world(vertical)
+    return Standing(bone, rest @ axes.T, ends @ axes.T, world @ turned @ axes.T, capture.places @ world.T, place_ends @ world.T, stands)
+
+
+class _Posture:
+    """How a skeleton holds itself, in one pose or in each of F frames."""
+
+    def __init__(self, at: _At) -> None:
+        hips, shoulders = (at(1) + at(2)) / 2, (at(16) + at(17)) / 2
+        self.trunk = unit(shoulders - hips)
+        self.left = unit(unit(at(1) - at(2)) + unit(at(16) - at(17)))
+        self.legs = [unit(at(ankle) - at(hip)) for hip, _, ankle in _LEGS]
+        self.straight = [_straightness(at, limb) for limb in _LEGS]
+        self.straight_arms = [_straightness(at, limb) for limb in _ARMS]
+        self.twist = (unit(at(1) - at(2)) * unit(at(16) - at(17))).sum(-1)
+        self.leg = float(np.mean(_length(at(4) - at(1)) + _length(at(7) - at(4))))
+
+    def stands(self) -> NDArray[np.bool_]:
+        """Whether trunk and legs are in one line, wherever that points."""
+        in_line = [-(self.trunk * leg).sum(-1) > _IN_LINE for leg in self.legs]
+        straight = [value > _STRAIGHT for value in self.straight]
+        across = np.abs((self.trunk * self.left).sum(-1)) < 1 - _IN_LINE
+        return np.all([*in_line, *straight, across, self.twist > _NOT_TWISTED], 0)
+
+    def axes(self, frame: int | None = None) -> NDArray[np.float64]:
+        """(3, 3) whose columns are the trunk's left, front and up, in a frame."""
+        up, left = (self.trunk, self.left) if frame is None else (self.trunk[frame], self.left[frame])
+        left = unit(left - (left @ up) * up)
+        return np.stack([left, np.cross(up, left), up], -1)
+
+
+def _vertical(up: UpAxis, frames: _Posture, some: slice, joints: NDArray) -> NDArray[np.float64]:
+    if up is not UpAxis.AUTOMATIC:
+        return WORLDS[up][2]
+    usual = [WORLDS[axis][2] for axis in (UpAxis.Y, UpAxis.Z, UpAxis.MINUS_Y)]
+    return seen_axis(usual, frames.trunk[some], joints)
+
+
+def _most_upright(frames: _Posture, vertical: NDArray) -> int:
+    """The frame that can stand for a rest pose: trunk and legs upright and straight, hips below shoulders. MotionError where none can."""
+    lean = frames.trunk @ vertical
+    fit = frames.stands() & (lean > _UP)
+    if not fit.any():
+        raise MotionError(
+            "The skeleton's rest pose does not stand, and in none of the frames does anybody stand upright, so that it cannot be told how "
+            "the bones lie in the body: export it with a T-pose as rest pose or as a first frame, or choose another up axis."
+        )
+    straight = np.sum([*frames.straight, *frames.straight_arms], 0)
+    score = lean + frames.twist - (frames.legs[0] + frames.legs[1]) @ vertical + straight
+    return int(np.where(fit, score, -np.inf).argmax())
+
+
+def _trunk_axes(ours: _Posture, frames: _Posture, frame: int, vertical: NDArray) -> NDArray[np.float64]:
+    """(3, 3) the file's axes -> the armature's: trunk on trunk, where theirs leans; who stands straight stands as ours does at rest."""
+    if frames.trunk[frame] @ vertical < _VERTICAL:
+        return ours.axes() @ frames.axes(frame).T
+    left = unit(frames.left[frame] - (frames.left[frame] @ vertical) * vertical)
+    return np.stack([left, np.cross(vertical, left), vertical])
+
+
+def _nearest_axes(rest: _Posture) -> NDArray[np.float64]:
+    """(3, 3) the file's axes -> the armature's: from which of them the rest skeleton's trunk and hips lie along."""
+    up = _nearest_axis(rest.trunk)
+    left = _nearest_axis(np.where(up != 0, 0, rest.left))
+    return np.stack([left, np.cross(up, left), up])
+
+
+def _nearest_axis(direction: NDArray) -> NDArray[np.float64]:
+    axis = np.zeros(3)
+    largest = int(np.abs(direction).argmax())
+    axis[largest] = np.sign(direction[largest]) or 1.0
+    return axis
+
+
+def _world(vertical: NDArray) -> NDArray[np.float64]:
+    """(3, 3) a world with this axis up -> Blender's, as the formats that have it are usually turned."""
+    return next(world for world in WORLDS.values() if world[2] @ vertical > 0.5)
+
+
+def _joint(places: NDArray, ends: NDArray, bone: Mapping[int, int], joint: int) -> NDArray[np.float64]:
+    return places[..., bone[joint], :] if joint in bone else ends[..., bone[_ENDS[joint]], :]
+
+
+def _straightness(at: _At, limb: tuple[int, int, int]) -> NDArray[np.float64]:
+    upper, middle, lower = (at(joint) for joint in limb)
+    return _length(lower - upper) / np.maximum(_length(middle - upper) + _length(lower - middle), 1e-12)
+
+
+def _length(vectors: NDArray) -> NDArray[np.float64]:
+    return np.linalg.norm(vectors, axis=-1)
+
+
+def unit(vectors: NDArray) -> NDArray[np.float64]:
+    """(..., 3) of length 1; what has none stays."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
