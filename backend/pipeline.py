@@ -472,6 +472,8 @@ class Pipeline:
         clock = _Clock()
         try:
             fit = self._clothed(person, camera, fit, options)
+            if not np.isfinite(self.body.posed(fit.body, fit.offsets)[0]).all():
+                raise FloatingPointError("The body's vertices are not finite.")
             clock.lap("clothing")
             texture, notes = self._textured([View(photo, person, camera, fit)], options)
         except (np.linalg.LinAlgError, FloatingPointError) as error:
@@ -488,11 +490,9 @@ class Pipeline:
     def _judged(self, person: PersonResult, photo: Photo, camera: Camera) -> PersonResult:
         """The person with outline and confidence as the finished avatar has them.
 
-        Raises NotFitted where a number is not finite or (next to) nothing of the photo is on the avatar.
+        Raises NotFitted where (next to) nothing of the photo is on the avatar.
         """
         vertices = self.body.posed(person.fit.body, person.fit.offsets)[0]
-        if not np.isfinite(vertices).all():
-            raise NotFitted(_not_fitted(person.person, photo, "the numbers do not add up"))
         if not person.texture.seen >= LEAST_SEEN:
             raise NotFitted(_not_fitted(person.person, photo, "nothing of the photo reached the texture"))
         outline = outline_iou(person.person, vertices, self.body.data.faces, camera)

@@ -101,7 +101,7 @@ def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, m
         return [first, replace(second, body=replace(second.body, transl=second.body.transl * np.float32("nan")))]
 
     monkeypatch.setattr(backend.pipeline, "fit_people", broken)
-    results, _ = run(pipeline, [("two.jpg", side_by_side("man.jpg", "woman.jpg"))], texture_size=128, fast=True)
+    results, _ = run(pipeline, [("two.jpg", side_by_side("man.jpg", "woman.jpg"))], texture_size=512, fast=True)
     assert len(results[0]["people"]) == 1
     [error] = results[0]["errors"]
     assert "two.jpg" in error["message"] and "the numbers do not add up" in error["message"]
@@ -121,7 +121,7 @@ def test_an_avatar_without_the_photo_on_it_is_an_error(
         return replace(real(*arguments, **named), seen=1e-4)
 
     monkeypatch.setattr(backend.pipeline, "texture_person", texture)
-    results, _ = run(pipeline, [("portrait.jpg", portrait)], texture_size=128, fast=True)
+    results, _ = run(pipeline, [("portrait.jpg", portrait)], texture_size=512, fast=True)
     assert not results[0]["people"]
     [error] = results[0]["errors"]
     assert "No avatar could be made of the person" in error["message"] and "uvatar doctor" in error["message"]
