@@ -13,13 +13,31 @@ BIN := .venv/bin
 # Two cores: two test processes, one thread each, are faster than two threads that wait for each other.
 TEST_THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test test-ui lint bench addon clean
+# The newest packages that pyproject.toml allows, without bpy and training, on the newest Python that it allows.
+NEWEST_PYTHON ?= python3.12
+NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
+  tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
+
+.PHONY: demo test test-newest test-ui lint lock self-test-values bench addon clean
 
 demo: .venv/ready
 	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
 
 test: .venv/ready
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# One environment for each set of packages; only the last is kept (5 GB).
+test-newest: .venv/ready
+	mkdir -p build
+	$(BIN)/python -m uv --no-config pip compile --quiet --no-header --no-annotate --python $(NEWEST_PYTHON) --output-file build/newest.txt --upgrade \
+	  --extra dev pyproject.toml
+	environment=$(CACHE)/newest-$$(sha256sum build/newest.txt | cut -c1-16); \
+	if [ ! -e $$environment/complete ]; then \
+	  rm -rf $(CACHE)/newest-* && $(NEWEST_PYTHON) -m venv $$environment && \
+	  $$environment/bin/python -m pip install --quiet --disable-pip-version-check -r build/newest.txt && touch $$environment/complete || exit 1; \
+	fi; \
+	export PYTHONPATH=$(CURDIR); \
+	$$environment/bin/python -m backend.self_test && $(TEST_THREADS) $$environment/bin/python -m pytest -n 2 --dist loadfile $(NEWEST_TESTS) $(ARGS)
 
 # The panel in a real Blender with a window (4.3 and 5.2), in Debian roots that are built once: 1.5 GB each, needs root rights.
 test-ui: .venv/ready
@@ -28,6 +46,13 @@ test-ui: .venv/ready
 lint: .venv/ready
 	$(BIN)/python -m ruff check backend blender_addon tools training tests
 	$(BIN)/python -m mypy
+
+# The packages that users, tests and Set Up install: see docs/install.md.
+lock: .venv/ready
+	$(BIN)/python tools/lock_dependencies.py $(UPGRADE)
+
+self-test-values: .venv/ready
+	$(BIN)/python tools/record_self_test.py
 
 bench: .venv/ready
 	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
@@ -42,7 +67,7 @@ clean:
 $(DEPENDENCIES)/complete:
 	rm -rf $(DEPENDENCIES)
 	$(PYTHON) -m venv $(DEPENDENCIES)
-	$(DEPENDENCIES)/bin/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
+	$(DEPENDENCIES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	touch $@
 
 # The checkout's own environment is a few kilobytes: it borrows the dependencies and adds this source tree to them.

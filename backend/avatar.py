@@ -130,6 +130,12 @@ def _body_arrays(data: BodyData) -> dict[str, Any]:
     }
 
 
+def of_one_age(fits: Sequence[Fit]) -> list[Fit]:
+    """The fits to the same person that agree on whether it is a child: those that are more confident together."""
+    children, grown_ups = ([fit for fit in fits if (fit.group == "child") == young] for young in (True, False))
+    return max(grown_ups, children, key=lambda some: sum(fit.confidence for fit in some))
+
+
 def merge_betas(fits: Sequence[Fit]) -> NDArray[np.float32]:
     """One body's betas from several photos of the same person: the mean, each photo weighted by its confidence."""
     weights = np.array([max(fit.confidence, 1e-3) for fit in fits])

@@ -62,7 +62,9 @@ def reconstruct(
     ] = None,
     texture_seed: Annotated[int, typer.Option(help="Other numbers than 0: variations of the predicted texture.")] = 0,
     clothing: Annotated[bool, typer.Option("--clothing/--no-clothing", help="Shape the body's outline to clothes and hair.")] = True,
-    same_person: Annotated[bool, typer.Option("--same-person", help="All photos show one person: make one avatar of them.")] = False,
+    same_person: Annotated[
+        bool, typer.Option("--same-person", help="All photos, or all views in one photo, show one person: make one avatar of them.")
+    ] = False,
     max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
     focal: Annotated[float | None, typer.Option(help="Focal length in pixels, if you know better than the photo.")] = None,
     turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = True,

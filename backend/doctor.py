@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from backend import client, export, memory_limits, versions, weights_report, wire
+from backend import client, constraints, export, memory_limits, versions, weights_report, wire
 from backend.weights import WeightsError, models_folder, weights_folder
 
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -41,8 +41,11 @@ class Finding:
     fix: str = ""
 
 
-def examine(folder: Path) -> Iterator[Finding]:
-    """Look at everything, with ``folder`` as the data folder. Changes nothing and sends nothing anywhere."""
+def examine(folder: Path, self_test: bool = False) -> Iterator[Finding]:
+    """Look at everything, with ``folder`` as the data folder. Changes nothing and sends nothing anywhere.
+
+    ``self_test``: also load the models and reconstruct a small picture whose avatar is known.
+    """
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
         _packages,
@@ -54,6 +57,7 @@ def examine(folder: Path) -> Iterator[Finding]:
         lambda: _server(folder),
         _blender,
         _ray,
+        *((_self_test,) if self_test else ()),
     )
     for look in looks:
         try:
@@ -80,7 +84,10 @@ def _packages() -> Iterator[Finding]:
     if missing:
         yield Finding("Packages", PROBLEM, f"Cannot be used: {', '.join(missing)}", "Install Uvatar again, into an environment of its own.")
     else:
-        yield Finding("Packages", GOOD, ", ".join(f"{name} {version}" for name, version in versions.installed().items()))
+        moved = constraints.differences()
+        as_tested = "; all as tested" if constraints.constraints_file() else ""
+        note = f"; not the tested versions: {', '.join(map(str, moved))}" if moved else as_tested
+        yield Finding("Packages", GOOD, ", ".join(f"{name} {version}" for name, version in versions.installed().items()) + note)
 
 
 def _processors() -> Iterator[Finding]:
@@ -174,10 +181,22 @@ def _server(folder: Path) -> Iterator[Finding]:
         yield Finding("Server", GOOD, f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos wait")
 
 
+def _self_test() -> Iterator[Finding]:
+    from backend.pipeline import Pipeline
+    from backend.self_test import SelfTestError, check
+
+    try:
+        yield Finding("Self-test", GOOD, f"a known picture becomes the avatar that it should ({check(Pipeline())})")
+    except SelfTestError as error:
+        yield Finding("Self-test", PROBLEM, error.message, error.fix)
+
+
 def _blender() -> Iterator[Finding]:
     command = export.blender_command()
     if command is None:
-        fix = "Install Blender 4.2 or newer and name its program in UVATAR_BLENDER, or: python -m pip install bpy==4.5.*"
+        fix = "Install Blender 4.2 or newer and name its program in UVATAR_BLENDER"
+        # bpy 4.5 has wheels for this Python alone; those for newer ones need another Python than the backend does.
+        fix += ", or: python -m pip install bpy==4.5.*" if sys.version_info[:2] == (3, 11) else "."
         yield Finding("Blender", WARNING, "None was found: the command line writes no .blend and .glb.", fix)
         return
     if command[0] == sys.executable:

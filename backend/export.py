@@ -148,7 +148,7 @@ class Exporter:
         try:
             done = subprocess.run(
                 [*(self.blender or []), str(stored), "--person", str(number), *arguments],
-                env=environment(),
+                env=_blender_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -230,6 +230,13 @@ def colour_labels(source_png: bytes) -> Image.Image:
     picture = Image.fromarray(np.minimum(labels, len(COLOURS) - 1), mode="P")
     picture.putpalette([channel for colour in COLOURS for channel in colour])
     return picture
+
+
+def _blender_environment() -> dict[str, str]:
+    """For bpy, this Python's; for a Blender, none of this Python's paths: its own Python may be another one."""
+    if importlib.util.find_spec("bpy") and not os.environ.get("UVATAR_BLENDER"):
+        return environment()
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
 def blender_command() -> list[str] | None:

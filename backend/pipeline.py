@@ -33,7 +33,9 @@ from backend.fitting.clothing import clothing_offsets
 from backend.fitting.fit import Fit
 from backend.fitting.fitter import FitOptions, fit_people
 from backend.fitting.report import LEAST_SEEN, finished
+from backend.fitting.shape import AGE_NOTES
 from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
+from backend.likeness import appearance
 from backend.mesh_predictor.checkpoint import CheckpointError
 from backend.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people
 from backend.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
@@ -44,6 +46,7 @@ from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError, decode_photo
 from backend.raster import rasterize
+from backend.same_person import CANDIDATES, Sighting, choose_views, facing
 from backend.texture_predictor.predictor import FILE as TEXTURE_FILE
 from backend.texture_predictor.predictor import PredictionError, TexturePredictor
 from backend.texturing import Texture, View, face_offsets, texture_person
@@ -66,6 +69,10 @@ class NotFitted(PhotoError):
     """A person was found, but no avatar could be made of them."""
 
 
+class NobodyAlike(PhotoError):
+    """The photo shows nobody who looks like the person of the other photos."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What the artist chooses for a job: `backend.wire.OPTIONS` as fields.
@@ -78,7 +85,7 @@ class Options:
         texture_seed: 0 for the most likely prediction; other numbers give variations of it.
         fast: fewer fitting steps and no clothing offsets: a first look.
         clothing: shape the body's outline to clothes and hair.
-        same_person: all photos show one person: merge them into one avatar.
+        same_person: all photos show one person: merge them into one avatar; a photo alone may show several views of the person.
         max_people: at most this many people of each photo, the most prominent first.
         focal: focal length in pixels where the artist knows better than the photo's EXIF, else None.
         turntable: also render a sheet of views around every person.
@@ -163,6 +170,7 @@ class _Seen:
     Attributes:
         predictions: one for each of ``people``, or None where there is none.
         everybody: whom the Mesh Predictor found by itself, or whom the file holds.
+        found: how many people perception found; perhaps more than there may be in ``people``.
     """
 
     photo: Photo
@@ -170,6 +178,11 @@ class _Seen:
     people: list[Person]
     predictions: list[Prediction | None]
     everybody: Prediction | None
+    found: int
+
+    def only(self, numbers: Sequence[int]) -> _Seen:
+        """The same photo with these of its people."""
+        return replace(self, people=[self.people[i] for i in numbers], predictions=[self.predictions[i] for i in numbers])
 
 
 class Pipeline:
@@ -224,7 +237,7 @@ class Pipeline:
         if chosen.complete_texture:
             photo_done(0, self.complete_texture(photos, chosen))
             return
-        if chosen.same_person and len(photos) > 1:
+        if chosen.same_person:
             try:
                 merged = self.reconstruct_same_person(photos, chosen, progress, failed)
             except NotFitted as failure:
@@ -340,16 +353,130 @@ class Pipeline:
         clock = _Clock()
         report("reading", 0.0, "Reading the photo")
         seen = self._look(data, name, options, report, clock)
-        photo, camera, people = seen.photo, seen.camera, seen.people
-        report("fitting", 0.3, f"Fitting {_count(people)}")
+        report("fitting", 0.3, f"Fitting {_count(seen.people)}")
         fits = self._fit(seen, options)
         clock.lap("fitting")
+        return self._dressed(seen, fits, _left_out(seen.found, options.max_people), options, report, clock)
+
+    def reconstruct_same_person(
+        self,
+        photos: Sequence[tuple[str, bytes]],
+        options: Options | None = None,
+        progress: Progress | None = None,
+        failed: Callable[[int, PhotoError | ResultFileError], None] | None = None,
+    ) -> tuple[int, PhotoResult] | None:
+        """One avatar from several photos of the same person, or from several views in one photo (`backend.same_person` chooses whom).
+
+        Shape is the mean of all views'; every view's texels are used where it sees best; pose, camera and clothing are
+        those of the view that fits best. Returns that view's photo's index and its result; where there is one photo alone and its people
+        look unlike, each has an avatar.  ``failed`` is told of photos that cannot be used or show nobody who looks like the
+        person, by index; the others are merged without them. None where no photo is left.
+        """
+        options = options or Options()
+        report = progress or _ignore
+        clock = _Clock()
+        if len(photos) > 1:
+            options = replace(options, max_people=min(options.max_people, CANDIDATES))
+        seen: dict[int, _Seen] = {}
+        for i, (name, data) in enumerate(photos):
+            try:
+                seen[i] = self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock)
+            except (PhotoError, ResultFileError) as error:
+                if failed is None:
+                    raise
+                failed(i, error)
+        if not seen:
+            return None
+        fits: dict[int, list[Fit]] = {}
+        for i, one in seen.items():
+            report("fitting", 0.3 + 0.2 * len(fits) / len(seen), f"Fitting {_count(one.people)} in {one.photo.name}")
+            fits[i] = self._fit(one, options)
+        choice = choose_views(self._sightings(seen, fits), {i: one.photo.name for i, one in seen.items()})
+        clock.lap("fitting")
+        if choice.separate:
+            [(index, one)] = seen.items()
+            return index, self._dressed(one, fits[index], choice.notes + _left_out(one.found, options.max_people), options, report, clock)
+        for index, why in choice.left_out.items():
+            if failed is not None:
+                failed(index, NobodyAlike(why))
+        crowds = [one for one in seen.values() if one.found > len(one.people)]
+        compared = (f"Of {one.found} people in {one.photo.name} the {len(one.people)} most prominent were compared." for one in crowds)
+        notes = (*choice.notes, *compared)
+        chosen = [seen[view.photo].only([view.number]) for view in choice.views]
+        if len(chosen) == 1:
+            [view] = choice.views
+            return view.photo, self._dressed(chosen[0], [fits[view.photo][view.number]], notes, options, report, clock)
+        index, result = self._merged(chosen, [fits[view.photo][view.number] for view in choice.views], options, report, clock)
+        return choice.views[index].photo, replace(result, notes=notes)
+
+    def _sightings(self, seen: Mapping[int, _Seen], fits: Mapping[int, Sequence[Fit]]) -> list[Sighting]:
+        """Everybody in all photos, as candidates for the one person."""
+        return [
+            Sighting(index, number, person, appearance(one.photo, person, one.camera, fit, self.body), facing(fit.body))
+            for index, one in seen.items()
+            for number, (person, fit) in enumerate(zip(one.people, fits[index], strict=True))
+        ]
+
+    def _merged(
+        self, seen: Sequence[_Seen], fits: Sequence[Fit], options: Options, report: Progress, clock: _Clock
+    ) -> tuple[int, PhotoResult]:
+        """One avatar from views of one person, each alone in its ``seen``; and the number of the view that pose and camera are from."""
+        report("fitting", 0.5, f"Fitting one body to {len(seen)} views of a person")
+        agreed = avatar.of_one_age(fits)
+        betas = avatar.merge_betas(agreed)
+        age = tuple(note for note in AGE_NOTES if any(note in fit.notes for fit in agreed))
+        fits = [self._fit(one, options, betas)[0] for one in seen]
+        clock.lap("fitting")
+        views: list[View] = []
+        for one, fit in zip(seen, fits, strict=True):
+            report("texturing", 0.6 + 0.2 * len(views) / len(seen), f"Dressing the body in {one.photo.name}")
+            views.append(View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options)))
+        clock.lap("clothing")
+        report("texturing", 0.8, "Merging the views into one texture")
+        # Eyes and missing detail come from the first view: one with a face, the one that fits best.
+        order = sorted(range(len(views)), key=lambda i: (views[i].person.face is None, -_worth(views[i])))
+        texture, notes = self._textured([views[i] for i in order], options)
+        clock.lap("texturing")
+        best = max(range(len(views)), key=lambda i: _worth(views[i]))
+        main = views[best]
+        person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + age + notes), texture)
+        person = self._judged(person, main.photo, main.camera)
+        return best, PhotoResult(main.photo, main.camera, [person], clock.laps, seen[best].everybody)
+
+    def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> _Seen:
+        photo = decode_photo(data, name)
+        height, width = photo.pixels.shape[:2]
+        camera = Camera.for_photo(width, height, options.focal or photo.focal)
+        clock.lap("reading")
+        report("finding people", 0.05, "Looking for people")
+        everyone = self.perception.people(photo)
+        people = everyone[: options.max_people]
+        clock.lap("finding people")
+        if not people:
+            raise NobodyFound(
+                f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall and from the hips up."
+            )
+        report("predicting", 0.25, "Predicting bodies")
+        predictions, everybody = self._predict(photo, people, options)
+        clock.lap("predicting")
+        seen = _Seen(photo, camera, people, predictions, everybody, len(everyone))
+        if not options.refine:
+            known = [i for i, prediction in enumerate(predictions) if prediction is not None]
+            if not known:
+                raise ResultFileError(f"None of the people given for {name} is in it: was the result file made from this photo?")
+            return seen.only(known)
+        return seen
+
+    def _dressed(
+        self, seen: _Seen, fits: Sequence[Fit], notes: tuple[str, ...], options: Options, report: Progress, clock: _Clock
+    ) -> PhotoResult:
+        """The photo's people, fitted already, with clothes and textures. Raises NotFitted where none of them becomes an avatar."""
         results: list[PersonResult] = []
         failures: list[NotFitted] = []
-        report("texturing", 0.6, f"Dressing and texturing {_count(people)}")
+        report("texturing", 0.6, f"Dressing and texturing {_count(seen.people)}")
         with ThreadPoolExecutor(self.threads) as pool:
-            everyone = zip(people, fits, seen.predictions, strict=True)
-            dress = [pool.submit(self._dress, photo, camera, *one, options) for one in everyone]
+            everyone = zip(seen.people, fits, seen.predictions, strict=True)
+            dress = [pool.submit(self._dress, seen.photo, seen.camera, *one, options) for one in everyone]
             for number, future in enumerate(dress, 1):
                 try:
                     results.append(future.result())
@@ -359,76 +486,7 @@ class Pipeline:
         clock.lap("clothing and texturing")
         if not results:
             raise failures[0]
-        return PhotoResult(photo, camera, results, clock.laps, seen.everybody, failures=tuple(failures))
-
-    def reconstruct_same_person(
-        self,
-        photos: Sequence[tuple[str, bytes]],
-        options: Options | None = None,
-        progress: Progress | None = None,
-        failed: Callable[[int, PhotoError | ResultFileError], None] | None = None,
-    ) -> tuple[int, PhotoResult] | None:
-        """One avatar from several photos of the same person, the most prominent one of each.
-
-        Shape is the mean of all photos'; every photo's texels are used where it sees best; pose, camera and clothing are
-        those of the photo that fits best. Returns that photo's index and its result.  ``failed`` is told of photos that
-        cannot be used, by index; the others are merged without them. None where no photo is left.
-        """
-        options = options or Options()
-        report = progress or _ignore
-        clock = _Clock()
-        options = replace(options, max_people=1)
-        seen: list[_Seen] = []
-        places: list[int] = []  # of those seen, among the photos
-        for i, (name, data) in enumerate(photos):
-            try:
-                seen.append(self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock))
-                places.append(i)
-            except (PhotoError, ResultFileError) as error:
-                if failed is None:
-                    raise
-                failed(i, error)
-        if not seen:
-            return None
-        report("fitting", 0.3, f"Fitting {len(seen)} photos of one person")
-        betas = avatar.merge_betas([self._fit(one, options)[0] for one in seen])
-        fits = [self._fit(one, options, betas)[0] for one in seen]
-        clock.lap("fitting")
-        views: list[View] = []
-        for one, fit in zip(seen, fits, strict=True):
-            report("texturing", 0.6 + 0.2 * len(views) / len(seen), f"Dressing the body in {one.photo.name}")
-            views.append(View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options)))
-        clock.lap("clothing")
-        report("texturing", 0.8, "Merging the photos into one texture")
-        texture, notes = self._textured(views, options)
-        clock.lap("texturing")
-        best = max(range(len(views)), key=lambda i: views[i].fit.confidence * float(np.ptp(views[i].person.box[[1, 3]])))
-        main = views[best]
-        person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + notes), texture)
-        person = self._judged(person, main.photo, main.camera)
-        return places[best], PhotoResult(main.photo, main.camera, [person], clock.laps, seen[best].everybody)
-
-    def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> _Seen:
-        photo = decode_photo(data, name)
-        height, width = photo.pixels.shape[:2]
-        camera = Camera.for_photo(width, height, options.focal or photo.focal)
-        clock.lap("reading")
-        report("finding people", 0.05, "Looking for people")
-        people = self.perception.people(photo)[: options.max_people]
-        clock.lap("finding people")
-        if not people:
-            raise NobodyFound(
-                f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall and from the hips up."
-            )
-        report("predicting", 0.25, "Predicting bodies")
-        predictions, everybody = self._predict(photo, people, options)
-        clock.lap("predicting")
-        if not options.refine:
-            known = [i for i, prediction in enumerate(predictions) if prediction is not None]
-            if not known:
-                raise ResultFileError(f"None of the people given for {name} is in it: was the result file made from this photo?")
-            people, predictions = [people[i] for i in known], [predictions[i] for i in known]
-        return _Seen(photo, camera, people, predictions, everybody)
+        return PhotoResult(seen.photo, seen.camera, results, clock.laps, seen.everybody, notes, tuple(failures))
 
     def _predict(self, photo: Photo, people: list[Person], options: Options) -> tuple[list[Prediction | None], Prediction | None]:
         """A prediction for each person where there is one, and everybody who was predicted."""
@@ -588,6 +646,21 @@ def _described(error: PhotoError | ResultFileError) -> dict[str, str]:
     if isinstance(error, ResultFileError):
         return {"code": "bad-npz", "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
     return {"code": "bad-photo", "message": str(error), "fix": ""}  # the message says what to do
+
+
+def _left_out(found: int, made: int) -> tuple[str, ...]:
+    """A sentence about people who were found and not made, where there are any."""
+    if found <= made:
+        return ()
+    who = "the most prominent one was made" if made == 1 else f"the {made} most prominent ones were made"
+    most = wire.OPTIONS["max_people"].high or made
+    more = "Cut the photo into parts for the others" if made >= most else f"Raise the option max_people (at most {most:g}) for more"
+    return (f"{found} people were found and {who}. {more}.",)
+
+
+def _worth(view: View) -> float:
+    """How much a view says of the person: how well it fits, and how large it is."""
+    return view.fit.confidence * float(np.ptp(view.person.box[[1, 3]]))
 
 
 def _ignore(stage: str, fraction: float, message: str) -> None:

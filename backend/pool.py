@@ -24,6 +24,7 @@ from backend.spawn import environment, module_command
 from backend.wire import WireError
 
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
+REAL_PIPELINE = "backend.pipeline:Pipeline"  # others are the tests'
 MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fault
 MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
 CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
@@ -93,7 +94,7 @@ class PoolSettings:
     """
 
     workers: int = 1
-    pipeline: str = "backend.pipeline:Pipeline"
+    pipeline: str = REAL_PIPELINE
     threads: int | None = None
     gpus: tuple[str, ...] = ()
     patience: float = 300.0
@@ -247,7 +248,7 @@ class Pool:
         self._started += 1
         name = f"worker-{self._started}"
         command = module_command("backend.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
-        command += ["--threads", str(self.settings.threads_each)]
+        command += ["--threads", str(self.settings.threads_each), "--data", str(self.journal.folder)]
         # One heap for all threads: that is the one which `backend.memory.give_back` can make smaller (glibc; nothing to others).
         variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
         if self.settings.gpus:

@@ -449,7 +449,7 @@ OPTIONS: Mapping[str, Option] = {
     "texture_seed": Option(0, low=0, high=1_000_000),  # 0: the most likely prediction; others: variations of it
     "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
     "clothing": Option(True, choices=_SWITCH),  # shape the outline to clothes and hair
-    "same_person": Option(False, choices=_SWITCH),  # all photos show one person: one avatar
+    "same_person": Option(False, choices=_SWITCH),  # all photos, or all views in one photo, show one person: one avatar
     "max_people": Option(32, low=1, high=64),  # of each photo, the most prominent first
     "focal": Option(None, low=10, high=1_000_000, optional=True),  # pixels; None: what the photo says
     "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person

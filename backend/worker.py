@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import zmq
@@ -24,7 +25,7 @@ from backend import memory_limits, versions, wire
 from backend.logs import CurrentJob, log_to_stream
 from backend.memory import give_back, is_out_of_memory
 from backend.photo import PhotoError
-from backend.pool import SECRET_VARIABLE
+from backend.pool import REAL_PIPELINE, SECRET_VARIABLE
 from backend.wire import WireError
 
 Progress = Callable[[str, float, str], None]
@@ -156,6 +157,8 @@ def _stated_error(error: Any) -> WireError:
 
 
 def _load_error(error: Exception) -> WireError:
+    if isinstance(error, WireError):  # the self-test's own words
+        return error
     if is_out_of_memory(error):
         return WireError(f"There was not enough memory to load the models. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
     if isinstance(error, ImportError):
@@ -183,6 +186,17 @@ def load_attribute(path: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
+    """The pipeline that "package.module:attribute" names; Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
+
+    Raises what loading raises, and SelfTestError where this installation makes wrong avatars.
+    """
+    pipeline = load_attribute(path)(threads=threads)
+    if path == REAL_PIPELINE:
+        load_attribute("backend.self_test:check_once")(pipeline, folder)
+    return pipeline
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``python -m backend.worker``, which only the front starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal reaches all its processes; the front decides
@@ -191,9 +205,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--data", type=Path, required=True, help="the server's data folder")
     chosen = parser.parse_args(arguments)
     worker = Worker(chosen.port, chosen.name, os.environ.pop(SECRET_VARIABLE, ""), log_to_stream())
-    worker.run(lambda: load_attribute(chosen.pipeline)(threads=chosen.threads))
+    worker.run(lambda: load_pipeline(chosen.pipeline, chosen.threads, chosen.data))
 
 
 if __name__ == "__main__":

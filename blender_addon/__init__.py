@@ -10,6 +10,8 @@ Three layers, each importing only those before it:
 Importing this package imports no bpy, so that ``core`` can be used and tested anywhere.
 """
 
+from typing import Any
+
 
 def register() -> None:
     """Blender calls this when the add-on is enabled."""
@@ -23,3 +25,12 @@ def unregister() -> None:
     from . import ui
 
     ui.unregister()
+
+
+class glTF2ExportUserExtension:  # noqa: N801 (the name by which Blender's glTF exporter finds it)
+    """Blender's own File > Export > glTF asks this: the panel's photos, with their folders, stay out of its files."""
+
+    def gather_scene_hook(self, gltf2_scene: Any, blender_scene: Any, export_settings: Any) -> None:
+        """Called by Blender for each scene that it has read."""
+        if gltf2_scene.extras:
+            gltf2_scene.extras.pop("uvatar", None)

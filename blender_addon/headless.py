@@ -11,7 +11,7 @@ camera with the photo behind it, and the rest pose in the bones; the .glb holds 
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from .core.result import PhotoResult
 
 if not __package__:  # run as a file by Blender: make this folder the package that its relative imports need
+    # By its path: the folder above it may be an environment's of another Python, whose numpy Blender must not find.
     _folder = Path(__file__).resolve().parent
-    sys.path.insert(0, str(_folder.parent))
-    __package__ = importlib.import_module(_folder.name).__name__
+    _spec = importlib.util.spec_from_file_location(_folder.name, _folder / "__init__.py", submodule_search_locations=[str(_folder)])
+    assert _spec is not None and _spec.loader is not None
+    _package = sys.modules[_folder.name] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_package)
+    __package__ = _folder.name
 
 EXIT_FAILED = 1  # argparse ends with 2 for wrong arguments
 
@@ -66,10 +70,21 @@ def _write(result: PhotoResult, options: argparse.Namespace) -> None:
     imported = import_people(result, scene, [options.person], ImportOptions(unlit=options.unlit))
     if imported.photo is not None:
         render_over_photo(scene, imported.photo)
+    _forget_folders()
     if options.blend is not None:
         save_blend(options.blend.resolve())
     if options.glb is not None:
         export_glb(imported.rigs[0], options.glb.resolve())
+
+
+def _forget_folders() -> None:
+    """Blender's own start-up file has a file browser, which begins in the user's home: that stays out of the .blend."""
+    import bpy
+
+    for screen in bpy.data.screens:
+        for space in (space for area in screen.areas for space in area.spaces if space.type == "FILE_BROWSER"):
+            if space.params is not None:
+                space.params.directory = b"//"
 
 
 def _own_arguments(arguments: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,12 +14,14 @@ import backend.pipeline
 from backend import avatar, wire
 from backend.fitting.fit import BodyParameters, Fit
 from backend.fitting.report import finished, sureness
+from backend.labels import SEEN
 from backend.photo import decode_photo
-from backend.pipeline import NobodyFound, Options, Pipeline
+from backend.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from backend.texturing import Texture
 from backend.wire import OPTIONS
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+QUICK = Options(texture_size=512, fast=True)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,11 @@ def run(
     progress: list[tuple[str, float, str]] = []
     pipeline.reconstruct(photos, options, lambda *said: progress.append(said), results.__setitem__)
     return results, progress
+
+
+def share_seen(person: PersonResult) -> float:
+    """The part of the texture that photos show."""
+    return float(np.mean(person.texture.source == SEEN) / np.mean(person.texture.source > 0))
 
 
 def test_options_are_the_wire_s() -> None:
@@ -73,6 +81,59 @@ def test_photos_of_one_person_are_merged_without_the_bad_one(pipeline: Pipeline,
     merged = [index for index, result in results.items() if result["people"]]
     assert len(merged) == 1 and merged[0] in (1, 2)
     assert "broken.jpg" in results[0]["errors"][0]["message"]
+
+
+def beside(*names: str) -> bytes:
+    """Sample photos side by side in one, half as large."""
+    pictures = [cv2.resize(cv2.imread(str(SAMPLES / name)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for name in names]
+    return cv2.imencode(".png", np.hstack(pictures))[1].tobytes()
+
+
+@pytest.mark.parametrize("pair", [("man.jpg", "woman.jpg"), ("woman.jpg", "man.jpg")])
+def test_the_back_goes_onto_the_one_who_looks_alike(pipeline: Pipeline, pair: tuple[str, str]) -> None:
+    photos = [("pair.png", beside(*pair)), ("man_back.jpg", (SAMPLES / "man_back.jpg").read_bytes())]
+    failed: list[int] = []
+    merged = pipeline.reconstruct_same_person(photos, QUICK, failed=lambda index, error: failed.append(index))
+    assert merged is not None and not failed
+    side = "left" if pair[0] == "man.jpg" else "right"
+    assert merged[1].notes == (f"pair.png shows 2 people; the one on the {side} was taken.",)
+    alone = pipeline.reconstruct_photo(photos[1][1], "man_back.jpg", QUICK).people[0]
+    (person,) = merged[1].people
+    assert share_seen(person) > share_seen(alone) + 0.15  # front and back
+
+
+def test_a_photo_of_somebody_else_fails_by_name_and_the_others_go_on(pipeline: Pipeline) -> None:
+    photos = [(name, (SAMPLES / name).read_bytes()) for name in ("man.jpg", "woman.jpg", "man_back.jpg")]
+    results, _ = run(pipeline, photos, texture_size=512, fast=True, same_person=True)
+    assert "woman.jpg shows nobody who looks like the person of man.jpg and man_back.jpg" in results[1]["errors"][0]["message"]
+    (merged,) = (index for index, result in results.items() if result["people"])
+    assert set(results) == {1, merged} and merged in (0, 2)
+    assert results[merged]["notes"] == ["woman.jpg was left out: it shows nobody who looks like this person."]
+
+
+def test_a_sheet_of_front_and_back_is_one_avatar(pipeline: Pipeline) -> None:
+    sheet = beside("man.jpg", "man_back.jpg")
+    index, result = pipeline.reconstruct_same_person([("sheet.png", sheet)], QUICK) or (None, None)
+    assert index == 0 and result.notes == ("2 views of one person in sheet.png became one avatar.",)
+    both = pipeline.reconstruct_photo(sheet, "sheet.png", QUICK)
+    assert share_seen(result.people[0]) > max(map(share_seen, both.people)) + 0.15
+
+
+def test_people_who_look_unlike_in_one_photo_stay_themselves_and_it_is_said(pipeline: Pipeline) -> None:
+    pair = beside("man.jpg", "woman.jpg")
+    results, _ = run(pipeline, [("pair.png", pair)], texture_size=512, fast=True, same_person=True)
+    assert len(results[0]["people"]) == 2
+    assert results[0]["notes"] == ["The 2 people of pair.png look unlike, so each became an avatar of their own."]
+
+
+def test_the_limit_takes_the_first_of_all_and_says_who_is_left_out(pipeline: Pipeline) -> None:
+    pair = beside("man.jpg", "woman.jpg", "man.jpg")
+    everybody = pipeline.reconstruct_photo(pair, "pair.png", QUICK)
+    assert len(everybody.people) == 3 and not everybody.notes
+    for most, made in ((1, "the most prominent one was made"), (2, "the 2 most prominent ones were made")):
+        some = pipeline.reconstruct_photo(pair, "pair.png", replace(QUICK, max_people=most))
+        np.testing.assert_array_equal([one.person.box for one in some.people], [one.person.box for one in everybody.people[:most]])
+        assert some.notes == (f"3 people were found and {made}. Raise the option max_people (at most 64) for more.",)
 
 
 def test_an_empty_room_is_told_apart_from_a_broken_photo(pipeline: Pipeline) -> None:

@@ -3,22 +3,34 @@
 
 The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped and
 validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the backend's wheel in
-it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies.
+it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies; the lists of tested
+packages lie beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+from markdown_it import MarkdownIt
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "blender_addon"
 SHARED = ROOT / "backend" / "wire.py"
+DOCS = ROOT / "docs"
+GUIDE_PAGES = ("artist-guide", "addon", "smpl-body")
+_GUIDE_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color:#222;background:#fff}"
+    "img{max-width:100%}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}"
+    "code{background:#f2f2f2;padding:0 .2em}pre{background:#f2f2f2;padding:.6em;overflow:auto}"
+)
+CONSTRAINTS = ROOT / "constraints"  # the packages that the backend was tested with
 
 
 def stage(folder: Path) -> Path:
@@ -27,6 +39,7 @@ def stage(folder: Path) -> Path:
         shutil.rmtree(folder)
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
     shutil.copy(SHARED, folder / "core" / SHARED.name)
+    write_guide(folder / "guide")
     return folder
 
 
@@ -36,11 +49,35 @@ def build(out: Path, with_backend: bool = False) -> Path:
     staged = stage(ROOT / "build" / "addon" / "uvatar")
     if with_backend:
         build_wheel(staged / "backend")
+        shutil.copytree(CONSTRAINTS, staged / "backend" / CONSTRAINTS.name, ignore=shutil.ignore_patterns("*-blender.txt"))
     version = tomllib.loads((SOURCE / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
     zipped = out / f"uvatar-{version}{'-with-backend' if with_backend else ''}.zip"
     _extension_tool("build", "--source-dir", str(staged), "--output-filepath", str(zipped))
     _extension_tool("validate", str(zipped))
     return zipped
+
+
+def write_guide(folder: Path) -> None:
+    """Write the add-on's help to ``folder``: the artist's guide and what it leads to, as pages that a browser shows from the disk.
+
+    Links to pages that are not shipped become plain text.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in GUIDE_PAGES:
+        html = MarkdownIt("commonmark").enable("table").render((DOCS / f"{name}.md").read_text(encoding="utf-8"))
+        html = re.sub(r'<a href="(?!https?:)([^"#]*)(#[^"]*)?">(.*?)</a>', _guide_link, html)
+        for picture in re.findall(r'src="(images/[^"]+)"', html):
+            (folder / "images").mkdir(exist_ok=True)
+            shutil.copy(DOCS / picture, folder / picture)
+        title = re.search(r"<h1>(.*?)</h1>", html)
+        head = f'<meta charset="utf-8"><title>{title[1] if title else name}</title><style>{_GUIDE_STYLE}</style>'
+        (folder / f"{name}.html").write_text(f'<!doctype html><html lang="en">{head}{html}</html>', encoding="utf-8")
+
+
+def _guide_link(found: re.Match[str]) -> str:
+    page, section, text = found[1], found[2] or "", found[3]
+    name = page.removesuffix(".md")
+    return f'<a href="{name}.html{section}">{text}</a>' if name in GUIDE_PAGES else str(text)
 
 
 def build_wheel(out: Path) -> None:

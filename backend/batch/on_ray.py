@@ -90,6 +90,6 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
 
 @lru_cache(maxsize=1)
 def _loaded(pipeline: str, threads: int) -> Any:
-    from backend.worker import load_attribute
+    from backend.worker import load_pipeline
 
-    return load_attribute(pipeline)(threads=threads)
+    return load_pipeline(pipeline, threads, wire.data_folder())

@@ -11,6 +11,7 @@ from backend.commands.common import EXIT_FAILED, DataOption, console_of
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of findings for programs.")] = False,
+    self_test: Annotated[bool, typer.Option("--self-test", help="Also make a small avatar and compare it with what it should be.")] = False,
     data: DataOption = None,
 ) -> None:
     """Check Python, packages, GPU, memory, weights, disk, ports, server and Blender, and say what to fix.
@@ -25,7 +26,7 @@ def doctor(
 
     console = console_of()
     findings = []
-    for finding in examine(data or wire.data_folder()):
+    for finding in examine(data or wire.data_folder(), self_test):
         findings.append(finding)
         if not as_json:
             style = {GOOD: "green", PROBLEM: "red"}.get(finding.state, "yellow")

@@ -39,6 +39,7 @@ class Fit:
             landmarks and, once all stages are done, mask and texture (docs/confidence.md).
         start: which start won ("landmarks", "mesh_predictor", ...).
         notes: what the user should know, in plain words ("legs are outside the photo: posed by the prior").
+        group: of people whose shapes the body was drawn towards ("adult", "female", "child"), or "all".
         cost: what the fit leaves unexplained, nats; comparable between fits to the same evidence alone. NaN where nothing was fitted.
     """
 
@@ -49,4 +50,5 @@ class Fit:
     confidence: float
     start: str = "landmarks"
     notes: tuple[str, ...] = field(default=())
+    group: str = "all"
     cost: float = float("nan")

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from backend.fitting.lifter import Lifted, Lifter
 from backend.fitting.prior import PosePrior
 from backend.fitting.report import quality
 from backend.fitting.residuals import Evidence, Objective, OutlinePairs, Widths, bone_directions, project
-from backend.fitting.shape import UNSEEN_CHILD_COST, ShapeGroup, shape_groups
+from backend.fitting.shape import PERHAPS_CHILD_NOTE, SURELY_CHILD, UNSEEN_CHILD_COST, ShapeGroup, shape_groups
 from backend.fitting.silhouette import MaskField
 from backend.fitting.solver import minimise, only
 from backend.fitting.starts import Start, landmark_start
@@ -90,10 +90,10 @@ def fit_people(
     if options.silhouette:
         report(0.4, "Fitting the outline")
         guesses = _fit_outline(problem, guesses)
-    guesses = guesses.best(lambda owner, start, group: owner)
+    guesses, open_age = _decided(guesses)
     guesses = _polished(problem, guesses)
     report(1.0, "Fitted")
-    return _results(problem, guesses)
+    return _results(problem, guesses, open_age)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,9 @@ class _Problem:
         evidence = seen.gather(people, camera)
         if lifted:
             evidence = seen.with_lifted(evidence, _lifted_bones(lifted, skeleton, landmarks))
-        outline, groups = _outline_points(data), shape_groups(data)
+        known = options.betas
+        groups = shape_groups(data) if known is None else [ShapeGroup("all", known.astype(float), np.eye(len(known)))]
+        outline = _outline_points(data)
         return cls(people, lifted, evidence, camera, skeleton, landmarks, outline, prior, groups, len(data.v_template), options)
 
     def objective(self, guesses: _Guesses, widths: Widths) -> Objective:
@@ -239,6 +241,27 @@ def _fit_outline(problem: _Problem, guesses: _Guesses) -> _Guesses:
     return _judged(objective, guesses, state)
 
 
+def _decided(guesses: _Guesses) -> tuple[_Guesses, set[int]]:
+    """The cheapest guess of each person, a child's only where it is so by far; and the people who may be children all the same."""
+    child = _of_children(guesses)
+    grown_up: dict[int, float] = {}
+    for owner, cost in zip(guesses.owners[~child].tolist(), guesses.costs[~child].tolist(), strict=True):
+        grown_up[owner] = min(cost, grown_up.get(owner, np.inf))
+    cheapest = guesses.best(lambda owner, start, group: owner)
+    open_age = {
+        int(owner)
+        for owner, cost, young in zip(cheapest.owners, cheapest.costs, _of_children(cheapest), strict=True)
+        if young and grown_up.get(int(owner), np.inf) < cost * (1 + SURELY_CHILD)
+    }
+    kept = np.flatnonzero(~(child & np.isin(guesses.owners, list(open_age))))
+    return guesses.rows(kept).best(lambda owner, start, group: owner), open_age
+
+
+def _of_children(guesses: _Guesses) -> NDArray[np.bool_]:
+    """(G,) which guesses are of the group of children."""
+    return np.array([group.name == "child" for group in guesses.groups])
+
+
 def _polished(problem: _Problem, guesses: _Guesses) -> _Guesses:
     """The last steps: close to the landmarks within the photo, true to the shape and the directions found so far in space."""
     found = guesses.state
@@ -281,8 +304,8 @@ def _judged(objective: Objective, guesses: _Guesses, state: State) -> _Guesses:
 
 def _group_costs(objective: Objective, guesses: _Guesses) -> NDArray[np.float64]:
     """(G,) nats that each guess's group costs by itself: children are told by their proportions, so their legs must be seen."""
-    child = np.array([group.name == "child" for group in guesses.groups])
-    return np.array([group.cost for group in guesses.groups]) + UNSEEN_CHILD_COST * child * objective.evidence.unseen_legs.min(1)
+    unseen = objective.evidence.unseen_legs.mean(1)
+    return np.array([group.cost for group in guesses.groups]) + UNSEEN_CHILD_COST * _of_children(guesses) * unseen
 
 
 def _paired(problem: _Problem, fields: Sequence[MaskField | None], state: State) -> OutlinePairs:
@@ -309,7 +332,8 @@ def _outline_points(data: BodyData) -> Points:
     return Points(*(a[index].astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
 
 
-def _results(problem: _Problem, guesses: _Guesses) -> list[Fit]:
+def _results(problem: _Problem, guesses: _Guesses, open_age: Collection[int]) -> list[Fit]:
+    """What was found, with what to know about it; ``open_age``: the people who may be children, and may not."""
     state = guesses.state
     pixels, _ = project(problem.skeleton.pose(state).place(problem.landmarks).positions, problem.camera)
     orient = rotations.log(state.orient)
@@ -330,7 +354,8 @@ def _results(problem: _Problem, guesses: _Guesses) -> list[Fit]:
                 judged.landmark_error_p95,
                 judged.confidence,
                 guesses.starts[i].name,
-                judged.notes,
+                (*judged.notes, *([PERHAPS_CHILD_NOTE] if i in open_age else [])),
+                guesses.groups[i].name,
                 float(guesses.costs[i]),
             )
         )

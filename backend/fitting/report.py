@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backend.camera import Camera
 from backend.fitting.evidence import SEEN, box_side, image_landmarks, inside_photo
 from backend.fitting.fit import Fit
-from backend.fitting.shape import ShapeGroup
+from backend.fitting.shape import CHILD_NOTE, ShapeGroup
 from backend.perception.person import Person
 
 GOOD_ERROR, BAD_TAIL = 0.03, 0.05  # of the box side: median error of a useless fit, 95th percentile that deserves a note
@@ -58,7 +58,7 @@ def _notes(person: Person, seen: NDArray, inside: NDArray, tail: float, group: S
     if hidden:
         notes.append(f"Hidden and posed by habit: {', '.join(hidden)}.")
     if group.name == "child":
-        notes.append("Given a child's proportions.")
+        notes.append(CHILD_NOTE)
     if person.likelihood < UNCLEAR:
         notes.append("It is not certain that this is a person, or how they stand: check the overlay.")
     if tail > BAD_TAIL:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 # cv2.remap takes pictures of less than 2^15 pixels a side: long lists of points are folded into rows.
 _ROW = 4096
-_NO_SECOND_MAP = np.zeros(0, np.float32)
 
 
 def bilinear(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float32]:
@@ -27,10 +26,11 @@ def sampled(picture: NDArray[np.float32], points: NDArray, interpolation: int) -
     Points are in pixels from the top-left corner, so the first pixel's centre is (0.5, 0.5); outside, the border goes on.
     """
     rows = -(-len(points) // _ROW)
-    at = np.zeros((rows * _ROW, 2), np.float32)
-    at[: len(points)] = points - np.float32(0.5)  # cv2 counts from the first pixel's centre
     if not rows:
         return np.zeros((0, *picture.shape[2:]), np.float32)
-    folded = at.reshape(rows, _ROW, 2)
-    values = np.asarray(cv2.remap(picture, folded, _NO_SECOND_MAP, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    # One map for x and one for y: OpenCV 5 does not take an empty array for "no second map", and gives values that are not finite.
+    at = np.zeros((2, rows * _ROW), np.float32)
+    at[:, : len(points)] = points.T - np.float32(0.5)  # cv2 counts from the first pixel's centre
+    x, y = at.reshape(2, rows, _ROW)
+    values = np.asarray(cv2.remap(picture, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
     return values.reshape(rows * _ROW, *picture.shape[2:])[: len(points)]

@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from . import wire
 from .events import Accepted, JobEnded, JobEvent, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import Problem
 from .result import Result
@@ -106,6 +107,20 @@ class Job:
                 self.problems[event.photo] = event.problem
 
 
+def portioned(photos: Sequence[Path], options: Mapping[str, Any]) -> list[list[Path]]:
+    """The photos of each job where they are more, or larger, than one job may have. One person's photos must be one job."""
+    if options.get("same_person"):
+        return [list(photos)]
+    return [[photos[index] for index in portion] for portion in wire.portions(map(_size, photos))]
+
+
+def _size(photo: Path) -> int:
+    try:
+        return photo.stat().st_size
+    except OSError:
+        return 0  # one that cannot be read is told later; one that is being written is a picture of Blender's
+
+
 @dataclass
 class Run:
     """The jobs of one press of the button; ``begun`` on `time.monotonic`'s clock."""
@@ -169,7 +184,6 @@ def grouped(photos: Sequence[tuple[Path, str]]) -> list[tuple[list[Path], bool]]
     groups: dict[str, list[Path]] = {}
     for path, person in photos:
         groups.setdefault(person, []).append(path)
-    lone = [paths[0] for person, paths in groups.items() if person and len(paths) == 1]  # nothing to merge
-    others = [path for path, person in photos if not person or path in lone]
-    jobs = [(others, False)] if others else []
-    return jobs + [(paths, True) for person, paths in groups.items() if person and len(paths) > 1]
+    others = groups.pop("", [])
+    # A photo alone may have a letter, too: a sheet that shows the person from several sides.
+    return [(others, False)] * bool(others) + [(paths, True) for paths in groups.values()]

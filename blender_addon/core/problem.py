@@ -53,6 +53,7 @@ _REMEDIES = {
     "bad-option": Remedy.UPDATE,
     "unknown-message": Remedy.UPDATE,
     "models-not-loaded": Remedy.LOG,
+    "self-test-failed": Remedy.UPDATE,
     "model-crashed": Remedy.LOG,
     "server-error": Remedy.LOG,
     "data-folder": Remedy.LOG,

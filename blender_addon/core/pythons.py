@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -19,6 +20,12 @@ ADVICE = "Install Python 3.12 (64 bit) from python.org, or uv, and try again."
 # Whether it has the version, 64 bits and what making an environment needs; some systems ship Python without the latter.
 _PROBE = (
     f"import sys, struct, venv, ensurepip, ssl; sys.exit(0 if sys.version_info[:2] in {VERSIONS!r} and struct.calcsize('P') == 8 else 1)"
+)
+
+# A program that prints what a Python runs on, as "linux-x86_64-py312".
+TAG_PROGRAM = (
+    "import sys, platform; system = {'win32': 'windows', 'darwin': 'macos'}.get(sys.platform, sys.platform); "
+    "print(f'{system}-{platform.machine().lower()}-py{sys.version_info[0]}{sys.version_info[1]}')"
 )
 
 
@@ -41,6 +48,23 @@ def find_uv() -> str | None:
     name = "uv.exe" if sys.platform == "win32" else "uv"
     homes = [Path.home() / ".local" / "bin", Path.home() / ".cargo" / "bin", Path("/opt/homebrew/bin"), Path("/usr/local/bin")]
     return shutil.which("uv") or next((str(home / name) for home in homes if (home / name).is_file()), None)
+
+
+def bundled_pip() -> list[str]:
+    """The command of the pip that comes in every Python, this one's too; it runs from its wheel, so nothing is installed for it.
+
+    Raises OSError where this Python has none.
+    """
+    found = importlib.util.find_spec("ensurepip")  # some systems leave it out
+    wheels = sorted((Path(found.origin).parent / "_bundled").glob("pip-*.whl")) if found and found.origin else []
+    if not wheels:
+        raise OSError("Blender's Python has no pip")
+    return [sys.executable, str(wheels[-1] / "pip")]
+
+
+def fetched_python_folder(environment: Path) -> Path:
+    """Where a Python that was fetched for an environment lies: beside it, because the environment is moved when it is ready."""
+    return environment.with_name(environment.name + ".python")
 
 
 def _candidates() -> Iterator[str]:

@@ -7,8 +7,11 @@ checked: Blender crashes, rather than raises, on a face that names a vertex whic
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -119,6 +122,11 @@ class PhotoResult:
     people: tuple[Avatar, ...]
     version: str
 
+    @property
+    def title(self) -> str:
+        """What the photo's avatars are called: its name without folder and suffix, short enough for Blender's names."""
+        return short_name(PurePath(file_name(self.name)).stem)
+
 
 @dataclass(frozen=True)
 class TextureResult:
@@ -131,6 +139,29 @@ class TextureResult:
 
 
 Result = PhotoResult | TextureResult
+
+# Blender cuts names at 63 bytes (before 5.0). The longest that we make of a title: "<title> <id> texture.png as it came".
+_TITLE_BYTES, _ID_BYTES = 30, 8
+
+
+def file_name(name: str) -> str:
+    """A photo's name without its folder, of whatever system it came from, and without what Blender's names cannot hold."""
+    plain = re.split(r"[\\/]", name)[-1].encode("utf-8", "replace").decode()  # "replace": names that are not UTF-8
+    return "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in plain).strip()
+
+
+def short_name(name: str, most: int = _TITLE_BYTES) -> str:
+    """A name of at most so many bytes: the middle of a longer one goes, since photos differ at the end. "Photo" for none."""
+    data = name.encode()
+    if len(data) <= most:
+        return name or "Photo"
+    kept = most - len("…".encode())
+    return f"{data[: (kept + 1) // 2].decode(errors='ignore')}…{data[-(kept // 2) :].decode(errors='ignore')}"
+
+
+def short_id(person: str) -> str:
+    """A person's id as part of a name."""
+    return short_name(file_name(person), _ID_BYTES)
 
 
 def parse_any(result: Mapping[str, Any]) -> Result:

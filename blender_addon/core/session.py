@@ -18,7 +18,7 @@ from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
 from .conversation import Order
 from .events import Connected, Disconnected, Event, Fetched, JobEnded, Progress
-from .jobs import Job, JobState, Run
+from .jobs import Job, JobState, Run, portioned
 from .ledger import Ledger
 from .problem import Problem, Remedy
 from .result import Result
@@ -102,12 +102,15 @@ class Session:
     # -- runs -------------------------------------------------------------------------------------------------------------
 
     def reconstruct(self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None) -> Run:
-        """Have photos reconstructed, with the options of each job; progress and results come with `pump`.
+        """Have photos reconstructed, with the options of each job, several jobs where they are many.
+
+        Progress and results come with `pump`.
 
         Connect or start first; it need not be done yet. ``write`` writes those photos that are no files yet; it is called away
         from the main thread before a job's photos are read, and may raise OSError.
         """
-        return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in jobs], write)
+        shared = [(portion, options) for photos, options in jobs for portion in portioned(photos, options)]
+        return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in shared], write)
 
     def resume(self) -> Run:
         """Go on with the jobs that an earlier Blender left unfinished."""

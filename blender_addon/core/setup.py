@@ -3,6 +3,9 @@
 
 Nothing is installed anywhere else. It is made beside the place where it is to be and moved there when it works, so an update
 that fails leaves the old one. A stamp in it says whether it is whole; one that is not is never started.
+
+What is installed are the packages that Uvatar was tested with, by their hashes: the zip brings a list for each system and Python. At the
+end the backend makes an avatar that is known, so an environment that would make wrong ones is never used.
 """
 
 from __future__ import annotations
@@ -14,20 +17,20 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import wire
 from .backend_process import STAMP, clean_environment, environment_python, without_console
+from .packages import Packages, installed_names, packages_for
 from .problem import Problem, Remedy, in_words
-from .pythons import ADVICE, find_python, find_uv
+from .pythons import ADVICE, TAG_PROGRAM, bundled_pip, fetched_python_folder, find_python, find_uv
 
-# What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU libraries:
-# 5.3 GB installed, 1.4 GB downloaded. Elsewhere torch is a fraction of that.
-NEEDED = (8 if sys.platform.startswith("linux") else 4) << 30
-DOWNLOAD = (1420 if sys.platform.startswith("linux") else 500) * 1_000_000  # to tell how far it is
+# What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU libraries: 5.1 GB
+# installed, and 2.9 GB of downloads that lie beside it until then. Elsewhere torch is a fraction of that.
+NEEDED = (9 if sys.platform.startswith("linux") else 4) << 30
 
 PIP = "pip>=24.1"  # the first that tells its progress
 PROGRESS_BAR = ("--progress-bar", "raw")
@@ -37,8 +40,10 @@ _NETWORK = re.compile(
     r"Network is unreachable|Max retries|Connection broken|timed out",
     re.IGNORECASE,
 )
+LOOK_SECONDS = 0.5  # between two looks at what pip has installed
 _LOG_TAIL_BYTES = 8000
 _NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
+_DOWNLOADING, _INSTALLING, _TRYING = 0.08, 0.70, 0.95  # where each step begins, of 1: by the minutes that they take on Linux
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,14 @@ class Recipe:
         backend: what pip is to install: a wheel's path or a requirement.
         index: address of a package index; nothing for the one that pip is set to use.
         needed: bytes that must be free.
+        tested: folder of the lists of packages that Uvatar was tested with; None to take what the index has.
     """
 
     folder: Path
     backend: str
     index: str = ""
     needed: int = NEEDED
+    tested: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ class Setup:
         self._cancelled = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._downloaded = 0
+        self._packages = Packages()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="uvatar set-up", daemon=True)
         self._thread.start()
@@ -159,6 +167,8 @@ class Setup:
         if read_stamp(self._work) is not None:
             self._tell(self.progress.fraction, "Tidying up")
             shutil.rmtree(self._work, ignore_errors=True)
+            if not folder.exists():  # else the environment that is there may live on it
+                shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)
 
     def _check_folder(self) -> None:
         """Raises SetupError where the folder is somebody else's or the disk has no room, OSError where it cannot be written."""
@@ -181,43 +191,84 @@ class Setup:
             self._tell(0.02, "Making an environment")
             self._call([python, "-m", "venv", folder])
             return
-        uv = find_uv()
-        if uv is None:
-            raise SetupError(Problem("No Python 3.11 or 3.12 was found on this computer.", ADVICE, Remedy.SETUP))
-        self._tell(0.02, "Fetching Python")
-        self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder])
+        try:
+            uv = find_uv() or self._fetch_uv()
+            self._tell(0.03, "Fetching Python")
+            # Into a folder of ours beside the environment: uv would put it among its own, where nobody takes it away again.
+            place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._recipe.folder)), "UV_NO_CACHE": "1"}
+            self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder], variables=place)
+        except (SetupError, OSError) as error:
+            why = error.problem.message if isinstance(error, SetupError) else f"{in_words(error)}."
+            message = f"No Python 3.11 or 3.12 was found on this computer, and none could be fetched: {why}"
+            raise SetupError(Problem(message, ADVICE, Remedy.SETUP)) from error
+        shutil.rmtree(self._uv_folder, ignore_errors=True)
+
+    def _fetch_uv(self) -> str:
+        """The program that fetches a Python, from the package index by the pip that comes with Blender's Python; its path."""
+        self._tell(0.02, "Fetching what fetches Python")
+        tested = self._recipe.tested / "uv.txt" if self._recipe.tested else None
+        what = ["--require-hashes", "-r", str(tested)] if tested is not None and tested.is_file() else ["uv"]
+        pip = [*bundled_pip(), "--disable-pip-version-check", "--no-input"]
+        self._call([*pip, "install", "--no-cache-dir", "--no-deps", "--target", str(self._uv_folder), *self._index(), *what])
+        return str(self._uv_folder / "bin" / ("uv.exe" if sys.platform == "win32" else "uv"))
+
+    @property
+    def _uv_folder(self) -> Path:
+        return self._work / "uv"
+
+    def _index(self) -> list[str]:
+        return ["--index-url", self._recipe.index] if self._recipe.index else []
 
     def _install(self) -> None:
-        pip = [str(environment_python(self._work)), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        index = ["--index-url", self._recipe.index] if self._recipe.index else []
+        python = str(environment_python(self._work))
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
         self._tell(0.05, "Looking for the network")
         # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether there is a network.
-        self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *index, PIP])
-        self._tell(0.08, "Downloading")
-        install = ["install", "--no-cache-dir", *PROGRESS_BAR, "--timeout", "60", "--retries", "2", *index, self._recipe.backend]
-        self._call([*pip, *install], self._take_pip_line)
+        self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *self._index(), PIP])
+        said: list[str] = []
+        self._call([python, "-c", TAG_PROGRAM], said.append)
+        tested = packages_for(self._recipe.tested, said[-1] if said else "")
+        self._tell(_DOWNLOADING, "Downloading")
+        install = [*pip, "install", "--no-cache-dir", *PROGRESS_BAR, "--timeout", "60", "--retries", "2", *self._index()]
+        if tested is not None:
+            self._packages = tested
+            self._call([*install, "--no-deps", "--require-hashes", "-r", str(tested.path)], self._take_pip_line)
+        # All that it needs is there then; where nothing was tested for this system, pip chooses, and the self-test judges.
+        self._call([*install, self._recipe.backend], self._take_pip_line)
 
     def _try_it(self) -> str:
-        self._tell(0.97, "Trying it")
+        self._tell(_TRYING, "Making a first avatar, to see whether all is right")
         said: list[str] = []
-        python = str(environment_python(self._work))
-        # Everything heavy is imported once: that proves it whole, and makes the first start fast.
-        self._call([python, "-P", "-c", "import torch, backend.pipeline; print('version', backend.__version__)"], said.append)
+        self._call([str(environment_python(self._work)), "-P", "-m", "backend.self_test"], said.append)
         return next((line.split()[1] for line in said if line.startswith("version ")), "unknown")
 
     def _take_pip_line(self, line: str) -> None:
         """Make progress of what pip says."""
         if match := re.match(r"Progress (\d+) of (\d+)", line):
             done, size = int(match[1]), int(match[2])
-            share = min((self._downloaded + done) / DOWNLOAD, 1.0)
-            self._tell(0.08 + 0.7 * share, f"Downloading: {(self._downloaded + done) / 1e6:.0f} of about {DOWNLOAD / 1e6:.0f} MB")
+            come, total = self._downloaded + done, self._packages.total
+            of = f" of {total / 1e6:.0f}" if total else ""
+            share = min(come / total, 1.0) if total else come / (come + 500e6)  # it never arrives where the end is not known
+            self._tell(_DOWNLOADING + (_INSTALLING - _DOWNLOADING) * share, f"Downloading: {come / 1e6:.0f}{of} MB")
             self._downloaded += size if done >= size else 0
         elif line.startswith("Installing collected packages"):
-            self._tell(0.8, "Installing")
+            self._tell(_INSTALLING, "Installing")
 
-    def _call(self, command: Sequence[str], take: Callable[[str], object] = lambda line: None) -> None:
+    def _look_at_installed(self) -> None:
+        """Make progress of what lies in the environment: pip is silent while it installs."""
+        if self.progress.fraction < _INSTALLING or not self._packages.sizes:
+            return
+        there = installed_names(self._work)
+        share = self._packages.share(there)
+        count = sum(name in there for name in self._packages.sizes)
+        self._tell(_INSTALLING + (_TRYING - _INSTALLING) * share, f"Installing: {count} of {len(self._packages.sizes)} packages")
+
+    def _call(
+        self, command: Sequence[str], take: Callable[[str], object] = lambda line: None, variables: Mapping[str, str] | None = None
+    ) -> None:
         """Run a program to its end; its lines go to the log and to ``take``. Raises SetupError, Cancelled."""
         lines: list[str] = []
+        ended = threading.Event()
         with open(log_file(), "a", encoding="utf-8") as log:
             log.write(f"\n> {' '.join(command)}\n")
             with self._lock:
@@ -228,25 +279,33 @@ class Setup:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    env={**clean_environment(), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+                    env={**clean_environment(), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **(variables or {})},
                     encoding="utf-8",
                     errors="replace",
                     **without_console(),
                 )
-            with self._process as process:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    take(line.strip())
-                    if not line.startswith("Progress "):
-                        log.write(line)
-                        log.flush()
-                        lines.append(line.strip())
+            threading.Thread(target=self._look_while, args=(ended,), name="uvatar set-up progress", daemon=True).start()
+            try:
+                with self._process as process:
+                    assert process.stdout is not None
+                    for line in process.stdout:
+                        take(line.strip())
+                        if not line.startswith("Progress "):
+                            log.write(line)
+                            log.flush()
+                            lines.append(line.strip())
+            finally:
+                ended.set()
         with self._lock:
             self._process = None
         if self._cancelled.is_set():
             raise Cancelled
         if process.returncode:
             raise SetupError(explain(lines))
+
+    def _look_while(self, ended: threading.Event) -> None:
+        while not ended.wait(LOOK_SECONDS):
+            self._look_at_installed()
 
     def _tell(self, fraction: float, message: str) -> None:
         self.progress = Progress(max(fraction, self.progress.fraction), message)
@@ -255,12 +314,19 @@ class Setup:
 def explain(lines: Sequence[str]) -> Problem:
     """What a program's last words mean for the artist."""
     said = "\n".join(lines[-60:])
+    if failed := next((line for line in lines if line.startswith("The self-test failed")), ""):
+        return Problem(failed[:400], "The backend was not set up. Its log says more.", Remedy.LOG)
     if re.search(r"No space left|Errno 28|disk is full|not enough space", said, re.IGNORECASE):
         return Problem("The disk is full.", "Free some space, or choose another folder.", Remedy.PREFERENCES)
     if _NETWORK.search(said):
         return Problem("The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP)
+    if re.search(r"error sending request|dns error|Failed to (download|fetch)", said):  # uv's words
+        return Problem("The download failed.", "Look after the network, then set it up again.", Remedy.SETUP)
     if missing := _NOT_FOUND.search(said):
         return Problem(f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES)
+    if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:
+        message = "The package index gave a file that is not the one Uvatar was tested with."
+        return Problem(message, "Set it up again; if it happens again, name another index.", Remedy.PREFERENCES)
     if re.search(r"Permission denied|Access is denied|Errno 13", said, re.IGNORECASE):
         return Problem("The folder cannot be written: permission is missing.", "Choose another folder.", Remedy.PREFERENCES)
     reason = next((line for line in reversed(lines) if line), "a program failed without a word")
@@ -287,3 +353,4 @@ def remove(folder: Path) -> None:
     if read_stamp(folder) is None:
         raise ValueError(f"{folder} is not Uvatar's.")
     shutil.rmtree(folder)
+    shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)

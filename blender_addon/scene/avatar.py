@@ -8,36 +8,34 @@ import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 import bpy
 import numpy as np
 from mathutils import Vector
-from numpy.typing import NDArray
 
 from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
-from ..core.result import Avatar, PhotoResult, ResultError
-from .camera import build_camera, look_through
+from ..core.result import Avatar, PhotoResult, ResultError, file_name, short_id
+from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .material import build_material, original_texture, packed_image, packed_texture
-from .mesh import build_mesh
+from .mesh import build_mesh, evaluated_vertices
+from .placement import Box, around, avatar_box, avatar_boxes, free_step, other_boxes
 from .rig import (
     attach,
     build_armature,
     clear_pose,
     find_body,
-    is_rig,
     remember_photo_pose,
     root_offset,
     set_root_offset,
     stand_as_in_photo,
 )
+from .units import per_metre
 
 # Custom property of the avatar's objects: names may change, this does not.
 UUID = "uvatar_uuid"
 STAGE = "uvatar_stage"  # and of a scene: that it is one of `new_stage`
-ROW_SPACING = 1.0  # metres between people in a row; a T pose is wider, and they may overlap arms
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class ImportOptions:
         use_camera: also make it the scene's camera and give renders the photo's size.
         rest_pose: "T" or "A", what mesh and bones rest in.
         naming: names of the bones, one of `core.naming.Naming`.
-        placement: "PHOTO", as they stand in the photo, or "ROW", beside each other and beside avatars that are there already.
+        placement: "PHOTO", the people of a photo as they stand in it, or "ROW", beside each other; both beside avatars that are there.
     """
 
     photo_pose: bool = True
@@ -65,11 +63,19 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import made: the rigs in the order asked for, the photo's camera or None, the photo's image or None."""
+    """What an import made.
+
+    Attributes:
+        rigs: in the order asked for.
+        camera: the photo's, or None.
+        photo: the photo's image, or None.
+        box: what the avatars take up in the world; None where there are none.
+    """
 
     rigs: list[bpy.types.Object]
     camera: bpy.types.Object | None
     photo: bpy.types.Image | None
+    box: Box | None
 
 
 def import_people(
@@ -91,7 +97,8 @@ def import_steps(
 ) -> Generator[bool, None, Imported]:
     """Build people of a photo into a new collection of the scene, in slices of some milliseconds.
 
-    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there. They are
+    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there; to the
+    right of avatars that are in the scene already, as far as their widths ask for, and of what they would cut into. They are
     built in a scene of their own, so that a slice takes no longer where the artist's scene is full, and move into hers when
     they are whole; where she leaves object mode meanwhile, they wait until she is back. An error, or closing the generator,
     leaves nothing behind.
@@ -132,42 +139,76 @@ def _steps(
     result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
 ) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
-    stem = PurePath(result.name).stem or "Photo"
-    row_start = _row_end(scene)
+    stem = result.title
     stage = new_stage(stem)
     collection = bpy.data.collections.new(stem)
     stage.collection.children.link(collection)
     rigs: list[bpy.types.Object] = []
-    lowest: list[float] = []
+    boxes: list[Box] = []
     for avatar in chosen:
-        name = stem if len(result.people) == 1 else f"{stem} {avatar.id}"
+        name = stem if len(result.people) == 1 else f"{stem} {short_id(avatar.id)}"
         rigs.append((yield from _build_avatar(result, avatar, name, stage, collection, options)))
         yield
-        with on_stage(stage):
-            lowest.append(lowest_point(rigs[-1]))
+        boxes.append(_staged_box(stage, rigs[-1]))
         yield
+    in_row, lowest = options.placement == "ROW", min((box[0, 2] for box in boxes), default=0.0)
     for number, rig in enumerate(rigs):
-        in_row = options.placement == "ROW"
-        set_root_offset(rig, root_offset(rig) - Vector((0.0, 0.0, lowest[number] if in_row else min(lowest))))
+        sunk = Vector((0.0, 0.0, boxes[number][0, 2] if in_row else lowest))
+        set_root_offset(rig, root_offset(rig) - sunk)
         remember_photo_pose(rig, chosen[number])
         if in_row:
-            rig.location = (row_start + number * ROW_SPACING, 0.0, 0.0)
+            rig.location = (0.0, 0.0, 0.0)
         if not options.photo_pose:
             clear_pose(rig)
+        if in_row or not options.photo_pose:
+            boxes[number] = _staged_box(stage, rig)
+            yield
+        else:
+            boxes[number] -= np.array(sunk)
+    step = yield from _find_places(scene, rigs, boxes, in_row)
     camera, photo = None, None
-    if options.camera and options.placement == "PHOTO":
+    if options.camera and not in_row:
         yield
         photo = packed_image(f"{stem} photo.jpg", result.jpeg)
-        camera = build_camera(result.camera, f"{stem} camera", photo, -min(lowest, default=0.0))
+        camera = build_camera(result.camera, f"{stem} camera", photo, -lowest, render_aspect(scene))
+        camera.location.x += step
         collection.objects.link(camera)
         if options.use_camera:
-            look_through(scene, camera, result.camera)
+            look_through(scene, camera)
     yield
     yield from _until_object_mode()  # what is being edited stays the active object
+    _fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
     _select(rigs)
-    return Imported(rigs, camera, photo)
+    return Imported(rigs, camera, photo, around(boxes) * per_metre(scene) if boxes else None)
+
+
+def _find_places(
+    scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], in_row: bool
+) -> Generator[None, None, float]:
+    """Move the avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike; metres of the last."""
+    units = per_metre(scene)
+    taken, others, step = [box / units for box in avatar_boxes(scene)], [], 0.0
+    yield
+    for box in other_boxes(scene):
+        if box is None:
+            yield
+        else:
+            others.append(box / units)
+    for together in ([[number] for number in range(len(rigs))] if in_row else [list(range(len(rigs)))] if rigs else []):
+        step = free_step(around([boxes[number] for number in together]), taken, others)
+        for number in together:
+            rigs[number].location.x += step
+            boxes[number][:, 0] += step
+            taken.append(boxes[number])
+    return step
+
+
+def _staged_box(stage: bpy.types.Scene, rig: bpy.types.Object) -> Box:
+    with on_stage(stage):
+        bpy.context.view_layer.update()
+        return avatar_box(rig)
 
 
 def _build_avatar(
@@ -243,21 +284,11 @@ def _until_object_mode() -> Iterator[None]:
 
 def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avatar) -> None:
     """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
-    rig["uvatar_photo"], rig["uvatar_photo_digest"] = result.name, result.digest
+    rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
     rig["uvatar_betas"] = avatar.betas.astype(float).tolist()
     for fact, value in avatar.facts.items():
         rig[f"uvatar_{fact}"] = value if isinstance(value, (str, int, float)) else json.dumps(value, ensure_ascii=False)
-
-
-def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
-    """(V, 3) the mesh as shown, with shape keys and armature applied, in world space."""
-    evaluated = body.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    mesh = evaluated.data  # modifiers are applied to it
-    vertices = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", vertices)
-    world = np.array(evaluated.matrix_world, np.float64)
-    return (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
 
 
 def lowest_point(rig: bpy.types.Object) -> float:
@@ -266,9 +297,19 @@ def lowest_point(rig: bpy.types.Object) -> float:
     return float(evaluated_vertices(find_body(rig))[:, 2].min())
 
 
-def _row_end(scene: bpy.types.Scene) -> float:
-    """Where in x the next avatar of a row stands."""
-    return max((rig.location.x + ROW_SPACING for rig in scene.objects if is_rig(rig)), default=0.0)
+def _fit_units(collection: bpy.types.Collection, units: float) -> None:
+    """Make what was built in metres as large in a scene where a metre is so many units: objects are scaled, their data stay in metres."""
+    if units == 1.0:
+        return
+    for thing in collection.objects:
+        if thing.parent is not None:
+            continue
+        thing.location *= units
+        if thing.type == "CAMERA":
+            lens = thing.data
+            lens.clip_start, lens.clip_end, lens.display_size = lens.clip_start * units, lens.clip_end * units, lens.display_size * units
+        else:
+            thing.scale *= units
 
 
 def _everything() -> set[bpy.types.ID]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import bpy
 
-from ..core.result import PhotoResult, ResultError
+from ..core.result import PhotoResult, ResultError, short_id
 from .avatar import STAGE, ImportOptions, import_steps, new_stage, on_stage, parts
 
 
@@ -20,7 +20,7 @@ def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Gen
     """
     saved = []
     for index, avatar in enumerate(result.people):
-        scene = new_stage(PurePath(result.name).stem or "Photo")
+        scene = new_stage(result.title)
         scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", 1.0
         steps = import_steps(result, scene, [index], options)
         made: list[bpy.types.ID] = [scene]
@@ -34,7 +34,7 @@ def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Gen
                 yield False
             made += parts(scene)
             del scene[STAGE]
-            path = _free_path(folder, f"{scene.name.split('.')[0]} {avatar.id}")
+            path = _free_path(folder, f"{result.title} {short_id(avatar.id)}")
             try:
                 bpy.data.libraries.write(str(path), {scene}, fake_user=False)  # compressing would take longer than a slice may
             except (RuntimeError, OSError) as error:

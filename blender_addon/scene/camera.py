@@ -10,33 +10,55 @@ import bpy
 from ..core.result import PhotoCamera
 from . import compat
 
+PHOTO_SIZE = "uvatar_photo_size"  # custom property of the camera: the photo's pixels
 SENSOR_WIDTH = 36.0  # millimetres, full frame: the lens then reads as photographers expect
 
 
-def build_camera(solved: PhotoCamera, name: str, photo: bpy.types.Image, height: float) -> bpy.types.Object:
+def build_camera(solved: PhotoCamera, name: str, photo: bpy.types.Image, height: float, aspect: float) -> bpy.types.Object:
     """The camera that took the photo, looking along +y from ``height`` metres above the origin; not yet linked to a scene.
 
-    The photo is its background picture in the viewport.
+    The photo is its background picture in the viewport. A render shows the whole of what the photo shows, and more at two sides
+    where it has another shape.
+
+    Args:
+        aspect: width / height of the scene's renders, see `render_aspect`.
     """
     data = bpy.data.cameras.new(name)
-    data.sensor_fit, data.sensor_width = "HORIZONTAL", SENSOR_WIDTH
+    fits_width = solved.width / solved.height >= aspect * 0.9999
+    fitted = solved.width if fits_width else solved.height
+    # The same lens and sensor either way: fitted to its width, the sensor is as wide as the photo, else as high.
+    data.sensor_fit = "HORIZONTAL" if fits_width else "VERTICAL"
+    data.sensor_width, data.sensor_height = SENSOR_WIDTH, SENSOR_WIDTH * solved.height / solved.width
     data.lens = solved.focal * SENSOR_WIDTH / solved.width
-    # Blender counts shift in picture widths, to the right and up.
-    data.shift_x = (solved.width / 2 - solved.center[0]) / solved.width
-    data.shift_y = (solved.center[1] - solved.height / 2) / solved.width
+    # Blender counts shift in the fitted side of the picture, to the right and up.
+    data.shift_x = (solved.width / 2 - solved.center[0]) / fitted
+    data.shift_y = (solved.center[1] - solved.height / 2) / fitted
     data.clip_start = 0.01
     data.show_background_images = True
     background = data.background_images.new()
-    background.image, background.alpha, background.frame_method = photo, 1.0, "STRETCH"
+    background.image, background.alpha, background.frame_method = photo, 1.0, "FIT"
     camera = bpy.data.objects.new(name, data)
+    camera[PHOTO_SIZE] = [solved.width, solved.height]
     camera.location, camera.rotation_euler = (0.0, 0.0, height), (math.pi / 2, 0.0, 0.0)
     return camera
 
 
-def look_through(scene: bpy.types.Scene, camera: bpy.types.Object, solved: PhotoCamera) -> None:
-    """Make this the scene's camera and give renders the photo's size."""
+def render_aspect(scene: bpy.types.Scene) -> float:
+    """Width / height of the scene's renders."""
+    render = scene.render
+    return (render.resolution_x * render.pixel_aspect_x) / (render.resolution_y * render.pixel_aspect_y)
+
+
+def photo_camera(rig: bpy.types.Object) -> bpy.types.Object | None:
+    """The camera that came with the avatar, None where it was not wanted or is gone."""
+    beside = (thing for collection in rig.users_collection for thing in collection.objects)
+    return next((thing for thing in beside if thing.type == "CAMERA" and PHOTO_SIZE in thing), None)
+
+
+def look_through(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:
+    """Make this camera of a photo the scene's and give renders the photo's size."""
     scene.camera = camera
-    scene.render.resolution_x, scene.render.resolution_y = solved.width, solved.height
+    scene.render.resolution_x, scene.render.resolution_y = (int(side) for side in camera[PHOTO_SIZE])
     scene.render.resolution_percentage = 100
     scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
 

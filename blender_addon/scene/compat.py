@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
+import numpy as np
+from numpy.typing import ArrayLike
 
 
 def enable_nodes(material: bpy.types.Material) -> None:
@@ -75,6 +77,16 @@ def more_curves(thing: bpy.types.Object) -> Callable[[str, int, str], bpy.types.
         return made
 
     return curve
+
+
+def fill_curve(curve: bpy.types.FCurve, frames: ArrayLike, values: ArrayLike) -> None:
+    """Give a new curve a key on each of these frames."""
+    points = curve.keyframe_points
+    keys = np.stack([np.asarray(frames), np.asarray(values)], -1).astype(np.float32)
+    points.add(len(keys))
+    points.foreach_set("co", keys.ravel())
+    points.foreach_set("interpolation", np.ones(len(keys), np.uint8))  # linear: there is a key on every frame
+    curve.update()
 
 
 def action_curves(thing: bpy.types.Object) -> list[bpy.types.FCurve]:

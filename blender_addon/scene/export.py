@@ -13,11 +13,11 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from ..core.fbx import hide_folders
 from ..core.naming import Naming, joint_names
 from . import compat
-from .material import avatar_material, show_sources
-from .mesh import key_vertices, mixed_vertices
-from .rig import beta_names, clear_pose, edit_mode, find_body, rename_joints
+from .export_copy import GameCopy, game_copy, strip
+from .rig import RigError, edit_mode, rename_joints
 from .root_motion import move_root
 
 
@@ -32,6 +32,11 @@ class Target(Enum):
     def suffix(self) -> str:
         """The file's suffix."""
         return ".glb" if self is Target.GLTF else ".fbx"
+
+    @property
+    def naming(self) -> Naming | None:
+        """What bones are called there; None: as in Blender."""
+        return Naming.UNREAL if self is Target.UNREAL else None
 
 
 _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # of an object whose data are y up, to stand in Blender
@@ -52,52 +57,78 @@ def export_glb(rig: bpy.types.Object, path: Path) -> None:
 
 
 def export_avatar(
-    rig: bpy.types.Object, path: Path, target: Target, naming: Naming | None = None, animation: bool = False, root_motion: bool = False
-) -> None:
+    rig: bpy.types.Object,
+    path: Path,
+    target: Target,
+    naming: Naming | Sequence[str] | None = None,
+    animation: bool = False,
+    provenance: bool = False,
+    root_motion: bool = False,
+) -> list[str]:
     """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no camera.
 
-    What is seen is what is exported: shape and clothing become the base mesh. The shape sliders stay as morph targets with
+    What is seen is what is exported: shape, clothing and modifiers become the base mesh. The shape sliders stay as morph targets with
     weight 0 = this person (engines know only weights from 0 to 1). Pose correctives and overlays stay behind. Skinning is linear
-    in all engines. The .blend is not changed.
+    in all engines. The .blend is not changed, and the avatar may be linked from another.
 
     Args:
         target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres, unscaled, with a
             root bone on the ground, no node above it.
-        naming: other names for the bones; None keeps them.
-        animation: also write the avatar's motion, sampled on every frame of the scene's range, the first of which is at 0.
+        naming: the bones' names, or 24 names in SMPL's order; None: the mannequin's for Unreal, otherwise as they are.
+        animation: also write the avatar's motion, sampled on every frame of the scene's range; the clip begins at 0
+            and has the action's name.
         root_motion: let the root go the avatar's way over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
+        provenance: also write where the avatar comes from: photo, digest, pose, measurements and the like, as custom properties.
+
+    Returns: sentences on what is not exported as it is seen.
 
     Raises OSError where the file cannot be written, RigError where the avatar is incomplete.
     """
-    metre = _CENTIMETRES if target is Target.UNREAL else 1.0
-    with _game_copy(rig, animation) as (copied_rig, body), _scene_unit(1.0 / metre), _as_os_error(path):
+    fbx = target is not Target.GLTF
+    with game_copy(rig, animation, principled=fbx) as copy, _as_os_error(path):
+        naming = naming or target.naming
         if naming is not None:
-            rename_joints(copied_rig, joint_names(naming))
+            rename_joints(copy.rig, joint_names(naming) if isinstance(naming, Naming) else naming)
         if target is Target.UNREAL:
-            _add_root(copied_rig)
-            copied_rig.name = _ARMATURE
+            _add_root(copy.rig)
+            copy.names.take(copy.rig, _ARMATURE, bpy.data.objects)
+            copy.stage.unit_settings.scale_length = 1.0 / _CENTIMETRES
         if animation and root_motion:
-            move_root(copied_rig, *_pelvis_and_root(copied_rig))
-        if target is not Target.GLTF:
-            _turn_data(copied_rig, body, _Y_UP.inverted() @ Matrix.Scale(metre, 4))
-            copied_rig.matrix_world = _Y_UP
-        with _only_selected([copied_rig, body]):
-            if target is Target.GLTF:
-                _write_glb(path, animation)
-            else:
-                with _range_from_zero():
-                    _write_fbx(path, animation)
+            move_root(copy.rig, *_pelvis_and_root(copy.rig))
+        if fbx:
+            scale = _CENTIMETRES if target is Target.UNREAL else 1.0
+            _turn_data(copy.rig, copy.body, _Y_UP.inverted() @ Matrix.Scale(scale, 4))
+            copy.rig.matrix_world = _Y_UP
+        strip(copy.rig, copy.body, provenance)
+        _select(copy)
+        if fbx:
+            copy.names.take(copy.stage, copy.clip, bpy.data.scenes)  # the exporter calls the clip as the scene
+            _write_fbx(path, animation, provenance)
+            hide_folders(path)
+        else:
+            _write_glb(path, copy.clip if animation else None)
+        return copy.remarks
 
 
-def _write_glb(path: Path, animation: bool) -> None:
+def _select(copy: GameCopy) -> None:
+    objects = copy.stage.view_layers[0].objects
+    for thing in (copy.rig, copy.body):
+        thing.select_set(True)
+    objects.active = copy.rig
+    copy.stage.view_layers[0].update()
+
+
+def _write_glb(path: Path, clip: str | None) -> None:
     bpy.ops.export_scene.gltf(
         filepath=str(path),
         export_format="GLB",
         use_selection=True,
+        use_active_scene=True,
         export_cameras=False,
         export_lights=False,
-        export_animations=animation,
+        export_animations=clip is not None,
         export_animation_mode="ACTIVE_ACTIONS",
+        export_nla_strips_merged_animation_name=clip or "",
         export_morph_animation=False,
         export_anim_slide_to_zero=True,
         export_rest_position_armature=True,
@@ -110,7 +141,7 @@ def _write_glb(path: Path, animation: bool) -> None:
     )
 
 
-def _write_fbx(path: Path, animation: bool) -> None:
+def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
     bpy.ops.export_scene.fbx(
         filepath=str(path),
         use_selection=True,
@@ -120,7 +151,7 @@ def _write_fbx(path: Path, animation: bool) -> None:
         apply_scale_options="FBX_SCALE_UNITS",
         axis_forward="-Z",
         axis_up="Y",
-        use_mesh_modifiers=True,
+        use_mesh_modifiers=False,  # they are part of the mesh; the exporter would lose the shape keys to them
         mesh_smooth_type="FACE",
         add_leaf_bones=False,
         use_armature_deform_only=False,
@@ -133,123 +164,22 @@ def _write_fbx(path: Path, animation: bool) -> None:
         bake_anim_simplify_factor=1e-4,
         path_mode="COPY",
         embed_textures=True,
-        use_custom_props=False,
+        use_custom_props=provenance,
     )
 
 
-@contextmanager
-def _game_copy(rig: bpy.types.Object, animation: bool) -> Iterator[tuple[bpy.types.Object, bpy.types.Object]]:
-    """A copy of rig and body at the origin, at rest, with the shape baked in, under the originals' names while it lasts."""
-    originals = (rig, find_body(rig))
-    copies = tuple(original.copy() for original in originals)
-    materials: list[bpy.types.Material] = []
-    renamed: list[tuple[bpy.types.ID, str]] = []
-    actions = set(bpy.data.actions)
-    try:
-        for original, copy in zip(originals, copies, strict=True):
-            copy.data = original.data.copy()
-            bpy.context.scene.collection.objects.link(copy)
-            copy.hide_viewport = False
-            copy.hide_set(False)
-            for old, new in ((original, copy), (original.data, copy.data)):
-                name = old.name
-                old.name = f"{name} original"
-                renamed.append((old, name))
-                new.name = name
-        copied_rig, copied_body = copies
-        copied_body.parent = copied_rig
-        for modifier in copied_body.modifiers:
-            if modifier.type == "ARMATURE" and modifier.object == rig:
-                modifier.object = copied_rig
-        material = avatar_material(copied_body)
-        if material is not None:
-            materials.append(_without_overlay(copied_body, material))
-            renamed.append((material, materials[0].name))
-        _bake_motion(rig, copied_rig, animation)
-        copied_rig.matrix_world.identity()
-        _bake_shape(copied_body, beta_names(rig))
-        bpy.context.view_layer.update()
-        yield copied_rig, copied_body
-    finally:
-        bpy.data.batch_remove([owned for copy in copies for owned in (copy, copy.data)] + materials + list(set(bpy.data.actions) - actions))
-        for old, name in renamed:
-            old.name = name
-
-
-def _without_overlay(body: bpy.types.Object, material: bpy.types.Material) -> bpy.types.Material:
-    """Give the body a copy of its material without overlay, whose texture other programs can follow, and with its name."""
-    plain = material.copy()
-    show_sources(plain, 0.0)
-    for index, other in enumerate(body.data.materials):
-        if other == material:
-            body.data.materials[index] = plain
-    name = material.name
-    material.name = f"{name} original"
-    plain.name = name
-    return plain
-
-
-def _bake_motion(rig: bpy.types.Object, copy: bpy.types.Object, animation: bool) -> None:
-    """Free the copy of constraints and drivers; its motion is the original's as seen on each frame, beginning at 0, or none."""
-    copy.animation_data_clear()
-    for bone in copy.pose.bones:
-        for constraint in list(bone.constraints):
-            bone.constraints.remove(constraint)
-    clear_pose(copy)
-    if not animation:
-        return
-    scene = bpy.context.scene
-    now = scene.frame_current
-    frames = range(scene.frame_start, scene.frame_end + 1)
-    names = [bone.name for bone in copy.pose.bones]
-    own = np.empty((len(frames), len(names), 7))
-    try:
-        for row, frame in enumerate(frames):
-            scene.frame_set(frame)
-            evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
-            for column, name in enumerate(names):
-                bone = evaluated.pose.bones[name]
-                matrix = evaluated.convert_space(pose_bone=bone, matrix=bone.matrix, from_space="POSE", to_space="LOCAL")
-                own[row, column] = (*matrix.to_translation(), *matrix.to_quaternion())
-    finally:
-        scene.frame_set(now)
-    curves = compat.curve_maker(copy, bpy.data.actions.new(rig.name))
-    for column, name in enumerate(names):
-        copy.pose.bones[name].rotation_mode = "QUATERNION"
-        path = f'pose.bones["{bpy.utils.escape_identifier(name)}"].'
-        for channel in range(7):
-            attribute, index = ("location", channel) if channel < 3 else ("rotation_quaternion", channel - 3)
-            curve = curves(path + attribute, index, name)
-            curve.keyframe_points.add(len(frames))
-            keys = np.stack([np.arange(len(frames)), own[:, column, channel]], -1)
-            curve.keyframe_points.foreach_set("co", keys.astype(np.float32).ravel())
-
-
-def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
-    """Make the mix of all shape keys the basis; the shape sliders start at 0 from there, all other keys go."""
-    keys = body.data.shape_keys.key_blocks
-    body.data.shape_keys.animation_data_clear()
-    mixed, basis = mixed_vertices(body), key_vertices(keys[0])
-    for key in list(keys)[1:]:
-        if key.name in betas:
-            key.data.foreach_set("co", (mixed + key_vertices(key) - basis).ravel())
-            key.value = 0.0
-        else:
-            body.shape_key_remove(key)
-    keys[0].data.foreach_set("co", mixed.ravel())
-    body.data.vertices.foreach_set("co", mixed.ravel())
-    body.data.update()
-
-
 def _add_root(rig: bpy.types.Object) -> None:
-    """A bone at the origin, its axes the object's own, above the root joint."""
+    """A bone at the origin, its axes the object's own, above all others."""
+    if _ROOT in rig.data.bones:
+        raise RigError(f"{rig.name} has a bone named {_ROOT} already, which files for Unreal get on the ground: rename it first.")
     with edit_mode(rig):
         bones = rig.data.edit_bones
-        top = next(bone for bone in bones if bone.parent is None)
+        tops = [bone for bone in bones if bone.parent is None]
         root = bones.new(_ROOT)
         root.head, root.tail = Vector((0, 0, 0)), Vector((0, 0.2, 0))
         root.use_deform = False
-        top.parent = root
+        for top in tops:
+            top.parent = root
 
 
 def _pelvis_and_root(rig: bpy.types.Object) -> tuple[str, str | None]:
@@ -270,47 +200,8 @@ def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) ->
             values[1::2] *= scale
             curve.keyframe_points.foreach_set("co", values)
             curve.update()
-
-
-@contextmanager
-def _scene_unit(scale: float) -> Iterator[None]:
-    """Let a unit of the scene be so many metres, whatever the artist has chosen."""
-    units = bpy.context.scene.unit_settings
-    before = units.system, units.scale_length
-    units.system, units.scale_length = "METRIC", scale
-    try:
-        yield
-    finally:
-        units.system, units.scale_length = before
-
-
-@contextmanager
-def _range_from_zero() -> Iterator[None]:
-    """Let the scene's frames be counted from 0, as the baked motion's are."""
-    scene = bpy.context.scene
-    before = scene.frame_start, scene.frame_end
-    scene.frame_start, scene.frame_end = 0, before[1] - before[0]
-    try:
-        yield
-    finally:
-        scene.frame_start, scene.frame_end = before
-
-
-@contextmanager
-def _only_selected(things: list[bpy.types.Object]) -> Iterator[None]:
-    layer = bpy.context.view_layer
-    before, active = list(layer.objects.selected), layer.objects.active
-    for thing in before:
-        thing.select_set(False)
-    for thing in things:
-        thing.select_set(True)
-    layer.objects.active = things[0]
-    try:
-        yield
-    finally:
-        for thing in before:
-            thing.select_set(True)
-        layer.objects.active = active
+    rig.data.update_tag()  # Blender does not notice by itself that the pose must be evaluated anew
+    body.data.update_tag()
 
 
 @contextmanager

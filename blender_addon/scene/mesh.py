@@ -141,6 +141,16 @@ def key_vertices(key: bpy.types.ShapeKey) -> NDArray[np.float32]:
     return vertices.reshape(-1, 3)
 
 
+def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
+    """(V, 3) the mesh as shown, with shape keys and armature applied, in world space."""
+    evaluated = body.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    mesh = evaluated.data  # modifiers are applied to it
+    vertices = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", vertices)
+    world = np.array(evaluated.matrix_world, np.float64)
+    return (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
+
+
 def raise_by(body: bpy.types.Object, height: float) -> None:
     """Move all shape keys up by ``height`` metres."""
     shift = np.array((0, 0, height), np.float32)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.bvh import load_bvh
 from ..core.motion import Motion, MotionError, grounded, resampled, starting_here
@@ -75,10 +74,10 @@ def apply_motion(
         rig.pose.bones[bone].rotation_mode = "QUATERNION"
         path = f'pose.bones["{bpy.utils.escape_identifier(bone)}"].'
         for channel in range(4):
-            _fill(curves(path + "rotation_quaternion", channel, bone), frames, quaternions[:, joint, channel])
+            compat.fill_curve(curves(path + "rotation_quaternion", channel, bone), frames, quaternions[:, joint, channel])
     for channel in range(3):
         path = f'pose.bones["{bpy.utils.escape_identifier(names[0])}"].location'
-        _fill(curves(path, channel, names[0]), frames, offsets[:, channel])
+        compat.fill_curve(curves(path, channel, names[0]), frames, offsets[:, channel])
     rig.update_tag()
     return action
 
@@ -92,11 +91,3 @@ def _take_shape(rig: bpy.types.Object, motion: Motion) -> None:
     for beta, name in zip(motion.betas, beta_names(rig), strict=False):
         set_slider(keys[name], float(beta))
     refresh_joints(rig)
-
-
-def _fill(curve: bpy.types.FCurve, frames: NDArray, values: NDArray) -> None:
-    points = curve.keyframe_points
-    points.add(len(frames))
-    points.foreach_set("co", np.stack([frames, values], -1).astype(np.float32).ravel())
-    points.foreach_set("interpolation", np.ones(len(frames), np.uint8))  # linear: there is a key on every frame
-    curve.update()

@@ -13,6 +13,7 @@ from mathutils import Matrix, Vector
 from numpy.typing import NDArray
 
 from ..core import skeleton
+from ..core.naming import SMPL_NAMES
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
 from ..core.result import Avatar
 
@@ -20,8 +21,10 @@ from ..core.result import Avatar
 POINTS, POINT_DIRECTIONS, GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
 _JOINT_NAMES, _BETA_NAMES, _PARENTS = "uvatar_joint_names", "uvatar_beta_names", "uvatar_parents"
 _REST, REGRESSOR, TIPS, VERTICES = "uvatar_rest", "uvatar_regressor", "uvatar_tips", "uvatar_vertices"
+JOINT = "uvatar_joint"  # of a bone: which joint it is (0 to 23, SMPL's order), whatever its name becomes
 # And of the armature's object: what leads its bones instead of their own pose, and the photo's pose.
 LED_BY = "uvatar_control_rig"
+AVATAR = "uvatar_avatar"  # of Rigify's metarig and control rig: the avatar's armature
 _PHOTO_OFFSET, _PHOTO_POSE = "uvatar_photo_offset", "uvatar_pose"
 
 
@@ -51,8 +54,8 @@ def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, 
     armature[REGRESSOR] = json.dumps([sums.joints.tolist(), sums.vertices.tolist(), sums.weights.astype(float).round(6).tolist()])
     armature[_JOINT_NAMES], armature[_BETA_NAMES] = "\n".join(avatar.joint_names), "\n".join(avatar.beta_names)
     with edit_mode(rig):
-        for joint in avatar.joint_names:
-            armature.edit_bones.new(joint)
+        for joint, bone in enumerate(avatar.joint_names):
+            armature.edit_bones.new(bone)[JOINT] = joint
         place_bones(rig, avatar.betas)
     for bone in rig.pose.bones:
         bone.rotation_mode = "QUATERNION"
@@ -71,8 +74,37 @@ def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool)
 
 
 def joint_names(rig: bpy.types.Object) -> list[str]:
-    """The 24 bones' names, in SMPL's order."""
-    return rig.data[_JOINT_NAMES].split("\n")
+    """The 24 bones' names as they are now, in SMPL's order, in Edit Mode too. Raises RigError where a joint's bone was deleted.
+
+    A bone is known by the number that it carries, so that it may be renamed; avatars of older versions have only the names. Where a
+    bone was duplicated, which copies the number, the one under its stored name counts, otherwise the first.
+    """
+    armature = rig.data
+    numbers = {bone.name: bone.get(JOINT) for bone in (armature.edit_bones if armature.is_editmode else armature.bones)}
+    carriers: dict[int, list[str]] = {}
+    for name, number in numbers.items():
+        if isinstance(number, int):
+            carriers.setdefault(number, []).append(name)
+    found = []
+    for joint, stored in enumerate(armature[_JOINT_NAMES].split("\n")):
+        names = carriers.get(joint, [])
+        if not names and numbers.get(stored, joint) is not None:  # no bone of this name, or it is another joint
+            raise RigError(f"{rig.name} has no bone for {_words(joint)} any more ({stored}): undo, or import the avatar again.")
+        found.append(stored if not names or stored in names else names[0])
+    return found
+
+
+def _words(joint: int) -> str:
+    return f"the {SMPL_NAMES[joint].replace('_', ' ')}"
+
+
+def check_own(*things: bpy.types.ID) -> None:
+    """Raise RigError where one of them belongs to another .blend file: a change would fail half-way, or be lost."""
+    for thing in things:
+        origin = thing.library or (thing.override_library and thing.override_library.reference.library)
+        if origin:
+            place = bpy.path.basename(origin.filepath)
+            raise RigError(f"{thing.name} is linked from {place}: change it there, or use Object > Relations > Make Local first.")
 
 
 def beta_names(rig: bpy.types.Object) -> list[str]:
@@ -86,10 +118,16 @@ def is_rig(candidate: bpy.types.Object | None) -> bool:
 
 
 def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The avatar's armature for an object that is the armature or its mesh, else None."""
-    if is_rig(candidate):
-        return candidate
-    return candidate.parent if candidate is not None and is_rig(candidate.parent) else None
+    """The avatar's armature for any object of an avatar, else None.
+
+    That is the armature, its mesh, what is parented to either (glasses, a hat), its metarig, and the control rig that leads it.
+    """
+    while candidate is not None:
+        avatar = candidate if is_rig(candidate) else candidate.get(AVATAR)
+        if isinstance(avatar, bpy.types.Object) and is_rig(avatar):
+            return avatar
+        candidate = candidate.parent
+    return None
 
 
 def find_body(rig: bpy.types.Object) -> bpy.types.Object:
@@ -102,7 +140,8 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
 
 @contextmanager
 def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
-    """Have the armature in edit mode, from object mode and back to it; a hidden one is hidden again."""
+    """Have the armature in edit mode, from object mode and back to it; a hidden one is hidden again. RigError for a linked one."""
+    check_own(rig.data)
     layer = bpy.context.view_layer
     before, hidden = layer.objects.active, rig.hide_get()
     rig.hide_set(False)
@@ -257,12 +296,15 @@ def t_toe_tips(rig: bpy.types.Object) -> NDArray[np.float64]:
 
 
 def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
-    """Give the bones, and with them vertex groups, keyframes and constraints, other names (24, SMPL's order)."""
+    """Give the bones, and with them vertex groups, keyframes and constraints, other names (24, SMPL's order). Raises RigError."""
+    check_own(rig.data)
     old = joint_names(rig)
     taken = set(rig.data.bones.keys()) - set(old)
     if len(set(names)) != len(old) or taken & set(names):
         raise RigError(f"{rig.name} has other bones named {', '.join(sorted(taken & set(names))[:3])}: rename them first.")
-    for stage in ([f"{name} (renaming)" for name in old], names):  # in two steps: a new name may be another bone's old one
-        for before, after in zip(joint_names(rig), stage, strict=True):
-            rig.data.bones[before].name = after
-        rig.data[_JOINT_NAMES] = "\n".join(stage)
+    bones = [rig.data.bones[name] for name in old]
+    # In two steps: a new name may be another bone's old one.
+    for stage in ([f"uvatar renames {joint}" for joint in range(len(old))], names):
+        for joint, (bone, name) in enumerate(zip(bones, stage, strict=True)):
+            bone.name, bone[JOINT] = name, joint  # the number, too: avatars of older versions have none
+    rig.data[_JOINT_NAMES] = "\n".join(names)

@@ -10,7 +10,8 @@ import addon_utils
 import bpy
 from mathutils import Vector
 
-from .rig import LED_BY, RigError, clear_pose, edit_mode, joint_names
+from .carry import carry_over
+from .rig import AVATAR, LED_BY, RigError, edit_mode, joint_names
 
 METARIG = "uvatar_metarig_of"
 _FOLLOW = "Uvatar follows Rigify"  # name of the constraints
@@ -42,7 +43,7 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
     metarig = bpy.context.object
     metarig.name = f"{rig.name} metarig"
     metarig.matrix_world = rig.matrix_world
-    metarig[METARIG] = rig.name
+    metarig[METARIG] = metarig[AVATAR] = rig
     bones = rig.data.bones
     names = joint_names(rig)
 
@@ -79,7 +80,8 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
 
 def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
     """The metarig that was made for this avatar, None where there is none."""
-    return next((thing for thing in bpy.context.scene.objects if thing.get(METARIG) == rig.name and thing.type == "ARMATURE"), None)
+    made = (thing for thing in bpy.context.scene.objects if thing.type == "ARMATURE" and METARIG in thing)
+    return next((thing for thing in made if thing[METARIG] in (rig, rig.name)), None)  # older versions noted the name
 
 
 def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bpy.types.Object:
@@ -97,14 +99,19 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bp
     except RuntimeError as error:
         raise RigError(f"Rigify could not generate a rig: {str(error).strip().splitlines()[-1]}") from error
     control = metarig.data.rigify_target_rig or next(thing for thing in set(bpy.data.objects) - before if thing.type == "ARMATURE")
-    control.name = f"{rig.name} control"
+    control.name, control[AVATAR] = f"{rig.name} control", rig
     control.matrix_world = rig.matrix_world
     _add_leaders(rig, control)
-    clear_pose(rig)
-    follow(rig, control)
+    lead(rig, control)
     metarig.hide_set(True)
     rig.hide_set(True)
     return control
+
+
+def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
+    """Have the control rig take the avatar's pose and motion over, and lead it from there."""
+    carry_over(rig, control)
+    follow(rig, control)
 
 
 def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
@@ -114,6 +121,12 @@ def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
         constraint = rig.pose.bones[name].constraints.new("COPY_TRANSFORMS")
         constraint.name, constraint.target, constraint.subtarget = _FOLLOW, control, f"{_COLLECTION}-{name}"
     rig[LED_BY] = control.name
+
+
+def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
+    """The control rig that leads the avatar, whatever it is called; None where there is none, or it was deleted."""
+    constraints = (constraint for name in joint_names(rig) for constraint in rig.pose.bones[name].constraints)
+    return next((constraint.target for constraint in constraints if constraint.name.startswith(_FOLLOW) and constraint.target), None)
 
 
 def unfollow(rig: bpy.types.Object) -> None:

@@ -23,18 +23,21 @@ from .rig import (
     RigError,
     beta_names,
     bone_axes,
+    check_own,
     edit_mode,
     find_body,
     get_rotations,
     joint_names,
     parents,
     place_bones,
+    rest_joints,
     rest_pose,
     root_offset,
     set_root_offset,
     set_rotations,
 )
 
+_OFF = 0.001  # metres by which a joint may be off before the panel says so
 _MOST_STEPS, _CLOSE = 20, 1e-5  # of finding a sculpted body's joints; metres
 
 
@@ -44,6 +47,14 @@ def refresh_joints(rig: bpy.types.Object) -> None:
     The current pose is kept: rotations are carried over to the new bones' axes. Needs object mode. Raises RigError.
     """
     _move_joints(rig, _own_body(rig))
+
+
+def joints_are_off(rig: bpy.types.Object) -> bool:
+    """Whether the shape sliders ask for joints elsewhere than where the bones are. Raises RigError."""
+    points = np.reshape(rig.data[POINTS], (-1, 3))
+    directions = np.reshape(rig.data[POINT_DIRECTIONS], (*points.shape, -1))
+    asked = skeleton.rest_bones(points + directions @ shape_values(find_body(rig), beta_names(rig)), parents(rig)).heads
+    return bool(np.abs(asked + (0.0, 0.0, rig.data[GROUND]) - rest_joints(rig)).max() > _OFF)
 
 
 def refit(rig: bpy.types.Object) -> None:
@@ -106,7 +117,9 @@ def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
     """The body of a rig whose joints may be moved."""
     if LED_BY in rig:
         raise RigError(f"{rig.name} follows its control rig, whose bones would stay where they are: leave the control rig first.")
-    return find_body(rig)
+    body = find_body(rig)
+    check_own(rig.data, body.data)
+    return body
 
 
 def _move_joints(rig: bpy.types.Object, body: bpy.types.Object) -> None:

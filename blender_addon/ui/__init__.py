@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import bpy
 
-from . import avatar_panels, backend, batch, operators, panels, photos, preferences, properties, state, tools
+from . import avatar_panels, backend, batch, guide, operators, panels, photos, preferences, properties, sliders, state, tools
 
-_MODULES = (preferences, properties, backend, photos, operators, tools, panels, batch, avatar_panels)
+_MODULES = (preferences, properties, sliders, backend, photos, operators, tools, guide, panels, batch, avatar_panels)
 
 
 def register() -> None:
@@ -16,6 +16,7 @@ def register() -> None:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
     bpy.types.Scene.uvatar = bpy.props.PointerProperty(type=properties.UVATAR_PG_scene)
+    bpy.types.Object.uvatar_shape = bpy.props.PointerProperty(type=sliders.UVATAR_PG_shape)
     bpy.types.IMAGE_MT_image.append(photos.draw_image_menu)
     state.open_session()
 
@@ -24,6 +25,7 @@ def unregister() -> None:
     """Take everything back, in the middle of a job too."""
     state.close_session()
     bpy.types.IMAGE_MT_image.remove(photos.draw_image_menu)
+    del bpy.types.Object.uvatar_shape
     del bpy.types.Scene.uvatar
     for module in reversed(_MODULES):
         for cls in reversed(module.CLASSES):

@@ -9,16 +9,21 @@ from contextlib import suppress
 import bpy
 
 from ..core.naming import naming_of
+from ..scene.camera import photo_camera
 from ..scene.correctives import correctives
 from ..scene.export import Target
 from ..scene.material import LABELS, avatar_material, shown_sources, source_image
 from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
-from ..scene.rig import LED_BY, RigError, beta_names, find_body, find_rig, joint_names
+from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
+from ..scene.shape import joints_are_off
 from .drawing import draw_text
 from .panels import Panel
 from .properties import NAMINGS
+from .sliders import draw_sliders
+from .view import textures_are_hidden
 
+EDITED = "Edit Mode shows the mean body (Basis), not this person: what you move there moves on the person, too. Sculpt Mode shows them."
 _ICONS = {"Seen": "COLORSET_03_VEC", "Mirrored": "COLORSET_04_VEC", "Completed": "COLORSET_02_VEC", "Predicted": "COLORSET_05_VEC"}
 _TARGETS = {Target.GLTF: "glTF", Target.UNITY: "FBX for Unity", Target.UNREAL: "FBX for Unreal"}
 
@@ -46,13 +51,14 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             draw_text(layout, str(error), "ERROR")
             return
         keys = body.data.shape_keys.key_blocks
-        column = layout.column(align=True)
-        for name in beta_names(rig):
-            column.prop(keys[name], "value", text=name.capitalize(), slider=True)
-        _draw_measurements(layout, rig)
-        row = layout.row(align=True)
-        row.operator("uvatar.refresh_joints", text="Fit Joints", icon="BONE_DATA")
-        row.operator("uvatar.apply_shape", text="Apply Shape")
+        if context.mode == "EDIT_MESH" and context.object == body:
+            draw_text(layout.column(align=True), EDITED, "INFO")
+        draw_sliders(layout.column(align=True), rig, body)
+        try:
+            _draw_measurements(layout, rig)
+            _draw_fit(layout, rig)
+        except RigError as error:
+            draw_text(layout, str(error), "ERROR")
         if CLOTHING_KEY in keys:
             layout.prop(keys[CLOTHING_KEY], "value", text="Clothes and hair", slider=True)
         _draw_texture(layout, rig, body)
@@ -63,6 +69,17 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
             layout.operator("uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT").live = not live
         for note in json.loads(rig.get("uvatar_notes", "[]")):
             draw_text(layout, note, "INFO")
+
+
+def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
+    """The joints' buttons; that they are due where a slider was moved since."""
+    off = LED_BY not in rig and not rig.data.is_editmode and joints_are_off(rig)
+    column = layout.column(align=True)
+    if off:
+        draw_text(column, "The joints are not where this shape has them: fit them.", "ERROR")
+    row = column.row(align=True)
+    row.operator("uvatar.refresh_joints", text="Fit Joints", icon="BONE_DATA", depress=off)
+    row.operator("uvatar.apply_shape", text="Apply Shape")
 
 
 def _draw_measurements(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
@@ -80,6 +97,8 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
     shown = shown_sources(material)
     column = layout.column(align=True)
     row = column.row(align=True)
+    if textures_are_hidden(bpy.context.space_data):
+        column.operator("uvatar.show_textures", icon="SHADING_TEXTURE")
     row.label(text="Show")
     for text, share in (("Texture", 0.0), ("Both", 0.6), ("Sources", 1.0)):
         row.operator("uvatar.show_sources", text=text, depress=abs(shown - share) < 0.01).share = share
@@ -90,6 +109,8 @@ def _draw_texture(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.t
             if part:
                 column.label(text=f"{name}: {100 * part:.0f} %", icon=_ICONS[name])
     column.operator("uvatar.complete_texture", icon="BRUSH_DATA")
+    if photo_camera(rig) is not None:
+        column.operator("uvatar.look_through", icon="CAMERA_DATA")
 
 
 class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
@@ -108,7 +129,11 @@ class UVATAR_PT_tools(_AvatarPanel, bpy.types.Panel):
         layout.operator("uvatar.snap_to_ground", icon="IMPORT")
         layout.operator("uvatar.import_motion", icon="ANIM")
         layout.operator("uvatar.refit", icon="SCULPTMODE_HLT")
-        now = naming_of(joint_names(rig))
+        try:
+            now = naming_of(joint_names(rig))
+        except RigError as error:  # a bone of a joint was deleted
+            draw_text(layout, str(error), "ERROR")
+            return
         column = layout.column(align=True)
         column.label(text="Bone names")
         row = column.row(align=True)

@@ -9,6 +9,7 @@ from .. import __package__ as extension
 from ..core import setup as setting_up
 from ..core.backend_process import log_tail, stop_running
 from ..core.problem import OFFLINE, in_words
+from ..core.pythons import find_python
 from ..core.session import Link
 from ..core.version import addon_version
 from . import drawing, state
@@ -66,6 +67,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
 
     bl_idname = "uvatar.setup_backend"
     bl_label = "Set Up Backend"
+    _has_python = True
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -77,6 +79,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         """Called by Blender: says first what it takes."""
         if not bpy.app.online_access:
             return self.execute(context)
+        self._has_python = find_python() is not None
         return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -84,6 +87,8 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         column = self.layout.column(align=True)
         column.label(text=f"The backend will be set up in {preferences(context).environment()}")
         column.label(text=costs())
+        if not self._has_python:
+            column.label(text="This computer has no Python 3.11 or 3.12: one is fetched too (about 100 MB), for Uvatar alone.")
         column.label(text="You can go on working in the meantime.")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -215,6 +220,10 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     session, chosen = state.session(), preferences(context)
     if drawing.draw_setup(layout):
         return
+    setup = state.setup()
+    failed, problem = setup.problem if setup is not None else None, session.problem
+    if failed is not None and drawing.offers_setup(problem):
+        problem = None  # the set-up's own says more
     row = layout.row()
     words = row.row()
     words.alignment = "EXPAND"
@@ -233,11 +242,11 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             button.operator("uvatar.connect", text="Connect")
         elif there:
             button.operator("uvatar.start_backend", text="Start")
-        elif session.problem is None:
+        elif not drawing.offers_setup(failed) and not drawing.offers_setup(problem):
             button.operator("uvatar.setup_backend", text="Set Up")
     row.operator("uvatar.open_preferences", text="", icon="PREFERENCES", emboss=False)
-    if session.problem is not None:
-        drawing.draw_problem(layout, session.problem)
+    if problem is not None:
+        drawing.draw_problem(layout, problem)
 
 
 CLASSES = (

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import bpy
 
-from ..core.wire import PHOTO_SUFFIXES
 from . import state
 from .panels import Panel
+from .photos import is_photo
 from .runs import begin, can_begin, linked
-
-MOST = 500  # photos that the backend takes in one job
 
 
 class UVATAR_OT_batch(bpy.types.Operator):
@@ -46,7 +44,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
         """Called by Blender."""
         folder = Path(bpy.path.abspath(self.directory))
         try:
-            photos = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
+            photos = sorted(path for path in folder.iterdir() if is_photo(path) and path.is_file())
             avatars = folder / "avatars"
             if self.keep == "SAVE" and photos:
                 avatars.mkdir(exist_ok=True)
@@ -61,7 +59,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
         if not linked(self, context):
             return {"CANCELLED"}
         options = context.scene.uvatar.job_options()
-        run = begin([(photos[start : start + MOST], options) for start in range(0, len(photos), MOST)])
+        run = begin([(photos, options)])
         state.importer().folders = {job.id: avatars for job in run.jobs} if self.keep == "SAVE" else {}
         self.report({"INFO"}, "1 photo" if len(photos) == 1 else f"{len(photos)} photos")
         return {"FINISHED"}

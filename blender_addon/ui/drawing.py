@@ -38,6 +38,11 @@ def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") 
         box.operator(operator, icon=icon)
 
 
+def offers_setup(problem: Problem | None) -> bool:
+    """Whether a problem's box has a button that sets the backend up."""
+    return problem is not None and problem.remedy in (Remedy.SETUP, Remedy.UPDATE)
+
+
 def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
     """Text in as many lines as the region's width asks for: labels do not wrap by themselves."""
     region = bpy.context.region
@@ -76,6 +81,7 @@ def draw_import_options(layout: bpy.types.UILayout, settings: bpy.types.Property
     camera.active = settings.camera
     camera.prop(settings, "use_camera")
     layout.prop(settings, "unlit")
+    layout.prop(settings, "show")
 
 
 def duration(seconds: float) -> str:

@@ -18,8 +18,10 @@ from ..core.session import Session
 from ..scene.avatar import Imported, import_steps
 from ..scene.batch import save_steps
 from ..scene.painting import completed_steps
+from .view import Views, show_textures
 
 BUDGET = 0.012  # seconds that building may take of one tick; a slice that has begun is finished
+_SLICES = 16  # of a person, until one was built and it is known: as many as an open body's import had when this was written
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,12 @@ class _Building:
     undo step, for which Blender goes through the whole file, is then made in a tick of its own.
     """
 
+    name: str
+    people: int
     steps: Generator[bool, None, Imported | list[Any]]
     done: Callable[[int], None]
     failed: Callable[[Problem], None]
+    slices: int = 0
 
 
 class Importer:
@@ -67,6 +72,20 @@ class Importer:
         self.folders: dict[str, Path] = {}
         self._session = session
         self._building: _Building | None = None
+        self._views = Views()
+        self._slices = float(_SLICES)
+
+    def begin_run(self) -> None:
+        """What the last run has brought is no longer shown; the views follow what comes from now on."""
+        self.summaries.clear()
+        self._views.forget()
+
+    @property
+    def progress(self) -> tuple[float, str] | None:
+        """How far the photo whose people are being built is, 0 to 1, and its name; None where there is none."""
+        if self._building is None:
+            return None
+        return min(self._building.slices / (self._slices * max(self._building.people, 1)), 0.98), self._building.name
 
     @property
     def building(self) -> bool:
@@ -80,11 +99,16 @@ class Importer:
         building, end = self._building, time.perf_counter() + BUDGET
         assert building is not None
         try:
-            while not next(building.steps) and time.perf_counter() < end:
-                pass
+            while time.perf_counter() < end:
+                building.slices += 1
+                if next(building.steps):
+                    break
             return False
         except StopIteration as finished:
             self._building = None
+            if isinstance(finished.value, Imported):
+                self._slices = building.slices / max(building.people, 1)
+                self._show(finished.value)
             building.done(len(finished.value.rigs if isinstance(finished.value, Imported) else finished.value))
             bpy.ops.ed.undo_push(message="Import Avatars")  # a timer's work is no undo step by itself
         except ResultError as error:
@@ -95,6 +119,13 @@ class Importer:
             self._building = None
             building.failed(Problem(f"The avatar could not be built: {error!r}.", "Please report it, with what the console says."))
         return True
+
+    def _show(self, imported: Imported) -> None:
+        """Turn the views to the new avatars, where the artist wants that and is not in the middle of something."""
+        scene = bpy.context.scene
+        if imported.box is not None and scene.uvatar.show and can_import():
+            self._views.show(imported.box, scene)
+            show_textures(scene)
 
     def abandon(self) -> None:
         """Take away what is half built; it is begun anew later. Called before the file, or its past, is changed under it."""
@@ -112,7 +143,7 @@ class Importer:
                 session.fetched.remove(result)
                 session.problem = problem
 
-            self._building = _Building(self._steps(result, ""), lambda people: again(), again)
+            self._building = _Building(result.name, _people(result), self._steps(result, ""), lambda people: again(), again)
             return True
         job, photo = next(session.run.waiting(), (None, 0)) if session.run is not None else (None, 0)
         if job is None:
@@ -128,7 +159,7 @@ class Importer:
             job.problems[photo] = problem
             session.imported(job, photo, 0)
 
-        self._building = _Building(self._steps(result, job.id), done, failed)
+        self._building = _Building(result.name, _people(result), self._steps(result, job.id), done, failed)
         return True
 
     def _steps(self, result: Result, job: str) -> Generator[bool, None, Imported | list[Any]]:
@@ -139,6 +170,10 @@ class Importer:
         if job in self.folders:
             return save_steps(result, self.folders[job], scene.uvatar.import_options())
         return import_steps(result, scene, options=scene.uvatar.import_options())
+
+
+def _people(result: Result) -> int:
+    return len(result.people) if isinstance(result, PhotoResult) else 1
 
 
 def can_import() -> bool:

@@ -66,7 +66,7 @@ class UVATAR_OT_resume(bpy.types.Operator):
         """Called by Blender."""
         if not linked(self, context):
             return {"CANCELLED"}
-        state.importer().summaries.clear()
+        state.importer().begin_run()
         state.session().resume()
         state.watch()
         return {"FINISHED"}

@@ -30,6 +30,10 @@ class UVATAR_PT_photos(Panel, bpy.types.Panel):
     bl_idname = "UVATAR_PT_photos"
     bl_label = "Avatars from Photos"
 
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        """Called by Blender for the right end of the header."""
+        self.layout.operator("uvatar.guide", text="", icon="QUESTION", emboss=False)
+
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender."""
         layout, settings, session = self.layout, context.scene.uvatar, state.session()
@@ -102,10 +106,8 @@ def _draw_body(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) ->
     session = state.session()
     lacking = session.link is Link.ON and bool(session.bodies) and "smpl" not in session.bodies
     row = layout.row(align=True)
-    choice = row.row(align=True)
-    choice.enabled = not lacking or settings.body != "open_body"
-    choice.prop(settings, "body")
-    if lacking:
+    row.prop(settings, "body")
+    if lacking and settings.body == "smpl":
         row.operator("uvatar.connect", text="", icon="FILE_REFRESH")
         draw_text(layout.column(align=True), f"For SMPL put your SMPL_NEUTRAL.pkl and smpl_uv.obj into {session.models_folder}", "INFO")
 
@@ -168,6 +170,9 @@ def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
 
 
 def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
+    if (building := state.importer().progress) is not None:
+        fraction, name = building
+        layout.progress(factor=fraction, text=f"Building {name}")
     if any(run.waiting()) and not can_import():
         layout.label(text="Avatars wait until you are back in Object Mode", icon="INFO")
         layout.operator("uvatar.import_now")

@@ -27,6 +27,14 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options=_HIDDEN)  # type: ignore[valid-type]
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
 
+    # Blender's file browser reads its view from these: small pictures, by which photos are told apart.
+    display_type: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        items=[(name, name, "", number) for number, name in enumerate(("DEFAULT", "LIST_VERTICAL", "LIST_HORIZONTAL", "THUMBNAIL"))],
+        default="THUMBNAIL",
+        options=_HIDDEN,
+    )
+    filter_image: bpy.props.BoolProperty(default=True, options=_HIDDEN)  # type: ignore[valid-type]
+
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender when the button is pressed, or when files were dropped: then they are given already."""
         if self.directory and any(file.name for file in self.files):
@@ -37,9 +45,9 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
         chosen = [Path(self.directory, file.name) for file in self.files if file.name]
-        photos = [path for path in chosen if path.suffix.lower() in PHOTO_SUFFIXES]
+        photos = [path for path in chosen if is_photo(path)]
         if not photos:
-            self.report({"WARNING"}, "These files are no photos" if chosen else "No photo was chosen")
+            self.report({"WARNING"}, "These files are not photos" if chosen else "No photo was chosen")
             return {"CANCELLED"}
         add(context.scene, photos)
         return {"FINISHED"}
@@ -215,6 +223,11 @@ def draw_image_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
     """Appended to the Image Editor's menu Image."""
     menu.layout.separator()
     menu.layout.operator("uvatar.add_image")
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file is a photo by its name; hidden ones, as macOS puts beside each file on other disks (._me.jpg), are none."""
+    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
 
 
 def add(scene: bpy.types.Scene, photos: list[Path]) -> None:

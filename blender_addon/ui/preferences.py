@@ -9,10 +9,13 @@ import bpy
 
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete
-from ..core.problem import Remedy
-from ..core.setup import DOWNLOAD, NEEDED, Recipe, read_stamp
+from ..core.packages import expected_download
+from ..core.setup import NEEDED, Recipe, read_stamp
 from ..core.version import addon_version
 from . import drawing, state
+
+_SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what came in the add-on's zip beside it
+_TESTED = _SHIPPED / "constraints"
 
 
 class UVATAR_AP_preferences(bpy.types.AddonPreferences):
@@ -68,11 +71,11 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     def _draw_setup(self, layout: bpy.types.UILayout) -> None:
         if drawing.draw_setup(layout):
             return
-        problem = state.session().problem
-        if problem is not None:
+        setup, problem = state.setup(), state.session().problem
+        failed = setup.problem if setup is not None else None
+        if problem is not None and not (failed is not None and drawing.offers_setup(problem)):  # the set-up's own says more
             drawing.draw_problem(layout, problem)
-        failed = state.setup()
-        if failed is not None and failed.problem is not None and failed.problem.remedy is Remedy.SETUP:
+        if drawing.offers_setup(failed):
             return  # its button is there
         folder, row = self.environment(), layout.row()
         if is_complete(folder):
@@ -98,7 +101,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     def recipe(self) -> Recipe:
         """What a set-up makes."""
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
-        return Recipe(self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip())
+        return Recipe(self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip(), tested=_TESTED)
 
     def fixed_address(self) -> tuple[str, int] | None:
         """Host and port where they are given. ValueError where they are not host:port."""
@@ -112,12 +115,14 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
 
 def costs() -> str:
     """What a set-up takes, for whoever is asked."""
-    return f"It downloads about {DOWNLOAD / 1e9:.1f} GB and needs {NEEDED / (1 << 30):.0f} GB of room while it is set up."
+    download = expected_download(_TESTED)
+    words = f"It downloads {download / 1e9:.1f} GB" if download else "It downloads some hundred MB or more"
+    return f"{words} and needs {NEEDED / (1 << 30):.0f} GB of room while it is set up."
 
 
 def _shipped_wheel() -> str:
     """The wheel that came in the add-on's zip, or nothing."""
-    wheels = sorted((Path(__file__).resolve().parents[1] / "backend").glob("uvatar-*.whl"))
+    wheels = sorted(_SHIPPED.glob("uvatar-*.whl"))
     return str(wheels[-1]) if wheels else ""
 
 

@@ -32,7 +32,7 @@ class UVATAR_PG_photo(bpy.types.PropertyGroup):
     path: bpy.props.StringProperty(name="Path", subtype="FILE_PATH")  # type: ignore[valid-type]
     include: bpy.props.BoolProperty(name="Use", description="Make avatars from this photo", default=True)  # type: ignore[valid-type]
     person: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Person", description="Whom the photo shows: photos with the same letter are merged into one avatar", items=_PERSONS
+        name="Person", description="Photos with the same letter, or several views in one, make one avatar", items=_PERSONS
     )
 
     def file(self) -> Path:
@@ -100,7 +100,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
         name="Place",
         description="Where avatars stand",
         items=[
-            ("PHOTO", "As in the photo", "All in one world, where the photo shows them"),
+            ("PHOTO", "As in the photo", "The people of a photo as they stand in it, beside avatars that are there already"),
             ("ROW", "In a row", "Beside each other and beside avatars that are there already"),
         ],
     )
@@ -118,6 +118,13 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     unlit: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Unlit", description="Show the photo's colours as they are, without light"
     )
+
+    show: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Show them",
+        description="Move the 3D View to new avatars until you turn it, and show their textures in Solid shading",
+        default=True,
+    )
+    textures_shown: bpy.props.BoolProperty(options={"HIDDEN"})  # type: ignore[valid-type]
 
     def chosen(self) -> list[UVATAR_PG_photo]:
         """The photos that are switched on."""

@@ -37,7 +37,7 @@ def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
 
 def begin(jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None) -> Run:
     """`Session.reconstruct`, watched; needs `linked`."""
-    state.importer().summaries.clear()
+    state.importer().begin_run()
     run = state.session().reconstruct(jobs, write)
     state.watch()
     return run

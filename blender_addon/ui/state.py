@@ -25,7 +25,7 @@ INTERVAL = 0.1  # seconds between calls of `pump`
 BUSY_INTERVAL = 0.01  # while an avatar is being built
 _LOOK_AGAIN = 2.0  # seconds for which it is believed that the backend is, or is not, on this computer
 
-_BEFORE, _AFTER = ("load_pre", "save_pre", "undo_pre", "redo_pre"), ("load_post", "undo_post", "redo_post")
+_BUILT = 0.1  # seconds between drawings of the bar while an avatar is being built
 
 _session: Session | None = None
 _setup: Setup | None = None
@@ -33,6 +33,7 @@ _importer: Importer | None = None
 _pictures: PictureWriter | None = None
 _previews: bpy.utils.previews.ImagePreviewCollection | None = None
 _installed: tuple[str, float, bool] = ("", 0.0, False)
+_drawn = 0.0  # when the bar was drawn last
 
 
 def open_session() -> None:
@@ -40,7 +41,7 @@ def open_session() -> None:
     global _session, _importer, _pictures, _previews
     _session, _pictures, _previews = Session(), PictureWriter(), bpy.utils.previews.new()
     _importer = Importer(_session)
-    for handler, names in ((_before_change, _BEFORE), (_after_change, _AFTER)):
+    for handler, names in _HANDLERS:
         for name in names:
             getattr(bpy.app.handlers, name).append(handler)
 
@@ -50,7 +51,7 @@ def close_session() -> None:
     global _session, _setup, _importer, _pictures, _previews
     if bpy.app.timers.is_registered(pump):
         bpy.app.timers.unregister(pump)
-    for handler, names in ((_before_change, _BEFORE), (_after_change, _AFTER)):
+    for handler, names in _HANDLERS:
         for name in names:
             getattr(bpy.app.handlers, name).remove(handler)
     if _importer is not None:
@@ -140,6 +141,7 @@ def pump() -> float | None:
     if happened:
         redraw()
     if _importer.building:
+        _redraw_bar()
         return BUSY_INTERVAL
     return INTERVAL if _session.busy or _pictures.busy or (_setup is not None and _setup.running) else None
 
@@ -175,6 +177,35 @@ def _before_change(*_: object) -> None:
 def _after_change(*_: object) -> None:
     """Half an avatar can be in an undo step that the artist has made meanwhile, or in a file that Blender has saved by itself."""
     remove_stages()
+
+
+@bpy.app.handlers.persistent
+def _after_load(*_: object) -> None:
+    """What the last run brought is in the file that was left; a run that is under way goes on into this one."""
+    if _importer is not None and _session is not None:
+        _importer.begin_run()
+        if _session.run is not None and all(job.over for job in _session.run.jobs):
+            _session.run = None
+
+
+_HANDLERS = (
+    (_before_change, ("load_pre", "save_pre", "undo_pre", "redo_pre")),
+    (_after_change, ("load_post", "undo_post", "redo_post")),
+    (_after_load, ("load_post",)),
+)
+
+
+def _redraw_bar() -> None:
+    """Draw the sidebars only, and not at every slice: the bar must not make what it shows slower."""
+    global _drawn
+    if time.monotonic() - _drawn < _BUILT:
+        return
+    _drawn = time.monotonic()
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            for region in area.regions if area.type == "VIEW_3D" else ():
+                if region.type == "UI":
+                    region.tag_redraw()
 
 
 def redraw() -> None:

@@ -15,18 +15,21 @@ from ..core.rest_pose import RestPose
 from ..core.upright import UpAxis
 from ..scene import rigify
 from ..scene.avatar import UUID
+from ..scene.camera import look_through, photo_camera
 from ..scene.correctives import set_live
 from ..scene.export import Target, export_avatar
 from ..scene.ground import snap_to_ground
 from ..scene.material import avatar_material, show_sources
 from ..scene.motion import SUFFIXES, apply_motion, load_motion
 from ..scene.painting import painted_pictures, temporary_folder
+from ..scene.posing import check_posable, key_pose
 from ..scene.rig import RigError, clear_pose, find_body, find_rig, rename_joints, take_photo_pose, take_pose
+from ..scene.rig import joint_names as bone_names
 from ..scene.shape import apply_shape, refit, refresh_joints
 from .properties import NAMINGS
 from .runs import begin, can_begin, linked
 
-_AS_THEY_ARE = "KEEP"
+_OF_THE_PRESET, _AS_THEY_ARE = "PRESET", "KEEP"
 
 
 class _OnAvatar:
@@ -95,7 +98,7 @@ class UVATAR_OT_refit(_OnAvatar, bpy.types.Operator):
 
 
 class UVATAR_OT_pose(_OnAvatar, bpy.types.Operator):
-    """Pose the avatar"""
+    """Pose the avatar. Auto Keying, where it is on, keys it"""
 
     bl_idname = "uvatar.pose"
     bl_label = "Pose"
@@ -113,12 +116,16 @@ class UVATAR_OT_pose(_OnAvatar, bpy.types.Operator):
     )
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        keyed = context.scene.tool_settings.use_keyframe_insert_auto
+        check_posable(rig, keyed)
         if self.pose == "PHOTO":
             take_photo_pose(rig)
         elif self.pose == "REST":
             clear_pose(rig)
         else:
             take_pose(rig, RestPose(self.pose))
+        if keyed:
+            key_pose(rig)
 
 
 class UVATAR_OT_snap_to_ground(_OnAvatar, bpy.types.Operator):
@@ -229,13 +236,49 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         path, scene = _absolute(self.filepath), context.scene
         rate = scene.render.fps / scene.render.fps_base if self.resample else None
-        motion = load_motion(rig, path, UpAxis(self.up))
+        motion, control = load_motion(rig, path, UpAxis(self.up)), rigify.control_rig(rig)
+        if control is not None:
+            rigify.unfollow(rig)
         action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
+        if control is not None:
+            rigify.lead(rig, control)
         first, last = (int(frame) for frame in action.frame_range)
         if self.fit_range:
             scene.frame_start, scene.frame_end = first, max(last, first)
         scene.frame_set(scene.frame_current)
         return " ".join((f"{last - first + 1} frames.", *motion.notes))
+
+
+class UVATAR_OT_look_through(_OnAvatar, bpy.types.Operator):
+    """Render through the photo's camera: makes it the scene's camera and gives renders the photo's size"""
+
+    bl_idname = "uvatar.look_through"
+    bl_label = "Render Through Photo's Camera"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        camera = photo_camera(rig)
+        if camera is None:
+            raise RigError(f"{rig.name} has no camera of its photo beside it.")
+        look_through(context.scene, camera)
+
+
+class UVATAR_OT_show_textures(bpy.types.Operator):
+    """Switch this 3D View to Material Preview, which shows avatars as they were photographed. Z brings the other views back"""
+
+    bl_idname = "uvatar.show_textures"
+    bl_label = "Show Textures"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        return context.space_data is not None and context.space_data.type == "VIEW_3D"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        context.space_data.shading.type = "MATERIAL"
+        return {"FINISHED"}
 
 
 class UVATAR_OT_make_metarig(_OnAvatar, bpy.types.Operator):
@@ -250,7 +293,7 @@ class UVATAR_OT_make_metarig(_OnAvatar, bpy.types.Operator):
 
 
 class UVATAR_OT_generate_control_rig(_OnAvatar, bpy.types.Operator):
-    """Have Rigify generate its control rig from the metarig, and let it lead the avatar. Takes some ten seconds"""
+    """Have Rigify generate its control rig from the metarig, and let it lead the avatar, motion included. Takes some ten seconds"""
 
     bl_idname = "uvatar.generate_control_rig"
     bl_label = "Generate and Follow"
@@ -310,7 +353,12 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
         ],
     )
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Bone names", items=[(_AS_THEY_ARE, "As they are", "The names that the bones have in Blender"), *NAMINGS]
+        name="Bone names",
+        items=[
+            (_OF_THE_PRESET, "Automatic", "The mannequin's names for Unreal, otherwise as they are in Blender"),
+            (_AS_THEY_ARE, "As they are", "The names that the bones have in Blender"),
+            *NAMINGS,
+        ],
     )
     animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Motion", description="Also write the avatar's motion over the scene's frames"
@@ -319,6 +367,11 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
         name="Root motion",
         description="Let the root, which engines move, go the avatar's way over the ground: Unreal's root bone, elsewhere the armature. "
         "Otherwise the pelvis goes it",
+    )
+    provenance: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Include provenance",
+        description="Also write the photo's name and digest, the pose in it and the measurements, for whoever gets the file to read",
+        default=False,
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -332,15 +385,10 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         target = Target(self.target)
         path = _absolute(self.filepath).with_suffix(target.suffix)
-        mode = context.mode
-        if mode != "OBJECT":
-            bpy.ops.object.mode_set(mode="OBJECT")
-        try:
-            naming = None if self.naming == _AS_THEY_ARE else Naming(self.naming)
-            export_avatar(rig, path, target, naming, self.animation, self.root_motion)
-        finally:
-            if mode != "OBJECT":
-                bpy.ops.object.mode_set(mode=mode)
+        names = {_OF_THE_PRESET: None, _AS_THEY_ARE: bone_names(rig)}
+        naming = names[self.naming] if self.naming in names else Naming(self.naming)
+        for remark in export_avatar(rig, path, target, naming, self.animation, self.provenance, self.root_motion):
+            self.report({"WARNING"}, remark)
         return f"{path.name} written"
 
 
@@ -361,6 +409,8 @@ CLASSES = (
     UVATAR_OT_show_sources,
     UVATAR_OT_live_correctives,
     UVATAR_OT_import_motion,
+    UVATAR_OT_look_through,
+    UVATAR_OT_show_textures,
     UVATAR_OT_make_metarig,
     UVATAR_OT_generate_control_rig,
     UVATAR_OT_leave_control_rig,

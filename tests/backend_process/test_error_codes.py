@@ -20,10 +20,15 @@ def constants(tree: ast.AST | None) -> Iterator[str]:
 
 def codes_in(source: str) -> Iterator[str]:
     """Codes of the errors that a module makes: of `WireError`, of dictionaries with a "code", of variables that are called so."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    values = {
+        name.id: node.value for node in tree.body if isinstance(node, ast.Assign) for name in node.targets if isinstance(name, ast.Name)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "WireError":
             named = {keyword.arg: keyword.value for keyword in node.keywords}
-            yield from constants(named.get("code", node.args[1] if len(node.args) > 1 else None))
+            code = named.get("code", node.args[1] if len(node.args) > 1 else None)
+            yield from constants(values.get(code.id) if isinstance(code, ast.Name) else code)
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant):

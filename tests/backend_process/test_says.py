@@ -57,6 +57,7 @@ def test_photos_are_written_only_where_the_user_said_and_nobody_is_called(
     seen = [line.split("\t") for line in notes.read_text().splitlines()]
     written = {Path(what) for kind, what in seen if kind == "write"}
     assert any(data in path.parents for path in written) and any(out in path.parents for path in written)
+    assert (data / "self-test.json").exists() == (pipeline != FAKE)  # the model process has tried itself first
     elsewhere = {path for path in written if data not in path.parents and out not in path.parents and path not in (Path(os.devnull), notes)}
     assert not elsewhere, f"written outside the data and the output folder: {elsewhere}"
     called = {what for kind, what in seen if kind == "call"}

@@ -65,7 +65,7 @@ def test_groups_become_jobs_of_their_own() -> None:
     marked = [("crowd", ""), ("front", "A"), ("alone", "B"), ("back", "A"), ("beach", "")]
     jobs = grouped([(Path(name), person) for name, person in marked])
     named = [([path.name for path in paths], one) for paths, one in jobs]
-    assert named == [(["crowd", "alone", "beach"], False), (["front", "back"], True)]
+    assert named == [(["crowd", "beach"], False), (["front", "back"], True), (["alone"], True)]
     assert grouped([(Path("a"), "A"), (Path("b"), "A")]) == [([Path("a"), Path("b")], True)]
     assert grouped([]) == []
 

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -18,10 +19,12 @@ import pytest
 
 from blender_addon.core import pythons, setup
 from blender_addon.core.backend_process import BackendProcess, environment_folder, find_command, is_complete
+from blender_addon.core.packages import Packages, packages_for
 from blender_addon.core.problem import Remedy
 from blender_addon.core.setup import Recipe, Setup, explain, log_tail, read_stamp
 
 PATIENCE = 300.0
+CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints"
 
 
 def wheel(folder: Path, name: str, version: str, files: dict[str, str], needs: str = "") -> Path:
@@ -94,15 +97,29 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     packages.mkdir()
     wheel(packages, "torch", "9", {"torch.py": "big = '" + "x" * 300_000 + "'\n"})
     main = "import sys; print('served', sys.argv[1:])\n"
-    backend = {"backend/__init__.py": "__version__ = '7.7'\n", "backend/pipeline.py": "import torch\n", "backend/__main__.py": main}
+    tried = "import torch; print('version', '7.7')\n"
+    backend = {"backend/__init__.py": "", "backend/self_test.py": tried, "backend/__main__.py": main}
     wheel(packages, "uvatar", "7.7", backend, needs="torch")
     made = Index(packages)
     yield made
     made.close()
 
 
-def recipe(index: Index, folder: Path | None = None, backend: str = "uvatar==7.7", needed: int = 1 << 20) -> Recipe:
-    return Recipe(folder or environment_folder(), backend, index.address, needed)
+def recipe(
+    index: Index, folder: Path | None = None, backend: str = "uvatar==7.7", needed: int = 1 << 20, tested: Path | None = None
+) -> Recipe:
+    return Recipe(folder or environment_folder(), backend, index.address, needed, tested)
+
+
+def list_of_packages(index: Index, folder: Path, digest: str = "") -> Path:
+    """A folder with the list of tested packages for this system and Python: torch 9, with its own hash or another."""
+    tag = subprocess.run([sys.executable, "-c", pythons.TAG_PROGRAM], capture_output=True, text=True, check=True).stdout.strip()
+    machine, _, python = tag.rpartition("-")
+    torch = (index.folder / "torch-9-py3-none-any.whl").read_bytes()
+    line = f"torch==9 --hash=sha256:{digest or hashlib.sha256(torch).hexdigest()} # {len(torch)}\n"
+    folder.mkdir()
+    (folder / f"{machine.split('-')[0]}-{python}.txt").write_text("# tested\n" + line)
+    return folder
 
 
 def ended(making: Setup) -> Setup:
@@ -185,23 +202,72 @@ def test_a_place_that_cannot_be_written(index, tmp_path) -> None:
     assert "cannot be set up" in making.problem.message and making.problem.remedy is Remedy.PREFERENCES
 
 
-def test_no_python_and_no_uv(index, monkeypatch) -> None:
+def test_a_python_without_pip_is_told_too(index, monkeypatch) -> None:
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None)
+    monkeypatch.setattr(pythons.importlib.util, "find_spec", lambda name: None)
     making = ended(Setup(recipe(index)))
-    assert "No Python 3.11 or 3.12" in making.problem.message and "python.org" in making.problem.fix
+    assert "No Python 3.11 or 3.12" in making.problem.message and "has no pip" in making.problem.message
+    assert "python.org" in making.problem.fix
+
+
+@pytest.mark.slow
+def test_the_packages_for_are_installed_and_no_newer_ones(index, tmp_path) -> None:
+    wheel(index.folder, "torch", "10", {"torch.py": ""})
+    making = ended(Setup(recipe(index, tested=list_of_packages(index, tmp_path / "constraints"))))
+    assert making.done, (making.problem, log_tail())
+    assert list(environment_folder().glob("**/torch-9.dist-info")) and not list(environment_folder().glob("**/torch-10.dist-info"))
+
+
+@pytest.mark.slow
+def test_a_file_that_is_not_the_tested_one_is_refused(index, tmp_path) -> None:
+    making = ended(Setup(recipe(index, tested=list_of_packages(index, tmp_path / "constraints", digest="0" * 64))))
+    assert making.problem is not None and "not the one Uvatar was tested with" in making.problem.message, log_tail()
+    assert not environment_folder().exists()
+
+
+@pytest.mark.slow
+def test_a_backend_that_makes_wrong_avatars_is_not_set_up(index) -> None:
+    failing = "print('version 7.8'); print('The self-test failed: the texture is black.'); print('numpy is 3'); raise SystemExit(1)\n"
+    wheel(index.folder, "uvatar", "7.8", {"backend/__init__.py": "", "backend/self_test.py": failing})
+    making = ended(Setup(recipe(index, backend="uvatar==7.8")))
+    assert making.problem.message == "The self-test failed: the texture is black." and making.problem.remedy is Remedy.LOG
+    assert not environment_folder().exists() and "numpy is 3" in log_tail()
+
+
+def uv_of_the_test(tmp_path: Path) -> str:
+    """A stand-in for uv: notes what it is asked and where it is to put Python, and makes an environment of this Python."""
+    notes = f'echo "$@" > \'{tmp_path}/asked\'\necho "$UV_PYTHON_INSTALL_DIR" > \'{tmp_path}/place\'\nmkdir -p "$UV_PYTHON_INSTALL_DIR"\n'
+    return f"#!/bin/sh\n{notes}for last; do :; done\nexec '{sys.executable}' -m venv \"$last\"\n"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for uv is a shell script")
-def test_uv_brings_a_python_where_there_is_none(index, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("from_index", [False, True])
+def test_uv_brings_a_python_where_there_is_none(index, tmp_path, monkeypatch, from_index: bool) -> None:
+    """The one on this computer, else one from the package index, fetched by Blender's own pip."""
     uv = tmp_path / "uv"
-    uv.write_text(f"#!/bin/sh\necho \"$@\" > '{tmp_path}/asked'\nfor last; do :; done\nexec '{sys.executable}' -m venv \"$last\"\n")
+    uv.write_text(uv_of_the_test(tmp_path))
     uv.chmod(0o755)
     monkeypatch.setattr(setup, "find_python", lambda: None)
-    monkeypatch.setattr(setup, "find_uv", lambda: str(uv))
-    assert ended(Setup(recipe(index))).done
+    monkeypatch.setattr(setup, "find_uv", lambda: None if from_index else str(uv))
+    wheel(index.folder, "uv", "1", {"uv-1.data/scripts/uv": uv_of_the_test(tmp_path)})
+    making = ended(Setup(recipe(index)))
+    assert making.done, (making.problem, log_tail())
     assert (tmp_path / "asked").read_text().startswith("venv --allow-existing --seed --python >=3.11,<3.13 ")
+    python = Path((tmp_path / "place").read_text().strip())
+    assert python == pythons.fetched_python_folder(environment_folder()) and python.is_dir()
+    setup.remove(environment_folder())
+    assert not python.exists()
+
+
+@pytest.mark.slow
+def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index, monkeypatch) -> None:
+    monkeypatch.setattr(setup, "find_python", lambda: None)
+    monkeypatch.setattr(setup, "find_uv", lambda: None)
+    making = ended(Setup(recipe(index)))  # this index has no uv
+    assert making.problem.message.startswith("No Python 3.11 or 3.12 was found") and "does not have uv" in making.problem.message
+    assert "python.org" in making.problem.fix and not environment_folder().with_name("environment.new").exists()
 
 
 def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_path) -> None:
@@ -225,6 +291,9 @@ def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_pat
         ("ERROR: No matching distribution found for torch>=2.11", "The package index does not have torch>=2.11.", Remedy.PREFERENCES),
         ("PermissionError: [Errno 13] Permission denied: '/srv/x'",
          "The folder cannot be written: permission is missing.", Remedy.PREFERENCES),
+        ("error: Failed to download cpython-3.12: error sending request for url", "The download failed.", Remedy.SETUP),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+         "The package index gave a file that is not the one Uvatar was tested with.", Remedy.PREFERENCES),
         ("ERROR: Something new", "The set-up failed: Something new", Remedy.LOG),
     ],
 )  # fmt: skip
@@ -233,11 +302,42 @@ def test_last_words_are_explained(said: str, message: str, remedy: Remedy) -> No
     assert (problem.message, problem.remedy) == (message, remedy)
 
 
-def test_progress_is_read_from_pips_lines(index) -> None:
+def test_progress_is_of_what_is_really_downloaded_and_installed(index, tmp_path) -> None:
     making = ended(Setup(recipe(index, needed=1 << 60)))  # any that has ended
-    making._take_pip_line(f"Progress {setup.DOWNLOAD // 2} of {setup.DOWNLOAD // 2}")
+    making._packages = Packages(None, {"torch": 900_000_000, "numpy": 100_000_000})
+    making._take_pip_line("Progress 450000000 of 900000000")
     half = making.progress.fraction
-    making._take_pip_line(f"Progress {setup.DOWNLOAD // 4} of {setup.DOWNLOAD // 2}")
-    assert 0.3 < half < making.progress.fraction < 0.8 and "MB" in making.progress.message
-    making._take_pip_line("Installing collected packages: torch, uvatar")
-    assert making.progress.message == "Installing" and making.progress.fraction >= 0.8
+    assert making.progress.message == "Downloading: 450 of 1000 MB"
+    making._take_pip_line("Progress 900000000 of 900000000")
+    making._take_pip_line("Progress 100000000 of 100000000")
+    assert half < making.progress.fraction and making.progress.message == "Downloading: 1000 of 1000 MB"
+    making._take_pip_line("Installing collected packages: numpy, torch")
+    assert making.progress.message == "Installing"
+    begun, site = making.progress.fraction, making._work / "lib" / "python3.12" / "site-packages"
+    (site / "numpy-2.dist-info").mkdir(parents=True)
+    (site / "numpy-2.dist-info" / "RECORD").touch()
+    making._look_at_installed()
+    assert making.progress.message == "Installing: 1 of 2 packages" and begun < making.progress.fraction < begun + 0.05
+
+
+def test_progress_does_not_end_early_where_the_size_is_not_known(index) -> None:
+    making = ended(Setup(recipe(index, needed=1 << 60)))
+    for _ in range(30):
+        making._take_pip_line("Progress 200000000 of 200000000")
+    assert making.progress.fraction < 0.7 and making.progress.message == "Downloading: 6000 MB"
+
+
+@pytest.mark.parametrize("system", ["linux-x86_64", "windows-amd64", "macos-arm64"])
+@pytest.mark.parametrize("python", ["py311", "py312"])
+def test_the_lists_that_are_shipped_are_read_whole(system: str, python: str) -> None:
+    found = packages_for(CONSTRAINTS, f"{system}-{python}\n")
+    assert found is not None and found.path is not None
+    pins = [line for line in found.path.read_text().splitlines() if line and not line.startswith("#")]
+    assert len(found.sizes) == len(pins) > 30 and 100e6 < found.total < 4e9
+    assert {"torch", "opencv-python-headless", "ai-edge-litert"} <= set(found.sizes)
+
+
+def test_a_system_that_was_not_tested_has_no_list() -> None:
+    for tag in ("linux-aarch64-py312", "macos-x86_64-py311", "linux-x86_64-py313", "", "nonsense"):
+        assert packages_for(CONSTRAINTS, tag) is None
+    assert packages_for(None, "linux-x86_64-py312") is None

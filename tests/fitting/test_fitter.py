@@ -9,8 +9,10 @@ import pytest
 
 from backend.body import BodyModel
 from backend.fitting import rotations
+from backend.fitting.chain import State
 from backend.fitting.fit import BodyParameters, Fit
-from backend.fitting.fitter import FitOptions, fit_people
+from backend.fitting.fitter import FitOptions, _decided, _Guesses, fit_people
+from backend.fitting.shape import ShapeGroup
 from backend.fitting.starts import Start, landmark_start
 from backend.perception.person import Hand, Person
 from tests.fitting.people import CAMERA, landmarks_of, person_of, standing
@@ -77,7 +79,7 @@ def test_legs_outside_the_photo_stay_plausible_and_are_told(body: BodyModel) -> 
 
 def test_a_child_gets_a_childs_proportions(body: BodyModel) -> None:
     betas = body.data.shape_prior["child"].mean.copy()
-    betas[[0, 3]] -= 1.0  # about four years old
+    betas[[0, 3]] -= 1.6  # about three years old
     truth = standing(betas=betas, transl=np.array([0.0, -0.2, 2.2]))
     found = fit(body, person_of(body, truth))[0]
     head = lambda p: np.ptp(body.posed(p)[0][body.data.weights[:, 15] > 0.9][:, 1]) / np.ptp(body.posed(p)[0][:, 1])  # noqa: E731
@@ -146,3 +148,28 @@ def test_legs_that_nobody_sees_hang_and_head_and_trunk_alone_are_no_child(body: 
     found = fit(body, replace(whole, landmarks=landmarks, mask=mask), silhouette=False)[0]
     assert np.linalg.norm(found.body.body_pose[[0, 1, 3, 4]], axis=1).max() < 0.3
     assert not any("child" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("costs", "group", "is_open"),
+    [
+        ({"adult": 200.0, "female": 202.0, "child": 210.0}, "adult", False),
+        ({"adult": 202.0, "female": 201.5, "child": 201.0}, "female", True),
+        ({"adult": 201.2, "female": 208.0, "child": 200.0}, "adult", True),
+        ({"adult": 202.0, "female": 203.0, "child": 200.0}, "child", False),
+        ({"adult": 402.0, "female": 420.0, "child": 400.0}, "adult", True),  # much is left unexplained: 2 nats say little
+        ({"child": 200.0}, "child", False),  # nothing else came near
+        ({"all": 200.0}, "all", False),
+    ],
+)
+def test_only_who_is_a_child_by_far_gets_a_childs_proportions(costs: dict[str, float], group: str, is_open: bool) -> None:
+    count = len(costs)
+    groups = [ShapeGroup(name, np.zeros(10), np.eye(10)) for name in costs]
+    start = Start("landmarks", np.eye(3), np.zeros((21, 3)))
+    state = State(np.tile(np.eye(3), (2 * count, 1, 1)), np.zeros((2 * count, 21, 3)), np.zeros((2 * count, 10)), np.zeros((2 * count, 3)))
+    owners = np.repeat([0, 1], count)  # somebody else beside the person, who is as certain
+    guesses = _Guesses(owners, [start] * (2 * count), groups * 2, state, np.array(list(costs.values()) * 2))
+    decided, open_age = _decided(guesses)
+    assert [one.name for one in decided.groups] == [group] * 2 and list(decided.owners) == [0, 1]
+    assert open_age == ({0, 1} if is_open else set())
+    assert list(decided.costs) == [costs[group]] * 2

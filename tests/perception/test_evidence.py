@@ -80,7 +80,7 @@ def test_cuts_show_their_part(kind: str) -> None:
     """A standing person of known keypoints: the part is in the picture, and what must not be is not."""
     keypoints = np.zeros((17, 3), np.float32)
     heights = [60, 52, 52, 58, 58, 110, 110, 160, 160, 205, 205, 210, 210, 300, 300, 385, 385]
-    aside = [0, 8, -8, 16, -16, 40, -40, 52, -52, 58, -58, 25, -25, 26, -26, 27, -27]
+    aside = [0, 8, -8, 16, -16, 40, -40, 52, -52, 80, -80, 25, -25, 26, -26, 27, -27]
     keypoints[:] = np.column_stack([np.array(aside) + 200, heights, np.full(17, 2)])
     window = cut_window(kind, keypoints, np.array([140, 30, 260, 400], np.float32), 400, 420)
     assert window is not None

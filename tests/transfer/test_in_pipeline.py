@@ -38,7 +38,7 @@ class Eyes:
     def __init__(self, person: Person) -> None:
         self.person = person
 
-    def people(self, photo: Any, max_people: int = 32) -> list[Person]:
+    def people(self, photo: Any) -> list[Person]:
         return [self.person]
 
 

@@ -26,7 +26,7 @@ from blender_addon.core.result import parse_result
 from blender_addon.core.session import Link
 from blender_addon.core.version import addon_version
 from blender_addon.scene.avatar import import_people
-from blender_addon.ui import avatar_panels, drawing, importing, operators, panels, photos, preferences, state
+from blender_addon.ui import avatar_panels, backend, drawing, importing, operators, panels, photos, preferences, sliders, state
 from tests.blender_addon.in_blender.helpers import LONGEST_TICK, queued
 from tests.blender_addon.sample import encoded, gradient, heavy_result
 
@@ -183,10 +183,32 @@ def test_a_set_up_that_failed_says_why_in_the_panel_and_in_the_preferences(addon
         assert "The disk is full." in page.labels and "uvatar.setup_backend" in page.buttons
 
 
+@pytest.mark.parametrize("remedy", list(Remedy))
+@pytest.mark.parametrize("other", [None, NOT_INSTALLED, LOST])
+def test_after_a_set_up_that_failed_there_is_one_button_that_sets_up(addon, remedy: Remedy, other: Problem | None) -> None:
+    """Whatever has failed, and whatever else is wrong meanwhile."""
+    addon.begin_setup(MadeUpSetup(running=False, problem=Problem("It failed.", "Do this.", remedy)))
+    addon.session().problem = other
+    for page in (drawn(panels.UVATAR_PT_photos), drawn_preferences()):
+        assert "It failed." in page.labels
+        assert sum(button in ("uvatar.setup_backend", "uvatar.update_backend") for button in page.buttons) == 1, page.buttons
+
+
 def test_without_leave_to_use_the_internet_nothing_is_fetched(addon, monkeypatch) -> None:
     assert not bpy.app.online_access
     assert bpy.ops.uvatar.setup_backend() == {"CANCELLED"}
     assert addon.setup() is None and "uvatar.allow_online" in drawn(panels.UVATAR_PT_photos).buttons
+
+
+def test_it_says_before_it_starts_what_is_fetched(addon, monkeypatch) -> None:
+    monkeypatch.setattr(preferences, "_TESTED", Path(__file__).resolve().parents[3] / "constraints")
+    monkeypatch.setattr("sys.platform", "linux")
+    assert preferences.costs().startswith("It downloads 2.9 GB and needs ")
+    monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
+    assert preferences.costs().startswith("It downloads some hundred MB")
+    dialogue = SimpleNamespace(layout=Layout(), _has_python=False)
+    backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)
+    assert any("one is fetched too" in label for label in dialogue.layout.page.labels)
 
 
 def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None:
@@ -247,7 +269,7 @@ def test_photos_of_the_same_person_are_a_job_of_their_own(addon, tmp_path) -> No
     for index, letter in {1: "A", 2: "A", 3: "B", 4: "C", 5: "C"}.items():
         settings.photos[index].person = letter
     jobs = [([path.stem for path in paths], options["same_person"]) for paths, options in settings.jobs()]
-    assert jobs == [(["crowd", "alone"], False), (["front", "back"], True), (["left", "right"], True)]
+    assert jobs == [(["crowd"], False), (["front", "back"], True), (["alone"], True), (["left", "right"], True)]
     bpy.ops.uvatar.group_photos(one=True)
     assert [(len(paths), options["same_person"]) for paths, options in settings.jobs()] == [(6, True)]
     bpy.ops.uvatar.group_photos(one=False)
@@ -479,7 +501,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
     for selected in (rig, rig.children[0]):
         bpy.context.view_layer.objects.active = selected
         page = drawn(avatar_panels.UVATAR_PT_avatar)
-        assert page.properties == [*(name.capitalize() for name in result["people"][0]["beta_names"]), "Clothes and hair"]
+        assert page.properties == [*(sliders.identifier(name) for name in result["people"][0]["beta_names"]), "Clothes and hair"]
         assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(page.buttons)
         assert "Waist" in page.labels and page.labels[-1:] == result["people"][0]["notes"]
         bpy.ops.uvatar.show_sources(share=1.0)
@@ -496,7 +518,7 @@ def test_options_reach_the_backend_and_the_import(addon) -> None:
     settings = bpy.context.scene.uvatar
     settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
     made = {"body", "texture_size", "texture", "fast", "refine", "clothing"}
-    assert set(page.properties) == made | {"photo_pose", "rest_pose", "naming", "placement", "camera", "use_camera", "unlit"}
+    assert set(page.properties) == made | {"photo_pose", "rest_pose", "naming", "placement", "camera", "use_camera", "unlit", "show"}
     from backend.wire import checked_options
 
     options = checked_options(settings.job_options())  # the backend's own check

@@ -24,23 +24,8 @@ from tests.blender_addon.in_blender.test_panels import Layout, addon  # noqa: F4
 from tests.blender_addon.sample import world_of
 
 
-class WatchedLayout(Layout):
-    """Also writes down what is switched off."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name == "enabled":
-            self.page.switched.append(value)
-
-    def row(self, **options: Any) -> WatchedLayout:
-        return WatchedLayout(self.page)
-
-    column = box = row
-
-
 def drawn(settings: Any) -> Any:
-    layout = WatchedLayout()
-    layout.page.switched = []
+    layout = Layout()
     panels._draw_body(layout, settings)
     return layout.page
 
@@ -48,13 +33,14 @@ def drawn(settings: Any) -> Any:
 def test_the_panel_offers_smpl_where_the_backend_has_its_file(addon) -> None:  # noqa: F811
     settings, session = bpy.context.scene.uvatar, addon.session()
     assert settings.job_options()["body"] == "open_body"
-    assert drawn(settings).switched == [True]  # no backend yet: nothing is known
+    assert drawn(settings).labels == []  # no backend yet: nothing is known
     session.link, session.bodies, session.models_folder = Link.ON, frozenset({"open_body"}), "/home/ada/models"
     page = drawn(settings)
-    assert page.switched == [False] and page.buttons == ["uvatar.connect"]
-    assert "SMPL_NEUTRAL.pkl" in page.labels[0] and "/home/ada/models" in page.labels[0]
+    assert page.labels == [] and page.buttons == [] and page.properties == ["body"]  # nobody reads about SMPL who has not chosen it
     settings.body = "smpl"
-    assert drawn(settings).switched == [True]  # so that it can be switched back
+    page = drawn(settings)
+    assert page.buttons == ["uvatar.connect"]
+    assert "SMPL_NEUTRAL.pkl" in page.labels[0] and "/home/ada/models" in page.labels[0]
     assert settings.job_options()["body"] == "smpl"
     session.bodies = frozenset({"open_body", "smpl"})
     assert drawn(settings).labels == [] and drawn(settings).buttons == []

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packages that the backend was tested with, as the add-on's zip brings them: a list for each system and Python."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# "name==version --hash=sha256:… # bytes of the wheel", as tools/lock_dependencies.py writes it.
+_LINE = re.compile(r"^([a-z0-9-]+)==\S+ .*# (\d+)$", re.MULTILINE)
+_SYSTEMS = {"linux": "linux-x86_64", "win32": "windows-amd64", "darwin": "macos-arm64"}
+_TAGS = {"linux-x86_64": "linux", "windows-amd64": "windows", "macos-arm64": "macos"}
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What is to be installed.
+
+    Attributes:
+        path: of the list; None where there is none.
+        sizes: bytes to download by the package's normalised name.
+    """
+
+    path: Path | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Bytes to download; 0 where they are not known."""
+        return sum(self.sizes.values())
+
+    def share(self, installed: Collection[str]) -> float:
+        """How much of it is installed, 0 to 1, by size."""
+        return sum(size for name, size in self.sizes.items() if name in installed) / max(self.total, 1)
+
+
+def packages_for(folder: Path | None, tag: str) -> Packages | None:
+    """The list for an environment's tag ("linux-x86_64-py312", see `pythons.TAG_PROGRAM`); None where it was not tested."""
+    machine, _, python = tag.strip().rpartition("-")
+    if folder is None or machine not in _TAGS:
+        return None
+    path = folder / f"{_TAGS[machine]}-{python}.txt"
+    with suppress(OSError):
+        found = _LINE.findall(path.read_text(encoding="utf-8"))
+        return Packages(path, {name: int(size) for name, size in found})
+    return None
+
+
+def expected_download(folder: Path | None) -> int:
+    """Bytes that a set-up on this system downloads, before it is known which Python it finds; 0 where that is not known."""
+    tested = packages_for(folder, f"{_SYSTEMS.get(sys.platform, '')}-py312")
+    return tested.total if tested else 0
+
+
+def installed_names(environment: Path) -> set[str]:
+    """Normalised names of the packages in a virtual environment."""
+    found = [*environment.glob("Lib/site-packages/*.dist-info"), *environment.glob("lib/python3*/site-packages/*.dist-info")]
+    return {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in found if (path / "RECORD").exists()}

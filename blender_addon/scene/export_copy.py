@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A copy of an avatar as engines want it, in a scene of its own: nothing of the artist's is changed, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from . import compat
+from .copies import Names, nothing_left, own_copy
+from .export_material import plain_materials
+from .mesh import key_vertices, mixed_vertices
+from .modifiers import apply_modifiers
+from .rig import beta_names, clear_pose, find_body, joint_names
+
+_OURS = "uvatar"  # how the names of our custom properties begin
+# What says where an avatar comes from, of its armature's custom properties: left out unless it is asked for.
+_PROVENANCE = (
+    "uvatar_photo", "uvatar_photo_digest", "uvatar_person", "uvatar_body_model", "uvatar_version", "uvatar_licence", "uvatar_betas",
+    "uvatar_pose", "uvatar_box", "uvatar_confidence", "uvatar_notes", "uvatar_measurements", "uvatar_metrics",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GameCopy:
+    """What `game_copy` makes.
+
+    Attributes:
+        rig, body: the copies, alone in ``stage``, at the origin, at rest, with the shape baked in.
+        stage: the scene that the window shows now; its units are metres.
+        clip: what the motion is called.
+        remarks: sentences for the artist on what is not exported as it is seen.
+        names: lends other things of the file their names.
+    """
+
+    rig: bpy.types.Object
+    body: bpy.types.Object
+    stage: bpy.types.Scene
+    clip: str
+    remarks: list[str]
+    names: Names
+
+
+@contextmanager
+def game_copy(rig: bpy.types.Object, animation: bool, principled: bool) -> Iterator[GameCopy]:
+    """A `GameCopy` of the avatar while it lasts; afterwards the file and the window are as they were.
+
+    Linked and overridden avatars are copied, too. Nothing that was in the file before is ever removed from it.
+
+    Args:
+        animation: give the copy the avatar's motion, as seen on each frame of the scene.
+        principled: turn the material without light into one that FBX files can hold.
+
+    Raises RigError where the avatar is incomplete.
+    """
+    body, scene = find_body(rig), bpy.context.scene
+    joint_names(rig)  # raises RigError before anything is made
+    with ExitStack() as after:
+        names = Names()
+        after.callback(names.give_back)
+        after.enter_context(nothing_left())
+        clip = _clip_name(rig)  # before the avatar lends its name
+        stage = _stage(scene, rig.name)
+        copied_rig, copied_body = (_copy(thing, stage, names) for thing in (rig, body))
+        _hang(copied_rig, copied_body, rig)
+        remarks: list[str] = []
+        plain_materials(copied_body, names, principled)
+        samples = _sample_motion(rig, scene, stage) if animation else None
+        _bare(copied_rig)
+        if samples is not None:
+            _key(copied_rig, clip, samples)
+            stage.frame_start, stage.frame_end = 0, len(samples) - 1
+        _bake_shape(copied_body, beta_names(rig))
+        after.enter_context(_in_window(stage))
+        remarks += apply_modifiers(copied_body, copied_rig)
+        stage.view_layers[0].update()
+        yield GameCopy(copied_rig, copied_body, stage, clip, remarks, names)
+
+
+@contextmanager
+def _in_window(stage: bpy.types.Scene) -> Iterator[None]:
+    """Have the window show a scene: Blender's exporters write what the window shows."""
+    window = bpy.context.window or bpy.context.window_manager.windows[0]
+    scene, layer = window.scene, window.view_layer
+    spaces = [space for other in bpy.context.window_manager.windows for area in other.screen.areas for space in area.spaces]
+    cameras = [(space, space.camera) for space in spaces if space.type == "VIEW_3D"]
+    try:
+        with bpy.context.temp_override(window=window):
+            window.scene = stage
+            yield
+    finally:
+        window.scene = scene
+        window.view_layer = layer
+        for space, camera in cameras:  # views lose a camera that the other scene has not got
+            space.camera = camera
+
+
+def _stage(scene: bpy.types.Scene, name: str) -> bpy.types.Scene:
+    """An empty scene in metres that plays as the other one does."""
+    stage = bpy.data.scenes.new(name)
+    units = stage.unit_settings
+    units.system, units.scale_length = "METRIC", 1.0
+    stage.render.fps, stage.render.fps_base = scene.render.fps, scene.render.fps_base
+    stage.frame_start, stage.frame_end, stage.frame_step = scene.frame_start, scene.frame_end, scene.frame_step
+    stage.frame_set(scene.frame_current)
+    return stage
+
+
+def _copy(original: bpy.types.Object, stage: bpy.types.Scene, names: Names) -> bpy.types.Object:
+    """A copy of an object and its data that belongs to this file and can be changed, under the original's names."""
+    copy, data = own_copy(original), own_copy(original.data)
+    copy.data = data
+    names.take(copy, original.name, bpy.data.objects)
+    names.take(data, original.data.name, bpy.data.armatures if original.type == "ARMATURE" else bpy.data.meshes)
+    stage.collection.objects.link(copy)
+    copy.hide_viewport = copy.hide_render = copy.hide_select = False
+    return copy
+
+
+def _hang(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.Object) -> None:
+    """Put both copies at the origin, with nothing but the rig that leads the body."""
+    for thing in (rig, body):
+        thing.parent, thing.parent_type = None, "OBJECT"
+        thing.constraints.clear()
+        thing.animation_data_clear()
+        thing.delta_location, thing.delta_scale = (0, 0, 0), (1, 1, 1)
+        thing.delta_rotation_euler, thing.delta_rotation_quaternion = (0, 0, 0), (1, 0, 0, 0)
+        thing.matrix_parent_inverse.identity()
+        thing.matrix_basis.identity()
+    body.parent = rig
+    for modifier in body.modifiers:
+        if modifier.type == "ARMATURE" and modifier.object == original:
+            modifier.object = rig
+
+
+def _bare(rig: bpy.types.Object) -> None:
+    """At rest, free of constraints and drivers."""
+    rig.data.animation_data_clear()
+    rig.data.pose_position = "POSE"
+    for bone in rig.pose.bones:
+        for constraint in list(bone.constraints):
+            bone.constraints.remove(constraint)
+        bone.matrix_basis.identity()
+    clear_pose(rig)
+
+
+def _clip_name(rig: bpy.types.Object) -> str:
+    """What the artist calls the motion: her action, on the avatar or on the control rig that leads it."""
+    for thing in (rig, *(other for bone in rig.pose.bones for other in _leaders(bone))):
+        animation = thing.animation_data
+        if animation is not None and animation.action is not None:
+            return animation.action.name
+        strips = [strip for track in animation.nla_tracks if not track.mute for strip in track.strips] if animation is not None else []
+        if strips:
+            return strips[0].name if len(strips) == 1 else rig.name
+    return rig.name
+
+
+def _leaders(bone: bpy.types.PoseBone) -> list[bpy.types.Object]:
+    return [constraint.target for constraint in bone.constraints if getattr(constraint, "target", None) is not None]
+
+
+def _sample_motion(rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.types.Scene) -> np.ndarray:
+    """(F, B, 7) place and turn (w, x, y, z) of each bone against its rest on each frame of the scene, as seen.
+
+    Evaluated in the stage, which no window shows yet: what the artist has posed and not keyed stays as it is, and so does her frame.
+    """
+    watcher = bpy.data.objects.new("watcher", None)  # has Blender evaluate every bone, also of a hidden avatar
+    stage.collection.objects.link(watcher)
+    constraint = watcher.constraints.new("ARMATURE")
+    for bone in rig.pose.bones:
+        target = constraint.targets.new()
+        target.target, target.subtarget = rig, bone.name
+    layer = stage.view_layers[0]
+    frames = range(scene.frame_start, scene.frame_end + 1)
+    names = [bone.name for bone in rig.pose.bones]
+    samples = np.empty((len(frames), len(names), 7))
+    for row, frame in enumerate(frames):
+        stage.frame_set(frame)
+        evaluated = rig.evaluated_get(layer.depsgraph)
+        for column, name in enumerate(names):
+            bone = evaluated.pose.bones[name]
+            matrix = evaluated.convert_space(pose_bone=bone, matrix=bone.matrix, from_space="POSE", to_space="LOCAL")
+            samples[row, column] = (*matrix.to_translation(), *matrix.to_quaternion())
+    stage.frame_set(scene.frame_current)
+    bpy.data.objects.remove(watcher)
+    return samples
+
+
+def _key(rig: bpy.types.Object, name: str, samples: np.ndarray) -> None:
+    """Give the copy an action with a keyframe on every frame, counted from 0 as engines do."""
+    curves = compat.curve_maker(rig, bpy.data.actions.new(name))
+    frames = np.arange(len(samples))
+    for column, bone in enumerate(rig.pose.bones):
+        bone.rotation_mode = "QUATERNION"
+        path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].'
+        for channel in range(7):
+            attribute, index = ("location", channel) if channel < 3 else ("rotation_quaternion", channel - 3)
+            curve = curves(path + attribute, index, bone.name)
+            curve.keyframe_points.add(len(frames))
+            curve.keyframe_points.foreach_set("co", np.stack([frames, samples[:, column, channel]], -1).astype(np.float32).ravel())
+
+
+def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
+    """Make the mix of all shape keys the basis; the shape sliders start at 0 from there, all other keys go."""
+    keys = body.data.shape_keys.key_blocks
+    body.data.shape_keys.animation_data_clear()
+    body.show_only_shape_key = False
+    mixed, basis = mixed_vertices(body), key_vertices(keys[0])
+    for key in list(keys)[1:]:
+        if key.name in betas:
+            key.data.foreach_set("co", (mixed + key_vertices(key) - basis).ravel())
+            key.value, key.mute, key.vertex_group = 0.0, False, ""
+        else:
+            body.shape_key_remove(key)
+    keys[0].data.foreach_set("co", mixed.ravel())
+    body.data.vertices.foreach_set("co", mixed.ravel())
+    body.data.update()
+
+
+def strip(rig: bpy.types.Object, body: bpy.types.Object, provenance: bool) -> None:
+    """Take our custom properties off copies; those that say where the avatar comes from stay where they are asked for."""
+    owners = [rig, rig.data, *rig.data.bones, *rig.pose.bones, body, body.data]
+    owners += [slot.material for slot in body.material_slots if slot.material is not None]
+    for owner in owners:
+        ours = [name for name in owner.keys() if name.startswith(_OURS)]  # noqa: SIM118 (Blender's data are no dicts)
+        for name in ours:
+            if not (provenance and owner == rig and name in _PROVENANCE):
+                del owner[name]

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Materials as other programs can follow them: without overlay, and with every picture that exists in Blender's memory only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from .copies import Names, own_copy
+from .material import SKIN_ROUGHNESS, SKIN_SPECULAR, TEXTURE, show_sources
+
+
+def plain_materials(body: bpy.types.Object, names: Names, principled: bool) -> None:
+    """Give the body copies of its materials, under their names.
+
+    Args:
+        body: a copy; its materials are the originals.
+        names: lends the copies the originals' names.
+        principled: turn a material without light into one with light: FBX knows no other.
+    """
+    pictures: dict[bpy.types.Image, bpy.types.Image] = {}
+    materials: dict[bpy.types.Material, bpy.types.Material] = {}
+    for slot in body.material_slots:
+        original = slot.material
+        if original is None:
+            continue
+        if original not in materials:
+            material = materials[original] = own_copy(original)
+            names.take(material, original.name, bpy.data.materials)
+            if material.node_tree is not None:
+                _make_plain(material, principled)
+                _keep_pictures(material.node_tree, pictures, names)
+        slot.material = materials[original]
+
+
+def _make_plain(material: bpy.types.Material, principled: bool) -> None:
+    tree = material.node_tree
+    texture = tree.nodes.get(TEXTURE)
+    if texture is None:
+        return
+    show_sources(material, 0.0)
+    shader = next((link.to_node for link in texture.outputs["Color"].links if link.to_node.type == "EMISSION"), None)
+    if principled and shader is not None:
+        lit = tree.nodes.new("ShaderNodeBsdfPrincipled")
+        lit.inputs["Roughness"].default_value, lit.inputs["Specular IOR Level"].default_value = SKIN_ROUGHNESS, SKIN_SPECULAR
+        for link in list(shader.outputs[0].links):
+            tree.links.new(lit.outputs[0], link.to_socket)
+        tree.links.new(texture.outputs["Color"], lit.inputs["Base Color"])
+        tree.nodes.remove(shader)
+
+
+def _keep_pictures(tree: bpy.types.NodeTree, pictures: dict[bpy.types.Image, bpy.types.Image], names: Names) -> None:
+    """Put a packed copy in the place of each picture that is newer in memory than in its file, or has no file."""
+    for node in tree.nodes:
+        image = node.image if node.type == "TEX_IMAGE" else None
+        if image is None or not _only_in_memory(image):
+            continue
+        if image not in pictures:
+            pictures[image] = _packed(image)
+            names.take(pictures[image], image.name, bpy.data.images)
+        node.image = pictures[image]
+
+
+def _only_in_memory(image: bpy.types.Image) -> bool:
+    if image.source not in ("FILE", "GENERATED") or not min(image.size):
+        return False  # films, and several pictures in one
+    if image.is_dirty or (image.source == "GENERATED" and image.packed_file is None):
+        return True
+    return image.packed_file is None and image.has_data and not Path(bpy.path.abspath(image.filepath, library=image.library)).is_file()
+
+
+def _packed(image: bpy.types.Image) -> bpy.types.Image:
+    """A new picture with the pixels as they are in memory."""
+    width, height = image.size
+    transparent = image.depth in (32, 64, 128)  # bits of a pixel with four channels
+    copy = bpy.data.images.new("packed", width, height, alpha=transparent, float_buffer=image.is_float)
+    copy.colorspace_settings.name, copy.alpha_mode = image.colorspace_settings.name, image.alpha_mode
+    pixels = np.empty(width * height * image.channels, np.float32)
+    image.pixels.foreach_get(pixels)
+    if image.channels != copy.channels:
+        whole = np.ones((width * height, copy.channels), np.float32)
+        whole[:, : image.channels] = pixels.reshape(-1, image.channels)[:, : copy.channels]
+        pixels = whole.ravel()
+    copy.pixels.foreach_set(pixels)
+    copy.pack()
+    copy.filepath_raw = f"//{bpy.path.clean_name(Path(image.name).stem)}.{'exr' if image.is_float else 'png'}"
+    return copy

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Poses at a click, in a scene that may be animated."""
+
+from __future__ import annotations
+
+import bpy
+
+from .carry import has_motion
+from .rig import LED_BY, RigError, joint_names
+
+
+def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
+    """Raise RigError where a pose would not be seen, or be gone on the next frame.
+
+    Args:
+        keyed: whether the pose will be keyed.
+    """
+    if LED_BY in rig:
+        raise RigError(f"{rig.name} follows its control rig: pose that one, or leave the control rig first.")
+    if has_motion(rig) and not keyed:
+        action = rig.animation_data.action
+        motion = f"its action “{action.name}”" if action is not None else "its NLA strips"
+        way = "switch Auto Keying on to key it, or unlink the motion"
+        raise RigError(f"{rig.name} moves by {motion}, which would undo the pose on the next frame: {way}.")
+
+
+def key_pose(rig: bpy.types.Object) -> None:
+    """Key the joints' rotations, and the pelvis' place, at the current frame, as Auto Keying does when bones are turned by hand."""
+    names = joint_names(rig)
+    for name in names:
+        bone = rig.pose.bones[name]
+        channel = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(bone.rotation_mode, "rotation_euler")
+        bone.keyframe_insert(channel, group=name)
+    rig.pose.bones[names[0]].keyframe_insert("location", group=names[0])

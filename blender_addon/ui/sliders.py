@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sliders of an avatar's shape: shape keys under names that say which way is which."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import bpy
+
+from ..scene.mesh import BETA_LIMIT, set_slider
+from ..scene.rig import RigError, beta_names, find_body
+
+_MOST = 10.0  # standard deviations that Blender allows a shape key
+_SMPL_BETAS = 10
+
+
+@dataclass(frozen=True)
+class Slider:
+    """What the panel calls a shape component, and what its tooltip says."""
+
+    label: str
+    tip: str
+
+
+# By the components' names in the body's file (weights/open_body.md), and as SMPL's are called.
+SLIDERS = {
+    "stature": Slider("Stature", "Shorter to taller. One step is 19 cm"),
+    "body mass index": Slider("Body mass index", "Thinner to heavier at the same stature. One step is a factor of 1.26"),
+    "gender": Slider("Masculine – Feminine", "Lower is more masculine, higher more feminine: men lie near -1, women near +1"),
+    "maturity": Slider("Child – Adult", "Lower has more of a child's proportions: adults lie near 0, a child of four near -3.6"),
+    "trunk length": Slider("Trunk length", "A shorter to a longer trunk at the same stature"),
+    "shoulder width": Slider("Shoulder width", "Narrower to wider shoulders"),
+    "shin length": Slider("Shin length", "Shorter to longer shins at the same stature"),
+    "hip girth": Slider("Hip girth", "Narrower to wider hips"),
+    "chest girth": Slider("Chest girth", "A smaller to a larger chest"),
+    "waist girth": Slider("Waist girth", "A smaller to a larger waist"),
+    **{
+        f"SMPL beta {k}": Slider(f"SMPL beta {k}", f"Component {k} of SMPL's shape space, in standard deviations. 0 is SMPL's mean body")
+        for k in range(_SMPL_BETAS)
+    },
+}
+
+
+def identifier(name: str) -> str:
+    """The property's name for a shape component's."""
+    return name.replace(" ", "_").lower()
+
+
+def _reader(name: str) -> Callable[[bpy.types.PropertyGroup], float]:
+    def read(group: bpy.types.PropertyGroup) -> float:
+        try:
+            return float(find_body(group.id_data).data.shape_keys.key_blocks[name].value)
+        except (RigError, KeyError):
+            return 0.0
+
+    return read
+
+
+def _writer(name: str) -> Callable[[bpy.types.PropertyGroup, float], None]:
+    def write(group: bpy.types.PropertyGroup, value: float) -> None:
+        try:
+            set_slider(find_body(group.id_data).data.shape_keys.key_blocks[name], value)
+        except (RigError, KeyError, AttributeError):  # no mesh any more, or one that is linked from another file
+            return
+
+    return write
+
+
+class UVATAR_PG_shape(bpy.types.PropertyGroup):
+    """An avatar's shape: reads and writes the shape keys, which hold the values. They, and not these, are keyed and driven."""
+
+    __annotations__ = {
+        identifier(name): bpy.props.FloatProperty(
+            name=slider.label,
+            description=f"{slider.tip}. Press Fit Joints afterwards",
+            soft_min=-BETA_LIMIT,
+            soft_max=BETA_LIMIT,
+            min=-_MOST,
+            max=_MOST,
+            step=10,
+            options=set(),
+            get=_reader(name),
+            set=_writer(name),
+        )
+        for name, slider in SLIDERS.items()
+    }
+
+
+def draw_sliders(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.types.Object) -> None:
+    """A slider for each component; Blender's own where they are keyed or driven, which those show."""
+    keys = body.data.shape_keys
+    for name in beta_names(rig):
+        if name in SLIDERS and keys.animation_data is None:
+            layout.prop(rig.uvatar_shape, identifier(name), slider=True)
+        else:
+            layout.prop(keys.key_blocks[name], "value", text=SLIDERS[name].label if name in SLIDERS else name.capitalize(), slider=True)
+
+
+CLASSES = (UVATAR_PG_shape,)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The artist's 3D views when avatars arrive: turned to them, with their textures shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+from mathutils import Vector
+from numpy.typing import NDArray
+
+from ..scene.placement import Box, around
+
+_MARGIN = 1.15  # of the distance from which the box just fills the view
+_FILM = 36.0  # millimetres on either side of the middle that a view's longer side shows at the distance of its lens' millimetres
+
+
+class Views:
+    """The 3D views that follow the avatars of a run, each until the artist turns it herself."""
+
+    def __init__(self) -> None:
+        self._box: Box | None = None
+        self._left: dict[int, NDArray] = {}  # how each view was left, by its space's address
+
+    def forget(self) -> None:
+        """A new run begins, or another file."""
+        self._box = None
+        self._left.clear()
+
+    def show(self, box: Box, scene: bpy.types.Scene) -> None:
+        """Turn the scene's views to this box together with those that were shown before."""
+        self._box = box if self._box is None else around([self._box, box])
+        for space, region in views(scene):
+            key = space.as_pointer()
+            if key not in self._left or np.allclose(self._left[key], _state(space.region_3d), atol=1e-4):
+                frame(space, region, self._box)
+                self._left[key] = _state(space.region_3d)
+
+
+def views(scene: bpy.types.Scene) -> Iterator[tuple[bpy.types.SpaceView3D, bpy.types.Region]]:
+    """The 3D views that show a scene and may be turned: not those that look through a camera, into local view, or in four directions."""
+    manager = bpy.context.window_manager
+    for window in manager.windows if manager else ():
+        if window.scene != scene:
+            continue
+        for area in window.screen.areas:
+            space = area.spaces.active
+            if area.type != "VIEW_3D" or space.local_view is not None or space.region_quadviews:
+                continue
+            region = next((region for region in area.regions if region.type == "WINDOW"), None)
+            if region is not None and space.region_3d.view_perspective != "CAMERA":
+                yield space, region
+
+
+def frame(space: bpy.types.SpaceView3D, region: bpy.types.Region, box: Box) -> None:
+    """Move a view, in the direction in which it looks, so that the box fills what the sidebar leaves of it."""
+    view = space.region_3d
+    width, height = max(region.width, 1), max(region.height, 1)
+    aside = min(_sidebar(space, region), 0.6 * width)
+    middle = Vector(box.mean(0).tolist())
+    corners = [Vector((x, y, z)) - middle for x in box[:, 0] for y in box[:, 1] for z in box[:, 2]]
+    seen = np.array([view.view_rotation.inverted() @ corner for corner in corners])  # right, up, towards the viewer
+    longer, field = max(width, height), _FILM / space.lens
+    across = np.maximum(np.abs(seen[:, 0]) / (width - aside), np.abs(seen[:, 1]) / height) * longer / field
+    nearer = seen[:, 2] if view.view_perspective == "PERSP" else 0.0
+    distance = _MARGIN * max(float((across + nearer).max()), 0.01)
+    view.view_distance = distance
+    right = view.view_rotation @ Vector((1.0, 0.0, 0.0))
+    view.view_location = middle + right * (aside / longer * field * distance)
+
+
+def show_textures(scene: bpy.types.Scene) -> None:
+    """Have the scene's views in Solid shading show pictures instead of grey: no shader has to be compiled for that.
+
+    Once for a scene: whoever turns it off again means it.
+    """
+    if scene.uvatar.textures_shown:
+        return
+    scene.uvatar.textures_shown = True
+    for space, _ in views(scene):
+        if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
+            space.shading.color_type = "TEXTURE"
+
+
+def textures_are_hidden(space: bpy.types.Space | None) -> bool:
+    """Whether a 3D view shows avatars without their textures."""
+    if space is None or space.type != "VIEW_3D":
+        return False
+    return space.shading.type == "WIREFRAME" or space.shading.type == "SOLID" and space.shading.color_type != "TEXTURE"
+
+
+def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:
+    """Pixels of the view that the sidebar covers."""
+    if not space.show_region_ui or not bpy.context.preferences.system.use_region_overlap:
+        return 0.0
+    areas = (area for window in bpy.context.window_manager.windows for area in window.screen.areas if area.spaces.active == space)
+    sidebars = (side.width for area in areas for side in area.regions if side.type == "UI")
+    return float(next(sidebars, 0))
+
+
+def _state(view: bpy.types.RegionView3D) -> NDArray:
+    return np.array((*view.view_location, *view.view_rotation, view.view_distance))

@@ -1,0 +1,36 @@
+"""Write the values that ``uvatar doctor --self-test`` expects: python tools/record_self_test.py [--photo]
+
+To be run with the tested versions (the environment of ``make``), after a change that is meant to change avatars.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from PIL import Image
+
+from backend.pipeline import Pipeline
+from backend.self_test import KNOWN, PHOTO, deviation, observe, read_known, write_known
+
+SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"
+HEIGHT = 320  # pixels: the smallest that is still fitted as the sample itself is
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photo", action="store_true", help="make the picture anew too")
+    if parser.parse_args().photo or not PHOTO.exists():
+        with Image.open(SAMPLE) as sample:
+            small = sample.convert("RGB").resize((round(sample.width * HEIGHT / sample.height), HEIGHT), Image.Resampling.LANCZOS)
+        small.save(PHOTO, "JPEG", quality=80)
+    observed = observe(Pipeline())
+    if KNOWN.exists():
+        print(f"Before, it was {deviation(observed, read_known())}")
+    write_known(observed)
+    print(f"{KNOWN.name} {KNOWN.stat().st_size} bytes, {PHOTO.name} {PHOTO.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
