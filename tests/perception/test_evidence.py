@@ -44,7 +44,7 @@ def found_in(perception: Perception, picture: Picture) -> list[np.ndarray]:
 def test_things_are_made_by_their_number_alone_and_are_of_all_sorts() -> None:
     first, again = list(things(2)), list(things(2))
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, again, strict=True))
-    assert [picture.what for picture in first] == [DRAWINGS[0].__name__, SOLIDS[0].__name__]
+    assert [picture.what for picture in first] == [DRAWINGS[0].__name__, SOLIDS[1].__name__]
 
 
 @pytest.mark.slow
