@@ -32,6 +32,7 @@ from backend.evaluation.metrics import mask_iou
 from backend.fitting.clothing import clothing_offsets
 from backend.fitting.fit import Fit
 from backend.fitting.fitter import FitOptions, fit_people
+from backend.fitting.report import LEAST_SEEN, finished
 from backend.fitting.shape import AGE_NOTES
 from backend.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from backend.likeness import appearance
@@ -62,6 +63,10 @@ PhotoDone = Callable[[int, dict[str, Any]], None]
 
 class NobodyFound(PhotoError):
     """There is no person in the photo."""
+
+
+class NotFitted(PhotoError):
+    """A person was found, but no avatar could be made of them."""
 
 
 class NobodyAlike(PhotoError):
@@ -111,6 +116,7 @@ class PersonResult:
     """One person of one photo, all stages done, on the open body.
 
     Attributes:
+        outline: overlap (IoU) of the body, clothing included, with the person's mask; NaN where neither is seen.
         prediction: where it is the result as it is, not refined.
         seconds: time spent on this person by stage; the batched stages count their share.
     """
@@ -118,6 +124,7 @@ class PersonResult:
     person: Person
     fit: Fit
     texture: Texture
+    outline: float = float("nan")
     prediction: Prediction | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -130,6 +137,7 @@ class PhotoResult:
         timings: seconds by stage.
         prediction: everybody whom the Mesh Predictor, or the given file, found in it; None where there was neither.
         notes: what to know about the photo as a whole, in sentences.
+        failures: people of whom no avatar could be made, and why.
     """
 
     photo: Photo
@@ -138,6 +146,7 @@ class PhotoResult:
     timings: Mapping[str, float]
     prediction: Prediction | None = None
     notes: tuple[str, ...] = ()
+    failures: tuple[NotFitted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,7 +238,11 @@ class Pipeline:
             photo_done(0, self.complete_texture(photos, chosen))
             return
         if chosen.same_person:
-            merged = self.reconstruct_same_person(photos, chosen, progress, failed)
+            try:
+                merged = self.reconstruct_same_person(photos, chosen, progress, failed)
+            except NotFitted as failure:
+                failed(0, failure)
+                return
             if merged is not None:
                 photo_done(merged[0], self.present(merged[1], chosen))
             return
@@ -286,7 +299,7 @@ class Pipeline:
             metrics = {
                 "landmark_error_median": person.fit.landmark_error_median,
                 "landmark_error_p95": person.fit.landmark_error_p95,
-                "mask_iou": outline_iou(person.person, vertices, data.faces, camera),
+                "mask_iou": person.outline if registration is None else outline_iou(person.person, vertices, data.faces, camera),
                 **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
                 **one.metrics,
             }
@@ -301,7 +314,7 @@ class Pipeline:
         timings["pictures"] = time.perf_counter() - started
         whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
         whole["notes"] = list(result.notes)
-        errors = [*self.problems, *self.texture_problems]
+        errors = [*(_described(failure) for failure in result.failures), *self.problems, *self.texture_problems]
         if options.export_npz:
             try:
                 whole["romp"] = self._romp_results(result, [one.fit for one in shown], body)
@@ -333,7 +346,7 @@ class Pipeline:
     ) -> PhotoResult:
         """All stages for one photo.
 
-        Raises PhotoError where the photo cannot be read or shows nobody.
+        Raises PhotoError where the photo cannot be read or shows nobody, NotFitted where none of its people becomes an avatar.
         """
         options = options or Options()
         report = progress or _ignore
@@ -427,6 +440,7 @@ class Pipeline:
         best = max(range(len(views)), key=lambda i: _worth(views[i]))
         main = views[best]
         person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + age + notes), texture)
+        person = self._judged(person, main.photo, main.camera)
         return best, PhotoResult(main.photo, main.camera, [person], clock.laps, seen[best].everybody)
 
     def _look(self, data: bytes, name: str, options: Options, report: Progress, clock: _Clock) -> _Seen:
@@ -456,17 +470,23 @@ class Pipeline:
     def _dressed(
         self, seen: _Seen, fits: Sequence[Fit], notes: tuple[str, ...], options: Options, report: Progress, clock: _Clock
     ) -> PhotoResult:
-        """The photo's people, fitted already, with clothes and textures."""
+        """The photo's people, fitted already, with clothes and textures. Raises NotFitted where none of them becomes an avatar."""
         results: list[PersonResult] = []
+        failures: list[NotFitted] = []
         report("texturing", 0.6, f"Dressing and texturing {_count(seen.people)}")
         with ThreadPoolExecutor(self.threads) as pool:
             everyone = zip(seen.people, fits, seen.predictions, strict=True)
             dress = [pool.submit(self._dress, seen.photo, seen.camera, *one, options) for one in everyone]
             for number, future in enumerate(dress, 1):
-                results.append(future.result())
+                try:
+                    results.append(future.result())
+                except NotFitted as failure:
+                    failures.append(failure)
                 report("texturing", 0.6 + 0.4 * number / len(dress), f"Textured person {number} of {len(dress)}")
         clock.lap("clothing and texturing")
-        return PhotoResult(seen.photo, seen.camera, results, clock.laps, seen.everybody, notes)
+        if not results:
+            raise failures[0]
+        return PhotoResult(seen.photo, seen.camera, results, clock.laps, seen.everybody, notes, tuple(failures))
 
     def _predict(self, photo: Photo, people: list[Person], options: Options) -> tuple[list[Prediction | None], Prediction | None]:
         """A prediction for each person where there is one, and everybody who was predicted."""
@@ -508,12 +528,33 @@ class Pipeline:
         self, photo: Photo, camera: Camera, person: Person, fit: Fit, prediction: Prediction | None, options: Options
     ) -> PersonResult:
         clock = _Clock()
-        fit = self._clothed(person, camera, fit, options)
-        clock.lap("clothing")
-        texture, notes = self._textured([View(photo, person, camera, fit)], options)
+        try:
+            fit = self._clothed(person, camera, fit, options)
+            if not np.isfinite(self.body.posed(fit.body, fit.offsets)[0]).all():
+                raise FloatingPointError("The body's vertices are not finite.")
+            clock.lap("clothing")
+            texture, notes = self._textured([View(photo, person, camera, fit)], options)
+        except (np.linalg.LinAlgError, FloatingPointError) as error:
+            raise NotFitted(_not_fitted(person, photo, "the numbers do not add up")) from error
+        except RuntimeError as error:
+            if "singular" not in str(error):  # scipy's word for a system of equations without a solution
+                raise
+            raise NotFitted(_not_fitted(person, photo, "the numbers do not add up")) from error
         clock.lap("texturing")
         as_is = None if options.refine else prediction
-        return PersonResult(person, replace(fit, notes=fit.notes + notes), texture, as_is, clock.laps)
+        done = self._judged(PersonResult(person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is), photo, camera)
+        return replace(done, seconds=clock.laps)
+
+    def _judged(self, person: PersonResult, photo: Photo, camera: Camera) -> PersonResult:
+        """The person with outline and confidence as the finished avatar has them.
+
+        Raises NotFitted where (next to) nothing of the photo is on the avatar.
+        """
+        vertices = self.body.posed(person.fit.body, person.fit.offsets)[0]
+        if not person.texture.seen >= LEAST_SEEN:
+            raise NotFitted(_not_fitted(person.person, photo, "nothing of the photo reached the texture"))
+        outline = outline_iou(person.person, vertices, self.body.data.faces, camera)
+        return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))
 
     def _textured(self, views: Sequence[View], options: Options) -> tuple[Texture, tuple[str, ...]]:
         """A person's texture, and what to know about it."""
@@ -552,6 +593,14 @@ def outline_iou(person: Person, vertices: NDArray, faces: NDArray, camera: Camer
         cv2.resize(image, (small.width, small.height), interpolation=cv2.INTER_AREA) > 127 for image in (person.mask, person.others)
     )
     return mask_iou(rasterize(vertices, faces, small).mask, mask, known=~others)
+
+
+def _not_fitted(person: Person, photo: Photo, why: str) -> str:
+    x, y = (person.box[:2] + person.box[2:]) / 2
+    return (
+        f"No avatar could be made of the person at {x:.0f}, {y:.0f} of {photo.name}: {why}. "
+        "Try another photo, or one where the person is larger; if it happens with every photo, run `uvatar doctor`."
+    )
 
 
 def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:

@@ -27,3 +27,9 @@ def shared_photos() -> Path:
 def shared_assets() -> Path:
     """Folder of CC0 MakeHuman clothes, hair, skins and poses, beside the repository."""
     return _shared_folder("assets")
+
+
+@pytest.fixture(scope="session")
+def shared_faults() -> Path:
+    """Folder of inputs that broke earlier versions, beside the repository."""
+    return _shared_folder("faults")

@@ -10,9 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from backend import wire
+import backend.pipeline
+from backend import avatar, wire
+from backend.fitting.fit import BodyParameters, Fit
+from backend.fitting.report import finished, sureness
 from backend.labels import SEEN
+from backend.photo import decode_photo
 from backend.pipeline import NobodyFound, Options, PersonResult, Pipeline
+from backend.texturing import Texture
 from backend.wire import OPTIONS
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -141,3 +146,66 @@ def test_an_empty_room_is_told_apart_from_a_broken_photo(pipeline: Pipeline) -> 
     Image.fromarray(wall).save(buffer, "JPEG")
     with pytest.raises(NobodyFound, match=r"No person was found in wall.jpg.*shows a person"):
         pipeline.reconstruct_photo(buffer.getvalue(), "wall.jpg")
+
+
+def side_by_side(*names: str) -> bytes:
+    """A picture of several samples beside each other."""
+    pictures = [decode_photo((SAMPLES / name).read_bytes(), name).pixels for name in names]
+    return avatar.encode_jpeg(np.concatenate([picture[:1080, :720] for picture in pictures], 1))
+
+
+def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = backend.pipeline.fit_people
+
+    def broken(*arguments: Any) -> list[Fit]:
+        first, second = real(*arguments)
+        return [first, replace(second, body=replace(second.body, transl=second.body.transl * np.float32("nan")))]
+
+    monkeypatch.setattr(backend.pipeline, "fit_people", broken)
+    results, _ = run(pipeline, [("two.jpg", side_by_side("man.jpg", "woman.jpg"))], texture_size=512, fast=True)
+    assert len(results[0]["people"]) == 1
+    [error] = results[0]["errors"]
+    assert "two.jpg" in error["message"] and "the numbers do not add up" in error["message"]
+
+
+@pytest.mark.parametrize("spoil", ["nothing seen", "not finite", "no solution"])
+def test_an_avatar_without_the_photo_on_it_is_an_error(
+    pipeline: Pipeline, portrait: bytes, monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    real = backend.pipeline.texture_person
+
+    def texture(*arguments: Any, **named: Any) -> Texture:
+        if spoil == "not finite":
+            raise FloatingPointError("not finite")
+        if spoil == "no solution":
+            raise RuntimeError("Factor is exactly singular")
+        return replace(real(*arguments, **named), seen=1e-4)
+
+    monkeypatch.setattr(backend.pipeline, "texture_person", texture)
+    results, _ = run(pipeline, [("portrait.jpg", portrait)], texture_size=512, fast=True)
+    assert not results[0]["people"]
+    [error] = results[0]["errors"]
+    assert "No avatar could be made of the person" in error["message"] and "uvatar doctor" in error["message"]
+
+
+def test_how_sure_follows_outline_and_texture() -> None:
+    empty = BodyParameters(*(np.zeros(shape, np.float32) for shape in (10, 3, (23, 3), 3)))
+    fit = Fit(empty, np.zeros((4, 3), np.float32), 0.004, 0.01, 0.9)
+    assert finished(fit, 0.9, 0.3) == fit
+    for outline, seen in ((0.4, 0.3), (0.9, 0.02), (float("nan"), 0.3)):
+        assert finished(fit, outline, seen).confidence < 0.6
+    assert any("outline does not match" in note for note in finished(fit, 0.4, 0.3).notes)
+    assert sureness(0.2, 1.0, 0.0) < sureness(0.9, 0.5, 0.01) < sureness(1.0, 0.95, 0.004)
+
+
+@pytest.mark.parametrize("name", ["torso_only.jpg", "woman_neck_to_hips.jpg"])
+def test_a_torso_is_where_it_is_and_its_missing_head_is_said(pipeline: Pipeline, shared_faults: Path, name: str) -> None:
+    photo = (shared_faults / "photos" / name).read_bytes()
+    result = pipeline.reconstruct_photo(photo, name, Options(texture_size=128, fast=True))
+    [person] = result.people
+    assert any("Outside the photo: head" in note for note in person.fit.notes)
+    height, width = result.photo.pixels.shape[:2]
+    shoulders, hips = (person.person.landmarks[pair, :2] for pair in ([11, 12], [23, 24]))
+    assert (np.abs(shoulders[:, 1]) < 0.2 * height).all(), "the shoulders are at the photo's upper edge"
+    assert (hips[:, 1] > 0.5 * height).all() and np.ptp(shoulders[:, 0]) > 0.3 * width
+    assert person.fit.confidence < 0.6

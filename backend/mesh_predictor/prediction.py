@@ -128,5 +128,5 @@ def fit_as_predicted(parameters: BodyParameters, person: Person, body: BodyModel
     side = max(float(person.box[2] - person.box[0]), float(person.box[3] - person.box[1]), 1.0)
     errors = np.linalg.norm(camera.project(points) - person.landmarks[:, :2], axis=-1)[visible] / side
     median, p95 = (float(np.percentile(errors, q)) for q in (50, 95)) if visible.any() else (1.0, 1.0)
-    confidence = float(person.landmarks[:, 2].mean() * np.exp(-((median / 0.03) ** 2)))
+    confidence = float(person.likelihood * person.landmarks[:, 2].mean() * np.exp(-((median / 0.03) ** 2)))
     return Fit(parameters, np.zeros((len(body.data.v_template), 3), np.float32), median, p95, confidence, NAME)

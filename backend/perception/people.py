@@ -5,7 +5,7 @@ Model: Tan, Pang and Le, "EfficientDet: Scalable and Efficient Object Detection"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from backend.perception.models import Model
 
 SIDE = 320
 PERSON = 0
+ANIMALS = (*range(15, 25), 87)  # bird to giraffe, and teddy bear: what else stands on legs and looks at you
+RIVAL_THRESHOLD = 0.2
+RIVAL_OVERLAP = 0.5  # an animal whose box overlaps a person's more (IoU) may be the same thing
 SAME_BOX = 0.6  # boxes that overlap more (IoU) are one person; the poses decide about the others
 SMALL = 0.35  # a lone person of less than this part of the photo's longer side: look closer, there may be more
 THRESHOLD = 0.25
@@ -33,10 +36,16 @@ class Detections:
     Attributes:
         boxes: (N, 4) x0, y0, x1, y1 in pixels, inside the photo.
         scores: (N,) 0..1.
+        rivals: (N,) 0..1, how sure the detector is that the same box holds an animal or a teddy bear.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
+    rivals: NDArray[np.float32]
+
+    def only(self, kept: NDArray[np.bool_]) -> Detections:
+        """The detections for which ``kept`` (N,) is true."""
+        return Detections(self.boxes[kept], self.scores[kept], self.rivals[kept])
 
 
 def anchors() -> NDArray[np.float32]:
@@ -68,17 +77,25 @@ class PeopleDetector:
 
     def view(self, photo: Pyramid, window: Window, threshold: float) -> Detections:
         """People in one rectangle of the photo (which may reach beyond it), stretched to the model's square input."""
-        x0, y0, x1, y1 = window
         outputs = self._model(photo.window(window, (SIDE, SIDE))[None])
-        deltas, logits = sorted((output[0] for output in outputs), key=lambda output: output.shape[-1])
-        scores = logits[:, PERSON]
-        keep = scores > threshold
+        deltas, scores = sorted((output[0] for output in outputs), key=lambda output: output.shape[-1])
+        animals = scores[:, ANIMALS].max(1)
+        likely = animals > RIVAL_THRESHOLD
+        keep = scores[:, PERSON] > threshold
+        found = Detections(self._boxes(deltas, keep, window), scores[keep, PERSON], np.zeros(np.count_nonzero(keep), np.float32))
+        found = suppress(found, 0.5)
+        same = box_iou(found.boxes, self._boxes(deltas, likely, window)) > RIVAL_OVERLAP
+        return replace(found, rivals=np.max(same * animals[likely], axis=1, initial=0.0).astype(np.float32))
+
+    def _boxes(self, deltas: NDArray, keep: NDArray[np.bool_], window: Window) -> NDArray[np.float32]:
+        """(K, 4) boxes in the photo of the anchors to keep, seen in a window of it."""
+        x0, y0, x1, y1 = window
         cy, cx, h, w = self._anchors[keep].T
         dy, dx, dh, dw = deltas[keep].T
         cy, cx, h, w = cy + dy * h, cx + dx * w, h * np.exp(dh), w * np.exp(dw)
         boxes = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], -1) / SIDE
         boxes = boxes * [x1 - x0, y1 - y0, x1 - x0, y1 - y0] + [x0, y0, x0, y0]
-        return suppress(Detections(boxes.astype(np.float32), scores[keep]), 0.5)
+        return boxes.astype(np.float32)
 
     def find(self, photo: Pyramid, threshold: float = THRESHOLD) -> Detections:
         """People of a photo, best first: seen whole, and in tiles where the photo is wide or the people are many or small."""
@@ -101,7 +118,7 @@ def without_bystanders(found: Detections) -> Detections:
     sides = _sides(found.boxes)
     smallness = np.clip(1.0 - sides / (FOREGROUND * np.max(sides, initial=1.0)), 0, 1)
     kept = found.scores >= THRESHOLD + BYSTANDER_PENALTY * smallness
-    return Detections(found.boxes[kept], found.scores[kept])
+    return found.only(kept)
 
 
 def _sides(boxes: NDArray) -> NDArray:
@@ -131,24 +148,25 @@ def _whole_in(photo: Pyramid, window: Window, found: Detections) -> Detections:
     limits = [x0 + margin if x0 > 0 else -np.inf, y0 + margin if y0 > 0 else -np.inf]
     ends = [x1 - margin if x1 < photo.width else np.inf, y1 - margin if y1 < photo.height else np.inf]
     whole = np.all(found.boxes[:, :2] >= limits, 1) & np.all(found.boxes[:, 2:] <= ends, 1)
-    return Detections(found.boxes[whole], found.scores[whole])
+    return found.only(whole)
 
 
 def suppress(found: Detections, overlap: float) -> Detections:
-    """Non-maximum suppression: of boxes that overlap more than ``overlap`` (IoU) only the best stays."""
-    boxes, scores = found.boxes, found.scores
-    order = np.argsort(-scores)
+    """Non-maximum suppression: of boxes that overlap more than ``overlap`` (IoU) only the best stays, with the surest of their rivals."""
+    boxes, rivals = found.boxes, found.rivals.copy()
     kept: list[int] = []
-    for index in order:
-        if not kept or box_iou(boxes[index : index + 1], boxes[kept]).max() <= overlap:
+    for index in np.argsort(-found.scores):
+        same = box_iou(boxes[index : index + 1], boxes[kept])[0] > overlap
+        if same.any():
+            first = kept[int(np.argmax(same))]
+            rivals[first] = max(rivals[first], rivals[index])
+        else:
             kept.append(int(index))
-    return Detections(boxes[kept], scores[kept])
+    return Detections(boxes[kept], found.scores[kept], rivals[kept])
 
 
 def _joined(photo: Pyramid, parts: list[Detections]) -> Detections:
     """All detections together, clipped to the photo, those with nothing inside it left out."""
-    boxes = np.concatenate([part.boxes for part in parts])
-    scores = np.concatenate([part.scores for part in parts])
+    boxes, scores, rivals = (np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "scores", "rivals"))
     boxes = np.clip(boxes, 0, [photo.width, photo.height, photo.width, photo.height]).astype(np.float32)
-    inside = np.min(boxes[:, 2:] - boxes[:, :2], 1) > 2
-    return Detections(boxes[inside], scores[inside])
+    return Detections(boxes, scores, rivals).only(np.min(boxes[:, 2:] - boxes[:, :2], 1) > 2)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.perception.claims import without_borrowed_arms
 from backend.perception.details import FaceModel, HandModel
+from backend.perception.evidence import LIKELY, Evidence, likelihood, upper_body_inside
 from backend.perception.geometry import Pyramid
+from backend.perception.heads import head_outside, with_head_at, with_head_upright
 from backend.perception.masks import doubted, person_masks
 from backend.perception.models import Model
-from backend.perception.people import PeopleDetector
+from backend.perception.people import Detections, PeopleDetector
 from backend.perception.person import Person
-from backend.perception.pose import PoseEstimator, averaged
-from backend.perception.search import choose, hypotheses, kept_box
+from backend.perception.pose import Pose, PoseEstimator, averaged
+from backend.perception.search import Hypothesis, choose, hypotheses, kept_box
 from backend.photo import Photo
 
 Progress = Callable[[float], None]
@@ -44,6 +48,10 @@ class Perception:
         Raises:
             ModelError: a model file is missing or altered.
         """
+        return [person for person, _ in self.found(photo, progress)]
+
+    def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> list[tuple[Person, Evidence]]:
+        """The people of a photo (arguments as for `people`), each with the evidence; all of at least the likelihood ``least``."""
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
         found = self._detector.find(pyramid)
@@ -54,22 +62,58 @@ class Perception:
         chosen = choose(candidates, found)
         prominence = found.scores * np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1))
         chosen.sort(key=lambda item: -prominence[item.index])
-        poses = []
-        for index, item in enumerate(chosen):
-            report(0.6 + 0.2 * index / len(chosen))
-            again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(found.boxes[item.index]))
-            poses.append(averaged(item.pose, again))
-        poses = without_borrowed_arms(poses)
+        looks = []
+        for number, item in enumerate(chosen):
+            report(0.6 + 0.2 * number / len(chosen))
+            looks.append(self._look_again(pyramid, found, item))
+        looks = [look for look in looks if look.likelihood >= least]
+        poses = without_borrowed_arms([look.pose for look in looks])
         masks = person_masks(pyramid, poses)
         report(0.9)
-        people = []
-        for item, pose, (window, mask, others) in zip(chosen, poses, masks, strict=True):
-            face, face_score = self._faces.find(pyramid, pose.landmarks)
-            left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
-            box, score = found.boxes[item.index], float(found.scores[item.index])
-            landmarks = doubted(pose.landmarks, window, mask)
-            people.append(
-                Person(box, score, landmarks, pose.world, window, mask, others, face, face_score, left_hand=left, right_hand=right)
-            )
+        people = [self._person(pyramid, *one) for one in zip(looks, poses, masks, strict=True)]
         report(1.0)
-        return people
+        return [(person, look.evidence) for person, look in zip(people, looks, strict=True)]
+
+    def _look_again(self, pyramid: Pyramid, found: Detections, item: Hypothesis) -> _Look:
+        """A chosen pose, averaged with that of the mirror image, its face, and what speaks for it."""
+        box, score, rival = found.boxes[item.index], float(found.scores[item.index]), float(found.rivals[item.index])
+        size = pyramid.width, pyramid.height
+        again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
+        pose = averaged(item.pose, again)
+        face, face_score = self._faces.find(pyramid, pose.landmarks)
+        evidence = Evidence.of(item.pose, again, size, box, rival)
+        head = head_outside(pose, size, face is not None)
+        landmarks = pose.landmarks if head is None else with_head_at(pose.landmarks, head)
+        likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
+        return _Look(box, score, pose, face, face_score, evidence, likely, head)
+
+    def _person(
+        self, pyramid: Pyramid, look: _Look, pose: Pose, masks: tuple[tuple[int, int, int, int], NDArray[np.uint8], NDArray[np.uint8]]
+    ) -> Person:
+        window, mask, others = masks
+        left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
+        landmarks, world = doubted(pose.landmarks, window, mask), pose.world
+        if look.head is not None:
+            landmarks, world = with_head_at(landmarks, look.head), with_head_upright(world)
+        return Person(
+            look.box, look.score, landmarks, world, window, mask, others, look.face, look.face_score,
+            left_hand=left, right_hand=right, likelihood=look.likelihood,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Somebody found, before people are told from each other.
+
+    Attributes:
+        head: (2,) where the head would be, outside the photo; None where it is seen.
+    """
+
+    box: NDArray[np.float32]
+    score: float
+    pose: Pose
+    face: NDArray[np.float32] | None
+    face_score: float
+    evidence: Evidence
+    likelihood: float
+    head: NDArray[np.float64] | None

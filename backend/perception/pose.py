@@ -36,6 +36,8 @@ class Pose:
         world: (33, 3) metres, origin between the hips, camera axes (x right, y down, z away).
         presence: probability that the region holds a person, 0..1.
         certainty: mean peak of the landmarks' heatmaps, 0..1: tells a pose that fits from one that was guessed.
+        support: (33,) peak of each landmark's heatmap near where the landmark is, 0..1; 0 outside the region. Unlike the
+            visibility, which says that a landmark should be in view, it says that something there looks like it.
         logits: (256, 256) log odds of "this person" over ``roi``.
         roi: the region.
         next_roi: where the model would look next: centred on the person, upright along the trunk.
@@ -45,6 +47,7 @@ class Pose:
     world: NDArray[np.float32]
     presence: float
     certainty: float
+    support: NDArray[np.float32]
     logits: NDArray[np.float32]
     roi: Roi
     next_roi: Roi
@@ -75,6 +78,7 @@ def averaged(first: Pose, second: Pose) -> Pose:
         first,
         landmarks=np.where(apart[:, None], surer.landmarks, (first.landmarks + second.landmarks) / 2),
         world=np.where(apart[:, None], surer.world, (first.world + second.world) / 2),
+        support=np.where(apart, surer.support, (first.support + second.support) / 2),
         logits=(first.logits + logits) / 2,
     )
 
@@ -125,13 +129,15 @@ class PoseEstimator:
         turned = world.reshape(39, 3)[:33].copy()
         turned[:, :2] = turned[:, :2] @ roi.rotation.T
         landmarks = np.column_stack([xy[:33], visibility])
+        support = heatmap_support(points[:33, :2], heat)
         if roi.mirrored:
-            landmarks, turned = landmarks[MIRROR], turned[MIRROR]
+            landmarks, turned, support = landmarks[MIRROR], turned[MIRROR], support[MIRROR]
         return Pose(
             landmarks.astype(np.float32),
             turned.astype(np.float32),
             float(presence.reshape(-1)[0]),
             float(np.mean(np.max(heat, axis=(0, 1)))),
+            support,
             logits[0, :, :, 0],
             roi,
             _roi_from_points(xy[33], xy[34]),
@@ -167,6 +173,17 @@ def heatmap_points(points: NDArray, heat: NDArray, person: NDArray[np.bool_]) ->
             center = np.array([np.sum(near * (columns + x0 + 0.5)), np.sum(near * (rows + y0 + 0.5))]) / np.sum(near)
             moved[index] += share * (center * scale - moved[index])
     return moved
+
+
+def heatmap_support(points: NDArray, heat: NDArray) -> NDArray[np.float32]:
+    """(K,) peaks of the heatmaps (S, S, K) within `HEATMAP_RADIUS` of the (K, 2) points of the crop; 0 for points outside it."""
+    side = heat.shape[0]
+    support = np.zeros(len(points), np.float32)
+    for index, (column, row) in enumerate(np.floor(points * side / LANDMARK_SIDE).astype(int)):
+        if 0 <= row < side and 0 <= column < side:
+            rows, columns = (slice(max(at - HEATMAP_RADIUS, 0), at + HEATMAP_RADIUS + 1) for at in (row, column))
+            support[index] = heat[rows, columns, index].max()
+    return support
 
 
 def _roi_from_points(center: NDArray, top: NDArray) -> Roi:

@@ -15,6 +15,8 @@ BOX_MARGIN = 0.08
 LYING = 1.4  # times as wide as high: the person of such a box mostly lies
 EDGE = 4.0  # pixels: a box that comes closer to the photo's edge may be of a person whom the photo cuts
 GOOD_QUALITY, GOOD_CERTAINTY = 0.85, 0.6
+UNSEEN = 0.55  # support: where less of a pose is seen, most of the person may lie outside the photo or behind something
+WIDER = ((2.0, 0.3), (3.0, 0.3), (4.5, 0.0))  # regions for those: sides, and how far below the box's centre, in the box's longer side
 MIN_QUALITY = 0.23  # times the root of the detection's score: less is no person, or a pose of something else
 MIN_NOVELTY = 0.5  # a hypothesis more like (or covered by) a chosen person than this is that person again
 SAMPLE_STEP = 4
@@ -28,11 +30,13 @@ class Hypothesis:
         index: of the box among the detections.
         pose: the pose.
         quality: 0..1, presence times overlap of the segmentation's box with the detected one.
+        support: 0..1, mean support of the landmarks that lie inside the photo: how far what is seen looks like what the pose says.
     """
 
     index: int
     pose: Pose
     quality: float
+    support: float
 
     @property
     def worth(self) -> float:
@@ -44,24 +48,36 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
     """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose detector's.
 
     The detector misses people who lie: for a wide box, regions turned to either side are tried as well. What lies outside the
-    box is greyed, so that the model does not jump to a neighbour, and the region is refined once.
+    box is greyed, so that the model does not jump to a neighbour, and the region is refined once.  Where none of
+    the poses is what is seen, much of the person may lie outside the photo or behind a table, and the region is too small: the
+    model fits a whole body into it, its head on a shirt for instance.  Larger ones are tried then, and not refined, because
+    refining shrinks them onto what is seen.
     """
     keep = kept_box(box)
     x, y = (box[:2] + box[2:]) / 2
-    upright = Roi(float(x), float(y), float(np.max(box[2:] - box[:2])) * ROI_MARGIN)
+    side = float(np.max(box[2:] - box[:2]))
+    upright = Roi(float(x), float(y), side * ROI_MARGIN)
+    size = np.array([photo.width, photo.height])
+
+    def judged(pose: Pose) -> Hypothesis:
+        seen = np.clip(pose.outline_box(), 0, [*size, *size])
+        inside = np.all((pose.landmarks[:, :2] >= 0) & (pose.landmarks[:, :2] <= size), axis=1)
+        support = float(pose.support[inside].mean()) if inside.any() else 0.0
+        return Hypothesis(index, pose, pose.presence * float(box_iou(seen[None], box[None])[0, 0]), support)
 
     def refined(roi: Roi) -> Hypothesis:
-        pose = estimator.look(photo, estimator.look(photo, roi, keep).next_roi, keep)
-        seen = np.clip(pose.outline_box(), 0, [photo.width, photo.height] * 2)
-        return Hypothesis(index, pose, pose.presence * float(box_iou(seen[None], box[None])[0, 0]))
+        return judged(estimator.look(photo, estimator.look(photo, roi, keep).next_roi, keep))
 
     first = refined(upright)
-    cut = bool(np.any(box < EDGE) or np.any(box[2:] > np.array([photo.width, photo.height]) - EDGE))
+    cut = bool(np.any(box < EDGE) or np.any(box[2:] > size - EDGE))
     if not cut and first.quality > GOOD_QUALITY and first.pose.certainty > GOOD_CERTAINTY:
         return [first]
     turns = (np.pi / 2, -np.pi / 2) if not cut and box[2] - box[0] > LYING * (box[3] - box[1]) else ()
     regions = [estimator.find(photo, upright, keep)[0], *(replace(upright, angle=turn) for turn in turns)]
-    return [first, *(refined(region) for region in regions)]
+    tried = [first, *(refined(region) for region in regions)]
+    if max(hypothesis.support for hypothesis in tried) < UNSEEN:
+        tried += [judged(estimator.look(photo, Roi(float(x), float(y) + below * side, sides * side), keep)) for sides, below in WIDER]
+    return tried
 
 
 def kept_box(box: NDArray) -> NDArray:

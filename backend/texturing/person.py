@@ -43,6 +43,7 @@ def texture_person(
     Raises:
         TexturingError: no views, an unusable size, a body without UV layout, or a prediction of another size.
         ValueError: a body that is wholly behind the camera.
+        FloatingPointError: colours came out that are no numbers.
     """
     if not views:
         raise TexturingError("At least one photo is needed to make a texture.")
@@ -55,6 +56,7 @@ def texture_person(
     skin = skin_colour(glimpses, colours, alpha, surface, table)
     detail, lender = borrowed_detail(glimpses[0], alpha, surface, table)
     seen = SeenColours(colours, alpha, certain, detail, lender, skin)
+    share = float(np.mean(alpha >= 0.5))
     colours, source = complete(seen, surface, table)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
@@ -62,10 +64,13 @@ def texture_person(
         if predicted.shape != (size, size, 3):
             raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
         if not keep_photo:
-            return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(np.full(len(table), PREDICTED, np.uint8)))
+            everywhere = np.full(len(table), PREDICTED, np.uint8)
+            return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(everywhere), share)
         colours, source = fill_in(predicted, seen, surface, table)
     paint_eyes(colours, source, glimpses[0], skin, surface, table)
-    return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source))
+    if not np.isfinite(colours).all():
+        raise FloatingPointError("The texture's colours are not finite.")
+    return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source), share)
 
 
 def _glimpse(view: View, body: BodyModel, surface: Surface, size: int) -> Glimpse:

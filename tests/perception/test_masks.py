@@ -21,7 +21,7 @@ def pose(inside: np.ndarray, landmark: tuple[float, float], blur: float = 9.0) -
     blurred = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), blur)
     coarse = cv2.resize(blurred, (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
     landmarks = np.tile(np.float32([*landmark, 1.0]), (33, 1))
-    return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, 1.0, (coarse - 0.5) * 20, ROI, ROI)
+    return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, 1.0, np.ones(33, np.float32), (coarse - 0.5) * 20, ROI, ROI)
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:

@@ -20,7 +20,7 @@ def made(x: float, certainty: float = 0.8) -> Pose:
     logits = np.full((LANDMARK_SIDE, LANDMARK_SIDE), -10, np.float32)
     logits[64:192, 96:160] = 10
     roi = Roi(x, 300, 400)
-    return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, certainty, logits, roi, roi)
+    return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, certainty, np.ones(33, np.float32), logits, roi, roi)
 
 
 def test_mirror_swaps_sides_and_is_its_own_inverse() -> None:
@@ -85,12 +85,12 @@ def test_grey_outside_a_box() -> None:
 
 
 def test_nobody_is_counted_twice() -> None:
-    found = Detections(np.zeros((3, 4), np.float32), np.array([0.9, 0.5, 0.6], np.float32))
-    people = [Hypothesis(0, made(200), 0.9), Hypothesis(1, made(210), 0.9), Hypothesis(2, made(700), 0.9)]
+    found = Detections(np.zeros((3, 4), np.float32), np.array([0.9, 0.5, 0.6], np.float32), np.zeros(3, np.float32))
+    people = [Hypothesis(0, made(200), 0.9, 0.8), Hypothesis(1, made(210), 0.9, 0.8), Hypothesis(2, made(700), 0.9, 0.8)]
     assert [item.index for item in choose(people, found)] == [0, 2]
 
 
 def test_the_certain_hypothesis_of_a_box_wins() -> None:
-    found = Detections(np.zeros((1, 4), np.float32), np.array([0.9], np.float32))
-    vague, clear = Hypothesis(0, made(200, certainty=0.3), 0.9), Hypothesis(0, made(220, certainty=0.8), 0.85)
+    found = Detections(np.zeros((1, 4), np.float32), np.array([0.9], np.float32), np.zeros(1, np.float32))
+    vague, clear = Hypothesis(0, made(200, certainty=0.3), 0.9, 0.8), Hypothesis(0, made(220, certainty=0.8), 0.85, 0.8)
     assert choose([vague, clear], found) == [clear]

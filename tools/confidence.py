@@ -1,0 +1,208 @@
+"""Who becomes an avatar, and how sure: on pictures of things, of parts of people and of whole people.
+
+    python tools/confidence.py make PICTURES [--annotated ../shared/photos/annotated] [--things DIR ...]
+    python tools/confidence.py run PICTURES OUT [--part 0/2]
+    python tools/confidence.py report OUT [--fit]
+
+``make`` draws and renders the pictures (`backend.evaluation.kinds`); with --annotated also real people and parts of them, with --things
+real pictures without people from any folder. ``run`` makes avatars, in fast mode, of everybody whom perception may take for a person,
+the unlikely ones too, and keeps evidence and figures in OUT/*.jsonl, one picture a line: it can be stopped and goes on, and several can
+share the work. ``report`` prints the tables of docs/confidence.md: one half of the pictures, by a checksum of their names, is what
+the weights were fitted to, the other is held out. With --fit it first fits the weights of `backend.perception.evidence` to the first half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from backend.body import load_open_body
+from backend.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
+from backend.evaluation.tables import Row, markdown
+from backend.fitting.report import shown_share, sureness
+from backend.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
+from backend.perception.perception import Perception
+from backend.perception.person import Person
+from backend.photo import Photo, PhotoError
+from backend.pipeline import Options, PersonResult, Pipeline
+from backend.weights import weights_folder
+
+RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones
+TEXTURE = 256  # pixels: the share of texels that are seen is the same
+KINDS = {THING: "no person", PART: "a part of a person", HIDDEN: "a person, cut, small or hidden", PERSON: "a whole person"}
+QUANTILES = (0.1, 0.5, 0.9, 1.0)
+
+
+class Everybody(Perception):
+    """Perception that also lets through who is unlikely, and keeps the evidence."""
+
+    def people(self, photo: Photo, progress: Any = None) -> list[Person]:
+        self.last = self.found(photo, progress, least=0.0)
+        return [person for person, _ in self.last]
+
+
+def run(folder: Path, out: Path, share: tuple[int, int]) -> None:
+    """Make avatars of the pictures that ``out`` does not know yet, every ``share[1]``-th from ``share[0]`` on."""
+    out.mkdir(parents=True, exist_ok=True)
+    done = {look["name"] for look in read(out)}
+    pipeline = Pipeline(threads=1)
+    pipeline.predictor = None  # one more start of the fitting: what is judged here does not need it
+    pipeline.perception = everybody = Everybody(weights_folder() / "perception")
+    with (out / f"{share[0]}.jsonl").open("a", encoding="utf-8") as file:
+        for picture in list(read_pictures(folder))[share[0] :: share[1]]:
+            if picture.name not in done:
+                file.write(json.dumps(looked_at(pipeline, everybody, picture)) + "\n")
+                file.flush()
+
+
+def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dict[str, Any]:
+    """Everybody found in a picture: evidence, figures, and whether they are right (None where the truth does not say)."""
+    data = cv2.imencode(".png", picture.pixels[..., ::-1])[1].tobytes()
+    everybody.last = []
+    try:
+        made = pipeline.reconstruct_photo(data, picture.name, Options(fast=True, texture_size=TEXTURE))
+    except PhotoError:  # nobody
+        people: list[PersonResult] = []
+    else:
+        people = made.people
+    found = []
+    for result in people:
+        evidence = next(evidence for person, evidence in everybody.last if person is result.person)
+        marks = projected(pipeline.body, result.fit.body, made.camera)
+        right: bool | None = picture.kind != THING and not picture.misplaced(marks)
+        if not right and picture.kind in (PERSON, HIDDEN) and not _about(picture, result.person.box):
+            right = None  # somebody else, who is not annotated
+        landmarks = result.person.landmarks
+        size = picture.pixels.shape[1], picture.pixels.shape[0]
+        inside = np.all((landmarks[:, :2] >= 0) & (landmarks[:, :2] <= size), axis=1)
+        found.append({
+            "right": right, "upper_body": upper_body_inside(landmarks, size), "evidence": asdict(evidence),
+            "visible": float((landmarks[:, 2] * inside).mean()), "error": result.fit.landmark_error_median, "outline": result.outline,
+            "seen": result.texture.seen, "notes": result.fit.notes,
+        })  # fmt: skip
+    return {"name": picture.name, "kind": picture.kind, "what": picture.what, "held_out": picture.held_out, "found": found}
+
+
+def _about(picture: Picture, box: NDArray) -> bool:
+    """Whether a box holds most of the known person's visible keypoints and is not much larger."""
+    assert picture.keypoints is not None
+    points = picture.keypoints[picture.keypoints[:, 2] == 2, :2]
+    inside = np.all((points >= box[:2]) & (points <= box[2:]), axis=1)
+    return len(points) > 0 and float(inside.mean()) > 0.6 and float(np.max(box[2:] - box[:2])) < 1.5 * picture.side
+
+
+def read(out: Path) -> list[dict[str, Any]]:
+    """The pictures that ``run`` has looked at."""
+    return [json.loads(line) for path in sorted(out.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
+    """Logistic regression of right and wrong on the evidence in the fitted half: the weights.
+
+    Right and wrong count the same in sum, and nothing that should speak for a person may speak against one: few pictures are no reason.
+    """
+    found = [one for look in looks if not look["held_out"] for one in look["found"] if one["right"] is not None]
+    rows, right = np.array([features(evidence_of(one)) for one in found]), np.array([one["right"] for one in found])
+    weight = np.where(right, 0.5 / right.mean(), 0.5 / (~right).mean())
+
+    def cost(weights: NDArray) -> tuple[float, NDArray]:
+        signed = np.where(right, 1, -1) * (rows @ weights)
+        slope = -weight * np.where(right, 1, -1) / (1 + np.exp(signed))
+        penalty = RIDGE * weights * (np.arange(len(weights)) > 0)
+        return float(weight @ np.logaddexp(0, -signed) + 0.5 * penalty @ weights), rows.T @ slope + penalty
+
+    bounds = [(None, None) if name == "one" else (None, 0) if name == "rival" else (0, None) for name in FEATURES]
+    return np.asarray(minimize(cost, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+def evidence_of(found: dict[str, Any]) -> Evidence:
+    """The evidence of somebody found."""
+    return Evidence(**{name: found["evidence"][name] for name in Evidence.__dataclass_fields__})
+
+
+def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The looks with the likelihood that today's weights give everybody found."""
+    for look in looks:
+        for one in look["found"]:
+            one["likelihood"] = likelihood(evidence_of(one)) if one["upper_body"] else 0.0
+    return looks
+
+
+def sure(found: dict[str, Any]) -> float:
+    """What the finished avatar of somebody found says."""
+    return sureness(found["likelihood"], found["visible"], found["error"]) * shown_share(found["outline"], found["seen"])
+
+
+def accepted(look: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those found who become avatars."""
+    return [one for one in look["found"] if one["likelihood"] >= LIKELY]
+
+
+def tables(looks: list[dict[str, Any]]) -> str:
+    """The tables of docs/confidence.md, in Markdown."""
+    text = []
+    for title, held_out in (("The half that the weights were fitted to", False), ("The held-out half", True)):
+        half = [look for look in looks if look["held_out"] == held_out]
+        rows: list[Row] = []
+        surest: dict[str, NDArray] = {}
+        for kind, label in KINDS.items():
+            of = [look for look in half if look["kind"] == kind]
+            people = [one for look in of for one in accepted(look)]
+            surest[kind] = np.array([max((sure(one) for one in accepted(look)), default=0.0) for look in of])
+            rows.append({
+                "pictures of": label, "pictures": len(of), "with an avatar": sum(bool(accepted(look)) for look in of),
+                "avatars": len(people), "misplaced": sum(one["right"] is False for one in people),
+                **{f"sure, {100 * q:.0f} %" if q < 1 else "sure, highest": float(np.quantile(surest[kind], q)) for q in QUANTILES},
+            })  # fmt: skip
+        text.append(f"### {title}\n\n{markdown(rows)}")
+        pairs = ((THING, PART), (PART, PERSON), (THING, PERSON), (THING, HIDDEN))
+        ranks = ", ".join(f"{KINDS[low]} below {KINDS[high]} {auc(surest[low], surest[high]):.3f}" for low, high in pairs)
+        text.append(f"Ranking (area under the curve; a picture without an avatar counts as 0): {ranks}.\n")
+    return "\n".join(text)
+
+
+def auc(low: NDArray, high: NDArray) -> float:
+    """Probability that one of ``high`` is above one of ``low``; ties count half."""
+    above = (high[:, None] > low[None]) + 0.5 * (high[:, None] == low[None])
+    return float(above.mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("make")
+    make.add_argument("pictures", type=Path)
+    make.add_argument("--annotated", type=Path)
+    make.add_argument("--things", type=Path, action="append", default=[])
+    make.add_argument("--count", type=int, default=104)
+    look = commands.add_parser("run")
+    look.add_argument("pictures", type=Path)
+    look.add_argument("out", type=Path)
+    look.add_argument("--part", default="0/1")
+    shown = commands.add_parser("report")
+    shown.add_argument("out", type=Path)
+    shown.add_argument("--fit", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.command == "make":
+        body = load_open_body(weights_folder() / "open_body.npz")
+        write_pictures(arguments.pictures, body, arguments.annotated, arguments.things, arguments.count)
+    elif arguments.command == "run":
+        first, every = (int(number) for number in arguments.part.split("/"))
+        run(arguments.pictures, arguments.out, (first, every))
+    else:
+        looks = read(arguments.out)
+        if arguments.fit:
+            print("WEIGHTS =", dict(zip(FEATURES, fit(looks).round(2).tolist(), strict=True)))
+        print(tables(judged(looks)))
+
+
+if __name__ == "__main__":
+    main()
