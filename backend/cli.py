@@ -21,6 +21,7 @@ from backend.commands.common import (
     DataOption,
     PipelineOption,
     ServerOption,
+    UncertainOption,
     attached,
     console_of,
     fatal,
@@ -66,6 +67,7 @@ def reconstruct(
         bool, typer.Option("--same-person", help="All photos, or all views in one photo, show one person: make one avatar of them.")
     ] = False,
     max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
+    uncertain: UncertainOption = False,
     focal: Annotated[float | None, typer.Option(help="Focal length in pixels, if you know better than the photo.")] = None,
     turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = True,
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
@@ -99,6 +101,7 @@ def reconstruct(
         "clothing": clothing,
         "same_person": same_person,
         "max_people": max_people,
+        "uncertain": uncertain,
         "focal": focal,
         "turntable": turntable,
         "refine": refine,

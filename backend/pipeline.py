@@ -42,6 +42,7 @@ from backend.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from backend.mesh_predictor.result_file import GivenPeople, ResultFileError
 from backend.mesh_predictor.romp_format import fitted_results, predicted_results
 from backend.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
+from backend.perception.evidence import LIKELY
 from backend.perception.perception import Perception
 from backend.perception.person import Person
 from backend.photo import Photo, PhotoError, decode_photo
@@ -87,6 +88,7 @@ class Options:
         clothing: shape the body's outline to clothes and hair.
         same_person: all photos show one person: merge them into one avatar; a photo alone may show several views of the person.
         max_people: at most this many people of each photo, the most prominent first.
+        uncertain: also make avatars of who may be no person, or stand otherwise than it seems.
         focal: focal length in pixels where the artist knows better than the photo's EXIF, else None.
         turntable: also render a sheet of views around every person.
         refine: fit the predicted people to the photo; without, the Mesh Predictor's prediction alone is the result.
@@ -103,6 +105,7 @@ class Options:
     clothing: bool = True
     same_person: bool = False
     max_people: int = 32
+    uncertain: bool = False
     focal: float | None = None
     turntable: bool = False
     refine: bool = True
@@ -171,6 +174,7 @@ class _Seen:
         predictions: one for each of ``people``, or None where there is none.
         everybody: whom the Mesh Predictor found by itself, or whom the file holds.
         found: how many people perception found; perhaps more than there may be in ``people``.
+        uncertain: how many more were left out because it is not certain enough that they are people.
     """
 
     photo: Photo
@@ -179,6 +183,7 @@ class _Seen:
     predictions: list[Prediction | None]
     everybody: Prediction | None
     found: int
+    uncertain: int = 0
 
     def only(self, numbers: Sequence[int]) -> _Seen:
         """The same photo with these of its people."""
@@ -356,7 +361,7 @@ class Pipeline:
         report("fitting", 0.3, f"Fitting {_count(seen.people)}")
         fits = self._fit(seen, options)
         clock.lap("fitting")
-        return self._dressed(seen, fits, _left_out(seen.found, options.max_people), options, report, clock)
+        return self._dressed(seen, fits, _left_out(seen, options.max_people), options, report, clock)
 
     def reconstruct_same_person(
         self,
@@ -395,7 +400,7 @@ class Pipeline:
         clock.lap("fitting")
         if choice.separate:
             [(index, one)] = seen.items()
-            return index, self._dressed(one, fits[index], choice.notes + _left_out(one.found, options.max_people), options, report, clock)
+            return index, self._dressed(one, fits[index], choice.notes + _left_out(one, options.max_people), options, report, clock)
         for index, why in choice.left_out.items():
             if failed is not None:
                 failed(index, NobodyAlike(why))
@@ -449,17 +454,18 @@ class Pipeline:
         camera = Camera.for_photo(width, height, options.focal or photo.focal)
         clock.lap("reading")
         report("finding people", 0.05, "Looking for people")
-        everyone = self.perception.people(photo)
-        people = everyone[: options.max_people]
+        found = self.perception.found(photo, least=0.0 if options.uncertain else LIKELY)
+        people = found.people[: options.max_people]
         clock.lap("finding people")
         if not people:
             raise NobodyFound(
                 f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall and from the hips up."
+                + (" If something in it is a person after all, turn the option uncertain on." if found.left_out else "")
             )
         report("predicting", 0.25, "Predicting bodies")
         predictions, everybody = self._predict(photo, people, options)
         clock.lap("predicting")
-        seen = _Seen(photo, camera, people, predictions, everybody, len(everyone))
+        seen = _Seen(photo, camera, people, predictions, everybody, len(found.people), found.left_out)
         if not options.refine:
             known = [i for i, prediction in enumerate(predictions) if prediction is not None]
             if not known:
@@ -648,14 +654,18 @@ def _described(error: PhotoError | ResultFileError) -> dict[str, str]:
     return {"code": "bad-photo", "message": str(error), "fix": ""}  # the message says what to do
 
 
-def _left_out(found: int, made: int) -> tuple[str, ...]:
-    """A sentence about people who were found and not made, where there are any."""
-    if found <= made:
-        return ()
-    who = "the most prominent one was made" if made == 1 else f"the {made} most prominent ones were made"
-    most = wire.OPTIONS["max_people"].high or made
-    more = "Cut the photo into parts for the others" if made >= most else f"Raise the option max_people (at most {most:g}) for more"
-    return (f"{found} people were found and {who}. {more}.",)
+def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:
+    """Sentences about people who were found and not made, where there are any."""
+    notes = []
+    if seen.found > made:
+        who = "the most prominent one was made" if made == 1 else f"the {made} most prominent ones were made"
+        most = wire.OPTIONS["max_people"].high or made
+        more = "Cut the photo into parts for the others" if made >= most else f"Raise the option max_people (at most {most:g}) for more"
+        notes.append(f"{seen.found} people were found and {who}. {more}.")
+    if seen.uncertain:
+        who = "One more may be a person and was" if seen.uncertain == 1 else f"{seen.uncertain} more may be people and were"
+        notes.append(f"{who} left out, because it is not certain: turn the option uncertain on to make avatars of all.")
+    return tuple(notes)
 
 
 def _worth(view: View) -> float:

@@ -451,6 +451,7 @@ OPTIONS: Mapping[str, Option] = {
     "clothing": Option(True, choices=_SWITCH),  # shape the outline to clothes and hair
     "same_person": Option(False, choices=_SWITCH),  # all photos, or all views in one photo, show one person: one avatar
     "max_people": Option(32, low=1, high=64),  # of each photo, the most prominent first
+    "uncertain": Option(False, choices=_SWITCH),  # also make avatars of who may be no person
     "focal": Option(None, low=10, high=1_000_000, optional=True),  # pixels; None: what the photo says
     "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person
     "refine": Option(True, choices=_SWITCH),  # fit to the photo; without, the Mesh Predictor's prediction alone is the result

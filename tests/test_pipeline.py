@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+import backend.perception.perception
 import backend.pipeline
 from backend import avatar, wire
 from backend.fitting.fit import BodyParameters, Fit
@@ -124,6 +127,38 @@ def test_people_who_look_unlike_in_one_photo_stay_themselves_and_it_is_said(pipe
     results, _ = run(pipeline, [("pair.png", pair)], texture_size=512, fast=True, same_person=True)
     assert len(results[0]["people"]) == 2
     assert results[0]["notes"] == ["The 2 people of pair.png look unlike, so each became an avatar of their own."]
+
+
+def test_who_is_uncertain_is_left_out_and_made_when_asked_for(pipeline: Pipeline, shared_faults: Path) -> None:
+    horse = [("horse.png", (shared_faults / "photos" / "horse_brown.png").read_bytes())]
+    results, _ = run(pipeline, horse, fast=True, texture_size=512)
+    assert results[0]["people"] == []
+    assert results[0]["errors"][0]["message"].startswith("No person was found in horse.png.")
+    results, _ = run(pipeline, horse, fast=True, texture_size=512, uncertain=True)
+    assert results[0]["people"]
+    for person in results[0]["people"]:
+        assert person["confidence"] < 0.3
+        assert "It is not certain that this is a person, or how they stand: check the overlay." in person["notes"]
+
+
+@pytest.mark.parametrize(("likelihoods", "made", "words"), [
+    ((0.9, 0.3), 1, "One more may be a person and was left out"),
+    ((0.3, 0.9, 0.2), 1, "2 more may be people and were left out"),
+    ((0.9, 0.05), 1, ""),
+    ((0.9, 0.8), 2, ""),
+])  # fmt: skip
+def test_people_who_are_not_certain_are_told_of(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, likelihoods: tuple[float, ...], made: int, words: str
+) -> None:
+    people = [Image.open(SAMPLES / f"{name}.jpg").resize((480, 720)) for name in ("man", "woman", "man")[: len(likelihoods)]]
+    row = Image.fromarray(np.concatenate([np.asarray(person) for person in people], 1))
+    data = io.BytesIO()
+    row.save(data, "PNG")
+    given = iter(likelihoods)
+    monkeypatch.setattr(backend.perception.perception, "likelihood", lambda evidence: next(given))
+    results, _ = run(pipeline, [("people.png", data.getvalue())], fast=True, texture_size=512)
+    assert len(results[0]["people"]) == made
+    assert [note.startswith(words) for note in results[0]["notes"]] == [True] * bool(words)
 
 
 def test_the_limit_takes_the_first_of_all_and_says_who_is_left_out(pipeline: Pipeline) -> None:

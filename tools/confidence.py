@@ -29,8 +29,7 @@ from backend.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, proje
 from backend.evaluation.tables import Row, markdown
 from backend.fitting.report import shown_share, sureness
 from backend.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
-from backend.perception.perception import Perception
-from backend.perception.person import Person
+from backend.perception.perception import Found, Perception
 from backend.photo import Photo, PhotoError
 from backend.pipeline import Options, PersonResult, Pipeline
 from backend.weights import weights_folder
@@ -44,9 +43,11 @@ QUANTILES = (0.1, 0.5, 0.9, 1.0)
 class Everybody(Perception):
     """Perception that also lets through who is unlikely, and keeps the evidence."""
 
-    def people(self, photo: Photo, progress: Any = None) -> list[Person]:
-        self.last = self.found(photo, progress, least=0.0)
-        return [person for person, _ in self.last]
+    last = Found([], [])
+
+    def found(self, photo: Photo, progress: Any = None, least: float = 0.0) -> Found:
+        self.last = super().found(photo, progress, least=0.0)
+        return self.last
 
 
 def run(folder: Path, out: Path, share: tuple[int, int]) -> None:
@@ -66,7 +67,7 @@ def run(folder: Path, out: Path, share: tuple[int, int]) -> None:
 def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dict[str, Any]:
     """Everybody found in a picture: evidence, figures, and whether they are right (None where the truth does not say)."""
     data = cv2.imencode(".png", picture.pixels[..., ::-1])[1].tobytes()
-    everybody.last = []
+    everybody.last = Found([], [])
     try:
         made = pipeline.reconstruct_photo(data, picture.name, Options(fast=True, texture_size=TEXTURE))
     except PhotoError:  # nobody
@@ -75,7 +76,8 @@ def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dic
         people = made.people
     found = []
     for result in people:
-        evidence = next(evidence for person, evidence in everybody.last if person is result.person)
+        last = everybody.last
+        evidence = next(evidence for person, evidence in zip(last.people, last.evidence, strict=True) if person is result.person)
         marks = projected(pipeline.body, result.fit.body, made.camera)
         right: bool | None = picture.kind != THING and not picture.misplaced(marks)
         if not right and picture.kind in (PERSON, HIDDEN) and not _about(picture, result.person.box):

@@ -18,6 +18,7 @@ from backend.commands.common import (
     DataOption,
     PipelineOption,
     ServerOption,
+    UncertainOption,
     attached,
     console_of,
     fatal,
@@ -39,6 +40,7 @@ def batch(
     fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
     max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
+    uncertain: UncertainOption = False,
     turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = False,
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Model processes of a server that has to be started for this.")] = 1,
@@ -64,7 +66,14 @@ def batch(
 
     console = console_of()
     try:
-        chosen = {"body": body, "fast": fast, "texture_size": texture_size, "max_people": max_people, "turntable": turntable}
+        chosen = {
+            "body": body,
+            "fast": fast,
+            "texture_size": texture_size,
+            "max_people": max_people,
+            "uncertain": uncertain,
+            "turntable": turntable,
+        }
         options = wire.checked_options(chosen)
     except wire.WireError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error

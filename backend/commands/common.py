@@ -22,6 +22,9 @@ DEFAULT_PIPELINE = "backend.pipeline:Pipeline"
 
 OPEN_BODY = "open_body"
 
+UncertainOption = Annotated[
+    bool, typer.Option("--uncertain", help="Also make avatars of who may be no person, or stands otherwise than it seems.")
+]
 BodyOption = Annotated[
     str,
     typer.Option(

@@ -68,6 +68,7 @@ class Evidence:
 
 FEATURES = ("one", "rival", "presence", "support", "apart", "box", "upright")
 WEIGHTS = (-10.01, -3.52, 1.69, 5.30, 0.86, 3.36, 0.59)
+POSSIBLE = 0.1  # from which likelihood on it is said that somebody was left out; below lie horses, hats and pumpkins
 LIKELY = 0.6  # from which likelihood on somebody is a person: at the fitted half's bend between things let in and people lost
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backend.perception.claims import without_borrowed_arms
 from backend.perception.details import FaceModel, HandModel
-from backend.perception.evidence import LIKELY, Evidence, likelihood, upper_body_inside
+from backend.perception.evidence import LIKELY, POSSIBLE, Evidence, likelihood, upper_body_inside
 from backend.perception.geometry import Pyramid
 from backend.perception.heads import head_outside, with_head_at, with_head_upright
 from backend.perception.masks import doubted, person_masks
@@ -48,9 +48,9 @@ class Perception:
         Raises:
             ModelError: a model file is missing or altered.
         """
-        return [person for person, _ in self.found(photo, progress)]
+        return self.found(photo, progress).people
 
-    def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> list[tuple[Person, Evidence]]:
+    def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> Found:
         """The people of a photo (arguments as for `people`), each with the evidence; all of at least the likelihood ``least``."""
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
@@ -66,13 +66,14 @@ class Perception:
         for number, item in enumerate(chosen):
             report(0.6 + 0.2 * number / len(chosen))
             looks.append(self._look_again(pyramid, found, item))
+        left_out = sum(POSSIBLE <= look.likelihood < least for look in looks)
         looks = [look for look in looks if look.likelihood >= least]
         poses = without_borrowed_arms([look.pose for look in looks])
         masks = person_masks(pyramid, poses)
         report(0.9)
         people = [self._person(pyramid, *one) for one in zip(looks, poses, masks, strict=True)]
         report(1.0)
-        return [(person, look.evidence) for person, look in zip(people, looks, strict=True)]
+        return Found(people, [look.evidence for look in looks], left_out)
 
     def _look_again(self, pyramid: Pyramid, found: Detections, item: Hypothesis) -> _Look:
         """A chosen pose, averaged with that of the mirror image, its face, and what speaks for it."""
@@ -99,6 +100,21 @@ class Perception:
             look.box, look.score, landmarks, world, window, mask, others, look.face, look.face_score,
             left_hand=left, right_hand=right, likelihood=look.likelihood,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """Who was found in a photo.
+
+    Attributes:
+        people: the most prominent first.
+        evidence: what speaks for each of them.
+        left_out: how many others may be people, though it is not likely enough.
+    """
+
+    people: list[Person]
+    evidence: list[Evidence]
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ class UVATAR_PT_options(Panel, bpy.types.Panel):
         clothing = column.row()
         clothing.active = settings.refine and not settings.fast
         clothing.prop(settings, "clothing")
+        column.prop(settings, "uncertain")
         layout.separator()
         draw_import_options(layout, settings)
 

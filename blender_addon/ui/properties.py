@@ -73,6 +73,10 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     fast: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Fast", description="A first look in about 60 % of the time, without clothes, hair and predicted texture"
     )
+    uncertain: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Uncertain people",
+        description="Also make avatars of who may not be a person, or may stand otherwise than it seems: people half hidden, for example",
+    )
     texture: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Unseen parts",
         description="What the texture shows where no photo looks",
@@ -143,6 +147,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
             "refine": self.refine,
             "clothing": self.clothing,
             "fast": self.fast,
+            "uncertain": self.uncertain,
             "same_person": same_person,
             "texture": None if self.texture == "AUTO" else self.texture,
             "texture_seed": self.texture_seed,

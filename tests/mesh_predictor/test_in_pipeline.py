@@ -25,6 +25,7 @@ from backend.mesh_predictor.network import MeshPredictor, romp
 from backend.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from backend.mesh_predictor.result_file import ResultFiles
 from backend.mesh_predictor.romp_format import fitted_results
+from backend.perception.perception import Found
 from backend.perception.person import Person
 from backend.photo import decode_photo
 from backend.pipeline import Options, Pipeline
@@ -43,8 +44,8 @@ class Eyes:
     def __init__(self, people: list[Person]) -> None:
         self.seen = people
 
-    def people(self, photo: Any) -> list[Person]:
-        return self.seen
+    def found(self, photo: Any, least: float) -> Found:
+        return Found(self.seen, [])
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def test_things_are_nobody(perception: Perception) -> None:
 def test_a_horse_is_nobody(perception: Perception, shared_faults: Path) -> None:
     name = "horse_brown.png"
     photo = decode_photo((shared_faults / "photos" / name).read_bytes(), name)
-    assert perception.found(photo, least=0.0), "the detector takes it for people; the second opinion does not"
+    assert perception.found(photo, least=0.0).people, "the detector takes it for people; the second opinion does not"
     assert perception.people(photo) == []
 
 
