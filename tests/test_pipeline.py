@@ -142,9 +142,11 @@ def test_who_is_uncertain_is_left_out_and_made_when_asked_for(pipeline: Pipeline
 
 
 @pytest.mark.parametrize(("likelihoods", "made", "words"), [
-    ((0.9, 0.3), 1, "One more may be a person and was left out"),
-    ((0.3, 0.9, 0.2), 1, "2 more may be people and were left out"),
-    ((0.9, 0.05), 1, ""),
+    ((0.7, 0.3), 1, "One more may be a person and was left out"),
+    ((0.3, 0.7, 0.2), 1, "2 more may be people and were left out"),
+    ((0.7, 0.05), 1, ""),
+    ((0.9, 0.3), 2, ""),
+    ((0.9, 0.12), 1, "One more may be a person and was left out"),
     ((0.9, 0.8), 2, ""),
 ])  # fmt: skip
 def test_people_who_are_not_certain_are_told_of(

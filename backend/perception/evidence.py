@@ -17,6 +17,7 @@ Legs alone are nobody either, however well they are seen: nearly all of the avat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,9 @@ FEATURES = ("one", "rival", "presence", "support", "apart", "box", "upright")
 WEIGHTS = (-10.01, -3.52, 1.69, 5.30, 0.86, 3.36, 0.59)
 POSSIBLE = 0.1  # from which likelihood on it is said that somebody was left out; below lie horses, hats and pumpkins
 LIKELY = 0.6  # from which likelihood on somebody is a person: at the fitted half's bend between things let in and people lost
+# People are seldom alone: where a photo certainly shows somebody, others need less evidence. Pictures of things show nobody certain. The
+# lower limit lies between what were people found twice (.06 at most) and a player seen in the middle of a leap (.21) in photos of groups.
+CERTAIN, LIKELY_IN_COMPANY = 0.9, 0.15
 
 
 def features(evidence: Evidence) -> NDArray[np.float64]:
@@ -81,6 +85,11 @@ def features(evidence: Evidence) -> NDArray[np.float64]:
 def likelihood(evidence: Evidence) -> float:
     """0..1: how likely it is a person whose landmarks lie where the photo shows them."""
     return float(1 / (1 + np.exp(-features(evidence) @ WEIGHTS)))
+
+
+def least_likely(likelihoods: Sequence[float], least: float = LIKELY) -> float:
+    """The likelihood from which on those found in one photo are people, where somebody alone needs ``least``."""
+    return min(least, LIKELY_IN_COMPANY) if max(likelihoods, default=0.0) >= CERTAIN else least
 
 
 def upper_body_inside(landmarks: NDArray, size: tuple[int, int]) -> bool:

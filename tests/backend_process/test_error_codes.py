@@ -24,8 +24,10 @@ def codes_in(source: str) -> Iterator[str]:
     values = {
         name.id: node.value for node in tree.body if isinstance(node, ast.Assign) for name in node.targets if isinstance(name, ast.Name)
     }
+    kinds = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and "WireError" in map(ast.unparse, node.bases)]
+    makers = {"WireError", "wire.WireError", *(["super().__init__"] if kinds else [])}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "WireError":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in makers:
             named = {keyword.arg: keyword.value for keyword in node.keywords}
             code = named.get("code", node.args[1] if len(node.args) > 1 else None)
             yield from constants(values.get(code.id) if isinstance(code, ast.Name) else code)

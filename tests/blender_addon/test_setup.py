@@ -42,7 +42,9 @@ def wheel(folder: Path, name: str, version: str, files: dict[str, str], needs: s
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for inside, text in (files | {f"{info}/RECORD": record + f"{info}/RECORD,,\n"}).items():
-            archive.writestr(inside, text)
+            entry = zipfile.ZipInfo(inside)
+            entry.external_attr = (0o100755 if "/scripts/" in inside else 0o100644) << 16  # as in real wheels: programs can be run
+            archive.writestr(entry, text)
     return path
 
 

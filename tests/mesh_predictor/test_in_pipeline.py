@@ -129,7 +129,9 @@ def test_without_refinement_the_prediction_is_the_result(pipeline: Callable[...,
     entry = built.present(result, options)
     assert entry["people"][0]["licence"]["mesh_predictor"] == "Apache-2.0"
     romp = entry["romp"]
-    assert romp["body"] == "open_body" and romp["smpl_thetas"].shape == (2, 72)
+    # The untrained network may put a person where nothing of the photo reaches the texture: that one is an error, the other goes on.
+    assert len(result.people) + len(result.failures) == 2
+    assert romp["body"] == "open_body" and romp["smpl_thetas"].shape == (len(result.people), 72)
     for row, person in enumerate(result.people):
         np.testing.assert_allclose(romp["body_pose"][row].reshape(23, 3), person.fit.body.body_pose)
     Exporter(tmp_path / "out").write(wire.unpack(wire.pack(entry)))
