@@ -10,10 +10,22 @@ from numpy.typing import NDArray
 from backend.body import BodyModel
 from backend.camera import Camera
 from backend.fitting.fit import BodyParameters
+from backend.perception.perception import Found
 from backend.perception.person import Person
+from backend.photo import Photo
 from backend.raster import rasterize
 
 CAMERA = Camera.for_photo(480, 640)
+
+
+class Eyes:
+    """Perception that sees the given people in every photo."""
+
+    def __init__(self, people: list[Person]) -> None:
+        self.seen = people
+
+    def found(self, photo: Photo, least: float) -> Found:
+        return Found(self.seen, [])
 
 
 def standing(**changes: NDArray) -> BodyParameters:

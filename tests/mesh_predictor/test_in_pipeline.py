@@ -25,27 +25,17 @@ from backend.mesh_predictor.network import MeshPredictor, romp
 from backend.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from backend.mesh_predictor.result_file import ResultFiles
 from backend.mesh_predictor.romp_format import fitted_results
-from backend.perception.perception import Found
 from backend.perception.person import Person
 from backend.photo import decode_photo
 from backend.pipeline import Options, Pipeline
 from backend.weights import weights_folder
 from backend.wire import WireError
+from tests.fitting.people import Eyes
 from training.initialise import start_heads
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 BODIES = [body_at(-0.6, 1), body_at(0.7, 2)]
 QUICK = Options(texture_size=512, fast=True)
-
-
-class Eyes:
-    """Perception that sees the given people in every photo."""
-
-    def __init__(self, people: list[Person]) -> None:
-        self.seen = people
-
-    def found(self, photo: Any, least: float) -> Found:
-        return Found(self.seen, [])
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from PIL import Image
 from backend.body import BodyModel, load_open_body
 from backend.fitting.fit import Fit
 from backend.labels import EMPTY, PREDICTED, SEEN
-from backend.perception.person import Person
 from backend.photo import Photo
 from backend.pipeline import Options, Pipeline
 from backend.texture_predictor.checkpoint import save_checkpoint
@@ -25,6 +24,7 @@ from backend.texture_predictor.predictor import FILE, PredictionError, TexturePr
 from backend.texturing import Texture, View
 from backend.texturing.atlas import atlas_of
 from backend.wire import WireError
+from tests.fitting.people import Eyes
 from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_of
 
 SIZE = 512
@@ -124,16 +124,6 @@ def test_nothing_seen_and_numbers_that_are_not_finite_are_refused(predictor: Tex
         next(predictor.network.synthesis.parameters()).fill_(float("nan"))
     with pytest.raises(PredictionError, match="answer is not finite"):
         predictor.predict(view, partial)
-
-
-class Eyes:
-    """Perception that sees the given people in every photo."""
-
-    def __init__(self, people: list[Person]) -> None:
-        self.seen = people
-
-    def people(self, photo: Any) -> list[Person]:
-        return self.seen
 
 
 @pytest.fixture(scope="module")

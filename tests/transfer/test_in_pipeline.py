@@ -20,26 +20,15 @@ from backend.cli import app
 from backend.export import Exporter
 from backend.labels import SEEN
 from backend.mesh_predictor.prediction import torso_centers
-from backend.perception.person import Person
 from backend.pipeline import Options, Pipeline
 from backend.raster import rasterize
 from backend.transfer import UserSmpl
 from backend.weights import bodies
 from backend.weights_report import BROKEN, GOOD, brought
 from blender_addon.core.result import parse_any
-from tests.fitting.people import CAMERA, person_of, standing
+from tests.fitting.people import CAMERA, Eyes, person_of, standing
 
 TRUTH = standing(betas=np.array([0.5, -0.6, 0.3, 0, 0.4, 0, 0, 0, 0, 0]))
-
-
-class Eyes:
-    """Perception that sees the same person in every photo."""
-
-    def __init__(self, person: Person) -> None:
-        self.person = person
-
-    def people(self, photo: Any) -> list[Person]:
-        return [self.person]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +50,7 @@ def pipeline(models: Path) -> Callable[..., Pipeline]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("UVATAR_MODELS", str(folder))
             built = Pipeline(threads=1)
-        built.perception = Eyes(person_of(built.body, TRUTH))  # type: ignore[assignment]
+        built.perception = Eyes([person_of(built.body, TRUTH)])  # type: ignore[assignment]
         return built
 
     return build
