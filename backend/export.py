@@ -155,8 +155,10 @@ class Exporter:
                 timeout=BLENDER_SECONDS,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise BlenderError(str(error)) from error
+        except subprocess.TimeoutExpired as error:  # its own words are the whole command
+            raise BlenderError(f"Blender did not end within {BLENDER_SECONDS:.0f} seconds.") from error
+        except OSError as error:
+            raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
         missing = [path.name for path in targets.values() if not path.is_file()]
         if done.returncode or missing:
             raise BlenderError(f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}")

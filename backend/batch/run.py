@@ -69,8 +69,9 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
     def readable() -> Iterator[tuple[Photo, bytes]]:
         for photo in todo:
             try:
+                stamp = photo.stamp()  # first: a file that changes while it is read is done again
                 data = read_photo(photo.path)
-                stamps[photo.key] = photo.stamp(), hashlib.sha256(data).hexdigest()
+                stamps[photo.key] = stamp, hashlib.sha256(data).hexdigest()
             except (WireError, OSError) as error:
                 note(_failed(photo.key, stems[photo.key], "", error))
             else:

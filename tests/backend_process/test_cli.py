@@ -237,6 +237,13 @@ def test_blender_gets_each_person_and_its_failure_is_told(tmp_path: Path) -> Non
 def test_a_blender_that_is_not_there_is_told(tmp_path: Path) -> None:
     [person] = Exporter(tmp_path, [str(tmp_path / "nowhere")]).write(result("me.jpg", b""))
     assert person.problem and (person.folder / "result.json").is_file()
+    assert person.problem.startswith("Blender cannot be started: ") and "Errno" not in person.problem
+
+
+def test_a_blender_that_hangs_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.export.BLENDER_SECONDS", 1.0)
+    [person] = Exporter(tmp_path / "out", [sys.executable, "-c", "import time; time.sleep(60)"]).write(result("me.jpg", b""))
+    assert person.problem == "Blender did not end within 1 seconds."
 
 
 def test_labels_become_colours_and_stay_labels() -> None:
