@@ -225,6 +225,27 @@ def test_an_avatar_without_the_photo_on_it_is_an_error(
     assert "No avatar could be made of the person" in error["message"] and "uvatar doctor" in error["message"]
 
 
+def test_every_photo_of_one_person_is_told_that_no_avatar_could_be_made(
+    pipeline: Pipeline, portrait: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def texture(*arguments: Any, **named: Any) -> Texture:
+        raise RuntimeError("Factor is exactly singular")
+
+    monkeypatch.setattr(backend.pipeline, "texture_person", texture)
+    photos = [("broken.jpg", portrait[:900]), ("a.jpg", portrait), ("b.jpg", portrait)]
+    told: list[int] = []
+    results: dict[int, dict[str, Any]] = {}
+
+    def done(index: int, result: dict[str, Any]) -> None:
+        told.append(index)
+        results[index] = result
+
+    pipeline.reconstruct(photos, {"texture_size": 512, "fast": True, "same_person": True}, lambda *said: None, done)
+    assert sorted(told) == [0, 1, 2] and not any(result["people"] for result in results.values())
+    assert "damaged" in results[0]["errors"][0]["message"]
+    assert all("No avatar could be made of the person" in results[index]["errors"][0]["message"] for index in (1, 2))
+
+
 def test_how_sure_follows_outline_and_texture() -> None:
     empty = BodyParameters(*(np.zeros(shape, np.float32) for shape in (10, 3, (23, 3), 3)))
     fit = Fit(empty, np.zeros((4, 3), np.float32), 0.004, 0.01, 0.9)
