@@ -429,6 +429,14 @@ def raise_(error: Exception) -> None:
     raise error
 
 
+def test_a_log_folder_that_is_lost_keeps_no_photo_waiting(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied")))
+    front._pool._next_trim = 0.0
+    with Client(front.port, front.runtime.token) as client:
+        assert states(run(client, photo())[1][-1]) == ["done"]
+    assert front._pool._next_trim > 0 and front._pool._paused_until == 0.0
+
+
 def no_space(*arguments: Any, **named: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
