@@ -82,14 +82,15 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
             stem, (stamp, digest) = stems[photo.key], stamps[photo.key]
             outcome = _written(exporter, photo.key, stem, stamp, result, record.folders(photo))
             note(replace(outcome, digest=digest))
-    except OSError as error:
-        if is_disk_fault(error):
+    except BaseException as error:
+        record.close()
+        with suppress(OSError):  # on a full disk there is no room for it either
+            write_report(out, record.outcomes.values(), len(photos))
+        if isinstance(error, OSError) and is_disk_fault(error):
             raise output_error(out, error) from error
         raise
-    finally:
-        record.close()
-        with suppress(OSError):  # on a full disk, which is told already
-            write_report(out, record.outcomes.values(), len(photos))
+    record.close()
+    write_report(out, record.outcomes.values(), len(photos))
     outcomes = [record.outcomes[photo.key] for photo in photos if photo.key in record.outcomes]
     done = sum(outcome.done for outcome in outcomes)
     return Totals(len(photos), done, len(outcomes) - done, len(photos) - len(todo))

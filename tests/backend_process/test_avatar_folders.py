@@ -256,6 +256,17 @@ def test_a_batch_goes_on_past_names_that_are_no_text(tmp_path: Path) -> None:
     }
 
 
+def test_a_report_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"a")
+    (out / "report.html").mkdir(parents=True)
+    with pytest.raises(OSError):
+        batch(photos, out)
+    (out / "report.html").rmdir()
+    assert batch(photos, out) == [] and (out / "report.html").is_file()
+
+
 def test_a_batch_stops_at_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Further photos would be worked on in vain."""
     photos = tmp_path / "photos"
