@@ -673,10 +673,10 @@ def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:
     """Sentences about people who were found and not made, where there are any."""
     notes = []
     if seen.found > made:
-        who = "the most prominent one was made" if made == 1 else f"the {made} most prominent ones were made"
+        who = "an avatar was made of the most prominent one" if made == 1 else f"avatars were made of the {made} most prominent ones"
         most = wire.OPTIONS["max_people"].high or made
         more = "Cut the photo into parts for the others" if made >= most else f"Raise the option max_people (at most {most:g}) for more"
-        notes.append(f"{seen.found} people were found and {who}. {more}.")
+        notes.append(f"{seen.found} people were found, and {who}. {more}.")
     if seen.uncertain:
         who = "One more may be a person and was" if seen.uncertain == 1 else f"{seen.uncertain} more may be people and were"
         notes.append(f"{who} left out, because it is not certain: turn the option uncertain on to make avatars of all.")

@@ -167,10 +167,10 @@ def test_the_limit_takes_the_first_of_all_and_says_who_is_left_out(pipeline: Pip
     pair = beside("man.jpg", "woman.jpg", "man.jpg")
     everybody = pipeline.reconstruct_photo(pair, "pair.png", QUICK)
     assert len(everybody.people) == 3 and not everybody.notes
-    for most, made in ((1, "the most prominent one was made"), (2, "the 2 most prominent ones were made")):
+    for most, made in ((1, "an avatar was made of the most prominent one"), (2, "avatars were made of the 2 most prominent ones")):
         some = pipeline.reconstruct_photo(pair, "pair.png", replace(QUICK, max_people=most))
         np.testing.assert_array_equal([one.person.box for one in some.people], [one.person.box for one in everybody.people[:most]])
-        assert some.notes == (f"3 people were found and {made}. Raise the option max_people (at most 64) for more.",)
+        assert some.notes == (f"3 people were found, and {made}. Raise the option max_people (at most 64) for more.",)
 
 
 def test_an_empty_room_is_told_apart_from_a_broken_photo(pipeline: Pipeline) -> None:
