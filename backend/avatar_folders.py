@@ -208,7 +208,7 @@ def prepare(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=out) as trial:
-            Path(trial, "trial").write_bytes(bytes(4096))
+            Path(trial, WORKSHOP_PHOTO).write_bytes(bytes(4096))  # called so that a killed run's is found by `delete_abandoned`
         free = shutil.disk_usage(out).free
     except OSError as error:
         raise output_error(out, error) from error

@@ -282,7 +282,8 @@ def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[
         for person in people:
             facts = person.summary["person"]
             metrics = facts.get("metrics") or {}
-            remarks = [*person.summary["notes"], *([f"No .blend and .glb: {person.problem}"] if person.problem else [])]
+            own = [note for note in person.summary["notes"] if note not in person.about_photo]
+            remarks = [*own, *([f"No .blend and .glb: {person.problem}"] if person.problem else [])]
             table.add_row(
                 person.folder.name,
                 _percent(facts.get("confidence")),
@@ -292,11 +293,18 @@ def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[
                 " ".join(remarks),
             )
         console.print(table)
+    for name, note in dict.fromkeys((person.summary["photo"]["name"], note) for person in people for note in person.about_photo):
+        console.print(_about(name, note), soft_wrap=True)
     for name, reason in failures:
-        console.print(f"{name}: {reason}", style="red", soft_wrap=True)
+        console.print(_about(name, reason), style="red", soft_wrap=True)
 
 
 # -- words ------------------------------------------------------------------------------------------------------------
+
+
+def _about(name: str, words: str) -> str:
+    """Words about a photo, with its name before them where they do not name it."""
+    return words if name in words else f"{name}: {words}"
 
 
 def _percent(value: float | None, digits: int = 0) -> str:

@@ -107,7 +107,7 @@ def _memory() -> Iterator[Finding]:
     memory = memory_limits.memory()
     words = memory.describe()
     if memory.total < memory_limits.MODEL_BYTES:
-        yield Finding("Memory", PROBLEM, f"{words}. {memory_limits.needed()}", memory_limits.FIX)
+        yield Finding("Memory", PROBLEM, memory_limits.needed(), memory_limits.FIX)
     elif memory.available < NEEDED_MEMORY:
         yield Finding("Memory", WARNING, words, f"{memory_limits.FIX} A model process takes 1.3 GB, more for large photos.")
     else:

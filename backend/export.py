@@ -54,12 +54,14 @@ class PersonFiles:
     Attributes:
         folder: where.
         summary: the content of result.json.
+        about_photo: those of its notes that are about the photo as a whole, the same for all people of it.
         problem: why avatar.blend and avatar.glb could not be written; None where they were, or were not asked for.
     """
 
     folder: Path
     summary: dict[str, Any]
     problem: str | None = None
+    about_photo: tuple[str, ...] = ()
 
 
 @dataclass
@@ -140,7 +142,7 @@ class Exporter:
         (workplace / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
         folder = self.out / f"{stem}_p{number}"
         put_in_place(workplace, files, folder)
-        return PersonFiles(folder, summary, problem)
+        return PersonFiles(folder, summary, problem, _about_photo(result))
 
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
         targets = {"--blend": (folder / "avatar.blend").resolve(), "--glb": (folder / "avatar.glb").resolve()}
@@ -155,8 +157,10 @@ class Exporter:
                 timeout=BLENDER_SECONDS,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise BlenderError(str(error)) from error
+        except subprocess.TimeoutExpired as error:  # its own words are the whole command
+            raise BlenderError(f"Blender did not end within {BLENDER_SECONDS:.0f} seconds.") from error
+        except OSError as error:
+            raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
         missing = [path.name for path in targets.values() if not path.is_file()]
         if done.returncode or missing:
             raise BlenderError(f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}")
@@ -181,7 +185,7 @@ def summarise(
     """
     person = result["people"][number]
     photo = result["photo"]
-    notes = [*person.get("notes", ()), *result.get("notes", ()), *(_sentence(error) for error in result.get("errors", ()))]
+    notes = [*person.get("notes", ()), *_about_photo(result)]
     return {
         "schema": wire.RESULT_SCHEMA,
         "version": result.get("version"),
@@ -195,6 +199,11 @@ def summarise(
         **({"beside": list(beside)} if beside else {}),
         **({"made_of": list(made_of)} if made_of else {}),
     }
+
+
+def _about_photo(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to know about the photo as a whole, in sentences."""
+    return (*result.get("notes", ()), *(_sentence(error) for error in result.get("errors", ())))
 
 
 def readable_json(value: Any) -> str:

@@ -39,10 +39,10 @@ class Memory:
     available: int
     limited: bool = False
 
-    def describe(self) -> str:
-        """The figures, in words."""
+    def describe(self, verb: str = "") -> str:
+        """The figures, in words; ``verb``: "are ", for a sentence."""
         where = " that this container or service may use" if self.limited else ""
-        return f"{self.available / 1e9:.1f} of {self.total / 1e9:.1f} GB{where} free"
+        return f"{self.available / 1e9:.1f} GB {verb}free of {self.total / 1e9:.1f} GB{where}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def needed(pixels: int = 0) -> str:
     words = f"A model process needs about {MODEL_BYTES / 1e9:.1f} GB"
     if pixels:
         words += f", and with a photo of {pixels / 1e6:.0f} megapixels up to {(MODEL_BYTES + PIXEL_BYTES * pixels) / 1e9:.1f} GB"
-    return f"{words}; here {memory().describe().replace(' free', ' are free')}."
+    return f"{words}; here {memory().describe(verb='are ')}."
 
 
 FIX = "Close other programs, use smaller photos or fewer model processes, or give the container or service more memory if it runs in one."

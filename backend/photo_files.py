@@ -68,12 +68,20 @@ def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
     ours = set(avatar.files) if avatar else set()
     photos, folders = [], []
     for name, entry in inside.items():
-        if not entry.is_dir():
+        if not _is_folder(entry):
             if has_photo_suffix(folder / name) and name not in ours:
                 photos.append(folder / name)
         elif not entry.is_symlink() and name.lower() not in _SYSTEM_FOLDERS and not (name == THUMBNAILS and RECORD in inside):
             folders.append(folder / name)
     return photos, folders
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or a link to one; of a link that leads nowhere, or to itself, that it is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[str, str]]]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,10 @@ class Pipeline:
             progress("reading", 0.0, "Getting the SMPL body ready")
             self._registration(chosen)
 
+        untold = set(range(len(photos)))
+
         def failed(index: int, error: PhotoError | ResultFileError) -> None:
+            untold.discard(index)
             photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
 
         if chosen.complete_texture:
@@ -246,7 +250,8 @@ class Pipeline:
             try:
                 merged = self.reconstruct_same_person(photos, chosen, progress, failed)
             except NotFitted as failure:
-                failed(0, failure)
+                for index in sorted(untold):
+                    failed(index, failure)
                 return
             if merged is not None:
                 photo_done(merged[0], self.present(merged[1], chosen))
@@ -435,15 +440,17 @@ class Pipeline:
         views: list[View] = []
         for one, fit in zip(seen, fits, strict=True):
             report("texturing", 0.6 + 0.2 * len(views) / len(seen), f"Dressing the body in {one.photo.name}")
-            views.append(View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options)))
+            with _sound_numbers(one.people[0], one.photo):
+                views.append(View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options)))
         clock.lap("clothing")
         report("texturing", 0.8, "Merging the views into one texture")
         # Eyes and missing detail come from the first view: one with a face, the one that fits best.
         order = sorted(range(len(views)), key=lambda i: (views[i].person.face is None, -_worth(views[i])))
-        texture, notes = self._textured([views[i] for i in order], options)
-        clock.lap("texturing")
         best = max(range(len(views)), key=lambda i: _worth(views[i]))
         main = views[best]
+        with _sound_numbers(main.person, main.photo):
+            texture, notes = self._textured([views[i] for i in order], options)
+        clock.lap("texturing")
         person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + age + notes), texture)
         person = self._judged(person, main.photo, main.camera)
         return best, PhotoResult(main.photo, main.camera, [person], clock.laps, seen[best].everybody)
@@ -525,27 +532,22 @@ class Pipeline:
         return fits
 
     def _clothed(self, person: Person, camera: Camera, fit: Fit, options: Options) -> Fit:
-        if options.fast or not options.clothing or not options.refine:
-            return fit
-        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
-        return replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body))
+        """The fit with what clothes and hair add. Raises FloatingPointError where its vertices are not finite."""
+        if not options.fast and options.clothing and options.refine:
+            fit = replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
+            fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body))
+        if not np.isfinite(self.body.posed(fit.body, fit.offsets)[0]).all():
+            raise FloatingPointError("The body's vertices are not finite.")
+        return fit
 
     def _dress(
         self, photo: Photo, camera: Camera, person: Person, fit: Fit, prediction: Prediction | None, options: Options
     ) -> PersonResult:
         clock = _Clock()
-        try:
+        with _sound_numbers(person, photo):
             fit = self._clothed(person, camera, fit, options)
-            if not np.isfinite(self.body.posed(fit.body, fit.offsets)[0]).all():
-                raise FloatingPointError("The body's vertices are not finite.")
             clock.lap("clothing")
             texture, notes = self._textured([View(photo, person, camera, fit)], options)
-        except (np.linalg.LinAlgError, FloatingPointError) as error:
-            raise NotFitted(_not_fitted(person, photo, "the numbers do not add up")) from error
-        except RuntimeError as error:
-            if "singular" not in str(error):  # scipy's word for a system of equations without a solution
-                raise
-            raise NotFitted(_not_fitted(person, photo, "the numbers do not add up")) from error
         clock.lap("texturing")
         as_is = None if options.refine else prediction
         done = self._judged(PersonResult(person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is), photo, camera)
@@ -599,6 +601,19 @@ def outline_iou(person: Person, vertices: NDArray, faces: NDArray, camera: Camer
         cv2.resize(image, (small.width, small.height), interpolation=cv2.INTER_AREA) > 127 for image in (person.mask, person.others)
     )
     return mask_iou(rasterize(vertices, faces, small).mask, mask, known=~others)
+
+
+@contextmanager
+def _sound_numbers(person: Person, photo: Photo) -> Iterator[None]:
+    """Raise NotFitted where the numbers of a person are not finite, or a system of equations has no solution."""
+    try:
+        yield
+    except (np.linalg.LinAlgError, FloatingPointError) as error:
+        raise NotFitted(_not_fitted(person, photo, "the numbers do not add up")) from error
+    except RuntimeError as error:
+        if "singular" not in str(error):  # scipy's word for a system of equations without a solution
+            raise
+        raise NotFitted(_not_fitted(person, photo, "the numbers do not add up")) from error
 
 
 def _not_fitted(person: Person, photo: Photo, why: str) -> str:
@@ -658,10 +673,10 @@ def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:
     """Sentences about people who were found and not made, where there are any."""
     notes = []
     if seen.found > made:
-        who = "the most prominent one was made" if made == 1 else f"the {made} most prominent ones were made"
+        who = "an avatar was made of the most prominent one" if made == 1 else f"avatars were made of the {made} most prominent ones"
         most = wire.OPTIONS["max_people"].high or made
         more = "Cut the photo into parts for the others" if made >= most else f"Raise the option max_people (at most {most:g}) for more"
-        notes.append(f"{seen.found} people were found and {who}. {more}.")
+        notes.append(f"{seen.found} people were found, and {who}. {more}.")
     if seen.uncertain:
         who = "One more may be a person and was" if seen.uncertain == 1 else f"{seen.uncertain} more may be people and were"
         notes.append(f"{who} left out, because it is not certain: turn the option uncertain on to make avatars of all.")

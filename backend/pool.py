@@ -11,6 +11,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -229,7 +230,8 @@ class Pool:
             self._start()
         if now >= self._next_trim:
             self._next_trim = now + TRIM_EVERY
-            trim(worker_log(self.journal.folder))
+            with suppress(OSError, WireError):  # `_open_log` tells of a folder that cannot be used; photos do not wait for it
+                trim(worker_log(self.journal.folder))
         if self.error:
             self._fail_all_waiting(self.error)
         elif now >= self._paused_until:

@@ -31,7 +31,8 @@ def private_folder(folder: Path, whole: bool = True) -> None:
         folder.mkdir(mode=0o700, parents=True)
         return
     except FileExistsError:
-        pass
+        if not folder.is_dir():  # a file of this name
+            raise
     if os.name == "nt":
         return
     entry = folder.stat()

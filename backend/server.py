@@ -249,7 +249,7 @@ class Front:
             "capabilities": CAPABILITIES,
             "options": {name: option.default for name, option in wire.OPTIONS.items()},
             "bodies": bodies(models_folder()),
-            "models_folder": str(models_folder()),
+            "models_folder": wire.shown(str(models_folder())),
             "model": self._pool.status(),
         }
 
@@ -280,7 +280,7 @@ class Front:
             "kind": "status",
             "version": self.runtime.version,
             "pid": self.runtime.pid,
-            "folder": str(self.settings.folder),
+            "folder": wire.shown(str(self.settings.folder)),
             "disk_free": shutil.disk_usage(self.settings.folder).free,
             "versions": versions.installed(),
             "memory": psutil.Process().memory_info().rss,

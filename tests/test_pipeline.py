@@ -167,10 +167,10 @@ def test_the_limit_takes_the_first_of_all_and_says_who_is_left_out(pipeline: Pip
     pair = beside("man.jpg", "woman.jpg", "man.jpg")
     everybody = pipeline.reconstruct_photo(pair, "pair.png", QUICK)
     assert len(everybody.people) == 3 and not everybody.notes
-    for most, made in ((1, "the most prominent one was made"), (2, "the 2 most prominent ones were made")):
+    for most, made in ((1, "an avatar was made of the most prominent one"), (2, "avatars were made of the 2 most prominent ones")):
         some = pipeline.reconstruct_photo(pair, "pair.png", replace(QUICK, max_people=most))
         np.testing.assert_array_equal([one.person.box for one in some.people], [one.person.box for one in everybody.people[:most]])
-        assert some.notes == (f"3 people were found and {made}. Raise the option max_people (at most 64) for more.",)
+        assert some.notes == (f"3 people were found, and {made}. Raise the option max_people (at most 64) for more.",)
 
 
 def test_an_empty_room_is_told_apart_from_a_broken_photo(pipeline: Pipeline) -> None:
@@ -223,6 +223,27 @@ def test_an_avatar_without_the_photo_on_it_is_an_error(
     assert not results[0]["people"]
     [error] = results[0]["errors"]
     assert "No avatar could be made of the person" in error["message"] and "uvatar doctor" in error["message"]
+
+
+def test_every_photo_of_one_person_is_told_that_no_avatar_could_be_made(
+    pipeline: Pipeline, portrait: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def texture(*arguments: Any, **named: Any) -> Texture:
+        raise RuntimeError("Factor is exactly singular")
+
+    monkeypatch.setattr(backend.pipeline, "texture_person", texture)
+    photos = [("broken.jpg", portrait[:900]), ("a.jpg", portrait), ("b.jpg", portrait)]
+    told: list[int] = []
+    results: dict[int, dict[str, Any]] = {}
+
+    def done(index: int, result: dict[str, Any]) -> None:
+        told.append(index)
+        results[index] = result
+
+    pipeline.reconstruct(photos, {"texture_size": 512, "fast": True, "same_person": True}, lambda *said: None, done)
+    assert sorted(told) == [0, 1, 2] and not any(result["people"] for result in results.values())
+    assert "damaged" in results[0]["errors"][0]["message"]
+    assert all("No avatar could be made of the person" in results[index]["errors"][0]["message"] for index in (1, 2))
 
 
 def test_how_sure_follows_outline_and_texture() -> None:

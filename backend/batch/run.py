@@ -69,8 +69,9 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
     def readable() -> Iterator[tuple[Photo, bytes]]:
         for photo in todo:
             try:
+                stamp = photo.stamp()  # first: a file that changes while it is read is done again
                 data = read_photo(photo.path)
-                stamps[photo.key] = photo.stamp(), hashlib.sha256(data).hexdigest()
+                stamps[photo.key] = stamp, hashlib.sha256(data).hexdigest()
             except (WireError, OSError) as error:
                 note(_failed(photo.key, stems[photo.key], "", error))
             else:
@@ -81,14 +82,15 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
             stem, (stamp, digest) = stems[photo.key], stamps[photo.key]
             outcome = _written(exporter, photo.key, stem, stamp, result, record.folders(photo))
             note(replace(outcome, digest=digest))
-    except OSError as error:
-        if is_disk_fault(error):
+    except BaseException as error:
+        record.close()
+        with suppress(OSError):  # on a full disk there is no room for it either
+            write_report(out, record.outcomes.values(), len(photos))
+        if isinstance(error, OSError) and is_disk_fault(error):
             raise output_error(out, error) from error
         raise
-    finally:
-        record.close()
-        with suppress(OSError):  # on a full disk, which is told already
-            write_report(out, record.outcomes.values(), len(photos))
+    record.close()
+    write_report(out, record.outcomes.values(), len(photos))
     outcomes = [record.outcomes[photo.key] for photo in photos if photo.key in record.outcomes]
     done = sum(outcome.done for outcome in outcomes)
     return Totals(len(photos), done, len(outcomes) - done, len(photos) - len(todo))

@@ -60,7 +60,7 @@ def in_words(error: Exception) -> str:
     """What went wrong and what to do: of the system's own errors what and where, without their numbers."""
     from backend.wire import shown
 
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, (str, bytes)):
         return shown(f"{os.fsdecode(error.filename)}: {error.strerror}.")
     return f"{getattr(error, 'message', error)} {getattr(error, 'fix', '')}".strip()
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.avatar_folders import RECORD, SUMMARY, delete_abandoned, delete_avatar, read_avatar
+from backend.avatar_folders import RECORD, SUMMARY, THUMBNAILS, delete_abandoned, delete_avatar, read_avatar
 from backend.batch.photos import Record
 from backend.batch.report import REPORT, write_report
 from backend.client import Client
@@ -109,5 +109,5 @@ def _forget_in_record(out: Path, digests: Collection[str]) -> None:
             return
     finally:
         record.close()
-    if (out / REPORT).is_file():
+    if (out / REPORT).is_file() or (out / THUMBNAILS).is_dir():
         write_report(out, record.outcomes.values(), len(record.outcomes))

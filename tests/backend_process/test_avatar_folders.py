@@ -224,6 +224,22 @@ def test_a_batch_into_somebody_elses_folder_replaces_nothing(tmp_path: Path) -> 
     assert folders(out) == ["a-2_p0", "a_p0", "thumbnails"]
 
 
+def test_a_photo_that_changes_while_it_is_read_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"first")
+
+    def exchanged(path: Path) -> bytes:
+        data = path.read_bytes()
+        path.write_bytes(b"second one")
+        return data
+
+    monkeypatch.setattr("backend.batch.run.read_photo", exchanged)
+    batch(photos, out)
+    monkeypatch.undo()
+    assert batch(photos, out) == ["a.jpg"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux's file names are any bytes")
 def test_a_batch_goes_on_past_names_that_are_no_text(tmp_path: Path) -> None:
     photos, out = tmp_path / "photos", tmp_path / "out"
@@ -238,6 +254,17 @@ def test_a_batch_goes_on_past_names_that_are_no_text(tmp_path: Path) -> None:
         "good.jpg",
         "写真 [b].jpg",
     }
+
+
+def test_a_report_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"a")
+    (out / "report.html").mkdir(parents=True)
+    with pytest.raises(OSError):
+        batch(photos, out)
+    (out / "report.html").rmdir()
+    assert batch(photos, out) == [] and (out / "report.html").is_file()
 
 
 def test_a_batch_stops_at_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,6 +344,16 @@ def test_forgetting_takes_a_photo_out_of_a_batch(tmp_path: Path) -> None:
     record = Record(out)
     record.close()
     assert list(record.outcomes) == ["bert.jpg"] and record.is_done(Photo("bert.jpg", photos / "bert.jpg"))
+
+
+def test_forgetting_finds_thumbnails_whose_report_has_gone(tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "anna.jpg").write_bytes(b"anna")
+    batch(photos, out)
+    (out / "report.html").unlink()
+    forget_avatars(out, [digest("", b"anna")])
+    assert not list((out / "thumbnails").iterdir())
 
 
 def test_forgetting_one_photo_of_a_person_deletes_the_avatar_that_it_went_into(tmp_path: Path) -> None:

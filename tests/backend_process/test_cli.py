@@ -19,8 +19,10 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from backend import wire
+from backend.cli import _report
 from backend.client import find
 from backend.export import Exporter, colour_labels, readable_json, summarise
 from backend.spawn import environment, module_command
@@ -237,6 +239,27 @@ def test_blender_gets_each_person_and_its_failure_is_told(tmp_path: Path) -> Non
 def test_a_blender_that_is_not_there_is_told(tmp_path: Path) -> None:
     [person] = Exporter(tmp_path, [str(tmp_path / "nowhere")]).write(result("me.jpg", b""))
     assert person.problem and (person.folder / "result.json").is_file()
+    assert person.problem.startswith("Blender cannot be started: ") and "Errno" not in person.problem
+
+
+def test_a_blender_that_hangs_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.export.BLENDER_SECONDS", 1.0)
+    [person] = Exporter(tmp_path / "out", [sys.executable, "-c", "import time; time.sleep(60)"]).write(result("me.jpg", b""))
+    assert person.problem == "Blender did not end within 1 seconds."
+
+
+def test_what_is_about_a_photo_is_said_once_and_names_it_once(tmp_path: Path) -> None:
+    crowd = {**result("crowd.jpg", b"", people=3), "notes": ["4 people were found."]}
+    crowd["people"][1]["notes"] = ["Small in the photo."]
+    people = Exporter(tmp_path / "out").write(crowd)
+    assert all("4 people were found." in person.summary["notes"] for person in people)  # each folder speaks for itself
+    console = Console(file=io.StringIO(), width=200, markup=False)
+    failures = [("b.jpg", "b.jpg shows nobody who looks like the person of a.jpg."), ("c.jpg", "The file cannot be read.")]
+    _report(console, people, failures)
+    assert isinstance(console.file, io.StringIO)
+    said = console.file.getvalue()
+    assert said.count("Small in the photo.") == 1 and said.count("crowd.jpg: 4 people were found.") == said.count("4 people") == 1
+    assert said.count("b.jpg") == 1 and "c.jpg: The file cannot be read." in said
 
 
 def test_labels_become_colours_and_stay_labels() -> None:

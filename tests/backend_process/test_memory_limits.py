@@ -119,6 +119,7 @@ def test_doctor_and_memory_guard_know_the_limit(tmp_path: Path, monkeypatch: pyt
     short = finding(8000 * MB, 2000 * MB)
     assert short.state == WARNING and "Close other programs" in short.fix
     never = finding(700 * MB, 600 * MB)
+    assert never.words.count("0.6 GB") == 1  # said once
     assert never.state == PROBLEM and "0.7 GB that this container or service may use" in never.words and "needs about" in never.words
     monkeypatch.setattr(memory_limits, "memory", lambda: memory_limits.Memory(6 << 30, 1 << 30))
     assert Doors([])._limit == 3 << 30

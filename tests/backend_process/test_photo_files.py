@@ -85,6 +85,14 @@ def test_links_that_lead_in_circles_end(tmp_path: Path) -> None:
     assert not photos and name.endswith("gone.jpg") and "cannot be read" in reason
 
 
+@posix
+def test_a_link_to_itself_keeps_no_other_photo_out(tmp_path: Path) -> None:
+    lay(tmp_path, "a.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    photos, [(name, reason)] = gathered([tmp_path])
+    assert [path.name for path, _ in photos] == ["a.jpg"] and name.endswith("loop.jpg") and "cannot be read" in reason
+
+
 def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay(tmp_path, "a.jpg", "locked/b.jpg")
     scan = os.scandir

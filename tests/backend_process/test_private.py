@@ -50,6 +50,15 @@ def test_a_data_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_file_is_not_taken_for_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("mine")
+    path.chmod(0o644)
+    with pytest.raises(FileExistsError):
+        private_folder(path)
+    assert os.name == "nt" or mode(path) == 0o644
+
+
 def test_what_was_open_to_others_is_closed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Journal(tmp_path).close()
     for path, bits in ((tmp_path, 0o777), (tmp_path / "jobs", 0o755), (tmp_path / "journal.sqlite", 0o644)):

@@ -429,6 +429,29 @@ def raise_(error: Exception) -> None:
     raise error
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's folder names are any bytes")
+def test_folders_whose_names_are_no_text_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff"))
+    monkeypatch.setenv("UVATAR_MODELS", str(strange))
+    front = Front(Settings(strange, pool=PoolSettings(pipeline=FAKE)))
+    thread = threading.Thread(target=front.run)
+    thread.start()
+    try:
+        with Client(front.port, front.runtime.token) as client:
+            assert client.hello()["models_folder"].endswith("bad\ufffd") and client.status()["folder"].endswith("bad\ufffd")
+    finally:
+        front.stop()
+        thread.join(PATIENCE)
+
+
+def test_a_log_folder_that_is_lost_keeps_no_photo_waiting(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied")))
+    front._pool._next_trim = 0.0
+    with Client(front.port, front.runtime.token) as client:
+        assert states(run(client, photo())[1][-1]) == ["done"]
+    assert front._pool._next_trim > 0 and front._pool._paused_until == 0.0
+
+
 def no_space(*arguments: Any, **named: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
