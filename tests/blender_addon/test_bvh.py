@@ -143,13 +143,30 @@ def plain(tmp_path: Path) -> tuple[str, Motion]:
     return path.read_text(), retarget(load_bvh(path), JOINTS, PARENTS)
 
 
-def under_a_root(text: str, name: str = "Reference", offset: str = "0 0 0") -> str:
+def under_a_root(text: str, name: str = "Reference", offset: str = "0 0 0", channels: bool = True) -> str:
     """The hips under a root that never moves; their own channels carry them."""
-    root = f"ROOT {name}\n{{\nOFFSET {offset}\nCHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\n"
+    names = "6 Xposition Yposition Zposition Zrotation Xrotation Yrotation" if channels else "0"
+    root = f"ROOT {name}\n{{\nOFFSET {offset}\nCHANNELS {names}\n"
     head, motion = text.split("MOTION")
     head = head.replace("ROOT ", root + "JOINT ", 1).rstrip() + "\n}\n"
     lines = motion.strip().splitlines()
-    return head + "\n".join(["MOTION", *lines[:2], *("0 0 0 0 0 0 " + line for line in lines[2:])]) + "\n"
+    still = f"{offset} 0 0 0 " if channels else ""
+    return head + "\n".join(["MOTION", *lines[:2], *(still + line for line in lines[2:])]) + "\n"
+
+
+def under_a_root_that_goes(text: str) -> str:
+    """Half of the way is the root's, who faces aside; the hips' own channels are against it."""
+    head, motion = under_a_root(text).split("MOTION")
+    rows = []
+    lines = motion.strip().splitlines()
+    for line in lines[2:]:
+        row = [float(value) for value in line.split()]
+        x, y, z = row[6:9]
+        row[:6] = [x / 2, 0, z / 2, 0, 0, 90]  # the root's x is the world's -z, its z the world's x
+        turned = Rotation.from_euler("Y", -90, degrees=True) * Rotation.from_euler("ZXY", row[9:12], degrees=True)
+        row[6:12] = [-z / 2, y, x / 2, *turned.as_euler("ZXY", degrees=True)]
+        rows.append(" ".join(f"{value:.6f}" for value in row))
+    return head + "\n".join(["MOTION", *lines[:2], *rows]) + "\n"
 
 
 DIALECTS: dict[str, Callable[[str], str | bytes]] = {
@@ -177,7 +194,8 @@ DIALECTS: dict[str, Callable[[str], str | bytes]] = {
     "trailing spaces and lines": lambda text: text.replace("\n", "  \n") + "\n \n",
     "exponents": lambda text: text.replace("0.000000", "0.0e-05"),
     "hips under a root": under_a_root,
-    "hips under a root with an offset": lambda text: under_a_root(text, "Armature", "0 0 0"),
+    "hips under a root without channels": lambda text: under_a_root(text, "Armature", channels=False),
+    "hips under a root that goes and faces aside": under_a_root_that_goes,
 }  # fmt: skip
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
 from backend.texturing import sampling
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("channels", [None, 1, 3, 4])
@@ -31,11 +38,23 @@ def test_cubic_interpolation_meets_the_pixels() -> None:
     assert np.allclose(found, picture.reshape(-1, 3), atol=1e-5)
 
 
-def test_opencv_is_given_one_map_for_each_axis(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("look_up", [sampling.bilinear, sampling.bicubic])
+def test_opencv_is_given_one_map_for_each_axis(monkeypatch: pytest.MonkeyPatch, look_up: Callable[..., np.ndarray]) -> None:
     """OpenCV 5 gives values that are not finite for one map of both with an empty second, which OpenCV 4 takes."""
     given = []
     real = cv2.remap
     monkeypatch.setattr(cv2, "remap", lambda picture, x, y, *rest, **named: given.append((x, y)) or real(picture, x, y, *rest, **named))
-    sampling.bilinear(np.ones((8, 8), np.float32), np.full((5, 2), 3.0))
+    look_up(np.ones((8, 8), np.float32), np.full((5, 2), 3.0))
     [(x, y)] = given
     assert x.shape == y.shape == (1, 4096) and x.dtype == y.dtype == np.float32
+
+
+def test_so_it_is_wherever_opencv_looks_pictures_up() -> None:
+    """Not only for textures: pictures of avatars, outlines and training look up, too."""
+    calls = []
+    for path in sorted(file for folder in ("backend", "training", "tools") for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "remap":
+                calls.append(path.name)
+                assert not re.match(r"None|np\.(empty|array|zeros)\b", ast.unparse(node.args[2])), f"{path.name}: {ast.unparse(node)}"
+    assert len(calls) >= 4

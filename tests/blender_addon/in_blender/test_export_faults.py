@@ -218,6 +218,9 @@ MODIFIERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Solidify": ("SOLIDIFY", {"thickness": 0.01}),
     "Decimate": ("DECIMATE", {"ratio": 0.5}),
     "Triangulate": ("TRIANGULATE", {}),
+    "Cast": ("CAST", {"factor": 0.2}),
+    "Mirror": ("MIRROR", {"use_axis": (True, False, False), "use_mirror_merge": False}),
+    "Edge split": ("EDGE_SPLIT", {"split_angle": 0.5}),
 }
 
 
@@ -241,7 +244,7 @@ def test_modifiers_are_part_of_the_mesh_and_all_sliders_stay(result, scene, tmp_
     for target in (Target.GLTF, Target.UNITY):
         remarks = export_avatar(rig, tmp_path / f"a{target.suffix}", target)
         assert differences(before, snapshot()) == []
-        assert bool(remarks) == (name == "Decimate"), remarks
+        assert bool(remarks) == (name in ("Decimate", "Edge split")), remarks
     for suffix in (".glb", ".fbx"):
         _, opened_body = opened(tmp_path / f"a{suffix}")
         vertices = evaluated_vertices(opened_body)
@@ -268,6 +271,42 @@ def test_modifiers_that_files_for_engines_cannot_hold_are_left_out_and_named(res
     remarks = export_avatar(rig, tmp_path / "a.glb", Target.GLTF)
     assert differences(before, snapshot()) == []
     assert [remark.split(" was")[0] for remark in remarks] == [f"The modifier {name}" for name in ("Cloth", "On the hat", "Remesh")]
+    _, opened_body = opened(tmp_path / "a.glb")
+    assert len(opened_body.data.shape_keys.key_blocks) == 11
+
+
+# What is simulated or corrects the pose, and what looks at another object by one of its settings.
+LIVE = ["SOFT_BODY", "COLLISION", "DYNAMIC_PAINT", "PARTICLE_SYSTEM", "CORRECTIVE_SMOOTH", "WAVE", "BUILD", "MESH_CACHE"]
+LOOKING = {
+    "SHRINKWRAP": "target", "LATTICE": "object", "HOOK": "object", "CURVE": "object", "MESH_DEFORM": "object", "SURFACE_DEFORM": "target",
+    "DATA_TRANSFER": "object", "BOOLEAN": "object", "MIRROR": "mirror_object", "CAST": "object", "SIMPLE_DEFORM": "origin",
+    "ARMATURE": "object", "NORMAL_EDIT": "target", "ARRAY": "offset_object", "DISPLACE": "texture_coords_object", "UV_WARP": "object_from",
+}  # fmt: skip
+
+
+def test_all_modifiers_of_their_kinds_are_left_out_and_named(result, scene, tmp_path) -> None:
+    rig = imported(result, scene)
+    body = rigs.find_body(rig)
+    data = bpy.data
+    other = {
+        "LATTICE": data.objects.new("cage", data.lattices.new("cage")),
+        "CURVE": data.objects.new("path", data.curves.new("path", "CURVE")),
+        "ARMATURE": data.objects.new("second rig", data.armatures.new("second rig")),
+    }
+    hat = data.objects.new("hat", data.meshes.new("hat"))
+    for thing in (hat, *other.values()):
+        scene.collection.objects.link(thing)
+    for kind in LIVE:
+        body.modifiers.new(f"{kind} alone", kind)
+    for kind, setting in LOOKING.items():
+        setattr(body.modifiers.new(f"{kind} with another", kind), setting, other.get(kind, hat))
+    before = snapshot()
+    remarks = export_avatar(rig, tmp_path / "a.glb", Target.GLTF)
+    assert differences(before, snapshot()) == []
+    told = {remark.split(" was left out: ")[0]: remark for remark in remarks}
+    assert set(told) == {f"The modifier {kind} alone" for kind in LIVE} | {f"The modifier {kind} with another" for kind in LOOKING}
+    assert all("it works on the moving body" in told[f"The modifier {kind} alone"] for kind in LIVE)
+    assert all(f"it depends on {other.get(kind, hat).name}," in told[f"The modifier {kind} with another"] for kind in LOOKING)
     _, opened_body = opened(tmp_path / "a.glb")
     assert len(opened_body.data.shape_keys.key_blocks) == 11
 

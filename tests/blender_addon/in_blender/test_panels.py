@@ -264,6 +264,25 @@ def test_photos_are_shown_small_in_the_list_and_the_chosen_one_large(addon, tmp_
     assert drawn(panels.UVATAR_PT_photos).pictures == [11, 12]
 
 
+def test_blenders_own_exporters_write_no_folder_of_the_panels_photos(addon, tmp_path) -> None:
+    """With custom properties on, too: who is on the list is nobody else's business."""
+    folder = tmp_path / "anna secret"
+    folder.mkdir()
+    add_photos(folder, "me.jpg", "bob.jpg")
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.context.scene["mine"] = 3
+    bpy.ops.export_scene.gltf(filepath=str(tmp_path / "a.gltf"), export_format="GLTF_SEPARATE", export_extras=True)
+    bpy.ops.export_scene.fbx(filepath=str(tmp_path / "a.fbx"), use_custom_props=True)
+    bpy.ops.wm.usd_export(filepath=str(tmp_path / "a.usda"), export_custom_properties=True)
+    bpy.ops.wm.obj_export(filepath=str(tmp_path / "a.obj"))
+    assert len(bpy.context.scene.uvatar.photos) == 2
+    for suffix in ("gltf", "fbx", "usda", "obj"):
+        data = (tmp_path / f"a.{suffix}").read_bytes()
+        for secret in (b"anna secret", b"bob"):
+            assert secret not in data, f"{suffix}: {secret!r}"
+    assert b'"mine":3' in (tmp_path / "a.gltf").read_bytes().replace(b" ", b"")
+
+
 def test_photos_of_the_same_person_are_a_job_of_their_own(addon, tmp_path) -> None:
     settings = add_photos(tmp_path, "crowd.jpg", "front.jpg", "back.jpg", "alone.jpg", "left.jpg", "right.jpg")
     for index, letter in {1: "A", 2: "A", 3: "B", 4: "C", 5: "C"}.items():
