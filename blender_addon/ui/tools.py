@@ -237,10 +237,11 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
         path, scene = _absolute(self.filepath), context.scene
         rate = scene.render.fps / scene.render.fps_base if self.resample else None
         motion, control = load_motion(rig, path, UpAxis(self.up)), rigify.control_rig(rig)
-        if control is not None:
-            rigify.unfollow(rig)
+        if control is not None and self.shape:
+            raise RigError(f"{rig.name} follows its control rig, which would keep the old shape: leave the control rig first.")
         action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
-        if control is not None:
+        if control is not None:  # only now: where the motion cannot be applied it goes on leading
+            rigify.unfollow(rig)
             rigify.lead(rig, control)
         first, last = (int(frame) for frame in action.frame_range)
         if self.fit_range:
