@@ -206,9 +206,9 @@ def test_it_says_before_it_starts_what_is_fetched(addon, monkeypatch) -> None:
     assert preferences.costs().startswith("It downloads 2.9 GB and needs ")
     monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
     assert preferences.costs().startswith("It downloads some hundred MB")
-    dialogue = SimpleNamespace(layout=Layout(), _has_python=False)
+    dialogue = SimpleNamespace(layout=Layout())
     backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)
-    assert any("one is fetched too" in label for label in dialogue.layout.page.labels)
+    assert any("one is fetched, too" in label for label in dialogue.layout.page.labels)
 
 
 def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None:
