@@ -173,14 +173,15 @@ def _steps(
         camera = build_camera(result.camera, f"{stem} camera", photo, -lowest, render_aspect(scene))
         camera.location.x += step
         collection.objects.link(camera)
-        if options.use_camera:
-            look_through(scene, camera)
     yield
     yield from _until_object_mode()  # what is being edited stays the active object
     _fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
-    _select(rigs)
+    if camera is not None and options.use_camera:  # only now: an import that is stopped leaves the scene's camera and size as they were
+        look_through(scene, camera)
+    if bpy.context.scene == scene:  # the artist may have gone to another scene meanwhile
+        _select(rigs)
     return Imported(rigs, camera, photo, around(boxes) * per_metre(scene) if boxes else None)
 
 

@@ -123,7 +123,8 @@ class Importer:
     def _show(self, imported: Imported) -> None:
         """Turn the views to the new avatars, where the artist wants that and is not in the middle of something."""
         scene = bpy.context.scene
-        if imported.box is not None and scene.uvatar.show and can_import():
+        here = any(scene in rig.users_scene for rig in imported.rigs)  # she may have gone to another scene
+        if imported.box is not None and here and scene.uvatar.show and can_import():
             self._views.show(imported.box, scene)
             show_textures(scene)
 
