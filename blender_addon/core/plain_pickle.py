@@ -12,6 +12,7 @@ import io
 import math
 import pickle
 import pickletools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 _NUMPY = {"_reconstruct": "array", "_frombuffer": "buffer", "scalar": "scalar", "dtype": "dtype", "ndarray": "class"}
 _MOST_STEPS = 5_000_000  # of the pickle's own machine: some hundred thousand arrays
+_FEW_STEPS = 10_000  # by which more may come out of a pickle than it has steps: each has its own unless it is named again
+_MOST_BYTES = 500_000_000  # of all arrays together
 _DEEPEST = 50  # arrays and dictionaries within each other
 
 
@@ -56,12 +59,27 @@ def load_plain(raw: bytes) -> Any:
 
     Raises PickleRefused where it holds anything else; nearly any exception where it is damaged.
     """
+    step = 0
     for step, (opcode, argument, _) in enumerate(pickletools.genops(raw)):
         # A pickle may name a far place to remember something at, and Python would make room for all places before it.
         far = "PUT" in opcode.name and isinstance(argument, int) and argument > _MOST_STEPS
         if step > _MOST_STEPS or far:
             raise PickleRefused("it would take too much memory")
-    return _plain(_Unpickler(io.BytesIO(raw), encoding="latin1").load(), _DEEPEST)
+    return _plain(_Unpickler(io.BytesIO(raw), encoding="latin1").load(), _DEEPEST, _Left(_FEW_STEPS + step))
+
+
+@dataclass
+class _Left:
+    """How much more may be made: a few bytes of pickle can name the same list, or the same array, again and again."""
+
+    steps: int
+    bytes: int = _MOST_BYTES
+
+    def take(self, steps: int, size: int) -> None:
+        self.steps -= steps
+        self.bytes -= size
+        if self.steps < 0 or self.bytes < 0:
+            raise PickleRefused("it would take too much memory")
 
 
 def _encode(text: Any, encoding: Any = "") -> bytes:
@@ -71,34 +89,35 @@ def _encode(text: Any, encoding: Any = "") -> bytes:
     return text.encode("latin1")
 
 
-def _plain(value: Any, deeper: int) -> Any:
+def _plain(value: Any, deeper: int, left: _Left) -> Any:
+    left.take(1, 0)
     if deeper < 0:
         raise PickleRefused("its parts lie too deep within each other")
     if isinstance(value, dict):
-        return {str(key): _plain(item, deeper - 1) for key, item in value.items()}
+        return {str(key): _plain(item, deeper - 1, left) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, deeper - 1) for item in value]
+        return [_plain(item, deeper - 1, left) for item in value]
     if isinstance(value, str | bytes | int | float | None):
         return value
     if isinstance(value, _Container):
-        return _array(value, deeper)
+        return _array(value, deeper, left)
     raise PickleRefused(f"it holds a {type(value).__name__}, not only arrays")
 
 
-def _array(value: _Container, deeper: int) -> Any:
+def _array(value: _Container, deeper: int, left: _Left) -> Any:
     if value.kind == "array" and isinstance(value.state, tuple) and len(value.state) == 5:
         _, shape, dtype, fortran, raw = value.state
         if isinstance(raw, list):  # an array of objects
-            return _plain(raw[0] if len(raw) == 1 else raw, deeper - 1)
-        return _from_bytes(raw, dtype, shape, "F" if fortran else "C")
+            return _plain(raw[0] if len(raw) == 1 else raw, deeper - 1, left)
+        return _from_bytes(raw, dtype, shape, "F" if fortran else "C", left)
     if value.kind == "buffer" and len(value.arguments) == 4:
-        return _from_bytes(*value.arguments)
+        return _from_bytes(*value.arguments, left)
     if value.kind == "scalar" and len(value.arguments) == 2:
-        return _from_bytes(value.arguments[1], value.arguments[0], (), "C")
+        return _from_bytes(value.arguments[1], value.arguments[0], (), "C", left)
     raise PickleRefused("it holds an array of an unknown kind")
 
 
-def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
+def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any, left: _Left) -> NDArray[Any]:
     """An array of plain numbers or text; the sizes must agree."""
     if not (isinstance(dtype, _Container) and dtype.kind == "dtype" and dtype.arguments):
         raise PickleRefused("an array in it has no type of numbers")
@@ -113,4 +132,5 @@ def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
         raise PickleRefused("an array in it is damaged")
     if len(raw) != math.prod(shape) * element.itemsize or order not in ("C", "F"):
         raise PickleRefused("an array in it has more or fewer bytes than its shape says")
+    left.take(0, len(raw))
     return np.frombuffer(raw, element).reshape(shape, order=order).astype(np.dtype(code))

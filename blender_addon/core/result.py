@@ -113,7 +113,12 @@ class PhotoCamera:
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """All that the backend found in one photo. ``jpeg`` is the upright photo, perhaps smaller than ``camera`` says."""
+    """All that the backend found in one photo.
+
+    Attributes:
+        jpeg: the upright photo, perhaps smaller than ``camera`` says.
+        notes: sentences about the photo, not about one of its people.
+    """
 
     name: str
     digest: str
@@ -121,6 +126,7 @@ class PhotoResult:
     camera: PhotoCamera
     people: tuple[Avatar, ...]
     version: str
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -189,10 +195,14 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
         )
         if not (checked.focal > 0 and checked.width > 0 and checked.height > 0 and np.isfinite(checked.center).all()):
             raise ResultError("The backend's result is damaged: its camera has no size.")
-        about_all = list(result.get("notes", ()))
-        people = tuple(parse_avatar({**person, "notes": [*person.get("notes", ()), *about_all]}) for person in result["people"])
         return PhotoResult(
-            str(photo["name"]), str(photo["digest"]), _picture(photo, "jpeg"), checked, people, str(result.get("version", "unknown"))
+            str(photo["name"]),
+            str(photo["digest"]),
+            _picture(photo, "jpeg"),
+            checked,
+            tuple(parse_avatar(person) for person in result["people"]),
+            str(result.get("version", "unknown")),
+            tuple(str(note) for note in result.get("notes", ())),
         )
     except ResultError:
         raise

@@ -35,6 +35,7 @@ from .units import per_metre
 
 # Custom property of the avatar's objects: names may change, this does not.
 UUID = "uvatar_uuid"
+PHOTO_NOTES = "uvatar_photo_notes"  # of the armature: sentences about its photo; those about the person are in "uvatar_notes"
 STAGE = "uvatar_stage"  # and of a scene: that it is one of `new_stage`
 
 
@@ -173,14 +174,15 @@ def _steps(
         camera = build_camera(result.camera, f"{stem} camera", photo, -lowest, render_aspect(scene))
         camera.location.x += step
         collection.objects.link(camera)
-        if options.use_camera:
-            look_through(scene, camera)
     yield
     yield from _until_object_mode()  # what is being edited stays the active object
     _fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
-    _select(rigs)
+    if camera is not None and options.use_camera:  # only now: an import that is stopped leaves the scene's camera and size as they were
+        look_through(scene, camera)
+    if bpy.context.scene == scene:  # the artist may have gone to another scene meanwhile
+        _select(rigs)
     return Imported(rigs, camera, photo, around(boxes) * per_metre(scene) if boxes else None)
 
 
@@ -286,6 +288,7 @@ def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avata
     """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
     rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version
+    rig[PHOTO_NOTES] = json.dumps(result.notes, ensure_ascii=False)
     rig["uvatar_betas"] = avatar.betas.astype(float).tolist()
     for fact, value in avatar.facts.items():
         rig[f"uvatar_{fact}"] = value if isinstance(value, (str, int, float)) else json.dumps(value, ensure_ascii=False)

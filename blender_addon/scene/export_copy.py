@@ -22,7 +22,7 @@ _OURS = "uvatar"  # how the names of our custom properties begin
 # What says where an avatar comes from, of its armature's custom properties: left out unless it is asked for.
 _PROVENANCE = (
     "uvatar_photo", "uvatar_photo_digest", "uvatar_person", "uvatar_body_model", "uvatar_version", "uvatar_licence", "uvatar_betas",
-    "uvatar_pose", "uvatar_box", "uvatar_confidence", "uvatar_notes", "uvatar_measurements", "uvatar_metrics",
+    "uvatar_pose", "uvatar_box", "uvatar_confidence", "uvatar_notes", "uvatar_photo_notes", "uvatar_measurements", "uvatar_metrics",
 )  # fmt: skip
 
 

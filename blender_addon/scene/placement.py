@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 import bpy
 import numpy as np
@@ -55,9 +56,10 @@ def other_boxes(scene: bpy.types.Scene) -> Iterator[Box | None]:
     for number, thing in enumerate(list(scene.objects)):
         if number % _AT_ONCE == _AT_ONCE - 1:
             yield None
-        if thing.type == "MESH" and thing.visible_get() and find_rig(thing) is None:
-            corners = np.array([tuple(corner) for corner in thing.bound_box]) @ np.array(thing.matrix_world)[:3, :3].T
-            yield points_box(corners + np.array(thing.matrix_world.translation))
+        with suppress(ReferenceError):  # deleted between two slices
+            if thing.type == "MESH" and thing.visible_get() and find_rig(thing) is None:
+                corners = np.array([tuple(corner) for corner in thing.bound_box]) @ np.array(thing.matrix_world)[:3, :3].T
+                yield points_box(corners + np.array(thing.matrix_world.translation))
 
 
 def free_step(box: Box, avatars: Iterable[Box], others: Iterable[Box] = ()) -> float:

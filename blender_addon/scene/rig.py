@@ -124,7 +124,7 @@ def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
     """
     while candidate is not None:
         avatar = candidate if is_rig(candidate) else candidate.get(AVATAR)
-        if isinstance(avatar, bpy.types.Object) and is_rig(avatar):
+        if isinstance(avatar, bpy.types.Object) and is_rig(avatar) and avatar.users_scene:  # what names a deleted one keeps it in the file
             return avatar
         candidate = candidate.parent
     return None

@@ -86,6 +86,8 @@ def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
 
 def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bpy.types.Object:
     """Have Rigify generate the control rig (some ten seconds) and the avatar's bones follow it. Needs object mode; RigError."""
+    if control_rig(rig) is not None:  # it would be asked to take over what it leads itself
+        raise RigError(f"{rig.name} follows a control rig already: leave that one first.")
     _enable()
     before = set(bpy.data.objects)
     layer = bpy.context.view_layer

@@ -9,6 +9,7 @@ from contextlib import suppress
 import bpy
 
 from ..core.naming import naming_of
+from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.correctives import correctives
 from ..scene.export import Target
@@ -175,6 +176,8 @@ class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):
         assert rig is not None  # see poll
         column = layout.column(align=True)
         draw_text(column, f"Photo: {rig.get('uvatar_photo', 'unknown')} ({str(rig.get('uvatar_photo_digest', ''))[:12]}…)")
+        for note in json.loads(rig.get(PHOTO_NOTES, "[]")):
+            draw_text(column, note, "INFO")
         draw_text(column, f"Body: {rig.get('uvatar_body_model', 'unknown')}, made by Uvatar {rig.get('uvatar_version', '')}")
         with suppress(ValueError, AttributeError):
             for what, licence in json.loads(rig.get("uvatar_licence", "{}")).items():

@@ -9,7 +9,6 @@ from .. import __package__ as extension
 from ..core import setup as setting_up
 from ..core.backend_process import log_tail, stop_running
 from ..core.problem import OFFLINE, in_words
-from ..core.pythons import find_python
 from ..core.session import Link
 from ..core.version import addon_version
 from . import drawing, state
@@ -67,7 +66,6 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
 
     bl_idname = "uvatar.setup_backend"
     bl_label = "Set Up Backend"
-    _has_python = True
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -79,7 +77,6 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         """Called by Blender: says first what it takes."""
         if not bpy.app.online_access:
             return self.execute(context)
-        self._has_python = find_python() is not None
         return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -87,8 +84,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         column = self.layout.column(align=True)
         column.label(text=f"The backend will be set up in {preferences(context).environment()}")
         column.label(text=costs())
-        if not self._has_python:
-            column.label(text="This computer has no Python 3.11 or 3.12: one is fetched too (about 100 MB), for Uvatar alone.")
+        column.label(text="Where this computer has no Python 3.11 or 3.12, one is fetched, too (about 100 MB), for Uvatar alone.")
         column.label(text="You can go on working in the meantime.")
 
     def execute(self, context: bpy.types.Context) -> set[str]:

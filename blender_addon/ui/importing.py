@@ -35,12 +35,18 @@ class Person:
 
 @dataclass(frozen=True)
 class Summary:
-    """An imported photo, as the panel shows it; ``number``: the photo as the backend counts in this job."""
+    """An imported photo, as the panel shows it.
+
+    Attributes:
+        number: the photo as the backend counts in this job.
+        notes: sentences about the photo, not about one of its people.
+    """
 
     job: str
     number: int
     name: str
     people: tuple[Person, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -123,7 +129,8 @@ class Importer:
     def _show(self, imported: Imported) -> None:
         """Turn the views to the new avatars, where the artist wants that and is not in the middle of something."""
         scene = bpy.context.scene
-        if imported.box is not None and scene.uvatar.show and can_import():
+        here = any(scene in rig.users_scene for rig in imported.rigs)  # she may have gone to another scene
+        if imported.box is not None and here and scene.uvatar.show and can_import():
             self._views.show(imported.box, scene)
             show_textures(scene)
 
@@ -197,4 +204,4 @@ def summarize(result: PhotoResult, job: str, number: int) -> Summary:
             except OSError:
                 preview = None
         people.append(Person(avatar.id, float(confidence) if isinstance(confidence, (int, float)) else None, preview))
-    return Summary(job, number, result.name, tuple(people))
+    return Summary(job, number, result.name, tuple(people), result.notes)

@@ -198,6 +198,8 @@ def _draw_summary(layout: bpy.types.UILayout, summary: Summary) -> None:
             column.template_icon(icon_value=icon, scale=_PREVIEW)
         if person.confidence is not None:
             column.progress(factor=person.confidence, text=f"{person.confidence * 100:.0f} % sure")
+    for note in summary.notes:
+        draw_text(box.column(align=True), note, "INFO")
 
 
 CLASSES = (UVATAR_PT_photos, UVATAR_PT_results, UVATAR_PT_options)

@@ -237,10 +237,11 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
         path, scene = _absolute(self.filepath), context.scene
         rate = scene.render.fps / scene.render.fps_base if self.resample else None
         motion, control = load_motion(rig, path, UpAxis(self.up)), rigify.control_rig(rig)
-        if control is not None:
-            rigify.unfollow(rig)
+        if control is not None and self.shape:
+            raise RigError(f"{rig.name} follows its control rig, which would keep the old shape: leave the control rig first.")
         action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
-        if control is not None:
+        if control is not None:  # only now: where the motion cannot be applied it goes on leading
+            rigify.unfollow(rig)
             rigify.lead(rig, control)
         first, last = (int(frame) for frame in action.frame_range)
         if self.fit_range:
@@ -344,6 +345,8 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
     filter_glob: bpy.props.StringProperty(default="*.glb;*.fbx", options={"HIDDEN"})  # type: ignore[valid-type]
+    # Blender's file browser reads this: it shows where a file would be replaced.
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     target: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="For",
         items=[
@@ -382,14 +385,29 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
+    def check(self, context: bpy.types.Context) -> bool:
+        """Called by Blender when an option changes in the file browser: the name follows what the file is for."""
+        before = self.filepath
+        if bpy.path.basename(before):
+            self.filepath = _suffixed(before, Target(self.target))
+        return bool(self.filepath != before)
+
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         target = Target(self.target)
-        path = _absolute(self.filepath).with_suffix(target.suffix)
+        if not bpy.path.basename(self.filepath):
+            raise OSError("The file has no name: give it one.")
+        path = _absolute(_suffixed(self.filepath, target))
         names = {_OF_THE_PRESET: None, _AS_THEY_ARE: bone_names(rig)}
         naming = names[self.naming] if self.naming in names else Naming(self.naming)
         for remark in export_avatar(rig, path, target, naming, self.animation, self.provenance, self.root_motion):
             self.report({"WARNING"}, remark)
         return f"{path.name} written"
+
+
+def _suffixed(path: str, target: Target) -> str:
+    """A path with the target's suffix instead of another target's; all else of a name stays, "Anna 1.2" for example."""
+    ours = next((other.suffix for other in Target if path.lower().endswith(other.suffix)), "")
+    return path[: len(path) - len(ours)] + target.suffix
 
 
 def _absolute(path: str) -> Path:

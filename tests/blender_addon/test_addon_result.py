@@ -28,6 +28,15 @@ def test_a_whole_result_is_taken_as_it_is(result) -> None:
     assert avatar.facts["measurements"] == {"stature": 171.3}
 
 
+def test_what_is_said_of_the_photo_is_not_said_of_each_person() -> None:
+    result = sample_result(people=2)
+    parsed = parse_result({**result, "notes": ["About the photo."]})
+    assert parsed.notes == ("About the photo.",)
+    assert [person.facts["notes"] for person in parsed.people] == [person["notes"] for person in result["people"]]
+    with pytest.raises(ResultError, match="damaged"):
+        parse_result({**result, "notes": 5})
+
+
 def changed(result: dict[str, Any], **entries: Any) -> dict[str, Any]:
     broken = copy.copy(result)
     broken["people"] = [{**result["people"][0], **entries}]

@@ -422,7 +422,17 @@ class Hollow:
         return make, arguments, (version, (10**9,), kind, fortran, 8 * 10**9)
 
 
+def doubled(times: int) -> list[Any]:
+    """A list that names one list twice, that one another, and so on: small in memory, and endless written out."""
+    made: list[Any] = []
+    for _ in range(times):
+        made = [made, made]
+    return made
+
+
 BOMBS = {
+    "a list named again and again": pickle.dumps({"poses": doubled(45)}),
+    "an array named again and again": pickle.dumps({"poses": [np.zeros(1_000_000)] * 1000}),
     "a far place in the memo": b"\x80\x02Nr\xff\xff\xff\x0f.",
     "a byte array that is not there": b"\x80\x05\x96" + (10**15).to_bytes(8, "little") + b".",
     "an array whose bytes are a number": pickle.dumps({"poses": Hollow()}),

@@ -206,9 +206,9 @@ def test_it_says_before_it_starts_what_is_fetched(addon, monkeypatch) -> None:
     assert preferences.costs().startswith("It downloads 2.9 GB and needs ")
     monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
     assert preferences.costs().startswith("It downloads some hundred MB")
-    dialogue = SimpleNamespace(layout=Layout(), _has_python=False)
+    dialogue = SimpleNamespace(layout=Layout())
     backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)
-    assert any("one is fetched too" in label for label in dialogue.layout.page.labels)
+    assert any("one is fetched, too" in label for label in dialogue.layout.page.labels)
 
 
 def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None:
@@ -458,6 +458,28 @@ def test_results_show_the_overlay_and_how_sure_they_are(addon, two_people, monke
     assert page.labels == ["me.jpg"] and page.pictures == [1, 2] and page.progress == [(0.8, "80 % sure")] * 2
     assert page.buttons == ["uvatar.import_again"]
     assert len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 2
+
+
+def test_a_note_on_the_photo_is_shown_once(addon, two_people) -> None:
+    note = "Two of these people look alike."
+    job = started(addon, "a.jpg")
+    job.apply(PhotoDone("id", 0, parse_result({**two_people, "notes": [note]})))
+    while job.results:
+        addon.pump()
+    assert drawn(panels.UVATAR_PT_results).labels.count(note) == 1
+    assert note not in drawn(avatar_panels.UVATAR_PT_avatar).labels and note in drawn(avatar_panels.UVATAR_PT_origin).labels
+
+
+def test_views_stay_where_another_scene_is_shown(addon, result, monkeypatch) -> None:
+    shown = []
+    monkeypatch.setattr(importing.Views, "show", lambda self, box, scene: shown.append(scene))
+    job, scene = started(addon, "a.jpg"), bpy.context.scene
+    job.apply(PhotoDone("id", 0, parse_result(result)))
+    addon.pump()
+    bpy.context.window.scene = bpy.data.scenes.new("elsewhere")
+    while job.results:
+        addon.pump()
+    assert not job.problems and len([thing for thing in scene.objects if thing.type == "ARMATURE"]) == 1 and not shown
 
 
 def test_an_import_that_is_broken_off_leaves_nothing_and_begins_anew(addon, two_people, tmp_path) -> None:

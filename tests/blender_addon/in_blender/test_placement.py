@@ -11,7 +11,7 @@ import pytest
 
 from blender_addon.core.result import parse_result
 from blender_addon.scene.avatar import Imported, ImportOptions, import_people
-from blender_addon.scene.placement import GAP, around, avatar_box, avatar_boxes, free_step
+from blender_addon.scene.placement import GAP, around, avatar_box, avatar_boxes, free_step, other_boxes
 from tests.blender_addon.sample import sample_result
 
 
@@ -51,6 +51,18 @@ def test_photos_stand_side_by_side_as_wide_as_they_are(scene, placement: str, ph
         assert one[0, 2] == pytest.approx(0, abs=1e-4)
     for photo in made:
         assert np.allclose(photo.box, around([boxes[rig.name] for rig in photo.rigs]), atol=1e-4)
+
+
+def test_what_is_deleted_meanwhile_is_no_obstacle(scene) -> None:
+    mesh = bpy.data.meshes.new("stone")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 1)], [], [(0, 1, 2)])
+    for number in range(110):
+        scene.collection.objects.link(bpy.data.objects.new(f"stone {number}", mesh))
+    bpy.context.view_layer.update()
+    boxes = other_boxes(scene)
+    seen = list(itertools.takewhile(lambda box: box is not None, boxes))
+    bpy.data.objects.remove(scene.objects[-1])
+    assert len(seen) + len(list(boxes)) == 109
 
 
 def test_people_of_a_photo_stay_as_they_stood_and_its_camera_with_them(scene) -> None:

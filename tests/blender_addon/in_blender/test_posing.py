@@ -205,6 +205,26 @@ def test_the_panel_says_when_joints_are_behind_the_sliders(rig) -> None:
     assert not told()  # it cannot be done there
 
 
+def test_a_control_rig_of_a_deleted_avatar_offers_nothing(rig) -> None:
+    bpy.context.view_layer.objects.active = rig
+    assert bpy.ops.uvatar.make_metarig() == {"FINISHED"}
+    metarig = bpy.context.object
+    assert rigs.find_rig(metarig) == rig
+    with bpy.context.temp_override(selected_objects=[rig]):
+        bpy.ops.object.delete()
+    assert rigs.find_rig(metarig) is None and not avatar_panels.UVATAR_PT_avatar.poll(bpy.context)
+
+
+def test_a_motion_that_cannot_be_applied_leaves_the_control_rig_leading(rig, walk) -> None:
+    control = lead(rig)
+    with pytest.raises(RuntimeError, match="leave the control rig first"):
+        bpy.ops.uvatar.import_motion(filepath=str(walk), shape=True)
+    assert rigify.control_rig(rig) == control and rigs.LED_BY in rig
+    with pytest.raises(RuntimeError, match="follows a control rig already"):
+        bpy.ops.uvatar.generate_control_rig()
+    assert rigify.control_rig(rig) == control
+
+
 def test_edit_mode_is_explained(rig) -> None:
     body = rigs.find_body(rig)
     bpy.context.view_layer.objects.active = body

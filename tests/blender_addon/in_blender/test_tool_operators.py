@@ -122,6 +122,16 @@ def test_export_from_pose_mode_too(rig, tmp_path, target: str, suffix: str) -> N
         bpy.ops.uvatar.export(filepath=str(tmp_path / "folder"), target=target)
 
 
+def test_an_exported_file_keeps_the_name_that_it_was_given(rig, tmp_path) -> None:
+    (tmp_path / "me.glb").write_bytes(b"another avatar")
+    assert bpy.ops.uvatar.export(filepath=str(tmp_path / "me.2"), target="GLTF") == {"FINISHED"}
+    assert bpy.ops.uvatar.export(filepath=str(tmp_path / "she.GLB"), target="UNITY") == {"FINISHED"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["me.2.glb", "me.glb", "she.fbx"]
+    assert (tmp_path / "me.glb").read_bytes() == b"another avatar"
+    with pytest.raises(RuntimeError, match="has no name"):
+        bpy.ops.uvatar.export(filepath=f"{tmp_path}/", target="GLTF")
+
+
 def test_nothing_is_offered_without_an_avatar_or_in_another_mode(rig) -> None:
     bpy.context.view_layer.objects.active = rigs.find_body(rig)
     bpy.ops.object.mode_set(mode="SCULPT")

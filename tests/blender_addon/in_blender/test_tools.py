@@ -68,6 +68,16 @@ def test_an_import_that_is_stopped_leaves_nothing_and_takes_nothing_of_the_artis
     assert data_names() == before | {("Object", "the artist's")}
 
 
+def test_the_scenes_camera_and_size_are_changed_by_a_whole_import_only(result, scene) -> None:
+    own = scene.camera = bpy.data.objects.new("own", bpy.data.cameras.new("own"))
+    size = scene.render.resolution_x, scene.render.resolution_y
+    done = False
+    for done in import_steps(parse_result(result), scene, options=ImportOptions(use_camera=True)):
+        same = scene.camera == own and (scene.render.resolution_x, scene.render.resolution_y) == size
+        assert same or done  # an import may be stopped after any slice, and saving a file stops it
+    assert done and scene.camera != own
+
+
 def test_what_is_deleted_under_an_import_stops_it_cleanly(result, scene) -> None:
     before = data_names()
     steps = import_steps(parse_result(result), scene)
