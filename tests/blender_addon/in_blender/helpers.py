@@ -12,7 +12,6 @@ from blender_addon.core.result import parse_result
 from blender_addon.scene import rig as rigs
 from blender_addon.scene.avatar import ImportOptions, evaluated_vertices, import_people
 
-LONGEST_TICK = 0.050  # seconds that the add-on may take of the main thread at a time
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import blender_addon
+from blender_addon.core import pictures as core_pictures
 from blender_addon.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
 from blender_addon.core.jobs import Job, Run
 from blender_addon.core.naming import Naming
@@ -27,7 +28,7 @@ from blender_addon.core.session import Link
 from blender_addon.core.version import addon_version
 from blender_addon.scene.avatar import import_people
 from blender_addon.ui import avatar_panels, backend, drawing, importing, operators, panels, photos, preferences, sliders, state
-from tests.blender_addon.in_blender.helpers import LONGEST_TICK, queued
+from tests.blender_addon.in_blender.helpers import queued
 from tests.blender_addon.sample import encoded, gradient, heavy_result
 
 KINDS = {"naming": Naming, "rest_pose": RestPose}
@@ -339,18 +340,15 @@ def test_what_is_transparent_in_a_picture_stays_so(addon) -> None:
     assert Image.open(written(image)).getchannel("A").getextrema() == (0, 0)
 
 
-def test_a_painted_picture_is_added_without_blocking_blender(addon) -> None:
+def test_a_painted_picture_is_encoded_beside_blenders_thread(addon, monkeypatch) -> None:
     """Encoding it would be some tenths of a second of the main thread's time."""
     image = bpy.data.images.new("painted", 2048, 2048)
     image.pixels[:4] = (0, 1, 0, 1)
-    took = []
-    for _ in range(3):
-        clock = time.thread_time()
-        file = photos.file_of(image)
-        took.append(time.thread_time() - clock)
-        state.pictures().wait()
-    print(f"painted picture of 2048 pixels: {1000 * min(took):.0f} ms")
-    assert min(took) < LONGEST_TICK and Image.open(file).size == (2048, 2048)
+    encode, threads = core_pictures.encode_png, []
+    monkeypatch.setattr(core_pictures, "encode_png", lambda pixels: threads.append(threading.current_thread()) or encode(pixels))
+    file = written(image)
+    assert threads and threading.main_thread() not in threads
+    assert Image.open(file).size == (2048, 2048)
 
 
 def test_a_photo_that_is_a_moment_away_stands_in_the_list_and_a_run_waits_for_it(addon, tmp_path, monkeypatch) -> None:
@@ -512,7 +510,8 @@ def test_an_undo_step_made_in_the_middle_of_an_import_keeps_nothing_of_it(addon,
 
 
 def test_no_tick_blocks_blender(addon) -> None:
-    parsed, runs = parse_result(heavy_result()), []
+    """The work comes in many short ticks. Shares, because seconds would tell how fast and how busy the computer is."""
+    parsed, shares = parse_result(heavy_result()), []
     for _ in range(3):
         bpy.ops.wm.read_homefile(use_empty=True)
         addon.session().fetched.append(parsed)
@@ -520,12 +519,11 @@ def test_no_tick_blocks_blender(addon) -> None:
         while addon.session().busy:
             clock, lost = time.perf_counter(), queued()
             addon.pump()
-            ticks.append((time.perf_counter() - clock - (queued() - lost), time.perf_counter() - clock))
+            ticks.append(time.perf_counter() - clock - (queued() - lost))
         assert len(bpy.data.armatures) == 1
-        runs.append(max(ticks)[0])
-        on_clock = max(clock for _, clock in ticks)
-        print(f"avatar with 207 correctives: {len(ticks)} ticks, the longest {1000 * runs[-1]:.0f} ms, on the clock {1000 * on_clock:.0f}")
-    assert min(runs) < LONGEST_TICK  # of work and of waiting for disks and locks: what Blender itself is to blame for
+        shares.append(max(ticks) / sum(ticks))
+        print(f"avatar with 207 correctives: {len(ticks)} ticks, {1000 * sum(ticks):.0f} ms, the longest {1000 * max(ticks):.0f}")
+    assert min(shares) < 0.15  # measured: .04 to .1; an avatar that is built at once: 1
 
 
 def test_an_unfinished_run_of_an_earlier_blender_is_offered(addon) -> None:
