@@ -31,6 +31,8 @@ PYTHONS = ("3.11", "3.12")
 EVERYTHING = ("blender", "training", "smpl", "dev")
 # Where the common version has no wheel: torch 2.12 needs macOS 14.
 FREE = {"macos": ("torch", "torchvision")}
+# What pip refuses and uv takes: uv does not look at the upper bound of the Python that a package asks for (here below 3.11).
+REFUSED = ("backports-strenum<1.3",)
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
@@ -61,7 +63,8 @@ def resolve(system: str, python: str, extras: Iterable[str] = (), versions: Mapp
         if wanted:
             source = Path(folder, "wanted.in")
             source.write_text(wanted, encoding="utf-8")
-        settled.write_text("".join(f"{name}=={version}\n" for name, version in (versions or {}).items()), encoding="utf-8")
+        bounds = [*REFUSED, *(f"{name}=={version}" for name, version in (versions or {}).items())]
+        settled.write_text("".join(f"{bound}\n" for bound in bounds), encoding="utf-8")
         command = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--format", "pylock.toml"]
         command += [] if "training" in extras else ["--only-binary", ":all:"]  # users have no compiler
         command += ["--python-platform", SYSTEMS[system], "--python-version", python, "--constraint", str(settled)]
