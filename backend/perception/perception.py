@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backend.perception.claims import without_borrowed_arms
 from backend.perception.details import FaceModel, HandModel
-from backend.perception.evidence import LIKELY, POSSIBLE, Evidence, least_likely, likelihood, upper_body_inside
+from backend.perception.evidence import LIKELY, POSSIBLE, Evidence, likelihood, likely_enough, upper_body_inside
 from backend.perception.geometry import Pyramid
 from backend.perception.heads import head_outside, with_head_at, with_head_upright
 from backend.perception.masks import doubted, person_masks
@@ -53,7 +53,7 @@ class Perception:
     def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> Found:
         """The people of a photo (arguments as for `people`), each with the evidence.
 
-        ``least``: the likelihood that somebody alone must have (`least_likely`).
+        ``least``: the likelihood that somebody alone must have (`likely_enough`).
         """
         report = progress or (lambda part: None)
         pyramid = Pyramid(photo.pixels)
@@ -69,9 +69,10 @@ class Perception:
         for number, item in enumerate(chosen):
             report(0.6 + 0.2 * number / len(chosen))
             looks.append(self._look_again(pyramid, found, item))
-        least = least_likely([look.likelihood for look in looks], least)
-        left_out = sum(POSSIBLE <= look.likelihood < least for look in looks)
-        looks = [look for look in looks if look.likelihood >= least]
+        boxes = np.array([look.box for look in looks]).reshape(-1, 4)
+        enough = likely_enough(np.array([look.likelihood for look in looks]), boxes, least)
+        left_out = sum(look.likelihood >= POSSIBLE for look, is_person in zip(looks, enough, strict=True) if not is_person)
+        looks = [look for look, is_person in zip(looks, enough, strict=True) if is_person]
         poses = without_borrowed_arms([look.pose for look in looks])
         masks = person_masks(pyramid, poses)
         report(0.9)

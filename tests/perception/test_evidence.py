@@ -15,7 +15,7 @@ from backend.evaluation.kinds import Picture, part, synthetic_people, things
 from backend.evaluation.things import SOLIDS
 from backend.perception import Perception
 from backend.perception.annotated import COCO_LANDMARKS
-from backend.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood
+from backend.perception.evidence import FEATURES, LIKELY, Evidence, covered, features, likelihood, likely_enough
 from backend.perception.geometry import Roi
 from backend.perception.heads import head_outside, with_head_at, with_head_upright
 from backend.perception.pose import Pose
@@ -52,6 +52,35 @@ def test_things_are_nobody(perception: Perception) -> None:
     """Pages, landscapes, animals, toys, vases, pumpkins, hats, ...; docs/confidence.md has the count over many more."""
     people = {picture.name: len(found_in(perception, picture)) for picture in things(13)}
     assert sum(people.values()) == 0, {name: count for name, count in people.items() if count}
+
+
+@pytest.mark.parametrize(
+    ("likelihoods", "people"),
+    [
+        ([], []),
+        ([0.7, 0.5], [True, False]),  # nobody is certain
+        ([0.95, 0.2, 0.1], [True, True, False]),  # the third is too unlikely in any company
+        ([0.95, 0.95, 0.37], [True, True, False]),  # made of the two who stand there
+        ([0.95, 0.95, 0.7], [True, True, True]),  # hidden, but likely by themselves
+    ],
+)
+def test_in_company_less_is_asked_but_of_whoever_others_cover(likelihoods: list[float], people: list[bool]) -> None:
+    apart = [[0, 0, 100, 300], [110, 0, 200, 300], [250, 0, 350, 300]]
+    between = [[0, 0, 100, 300], [110, 0, 200, 300], [60, 5, 150, 290]]
+    boxes = np.array(between if likelihoods[:2] == [0.95, 0.95] else apart, float)[: len(likelihoods)].reshape(-1, 4)
+    assert likely_enough(np.array(likelihoods), boxes).tolist() == people
+
+
+def test_what_others_cover_of_a_box_is_counted_once() -> None:
+    rng = np.random.default_rng(3)
+    for count in range(6):
+        low = rng.integers(0, 30, (count + 1, 2))
+        box, *others = np.hstack((low, low + rng.integers(1, 20, (count + 1, 2))))
+        picture = np.zeros((60, 60), bool)
+        for left, top, right, bottom in others:
+            picture[top:bottom, left:right] = True
+        expected = picture[box[1] : box[3], box[0] : box[2]].mean()
+        assert covered(box, np.array(others, float).reshape(-1, 4)) == pytest.approx(expected)
 
 
 def test_a_horse_is_nobody(perception: Perception, shared_faults: Path) -> None:
