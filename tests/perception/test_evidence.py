@@ -54,20 +54,24 @@ def test_things_are_nobody(perception: Perception) -> None:
     assert sum(people.values()) == 0, {name: count for name, count in people.items() if count}
 
 
+BESIDE, BETWEEN = (250, 0, 350, 300), (60, 5, 150, 290)  # of two people who stand close
+
+
 @pytest.mark.parametrize(
-    ("likelihoods", "people"),
+    ("likelihoods", "third", "people"),
     [
-        ([], []),
-        ([0.7, 0.5], [True, False]),  # nobody is certain
-        ([0.95, 0.2, 0.1], [True, True, False]),  # the third is too unlikely in any company
-        ([0.95, 0.95, 0.37], [True, True, False]),  # made of the two who stand there
-        ([0.95, 0.95, 0.7], [True, True, True]),  # hidden, but likely by themselves
+        ([], BESIDE, []),
+        ([0.7, 0.5], BESIDE, [True, False]),  # nobody is certain
+        ([0.95, 0.2, 0.1], BESIDE, [True, True, False]),  # the third is too unlikely in any company
+        ([0.95, 0.95, 0.37], BESIDE, [True, True, True]),
+        ([0.95, 0.95, 0.37], BETWEEN, [True, True, False]),  # made of the two who stand there
+        ([0.95, 0.95, 0.7], BETWEEN, [True, True, True]),  # hidden, but likely by themselves
     ],
 )
-def test_in_company_less_is_asked_but_of_whoever_others_cover(likelihoods: list[float], people: list[bool]) -> None:
-    apart = [[0, 0, 100, 300], [110, 0, 200, 300], [250, 0, 350, 300]]
-    between = [[0, 0, 100, 300], [110, 0, 200, 300], [60, 5, 150, 290]]
-    boxes = np.array(between if likelihoods[:2] == [0.95, 0.95] else apart, float)[: len(likelihoods)].reshape(-1, 4)
+def test_in_company_less_is_asked_but_of_whoever_others_cover(
+    likelihoods: list[float], third: tuple[int, ...], people: list[bool]
+) -> None:
+    boxes = np.array([(0, 0, 100, 300), (110, 0, 200, 300), third], float)[: len(likelihoods)]
     assert likely_enough(np.array(likelihoods), boxes).tolist() == people
 
 
