@@ -28,7 +28,7 @@ FOLDER = ROOT / "constraints"
 # As uv names the systems. Its macOS is 13: what it chooses runs there and on newer ones.
 SYSTEMS = {"linux": "x86_64-unknown-linux-gnu", "windows": "x86_64-pc-windows-msvc", "macos": "aarch64-apple-darwin"}
 PYTHONS = ("3.11", "3.12")
-EVERYTHING = ("blender", "training", "smpl", "dev")
+EVERYTHING = ("blender", "training", "smpl", "ray", "dev")
 # Where the common version has no wheel: torch 2.12 needs macOS 14.
 FREE = {"macos": ("torch", "torchvision")}
 # What pip refuses and uv takes: uv does not look at the upper bound of the Python that a package asks for (here below 3.11).
