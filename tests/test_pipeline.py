@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import backend.perception.perception
-import backend.pipeline
-from backend import avatar, wire
-from backend.fitting.fit import BodyParameters, Fit
-from backend.fitting.report import finished, sureness
-from backend.labels import SEEN
-from backend.photo import decode_photo
-from backend.pipeline import NobodyFound, Options, PersonResult, Pipeline
-from backend.texturing import Texture
-from backend.wire import OPTIONS
+import uvatar.perception.perception
+import uvatar.pipeline
+from uvatar import avatar, wire
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.fitting.report import finished, sureness
+from uvatar.labels import SEEN
+from uvatar.photo import decode_photo
+from uvatar.pipeline import NobodyFound, Options, PersonResult, Pipeline
+from uvatar.texturing import Texture
+from uvatar.wire import OPTIONS
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 QUICK = Options(texture_size=512, fast=True)
@@ -157,7 +157,7 @@ def test_people_who_are_not_certain_are_told_of(
     data = io.BytesIO()
     row.save(data, "PNG")
     given = iter(likelihoods)
-    monkeypatch.setattr(backend.perception.perception, "likelihood", lambda evidence: next(given))
+    monkeypatch.setattr(uvatar.perception.perception, "likelihood", lambda evidence: next(given))
     results, _ = run(pipeline, [("people.png", data.getvalue())], fast=True, texture_size=512)
     assert len(results[0]["people"]) == made
     assert [note.startswith(words) for note in results[0]["notes"]] == [True] * bool(words)
@@ -192,13 +192,13 @@ def side_by_side(*names: str) -> bytes:
 
 
 def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = backend.pipeline.fit_people
+    real = uvatar.pipeline.fit_people
 
     def broken(*arguments: Any) -> list[Fit]:
         first, second = real(*arguments)
         return [first, replace(second, body=replace(second.body, transl=second.body.transl * np.float32("nan")))]
 
-    monkeypatch.setattr(backend.pipeline, "fit_people", broken)
+    monkeypatch.setattr(uvatar.pipeline, "fit_people", broken)
     results, _ = run(pipeline, [("two.jpg", side_by_side("man.jpg", "woman.jpg"))], texture_size=512, fast=True)
     assert len(results[0]["people"]) == 1
     [error] = results[0]["errors"]
@@ -209,7 +209,7 @@ def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, m
 def test_an_avatar_without_the_photo_on_it_is_an_error(
     pipeline: Pipeline, portrait: bytes, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    real = backend.pipeline.texture_person
+    real = uvatar.pipeline.texture_person
 
     def texture(*arguments: Any, **named: Any) -> Texture:
         if spoil == "not finite":
@@ -218,7 +218,7 @@ def test_an_avatar_without_the_photo_on_it_is_an_error(
             raise RuntimeError("Factor is exactly singular")
         return replace(real(*arguments, **named), seen=1e-4)
 
-    monkeypatch.setattr(backend.pipeline, "texture_person", texture)
+    monkeypatch.setattr(uvatar.pipeline, "texture_person", texture)
     results, _ = run(pipeline, [("portrait.jpg", portrait)], texture_size=512, fast=True)
     assert not results[0]["people"]
     [error] = results[0]["errors"]
@@ -231,7 +231,7 @@ def test_every_photo_of_one_person_is_told_that_no_avatar_could_be_made(
     def texture(*arguments: Any, **named: Any) -> Texture:
         raise RuntimeError("Factor is exactly singular")
 
-    monkeypatch.setattr(backend.pipeline, "texture_person", texture)
+    monkeypatch.setattr(uvatar.pipeline, "texture_person", texture)
     photos = [("broken.jpg", portrait[:900]), ("a.jpg", portrait), ("b.jpg", portrait)]
     told: list[int] = []
     results: dict[int, dict[str, Any]] = {}

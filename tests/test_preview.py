@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backend.body import load_open_body
-from backend.camera import Camera
-from backend.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
-from backend.preview import label_colours, overlay, render_textured, turntable
-from backend.preview.drawing import BACKDROP, TINTS
-from backend.preview.drawing import sample_texture as sample
+from uvatar.body import load_open_body
+from uvatar.camera import Camera
+from uvatar.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.preview import label_colours, overlay, render_textured, turntable
+from uvatar.preview.drawing import BACKDROP, TINTS
+from uvatar.preview.drawing import sample_texture as sample
 
 CAMERA = Camera(100.0, (50.0, 40.0), 100, 80)
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (40, 50, 220), (240, 240, 240)

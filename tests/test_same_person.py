@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.avatar import of_one_age
-from backend.body import BodyModel, load_open_body
-from backend.evaluation.poses import load_poses
-from backend.evaluation.rendering import Paint, photograph, random_light, random_outfit
-from backend.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
-from backend.fitting.fit import BodyParameters, Fit
-from backend.likeness import Appearance, appearance, unlikeness
-from backend.perception.person import Person
-from backend.photo import Photo
-from backend.same_person import UNLIKE, Choice, Sighting, choose_views, facing
 from tests.fitting.people import person_of
+from uvatar.avatar import of_one_age
+from uvatar.body import BodyModel, load_open_body
+from uvatar.evaluation.poses import load_poses
+from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
+from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.likeness import Appearance, appearance, unlikeness
+from uvatar.perception.person import Person
+from uvatar.photo import Photo
+from uvatar.same_person import UNLIKE, Choice, Sighting, choose_views, facing
 
 SHIRTS = {"red": (40.0, 50.0, 30.0), "blue": (40.0, 10.0, -45.0), "green": (40.0, -40.0, 30.0), "crimson": (41.0, 56.0, 35.0)}
 FRONT, BACK = np.array([0.0, 0.0, -1.0]), np.array([0.0, 0.0, 1.0])

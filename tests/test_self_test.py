@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend import constraints, doctor, self_test
-from backend.constraints import Difference
-from backend.pipeline import Pipeline
-from backend.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
-from backend.texturing import sampling
-from backend.worker import _load_error, load_pipeline
+from uvatar import constraints, doctor, self_test
+from uvatar.constraints import Difference
+from uvatar.pipeline import Pipeline
+from uvatar.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
+from uvatar.texturing import sampling
+from uvatar.worker import _load_error, load_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 SETS = [f"{system}-{python}" for system in ("linux", "windows", "macos") for python in ("py311", "py312", "py311-blender")]
@@ -54,7 +54,7 @@ def test_this_environment_makes_the_known_avatar(pipeline: Pipeline) -> None:
 
 def test_what_opencv_5_did_to_textures_is_found(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     real = sampling.sampled
-    monkeypatch.setattr("backend.texturing.sampling.sampled", lambda *given: real(*given) * np.float32(np.nan))
+    monkeypatch.setattr("uvatar.texturing.sampling.sampled", lambda *given: real(*given) * np.float32(np.nan))
     with pytest.raises(SelfTestError, match="self-test failed"):
         check(pipeline)
 
@@ -137,15 +137,15 @@ def test_the_package_that_moved_is_named_first(
 
 
 def test_the_model_process_says_it_in_the_self_tests_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
-    monkeypatch.setattr("backend.pipeline.Pipeline", lambda threads: pipeline)
+    monkeypatch.setattr("uvatar.pipeline.Pipeline", lambda threads: pipeline)
     monkeypatch.setattr(self_test, "observe", lambda _: _changed(seen=0.0))
     with pytest.raises(SelfTestError) as raised:
-        load_pipeline("backend.pipeline:Pipeline", 2, tmp_path)
+        load_pipeline("uvatar.pipeline:Pipeline", 2, tmp_path)
     assert _load_error(raised.value) is raised.value
 
 
 def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline, tmp_path: Path) -> None:
-    monkeypatch.setattr("backend.pipeline.Pipeline", lambda: pipeline)
+    monkeypatch.setattr("uvatar.pipeline.Pipeline", lambda: pipeline)
     for seen, state in ((read_known().seen, doctor.GOOD), (0.0, doctor.PROBLEM)):
         monkeypatch.setattr(self_test, "observe", lambda _, seen=seen: _changed(seen=seen))
         [finding] = [finding for finding in doctor.examine(tmp_path, self_test=True) if finding.subject == "Self-test"]
@@ -154,7 +154,7 @@ def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, pipeline: P
 
 @pytest.mark.parametrize("version", [(3, 11, 7), (3, 12, 1)])
 def test_the_doctor_advises_only_what_can_be_installed(monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...]) -> None:
-    monkeypatch.setattr("backend.export.blender_command", lambda: None)
+    monkeypatch.setattr("uvatar.export.blender_command", lambda: None)
     monkeypatch.setattr(sys, "version_info", version)
     [finding] = doctor._blender()
     assert ("pip install bpy" in finding.fix) == (version[:2] == (3, 11)) and "UVATAR_BLENDER" in finding.fix

@@ -12,14 +12,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backend.mesh_predictor.efficientnet_lite import LightBackbone
-from backend.mesh_predictor.network import MeshPredictor, romp
-from backend.spawn import environment, module_command
-from backend.texture_predictor.checkpoint import save_checkpoint
-from backend.texture_predictor.config import small
-from backend.texture_predictor.network import TextureNetwork
-from backend.weights import models_folder, weights_folder
-from backend.weights_report import BROKEN, GOOD, MISSING, UNRECORDED, brought, shipped
+from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.network import MeshPredictor, romp
+from uvatar.spawn import environment, module_command
+from uvatar.texture_predictor.checkpoint import save_checkpoint
+from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.weights import models_folder, weights_folder
+from uvatar.weights_report import BROKEN, GOOD, MISSING, UNRECORDED, brought, shipped
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_models_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_command_lists_all_and_fails_where_something_is_broken(tmp_path: Path) -> None:
     def run() -> subprocess.CompletedProcess[str]:
         env = environment(COLUMNS="200", UVATAR_MODELS=str(tmp_path))
-        return subprocess.run(module_command("backend", "weights"), env=env, capture_output=True, text=True, timeout=120)
+        return subprocess.run(module_command("uvatar", "weights"), env=env, capture_output=True, text=True, timeout=120)
 
     done = run()
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,11 +18,11 @@ from makehuman import BASE_MESH, Mesh, add_targets, read_garment, read_obj
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from backend.body import BODY, BodyData, load_open_body
-from backend.mesh import vertex_normals
-from backend.raster import RayScene
-from backend.texturing.sampling import bilinear
-from backend.texturing.texels import TexelTable, build_texel_table
+from uvatar.body import BODY, BodyData, load_open_body
+from uvatar.mesh import vertex_normals
+from uvatar.raster import RayScene
+from uvatar.texturing.sampling import bilinear
+from uvatar.texturing.texels import TexelTable, build_texel_table
 
 # Decimetres, as MakeHuman's files: how far cloth and hair hang off the skin, and how deep cloth sinks into it.
 CLOTH_REACH, HAIR_REACH, SUNK = 0.9, 0.7, 0.12

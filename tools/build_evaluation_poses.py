@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.body import JOINT_NAMES, PARENTS
+from uvatar.body import JOINT_NAMES, PARENTS
 
 LICENCE = "CC0-1.0: MakeHuman's poses (makehumancommunity/makehuman-assets, base/poses) retargeted, and poses of our own"
 # The MakeHuman bone whose rotation each SMPL joint takes, and the bone towards which its limb points.

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from backend.body import BodyModel, load_open_body
-from backend.body.data import LEFT_EYE, RIGHT_EYE
-from backend.camera import Camera
-from backend.perception.models import Model
-from backend.raster import RayScene
-from backend.texturing.atlas import atlas_of
-from backend.texturing.colour import linear_from_srgb, srgb_from_linear
-from backend.texturing.eyes import eye_colours, eye_directions
-from backend.texturing.sampling import bilinear
+from uvatar.body import BodyModel, load_open_body
+from uvatar.body.data import LEFT_EYE, RIGHT_EYE
+from uvatar.camera import Camera
+from uvatar.perception.models import Model
+from uvatar.raster import RayScene
+from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
+from uvatar.texturing.eyes import eye_colours, eye_directions
+from uvatar.texturing.sampling import bilinear
 
 _TURNS = (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees about the vertical axis
 _NODS = (-8.0, 4.0)

@@ -30,7 +30,7 @@ from scipy.spatial import cKDTree
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from backend.body.data import (  # noqa: E402
+from uvatar.body.data import (  # noqa: E402
     BODY,
     JOINT_NAMES,
     LANDMARK_NAMES,
@@ -43,7 +43,7 @@ from backend.body.data import (  # noqa: E402
     save_body,
     triangulate,
 )
-from backend.body.measure import measure  # noqa: E402
+from uvatar.body.measure import measure  # noqa: E402
 
 PELVIS = np.array([0.0, -0.22, 0.03])  # where SMPL's pelvis rests: translations predicted for SMPL carry over
 ADULT_AGE, CHILD_AGE = 18.0, 15.0  # years; in between counts as adult in the shape priors

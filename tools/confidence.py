@@ -4,11 +4,11 @@
     python tools/confidence.py run PICTURES OUT [--part 0/2]
     python tools/confidence.py report OUT [--fit]
 
-``make`` draws and renders the pictures (`backend.evaluation.kinds`); with --annotated also real people and parts of them, with --things
+``make`` draws and renders the pictures (`uvatar.evaluation.kinds`); with --annotated also real people and parts of them, with --things
 real pictures without people from any folder. ``run`` makes avatars, in fast mode, of everybody whom perception may take for a person,
 the unlikely ones too, and keeps evidence and figures in OUT/*.jsonl, one picture a line: it can be stopped and goes on, and several can
 share the work. ``report`` prints the tables of docs/confidence.md: one half of the pictures, by a checksum of their names, is what
-the weights were fitted to, the other is held out. With --fit it first fits the weights of `backend.perception.evidence` to the first half.
+the weights were fitted to, the other is held out. With --fit it first fits the weights of `uvatar.perception.evidence` to the first half.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from backend.body import load_open_body
-from backend.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
-from backend.evaluation.tables import Row, markdown
-from backend.fitting.report import shown_share, sureness
-from backend.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
-from backend.perception.perception import Found, Perception
-from backend.photo import Photo, PhotoError
-from backend.pipeline import Options, PersonResult, Pipeline
-from backend.weights import weights_folder
+from uvatar.body import load_open_body
+from uvatar.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
+from uvatar.evaluation.tables import Row, markdown
+from uvatar.fitting.report import shown_share, sureness
+from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
+from uvatar.perception.perception import Found, Perception
+from uvatar.photo import Photo, PhotoError
+from uvatar.pipeline import Options, PersonResult, Pipeline
+from uvatar.weights import weights_folder
 
 RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones
 TEXTURE = 256  # pixels: the share of texels that are seen is the same

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from backend.terminal import print_anything, terminal
+from uvatar.terminal import print_anything, terminal
 
 if TYPE_CHECKING:
     from training.data.stream import Samples
@@ -100,9 +100,9 @@ def gan(
     minutes: Minutes = None,
 ) -> None:  # fmt: skip
     """Pre-train the Texture Predictor's generator on textures alone."""
-    from backend.body import load_open_body, load_smpl
     from training.data.textures import TextureSamples, surreal_textures, texture_folder
     from training.trainers.gan import GanTrainer
+    from uvatar.body import load_open_body, load_smpl
 
     if (data is None) == (textures is None):
         raise typer.BadParameter("give either --data or --textures")
@@ -213,9 +213,9 @@ def import_agora(
     """Bring AGORA (for non-commercial research only) into shards."""
     import numpy as np
 
-    from backend.body import load_smpl
     from training.data.agora import Agora
     from training.data.importing import write_shards
+    from uvatar.body import load_smpl
 
     template = None if kid_template is None else np.load(kid_template, allow_pickle=False).astype(np.float32)
     body = None if smpl is None else load_smpl(smpl)
@@ -316,7 +316,7 @@ def main() -> None:
         terminal(stderr=True).print(f"Error: {message}", style="red", soft_wrap=True)
         raise SystemExit(1) from None
     except (ValueError, RuntimeError) as error:
-        if type(error).__module__.split(".")[0] not in ("training", "backend"):
+        if type(error).__module__.split(".")[0] not in ("training", "uvatar"):
             raise
         terminal(stderr=True).print(f"Error: {error}", style="red", soft_wrap=True)
         raise SystemExit(1) from None

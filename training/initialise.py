@@ -9,13 +9,13 @@ from typing import cast
 import torch
 from torch import nn
 
-from backend.mesh_predictor.decoding import SCALE_BASE
-from backend.mesh_predictor.network import MeshPredictor
-from backend.mesh_predictor.rotation import six_d_from_matrices
-from backend.texture_predictor.config import Config, ConfigError
-from backend.texture_predictor.layers import Conv2d
-from backend.texture_predictor.network import TextureNetwork
-from backend.texture_predictor.synthesis import Block
+from uvatar.mesh_predictor.decoding import SCALE_BASE
+from uvatar.mesh_predictor.network import MeshPredictor
+from uvatar.mesh_predictor.rotation import six_d_from_matrices
+from uvatar.texture_predictor.config import Config, ConfigError
+from uvatar.texture_predictor.layers import Conv2d
+from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.synthesis import Block
 
 
 @torch.no_grad()

@@ -7,11 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backend.body import JOINT_NAMES, BodyModel
-from backend.mesh_predictor.decoding import sample
-from backend.mesh_predictor.network import Maps
-from backend.mesh_predictor.rotation import axis_angle_from_matrices
-from backend.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 from training.data.batch import Batch
 from training.losses.mesh import (
     MixturePrior,
@@ -25,6 +20,11 @@ from training.losses.mesh import (
     shape_distance,
 )
 from training.targets import body_centers, center_heatmap, joint_heatmaps, kernel_radii, match, repel
+from uvatar.body import JOINT_NAMES, BodyModel
+from uvatar.mesh_predictor.decoding import sample
+from uvatar.mesh_predictor.network import Maps
+from uvatar.mesh_predictor.rotation import axis_angle_from_matrices
+from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 
 TORSO = ("pelvis", "left_hip", "right_hip", "neck", "left_shoulder", "right_shoulder")
 HIPS = (JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip"))

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.mesh_predictor.decoding import PredictedBodies
-from backend.mesh_predictor.weak_perspective import PaddedSquare, translation
-from backend.texture_predictor.encoders import Style
-from backend.texture_predictor.inputs import UvPlane, uv_plane
-from backend.texturing.surface import build_surface
 from training.losses.adversarial import generator_loss
 from training.losses.features import Perceptual
 from training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction
 from training.losses.uv import Seams, mirror_distance, seam_distance, seen_distance
 from training.rendering import RenderError, UvMesh, View, paint
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.mesh_predictor.decoding import PredictedBodies
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
+from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.inputs import UvPlane, uv_plane
+from uvatar.texturing.surface import build_surface
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,12 @@ def find_command(location: str) -> list[str]:
         path = next((candidate for candidate in candidates if candidate.is_file()), path)
     if not path.is_file():
         raise BackendNotFound(location)
-    return [str(path), "-m", "backend"] if path.stem.lower().startswith("python") else [str(path)]
+    return [str(path), "-m", "uvatar"] if path.stem.lower().startswith("python") else [str(path)]
 
 
 def _run_in(environment: Path) -> list[str]:
     """The backend in an environment that `setup` made; whatever is in Blender's working folder is not taken for it (-P)."""
-    return [str(environment_python(environment)), "-P", "-m", "backend"]
+    return [str(environment_python(environment)), "-P", "-m", "uvatar"]
 
 
 def clean_environment() -> dict[str, str]:

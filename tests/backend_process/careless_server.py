@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from backend import cli, intake
+from uvatar import cli, intake
 
 if __name__ == "__main__":
     intake.QueueLimits = partial(intake.QueueLimits, reserve=0)  # type: ignore[misc,assignment]

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from backend.client import Client
-from backend.spawn import environment, module_command
+from uvatar.client import Client
+from uvatar.spawn import environment, module_command
 
 FAKE = "tests.backend_process.fake_pipeline:FakePipeline"
 PATIENCE = 60.0  # seconds; far longer than anything takes, for machines that do other things too
@@ -54,7 +54,7 @@ class Server:
             return client.status()["workers"]
 
 
-def start(folder: Path, *arguments: str, pipeline: str = FAKE, module: str = "backend", **variables: str) -> Server:
+def start(folder: Path, *arguments: str, pipeline: str = FAKE, module: str = "uvatar", **variables: str) -> Server:
     """A server that is ready for requests; its standard input is its life line."""
     command = module_command(module, "serve", "--data", str(folder), "--exit-with-parent", "--pipeline", pipeline, *arguments)
     process = subprocess.Popen(command, env=environment(**variables), stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import cli
-from backend.job_files import JobFiles
-from backend.jobs import Journal
-from backend.pool import Pool
-from backend.server import Front
+from uvatar import cli
+from uvatar.job_files import JobFiles
+from uvatar.jobs import Journal
+from uvatar.pool import Pool
+from uvatar.server import Front
 
 # Point -> the function at which it is, and whether it comes before or after it.
 POINTS: dict[str, tuple[type, str, str]] = {

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend import avatar_folders, wire
-from backend.avatar_folders import Stems, prepare, read_avatar, stem_of
-from backend.batch.photos import Photo, Record
-from backend.batch.run import run_batch
-from backend.commands.forgetting import forget_avatars
-from backend.export import Exporter
+from uvatar import avatar_folders, wire
+from uvatar.avatar_folders import Stems, prepare, read_avatar, stem_of
+from uvatar.batch.photos import Photo, Record
+from uvatar.batch.run import run_batch
+from uvatar.commands.forgetting import forget_avatars
+from uvatar.export import Exporter
 
 from .fake_pipeline import result
 
@@ -118,7 +118,7 @@ def test_a_run_that_is_killed_leaves_no_half_avatar(tmp_path: Path, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("backend.export.put_in_place", killed)
+        patch.setattr("uvatar.export.put_in_place", killed)
         patch.setattr("tempfile.TemporaryDirectory.cleanup", lambda self: self._finalizer.detach())
         with pytest.raises(KeyboardInterrupt):
             exporter.write(result("me.jpg", b"1"))
@@ -234,7 +234,7 @@ def test_a_photo_that_changes_while_it_is_read_is_made_again(tmp_path: Path, mon
         path.write_bytes(b"second one")
         return data
 
-    monkeypatch.setattr("backend.batch.run.read_photo", exchanged)
+    monkeypatch.setattr("uvatar.batch.run.read_photo", exchanged)
     batch(photos, out)
     monkeypatch.undo()
     assert batch(photos, out) == ["a.jpg"]
@@ -277,7 +277,7 @@ def test_a_batch_stops_at_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("backend.export.put_in_place", full)
+    monkeypatch.setattr("uvatar.export.put_in_place", full)
     with pytest.raises(wire.WireError, match="is full") as caught:
         batch(photos, tmp_path / "out")
     assert caught.value.code == "disk-full" and "same command again" in caught.value.fix

@@ -11,12 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-from backend import wire
-from backend.batch.photos import RECORD, Outcome, Photo, Record, find_photos
-from backend.batch.report import write_report
-from backend.batch.run import run_batch
-from backend.client import find
-from backend.spawn import environment, module_command
+from uvatar import wire
+from uvatar.batch.photos import RECORD, Outcome, Photo, Record, find_photos
+from uvatar.batch.report import write_report
+from uvatar.batch.run import run_batch
+from uvatar.client import find
+from uvatar.spawn import environment, module_command
 
 from .conftest import FAKE, PATIENCE, photo, wait_until
 from .fake_pipeline import picture, result
@@ -44,7 +44,7 @@ def test_a_batch_killed_again_and_again_computes_nothing_twice(tmp_path: Path, d
     arguments = ["batch", str(photos), "--out", str(out), "--no-blend", "--data", str(data), "--pipeline", FAKE]
     for done, also_server in ((3, False), (7, True)):
         process = subprocess.Popen(
-            module_command("backend", *arguments), env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            module_command("uvatar", *arguments), env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         wait_until(lambda done=done: len(outcomes(out)) >= done if out.exists() else False, f"{done} photos are over")  # type: ignore[misc]
         process.kill()
@@ -140,7 +140,7 @@ def test_a_batch_on_ray_survives_the_death_of_its_workers(tmp_path: Path) -> Non
     log, photos, out = tmp_path / "log", tmp_path / "photos", tmp_path / "out"
     make_photos(photos, 12, log=str(log), seconds=0.3)
     (photos / "nobody.jpg").write_bytes(photo(fail="No person was found."))
-    command = module_command("backend", "batch", str(photos), "--out", str(out), "--no-blend", "--ray", "local", "--pipeline", FAKE)
+    command = module_command("uvatar", "batch", str(photos), "--out", str(out), "--no-blend", "--ray", "local", "--pipeline", FAKE)
     process = subprocess.Popen(
         command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -163,7 +163,7 @@ def test_a_batch_on_ray_survives_the_death_of_its_workers(tmp_path: Path) -> Non
 def test_ray_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from backend.batch.on_ray import engine_on_ray
+    from uvatar.batch.on_ray import engine_on_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(wire.WireError) as caught:

@@ -21,11 +21,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from backend import wire
-from backend.cli import _report
-from backend.client import find
-from backend.export import Exporter, colour_labels, readable_json, summarise
-from backend.spawn import environment, module_command
+from uvatar import wire
+from uvatar.cli import _report
+from uvatar.client import find
+from uvatar.export import Exporter, colour_labels, readable_json, summarise
+from uvatar.spawn import environment, module_command
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 from .fake_pipeline import picture, result
@@ -45,7 +45,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
 
 
 def uvatar(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = module_command("backend", *map(str, arguments))
+    command = module_command("uvatar", *map(str, arguments))
     env = environment(COLUMNS="200", **variables)
     return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE)
 
@@ -124,7 +124,7 @@ def test_a_server_killed_under_the_command_is_started_again(tmp_path: Path, data
     log, go = tmp_path / "log", tmp_path / "go"
     (tmp_path / "a.jpg").write_bytes(photo(log=str(log), wait_for=str(go)))
     command = module_command(
-        "backend", "reconstruct", str(tmp_path / "a.jpg"), "--out", str(tmp_path / "out"), "--no-blend", "--data", str(data)
+        "uvatar", "reconstruct", str(tmp_path / "a.jpg"), "--out", str(tmp_path / "out"), "--no-blend", "--data", str(data)
     )
     process = subprocess.Popen([*command, "--pipeline", FAKE], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     wait_until(log.exists, "the photo is begun")
@@ -144,7 +144,7 @@ def test_ctrl_c_cancels_the_job_and_keeps_the_server(tmp_path: Path, data: Path)
     (tmp_path / "a.jpg").write_bytes(photo())
     (tmp_path / "b.jpg").write_bytes(photo(log=str(log), wait_for=str(tmp_path / "never")))
     arguments = [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"), "--out", str(tmp_path / "out"), "--no-blend", "--data", str(data)]
-    command = module_command("backend", "reconstruct", *arguments, "--pipeline", FAKE)
+    command = module_command("uvatar", "reconstruct", *arguments, "--pipeline", FAKE)
     process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_until(
         lambda: log.exists() and (tmp_path / "out" / "a_p0" / "result.json").exists(), "the first photo is written, the second begun"
@@ -194,7 +194,7 @@ def test_a_token_can_be_handed_over_in_a_file(start_server: Any, tmp_path: Path)
 
 
 def test_help_needs_nothing_heavy() -> None:
-    code = "import sys; from backend import cli; print(*sorted(sys.modules))"
+    code = "import sys; from uvatar import cli; print(*sorted(sys.modules))"
     assert not {"numpy", "zmq", "torch", "PIL", "rich.console"} & set(python(code).split())
     done = uvatar("--help")
     assert done.returncode == 0 and all(command in done.stdout for command in ("reconstruct", "serve", "status", "stop", "evaluate-photos"))
@@ -203,8 +203,8 @@ def test_help_needs_nothing_heavy() -> None:
 def test_photos_are_sent_without_the_models_libraries() -> None:
     code = """import sys
 from pathlib import Path
-from backend import cli, export
-from backend.commands import forgetting
+from uvatar import cli, export
+from uvatar.commands import forgetting
 cli._orders([(Path("a.jpg"), 1)], None)
 print(*sys.modules)"""
     assert not {"torch", "cv2", "scipy"} & set(python(code).split())
@@ -215,7 +215,7 @@ print(*sys.modules)"""
 WRITER = """
 import sys
 from pathlib import Path
-from backend import wire
+from uvatar import wire
 stored, *options = sys.argv[1:]
 given = dict(zip(options[::2], options[1::2]))
 person = wire.load(Path(stored))["people"][int(given["--person"])]
@@ -243,7 +243,7 @@ def test_a_blender_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_blender_that_hangs_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.export.BLENDER_SECONDS", 1.0)
+    monkeypatch.setattr("uvatar.export.BLENDER_SECONDS", 1.0)
     [person] = Exporter(tmp_path / "out", [sys.executable, "-c", "import time; time.sleep(60)"]).write(result("me.jpg", b""))
     assert person.problem == "Blender did not end within 1 seconds."
 

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from backend import client as clients
-from backend import terminal as terminals
-from backend import wire
-from backend.cli import app
-from backend.evaluation.photos import evaluate_photos
-from backend.evaluation.tables import print_table
-from backend.photo import PhotoError
-from backend.spawn import environment, module_command
-from backend.terminal import print_anything, terminal
 from training import cli as training
+from uvatar import client as clients
+from uvatar import terminal as terminals
+from uvatar import wire
+from uvatar.cli import app
+from uvatar.evaluation.photos import evaluate_photos
+from uvatar.evaluation.tables import print_table
+from uvatar.photo import PhotoError
+from uvatar.spawn import environment, module_command
+from uvatar.terminal import print_anything, terminal
 
 from .conftest import FAKE, PATIENCE, Server, photo
 from .test_cli import uvatar
@@ -64,7 +64,7 @@ def test_every_command_prints_any_name(tmp_path: Path, folder: Path, server: Ser
         (["reconstruct", NAMES[0], "--texture", "[b]写"], 2, []),
     ]
     for arguments, code, expected in commands if encoding == "cp1252" else commands[:2]:  # each takes a second
-        command = module_command("backend", *arguments)
+        command = module_command("uvatar", *arguments)
         env = environment(COLUMNS="200", PYTHONIOENCODING=encoding)
         done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=2 * PATIENCE)
         output = (done.stdout + done.stderr).decode(encoding)
@@ -160,11 +160,11 @@ def test_outputs_are_tried_before_the_work(tmp_path: Path, command: str, monkeyp
     (tmp_path / "photos" / "a.jpg").write_bytes(photo())
     (tmp_path / "file").touch()
     source = [] if command == "evaluate-synthetic" else [str(tmp_path / "photos")]
-    known = {name for name in sys.modules if name.startswith("backend.evaluation.")}
+    known = {name for name in sys.modules if name.startswith("uvatar.evaluation.")}
     data = ["--data", str(tmp_path / "data")] if not command.startswith("evaluate") else []
     done = CliRunner().invoke(app, [command, *source, "--out", str(tmp_path / "file"), *data])
     assert done.exit_code == 1 and "cannot be a folder" in done.output.replace("\n", " "), done.output
-    assert {name for name in sys.modules if name.startswith("backend.evaluation.")} == known
+    assert {name for name in sys.modules if name.startswith("uvatar.evaluation.")} == known
 
 
 def test_a_data_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from backend.commands.interrupts import remembered_interrupts
+from uvatar.commands.interrupts import remembered_interrupts
 
 pytestmark = pytest.mark.usefixtures("heeds_ctrl_c")
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from backend import wire
-from backend.jobs import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
-from backend.pool import _Pace, seconds_left
-from backend.retention import Policy, clean, forget
-from backend.wire import WireError
-from backend.worker import MOST_WORDS
+from uvatar import wire
+from uvatar.jobs import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
+from uvatar.pool import _Pace, seconds_left
+from uvatar.retention import Policy, clean, forget
+from uvatar.wire import WireError
+from uvatar.worker import MOST_WORDS
 
 OPTIONS = wire.checked_options({})
 DAY = 86_400.0

@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 import pytest
 
-from backend.client import Client
-from backend.intake import QueueLimits
-from backend.job_files import JobFiles
-from backend.pool import PoolSettings
-from backend.server import Front, Settings
 from blender_addon.core.zmtp import Dealer
+from uvatar.client import Client
+from uvatar.intake import QueueLimits
+from uvatar.job_files import JobFiles
+from uvatar.pool import PoolSettings
+from uvatar.server import Front, Settings
 
 from .conftest import FAKE, PATIENCE, Server, photo, wait_until
 from .test_server import code_of, gone, run, states
@@ -135,7 +135,7 @@ def test_a_client_that_does_not_read_costs_little(start_server: StartServer) -> 
 
 
 def _packed(server: Server, **message: Any) -> list[Any]:
-    from backend import wire
+    from uvatar import wire
 
     return wire.pack({"token": server.token, **message})
 

@@ -11,13 +11,13 @@ import cv2
 import psutil
 import pytest
 
-from backend import memory_limits
-from backend.doctor import GOOD, PROBLEM, WARNING, examine
-from backend.doors import Doors
-from backend.memory import is_out_of_memory
-from backend.memory_limits import kills, memory
-from backend.pool import PoolSettings
-from backend.worker import photo_error
+from uvatar import memory_limits
+from uvatar.doctor import GOOD, PROBLEM, WARNING, examine
+from uvatar.doors import Doors
+from uvatar.memory import is_out_of_memory
+from uvatar.memory_limits import kills, memory
+from uvatar.pool import PoolSettings
+from uvatar.worker import photo_error
 
 from .conftest import photo
 from .test_load import client_of, front_in_thread

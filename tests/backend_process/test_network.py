@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import zmq
 
-from backend import network, wire
-from backend.client import Client, ServerGone, reach
-from backend.doors import Door
-from backend.network import Access, read_access
-from backend.pool import PoolSettings
-from backend.server import Front, Settings
-from backend.wire import WireError
 from blender_addon.core.zmtp import Dealer
+from uvatar import network, wire
+from uvatar.client import Client, ServerGone, reach
+from uvatar.doors import Door
+from uvatar.network import Access, read_access
+from uvatar.pool import PoolSettings
+from uvatar.server import Front, Settings
+from uvatar.wire import WireError
 
 from .conftest import FAKE, PATIENCE, photo
 from .test_cli import uvatar
@@ -111,7 +111,7 @@ def other_pair() -> dict[str, str]:
 
 @pytest.mark.parametrize("wrong", ["client", "server"])
 def test_wrong_keys_are_refused(access: Access, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.client.REACH_SECONDS", 2.0)
+    monkeypatch.setattr("uvatar.client.REACH_SECONDS", 2.0)
     changes = other_pair() if wrong == "client" else {"server": other_pair()["public"]}
     with pytest.raises(ServerGone, match="does not let us in"):
         reach(replace(access, **changes))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from backend import photo_files
-from backend.batch.photos import find_photos
-from backend.photo_files import gathered, photo_size, photos_in, read_list, read_photo
-from backend.wire import PHOTO_SUFFIXES, WireError
+from uvatar import photo_files
+from uvatar.batch.photos import find_photos
+from uvatar.photo_files import gathered, photo_size, photos_in, read_list, read_photo
+from uvatar.wire import PHOTO_SUFFIXES, WireError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 bytes_as_names = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's file names are any bytes")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from backend import private, wire
-from backend.jobs import Journal
-from backend.network import load_keys
-from backend.private import private_file, private_folder
-from backend.wire import WireError
+from uvatar import private, wire
+from uvatar.jobs import Journal
+from uvatar.network import load_keys
+from uvatar.private import private_file, private_folder
+from uvatar.wire import WireError
 
 from .conftest import python
 from .test_cli import uvatar
@@ -165,6 +165,6 @@ def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatc
     said = python(
         "import sys; from pathlib import Path; Path.expanduser = lambda self: exec('raise RuntimeError')\n"
         "import os; os.environ.pop('UVATAR_DATA', None); sys.argv = ['uvatar', 'logs']\n"
-        "from backend.cli import main\ntry: main()\nexcept SystemExit as end: print(end)"
+        "from uvatar.cli import main\ntry: main()\nexcept SystemExit as end: print(end)"
     )
     assert "home folder" in said and "UVATAR_DATA" in said

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from backend.client import find
-from backend.doctor import GOOD, PROBLEM, examine
-from backend.weights import weights_folder
+from uvatar.client import find
+from uvatar.doctor import GOOD, PROBLEM, examine
+from uvatar.weights import weights_folder
 
 from .conftest import FAKE, photo, wait_until
 from .test_cli import data, uvatar  # noqa: F401  (a fixture)
@@ -35,7 +35,7 @@ sys.addaudithook(hook)
 """
 
 
-@pytest.mark.parametrize("pipeline", [FAKE, pytest.param("backend.pipeline:Pipeline", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pipeline", [FAKE, pytest.param("uvatar.pipeline:Pipeline", marks=pytest.mark.slow)])
 def test_photos_are_written_only_where_the_user_said_and_nobody_is_called(
     tmp_path: Path,
     data: Path,  # noqa: F811
@@ -76,7 +76,7 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(tmp_path: Path, monk
     monkeypatch.setenv("UVATAR_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("UVATAR_BLENDER", str(tmp_path / "no blender"))
     monkeypatch.setattr("sys.version_info", (3, 9, 1))
-    monkeypatch.setattr("backend.doctor._MODULES", ("numpy", "no_such_package"))
+    monkeypatch.setattr("uvatar.doctor._MODULES", ("numpy", "no_such_package"))
     ill = {finding.subject: finding for finding in examine(tmp_path / "file" / "data") if finding.state != GOOD}
     assert {"Python", "Packages", "Weights", "Data folder", "Blender"} <= set(ill)
     assert "open_body.npz" in ill["Weights"].words and "no_such_package" in ill["Packages"].words

@@ -20,14 +20,14 @@ import psutil
 import pytest
 import zmq
 
-from backend import wire
-from backend.client import Client, ServerGone, attach, find
-from backend.job_files import JobFiles, disk_error
-from backend.logs import trim
-from backend.pool import PoolSettings
-from backend.server import Front, Settings
-from backend.spawn import environment, module_command
-from backend.wire import WireError
+from uvatar import wire
+from uvatar.client import Client, ServerGone, attach, find
+from uvatar.job_files import JobFiles, disk_error
+from uvatar.logs import trim
+from uvatar.pool import PoolSettings
+from uvatar.server import Front, Settings
+from uvatar.spawn import environment, module_command
+from uvatar.wire import WireError
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 
@@ -313,7 +313,7 @@ def test_a_killed_client_loses_nothing(server: Server) -> None:
     code = f"""if True:
         import os
         from pathlib import Path
-        from backend.client import find
+        from uvatar.client import find
         client = find(Path({str(server.folder)!r}))
         client.reconstruct([("a.jpg", b'{{"seconds": 0.2}}')], job={job!r})
         os.kill(os.getpid(), 9) if hasattr(os, "fork") else os._exit(9)"""
@@ -445,7 +445,7 @@ def test_folders_whose_names_are_no_text_are_shown(tmp_path: Path, monkeypatch: 
 
 
 def test_a_log_folder_that_is_lost_keeps_no_photo_waiting(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied")))
+    monkeypatch.setattr("uvatar.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied")))
     front._pool._next_trim = 0.0
     with Client(front.port, front.runtime.token) as client:
         assert states(run(client, photo())[1][-1]) == ["done"]
@@ -478,7 +478,7 @@ def test_a_result_that_finds_no_space_is_that_photos_error(front: Front, monkeyp
 
 def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    command = module_command("backend", "serve", "--data", str(tmp_path / "file"))
+    command = module_command("uvatar", "serve", "--data", str(tmp_path / "file"))
     done = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1 and "file" in done.stderr and "Traceback" not in done.stderr
 
@@ -487,7 +487,7 @@ def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 
 def test_a_second_server_for_the_same_folder_gives_way(server: Server) -> None:
-    command = module_command("backend", "serve", "--data", str(server.folder), "--pipeline", FAKE)
+    command = module_command("uvatar", "serve", "--data", str(server.folder), "--pipeline", FAKE)
     second = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     assert second.returncode == 3 and "already uses" in second.stderr
     with find(server.folder) as client:  # type: ignore[union-attr]
@@ -540,9 +540,9 @@ def test_the_front_never_imports_models() -> None:
     code = f"""if True:
         import sys, tempfile, threading
         from pathlib import Path
-        from backend.client import Client
-        from backend.pool import PoolSettings
-        from backend.server import Front, Settings
+        from uvatar.client import Client
+        from uvatar.pool import PoolSettings
+        from uvatar.server import Front, Settings
         with tempfile.TemporaryDirectory() as folder:
             front = Front(Settings(Path(folder), pool=PoolSettings(pipeline={FAKE!r})))
             thread = threading.Thread(target=front.run)

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from backend import wire
-from backend.wire import Limits, WireError, pack, unpack
+from uvatar import wire
+from uvatar.wire import Limits, WireError, pack, unpack
 
 from .conftest import python
 
@@ -297,11 +297,11 @@ def test_the_add_on_can_carry_this_file_alone(tmp_path: Path) -> None:
     copy.write_bytes(Path(wire.__file__).read_bytes())
     code = "import sys, wire; wire.unpack(wire.pack({'a': b'x'})); print(sorted({m.split('.')[0] for m in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "numpy" in done.stdout and not {"zmq", "torch", "backend"} & set(json.loads(done.stdout.replace("'", '"')))
+    assert "numpy" in done.stdout and not {"zmq", "torch", "uvatar"} & set(json.loads(done.stdout.replace("'", '"')))
 
 
 def test_the_data_folder_can_be_chosen() -> None:
-    chosen = "import os; os.environ['UVATAR_DATA'] = 'here'; from backend import wire; print(wire.data_folder())"
+    chosen = "import os; os.environ['UVATAR_DATA'] = 'here'; from uvatar import wire; print(wire.data_folder())"
     assert python(chosen).strip() == "here"
 
 

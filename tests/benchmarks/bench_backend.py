@@ -4,7 +4,7 @@
     python tests/benchmarks/bench_backend.py --soak 500      # jobs
 
 The pipeline is the tests' fake one, so that the server is measured and not the models; each result has the size of a real one.
-``--pipeline backend.pipeline:Pipeline`` takes the real one and the sample photos.
+``--pipeline uvatar.pipeline:Pipeline`` takes the real one and the sample photos.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from backend.client import Client  # noqa: E402
 from tests.backend_process.conftest import FAKE, Server, end, photo, start  # noqa: E402
+from uvatar.client import Client  # noqa: E402
 
 RESULT_BYTES = 4_500_000  # of one person's result on the wire
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"

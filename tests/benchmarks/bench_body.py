@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from backend.body import BodyModel, as_smpl_dict, load_open_body, rotation_matrices
+from uvatar.body import BodyModel, as_smpl_dict, load_open_body, rotation_matrices
 
 
 def milliseconds(run: Callable[[], object], repeats: int) -> float:

@@ -19,11 +19,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from backend.body import load_open_body
-from backend.fitting.fit import BodyParameters
-from backend.fitting.fitter import FitOptions, fit_people
-from backend.perception.person import Person
 from tests.fitting.people import CAMERA, person_of, standing
+from uvatar.body import load_open_body
+from uvatar.fitting.fit import BodyParameters
+from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.perception.person import Person
 
 PEOPLE = 10
 

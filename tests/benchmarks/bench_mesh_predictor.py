@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 import torch
 
-from backend.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, sample
-from backend.mesh_predictor.efficientnet_lite import LightBackbone
-from backend.mesh_predictor.inference import for_inference
-from backend.mesh_predictor.network import INPUT_SIDE, MAP_SIDE, Maps, MeshPredictor, romp
-from backend.mesh_predictor.sizes import InSizes
+from uvatar.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, sample
+from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.inference import for_inference
+from uvatar.mesh_predictor.network import INPUT_SIDE, MAP_SIDE, Maps, MeshPredictor, romp
+from uvatar.mesh_predictor.sizes import InSizes
 
 NETWORKS = ("romp", "light")
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -108,8 +108,8 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
     The exact network's heads are taken to speak of turns from rest, as trained ones do. Untrained features carry little but
     rounding from one place to the next, so that trained weights should do better; there are none to try here.
     """
-    from backend.body import load_open_body
-    from backend.mesh_predictor.rotation import six_d_from_matrices
+    from uvatar.body import load_open_body
+    from uvatar.mesh_predictor.rotation import six_d_from_matrices
 
     torch.set_num_threads(threads)
     body = load_open_body()

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.perception import Perception, Person
-from backend.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, mask_iou, match, read_annotations
-from backend.photo import decode_photo
+from uvatar.perception import Perception, Person
+from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, mask_iou, match, read_annotations
+from uvatar.photo import decode_photo
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "weights" / "perception"

@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 import torch
 
-from backend.body import load_open_body
-from backend.camera import Camera
-from backend.raster import rasterize
 from training.rendering import Cameras, UvMesh, paint, see, visible_faces
 from training.rendering.pytorch3d_raster import visible_faces_pytorch3d
+from uvatar.body import load_open_body
+from uvatar.camera import Camera
+from uvatar.raster import rasterize
 
 
 def timed(action: Callable[[], object]) -> float:

@@ -24,9 +24,9 @@ from unittest import mock
 
 import torch
 
-from backend.texture_predictor.config import default
-from backend.texture_predictor.encoders import Structure
-from backend.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.config import default
+from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.network import TextureNetwork
 
 TARGET = 0.25  # seconds for the generator at 256 x 256 on 2 cores
 PUBLIC = ("stylegan2-pytorch==1.9.0", "vector-quantize-pytorch==0.1.0", "einops", "kornia", "kornia-rs", "fire", "termcolor")

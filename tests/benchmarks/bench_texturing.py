@@ -18,17 +18,17 @@ import cv2
 import numpy as np
 import torch
 
-from backend.body import BodyModel, load_open_body
-from backend.camera import Camera
-from backend.evaluation.metrics import missing_as_grey, psnr
-from backend.fitting.clothing import clothing_offsets
-from backend.fitting.fitter import FitOptions, fit_people
-from backend.perception import Perception
-from backend.photo import decode_photo
-from backend.preview import render_textured
-from backend.texturing import Texture, View, face_offsets, texture_person
-from backend.texturing.atlas import atlas_of
-from backend.weights import weights_folder
+from uvatar.body import BodyModel, load_open_body
+from uvatar.camera import Camera
+from uvatar.evaluation.metrics import missing_as_grey, psnr
+from uvatar.fitting.clothing import clothing_offsets
+from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.perception import Perception
+from uvatar.photo import decode_photo
+from uvatar.preview import render_textured
+from uvatar.texturing import Texture, View, face_offsets, texture_person
+from uvatar.texturing.atlas import atlas_of
+from uvatar.weights import weights_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = [ROOT.parent / "shared" / "photos" / name for name in ("lunge.jpg", "family.jpg", "group_of_seven.jpg")]

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backend.photo import PhotoError
 from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result
+from uvatar.photo import PhotoError
 
 
 class SamplePipeline:
@@ -37,8 +37,8 @@ class SamplePipeline:
 
 def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:
     """The real pipeline's result for a painted texture."""
-    from backend.body import load_open_body
-    from backend.pipeline import Pipeline
+    from uvatar.body import load_open_body
+    from uvatar.pipeline import Pipeline
 
     pipeline = Pipeline.__new__(Pipeline)  # without loading a model
     pipeline.body = load_open_body(OPEN_BODY)

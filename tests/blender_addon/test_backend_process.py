@@ -33,7 +33,7 @@ def test_the_program_a_python_or_an_environment_can_be_named(tmp_path, monkeypat
     uvatar = program(tmp_path / "venv" / "bin" / "uvatar", "")
     assert find_command(str(uvatar)) == [str(uvatar)]
     assert find_command(str(tmp_path / "venv")) == [str(uvatar)]
-    assert find_command(sys.executable) == [sys.executable, "-m", "backend"]
+    assert find_command(sys.executable) == [sys.executable, "-m", "uvatar"]
     monkeypatch.setenv("PATH", str(uvatar.parent))
     assert find_command("") == [str(uvatar)]
     for wrong in (str(tmp_path / "nothing"), str(tmp_path)):
@@ -102,7 +102,7 @@ def _wait(backend: BackendProcess) -> None:
 def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     assert not stop_running()  # there is none
-    command = [sys.executable, "-m", "backend", "serve", "--pipeline", "tests.backend_process.fake_pipeline:FakePipeline"]
+    command = [sys.executable, "-m", "uvatar", "serve", "--pipeline", "tests.backend_process.fake_pipeline:FakePipeline"]
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE) as server:
         assert server.stdout and server.stdout.readline()
         assert stop_running()

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend import export, wire
 from tests.blender_addon.sample import sample_result
+from uvatar import export, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 # What `blender --background ... --python script -- arguments` does, with a Python that has bpy. Like Blender's own Python it does not
@@ -30,8 +30,8 @@ def wheel(tmp_path: Path) -> Path:
     site = tmp_path / "site-packages"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "blender_addon", site / "blender_addon", ignore=ignored)
-    (site / "backend").mkdir()
-    shutil.copy(ROOT / "backend" / "wire.py", site / "backend")
+    (site / "uvatar").mkdir()
+    shutil.copy(ROOT / "backend" / "uvatar" / "wire.py", site / "uvatar")
     for package in ("numpy", "mathutils"):
         (site / package).mkdir()
         (site / package / "__init__.py").write_text("raise ImportError('this is the package of another Python')\n")

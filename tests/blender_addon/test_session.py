@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import zmq
 
-from backend import wire
 from blender_addon.core import conversation
 from blender_addon.core.jobs import JobState
 from blender_addon.core.problem import Remedy
 from blender_addon.core.session import Link, Session
 from tests.blender_addon.sample import sample_result
+from uvatar import wire
 
 TOKEN = "secret"
 PATIENCE = 20.0

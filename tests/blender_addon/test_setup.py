@@ -100,7 +100,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     wheel(packages, "torch", "9", {"torch.py": "big = '" + "x" * 300_000 + "'\n"})
     main = "import sys; print('served', sys.argv[1:])\n"
     tried = "import torch; print('version', '7.7')\n"
-    backend = {"backend/__init__.py": "", "backend/self_test.py": tried, "backend/__main__.py": main}
+    backend = {"uvatar/__init__.py": "", "uvatar/self_test.py": tried, "uvatar/__main__.py": main}
     wheel(packages, "uvatar", "7.7", backend, needs="torch")
     made = Index(packages)
     yield made
@@ -143,7 +143,7 @@ def test_an_environment_is_made_found_started_and_removed(index) -> None:
     assert making.done and making.progress.fraction == 1.0, (making.problem, log_tail())
     folder = environment_folder()
     assert is_complete(folder) and read_stamp(folder)["version"] == "7.7"
-    assert find_command("")[1:] == ["-P", "-m", "backend"] and Path(find_command("")[0]).is_relative_to(folder)
+    assert find_command("")[1:] == ["-P", "-m", "uvatar"] and Path(find_command("")[0]).is_relative_to(folder)
     assert find_command(str(folder)) == find_command("")
     backend = BackendProcess("")
     assert backend.start() is None
@@ -231,7 +231,7 @@ def test_a_file_that_is_not_the_tested_one_is_refused(index, tmp_path) -> None:
 @pytest.mark.slow
 def test_a_backend_that_makes_wrong_avatars_is_not_set_up(index) -> None:
     failing = "print('version 7.8'); print('The self-test failed: the texture is black.'); print('numpy is 3'); raise SystemExit(1)\n"
-    wheel(index.folder, "uvatar", "7.8", {"backend/__init__.py": "", "backend/self_test.py": failing})
+    wheel(index.folder, "uvatar", "7.8", {"uvatar/__init__.py": "", "uvatar/self_test.py": failing})
     making = ended(Setup(recipe(index, backend="uvatar==7.8")))
     assert making.problem.message == "The self-test failed: the texture is black." and making.problem.remedy is Remedy.LOG
     assert not environment_folder().exists() and "numpy is 3" in log_tail()

@@ -80,7 +80,7 @@ def serve(window: Window) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
     def start(pipeline: str | None = SAMPLE_PIPELINE) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "UVATAR_DATA": str(window.inside(f"{WORK}/data")), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "backend", "serve", "--exit-with-parent", *(["--pipeline", pipeline] if pipeline else [])]
+        command = [sys.executable, "-m", "uvatar", "serve", "--exit-with-parent", *(["--pipeline", pipeline] if pipeline else [])]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
         processes.append(process)
         assert process.stdout and process.stdout.readline(), "the backend did not start"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.body import BodyData
+from uvatar.body import BodyData
 
 
 def pose_body(data: BodyData, betas: NDArray, pose: NDArray, transl: NDArray) -> tuple[NDArray, NDArray]:

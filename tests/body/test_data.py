@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from backend.body import BodyError, BodyModel, load_body, load_open_body, save_body
+from uvatar.body import BodyError, BodyModel, load_body, load_open_body, save_body
 
 
 def test_a_saved_body_comes_back(body: BodyModel, tmp_path: Path) -> None:

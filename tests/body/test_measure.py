@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.body import BodyModel, measure
-from backend.body.measure import girth
+from uvatar.body import BodyModel, measure
+from uvatar.body.measure import girth
 
 
 def test_girth_of_a_cylinder_is_its_circumference() -> None:

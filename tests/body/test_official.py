@@ -17,7 +17,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from backend.body import PARENTS, BodyError, BodyModel, load_smpl
+from uvatar.body import PARENTS, BodyError, BodyModel, load_smpl
 
 from .reference import pose_body
 

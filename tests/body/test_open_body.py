@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from backend.body import BODY, JOINT_NAMES, LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyModel
-from backend.body.data import triangulate
-from backend.weights import weights_folder
+from uvatar.body import BODY, JOINT_NAMES, LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyModel
+from uvatar.body.data import triangulate
+from uvatar.weights import weights_folder
 
 
 def at(body: BodyModel, joint: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backend.evaluation.metrics import (
+from uvatar.evaluation.metrics import (
     flat_colour_psnr,
     landmark_error,
     mask_iou,

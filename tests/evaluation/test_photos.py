@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from backend.body import load_open_body
-from backend.camera import Camera
-from backend.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
-from backend.fitting.fit import BodyParameters, Fit
-from backend.labels import SEEN
-from backend.perception.annotated import COCO_LANDMARKS
-from backend.perception.person import Person
-from backend.photo import Photo, PhotoError
-from backend.pipeline import PersonResult, PhotoResult
-from backend.preview import render_textured
-from backend.texturing.texture import Texture
+from uvatar.body import load_open_body
+from uvatar.camera import Camera
+from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.labels import SEEN
+from uvatar.perception.annotated import COCO_LANDMARKS
+from uvatar.perception.person import Person
+from uvatar.photo import Photo, PhotoError
+from uvatar.pipeline import PersonResult, PhotoResult
+from uvatar.preview import render_textured
+from uvatar.texturing.texture import Texture
 
 CAMERA = Camera.for_photo(480, 640)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.body import BodyModel, load_open_body
-from backend.evaluation.starts import LANDMARKS, WAYS, Ends, summary
-from backend.fitting import rotations
-from backend.fitting.fitter import FitOptions, fit_people
-from backend.fitting.starts import Start
 from tests.fitting.people import CAMERA, person_of, standing
+from uvatar.body import BodyModel, load_open_body
+from uvatar.evaluation.starts import LANDMARKS, WAYS, Ends, summary
+from uvatar.fitting import rotations
+from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.starts import Start
 
 
 @pytest.fixture(scope="module")

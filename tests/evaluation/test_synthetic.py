@@ -12,16 +12,16 @@ import pytest
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from backend.body import PARENTS, load_open_body
-from backend.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMARKS, mpjpe, pa_mpjpe, procrustes, torso_direction_error
-from backend.evaluation.poses import evaluation_indices, held_out, load_poses
-from backend.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
-from backend.evaluation.synthetic import HEIGHT, WIDTH, evaluate_synthetic, matched, random_sitter, score_person, summarise
-from backend.fitting.fit import BodyParameters, Fit
-from backend.perception.person import Person
-from backend.photo import Photo, PhotoError
-from backend.pipeline import PersonResult, PhotoResult
-from backend.texturing.texture import Texture
+from uvatar.body import PARENTS, load_open_body
+from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMARKS, mpjpe, pa_mpjpe, procrustes, torso_direction_error
+from uvatar.evaluation.poses import evaluation_indices, held_out, load_poses
+from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.evaluation.synthetic import HEIGHT, WIDTH, evaluate_synthetic, matched, random_sitter, score_person, summarise
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.perception.person import Person
+from uvatar.photo import Photo, PhotoError
+from uvatar.pipeline import PersonResult, PhotoResult
+from uvatar.texturing.texture import Texture
 
 
 @pytest.fixture(scope="module")

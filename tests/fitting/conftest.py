@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.body import BodyModel, load_open_body
+from uvatar.body import BodyModel, load_open_body
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.fitting.fit import BodyParameters
-from backend.perception.perception import Found
-from backend.perception.person import Person
-from backend.photo import Photo
-from backend.raster import rasterize
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters
+from uvatar.perception.perception import Found
+from uvatar.perception.person import Person
+from uvatar.photo import Photo
+from uvatar.raster import rasterize
 
 CAMERA = Camera.for_photo(480, 640)
 

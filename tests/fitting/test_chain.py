@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from backend.body import BodyModel, load_open_body, rotation_matrices
-from backend.fitting import rotations
-from backend.fitting.chain import Placed, Points, Skeleton, State
+from uvatar.body import BodyModel, load_open_body, rotation_matrices
+from uvatar.fitting import rotations
+from uvatar.fitting.chain import Placed, Points, Skeleton, State
 
 
 @pytest.fixture(scope="module")

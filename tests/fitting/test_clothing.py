@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.body import BODY, BodyModel, load_open_body
-from backend.camera import Camera
-from backend.evaluation.metrics import mask_iou
-from backend.fitting.clothing import clothing_offsets
-from backend.fitting.fit import BodyParameters, Fit
-from backend.mesh import face_normals, vertex_normals
-from backend.perception.person import Person
-from backend.raster import rasterize
+from uvatar.body import BODY, BodyModel, load_open_body
+from uvatar.camera import Camera
+from uvatar.evaluation.metrics import mask_iou
+from uvatar.fitting.clothing import clothing_offsets
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.mesh import face_normals, vertex_normals
+from uvatar.perception.person import Person
+from uvatar.raster import rasterize
 
 CAMERA = Camera.for_photo(500, 700)
 

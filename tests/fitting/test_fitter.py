@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.body import BodyModel
-from backend.fitting import rotations
-from backend.fitting.chain import State
-from backend.fitting.fit import BodyParameters, Fit
-from backend.fitting.fitter import FitOptions, _decided, _Guesses, fit_people
-from backend.fitting.shape import ShapeGroup
-from backend.fitting.starts import Start, landmark_start
-from backend.perception.person import Hand, Person
 from tests.fitting.people import CAMERA, landmarks_of, person_of, standing
+from uvatar.body import BodyModel
+from uvatar.fitting import rotations
+from uvatar.fitting.chain import State
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.fitting.fitter import FitOptions, _decided, _Guesses, fit_people
+from uvatar.fitting.shape import ShapeGroup
+from uvatar.fitting.starts import Start, landmark_start
+from uvatar.perception.person import Hand, Person
 
 
 def fit(body: BodyModel, *people: Person, **options: object) -> list[Fit]:

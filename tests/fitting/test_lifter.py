@@ -10,15 +10,15 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.fitting import lifter as lifter_module
-from backend.fitting import rotations
-from backend.fitting.fitter import fit_people
-from backend.fitting.lifter import MIRRORED_JOINTS, Lifted, Lifter, LifterNetwork, features, mirrored_features, orthonormal
-from backend.perception.person import Person
-from backend.perception.pose import MIRROR
 from tests.fitting.people import CAMERA, landmarks_of, person_of, standing
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting import lifter as lifter_module
+from uvatar.fitting import rotations
+from uvatar.fitting.fitter import fit_people
+from uvatar.fitting.lifter import MIRRORED_JOINTS, Lifted, Lifter, LifterNetwork, features, mirrored_features, orthonormal
+from uvatar.perception.person import Person
+from uvatar.perception.pose import MIRROR
 
 
 def mirror_image(person: Person, camera: Camera) -> Person:

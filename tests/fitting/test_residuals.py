@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.body import BodyModel
-from backend.fitting import evidence, rotations
-from backend.fitting.chain import UNKNOWNS, Points, Skeleton, State
-from backend.fitting.prior import PosePrior
-from backend.fitting.residuals import Objective, OutlinePairs, Widths
-from backend.fitting.solver import minimise
 from tests.fitting.people import CAMERA, person_of, standing
+from uvatar.body import BodyModel
+from uvatar.fitting import evidence, rotations
+from uvatar.fitting.chain import UNKNOWNS, Points, Skeleton, State
+from uvatar.fitting.prior import PosePrior
+from uvatar.fitting.residuals import Objective, OutlinePairs, Widths
+from uvatar.fitting.solver import minimise
 
 
 @pytest.fixture(scope="module")

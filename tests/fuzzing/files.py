@@ -22,13 +22,13 @@ from PIL import Image
 from safetensors.torch import save
 from scipy import sparse
 
-from backend import network, wire
-from backend.body import BodyError, load_smpl
-from backend.body.data import load_body
-from backend.mesh_predictor.checkpoint import CheckpointError, read_state_dict
-from backend.mesh_predictor.result_file import ResultFileError, ResultFiles
-from backend.perception.models import ModelError, verified
-from backend.photo import PhotoError, decode_photo
+from uvatar import network, wire
+from uvatar.body import BodyError, load_smpl
+from uvatar.body.data import load_body
+from uvatar.mesh_predictor.checkpoint import CheckpointError, read_state_dict
+from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles
+from uvatar.perception.models import ModelError, verified
+from uvatar.photo import PhotoError, decode_photo
 
 from .mutation import mutated
 from .watching import Watch

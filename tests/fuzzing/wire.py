@@ -12,11 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from backend import wire
-from backend.doors import Peer
-from backend.intake import QueueLimits
-from backend.pool import PoolSettings
-from backend.server import Front, Settings
+from uvatar import wire
+from uvatar.doors import Peer
+from uvatar.intake import QueueLimits
+from uvatar.pool import PoolSettings
+from uvatar.server import Front, Settings
 
 from .mutation import mutated
 from .watching import Watch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.body import PARENTS
+from uvatar.body import PARENTS
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.fitting.fit import BodyParameters
-from backend.perception.person import Person
-from backend.raster import rasterize
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters
+from uvatar.perception.person import Person
+from uvatar.raster import rasterize
 
 CAMERA = Camera.for_photo(640, 480)
 

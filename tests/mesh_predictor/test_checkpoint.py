@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from backend.mesh_predictor.checkpoint import CheckpointError, load_checkpoint
-from backend.mesh_predictor.network import head
+from uvatar.mesh_predictor.checkpoint import CheckpointError, load_checkpoint
+from uvatar.mesh_predictor.network import head
 
 
 @pytest.fixture

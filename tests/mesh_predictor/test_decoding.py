@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.camera import Camera
-from backend.mesh_predictor.decoding import centers_at, find_centers, sample
-from backend.mesh_predictor.network import Maps
-from backend.mesh_predictor.rotation import axis_angle_from_matrices, matrices_from_6d, six_d_from_matrices
-from backend.mesh_predictor.weak_perspective import PaddedSquare, network_input, project_weakly, translation
+from uvatar.camera import Camera
+from uvatar.mesh_predictor.decoding import centers_at, find_centers, sample
+from uvatar.mesh_predictor.network import Maps
+from uvatar.mesh_predictor.rotation import axis_angle_from_matrices, matrices_from_6d, six_d_from_matrices
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare, network_input, project_weakly, translation
 
 
 def test_identity_is_the_3x2_layout() -> None:

@@ -16,22 +16,22 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.spatial.transform import Rotation
 
-from backend import wire
-from backend.body import load_open_body
-from backend.export import Exporter, save_romp_results
-from backend.fitting.fit import BodyParameters, Fit
-from backend.mesh_predictor.efficientnet_lite import LightBackbone
-from backend.mesh_predictor.network import MeshPredictor, romp
-from backend.mesh_predictor.predictor import LIGHT_FILE, Predictor
-from backend.mesh_predictor.result_file import ResultFiles
-from backend.mesh_predictor.romp_format import fitted_results
-from backend.perception.person import Person
-from backend.photo import decode_photo
-from backend.pipeline import Options, Pipeline
-from backend.weights import weights_folder
-from backend.wire import WireError
 from tests.fitting.people import Eyes
 from training.initialise import start_heads
+from uvatar import wire
+from uvatar.body import load_open_body
+from uvatar.export import Exporter, save_romp_results
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.network import MeshPredictor, romp
+from uvatar.mesh_predictor.predictor import LIGHT_FILE, Predictor
+from uvatar.mesh_predictor.result_file import ResultFiles
+from uvatar.mesh_predictor.romp_format import fitted_results
+from uvatar.perception.person import Person
+from uvatar.photo import decode_photo
+from uvatar.pipeline import Options, Pipeline
+from uvatar.weights import weights_folder
+from uvatar.wire import WireError
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 BODIES = [body_at(-0.6, 1), body_at(0.7, 2)]
@@ -164,7 +164,7 @@ def test_fitting_keeps_whichever_start_explains_the_person_better(
     pipeline: Callable[..., Pipeline], photo: bytes, people: list[Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Landmarks in space that are wrong by half a turn, or a handstand in the file: either way the person stands as it should."""
-    monkeypatch.setattr("backend.fitting.fitter.Lifter.load", lambda *_: None)  # it would find the turned landmarks out by itself
+    monkeypatch.setattr("uvatar.fitting.fitter.Lifter.load", lambda *_: None)  # it would find the turned landmarks out by itself
 
     def astray(fit: Fit) -> float:
         """Angle between the fitted pelvis and the true one, radians."""

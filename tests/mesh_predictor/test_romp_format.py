@@ -16,14 +16,14 @@ from photographed import CAMERA, body_at
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from backend import wire
-from backend.body import BodyError, BodyModel, load_open_body
-from backend.export import save_romp_results
-from backend.mesh_predictor.prediction import SMPL, Prediction
-from backend.mesh_predictor.result_file import GivenPeople, ResultFileError, ResultFiles
-from backend.mesh_predictor.romp_format import fitted_results, predicted_results
-from backend.mesh_predictor.smpl_files import load_neutral_smpl, neutral_smpl, packed_regressors
-from backend.mesh_predictor.weak_perspective import PaddedSquare
+from uvatar import wire
+from uvatar.body import BodyError, BodyModel, load_open_body
+from uvatar.export import save_romp_results
+from uvatar.mesh_predictor.prediction import SMPL, Prediction
+from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError, ResultFiles
+from uvatar.mesh_predictor.romp_format import fitted_results, predicted_results
+from uvatar.mesh_predictor.smpl_files import load_neutral_smpl, neutral_smpl, packed_regressors
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 
 RNG = np.random.default_rng(0)
 COUNT = 3

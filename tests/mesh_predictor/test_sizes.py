@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from backend.mesh_predictor.decoding import find_centers, sample
-from backend.mesh_predictor.efficientnet_lite import LightBackbone
-from backend.mesh_predictor.network import CAMERA_HEAD, CENTER_HEAD, Maps, MeshPredictor, coordinate_channels
-from backend.mesh_predictor.sizes import LIMIT, InSizes, of_all
+from uvatar.mesh_predictor.decoding import find_centers, sample
+from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.network import CAMERA_HEAD, CENTER_HEAD, Maps, MeshPredictor, coordinate_channels
+from uvatar.mesh_predictor.sizes import LIMIT, InSizes, of_all
 
 FULL, SMALL = 1.0, 2.0  # first number of the betas that each look gives: says where a body comes from
 

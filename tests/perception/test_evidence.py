@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.body import BodyModel, load_open_body
-from backend.evaluation.cuts import CUTS, cut_window
-from backend.evaluation.drawings import DRAWINGS
-from backend.evaluation.kinds import Picture, part, synthetic_people, things
-from backend.evaluation.things import SOLIDS
-from backend.perception import Perception
-from backend.perception.annotated import COCO_LANDMARKS
-from backend.perception.evidence import FEATURES, LIKELY, Evidence, covered, features, likelihood, likely_enough
-from backend.perception.geometry import Roi
-from backend.perception.heads import head_outside, with_head_at, with_head_upright
-from backend.perception.pose import Pose
-from backend.photo import Photo, decode_photo
+from uvatar.body import BodyModel, load_open_body
+from uvatar.evaluation.cuts import CUTS, cut_window
+from uvatar.evaluation.drawings import DRAWINGS
+from uvatar.evaluation.kinds import Picture, part, synthetic_people, things
+from uvatar.evaluation.things import SOLIDS
+from uvatar.perception import Perception
+from uvatar.perception.annotated import COCO_LANDMARKS
+from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, covered, features, likelihood, likely_enough
+from uvatar.perception.geometry import Roi
+from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
+from uvatar.perception.pose import Pose
+from uvatar.photo import Photo, decode_photo
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 CERTAIN = Evidence(rival=0.0, presence=1.0, support=0.85, apart=0.02, box=0.87, upright=1.0)

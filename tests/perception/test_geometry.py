@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.perception.geometry import Pyramid, Roi, box_iou, landmark_similarity
+from uvatar.perception.geometry import Pyramid, Roi, box_iou, landmark_similarity
 
 finite = st.floats(-500, 500)
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from backend.perception.claims import without_borrowed_arms
-from backend.perception.geometry import Pyramid, Roi
-from backend.perception.masks import doubted, guided_coefficients, person_masks
-from backend.perception.pose import LANDMARK_SIDE, Pose
+from uvatar.perception.claims import without_borrowed_arms
+from uvatar.perception.geometry import Pyramid, Roi
+from uvatar.perception.masks import doubted, guided_coefficients, person_masks
+from uvatar.perception.pose import LANDMARK_SIDE, Pose
 
 SIZE = 512
 ROI = Roi(SIZE / 2, SIZE / 2, SIZE)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.perception.models import Model, ModelError
-from backend.perception.people import SIDE
+from uvatar.perception.models import Model, ModelError
+from uvatar.perception.people import SIDE
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "perception"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.perception.people import Detections, anchors, suppress, tiles, without_bystanders
+from uvatar.perception.people import Detections, anchors, suppress, tiles, without_bystanders
 
 
 def test_anchors_cover_the_input_evenly() -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.perception.geometry import Roi
-from backend.perception.people import Detections
-from backend.perception.pose import HEATMAP_SHARE, LANDMARK_SIDE, MIRROR, Pose, anchors, averaged, grey_outside, heatmap_points
-from backend.perception.search import Hypothesis, choose
+from uvatar.perception.geometry import Roi
+from uvatar.perception.people import Detections
+from uvatar.perception.pose import HEATMAP_SHARE, LANDMARK_SIDE, MIRROR, Pose, anchors, averaged, grey_outside, heatmap_points
+from uvatar.perception.search import Hypothesis, choose
 
 
 def made(x: float, certainty: float = 0.8) -> Pose:

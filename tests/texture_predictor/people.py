@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from backend.texture_predictor.config import Config
-from backend.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.config import Config
+from uvatar.texture_predictor.encoders import Structure
 
 
 def made_up(config: Config, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor, Structure]:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from backend.mesh_predictor.checkpoint import CheckpointError
-from backend.texture_predictor.checkpoint import FORMAT, load_checkpoint, read_config, save_checkpoint
-from backend.texture_predictor.config import paper, small
-from backend.texture_predictor.network import TextureNetwork
 from tests.texture_predictor.people import made_up
+from uvatar.mesh_predictor.checkpoint import CheckpointError
+from uvatar.texture_predictor.checkpoint import FORMAT, load_checkpoint, read_config, save_checkpoint
+from uvatar.texture_predictor.config import paper, small
+from uvatar.texture_predictor.network import TextureNetwork
 
 CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16)
 

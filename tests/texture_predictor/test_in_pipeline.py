@@ -12,20 +12,20 @@ import pytest
 import torch
 from PIL import Image
 
-from backend.body import BodyModel, load_open_body
-from backend.fitting.fit import Fit
-from backend.labels import EMPTY, PREDICTED, SEEN
-from backend.photo import Photo
-from backend.pipeline import Options, Pipeline
-from backend.texture_predictor.checkpoint import save_checkpoint
-from backend.texture_predictor.config import small
-from backend.texture_predictor.network import Prediction, TextureNetwork
-from backend.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
-from backend.texturing import Texture, View
-from backend.texturing.atlas import atlas_of
-from backend.wire import WireError
 from tests.fitting.people import Eyes
 from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_of
+from uvatar.body import BodyModel, load_open_body
+from uvatar.fitting.fit import Fit
+from uvatar.labels import EMPTY, PREDICTED, SEEN
+from uvatar.photo import Photo
+from uvatar.pipeline import Options, Pipeline
+from uvatar.texture_predictor.checkpoint import save_checkpoint
+from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.network import Prediction, TextureNetwork
+from uvatar.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
+from uvatar.texturing import Texture, View
+from uvatar.texturing.atlas import atlas_of
+from uvatar.wire import WireError
 
 SIZE = 512
 CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16, trust=0.5)

@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.body import BodyModel, load_open_body
-from backend.camera import Camera
-from backend.fitting.fit import BodyParameters
-from backend.mesh import vertex_normals
-from backend.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
-from backend.texturing.atlas import atlas_of
+from uvatar.body import BodyModel, load_open_body
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters
+from uvatar.mesh import vertex_normals
+from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
+from uvatar.texturing.atlas import atlas_of
 
 SIZE = 128
 

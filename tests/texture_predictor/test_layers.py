@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import convolve2d, correlate2d
 
-from backend.texture_predictor.config import small
-from backend.texture_predictor.layers import Conv2d, Linear, ModulatedConv2d, StyledLayer, blur, modulated_convolution, upsample
-from backend.texture_predictor.synthesis import Mapping
+from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.layers import Conv2d, Linear, ModulatedConv2d, StyledLayer, blur, modulated_convolution, upsample
+from uvatar.texture_predictor.synthesis import Mapping
 
 TAPS = np.array([1.0, 3.0, 3.0, 1.0])
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from backend.body import BodyModel, load_open_body
-from backend.camera import Camera
-from backend.fitting.fit import BodyParameters, Fit
-from backend.perception.person import Person
-from backend.photo import Photo
-from backend.raster import RayScene
-from backend.texturing import View
+from uvatar.body import BodyModel, load_open_body
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.perception.person import Person
+from uvatar.photo import Photo
+from uvatar.raster import RayScene
+from uvatar.texturing import View
 
 SIZE = 256
 Paint = Callable[[NDArray], NDArray]  # rest positions (N, 3) -> sRGB (N, 3), 0..255

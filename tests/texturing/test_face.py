@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.texturing import View
-from backend.texturing.atlas import atlas_of
-from backend.texturing.face import face_offsets, face_shift, load_correspondence
-from backend.texturing.sight import look
-from backend.weights import weights_folder
 from tests.texturing.conftest import SIZE, Studio, plain
+from uvatar.texturing import View
+from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.face import face_offsets, face_shift, load_correspondence
+from uvatar.texturing.sight import look
+from uvatar.weights import weights_folder
 
 NOSE_TIP, CHIN, RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 4, 152, 33, 263
 

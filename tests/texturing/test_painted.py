@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.avatar import encode_png
-from backend.body import load_open_body
-from backend.labels import COMPLETED, EMPTY, MIRRORED, SEEN
-from backend.texturing.atlas import TexturingError, atlas_of
-from backend.texturing.painted import complete_painted, read_painted
-from backend.texturing.texture import Texture
+from uvatar.avatar import encode_png
+from uvatar.body import load_open_body
+from uvatar.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from uvatar.texturing.atlas import TexturingError, atlas_of
+from uvatar.texturing.painted import complete_painted, read_painted
+from uvatar.texturing.texture import Texture
 
 SIZE = 256
 
@@ -48,8 +48,8 @@ def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
 
 
 def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
-    from backend.pipeline import Pipeline
     from blender_addon.core.result import TextureResult, parse_any
+    from uvatar.pipeline import Pipeline
 
     pictures = [(f"avatar{suffix}.png", encode_png(picture)) for suffix, picture in (("", painted.image), (" labels", painted.source))]
     pipeline = Pipeline.__new__(Pipeline)  # without loading a model: nothing but the body is needed

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.labels import COMPLETED, EMPTY, MIRRORED, SEEN
-from backend.perception.person import Hand
-from backend.texturing import texture_person
-from backend.texturing.atlas import atlas_of
-from backend.texturing.colour import linear_from_srgb, srgb_from_linear
-from backend.texturing.foreground import cut_out
-from backend.texturing.sight import look
-from backend.texturing.surface import LEFT_HAND, TRUNK
-from backend.texturing.texels import build_texel_table
 from tests.texturing.conftest import SIZE, Studio, plain
+from uvatar.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from uvatar.perception.person import Hand
+from uvatar.texturing import texture_person
+from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
+from uvatar.texturing.foreground import cut_out
+from uvatar.texturing.sight import look
+from uvatar.texturing.surface import LEFT_HAND, TRUNK
+from uvatar.texturing.texels import build_texel_table
 
 
 def test_srgb_survives_the_round_trip_and_follows_its_standard() -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
-from backend.texturing import Texture, TexturingError, texture_person
-from backend.texturing.atlas import Atlas, atlas_of
-from backend.texturing.colour import linear_from_srgb, srgb_from_linear
-from backend.texturing.membrane import neighbours, without_seams
 from tests.texturing.conftest import SIZE, Studio
+from uvatar.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.texturing import Texture, TexturingError, texture_person
+from uvatar.texturing.atlas import Atlas, atlas_of
+from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
+from uvatar.texturing.membrane import neighbours, without_seams
 
 
 def cloth(rest: NDArray) -> NDArray:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from backend.texturing import sampling
+from uvatar.texturing import sampling
 
 ROOT = Path(__file__).resolve().parents[2]
 

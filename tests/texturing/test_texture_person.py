@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
-from backend.texturing import Texture, TexturingError, texture_person
-from backend.texturing.atlas import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain, waves
+from uvatar.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.texturing import Texture, TexturingError, texture_person
+from uvatar.texturing.atlas import atlas_of
 
 FOREARM_BEFORE_TRUNK = {16: (0.0, -0.9, -1.1), 18: (0.0, -1.9, 0.0)}
 LEFT_ELBOW = 0.44

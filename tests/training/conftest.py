@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.body import BodyModel, load_open_body
-from backend.camera import Camera
 from training.rendering import Cameras, UvMesh
 from training.synthesis.synthesize import Order, synthesize
+from uvatar.body import BodyModel, load_open_body
+from uvatar.camera import Camera
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from backend.texture_predictor.config import small
-from backend.texture_predictor.network import TextureNetwork
 from tests.texture_predictor.people import made_up
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.averaging import Average
@@ -25,6 +23,8 @@ from training.adversarial.penalties import (
     r1_gamma,
     r1_penalty,
 )
+from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.network import TextureNetwork
 
 TINY = DiscriminatorConfig(16, channel_base=128, channel_max=8)
 

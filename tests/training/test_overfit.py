@@ -11,14 +11,14 @@ from rendered_people import pictures_of_people, prior_of_the_fitting
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from backend.body import BodyModel, load_open_body
-from backend.mesh_predictor.decoding import find_centers, sample
-from backend.mesh_predictor.efficientnet_lite import LightBackbone
-from backend.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor
 from training.initialise import start_heads
 from training.losses.mesh import ROMP_WEIGHTS, MeshLoss
 from training.mesh_supervision import MeshLabels, mesh_terms
 from training.targets import center_cells
+from uvatar.body import BodyModel, load_open_body
+from uvatar.mesh_predictor.decoding import find_centers, sample
+from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor
 
 COUNTS = [1, 2, 3, 4, 1, 2, 3, 4]
 TERMS = {"center", "camera", "pose", "shape", "joints_2d", "joints_3d", "joints_aligned", "prior"}
@@ -61,8 +61,8 @@ def test_true_maps_cost_nothing_but_the_perspective(body: BodyModel) -> None:
     cells = center_cells(labels.centers()[0])
     smpl = torch.zeros(1, 142, MAP_SIDE, MAP_SIDE)
     camera = torch.zeros(1, 3, MAP_SIDE, MAP_SIDE)
-    from backend.mesh_predictor.rotation import six_d_from_matrices
-    from backend.mesh_predictor.weak_perspective import fit_weak_camera
+    from uvatar.mesh_predictor.rotation import six_d_from_matrices
+    from uvatar.mesh_predictor.weak_perspective import fit_weak_camera
 
     cameras = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)
     cameras = torch.cat([cameras[:, :1].log() / np.log(1.1), cameras[:, 1:]], 1)

@@ -7,11 +7,6 @@ import torch
 from rendered_people import CAMERA, pictures_of_people
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.mesh_predictor.decoding import PredictedBodies
-from backend.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
-from backend.texture_predictor.encoders import Style
 from training.losses.features import EfficientNetFeatures, FeatureDistance
 from training.losses.mesh import MeshLoss, joints_2d_distance
 from training.losses.texture import TextureLoss, TextureWeights
@@ -20,6 +15,11 @@ from training.losses.uv import hide_half
 from training.rendering import Cameras, RenderError, UvMesh, View, paint, see
 from training.rendering.unprojection import Texels, unproject
 from training.texture_supervision import PhotoEvidence, Surroundings, placed_vertices, texture_terms
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.mesh_predictor.decoding import PredictedBodies
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
+from uvatar.texture_predictor.encoders import Style
 
 SIDE = 96
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.body import BodyModel, load_open_body, load_smpl
-from backend.transfer import Registration, register
 from tests.transfer.smpl_like import Other, other_body, write_files
+from uvatar.body import BodyModel, load_open_body, load_smpl
+from uvatar.transfer import Registration, register
 
 
 @pytest.fixture(scope="session")

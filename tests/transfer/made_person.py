@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from backend import avatar, wire
-from backend.body import load_open_body, load_smpl
-from backend.texturing import Texture
-from backend.texturing.atlas import atlas_of
-from backend.transfer import carried_texture, carry_over, register
 from tests.blender_addon.sample import sample_result
 from tests.transfer.smpl_like import other_body, write_files
 from tests.transfer.test_transfer import fit_of
+from uvatar import avatar, wire
+from uvatar.body import load_open_body, load_smpl
+from uvatar.texturing import Texture
+from uvatar.texturing.atlas import atlas_of
+from uvatar.transfer import carried_texture, carry_over, register
 
 SIZE, COLOUR = 128, (10, 200, 30)
 

@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from backend import wire
-from backend.body import BodyError, BodyModel
-from backend.cli import app
-from backend.export import Exporter
-from backend.labels import SEEN
-from backend.mesh_predictor.prediction import torso_centers
-from backend.pipeline import Options, Pipeline
-from backend.raster import rasterize
-from backend.transfer import UserSmpl
-from backend.weights import bodies
-from backend.weights_report import BROKEN, GOOD, brought
 from blender_addon.core.result import parse_any
 from tests.fitting.people import CAMERA, Eyes, person_of, standing
+from uvatar import wire
+from uvatar.body import BodyError, BodyModel
+from uvatar.cli import app
+from uvatar.export import Exporter
+from uvatar.labels import SEEN
+from uvatar.mesh_predictor.prediction import torso_centers
+from uvatar.pipeline import Options, Pipeline
+from uvatar.raster import rasterize
+from uvatar.transfer import UserSmpl
+from uvatar.weights import bodies
+from uvatar.weights_report import BROKEN, GOOD, brought
 
 TRUTH = standing(betas=np.array([0.5, -0.6, 0.3, 0, 0.4, 0, 0, 0, 0, 0]))
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.body import JOINT_NAMES, BodyError, BodyModel, load_smpl
-from backend.fitting.fit import BodyParameters, Fit
-from backend.labels import COMPLETED, SEEN
-from backend.mesh import face_normals
-from backend.texturing import Texture, TexturingError
-from backend.texturing.atlas import atlas_of
-from backend.transfer import Registration, carried_texture, carry_over, register
-from backend.transfer.closest import Mesh, closest_on_triangles, exposed
-from backend.transfer.smpl import with_uv
 from tests.transfer.smpl_like import Other, write_files
+from uvatar.body import JOINT_NAMES, BodyError, BodyModel, load_smpl
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.labels import COMPLETED, SEEN
+from uvatar.mesh import face_normals
+from uvatar.texturing import Texture, TexturingError
+from uvatar.texturing.atlas import atlas_of
+from uvatar.transfer import Registration, carried_texture, carry_over, register
+from uvatar.transfer.closest import Mesh, closest_on_triangles, exposed
+from uvatar.transfer.smpl import with_uv
 
 LEFT_WRIST, RIGHT_WRIST = JOINT_NAMES.index("left_wrist"), JOINT_NAMES.index("right_wrist")
 

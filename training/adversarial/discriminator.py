@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from backend.texture_predictor.config import Config
-from backend.texture_predictor.layers import Conv2d, Linear, at_least_single, leaky_relu
+from uvatar.texture_predictor.config import Config
+from uvatar.texture_predictor.layers import Conv2d, Linear, at_least_single, leaky_relu
 
 _LAST = 4
 

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.body import BodyModel
-from backend.camera import Camera
 from training.data.pickles import read_table, read_tensors
 from training.data.problems import DataError, Skipped
 from training.data.sample import PersonLabel, Sample
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
 
 FULL_SIZE = (3840, 2160)  # gt_joints_2d are in these pixels
 SENSOR = (36.0, 20.25)  # millimetres

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.texture_predictor.inputs import pose_of
 from training.data.batch import Batch
 from training.data.problems import DataError
 from training.data.sample import Sample
+from uvatar.texture_predictor.inputs import pose_of
 
 
 @dataclass(frozen=True)

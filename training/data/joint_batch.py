@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.mesh_predictor.network import INPUT_SIDE
-from backend.texture_predictor.inputs import Crop
 from training.data.batch import Batch
 from training.data.mesh_batch import MeshBatch, MeshItem, collate_mesh, prepare_mesh
 from training.data.problems import DataError
 from training.data.sample import Sample
+from uvatar.body import BodyModel
+from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.texture_predictor.inputs import Crop
 
 SMALLEST = 600  # pixels of a person's mask
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.fitting.lifter import FLIP, MIRRORED_JOINTS
-from backend.mesh_predictor.network import INPUT_SIDE
 from training.data.batch import Batch
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 from training.mesh_supervision import MeshLabels
+from uvatar.body import BodyModel
+from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS
+from uvatar.mesh_predictor.network import INPUT_SIDE
 
 PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
 

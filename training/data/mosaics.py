@@ -2,7 +2,7 @@
 
 Whole pictures are shown four in one, and close-ups of people sixteen in one or four in one, each of these as many pixels as the other: a
 step on close-ups teaches of several times as many people as a step on as many whole pictures. That people are never large in them is no
-loss where the network looks at a photo in two sizes (`backend.mesh_predictor.sizes`).
+loss where the network looks at a photo in two sizes (`uvatar.mesh_predictor.sizes`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from backend.body import BodyModel
-from backend.mesh_predictor.network import INPUT_SIDE
 from training.data.mesh_batch import PEOPLE_KEYS, MeshBatch, MeshItem, Part, Shaking, collate_mesh, prepare_mesh
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
+from uvatar.body import BodyModel
+from uvatar.mesh_predictor.network import INPUT_SIDE
 
 ACROSS = 2  # whole pictures in a row
 CLOSE_UPS_ACROSS = (4, 2)

@@ -1,6 +1,6 @@
 """Pickles of data sets, read without running what they ask for: only the classes of tables, arrays and tensors are let in.
 
-Stricter than the data sets' own tools, which call `pandas.read_pickle` and `pickle.load`. See `backend.body.safe_pickle` for bodies.
+Stricter than the data sets' own tools, which call `pandas.read_pickle` and `pickle.load`. See `uvatar.body.safe_pickle` for bodies.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.camera import Camera
-from backend.fitting.fit import BodyParameters
 from training.data.problems import DataError
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters
 
 BODIES = ("open_body", "smpl-neutral", "smpl-male", "smpl-female", "smplx-neutral", "smplx-male", "smplx-female")
 

@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.camera import Camera
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
+from uvatar.camera import Camera
 
 _ARRAYS = {"betas": "f4", "global_orient": "f4", "body_pose": "f4", "transl": "f4", "joints": "f4", "joints_2d": "f4", "visible": "?"}
 JPEG_QUALITY, TEXTURE_QUALITY = 93, 92

@@ -11,16 +11,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.mesh import vertex_normals
-from backend.texture_predictor.config import Config
-from backend.texture_predictor.inputs import Crop, pose_of
-from backend.texturing.colour import linear_from_srgb, srgb_from_linear
 from training.data.batch import Batch
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 from training.rendering import Cameras, RenderError, UvMesh, View, see
 from training.rendering.unprojection import Texels, unproject
+from uvatar.body import BodyModel
+from uvatar.mesh import vertex_normals
+from uvatar.texture_predictor.config import Config
+from uvatar.texture_predictor.inputs import Crop, pose_of
+from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
 
 SMALLEST = 48  # pixels across the longer side of a person's box
 
@@ -33,7 +33,7 @@ class TextureBatch(Batch):
         photo: (B, 3, S, S) sRGB 0..1 before mid-grey, for the style encoder.
         picture: (B, 3, P, P) the crop that renderings are compared with; mask: (B, 1, P, P) bool.
         face, barycentric, uv, depth: of a `View` of the bodies in the crops' cameras.
-        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `backend.texture_predictor.encoders.Structure`.
+        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.encoders.Structure`.
         partial: (B, 4, R, R) what the pictures show of the texture, and where.
         truth: (B, 3, R, R) the whole texture in the picture's light, NaN where it is unknown.
     """

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.body import BodyData
-from backend.camera import Camera
-from backend.texturing.texels import TexelTable, build_texel_table
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
+from uvatar.body import BodyData
+from uvatar.camera import Camera
+from uvatar.texturing.texels import TexelTable, build_texel_table
 
 GENDERS = ("male", "female")
 SPLITS = {"train": "train", "held_out": "test"}  # ours -> SURREAL's lists
@@ -88,7 +88,7 @@ def surreal_textures(smpl_data: Path, body: BodyData, size: int, split: str = "t
     """SURREAL's textures by its own lists, ``smpl_data/textures/GENDER/GENDER_train.txt``, whose lines are relative to ``smpl_data``.
 
     Args:
-        body: SMPL with its UV layout (`backend.body.load_smpl` with ``uv_obj``).
+        body: SMPL with its UV layout (`uvatar.body.load_smpl` with ``uv_obj``).
         grey: also the scans in grey underwear ("grey_" names); the others are "nongrey_".
 
     Raises DataError naming the list or texture that is missing.

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.body import BodyModel, load_open_body
-from backend.labels import EMPTY, SEEN
-from backend.texture_predictor.config import Config
-from backend.texturing.painted import complete_painted
-from backend.texturing.texture import Texture
 from training.data.problems import DataError, Skipped
 from training.data.shards import shard_paths, shard_set
 from training.data.texture_batch import SMALLEST, TextureBatch, TextureStage, prepare_person, usable_pixels
+from uvatar.body import BodyModel, load_open_body
+from uvatar.labels import EMPTY, SEEN
+from uvatar.texture_predictor.config import Config
+from uvatar.texturing.painted import complete_painted
+from uvatar.texturing.texture import Texture
 
 SIZE = 256
 SHOWN = 2  # K of `UvPerson`
@@ -43,9 +43,9 @@ class UvPerson:
         name: of the sample and the person; split: "train" or "held_out".
         photo: (S, S, 3) uint8 sRGB before mid-grey; colours: (R, R, 3) uint8 sRGB of the texture as far as the picture shows it.
         shown: (K, R, R) uint8 how far that is: first all that is seen, then less, as a photo of another fit and mask would show.
-        completed: (K, R, R, 3) uint8 what the product makes of each without learning (`backend.texturing`).
+        completed: (K, R, R, 3) uint8 what the product makes of each without learning (`uvatar.texturing`).
         truth: (R, R, 3) uint8, the whole texture in the picture's light.
-        pose: (24, 3, 3); betas: (10,); camera: (3,), see `backend.texture_predictor.encoders.Structure`.
+        pose: (24, 3, 3); betas: (10,); camera: (3,), see `uvatar.texture_predictor.encoders.Structure`.
     """
 
     name: str

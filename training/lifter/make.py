@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import torch
 
-from backend.body import load_open_body
-from backend.weights import weights_folder
 from training.lifter.poses import PoseSampler
 from training.lifter.scenes import SceneMaker, Watcher
 from training.lifter.shards import write_shards
+from uvatar.body import load_open_body
+from uvatar.weights import weights_folder
 
 
 def make_lifter_data(

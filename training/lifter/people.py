@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from backend.body import PARENTS, BodyModel
-from backend.camera import Camera
-from backend.fitting import rotations
-from backend.fitting.lifter import FLIP, MIRRORED_JOINTS, POSED, assembled, features, mirrored_features, view
-from backend.perception.pose import MIRROR
 from training.lifter.poses import PoseSampler
 from training.lifter.scenes import GROUP_SHARES, GROUPS, random_view
+from uvatar.body import PARENTS, BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting import rotations
+from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, POSED, assembled, features, mirrored_features, view
+from uvatar.perception.pose import MIRROR
 
 NEIGHBOURS = 8
 ASSUMED_SHARE = 0.7  # of the sightings, seen with the lens that is assumed where a photo tells none

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.poses import evaluation_indices, held_out
 from training.synthesis.poses import mirrored, read_bank, upright
+from uvatar.evaluation.poses import evaluation_indices, held_out
 
 ARMS, LEGS, HEAD = [13, 14, 16, 17, 18, 19, 20, 21], [1, 2, 4, 5, 7, 8], [12, 15]
 HIPS, KNEES, SPINE, ANKLES, WRISTS = [1, 2], [4, 5], [3, 6, 9], [7, 8], [20, 21]
@@ -72,7 +72,7 @@ class PoseSampler:
 
     @classmethod
     def load(cls, path: Path, validation: bool = False) -> PoseSampler:
-        """From an npz with ``aa`` (N, 24, 3): without its held-out blocks (`backend.evaluation.poses`), or of these alone.
+        """From an npz with ``aa`` (N, 24, 3): without its held-out blocks (`uvatar.evaluation.poses`), or of these alone.
 
         Raises:
             DataError: the file is missing or holds no poses.

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
-from backend.fitting.fit import BodyParameters
-from backend.mesh import vertex_normals
-from backend.perception.geometry import Pyramid
-from backend.perception.masks import doubted, person_masks
-from backend.perception.models import Model
-from backend.perception.pose import Pose, PoseEstimator, averaged
-from backend.perception.search import hypotheses, kept_box
 from training.lifter.poses import PoseSampler
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.fitting.fit import BodyParameters
+from uvatar.mesh import vertex_normals
+from uvatar.perception.geometry import Pyramid
+from uvatar.perception.masks import doubted, person_masks
+from uvatar.perception.models import Model
+from uvatar.perception.pose import Pose, PoseEstimator, averaged
+from uvatar.perception.search import hypotheses, kept_box
 
 SIDE = 400  # pixels of a picture's shorter side: the landmark model looks at 256
 ASPECTS = (0.67, 0.75, 0.8, 1.0, 1.33, 1.5)  # width by height
@@ -56,7 +56,7 @@ class Sighting:
 
     Attributes:
         box: (4,) as the detector would give it.
-        landmarks, world: (33, 3) as `backend.perception.Person` has them.
+        landmarks, world: (33, 3) as `uvatar.perception.Person` has them.
         passes: (2, 33, 6) the two passes they are the mean of, landmarks beside world landmarks.
     """
 

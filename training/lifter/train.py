@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-from backend.body import PARENTS, load_open_body
-from backend.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, pa_mpjpe, torso_direction_error
-from backend.fitting.lifter import BETAS, BONE_COUNT, FLIP, MIRRORED_JOINTS, POSED, LifterNetwork, mirrored_features
-from backend.fitting.residuals import BONES
 from training.lifter.people import Batch, Imagined, People, Skeleton, found
 from training.lifter.poses import PoseSampler
 from training.lifter.shards import read_shards
+from uvatar.body import PARENTS, load_open_body
+from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, pa_mpjpe, torso_direction_error
+from uvatar.fitting.lifter import BETAS, BONE_COUNT, FLIP, MIRRORED_JOINTS, POSED, LifterNetwork, mirrored_features
+from uvatar.fitting.residuals import BONES
 
 JOINT_WEIGHT, LANDMARK_WEIGHT, BETAS_WEIGHT, SPREAD_WEIGHT = 5.0, 5.0, 0.02, 0.02
 LEAST_SPREAD = np.log(0.02)

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backend.texture_predictor.inputs import UvPlane
 from training.rendering import UvMesh, sample_texture
+from uvatar.texture_predictor.inputs import UvPlane
 
 # What is hidden are patches of this many cells across the texture: single texels could be guessed from their neighbours.
 _CELLS = 16

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.labels import EMPTY, SEEN
-from backend.texture_predictor.inputs import UvPlane
-from backend.texturing.painted import complete_painted
-from backend.texturing.texture import Texture
+from uvatar.body import BodyModel
+from uvatar.labels import EMPTY, SEEN
+from uvatar.texture_predictor.inputs import UvPlane
+from uvatar.texturing.painted import complete_painted
+from uvatar.texturing.texture import Texture
 
 
 def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
@@ -32,7 +32,7 @@ def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
 
 def completed(partial: Tensor, plane: UvPlane, body: BodyModel, predicted: Tensor | None = None) -> Tensor:
     """What the product makes of one person's (1, 4, R, R): without a prediction by mirroring, slices of limbs and garments, hair and
-    skin (`backend.texturing.completion`); with one (1, 3, R, R) from that. (1, 3, R, R)."""
+    skin (`uvatar.texturing.completion`); with one (1, 3, R, R) from that. (1, 3, R, R)."""
     everywhere = projected_and_mirrored(partial, plane)  # eyes, which are drawn from the photo and not completed, have to look somehow
     image, fill = (
         None if part is None else (255 * part[0].clamp(0, 1).permute(1, 2, 0)).round().byte().numpy() for part in (everywhere, predicted)

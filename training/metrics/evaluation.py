@@ -11,15 +11,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backend.body import BodyModel, load_open_body
-from backend.evaluation.poses import load_poses
-from backend.evaluation.tables import markdown, print_table, write_csv
-from backend.terminal import terminal
-from backend.texture_predictor.checkpoint import load_checkpoint
-from backend.texture_predictor.config import Config
-from backend.texture_predictor.encoders import Structure
-from backend.texture_predictor.inputs import uv_plane
-from backend.texture_predictor.predictor import changes
 from training.data.problems import DataError
 from training.data.shards import encoded, open_shards
 from training.data.texture_batch import TextureStage
@@ -32,6 +23,15 @@ from training.metrics.table import Judge, baseline_textures
 from training.rendering import UvMesh, paint
 from training.rendering.unprojection import Texels
 from training.trainers.gan import grid
+from uvatar.body import BodyModel, load_open_body
+from uvatar.evaluation.poses import load_poses
+from uvatar.evaluation.tables import markdown, print_table, write_csv
+from uvatar.terminal import terminal
+from uvatar.texture_predictor.checkpoint import load_checkpoint
+from uvatar.texture_predictor.config import Config
+from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.inputs import uv_plane
+from uvatar.texture_predictor.predictor import changes
 
 SIZE, TRUTH_SIZE = 256, 512  # texels of the baselines and of the truth
 # What the sheet shows from behind, below the photo and the truth.

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from backend.evaluation.metrics import SSIM_SIGMA, SSIM_WINDOW, masked_ssim, psnr
 from training.losses.features import SMALLEST_PICTURE, Perceptual
 from training.losses.texture import MID_GREY
+from uvatar.evaluation.metrics import SSIM_SIGMA, SSIM_WINDOW, masked_ssim, psnr
 
 
 @dataclass(frozen=True)

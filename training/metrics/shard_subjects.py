@@ -12,14 +12,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from backend.evaluation.synthetic import Sitter
-from backend.texture_predictor.inputs import Crop
 from training.data.problems import DataError
 from training.data.sample import Sample
 from training.data.stream import Samples
 from training.data.texture_batch import TextureStage, in_its_light, usable_pixels
 from training.metrics.subjects import Subject, turned
 from training.rendering import Cameras, RenderError, paint, see
+from uvatar.evaluation.synthetic import Sitter
+from uvatar.texture_predictor.inputs import Crop
 
 SMALLEST = 110  # pixels: people whose mask covers less than a square of this are no test of a texture
 UNHIDDEN = 0.85  # share of the body's silhouette in the crop that must be the person's own pixels; people may be cut off by the frame

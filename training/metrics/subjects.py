@@ -1,7 +1,7 @@
 """People whose texture is known all around: what textures are scored on, and what tests learn by heart.
 
 Random shapes and poses of the open body in random painted outfits, unlit, one photo each.  A photo with its own light would
-put its shading into every score; how textures fare under light is what `backend.evaluation.synthetic` measures.
+put its shading into every score; how textures fare under light is what `uvatar.evaluation.synthetic` measures.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.evaluation.rendering import Paint, random_outfit
-from backend.evaluation.synthetic import Sitter, random_sitter
-from backend.texture_predictor.encoders import Structure
-from backend.texture_predictor.inputs import Crop, UvPlane, pose_of
-from backend.texturing.atlas import atlas_of
-from backend.texturing.colour import srgb_from_linear
 from training.metrics.baselines import completed
 from training.rendering import Cameras, UvMesh, View, paint, see
 from training.rendering.unprojection import Texels, unproject
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.evaluation.rendering import Paint, random_outfit
+from uvatar.evaluation.synthetic import Sitter, random_sitter
+from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of
+from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.colour import srgb_from_linear
 
 # The photo's pixels are averaged from this many samples squared: it has no jagged edges to be learnt.
 _SUPERSAMPLE = 2

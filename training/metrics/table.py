@@ -9,11 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.evaluation.tables import Row
-from backend.texture_predictor.inputs import uv_plane
-from backend.texturing.atlas import atlas_of
-from backend.texturing.surface import HEAD
 from training.losses.features import Perceptual
 from training.metrics.baselines import completed, flat_colour, oracle, projected, projected_and_mirrored
 from training.metrics.frechet import FrechetDistance
@@ -23,6 +18,11 @@ from training.metrics.texels import TexelScores, score_texels, surface_per_texel
 from training.rendering import UvMesh, View, paint
 from training.rendering.unprojection import Texels
 from training.texture_supervision import face_triangles
+from uvatar.body import BodyModel
+from uvatar.evaluation.tables import Row
+from uvatar.texture_predictor.inputs import uv_plane
+from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.surface import HEAD
 
 ORACLE_SIZES = (64, 128, 256)
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.evaluation.metrics import BEST_PSNR
-from backend.mesh import face_normals
 from training.rendering.unprojection import Texels
+from uvatar.body import BodyModel
+from uvatar.evaluation.metrics import BEST_PSNR
+from uvatar.mesh import face_normals
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backend.body import BodyData
+from uvatar.body import BodyData
 
 
 class RenderError(ValueError):

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.texturing.atlas import atlas_of
 from training.rendering.cameras import Cameras
 from training.rendering.mesh import UvMesh
 from training.rendering.view import View
+from uvatar.body import BodyModel
+from uvatar.texturing.atlas import atlas_of
 
 # Surface that turns away more than this cosine from the ray is smeared over too many texels to tell their colours.
 FACING = 0.2

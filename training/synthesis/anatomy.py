@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.body import JOINT_NAMES, LANDMARK_NAMES, BodyData
-from backend.mesh import vertex_normals
-from backend.texturing.texels import TexelTable, build_texel_table
+from uvatar.body import JOINT_NAMES, LANDMARK_NAMES, BodyData
+from uvatar.mesh import vertex_normals
+from uvatar.texturing.texels import TexelTable, build_texel_table
 
 _HEAD = ("neck", "head")
 _ARMS = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "wrist", "hand"))

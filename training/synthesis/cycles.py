@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.body import BodyData
 from training.data.problems import DataError
 from training.synthesis.rendering import Picture, developed, geometry_of, people_map
 from training.synthesis.scenes import Scene
+from uvatar.body import BodyData
 
 TIMEOUT_PER_SCENE = 300  # seconds
 

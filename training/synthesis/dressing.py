@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.body import BODY
-from backend.texturing.colour import srgb_from_linear
-from backend.texturing.sampling import bilinear
 from training.synthesis.anatomy import Canvas, Points
 from training.synthesis.noise import fractal3
 from training.synthesis.outfits import paint_over, random_outfit, stand_off
 from training.synthesis.skin import Looks, hair_cover, paint_hair, paint_skin, random_looks
 from training.synthesis.wardrobe import Layer, Wardrobe
+from uvatar.body import BODY
+from uvatar.texturing.colour import srgb_from_linear
+from uvatar.texturing.sampling import bilinear
 
 BAKED_SHARE = 0.45  # of people whose clothes come from the wardrobe, where there is one
 SKIN_SHARE = 0.5

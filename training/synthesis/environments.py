@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.texturing.sampling import bilinear
 from training.data.problems import DataError
+from uvatar.texturing.sampling import bilinear
 
 PANORAMA = (256, 512)
 MEAN_LIGHT = 0.32  # what a panorama's mean is scaled to

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.texturing.colour import linear_from_srgb
-from backend.texturing.sampling import bilinear
 from training.synthesis.anatomy import Points
 from training.synthesis.noise import fractal3, noise3
+from uvatar.texturing.colour import linear_from_srgb
+from uvatar.texturing.sampling import bilinear
 
 # Points -> linear RGB (K, 3).
 Fabric = Callable[[Points], NDArray[np.float32]]

@@ -1,7 +1,7 @@
 """Poses without limit: a bank of motion capture mirrored, recombined and shaken, and seeds of what the bank has few of.
 
 A bank is an .npz with ``aa`` (N, 24, 3): SMPL joints' axis-angles, radians, body axes (x left, y up, z forward), ordered by clip, so
-that neighbours are alike. Joint 0 turns the body in the world. `backend.evaluation.poses.held_out` says which blocks nobody trains on.
+that neighbours are alike. Joint 0 turns the body in the world. `uvatar.evaluation.poses.held_out` says which blocks nobody trains on.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.poses import evaluation_indices, held_out
-from backend.weights import weights_folder
 from training.data.problems import DataError
+from uvatar.evaluation.poses import evaluation_indices, held_out
+from uvatar.weights import weights_folder
 
 MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
 ARM_JOINTS = [13, 14, 16, 17, 18, 19, 20, 21]

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.body import BodyData
-from backend.camera import Camera
-from backend.mesh import unit, vertex_normals
-from backend.raster import RayScene
-from backend.texturing.colour import linear_from_srgb, srgb_from_linear
-from backend.texturing.sampling import bilinear
 from training.synthesis.noise import fractal3
 from training.synthesis.scenes import Scene, Sensor
+from uvatar.body import BodyData
+from uvatar.camera import Camera
+from uvatar.mesh import unit, vertex_normals
+from uvatar.raster import RayScene
+from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
+from uvatar.texturing.sampling import bilinear
 
 SUPERSAMPLE = 2
 METERED = 0.24  # mean linear light of a picture at exposure 1

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.body import JOINT_NAMES, BodyModel
-from backend.camera import Camera
-from backend.fitting.fit import BodyParameters
 from training.synthesis.dressing import Dressed
 from training.synthesis.environments import Environment
 from training.synthesis.poses import Posed, PoseSource
+from uvatar.body import JOINT_NAMES, BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters
 
 GROUPS, GROUP_SHARES = ("male", "female", "child"), (0.44, 0.42, 0.14)
 SHAPE_SPREAD = 0.9  # of the population's: the rarest bodies are the prior's guesses, not people

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.body import PARENTS
 from training.data.sample import Sample
+from uvatar.body import PARENTS
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 6, cell: int = 256) -> NDArray[np.uint8]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.body import BODY, LEFT_EYE, RIGHT_EYE
-from backend.texturing.colour import linear_from_srgb
 from training.synthesis.anatomy import Points
 from training.synthesis.noise import fractal3, noise3
+from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE
+from uvatar.texturing.colour import linear_from_srgb
 
 # sRGB of skin from light to dark; tones between are mixed.
 _TONES = np.array([[243, 214, 196], [232, 190, 162], [214, 164, 128], [184, 130, 94], [146, 98, 68], [108, 70, 48], [70, 44, 32]], np.uint8)

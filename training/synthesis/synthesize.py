@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.body import BodyModel, load_open_body
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 from training.data.shards import ShardWriter, open_shards
@@ -29,6 +28,7 @@ from training.synthesis.poses import PoseSource
 from training.synthesis.rendering import Picture, Rasteriser, Renderer
 from training.synthesis.scenes import GROUP_SHARES, GROUPS, Cast, Figure, Scene, draw_scene
 from training.synthesis.wardrobe import Wardrobe, open_wardrobe
+from uvatar.body import BodyModel, load_open_body
 
 SPLITS = ("train", "held_out")
 PICTURES_PER_LOOK = 3.0  # how many figures wear the same looks: painting them costs as much as photographing them

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.texturing.colour import linear_from_srgb
 from training.data.problems import DataError
+from uvatar.texturing.colour import linear_from_srgb
 
 KINDS = ("outfit", "shoes", "hair", "skin")
 HELD_OUT_EVERY = 5

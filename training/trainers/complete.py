@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from backend.body import BodyModel, load_open_body
-from backend.texture_predictor.encoders import Style
-from backend.texture_predictor.inputs import UvPlane, uv_plane
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, r1_gamma
@@ -40,6 +37,9 @@ from training.trainers.judging import judge
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 from training.trainers.texture import export
+from uvatar.body import BodyModel, load_open_body
+from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.inputs import UvPlane, uv_plane
 
 OPTIONS: dict[str, Any] = {
     "config": "light", "resolution": 0, "start": "", "adversarial": 0.0, "seam": 0.1, "kl": 1e-4, "seen": 0.3, "r1_every": 16,
@@ -51,7 +51,7 @@ _SHOWN = 8
 @dataclass(frozen=True)
 class UvBatch(Batch):
     """B people, channels first, colours 0..1: ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) as in
-    `backend.texture_predictor.encoders.Structure`, the rest as in `training.data.uv_people.UvPerson`."""
+    `uvatar.texture_predictor.encoders.Structure`, the rest as in `training.data.uv_people.UvPerson`."""
 
     photo: Tensor
     partial: Tensor

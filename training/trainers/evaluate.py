@@ -15,13 +15,6 @@ from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from backend.body import BodyModel, load_open_body
-from backend.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
-from backend.evaluation.synthetic import standing_joints
-from backend.mesh_predictor.decoding import PredictedBodies, find_centers, sample
-from backend.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
-from backend.mesh_predictor.predictor import Predictor
-from backend.mesh_predictor.weak_perspective import project_weakly
 from training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
 from training.data.problems import Skipped
 from training.data.sample import Sample
@@ -29,6 +22,13 @@ from training.data.stream import Plan, Samples, stream
 from training.mesh_supervision import MeshLabels
 from training.targets import center_cells, extents
 from training.trainers.mesh import draw_skeleton
+from uvatar.body import BodyModel, load_open_body
+from uvatar.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
+from uvatar.evaluation.synthetic import standing_joints
+from uvatar.mesh_predictor.decoding import PredictedBodies, find_centers, sample
+from uvatar.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
+from uvatar.mesh_predictor.predictor import Predictor
+from uvatar.mesh_predictor.weak_perspective import project_weakly
 
 NEAR, NEAR_SHARE = 4.0, 0.125  # map cells, or of the person's size if that is more: a peak further from a person's centre is of nobody
 FEWEST_JOINTS = 6  # people of whom less is seen count neither as found nor as missed

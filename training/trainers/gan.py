@@ -13,13 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from backend.body import BodyModel, load_open_body
-from backend.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
-from backend.texture_predictor.config import CONFIGS, Config
-from backend.texture_predictor.encoders import Structure
-from backend.texture_predictor.inputs import UvPlane, uv_plane
-from backend.texture_predictor.network import TextureNetwork
-from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, PathLength, r1_gamma
@@ -30,6 +23,13 @@ from training.losses.adversarial import generator_loss
 from training.trainers.judging import judge
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
+from uvatar.body import BodyModel, load_open_body
+from uvatar.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
+from uvatar.texture_predictor.config import CONFIGS, Config
+from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.inputs import UvPlane, uv_plane
+from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.predictor import FILE
 
 OPTIONS = {"config": "default", "mixing": 0.9, "r1_every": 16, "path_every": 4, "path_weight": 2.0, "augment": True, "start": ""}
 _SHOWN = 8

@@ -12,13 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from backend.body import BodyModel, load_open_body
-from backend.camera import Camera
-from backend.mesh_predictor.decoding import PredictedBodies, sample
-from backend.mesh_predictor.network import INPUT_SIDE
-from backend.mesh_predictor.weak_perspective import PaddedSquare, translation
-from backend.texture_predictor.encoders import Style
-from backend.texture_predictor.inputs import Crop
 from training.data.joint_batch import JointBatch, collate_joint, prepare_joint
 from training.depthwise import QuickDepthwise
 from training.losses.features import EfficientNetFeatures, FeatureDistance
@@ -36,6 +29,13 @@ from training.trainers.mesh import MeshTrainer
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
 from training.trainers.texture import on_device, texture_weights
+from uvatar.body import BodyModel, load_open_body
+from uvatar.camera import Camera
+from uvatar.mesh_predictor.decoding import PredictedBodies, sample
+from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
+from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.inputs import Crop
 
 OPTIONS: dict[str, Any] = {
     "network": "light", "imagenet": False, "mesh": "", "mesh_weights": {}, "config": "default", "texture": "", "weights": {}, "side": 256,

@@ -15,13 +15,6 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from backend.body import JOINT_NAMES, PARENTS, BodyModel, load_open_body
-from backend.fitting.prior import PosePrior
-from backend.mesh_predictor.checkpoint import read_state_dict
-from backend.mesh_predictor.decoding import find_centers, sample
-from backend.mesh_predictor.efficientnet_lite import STAGES, LightBackbone
-from backend.mesh_predictor.network import CENTER_HEAD, INPUT_SIDE, Maps, MeshPredictor, romp
-from backend.mesh_predictor.weak_perspective import project_weakly
 from training.data.mesh_batch import MeshBatch, Shaking
 from training.data.mosaics import collate_tiles, prepare_tiles
 from training.depthwise import QuickDepthwise
@@ -31,6 +24,13 @@ from training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior, joint_map
 from training.mesh_supervision import mesh_terms
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
+from uvatar.body import JOINT_NAMES, PARENTS, BodyModel, load_open_body
+from uvatar.fitting.prior import PosePrior
+from uvatar.mesh_predictor.checkpoint import read_state_dict
+from uvatar.mesh_predictor.decoding import find_centers, sample
+from uvatar.mesh_predictor.efficientnet_lite import STAGES, LightBackbone
+from uvatar.mesh_predictor.network import CENTER_HEAD, INPUT_SIDE, Maps, MeshPredictor, romp
+from uvatar.mesh_predictor.weak_perspective import project_weakly
 
 OPTIONS = {
     "network": "light", "imagenet": True, "frozen": 0, "weights": {}, "shaking": True, "close_ups": 0.0, "mosaics": 0, "start": "",
@@ -132,7 +132,7 @@ class MeshTrainer:
 
 
 def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
-    """``mesh_predictor.safetensors``, which `backend.mesh_predictor.predictor.Predictor` loads."""
+    """``mesh_predictor.safetensors``, which `uvatar.mesh_predictor.predictor.Predictor` loads."""
     path = folder / WEIGHTS_FILE
     inner = network.network if isinstance(network, AsTensors) else network
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in inner.state_dict().items()}, path, {"note": note})

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from backend.terminal import terminal
 from training.adversarial.averaging import Average
 from training.data.problems import Skipped
 from training.data.shards import encoded
 from training.data.stream import Delivery, Plan, Samples, stream
 from training.trainers.checkpoints import load, save
 from training.trainers.recipe import Recipe
+from uvatar.terminal import terminal
 
 _LOST = 0.2  # share of damaged samples above which a run stops: the data, not a sample, are wrong
 _LOST_AT_LEAST = 50

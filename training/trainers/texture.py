@@ -13,11 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from backend.body import BodyModel, load_open_body
-from backend.texture_predictor.checkpoint import save_checkpoint
-from backend.texture_predictor.encoders import Style
-from backend.texture_predictor.inputs import UvPlane
-from backend.texture_predictor.predictor import FILE
 from training.adversarial.augmentation import Strength, augmented
 from training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from training.adversarial.penalties import Lazy, r1_gamma
@@ -32,6 +27,11 @@ from training.trainers.gan import grid, texture_network
 from training.trainers.judging import judge
 from training.trainers.recipe import Recipe, RecipeError
 from training.trainers.run import Player, Turn, optimiser_for
+from uvatar.body import BodyModel, load_open_body
+from uvatar.texture_predictor.checkpoint import save_checkpoint
+from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.inputs import UvPlane
+from uvatar.texture_predictor.predictor import FILE
 
 OPTIONS: dict[str, Any] = {
     "config": "default", "start": "", "side": 256, "weights": {}, "truth": 0.0, "imagenet": False, "r1_every": 16, "augment": True,
@@ -123,7 +123,7 @@ class TextureTrainer:
 
 
 def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
-    """``texture_predictor.safetensors`` in half precision, which `backend.texture_predictor.predictor.TexturePredictor` loads."""
+    """``texture_predictor.safetensors`` in half precision, which `uvatar.texture_predictor.predictor.TexturePredictor` loads."""
     path = folder / FILE
     save_checkpoint(network.network, path, torch.float16, note)  # type: ignore[arg-type]
     return [path]

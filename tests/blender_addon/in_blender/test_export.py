@@ -14,13 +14,13 @@ import bpy
 import numpy as np
 import pytest
 
-from backend.wire import dump
 from blender_addon.core.result import parse_result
 from blender_addon.headless import EXIT_FAILED, main
 from blender_addon.scene import rig as rigs
 from blender_addon.scene.avatar import evaluated_vertices, import_people
 from blender_addon.scene.export import export_glb
 from tests.blender_addon.sample import gradient, posed_vertices, rest_vertices, world_of
+from uvatar.wire import dump
 
 ROOT = Path(__file__).resolve().parents[3]
 

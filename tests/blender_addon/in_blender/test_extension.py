@@ -49,7 +49,7 @@ def addon(installed: None) -> Iterator[Any]:
 @pytest.fixture
 def server() -> Iterator[subprocess.Popen[bytes]]:
     """This user's backend: the add-on finds it by its data folder."""
-    command = [sys.executable, "-m", "backend", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
+    command = [sys.executable, "-m", "uvatar", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin and process.stdout
     process.stdout.readline()
@@ -151,7 +151,7 @@ def test_people_come_again_with_other_options(addon, server, tmp_path) -> None:
 
 def test_a_backend_at_an_address_and_with_a_wrong_token(addon, tmp_path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    command = [sys.executable, "-m", "backend", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
+    command = [sys.executable, "-m", "uvatar", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
     environment = {**os.environ, "UVATAR_DATA": str(elsewhere)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as server:
         assert server.stdin and server.stdout
@@ -287,7 +287,8 @@ def test_without_a_backend_the_panel_says_so_with_the_button_that_helps(addon, t
 
 def test_starts_the_backend_that_the_preferences_name(addon, tmp_path) -> None:
     program = tmp_path / "uvatar"
-    program.write_text(f"#!/bin/sh\nPYTHONPATH='{Path.cwd()}' exec '{sys.executable}' -m backend \"$@\" --pipeline {PIPELINE}\n")
+    paths = f"{Path.cwd()}:{Path.cwd()}/backend"
+    program.write_text(f"#!/bin/sh\nPYTHONPATH='{paths}' exec '{sys.executable}' -m uvatar \"$@\" --pipeline {PIPELINE}\n")
     program.chmod(0o755)
     if sys.platform == "win32":
         pytest.skip("the program is a shell script")
@@ -317,7 +318,7 @@ def test_disabled_in_the_middle_of_a_run_and_enabled_again(addon, server, tmp_pa
 
 
 def test_a_dead_backend_is_found_again_and_the_run_goes_on(addon, tmp_path) -> None:
-    command = [sys.executable, "-m", "backend", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
+    command = [sys.executable, "-m", "uvatar", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
     first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert first.stdout
     first.stdout.readline()

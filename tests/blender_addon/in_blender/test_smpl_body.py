@@ -12,7 +12,6 @@ import bpy
 import numpy as np
 import pytest
 
-from backend.wire import load
 from blender_addon.core.result import parse_result
 from blender_addon.core.session import Link
 from blender_addon.scene import rig as rigs
@@ -22,6 +21,7 @@ from blender_addon.scene.mesh import CLOTHING_KEY
 from blender_addon.ui import panels
 from tests.blender_addon.in_blender.test_panels import Layout, addon  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import world_of
+from uvatar.wire import load
 
 
 def drawn(settings: Any) -> Any:

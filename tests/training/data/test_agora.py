@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from backend.body import BodyModel
 from training.data.agora import Agora, camera_of, mask_path, split_of
 from training.data.problems import DataError
+from uvatar.body import BodyModel
 
 RNG = np.random.default_rng(4)
 WIDTH, HEIGHT = 1280, 720

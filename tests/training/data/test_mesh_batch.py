@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.mesh_predictor.network import INPUT_SIDE
-from backend.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 from training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
+from uvatar.body import BodyModel
+from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 
 Dotted = Callable[[Sample, PersonLabel, int], Sample]
 

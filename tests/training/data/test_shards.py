@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.camera import Camera
 from training.data.problems import DataError
 from training.data.sample import PersonLabel, Sample
 from training.data.shards import ShardWriter, open_shards
+from uvatar.camera import Camera
 
 RNG = np.random.default_rng(0)
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.body import BodyModel
-from backend.texturing.atlas import atlas_of
 from training.data.problems import DataError
 from training.data.textures import surreal_textures, texture_folder
+from uvatar.body import BodyModel
+from uvatar.texturing.atlas import atlas_of
 
 SIDE = 128
 

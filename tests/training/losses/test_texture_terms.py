@@ -11,9 +11,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from backend.body import BodyModel
-from backend.texture_predictor.encoders import Style
-from backend.texture_predictor.inputs import uv_plane
 from training.losses.adversarial import discriminator_loss, generator_loss
 from training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, lpips
 from training.losses.mesh import MeshLoss
@@ -21,6 +18,9 @@ from training.losses.texture import PAPER, TextureLoss, TextureWeights, face_dis
 from training.losses.total import TotalLoss
 from training.losses.uv import Seams, UnseenError, hide_half, mirror_distance, seam_distance, seen_distance
 from training.rendering import UvMesh
+from uvatar.body import BodyModel
+from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.inputs import uv_plane
 
 RNG = np.random.default_rng(0)
 
@@ -188,7 +188,7 @@ def test_seams_join_the_two_places_of_the_same_points(mesh: UvMesh, body: BodyMo
     seams = Seams.of(mesh)
     assert len(seams.first) > 1000 and (seams.first - seams.second).norm(dim=1).median() > 0.02
     # Positions on the rest body, filled beyond the islands, have no seam; the texture's own coordinates have nothing but.
-    from backend.texturing.atlas import atlas_of
+    from uvatar.texturing.atlas import atlas_of
 
     atlas = atlas_of(body, 512)
     rest = atlas.table.picture(atlas.table.interpolate(body.data.v_template, body.data.faces)).astype(np.float32)

@@ -11,13 +11,6 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.evaluation.metrics import masked_ssim
-from backend.evaluation.poses import load_poses
-from backend.evaluation.tables import markdown
-from backend.texture_predictor.config import small
-from backend.texture_predictor.inputs import uv_plane
-from backend.texture_predictor.network import TextureNetwork
 from training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError
 from training.metrics.baselines import projected, projected_and_mirrored
 from training.metrics.frechet import FID, FrechetDistance
@@ -27,6 +20,13 @@ from training.metrics.table import Judge, baseline_textures
 from training.metrics.texels import score_texels, surface_per_texel
 from training.rendering import paint
 from training.rendering.unprojection import Texels
+from uvatar.body import BodyModel
+from uvatar.evaluation.metrics import masked_ssim
+from uvatar.evaluation.poses import load_poses
+from uvatar.evaluation.tables import markdown
+from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.inputs import uv_plane
+from uvatar.texture_predictor.network import TextureNetwork
 
 RNG = np.random.default_rng(0)
 

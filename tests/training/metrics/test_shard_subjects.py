@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from backend.body import BodyModel
-from backend.texture_predictor.config import Config
 from training.data.problems import DataError
 from training.data.shards import open_shards
 from training.data.texture_batch import TextureStage
@@ -18,6 +16,8 @@ from training.metrics.evaluation import evaluate_textures
 from training.metrics.shard_subjects import shard_subject, shard_subjects
 from training.metrics.subjects import Subject
 from training.rendering import paint
+from uvatar.body import BodyModel
+from uvatar.texture_predictor.config import Config
 
 SIDE = 128
 

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend.camera import Camera
-from backend.evaluation.metrics import psnr
 from training.rendering import Cameras, UvMesh, View, paint, see
+from uvatar.camera import Camera
+from uvatar.evaluation.metrics import psnr
 
 SCRIPT = Path(__file__).with_name("render_in_blender.py")
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.camera import Camera
 from training.rendering import Cameras, UvMesh, View, paint, see, visible_faces
 from training.rendering.pytorch3d_raster import soft_silhouette, visible_faces_pytorch3d
+from uvatar.camera import Camera
 
 pytest.importorskip("pytorch3d")
 

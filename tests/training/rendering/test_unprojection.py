@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.body import BodyModel
-from backend.camera import Camera
-from backend.raster import RayScene
 from training.rendering import Cameras, UvMesh, paint, see
 from training.rendering.unprojection import Texels, unproject
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.raster import RayScene
 
 SIDE = 384
 

@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from backend.body import BodyModel
-from backend.mesh import vertex_normals
-from backend.raster import rasterize
 from training.data.problems import DataError
 from training.data.sample import Sample
 from training.data.shards import open_shards
@@ -27,6 +24,9 @@ from training.synthesis.rendering import Rasteriser
 from training.synthesis.scenes import Cast, Scene, draw_scene
 from training.synthesis.synthesize import Order, synthesize
 from training.synthesis.wardrobe import Wardrobe, open_wardrobe
+from uvatar.body import BodyModel
+from uvatar.mesh import vertex_normals
+from uvatar.raster import rasterize
 
 
 @pytest.fixture(scope="module")

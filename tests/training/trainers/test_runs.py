@@ -15,11 +15,6 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from backend.body import load_open_body
-from backend.mesh_predictor.predictor import Predictor
-from backend.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
-from backend.texture_predictor.config import ConfigError, small
-from backend.texture_predictor.network import TextureNetwork
 from training.cli import app
 from training.data.shards import ShardSet, open_shards
 from training.data.stream import Plan, stream
@@ -32,6 +27,11 @@ from training.trainers.mesh import MeshTrainer
 from training.trainers.recipe import Recipe, RecipeError, load_recipe, recipe_names
 from training.trainers.run import Trainer, TrainingError, run
 from training.trainers.texture import TextureTrainer
+from uvatar.body import load_open_body
+from uvatar.mesh_predictor.predictor import Predictor
+from uvatar.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
+from uvatar.texture_predictor.config import ConfigError, small
+from uvatar.texture_predictor.network import TextureNetwork
 
 TRAINERS = {"mesh": MeshTrainer, "gan": GanTrainer, "complete": CompleteTrainer, "texture": TextureTrainer, "joint": JointTrainer}
 

@@ -1,7 +1,0 @@
-"""Pictures of the result for people to look at: the mesh over the photo, the textured body, a sheet of views around it."""
-
-from backend.preview.drawing import Picture, overlay, render_textured
-from backend.preview.labels import label_colours
-from backend.preview.studio import turntable
-
-__all__ = ["Picture", "label_colours", "overlay", "render_textured", "turntable"]

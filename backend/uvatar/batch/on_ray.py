@@ -1,0 +1,95 @@
+"""A batch's work done by a Ray cluster: the same pipeline, a Ray task for each photo. Needs the extra ``uvatar[ray]``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from uvatar import wire
+from uvatar.batch.photos import Photo
+from uvatar.batch.run import Engine
+from uvatar.wire import WireError
+
+RETRIES = 3  # of a photo whose Ray worker died
+LOCAL = "local"
+
+
+def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path) -> Engine:
+    """Have a Ray cluster do it.
+
+    Args:
+        address: of the cluster, or "local" for one that is started on this computer and ends with the batch.
+        pipeline: "module:attribute" of the pipeline's class.
+        threads: CPU threads of each task.
+        out: where Ray may put what does not fit into its memory; nothing of a photo is written elsewhere.
+
+    Raises WireError ("no-ray") where Ray is not installed.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would tell its makers
+    try:
+        import ray
+    except ImportError as error:
+        raise WireError("Ray is not installed.", "no-ray", 'Install it with: python -m pip install "uvatar[ray]"') from error
+
+    def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, dict[str, Any] | WireError]]:
+        if address == LOCAL:
+            spill = out / ".ray"
+            spill.mkdir(parents=True, exist_ok=True)
+            ray.init(address=LOCAL, include_dashboard=False, log_to_driver=False, object_spilling_directory=str(spill.resolve()))
+        else:
+            ray.init(address=address, log_to_driver=False)
+        task = ray.remote(num_cpus=threads, max_retries=RETRIES)(reconstruct_one)
+        ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
+        running: dict[Any, Photo] = {}
+        try:
+            exhausted = False
+            while running or not exhausted:
+                while not exhausted and len(running) < ahead:
+                    following = next(photos, None)
+                    exhausted = following is None
+                    if following:
+                        photo, data = following
+                        running[task.remote(wire.photo_name(photo.path.name), data, options, pipeline, threads)] = photo
+                done, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
+                for reference in done:
+                    yield running.pop(reference), _taken(ray, reference)
+        finally:
+            ray.shutdown()
+
+    return work
+
+
+def _taken(ray: Any, reference: Any) -> dict[str, Any] | WireError:
+    """What has come of a task."""
+    try:
+        answer = wire.unpack(ray.get(reference))
+    except (ray.exceptions.RayError, WireError) as error:
+        message = f"Its Ray worker died {RETRIES + 1} times, or could not be started: {str(error)[:300]}"
+        return WireError(message, "model-crashed", "Look into Ray's logs, then run the batch again.")
+    return WireError.from_dict(answer["error"]) if answer.get("error") else answer["result"]
+
+
+def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int) -> list[bytes]:
+    """The Ray task: one photo through the pipeline, which stays loaded for the worker process's next one; frames of `wire.pack`."""
+    from uvatar.worker import photo_error
+
+    results: list[dict[str, Any]] = []
+    answer: dict[str, Any]
+    try:
+        _loaded(pipeline, threads).reconstruct([(name, data)], options, lambda *_: None, lambda _, result: results.append(result))
+        [result] = results
+        failed = bool(result.get("errors")) and not result.get("people")
+        answer = {"error": result["errors"][0]} if failed else {"result": result}
+        return [bytes(frame) for frame in wire.pack(answer)]
+    except Exception as error:
+        return [bytes(frame) for frame in wire.pack({"error": photo_error(error).as_dict()})]
+
+
+@lru_cache(maxsize=1)
+def _loaded(pipeline: str, threads: int) -> Any:
+    from uvatar.worker import load_pipeline
+
+    return load_pipeline(pipeline, threads, wire.data_folder())

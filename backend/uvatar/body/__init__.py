@@ -1,0 +1,40 @@
+"""The SMPL-format body: shape, pose, skinning, UV topology, measurements."""
+
+from uvatar.body.data import (
+    BODY,
+    JOINT_NAMES,
+    LANDMARK_NAMES,
+    LEFT_EYE,
+    PARENTS,
+    RIGHT_EYE,
+    BodyData,
+    BodyError,
+    ShapePrior,
+    as_smpl_dict,
+    load_body,
+    save_body,
+)
+from uvatar.body.measure import measure
+from uvatar.body.model import BodyModel, BodyOutput, load_open_body, rotation_matrices
+from uvatar.body.official import load_smpl
+
+__all__ = [
+    "BODY",
+    "JOINT_NAMES",
+    "LANDMARK_NAMES",
+    "LEFT_EYE",
+    "PARENTS",
+    "RIGHT_EYE",
+    "BodyData",
+    "BodyError",
+    "BodyModel",
+    "BodyOutput",
+    "ShapePrior",
+    "as_smpl_dict",
+    "load_body",
+    "load_open_body",
+    "load_smpl",
+    "measure",
+    "rotation_matrices",
+    "save_body",
+]

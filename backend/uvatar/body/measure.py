@@ -1,0 +1,66 @@
+"""Lengths and girths of a body in centimetres, read off its rest pose the way a tailor would take them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
+
+from uvatar.body.data import JOINT_NAMES, BodyData
+from uvatar.body.model import BodyModel
+
+# Heights of the girths, as fractions of the way from the hip joints to the shoulder joints.
+_CHEST_BAND, _WAIST_BAND, _HIP_BAND = (0.60, 0.70), (0.36, 0.46), (-0.15, 0.25)
+_BAND_STEP = 0.01
+_ARM_JOINTS = [i for i, name in enumerate(JOINT_NAMES) if name.split("_")[-1] in ("shoulder", "elbow", "wrist", "hand")]
+
+
+def measure(body: BodyModel | BodyData, betas: NDArray[np.floating]) -> dict[str, float]:
+    """Measurements of the unclothed body with these ``betas`` (10,), in centimetres.
+
+    Keys: stature (crown to sole); chest and hip (largest girth of chest and seat), waist (mean girth of a band above the
+    navel); inseam (crotch to sole); arm (shoulder joint over elbow to wrist joint); shoulder_width (between the shoulder
+    joints, close to the distance of the acromions).  Girths are those of a tape: the outline's convex hull.
+    """
+    data = body.data if isinstance(body, BodyModel) else body
+    betas = np.asarray(betas, np.float64)
+    vertices = data.v_template + data.shapedirs @ betas
+    joints = dict(zip(JOINT_NAMES, data.joint_template + data.joint_shapedirs @ betas, strict=True))
+    floor = vertices[:, 1].min()
+    low = (joints["left_hip"][1] + joints["right_hip"][1]) / 2
+    high = (joints["left_shoulder"][1] + joints["right_shoulder"][1]) / 2
+    trunk_faces = data.faces[(data.weights[:, _ARM_JOINTS].sum(1) < 0.5)[data.faces].all(1)]
+
+    def girths(band: tuple[float, float]) -> list[float]:
+        heights = np.arange(band[0], band[1] + _BAND_STEP / 2, _BAND_STEP)
+        return [girth(vertices, trunk_faces, low + fraction * (high - low)) for fraction in heights]
+
+    middle = data.mirror == np.arange(len(vertices))
+    below_chest = vertices[:, 1] < low + _CHEST_BAND[0] * (high - low)
+    metres = {
+        "stature": np.ptp(vertices[:, 1]),
+        "chest": max(girths(_CHEST_BAND)),
+        "waist": np.mean(girths(_WAIST_BAND)),
+        "hip": max(girths(_HIP_BAND)),
+        "inseam": vertices[middle & below_chest, 1].min() - floor,
+        "arm": np.mean([_length(joints, side, ("shoulder", "elbow", "wrist")) for side in ("left", "right")]),
+        "shoulder_width": np.linalg.norm(joints["left_shoulder"] - joints["right_shoulder"]),
+    }
+    return {name: round(100 * float(value), 1) for name, value in metres.items()}
+
+
+def girth(vertices: NDArray[np.float64], faces: NDArray[np.int32], height: float) -> float:
+    """Perimeter of the convex hull of where the plane y = ``height`` cuts a mesh (V, 3), (F, 3); 0 where it misses it."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    above = vertices[:, 1] > height
+    edges = edges[above[edges[:, 0]] != above[edges[:, 1]]]
+    if len(edges) < 3:
+        return 0.0
+    start, end = vertices[edges[:, 0]], vertices[edges[:, 1]]
+    share = ((height - start[:, 1]) / (end[:, 1] - start[:, 1]))[:, None]
+    return float(ConvexHull((start + share * (end - start))[:, [0, 2]]).area)  # in two dimensions qhull's area is the perimeter
+
+
+def _length(joints: dict[str, NDArray[np.float64]], side: str, chain: tuple[str, ...]) -> float:
+    points = np.stack([joints[f"{side}_{name}"] for name in chain])
+    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())

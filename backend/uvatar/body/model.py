@@ -1,0 +1,174 @@
+"""Shape and pose -> vertices: linear blend skinning in torch, batched and differentiable.
+
+Written from the equations of SMPL (Loper et al., "SMPL: A Skinned Multi-Person Linear Model", 2015, eq. 2-10).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from uvatar.body.data import BodyData, load_body
+from uvatar.weights import weights_folder
+
+if TYPE_CHECKING:
+    from uvatar.fitting.fit import BodyParameters
+
+
+class BodyOutput(NamedTuple):
+    """Posed bodies: vertices (B, V, 3) and joints (B, 24, 3), metres."""
+
+    vertices: Tensor
+    joints: Tensor
+
+
+def rotation_matrices(axis_angle: Tensor) -> Tensor:
+    """(..., 3) axis-angle in radians -> (..., 3, 3) rotations (Rodrigues), with gradients that are finite at zero."""
+    x, y, z = axis_angle.unbind(-1)
+    square = (axis_angle * axis_angle).sum(-1)
+    # sin(a)/a and (1 - cos(a))/a^2 = (sin(a/2)/(a/2))^2 / 2; below 1e-3 rad their Taylor series, where the quotients lose digits.
+    small = square < 1e-6
+    angle = torch.where(small, torch.ones_like(square), square).sqrt()
+    s = torch.where(small, 1 - square / 6, angle.sin() / angle)
+    half = torch.where(small, 1 - square / 24, 2 * (angle / 2).sin() / angle)
+    c = half * half / 2
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
+    outer = axis_angle.unsqueeze(-1) * axis_angle.unsqueeze(-2)
+    identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return identity * (1 - c * square)[..., None, None] + s[..., None, None] * cross + c[..., None, None] * outer
+
+
+class BodyModel(nn.Module):
+    """A body that can be shaped and posed. Its buffers follow ``.to(device)``; it has no trainable parameters."""
+
+    v_template: Tensor
+    shapedirs: Tensor
+    joint_template: Tensor
+    joint_shapedirs: Tensor
+    weights: Tensor
+    landmark_template: Tensor
+    landmark_shapedirs: Tensor
+    landmark_weights: Tensor
+    posedirs: Tensor | None
+
+    def __init__(self, data: BodyData, folder: Path | None = None) -> None:
+        """``folder``: where the weights are that belong to this body (pose prior, lifter, face correspondence); None for a user's body."""
+        super().__init__()
+        self.data = data
+        self.folder = folder
+        count = len(data.v_template)
+        self._levels = _levels(data.parents)
+        self._constant("v_template", data.v_template.reshape(-1))
+        self._constant("shapedirs", data.shapedirs.reshape(count * 3, -1).T)
+        self._constant("joint_template", data.joint_template)
+        self._constant("joint_shapedirs", data.joint_shapedirs)
+        self._constant("weights", data.weights)
+        self._constant("landmark_template", data.landmark_template)
+        self._constant("landmark_shapedirs", data.landmark_shapedirs)
+        self._constant("landmark_weights", data.landmark_weights)
+        self._constant("posedirs", None if data.posedirs is None else data.posedirs.reshape(count * 3, -1).T)
+        order = [joint for level in self._levels for joint in level]
+        self._order = [order.index(joint) for joint in range(len(order))]
+
+    def _constant(self, name: str, value: NDArray | None) -> None:
+        tensor = None if value is None else torch.from_numpy(np.array(value, np.float32, order="C"))
+        self.register_buffer(name, tensor, persistent=False)
+
+    def forward(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None, offsets: Tensor | None = None) -> BodyOutput:
+        """Shape, pose and place bodies.
+
+        Args:
+            betas: (B, 10).
+            pose: (B, 24, 3) axis-angle, radians, or (B, 24, 3, 3) rotations, each joint relative to its parent; joint 0 is
+                global_orient and turns the body about its rest pelvis.
+            transl: (B, 3) metres added at the end, or None.
+            offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not move joints.
+        """
+        rotations = pose if pose.ndim == 4 else rotation_matrices(pose)
+        rest = torch.addmm(self.v_template, betas, self.shapedirs)
+        if self.posedirs is not None:
+            identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
+            rest = torch.addmm(rest, (rotations[:, 1:] - identity).flatten(1), self.posedirs)
+        rest = rest.unflatten(1, (-1, 3))
+        if offsets is not None:
+            rest = rest + offsets
+        transforms, joints = self._joint_transforms(betas, rotations, transl)
+        return BodyOutput(_skin(rest, self.weights, transforms), joints)
+
+    def joints(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
+        """The joints alone, (B, 24, 3); arguments as in `forward`, which costs a hundred times as much."""
+        return self._joint_transforms(betas, pose if pose.ndim == 4 else rotation_matrices(pose), transl)[1]
+
+    def landmarks(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
+        """BlazePose's 33 points on the bodies, (B, 33, 3), order of `LANDMARK_NAMES`; arguments as in `forward`.
+
+        Only these points are skinned, at about a hundredth of the whole body's cost. Pose blend shapes do not move them.
+        """
+        rotations = pose if pose.ndim == 4 else rotation_matrices(pose)
+        rest = self.landmark_template + torch.einsum("pck,bk->bpc", self.landmark_shapedirs, betas)
+        transforms, _ = self._joint_transforms(betas, rotations, transl)
+        return _skin(rest, self.landmark_weights, transforms)
+
+    def posed(
+        self, parameters: BodyParameters, offsets: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """One person's vertices (V, 3) and joints (24, 3) as arrays, camera frame, without gradients; ``offsets`` (V, 3)."""
+        pose = np.concatenate([np.reshape(parameters.global_orient, (1, 3)), np.reshape(parameters.body_pose, (-1, 3))])
+        device = self.v_template.device
+        tensors = [torch.as_tensor(np.asarray(a, np.float32), device=device)[None] for a in (parameters.betas, pose, parameters.transl)]
+        extra = None if offsets is None else torch.as_tensor(np.asarray(offsets, np.float32), device=device)[None]
+        with torch.no_grad():
+            output = self(*tensors, extra)
+        return output.vertices[0].cpu().numpy(), output.joints[0].cpu().numpy()
+
+    def _joint_transforms(self, betas: Tensor, rotations: Tensor, transl: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, 24, 3, 4) transforms from the rest pose to the posed body, and the posed joints (B, 24, 3)."""
+        rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
+        parents = self.data.parents
+        # All joints at the same depth of the skeleton at once: 9 small products in place of 24.
+        world_rotation, world_position = [rotations[:, :1]], [rest[:, :1]]
+        for depth in range(1, len(self._levels)):
+            joints, above = self._levels[depth], self._levels[depth - 1]
+            parent = [int(parents[joint]) for joint in joints]
+            slots = [above.index(joint) for joint in parent]
+            turn = world_rotation[-1][:, slots]
+            bone = rest[:, joints] - rest[:, parent]
+            world_position.append(world_position[-1][:, slots] + (turn @ bone.unsqueeze(-1)).squeeze(-1))
+            world_rotation.append(turn @ rotations[:, joints])
+        rotation = torch.cat(world_rotation, 1)[:, self._order]
+        position = torch.cat(world_position, 1)[:, self._order]
+        if transl is not None:
+            position = position + transl[:, None]
+        shift = position - (rotation @ rest.unsqueeze(-1)).squeeze(-1)
+        return torch.cat([rotation, shift.unsqueeze(-1)], -1), position
+
+
+def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
+    """Rest points (B, P, 3) moved by their (P, 24) mix of the joints' (B, 24, 3, 4) transforms."""
+    mixed = torch.matmul(weights, transforms.flatten(2)).unflatten(2, (3, 4))
+    return (mixed[..., :3] @ points.unsqueeze(-1)).squeeze(-1) + mixed[..., 3]
+
+
+def _levels(parents: NDArray[np.int32]) -> list[list[int]]:
+    """Joints grouped by their distance from the root."""
+    depth = [0] * len(parents)
+    for joint, parent in enumerate(parents):
+        depth[joint] = depth[parent] + 1 if parent >= 0 else 0
+    return [[joint for joint, d in enumerate(depth) if d == level] for level in range(max(depth) + 1)]
+
+
+def load_open_body(path: Path | str | None = None) -> BodyModel:
+    """The open body that ships with the program, or the one at ``path``, with the weights beside it.
+
+    Raises:
+        WeightsError: the program's weights are not installed.
+        BodyError: the file is missing or broken.
+    """
+    path = Path(path) if path is not None else weights_folder() / "open_body.npz"
+    return BodyModel(load_body(path), path.parent)

@@ -1,0 +1,316 @@
+"""A client of the server: what the command line uses, and what a script of yours can use.
+
+with attach() as client:
+    job = client.reconstruct([("me.jpg", Path("me.jpg").read_bytes())])
+    for event in client.events(job):
+        ...
+    result = client.result(job, 0)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import zmq
+
+from uvatar import network, wire
+from uvatar.jobs import is_open
+from uvatar.network import Access
+from uvatar.spawn import environment, module_command
+from uvatar.wire import Runtime, WireError
+
+REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
+SILENCE_SECONDS = 3.0  # without events; then ask how the job is
+START_SECONDS = 60.0
+RUNTIME_SECONDS = 5.0  # for a server that has the folder to say where it is
+REACH_SECONDS = 10.0  # for the first answer of a server on another computer
+
+
+class ServerGone(ConnectionError):
+    """The server does not answer. Its jobs are not lost: attach again and ask by id."""
+
+
+class Client:
+    """A connection to a server. One thread at a time."""
+
+    def __init__(self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None) -> None:
+        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet: `hello` finds out whether a server is there."""
+        self._host, self._port = (access.host, access.port) if access else ("127.0.0.1", port)
+        self._token = token
+        self._reply_seconds = reply_seconds
+        self._requests = 0
+        self._events: deque[dict[str, Any]] = deque()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        # Where the server has turned our keys down there is nobody to send to, and ZeroMQ would wait for somebody for ever.
+        self._socket.setsockopt(zmq.SNDTIMEO, round(1000 * reply_seconds))
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        if access:
+            network.encrypt_client(self._socket, access)
+        self._socket.connect(network.endpoint(self._host, self._port))
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect. Jobs go on."""
+        self._context.destroy(linger=0)
+
+    def request(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Send a request and wait for its reply; events that come meanwhile are kept for `events`.
+
+        Raises WireError for what the server answers with an error, ServerGone where it does not answer.
+        """
+        self._requests += 1
+        frames = wire.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
+        self._has_been_cut()
+        self._send(frames)
+        deadline = time.monotonic() + self._reply_seconds
+        while True:
+            message = self._receive(min(1.0, max(deadline - time.monotonic(), 0.0)))
+            if message is None:
+                if time.monotonic() > deadline or not listens(self._port, self._host):
+                    raise ServerGone("The Uvatar server does not answer.")
+                if self._has_been_cut():  # ZeroMQ connects again, but what was on its way is lost; asking twice harms nothing
+                    self._send(frames)
+            elif message.get("request") == self._requests or (message["kind"] == "error" and message.get("request") is None):
+                if message["kind"] == "error":
+                    raise WireError.from_dict(message)
+                return message
+            elif "request" not in message:
+                self._events.append(message)
+
+    def _send(self, frames: Sequence[bytes | memoryview]) -> None:
+        try:
+            self._socket.send_multipart(frames)
+        except zmq.Again as error:
+            raise ServerGone("The Uvatar server takes nothing.") from error
+
+    def hello(self) -> dict[str, Any]:
+        """What the server is and can do. Raises WireError ("wrong-token", "unsupported-version"), ServerGone."""
+        return self.request("hello", client="uvatar python client")
+
+    def reconstruct(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any] | None = None, job: str | None = None) -> str:
+        """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
+        job = job or str(uuid.uuid4())
+        sent = [{"name": wire.photo_name(name), "data": data} for name, data in photos]
+        self.request("reconstruct", job=job, photos=sent, options=options or {})
+        return job
+
+    def status(self, job: str | None = None) -> dict[str, Any]:
+        """Of the job, whose events come from now on, or of the server."""
+        return self.request("status", **({"job": job} if job else {}))
+
+    def result(self, job: str, photo: int) -> dict[str, Any]:
+        """The result of one photo that is done (docs/result-schema.md)."""
+        return self.request("result", job=job, photo=photo)["result"]
+
+    def cancel(self, job: str) -> dict[str, Any]:
+        """Work on the job no more; its status."""
+        return self.request("cancel", job=job)
+
+    def forget(self, job: str | None = None, photo: bytes | str | None = None, everything: bool = False) -> list[str]:
+        """Have a job, all jobs that hold a photo, or all jobs deleted with all that is kept of them; their ids.
+
+        ``photo``: its bytes, or their sha256 in hexadecimal.
+        """
+        digest = hashlib.sha256(photo).hexdigest() if isinstance(photo, bytes) else photo
+        return self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
+
+    def shutdown(self) -> int:
+        """Stop the server; how many photos it leaves for the next one."""
+        return self.request("shutdown")["unfinished"]
+
+    def events(self, job: str) -> Iterator[dict[str, Any]]:
+        """The job's events, until and with the one that it is finished. Raises ServerGone.
+
+        Events may get lost, so silence is answered with a question: photos that ended meanwhile are told of then.
+        """
+        told: set[int] = set()
+        self._catch_up(job)
+        while True:
+            event = self._events.popleft() if self._events else self._receive(SILENCE_SECONDS)
+            if event is None:
+                self._catch_up(job)
+            elif event.get("job") == job and "request" not in event:
+                if event["kind"] == "photo":
+                    if event["photo"] in told:
+                        continue
+                    told.add(event["photo"])
+                elif event["kind"] == "finished":
+                    yield from (_photo_event(job, photo) for photo in event["photos"] if photo["index"] not in told)
+                    yield event
+                    return
+                yield event
+
+    def _catch_up(self, job: str) -> None:
+        """Subscribe to the job, and make events of what its status says."""
+        status = self.status(job)
+        for photo in status["photos"]:
+            if photo["state"] != "waiting":
+                self._events.append(_photo_event(job, photo))
+        if status["state"] in ("finished", "cancelled"):
+            self._events.append({key: status[key] for key in ("job", "state", "created", "photos")} | {"kind": "finished"})
+
+    def _has_been_cut(self) -> bool:
+        """Whether the connection has been lost since this was asked last."""
+        cut = False
+        while self._monitor.poll(0):
+            self._monitor.recv_multipart()
+            cut = True
+        return cut
+
+    def _receive(self, seconds: float) -> dict[str, Any] | None:
+        if not self._socket.poll(round(seconds * 1000)):
+            return None
+        return wire.unpack(self._socket.recv_multipart(copy=False))
+
+
+def _photo_event(job: str, photo: dict[str, Any]) -> dict[str, Any]:
+    """The event that a photo of a job's status has come to its end."""
+    return {"kind": "photo", "job": job, "photo": photo["index"], "state": photo["state"], "error": photo["error"]}
+
+
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether anything listens on this port, of this computer by default."""
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def check_loopback() -> None:
+    """Raise WireError ("no-loopback") where programs of this computer cannot reach each other at 127.0.0.1."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+            pass
+    except OSError as error:
+        message = f"Programs on this computer cannot reach each other at 127.0.0.1: {error.strerror or error}."
+        fix = "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
+        raise WireError(message, "no-loopback", fix) from error
+
+
+def make_usable(folder: Path) -> None:
+    """Make a data folder, for this user alone, and try whether files can be written into it. Raises WireError ("data-folder")."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
+            Path(trial, "trial").write_bytes(bytes(4096))
+    except OSError as error:
+        message = f"Uvatar's data folder {wire.shown(str(folder))} cannot be used: {error.strerror or error}."
+        fix = "Name a folder that you may write to: with --data, or for good with UVATAR_DATA."
+        raise WireError(message, "data-folder", fix) from error
+
+
+def find(folder: Path | None = None) -> Client | None:
+    """A connection to the server that uses this data folder (the usual one by default), None where none runs.
+
+    A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it notices) is
+    waited for some seconds.
+    """
+    folder = Path(folder or wire.data_folder())
+    runtime = wire.read_runtime(folder)
+    deadline = time.monotonic() + RUNTIME_SECONDS
+    while runtime is None and time.monotonic() < deadline and is_open(folder):
+        time.sleep(0.2)
+        runtime = wire.read_runtime(folder)
+    return _greeted(runtime)
+
+
+def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
+    """A connection to a server on another computer. Raises ServerGone, WireError."""
+    if not listens(access.port, access.host):
+        raise ServerGone(f"Nothing answers at {access.host}, port {access.port}. Is `uvatar serve --network` running there?")
+    client = Client(access.port, access.token, min(reply_seconds, REACH_SECONDS), access)
+    try:
+        client.hello()
+    except (WireError, ServerGone) as error:
+        client.close()
+        if isinstance(error, WireError):
+            raise
+        raise ServerGone(f"The server at {access.host} does not let us in: its keys have changed, or it is no Uvatar server.") from error
+    client._reply_seconds = reply_seconds
+    return client
+
+
+def _greeted(runtime: Runtime | None) -> Client | None:
+    """A connection to this server, None where it does not run."""
+    if runtime is None or not listens(runtime.port):
+        return None
+    client = Client(runtime.port, runtime.token)
+    try:
+        client.hello()
+        return client
+    except (WireError, ServerGone) as error:
+        client.close()
+        if isinstance(error, WireError) and error.code == "unsupported-version":
+            raise
+        return None  # something else has the port of a server that died
+
+
+def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seconds: float = START_SECONDS) -> Client:
+    """A connection to the server that uses this data folder; it is started where none runs, and outlives this process.
+
+    Args:
+        serve_arguments: for ``uvatar serve``, where a server has to be started.
+
+    Raises ServerGone, with the end of its log, where the server does not come up; WireError ("no-loopback", "data-folder") where it
+    could not.
+    """
+    folder = Path(folder or wire.data_folder())
+    client = find(folder)
+    if client:
+        return client
+    check_loopback()
+    make_usable(folder)
+    output = folder / "logs" / "start.log"
+    output.parent.mkdir(mode=0o700, exist_ok=True)
+    process = _start(folder, output, serve_arguments)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        client = _greeted(wire.read_runtime(folder))
+        if client:
+            return client
+        # An end is final only if no other program has started a server for this folder at the same time.
+        if process.poll() not in (None, 3):
+            break
+        time.sleep(0.05)
+    raise ServerGone(f"The Uvatar server did not start. {_tail(output)}".strip())
+
+
+def _start(folder: Path, output: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a server that does not end with this process or its terminal."""
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    with open(output, "wb") as log:
+        return subprocess.Popen(
+            module_command("uvatar", "serve", "--data", str(folder), *arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            **apart,
+        )
+
+
+def _tail(path: Path, characters: int = 600) -> str:
+    try:
+        return path.read_text(errors="replace")[-characters:]
+    except OSError:
+        return ""

@@ -1,0 +1,104 @@
+"""The command for thousands of photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uvatar.commands.common import (
+    DEFAULT_PIPELINE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    OPEN_BODY,
+    BodyOption,
+    DataOption,
+    PipelineOption,
+    ServerOption,
+    UncertainOption,
+    attached,
+    console_of,
+    fatal,
+)
+from uvatar.commands.interrupts import remembered_interrupts
+
+if TYPE_CHECKING:
+    from uvatar.batch.photos import Outcome
+
+AHEAD = 4  # photos for each model process that the server has before it needs them
+
+
+def batch(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of photos, with all folders in it, a text file with a path a line, or a photo.", exists=True)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
+    body: BodyOption = OPEN_BODY,
+    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")] = False,
+    texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
+    max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
+    uncertain: UncertainOption = False,
+    turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = False,
+    blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Model processes of a server that has to be started for this.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here. Needs uvatar[ray].")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each Ray task.")] = 1,
+    data: DataOption = None,
+    server: ServerOption = None,
+    pipeline: PipelineOption = DEFAULT_PIPELINE,
+) -> None:
+    """Make avatars of thousands of photos. Whenever it is interrupted, the same command goes on where it was.
+
+    Writes report.html with a thumbnail of every avatar, and every failure with its reason.
+    Photos without people are not tried again; other failures are, by the next run.
+    Exit code 0: all photos worked. 1: some did not. 130: interrupted.
+    """
+    from uvatar import export, wire
+    from uvatar.batch.on_ray import engine_on_ray
+    from uvatar.batch.on_server import engine_on_server
+    from uvatar.batch.report import REPORT
+    from uvatar.batch.run import run_batch
+
+    console = console_of()
+    try:
+        chosen = {
+            "body": body,
+            "fast": fast,
+            "texture_size": texture_size,
+            "max_people": max_people,
+            "uncertain": uncertain,
+            "turntable": turntable,
+        }
+        options = wire.checked_options(chosen)
+    except wire.WireError as error:
+        raise typer.BadParameter(f"{error.message} {error.fix}") from error
+    blender = export.blender_command() if blend else None
+
+    def tell(number: int, photos: int, outcome: Outcome, end_if_interrupted: Callable[[], None]) -> None:
+        people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
+        words = people if outcome.done else f"failed: {outcome.reason}"
+        console.print(f"{number}/{photos} {wire.shown(outcome.key)}: {words}", soft_wrap=True)
+        end_if_interrupted()
+
+    try:
+        if ray:
+            engine = engine_on_ray(ray, options, pipeline, threads, out)
+        else:
+            attach = partial(attached, console, data, server, pipeline, "--workers", str(workers))
+            engine = engine_on_server(attach, options, AHEAD * workers)
+        with remembered_interrupts() as end_if_interrupted:
+            totals = run_batch(source, out, engine, blender, partial(tell, end_if_interrupted=end_if_interrupted))
+    except KeyboardInterrupt:
+        console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", soft_wrap=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (wire.WireError, OSError) as error:
+        raise fatal(console, error) from error
+    words = f"{totals.photos} photos: {totals.done} done, {totals.failed} failed, {totals.skipped} of them finished before."
+    console.print(f"{words} {out / REPORT}", soft_wrap=True)
+    if totals.failed:
+        raise typer.Exit(EXIT_FAILED)

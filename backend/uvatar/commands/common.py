@@ -1,0 +1,86 @@
+"""What the commands share: options, exit codes, the way to a server, words for the terminal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from uvatar.client import Client
+
+EXIT_FAILED = 1
+EXIT_ALREADY_SERVED = 3
+EXIT_INTERRUPTED = 130
+
+IDLE_SECONDS = 300  # a server that a command started waits this long for the next one, with its models loaded
+DEFAULT_PIPELINE = "uvatar.pipeline:Pipeline"
+
+OPEN_BODY = "open_body"
+
+UncertainOption = Annotated[
+    bool, typer.Option("--uncertain", help="Also make avatars of who may be no person, or stands otherwise than it seems.")
+]
+BodyOption = Annotated[
+    str,
+    typer.Option(
+        help="open_body: the body that comes with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar weights` says which, and "
+        "where they go), with SMPL's mesh, betas, skin and UV layout; under SMPL's licence, not for commercial use."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]"),
+]
+ServerOption = Annotated[
+    Path | None,
+    typer.Option("--server", envvar="UVATAR_SERVER", help="Access file of a server on another computer (see `uvatar serve --network`)."),
+]
+PipelineOption = Annotated[str, typer.Option("--pipeline", hidden=True, help="module:attribute of another pipeline, for tests.")]
+
+
+def console_of(stderr: bool = False) -> Console:
+    """The terminal."""
+    from uvatar.terminal import terminal
+
+    return terminal(stderr)
+
+
+def fatal(console: Console, error: Exception) -> typer.Exit:
+    """Print an error that ends the command; what to raise."""
+    console.print(in_words(error), style="red", soft_wrap=True)
+    return typer.Exit(EXIT_FAILED)
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong and what to do: of the system's own errors what and where, without their numbers."""
+    from uvatar.wire import shown
+
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, (str, bytes)):
+        return shown(f"{os.fsdecode(error.filename)}: {error.strerror}.")
+    return f"{getattr(error, 'message', error)} {getattr(error, 'fix', '')}".strip()
+
+
+def found(data: Path | None, server: Path | None) -> Client | None:
+    """A client of the server that runs, here or where ``server`` says; None where none runs here. Raises as `client.reach`."""
+    from uvatar import client, network
+
+    return client.reach(network.read_access(server)) if server else client.find(data)
+
+
+def attached(console: Console, data: Path | None, server: Path | None, pipeline: str, *arguments: str) -> Client:
+    """A client of the server that runs, or of one started with ``arguments`` for it."""
+    from uvatar import client
+
+    running = found(data, server)
+    if running:
+        return running
+    console.print("Starting the server. The first photo waits until its models are loaded.")
+    chosen = ["--exit-when-idle", str(IDLE_SECONDS), *arguments]
+    if pipeline != DEFAULT_PIPELINE:
+        chosen += ["--pipeline", pipeline]
+    return client.attach(data, chosen)

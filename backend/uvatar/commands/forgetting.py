@@ -1,0 +1,113 @@
+"""Deleting what is kept of a person, where the server keeps it and where avatars were written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from uvatar.avatar_folders import RECORD, SUMMARY, THUMBNAILS, delete_abandoned, delete_avatar, read_avatar
+from uvatar.batch.photos import Record
+from uvatar.batch.report import REPORT, write_report
+from uvatar.client import Client
+from uvatar.jobs import AlreadyServed, Journal
+from uvatar.photo_files import gathered, read_photo
+from uvatar.retention import forget
+from uvatar.wire import WireError, shown
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What became of avatars that were to be deleted.
+
+    Attributes:
+        deleted: folders whose avatar is no more.
+        kept: those of them that are still there, for what else lies in them.
+        failed: (path, reason) of what could not be deleted.
+    """
+
+    deleted: tuple[Path, ...] = ()
+    kept: tuple[Path, ...] = ()
+    failed: tuple[tuple[Path, str], ...] = ()
+
+    def __add__(self, other: Forgotten) -> Forgotten:
+        return Forgotten(self.deleted + other.deleted, self.kept + other.kept, self.failed + other.failed)
+
+
+def photo_digests(paths: Sequence[Path]) -> tuple[list[str], list[tuple[str, str]]]:
+    """sha256 of each of these photos, and of all in these folders, read one at a time; (path, reason) of those that cannot be read."""
+    photos, failures = gathered(paths)
+    digests = []
+    for path, _ in photos:
+        try:
+            digests.append(hashlib.sha256(read_photo(path)).hexdigest())
+        except WireError as error:
+            failures.append((shown(str(path)), f"{error.message} {error.fix}".strip()))
+    return digests, failures
+
+
+def forget_jobs(
+    find: Callable[[], Client | None], folder: Path, digests: Sequence[str], jobs: Sequence[str], everything: bool
+) -> list[str]:
+    """Delete jobs, by their ids, or because they hold one of the photos (sha256), or all; the ids of those that were deleted.
+
+    Args:
+        find: the running server, or None: then the journal of ``folder`` is opened directly.
+
+    Raises WireError, OSError.
+    """
+    client = find()
+    if client is None and not (folder / "journal.sqlite").exists():
+        return []
+    if client is None:
+        try:
+            with closing(Journal(folder)) as journal:
+                deleted = [job for digest in digests for job in forget(journal, photo=digest)]
+                deleted += [gone for job in jobs for gone in forget(journal, job=job)]
+                return deleted + (forget(journal, everything=True) if everything else [])
+        except AlreadyServed as error:  # it was started at this very moment, or does not answer
+            raise OSError(f"{error} It does not answer: stop it, then try again.") from error
+    with client:
+        deleted = [job for digest in digests for job in client.forget(photo=digest)]
+        deleted += [gone for job in jobs for gone in client.forget(job=job)]
+        return deleted + (client.forget(everything=True) if everything else [])
+
+
+def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
+    """Delete the avatars of photos (sha256) below a folder, what killed runs left of them, and what batches noted of them.
+
+    Exactly the files that an avatar's ``result.json`` lists are deleted, and its folder only where nothing else is in it.
+    """
+    deleted, kept, failed = [], [], []
+    for summary in list(folder.rglob(SUMMARY)):
+        avatar = read_avatar(summary.parent)
+        if avatar is None or not avatar.shows(digests):
+            continue
+        try:
+            if not delete_avatar(avatar):
+                kept.append(avatar.folder)
+            deleted.append(avatar.folder)
+        except OSError as error:
+            failed.append((avatar.folder, f"It cannot be deleted: {error.strerror or error}."))
+    for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        delete_abandoned(place, digests)
+        if (place / RECORD).is_file():
+            try:
+                _forget_in_record(place, digests)
+            except OSError as error:
+                failed.append((place / RECORD, f"It cannot be changed: {error.strerror or error}."))
+    return Forgotten(tuple(deleted), tuple(kept), tuple(failed))
+
+
+def _forget_in_record(out: Path, digests: Collection[str]) -> None:
+    """Take photos out of a batch's record, report and thumbnails. Raises OSError."""
+    record = Record(out)
+    try:
+        if not record.forget(digests):
+            return
+    finally:
+        record.close()
+    if (out / REPORT).is_file() or (out / THUMBNAILS).is_dir():
+        write_report(out, record.outcomes.values(), len(record.outcomes))

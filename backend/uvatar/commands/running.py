@@ -1,0 +1,261 @@
+"""`uvatar reconstruct` at work: photos read and sent a job at a time, their progress shown, their avatars written as they come."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uvatar import wire
+from uvatar.avatar_folders import is_disk_fault, output_error
+from uvatar.client import Client, ServerGone
+from uvatar.commands.interrupts import remembered_interrupts
+from uvatar.export import Exporter, PersonFiles
+from uvatar.photo_files import read_photo
+from uvatar.wire import WireError, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+Failure = tuple[str, str]  # photo, reason
+
+ATTEMPTS = 3  # at a job whose server goes away
+FULL_PAUSE = 2.0  # seconds between questions whether a full queue has room
+MANY = 20  # photos from which on only those at work have a bar, and all together have one
+GIVEN_BYTES = wire.LIMITS.header_bytes // 2  # of people that other estimators saw, in a job: they travel in the message's header
+
+
+@dataclass(frozen=True)
+class Order:
+    """A photo on its way.
+
+    Attributes:
+        path: its file; bytes: the file's size.
+        given: its people as another estimator sees them, None where nobody was asked.
+    """
+
+    path: Path
+    bytes: int
+    given: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the photo is called, to the server and on the terminal."""
+        return wire.photo_name(self.path.name)
+
+
+@dataclass
+class _Job:
+    """A job that the server has or is to get.
+
+    Attributes:
+        names: of its photos; tasks: their bars; taken: which of them are over.
+        made_of: sha256 of all photos, where they make one avatar; else nothing.
+    """
+
+    names: list[str]
+    tasks: list[TaskID]
+    made_of: list[str]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    taken: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Run:
+    """Photos seen through from files to avatars.
+
+    Attributes:
+        attach: connects to the server, which is started where it does not run.
+        people: what was written; failures: photos of which nothing could be made, with the reason.
+    """
+
+    console: Console
+    attach: Callable[[], Client]
+    exporter: Exporter
+    people: list[PersonFiles] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def follow(self, orders: Sequence[Order], options: dict[str, Any]) -> None:
+        """Send the photos, as many jobs as they need one after the other, and write each result as it comes.
+
+        Only one job's photos are in memory. Raises WireError and OSError for what keeps all further photos from being made.
+        """
+        self._client = self.attach()
+        try:
+            with _Bars(self.console, len(orders)) as bars, remembered_interrupts() as end_if_interrupted:
+                for job in jobs(orders, options, *self._room()):
+                    self._see_through([orders[index] for index in job], options, bars, end_if_interrupted)
+                    end_if_interrupted()
+        finally:
+            self._client.close()
+
+    def _room(self) -> tuple[int, int]:
+        """How many photos and bytes a job may have for this server."""
+        queue: dict[str, int] = {}
+        with suppress(WireError):  # too much to tell, at worst
+            queue = self._client.status()["queue"]
+        return min(wire.JOB_PHOTOS, queue.get("most_photos", wire.JOB_PHOTOS)), queue.get("most_bytes", wire.LIMITS.total_bytes)
+
+    def _see_through(self, orders: Sequence[Order], options: dict[str, Any], bars: _Bars, end_if_interrupted: Callable[[], None]) -> None:
+        """One job, from reading its photos to its end, whatever happens to the server meanwhile."""
+        kept, photos = self._read(orders)
+        if not kept:
+            return
+        if any(order.given is not None for order in kept):
+            options = {**options, "given_people": [order.given for order in kept]}
+        made_of = [hashlib.sha256(data).hexdigest() for _, data in photos] if options["same_person"] else []
+        job = _Job([order.name for order in kept], [bars.add(order.name) for order in kept], made_of)
+        try:
+            for attempts_left in reversed(range(ATTEMPTS)):
+                try:
+                    if photos:
+                        self._send(job.id, photos, options)
+                        photos = []
+                    for event in self._client.events(job.id):
+                        self._heed(job, event, bars)
+                        end_if_interrupted()
+                    return
+                except ServerGone:
+                    if not attempts_left:
+                        raise
+                    self.console.print("The server has gone; starting it again. Nothing that was finished is lost.")
+                    self._client.close()
+                    self._client = self.attach()
+        except ServerGone:  # it may only be slow, and will do the job
+            raise
+        except BaseException:  # Ctrl+C, or no room for what would come
+            with suppress(WireError, OSError):
+                self._client.cancel(job.id)
+            raise
+
+    def _read(self, orders: Sequence[Order]) -> tuple[list[Order], list[tuple[str, bytes]]]:
+        kept, photos = [], []
+        for order in orders:
+            try:
+                photos.append((order.name, read_photo(order.path)))
+                kept.append(order)
+            except WireError as error:
+                self._fail(shown(str(order.path)), error)
+        return kept, photos
+
+    def _send(self, job: str, photos: Sequence[tuple[str, bytes]], options: dict[str, Any]) -> None:
+        """Hand the job over, when the server has room for it."""
+        told = False
+        while True:
+            try:
+                self._client.reconstruct(photos, options, job)
+                return
+            except WireError as error:
+                if error.code != "queue-full":
+                    raise
+            if not told:
+                self.console.print("The server's queue is full: waiting until it has room. Ctrl+C ends this.")
+                told = True
+            time.sleep(FULL_PAUSE)
+
+    def _heed(self, job: _Job, event: dict[str, Any], bars: _Bars) -> None:
+        """Show an event, and take what has come of a photo."""
+        photo: int = event.get("photo", -1)
+        if photo in job.taken:
+            return
+        if event["kind"] == "progress":
+            left = event["seconds_left"]
+            words = event["message"] if left is None else f"{event['message']}, {_duration(left)} left"
+            bars.advance(job.tasks[photo], event["fraction"], words)
+        elif event["kind"] == "photo":
+            bars.advance(job.tasks[photo], None, "Writing files")
+            words = self._take(job, event)
+            job.taken.add(photo)
+            bars.end(job.tasks[photo], words)
+
+    def _take(self, job: _Job, event: dict[str, Any]) -> str:
+        """Write what has come of a photo; in a few words, what that is."""
+        name = job.names[event["photo"]]
+        if event["state"] == "merged":
+            return "Merged into the same avatar"
+        try:
+            if event["state"] == "failed":
+                raise WireError.from_dict(event["error"])
+            people = self.exporter.write(self._client.result(job.id, event["photo"]), made_of=job.made_of)
+        except ServerGone:
+            raise
+        except WireError as error:
+            return self._fail(name, error)
+        except OSError as error:
+            if is_disk_fault(error):
+                raise output_error(self.exporter.out, error) from error
+            self.failures.append((name, f"Its avatars cannot be written to {shown(str(self.exporter.out))}: {error.strerror or error}."))
+            return "Failed"
+        self.people += people
+        return "1 person" if len(people) == 1 else f"{len(people)} people"
+
+    def _fail(self, name: str, error: WireError) -> str:
+        self.failures.append((name, f"{error.message} {error.fix}".strip()))
+        return "Failed"
+
+
+def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, most_bytes: int) -> Iterator[range]:
+    """Which photos make a job each. Raises WireError where those of one person are too many for one.
+
+    Args:
+        most_photos, most_bytes: that the server takes in a job.
+    """
+    sizes = [order.bytes for order in orders]
+    if options["same_person"]:
+        largest = min(most_bytes, wire.LIMITS.total_bytes - wire.LIMITS.header_bytes)
+        if len(list(wire.portions(sizes, most_photos, largest))) > 1:
+            message = f"All photos of one person make one job, which holds {most_photos} photos and {largest / 1e6:.0f} MB at most."
+            raise WireError(message, "too-large", "Choose some of them: a few from each side are enough.")
+        yield range(len(orders))
+        return
+    for portion in wire.portions(sizes, most_photos, min(most_bytes, wire.JOB_BYTES)):
+        given = (len(json.dumps(orders[index].given)) for index in portion)
+        for part in wire.portions(given, most_photos, GIVEN_BYTES):
+            yield range(portion.start + part.start, portion.start + part.stop)
+
+
+class _Bars:
+    """A progress bar for each photo; of many photos only for those at work, and one for all together."""
+
+    def __init__(self, console: Console, photos: int) -> None:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        name, words = TextColumn("{task.fields[photo]}", markup=False), TextColumn("{task.description}", markup=False)
+        self._progress: Progress = Progress(name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words, console=console)
+        self._many = photos > MANY
+        self._all = self._progress.add_task("", total=photos, photo=f"{photos} photos", visible=self._many)
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def add(self, name: str) -> TaskID:
+        """A photo that waits."""
+        return self._progress.add_task("Waiting", total=1.0, start=False, photo=name, visible=not self._many)
+
+    def advance(self, task: TaskID, fraction: float | None, words: str) -> None:
+        """A photo at work: the share that is done, None where nothing new is known."""
+        self._progress.start_task(task)
+        self._progress.update(task, completed=fraction, description=words, visible=True)
+
+    def end(self, task: TaskID, words: str) -> None:
+        """A photo that is over."""
+        self._progress.start_task(task)
+        self._progress.update(task, completed=1.0, description=words)
+        if self._many:
+            self._progress.remove_task(task)
+        self._progress.advance(self._all)
+
+
+def _duration(left: float) -> str:
+    return f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"

@@ -1,0 +1,242 @@
+"""Commands about the server: serve, status, stop, forget, logs."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from uvatar.commands.common import (
+    DEFAULT_PIPELINE,
+    EXIT_ALREADY_SERVED,
+    EXIT_FAILED,
+    DataOption,
+    PipelineOption,
+    ServerOption,
+    console_of,
+    fatal,
+    found,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from uvatar.client import Client
+
+T = TypeVar("T")
+
+MOST_TOKEN = 1000  # bytes of a token file
+
+
+def _finite(value: float | None) -> float | None:
+    """A number that can be counted with: "nan" and "inf" are numbers to Python."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("This is not a finite number.")
+    return value
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = 0,
+    network: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Also let other computers in at this address of this one, encrypted.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must know; made if missing.")] = None,
+    data: DataOption = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")] = None,
+    gpus: Annotated[str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")] = "",
+    hung_after: Annotated[
+        float, typer.Option(callback=_finite, min=1, help="Seconds after which a stage counts as hung; its photo is tried again.")
+    ] = 300,
+    load_hung_after: Annotated[float, typer.Option(callback=_finite, min=1, help="The same for loading the models.")] = 300,
+    exit_with_parent: Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")] = False,
+    exit_when_idle: Annotated[float | None, typer.Option(callback=_finite, min=0, help="End after this many seconds without work.")] = None,
+    keep_days: Annotated[float, typer.Option(callback=_finite, min=0, help="Days for which results are kept.")] = 30,
+    keep_gb: Annotated[float, typer.Option(callback=_finite, min=0, help="Gigabytes of results that are kept.")] = 10,
+    queue_photos: Annotated[int, typer.Option(min=1, help="Photos that may wait; further jobs are refused.")] = 5000,
+    memory_gb: Annotated[
+        float | None,
+        typer.Option(callback=_finite, min=0.1, help="Memory of the server itself at which it drops all connections. [default: 2 to 8]"),
+    ] = None,
+    pipeline: PipelineOption = DEFAULT_PIPELINE,
+) -> None:
+    """Run the server, in this terminal, until Ctrl+C or `uvatar stop`.
+
+    Only this computer can reach it, and only with the token that it writes into its data folder for you alone.
+    With --network others can too: encrypted, and only with the access file that it writes there.
+    Jobs that were not finished when it stopped go on when it is started again.
+    """
+    from uvatar import wire
+    from uvatar.client import make_usable
+    from uvatar.intake import QueueLimits
+    from uvatar.jobs import AlreadyServed
+    from uvatar.network import split_address
+    from uvatar.pool import PoolSettings
+    from uvatar.private import private_file
+    from uvatar.retention import Policy
+    from uvatar.server import Settings, new_token
+    from uvatar.server import serve as serve_until_stopped
+
+    console = console_of(stderr=True)
+    try:
+        if token_file and token_file.is_file():
+            private_file(token_file, "token")
+        settings = Settings(
+            folder=data or wire.data_folder(),
+            port=port,
+            network=split_address(network) if network else None,
+            pool=PoolSettings(workers, pipeline, threads, tuple(filter(None, gpus.split(","))), hung_after, load_hung_after),
+            policy=Policy(keep_days, round(keep_gb * 1e9)),
+            queue=QueueLimits(photos=queue_photos),
+            idle_exit=exit_when_idle,
+            memory_limit=round(memory_gb * 1e9) if memory_gb else None,
+            token=_token(token_file) if token_file else new_token(),
+        )
+        make_usable(settings.folder)
+        if sys.stdout is not None and sys.stdout.isatty():
+            console.print("Serving this computer's Blender and `uvatar` commands. Ctrl+C ends it.")
+        serve_until_stopped(settings, exit_with_parent)
+    except AlreadyServed as error:
+        console.print(f"{error} Use it, or end it with `uvatar stop`.")
+        raise typer.Exit(EXIT_ALREADY_SERVED) from error
+    except (wire.WireError, OSError) as error:
+        raise fatal(console, error) from error
+
+
+def status(data: DataOption = None, server: ServerOption = None) -> None:
+    """Show whether a server runs and what it is doing: queue, devices, memory, versions, jobs."""
+    console = console_of()
+    facts = _answer(console, data, server, lambda running: running.status())
+    if facts is None:
+        console.print("No server is running. `uvatar reconstruct` starts one, and so does Blender's add-on.")
+    else:
+        _show(console, facts)
+
+
+def stop(data: DataOption = None, server: ServerOption = None) -> None:
+    """Stop the server. Jobs that are not finished go on when a server is started again."""
+    console = console_of()
+    unfinished = _answer(console, data, server, lambda running: running.shutdown())
+    if unfinished is None:
+        console.print("No server is running.")
+    else:
+        console.print(f"Stopped. {unfinished} photos are left for the next time." if unfinished else "Stopped.")
+
+
+def forget(
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="Photos of the person, as they were sent, or folders of them.", show_default=False)
+    ] = None,
+    job: Annotated[list[str] | None, typer.Option(help="Also delete this job.")] = None,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option("--in", help="Also delete the avatars made of these photos in this folder.", exists=True, file_okay=False),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="Delete all jobs of everybody.")] = False,
+    data: DataOption = None,
+    server: ServerOption = None,
+) -> None:
+    """Delete everything about a person, for good: jobs with these photos, with all their results, whether finished or not.
+
+    A photo is known by its content, whatever its file is called. Works with and without a running server.
+    Of the avatars' folders exactly what Uvatar wrote is deleted; your own files in them stay.
+    """
+    from uvatar import wire
+    from uvatar.commands.forgetting import Forgotten, forget_avatars, forget_jobs, photo_digests
+
+    console = console_of()
+    if not (photos or job or everything):
+        raise typer.BadParameter("Name the person's photos, or --job, or --everything.")
+    gone = Forgotten()
+    try:
+        digests, failures = photo_digests(photos or ())
+        jobs = forget_jobs(lambda: found(data, server), data or wire.data_folder(), digests, job or (), everything)
+        for place in folder or ():
+            gone += forget_avatars(place, digests)
+    except (wire.WireError, OSError) as error:
+        raise fatal(console, error) from error
+    words = [f"Deleted {len(jobs)} jobs."]
+    if folder:
+        words.append(f"Deleted {len(gone.deleted)} avatars.")
+    console.print(" ".join(words))
+    for path in gone.kept:
+        console.print(f"{wire.shown(str(path))} stays: it holds files that are not Uvatar's.", soft_wrap=True)
+    for name, reason in failures + [(wire.shown(str(path)), reason) for path, reason in gone.failed]:
+        console.print(f"{name}: {reason}", style="red", soft_wrap=True)
+    if failures or gone.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def logs(
+    job: Annotated[str | None, typer.Option(help="Only lines about this job.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Print the server's and the model processes' log: a line of JSON for each event."""
+    import json
+
+    from uvatar import wire
+    from uvatar.logs import read_logs
+
+    for line in read_logs(data or wire.data_folder(), job):
+        typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _answer(console: Console, data: Path | None, server: Path | None, ask: Callable[[Client], T]) -> T | None:
+    """What the server that runs answers, None where none runs; an error is printed and ends the command."""
+    from uvatar import wire
+
+    try:
+        running = found(data, server)
+        if running is None:
+            return None
+        with running:
+            return ask(running)
+    except (wire.WireError, OSError) as error:
+        raise fatal(console, error) from error
+
+
+def _show(console: Console, facts: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    def line(text: str) -> None:
+        console.print(text.rstrip(), soft_wrap=True)
+
+    models, queue = facts["model"], facts["queue"]
+    line(f"Uvatar {facts['version']}, process {facts['pid']}, data in {facts['folder']}")
+    line(f"Models: {models['state']} {models.get('error', {}).get('message', '')}")
+    line(f"Queue: {queue['photos']} photos of {queue['jobs']} jobs wait ({_size(queue['bytes'])}); at most {queue['most_photos']}")
+    line(f"Device: {models.get('device', 'not known yet')}")
+    for worker in facts["workers"]:
+        idle = "idle" if worker["ready"] else "loading the models"
+        doing = f"{worker['seconds']:.0f} s on job {worker['job']}" if worker["job"] else idle
+        line(f"Model process {worker['pid']}: {doing}, {_size(worker['memory'] or 0)} of memory")
+    line(f"Memory of the server: {_size(facts['memory'])}. Disk: {facts['disk_free'] / 1e9:.0f} GB free")
+    line("Versions: " + ", ".join(f"{name} {version}" for name, version in (models.get("versions") or facts["versions"]).items()))
+    table = Table("Job", "State", "Photos", "Waiting", "Failed")
+    for job in facts["jobs"]:
+        table.add_row(job["job"], job["state"], *(str(job[count]) for count in ("photos", "waiting", "failed")))
+    console.print(table if facts["jobs"] else "No jobs yet.")
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _token(path: Path) -> str:
+    """The token in a file, which is made, readable by its owner only, where there is none. Raises OSError."""
+    from uvatar import wire
+    from uvatar.server import new_token
+
+    if not path.exists():
+        wire.write_atomically(path, [new_token().encode()])
+    if not path.is_file():
+        raise typer.BadParameter(f"The token file {path} is not a file.")
+    with path.open("rb") as file:
+        token = file.read(MOST_TOKEN).decode("ascii", "replace").strip()
+    if len(token) < 16 or not token.isascii() or not token.isprintable():
+        raise typer.BadParameter(f"The token in {path} must be 16 or more letters, digits or signs of plain ASCII text.")
+    return token

@@ -1,0 +1,141 @@
+"""The sockets that clients come in by: this computer's, and an encrypted one for others where the user opens it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import zmq
+
+from uvatar import memory_limits, network, wire
+from uvatar.wire import WireError
+
+WAITING_REQUESTS = 8  # of one client; what it sends beyond stays on its side
+WAITING_REPLIES = 128  # of one client that does not read; beyond that they are dropped
+MEMORY_STEP = 256 << 20
+_REOPEN_TRIES, _REOPEN_PAUSE = 200, 0.01
+
+log = logging.getLogger("uvatar.doors")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A client's connection: by which door it came, and its name there."""
+
+    door: Door
+    identity: bytes
+
+
+class Door:
+    """A ROUTER socket. Who may come in has its token; see `uvatar.network` for the keys."""
+
+    def __init__(self, context: zmq.Context, host: str, port: int, token: str, keys: network.Keys | None = None) -> None:
+        """Raises WireError ("port-taken") where it cannot be opened, also where it would be open to others without encryption."""
+        if host != "127.0.0.1" and keys is None:
+            raise WireError("The server is not opened to the network without encryption.", "no-encryption", "Leave the address out.")
+        self.token = token
+        self._context = context
+        self._host = host
+        self._keys = keys
+        self.socket = self._open(port)
+        self.port = int(self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
+
+    def receive(self) -> tuple[Peer, Sequence[Any]]:
+        """The next message: who sent it, and its frames."""
+        identity, *frames = self.socket.recv_multipart(copy=False)
+        return Peer(self, identity.bytes), frames
+
+    def send(self, identity: bytes, frames: Sequence[Any]) -> bool:
+        """Send to a client; False where it has gone or does not read, and the message is dropped."""
+        try:
+            self.socket.send_multipart([identity, *frames], zmq.NOBLOCK)
+            return True
+        except zmq.ZMQError as error:
+            log.info("A message to a client was dropped: %s", error)
+            return False
+
+    def reopen(self) -> None:
+        """Drop all connections with all that they have sent. Honest clients connect again by themselves and ask for their jobs."""
+        self.socket.close(linger=0)
+        for _ in range(_REOPEN_TRIES):  # ZeroMQ lets go of a port in a thread of its own
+            with suppress(WireError):
+                self.socket = self._open(self.port)
+                return
+            time.sleep(_REOPEN_PAUSE)
+        self.socket = self._open(self.port)
+
+    def close(self) -> None:
+        """Close it; replies that are on their way still go."""
+        self.socket.close(linger=1000)
+
+    def _open(self, port: int) -> zmq.Socket:
+        router = self._context.socket(zmq.ROUTER)
+        router.setsockopt(zmq.MAXMSGSIZE, wire.LIMITS.frame_bytes)  # before it makes room for them
+        router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # tells of clients that have gone
+        router.setsockopt(zmq.RCVHWM, WAITING_REQUESTS)
+        router.setsockopt(zmq.SNDHWM, WAITING_REPLIES)
+        if self._keys:
+            network.encrypt_server(router, self._keys)
+            router.setsockopt(zmq.HEARTBEAT_IVL, 10_000)  # a laptop that was closed never says so
+            router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 60_000)
+        try:
+            # Ports of the system's choice are taken with the "*" of ZeroMQ.
+            router.bind(network.endpoint(self._host, port) if port else f"tcp://{self._host}:*")
+        except zmq.ZMQError as error:
+            router.close(linger=0)
+            raise WireError(f"Port {port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any.") from error
+        return router
+
+
+class Doors:
+    """All doors of a server, and a watch over the memory that those who come in take up.
+
+    ZeroMQ limits the size of a frame and the number of messages before it makes room for them, but not the number of
+    frames of one message: whoever reaches the port could fill the memory with one message that never ends, before anybody
+    sees a token.  So when the process has grown beyond all that honest clients need, the doors are closed and opened again,
+    which frees what was sent.
+    """
+
+    def __init__(self, doors: Sequence[Door], memory_limit: int | None = None) -> None:
+        """``memory_limit``: bytes of this process; by default half of the memory that there is, 2 to 8 GB."""
+        self._doors = list(doors)
+        self._process = psutil.Process()
+        self._limit = memory_limit or min(max(memory_limits.memory().total // 2, 2 << 30), 8 << 30)
+        self._floor = 0
+        self._poller = zmq.Poller()
+        for door in self._doors:
+            self._poller.register(door.socket, zmq.POLLIN)
+
+    def also_wake_for(self, socket: zmq.Socket) -> None:
+        """Let `wait` end for this socket too."""
+        self._poller.register(socket, zmq.POLLIN)
+
+    def wait(self, milliseconds: int) -> Iterator[Door]:
+        """The doors at which somebody stands, after at most this time."""
+        ready = dict(self._poller.poll(milliseconds))
+        return (door for door in self._doors if door.socket in ready)
+
+    def relieve(self) -> bool:
+        """Close and open the doors where the process has grown too large; whether that was done."""
+        size = self._process.memory_info().rss
+        self._floor = min(self._floor, size)
+        if size < max(self._limit, self._floor + MEMORY_STEP):
+            return False
+        log.error("The process has grown to %d MB: dropping all connections", size >> 20)
+        for door in self._doors:
+            self._poller.unregister(door.socket)
+            door.reopen()
+            self._poller.register(door.socket, zmq.POLLIN)
+        self._floor = size  # until it has shrunk; what the allocator keeps is no reason to do this again
+        return True
+
+    def close(self) -> None:
+        """Close all doors."""
+        for door in self._doors:
+            with suppress(zmq.ZMQError):
+                door.close()

@@ -1,0 +1,198 @@
+"""Pictures of three kinds, made by their numbers alone: of things, of parts of people, and of whole people whose truth is known.
+
+What an avatar's *sure* is worth shows on them: no thing should become an avatar, no part a whole body somewhere else.
+`write_pictures` makes a folder of them, `read_pictures` reads it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uvatar.body import BodyModel, rotation_matrices
+from uvatar.camera import Camera
+from uvatar.evaluation.cuts import CUTS, cut_window
+from uvatar.evaluation.drawings import DRAWINGS
+from uvatar.evaluation.poses import load_poses
+from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
+from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
+from uvatar.evaluation.things import SOLIDS, render_solid
+from uvatar.fitting.fit import BodyParameters
+from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
+from uvatar.photo import PhotoError, decode_photo
+from uvatar.wire import PHOTO_SUFFIXES
+
+THING, PART, PERSON = "thing", "part", "person"
+HIDDEN = "hidden"  # a person whom their photo cuts, or who is small or half behind something
+CUT_SIDE = 320  # pixels: smaller cuts are enlarged to this longer side, as people do
+MISPLACED = 0.15  # of the person's height
+SIZES = (0.6, 1.67)  # a body that much smaller or larger than the person is not theirs
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and its truth.
+
+    Attributes:
+        name: unique; decides the half that it belongs to.
+        kind: `THING`, `PART`, `HIDDEN` or `PERSON`; what: which thing or part.
+        pixels: (H, W, 3) sRGB.
+        keypoints: (17, 3) x, y, flag of the person in COCO's order, also outside the picture; None for things.
+        side: pixels, longer side of the whole person's box; NaN for things.
+    """
+
+    name: str
+    kind: str
+    what: str
+    pixels: NDArray[np.uint8]
+    keypoints: NDArray[np.float32] | None = None
+    side: float = float("nan")
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the picture is of the half on which nothing is tuned."""
+        return zlib.crc32(self.name.encode()) % 2 == 1
+
+    def misplaced(self, marks: NDArray) -> bool:
+        """Whether an avatar's keypoints (17, 2), pixels, belong to a body that is not where the person is, or of another size."""
+        if self.keypoints is None or np.count_nonzero(self.keypoints[:, 2]) < 3:
+            return self.keypoints is None
+        height, width = self.pixels.shape[:2]
+        known = self.keypoints[:, 2] > 0
+        seen = known & np.all((self.keypoints[:, :2] >= 0) & (self.keypoints[:, :2] <= (width, height)), axis=1)
+        errors = np.linalg.norm(marks - self.keypoints[:, :2], axis=1) / self.side
+        size = _extent(marks[known]) / max(_extent(self.keypoints[known, :2]), 1e-6)
+        return bool((seen.any() and np.median(errors[seen]) > MISPLACED) or not SIZES[0] < size < SIZES[1])
+
+
+def write_pictures(folder: Path, body: BodyModel, annotated: Path | None = None, things_in: Sequence[Path] = (), count: int = 100) -> None:
+    """Make the pictures of all kinds: PNGs in ``folder`` and their truth in ``truth.jsonl``, the kinds mixed.
+
+    Args:
+        annotated: folder of photos with COCO annotations: real people, and parts of them.
+        things_in: folders of pictures without people, taken over as they are.
+        count: of things, and about as many parts of rendered people; a quarter as many of those.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rendered = list(synthetic_people(body, count // 4))
+    real = list(annotated_people(annotated)) if annotated else []
+    sources = [things(count), parts(rendered, count // 8), parts(real, count // 6), iter(rendered), iter(real), real_things(things_in)]
+    with (folder / "truth.jsonl").open("w", encoding="utf-8") as truth:
+        for picture in (one for row in itertools.zip_longest(*sources) for one in row if one is not None):
+            done, data = cv2.imencode(".png", picture.pixels[..., ::-1])
+            assert done
+            (folder / f"{picture.name}.png").write_bytes(bytes(data))
+            keypoints = None if picture.keypoints is None else picture.keypoints.round(1).tolist()
+            line = {"name": picture.name, "kind": picture.kind, "what": picture.what, "keypoints": keypoints, "side": picture.side}
+            truth.write(json.dumps(line) + "\n")
+
+
+def read_pictures(folder: Path) -> Iterator[Picture]:
+    """The pictures that `write_pictures` made, in order."""
+    for line in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        pixels = decode_photo((folder / f"{entry['name']}.png").read_bytes(), entry["name"]).pixels
+        keypoints = None if entry["keypoints"] is None else np.array(entry["keypoints"], np.float32)
+        yield Picture(entry["name"], entry["kind"], entry["what"], pixels, keypoints, float(entry["side"]))
+
+
+def real_things(folders: Sequence[Path]) -> Iterator[Picture]:
+    """Pictures of things from folders, by name; those that cannot be read are passed over."""
+    for folder in folders:
+        for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES):
+            try:
+                yield Picture(f"real_{path.stem}", THING, "real", decode_photo(path.read_bytes(), path.name).pixels)
+            except PhotoError:
+                continue
+
+
+def _extent(points: NDArray) -> float:
+    """Spread of points (K, 2), pixels: bent people keep it better than they keep their height."""
+    return float(np.sqrt(np.sum(np.var(points, axis=0))))
+
+
+def things(count: int) -> Iterator[Picture]:
+    """Rendered and drawn things, three rendered ones to one that is drawn."""
+    for number in range(count):
+        rng = np.random.default_rng([16, number])
+        if number % 4:
+            maker = SOLIDS[(number - number // 4) % len(SOLIDS)]
+            yield Picture(f"thing_{number:03d}_{maker.__name__}", THING, maker.__name__, render_solid(maker(rng), rng))
+        else:
+            draw = DRAWINGS[number // 4 % len(DRAWINGS)]
+            yield Picture(f"thing_{number:03d}_{draw.__name__}", THING, draw.__name__, draw(rng))
+
+
+def synthetic_people(body: BodyModel, count: int) -> Iterator[Picture]:
+    """Rendered people in poses that nothing was fitted to, all of them in the picture."""
+    bank = load_poses(None)
+    for number in range(count):
+        rng = np.random.default_rng([17, number])
+        sitter = random_sitter(f"{number:03d}", bank[rng.integers(len(bank))], body, rng)
+        vertices, _ = body.posed(sitter.body)
+        background = random_background(WIDTH, HEIGHT, rng)
+        pixels, mask = photograph(vertices, body.data, random_outfit(body.data, rng), sitter.camera, random_light(rng), background, rng)
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        marks = projected(body, sitter.body, sitter.camera)
+        # what faces away is known all the same, but no face is seen there
+        flags = np.full(17, float(VISIBLE))
+        if abs(sitter.yaw) > 60:
+            flags[:3] = 1
+        side = float(max(np.ptp(rows), np.ptp(columns)))
+        yield Picture(f"synthetic_{number:03d}", PERSON, "synthetic", pixels, np.column_stack([marks, flags]).astype(np.float32), side)
+
+
+def annotated_people(folder: Path) -> Iterator[Picture]:
+    """Real people with human annotations (`uvatar.perception.annotated`); those that are cut, small or hidden are a kind of their own."""
+    for annotation in read_annotations(folder):
+        pixels = decode_photo((folder / annotation.file).read_bytes(), annotation.file).pixels
+        kind = PERSON if annotation.full_body else HIDDEN
+        yield Picture(f"annotated_{Path(annotation.file).stem}", kind, "annotated", pixels, annotation.keypoints, annotation.side)
+
+
+def parts(people: Sequence[Picture], most: int) -> Iterator[Picture]:
+    """Cuts of people, of every kind of cut at most ``most``, in a mixed order."""
+    taken = dict.fromkeys(CUTS, 0)
+    for index in np.random.default_rng(18).permutation(len(people) * len(CUTS)):
+        whole, kind = people[index // len(CUTS)], list(CUTS)[index % len(CUTS)]
+        if taken[kind] < most and (cut := part(whole, kind)) is not None:
+            taken[kind] += 1
+            yield cut
+
+
+def part(whole: Picture, kind: str) -> Picture | None:
+    """The part ``kind`` of a whole person, enlarged where it is small; None where it is not there to be cut."""
+    if whole.keypoints is None:
+        return None
+    height, width = whole.pixels.shape[:2]
+    known = whole.keypoints[whole.keypoints[:, 2] > 0, :2]
+    if len(known) < 3:
+        return None
+    box = np.concatenate([known.min(0), known.max(0)])
+    window = cut_window(kind, whole.keypoints, box, width, height)
+    if window is None:
+        return None
+    x0, y0, x1, y1 = window
+    scale = max(1.0, CUT_SIDE / max(x1 - x0, y1 - y0))
+    pixels = cv2.resize(whole.pixels[y0:y1, x0:x1], None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    keypoints = whole.keypoints.copy()
+    keypoints[:, :2] = (keypoints[:, :2] - [x0, y0]) * scale
+    return Picture(f"{kind} of {whole.name}", PART, kind, np.asarray(pixels, np.uint8), keypoints, whole.side * scale)
+
+
+def projected(body: BodyModel, parameters: BodyParameters, camera: Camera) -> NDArray[np.float32]:
+    """(17, 2) pixels: COCO's keypoints of a body."""
+    pose = torch.from_numpy(np.concatenate([parameters.global_orient[None], parameters.body_pose]).astype(np.float32))
+    betas, transl = (torch.from_numpy(np.asarray(value, np.float32))[None] for value in (parameters.betas, parameters.transl))
+    with torch.no_grad():
+        marks = body.landmarks(betas, rotation_matrices(pose)[None], transl)[0].numpy()
+    return camera.project(marks)[COCO_LANDMARKS]

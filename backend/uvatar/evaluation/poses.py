@@ -1,0 +1,38 @@
+"""Which poses the synthetic evaluation may use: ones that nothing else was fitted to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.weights import weights_folder
+
+# A pose bank is ordered by clip, so neighbours are nearly the same pose: whole blocks are held out, spread over the clips.
+_PERIOD, _HELD_OUT_FROM, _GUARD = 1000, 900, 20
+
+
+def held_out(count: int) -> NDArray[np.bool_]:
+    """(count,) True for the poses of an ordered bank that no prior and no network may be fitted to.
+
+    The last 100 of every 1,000. Fit to ``bank[~held_out(len(bank))]``.
+    """
+    return np.arange(count) % _PERIOD >= _HELD_OUT_FROM
+
+
+def evaluation_indices(count: int) -> NDArray[np.int64]:
+    """Indices of the held-out poses at least 20 poses away from any that may be fitted to, in order."""
+    place = np.arange(count) % _PERIOD
+    return np.flatnonzero((place >= _HELD_OUT_FROM + _GUARD) & (place < _PERIOD - _GUARD))
+
+
+def load_poses(path: Path | None = None) -> NDArray[np.float32]:
+    """(N, 24, 3) axis-angle poses in body axes (x left, y up, z forward) to evaluate with.
+
+    By default the poses that ship with the program (`tools/build_evaluation_poses.py`; no prior saw any of them). Else
+    those of ``path``, an npz with ``aa`` (N, 24, 3): of a bank, its held-out blocks; of fewer than 1,000 poses, all.
+    """
+    with np.load(path or weights_folder() / "evaluation_poses.npz", allow_pickle=False) as file:
+        poses = file["aa"].astype(np.float32)
+    return poses[evaluation_indices(len(poses))] if len(poses) >= _PERIOD else poses

@@ -1,0 +1,107 @@
+"""`uvatar evaluate-starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors say?
+
+Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh Predictor's and all of
+them as further starts. What is compared is the objective where the fit ends, in nats, less is better; the evidence is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from uvatar.body import load_open_body
+from uvatar.camera import Camera
+from uvatar.evaluation.tables import Row, print_table, write_csv
+from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.mesh_predictor.prediction import NAME as MESH
+from uvatar.mesh_predictor.predictor import Predictor
+from uvatar.perception.perception import Perception
+from uvatar.photo import PhotoError, decode_photo
+from uvatar.photo_files import photos_in, read_photo
+from uvatar.terminal import terminal
+from uvatar.weights import models_folder, weights_folder
+from uvatar.wire import WireError, shown
+
+LANDMARKS, LIFTER = "landmarks", "lifter"
+# Name in the table, which starts are tried, and whether with half the steps.
+WAYS: tuple[tuple[str, frozenset[str], bool], ...] = (
+    ("landmarks", frozenset({LANDMARKS}), False),
+    ("and lifter", frozenset({LANDMARKS, LIFTER}), False),
+    ("and mesh predictor", frozenset({LANDMARKS, MESH}), False),
+    ("all", frozenset({LANDMARKS, LIFTER, MESH}), False),
+    ("landmarks, half the steps", frozenset({LANDMARKS}), True),
+    ("all, half the steps", frozenset({LANDMARKS, LIFTER, MESH}), True),
+)
+LESS = 1.0  # nats that count as a difference
+
+
+@dataclass(frozen=True)
+class Ends:
+    """One person's fits.
+
+    Attributes:
+        photo, person: which.
+        costs: nats at the end of each of `WAYS`; starts: which start each went on from.
+    """
+
+    photo: str
+    person: int
+    costs: tuple[float, ...]
+    starts: tuple[str, ...]
+
+    def row(self) -> Row:
+        """For the table of all people."""
+        names = [name for name, _, _ in WAYS]
+        return {"photo": self.photo, "person": self.person, **dict(zip(names, self.costs, strict=True)), "won by": self.starts[3]}
+
+
+def evaluate_starts(folder: Path, out: Path, predictor: Predictor | None = None, console: Console | None = None) -> list[Ends]:
+    """Fit the people of a folder of photos from each set of starts; prints the summary, writes one row per person to out/starts.csv.
+
+    ``predictor`` defaults to the one that is installed. Raises ModelError where a model of perception is missing.
+    """
+    console = console or terminal()
+    body, perception = load_open_body(), Perception(weights_folder() / "perception")
+    predictor = predictor or Predictor.find(weights_folder(), models_folder())
+    ends: list[Ends] = []
+    for path in photos_in(folder):
+        try:
+            photo = decode_photo(read_photo(path), path.name)
+        except (PhotoError, WireError) as error:
+            console.print(f"{shown(path.name)}: {error}")
+            continue
+        height, width = photo.pixels.shape[:2]
+        camera = Camera.for_photo(width, height, photo.focal)
+        people = perception.people(photo)
+        if not people:
+            continue
+        starts = [[start] for start in predictor.look(photo.pixels).of(people).starts()] if predictor else None
+        fits = [fit_people(people, camera, body, FitOptions(fast=fast, only=names), starts) for _, names, fast in WAYS]
+        for number, one in enumerate(zip(*fits, strict=True)):
+            ends.append(Ends(path.name, number, tuple(fit.cost for fit in one), tuple(fit.start for fit in one)))
+        console.print(f"{shown(path.name)}: {len(people)} found")
+    if ends:
+        out.mkdir(parents=True, exist_ok=True)
+        write_csv([one.row() for one in ends], out / "starts.csv")
+        print_table(summary(ends), f"Where the fits of {len(ends)} people end, against landmarks alone with all steps", console)
+    return ends
+
+
+def summary(ends: Sequence[Ends]) -> list[Row]:
+    """Per way: how its ends compare with the first one's."""
+    costs = np.array([one.costs for one in ends])
+    rows: list[Row] = []
+    for column, (name, _, _) in enumerate(WAYS):
+        change = costs[:, column] - costs[:, 0]
+        rows.append(
+            {
+                "starts": name, "lower": int((change < -LESS).sum()), "higher": int((change > LESS).sum()),
+                "mean change (nats)": float(change.mean()), "median (nats)": float(np.median(change)), "best (nats)": float(change.min()),
+                "won by another": sum(one.starts[column] != LANDMARKS for one in ends),
+            }
+        )  # fmt: skip
+    return rows

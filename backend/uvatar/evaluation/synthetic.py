@@ -1,0 +1,359 @@
+"""The check in 3D: our own bodies, rendered in poses nothing was fitted to, through the whole pipeline and compared with the truth.
+
+Figures in the picture (landmark error, outline) cannot see a wrong depth: two fits 11 cm apart score the same there.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+from scipy.spatial.transform import Rotation
+
+from uvatar.body import BodyModel, measure
+from uvatar.camera import Camera
+from uvatar.evaluation.metrics import mask_iou, psnr
+from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMARKS, facing_error, mpjpe, pa_mpjpe, torso_direction_error
+from uvatar.evaluation.poses import load_poses
+from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.fitting.fit import BodyParameters
+from uvatar.photo import PhotoError
+from uvatar.pipeline import Options, PersonResult, PhotoResult, Pipeline
+from uvatar.preview import overlay, render_textured
+from uvatar.raster import rasterize
+from uvatar.terminal import terminal
+
+WIDTH, HEIGHT = 640, 800
+JPEG_QUALITY = 92
+GROUPS, GROUP_SHARES = ("male", "female", "child"), (0.45, 0.4, 0.15)
+# Shapes are drawn with this share of the population's spread: the rarest bodies are the prior's guesses, not people.
+SHAPE_SPREAD = 0.8
+FOCAL_PER_SIDE = (1.0, 1.8)
+# Most photos show people from the front half; the others come from all round.
+FRONT_SHARE, FRONT_YAW = 0.7, 60.0
+FACING_CAMERA = np.array([np.pi, 0, 0])
+ARMS_DOWN = 1.25  # radians
+SHEET_ROWS, CELL = 10, (240, 300)
+
+Reconstruct = Callable[[bytes, str], PhotoResult]
+
+
+@dataclass(frozen=True)
+class Sitter:
+    """A synthetic person and the camera that sees it.
+
+    Attributes:
+        name: for tables and files; group: "male", "female" or "child"; yaw: degrees turned from facing the camera.
+        body: the truth, in the frame of ``camera``.
+    """
+
+    name: str
+    group: str
+    yaw: float
+    body: BodyParameters
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class Score:
+    """One person's errors: lengths in cm, angles in degrees, PSNR in dB; NaN where the person was not found.
+
+    ``mpjpe``, ``pa_mpjpe`` over all 24 joints; ``_20`` without hands and toes; ``_limbs`` over the 12 shoulders, elbows,
+    wrists, hips, knees and ankles, the ones that the landmark model knows. ``landmarks_``: its raw world landmarks.
+    ``standing_``: a mean person who stands and faces the camera. ``mask_iou``: perception's mask, ``body_iou``: the body
+    without clothing, both against the true mask.
+    """
+
+    name: str
+    group: str
+    yaw: float
+    found: bool
+    mpjpe: float = np.nan
+    mpjpe_20: float = np.nan
+    mpjpe_limbs: float = np.nan
+    pa_mpjpe: float = np.nan
+    pa_mpjpe_limbs: float = np.nan
+    torso_direction: float = np.nan
+    facing: float = np.nan
+    stature: float = np.nan
+    mask_iou: float = np.nan
+    body_iou: float = np.nan
+    psnr: float = np.nan
+    landmarks_mpjpe_limbs: float = np.nan
+    landmarks_pa_mpjpe_limbs: float = np.nan
+    standing_mpjpe_20: float = np.nan
+    standing_pa_mpjpe_limbs: float = np.nan
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All scores, and their summary: name -> (mean, median, 90th percentile) of the absolute values over the people found."""
+
+    scores: Sequence[Score]
+    summary: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+    @property
+    def found(self) -> int:
+        """How many people the pipeline found."""
+        return sum(score.found for score in self.scores)
+
+
+def evaluate_synthetic(
+    out_dir: Path,
+    reconstruct: Reconstruct | None = None,
+    poses: Path | None = None,
+    textures: Path | None = None,
+    count: int = 30,
+    seed: int = 0,
+    body: BodyModel | None = None,
+) -> Evaluation:
+    """Render ``count`` people, reconstruct each from the bytes of its picture, print the table and write it with sheets to look at.
+
+    Args:
+        out_dir: gets table.csv, sheet_*.jpg and the pictures.
+        reconstruct: picture bytes and name -> result; by default the pipeline with a small texture.
+        poses: npz of poses (see `load_poses`); by default those that ship with the program.
+        textures: folder of clothed UV textures (png, jpg) of the open body; by default procedural outfits.
+        body: the body that is rendered and fitted, where ``reconstruct`` is given.
+    """
+    if reconstruct is None or body is None:
+        pipeline = Pipeline()
+        body, reconstruct = pipeline.body, reconstruct or _small_texture(pipeline)
+    images = sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg")) if textures else []
+    (out_dir / "pictures").mkdir(parents=True, exist_ok=True)
+    bank = load_poses(poses)
+    order = np.random.default_rng(seed).permutation(len(bank))
+    scores, rows = [], []
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        sitter = random_sitter(f"{number:03d}", bank[order[number % len(bank)]], body, rng)
+        paint = _paint_from(images[rng.integers(len(images))]) if images else random_outfit(body.data, rng)
+        score, row = _evaluate_one(sitter, paint, body, reconstruct, out_dir / "pictures", rng)
+        scores.append(score)
+        rows.append(row)
+    evaluation = Evaluation(scores, summarise(scores))
+    _write_csv(scores, out_dir / "table.csv")
+    for start in range(0, len(rows), SHEET_ROWS):
+        sheet = np.concatenate(rows[start : start + SHEET_ROWS])
+        (out_dir / f"sheet_{start // SHEET_ROWS}.jpg").write_bytes(_jpeg(sheet))
+    terminal().print(as_table(evaluation))
+    return evaluation
+
+
+def random_sitter(name: str, pose: NDArray, body: BodyModel, rng: np.random.Generator) -> Sitter:
+    """A person of random shape in ``pose`` (24, 3), seen from a random side by a random lens, filling most of the picture."""
+    group = str(rng.choice(GROUPS, p=GROUP_SHARES))
+    prior = body.data.shape_prior[group]
+    betas = rng.multivariate_normal(prior.mean, SHAPE_SPREAD**2 * prior.covariance)
+    yaw = rng.uniform(-FRONT_YAW, FRONT_YAW) if rng.random() < FRONT_SHARE else rng.uniform(-180, 180)
+    pitch = np.clip(rng.normal(6, 7), -10, 25)
+    trunk = Rotation.from_rotvec(pose[0])
+    forward = trunk.apply([0, 0, 1])
+    own_yaw = np.degrees(np.arctan2(forward[0], forward[2]))
+    # Turned to the wanted side, flipped into the camera's axes (y down), then seen from above by the pitch.
+    sideways, downward = Rotation.from_euler("y", yaw - own_yaw, degrees=True), Rotation.from_euler("x", pitch, degrees=True)
+    turn = downward * Rotation.from_rotvec(FACING_CAMERA) * sideways
+    camera = Camera(rng.uniform(*FOCAL_PER_SIDE) * HEIGHT, (WIDTH / 2, HEIGHT / 2), WIDTH, HEIGHT)
+    parameters = BodyParameters(
+        betas.astype(np.float32), (turn * trunk).as_rotvec().astype(np.float32), pose[1:].astype(np.float32), np.zeros(3, np.float32)
+    )
+    vertices, _ = body.posed(parameters)
+    transl = _framed(vertices, camera, rng.uniform(0.72, 0.9), rng.uniform(-0.03, 0.03, 2))
+    return Sitter(name, group, float(yaw), BodyParameters(parameters.betas, parameters.global_orient, parameters.body_pose, transl), camera)
+
+
+def _framed(vertices: NDArray, camera: Camera, fill: float, shift: NDArray) -> NDArray[np.float32]:
+    """The translation that centres vertices (V, 3) in the picture, ``shift`` shares of it aside, and lets them fill ``fill`` of it."""
+    middle = (vertices.min(0) + vertices.max(0)) / 2
+    transl = -middle + [0, 0, 3.0]
+    size = np.array([camera.width, camera.height])
+    for _ in range(8):
+        pixels = camera.project(vertices + transl)
+        extent = (np.ptp(pixels, axis=0) / size).max()
+        depth = middle[2] + transl[2]
+        wanted = size * (0.5 + shift) - (pixels.max(0) + pixels.min(0)) / 2
+        transl[:2] += wanted * depth / camera.focal
+        transl[2] += depth * (extent / fill - 1)
+    return transl.astype(np.float32)
+
+
+def _evaluate_one(
+    sitter: Sitter, paint: Paint, body: BodyModel, reconstruct: Reconstruct, pictures: Path, rng: np.random.Generator
+) -> tuple[Score, NDArray[np.uint8]]:
+    """Render, reconstruct and score one person; also its row of the sheet."""
+    vertices, joints = body.posed(sitter.body)
+    background = random_background(WIDTH, HEIGHT, rng)
+    picture, mask = photograph(vertices, body.data, paint, sitter.camera, random_light(rng), background, rng)
+    data = _jpeg(picture)
+    name = f"{sitter.name}.jpg"
+    (pictures / name).write_bytes(data)
+    try:
+        result = reconstruct(data, name)
+        person = matched(result, mask)
+    except PhotoError:
+        person = None
+    if person is None:
+        row = _sheet_row(sitter, [picture, picture, _side_view([vertices], body)], "not found")
+        return Score(sitter.name, sitter.group, sitter.yaw, False), row
+    score = score_person(sitter, person, result.camera, joints, mask, picture, body)
+    fitted, fitted_joints = body.posed(person.fit.body)
+    over = overlay(picture, result.camera, [fitted], body.data.faces)
+    aligned = fitted - fitted_joints[0] + joints[0]
+    caption = f"{score.mpjpe_20:.1f} cm, PA {score.pa_mpjpe_limbs:.1f}, torso {score.torso_direction:.0f}"
+    return score, _sheet_row(sitter, [picture, over, _side_view([vertices, aligned], body)], caption)
+
+
+def matched(result: PhotoResult, mask: NDArray[np.bool_]) -> PersonResult | None:
+    """The reconstructed person whose box is centred nearest to the true mask (H, W), or None where none is near."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    low, high = np.array([columns[0], rows[0]]), np.array([columns[-1] + 1, rows[-1] + 1])
+
+    def distance(person: PersonResult) -> float:
+        return float(np.linalg.norm((person.person.box[:2] + person.person.box[2:] - low - high) / 2))
+
+    nearest = min(result.people, key=distance, default=None)
+    return nearest if nearest is not None and distance(nearest) < (high - low).max() / 2 else None
+
+
+def score_person(
+    sitter: Sitter,
+    found: PersonResult,
+    camera: Camera,
+    joints: NDArray,
+    mask: NDArray[np.bool_],
+    picture: NDArray[np.uint8],
+    body: BodyModel,
+) -> Score:
+    """The errors of one person; ``joints`` (24, 3), ``mask`` (H, W) and ``picture`` (H, W, 3) are the truth."""
+    fit, person = found.fit, found.person
+    vertices, fitted = body.posed(fit.body)
+    clothed, _ = body.posed(fit.body, fit.offsets)
+    drawn = render_textured(clothed, body.data, found.texture.image, camera, supersample=1)
+    seen = np.zeros(mask.shape, bool)
+    x0, y0, x1, y1 = person.window
+    seen[y0:y1, x0:x1] = person.mask > 127
+    landmarks = person.world_landmarks[LIMB_LANDMARKS]
+    limbs, limb_hips = joints[LIMB_JOINTS], [6, 7]
+    standing = standing_joints(body)
+
+    def cm(metres: float) -> float:
+        return round(100 * metres, 2)
+
+    return Score(
+        sitter.name, sitter.group, round(sitter.yaw, 1), True,
+        mpjpe=cm(mpjpe(fitted, joints)),
+        mpjpe_20=cm(mpjpe(fitted[BODY_JOINTS], joints[BODY_JOINTS])),
+        mpjpe_limbs=cm(mpjpe(fitted[LIMB_JOINTS], limbs, limb_hips)),
+        pa_mpjpe=cm(pa_mpjpe(fitted, joints)),
+        pa_mpjpe_limbs=cm(pa_mpjpe(fitted[LIMB_JOINTS], limbs)),
+        torso_direction=round(torso_direction_error(fitted, joints), 2),
+        facing=round(facing_error(fitted, joints), 2),
+        stature=round(measure(body, fit.body.betas)["stature"] - measure(body, sitter.body.betas)["stature"], 1),
+        mask_iou=round(mask_iou(seen, mask), 4),
+        body_iou=round(mask_iou(rasterize(vertices, body.data.faces, camera).mask, mask), 4),
+        psnr=round(psnr(drawn.image, picture, mask & drawn.mask), 2),
+        landmarks_mpjpe_limbs=cm(mpjpe(landmarks, limbs, limb_hips)),
+        landmarks_pa_mpjpe_limbs=cm(pa_mpjpe(landmarks, limbs)),
+        standing_mpjpe_20=cm(mpjpe(standing[BODY_JOINTS], joints[BODY_JOINTS])),
+        standing_pa_mpjpe_limbs=cm(pa_mpjpe(standing[LIMB_JOINTS], limbs)),
+    )  # fmt: skip
+
+
+def summarise(scores: Sequence[Score]) -> dict[str, tuple[float, float, float]]:
+    """Mean, median and 90th percentile of every error's size over the people found; empty where nobody was."""
+    found = [score for score in scores if score.found]
+    names = [item.name for item in fields(Score) if item.name not in ("name", "group", "yaw", "found")]
+    columns = {name: np.abs([getattr(score, name) for score in found]) for name in names} if found else {}
+    return {name: (float(v.mean()), float(np.median(v)), float(np.percentile(v, 90))) for name, v in columns.items()}
+
+
+def as_table(evaluation: Evaluation) -> Table:
+    """The summary for people."""
+    rows = [
+        ("MPJPE, 24 joints (cm)", "mpjpe", None),
+        ("MPJPE, 20 joints (cm)", "mpjpe_20", "standing_mpjpe_20"),
+        ("MPJPE, 12 limb joints, from the hips (cm)", "mpjpe_limbs", "landmarks_mpjpe_limbs"),
+        ("PA-MPJPE, 24 joints (cm)", "pa_mpjpe", None),
+        ("PA-MPJPE, 12 limb joints (cm)", "pa_mpjpe_limbs", "landmarks_pa_mpjpe_limbs"),
+        ("torso direction (degrees)", "torso_direction", None),
+        ("facing (degrees)", "facing", None),
+        ("stature (cm)", "stature", None),
+        ("mask IoU, perception", "mask_iou", None),
+        ("mask IoU, body", "body_iou", None),
+        ("PSNR where body and truth overlap (dB)", "psnr", None),
+    ]
+    title = f"{evaluation.found} of {len(evaluation.scores)} people found"
+    table = Table("", "mean", "median", "90 %", "baseline (mean / median)", title=title)
+    for label, name, baseline in rows:
+        if name not in evaluation.summary:
+            continue
+        beside = ""
+        if baseline:
+            mean, median, _ = evaluation.summary[baseline]
+            beside = f"{'raw landmarks' if baseline.startswith('landmarks') else 'standing mean person'}: {mean:.1f} / {median:.1f}"
+        table.add_row(label, *(f"{value:.2f}" for value in evaluation.summary[name]), beside)
+    return table
+
+
+def _small_texture(pipeline: Pipeline) -> Reconstruct:
+    options = Options(texture_size=512)
+    return lambda data, name: pipeline.reconstruct_photo(data, name, options)
+
+
+def standing_joints(body: BodyModel) -> NDArray[np.float32]:
+    """Joints (24, 3) of the mean person standing with arms down and facing the camera."""
+    pose = np.zeros((23, 3), np.float32)
+    pose[15, 2], pose[16, 2] = -ARMS_DOWN, ARMS_DOWN  # left and right shoulder
+    return body.posed(BodyParameters(np.zeros(10, np.float32), FACING_CAMERA.astype(np.float32), pose, np.zeros(3, np.float32)))[1]
+
+
+def _paint_from(path: Path) -> Paint:
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path.name} is not a picture that can be read.")
+    return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+
+
+def _write_csv(scores: Sequence[Score], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        names = [item.name for item in fields(Score)]
+        writer.writerow(names)
+        writer.writerows([getattr(score, name) for name in names] for score in scores)
+
+
+def _side_view(bodies: Sequence[NDArray], body: BodyModel) -> NDArray[np.uint8]:
+    """Bodies (V, 3) seen from the camera's left, so that depth runs across; the first is the truth."""
+    truth = bodies[0]
+    middle = (truth.min(0) + truth.max(0)) / 2
+    reach = np.ptp(truth, axis=0)[1:].max() * 1.25
+    turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)
+    # A long lens shows depth without perspective.
+    distance = 12.0
+    camera = Camera(HEIGHT * distance / reach, (WIDTH / 2, HEIGHT / 2), WIDTH, HEIGHT)
+    turned = [((vertices - middle) @ turn.T + [0, 0, distance]).astype(np.float32) for vertices in bodies]
+    # `overlay` lets bodies hide each other; half transparent one by one shows both.
+    picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    for vertices, opacity in zip(turned, (0.9, 0.55), strict=False):
+        tint_as = [vertices] if vertices is turned[0] else [turned[0] + [0, 0, 100], vertices]
+        picture = overlay(picture, camera, [part.astype(np.float32) for part in tint_as], body.data.faces, opacity)
+    return picture
+
+
+def _sheet_row(sitter: Sitter, pictures: Sequence[NDArray[np.uint8]], caption: str) -> NDArray[np.uint8]:
+    cells = [cv2.resize(image, CELL, interpolation=cv2.INTER_AREA) for image in pictures]
+    row = np.ascontiguousarray(np.concatenate(cells, 1), np.uint8)
+    for text, place in ((f"{sitter.name} {sitter.group} yaw {sitter.yaw:.0f}", 14), (caption, CELL[1] - 8)):
+        cv2.putText(row, text, (6, place), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(row, text, (6, place), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
+    return row

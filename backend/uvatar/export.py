@@ -1,0 +1,266 @@
+"""From a photo's result to the files an artist keeps: one folder per person. docs/result-schema.md describes them."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from uvatar import wire
+from uvatar.avatar_folders import (
+    SUMMARY,
+    WORKSHOP,
+    WORKSHOP_PHOTO,
+    Stems,
+    delete_abandoned,
+    delete_avatar,
+    is_avatar_name,
+    put_in_place,
+    read_avatar,
+    stem_of,
+)
+from uvatar.labels import COLOURS
+from uvatar.spawn import environment, module_command
+
+MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
+BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
+
+# Of a person's entry in the result, what goes into result.json as it is; arrays become lists.
+_PERSON_KEYS = ("id", "body_model", "box", "confidence", "beta_names", "betas", "joint_names", "pose", "transl", "measurements", "metrics")
+
+
+class BlenderError(RuntimeError):
+    """Blender could not write a file; the message is the end of what it said."""
+
+
+@dataclass(frozen=True)
+class PersonFiles:
+    """What was written for one person.
+
+    Attributes:
+        folder: where.
+        summary: the content of result.json.
+        about_photo: those of its notes that are about the photo as a whole, the same for all people of it.
+        problem: why avatar.blend and avatar.glb could not be written; None where they were, or were not asked for.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    problem: str | None = None
+    about_photo: tuple[str, ...] = ()
+
+
+@dataclass
+class Exporter:
+    """Writes results below one folder, each person into a folder of their own, ``<photo>_p<number>``.
+
+    What an earlier run made of the same photo is replaced; another photo of the same name gets other folders (docs/files.md).
+
+    Attributes:
+        blender: command that runs the add-on's headless exporter (see `blender_command`), None to leave its files out.
+    """
+
+    out: Path
+    blender: list[str] | None = None
+    _stems: Stems | None = None
+
+    def write(
+        self, result: Mapping[str, Any], stem: str | None = None, own: Collection[str] = (), made_of: Sequence[str] = ()
+    ) -> list[PersonFiles]:
+        """Write all people of a photo's result.
+
+        Args:
+            result: docs/result-schema.md.
+            stem: of the folders' names, by default one that follows from the photo's name; with a number where it is another photo's.
+            own: names of folders that are this photo's from an earlier run, even if it has changed since.
+            made_of: sha256 of all photos, where several make one avatar.
+
+        Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some people are new.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        if self._stems is None:
+            delete_abandoned(self.out)
+            self._stems = Stems(self.out)
+        suffix = ".npz" if result.get("romp") else ""
+        wanted = stem or stem_of(Path(result["photo"]["name"]).stem)
+        stem, older = self._stems.give(wanted, result["photo"]["digest"], own, suffix)
+        beside = {name for avatar in older for name in avatar.beside} | ({stem + suffix} if suffix else set())
+        # Blender reads the result, which holds the photo, from a file: in the user's folder, never in the system's.
+        with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=self.out) as workshop:
+            stored = Path(workshop) / WORKSHOP_PHOTO
+            wire.dump(dict(result), stored)
+            if suffix:
+                save_romp_results(result["romp"], stored.with_suffix(suffix))
+                os.replace(stored.with_suffix(suffix), self.out / (stem + suffix))
+            make = partial(self._write_person, result, stored, stem, sorted(beside), made_of)
+            with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:
+                people = list(pool.map(make, range(len(result["people"]))))
+        written = {person.folder.name for person in people}
+        for avatar in (*older, *filter(None, (read_avatar(self.out / name) for name in own if is_avatar_name(name)))):
+            if avatar.folder.name not in written:
+                delete_avatar(replace(avatar, beside=()))
+        return people
+
+    def _write_person(
+        self, result: Mapping[str, Any], stored: Path, stem: str, beside: Sequence[str], made_of: Sequence[str], number: int
+    ) -> PersonFiles:
+        person = result["people"][number]
+        workplace = stored.parent / str(number)
+        workplace.mkdir()
+        pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
+        files = [name for name, key in pictures.items() if person.get(key)]
+        for name in files:
+            (workplace / name).write_bytes(person[pictures[name]])
+        if person.get("source_png"):
+            colour_labels(person["source_png"]).save(workplace / "texture_source.png")
+            files.append("texture_source.png")
+        problem = None
+        if self.blender:
+            try:
+                self._run_blender(stored, number, workplace)
+                files += ["avatar.blend", "avatar.glb"]
+            except BlenderError as error:
+                problem = str(error)
+        for name in set(os.listdir(workplace)).difference(files):  # the half of a pair that Blender did not finish
+            (workplace / name).unlink()
+        files = [*sorted(files), SUMMARY]
+        summary = summarise(result, number, files, beside, made_of)
+        (workplace / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
+        folder = self.out / f"{stem}_p{number}"
+        put_in_place(workplace, files, folder)
+        return PersonFiles(folder, summary, problem, _about_photo(result))
+
+    def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
+        targets = {"--blend": (folder / "avatar.blend").resolve(), "--glb": (folder / "avatar.glb").resolve()}
+        arguments = [text for option, path in targets.items() for text in (option, str(path))]
+        try:
+            done = subprocess.run(
+                [*(self.blender or []), str(stored), "--person", str(number), *arguments],
+                env=_blender_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=BLENDER_SECONDS,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except subprocess.TimeoutExpired as error:  # its own words are the whole command
+            raise BlenderError(f"Blender did not end within {BLENDER_SECONDS:.0f} seconds.") from error
+        except OSError as error:
+            raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
+        missing = [path.name for path in targets.values() if not path.is_file()]
+        if done.returncode or missing:
+            raise BlenderError(f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}")
+
+
+def save_romp_results(results: Mapping[str, Any], path: Path) -> None:
+    """Write ROMP's kind of result file: arrays by ROMP's keys as one object, ``numpy.load(path, allow_pickle=True)["results"][()]``.
+
+    The entry "body", the name of the body that betas and vertices belong to, becomes a member of its own that ROMP's scripts do not see.
+    """
+    wrapped = np.empty((), object)
+    wrapped[()] = {key: np.array(value) for key, value in results.items() if key != "body"}
+    np.savez_compressed(path, results=wrapped, body=np.array(results["body"]))
+
+
+def summarise(
+    result: Mapping[str, Any], number: int, files: Sequence[str], beside: Sequence[str] = (), made_of: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One person's result.json: everything about the person but meshes and pictures.
+
+    ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several photos of the person.
+    """
+    person = result["people"][number]
+    photo = result["photo"]
+    notes = [*person.get("notes", ()), *_about_photo(result)]
+    return {
+        "schema": wire.RESULT_SCHEMA,
+        "version": result.get("version"),
+        "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
+        "camera": _plain(result["camera"]),
+        "person": {key: _plain(person.get(key)) for key in _PERSON_KEYS},
+        "notes": notes,
+        "timings": _plain(result.get("timings", {})),
+        "licence": _plain(person.get("licence", {})),
+        "files": list(files),
+        **({"beside": list(beside)} if beside else {}),
+        **({"made_of": list(made_of)} if made_of else {}),
+    }
+
+
+def _about_photo(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to know about the photo as a whole, in sentences."""
+    return (*result.get("notes", ()), *(_sentence(error) for error in result.get("errors", ())))
+
+
+def readable_json(value: Any) -> str:
+    """JSON with a line for each thing that people look for: a list of plain values stays on one line."""
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    # No string of JSON holds a line break, so those between brackets are ours; strings with brackets just keep their lines.
+    return re.sub(r"\[\n[^\[\]{}]*\]", lambda values: "[" + re.sub(r"\n *", " ", values[0][1:-1]).strip() + "]", text) + "\n"
+
+
+def _sentence(error: Any) -> str:
+    return str(error.get("message")) if isinstance(error, Mapping) else str(error)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types; single-precision numbers with the digits that they hold, not those of their double neighbours."""
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value] if value.ndim else _plain(value[()])
+    if isinstance(value, np.float32):
+        return float(str(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def colour_labels(source_png: bytes) -> Image.Image:
+    """The label map as a picture that people can read: a palette image whose indices still are the labels."""
+    with Image.open(io.BytesIO(source_png)) as grey:
+        labels = np.asarray(grey.convert("L"))
+    picture = Image.fromarray(np.minimum(labels, len(COLOURS) - 1), mode="P")
+    picture.putpalette([channel for colour in COLOURS for channel in colour])
+    return picture
+
+
+def _blender_environment() -> dict[str, str]:
+    """For bpy, this Python's; for a Blender, none of this Python's paths: its own Python may be another one."""
+    if importlib.util.find_spec("bpy") and not os.environ.get("UVATAR_BLENDER"):
+        return environment()
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+
+
+def blender_command() -> list[str] | None:
+    """The command that runs the add-on's code without a window, None where this computer has neither Blender nor bpy.
+
+    In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender on the search path.
+    """
+    addon = importlib.util.find_spec("blender_addon")
+    if addon is None or addon.origin is None:
+        return None
+    chosen = os.environ.get("UVATAR_BLENDER")
+    if not chosen and importlib.util.find_spec("bpy"):
+        return module_command("blender_addon.headless")
+    executable = chosen or shutil.which("blender")
+    if not executable:
+        return None
+    script = Path(addon.origin).with_name("headless.py")
+    return [executable, "--background", "--factory-startup", "--python-exit-code", "1", "--python", str(script), "--"]

@@ -1,0 +1,178 @@
+"""The pose lifter: a small network from perception's landmarks to a pose, a shape, and how sure it is of them.
+
+Landmark models know where joints are in the picture, and guess their depth; the network was taught, on rendered people whose
+truth is known, what that guess is worth and how it errs (`training/lifter`). It sees one person as a camera would that looks
+straight at it: landmarks in the picture about their own mean, landmarks in space, and how much each can be seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from uvatar.body import PARENTS
+from uvatar.camera import Camera
+from uvatar.fitting import rotations
+from uvatar.perception.person import Person
+from uvatar.perception.pose import MIRROR
+from uvatar.weights import weights_folder
+
+FILE = "pose_lifter.safetensors"
+POSED, BONE_COUNT, BETAS = 22, 19, 10
+# 33 landmarks in the picture (2) and in space (3) with visibility, the ray to the person (2), its logarithmic size.
+FEATURES = 33 * 6 + 3
+WIDTH, BLOCKS, DROPOUT = 384, 2, 0.1
+LEAST_SIZE = 1e-3  # of a person, radians
+MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20])
+SPREADS = POSED + BONE_COUNT + BETAS
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What the lifter says of one person.
+
+    Attributes:
+        orient: (3, 3) rotation of the pelvis, camera frame.
+        pose: (21, 3) axis-angle of joints 1..21, radians.
+        betas: (10,).
+        joint_spread: (22,) expected error of each joint's turn against its parent, radians; of the pelvis against the camera.
+        bone_spread: (19,) expected error of the directions of `uvatar.fitting.residuals.BONES`, radians.
+        betas_spread: (10,).
+    """
+
+    orient: NDArray[np.float64]
+    pose: NDArray[np.float64]
+    betas: NDArray[np.float64]
+    joint_spread: NDArray[np.float64]
+    bone_spread: NDArray[np.float64]
+    betas_spread: NDArray[np.float64]
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner, self.outer = nn.Linear(width, width), nn.Linear(width, width)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.outer(self.dropout(torch.relu(self.inner(self.norm(x)))))
+
+
+class LifterNetwork(nn.Module):
+    """A residual multilayer perceptron.
+
+    Features (B, 201) -> turns of joints 0..21 against the camera that looks at the person (B, 22, 3, 3), betas (B, 10), and
+    the logarithms of the spreads (B, 51): of 22 joints, 19 bones, 10 betas.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)
+        self.first = nn.Linear(FEATURES, WIDTH)
+        self.blocks = nn.Sequential(*(_Block(WIDTH) for _ in range(BLOCKS)))
+        self.norm = nn.LayerNorm(WIDTH)
+        self.turns = nn.Linear(WIDTH, POSED * 6)
+        self.betas = nn.Linear(WIDTH, BETAS)
+        self.spreads = nn.Linear(WIDTH, SPREADS)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        hidden = self.norm(self.blocks(self.first((features - self.mean) * self.scale)))
+        return orthonormal(self.turns(hidden).unflatten(-1, (POSED, 6))), self.betas(hidden), self.spreads(hidden)
+
+
+def orthonormal(values: Tensor) -> Tensor:
+    """(..., 6), two columns after each other -> rotations (..., 3, 3) (Zhou et al. 2019, "On the continuity of rotation
+    representations", eq. 15)."""
+    a, b = values[..., :3], values[..., 3:]
+    first = torch.nn.functional.normalize(a, dim=-1)
+    second = torch.nn.functional.normalize(b - (first * b).sum(-1, keepdim=True) * first, dim=-1)
+    return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
+
+
+class Lifter:
+    """The network with its weights, for people whom perception found."""
+
+    def __init__(self, network: LifterNetwork) -> None:
+        self._network = network.eval()
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Lifter | None:
+        """The lifter in a folder of weights, by default the one that ships with the program; None where there is none."""
+        path = (folder or weights_folder()) / FILE
+        if not path.is_file():
+            return None
+        network = LifterNetwork()
+        network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+        return cls(network)
+
+    def lift(self, person: Person, camera: Camera) -> Lifted:
+        """The pose of a person in the camera's frame: the mean of what the network says of the person and of its mirror image."""
+        return self.lift_landmarks(person.landmarks, person.world_landmarks, person.box, camera)
+
+    @torch.no_grad()
+    def lift_landmarks(self, landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -> Lifted:
+        """The same from image landmarks (33, 3), world landmarks (33, 3) and the box (4,) alone."""
+        plain = features(landmarks, world, box, camera)
+        both = torch.from_numpy(np.stack([plain, mirrored_features(plain)]).astype(np.float32))
+        turns, betas, spreads = (output.double().numpy() for output in self._network(both))
+        turns = _mean_turn(turns[0], FLIP @ turns[1][MIRRORED_JOINTS] @ FLIP)
+        looking = view(box, camera)
+        local = np.stack([turns[0] if PARENTS[k] < 0 else turns[PARENTS[k]].T @ turns[k] for k in range(POSED)])
+        spread = np.exp(np.stack([spreads[0], spreads[1][MIRRORED_SPREADS]]).mean(0))
+        joints, bones, shape = np.split(spread, [POSED, POSED + BONE_COUNT])
+        return Lifted(looking @ turns[0], rotations.log(local[1:]), betas.mean(0), joints, bones, shape)
+
+
+FLIP = np.diag([-1.0, 1.0, 1.0])
+# `BONES` come in pairs, left and right, but for those across the body.
+_MIRRORED_BONES = np.array([1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13, 14, 16, 15, 18, 17])
+MIRRORED_SPREADS = np.concatenate([MIRRORED_JOINTS, POSED + _MIRRORED_BONES, np.arange(POSED + BONE_COUNT, SPREADS)])
+
+
+def view(box: NDArray, camera: Camera) -> NDArray[np.float64]:
+    """(3, 3) from the axes of a camera that looks at the middle of a box (4,) to those of the photo's camera."""
+    return rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((box[:2] + box[2:]).astype(float) / 2))
+
+
+def features(landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -> NDArray[np.float64]:
+    """(201,) what the network sees of a person: image landmarks (33, 3), world landmarks (33, 3), box (4,)."""
+    inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, 0] < camera.width) & (landmarks[:, 1] < camera.height)
+    looking = view(box, camera)
+    rays = camera.rays(landmarks[:, :2].astype(float)) @ looking
+    return assembled(rays[:, :2] / np.maximum(rays[:, 2:], 0.1), world, landmarks[:, 2] * inside, looking[:2, 2])
+
+
+def assembled(points: NDArray, world: NDArray, visibility: NDArray, ray: NDArray) -> NDArray[np.float64]:
+    """(..., 201) features of landmarks (..., 33, 2) in the plane at distance 1 before a camera that looks at the person,
+    landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2)."""
+    weight = (visibility + 0.02)[..., None]
+    weight = weight / weight.sum(-2, keepdims=True)
+    centred = points - (weight * points).sum(-2, keepdims=True)
+    size = np.sqrt((weight * centred**2).sum((-2, -1), keepdims=True))
+    size = np.maximum(size, LEAST_SIZE)
+    flat = [centred / size, world, visibility[..., None]]
+    numbers = np.concatenate([part.reshape(*part.shape[:-2], -1) for part in flat], -1)
+    return np.concatenate([numbers, ray, np.log(size[..., 0])], -1)
+
+
+def mirrored_features(values: NDArray) -> NDArray[np.float64]:
+    """The features (..., 201) of the mirror image."""
+    points = values[..., :66].reshape(*values.shape[:-1], 33, 2)[..., MIRROR, :] * [-1.0, 1.0]
+    world = values[..., 66:165].reshape(*values.shape[:-1], 33, 3)[..., MIRROR, :] * [-1.0, 1.0, 1.0]
+    flat = [points.reshape(*values.shape[:-1], 66), world.reshape(*values.shape[:-1], 99), values[..., 165:198][..., MIRROR]]
+    return np.concatenate([*flat, values[..., 198:199] * -1, values[..., 199:]], -1)
+
+
+def _mean_turn(a: NDArray, b: NDArray) -> NDArray:
+    """The rotations (..., 3, 3) nearest to the mean of two (least squares)."""
+    u, _, vt = np.linalg.svd(a + b)
+    u[..., :, 2] *= np.linalg.det(u @ vt)[..., None]
+    return u @ vt

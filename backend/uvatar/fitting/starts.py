@@ -1,0 +1,134 @@
+"""Where the solver starts: a person's landmarks in, a pose out.
+
+`landmark_start` reads the pose off the landmarks in space, limb by limb. A learned start (the Mesh Predictor, a pose lifter)
+is just another `Start`: the solver tries each briefly and goes on with the one that explains the photo best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.fitting import rotations
+
+# BlazePose landmarks
+NOSE, LEFT_EAR, RIGHT_EAR = 0, 7, 8
+SHOULDERS, ELBOWS, WRISTS, PINKIES, INDICES = (11, 12), (13, 14), (15, 16), (17, 18), (19, 20)
+HIPS, KNEES, ANKLES, HEELS, TOES = (23, 24), (25, 26), (27, 28), (29, 30), (31, 32)
+# Joints of the body, (left, right)
+HIP, KNEE, ANKLE, SHOULDER, ELBOW, WRIST = (1, 2), (4, 5), (7, 8), (16, 17), (18, 19), (20, 21)
+SPINE, NECK, HEAD = (3, 6, 9), 12, 15
+
+ELBOW_MOST, KNEE_MOST = 2.5, 2.5  # radians
+FOOT_MOST, HEAD_MOST, WRIST_MOST = 0.6, 0.9, 0.8
+NECK_SHARE = 0.4  # of the head's turn against the chest
+FOOT_SAYS = 0.3  # how much the foot's direction counts for the knee's axis where the knee is nearly straight
+
+
+@dataclass(frozen=True)
+class Start:
+    """A first guess of one person's pose.
+
+    Attributes:
+        name: what made it, for the report ("landmarks", "mesh_predictor", ...).
+        orient: (3, 3) rotation of the pelvis, camera frame.
+        pose: (21, 3) axis-angle of joints 1..21, radians.
+    """
+
+    name: str
+    orient: NDArray[np.float64]
+    pose: NDArray[np.float64]
+
+
+def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -> Start:
+    """The pose of a body whose landmarks at rest are ``rest`` (33, 3), seen with ``landmarks`` (33, 3), camera axes.
+
+    Frames of the pelvis, the chest and the head come from their landmarks; a limb's first joint from its direction and its
+    hinge's axis; its hinge from the angle between its bones.
+    """
+    turns = np.tile(np.eye(3), (24, 1, 1))  # of each joint against its parent
+    pelvis = _trunk_frame(landmarks, HIPS) @ _trunk_frame(rest, HIPS).T
+    chest = _trunk_frame(landmarks, SHOULDERS) @ _trunk_frame(rest, SHOULDERS).T
+    turns[list(SPINE)] = rotations.exp(rotations.log(pelvis.T @ chest) / len(SPINE))
+    head = chest.T @ _head_frame(landmarks) @ _head_frame(rest).T
+    vector = _at_most(rotations.log(head), HEAD_MOST)
+    turns[NECK], turns[HEAD] = rotations.exp(vector * NECK_SHARE), rotations.exp(vector * (1 - NECK_SHARE))
+    for side in (0, 1):
+        _pose_leg(turns, pelvis, landmarks, rest, side)
+        _pose_arm(turns, chest, landmarks, rest, side)
+    return Start(name, pelvis, rotations.log(turns[1:22]))
+
+
+def _pose_leg(turns: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
+    thigh, shin, foot = _bone(landmarks, HIPS, KNEES, side), _bone(landmarks, KNEES, ANKLES, side), _bone(landmarks, HEELS, TOES, side)
+    # The knee's axis points to the person's left: shin against thigh where it is bent, foot against thigh where it is not.
+    axis = np.cross(thigh, shin) + FOOT_SAYS * np.cross(foot, thigh)
+    rest_thigh = _bone(rest, HIPS, KNEES, side)
+    rest_axis = np.cross(_bone(rest, HEELS, TOES, side), rest_thigh)
+    upper = _frame(thigh, axis) @ _frame(rest_thigh, rest_axis).T
+    bend = _signed_angle(thigh, shin, axis) - _signed_angle(rest_thigh, _bone(rest, KNEES, ANKLES, side), rest_axis)
+    turns[HIP[side]] = pelvis.T @ upper
+    turns[KNEE[side]] = rotations.exp(np.array([np.clip(bend, 0, KNEE_MOST), 0, 0]))
+    lower = upper @ turns[KNEE[side]]
+    ankle = rotations.between(_bone(rest, HEELS, TOES, side), lower.T @ foot)
+    turns[ANKLE[side]] = rotations.exp(_at_most(rotations.log(ankle), FOOT_MOST))
+
+
+def _pose_arm(turns: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
+    upper_arm, forearm = _bone(landmarks, SHOULDERS, ELBOWS, side), _bone(landmarks, ELBOWS, WRISTS, side)
+    rest_upper = _bone(rest, SHOULDERS, ELBOWS, side)
+    sign = -1.0 if side == 0 else 1.0  # the elbow flexes about -y on the left, about +y on the right
+    rest_axis = np.array([0.0, sign, 0.0])
+    swung = rotations.between(rest_upper, chest.T @ upper_arm)
+    # Bent, the forearm shows the elbow's axis; straight, the arm keeps the axis it swings there with.
+    axis = np.cross(upper_arm, forearm) + 0.15 * (chest @ swung @ rest_axis)
+    upper = _frame(upper_arm, axis) @ _frame(rest_upper, rest_axis).T
+    bend = np.arccos(np.clip(upper_arm @ forearm, -1, 1))
+    turns[SHOULDER[side]] = chest.T @ upper
+    turns[ELBOW[side]] = rotations.exp(np.array([0, sign * min(bend, ELBOW_MOST), 0]))
+    lower = upper @ turns[ELBOW[side]]
+    palm = _palm_frame(landmarks, side) @ _palm_frame(rest, side).T
+    turns[WRIST[side]] = rotations.exp(_at_most(rotations.log(lower.T @ palm), WRIST_MOST))
+
+
+def _bone(points: NDArray, start: tuple[int, int], end: tuple[int, int], side: int) -> NDArray:
+    vector = points[end[side]] - points[start[side]]
+    return vector / max(np.linalg.norm(vector), 1e-9)
+
+
+def _trunk_frame(points: NDArray, across: tuple[int, int]) -> NDArray:
+    up = points[list(SHOULDERS)].mean(0) - points[list(HIPS)].mean(0)
+    return _frame(points[across[0]] - points[across[1]], up)
+
+
+def _head_frame(points: NDArray) -> NDArray:
+    """From the ears and the nose; upright-nodding is left to the solver, for landmarks in space put the ears too far forward."""
+    return _frame(points[LEFT_EAR] - points[RIGHT_EAR], points[NOSE] - (points[LEFT_EAR] + points[RIGHT_EAR]) / 2)
+
+
+def _palm_frame(points: NDArray, side: int) -> NDArray:
+    index, pinky = _bone(points, WRISTS, INDICES, side), _bone(points, WRISTS, PINKIES, side)
+    return _frame(index + pinky, np.cross(index, pinky))
+
+
+def _frame(first: NDArray, second: NDArray) -> NDArray:
+    """Rotation (3, 3) whose columns are the direction ``first``, ``second`` made square to it, and their cross product."""
+    x = first / max(np.linalg.norm(first), 1e-9)
+    y = second - x * (x @ second)
+    if np.linalg.norm(y) < 1e-6:
+        y = np.cross(np.eye(3)[np.abs(x).argmin()], x)
+    y = y / np.linalg.norm(y)
+    return np.stack([x, y, np.cross(x, y)], -1)
+
+
+def _signed_angle(first: NDArray, second: NDArray, axis: NDArray) -> float:
+    """Angle from ``first`` to ``second``, positive about ``axis``."""
+    cross = np.cross(first, second)
+    return float(np.arctan2(np.linalg.norm(cross) * np.sign(cross @ axis), first @ second))
+
+
+def _at_most(vector: NDArray, most: float) -> NDArray:
+    """A rotation vector, shortened to ``most`` radians where it is longer."""
+    return vector * min(1.0, most / max(float(np.linalg.norm(vector)), 1e-9))

@@ -1,0 +1,188 @@
+"""What lies on the disk for each job, beside the journal.
+
+    jobs/<id>/photo-000    a photo as it was sent; deleted when the job is over
+    jobs/<id>/job          what the job is (`Manifest`): written last, so a folder that has it has all photos
+    jobs/<id>/result-000   a photo's result
+
+The manifest says again what the journal says, so that a journal that is lost or thrown back by a power cut can be made anew.
+It is also the first thing that is deleted: a folder without it is one that never was whole, or shall be no more.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from uvatar import wire
+from uvatar.private import private_folder
+from uvatar.wire import WireError
+
+_MANIFEST = "job"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a job is; its photos in their order.
+
+    Attributes:
+        names: of the photos, for people.
+        digests: sha256 of their bytes.
+        sizes: of their bytes.
+        options: all of `wire.OPTIONS`.
+        created: seconds since the epoch.
+    """
+
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    sizes: tuple[int, ...]
+    options: dict[str, Any]
+    created: float
+
+    @classmethod
+    def of(cls, photos: Sequence[tuple[str, bytes]], options: dict[str, Any], created: float) -> Manifest:
+        """The manifest of photos (name, bytes). Takes a second for a gigabyte."""
+        digests = tuple(hashlib.sha256(data).hexdigest() for _, data in photos)
+        return cls(tuple(name for name, _ in photos), digests, tuple(len(data) for _, data in photos), options, created)
+
+    @property
+    def digest(self) -> str:
+        """What makes a job the same job: options, and the photos' names, bytes and order."""
+        digest = hashlib.sha256(json.dumps(self.options, sort_keys=True).encode())
+        for item in zip(self.names, self.digests, strict=True):
+            digest.update(json.dumps(item).encode())
+        return digest.hexdigest()
+
+
+class JobFiles:
+    """The folders of all jobs. Ids come from `checked_id`: they name folders."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder``: is made where it is missing, for its owner alone. Raises OSError, WireError ("data-folder")."""
+        self.folder = folder
+        private_folder(folder)
+        for entry in folder.iterdir():
+            if entry.is_symlink():  # Uvatar makes none: of the time when others could, to have files elsewhere deleted
+                entry.unlink()
+
+    def store(self, job: str, manifest: Manifest, photos: Sequence[bytes]) -> None:
+        """Write a new job's folder: photos first. Raises WireError ("disk-full", "data-folder"); then nothing is left of it."""
+        folder = self.folder / job
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            for index, data in enumerate(photos):
+                wire.write_atomically(self._photo(job, index), [data], sync_entry=False)
+            wire.dump(asdict(manifest), folder / _MANIFEST)
+            wire.sync_folder(self.folder)
+        except (OSError, WireError) as error:
+            self.delete(job)
+            raise disk_error(error) from error
+
+    def jobs(self) -> set[str]:
+        """Names of all folders."""
+        return {entry.name for entry in self.folder.iterdir()}
+
+    def exists(self, job: str) -> bool:
+        """Whether the job was stored and not deleted."""
+        return (self.folder / job / _MANIFEST).is_file()
+
+    def manifest(self, job: str) -> Manifest | None:
+        """What the job's folder says of it, None where it is missing or damaged."""
+        try:
+            stored = wire.load(self.folder / job / _MANIFEST)
+            names, digests, sizes = (tuple(stored[name]) for name in ("names", "digests", "sizes"))
+            return Manifest(names, digests, sizes, dict(stored["options"]), float(stored["created"]))
+        except (OSError, WireError, TypeError, KeyError, ValueError):
+            return None
+
+    def has_photo(self, job: str, index: int) -> bool:
+        """Whether the photo as it was sent is still there."""
+        return self._photo(job, index).is_file()
+
+    def photo(self, job: str, index: int) -> bytes:
+        """A photo as it was sent. Raises OSError where it has gone."""
+        return self._photo(job, index).read_bytes()
+
+    def store_result(self, job: str, index: int, result: dict[str, Any]) -> None:
+        """Write a photo's result. Raises WireError ("disk-full", "data-folder", or what `wire.pack` raises)."""
+        try:
+            wire.dump(result, self._result(job, index))
+        except OSError as error:
+            raise disk_error(error) from error
+
+    def result(self, job: str, index: int) -> dict[str, Any]:
+        """A photo's result. Raises OSError, WireError where it is missing or damaged."""
+        return wire.load(self._result(job, index))
+
+    def result_bytes(self, job: str, index: int) -> int:
+        """Size of a photo's result; 0 where there is none."""
+        with suppress(OSError):
+            return self._result(job, index).stat().st_size
+        return 0
+
+    def result_is_whole(self, job: str, index: int) -> bool:
+        """Whether a photo's result is there and undamaged, to the last bit."""
+        try:
+            self.result(job, index)
+            return True
+        except (OSError, WireError):
+            return False
+
+    def delete_photos(self, job: str) -> None:
+        """Delete the photos as they were sent."""
+        for path in (self.folder / job).glob("photo-*"):
+            with suppress(OSError):
+                path.unlink()
+
+    def delete_parts(self, job: str) -> None:
+        """Delete what a killed writer left half-written."""
+        for part in (self.folder / job).glob(".*.part"):
+            with suppress(OSError):
+                part.unlink()
+
+    def disown(self, job: str) -> None:
+        """Make sure that the job will not come back, whatever happens before `delete`. Raises OSError."""
+        with suppress(FileNotFoundError):
+            (self.folder / job / _MANIFEST).unlink()
+        wire.sync_folder(self.folder / job)
+
+    def delete(self, job: str) -> None:
+        """Delete the folder with all in it, as far as the system lets us."""
+        path = self.folder / job
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+    def size(self, job: str) -> int:
+        """Bytes of all its files."""
+        total = 0
+        for path in (self.folder / job).glob("*"):
+            with suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+    def _photo(self, job: str, index: int) -> Path:
+        return self.folder / job / f"photo-{index:03d}"
+
+    def _result(self, job: str, index: int) -> Path:
+        return self.folder / job / f"result-{index:03d}"
+
+
+def disk_error(error: Exception) -> WireError:
+    """What the failure of a write means to the artist."""
+    if isinstance(error, WireError):
+        return error
+    sqlite_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if sqlite_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return WireError("The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again.")
+    return WireError(f"Uvatar's data folder cannot be used: {error}", "data-folder", "Check the data folder's disk and permissions.")

@@ -1,0 +1,130 @@
+"""People in the keys and shapes of ROMP's result files: an .npz whose one member ``results`` is a dictionary of arrays, a row per person.
+
+Scripts made for ROMP read it with ``numpy.load(path, allow_pickle=True)["results"][()]``.  `uvatar.export` writes the file;
+`uvatar.mesh_predictor.result_file` reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters
+from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.prediction import HIPS, Prediction
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly, translation
+
+RESULTS = "results"
+FOCAL_PER_SIDE = 3**0.5 / 2  # of ROMP's pinhole camera, 60 degrees across the padded square: what cam_trans is meant for
+JOINTS = 71
+HIP_JOINTS = [45, 46]  # from the "extra" regressor: ROMP's own middle of the hips
+TORSO_JOINTS = (0, 1, 2, 12, 16, 17)
+
+# SMPL's mesh vertices that are joints 24 to 44: nose, eyes and ears, toes and heels, finger tips.
+VERTEX_JOINTS = (
+    332, 6260, 2800, 4071, 583, 3216, 3226, 3387, 6617, 6624, 6787,
+    2746, 2319, 2445, 2556, 2673, 6191, 5782, 5905, 6016, 6133,
+)  # fmt: skip
+# Rows of the Human3.6M regressor that are joints 54 to 70.
+H36M_ROWS = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10, 0, 7, 9)
+
+
+@dataclass(frozen=True)
+class Regressors:
+    """Further joints of SMPL's mesh: (9, 6890) "extra" and (17, 6890) Human3.6M, from the user's packed SMPL_NEUTRAL.pth."""
+
+    extra: NDArray[np.float32]
+    h36m: NDArray[np.float32]
+
+
+def predicted_results(prediction: Prediction, body: BodyModel, regressors: Regressors | None = None) -> dict[str, NDArray]:
+    """ROMP's results of a prediction: with ROMP's weights and the neutral SMPL body, ROMP's own.
+
+    ``cam_trans`` is the least-squares translation for ROMP's camera of 60 degrees (ROMP: EPnP with RANSAC and its rotation thrown
+    away), and is not the pelvis: add it to ``verts`` or ``joints`` as they are.
+    """
+    betas = torch.from_numpy(prediction.betas)
+    with torch.no_grad():
+        posed = body(betas, torch.from_numpy(prediction.pose))
+    camera = torch.from_numpy(prediction.camera)
+    square = prediction.square
+    joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, regressors)
+    vertices = posed.vertices.numpy()
+    if prediction.root_aligned:
+        hips = joints[:, HIP_JOINTS] if np.isfinite(joints[:, HIP_JOINTS]).all() else joints[:, HIPS]
+        origin = hips.mean(1, keepdims=True)
+        vertices, joints = vertices - origin, joints - origin
+    shift = torch.zeros(0, 3)
+    if len(prediction):
+        shift = translation(torch.from_numpy(joints[:, :24]), camera, square, _romp_camera(square))
+    centers = (square.to_normalised(torch.from_numpy(prediction.center)) + 1) / 2 * INPUT_SIDE
+    return {
+        **_pose_keys(prediction.axis_angles(), prediction.betas),
+        "cam": prediction.camera,
+        "center_preds": centers.round().long().numpy(),
+        "center_confs": prediction.score[:, None],
+        "cam_trans": shift.numpy(),
+        "verts": vertices,
+        "joints": joints,
+        "pj2d_org": square.to_pixels(project_weakly(torch.from_numpy(joints), camera)).numpy(),
+    }
+
+
+def fitted_results(people: list[tuple[BodyParameters, float]], body: BodyModel, camera: Camera) -> dict[str, NDArray]:
+    """The same keys for fitted bodies, each with its confidence: ``cam`` and ``cam_trans`` are those that show each body where it is.
+
+    ``verts``, ``smpl_betas`` are those of ``body``; only with an SMPL body are they SMPL's. ``pj2d_org`` is seen by the photo's camera.
+    """
+    square = PaddedSquare.around(camera.width, camera.height)
+    pose = np.array([np.concatenate([p.global_orient[None], p.body_pose]) for p, _ in people], np.float32).reshape(-1, 24, 3)
+    betas = np.array([p.betas for p, _ in people], np.float32).reshape(-1, 10)
+    transl = np.array([p.transl for p, _ in people], np.float32).reshape(-1, 3)
+    with torch.no_grad():
+        posed = body(torch.from_numpy(betas), torch.from_numpy(pose))
+    joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, None)
+    pixels = camera.project(joints + transl[:, None])
+    seen = square.to_normalised(torch.from_numpy(pixels[:, :24]).float())
+    cam = fit_weak_camera(posed.joints, seen, torch.ones(len(people), 24, dtype=torch.bool))
+    shift = translation(posed.joints, cam, square, _romp_camera(square)) if people else torch.zeros(0, 3)
+    centers = (seen[:, list(TORSO_JOINTS)].mean(1) + 1) / 2 * INPUT_SIDE
+    return {
+        **_pose_keys(pose, betas),
+        "cam": cam.numpy(),
+        "center_preds": centers.round().long().numpy(),
+        "center_confs": np.array([confidence for _, confidence in people], np.float32).reshape(-1, 1),
+        "cam_trans": shift.numpy(),
+        "verts": posed.vertices.numpy(),
+        "joints": joints,
+        "pj2d_org": pixels,
+    }
+
+
+def _romp_camera(square: PaddedSquare) -> Camera:
+    side = square.side
+    return Camera(FOCAL_PER_SIDE * side, (side / 2 - square.left, side / 2 - square.top), side, side)
+
+
+def _pose_keys(pose: NDArray, betas: NDArray) -> dict[str, NDArray]:
+    return {
+        "global_orient": pose[:, 0],
+        "body_pose": pose[:, 1:].reshape(-1, 69),
+        "smpl_betas": betas,
+        "smpl_thetas": pose.reshape(-1, 72),
+    }
+
+
+def _joints(vertices: NDArray, joints: NDArray, body: BodyModel, regressors: Regressors | None) -> NDArray[np.float32]:
+    """(N, 71, 3) ROMP's joints; NaN where the body (not SMPL's mesh) or the user's files (no regressors) cannot say."""
+    every = np.full((len(joints), JOINTS, 3), np.nan, np.float32)
+    every[:, :24] = joints
+    if body.data.name.startswith("smpl"):
+        every[:, 24:45] = vertices[:, list(VERTEX_JOINTS)]
+        if regressors is not None:
+            every[:, 45:54] = np.einsum("jv,nvc->njc", regressors.extra, vertices)
+            every[:, 54:] = np.einsum("jv,nvc->njc", regressors.h36m[list(H36M_ROWS)], vertices)
+    return every

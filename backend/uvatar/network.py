@@ -1,0 +1,161 @@
+"""A way in from other computers: encrypted (CURVE), and only for who holds the access file.
+
+CURVE (rfc.zeromq.org/spec/26) gives every connection keys of its own: nobody on the way reads or alters anything, the client
+knows that it talks to this server, and the server lets in one key pair only, that of the access file, before it reads a single
+message.  The token within comes on top.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import Any
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+
+from uvatar import wire
+from uvatar.private import private_file
+from uvatar.wire import WireError
+
+_KEYS = "network-keys.json"
+_ACCESS = "network-access.json"
+_ANY = ("0.0.0.0", "*", "::")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The server's side. Keys are Z85 text of 32 bytes.
+
+    Attributes:
+        server_public, server_secret: the server's pair.
+        client_public: the one client key that is let in.
+        client_secret: of the same pair, for the access file.
+        token: what every request from the network must carry.
+    """
+
+    server_public: str
+    server_secret: str
+    client_public: str
+    client_secret: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a client on another computer needs: the content of the access file.
+
+    Attributes:
+        host, port: where the server is, as the client sees it.
+        server: the server's public key.
+        public, secret: the client's pair.
+        token: what every request must carry.
+    """
+
+    host: str
+    port: int
+    server: str
+    public: str
+    secret: str
+    token: str
+
+
+def load_keys(folder: Path) -> Keys:
+    """The keys of the server of this data folder; they are made, for this user's eyes only, where there are none.
+
+    Whoever deletes the file locks out all access files. Raises WireError where the file is damaged or
+    others could have written it, or CURVE is not there, OSError.
+    """
+    if not zmq.has("curve"):
+        fix = "Install pyzmq from its official wheel, or leave --network out."
+        raise WireError("This computer's ZeroMQ cannot encrypt, so the server is not opened to the network.", "no-encryption", fix)
+    path = folder / _KEYS
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        server, client = ([key.decode("ascii") for key in zmq.curve_keypair()] for _ in range(2))
+        keys = Keys(server[0], server[1], client[0], client[1], secrets.token_urlsafe(32))
+        wire.write_atomically(path, [json.dumps(asdict(keys)).encode("ascii")])
+    private_file(path, "keys")
+    return Keys(**_fields(path, Keys))
+
+
+def write_access(folder: Path, keys: Keys, address: str, port: int) -> Path:
+    """Write the file that another computer needs; where it is. ``address``: as given to `uvatar serve --network`."""
+    host = socket.gethostname() if address in _ANY else address
+    access = Access(host, port, keys.server_public, keys.client_public, keys.client_secret, keys.token)
+    path = folder / _ACCESS
+    wire.write_atomically(path, [json.dumps({"magic": wire.MAGIC, **asdict(access)}, indent=1).encode("ascii")])
+    return path
+
+
+def read_access(path: Path) -> Access:
+    """What `write_access` wrote. Raises WireError, OSError."""
+    fields = _fields(path, Access)
+    if isinstance(fields["port"], bool) or not isinstance(fields["port"], int) or not 0 < fields["port"] < 65536:
+        raise WireError(f"{path} is no access file of Uvatar.", "bad-access", "Copy network-access.json from the server again.")
+    return Access(**fields)
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """``host:port`` -> both. Raises WireError."""
+    host, _, port = text.rpartition(":")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        fix = "Give host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
+        raise WireError(f"{text!r} is not an address.", "bad-address", fix)
+    return host.strip("[]"), int(port)
+
+
+def endpoint(host: str, port: int) -> str:
+    """The address in ZeroMQ's words."""
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def encrypt_server(server: zmq.Socket, keys: Keys) -> None:
+    """Make a socket that is not bound yet speak CURVE only, and ask for the client's key."""
+    server.curve_server = True
+    server.curve_secretkey = keys.server_secret.encode("ascii")
+    server.curve_publickey = keys.server_public.encode("ascii")
+    server.zap_domain = b"uvatar"
+
+
+def encrypt_client(client: zmq.Socket, access: Access) -> None:
+    """Make a socket that is not connected yet speak CURVE with this server only."""
+    client.curve_serverkey = access.server.encode("ascii")
+    client.curve_publickey = access.public.encode("ascii")
+    client.curve_secretkey = access.secret.encode("ascii")
+
+
+class Gatekeeper:
+    """Lets in the one key (ZeroMQ's ZAP, rfc.zeromq.org/spec/27, in a thread)."""
+
+    def __init__(self, context: zmq.Context, keys: Keys) -> None:
+        self._key = keys.client_public.encode("ascii")
+        self._authenticator = ThreadAuthenticator(context)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback(domain="uvatar", credentials_provider=self)
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Whether a client with this public key (Z85) may come in."""
+        return hmac.compare_digest(key, self._key)
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._authenticator.stop()
+
+
+def _fields(path: Path, kind: type[Keys] | type[Access]) -> dict[str, Any]:
+    names = [entry.name for entry in fields_of(kind)]
+    try:
+        stored = json.loads(path.read_bytes())
+        fields = {name: stored[name] for name in names}
+        if all(isinstance(fields[name], str) and fields[name].isascii() for name in names if name != "port"):
+            return fields
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise WireError(f"{path} is damaged.", "bad-access", "Delete it on the server, start the server again and copy its access file anew.")

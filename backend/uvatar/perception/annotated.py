@@ -1,0 +1,104 @@
+"""Human annotations in COCO's format, and how well a person found agrees with one: the independent yardstick of perception."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.perception.geometry import box_iou
+from uvatar.perception.person import Person
+
+# BlazePose landmark of each of COCO's 17 keypoints
+COCO_LANDMARKS = np.array([0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
+VISIBLE = 2
+FOUND_OVERLAP = 0.5
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotated person.
+
+    Attributes:
+        file: name of the photo.
+        full_body: head to ankle visible, 200 px or taller.
+        box: (4,) x0, y0, x1, y1 pixels.
+        keypoints: (17, 3) x, y, flag in COCO's order; flag 2 visible, 1 hidden, 0 not annotated.
+        outline: polygons, each (N, 2) pixels.
+    """
+
+    file: str
+    full_body: bool
+    box: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
+    outline: tuple[NDArray[np.float32], ...]
+
+    @property
+    def side(self) -> float:
+        """The longer side of the box in pixels: the unit of keypoint errors."""
+        return float(np.max(self.box[2:] - self.box[:2]))
+
+    def mask(self, width: int, height: int) -> NDArray[np.bool_]:
+        """(H, W) inside of the outline."""
+        canvas = np.zeros((height, width), np.uint8)
+        for polygon in self.outline:
+            cv2.fillPoly(canvas, [np.round(polygon * 16 - 8).astype(np.int32)], [1.0], shift=4)
+        return canvas > 0
+
+
+def read_annotations(folder: Path) -> list[Annotation]:
+    """Read ``annotations.json`` (COCO) and ``LICENSES.tsv`` (column ``full_body``) of a folder of photos."""
+    with open(folder / "LICENSES.tsv", encoding="utf-8", newline="") as table:
+        full = {row["file"]: row["full_body"] == "1" for row in csv.DictReader(table, delimiter="\t")}
+    data = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
+    names = {image["id"]: image["file_name"] for image in data["images"]}
+    annotations = []
+    for entry in data["annotations"]:
+        x, y, width, height = entry["bbox"]
+        annotations.append(
+            Annotation(
+                names[entry["image_id"]],
+                full[names[entry["image_id"]]],
+                np.array([x, y, x + width, y + height], np.float32),
+                np.array(entry["keypoints"], np.float32).reshape(17, 3),
+                tuple(np.array(polygon, np.float32).reshape(-1, 2) for polygon in entry["segmentation"]),
+            )
+        )
+    return sorted(annotations, key=lambda annotation: annotation.file)
+
+
+def keypoint_errors(points: NDArray, annotation: Annotation) -> NDArray[np.float32]:
+    """Distances of (17, 2) points from the visible keypoints as parts of the box side; (number visible,)."""
+    visible = annotation.keypoints[:, 2] == VISIBLE
+    return np.linalg.norm(points[visible] - annotation.keypoints[visible, :2], axis=1) / annotation.side
+
+
+def mask_iou(person: Person, annotation: Annotation, width: int, height: int) -> float:
+    """Intersection over union of the person's mask (at one half) and the annotated outline."""
+    x0, y0, x1, y1 = person.window
+    mask = np.zeros((height, width), bool)
+    mask[y0:y1, x0:x1] = person.mask > 127
+    truth = annotation.mask(width, height)
+    return float(np.sum(mask & truth) / max(int(np.sum(mask | truth)), 1))
+
+
+def match(people: list[Person], annotation: Annotation) -> Person | None:
+    """The found person that the annotation is of, or None where nobody fits.
+
+    Somebody fits whose box overlaps the annotated one by half (IoU), or whose landmarks lie within a tenth of the box
+    side for half of the visible keypoints; of several the one with the smallest median keypoint error.
+    """
+
+    def error(person: Person) -> float:
+        errors = keypoint_errors(person.landmarks[COCO_LANDMARKS, :2], annotation)
+        return float(np.median(errors)) if len(errors) else 1.0
+
+    def fits(person: Person) -> bool:
+        return box_iou(person.box[None], annotation.box[None])[0, 0] >= FOUND_OVERLAP or error(person) <= 0.1
+
+    return min(filter(fits, people), key=error, default=None)

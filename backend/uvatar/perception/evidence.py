@@ -1,0 +1,121 @@
+"""Is what was found a person, and are they where the landmarks say? A second opinion on every detection.
+
+The detector takes horses, hats and dinosaurs for people, and the landmark model fits a whole body to whatever it is shown: to a horse,
+upside down, or to a shirt, the head on the collar. What gives them away, alone and in sum:
+
+- *support*: the landmarks' heatmaps have their peaks where the landmarks are, if somebody is there; a guessed pose has none;
+- the *mirror image*: of people the model says the same when it sees them mirrored; a guess falls out otherwise;
+- the *detector's other classes*: an animal or teddy bear found in the same box;
+- how far the *segmentation* fills the detected box, and whether the trunk is *upright*.
+
+The detector's own score and the face model's were tried too and brought nothing beside these.
+
+Legs alone are nobody either, however well they are seen: nearly all of the avatar would be made up (`upper_body_inside`).
+
+`WEIGHTS` are those of a logistic regression, made by ``tools/confidence.py`` (docs/confidence.md says of what).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.perception.geometry import box_iou
+from uvatar.perception.pose import Pose
+
+UPPER = [0, 7, 8, 13, 14, 15, 16]  # nose, ears, elbows, wrists
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for one found person. All 0..1 unless said otherwise.
+
+    Attributes:
+        rival: the detector's certainty that the box holds an animal or a teddy bear.
+        presence: the landmark model's certainty that its region holds a person, the lower one of both passes.
+        support: mean support of the landmarks inside the photo.
+        apart: median distance between the landmarks and those of the mirror image, as a share of their extent.
+        box: overlap (IoU) of the segmentation's box and the detected one.
+        upright: cosine of the trunk's lean, -1 upside down .. 1.
+    """
+
+    rival: float
+    presence: float
+    support: float
+    apart: float
+    box: float
+    upright: float
+
+    @classmethod
+    def of(cls, pose: Pose, again: Pose, size: tuple[int, int], box: NDArray, rival: float) -> Evidence:
+        """The evidence of a pose and of ``again``, the same region seen mirrored, in a photo of ``size`` (width, height)."""
+        points = pose.landmarks[:, :2]
+        inside = np.all((points >= 0) & (points <= size), axis=1)
+        support = (pose.support + again.support) / 2
+        outline = np.clip(pose.outline_box(), 0, [*size, *size])
+        up = points[[11, 12]].mean(0) - points[[23, 24]].mean(0)
+        return cls(
+            rival=rival,
+            presence=min(pose.presence, again.presence),
+            support=float(support[inside].mean()) if inside.any() else 0.0,
+            apart=float(np.median(np.linalg.norm(points - again.landmarks[:, :2], axis=1)) / max(pose.size(), 1e-6)),
+            box=float(box_iou(outline[None], box[None])[0, 0]),
+            upright=float(-up[1] / max(np.hypot(*up), 1e-6)),
+        )
+
+
+FEATURES = ("one", "rival", "presence", "support", "apart", "box", "upright")
+WEIGHTS = (-10.01, -3.52, 1.69, 5.30, 0.86, 3.36, 0.59)
+POSSIBLE = 0.1  # from which likelihood on it is said that somebody was left out; below lie horses, hats and pumpkins
+LIKELY = 0.6  # from which likelihood on somebody is a person: at the fitted half's bend between things let in and people lost
+# People are seldom alone: where a photo certainly shows somebody, others need less evidence. Pictures of things show nobody certain. The
+# lower limit lies between what were people found twice (.06 at most) and a player seen in the middle of a leap (.21) in photos of groups.
+CERTAIN, LIKELY_IN_COMPANY = 0.9, 0.15
+# Between two who stand close the detector can see a third made of them both, whose likelihood OpenCV 5 raises to .37: surer people's boxes
+# cover .94 of that one's, at most .77 of those of people who are there (three photos of groups).
+COVERED = 0.85
+
+
+def features(evidence: Evidence) -> NDArray[np.float64]:
+    """The evidence as the regression takes it: one number for each of `FEATURES`."""
+    apart = -np.log(max(evidence.apart, 0.01))
+    return np.array([1.0, evidence.rival, evidence.presence, evidence.support, apart, evidence.box, evidence.upright])
+
+
+def likelihood(evidence: Evidence) -> float:
+    """0..1: how likely it is a person whose landmarks lie where the photo shows them."""
+    return float(1 / (1 + np.exp(-features(evidence) @ WEIGHTS)))
+
+
+def likely_enough(likelihoods: NDArray[np.float64], boxes: NDArray, least: float = LIKELY) -> NDArray[np.bool_]:
+    """(N,) who of those found in one photo are people.
+
+    Args:
+        likelihoods: (N,) as `likelihood`.
+        boxes: (N, 4) left, top, right, bottom, pixels.
+        least: the likelihood that somebody alone must have.
+    """
+    enough = likelihoods >= least
+    if likelihoods.max(initial=0.0) >= CERTAIN:
+        for index in np.flatnonzero(~enough & (likelihoods >= LIKELY_IN_COMPANY)):
+            enough[index] = covered(boxes[index], boxes[likelihoods > likelihoods[index]]) < COVERED
+    return enough
+
+
+def covered(box: NDArray, others: NDArray) -> float:
+    """The share of a box (4,) that lies in any of the others (N, 4)."""
+    x, y = (np.unique(np.clip(np.r_[box[k], others[:, k], box[k + 2], others[:, k + 2]], box[k], box[k + 2])) for k in (0, 1))
+    middle_x, middle_y = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
+    beside = (others[:, 0, None] < middle_x) & (middle_x < others[:, 2, None])
+    level = (others[:, 1, None] < middle_y) & (middle_y < others[:, 3, None])
+    inside = (level[:, :, None] & beside[:, None, :]).any(0)
+    area = np.outer(np.diff(y), np.diff(x))
+    return float(area[inside].sum() / max(area.sum(), 1e-9))
+
+
+def upper_body_inside(landmarks: NDArray, size: tuple[int, int]) -> bool:
+    """Whether a photo of ``size`` (width, height) shows anything of the head or the arms of landmarks (33, 2 or more), pixels."""
+    points = landmarks[UPPER, :2]
+    return bool(np.any(np.all((points >= 0) & (points <= size), axis=1)))

@@ -1,0 +1,140 @@
+"""Perception: a photo in, the people in it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.perception.claims import without_borrowed_arms
+from uvatar.perception.details import FaceModel, HandModel
+from uvatar.perception.evidence import LIKELY, POSSIBLE, Evidence, likelihood, likely_enough, upper_body_inside
+from uvatar.perception.geometry import Pyramid
+from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
+from uvatar.perception.masks import doubted, person_masks
+from uvatar.perception.models import Model
+from uvatar.perception.people import Detections, PeopleDetector
+from uvatar.perception.person import Person
+from uvatar.perception.pose import Pose, PoseEstimator, averaged
+from uvatar.perception.search import Hypothesis, choose, hypotheses, kept_box
+from uvatar.photo import Photo
+
+Progress = Callable[[float], None]
+
+
+class Perception:
+    """Finds the people of a photo with the vendored models; they are loaded when first needed.
+
+    Args:
+        weights: the folder ``weights/perception``.
+        threads: CPU threads of each model.
+    """
+
+    def __init__(self, weights: Path, threads: int = 1) -> None:
+        self._detector = PeopleDetector(Model(weights, "person_detector.tflite", threads))
+        self._faces = FaceModel(Model(weights, "face_landmarks.tflite", threads))
+        self._hands = HandModel(Model(weights, "hand_landmarks.tflite", threads))
+        self._poses = PoseEstimator(Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads))
+
+    def people(self, photo: Photo, progress: Progress | None = None) -> list[Person]:
+        """All people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
+
+        Args:
+            progress: called with the part done, 0..1.
+
+        Raises:
+            ModelError: a model file is missing or altered.
+        """
+        return self.found(photo, progress).people
+
+    def found(self, photo: Photo, progress: Progress | None = None, least: float = LIKELY) -> Found:
+        """The people of a photo (arguments as for `people`), each with the evidence.
+
+        ``least``: the likelihood that somebody alone must have (`likely_enough`).
+        """
+        report = progress or (lambda part: None)
+        pyramid = Pyramid(photo.pixels)
+        found = self._detector.find(pyramid)
+        candidates = []
+        for index, box in enumerate(found.boxes):
+            report(0.1 + 0.5 * index / len(found.boxes))
+            candidates += hypotheses(pyramid, self._poses, index, box)
+        chosen = choose(candidates, found)
+        prominence = found.scores * np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1))
+        chosen.sort(key=lambda item: -prominence[item.index])
+        looks = []
+        for number, item in enumerate(chosen):
+            report(0.6 + 0.2 * number / len(chosen))
+            looks.append(self._look_again(pyramid, found, item))
+        boxes = np.array([look.box for look in looks]).reshape(-1, 4)
+        enough = likely_enough(np.array([look.likelihood for look in looks]), boxes, least)
+        left_out = sum(look.likelihood >= POSSIBLE for look, is_person in zip(looks, enough, strict=True) if not is_person)
+        looks = [look for look, is_person in zip(looks, enough, strict=True) if is_person]
+        poses = without_borrowed_arms([look.pose for look in looks])
+        masks = person_masks(pyramid, poses)
+        report(0.9)
+        people = [self._person(pyramid, *one) for one in zip(looks, poses, masks, strict=True)]
+        report(1.0)
+        return Found(people, [look.evidence for look in looks], left_out)
+
+    def _look_again(self, pyramid: Pyramid, found: Detections, item: Hypothesis) -> _Look:
+        """A chosen pose, averaged with that of the mirror image, its face, and what speaks for it."""
+        box, score, rival = found.boxes[item.index], float(found.scores[item.index]), float(found.rivals[item.index])
+        size = pyramid.width, pyramid.height
+        again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
+        pose = averaged(item.pose, again)
+        face, face_score = self._faces.find(pyramid, pose.landmarks)
+        evidence = Evidence.of(item.pose, again, size, box, rival)
+        head = head_outside(pose, size, face is not None)
+        landmarks = pose.landmarks if head is None else with_head_at(pose.landmarks, head)
+        likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
+        return _Look(box, score, pose, face, face_score, evidence, likely, head)
+
+    def _person(
+        self, pyramid: Pyramid, look: _Look, pose: Pose, masks: tuple[tuple[int, int, int, int], NDArray[np.uint8], NDArray[np.uint8]]
+    ) -> Person:
+        window, mask, others = masks
+        left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))
+        landmarks, world = doubted(pose.landmarks, window, mask), pose.world
+        if look.head is not None:
+            landmarks, world = with_head_at(landmarks, look.head), with_head_upright(world)
+        return Person(
+            look.box, look.score, landmarks, world, window, mask, others, look.face, look.face_score,
+            left_hand=left, right_hand=right, likelihood=look.likelihood,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """Who was found in a photo.
+
+    Attributes:
+        people: the most prominent first.
+        evidence: what speaks for each of them.
+        left_out: how many others may be people, though it is not likely enough.
+    """
+
+    people: list[Person]
+    evidence: list[Evidence]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Somebody found, before people are told from each other.
+
+    Attributes:
+        head: (2,) where the head would be, outside the photo; None where it is seen.
+    """
+
+    box: NDArray[np.float32]
+    score: float
+    pose: Pose
+    face: NDArray[np.float32] | None
+    face_score: float
+    evidence: Evidence
+    likelihood: float
+    head: NDArray[np.float64] | None

@@ -1,0 +1,55 @@
+"""What perception knows of one person in one photo: the input of the fitting and texturing stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Hand:
+    """21 hand landmarks in MediaPipe's order (0 wrist, 1-4 thumb, 5-8 index, ..., 17-20 little finger).
+
+    Attributes:
+        points: (21, 2) pixels of the photo.
+        world: (21, 3) metres, camera axes (x right, y down, z away), origin near the hand's centre.
+        score: how sure the model is that this is a hand of that side, 0..1.
+    """
+
+    points: NDArray[np.float32]
+    world: NDArray[np.float32]
+    score: float
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person found in a photo. Pixels are those of the decoded, upright photo.
+
+    Attributes:
+        box: (4,) x0, y0, x1, y1 of the person, inside the photo.
+        score: detection confidence, 0..1.
+        landmarks: (33, 3) BlazePose landmarks: x, y in pixels (may lie outside the photo) and visibility 0..1.
+        world_landmarks: (33, 3) the same in metres, origin between the hips, camera axes (x right, y down, z away).
+        window: (x0, y0, x1, y1) integer pixel window that ``mask`` covers, inside the photo.
+        mask: (y1-y0, x1-x0) uint8, 255 where this person is visible, soft at the outline; other people's pixels are 0.
+        others: like ``mask``, 255 where another person of the photo is (they may occlude this one).
+        face: (478, 2) face mesh landmarks in pixels, or None where no face is seen.
+        face_score: confidence that ``face`` is one, 0..1.
+        left_hand, right_hand: the person's own left and right hand, or None where not seen.
+        likelihood: 0..1, how likely this is a person whose landmarks lie where the photo shows them (`uvatar.perception.evidence`).
+    """
+
+    box: NDArray[np.float32]
+    score: float
+    landmarks: NDArray[np.float32]
+    world_landmarks: NDArray[np.float32]
+    window: tuple[int, int, int, int]
+    mask: NDArray[np.uint8]
+    others: NDArray[np.uint8]
+    face: NDArray[np.float32] | None = None
+    face_score: float = 0.0
+    left_hand: Hand | None = None
+    right_hand: Hand | None = None
+    likelihood: float = 1.0

@@ -1,0 +1,251 @@
+"""Photo bytes in, upright sRGB pixels out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
+
+from uvatar.deep_pixels import eight_bits
+from uvatar.memory import is_out_of_memory
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow opens a phone's multi-picture files as JPEG
+HEIF, AVIF = "HEIF", "AVIF"
+MAX_PIXELS = 100_000_000
+MIN_SIDE = 32
+# Scans of a progressive JPEG. Encoders write about ten; each takes as long as all pixels do, and a file of some hundred kilobytes has
+# room for tens of thousands. libtiff, which meets the same files inside of TIFFs, has the same limit.
+MAX_SCANS = 100
+FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that "35 mm equivalent" refers to
+PLAUSIBLE_FOCAL = (0.35, 15.0)  # times the diagonal: from a 15 mm fisheye to a 650 mm telephoto lens
+CHOOSE_ANOTHER = "Choose a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF photo."
+# First brand of a file in the container that HEIC and AVIF share.
+_BRANDS = {b"avif": AVIF, b"avis": AVIF, b"heic": HEIF, b"heix": HEIF, b"hevc": HEIF, b"hevx": HEIF, b"mif1": HEIF, b"msf1": HEIF}
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")  # what follows 0xFF in a scan's own bytes is 0, or one of these that restart it:
+_JPEG_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
+_START_OF_SCAN, _END_OF_JPEG = 0xDA, 0xD9
+# EXIF's Orientation -> what makes the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class PhotoError(ValueError):
+    """The photo cannot be used; the message tells the artist why and what to do."""
+
+
+class NoMemoryForPhoto(MemoryError):
+    """There is not enough memory to decode the photo, which may well be whole.
+
+    Attributes:
+        pixels: how many it has; 0 where that was not even found out.
+    """
+
+    def __init__(self, message: str, pixels: int = 0) -> None:
+        super().__init__(message)
+        self.pixels = pixels
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 sRGB, upright (EXIF orientation applied).
+        focal: focal length in pixels of ``pixels`` where EXIF gives it (35 mm equivalent), else None.
+        digest: sha256 of the original bytes, hexadecimal.
+        name: the file name that the artist knows it by (no folder).
+    """
+
+    pixels: NDArray[np.uint8]
+    focal: float | None
+    digest: str
+    name: str = "photo"
+
+
+def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or the first frame of an animation.
+
+    EXIF orientation is applied, colours are converted to sRGB (embedded profiles, CMYK, L*a*b*, greyscale, palettes, more than 8
+    bits per channel) and transparency is laid over white.  EXIF that is damaged is left out, as far as it is damaged.
+
+    Args:
+        data: the file's bytes.
+        name: what the artist calls the photo; appears in messages.
+        max_pixels: a photo of this many pixels or more is refused before its pixels are decoded.
+
+    Raises:
+        PhotoError: the bytes are no usable photo.
+        NoMemoryForPhoto: there is not enough memory to decode it.
+    """
+    if not data:
+        raise PhotoError(f"{name} is empty (0 bytes). Copy or export the photo again.")
+    image = _opened(data, name)
+    width, height = image.size
+    if width * height >= max_pixels:
+        raise PhotoError(
+            f"{name} has {width} x {height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels. Make it smaller and try again."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise PhotoError(f"{name} is only {width} x {height} pixels, too small to find a person in. Choose a larger photo.")
+    if _has_too_many_scans(data):
+        raise PhotoError(
+            f"{name} is a progressive JPEG with more than {MAX_SCANS} scans, which would take very long to decode. "
+            "Open it in an image editor and save it as an ordinary JPEG."
+        )
+    try:
+        with _warnings_as_errors(data):
+            exif = _exif(image)
+            image.load()
+            pixels = np.asarray(_srgb(_upright(image, exif), data))
+    except Exception as error:  # a damaged file can raise almost anything, and a decoder in doubt is not believed
+        if is_out_of_memory(error):
+            raise NoMemoryForPhoto(f"There is not enough memory for {name}.", width * height) from error
+        raise PhotoError(f"{name} is damaged or cut short and cannot be read. Copy or export it again.") from error
+    return Photo(np.ascontiguousarray(pixels), _focal(exif, image.size), hashlib.sha256(data).hexdigest(), name)
+
+
+def _opened(data: bytes, name: str) -> Image.Image:
+    """The file with its header read, nothing decoded yet."""
+    formats = (*FORMATS, *_heif(), *_avif())
+    try:
+        # Pillow's own limit is a process-wide setting; the size is checked by the caller, before decoding
+        with _warnings_as_errors(data):
+            return Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"{name} has far too many pixels. Make it smaller and try again.") from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"{name} {_unreadable(data, formats)}") from error
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise NoMemoryForPhoto(f"There is not enough memory for {name}.") from error
+        raise PhotoError(f"{name} is damaged and cannot be read. Copy or export it again.") from error
+
+
+def _unreadable(data: bytes, formats: Sequence[str]) -> str:
+    """What to say of a file that no decoder takes, after its name."""
+    kind = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    if kind and kind not in formats:
+        what = "an AVIF" if kind == AVIF else "a HEIC"
+        return f"is {what} photo, which this installation cannot read. Save it as JPEG, or set Uvatar up again."
+    if data.startswith(_TIFF_STARTS):
+        return "is a TIFF of a kind that cannot be read, or is damaged. Save it with 8 or 16 bits per channel as RGB, or as JPEG or PNG."
+    return f"is not a photo that can be read. {CHOOSE_ANOTHER}"
+
+
+@contextmanager
+def _warnings_as_errors(data: bytes) -> Iterator[None]:
+    """Treat what a decoder warns of as an error, but for what the caller checks itself, and for what says nothing about the pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours, see `decode_photo`
+        warnings.filterwarnings("ignore", "Image appears to be a malformed MPO file")  # it is read as the JPEG that it is
+        if not data.startswith(_TIFF_STARTS):  # where EXIF, which is a small TIFF, is not the photo itself
+            warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
+        yield
+
+
+def _has_too_many_scans(data: bytes) -> bool:
+    """Whether a JPEG has more scans than anybody needs."""
+    if not data.startswith(b"\xff\xd8") or data.count(bytes((0xFF, _START_OF_SCAN))) <= MAX_SCANS:
+        return False  # the usual case, in a fraction of a millisecond
+    scans, place = 0, 2
+    while found := _JPEG_MARKER.search(data, place):
+        marker, place = found[1][0], found.end()
+        if marker == _END_OF_JPEG:
+            break
+        if marker not in _JPEG_WITHOUT_LENGTH:
+            place += int.from_bytes(data[place : place + 2], "big")
+        scans += marker == _START_OF_SCAN
+    return scans > MAX_SCANS
+
+
+def _heif() -> tuple[str, ...]:
+    """HEIF, where pillow-heif is installed (it registers itself with Pillow once)."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return ()
+    if HEIF not in Image.OPEN:
+        pillow_heif.register_heif_opener()
+    return (HEIF,)
+
+
+def _avif() -> tuple[str, ...]:
+    """AVIF, where this Pillow was built with it (11.3 and later, from its wheels)."""
+    return (AVIF,) if features.check("avif") else ()
+
+
+def _exif(image: Image.Image) -> Mapping[int, Any]:
+    """What EXIF says of orientation and focal length; what is damaged is left out."""
+    told: dict[int, Any] = {}
+    with suppress(Exception):  # EXIF of strangers can raise almost anything
+        exif = image.getexif()
+        told[ExifTags.Base.Orientation] = exif.get(ExifTags.Base.Orientation)
+        told[ExifTags.Base.FocalLengthIn35mmFilm] = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
+    return told
+
+
+def _upright(image: Image.Image, exif: Mapping[int, Any]) -> Image.Image:
+    """The image turned as EXIF says. Pillow turns TIFFs itself."""
+    orientation = exif.get(ExifTags.Base.Orientation)
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) and image.format != "TIFF" else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _focal(exif: Mapping[int, Any], size: tuple[int, int]) -> float | None:
+    """Focal length in pixels from the 35 mm equivalent in EXIF, which relates to the diagonal; None where absent or absurd."""
+    try:
+        equivalent = float(exif.get(ExifTags.Base.FocalLengthIn35mmFilm) or 0)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    ratio = equivalent / FILM_DIAGONAL
+    low, high = PLAUSIBLE_FOCAL
+    return ratio * float(np.hypot(*size)) if low <= ratio <= high else None
+
+
+def _srgb(image: Image.Image, data: bytes) -> Image.Image:
+    """Any mode -> RGB in sRGB, transparency over white."""
+    image = eight_bits(image, data)
+    if image.mode == "P" or "transparency" in image.info:
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode in ("LA", "PA", "La", "RGBa"):
+        image = image.convert("RGBA")
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    image = _colour_managed(image.convert("RGB") if alpha is not None else image)
+    if alpha is None:
+        return image
+    return Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+
+
+def _colour_managed(image: Image.Image) -> Image.Image:
+    """Convert through the embedded ICC profile, where there is a usable one of the image's own kind."""
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            converted = None  # a broken or mismatched profile: the plain conversion is the best there is
+        if converted is not None:
+            return converted
+    if image.mode == "LAB":
+        transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+        return transform.apply(image)
+    return image.convert("RGB")

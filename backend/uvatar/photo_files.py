@@ -1,0 +1,176 @@
+"""Photos as files: which there are in a folder or a list, and their bytes. Every command that takes photos finds them here.
+
+docs/files.md says the same for people.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from uvatar.avatar_folders import RECORD, SUMMARY, THUMBNAILS, read_avatar
+from uvatar.wire import LIMITS, PHOTO_SUFFIXES, WireError, shown
+
+UNREADABLE = "unreadable"  # code of what is wrong with a file rather than with the photo in it
+MOST_BYTES = LIMITS.frame_bytes  # of a photo; the server takes no more
+NO_PHOTOS = f"There are no photos in this folder. Photos are files whose names end with {', '.join(PHOTO_SUFFIXES)}."
+MOST_LIST = 64 << 20  # bytes of a list of photos: half a million long paths
+
+# Folders that systems make beside people's own: macOS in archives, Synology for thumbnails, Windows' bin and its index. In lower case.
+_SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
+
+# Byte order marks, the longer ones first: UTF-32's begins with UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def has_photo_suffix(path: Path) -> bool:
+    """Whether the file's name ends as photos' names do."""
+    return path.suffix.lower() in PHOTO_SUFFIXES
+
+
+def photos_in(folder: Path, deep: bool = False) -> list[Path]:
+    """The photos of a folder, in the order of their names; ``deep``: and of all folders in it.
+
+    Passed over are hidden files and folders (``._me.jpg``, which macOS writes beside ``me.jpg`` on foreign disks), what systems keep for
+    themselves, and the pictures of avatars. Whatever else is called like a photo is among them, so that somebody is told why it is none;
+    so are folders that cannot be looked into. Raises OSError where ``folder`` itself cannot be read.
+    """
+    found: list[Path] = []
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            photos, folders = _inside(place)
+        except OSError:
+            if place == folder:
+                raise
+            photos, folders = [place], []
+        found += photos
+        waiting += folders if deep else []
+    return sorted(found)
+
+
+def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The photos and the folders that lie in a folder. Links to folders are not followed: they may lead round in circles."""
+    with os.scandir(folder) as entries:
+        inside = {entry.name: entry for entry in entries if not entry.name.startswith(".")}
+    avatar = read_avatar(folder) if SUMMARY in inside else None
+    ours = set(avatar.files) if avatar else set()
+    photos, folders = [], []
+    for name, entry in inside.items():
+        if not _is_folder(entry):
+            if has_photo_suffix(folder / name) and name not in ours:
+                photos.append(folder / name)
+        elif not entry.is_symlink() and name.lower() not in _SYSTEM_FOLDERS and not (name == THUMBNAILS and RECORD in inside):
+            folders.append(folder / name)
+    return photos, folders
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or a link to one; of a link that leads nowhere, or to itself, that it is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[str, str]]]:
+    """The photos that these files and folders are, each with its size in bytes, and what is wrong with others as (path, reason)."""
+    photos: list[tuple[Path, int]] = []
+    failures: list[tuple[str, str]] = []
+    for path in paths:
+        try:
+            inside = photos_in(path) if path.is_dir() else [path]
+        except OSError as error:
+            failures.append((shown(str(path)), f"The folder cannot be read: {error.strerror or error}."))
+            continue
+        if not inside:
+            failures.append((shown(str(path)), NO_PHOTOS))
+        for file in inside:
+            try:
+                photos.append((file, photo_size(file)))
+            except WireError as error:
+                failures.append((shown(str(file)), f"{error.message} {error.fix}".strip()))
+    return photos, failures
+
+
+def photo_size(path: Path) -> int:
+    """Bytes of a photo's file. Raises WireError where it is none that can be read: folder, pipe, device, too large, not there."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise _unreadable(error) from error
+    if stat.S_ISDIR(facts.st_mode):
+        raise WireError("This is a folder, or one that cannot be read.", UNREADABLE, "Name photos, and check the folder's permissions.")
+    if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for whoever writes into it, for ever where nobody does
+        raise WireError("This is a pipe, a socket or a device, not a photo.", UNREADABLE, "Copy the photo into a file.")
+    if facts.st_size > MOST_BYTES:
+        raise _too_large(facts.st_size)
+    return facts.st_size
+
+
+def read_photo(path: Path) -> bytes:
+    """A photo's bytes. Raises WireError as `photo_size`."""
+    photo_size(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(error) from error
+    if len(data) > MOST_BYTES:  # it has grown since
+        raise _too_large(len(data))
+    return data
+
+
+def _unreadable(error: Exception) -> WireError:
+    reason = getattr(error, "strerror", None) or error
+    return WireError(f"The file cannot be read: {reason}.", UNREADABLE, "Check its name and permissions.")
+
+
+def _too_large(size: int) -> WireError:
+    message = f"The file has {size / 1e6:.0f} MB; photos of up to {MOST_BYTES / 1e6:.0f} MB are taken."
+    return WireError(message, UNREADABLE, "Save the photo as a JPEG, or make it smaller.")
+
+
+def read_list(path: Path) -> list[str]:
+    """The paths that a text file lists, one a line, each once. Empty lines and those that begin with "#" do not count.
+
+    Text is UTF-8 or what the file's mark says (Windows' "Unicode": UTF-16); quotes around a path, as Windows copies paths, are taken
+    off. Raises WireError ("bad-list") where the file is no such text, OSError.
+    """
+    with path.open("rb") as file:
+        raw = file.read(MOST_LIST + 1)
+    if len(raw) > MOST_LIST:
+        raise _no_list(path)
+    encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "utf-8")
+    try:
+        lines = _lines(raw.decode(encoding))
+    except UnicodeDecodeError as error:
+        lines = _lines(raw.decode("utf-8", "surrogateescape")) if os.name == "posix" and encoding == "utf-8" else []
+        # On such systems a file's name may be any bytes, and a list of them is right as it is, if they are names of files.
+        strange = [line for line in lines if shown(line) != line]
+        if not any("\0" not in line and os.path.lexists(path.parent / line) for line in strange):
+            raise _no_list(path) from error
+    if any("\0" in line for line in lines):
+        raise _no_list(path)
+    return lines
+
+
+def _lines(text: str) -> list[str]:
+    lines = (re.sub(r'^"(.+)"$', r"\1", line.strip(" \t")) for line in re.split(r"\r\n|\r|\n", text))
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+
+def _no_list(path: Path) -> WireError:
+    fix = "Save the list as UTF-8, one path a line (Notepad: Save As, Encoding: UTF-8), or name the folder instead."
+    return WireError(f"{shown(path.name)} is neither a photo nor a list of photos in UTF-8 or UTF-16.", "bad-list", fix)

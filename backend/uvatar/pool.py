@@ -1,0 +1,424 @@
+"""The front's model processes: starts them, gives them photos from the journal, stores what they make, replaces the dead.
+
+Nothing here imports a model.  `uvatar.worker` is what runs in the processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zmq
+
+from uvatar import memory_limits, wire
+from uvatar.jobs import Journal, Unit
+from uvatar.logs import trim, worker_log
+from uvatar.spawn import environment, module_command
+from uvatar.wire import WireError
+
+SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
+REAL_PIPELINE = "uvatar.pipeline:Pipeline"  # others are the tests'
+MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fault
+MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
+CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
+DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
+TRIM_EVERY = 10.0  # seconds between looks at how large the model processes' log has grown
+_KILLED = -9  # how a process has ended that was killed from outside (not on Windows, which does no such thing for memory)
+
+log = logging.getLogger("uvatar.pool")
+
+
+@dataclass
+class ModelProcess:
+    """One model process and what it is at.
+
+    Attributes:
+        name: identity of its socket.
+        gpu: the GPU that it was given; None where it takes what it finds.
+        unit: the photos that it works on, None when it is idle.
+        serial: number of that work: late messages of earlier work are known by it.
+        started: when it got them (monotonic seconds).
+        heard: when it said something last; when it was started, before that.
+        cancelled: when it was told to drop them, None if it was not.
+        ready: the pipeline is loaded.
+        kills: processes that the system had killed for memory when it was started; None where that is unknown.
+    """
+
+    name: bytes
+    popen: subprocess.Popen[bytes]
+    gpu: str | None = None
+    unit: Unit | None = None
+    serial: int = 0
+    started: float = 0.0
+    heard: float = field(default_factory=time.monotonic)
+    cancelled: float | None = None
+    ready: bool = False
+    kills: int | None = field(default_factory=lambda: memory_limits.kills())
+
+    def starved(self) -> str:
+        """In words, that the system has killed it because memory ran out; nothing where it did not."""
+        if self.popen.returncode != _KILLED:
+            return ""
+        now = memory_limits.kills()
+        if now is None or self.kills is None:
+            return "The system has killed it, most often because memory ran out"
+        return "The system has killed it because memory ran out" if now > self.kills else ""
+
+
+@dataclass
+class _Pace:
+    """Seconds that photos of a job took so far."""
+
+    photos: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """How model processes are started.
+
+    Attributes:
+        workers: how many.
+        pipeline: "module:attribute" of the pipeline's class.
+        threads: CPU threads of each, None for an equal share of all.
+        gpus: as CUDA numbers or names them; model processes take turns among them. Empty: whatever each finds.
+        patience: seconds that a stage may take before the process counts as hung.
+        loading_patience: the same for loading the models.
+    """
+
+    workers: int = 1
+    pipeline: str = REAL_PIPELINE
+    threads: int | None = None
+    gpus: tuple[str, ...] = ()
+    patience: float = 300.0
+    loading_patience: float = 300.0
+
+    @property
+    def threads_each(self) -> int:
+        """CPU threads of each model process."""
+        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
+
+
+@dataclass
+class Pool:
+    """All model processes of a server. Not thread-safe: the front's loop owns it.
+
+    Attributes:
+        publish: called with every event of a job (docs/protocol.md), after the journal knows of it.
+        facts: what the pipeline tells of itself.
+        error: why model processes cannot be started; None where they can.
+    """
+
+    journal: Journal
+    settings: PoolSettings
+    publish: Callable[[dict[str, Any]], None]
+    context: zmq.Context
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: WireError | None = None
+
+    def __post_init__(self) -> None:
+        self.socket = self.context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self._port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+        self._secret = secrets.token_urlsafe(32)
+        self._processes: dict[bytes, ModelProcess] = {}
+        self._started = 0
+        self._serial = 0
+        self._failed_starts = 0
+        self._paused_until = 0.0
+        self._next_trim = 0.0
+        self._pace: dict[str, _Pace] = {}
+
+    # -- what the front asks ------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """State of the models, as it crosses the wire."""
+        if self.error:
+            return {"state": "broken", "error": self.error.as_dict()}
+        ready = any(process.ready for process in self._processes.values())
+        return {"state": "ready", **self.facts} if ready else {"state": "loading"}
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The model processes, as they cross the wire."""
+        now = time.monotonic()
+        return [
+            {
+                "pid": process.popen.pid,
+                "ready": process.ready,
+                "job": process.unit.job if process.unit else None,
+                "seconds": now - process.started if process.unit else None,
+            }
+            for process in self._processes.values()
+        ]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model process is at work."""
+        return any(process.unit for process in self._processes.values())
+
+    def try_again(self) -> None:
+        """A new job has come: start model processes even if they could not be started before."""
+        self.error = None
+        self._failed_starts = 0
+
+    def pause(self) -> None:
+        """Hand out no work for some seconds: something is wrong that may pass, such as a full disk."""
+        self._paused_until = time.monotonic() + DISK_PAUSE
+
+    def cancel(self, job: str) -> None:
+        """Drop the work on a job: politely now, by killing the process if it has not come to the end of its stage soon."""
+        for process in self._processes.values():
+            if process.unit and process.unit.job == job and process.cancelled is None:
+                process.cancelled = time.monotonic()
+                self._send(process, kind="cancel", unit=process.serial)
+        self._pace.pop(job, None)
+
+    def close(self) -> None:
+        """End all model processes."""
+        for process in self._processes.values():
+            process.popen.kill()
+        for process in self._processes.values():
+            process.popen.wait()
+        self._processes.clear()
+        self.socket.close()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def receive(self) -> None:
+        """Take in all that model processes have sent."""
+        while self.socket.poll(0):
+            name, *frames = self.socket.recv_multipart(copy=False)
+            process = self._processes.get(name.bytes)
+            try:
+                message = wire.unpack(frames)
+                if not secrets.compare_digest(str(message.pop("secret")).encode(), self._secret.encode()):
+                    raise WireError("A message to the pool has the wrong secret.")
+            except (WireError, AttributeError, KeyError) as error:
+                log.warning("Dropped a message to the pool: %s", error)
+                continue
+            if process:
+                process.heard = time.monotonic()
+                self._take(process, message)
+
+    def tick(self) -> None:
+        """Replace dead processes, kill those that hang or do not notice that their job is cancelled, hand out work."""
+        self.receive()  # what a dead process still said comes before its death
+        now = time.monotonic()
+        for process in list(self._processes.values()):
+            if process.popen.poll() is not None:
+                self._bury(process)
+            elif process.cancelled is not None and now - process.cancelled > CANCEL_GRACE:
+                log.info("Model process %d does not stop: killing it", process.popen.pid)
+                process.popen.kill()
+                process.popen.wait()
+                process.unit = None  # nobody's crash
+                self._bury(process)
+            elif self._hangs(process, now):
+                log.error("Model process %d has hung for %.0f s: killing it", process.popen.pid, now - process.heard)
+                process.popen.kill()
+                process.popen.wait()
+                self._bury(process, hung=True)
+        while self.error is None and len(self._processes) < self.settings.workers:
+            self._start()
+        if now >= self._next_trim:
+            self._next_trim = now + TRIM_EVERY
+            with suppress(OSError, WireError):  # `_open_log` tells of a folder that cannot be used; photos do not wait for it
+                trim(worker_log(self.journal.folder))
+        if self.error:
+            self._fail_all_waiting(self.error)
+        elif now >= self._paused_until:
+            for process in self._processes.values():
+                if process.ready and process.unit is None:
+                    self._hand_out(process)
+
+    def _hangs(self, process: ModelProcess, now: float) -> bool:
+        if process.ready and not process.unit:
+            return False
+        return now - process.heard > (self.settings.patience if process.ready else self.settings.loading_patience)
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._started += 1
+        name = f"worker-{self._started}"
+        command = module_command("uvatar.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
+        command += ["--threads", str(self.settings.threads_each), "--data", str(self.journal.folder)]
+        # One heap for all threads: that is the one which `uvatar.memory.give_back` can make smaller (glibc; nothing to others).
+        variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
+        if self.settings.gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = self._free_gpu()
+        with _open_log(self.journal.folder) as output:
+            popen = subprocess.Popen(
+                command,
+                env=environment(**variables),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        log.info("Started model process %d", popen.pid)
+        self._processes[name.encode()] = ModelProcess(name.encode(), popen, variables.get("CUDA_VISIBLE_DEVICES"))
+
+    def _free_gpu(self) -> str:
+        """The GPU that the fewest model processes use."""
+        used = [process.gpu for process in self._processes.values()]
+        return min(self.settings.gpus, key=used.count)
+
+    def _bury(self, process: ModelProcess, hung: bool = False) -> None:
+        """A process is dead: find out whose fault it was, and let `tick` start another."""
+        del self._processes[process.name]
+        log.warning("Model process %d ended with code %s", process.popen.pid, process.popen.returncode)
+        if not process.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
+                fix = f"Look into {worker_log(self.journal.folder)}, or install Uvatar again."
+                verb = "hangs" if hung else "ends"
+                error = WireError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                self.error = _for_memory(error, "" if hung else process.starved())
+        elif process.unit and process.cancelled is None:
+            self._blame(process.unit, hung, "" if hung else process.starved())
+
+    def _blame(self, unit: Unit, hung: bool, starved: str) -> None:
+        waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
+        if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
+            fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
+            code, verb = ("model-hung", "hung") if hung else ("model-crashed", "crashed")
+            error = WireError(f"The model process {verb} on this photo, twice.", code, fix)
+            self._fail(unit.job, waiting[0], _for_memory(error, starved))
+
+    def _fail_all_waiting(self, error: WireError) -> None:
+        for job in self.journal.jobs(states=("queued", "running")):
+            for index in job.waiting():
+                self._fail(job.id, index, error)
+
+    def _send(self, process: ModelProcess, **message: Any) -> None:
+        self.socket.send_multipart([process.name, *wire.pack(message)])
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def _hand_out(self, process: ModelProcess) -> None:
+        in_flight = {(p.unit.job, index) for p in self._processes.values() if p.unit for index in p.unit.indices}
+        unit = self.journal.next_unit(in_flight)
+        if unit is None:
+            return
+        try:
+            photos = [self.journal.photo(unit.job, index) for index in unit.indices]
+        except OSError as error:
+            for index in unit.indices:
+                fix = "Send the photo again in a new job."
+                self._fail(unit.job, index, WireError(f"The stored photo cannot be read: {error}", "server-error", fix))
+            return
+        self._serial += 1
+        process.unit, process.serial, process.cancelled = unit, self._serial, None
+        process.started = process.heard = time.monotonic()
+        names, data = zip(*photos, strict=True)
+        work = {"job": unit.job, "indices": unit.indices, "names": names, "data": data, "options": unit.options}
+        self._send(process, kind="work", unit=self._serial, **work)
+
+    def _take(self, process: ModelProcess, message: dict[str, Any]) -> None:
+        kind = message["kind"]
+        if kind == "ready":
+            process.ready, self.facts, self._failed_starts = True, message["facts"], 0
+        elif kind == "broken":
+            self.error = WireError.from_dict(message["error"])
+            process.popen.kill()
+        elif process.unit is None or message["unit"] != process.serial:
+            log.info("Ignored %s of work that was dropped", kind)
+        elif kind == "unit_done":
+            process.unit = process.cancelled = None
+        elif process.cancelled is None:
+            self._take_work(process, process.unit, kind, message)
+
+    def _take_work(self, process: ModelProcess, unit: Unit, kind: str, message: dict[str, Any]) -> None:
+        index = message["index"]
+        if kind == "progress":
+            self._publish_progress(process, unit, message)
+        elif kind == "photo_done":
+            seconds = time.monotonic() - process.started
+            pace = self._pace.setdefault(unit.job, _Pace())
+            pace.photos += 1
+            pace.seconds += seconds
+            self._finish(unit.job, index, message["result"], message["merged"], seconds)
+        else:
+            self._fail(unit.job, index, WireError.from_dict(message["error"]))
+
+    def _publish_progress(self, process: ModelProcess, unit: Unit, message: dict[str, Any]) -> None:
+        job = self.journal.job(unit.job)
+        waiting = len(job.waiting()) - (0 if unit.options.get("same_person") else 1)
+        spent = time.monotonic() - process.started
+        left = seconds_left(spent, message["fraction"], waiting, self._pace.get(unit.job, _Pace()))
+        keys = ("stage", "fraction", "message")
+        event = {"kind": "progress", "job": unit.job, "photo": message["index"], "photos": len(job.photos), "seconds_left": left}
+        self.publish({**event, **{key: message[key] for key in keys}})
+
+    def _finish(self, job: str, index: int, result: dict[str, Any], merged: list[int], seconds: float) -> None:
+        try:
+            if self.journal.finish_photo(job, index, result, merged):
+                facts = {"job": job, "photo": index, "seconds": round(seconds, 3), "timings": result.get("timings")}
+                log.info("Photo done", extra=facts)
+                self._publish_end(job, index, *merged)
+        except WireError as error:
+            self._fail(job, index, error)
+
+    def _fail(self, job: str, index: int, error: WireError) -> None:
+        try:
+            if self.journal.fail_photo(job, index, error):
+                log.warning("Photo failed: %s", error.code, extra={"job": job, "photo": index})
+                self._publish_end(job, index)
+        except Exception:  # a disk so full that not even this can be noted: the photo waits on and is done again
+            log.exception("The photo's failure cannot be noted", extra={"job": job, "photo": index})
+            self.pause()
+            photos = len(self.journal.job(job).photos)
+            waiting = {"stage": "waiting", "fraction": 0.0, "message": f"{error.message} Waiting", "seconds_left": None}
+            self.publish({"kind": "progress", "job": job, "photo": index, "photos": photos, **waiting})
+
+    def _publish_end(self, job_id: str, *indices: int) -> None:
+        job = self.journal.job(job_id)
+        for photo in (job.photos[index] for index in indices):
+            self.publish({"kind": "photo", "job": job_id, "photo": photo.index, "state": photo.state, "error": photo.error})
+        if not job.active:
+            log.info("Job finished", extra={"job": job_id})
+            self._pace.pop(job_id, None)
+            self.publish({"kind": "finished", **job.as_dict()})
+
+
+def seconds_left(spent: float, fraction: float, waiting: int, pace: _Pace) -> float | None:
+    """Seconds until a job is finished, None where nothing can be said yet.
+
+    Args:
+        spent: seconds on the photo that is being worked on.
+        fraction: of that photo that is done, 0..1.
+        waiting: photos after it.
+        pace: what the job's photos took so far.
+    """
+    if pace.photos:
+        each = pace.seconds / pace.photos
+    elif fraction >= 0.05:
+        each = spent / fraction
+    else:
+        return None
+    return each * (1 - fraction) + waiting * each
+
+
+def _for_memory(error: WireError, starved: str) -> WireError:
+    """The end of a model process, told as want of memory where it was that."""
+    if not starved:
+        return error
+    return WireError(f"{error.message} {starved}. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
+
+
+def _open_log(folder: Path) -> BinaryIO:
+    """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not wait for it."""
+    try:
+        return worker_log(folder).open("ab")
+    except (OSError, WireError) as error:
+        log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
+        return open(os.devnull, "wb")

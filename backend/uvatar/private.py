@@ -1,0 +1,76 @@
+"""Files and folders that are for their owner's eyes only: made so, and brought back to it where something has opened them.
+
+Only where files have modes and owners; on Windows a user's folders are closed to others by themselves, and nothing is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+from uvatar.wire import WireError
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WRITE_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+log = logging.getLogger("uvatar.private")
+
+
+def private_folder(folder: Path, whole: bool = True) -> None:
+    """Make a folder of this user's, or see to it that it is one that nobody else can change.
+
+    Args:
+        whole: nobody else may look into it either. Else that is so where it is made here; a folder that is there already, which may
+            hold other things of the user's, stays as readable as it is.
+
+    Raises WireError ("data-folder") where it belongs to another user, OSError where it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+        return
+    except FileExistsError:
+        if not folder.is_dir():  # a file of this name
+            raise
+    if os.name == "nt":
+        return
+    entry = folder.stat()
+    if not _is_ours(entry):
+        fix = "Name another folder with --data or UVATAR_DATA, or have this one's owner changed to you."
+        raise WireError(f"{folder} belongs to another user, who could read and exchange what is put there.", "data-folder", fix)
+    close_to_others(folder, _OTHERS if whole else _WRITE_OF_OTHERS)
+
+
+def private_file(path: Path, what: str) -> None:
+    """See to it that only its owner can read a file, which holds a secret.
+
+    Args:
+        what: the secret in it, for messages: "token".
+
+    Raises WireError ("bad-access") where others could have written it and so may know the secret, OSError.
+    """
+    if os.name == "nt":
+        return
+    entry = path.stat()
+    if entry.st_mode & _WRITE_OF_OTHERS or not _is_ours(entry):
+        fix = f"Delete it, and a new one is made; or, if you trust its {what}, make it yours alone: chmod 600."
+        raise WireError(f"Other users can write to {path}, so its {what} may be one that they know.", "bad-access", fix)
+    close_to_others(path)
+
+
+def close_to_others(path: Path, bits: int = _OTHERS) -> None:
+    """Take the rights ``bits`` to a file or folder away from others, where it is there and they have them. Raises OSError."""
+    try:
+        entry = path.stat()
+    except FileNotFoundError:
+        return
+    if os.name != "nt" and entry.st_mode & bits:
+        log.warning("%s was open to other users of this computer (mode %o): closing it", path, stat.S_IMODE(entry.st_mode))
+        os.chmod(path, stat.S_IMODE(entry.st_mode) & ~bits)
+
+
+def _is_ours(entry: os.stat_result) -> bool:
+    """Whether it belongs to this user. The administrator may use what others own, as containers do, if nobody else can write to it."""
+    user = os.geteuid()
+    return entry.st_uid == user or (user == 0 and not entry.st_mode & _WRITE_OF_OTHERS)

@@ -1,0 +1,31 @@
+"""``python -m uvatar.self_test``: the self-test by itself, for the set-up. Its last line says what is wrong; exit code 1 then."""
+
+from __future__ import annotations
+
+import sys
+
+from uvatar import __version__, wire
+from uvatar.pipeline import Pipeline
+from uvatar.self_test import check, remember
+from uvatar.weights import WeightsError
+
+
+def main() -> int:
+    """Entry point."""
+    print("version", __version__)
+    try:
+        found = check(Pipeline())
+        remember(found, wire.data_folder())  # the model process need not do it again
+        print(f"The self-test has passed: {found}.")
+    except WeightsError as error:
+        print(error)
+    except wire.WireError as error:
+        print(error.message)
+        print(error.fix)
+    else:
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

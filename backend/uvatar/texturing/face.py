@@ -1,0 +1,168 @@
+"""Laying the photo's face on the mesh's face.
+
+A fitted head is seldom exact to the millimetre, and eyes that are painted beside the mesh's eyes ruin a face.  So where
+the face mesh model has found the face, the places at which the head's texels are sampled are moved by a smooth
+thin-plate spline that brings its landmarks onto the same points of the mesh, and fades out towards ears and neck.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting.fit import Fit
+from uvatar.mesh import vertex_normals
+from uvatar.perception.person import Person
+from uvatar.texturing.colour import smoothstep
+from uvatar.texturing.sight import Sight
+from uvatar.texturing.skin import FACE_SCORE
+from uvatar.weights import WeightsError
+
+_FILE = "face_correspondence.npz"
+# Farther turned away (cosine between the face's normal and the line of sight), too little of the face is seen.
+_MOST_TURNED = 0.64
+# How far the spline gives way to noise in single landmarks (lengths in face widths).
+_SMOOTHING = 2e-3
+# The move is full this near to a landmark and gone that far from all of them, metres of the rest pose.
+_FADE = (0.012, 0.055)
+# A mesh whose features would have to move further (metres) is not this face's.
+_LARGEST_MOVE = 0.04
+# A sane alignment: scale, turn (radians), and distance as fractions of the face's width.
+_SCALES, _TURN, _DISTANCE = (0.6, 1.6), 0.6, 0.7
+
+
+@dataclass(frozen=True)
+class FaceCorrespondence:
+    """Where MediaPipe's face mesh points lie on a body.
+
+    Attributes:
+        index: (K,) points of the 478.
+        vertices: (K, 3) corners of the triangle that each lies on.
+        barycentric: (K, 3) weights of these.
+    """
+
+    index: NDArray[np.int32]
+    vertices: NDArray[np.int32]
+    barycentric: NDArray[np.float32]
+
+    def at(self, vertex_values: NDArray) -> NDArray:
+        """Values (V, C) at the vertices -> (K, C) at the points."""
+        return np.einsum("kc,kcd->kd", self.barycentric, vertex_values[self.vertices])
+
+
+def load_correspondence(path: Path, body: BodyModel) -> FaceCorrespondence | None:
+    """The file's correspondence, or None where it belongs to another body than this one. Raises WeightsError where it is missing."""
+    if not path.is_file():
+        raise WeightsError(f"{path.name} is missing from {path.parent}. Install Uvatar again.")
+    with np.load(path, allow_pickle=False) as stored:
+        if str(stored["body"]) != body.data.name or int(stored["vertex_count"]) != len(body.data.v_template):
+            return None
+        return FaceCorrespondence(stored["index"], stored["vertices"], stored["barycentric"])
+
+
+def face_shift(person: Person, sight: Sight, body: BodyModel) -> NDArray[np.float32]:
+    """(V, 2) pixels to add to where the vertices project so that the photo's features land on the mesh's.
+
+    Zeros where no face is seen, the face is turned away, the move is not a small one, or the body's face is unknown.
+    """
+    return _shift(person, sight.pixels, sight.cosine, body)
+
+
+def _shift(person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[np.float32], body: BodyModel) -> NDArray[np.float32]:
+    shift = np.zeros((len(pixels), 2), np.float32)
+    spline = _spline_of(body) if person.face is not None and person.face_score > FACE_SCORE else None
+    if spline is None or person.face is None:
+        return shift
+    points = spline.correspondence
+    cosine = points.at(vertex_cosine[:, None])[:, 0]
+    if float(np.sort(cosine)[-len(cosine) // 2 :].mean()) < _MOST_TURNED:
+        return shift
+    mesh, photo = points.at(pixels), person.face[points.index]
+    visible = cosine > 0.15
+    linear, offset = _similarity(mesh[visible], photo[visible])
+    similar = mesh @ linear.T + offset
+    width = float(np.ptp(photo[:, 0]))
+    scale, turn = np.sqrt(np.linalg.det(linear)), np.arctan2(linear[1, 0], linear[0, 0])
+    move = np.linalg.norm(similar.mean(0) - mesh.mean(0))
+    if not (_SCALES[0] < scale < _SCALES[1] and abs(turn) < _TURN and move < _DISTANCE * width):
+        return shift
+    target = np.where(visible[:, None], photo, similar)
+    shift[spline.vertices] = spline.weights @ (target - mesh).astype(np.float32)
+    return shift
+
+
+def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> NDArray[np.float32]:
+    """(V, 3) rest-pose offsets, metres, that move the mesh's features onto the photo's, to be added to ``fit.offsets``.
+
+    The same spline as `face_shift`, applied to the mesh in the image plane instead of to the photo: the head takes on the
+    person's proportions, and the rendered face lies on the photo's.  Zeros where `face_shift` is, or where the move is large.
+    """
+    offsets = np.zeros_like(fit.offsets)
+    vertices, _ = body.posed(fit.body, fit.offsets)
+    normals = vertex_normals(vertices, body.data.faces)
+    cosine = -(normals * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
+    shift = _shift(person, camera.project(vertices).astype(np.float32), cosine.astype(np.float32), body)
+    moved = np.flatnonzero(shift.any(1))
+    move = np.zeros_like(vertices)
+    move[:, :2] = shift * vertices[:, 2:] / camera.focal
+    length = np.linalg.norm(move[moved], axis=1)
+    # most of the face tells whether this is the face; at its rim the spline goes further than the landmarks that it was made from
+    if not len(moved) or np.percentile(length, 90) > _LARGEST_MOVE:
+        return offsets
+    move[moved] *= (np.minimum(length, _LARGEST_MOVE) / np.maximum(length, 1e-9))[:, None]
+    # skinning is affine in the rest vertex: its matrix is what posing does to unit offsets
+    columns = [body.posed(fit.body, fit.offsets + unit)[0][moved] - vertices[moved] for unit in np.eye(3, dtype=np.float32)]
+    offsets[moved] = np.linalg.solve(np.stack(columns, -1), move[moved][..., None])[..., 0]
+    return offsets
+
+
+@dataclass(frozen=True)
+class _Spline:
+    """What the moves of the landmarks do to the head's vertices: moves (H, 2) = weights (H, K) @ moves (K, 2)."""
+
+    correspondence: FaceCorrespondence
+    vertices: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+@lru_cache(maxsize=4)
+def _spline_of(body: BodyModel) -> _Spline | None:
+    """Thin-plate spline (Bookstein 1989) over the rest face as seen from the front, smoothed, as one matrix."""
+    points = load_correspondence(body.folder / _FILE, body) if body.folder else None
+    if points is None:
+        return None
+    template = body.data.v_template
+    landmarks = points.at(template)
+    distance, _ = cKDTree(landmarks).query(template, distance_upper_bound=_FADE[1])
+    vertices = np.flatnonzero(np.isfinite(distance))
+    width = float(np.ptp(landmarks[:, 0]))
+    knots, places = landmarks[:, :2] / width, template[vertices, :2] / width
+    count = len(knots)
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _thin_plate(knots, knots) + _SMOOTHING * np.eye(count)
+    system[:count, count:] = np.column_stack([np.ones(count), knots])
+    system[count:, :count] = system[:count, count:].T
+    solution = np.linalg.solve(system, np.eye(count + 3, count))
+    basis = np.column_stack([_thin_plate(places, knots), np.ones(len(places)), places])
+    fade = 1 - smoothstep(distance[vertices], *_FADE)
+    return _Spline(points, vertices.astype(np.int32), (fade[:, None] * (basis @ solution)).astype(np.float32))
+
+
+def _thin_plate(a: NDArray, b: NDArray) -> NDArray[np.float64]:
+    square = ((a[:, None].astype(np.float64) - b[None]) ** 2).sum(-1)
+    return 0.5 * square * np.log(np.maximum(square, 1e-12))
+
+
+def _similarity(source: NDArray, target: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least-squares turn and scale (2, 2), and shift (2,), that bring (K, 2) points onto others (Umeyama 1991, no reflection)."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    real, imaginary = (a * b).sum(), (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()
+    linear = np.array([[real, -imaginary], [imaginary, real]]) / max(float((a * a).sum()), 1e-12)
+    return linear, target.mean(0) - linear @ source.mean(0)

@@ -1,0 +1,186 @@
+"""The person cut out of the photo, ready to be sampled at any texel footprint, free of background colour at its outline.
+
+A pixel near the outline mixes person and background, and so does every blurred or reduced version of the photo there.
+So the background's share is taken out of the colours near the outline, and those outside it are replaced by the nearest
+inside (push-pull interpolation: mask-normalised reductions, pulled back up), before anything is sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.perception.matting import signed_distance
+from uvatar.perception.person import Person
+from uvatar.photo import Photo
+from uvatar.texturing.colour import linear_from_srgb, smoothstep
+from uvatar.texturing.sampling import bicubic, bilinear
+
+# Background may have crept this far into the person: a fraction of the longer side, and pixels.  More cleans masks that are more
+# than a pixel too large, but takes patterns at the outline for background.
+_RIM, _RIM_PIXELS = 0.002, 2.5
+# Person and background closer than this (squared distance in linear light) cannot be told apart.
+_SAME_COLOUR = 4e-3
+# Longer side of the picture in which a pixel's surroundings are looked up.
+_SURROUNDINGS = 512
+# Samples of fewer pixels than this lose detail that can be given back.
+_DETAIL = 1.5
+# The outermost pixels tell nothing of the person.
+_LOST_PIXELS = 0.5
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """A pyramid of the person's pixels.
+
+    Attributes:
+        levels: (h, w, 3) float32 linear light each, half the size of the one before; outside the person they go on with
+            the colours of the nearest outline.
+        inside: (h, w) float32 at the first level's size: pixels of that level to the mask's edge, negative outside.
+        origin: (x0, y0) pixel of the photo at the first level's top-left corner.
+        scale: (x, y) pixels of the first level per pixel of the photo, at most 1.
+    """
+
+    levels: tuple[NDArray[np.float32], ...]
+    inside: NDArray[np.float32]
+    origin: tuple[float, float]
+    scale: tuple[float, float]
+
+    def at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(K, 2) pixels of the photo -> (K, 2) pixels of the first level."""
+        return (points - np.array(self.origin, np.float32)) * np.array(self.scale, np.float32)
+
+    def sample(self, points: NDArray[np.float32], footprint: NDArray[np.float32] | float) -> NDArray[np.float32]:
+        """Linear light (K, 3) at ``points`` (K, 2), pixels of the photo, averaged over about ``footprint`` of them.
+
+        Trilinear between the two reductions around the footprint, so that neither aliasing nor needless blur gets in.
+        """
+        at = self.at(points)
+        level = np.log2(np.maximum(np.asarray(footprint, np.float32) * self.scale[0], 1e-6))
+        level = np.broadcast_to(np.clip(level, 0, len(self.levels) - 1), len(points))
+        colours = np.zeros((len(points), 3), np.float32)
+        height, width = self.inside.shape
+        for index in range(len(self.levels)):
+            part = np.abs(level - index)
+            chosen = np.flatnonzero(part < 1)
+            if len(chosen):
+                picture = self.levels[index]
+                reduced = at[chosen] * np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
+                look_up = bicubic if index == 0 else bilinear  # the first level may be enlarged
+                colours[chosen] += look_up(picture, reduced) * (1 - part[chosen, None])
+        return np.maximum(colours, 0)
+
+    def depth_inside(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(K, 2) pixels of the photo -> (K,) distance to the mask's edge in pixels of the photo, negative outside."""
+        at = self.at(points)
+        distance = bilinear(self.inside, at) / self.scale[0]
+        height, width = self.inside.shape
+        off = np.maximum(np.maximum(-at, at - np.array([width, height], np.float32)), 0).max(-1)
+        return np.where(off > 0, np.minimum(distance, 0) - off / self.scale[0], distance)
+
+
+def restored_detail(
+    foreground: Foreground, points: NDArray[np.float32], footprint: NDArray[np.float32], colours: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Colours (K, 3) sampled at ``points`` (K, 2) with what two interpolations, into the texture and out of it, take away.
+
+    One step of iterative back-projection (Irani and Peleg, "Improving resolution by image registration", 1991): the samples are
+    put back into the picture, and what the picture has more than they is added to them.  ``footprint`` (K,): pixels of the photo;
+    samples that are an average of several pixels have nothing to restore.
+    """
+    fine = np.flatnonzero(footprint * foreground.scale[0] < _DETAIL)
+    picture = foreground.levels[0]
+    height, width = picture.shape[:2]
+    at = foreground.at(points[fine])
+    low = np.floor(at - np.float32(0.5)).astype(np.int64)  # of the four pixels whose centres are around
+    share = at - np.float32(0.5) - low
+    total, weight = np.zeros((height * width, 3)), np.zeros(height * width)
+    for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        column, row = low[:, 0] + right, low[:, 1] + below
+        part = np.abs(1 - right - share[:, 0]) * np.abs(1 - below - share[:, 1])
+        part = np.where((column >= 0) & (column < width) & (row >= 0) & (row < height), part, 0)
+        pixel = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+        weight += np.bincount(pixel, part, height * width)
+        for channel in range(3):
+            total[:, channel] += np.bincount(pixel, part * colours[fine, channel], height * width)
+    # the outermost pixels are not clean enough to be followed
+    known = (weight > 0.25) & (foreground.inside.ravel() > _RIM_PIXELS)
+    missing = np.where(known[:, None], picture.reshape(-1, 3) - total / np.maximum(weight, 1e-6)[:, None], 0)
+    restored = colours[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at)
+    # no darker and no brighter than the sample and the pixels around: no halos
+    column, row = np.clip(np.round(at - np.float32(0.5)).astype(np.int64), 0, (width - 1, height - 1)).T
+    around = np.ones((3, 3), np.uint8)
+    result = colours.copy()
+    darkest = np.minimum(cv2.erode(picture, around)[row, column], colours[fine])
+    brightest = np.maximum(cv2.dilate(picture, around)[row, column], colours[fine])
+    result[fine] = np.clip(restored, darkest, brightest)
+    return result
+
+
+def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
+    """The person's pyramid, its first level about as fine as ``finest``, the smallest footprint (pixels of the photo) that counts."""
+    x0, y0, x1, y1 = person.window
+    pixels, mask = photo.pixels[y0:y1, x0:x1], person.mask
+    reduction = 2 ** max(0, round(np.log2(max(finest, 1.0))))
+    if reduction > 1:
+        size = (max(1, pixels.shape[1] // reduction), max(1, pixels.shape[0] // reduction))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = mask.shape
+    inside = signed_distance(mask >= 128)
+    clean = _without_background(linear_from_srgb(pixels), inside, max(_RIM_PIXELS, _RIM * max(height, width)))
+    levels = _push_pull(clean, (inside > _LOST_PIXELS).astype(np.float32))
+    return Foreground(tuple(levels), inside, (x0, y0), (width / (x1 - x0), height / (y1 - y0)))
+
+
+def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32], rim: float) -> NDArray[np.float32]:
+    """Take out of the colours within ``rim`` pixels of the outline what leads from the person's towards the background's."""
+    if not ((inside > rim).any() and (inside < -1).any()):
+        return colours
+    rows, columns = np.nonzero((inside > 0) & (inside < rim))
+    points = np.column_stack([columns, rows]) + np.float32(0.5)
+    person = _surroundings(colours, (inside > rim).astype(np.float32), points)
+    background = _surroundings(colours, (inside < -1).astype(np.float32), points)
+    towards = background - person
+    share = ((colours[rows, columns] - person) * towards).sum(1) / np.maximum((towards * towards).sum(1), _SAME_COLOUR)
+    share = np.clip(share, 0, 1) * (1 - smoothstep(inside[rows, columns], 0.5 * rim, rim))
+    clean = colours.copy()
+    clean[rows, columns] = np.maximum(colours[rows, columns] - share[:, None] * towards, 0)
+    return clean
+
+
+def _surroundings(colours: NDArray[np.float32], weights: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(K, 3) mean of the nearest weighted pixels, looked up in a reduced picture: surroundings have no detail."""
+    height, width = weights.shape
+    part = min(1.0, _SURROUNDINGS / max(height, width))
+    size = (max(1, round(width * part)), max(1, round(height * part)))
+    weight = np.asarray(cv2.resize(weights, size, interpolation=cv2.INTER_AREA), np.float32)
+    colour = np.asarray(cv2.resize(colours * weights[..., None], size, interpolation=cv2.INTER_AREA), np.float32)
+    colour = colour.reshape(size[1], size[0], 3) / np.maximum(weight, 1e-6)[..., None]
+    return bilinear(_push_pull(colour, weight)[0], points * np.array([size[0] / width, size[1] / height], np.float32))
+
+
+def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Pyramid of (h, w, 3) colours where only weighted pixels count; the others get the average of the nearest that do."""
+    if not weights.any():
+        weights = np.ones_like(weights)
+    levels, coverage = [colours], [weights]
+    while min(levels[-1].shape[:2]) > 1 or (coverage[-1] == 0).any():
+        height, width = levels[-1].shape[:2]
+        size = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
+        weight = np.asarray(cv2.resize(coverage[-1], size, interpolation=cv2.INTER_AREA), np.float32)
+        colour = np.asarray(cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA), np.float32)
+        colour = colour.reshape(size[1], size[0], 3)
+        colour /= np.maximum(weight, 1e-6)[..., None]
+        levels.append(colour)
+        coverage.append(weight)
+    for fine in range(len(levels) - 2, -1, -1):
+        empty = 1 - np.minimum(coverage[fine] * 4, 1)
+        if empty.any():
+            height, width = empty.shape
+            coarse = cv2.resize(levels[fine + 1], (width, height), interpolation=cv2.INTER_LINEAR)
+            levels[fine] = np.asarray(cv2.blendLinear(levels[fine], coarse, 1 - empty, empty), np.float32)
+    return levels

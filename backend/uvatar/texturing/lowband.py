@@ -1,0 +1,52 @@
+"""One colour per vertex: the smooth part of the texture, which lives on the mesh and so knows no UV seams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from uvatar.texturing.surface import Surface
+from uvatar.texturing.texels import TexelTable
+
+# A vertex that nothing pulls at, and whose neighbours nothing pulls at, ends up with this linear light.
+_NOTHING_PULL, _NOTHING = 1e-5, 0.2
+
+# Colours (V, 3) and how hard each vertex is pulled to its own (V,), relative to the pull of all its neighbours together.
+Anchor = tuple[NDArray, NDArray]
+
+
+def vertex_colours(
+    colours: NDArray[np.float32], weights: NDArray[np.float32], texels: NDArray[np.int32], surface: Surface, table: TexelTable
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean colour (V, 3) of the texels around each vertex, and the share (V,) 0..1 of them that is known.
+
+    ``colours`` (M, 3) and ``weights`` (M,) 0..1 belong to the chosen ``texels`` (M,).
+    """
+    corners = surface.faces[table.face[texels]].ravel()
+    spread = (table.barycentric[texels] * weights[:, None]).ravel()
+    count = len(surface.template)
+    total = np.bincount(corners, spread, count)
+    sums = [np.bincount(corners, spread * np.repeat(colours[:, k], 3), count) for k in range(3)]
+    mean = np.stack(sums, -1) / np.maximum(total, 1e-9)[:, None]
+    return mean.astype(np.float32), np.minimum(total / np.maximum(table.mass, 1e-9), 1).astype(np.float32)
+
+
+def diffuse(surface: Surface, anchors: Sequence[Anchor], graph: sparse.csr_matrix | None = None) -> NDArray[np.float32]:
+    """Colours (V, 3) that minimise the squared differences along the mesh's edges plus each anchor's pull times those to it.
+
+    ``graph``: (V, V) how much the difference along each edge counts, 0..1; None for all the same.
+    """
+    graph = surface.graph if graph is None else graph
+    degree = np.asarray(surface.graph.sum(1)).ravel()
+    pull = np.full(len(degree), _NOTHING_PULL)
+    right = np.full((len(degree), 3), _NOTHING_PULL * _NOTHING)
+    for colour, strength in anchors:
+        pull += strength
+        right += strength[:, None] * colour
+    system = sparse.diags(np.asarray(graph.sum(1)).ravel() + degree * pull) - graph
+    factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
+    return factors.solve(degree[:, None] * right).astype(np.float32)

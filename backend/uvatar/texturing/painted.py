@@ -1,0 +1,86 @@
+"""A texture that the artist has painted over: what she has not marked is completed anew from what she has."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.body import BodyModel
+from uvatar.labels import EMPTY, SEEN
+from uvatar.texturing.atlas import TexturingError, atlas_of
+from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
+from uvatar.texturing.completion import SeenColours, complete
+from uvatar.texturing.lowband import vertex_colours
+from uvatar.texturing.person import LARGEST, SMALLEST
+from uvatar.texturing.predicted import fill_in
+from uvatar.texturing.surface import Surface
+from uvatar.texturing.texels import TexelTable
+from uvatar.texturing.texture import Texture
+
+_MIDDLING_SKIN = np.array([190, 150, 128], np.uint8)
+_FEWEST = 50  # texels of the face that may tell the colour of the skin
+_ROUNDING = 1  # of 255: a channel that differs by no more was not painted
+
+
+def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -> Texture:
+    """A texture and its labels from PNG files.
+
+    Args:
+        original: the texture before it was painted over: the body's texels that differ from it are labelled SEEN.
+
+    Raises TexturingError where a file is no picture, or they are not of one size.
+    """
+    image, labels = _decoded(texture, cv2.IMREAD_COLOR), _decoded(source, cv2.IMREAD_GRAYSCALE)
+    if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
+        raise TexturingError(f"The painted texture and its labels must be squares of one size, {SMALLEST} to {LARGEST} pixels.")
+    if original is not None:
+        before = _decoded(original, cv2.IMREAD_COLOR)
+        if before.shape != image.shape:
+            raise TexturingError("The painted texture has not the size that it had before it was painted over.")
+        labels[(cv2.absdiff(image, before).max(2) > _ROUNDING) & (labels != EMPTY)] = SEEN
+    return Texture(np.ascontiguousarray(image[..., ::-1]), labels)
+
+
+def _decoded(png: bytes, kind: int) -> NDArray[np.uint8]:
+    """(H, W, 3) BGR or (H, W), as ``kind`` asks. Raises TexturingError."""
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), kind) if png else None
+    if picture is None:
+        raise TexturingError("The painted texture or its labels are not PNG pictures.")
+    return np.asarray(picture, np.uint8)
+
+
+def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.uint8] | None = None) -> Texture:
+    """Keep the texels that are labelled SEEN, and the eyes; fill all others from them as a photo's unseen texels are filled.
+
+    Args:
+        painted: (N, N) in the body's UV layout.
+        predicted: (N, N, 3) sRGB to fill with instead.
+
+    Raises TexturingError where nothing is labelled SEEN, or the body has no UV layout.
+    """
+    size = len(painted.source)
+    atlas = atlas_of(body, size)
+    surface, table = atlas.surface, atlas.table
+    colours = linear_from_srgb(painted.image.reshape(-1, 3)[table.pixel])
+    labels = painted.source.ravel()[table.pixel]
+    marked = labels == SEEN
+    if not marked.any():
+        raise TexturingError("Nothing of the texture is marked to be kept: paint something, or keep what the photo shows.")
+    eyes = surface.eye[surface.faces[table.face, 0]] > 0
+    alpha = marked.astype(np.float32)
+    nothing = np.zeros(len(table), np.float32)
+    known = np.flatnonzero(marked)
+    lender, _ = vertex_colours(colours[known], alpha[known], known, surface, table)
+    seen = SeenColours(colours, alpha, alpha, nothing, lender, _skin(colours, marked, surface, table))
+    filled, source = complete(seen, surface, table) if predicted is None else fill_in(predicted, seen, surface, table)
+    filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
+    kept = table.scatter(marked | eyes)
+    image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))
+    return Texture(image, table.scatter(source))
+
+
+def _skin(colours: NDArray[np.float32], marked: NDArray[np.bool_], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+    """(3,) linear light: the median of what is marked of the face, else a middling tone."""
+    face = surface.face_front[surface.faces[table.face, 0]] & marked
+    return np.median(colours[face], axis=0) if face.sum() >= _FEWEST else linear_from_srgb(_MIDDLING_SKIN)

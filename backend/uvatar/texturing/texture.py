@@ -1,0 +1,23 @@
+"""The result of texturing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A full UV texture of one person.
+
+    Attributes:
+        image: (N, N, 3) uint8 sRGB; row 0 is the top of the picture, that is v = 1; gutters are dilated.
+        source: (N, N) uint8, every texel's label of `uvatar.labels`: EMPTY outside the islands, SEEN, MIRRORED, ...
+        seen: share of the texels that a photo shows, whatever was made of them; NaN where no photo was looked at.
+    """
+
+    image: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    seen: float = float("nan")

@@ -1,0 +1,20 @@
+"""What texturing knows of one photo of the person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uvatar.camera import Camera
+from uvatar.fitting.fit import Fit
+from uvatar.perception.person import Person
+from uvatar.photo import Photo
+
+
+@dataclass(frozen=True)
+class View:
+    """One photo of the person with everything that was estimated from it."""
+
+    photo: Photo
+    person: Person
+    camera: Camera
+    fit: Fit

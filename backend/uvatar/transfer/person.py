@@ -1,0 +1,118 @@
+"""One fitted person on another body: the same surface in the photo, as nearly as that body can take its form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.body.data import BodyData
+from uvatar.fitting import rotations
+from uvatar.fitting.chain import ORIENT, POSE, POSED, TRANSL, UNKNOWNS, State
+from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.fitting.solver import only
+from uvatar.transfer.registration import Registration, points_of, skeleton_of
+
+_STEPS = 5
+_STRIDE = 3  # of the vertices that the pose is refined with
+_POSE_COST = 1e-6  # square metres per squared radian: keeps the twist of a limb that the surface does not show
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A person on the other body.
+
+    Attributes:
+        fit: as the other body has it; what was known of the fit to the photo (errors, confidence, notes) is kept.
+        distance_mean, distance_p95: metres between the two dressed surfaces at places that belong together, as posed in the photo.
+    """
+
+    fit: Fit
+    distance_mean: float
+    distance_p95: float
+
+
+def carry_over(fit: Fit, registration: Registration) -> Carried:
+    """Pose, shape and clothes of ``fit``, a fit of the registration's source body, on its target body.
+
+    The betas are those that come closest to the person's naked form. The joints turn as the person's do, corrected for the other
+    rest pose, then until the surfaces coincide in the photo. A dressed person's offsets are whatever is between the naked target
+    and the dressed person at rest: the clothes, and what the betas cannot say of the form. Those of a naked one stay zero.
+    """
+    source, target = registration.source, registration.target
+    betas = registration.target_betas(fit.body.betas.astype(np.float64))
+    state = _posed_alike(fit.body, betas, registration)
+    body = _parameters(state, fit.body, registration)
+    offsets = _offsets(fit, betas, registration) if fit.offsets.any() else np.zeros_like(target.data.v_template)
+    goal = _goal(source.posed(fit.body, fit.offsets)[0], _source_turns(fit.body, source.data), registration)
+    apart = np.linalg.norm(target.posed(body, offsets)[0] - goal, axis=1)
+    return Carried(replace(fit, body=body, offsets=offsets), float(apart @ registration.weight), float(np.percentile(apart, 95)))
+
+
+def _posed_alike(body: BodyParameters, betas: NDArray, registration: Registration) -> State:
+    """The target in the photo's pose: Gauss-Newton steps over pose and place from the source's turns."""
+    target = registration.target.data
+    turns = _source_turns(body, registration.source.data)
+    goal = _goal(registration.source.posed(body)[0], turns, registration)
+    state = _state(turns @ registration.turns, betas, target)
+    skeleton = skeleton_of(target)
+    chosen = np.arange(len(goal))[::_STRIDE]
+    weight = registration.weight[chosen] / registration.weight[chosen].sum()
+    first = skeleton.pose(state).place(points_of(target, state, chosen)).positions[0]
+    state = replace(state, transl=(weight @ (goal[chosen] - first))[None])
+    start = state.pose
+    free = np.flatnonzero(only(ORIENT, POSE, TRANSL))
+    cost, away = np.zeros(UNKNOWNS), np.zeros(UNKNOWNS)
+    cost[ORIENT] = cost[POSE] = _POSE_COST
+    for _ in range(_STEPS):
+        placed = skeleton.pose(state).place(points_of(target, state, chosen))
+        rows = placed.derivative()[0].reshape(-1, UNKNOWNS)[:, free]
+        weighted = rows * np.repeat(weight, 3)[:, None]
+        away[POSE] = (state.pose - start).ravel()
+        gradient = weighted.T @ (placed.positions[0] - goal[chosen]).ravel() + (cost * away)[free]
+        step = np.zeros((1, UNKNOWNS))
+        step[0, free] = -np.linalg.solve(weighted.T @ rows + np.diag(cost[free]), gradient)
+        state = state.stepped(step)
+    return state
+
+
+def _state(turns: NDArray, betas: NDArray, data: BodyData) -> State:
+    """A body at the origin whose joints are turned by ``turns`` (24, 3, 3), each against the frame that it is in; hands straight."""
+    local = np.stack([turns[k] if k == 0 else turns[data.parents[k]].T @ turns[k] for k in range(POSED)])
+    return State(local[None, 0], rotations.log(local[1:])[None], betas[None], np.zeros((1, 3)))
+
+
+def _parameters(state: State, body: BodyParameters, registration: Registration) -> BodyParameters:
+    """SMPL's parameters; the hands' own joints, which a surface without fingers' joints says nothing of, turn as they did."""
+    wrists = registration.turns[[20, 21]]
+    hands = rotations.log(np.swapaxes(wrists, 1, 2) @ rotations.exp(body.body_pose[21:].astype(np.float64)) @ wrists)
+    pose = np.concatenate([rotations.log(rotations.exp(state.pose[0])), hands])
+    orient = rotations.log(state.orient)[0]
+    return BodyParameters(*(array.astype(np.float32) for array in (state.betas[0], orient, pose, state.transl[0])))
+
+
+def _source_turns(body: BodyParameters, data: BodyData) -> NDArray[np.float64]:
+    """(24, 3, 3) rotation of every joint in the camera frame."""
+    local = rotations.exp(np.concatenate([body.global_orient[None], body.body_pose]).astype(np.float64))
+    world = [local[0]]
+    for k in range(1, len(local)):
+        world.append(world[data.parents[k]] @ local[k])
+    return np.stack(world)
+
+
+def _goal(source_vertices: NDArray, turns: NDArray, registration: Registration) -> NDArray[np.float64]:
+    """(V, 3) where the target's vertices belong: at their anchors on the source's posed surface, as far above it as they hover."""
+    blend = np.einsum("vk,kij->vij", registration.target.data.weights, turns, optimize=True)
+    return registration.anchors @ source_vertices + np.einsum("vij,vj->vi", blend, registration.hover)
+
+
+def _offsets(fit: Fit, betas: NDArray, registration: Registration) -> NDArray[np.float32]:
+    """(V, 3) the naked target at rest -> the dressed person, compared in the source's rest pose, where nothing is bent."""
+    ours, target = registration.source.data, registration.target.data
+    state = _state(registration.turns, betas, target)
+    placed = skeleton_of(target).pose(state).place(points_of(target, state))
+    naked = ours.v_template + ours.shapedirs @ fit.body.betas
+    between = registration.anchors @ naked + registration.hover - placed.positions[0]
+    between += registration.anchors @ fit.offsets - registration.weight @ between
+    return np.linalg.solve(placed.blend[0], between[..., None])[..., 0].astype(np.float32)

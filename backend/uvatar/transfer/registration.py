@@ -1,0 +1,249 @@
+"""Where two bodies coincide: found once for a pair of body models, so that each person is carried over by look-up and algebra.
+
+Both bodies have SMPL's skeleton, but other meshes, rest poses, joints and shape spaces. The target body is posed and shaped until its
+surface lies on the source's mean body in the source's rest pose: first the joints, then closest points with their normals, both ways
+(Besl and McKay 1992 with the point-to-plane distance of Chen and Medioni 1992, by Gauss-Newton steps). What pose and shape cannot do
+is left to a smooth displacement of the vertices (as Amberg et al. 2007). Then every target vertex has an anchor on the source's surface.
+
+Posed so, the target's vertices are an affine function of its betas, and their anchors are one of the source's: the target betas
+that fit best follow from the source's by a matrix, and no further registration is needed for whatever person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from uvatar.body import JOINT_NAMES, BodyError, BodyModel
+from uvatar.body.data import BodyData
+from uvatar.fitting import rotations
+from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, Points, Skeleton, State
+from uvatar.mesh import face_normals, vertex_normals
+from uvatar.transfer.closest import Mesh, exposed
+
+# Steps of the pose and shape that bring the joints together; then rounds of closest points, with the metres within which they count.
+_JOINT_STEPS = 6
+_REACHES = (0.10, 0.08, 0.06, 0.05, 0.04, 0.04, 0.03, 0.03)
+_SOURCE_STRIDE, _TARGET_STRIDE = 6, 3  # of the vertices whose closest points are looked for
+_JOINT_WEIGHT = 0.02  # of joints against surface: the two bodies' joints are defined differently by some centimetres
+# What one squared radian and one squared beta cost, in square metres of mean squared distance: 3 mm and 0.7 mm.
+_POSE_COST, _BETA_COST = 1e-5, 5e-7
+# The displacement's stiffness, round by round, and the metres within which closest points count.
+_WRAPS = ((10.0, 0.03), (3.0, 0.02), (1.0, 0.015), (0.3, 0.01))
+_STRETCHING = 0.001  # against bending
+_HAND_TRUST, _BACK_TRUST = 0.1, 0.5  # of closest points on hands, and of the source's points, against the target's vertices
+_LARGEST_HOVER = 0.02  # metres between the two surfaces, on average: what is further away is no body like SMPL's
+_NO_BODY = "The mesh of '{}' cannot be laid on the open body: it should be a person with level arms, in metres, as in SMPL's own files."
+_INVERSE_DAMPING = 0.01  # where one body's shape space has no counterpart in the other's
+_HANDS = [JOINT_NAMES.index(name) for name in ("left_wrist", "right_wrist", "left_hand", "right_hand")]
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """Two bodies in agreement; V target vertices, S source vertices.
+
+    Attributes:
+        source, target: the bodies.
+        turns: (24, 3, 3) how far each of the target's joints is turned, body axes, where its rest pose is the source's.
+        anchors: (V, S) csr: the source's vertices -> places on its surface that belong to the target's vertices.
+        hover: (V, 3) metres from these places to the target's vertices, in the source's rest pose.
+        shape, shape_shift: (10, 10), (10,): target betas = shape @ source betas + shape_shift.
+        wrapped: (V, 3) the target's vertices around the source's mean body, in its rest pose.
+        weight: (V,) share of the surface around each target vertex; they sum to 1.
+        outside: (F,) the source's triangles that are seen from outside: not the inside of the mouth, nor the backs of the eyeballs.
+    """
+
+    source: BodyModel
+    target: BodyModel
+    turns: NDArray[np.float64]
+    anchors: sparse.csr_matrix
+    hover: NDArray[np.float64]
+    shape: NDArray[np.float64]
+    shape_shift: NDArray[np.float64]
+    wrapped: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    outside: NDArray[np.bool_]
+
+    def target_betas(self, betas: NDArray) -> NDArray[np.float64]:
+        """(10,) betas of the source -> (10,) of the target."""
+        return self.shape @ betas + self.shape_shift
+
+    def source_betas(self, betas: NDArray) -> NDArray[np.float32]:
+        """(10,) betas of the target -> (10,) of the source, the smallest of those that explain them."""
+        system = self.shape.T @ self.shape + _INVERSE_DAMPING * np.eye(len(self.shape))
+        return np.linalg.solve(system, self.shape.T @ (betas - self.shape_shift)).astype(np.float32)
+
+
+def register(source: BodyModel, target: BodyModel) -> Registration:
+    """Bring the target body and the source body to agreement. Takes some seconds.
+
+    Raises BodyError where the target is not a person of about this size in about this rest pose.
+    """
+    try:
+        registration = _register(source, target)
+    except (np.linalg.LinAlgError, RuntimeError, ValueError) as error:
+        raise BodyError(_NO_BODY.format(target.data.name)) from error
+    if not registration.weight @ np.linalg.norm(registration.hover, axis=1) < _LARGEST_HOVER:  # nor NaN
+        raise BodyError(_NO_BODY.format(target.data.name))
+    return registration
+
+
+def _register(source: BodyModel, target: BodyModel) -> Registration:
+    ours, theirs = source.data, target.data
+    skin = _Skin.of(ours)
+    weight = _weights(theirs)
+    state = _aligned(ours, theirs, skin, weight)
+    posed = skeleton_of(theirs).pose(state)
+    placed = posed.place(points_of(theirs, state))
+    wrapped = _wrapped(placed.positions[0], theirs, skin)
+    places = skin.mesh.closest(wrapped, vertex_normals(wrapped, theirs.faces))
+    anchors = places.rows(ours.faces, len(ours.v_template))
+    hover = wrapped - anchors @ ours.v_template
+    shape, shift = _shape_matrix(placed, anchors, hover, ours, weight)
+    return Registration(source, target, posed.turn[0], anchors, hover, shape, shift, wrapped, weight, skin.outside)
+
+
+@dataclass(frozen=True)
+class _Skin:
+    """The source's mean body at rest, as far as it is seen.
+
+    Attributes:
+        outside: (F,) the triangles that are seen.
+        mesh: to find closest points on.
+        vertices, normals: (N, 3), (N, 3) of the vertices that are seen.
+    """
+
+    outside: NDArray[np.bool_]
+    mesh: Mesh
+    vertices: NDArray[np.float64]
+    normals: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, data: BodyData) -> _Skin:
+        outside = exposed(data.v_template, data.faces)
+        seen = np.unique(data.faces[outside])
+        points, normals = data.v_template[seen], vertex_normals(data.v_template, data.faces)[seen]
+        return cls(outside, Mesh(data.v_template, data.faces, outside), points.astype(np.float64), normals.astype(np.float64))
+
+
+def skeleton_of(data: BodyData) -> Skeleton:
+    """The body's joints, for derivatives."""
+    joints = data.joint_template.astype(np.float64), data.joint_shapedirs.astype(np.float64)
+    return Skeleton(*joints, tuple(int(parent) for parent in data.parents))
+
+
+def points_of(data: BodyData, state: State, chosen: slice | NDArray = slice(None)) -> Points:
+    """The chosen vertices of one body, in its rest pose, with what its pose blend shapes add in this pose."""
+    template = data.v_template[chosen].astype(np.float64)
+    if data.posedirs is not None:
+        local = np.concatenate([rotations.exp(state.pose[0]), np.broadcast_to(np.eye(3), (2, 3, 3))])
+        template = template + data.posedirs[chosen] @ (local - np.eye(3)).ravel()
+    return Points(template, data.shapedirs[chosen].astype(np.float64), data.weights[chosen].astype(np.float64))
+
+
+def _weights(data: BodyData) -> NDArray[np.float64]:
+    areas = np.linalg.norm(face_normals(data.v_template.astype(np.float64), data.faces), axis=1)
+    weight = np.bincount(data.faces.ravel(), np.repeat(areas, 3), len(data.v_template))
+    return weight / weight.sum()
+
+
+def _aligned(ours: BodyData, theirs: BodyData, skin: _Skin, weight: NDArray) -> State:
+    """The target's pose, shape and place on the source's mean body."""
+    state = State(np.eye(3)[None], np.zeros((1, 21, 3)), np.zeros((1, 10)), np.zeros((1, 3)))
+    skeleton = skeleton_of(theirs)
+    goal = ours.joint_template.astype(np.float64)
+    for _ in range(_JOINT_STEPS):
+        state = state.stepped(_step(state, [_joint_terms(skeleton, state, goal, 1.0)]))
+    chosen = np.arange(len(theirs.v_template))[::_TARGET_STRIDE]
+    points, normals = skin.vertices[::_SOURCE_STRIDE], skin.normals[::_SOURCE_STRIDE]
+    for reach in _REACHES:
+        vertices = skeleton.pose(state).place(points_of(theirs, state)).positions[0]
+        own = vertex_normals(vertices, theirs.faces).astype(np.float64)
+        there = skin.mesh.closest(vertices[chosen], own[chosen])
+        to = skin.mesh.at(there)
+        forth = _plane_terms(state, skeleton, theirs, chosen, to, own[chosen], weight[chosen] * (there.distance < reach))
+        back = Mesh(vertices, theirs.faces).closest(points, normals)
+        corner = theirs.faces[back.face, back.barycentric.argmax(1)]
+        here = _plane_terms(state, skeleton, theirs, corner, points, normals, (back.distance < reach).astype(float))
+        state = state.stepped(_step(state, [forth, here, _joint_terms(skeleton, state, goal, _JOINT_WEIGHT)]))
+    return state
+
+
+_Terms = tuple[NDArray, NDArray]  # J^T J (79, 79) and J^T r (79,) of weights that sum to 1
+
+
+def _plane_terms(
+    state: State, skeleton: Skeleton, data: BodyData, index: NDArray, goal: NDArray, normals: NDArray, weight: NDArray
+) -> _Terms:
+    """Vertices ``index`` (N,) towards the planes through ``goal`` (N, 3) with ``normals`` (N, 3)."""
+    used = weight > 0
+    index, goal, normals, weight = index[used], goal[used], normals[used], weight[used] / max(weight.sum(), 1e-12)
+    placed = skeleton.pose(state).place(points_of(data, state, index))
+    rows = placed.derivative(normals[None])[0]
+    residual = ((placed.positions[0] - goal) * normals).sum(1)
+    return rows.T @ (rows * weight[:, None]), rows.T @ (weight * residual)
+
+
+def _joint_terms(skeleton: Skeleton, state: State, goal: NDArray, weight: float) -> _Terms:
+    joints = Points(skeleton.template, skeleton.shapedirs, np.eye(len(goal)))
+    placed = skeleton.pose(state).place(joints)
+    rows = placed.derivative()[0].reshape(-1, UNKNOWNS)
+    residual = (placed.positions[0] - goal).ravel()
+    return weight / len(goal) * (rows.T @ rows), weight / len(goal) * (rows.T @ residual)
+
+
+def _step(state: State, terms: list[_Terms]) -> NDArray[np.float64]:
+    """(1, 79) Gauss-Newton step; pose and betas are drawn to zero."""
+    cost, value = np.zeros(UNKNOWNS), np.zeros(UNKNOWNS)
+    cost[ORIENT], cost[POSE], cost[BETAS], cost[TRANSL] = _POSE_COST, _POSE_COST, _BETA_COST, 1e-12
+    value[ORIENT], value[POSE], value[BETAS] = rotations.log(state.orient)[0], state.pose.ravel(), state.betas[0]
+    system = np.sum([term[0] for term in terms], axis=0) + np.diag(cost)
+    return -np.linalg.solve(system, np.sum([term[1] for term in terms], axis=0) + cost * value)[None]
+
+
+def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.float64]:
+    """The target's posed vertices, smoothly displaced onto the source's surface; hands, whose fingers no joint moves, give way less."""
+    count = len(vertices)
+    edges = np.concatenate([theirs.faces[:, [0, 1]], theirs.faces[:, [1, 2]], theirs.faces[:, [2, 0]]])
+    graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count)).tocsr()
+    graph = (graph + graph.T).sign()
+    degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1)
+    stretching = sparse.diags(degree) - graph
+    laplacian = sparse.diags(1 / degree) @ stretching
+    bending = laplacian.T @ laplacian
+    hands = theirs.weights[:, _HANDS].sum(1)
+    trust = 1 - (1 - _HAND_TRUST) * hands
+    wrapped = vertices
+    for stiffness, reach in _WRAPS:
+        there = skin.mesh.closest(wrapped, vertex_normals(wrapped, theirs.faces))
+        known = trust * (there.distance < reach)
+        mesh = Mesh(wrapped, theirs.faces)
+        back = mesh.closest(skin.vertices, skin.normals)
+        rows = back.rows(theirs.faces, count)
+        known_back = (rows @ trust) * (back.distance < reach) * _BACK_TRUST
+        pull = rows.T @ sparse.diags(known_back)
+        system = sparse.diags(known) + pull @ rows + stiffness * (bending + _STRETCHING * stretching)
+        towards = known[:, None] * (skin.mesh.at(there) - vertices) + pull @ (skin.vertices - rows @ vertices)
+        wrapped = vertices + splu(system.tocsc()).solve(towards)
+    return wrapped
+
+
+def _shape_matrix(
+    placed: Placed, anchors: sparse.csr_matrix, hover: NDArray, ours: BodyData, weight: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Betas of the target as an affine function of the source's: least squares over the surface, drawn a little to zero."""
+    count = len(hover)
+    by_beta = placed.derivative()[0, ..., BETAS]
+    base = placed.positions[0] - by_beta @ placed.posed.state.betas[0]
+    place = np.broadcast_to(np.eye(3), (count, 3, 3))
+    rows = np.concatenate([by_beta, place], -1).reshape(3 * count, 13)
+    goal = (anchors @ ours.v_template + hover - base).reshape(-1, 1)
+    goal_by_beta = (anchors @ ours.shapedirs.reshape(len(ours.v_template), -1)).reshape(3 * count, 10)
+    weighted = rows * np.repeat(weight, 3)[:, None]
+    system = weighted.T @ rows + np.diag([_BETA_COST] * 10 + [0.0] * 3)
+    solved = np.linalg.solve(system, weighted.T @ np.concatenate([goal_by_beta, goal], 1))
+    return solved[:10, :10], solved[:10, 10]

@@ -1,0 +1,78 @@
+"""The texture of one body in another body's UV layout: every texel shows what lies there on the other surface."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.mesh import face_normals, unit, vertex_normals
+from uvatar.raster import RayScene
+from uvatar.texturing.atlas import TexturingError, atlas_of
+from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
+from uvatar.texturing.sampling import bilinear
+from uvatar.texturing.texels import TexelTable, build_texel_table
+from uvatar.texturing.texture import Texture
+from uvatar.transfer.closest import FACING, Mesh
+from uvatar.transfer.registration import Registration
+
+_REACH = 0.02  # metres along the normal within which the other surface is looked for
+_START = 1e-4  # metres that rays start behind the surface, so that they do not miss one that coincides with it
+_AT_ONCE = 1 << 18
+
+
+def carried_texture(texture: Texture, registration: Registration, size: int) -> Texture:
+    """A texture of the registration's source body -> (size, size) in the UV layout of its target body.
+
+    Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the first call for a
+    size and kept. Raises TexturingError where one of the bodies has no UV layout.
+    """
+    if not registration.target.data.has_uv:
+        raise TexturingError(f"The body '{registration.target.data.name}' has no UV layout, so it cannot be textured.")
+    ours = atlas_of(registration.source, len(texture.source)).table
+    table, places = _look_up(registration, size)
+    places = places * np.float32(len(texture.source))
+    colours = bilinear(linear_from_srgb(texture.image), places)
+    column, row = np.clip(places.astype(np.int64), 0, len(texture.source) - 1).T
+    labels = ours.picture(texture.source.ravel()[ours.pixel])[row, column]
+    return Texture(table.picture(srgb_from_linear(colours)), table.scatter(labels))
+
+
+@lru_cache(maxsize=2)
+def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:
+    """The T texels of the target's texture, and where in the source's each of them looks: (T, 2) from the left and from the top, 0 to 1."""
+    target, source = registration.target.data, registration.source.data
+    table = build_texel_table(target.uv, target.face_uv, target.faces, len(target.v_template), size)
+    normals = vertex_normals(registration.wrapped, target.faces)
+    faces = np.flatnonzero(registration.outside)
+    scene = RayScene(source.v_template, source.faces[faces])
+    mesh = Mesh(source.v_template, source.faces, registration.outside)
+    facing = unit(face_normals(source.v_template, source.faces[faces]))
+    corners = source.uv[source.face_uv]
+    places = np.empty((len(table), 2), np.float32)
+    for start in range(0, len(table), _AT_ONCE):
+        texels = slice(start, start + _AT_ONCE)
+        points = table.interpolate(registration.wrapped.astype(np.float32), target.faces, texels)
+        outward = unit(table.interpolate(normals, target.faces, texels))
+        face, weights = _along_normals(scene, facing, points, outward)
+        lost = np.flatnonzero(face < 0)
+        face = faces[face]
+        if len(lost):
+            anchors = mesh.closest(points[lost], outward[lost])
+            face[lost], weights[lost] = anchors.face, anchors.barycentric
+        uv = np.einsum("tk,tkc->tc", weights, corners[face])
+        places[texels] = np.stack([uv[:, 0], 1 - uv[:, 1]], 1)
+    return table, places
+
+
+def _along_normals(scene: RayScene, facing: NDArray, points: NDArray, normals: NDArray) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Triangles (N,) nearest along the normals, either way, that face the same way, -1 for none; and barycentric weights (N, 3)."""
+    found, weights = np.full(len(points), -1, np.int32), np.zeros((len(points), 3), np.float32)
+    nearest = np.full(len(points), _REACH, np.float32)
+    for way in (normals, -normals):
+        face, barycentric, distance = scene.first_hits(points - np.float32(_START) * way, way)
+        alike = np.einsum("nc,nc->n", facing[face], normals) > FACING
+        better = (face >= 0) & alike & (np.abs(distance - _START) < nearest)
+        found[better], weights[better], nearest[better] = face[better], barycentric[better], np.abs(distance[better] - _START)
+    return found, weights

@@ -1,0 +1,34 @@
+"""What this installation is made of and runs on, for `uvatar status` and `uvatar doctor`. Stays on this computer."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+
+from uvatar import __version__
+
+PACKAGES = (
+    "numpy", "torch", "ai-edge-litert", "opencv-python-headless", "pillow", "pillow-heif", "scipy", "embreex", "safetensors", "pyzmq",
+    "psutil",
+)  # fmt: skip
+
+
+def installed() -> dict[str, str]:
+    """Versions of Uvatar, Python, this system and the packages that matter; a package that is missing is left out."""
+    found = {"uvatar": __version__, "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def device() -> str:
+    """What a model process computes on: the GPU that torch uses where torch is loaded and sees one, else the processor."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return f"{torch.cuda.get_device_name(0)} (GPU) and {os.cpu_count()} processor cores"
+    return f"{os.cpu_count()} processor cores"

@@ -1,0 +1,77 @@
+"""Where the files that the default path needs are found, and where a user's own files go."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from uvatar.wire import data_folder
+
+# What a user's own SMPL body may be called: the official names first; the last is what `romp.prepare_smpl` packs.
+SMPL_PACKED = "SMPL_NEUTRAL.pth"
+SMPL_NAMES = ("SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.npz", "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl", SMPL_PACKED)
+SMPL_UV = "smpl_uv.obj"  # SMPL's UV map, as its makers name it
+
+_SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
+
+
+class WeightsError(RuntimeError):
+    """A file of the weights folder is missing or is not the one that was shipped; the message says what to do."""
+
+
+def weights_folder() -> Path:
+    """Folder of the shipped weights: UVATAR_WEIGHTS, or inside the installed package, or beside it in a source checkout.
+
+    Raises WeightsError where there is none.
+    """
+    package = Path(__file__).resolve().parent
+    chosen = os.environ.get("UVATAR_WEIGHTS")
+    candidates = [Path(chosen)] if chosen else [package / "_weights", package.parents[1] / "weights"]
+    for folder in candidates:
+        if (folder / "open_body.npz").is_file():
+            return folder
+    raise WeightsError(
+        f"Uvatar's weights were not found in {candidates[-1]}. "
+        "Install Uvatar again, or set UVATAR_WEIGHTS to the folder that holds open_body.npz."
+    )
+
+
+def recorded_sha256(path: Path) -> str | None:
+    """The sha256 that the page beside a file of the weights folder records (``name.md`` beside ``name.npz``), or None."""
+    page = path.with_suffix(".md")
+    found = _SHA256.search(page.read_text(encoding="utf-8")) if page.is_file() else None
+    return found[1] if found else None
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_shipped(folder: Path) -> None:
+    """Raises WeightsError where an array file in the folder itself is not the one that was shipped.
+
+    The perception models in their own folder are checked as each is loaded.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".npz", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
+            raise WeightsError(f"The file {path} is damaged or exchanged (its sha256 is not the recorded one). Install Uvatar again.")
+
+
+def models_folder() -> Path:
+    """Folder of model files that users bring: UVATAR_MODELS, or ``models`` in Uvatar's data folder. It may not exist."""
+    chosen = os.environ.get("UVATAR_MODELS")
+    return Path(chosen).expanduser() if chosen else data_folder() / "models"
+
+
+def smpl_path(models: Path) -> Path | None:
+    """The neutral SMPL file in the folder ``models``, None where there is none."""
+    return next((models / name for name in SMPL_NAMES if (models / name).is_file()), None)
+
+
+def bodies(models: Path) -> list[str]:
+    """The values that the job option ``body`` can have with the files in the folder ``models``."""
+    return ["open_body", *(["smpl"] if smpl_path(models) else [])]

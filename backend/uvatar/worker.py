@@ -1,0 +1,215 @@
+"""The model process: loads the pipeline once and takes photos from the front, one unit of work at a time.
+
+It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs nothing
+but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.wire`, and ends when the
+front does.  `uvatar.pool` has the other side of this conversation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import zmq
+
+from uvatar import memory_limits, versions, wire
+from uvatar.logs import CurrentJob, log_to_stream
+from uvatar.memory import give_back, is_out_of_memory
+from uvatar.photo import PhotoError
+from uvatar.pool import REAL_PIPELINE, SECRET_VARIABLE
+from uvatar.wire import WireError
+
+Progress = Callable[[str, float, str], None]
+PhotoDone = Callable[[int, dict[str, Any]], None]
+
+MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 of them, and has to fit a message
+
+log = logging.getLogger("uvatar.worker")
+
+
+class Reconstructor(Protocol):
+    """What the worker needs of a pipeline; `uvatar.pipeline.Pipeline` is the real one."""
+
+    def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Progress, photo_done: PhotoDone) -> Any:
+        """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
+
+
+class Cancelled(BaseException):
+    """The front wants this unit no more. No Exception, so that no stage takes it for a failure of its own."""
+
+
+class Worker:
+    """The conversation with the front."""
+
+    def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None) -> None:
+        """``port`` of the front's socket for workers; ``name`` and ``secret`` by which the front knows this process.
+
+        ``current`` is told which job the process is at, for its log.
+        """
+        self._secret = secret
+        self._current = current or CurrentJob()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.IDENTITY, name.encode())
+        self._told: set[str] = set()  # where faults of ours have been
+        self._lock = threading.Lock()  # stages may report progress from threads of their own
+        monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
+        threading.Thread(target=_exit_with_front, args=(monitor,), daemon=True).start()
+        self._socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def run(self, load_pipeline: Callable[[], Reconstructor]) -> None:
+        """Load the pipeline, then work until the front ends this process or goes away."""
+        try:
+            pipeline = load_pipeline()
+        except Exception as error:
+            log.exception("The pipeline cannot be loaded")
+            self._send(kind="broken", error=_load_error(error).as_dict())
+            self._socket.recv_multipart()  # the front ends this process
+            return
+        self._send(kind="ready", pid=os.getpid(), facts={**_facts(pipeline), "device": versions.device(), "versions": versions.installed()})
+        while True:
+            message = wire.unpack(self._socket.recv_multipart())
+            if message["kind"] == "work":  # else it cancels work that was finished meanwhile
+                self._work(pipeline, message)
+                give_back()
+
+    def _work(self, pipeline: Reconstructor, work: dict[str, Any]) -> None:
+        unit, indices = work["unit"], work["indices"]
+        self._current.job = work["job"]
+        photos = list(zip(work["names"], work["data"], strict=True))
+        open_indices = list(indices)
+
+        def progress(stage: str, fraction: float, message: str) -> None:
+            if self._cancelled(unit):
+                raise Cancelled
+            index = open_indices[0] if open_indices else indices[-1]
+            self._send(kind="progress", unit=unit, index=index, stage=stage, fraction=min(max(float(fraction), 0.0), 1.0), message=message)
+
+        def photo_done(position: int, result: dict[str, Any]) -> None:
+            index = indices[position]
+            errors = result.get("errors")
+            if errors and not result.get("people"):
+                self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
+            else:
+                # The one avatar of one person takes in all photos that are left: their ends are one event, noted at once.
+                merged = [other for other in open_indices if other != index] if work["options"].get("same_person") else []
+                self._send(kind="photo_done", unit=unit, index=index, result=result, merged=merged)
+                for other in merged:
+                    open_indices.remove(other)
+            open_indices.remove(index)
+
+        try:
+            progress("starting", 0.0, "Starting")
+            pipeline.reconstruct(photos, work["options"], progress, photo_done)
+            error = WireError("The pipeline gave no result for this photo.", "server-error", "Please report this with the log.")
+        except Cancelled:
+            open_indices = []
+        except Exception as failure:
+            error = photo_error(failure)
+            if error.code == "server-error":  # a fault of ours, not of the photo
+                place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
+                # The same fault, again and again, is told whole once: a traceback has kilobytes.
+                log.error("Photos %s failed: %s", open_indices, error.message, exc_info=failure if place not in self._told else None)
+                self._told.add(place)
+        for index in open_indices:
+            self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
+        self._send(kind="unit_done", unit=unit)
+        self._current.job = None
+
+    def _cancelled(self, unit: int) -> bool:
+        with self._lock, suppress(zmq.Again):
+            message = wire.unpack(self._socket.recv_multipart(zmq.NOBLOCK))
+            return bool(message["kind"] == "cancel" and message["unit"] == unit)
+        return False
+
+    def _send(self, **message: Any) -> None:
+        frames = wire.pack({"secret": self._secret, **message})
+        with self._lock:
+            self._socket.send_multipart(frames)
+
+
+def photo_error(failure: Exception) -> WireError:
+    """What an exception inside the pipeline means for the photo it was raised for."""
+    if isinstance(failure, WireError) and failure.code != "malformed":
+        return failure
+    if isinstance(failure, PhotoError):
+        return WireError(str(failure), "bad-photo", "")  # the message says what to do
+    if is_out_of_memory(failure):
+        words = memory_limits.needed(getattr(failure, "pixels", 0))
+        return WireError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
+    # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the rest.
+    words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
+    return WireError(words[:MOST_WORDS], "server-error", "Please report this with the log of the model process.")
+
+
+def _stated_error(error: Any) -> WireError:
+    """An entry of a result's "errors": a dictionary or a sentence."""
+    return WireError.from_dict(error) if isinstance(error, dict) else WireError(str(error), "bad-photo", "")
+
+
+def _load_error(error: Exception) -> WireError:
+    if isinstance(error, WireError):  # the self-test's own words
+        return error
+    if is_out_of_memory(error):
+        return WireError(f"There was not enough memory to load the models. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
+    if isinstance(error, ImportError):
+        fix = "Install Uvatar again: a package that it needs is missing."
+    else:
+        fix = "Install Uvatar again, or look into the log of the model process."
+    return WireError(f"The models cannot be loaded: {error}", "models-not-loaded", fix)
+
+
+def _facts(pipeline: Any) -> dict[str, Any]:
+    """What the pipeline tells of itself (its ``facts`` attribute: models, licences), where it does."""
+    facts = getattr(pipeline, "facts", {})
+    return dict(facts() if callable(facts) else facts)
+
+
+def _exit_with_front(monitor: zmq.Socket) -> None:
+    """End this process, even in the middle of a stage, when the connection to the front is lost or cannot be made."""
+    monitor.recv_multipart()
+    os._exit(1)
+
+
+def load_attribute(path: str) -> Any:
+    """The object that "package.module:attribute" names. Raises ImportError, AttributeError."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
+    """The pipeline that "package.module:attribute" names; Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
+
+    Raises what loading raises, and SelfTestError where this installation makes wrong avatars.
+    """
+    pipeline = load_attribute(path)(threads=threads)
+    if path == REAL_PIPELINE:
+        load_attribute("uvatar.self_test:check_once")(pipeline, folder)
+    return pipeline
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of ``python -m uvatar.worker``, which only the front starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal reaches all its processes; the front decides
+    parser = argparse.ArgumentParser(prog="python -m uvatar.worker", description="Uvatar's model process; the server starts it.")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--data", type=Path, required=True, help="the server's data folder")
+    chosen = parser.parse_args(arguments)
+    worker = Worker(chosen.port, chosen.name, os.environ.pop(SECRET_VARIABLE, ""), log_to_stream())
+    worker.run(lambda: load_pipeline(chosen.pipeline, chosen.threads, chosen.data))
+
+
+if __name__ == "__main__":
+    main()
