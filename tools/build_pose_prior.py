@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthesis.poses import SEEDS, mirrored, seed_poses, upright
 from uvatar.evaluation.poses import held_out
+from uvatar_training.synthesis.poses import SEEDS, mirrored, seed_poses, upright
 
 COMPONENTS = 8
 SEEDS_EACH = {"standing": 1500, "standing, legs apart": 500, "standing, weight on one leg": 500}

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from training import cli as training
 from uvatar import client as clients
 from uvatar import terminal as terminals
 from uvatar import wire
@@ -23,6 +22,7 @@ from uvatar.evaluation.tables import print_table
 from uvatar.photo import PhotoError
 from uvatar.spawn import environment, module_command
 from uvatar.terminal import print_anything, terminal
+from uvatar_training import cli as training
 
 from .conftest import FAKE, PATIENCE, Server, photo
 from .test_cli import uvatar

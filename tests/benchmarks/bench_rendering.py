@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 import torch
 
-from training.rendering import Cameras, UvMesh, paint, see, visible_faces
-from training.rendering.pytorch3d_raster import visible_faces_pytorch3d
 from uvatar.body import load_open_body
 from uvatar.camera import Camera
 from uvatar.raster import rasterize
+from uvatar_training.rendering import Cameras, UvMesh, paint, see, visible_faces
+from uvatar_training.rendering.pytorch3d_raster import visible_faces_pytorch3d
 
 
 def timed(action: Callable[[], object]) -> float:

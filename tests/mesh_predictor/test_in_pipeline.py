@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from scipy.spatial.transform import Rotation
 
 from tests.fitting.people import Eyes
-from training.initialise import start_heads
 from uvatar import wire
 from uvatar.body import load_open_body
 from uvatar.export import Exporter, save_romp_results
@@ -32,6 +31,7 @@ from uvatar.photo import decode_photo
 from uvatar.pipeline import Options, Pipeline
 from uvatar.weights import weights_folder
 from uvatar.wire import WireError
+from uvatar_training.initialise import start_heads
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 BODIES = [body_at(-0.6, 1), body_at(0.7, 2)]

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torchvision.models import ResNet18_Weights, resnet18
 
 from tests.texture_predictor.people import made_up
-from training.initialise import grown
 from uvatar.texture_predictor.config import CONFIGS, Config, ConfigError, default, light, paper, small
 from uvatar.texture_predictor.encoders import StyleEncoder, uv_maps
 from uvatar.texture_predictor.network import TextureNetwork
 from uvatar.texture_predictor.synthesis import mixed
+from uvatar_training.initialise import grown
 
 NARROW = replace(small(), resolution=64, photo_side=64, channel_max=32)
 

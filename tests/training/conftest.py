@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.rendering import Cameras, UvMesh
-from training.synthesis.synthesize import Order, synthesize
 from uvatar.body import BodyModel, load_open_body
 from uvatar.camera import Camera
+from uvatar_training.rendering import Cameras, UvMesh
+from uvatar_training.synthesis.synthesize import Order, synthesize
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from training.losses.mesh import MixturePrior
-from training.mesh_supervision import MeshLabels
 from uvatar.body import BodyModel
 from uvatar.camera import Camera
 from uvatar.fitting.prior import PosePrior
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.rotation import matrices_from_6d, six_d_from_matrices
 from uvatar.raster import rasterize
+from uvatar_training.losses.mesh import MixturePrior
+from uvatar_training.mesh_supervision import MeshLabels
 
 CAMERA = Camera.for_photo(INPUT_SIDE, INPUT_SIDE)
 

@@ -11,10 +11,12 @@ import torch
 from torch import nn
 
 from tests.texture_predictor.people import made_up
-from training.adversarial.augmentation import Strength, augmented
-from training.adversarial.averaging import Average
-from training.adversarial.discriminator import Discriminator, DiscriminatorConfig, group_spread
-from training.adversarial.penalties import (
+from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.network import TextureNetwork
+from uvatar_training.adversarial.augmentation import Strength, augmented
+from uvatar_training.adversarial.averaging import Average
+from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig, group_spread
+from uvatar_training.adversarial.penalties import (
     Lazy,
     PathLength,
     discriminator_loss,
@@ -23,8 +25,6 @@ from training.adversarial.penalties import (
     r1_gamma,
     r1_penalty,
 )
-from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.network import TextureNetwork
 
 TINY = DiscriminatorConfig(16, channel_base=128, channel_max=8)
 

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from scipy.stats import multivariate_normal
 
-from training.losses.mesh import (
+from uvatar_training.losses.mesh import (
     MeshLoss,
     MixturePrior,
     camera_distance,
@@ -21,7 +21,7 @@ from training.losses.mesh import (
     pose_prior,
     shape_distance,
 )
-from training.targets import joint_heatmaps
+from uvatar_training.targets import joint_heatmaps
 
 RNG = np.random.default_rng(0)
 

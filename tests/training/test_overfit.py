@@ -11,14 +11,14 @@ from rendered_people import pictures_of_people, prior_of_the_fitting
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from training.initialise import start_heads
-from training.losses.mesh import ROMP_WEIGHTS, MeshLoss
-from training.mesh_supervision import MeshLabels, mesh_terms
-from training.targets import center_cells
 from uvatar.body import BodyModel, load_open_body
 from uvatar.mesh_predictor.decoding import find_centers, sample
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor
+from uvatar_training.initialise import start_heads
+from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
+from uvatar_training.mesh_supervision import MeshLabels, mesh_terms
+from uvatar_training.targets import center_cells
 
 COUNTS = [1, 2, 3, 4, 1, 2, 3, 4]
 TERMS = {"center", "camera", "pose", "shape", "joints_2d", "joints_3d", "joints_aligned", "prior"}

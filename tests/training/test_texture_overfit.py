@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.losses.features import EfficientNetFeatures, FeatureDistance
-from training.losses.texture import TextureLoss, TextureWeights
-from training.metrics.baselines import flat_colour
-from training.metrics.subjects import Subject, joined, network_inputs, random_subject
-from training.rendering import View, paint
-from training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
 from uvatar.body import BodyModel
 from uvatar.evaluation.metrics import psnr
 from uvatar.evaluation.poses import load_poses
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.network import TextureNetwork
+from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
+from uvatar_training.losses.texture import TextureLoss, TextureWeights
+from uvatar_training.metrics.baselines import flat_colour
+from uvatar_training.metrics.subjects import Subject, joined, network_inputs, random_subject
+from uvatar_training.rendering import View, paint
+from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
 
 # Poses and outfits whose patterns 128 texels can hold: their true textures at that size score 34 to 37 dB.
 PEOPLE = (3, 5, 6, 12)

@@ -7,19 +7,19 @@ import torch
 from rendered_people import CAMERA, pictures_of_people
 from torch import Tensor
 
-from training.losses.features import EfficientNetFeatures, FeatureDistance
-from training.losses.mesh import MeshLoss, joints_2d_distance
-from training.losses.texture import TextureLoss, TextureWeights
-from training.losses.total import TotalLoss
-from training.losses.uv import hide_half
-from training.rendering import Cameras, RenderError, UvMesh, View, paint, see
-from training.rendering.unprojection import Texels, unproject
-from training.texture_supervision import PhotoEvidence, Surroundings, placed_vertices, texture_terms
 from uvatar.body import BodyModel
 from uvatar.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
 from uvatar.texture_predictor.encoders import Style
+from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
+from uvatar_training.losses.mesh import MeshLoss, joints_2d_distance
+from uvatar_training.losses.texture import TextureLoss, TextureWeights
+from uvatar_training.losses.total import TotalLoss
+from uvatar_training.losses.uv import hide_half
+from uvatar_training.rendering import Cameras, RenderError, UvMesh, View, paint, see
+from uvatar_training.rendering.unprojection import Texels, unproject
+from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, placed_vertices, texture_terms
 
 SIDE = 96
 

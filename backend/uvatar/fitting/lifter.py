@@ -1,7 +1,7 @@
 """The pose lifter: a small network from perception's landmarks to a pose, a shape, and how sure it is of them.
 
 Landmark models know where joints are in the picture, and guess their depth; the network was taught, on rendered people whose
-truth is known, what that guess is worth and how it errs (`training/lifter`). It sees one person as a camera would that looks
+truth is known, what that guess is worth and how it errs (`training/uvatar_training/lifter`). It sees one person as a camera would that looks
 straight at it: landmarks in the picture about their own mean, landmarks in space, and how much each can be seen.
 """
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.data.sample import PersonLabel, Sample
-from training.data.shards import open_shards
+from uvatar_training.data.sample import PersonLabel, Sample
+from uvatar_training.data.shards import open_shards
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from training.data.agora import Agora, camera_of, mask_path, split_of
-from training.data.problems import DataError
 from uvatar.body import BodyModel
+from uvatar_training.data.agora import Agora, camera_of, mask_path, split_of
+from uvatar_training.data.problems import DataError
 
 RNG = np.random.default_rng(4)
 WIDTH, HEIGHT = 1280, 720
@@ -116,7 +116,7 @@ def agora(root: Path, body: BodyModel | None, **changes: object) -> Agora:
 @pytest.fixture(autouse=True)
 def all_scans_train(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "by_scan" not in request.node.name:
-        monkeypatch.setattr("training.data.agora.split_of", lambda _: "train")
+        monkeypatch.setattr("uvatar_training.data.agora.split_of", lambda _: "train")
 
 
 @pytest.mark.parametrize("frames", ["frames", "plain"])
@@ -154,7 +154,7 @@ def test_filters_and_flags(root: Path, body: BodyModel) -> None:
 
 
 def test_focal_lengths_are_the_documented_pixels() -> None:
-    from training.data.agora import pinhole
+    from uvatar_training.data.agora import pinhole
 
     row = {"camX": 0, "camY": 0, "camZ": 0, "camYaw": 0}
     found = [pinhole(camera_of(image, row), 1280, 720).focal for image in (HDRI, WALKING, ARCHVIZ)]
@@ -233,7 +233,7 @@ class _Evil:
 
 @pytest.mark.parametrize("reader", ["read_table", "read_tensors"])
 def test_pickles_that_ask_to_run_something_are_refused(reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from training.data import pickles
+    from uvatar_training.data import pickles
 
     path = tmp_path / "evil.pkl"
     path.write_bytes(pickle.dumps({"betas": _Evil()}))

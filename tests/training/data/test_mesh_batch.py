@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
-from training.data.problems import DataError
-from training.data.sample import PersonLabel, Sample
 from uvatar.body import BodyModel
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
+from uvatar_training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.sample import PersonLabel, Sample
 
 Dotted = Callable[[Sample, PersonLabel, int], Sample]
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
-from training.data.mosaics import collate_tiles, prepare_tiles
-from training.data.sample import PersonLabel, Sample
 from uvatar.body import BodyModel
 from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar_training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
+from uvatar_training.data.mosaics import collate_tiles, prepare_tiles
+from uvatar_training.data.sample import PersonLabel, Sample
 
 Dotted = Callable[[Sample, PersonLabel, int], Sample]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.problems import DataError
-from training.data.sample import PersonLabel, Sample
-from training.data.shards import ShardWriter, open_shards
 from uvatar.camera import Camera
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.sample import PersonLabel, Sample
+from uvatar_training.data.shards import ShardWriter, open_shards
 
 RNG = np.random.default_rng(0)
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from test_shards import sample
 
-from training.data.problems import DataError, Skipped
-from training.data.sample import Sample
-from training.data.stream import Plan, stream
+from uvatar_training.data.problems import DataError, Skipped
+from uvatar_training.data.sample import Sample
+from uvatar_training.data.stream import Plan, stream
 
 
 @dataclass

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data.problems import DataError
-from training.data.textures import surreal_textures, texture_folder
 from uvatar.body import BodyModel
 from uvatar.texturing.atlas import atlas_of
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.textures import surreal_textures, texture_folder
 
 SIDE = 128
 
@@ -77,9 +77,9 @@ def test_folders_are_split_by_name(tmp_path: Path, body: BodyModel) -> None:
 
 
 def test_textures_can_be_trained_on(smpl_data: Path, body: BodyModel) -> None:
-    from training.data.textures import TextureSamples
-    from training.trainers.gan import GanTrainer
-    from training.trainers.recipe import load_recipe
+    from uvatar_training.data.textures import TextureSamples
+    from uvatar_training.trainers.gan import GanTrainer
+    from uvatar_training.trainers.recipe import load_recipe
 
     samples = TextureSamples(surreal_textures(smpl_data, body.data, 64), "train", "open_body")
     batch = GanTrainer(load_recipe("gan", "toy"), body).prepare(samples.read(0), np.random.default_rng(0))

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.problems import DataError
-from training.data.shards import open_shards
-from training.data.texture_batch import TextureStage, prepare_person
-from training.data.uv_people import UvPeople, open_uv_people
-from training.trainers.complete import CompleteTrainer, UvBatch, mirror_image
-from training.trainers.recipe import RecipeError, load_recipe
 from uvatar.body import BodyModel
 from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.inputs import uv_plane
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.shards import open_shards
+from uvatar_training.data.texture_batch import TextureStage, prepare_person
+from uvatar_training.data.uv_people import UvPeople, open_uv_people
+from uvatar_training.trainers.complete import CompleteTrainer, UvBatch, mirror_image
+from uvatar_training.trainers.recipe import RecipeError, load_recipe
 
 SIDE, SIZE = 64, 64
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.problems import DataError
-from training.lifter.make import make_lifter_data
-from training.lifter.people import Imagined, People, Skeleton, found, global_turns
-from training.lifter.poses import PoseSampler
-from training.lifter.shards import read_shards
-from training.lifter.train import LifterRecipe, train_lifter
 from uvatar.body import BodyModel, load_open_body
 from uvatar.camera import Camera
 from uvatar.evaluation.poses import held_out
+from uvatar_training.data.problems import DataError
+from uvatar_training.lifter.make import make_lifter_data
+from uvatar_training.lifter.people import Imagined, People, Skeleton, found, global_turns
+from uvatar_training.lifter.poses import PoseSampler
+from uvatar_training.lifter.shards import read_shards
+from uvatar_training.lifter.train import LifterRecipe, train_lifter
 
 PEOPLE = 4
 

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from training.losses.adversarial import discriminator_loss, generator_loss
-from training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, lpips
-from training.losses.mesh import MeshLoss
-from training.losses.texture import PAPER, TextureLoss, TextureWeights, face_distance, perceptual_distance, reconstruction
-from training.losses.total import TotalLoss
-from training.losses.uv import Seams, UnseenError, hide_half, mirror_distance, seam_distance, seen_distance
-from training.rendering import UvMesh
 from uvatar.body import BodyModel
 from uvatar.texture_predictor.encoders import Style
 from uvatar.texture_predictor.inputs import uv_plane
+from uvatar_training.losses.adversarial import discriminator_loss, generator_loss
+from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, lpips
+from uvatar_training.losses.mesh import MeshLoss
+from uvatar_training.losses.texture import PAPER, TextureLoss, TextureWeights, face_distance, perceptual_distance, reconstruction
+from uvatar_training.losses.total import TotalLoss
+from uvatar_training.losses.uv import Seams, UnseenError, hide_half, mirror_distance, seam_distance, seen_distance
+from uvatar_training.rendering import UvMesh
 
 RNG = np.random.default_rng(0)
 

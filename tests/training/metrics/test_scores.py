@@ -11,15 +11,6 @@ import torch
 from scipy.linalg import sqrtm
 from torch import Tensor
 
-from training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError
-from training.metrics.baselines import projected, projected_and_mirrored
-from training.metrics.frechet import FID, FrechetDistance
-from training.metrics.pictures import score_picture
-from training.metrics.subjects import Subject, network_inputs, random_subject
-from training.metrics.table import Judge, baseline_textures
-from training.metrics.texels import score_texels, surface_per_texel
-from training.rendering import paint
-from training.rendering.unprojection import Texels
 from uvatar.body import BodyModel
 from uvatar.evaluation.metrics import masked_ssim
 from uvatar.evaluation.poses import load_poses
@@ -27,6 +18,15 @@ from uvatar.evaluation.tables import markdown
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.inputs import uv_plane
 from uvatar.texture_predictor.network import TextureNetwork
+from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError
+from uvatar_training.metrics.baselines import projected, projected_and_mirrored
+from uvatar_training.metrics.frechet import FID, FrechetDistance
+from uvatar_training.metrics.pictures import score_picture
+from uvatar_training.metrics.subjects import Subject, network_inputs, random_subject
+from uvatar_training.metrics.table import Judge, baseline_textures
+from uvatar_training.metrics.texels import score_texels, surface_per_texel
+from uvatar_training.rendering import paint
+from uvatar_training.rendering.unprojection import Texels
 
 RNG = np.random.default_rng(0)
 

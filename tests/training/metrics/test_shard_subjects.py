@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.problems import DataError
-from training.data.shards import open_shards
-from training.data.texture_batch import TextureStage
-from training.metrics.evaluation import evaluate_textures
-from training.metrics.shard_subjects import shard_subject, shard_subjects
-from training.metrics.subjects import Subject
-from training.rendering import paint
 from uvatar.body import BodyModel
 from uvatar.texture_predictor.config import Config
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.shards import open_shards
+from uvatar_training.data.texture_batch import TextureStage
+from uvatar_training.metrics.evaluation import evaluate_textures
+from uvatar_training.metrics.shard_subjects import shard_subject, shard_subjects
+from uvatar_training.metrics.subjects import Subject
+from uvatar_training.rendering import paint
 
 SIDE = 128
 

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from training.rendering import Cameras, UvMesh, View, paint, see
 from uvatar.camera import Camera
 from uvatar.evaluation.metrics import psnr
+from uvatar_training.rendering import Cameras, UvMesh, View, paint, see
 
 SCRIPT = Path(__file__).with_name("render_in_blender.py")
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.rendering import Cameras, RenderError, UvMesh, paint, render, sample_texture, scan, see, visible_faces
 from uvatar.body import BodyModel
 from uvatar.camera import Camera
 from uvatar.raster import rasterize
+from uvatar_training.rendering import Cameras, RenderError, UvMesh, paint, render, sample_texture, scan, see, visible_faces
 
 
 def test_rays_hit_the_same_triangles(people: Tensor, mesh: UvMesh, body: BodyModel) -> None:

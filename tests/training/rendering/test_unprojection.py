@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.rendering import Cameras, UvMesh, paint, see
-from training.rendering.unprojection import Texels, unproject
 from uvatar.body import BodyModel
 from uvatar.camera import Camera
 from uvatar.raster import RayScene
+from uvatar_training.rendering import Cameras, UvMesh, paint, see
+from uvatar_training.rendering.unprojection import Texels, unproject
 
 SIDE = 384
 

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.problems import DataError
-from training.data.sample import Sample
-from training.data.shards import open_shards
-from training.synthesis.anatomy import Canvas
-from training.synthesis.cycles import Cycles
-from training.synthesis.dressing import dress
-from training.synthesis.environments import environment_from, hdri_files, procedural_environment
-from training.synthesis.outfits import paint_over, random_outfit
-from training.synthesis.poses import SEEDS, PoseSource, mirrored
-from training.synthesis.rendering import Rasteriser
-from training.synthesis.scenes import Cast, Scene, draw_scene
-from training.synthesis.synthesize import Order, synthesize
-from training.synthesis.wardrobe import Wardrobe, open_wardrobe
 from uvatar.body import BodyModel
 from uvatar.mesh import vertex_normals
 from uvatar.raster import rasterize
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.sample import Sample
+from uvatar_training.data.shards import open_shards
+from uvatar_training.synthesis.anatomy import Canvas
+from uvatar_training.synthesis.cycles import Cycles
+from uvatar_training.synthesis.dressing import dress
+from uvatar_training.synthesis.environments import environment_from, hdri_files, procedural_environment
+from uvatar_training.synthesis.outfits import paint_over, random_outfit
+from uvatar_training.synthesis.poses import SEEDS, PoseSource, mirrored
+from uvatar_training.synthesis.rendering import Rasteriser
+from uvatar_training.synthesis.scenes import Cast, Scene, draw_scene
+from uvatar_training.synthesis.synthesize import Order, synthesize
+from uvatar_training.synthesis.wardrobe import Wardrobe, open_wardrobe
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from training.mesh_supervision import MeshLabels
-from training.trainers.evaluate import paired, reach
+from uvatar_training.mesh_supervision import MeshLabels
+from uvatar_training.trainers.evaluate import paired, reach
 
 _REST = {field.name: torch.empty(0) for field in fields(MeshLabels)}
 

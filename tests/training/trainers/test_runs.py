@@ -15,23 +15,23 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from training.cli import app
-from training.data.shards import ShardSet, open_shards
-from training.data.stream import Plan, stream
-from training.data.uv_people import UvPeople, open_uv_people
-from training.trainers.checkpoints import LAST, PREVIOUS, CheckpointProblem, load, save
-from training.trainers.complete import CompleteTrainer
-from training.trainers.gan import GanTrainer, texture_network
-from training.trainers.joint import JointTrainer
-from training.trainers.mesh import MeshTrainer
-from training.trainers.recipe import Recipe, RecipeError, load_recipe, recipe_names
-from training.trainers.run import Trainer, TrainingError, run
-from training.trainers.texture import TextureTrainer
 from uvatar.body import load_open_body
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
 from uvatar.texture_predictor.config import ConfigError, small
 from uvatar.texture_predictor.network import TextureNetwork
+from uvatar_training.cli import app
+from uvatar_training.data.shards import ShardSet, open_shards
+from uvatar_training.data.stream import Plan, stream
+from uvatar_training.data.uv_people import UvPeople, open_uv_people
+from uvatar_training.trainers.checkpoints import LAST, PREVIOUS, CheckpointProblem, load, save
+from uvatar_training.trainers.complete import CompleteTrainer
+from uvatar_training.trainers.gan import GanTrainer, texture_network
+from uvatar_training.trainers.joint import JointTrainer
+from uvatar_training.trainers.mesh import MeshTrainer
+from uvatar_training.trainers.recipe import Recipe, RecipeError, load_recipe, recipe_names
+from uvatar_training.trainers.run import Trainer, TrainingError, run
+from uvatar_training.trainers.texture import TextureTrainer
 
 TRAINERS = {"mesh": MeshTrainer, "gan": GanTrainer, "complete": CompleteTrainer, "texture": TextureTrainer, "joint": JointTrainer}
 
@@ -271,7 +271,7 @@ def test_from_nothing_to_a_scored_network_on_the_command_line(tmp_path: Path) ->
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "training.cli", "gan", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "uvatar_training.cli", "gan", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1 and "nowhere: holds no shards" in done.stderr.replace("\n", "") and "Traceback" not in done.stderr
 
@@ -282,7 +282,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", ["gan", "texture"])
 def test_two_processes_train_one_network(task: str, shards: Path, tmp_path: Path) -> None:
     words = [task, "--data", str(shards), "--out", str(tmp_path), "--recipe", "toy", "--device", "cpu"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "training.cli", *words]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "uvatar_training.cli", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Trained to step 4" in done.stdout

@@ -1,0 +1,177 @@
+"""From samples to what the Mesh Predictor is trained on: padded squares, shaken a little, and what is known of their people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from uvatar.body import BodyModel
+from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS
+from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar_training.data.batch import Batch
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.sample import PersonLabel, Sample
+from uvatar_training.mesh_supervision import MeshLabels
+
+PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
+
+_OTHER_SIDE = np.array([*MIRRORED_JOINTS, 23, 22])
+
+
+@dataclass(frozen=True)
+class MeshItem:
+    """One picture: image (3, S, S) uint8, S = 512 if it is not to be part of another, and per person the rows of `MeshLabels`."""
+
+    image: Tensor
+    rows: dict[str, Tensor]
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class MeshBatch(Batch):
+    """B pictures (B, 3, 512, 512) uint8 and what is known of their people."""
+
+    images: Tensor
+    labels: MeshLabels
+
+    def pixels(self) -> Tensor:
+        """(B, 3, 512, 512) float in [0, 1]."""
+        return self.images.float() / 255
+
+
+@dataclass(frozen=True)
+class Shaking:
+    """How training pictures are varied (ROMP 3.5): shares of pictures, degrees, factors."""
+
+    turned: float = 0.2
+    turn: float = 30.0
+    scale: tuple[float, float] = (0.75, 1.15)
+    shift: float = 0.08
+    mirrored: float = 0.5
+    coloured: float = 0.5
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a picture that a square shows: its ``middle`` and ``extent`` in the picture's pixels, the square's ``side``, and how many
+    of their 24 joints it must show of a person for that person to be looked for."""
+
+    middle: tuple[float, float]
+    extent: float
+    side: int = INPUT_SIDE
+    enough: int = 1
+
+
+def prepare_mesh(
+    sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None, part: Part | None = None
+) -> MeshItem:
+    """A sample padded to the network's square, its people in the terms of ``body``.
+
+    Betas of another body than ``body`` count as unknown. ``shaking``: None for evaluation. ``part``: None for the whole picture. Raises
+    DataError for a picture without any person who is seen.
+    """
+    height, width = sample.image.shape[:2]
+    part = part or Part((width / 2, height / 2), max(height, width))
+    matrix, turn = _placement(part, rng, shaking)
+    image = _shown(sample.image, matrix, part.side)
+    if shaking is not None and rng.random() < shaking.coloured:
+        image = _recoloured(image, rng)
+    rows = [_row(person, matrix, turn, body, part.side) for person in sample.people]
+    rows = [row for row in rows if row["visible"].sum() >= part.enough]
+    if shaking is not None and rng.random() < shaking.mirrored:
+        image, rows = image[:, ::-1], [_mirrored(row) for row in rows]
+    if not rows:
+        raise DataError(sample.name, "shows nobody")
+    stacked = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in PEOPLE_KEYS}
+    return MeshItem(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), stacked, sample.labelled)
+
+
+def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
+    """Prepared pictures -> batch."""
+    counts = torch.tensor([len(item.rows["pose"]) for item in items])
+    rows = {key: torch.cat([item.rows[key] for item in items]) for key in PEOPLE_KEYS}
+    labels = MeshLabels(
+        picture=torch.repeat_interleave(torch.arange(len(items)), counts), labelled=torch.tensor([item.labelled for item in items]), **rows
+    )
+    return MeshBatch(torch.stack([item.image for item in items]).contiguous(memory_format=torch.channels_last), labels)
+
+
+def _mirrored(row: dict[str, NDArray]) -> dict[str, NDArray]:
+    """`_row` of the picture's mirror image. The body is symmetric: its betas stay."""
+    swapped = {key: row[key][_OTHER_SIDE] for key in ("pose", "pose_known", "joints", "joints_known", "joints_2d", "visible")}
+    flip = FLIP.astype(np.float32)
+    swapped["pose"] = flip @ swapped["pose"] @ flip
+    swapped["joints"] = swapped["joints"] @ flip
+    swapped["joints_2d"] = swapped["joints_2d"] @ flip[:2, :2]
+    return {**row, **swapped}
+
+
+def _placement(part: Part, rng: np.random.Generator, shaking: Shaking | None) -> tuple[NDArray[np.float64], float]:
+    """The (2, 3) map from the picture's pixel centres to the square's, and by how much (radians) it turns."""
+    scale, turn, shift = part.side / part.extent, 0.0, np.zeros(2)
+    if shaking is not None:
+        scale *= float(np.exp(rng.uniform(*np.log(shaking.scale))))
+        turn = float(np.radians(rng.uniform(-shaking.turn, shaking.turn))) if rng.random() < shaking.turned else 0.0
+        shift = rng.uniform(-shaking.shift, shaking.shift, 2) * part.side
+    rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    offset = part.side / 2 + shift - rotation @ np.array(part.middle)
+    # In continuous pixels x' = R x + offset; cv2 counts from the first pixel's centre.
+    return np.column_stack([rotation, offset + rotation @ [0.5, 0.5] - 0.5]), turn
+
+
+def _shown(image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
+    """What a square shows through `_placement`'s map. What is shrunk is drawn some times as large first, and averaged."""
+    times = max(1, round(1 / float(np.hypot(*matrix[:, 0]))))
+    larger = np.column_stack([times * matrix[:, :2], times * (matrix[:, 2] + 0.5) - 0.5])
+    drawn = cv2.warpAffine(image, larger, (side * times, side * times), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) if times > 1 else drawn, np.uint8)
+
+
+def _row(person: PersonLabel, matrix: NDArray, turn: float, body: BodyModel, side: int) -> dict[str, NDArray]:
+    """One person in the square's terms."""
+    pixels = np.nan_to_num(person.joints_2d.astype(np.float64)) - 0.5
+    square = (pixels @ matrix[:, :2].T + matrix[:, 2] + 0.5) / (side / 2) - 1
+    visible = person.visible & (np.abs(square) < 1).all(1)
+    about = Rotation.from_rotvec([0, 0, turn])
+    pose_known = np.isfinite(person.global_orient).all() and np.isfinite(person.body_pose).all()
+    pose = np.tile(np.eye(3), (24, 1, 1))
+    if pose_known:
+        pose[0] = (about * Rotation.from_rotvec(person.global_orient)).as_matrix()
+        pose[1:] = Rotation.from_rotvec(person.body_pose).as_matrix()
+    same = person.body == ("open_body" if body.data.name == "open_body" else body.data.name)
+    betas_known = bool(np.isfinite(person.betas).all()) and same
+    betas = person.betas[:10] if betas_known else np.zeros(10)
+    joints_known = np.isfinite(person.joints).all(1)
+    # Untranslated: the loss compares joints relative to the hips, and the weak camera takes what is left.
+    placed = np.nan_to_num(person.joints.astype(np.float64) - np.nan_to_num(person.transl))
+    joints = about.apply(placed)
+    if betas_known and pose_known:
+        with torch.no_grad():
+            joints = body.joints(torch.from_numpy(betas).float()[None], torch.from_numpy(pose).float()[None])[0].numpy()
+        joints_known = np.ones(24, bool)
+    return {
+        "pose": pose.astype(np.float32), "pose_known": np.full(24, pose_known), "betas": np.asarray(betas, np.float32),
+        "betas_known": np.array(betas_known), "joints": joints.astype(np.float32), "joints_known": joints_known,
+        "joints_2d": square.astype(np.float32), "visible": visible,
+    }  # fmt: skip
+
+
+def _recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Other brightness, contrast, strength of colour; now and then grey or coarse."""
+    pixels = image.astype(np.float32)
+    grey = pixels.mean(2, keepdims=True)
+    pixels = grey + (pixels - grey) * np.float32(0.0 if rng.random() < 0.04 else rng.uniform(0.6, 1.3))
+    pixels = (pixels - 128) * np.float32(rng.uniform(0.75, 1.25)) + 128 + np.float32(rng.uniform(-25, 25))
+    pixels *= rng.uniform(0.92, 1.08, 3).astype(np.float32)
+    out = np.clip(pixels, 0, 255).astype(np.uint8)
+    if rng.random() < 0.15:
+        small = cv2.resize(out, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        out = np.asarray(cv2.resize(small, out.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    return out

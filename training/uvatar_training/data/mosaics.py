@@ -1,0 +1,90 @@
+"""Pictures that show more people than photos do: one pass of the network sees them all (Bochkovskiy et al. 2020, "YOLOv4", 3.4).
+
+Whole pictures are shown four in one, and close-ups of people sixteen in one or four in one, each of these as many pixels as the other: a
+step on close-ups teaches of several times as many people as a step on as many whole pictures. That people are never large in them is no
+loss where the network looks at a photo in two sizes (`uvatar.mesh_predictor.sizes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from uvatar.body import BodyModel
+from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar_training.data.mesh_batch import PEOPLE_KEYS, MeshBatch, MeshItem, Part, Shaking, collate_mesh, prepare_mesh
+from uvatar_training.data.problems import DataError
+from uvatar_training.data.sample import PersonLabel, Sample
+
+ACROSS = 2  # whole pictures in a row
+CLOSE_UPS_ACROSS = (4, 2)
+_MARGIN = 1.35  # of a close-up's extent over that of the joints it shows: heads and feet reach beyond theirs
+_MOST_ENLARGED = 2.5  # of anybody smaller a close-up shows only blur
+_WORTH = 12  # joints: of anybody less seen a close-up teaches little
+_ENOUGH = 8  # joints: who stands at the rim of another's close-up with fewer is no person to find
+
+
+def prepare_tiles(
+    sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None, close_ups: float = 0.0
+) -> list[MeshItem]:
+    """The whole picture (`prepare_mesh`), or, of a share ``close_ups`` of samples, a close-up of each person who is large enough.
+
+    Raises DataError for a picture without any person who is seen.
+    """
+    parts = [_close_up(person, rng) for person in sample.people] if close_ups and rng.random() < close_ups else []
+    items = []
+    for part in parts:
+        if part is None:
+            continue
+        try:
+            items.append(prepare_mesh(sample, rng, body, shaking, part))
+        except DataError:
+            continue  # shaken out of the close-up
+    return items or [prepare_mesh(sample, rng, body, shaking)]
+
+
+def collate_tiles(samples: Sequence[Sequence[MeshItem]], mosaics: int = 0) -> MeshBatch:
+    """What `prepare_tiles` made of some samples -> batch.
+
+    Of the first 4 * ``mosaics`` squares of the network's size (or as many as there are) four are shown in one; all smaller ones in as few
+    pictures of one size as they need, the last of these with black tiles where there are fewer.
+    """
+    items = [item for sample in samples for item in sample]
+    whole, *close = ([item for item in items if item.image.shape[-1] == INPUT_SIDE // across] for across in (1, *CLOSE_UPS_ACROSS))
+    tiled = ACROSS**2 * min(mosaics, len(whole) // ACROSS**2)
+    pictures = [mosaic(whole[first : first + ACROSS**2], ACROSS) for first in range(0, tiled, ACROSS**2)] + whole[tiled:]
+    for across, tiles in zip(CLOSE_UPS_ACROSS, close, strict=True):
+        pictures += [mosaic(tiles[first : first + across**2], across) for first in range(0, len(tiles), across**2)]
+    return collate_mesh(pictures)
+
+
+def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
+    """Up to ``across``² squares of one size as one picture, row by row, each shrunk to its tile."""
+    side = INPUT_SIDE // across
+    times = items[0].image.shape[-1] // side
+    small = F.avg_pool2d(torch.stack([item.image for item in items]).float(), times).round().to(torch.uint8)
+    small = F.pad(small, (0, 0, 0, 0, 0, 0, 0, across**2 - len(items)))
+    image = small.unflatten(0, (across, across)).permute(2, 0, 3, 1, 4).reshape(3, INPUT_SIDE, INPUT_SIDE)
+    rows = {key: torch.cat([item.rows[key] for item in items]) for key in PEOPLE_KEYS}
+    middles = [torch.tensor([2 * column + 1, 2 * row + 1]) / across - 1 for row in range(across) for column in range(across)]
+    rows["joints_2d"] = torch.cat([item.rows["joints_2d"] / across + middle for item, middle in zip(items, middles, strict=False)])
+    return MeshItem(image, rows, all(item.labelled for item in items))
+
+
+def _close_up(person: PersonLabel, rng: np.random.Generator) -> Part | None:
+    """The part of the picture around a person, of a size that is as likely as more of them fit into one picture; None where it would show
+    blur, or a hand."""
+    if person.visible.sum() < _WORTH:
+        return None
+    seen = person.joints_2d[person.visible].astype(np.float64)
+    low, high = seen.min(0), seen.max(0)
+    extent = float((high - low).max())
+    fitting = [across for across in CLOSE_UPS_ACROSS if INPUT_SIDE / across <= _MOST_ENLARGED * _MARGIN * extent]
+    if not fitting:
+        return None
+    odds = np.square(fitting) / np.square(fitting).sum()
+    side = INPUT_SIDE // int(rng.choice(fitting, p=odds))
+    return Part(tuple((low + high) / 2), _MARGIN * extent, side, _ENOUGH)

@@ -1,0 +1,241 @@
+"""A random person in a random place before a random camera, and what perception says of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.fitting.fit import BodyParameters
+from uvatar.mesh import vertex_normals
+from uvatar.perception.geometry import Pyramid
+from uvatar.perception.masks import doubted, person_masks
+from uvatar.perception.models import Model
+from uvatar.perception.pose import Pose, PoseEstimator, averaged
+from uvatar.perception.search import hypotheses, kept_box
+from uvatar_training.lifter.poses import PoseSampler
+
+SIDE = 400  # pixels of a picture's shorter side: the landmark model looks at 256
+ASPECTS = (0.67, 0.75, 0.8, 1.0, 1.33, 1.5)  # width by height
+GROUPS, GROUP_SHARES = ("male", "female", "child"), (0.43, 0.39, 0.18)
+FOCAL_PER_SIDE = (0.8, 2.4)
+FRONT_SHARE, FRONT_YAW = 0.6, 75.0
+FACING_CAMERA = Rotation.from_rotvec([np.pi, 0, 0])
+CUT_SHARE, OCCLUDED_SHARE, CROWDED_SHARE, DRESSED_SHARE, BAKED_SHARE = 0.25, 0.25, 0.12, 0.6, 0.5
+LEAST_SEEN = 0.2  # of the person, inside the picture and not behind something
+BOX_JITTER = 0.03  # of the box's side, as the detector's
+LEAST_QUALITY = 0.25
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One rendered person.
+
+    Attributes:
+        body, camera: the truth, in the camera's frame.
+        picture: (H, W, 3) sRGB; mask: (H, W) where the person is visible.
+    """
+
+    body: BodyParameters
+    camera: Camera
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What perception says of a scene.
+
+    Attributes:
+        box: (4,) as the detector would give it.
+        landmarks, world: (33, 3) as `uvatar.perception.Person` has them.
+        passes: (2, 33, 6) the two passes they are the mean of, landmarks beside world landmarks.
+    """
+
+    box: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    world: NDArray[np.float32]
+    passes: NDArray[np.float32]
+
+
+class SceneMaker:
+    """Draws and renders scenes.
+
+    Args:
+        body: the body that is rendered.
+        poses: what it does.
+        textures: pictures of clothed UV textures to dress half of the people in; the others wear procedural outfits.
+    """
+
+    def __init__(self, body: BodyModel, poses: PoseSampler, textures: Sequence[Path] = ()) -> None:
+        self.body, self.poses, self.textures = body, poses, list(textures)
+        self._edges = np.concatenate([body.data.faces[:, [0, 1]], body.data.faces[:, [1, 2]], body.data.faces[:, [2, 0]]])
+
+    def draw(self, rng: np.random.Generator) -> Scene | None:
+        """One scene, or None where too little of the person would be seen."""
+        camera = _camera(rng)
+        parameters, vertices = self._person(camera, rng)
+        background = random_background(camera.width, camera.height, rng)
+        light = random_light(rng)
+        picture, mask = photograph(vertices, self.body.data, self._paint(rng), camera, light, background, rng)
+        whole = _area(vertices, camera)
+        if rng.random() < CROWDED_SHARE:
+            _, bystander = self._person(camera, rng)
+            picture, hidden = photograph(bystander, self.body.data, self._paint(rng), camera, light, picture, rng)
+            mask &= ~hidden
+        if rng.random() < OCCLUDED_SHARE:
+            hidden = _occlude(picture, mask, rng)
+            mask &= ~hidden
+        if mask.sum() < max(LEAST_SEEN * whole, 1000):
+            return None
+        return Scene(parameters, camera, picture, mask)
+
+    def _person(self, camera: Camera, rng: np.random.Generator) -> tuple[BodyParameters, NDArray[np.float32]]:
+        prior = self.body.data.shape_prior[str(rng.choice(GROUPS, p=GROUP_SHARES))]
+        betas = rng.multivariate_normal(prior.mean, prior.covariance).astype(np.float32)
+        pose = self.poses.draw(rng)
+        orient = (random_view(rng) * Rotation.from_rotvec(pose[0])).as_rotvec().astype(np.float32)
+        parameters = BodyParameters(betas, orient, pose[1:].astype(np.float32), np.zeros(3, np.float32))
+        offsets = self._clothes(rng) if rng.random() < DRESSED_SHARE else None
+        vertices, _ = self.body.posed(parameters, offsets)
+        transl = _framed(vertices, camera, rng)
+        return BodyParameters(betas, orient, parameters.body_pose, transl), vertices + transl
+
+    def _paint(self, rng: np.random.Generator) -> Paint:
+        if not self.textures or rng.random() > BAKED_SHARE:
+            return random_outfit(self.body.data, rng)
+        path = self.textures[rng.integers(len(self.textures))]
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f"{path} is not a picture that can be read.")
+        return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+
+    def _clothes(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """(V, 3) how far cloth and hair stand off the rest body: loose tops and trousers, hair on the crown."""
+        data = self.body.data
+        rest = data.v_template.astype(np.float64)
+        joint = dict(zip(data.joint_names, data.joint_template, strict=True))
+        x, y, z = rest.T
+        waist = joint["pelvis"][1]
+        sleeve = rng.choice([joint["left_shoulder"][0] + 0.13, joint["left_wrist"][0] - 0.03])
+        hem = waist - rng.choice([0.05, 0.15, 0.3])
+        top = (np.abs(x) < sleeve) & (y > hem) & (y < joint["neck"][1] - 0.01)
+        trousers = (y < waist) & (y > joint["left_ankle"][1] + 0.02) & (np.abs(x) < 0.4)
+        crown = (y > joint["head"][1] + 0.06) & ((z < joint["head"][2] + 0.04) | (y > joint["head"][1] + 0.16))
+        loose = rng.uniform(0, [0.035, 0.03, 0.03]) * (rng.random(3) < 0.7)
+        reach = np.maximum.reduce([loose[0] * top, loose[1] * trousers, loose[2] * crown])
+        folds = 1 + 0.4 * np.sin(rng.uniform(15, 40) * y + rng.uniform(10, 30) * x + rng.uniform(0, 6))
+        for _ in range(6):
+            reach = self._smoothed(reach)
+        return (vertex_normals(data.v_template, data.faces) * (reach * folds)[:, None]).astype(np.float32)
+
+    def _smoothed(self, values: NDArray) -> NDArray:
+        a, b = self._edges.T
+        total = np.bincount(a, values[b], len(values)) + np.bincount(b, values[a], len(values))
+        return 0.5 * values + 0.5 * total / np.maximum(np.bincount(self._edges.reshape(-1), minlength=len(values)), 1)
+
+
+class Watcher:
+    """Perception without its detector: the box is known, the landmark model sees what it would see in the pipeline."""
+
+    def __init__(self, weights: Path) -> None:
+        self._poses = PoseEstimator(Model(weights, "pose_detector.tflite"), Model(weights, "pose_landmarks.tflite"))
+
+    def look(self, scene: Scene, rng: np.random.Generator) -> Sighting | None:
+        """What perception would say, or None where it would find nobody."""
+        rows, columns = np.flatnonzero(scene.mask.any(1)), np.flatnonzero(scene.mask.any(0))
+        tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+        tight += rng.normal(0, BOX_JITTER, 4) * np.max(tight[2:] - tight[:2])
+        box = np.clip(tight, 0, [scene.camera.width, scene.camera.height] * 2).astype(np.float32)
+        photo = Pyramid(scene.picture)
+        best = max(hypotheses(photo, self._poses, 0, box), key=lambda hypothesis: hypothesis.worth)
+        if best.quality < LEAST_QUALITY:
+            return None
+        again = self._poses.look(photo, best.pose.roi.flipped(), kept_box(box))
+        pose = averaged(best.pose, again)
+        ((window, mask, _),) = person_masks(photo, [pose])
+        passes = np.stack([_numbers(best.pose), _numbers(again)])
+        return Sighting(box, doubted(pose.landmarks, window, mask), pose.world, passes)
+
+
+def _numbers(pose: Pose) -> NDArray[np.float32]:
+    return np.concatenate([pose.landmarks, pose.world], 1)
+
+
+def _camera(rng: np.random.Generator) -> Camera:
+    aspect = ASPECTS[rng.integers(len(ASPECTS))]
+    width, height = (round(SIDE * aspect), SIDE) if aspect > 1 else (SIDE, round(SIDE / aspect))
+    focal = np.exp(rng.uniform(*np.log(FOCAL_PER_SIDE))) * max(width, height)
+    return Camera(float(focal), (width / 2, height / 2), width, height)
+
+
+def random_view(rng: np.random.Generator) -> Rotation:
+    """World axes (y up) to camera axes: from the front mostly, from above more than from below, hardly tilted."""
+    yaw = rng.uniform(-FRONT_YAW, FRONT_YAW) if rng.random() < FRONT_SHARE else rng.uniform(-180, 180)
+    pitch = np.clip(rng.normal(6, 10), -20, 45)
+    down, across = Rotation.from_euler("x", pitch, degrees=True), Rotation.from_euler("z", rng.normal(0, 4), degrees=True)
+    return across * down * FACING_CAMERA * Rotation.from_euler("y", yaw, degrees=True)
+
+
+def _framed(vertices: NDArray, camera: Camera, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The translation that puts vertices (V, 3) into the picture: whole and anywhere, or close and cut by its edges."""
+    size = np.array([camera.width, camera.height])
+    cut = rng.random() < CUT_SHARE
+    fill = rng.uniform(0.8, 1.9) if cut else rng.uniform(0.5, 0.93)
+    middle = (vertices.min(0) + vertices.max(0)) / 2
+    transl = -middle + [0, 0, 3.0]
+    place = None
+    for _ in range(8):
+        pixels = camera.project(np.maximum(vertices + transl, [-np.inf, -np.inf, 0.3]))
+        low, high = pixels.min(0), pixels.max(0)
+        extent = (high - low) / size
+        if place is None:
+            room = np.maximum(1 - extent * fill / extent.max(), 0) / 2
+            place = rng.uniform(-1, 1, 2) * (room + cut * 0.35 * fill * np.array([0.5, 1.0]))
+        depth = middle[2] + transl[2]
+        transl[:2] += (size * (0.5 + place) - (low + high) / 2) * depth / camera.focal
+        transl[2] = max(depth * extent.max() / fill, 0.6) - middle[2]
+    return transl.astype(np.float32)
+
+
+def _area(vertices: NDArray, camera: Camera) -> float:
+    """Pixels that a person covers, in the picture and beyond: a third of the box, as people mostly do."""
+    pixels = camera.project(np.maximum(vertices, [-np.inf, -np.inf, 0.3]))
+    return float(np.prod(np.ptp(pixels, axis=0)) / 3)
+
+
+def _occlude(picture: NDArray[np.uint8], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Put one or two things before the person, in place, and return where they are (H, W)."""
+    height, width = mask.shape
+    rows, columns = np.nonzero(mask)
+    if len(rows) == 0:
+        return np.zeros_like(mask)
+    size = max(float(np.ptp(rows)), float(np.ptp(columns)), 10.0)
+    cover = np.zeros((height, width), np.uint8)
+    for _ in range(rng.integers(1, 3)):
+        pick = rng.integers(len(rows))
+        center = np.array([columns[pick], rows[pick]], float)
+        half = rng.uniform(0.05, 0.3, 2) * size
+        kind = rng.choice(["table", "pole", "thing", "ball"])
+        if kind == "table":
+            top = rng.uniform(0.45, 0.85) * np.ptp(rows) + rows.min()
+            cv2.rectangle(cover, (int(center[0] - 2.5 * half[0]), int(top)), (int(center[0] + 2.5 * half[0]), height), [255.0], -1)
+        elif kind == "pole":
+            cv2.rectangle(cover, (int(center[0] - half[0] / 4), 0), (int(center[0] + half[0] / 4), height), [255.0], -1)
+        elif kind == "thing":
+            corners = cv2.boxPoints((center.tolist(), half.tolist(), float(rng.uniform(0, 90))))
+            cv2.fillConvexPoly(cover, corners.astype(np.int32), [255.0])
+        else:
+            cv2.circle(cover, center.astype(int).tolist(), int(half[0] / 2), [255.0], -1)
+    stuff = random_background(width, height, rng).astype(np.float32)
+    soft = cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None] / np.float32(255)
+    picture[:] = (picture * (1 - soft) + stuff * rng.uniform(0.4, 1.1) * soft).clip(0, 255).astype(np.uint8)
+    return cover > 0

@@ -1,0 +1,89 @@
+"""Shards of what perception said of rendered people, beside the truth."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar_training.data.problems import DataError
+from uvatar_training.lifter.scenes import Scene, SceneMaker, Sighting, Watcher
+
+SHARD = 50  # people
+
+
+def write_shards(folder: Path, count: int, seed: int, maker: SceneMaker, watcher: Watcher, progress: Callable[[int], None]) -> int:
+    """Render and look at ``count`` people; shards that are there already stay. Returns how many people were given up on.
+
+    Each person depends on ``seed`` and its number alone, so any part can be made again, in any order.
+
+    Args:
+        progress: called with how many are done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lost = 0
+    for number in range(-(-count // SHARD)):
+        path = folder / f"people_{seed}_{number:05d}.npz"
+        if not path.exists():
+            rows = []
+            for index in range(number * SHARD, min((number + 1) * SHARD, count)):
+                row, failures = one_person(np.random.default_rng([seed, index]), maker, watcher)
+                rows.append(row)
+                lost += failures
+            _write(path, rows)
+        progress(min((number + 1) * SHARD, count))
+    return lost
+
+
+def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) -> tuple[dict[str, NDArray], int]:
+    """A person whom perception finds, as a shard's row, and how many before it were not found or hardly seen."""
+    for failures in range(100):
+        scene = maker.draw(rng)
+        sighting = watcher.look(scene, rng) if scene else None
+        if scene and sighting:
+            return _row(scene, sighting), failures
+    raise RuntimeError("Perception found none of 100 rendered people: its models or the body do not work.")
+
+
+def read_shards(paths: Sequence[Path]) -> dict[str, NDArray]:
+    """All rows of the shards together, by the names of `write_shards`.
+
+    Raises:
+        DataError: there are none, or one cannot be read.
+    """
+    if not paths:
+        raise DataError("the lifter's data", "there are no shards: make them first (uvatar-train lifter-data)")
+    parts = []
+    for path in sorted(paths):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                parts.append({name: file[name] for name in file.files})
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(path, f"cannot be read; delete it and make the data again ({error})") from None
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _row(scene: Scene, sighting: Sighting) -> dict[str, NDArray]:
+    body, camera = scene.body, scene.camera
+    return {
+        "betas": body.betas,
+        "global_orient": body.global_orient,
+        "body_pose": body.body_pose,
+        "transl": body.transl,
+        "camera": np.array([camera.focal, camera.width, camera.height], np.float32),
+        "box": sighting.box,
+        "landmarks": sighting.landmarks,
+        "world": sighting.world,
+        "passes": sighting.passes,
+    }
+
+
+def _write(path: Path, rows: list[dict[str, NDArray]]) -> None:
+    part = path.with_suffix(f".{os.getpid()}.tmp")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    os.replace(part, path)

@@ -1,0 +1,82 @@
+"""How far two sets of pictures are apart as a whole: the Frechet distance of normal distributions fitted to their features.
+
+FID (Heusel et al. 2017) is that distance in the features of one Inception network with one set of weights. In any other
+features it is another figure and has another name here. Needs thousands of pictures for a stable value; figures of sets
+smaller than the number of features compare only with figures of the same number of pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from uvatar_training.losses.features import EfficientNetFeatures, FeatureError
+
+FID = "FID"
+# torch-fidelity's file in PyTorch's hub folder.
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+
+
+class _Pooled(nn.Module):
+    """EfficientNet-Lite0's last features in the form that torchmetrics takes."""
+
+    num_features = EfficientNetFeatures.channels
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = EfficientNetFeatures()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.features.pooled(images)
+
+
+@dataclass(frozen=True)
+class FrechetScore:
+    """``name`` says which features; ``pictures``: size of the smaller set."""
+
+    name: str
+    value: float
+    pictures: int
+
+
+class FrechetDistance:
+    """The Frechet distance in the features of the network that can be had."""
+
+    def __init__(self, inception: Path | None = None, download: bool = False) -> None:
+        """
+        Args:
+            inception: torch-fidelity's Inception weights; None: looked for in PyTorch's hub folder.
+            download: let torch-fidelity fetch them where they are not there.
+
+        Without Inception weights EfficientNet-Lite0's features are used, under their own name.
+
+        Raises FeatureError where ``inception`` is no file, or no network can be had at all.
+        """
+        if inception is not None and not inception.is_file():
+            raise FeatureError(f"There are no Inception weights at {inception}.")
+        known = inception or Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
+        if known.is_file() or download:
+            path = str(known) if known.is_file() else None
+            self.name = FID
+            self._metric = FrechetInceptionDistance(2048, normalize=True, feature_extractor_weights_path=path)
+        else:
+            self.name = f"Frechet distance ({EfficientNetFeatures.name})"
+            self._metric = FrechetInceptionDistance(_Pooled(), normalize=True)
+
+    @torch.no_grad()
+    def __call__(self, images: Iterable[Tensor], photos: Iterable[Tensor]) -> FrechetScore:
+        """Both in batches (B, 3, H, W) sRGB 0..1. Raises ValueError for fewer than two pictures on a side."""
+        self._metric.reset()
+        counts = [0, 0]
+        for real, batches in enumerate((images, photos)):
+            for batch in batches:
+                self._metric.update(batch.clamp(0, 1), real=bool(real))
+                counts[real] += len(batch)
+        if min(counts) < 2:
+            raise ValueError("A Frechet distance needs at least two pictures on either side.")
+        return FrechetScore(self.name, float(self._metric.compute()), min(counts))

@@ -1,0 +1,129 @@
+"""People whose texture is known all around: what textures are scored on, and what tests learn by heart.
+
+Random shapes and poses of the open body in random painted outfits, unlit, one photo each.  A photo with its own light would
+put its shading into every score; how textures fare under light is what `uvatar.evaluation.synthetic` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uvatar.body import BodyModel
+from uvatar.camera import Camera
+from uvatar.evaluation.rendering import Paint, random_outfit
+from uvatar.evaluation.synthetic import Sitter, random_sitter
+from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of
+from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.colour import srgb_from_linear
+from uvatar_training.metrics.baselines import completed
+from uvatar_training.rendering import Cameras, UvMesh, View, paint, see
+from uvatar_training.rendering.unprojection import Texels, unproject
+
+# The photo's pixels are averaged from this many samples squared: it has no jagged edges to be learnt.
+_SUPERSAMPLE = 2
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One person with one photo and the whole truth; a batch of one.
+
+    Attributes:
+        sitter: shape, pose and place.
+        vertices: (1, V, 3) in the camera frame, metres.
+        camera, cameras: the photo's; view: what it sees.
+        photo: (1, 3, H, W) sRGB 0..1, white around the person.
+        texture: (1, 3, N, N) the truth, sRGB 0..1, gutters filled.
+        behind: what the same camera would see had the person turned half round; photo_behind: (1, 3, H, W) its picture.
+        mask: (1, 1, H, W) bool, the person's own pixels in the photo: of ``view``, what nothing hides and the picture holds.
+    """
+
+    sitter: Sitter
+    vertices: Tensor
+    camera: Camera
+    cameras: Cameras
+    view: View
+    photo: Tensor
+    texture: Tensor
+    behind: View
+    photo_behind: Tensor
+    mask: Tensor
+
+    def partial(self, mesh: UvMesh, texels: Texels) -> Tensor:
+        """(1, 4, R, R) what the photo sees of the texture, at the texels' size."""
+        seen = unproject(self.photo, self.vertices, mesh, texels, self.cameras, self.view)
+        own = unproject(self.mask.float().expand(-1, 3, -1, -1), self.vertices, mesh, texels, self.cameras, self.view)[:, :1] > 0.9
+        return torch.cat([seen[:, :3], seen[:, 3:] * own], 1)
+
+
+def random_subject(body: BodyModel, pose: NDArray, side: int, size: int, rng: np.random.Generator) -> Subject:
+    """A random person in ``pose`` (24, 3), in a square photo of ``side`` pixels, with a texture of (size, size)."""
+    sitter = random_sitter("", pose, body, rng)
+    # The sitter's picture is upright; the square around its middle holds the same person.
+    scale = side / sitter.camera.height
+    margin = (sitter.camera.height - sitter.camera.width) / 2
+    window = -int(margin), 0, sitter.camera.width + int(margin), sitter.camera.height
+    camera = sitter.camera.cropped(window, scale)
+    vertices = torch.from_numpy(body.posed(sitter.body)[0])[None]
+    texture = baked(random_outfit(body.data, rng), body, size)
+    mesh, cameras = UvMesh.of(body.data), Cameras.of([camera])
+    view = see(vertices, mesh, cameras)
+    half_round = turned(vertices)
+    behind = see(half_round, mesh, cameras)
+    photo, photo_behind = (photographed(v, mesh, texture, camera, seen.mask) for v, seen in ((vertices, view), (half_round, behind)))
+    return Subject(sitter, vertices, camera, cameras, view, photo, texture, behind, photo_behind, view.mask)
+
+
+def network_inputs(subjects: Sequence[Subject], body: BodyModel, plane: UvPlane, photo_side: int) -> tuple[Tensor, Structure]:
+    """What a Texture Predictor is given for these people: crops (B, 3, photo_side, photo_side) and structure."""
+    mesh, texels = UvMesh.of(body.data), Texels.of(body, plane.geometry.shape[-1])
+    crops, cameras = [], []
+    for subject in subjects:
+        mask = subject.mask[0, 0].numpy()
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        crop = Crop.around(np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]))
+        pixels = (subject.photo[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        crops.append(crop.person(pixels, np.where(mask, 255, 0).astype(np.uint8), photo_side))
+        cameras.append(crop.camera(body.posed(subject.sitter.body)[1][0], subject.camera))
+    pose = torch.cat([pose_of(subject.sitter.body) for subject in subjects])
+    betas = torch.stack([torch.from_numpy(subject.sitter.body.betas) for subject in subjects])
+    partial = [subject.partial(mesh, texels) for subject in subjects]
+    whole = torch.cat([completed(part, plane, body) for part in partial])
+    return torch.cat(crops), plane.structure(pose, betas, torch.cat(cameras), torch.cat(partial), whole)
+
+
+def baked(outfit: Paint, body: BodyModel, size: int) -> Tensor:
+    """(1, 3, size, size) the UV texture, sRGB 0..1, of a surface painted by ``outfit``; gutters filled."""
+    atlas = atlas_of(body, size)
+    data, table = body.data, atlas.table
+    rest, uv = table.interpolate(data.v_template, data.faces), table.interpolate_corners(data.uv[data.face_uv])
+    colours = srgb_from_linear(outfit(rest.astype(np.float64), uv, data.part[data.faces[table.face, 0]]))
+    return torch.from_numpy(table.picture(colours)).permute(2, 0, 1)[None].float() / 255
+
+
+def photographed(vertices: Tensor, mesh: UvMesh, texture: Tensor, camera: Camera, mask: Tensor) -> Tensor:
+    """(1, 3, H, W) the body as a sensor sees it: every pixel of ``mask`` the mean of the surface in it, white elsewhere."""
+    fine = see(vertices, mesh, Cameras.of([camera.cropped((0, 0, camera.width, camera.height), _SUPERSAMPLE)]))
+    covered = fine.mask.float()
+    colour = F.avg_pool2d(paint(fine, texture) * covered, _SUPERSAMPLE) / F.avg_pool2d(covered, _SUPERSAMPLE).clamp_min(1e-3)
+    seen = F.avg_pool2d(covered, _SUPERSAMPLE) > 0
+    return torch.where(mask & seen, colour, 1.0)
+
+
+def joined(views: Sequence[View]) -> View:
+    """Views of one picture size as one batch."""
+    parts = ("face", "barycentric", "uv", "depth")
+    return View(*(torch.cat([getattr(view, name) for view in views]) for name in parts))
+
+
+def turned(vertices: Tensor) -> Tensor:
+    """The bodies turned half round about the vertical through their middle."""
+    middle = (vertices.amin(1, keepdim=True) + vertices.amax(1, keepdim=True)) / 2
+    return (vertices - middle) * torch.tensor([-1.0, 1.0, -1.0]) + middle

@@ -1,0 +1,76 @@
+"""The renderer backwards: the photo's colours brought to the texels that it sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from uvatar.body import BodyModel
+from uvatar.texturing.atlas import atlas_of
+from uvatar_training.rendering.cameras import Cameras
+from uvatar_training.rendering.mesh import UvMesh
+from uvatar_training.rendering.view import View
+
+# Surface that turns away more than this cosine from the ray is smeared over too many texels to tell their colours.
+FACING = 0.2
+# The picture's depth may differ from a texel's by this much (metres), and by half a pixel more where the surface slopes.
+_BIAS = 0.01
+# Depth of the background: anything far from every body.
+_FAR = 1e3
+
+
+@dataclass(frozen=True)
+class Texels:
+    """Where the T texels of an (R, R) texture lie on the mesh.
+
+    Attributes:
+        size: R.
+        place: (T,) int64 index of each in the flattened texture (row * R + column, row 0 at v = 1).
+        face: (T,) int64 triangle; barycentric: (T, 3) weights of its corners.
+    """
+
+    size: int
+    place: Tensor
+    face: Tensor
+    barycentric: Tensor
+
+    @classmethod
+    def of(cls, body: BodyModel, size: int, device: torch.device | str | None = None) -> Texels:
+        """The body's texels at (size, size). Raises TexturingError where it has no UV layout."""
+        table = atlas_of(body, size).table
+        place, face = (torch.from_numpy(values).long().to(device) for values in (table.pixel, table.face))
+        return cls(size, place, face, torch.from_numpy(table.barycentric).to(device))
+
+    def picture(self, values: Tensor) -> Tensor:
+        """(B, T, C) -> (B, C, R, R), 0 in the gutters."""
+        flat = values.new_zeros(len(values), self.size * self.size, values.shape[2]).index_copy(1, self.place, values)
+        return flat.unflatten(1, (self.size, self.size)).permute(0, 3, 1, 2)
+
+
+def unproject(photo: Tensor, vertices: Tensor, mesh: UvMesh, texels: Texels, cameras: Cameras, view: View) -> Tensor:
+    """What photos (B, C, H, W) of the bodies (B, V, 3) show of their textures: (B, C + 1, R, R), the last channel 1 where seen.
+
+    A texel is seen where its point faces the camera (by more than `FACING`), falls into the picture, and has the depth that the
+    ``view`` has around there: nearer surface hides it, and between a body's outline and what is behind it colours are mixed.
+    Colours are bilinear samples of the photo, 0 where not seen. Gradients lead to the photo.
+    """
+    with torch.no_grad():
+        corners = vertices[:, mesh.faces[texels.face]]
+        points = (texels.barycentric[..., None] * corners).sum(2)
+        normals = torch.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0], dim=-1)
+        cosine = -F.cosine_similarity(normals, points, dim=-1)
+        z = points[..., 2]
+        pixels = cameras.project(torch.cat([points[..., :2], z[..., None].clamp_min(1e-3)], -1))
+        size = torch.tensor([cameras.width, cameras.height], dtype=pixels.dtype, device=pixels.device)
+        grid = (2 * pixels / size - 1)[:, None]
+        depth = F.grid_sample(view.depth[:, None].clamp_max(_FAR), grid, "bilinear", "border", align_corners=False)[:, 0, 0]
+        slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(FACING)
+        bias = _BIAS + 0.5 * slope * z / cameras.focal[:, None]
+        inside = (pixels > 0).all(-1) & (pixels < size).all(-1)
+        seen = inside & (cosine > FACING) & ((z - depth).abs() <= bias)
+    colours = F.grid_sample(photo, grid.to(photo.dtype), "bilinear", "border", align_corners=False)[:, :, 0].transpose(1, 2)
+    alpha = seen[..., None].to(colours.dtype)
+    return texels.picture(torch.cat([colours * alpha, alpha], -1))

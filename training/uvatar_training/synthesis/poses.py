@@ -1,0 +1,193 @@
+"""Poses without limit: a bank of motion capture mirrored, recombined and shaken, and seeds of what the bank has few of.
+
+A bank is an .npz with ``aa`` (N, 24, 3): SMPL joints' axis-angles, radians, body axes (x left, y up, z forward), ordered by clip, so
+that neighbours are alike. Joint 0 turns the body in the world. `uvatar.evaluation.poses.held_out` says which blocks nobody trains on.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from uvatar.evaluation.poses import evaluation_indices, held_out
+from uvatar.weights import weights_folder
+from uvatar_training.data.problems import DataError
+
+MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
+ARM_JOINTS = [13, 14, 16, 17, 18, 19, 20, 21]
+UPPER_JOINTS = [6, 9, 12, *ARM_JOINTS, 15]
+# Seeds: (left hip, right hip) and (left knee, right knee) rotation vectors, and the lean of each of three spine joints.
+SEEDS: dict[str, tuple[list[float], list[float], float, float, float]] = {
+    "standing": ([-0.05, 0.05, 0.03], [-0.05, -0.05, -0.03], 0.06, 0.06, 0.0),
+    "standing, legs apart": ([-0.05, 0.1, 0.2], [-0.05, -0.1, -0.2], 0.06, 0.06, 0.0),
+    "standing, weight on one leg": ([-0.05, 0.05, -0.05], [-0.25, -0.2, -0.1], 0.05, 0.4, 0.0),
+    "on a chair": ([-1.45, 0.05, 0.1], [-1.45, -0.05, -0.1], 1.45, 1.45, 0.08),
+    "on a chair, leaning back": ([-1.1, 0.05, 0.1], [-1.1, -0.05, -0.1], 1.2, 1.2, 0.1),
+    "legs crossed on a chair": ([-1.6, -0.1, -0.15], [-1.45, -0.05, -0.1], 1.3, 1.45, 0.08),
+    "floor, legs out": ([-1.4, 0.1, 0.1], [-1.4, -0.1, -0.1], 0.2, 0.2, 0.15),
+    "floor, cross-legged": ([-1.6, 0.6, 0.7], [-1.6, -0.6, -0.7], 2.1, 2.1, 0.18),
+    "kneeling upright": ([-0.1, 0.05, 0.1], [-0.1, -0.05, -0.1], 1.6, 1.6, 0.0),
+    "kneeling on heels": ([-0.9, 0.05, 0.1], [-0.9, -0.05, -0.1], 2.3, 2.3, 0.08),
+    "on one knee": ([-1.4, 0.1, 0.1], [0.0, -0.05, -0.05], 1.5, 1.6, 0.05),
+    "squatting": ([-1.9, 0.25, 0.25], [-1.9, -0.25, -0.25], 2.2, 2.2, 0.15),
+}
+STANDING = ("standing", "standing, legs apart", "standing, weight on one leg")
+ON_A_CHAIR = ("on a chair", "on a chair, leaning back", "legs crossed on a chair")
+# The bank was made for a body whose rest pose leans; on ours its people stand with the pelvis tipped forward and the chest
+# leaning back (medians of those with straight legs): radians taken out of the hips and put into each of three spine joints.
+PELVIS_TILT, SPINE_LEAN = 0.17, 0.12
+_KINDS, _SHARES = ("bank", "recombined", "seed", "lying", "prior"), (0.5, 0.15, 0.22, 0.07, 0.06)
+_SHAKE = 0.06  # radians
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A pose: (24, 3) axis-angles whose joint 0 holds lean and lying but no turn about the vertical, and what it rests on.
+
+    ``support`` is "feet", "chair" or "floor".
+    """
+
+    pose: NDArray[np.float64]
+    kind: str
+    support: str
+
+
+def mirrored(poses: NDArray) -> NDArray:
+    """The poses (N, 24, 3) of the people's mirror images."""
+    return poses[:, MIRRORED_JOINTS] * np.array([1.0, -1.0, -1.0])
+
+
+def upright(poses: NDArray) -> NDArray:
+    """The bank's poses (N, 24, 3) with the lean of its rest pose taken out."""
+    poses = poses.copy()
+    untilt = Rotation.from_rotvec([PELVIS_TILT, 0, 0])
+    # The pelvis is tipped back and the hips bent by as much, so that the legs stay where they are.
+    poses[:, 0] = (Rotation.from_rotvec(poses[:, 0]) * untilt.inv()).as_rotvec()
+    for hip in (1, 2):
+        poses[:, hip] = (untilt * Rotation.from_rotvec(poses[:, hip])).as_rotvec()
+    poses[:, [3, 6, 9], 0] += SPINE_LEAN
+    return poses
+
+
+def seed_poses(name: str, count: int, noise: float, bank: NDArray, rng: np.random.Generator) -> NDArray:
+    """``count`` poses (count, 24, 3) around a seed, their arms and heads those of random poses of ``bank`` (N, 24, 3)."""
+    left_hip, right_hip, left_knee, right_knee, lean = SEEDS[name]
+    poses = np.zeros((count, 24, 3))
+    poses[:, 1], poses[:, 2] = left_hip, right_hip
+    poses[:, 4, 0], poses[:, 5, 0] = left_knee, right_knee
+    poses[:, [3, 6, 9], 0] = lean
+    poses[:, [1, 2]] += rng.normal(0, noise, (count, 2, 3))
+    poses[:, [4, 5], 0] = np.abs(poses[:, [4, 5], 0] + rng.normal(0, noise, (count, 2)))
+    poses[:, [3, 6, 9]] += rng.normal(0, noise / 2, (count, 1, 3))
+    others = bank[rng.integers(len(bank), size=count)]
+    poses[:, [*ARM_JOINTS, 12, 15]] = others[:, [*ARM_JOINTS, 12, 15]]
+    return poses
+
+
+class PoseSource:
+    """Draws poses from a bank, or from the shipped pose prior where there is none."""
+
+    def __init__(self, bank: Path | None = None, held_out_only: bool = False) -> None:
+        """``held_out_only``: only the bank's held-out blocks, away from those trained on. Raises DataError for an unusable bank."""
+        self._prior = _Prior.load()
+        poses = read_bank(bank) if bank else None
+        if poses is None:
+            self._bank = None
+        else:
+            chosen = evaluation_indices(len(poses)) if held_out_only else np.flatnonzero(~held_out(len(poses)))
+            if not len(chosen):
+                raise DataError(str(bank), f"has {len(poses)} poses, too few to hold some out of (1,000 are a block)")
+            self._bank = upright(poses[chosen])
+
+    def draw(self, rng: np.random.Generator) -> Posed:
+        """One pose."""
+        kind = str(rng.choice(_KINDS, p=_SHARES))
+        if kind == "prior" or (self._bank is None and kind in ("bank", "recombined")):
+            return Posed(self._shaken(self._prior.draw(rng)[None], rng)[0], "prior", "feet")
+        if kind == "seed":
+            name = str(rng.choice(list(SEEDS)))
+            pose = seed_poses(name, 1, 0.08 if name in STANDING else 0.15, self._some(1, rng), rng)
+            support = "chair" if name in ON_A_CHAIR else "feet" if name in (*STANDING, "squatting") else "floor"
+            return Posed(self._mirrored_at_random(pose, rng)[0], name, support)
+        if kind == "lying":
+            return Posed(self._lying(rng), "lying", "floor")
+        pose = self._some(1, rng)
+        if kind == "recombined":
+            pose[:, UPPER_JOINTS] = self._some(1, rng)[:, UPPER_JOINTS]
+        return Posed(self._shaken(_without_turn(pose), rng)[0], kind, "feet")
+
+    def _some(self, count: int, rng: np.random.Generator) -> NDArray:
+        """(count, 24, 3) poses of the bank, or of the prior, mirrored at random."""
+        if self._bank is None:
+            poses = np.stack([self._prior.draw(rng) for _ in range(count)])
+        else:
+            poses = self._bank[rng.integers(len(self._bank), size=count)].copy()
+        return self._mirrored_at_random(poses, rng)
+
+    @staticmethod
+    def _mirrored_at_random(poses: NDArray, rng: np.random.Generator) -> NDArray:
+        return np.where((rng.random(len(poses)) < 0.5)[:, None, None], mirrored(poses), poses)
+
+    @staticmethod
+    def _shaken(poses: NDArray, rng: np.random.Generator) -> NDArray:
+        noise = rng.normal(0, _SHAKE, poses.shape)
+        noise[:, [0, 10, 11, 22, 23]] *= 0.3
+        noise[:, [4, 5], 1:] *= 0.3  # knees are hinges
+        return poses + noise
+
+    def _lying(self, rng: np.random.Generator) -> NDArray:
+        """On the back, the front or a side, legs straight or drawn up."""
+        name = str(rng.choice([*STANDING, "on a chair", "kneeling upright"]))
+        pose = seed_poses(name, 1, 0.2, self._some(1, rng), rng)[0]
+        roll = rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.5, 0.2, 0.15, 0.15]) + rng.normal(0, 0.2)
+        # Backwards until the face looks up, then rolled about the body's own length.
+        pose[0] = (Rotation.from_euler("x", -np.pi / 2 + rng.normal(0, 0.1)) * Rotation.from_euler("y", roll)).as_rotvec()
+        return pose
+
+
+@dataclass(frozen=True)
+class _Prior:
+    weights: NDArray
+    means: NDArray
+    roots: NDArray
+
+    @classmethod
+    def load(cls) -> _Prior:
+        with np.load(weights_folder() / "pose_prior.npz", allow_pickle=False) as file:
+            return cls(file["weights"] / file["weights"].sum(), file["means"], np.linalg.cholesky(file["covariances"].astype(np.float64)))
+
+    def draw(self, rng: np.random.Generator) -> NDArray:
+        """(24, 3)."""
+        component = rng.choice(len(self.weights), p=self.weights)
+        pose = np.zeros((24, 3))
+        pose[1:22] = (self.means[component] + 0.8 * self.roots[component] @ rng.normal(size=63)).reshape(21, 3)
+        return pose
+
+
+def _without_turn(poses: NDArray) -> NDArray:
+    """Poses whose joint 0 keeps its lean but faces +z."""
+    out = poses.copy()
+    for pose in out:
+        trunk = Rotation.from_rotvec(pose[0])
+        forward = trunk.apply([0.0, 0.0, 1.0])
+        pose[0] = (Rotation.from_euler("y", -np.arctan2(forward[0], forward[2])) * trunk).as_rotvec()
+    return out
+
+
+def read_bank(path: Path) -> NDArray[np.float64]:
+    """The poses (N, 24, 3) of a bank as they are in the file; DataError where it is none."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            poses = file["aa"].astype(np.float64)
+    except FileNotFoundError:
+        raise DataError(path, "there is no such pose bank") from None
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(path, f"is no pose bank, an .npz with 'aa' (N, 24, 3): {error}") from None
+    if poses.ndim != 3 or poses.shape[1:] != (24, 3) or not np.isfinite(poses).all():
+        raise DataError(path, f"holds 'aa' of shape {poses.shape}, expected (N, 24, 3) finite numbers")
+    return poses

@@ -1,0 +1,322 @@
+"""What one synthetic photo shows, drawn from a seed: who, how posed and dressed, where, by which camera. No pixels yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from uvatar.body import JOINT_NAMES, BodyModel
+from uvatar.camera import Camera
+from uvatar.fitting.fit import BodyParameters
+from uvatar_training.synthesis.dressing import Dressed
+from uvatar_training.synthesis.environments import Environment
+from uvatar_training.synthesis.poses import Posed, PoseSource
+
+GROUPS, GROUP_SHARES = ("male", "female", "child"), (0.44, 0.42, 0.14)
+SHAPE_SPREAD = 0.9  # of the population's: the rarest bodies are the prior's guesses, not people
+PEOPLE, PEOPLE_SHARES = (1, 2, 3, 4, 5, 6), (0.52, 0.22, 0.12, 0.07, 0.04, 0.03)
+FRAMINGS, FRAMING_SHARES = ("full", "knees", "waist", "bust", "wide", "group"), (0.38, 0.12, 0.14, 0.08, 0.1, 0.18)
+ASPECTS = ((3, 4), (2, 3), (1, 1), (4, 3), (3, 2), (16, 9), (9, 16))
+FOCAL_PER_SIDE = (0.65, 2.8)
+FRONT_SHARE, FRONT_YAW = 0.6, 60.0
+NEAREST = 0.35  # metres before the camera; nearer figures are left out
+FACING_CAMERA = np.diag([1.0, -1.0, -1.0])  # from y up and z towards the camera to the camera's own axes
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One person of a scene.
+
+    Attributes:
+        parameters: in the camera frame.
+        dressed: texture and offsets.
+        group: "male", "female" or "child"; pose: what kind it was drawn as; person: number of its looks.
+        vertices: (V, 3) clothed, joints: (24, 3); camera frame, metres.
+    """
+
+    parameters: BodyParameters
+    dressed: Dressed
+    group: str
+    pose: str
+    person: int
+    vertices: NDArray[np.float32]
+    joints: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prop:
+    """A thing: vertices (V, 3) in the camera frame, faces (F, 3), linear RGB, and the grain of its surface in metres."""
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    colour: NDArray[np.float32]
+    grain: float
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """What the camera does to light: exposure factor, blur (pixels), noise (8-bit levels), vignette 0..1, contrast of the tone curve."""
+
+    exposure: float
+    blur: float
+    noise: float
+    vignette: float
+    contrast: float
+    warmth: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One photo to be taken.
+
+    Attributes:
+        name: unique within its run.
+        camera: at the origin; everything is in its frame.
+        to_world: (3, 3) rotation from the camera's axes to the environment's (y up).
+        floor: (4,) plane a, b, c, d with a x + b y + c z = d in the camera frame; the normal is up.
+        floor_colour: (3,) linear RGB of a plain floor, or None where the panorama's ground is seen.
+    """
+
+    name: str
+    camera: Camera
+    to_world: NDArray[np.float64]
+    floor: NDArray[np.float64]
+    floor_colour: NDArray[np.float32] | None
+    figures: Sequence[Figure]
+    props: Sequence[Prop]
+    environment: Environment
+    sensor: Sensor
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Where a scene's parts come from: looks by number and group, poses, places, and the longer side of its picture."""
+
+    body: BodyModel
+    poses: PoseSource
+    looks: Callable[[np.random.Generator], tuple[int, str, Dressed]]
+    environment: Callable[[np.random.Generator], Environment]
+    side: int
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """A figure in world axes (y up, floor at 0), before a camera has been chosen."""
+
+    betas: NDArray
+    pose: NDArray
+    transl: NDArray
+    posed: Posed
+    dressed: Dressed
+    group: str
+    person: int
+    vertices: NDArray
+    joints: NDArray
+
+
+def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
+    """One scene, 50 ms and whatever its looks and place cost."""
+    count = int(rng.choice(PEOPLE, p=PEOPLE_SHARES))
+    people = _place_people([_draw_person(cast, rng) for _ in range(count)], rng)
+    main = people[0]
+    framing = str(rng.choice(FRAMINGS, p=FRAMING_SHARES))
+    if main.posed.support == "floor" and framing in ("knees", "waist"):
+        framing = "full"
+    camera, rotation, shift = _choose_camera(people, framing, cast.side, rng)
+    figures = []
+    for person in people:
+        figure = _in_camera(person, cast.body, rotation, shift)
+        if figure.vertices[:, 2].min() > NEAREST:
+            figures.append(figure)
+    seats = [_seat(person, cast.body, rng) for person in people if person.posed.support == "chair"]
+    props = [prop for prop in seats + _furniture(people, rng) if prop is not None]
+    if rng.random() < 0.3:
+        props.append(_occluder(main, camera, rotation, shift, rng))
+    placed = [Prop((prop.vertices @ rotation.T + shift).astype(np.float32), prop.faces, prop.colour, prop.grain) for prop in props]
+    placed = [prop for prop in placed if prop.vertices[:, 2].min() > 0.05]
+    up = rotation @ np.array([0.0, 1.0, 0.0])
+    floor_colour = None if rng.random() < 0.5 else (rng.uniform(0.05, 0.6) * (1 + rng.normal(0, 0.12, 3))).astype(np.float32)
+    sensor = Sensor(
+        float(np.exp(rng.normal(0, 0.25))), float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.5, 5)), float(rng.uniform(0, 0.35)),
+        float(rng.uniform(0.85, 1.2)), float(rng.normal(0, 0.06)),
+    )  # fmt: skip
+    return Scene(
+        name, camera, rotation.T, np.append(up, up @ shift), floor_colour, figures, placed, cast.environment(rng), sensor,
+        int(rng.integers(2**31)),
+    )  # fmt: skip
+
+
+def _draw_person(cast: Cast, rng: np.random.Generator) -> _Standing:
+    number, group, dressed = cast.looks(rng)
+    prior = cast.body.data.shape_prior[group]
+    betas = rng.multivariate_normal(prior.mean, SHAPE_SPREAD**2 * prior.covariance)
+    posed = cast.poses.draw(rng)
+    pose = posed.pose.copy()
+    turn = Rotation.from_euler("y", rng.uniform(0, 2 * np.pi))
+    pose[0] = (turn * Rotation.from_rotvec(pose[0])).as_rotvec()
+    vertices, joints = cast.body.posed(_parameters(betas, pose, np.zeros(3)), dressed.offsets)
+    lift = np.array([-joints[0, 0], -vertices[:, 1].min(), -joints[0, 2]])
+    return _Standing(betas, pose, lift, posed, dressed, group, number, vertices + lift, joints + lift)
+
+
+def _place_people(people: list[_Standing], rng: np.random.Generator) -> list[_Standing]:
+    """The first at the origin, the others around it, near but not inside one another."""
+    placed = [people[0]]
+    for person in people[1:]:
+        reach = np.abs(person.vertices[:, [0, 2]]).max()
+        for _ in range(20):
+            angle, distance = rng.uniform(0, 2 * np.pi), 0.35 + rng.gamma(2.0, 0.35)
+            place = np.array([np.cos(angle) * distance, 0, np.sin(angle) * distance])
+            gaps = [np.linalg.norm(place[[0, 2]] - other.joints[0, [0, 2]]) for other in placed]
+            if min(gaps) > 0.35 + 0.25 * min(reach, 0.6):
+                placed.append(_moved(person, place))
+                break
+    return placed
+
+
+def _moved(person: _Standing, by: NDArray) -> _Standing:
+    moved = {"transl": person.transl + by, "vertices": person.vertices + by, "joints": person.joints + by}
+    return _Standing(**{**vars(person), **moved})
+
+
+def _choose_camera(people: list[_Standing], framing: str, side: int, rng: np.random.Generator) -> tuple[Camera, NDArray, NDArray]:
+    """A camera, and the rotation and translation from the world to its frame."""
+    main = people[0]
+    # "waist" is cut where the trunk ends whatever the pose: by height in the world.
+    low = {"knees": "left_knee", "waist": "pelvis", "bust": "spine3"}.get(framing)
+    points = main.vertices
+    if framing == "group":
+        points = np.concatenate([person.vertices[::7] for person in people])
+    elif low is not None:
+        above = points[points[:, 1] > main.joints[JOINT_NAMES.index(low), 1]]
+        points = above if len(above) > 100 else points
+    aspect = ASPECTS[rng.integers(len(ASPECTS))]
+    if framing == "group" and len(people) > 2:
+        aspect = ((4, 3), (3, 2), (16, 9))[rng.integers(3)]
+    width, height = (round(side * a / max(aspect)) for a in aspect)
+    focal = float(np.exp(rng.uniform(*np.log(FOCAL_PER_SIDE)))) * side
+    camera = Camera(focal, (width / 2, height / 2), width, height)
+    forward = Rotation.from_rotvec(main.pose[0]).apply([0.0, 0.0, 1.0])
+    own = np.degrees(np.arctan2(forward[0], forward[2]))
+    yaw = rng.uniform(-FRONT_YAW, FRONT_YAW) if rng.random() < FRONT_SHARE else rng.uniform(-180, 180)
+    pitch = rng.uniform(35, 75) if rng.random() < 0.07 else float(np.clip(rng.normal(7, 8), -12, 35))
+    roll = rng.normal(0, 12) if rng.random() < 0.06 else rng.normal(0, 1.5)
+    fill = {"wide": rng.uniform(0.2, 0.5), "bust": rng.uniform(0.7, 1.0)}.get(framing, rng.uniform(0.55, 1.02))
+    aside = rng.normal(0, 0.18 if framing == "wide" else 0.05, 2)
+    for _ in range(4):
+        turn = Rotation.from_euler("z", roll, degrees=True) * Rotation.from_euler("x", pitch, degrees=True)
+        rotation = turn.as_matrix() @ FACING_CAMERA @ Rotation.from_euler("y", yaw - own, degrees=True).as_matrix()
+        shift = framed(points @ rotation.T, camera, fill, aside)
+        if -(rotation.T @ shift)[1] > 0.12:
+            break
+        pitch += 12  # the camera would be under the floor: look from higher up
+    return camera, rotation, shift
+
+
+def framed(points: NDArray, camera: Camera, fill: float, aside: NDArray) -> NDArray[np.float64]:
+    """The translation (3,) that centres points (K, 3), ``aside`` shares of the picture off, and lets them fill ``fill`` of it."""
+    middle = (points.min(0) + points.max(0)) / 2
+    shift = -middle + [0, 0, 4.0 + np.ptp(points[:, 2])]
+    size = np.array([camera.width, camera.height])
+    for _ in range(12):
+        pixels = camera.project(points + shift)
+        extent = (np.ptp(pixels, axis=0) / size).max()
+        depth = middle[2] + shift[2]
+        wanted = size * (0.5 + aside) - (pixels.max(0) + pixels.min(0)) / 2
+        shift[:2] += wanted * depth / camera.focal
+        nearest = points[:, 2].min() + shift[2]
+        shift[2] += max(depth * np.clip(extent / fill - 1, -0.5, 1), NEAREST + 0.05 - nearest)
+    return shift
+
+
+def _in_camera(person: _Standing, body: BodyModel, rotation: NDArray, shift: NDArray) -> Figure:
+    pose = person.pose.copy()
+    pose[0] = (Rotation.from_matrix(rotation) * Rotation.from_rotvec(pose[0])).as_rotvec()
+    # The pelvis is where the root turns: it goes where the camera sees it, and the rest follows.
+    rest = body.data.joint_template[0] + body.data.joint_shapedirs[0] @ person.betas
+    transl = rotation @ person.joints[0] + shift - rest
+    vertices = (person.vertices @ rotation.T + shift).astype(np.float32)
+    joints = (person.joints @ rotation.T + shift).astype(np.float32)
+    return Figure(_parameters(person.betas, pose, transl), person.dressed, person.group, person.posed.kind, person.person, vertices, joints)
+
+
+def _parameters(betas: NDArray, pose: NDArray, transl: NDArray) -> BodyParameters:
+    return BodyParameters(betas.astype(np.float32), pose[0].astype(np.float32), pose[1:].astype(np.float32), transl.astype(np.float32))
+
+
+# ---------------------------------------------------------------- things
+
+
+def box(low: NDArray, high: NDArray, turn: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """A box turned about the vertical through its middle."""
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float) * (high - low) + low
+    middle = (low + high) / 2
+    corners = Rotation.from_euler("y", turn).apply(corners - middle) + middle
+    quads = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
+    return corners.astype(np.float32), quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3).astype(np.int32)
+
+
+def column(centre: NDArray, radii: tuple[float, float], height: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """A round column that stands at ``centre``, from one radius to another."""
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    rings = [np.stack([np.cos(angle) * r, np.full_like(angle, y), np.sin(angle) * r], 1) for r, y in zip(radii, (0, height), strict=True)]
+    vertices = np.concatenate([*rings, [[0, 0, 0]], [[0, height, 0]]]) + centre
+    k, n = np.arange(24), (np.arange(24) + 1) % 24
+    sides = np.concatenate([np.stack([k, k + 24, n], 1), np.stack([n, k + 24, n + 24], 1)])
+    caps = np.concatenate([np.stack([k, n, np.full(24, 48)], 1), np.stack([k + 24, np.full(24, 49), n + 24], 1)])
+    return vertices.astype(np.float32), np.concatenate([sides, caps]).astype(np.int32)
+
+
+def _coloured(shape: tuple[NDArray, NDArray], rng: np.random.Generator) -> Prop:
+    colour = np.clip(rng.uniform(0.03, 0.6) * (1 + rng.normal(0, 0.25, 3)), 0.01, 0.9)
+    return Prop(*shape, colour.astype(np.float32), float(rng.uniform(0.02, 0.3)))
+
+
+def _seat(person: _Standing, body: BodyModel, rng: np.random.Generator) -> Prop:
+    """What somebody sits on: a box under the buttocks."""
+    hips = body.data.weights[:, [0, 1, 2]].sum(1) > 0.7
+    under = person.vertices[hips]
+    pelvis, width = person.joints[0], rng.uniform(0.2, 0.5)
+    forward = Rotation.from_rotvec(person.pose[0]).apply([0.0, 0.0, 1.0])
+    turn = np.arctan2(forward[0], forward[2])
+    back = Rotation.from_euler("y", turn).apply([0, 0, -rng.uniform(0.0, 0.12)])
+    half = np.array([width, 0, rng.uniform(0.18, 0.26)])
+    top = max(float(np.quantile(under[:, 1], 0.03)), 0.05)
+    centre = np.array([pelvis[0], 0, pelvis[2]]) + back
+    return _coloured(box(centre - half, centre + half + [0, top, 0], turn), rng)
+
+
+def _furniture(people: list[_Standing], rng: np.random.Generator) -> list[Prop]:
+    """Boxes and columns that stand about, away from people."""
+    out = []
+    for _ in range(int(rng.choice([0, 0, 1, 2, 4]))):
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.2, 5.0)
+        centre = np.array([np.cos(angle) * distance, 0, np.sin(angle) * distance])
+        if min(np.linalg.norm(centre[[0, 2]] - person.joints[0, [0, 2]]) for person in people) < 1.0:
+            continue
+        half = rng.uniform(0.08, 0.6, 3) * [1, 0, 1]
+        if rng.random() < 0.6:
+            out.append(_coloured(box(centre - half, centre + half + [0, rng.uniform(0.3, 2.2), 0], rng.uniform(0, np.pi)), rng))
+        else:
+            out.append(_coloured(column(centre, tuple(rng.uniform(0.04, 0.35, 2)), rng.uniform(0.5, 2.5)), rng))  # type: ignore[arg-type]
+    return out
+
+
+def _occluder(main: _Standing, camera: Camera, rotation: NDArray, shift: NDArray, rng: np.random.Generator) -> Prop:
+    """Something between the camera and the main person that hides a part of it: a table, a post, a shelf."""
+    eye = -rotation.T @ shift
+    low, high = main.vertices.min(0), main.vertices.max(0)
+    target = np.array([rng.uniform(low[0], high[0]), 0, rng.uniform(low[2], high[2])])
+    place = eye + (target - eye) * rng.uniform(0.5, 0.85)
+    place[1] = 0
+    tall = high[1] * rng.uniform(0.2, 0.75)
+    if rng.random() < 0.6:
+        half = np.array([rng.uniform(0.1, 0.6), 0, rng.uniform(0.05, 0.2)])
+        turn = np.arctan2(eye[0] - place[0], eye[2] - place[2]) + rng.normal(0, 0.3)
+        return _coloured(box(place - half, place + half + [0, tall, 0], turn), rng)
+    return _coloured(column(place, (rng.uniform(0.03, 0.15), rng.uniform(0.03, 0.25)), tall * 1.5), rng)

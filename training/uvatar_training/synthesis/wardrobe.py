@@ -1,0 +1,97 @@
+"""Layers baked from modelled clothes, shoes, hair and skins (`tools/bake_wardrobe.py`), recoloured and mixed.
+
+A wardrobe is a folder of pictures in the open body's UV, named KIND_GROUP_NAME: ``outfit_female_casual.png``, ``shoes_any_01.png``,
+``hair_any_bob.png`` (RGB and, as alpha, where the layer covers) and ``skin_male_young.jpg``. Every fifth of each kind and group, in the
+order of a hash of their names, dresses held-out people only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.texturing.colour import linear_from_srgb
+from uvatar_training.data.problems import DataError
+
+KINDS = ("outfit", "shoes", "hair", "skin")
+HELD_OUT_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One picture of the wardrobe.
+
+    Attributes:
+        kind, group, name: from its file's name; group is "male", "female" or "any".
+        picture: (N, N, 4) uint8 sRGB and cover; skins cover all.
+    """
+
+    kind: str
+    group: str
+    name: str
+    picture: NDArray[np.uint8]
+
+    def recoloured(self, rng: np.random.Generator, hue: bool = True) -> NDArray[np.float32]:
+        """(N, N, 3) linear RGB in another lightness and strength of colour, and another ``hue``."""
+        hsv = np.asarray(cv2.cvtColor(self.picture[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2HSV), np.float32)
+        if hue:
+            hsv[..., 0] = (hsv[..., 0] + rng.uniform(0, 360)) % 360
+        hsv[..., 1] = np.clip(hsv[..., 1] * rng.uniform(0.3, 1.2), 0, 1)
+        hsv[..., 2] = np.clip(hsv[..., 2] * rng.uniform(0.7, 1.4) + rng.uniform(0, 0.12), 0, 1)
+        rgb = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32)
+        return linear_from_srgb(np.round(rgb * 255).clip(0, 255).astype(np.uint8))
+
+    def cover(self) -> NDArray[np.float32]:
+        """(N, N) 0..1."""
+        return self.picture[..., 3].astype(np.float32) / 255
+
+
+@dataclass(frozen=True)
+class Wardrobe:
+    """Layers by kind; an empty one is allowed: then all clothes are procedural."""
+
+    layers: Mapping[str, Sequence[Layer]]
+
+    def choose(self, kind: str, group: str, rng: np.random.Generator) -> Layer | None:
+        """A random layer that fits ("child" wears both groups' things), None where there is none."""
+        fitting = [layer for layer in self.layers.get(kind, ()) if group == "child" or layer.group in (group, "any")]
+        return fitting[rng.integers(len(fitting))] if fitting else None
+
+
+def open_wardrobe(folder: Path | None, size: int, held_out: bool) -> Wardrobe:
+    """Read a wardrobe, or its held-out fifth, resized to ``size``; None gives an empty one.
+
+    Raises DataError naming the file that is missing or cannot be used.
+    """
+    if folder is None:
+        return Wardrobe({})
+    if not folder.is_dir():
+        raise DataError(folder, "there is no such wardrobe: bake one with tools/bake_wardrobe.py")
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        kind, _, rest = path.stem.partition("_")
+        if kind in KINDS and path.suffix in (".png", ".jpg"):
+            groups.setdefault((kind, rest.partition("_")[0]), []).append(path)
+    if not groups:
+        raise DataError(folder, "holds no layers: it should hold files like outfit_female_casual.png")
+    layers: dict[str, list[Layer]] = {}
+    for (kind, group), paths in groups.items():
+        paths.sort(key=lambda path: hashlib.sha256(path.stem.encode()).digest())
+        chosen = [path for number, path in enumerate(paths) if (number % HELD_OUT_EVERY == 0) == held_out]
+        layers.setdefault(kind, []).extend(_read(path, kind, group, size) for path in chosen)
+    return Wardrobe(layers)
+
+
+def _read(path: Path, kind: str, group: str, size: int) -> Layer:
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None or image.ndim != 3:
+        raise DataError(path, "is not a colour picture")
+    alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
+    rgba = np.concatenate([image[..., 2::-1], alpha], 2)
+    return Layer(kind, group, path.stem, np.asarray(cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA), np.uint8))

@@ -1,0 +1,209 @@
+"""Training of the Texture Predictor in the UV plane alone: what a picture shows of a known texture in, the whole texture out.
+
+Nothing is rendered, so a step costs little more than the network: this is what two CPU cores can do, on synthetic people. `texture`
+goes on from there with photos whose textures nobody knows.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor, nn
+
+from uvatar.body import BodyModel, load_open_body
+from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.inputs import UvPlane, uv_plane
+from uvatar_training.adversarial.augmentation import Strength, augmented
+from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
+from uvatar_training.adversarial.penalties import Lazy, r1_gamma
+from uvatar_training.data.batch import Batch, joined
+from uvatar_training.data.uv_people import UvPerson
+from uvatar_training.initialise import start_from_completion
+from uvatar_training.losses.adversarial import generator_loss
+from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
+from uvatar_training.metrics.texels import surface_per_texel
+from uvatar_training.rendering import UvMesh
+from uvatar_training.rendering.unprojection import Texels
+from uvatar_training.synthesis.poses import MIRRORED_JOINTS
+from uvatar_training.trainers.gan import grid, texture_network
+from uvatar_training.trainers.judging import judge
+from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.run import Player, Turn, optimiser_for
+from uvatar_training.trainers.texture import export
+
+OPTIONS: dict[str, Any] = {
+    "config": "light", "resolution": 0, "start": "", "adversarial": 0.0, "seam": 0.1, "kl": 1e-4, "seen": 0.3, "r1_every": 16,
+}  # fmt: skip
+_COARSE = 8  # texels on a side of the patches whose mean colours are compared too
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class UvBatch(Batch):
+    """B people, channels first, colours 0..1: ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) as in
+    `uvatar.texture_predictor.encoders.Structure`, the rest as in `uvatar_training.data.uv_people.UvPerson`."""
+
+    photo: Tensor
+    partial: Tensor
+    completed: Tensor
+    truth: Tensor
+    pose: Tensor
+    betas: Tensor
+    camera: Tensor
+
+
+class CompleteTrainer:
+    """The recipe's options: ``config`` of the network and its ``resolution`` where it is another, ``start``: a checkpoint (of `gan`, or of
+    fewer texels, say), weights of the terms ``adversarial``,
+    ``seam``, ``kl``, ``seen`` (texels the picture shows, relative to the others), and ``r1_every`` steps of the discriminator."""
+
+    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+        """Raises RecipeError for unknown options."""
+        options = {**OPTIONS, **recipe.options}
+        if unknown := sorted(set(options) - set(OPTIONS)):
+            raise RecipeError(f"The complete trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
+        torch.manual_seed(recipe.seed)
+        body = body or load_open_body()
+        self.options = options
+        generator = texture_network(options, body)
+        self.config = generator.network.config
+        if not self.config.spatial:
+            raise RecipeError("The complete trainer needs a configuration with spatial conditioning: choose another config.")
+        if not options["start"]:
+            start_from_completion(generator.network)
+        generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.players = {"generator": Player(generator, optimiser_for(generator.parameters(), recipe))}
+        if options["adversarial"]:
+            discriminator = Discriminator(DiscriminatorConfig.like(self.config))
+            discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.players["discriminator"] = Player(discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False)
+        self.r1, self.gamma, self.strength = Lazy(int(options["r1_every"])), r1_gamma(self.config.resolution, recipe.batch), Strength()
+        self.plane = uv_plane(body, self.config.resolution)
+        self.prepare = functools.partial(prepare_uv, plane=self.plane)
+        self.collate = joined
+        self.seams = Seams.of(UvMesh.of(body.data))
+        surface = surface_per_texel(body, Texels.of(body, self.config.resolution))
+        # Half by texels, half by surface: faces have more texels than their share of the body, backs fewer.
+        self.weight = self.plane.geometry[:, 6:] * (0.5 + 0.5 * surface / surface[surface > 0].mean())
+
+    def state(self) -> dict[str, float]:
+        """What a checkpoint must hold beside networks and optimisers."""
+        return {"augmentation": self.strength.p}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """The inverse of `state`."""
+        self.strength.p = state["augmentation"]
+
+    def step(self, turn: Turn, batch: UvBatch) -> dict[str, float]:
+        """One step towards the true textures and, with an adversarial weight, one of the discriminator."""
+        photo = batch.photo.contiguous(memory_format=torch.channels_last)
+        partial = batch.partial.contiguous(memory_format=torch.channels_last)
+        texture, mean, log_variance = turn.networks["generator"].train()(
+            photo, batch.pose, batch.betas, batch.camera, partial, None, turn.rng, completed=batch.completed
+        )
+        texture = texture.float()
+        weight = self.weight.to(texture) * (1 - (1 - float(self.options["seen"])) * batch.partial[:, 3:])
+        terms = {
+            "fine": seen_distance(texture, batch.truth, weight),
+            "coarse": _coarse_distance(texture, batch.truth, weight),
+            "seam": float(self.options["seam"]) * seam_distance(texture, self.seams.to(texture.device)),
+            "kl": float(self.options["kl"]) * Style(mean, log_variance).divergence().mean(),
+        }
+        if self.options["adversarial"]:
+            critic = self.players["discriminator"].network.train().requires_grad_(False)
+            terms["adversarial"] = float(self.options["adversarial"]) * generator_loss(critic(self._shown(texture, turn)))
+        total = torch.stack(list(terms.values())).sum()
+        turn.descend("generator", total)
+        log = {"total": float(total.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
+        log["simple"] = float(seen_distance(batch.completed, batch.truth, weight))  # the measure of the rest
+        if not self.options["adversarial"]:
+            return log
+        return log | judge(
+            turn, critic, self.r1, self.gamma, self.strength, batch.truth, texture, lambda texture: self._shown(texture, turn)
+        )
+
+    def _shown(self, texture: Tensor, turn: Turn) -> Tensor:
+        """What the discriminator sees: the islands alone, for gutters of the truth are filled and the network's hold anything."""
+        inside = self.plane.geometry[:, 6:].to(texture)
+        return augmented(torch.where(inside > 0, texture, 0.5), self.strength.p, turn.rng)
+
+    @torch.no_grad()
+    def pictures(self, batch: UvBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
+        """Rows: photo, what it shows of the texture, that completed without learning, the prediction, the truth."""
+        few = UvBatch(**{name: value[:_SHOWN] for name, value in vars(batch).items()})
+        texture, *_ = networks["generator"].eval()(few.photo, few.pose, few.betas, few.camera, few.partial, completed=few.completed)
+        inside = self.plane.geometry[:, 6:].to(texture)
+        shown = few.partial[:, :3] * few.partial[:, 3:]
+        return grid([few.photo, shown, *(part.float() * inside for part in (few.completed, texture, few.truth))])
+
+    def export(self, networks: Mapping[str, nn.Module], folder: Path, note: str) -> list[Path]:
+        """See `uvatar_training.trainers.texture.export`."""
+        return export(networks["generator"], folder, note)
+
+
+def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> UvBatch:
+    """One person at the plane's size, of whom all or less is shown (see `UvPerson`), in other light and colours, or in a mirror."""
+    size, which = plane.geometry.shape[-1], rng.integers(len(person.shown))
+    matrix = _tint(rng)
+
+    def tinted(picture: NDArray) -> Tensor:
+        return torch.from_numpy(np.clip(picture.astype(np.float32) @ (matrix / 255), 0, 1)).permute(2, 0, 1)[None]
+
+    colours, alpha = _reduced(person.colours, person.shown[which], size)
+    partial = torch.cat([tinted(colours), torch.from_numpy(alpha)[None, None]], 1)
+    completed, truth = (cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) for part in (person.completed[which], person.truth))
+    pose, betas, camera = (torch.from_numpy(part.copy())[None] for part in (person.pose, person.betas, person.camera))
+    batch = UvBatch(tinted(person.photo), partial, tinted(completed), tinted(truth), pose, betas, camera)
+    return mirror_image(batch, plane) if rng.random() < 0.5 else batch
+
+
+def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
+    """The same people seen in a mirror."""
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    opaque = torch.ones_like(batch.partial[:, 3:])
+    completed, truth = (plane.mirrored(torch.cat([part, opaque], 1))[:, :3] for part in (batch.completed, batch.truth))
+    return UvBatch(
+        batch.photo.flip(3),
+        plane.mirrored(batch.partial),
+        completed,
+        truth,
+        flip[:, None] * batch.pose[:, torch.from_numpy(MIRRORED_JOINTS)] * flip,
+        batch.betas,
+        batch.camera * flip[[1, 0, 1]],
+    )
+
+
+def _coarse_distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference of the patches' mean colours by weight: being right on average counts where the pattern cannot be known."""
+    away = F.avg_pool2d((texture - truth) * weight, _COARSE).abs().sum()
+    return away / (3 * F.avg_pool2d(weight, _COARSE).sum()).clamp_min(1e-6)
+
+
+def _reduced(colours: NDArray[np.uint8], shown: NDArray[np.uint8], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(R, R, 3), (R, R) 0..255 -> colours (size, size, 3) 0..255 and alpha (size, size) 0..1."""
+    alpha = shown[..., None].astype(np.float32) / 255
+    weighted = np.concatenate([colours * alpha, alpha], 2)
+    small = np.asarray(cv2.resize(weighted, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+    return small[..., :3] / np.maximum(small[..., 3:], 1e-4), small[..., 3]
+
+
+def _tint(rng: np.random.Generator) -> NDArray[np.float32]:
+    """(3, 3) factors for rows of RGB: another exposure, white balance and strength of colour, and in half of the cases another hue.
+
+    Wrong skin does no harm there: clothes of any colour must be gone on with, and what skin looks like the other half tells.
+    """
+    gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3))
+    strength = rng.uniform(0.6, 1.3)
+    grey = np.full((3, 3), 1 / 3)
+    turn = Rotation.from_rotvec(rng.choice([rng.normal(0, 0.1), rng.uniform(-np.pi, np.pi)]) / np.sqrt(3) * np.ones(3)).as_matrix()
+    return ((strength * np.eye(3) + (1 - strength) * grey) @ turn * gain).astype(np.float32)
