@@ -21,7 +21,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCE = ROOT / "blender_addon"
+SOURCE = ROOT / "blender_addon" / "uvatar_blender"
 SHARED = ROOT / "backend" / "uvatar" / "wire.py"
 DOCS = ROOT / "docs"
 GUIDE_PAGES = ("artist-guide", "addon", "motion", "smpl-body")

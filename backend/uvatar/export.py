@@ -253,12 +253,12 @@ def blender_command() -> list[str] | None:
 
     In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender on the search path.
     """
-    addon = importlib.util.find_spec("blender_addon")
+    addon = importlib.util.find_spec("uvatar_blender")
     if addon is None or addon.origin is None:
         return None
     chosen = os.environ.get("UVATAR_BLENDER")
     if not chosen and importlib.util.find_spec("bpy"):
-        return module_command("blender_addon.headless")
+        return module_command("uvatar_blender.headless")
     executable = chosen or shutil.which("blender")
     if not executable:
         return None

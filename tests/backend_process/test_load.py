@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 import pytest
 
-from blender_addon.core.zmtp import Dealer
 from uvatar.client import Client
 from uvatar.intake import QueueLimits
 from uvatar.job_files import JobFiles
 from uvatar.pool import PoolSettings
 from uvatar.server import Front, Settings
+from uvatar_blender.core.zmtp import Dealer
 
 from .conftest import FAKE, PATIENCE, Server, photo, wait_until
 from .test_server import code_of, gone, run, states

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import zmq
 
-from blender_addon.core.zmtp import Dealer
 from uvatar import network, wire
 from uvatar.client import Client, ServerGone, reach
 from uvatar.doors import Door
@@ -22,6 +21,7 @@ from uvatar.network import Access, read_access
 from uvatar.pool import PoolSettings
 from uvatar.server import Front, Settings
 from uvatar.wire import WireError
+from uvatar_blender.core.zmtp import Dealer
 
 from .conftest import FAKE, PATIENCE, photo
 from .test_cli import uvatar

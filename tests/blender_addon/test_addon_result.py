@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blender_addon.core.result import ResultError, parse_result
 from tests.blender_addon.sample import joints, rest_vertices, sample_result
+from uvatar_blender.core.result import ResultError, parse_result
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import zmq
 
-from blender_addon.core import backend_process, wire
-from blender_addon.core.backend_process import BackendNotFound, BackendProcess, clean_environment, find_command, log_tail, stop_running
-from blender_addon.core.problem import NOT_INSTALLED, Remedy
+from uvatar_blender.core import backend_process, wire
+from uvatar_blender.core.backend_process import BackendNotFound, BackendProcess, clean_environment, find_command, log_tail, stop_running
+from uvatar_blender.core.problem import NOT_INSTALLED, Remedy
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
 

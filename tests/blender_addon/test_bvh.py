@@ -14,17 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from blender_addon.core import naming
-from blender_addon.core.bvh import load_bvh
-from blender_addon.core.motion import Motion, MotionError
-from blender_addon.core.pose_file import load_smpl_motion
-from blender_addon.core.rest_pose import chained, swung_joints
-from blender_addon.core.retarget import retarget
-from blender_addon.core.skeleton import ARMATURE_FROM_BODY
-from blender_addon.core.upright import UpAxis
 from tests.blender_addon.test_motion import BODY, JOINTS, PARENTS, write_bvh
 from tests.blender_addon.test_pose_file import a_walk, lying
 from tests.conftest import SHARED
+from uvatar_blender.core import naming
+from uvatar_blender.core.bvh import load_bvh
+from uvatar_blender.core.motion import Motion, MotionError
+from uvatar_blender.core.pose_file import load_smpl_motion
+from uvatar_blender.core.rest_pose import chained, swung_joints
+from uvatar_blender.core.retarget import retarget
+from uvatar_blender.core.skeleton import ARMATURE_FROM_BODY
+from uvatar_blender.core.upright import UpAxis
 
 FRAMES = 30
 REST = 100 * (JOINTS @ ARMATURE_FROM_BODY)  # y up, centimetres: BVH's usual axes

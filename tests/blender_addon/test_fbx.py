@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.core.fbx import hide_folders
+from uvatar_blender.core.fbx import hide_folders
 
 FOLDERS = ["/home/anna/exports", "/", "C:\\Users\\anna\\exports", "D:/anna", "\\\\server\\anna", "/home/安娜/写真"]
 

@@ -29,7 +29,7 @@ def wheel(tmp_path: Path) -> Path:
     """The site-packages of an environment of another Python: the add-on, the backend, and a numpy that this Python cannot load."""
     site = tmp_path / "site-packages"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "blender_addon", site / "blender_addon", ignore=ignored)
+    shutil.copytree(ROOT / "blender_addon" / "uvatar_blender", site / "uvatar_blender", ignore=ignored)
     (site / "uvatar").mkdir()
     shutil.copy(ROOT / "backend" / "uvatar" / "wire.py", site / "uvatar")
     for package in ("numpy", "mathutils"):
@@ -56,7 +56,7 @@ def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(wheel, tmp_
         lambda name: SimpleNamespace(origin=str(wheel / name / "__init__.py")) if name != "bpy" else None,
     )
     command = export.blender_command()
-    assert command is not None and command[0] == str(blender) and str(wheel / "blender_addon" / "headless.py") in command
+    assert command is not None and command[0] == str(blender) and str(wheel / "uvatar_blender" / "headless.py") in command
     (person,) = export.Exporter(tmp_path / "out", command).write(wire.unpack(wire.pack(sample_result())))
     assert person.problem is None
     assert {"avatar.blend", "avatar.glb"} <= {path.name for path in person.folder.iterdir()}

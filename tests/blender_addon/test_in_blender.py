@@ -31,7 +31,7 @@ def test_in_blender(file: str, tmp_path: Path) -> None:
         "UVATAR_BACKEND_PYTHON": sys.executable,
         "BLENDER_USER_RESOURCES": str(tmp_path / "blender"),
         "UVATAR_DATA": str(tmp_path / "data"),
-        "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "backend")),
+        "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "backend", "blender_addon")),
     }
     options = ["-q", "-rA", "-p", "no:cacheprovider", "-p", "no:xdist"]
     command = [chosen or sys.executable, "-m", "pytest", *options, f"tests/blender_addon/in_blender/{file}"]

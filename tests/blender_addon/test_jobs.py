@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.core import wire
-from blender_addon.core.jobs import portioned
-from blender_addon.core.session import Session
+from uvatar_blender.core import wire
+from uvatar_blender.core.jobs import portioned
+from uvatar_blender.core.session import Session
 
 _MIB = 1 << 20
 

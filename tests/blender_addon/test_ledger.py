@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.core.events import Accepted, JobEnded, PhotoDone, PhotoFailed, Progress
-from blender_addon.core.jobs import Job, JobState, Run, grouped
-from blender_addon.core.ledger import Ledger
-from blender_addon.core.problem import Problem
 from tests.blender_addon.busy_disk import hold_back_files
+from uvatar_blender.core.events import Accepted, JobEnded, PhotoDone, PhotoFailed, Progress
+from uvatar_blender.core.jobs import Job, JobState, Run, grouped
+from uvatar_blender.core.ledger import Ledger
+from uvatar_blender.core.problem import Problem
 
 
 def job(identifier: str = "one", *names: str) -> Job:

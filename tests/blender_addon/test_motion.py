@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
-from blender_addon.core import motion, naming, rotations
-from blender_addon.core.bvh import load_bvh
-from blender_addon.core.motion import MotionError
-from blender_addon.core.rest_pose import chained, swung_joints
-from blender_addon.core.retarget import retarget
-from blender_addon.core.skeleton import ARMATURE_FROM_BODY
 from tests.blender_addon.sample import body_arrays
+from uvatar_blender.core import motion, naming, rotations
+from uvatar_blender.core.bvh import load_bvh
+from uvatar_blender.core.motion import MotionError
+from uvatar_blender.core.rest_pose import chained, swung_joints
+from uvatar_blender.core.retarget import retarget
+from uvatar_blender.core.skeleton import ARMATURE_FROM_BODY
 
 BODY = body_arrays()
 JOINTS = BODY["joint_template"].astype(float) @ ARMATURE_FROM_BODY.T

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blender_addon.core.pictures import PictureWriter, encode_png, picture_size, write_pictures
 from tests.blender_addon.busy_disk import hold_back_files
+from uvatar_blender.core.pictures import PictureWriter, encode_png, picture_size, write_pictures
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (64, 5), (130, 64)])  # less than a strip of rows, one, some

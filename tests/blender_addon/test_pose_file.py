@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from blender_addon.core.array_file import load_arrays
-from blender_addon.core.motion import LONGEST, MotionError
-from blender_addon.core.pose_file import load_smpl_motion
-from blender_addon.core.skeleton import ARMATURE_FROM_BODY, WORLD_FROM_CAMERA
-from blender_addon.core.upright import UpAxis
+from uvatar_blender.core.array_file import load_arrays
+from uvatar_blender.core.motion import LONGEST, MotionError
+from uvatar_blender.core.pose_file import load_smpl_motion
+from uvatar_blender.core.skeleton import ARMATURE_FROM_BODY, WORLD_FROM_CAMERA
+from uvatar_blender.core.upright import UpAxis
 
 FRAMES = 40
 TO_Z_UP, TO_CAMERA = ARMATURE_FROM_BODY, np.diag([1.0, -1, -1])  # from SMPL's own y-up axes

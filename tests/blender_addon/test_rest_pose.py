@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blender_addon.core import measurements
-from blender_addon.core.pictures import picture_size
-from blender_addon.core.rest_pose import A_POSE_DROP, RestPose, back_to_t, in_rest_pose
-from blender_addon.core.result import parse_result
 from tests.blender_addon.sample import encoded, gradient, posed_vertices, sample_result
 from uvatar.body import load_open_body, measure
+from uvatar_blender.core import measurements
+from uvatar_blender.core.pictures import picture_size
+from uvatar_blender.core.rest_pose import A_POSE_DROP, RestPose, back_to_t, in_rest_pose
+from uvatar_blender.core.result import parse_result
 
 
 @pytest.fixture(scope="module")

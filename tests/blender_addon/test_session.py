@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import zmq
 
-from blender_addon.core import conversation
-from blender_addon.core.jobs import JobState
-from blender_addon.core.problem import Remedy
-from blender_addon.core.session import Link, Session
 from tests.blender_addon.sample import sample_result
 from uvatar import wire
+from uvatar_blender.core import conversation
+from uvatar_blender.core.jobs import JobState
+from uvatar_blender.core.problem import Remedy
+from uvatar_blender.core.session import Link, Session
 
 TOKEN = "secret"
 PATIENCE = 20.0

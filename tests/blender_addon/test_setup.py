@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon.core import pythons, setup
-from blender_addon.core.backend_process import BackendProcess, environment_folder, find_command, is_complete
-from blender_addon.core.packages import Packages, packages_for
-from blender_addon.core.problem import Remedy
-from blender_addon.core.setup import Recipe, Setup, explain, log_tail, read_stamp
+from uvatar_blender.core import pythons, setup
+from uvatar_blender.core.backend_process import BackendProcess, environment_folder, find_command, is_complete
+from uvatar_blender.core.packages import Packages, packages_for
+from uvatar_blender.core.problem import Remedy
+from uvatar_blender.core.setup import Recipe, Setup, explain, log_tail, read_stamp
 
 PATIENCE = 300.0
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from blender_addon.core import skeleton
 from tests.blender_addon.sample import body_arrays
+from uvatar_blender.core import skeleton
 
 
 @pytest.mark.parametrize("length", [0.0, 1e-9, 1e-4, 1.0, np.pi, 6.0])

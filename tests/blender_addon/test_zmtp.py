@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from blender_addon.core import zmtp
-from blender_addon.core.zmtp import Dealer, ZmtpError
+from uvatar_blender.core import zmtp
+from uvatar_blender.core.zmtp import Dealer, ZmtpError
 
 
 @pytest.fixture

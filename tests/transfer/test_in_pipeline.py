@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from blender_addon.core.result import parse_any
 from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar import wire
 from uvatar.body import BodyError, BodyModel
@@ -27,6 +26,7 @@ from uvatar.raster import rasterize
 from uvatar.transfer import UserSmpl
 from uvatar.weights import bodies
 from uvatar.weights_report import BROKEN, GOOD, brought
+from uvatar_blender.core.result import parse_any
 
 TRUTH = standing(betas=np.array([0.5, -0.6, 0.3, 0, 0.4, 0, 0, 0, 0, 0]))
 

@@ -8,9 +8,9 @@ from typing import Any
 import bpy
 import numpy as np
 
-from blender_addon.core.result import parse_result
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 

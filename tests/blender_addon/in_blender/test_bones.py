@@ -9,16 +9,16 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.core.naming import Naming, joint_names
-from blender_addon.core.rest_pose import RestPose
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.export import Target, export_avatar
-from blender_addon.scene.ground import snap_to_ground
-from blender_addon.scene.measures import measurements
-from blender_addon.scene.mesh import set_slider
-from blender_addon.scene.rigify import make_metarig
-from blender_addon.scene.shape import apply_shape, refit, refresh_joints
 from tests.blender_addon.in_blender.helpers import imported, shown
+from uvatar_blender.core.naming import Naming, joint_names
+from uvatar_blender.core.rest_pose import RestPose
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.export import Target, export_avatar
+from uvatar_blender.scene.ground import snap_to_ground
+from uvatar_blender.scene.measures import measurements
+from uvatar_blender.scene.mesh import set_slider
+from uvatar_blender.scene.rigify import make_metarig
+from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
 
 TOOLS: dict[str, Callable[[bpy.types.Object, Path], object]] = {
     "T": lambda rig, folder: rigs.take_pose(rig, RestPose.T),

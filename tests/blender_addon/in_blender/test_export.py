@@ -14,13 +14,13 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.core.result import parse_result
-from blender_addon.headless import EXIT_FAILED, main
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import evaluated_vertices, import_people
-from blender_addon.scene.export import export_glb
 from tests.blender_addon.sample import gradient, posed_vertices, rest_vertices, world_of
 from uvatar.wire import dump
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.headless import EXIT_FAILED, main
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import evaluated_vertices, import_people
+from uvatar_blender.scene.export import export_glb
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,7 +30,7 @@ def files(two_people: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     """A folder with the second person's files, written as the command line does it."""
     folder = tmp_path_factory.mktemp("files")
     dump(two_people, folder / "stored")
-    command = [sys.executable, "-m", "blender_addon.headless", "stored", "--person", "1", "--blend", "avatar.blend", "--glb", "avatar.glb"]
+    command = [sys.executable, "-m", "uvatar_blender.headless", "stored", "--person", "1", "--blend", "avatar.blend", "--glb", "avatar.glb"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -151,7 +151,7 @@ def test_what_is_wrong_is_said_in_one_sentence(files, monkeypatch, capsys, argum
 
 def test_runs_as_a_script_too(files, tmp_path) -> None:
     """As `blender -b --python headless.py -- ...` runs it: no package, arguments after two dashes."""
-    script = ROOT / "blender_addon" / "headless.py"
+    script = ROOT / "blender_addon" / "uvatar_blender" / "headless.py"
     command = [sys.executable, str(script), "-b", "--", str(files / "stored"), "--glb", str(tmp_path / "a.glb")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, env=_environment_without_path())
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from blender_addon.core.naming import Naming, joint_names
-from blender_addon.core.result import parse_result
-from blender_addon.scene import export_copy, material
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import ImportOptions, evaluated_vertices, import_people
-from blender_addon.scene.batch import save_steps
-from blender_addon.scene.export import Target, export_avatar
-from blender_addon.scene.motion import apply_motion, load_motion
-from blender_addon.scene.shape import apply_shape, refit, refresh_joints
 from tests.blender_addon.in_blender.helpers import imported
 from tests.blender_addon.in_blender.snapshot import differences, snapshot
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
+from uvatar_blender.core.naming import Naming, joint_names
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.scene import export_copy, material
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.batch import save_steps
+from uvatar_blender.scene.export import Target, export_avatar
+from uvatar_blender.scene.motion import apply_motion, load_motion
+from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
 
 FOLDER = "/home/anna secret/private photos"  # of a photo, as it must be in no file
 

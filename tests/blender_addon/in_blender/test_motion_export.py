@@ -11,12 +11,12 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.scene import compat
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import evaluated_vertices
-from blender_addon.scene.export import Target, export_avatar
-from blender_addon.scene.motion import apply_motion, load_motion
 from tests.blender_addon.in_blender.helpers import imported
+from uvatar_blender.scene import compat
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import evaluated_vertices
+from uvatar_blender.scene.export import Target, export_avatar
+from uvatar_blender.scene.motion import apply_motion, load_motion
 
 FRAMES, RATE = 25, 24
 WAY = np.stack([np.linspace(0, 1, FRAMES), np.linspace(0, -2, FRAMES), 0.05 * np.sin(np.arange(FRAMES))], -1)  # metres, z up

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from blender_addon.core.naming import Naming, joint_names
-from blender_addon.scene import compat, correctives, rigify
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.motion import MotionError, apply_motion, load_motion
-from blender_addon.scene.shape import refresh_joints
 from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, imported, shown
 from tests.blender_addon.sample import joints, posed_vertices, world_of
 from tests.blender_addon.test_motion import write_bvh
+from uvatar_blender.core.naming import Naming, joint_names
+from uvatar_blender.scene import compat, correctives, rigify
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.motion import MotionError, apply_motion, load_motion
+from uvatar_blender.scene.shape import refresh_joints
 
 
 def corrected(result: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:

@@ -16,20 +16,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import blender_addon
-from blender_addon.core import pictures as core_pictures
-from blender_addon.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
-from blender_addon.core.jobs import Job, Run
-from blender_addon.core.naming import Naming
-from blender_addon.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
-from blender_addon.core.rest_pose import RestPose
-from blender_addon.core.result import parse_result
-from blender_addon.core.session import Link
-from blender_addon.core.version import addon_version
-from blender_addon.scene.avatar import import_people
-from blender_addon.ui import avatar_panels, backend, drawing, importing, operators, panels, photos, preferences, sliders, state
+import uvatar_blender
 from tests.blender_addon.in_blender.helpers import queued
 from tests.blender_addon.sample import encoded, gradient, heavy_result
+from uvatar_blender.core import pictures as core_pictures
+from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
+from uvatar_blender.core.jobs import Job, Run
+from uvatar_blender.core.naming import Naming
+from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
+from uvatar_blender.core.rest_pose import RestPose
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.core.session import Link
+from uvatar_blender.core.version import addon_version
+from uvatar_blender.scene.avatar import import_people
+from uvatar_blender.ui import avatar_panels, backend, drawing, importing, operators, panels, photos, preferences, sliders, state
 
 KINDS = {"naming": Naming, "rest_pose": RestPose}
 
@@ -88,11 +88,11 @@ def addon(scene: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     """The add-on registered from the source tree, in an empty file."""
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("PATH", str(tmp_path))  # no backend on the search path
-    bpy.context.preferences.addons.new().module = "blender_addon"
-    blender_addon.register()
+    bpy.context.preferences.addons.new().module = "uvatar_blender"
+    uvatar_blender.register()
     yield state
-    blender_addon.unregister()
-    bpy.context.preferences.addons.remove(bpy.context.preferences.addons["blender_addon"])
+    uvatar_blender.unregister()
+    bpy.context.preferences.addons.remove(bpy.context.preferences.addons["uvatar_blender"])
 
 
 def drawn(panel: Any) -> SimpleNamespace:
@@ -109,7 +109,7 @@ class _Drawn:
         self.layout = layout
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(bpy.context.preferences.addons["blender_addon"].preferences, name)
+        return getattr(bpy.context.preferences.addons["uvatar_blender"].preferences, name)
 
 
 def drawn_preferences() -> SimpleNamespace:
@@ -213,7 +213,7 @@ def test_it_says_before_it_starts_what_is_fetched(addon, monkeypatch) -> None:
 
 
 def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None:
-    chosen = bpy.context.preferences.addons["blender_addon"].preferences
+    chosen = bpy.context.preferences.addons["uvatar_blender"].preferences
     assert chosen.environment() == tmp_path / "data" / "environment" and chosen.location() == ""
     assert chosen.recipe().backend == f"uvatar=={addon_version()}"  # the source tree has no wheel in it
     chosen.folder, chosen.wheel = str(tmp_path / "elsewhere"), str(tmp_path / "uvatar-1-py3-none-any.whl")

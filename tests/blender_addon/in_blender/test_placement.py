@@ -9,10 +9,10 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.core.result import parse_result
-from blender_addon.scene.avatar import Imported, ImportOptions, import_people
-from blender_addon.scene.placement import GAP, around, avatar_box, avatar_boxes, free_step, other_boxes
 from tests.blender_addon.sample import sample_result
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.scene.avatar import Imported, ImportOptions, import_people
+from uvatar_blender.scene.placement import GAP, around, avatar_box, avatar_boxes, free_step, other_boxes
 
 
 def box(*x: float, y: tuple[float, float] = (-0.2, 0.2), z: tuple[float, float] = (0.0, 1.8)) -> np.ndarray:

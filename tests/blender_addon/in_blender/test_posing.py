@@ -9,14 +9,14 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.core.result import parse_result
-from blender_addon.scene import compat, rigify
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import import_people
-from blender_addon.scene.motion import apply_motion, load_motion
-from blender_addon.ui import avatar_panels, guide, sliders
 from tests.blender_addon.in_blender.test_panels import addon, drawn  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import sample_result
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.scene import compat, rigify
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import import_people
+from uvatar_blender.scene.motion import apply_motion, load_motion
+from uvatar_blender.ui import avatar_panels, guide, sliders
 
 FRAMES = 12
 
@@ -110,7 +110,7 @@ def test_snap_to_ground_moves_what_leads(rig) -> None:
     control.location.z += 0.5
     bpy.context.view_layer.update()
     bpy.ops.uvatar.snap_to_ground()
-    from blender_addon.scene.avatar import lowest_point
+    from uvatar_blender.scene.avatar import lowest_point
 
     assert lowest_point(rig) == pytest.approx(0, abs=1e-4)
 

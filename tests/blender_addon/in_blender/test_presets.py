@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from blender_addon.core.naming import Naming, joint_names
-from blender_addon.core.result import parse_result
-from blender_addon.scene import material
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import ImportOptions, evaluated_vertices, import_people
-from blender_addon.scene.export import Target, export_avatar
-from blender_addon.scene.motion import apply_motion, load_motion
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
+from uvatar_blender.core.naming import Naming, joint_names
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.scene import material
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.export import Target, export_avatar
+from uvatar_blender.scene.motion import apply_motion, load_motion
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 NAMINGS = {Target.GLTF: Naming.SMPL, Target.UNITY: Naming.MIXAMO, Target.UNREAL: Naming.UNREAL}

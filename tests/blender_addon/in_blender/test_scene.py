@@ -13,12 +13,12 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from blender_addon.core.result import ResultError, parse_result
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import Imported, ImportOptions, evaluated_vertices, import_people
-from blender_addon.scene.mesh import CLOTHING_KEY, mixed_vertices
-from blender_addon.scene.shape import refresh_joints
 from tests.blender_addon.sample import joints, pixels_of, posed_vertices, rest_vertices, sample_result, world_of
+from uvatar_blender.core.result import ResultError, parse_result
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import Imported, ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.mesh import CLOTHING_KEY, mixed_vertices
+from uvatar_blender.scene.shape import refresh_joints
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 

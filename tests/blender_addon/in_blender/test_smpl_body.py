@@ -12,16 +12,16 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.core.result import parse_result
-from blender_addon.core.session import Link
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import evaluated_vertices, import_people
-from blender_addon.scene.material import avatar_material, texture_image
-from blender_addon.scene.mesh import CLOTHING_KEY
-from blender_addon.ui import panels
 from tests.blender_addon.in_blender.test_panels import Layout, addon  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import world_of
 from uvatar.wire import load
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.core.session import Link
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import evaluated_vertices, import_people
+from uvatar_blender.scene.material import avatar_material, texture_image
+from uvatar_blender.scene.mesh import CLOTHING_KEY
+from uvatar_blender.ui import panels
 
 
 def drawn(settings: Any) -> Any:

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blender_addon.core import pictures as core_pictures
-from blender_addon.core.pictures import write_pictures
-from blender_addon.core.result import ResultError, TextureResult, parse_result
-from blender_addon.scene import avatar as avatars
-from blender_addon.scene import material, painting
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import ImportOptions
-from blender_addon.scene.batch import save_steps
 from tests.blender_addon.in_blender.helpers import data_names, imported, shown
 from tests.blender_addon.sample import encoded, gradient, posed_vertices, world_of
+from uvatar_blender.core import pictures as core_pictures
+from uvatar_blender.core.pictures import write_pictures
+from uvatar_blender.core.result import ResultError, TextureResult, parse_result
+from uvatar_blender.scene import avatar as avatars
+from uvatar_blender.scene import material, painting
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import ImportOptions
+from uvatar_blender.scene.batch import save_steps
 
 
 def rendered(scene: bpy.types.Scene, path: Path, side: int = 96) -> np.ndarray:

@@ -9,22 +9,22 @@ import bpy
 import numpy as np
 import pytest
 
-import blender_addon
-from blender_addon.core.jobs import Job
-from blender_addon.core.result import TextureResult, parse_result
-from blender_addon.scene import correctives, material, rigify
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import UUID, import_people
-from blender_addon.ui import state
+import uvatar_blender
 from tests.blender_addon.sample import encoded, sample_result
+from uvatar_blender.core.jobs import Job
+from uvatar_blender.core.result import TextureResult, parse_result
+from uvatar_blender.scene import correctives, material, rigify
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import UUID, import_people
+from uvatar_blender.ui import state
 
 
 @pytest.fixture
 def addon(scene: Any) -> Any:
     """The add-on registered from the source tree, in an empty file."""
-    blender_addon.register()
+    uvatar_blender.register()
     yield state
-    blender_addon.unregister()
+    uvatar_blender.unregister()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def jobs(addon: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Path], 
         return original(jobs)
 
     monkeypatch.setattr(addon.session(), "reconstruct", note)
-    monkeypatch.setattr("blender_addon.ui.runs.link_up", lambda context, start: None)
+    monkeypatch.setattr("uvatar_blender.ui.runs.link_up", lambda context, start: None)
     return sent
 
 

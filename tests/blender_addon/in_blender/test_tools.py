@@ -11,18 +11,18 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.core.measurements import ARM_JOINTS, NAMES, make_tape, measure
-from blender_addon.core.naming import Naming, joint_names
-from blender_addon.core.rest_pose import A_POSE_DROP, RestPose
-from blender_addon.core.result import ResultError, parse_result
-from blender_addon.scene import rig as rigs
-from blender_addon.scene.avatar import ImportOptions, import_people, import_steps
-from blender_addon.scene.ground import snap_to_ground
-from blender_addon.scene.measures import measurements
-from blender_addon.scene.mesh import CLOTHING_KEY, key_vertices, mixed_vertices
-from blender_addon.scene.shape import apply_shape, refit, refresh_joints
 from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, data_names, imported, shown
 from tests.blender_addon.sample import joints, posed_vertices, rest_vertices, sample_result, world_of
+from uvatar_blender.core.measurements import ARM_JOINTS, NAMES, make_tape, measure
+from uvatar_blender.core.naming import Naming, joint_names
+from uvatar_blender.core.rest_pose import A_POSE_DROP, RestPose
+from uvatar_blender.core.result import ResultError, parse_result
+from uvatar_blender.scene import rig as rigs
+from uvatar_blender.scene.avatar import ImportOptions, import_people, import_steps
+from uvatar_blender.scene.ground import snap_to_ground
+from uvatar_blender.scene.measures import measurements
+from uvatar_blender.scene.mesh import CLOTHING_KEY, key_vertices, mixed_vertices
+from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
 
 
 def slices(result: dict[str, Any]) -> list[float]:

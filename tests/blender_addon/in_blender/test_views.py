@@ -11,14 +11,14 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from blender_addon.core.events import JobEnded, PhotoDone
-from blender_addon.core.result import parse_result
-from blender_addon.scene.avatar import ImportOptions, import_people
-from blender_addon.scene.camera import look_through
-from blender_addon.scene.placement import around, avatar_box
-from blender_addon.ui import importing, panels, photos, view
 from tests.blender_addon.in_blender.test_panels import addon, drawn, started  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import pixels_of, posed_vertices, sample_result, world_of
+from uvatar_blender.core.events import JobEnded, PhotoDone
+from uvatar_blender.core.result import parse_result
+from uvatar_blender.scene.avatar import ImportOptions, import_people
+from uvatar_blender.scene.camera import look_through
+from uvatar_blender.scene.placement import around, avatar_box
+from uvatar_blender.ui import importing, panels, photos, view
 
 
 def space_of(scene: Any) -> tuple[Any, Any]:

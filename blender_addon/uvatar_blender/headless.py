@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a stored result to files, without a window.
 
-    python -m blender_addon.headless RESULT --person 0 --blend avatar.blend --glb avatar.glb
-    blender -b --python blender_addon/headless.py -- RESULT --person 0 --blend avatar.blend
+    python -m uvatar_blender.headless RESULT --person 0 --blend avatar.blend --glb avatar.glb
+    blender -b --python blender_addon/uvatar_blender/headless.py -- RESULT --person 0 --blend avatar.blend
 
 RESULT is the result of one photo, as the backend stores it. The .blend holds the person in the photo's pose, the photo's
 camera with the photo behind it, and the rest pose in the bones; the .glb holds the rest pose, for games.

@@ -16,7 +16,7 @@ def _provide_wire() -> None:
     ``core.wire``. The backend itself is not imported.
     """
     here = Path(__file__).resolve().parent
-    source = here.parents[1] / "backend" / "uvatar" / "wire.py"
+    source = here.parents[2] / "backend" / "uvatar" / "wire.py"
     if (here / "wire.py").exists() or not source.exists():
         return
     name = f"{__name__}.wire"
