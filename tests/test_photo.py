@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms
 import uvatar.photo
 from uvatar import wire
 from uvatar.photo import MAX_SCANS, NoMemoryForPhoto, Photo, PhotoError, decode_photo
-from uvatar.spawn import environment
+from uvatar.runtime.spawn import environment
 
 WIDTH, HEIGHT = 96, 64
 

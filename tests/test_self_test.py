@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uvatar import constraints, doctor, self_test
-from uvatar.constraints import Difference
+from uvatar import doctor, self_test
+from uvatar.runtime import constraints
+from uvatar.runtime.constraints import Difference
 from uvatar.pipeline import Pipeline
 from uvatar.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
 from uvatar.texturing import sampling

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from uvatar.pipeline import Options, Pipeline
-from uvatar.weights import WeightsError, check_shipped, weights_folder
+from uvatar.runtime.weights import WeightsError, check_shipped, weights_folder
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"
 

@@ -32,7 +32,7 @@ from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, features, lik
 from uvatar.perception.perception import Found, Perception
 from uvatar.photo import Photo, PhotoError
 from uvatar.pipeline import Options, PersonResult, Pipeline
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 
 RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones
 TEXTURE = 256  # pixels: the share of texels that are seen is the same

@@ -157,7 +157,7 @@ def weights() -> None:
     from rich.table import Table
 
     from uvatar import weights_report
-    from uvatar.weights import WeightsError, models_folder, weights_folder
+    from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 
     console = console_of()
     try:
@@ -241,7 +241,7 @@ def _prepare(out: Path) -> None:
 
 def main() -> None:
     """Entry point of the ``uvatar`` command."""
-    from uvatar.terminal import print_anything
+    from uvatar.runtime.terminal import print_anything
     from uvatar.wire import WireError
 
     print_anything()

@@ -27,7 +27,7 @@ import zmq
 from uvatar import network, wire
 from uvatar.jobs import is_open
 from uvatar.network import Access
-from uvatar.spawn import environment, module_command
+from uvatar.runtime.spawn import environment, module_command
 from uvatar.wire import Runtime, WireError
 
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from uvatar import client, constraints, export, memory_limits, versions, weights_report, wire
-from uvatar.weights import WeightsError, models_folder, weights_folder
+from uvatar import client, export, weights_report, wire
+from uvatar.runtime import constraints
+from uvatar.runtime import memory_limits
+from uvatar.runtime import versions
+from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
 NEEDED_DISK = 2 * 10**9

@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar import memory_limits, network, wire
+from uvatar import network, wire
+from uvatar.runtime import memory_limits
 from uvatar.wire import WireError
 
 WAITING_REQUESTS = 8  # of one client; what it sends beyond stays on its side

@@ -34,7 +34,7 @@ from uvatar.avatar_folders import (
     stem_of,
 )
 from uvatar.labels import COLOURS
-from uvatar.spawn import environment, module_command
+from uvatar.runtime.spawn import environment, module_command
 
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever

@@ -55,7 +55,7 @@ from uvatar.texturing import Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 from uvatar.transfer import Registration, UserSmpl, carried_texture, carry_over
-from uvatar.weights import check_shipped, models_folder, weights_folder
+from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
 Progress = Callable[[str, float, str], None]

@@ -18,10 +18,11 @@ from typing import Any, BinaryIO
 
 import zmq
 
-from uvatar import memory_limits, wire
+from uvatar import wire
+from uvatar.runtime import memory_limits
 from uvatar.jobs import Journal, Unit
 from uvatar.logs import trim, worker_log
-from uvatar.spawn import environment, module_command
+from uvatar.runtime.spawn import environment, module_command
 from uvatar.wire import WireError
 
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
@@ -251,7 +252,7 @@ class Pool:
         name = f"worker-{self._started}"
         command = module_command("uvatar.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
         command += ["--threads", str(self.settings.threads_each), "--data", str(self.journal.folder)]
-        # One heap for all threads: that is the one which `uvatar.memory.give_back` can make smaller (glibc; nothing to others).
+        # One heap for all threads: that is the one which `uvatar.runtime.memory.give_back` can make smaller (glibc; nothing to others).
         variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
         if self.settings.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = self._free_gpu()

@@ -18,7 +18,7 @@ from uvatar.texture_predictor.checkpoint import load_checkpoint as load_texture_
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import LICENCE as TEXTURE_LICENCE
 from uvatar.transfer.smpl import UV_HELP, with_uv
-from uvatar.weights import SMPL_NAMES, SMPL_PACKED, SMPL_UV, recorded_sha256, sha256_of
+from uvatar.runtime.weights import SMPL_NAMES, SMPL_PACKED, SMPL_UV, recorded_sha256, sha256_of
 
 GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
 SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."

@@ -21,9 +21,11 @@ from typing import Any, Protocol
 
 import zmq
 
-from uvatar import memory_limits, versions, wire
+from uvatar import wire
+from uvatar.runtime import memory_limits
+from uvatar.runtime import versions
 from uvatar.logs import CurrentJob, log_to_stream
-from uvatar.memory import give_back, is_out_of_memory
+from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.photo import PhotoError
 from uvatar.pool import REAL_PIPELINE, SECRET_VARIABLE
 from uvatar.wire import WireError

@@ -16,7 +16,7 @@ from uvatar.batch.photos import RECORD, Outcome, Photo, Record, find_photos
 from uvatar.batch.report import write_report
 from uvatar.batch.run import run_batch
 from uvatar.client import find
-from uvatar.spawn import environment, module_command
+from uvatar.runtime.spawn import environment, module_command
 
 from .conftest import FAKE, PATIENCE, photo, wait_until
 from .fake_pipeline import picture, result

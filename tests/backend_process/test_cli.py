@@ -25,7 +25,7 @@ from uvatar import wire
 from uvatar.cli import _report
 from uvatar.client import find
 from uvatar.export import Exporter, colour_labels, readable_json, summarise
-from uvatar.spawn import environment, module_command
+from uvatar.runtime.spawn import environment, module_command
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 from .fake_pipeline import picture, result

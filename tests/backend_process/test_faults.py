@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from uvatar.client import Client, ServerGone, find
-from uvatar.spawn import environment
+from uvatar.runtime.spawn import environment
 from uvatar.wire import WireError
 
 from .conftest import PATIENCE, Server, photo, wait_until

@@ -12,7 +12,7 @@ import pytest
 
 from uvatar.client import find
 from uvatar.doctor import GOOD, PROBLEM, examine
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 
 from .conftest import FAKE, photo, wait_until
 from .test_cli import data, uvatar  # noqa: F401  (a fixture)

@@ -26,7 +26,7 @@ from uvatar.job_files import JobFiles, disk_error
 from uvatar.logs import trim
 from uvatar.pool import PoolSettings
 from uvatar.server import Front, Settings
-from uvatar.spawn import environment, module_command
+from uvatar.runtime.spawn import environment, module_command
 from uvatar.wire import WireError
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until

@@ -25,7 +25,7 @@ from uvatar.body import load_open_body  # noqa: E402
 from uvatar.texturing import Texture  # noqa: E402
 from uvatar.texturing.atlas import atlas_of  # noqa: E402
 from uvatar.transfer import UserSmpl, carried_texture, carry_over  # noqa: E402
-from uvatar.weights import models_folder, smpl_path  # noqa: E402
+from uvatar.runtime.weights import models_folder, smpl_path  # noqa: E402
 
 PEOPLE = 7
 Result = TypeVar("Result")

@@ -9,7 +9,7 @@ import pytest
 
 from uvatar.body import BODY, JOINT_NAMES, LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyModel
 from uvatar.body.data import triangulate
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 
 
 def at(body: BodyModel, joint: str) -> np.ndarray:

@@ -29,7 +29,7 @@ from uvatar.mesh_predictor.romp_format import fitted_results
 from uvatar.perception.person import Person
 from uvatar.photo import decode_photo
 from uvatar.pipeline import Options, Pipeline
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 from uvatar.wire import WireError
 from uvatar_training.initialise import start_heads
 

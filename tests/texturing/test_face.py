@@ -13,7 +13,7 @@ from uvatar.texturing import View
 from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.face import face_offsets, face_shift, load_correspondence
 from uvatar.texturing.sight import look
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 
 NOSE_TIP, CHIN, RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 4, 152, 33, 263
 

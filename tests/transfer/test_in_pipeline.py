@@ -24,7 +24,7 @@ from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.pipeline import Options, Pipeline
 from uvatar.raster import rasterize
 from uvatar.transfer import UserSmpl
-from uvatar.weights import bodies
+from uvatar.runtime.weights import bodies
 from uvatar.weights_report import BROKEN, GOOD, brought
 from uvatar_blender.core.result import parse_any
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from uvatar.terminal import print_anything, terminal
+from uvatar.runtime.terminal import print_anything, terminal
 
 if TYPE_CHECKING:
     from uvatar_training.data.stream import Samples

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body.data import BodyData, load_body
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 
 if TYPE_CHECKING:
     from uvatar.fitting.fit import BodyParameters

@@ -45,7 +45,7 @@ PipelineOption = Annotated[str, typer.Option("--pipeline", hidden=True, help="mo
 
 def console_of(stderr: bool = False) -> Console:
     """The terminal."""
-    from uvatar.terminal import terminal
+    from uvatar.runtime.terminal import terminal
 
     return terminal(stderr)
 

@@ -34,7 +34,7 @@ from uvatar.perception.person import Person
 from uvatar.photo import PhotoError
 from uvatar.photo_files import photos_in, read_photo
 from uvatar.raster import rasterize
-from uvatar.terminal import terminal
+from uvatar.runtime.terminal import terminal
 from uvatar.wire import WireError, shown
 
 if TYPE_CHECKING:

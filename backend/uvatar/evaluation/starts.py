@@ -22,8 +22,8 @@ from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
 from uvatar.photo import PhotoError, decode_photo
 from uvatar.photo_files import photos_in, read_photo
-from uvatar.terminal import terminal
-from uvatar.weights import models_folder, weights_folder
+from uvatar.runtime.terminal import terminal
+from uvatar.runtime.weights import models_folder, weights_folder
 from uvatar.wire import WireError, shown
 
 LANDMARKS, LIFTER = "landmarks", "lifter"

@@ -27,7 +27,7 @@ from uvatar.photo import PhotoError
 from uvatar.pipeline import Options, PersonResult, PhotoResult, Pipeline
 from uvatar.preview import overlay, render_textured
 from uvatar.raster import rasterize
-from uvatar.terminal import terminal
+from uvatar.runtime.terminal import terminal
 
 WIDTH, HEIGHT = 640, 800
 JPEG_QUALITY = 92

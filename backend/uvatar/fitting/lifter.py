@@ -21,7 +21,7 @@ from uvatar.camera import Camera
 from uvatar.fitting import rotations
 from uvatar.perception.person import Person
 from uvatar.perception.pose import MIRROR
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 
 FILE = "pose_lifter.safetensors"
 POSED, BONE_COUNT, BETAS = 22, 19, 10

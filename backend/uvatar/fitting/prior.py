@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 
 DIMENSIONS = 63
 

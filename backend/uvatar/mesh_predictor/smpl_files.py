@@ -12,7 +12,7 @@ from uvatar.body import BodyError, BodyModel, load_smpl
 from uvatar.body.official import body_from_arrays
 from uvatar.mesh_predictor.checkpoint import CheckpointError, read_state_dict
 from uvatar.mesh_predictor.romp_format import Regressors
-from uvatar.weights import SMPL_PACKED, smpl_path
+from uvatar.runtime.weights import SMPL_PACKED, smpl_path
 
 HELP = (
     "Download SMPL for Python (version 1.1.0) from smpl.is.tue.mpg.de and put basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl "

@@ -7,7 +7,7 @@ import sys
 from uvatar import __version__, wire
 from uvatar.pipeline import Pipeline
 from uvatar.self_test import check, remember
-from uvatar.weights import WeightsError
+from uvatar.runtime.weights import WeightsError
 
 
 def main() -> int:

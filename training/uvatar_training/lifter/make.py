@@ -9,7 +9,7 @@ import cv2
 import torch
 
 from uvatar.body import load_open_body
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.scenes import SceneMaker, Watcher
 from uvatar_training.lifter.shards import write_shards

@@ -14,7 +14,7 @@ from torch import Tensor
 from uvatar.body import BodyModel, load_open_body
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.tables import markdown, print_table, write_csv
-from uvatar.terminal import terminal
+from uvatar.runtime.terminal import terminal
 from uvatar.texture_predictor.checkpoint import load_checkpoint
 from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.encoders import Structure

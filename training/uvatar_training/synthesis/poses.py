@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.evaluation.poses import evaluation_indices, held_out
-from uvatar.weights import weights_folder
+from uvatar.runtime.weights import weights_folder
 from uvatar_training.data.problems import DataError
 
 MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])

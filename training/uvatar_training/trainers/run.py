@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from uvatar.terminal import terminal
+from uvatar.runtime.terminal import terminal
 from uvatar_training.adversarial.averaging import Average
 from uvatar_training.data.problems import Skipped
 from uvatar_training.data.shards import encoded

@@ -35,7 +35,7 @@ def constraints_file() -> Path | None:
     """The pinned packages for this system and Python (``tools/lock_dependencies.py`` makes them); None where none are tested."""
     if platform.machine().lower() not in _MACHINES.get(sys.platform, ()):
         return None
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     name = f"{_SYSTEMS[sys.platform]}-py{sys.version_info[0]}{sys.version_info[1]}.txt"
     candidates = (package / "_constraints" / name, package.parents[1] / "constraints" / name)
     return next((path for path in candidates if path.is_file()), None)

@@ -14,5 +14,5 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment and ``extra``, with the folder that holds this package first in PYTHONPATH."""
-    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, **extra, "PYTHONPATH": os.pathsep.join(paths)}

@@ -26,7 +26,7 @@ def weights_folder() -> Path:
 
     Raises WeightsError where there is none.
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     chosen = os.environ.get("UVATAR_WEIGHTS")
     candidates = [Path(chosen)] if chosen else [package / "_weights", package.parents[1] / "weights"]
     for folder in candidates:
