@@ -16,8 +16,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 import uvatar.photo
-from uvatar import wire
 from uvatar.photo import MAX_SCANS, NoMemoryForPhoto, Photo, PhotoError, decode_photo
+from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment
 
 WIDTH, HEIGHT = 96, 64

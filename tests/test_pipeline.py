@@ -14,14 +14,15 @@ from PIL import Image
 
 import uvatar.perception.perception
 import uvatar.pipeline
-from uvatar import avatar, wire
+from uvatar import avatar
 from uvatar.fitting.fit import BodyParameters, Fit
 from uvatar.fitting.report import finished, sureness
 from uvatar.labels import SEEN
 from uvatar.photo import decode_photo
 from uvatar.pipeline import NobodyFound, Options, PersonResult, Pipeline
+from uvatar.protocol import wire
+from uvatar.protocol.wire import OPTIONS
 from uvatar.texturing import Texture
-from uvatar.wire import OPTIONS
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 QUICK = Options(texture_size=512, fast=True)

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from uvatar import doctor, self_test
+from uvatar.pipeline import Pipeline
 from uvatar.runtime import constraints
 from uvatar.runtime.constraints import Difference
-from uvatar.pipeline import Pipeline
 from uvatar.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
 from uvatar.texturing import sampling
 from uvatar.worker import _load_error, load_pipeline

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path, PureWindowsPath
 
-from uvatar import wire
-from uvatar.wire import WireError, shown
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError, shown
 
 SUMMARY = "result.json"
 RECORD, THUMBNAILS = "batch.jsonl", "thumbnails"  # of a batch, beside the folders

@@ -87,10 +87,11 @@ def reconstruct(
     Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
     Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
     """
-    from uvatar import export, wire
+    from uvatar import export
     from uvatar.avatar_folders import prepare
     from uvatar.commands.running import Run
     from uvatar.photo_files import gathered
+    from uvatar.protocol import wire
 
     options: dict[str, Any] = {
         "body": body,
@@ -231,7 +232,7 @@ def evaluate_starts(
 def _prepare(out: Path) -> None:
     """See that something can be written there before hours of work; end the command where it cannot."""
     from uvatar.avatar_folders import prepare
-    from uvatar.wire import WireError
+    from uvatar.protocol.wire import WireError
 
     try:
         prepare(out)
@@ -241,8 +242,8 @@ def _prepare(out: Path) -> None:
 
 def main() -> None:
     """Entry point of the ``uvatar`` command."""
+    from uvatar.protocol.wire import WireError
     from uvatar.runtime.terminal import print_anything
-    from uvatar.wire import WireError
 
     print_anything()
     try:
@@ -261,7 +262,7 @@ def _orders(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[l
     if results is None or not photos:
         return [Order(path, size) for path, size in photos], []
     from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
-    from uvatar.wire import photo_name
+    from uvatar.protocol.wire import photo_name
 
     files = ResultFiles(results)
     orders, failures = [], []

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from uvatar import client, export, weights_report, wire
-from uvatar.runtime import constraints
-from uvatar.runtime import memory_limits
-from uvatar.runtime import versions
+from uvatar import client, export, weights_report
+from uvatar.protocol import wire
+from uvatar.runtime import constraints, memory_limits, versions
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"

@@ -12,9 +12,10 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar import network, wire
+from uvatar import network
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 from uvatar.runtime import memory_limits
-from uvatar.wire import WireError
 
 WAITING_REQUESTS = 8  # of one client; what it sends beyond stays on its side
 WAITING_REPLIES = 128  # of one client that does not read; beyond that they are dropped

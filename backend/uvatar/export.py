@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uvatar import wire
 from uvatar.avatar_folders import (
     SUMMARY,
     WORKSHOP,
@@ -34,6 +33,7 @@ from uvatar.avatar_folders import (
     stem_of,
 )
 from uvatar.labels import COLOURS
+from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
 
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB

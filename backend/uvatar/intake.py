@@ -13,7 +13,7 @@ from typing import Any
 
 from uvatar.job_files import Manifest
 from uvatar.jobs import Job, Journal
-from uvatar.wire import LIMITS, WireError
+from uvatar.protocol.wire import LIMITS, WireError
 
 Photos = Sequence[tuple[str, bytes]]
 _LATER = "Wait until some of the photos that wait are finished, or cancel a job, then send this one again."

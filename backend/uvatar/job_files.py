@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uvatar import wire
 from uvatar.private import private_folder
-from uvatar.wire import WireError
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 
 _MANIFEST = "job"
 

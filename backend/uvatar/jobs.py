@@ -23,7 +23,7 @@ from typing import Any
 
 from uvatar.job_files import JobFiles, Manifest, disk_error
 from uvatar.private import close_to_others, private_folder
-from uvatar.wire import LIMITS, WireError
+from uvatar.protocol.wire import LIMITS, WireError
 
 ACTIVE = ("queued", "running")
 _NAME = "journal.sqlite"

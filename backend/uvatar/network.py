@@ -20,9 +20,9 @@ from typing import Any
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from uvatar import wire
 from uvatar.private import private_file
-from uvatar.wire import WireError
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 
 _KEYS = "network-keys.json"
 _ACCESS = "network-access.json"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uvatar.avatar_folders import RECORD, SUMMARY, THUMBNAILS, read_avatar
-from uvatar.wire import LIMITS, PHOTO_SUFFIXES, WireError, shown
+from uvatar.protocol.wire import LIMITS, PHOTO_SUFFIXES, WireError, shown
 
 UNREADABLE = "unreadable"  # code of what is wrong with a file rather than with the photo in it
 MOST_BYTES = LIMITS.frame_bytes  # of a photo; the server takes no more

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvatar import __version__, avatar, preview, wire
+from uvatar import __version__, avatar, preview
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.camera import Camera
 from uvatar.evaluation.metrics import mask_iou
@@ -47,7 +47,9 @@ from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
 from uvatar.perception.person import Person
 from uvatar.photo import Photo, PhotoError, decode_photo
+from uvatar.protocol import wire
 from uvatar.raster import rasterize
+from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import PredictionError, TexturePredictor
@@ -55,7 +57,6 @@ from uvatar.texturing import Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 from uvatar.transfer import Registration, UserSmpl, carried_texture, carry_over
-from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 
 # stage name, fraction of the photo done (0..1), message in the artist's words
 Progress = Callable[[str, float, str], None]
@@ -77,7 +78,7 @@ class NobodyAlike(PhotoError):
 
 @dataclass(frozen=True)
 class Options:
-    """What the artist chooses for a job: `uvatar.wire.OPTIONS` as fields.
+    """What the artist chooses for a job: `uvatar.protocol.wire.OPTIONS` as fields.
 
     Attributes:
         body: "open_body", or "smpl" for avatars on the SMPL body of the user's own files.

@@ -18,12 +18,12 @@ from typing import Any, BinaryIO
 
 import zmq
 
-from uvatar import wire
-from uvatar.runtime import memory_limits
 from uvatar.jobs import Journal, Unit
 from uvatar.logs import trim, worker_log
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
+from uvatar.runtime import memory_limits
 from uvatar.runtime.spawn import environment, module_command
-from uvatar.wire import WireError
 
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
 REAL_PIPELINE = "uvatar.pipeline:Pipeline"  # others are the tests'

@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 
-from uvatar.wire import WireError
+from uvatar.protocol.wire import WireError
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH

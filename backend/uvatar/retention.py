@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from uvatar.jobs import Journal
-from uvatar.wire import WireError
+from uvatar.protocol.wire import WireError
 
 _DAY = 86_400.0
 

@@ -26,19 +26,20 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar import __version__, network, wire
-from uvatar.runtime import versions
+from uvatar import __version__, network
 from uvatar.doors import Door, Doors, Peer
 from uvatar.intake import Intake, QueueLimits
 from uvatar.job_files import disk_error
 from uvatar.jobs import Job, Journal, checked_id
 from uvatar.logs import log_to_folder
-from uvatar.runtime.memory import always_give_back
 from uvatar.pool import Pool, PoolSettings
 from uvatar.private import private_folder
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 from uvatar.retention import Policy, clean, forget
+from uvatar.runtime import versions
+from uvatar.runtime.memory import always_give_back
 from uvatar.runtime.weights import bodies, models_folder
-from uvatar.wire import WireError
 
 TICK_MS = 100  # between looks at the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written

@@ -1,7 +1,7 @@
 """The model process: loads the pipeline once and takes photos from the front, one unit of work at a time.
 
 It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs nothing
-but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.wire`, and ends when the
+but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.protocol.wire`, and ends when the
 front does.  `uvatar.pool` has the other side of this conversation.
 """
 
@@ -21,14 +21,13 @@ from typing import Any, Protocol
 
 import zmq
 
-from uvatar import wire
-from uvatar.runtime import memory_limits
-from uvatar.runtime import versions
 from uvatar.logs import CurrentJob, log_to_stream
-from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.photo import PhotoError
 from uvatar.pool import REAL_PIPELINE, SECRET_VARIABLE
-from uvatar.wire import WireError
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
+from uvatar.runtime import memory_limits, versions
+from uvatar.runtime.memory import give_back, is_out_of_memory
 
 Progress = Callable[[str, float, str], None]
 PhotoDone = Callable[[int, dict[str, Any]], None]

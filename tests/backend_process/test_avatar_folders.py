@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uvatar import avatar_folders, wire
+from uvatar import avatar_folders
 from uvatar.avatar_folders import Stems, prepare, read_avatar, stem_of
 from uvatar.batch.photos import Photo, Record
 from uvatar.batch.run import run_batch
 from uvatar.commands.forgetting import forget_avatars
 from uvatar.export import Exporter
+from uvatar.protocol import wire
 
 from .fake_pipeline import result
 

@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
-from uvatar import wire
 from uvatar.batch.photos import RECORD, Outcome, Photo, Record, find_photos
 from uvatar.batch.report import write_report
 from uvatar.batch.run import run_batch
 from uvatar.client import find
+from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
 
 from .conftest import FAKE, PATIENCE, photo, wait_until

@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from uvatar import wire
 from uvatar.cli import _report
 from uvatar.client import find
 from uvatar.export import Exporter, colour_labels, readable_json, summarise
+from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until

@@ -14,12 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from uvatar import client as clients
-from uvatar.runtime import terminal as terminals
-from uvatar import wire
 from uvatar.cli import app
 from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
 from uvatar.photo import PhotoError
+from uvatar.protocol import wire
+from uvatar.runtime import terminal as terminals
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.terminal import print_anything, terminal
 from uvatar_training import cli as training

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from uvatar.wire import WireError
+from uvatar.protocol.wire import WireError
 
 ROOT = Path(__file__).resolve().parents[2]
 _CODE = re.compile(r"[a-z]+(-[a-z]+)*")

@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from uvatar.client import Client, ServerGone, find
+from uvatar.protocol.wire import WireError
 from uvatar.runtime.spawn import environment
-from uvatar.wire import WireError
 
 from .conftest import PATIENCE, Server, photo, wait_until
 from .faulty_server import POINTS

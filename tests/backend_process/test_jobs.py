@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from uvatar import wire
 from uvatar.jobs import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
 from uvatar.pool import _Pace, seconds_left
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 from uvatar.retention import Policy, clean, forget
-from uvatar.wire import WireError
 from uvatar.worker import MOST_WORDS
 
 OPTIONS = wire.checked_options({})

@@ -135,7 +135,7 @@ def test_a_client_that_does_not_read_costs_little(start_server: StartServer) -> 
 
 
 def _packed(server: Server, **message: Any) -> list[Any]:
-    from uvatar import wire
+    from uvatar.protocol import wire
 
     return wire.pack({"token": server.token, **message})
 

@@ -11,12 +11,12 @@ import cv2
 import psutil
 import pytest
 
-from uvatar.runtime import memory_limits
 from uvatar.doctor import GOOD, PROBLEM, WARNING, examine
 from uvatar.doors import Doors
+from uvatar.pool import PoolSettings
+from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.memory_limits import kills, memory
-from uvatar.pool import PoolSettings
 from uvatar.worker import photo_error
 
 from .conftest import photo

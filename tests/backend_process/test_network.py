@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import zmq
 
-from uvatar import network, wire
+from uvatar import network
 from uvatar.client import Client, ServerGone, reach
 from uvatar.doors import Door
 from uvatar.network import Access, read_access
 from uvatar.pool import PoolSettings
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 from uvatar.server import Front, Settings
-from uvatar.wire import WireError
 from uvatar_blender.core.zmtp import Dealer
 
 from .conftest import FAKE, PATIENCE, photo

@@ -13,7 +13,7 @@ import pytest
 from uvatar import photo_files
 from uvatar.batch.photos import find_photos
 from uvatar.photo_files import gathered, photo_size, photos_in, read_list, read_photo
-from uvatar.wire import PHOTO_SUFFIXES, WireError
+from uvatar.protocol.wire import PHOTO_SUFFIXES, WireError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 bytes_as_names = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's file names are any bytes")

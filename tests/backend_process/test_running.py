@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from uvatar import wire
 from uvatar.commands import running
 from uvatar.commands.running import MANY, Order, Run, jobs
 from uvatar.export import Exporter
 from uvatar.photo_files import gathered
-from uvatar.wire import WireError
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 
 from .conftest import Server, end, photo, start
 from .fake_pipeline import result

@@ -20,14 +20,14 @@ import psutil
 import pytest
 import zmq
 
-from uvatar import wire
 from uvatar.client import Client, ServerGone, attach, find
 from uvatar.job_files import JobFiles, disk_error
 from uvatar.logs import trim
 from uvatar.pool import PoolSettings
-from uvatar.server import Front, Settings
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 from uvatar.runtime.spawn import environment, module_command
-from uvatar.wire import WireError
+from uvatar.server import Front, Settings
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from uvatar import wire
-from uvatar.wire import Limits, WireError, pack, unpack
+from uvatar.protocol import wire
+from uvatar.protocol.wire import Limits, WireError, pack, unpack
 
 from .conftest import python
 

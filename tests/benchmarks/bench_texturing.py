@@ -26,9 +26,9 @@ from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.perception import Perception
 from uvatar.photo import decode_photo
 from uvatar.preview import render_textured
+from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import atlas_of
-from uvatar.runtime.weights import weights_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = [ROOT.parent / "shared" / "photos" / name for name in ("lunge.jpg", "family.jpg", "group_of_seven.jpg")]

@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.transfer.smpl_like import other_body, write_files  # noqa: E402
 from tests.transfer.test_transfer import fit_of  # noqa: E402
 from uvatar.body import load_open_body  # noqa: E402
+from uvatar.runtime.weights import models_folder, smpl_path  # noqa: E402
 from uvatar.texturing import Texture  # noqa: E402
 from uvatar.texturing.atlas import atlas_of  # noqa: E402
 from uvatar.transfer import UserSmpl, carried_texture, carry_over  # noqa: E402
-from uvatar.runtime.weights import models_folder, smpl_path  # noqa: E402
 
 PEOPLE = 7
 Result = TypeVar("Result")

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.blender_addon.sample import sample_result
-from uvatar import export, wire
+from uvatar import export
+from uvatar.protocol import wire
 
 ROOT = Path(__file__).resolve().parents[2]
 # What `blender --background ... --python script -- arguments` does, with a Python that has bpy. Like Blender's own Python it does not

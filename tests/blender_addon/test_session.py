@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from tests.blender_addon.sample import sample_result
-from uvatar import wire
+from uvatar.protocol import wire
 from uvatar_blender.core import conversation
 from uvatar_blender.core.jobs import JobState
 from uvatar_blender.core.problem import Remedy

@@ -12,10 +12,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from uvatar import wire
 from uvatar.doors import Peer
 from uvatar.intake import QueueLimits
 from uvatar.pool import PoolSettings
+from uvatar.protocol import wire
 from uvatar.server import Front, Settings
 
 from .mutation import mutated

@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from scipy.spatial.transform import Rotation
 
 from tests.fitting.people import Eyes
-from uvatar import wire
 from uvatar.body import load_open_body
 from uvatar.export import Exporter, save_romp_results
 from uvatar.fitting.fit import BodyParameters, Fit
@@ -29,8 +28,9 @@ from uvatar.mesh_predictor.romp_format import fitted_results
 from uvatar.perception.person import Person
 from uvatar.photo import decode_photo
 from uvatar.pipeline import Options, Pipeline
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 from uvatar.runtime.weights import weights_folder
-from uvatar.wire import WireError
 from uvatar_training.initialise import start_heads
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"

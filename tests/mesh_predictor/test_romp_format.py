@@ -16,7 +16,6 @@ from photographed import CAMERA, body_at
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from uvatar import wire
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.export import save_romp_results
 from uvatar.mesh_predictor.prediction import SMPL, Prediction
@@ -24,6 +23,7 @@ from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError, Resu
 from uvatar.mesh_predictor.romp_format import fitted_results, predicted_results
 from uvatar.mesh_predictor.smpl_files import load_neutral_smpl, neutral_smpl, packed_regressors
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare
+from uvatar.protocol import wire
 
 RNG = np.random.default_rng(0)
 COUNT = 3

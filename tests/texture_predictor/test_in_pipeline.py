@@ -19,13 +19,13 @@ from uvatar.fitting.fit import Fit
 from uvatar.labels import EMPTY, PREDICTED, SEEN
 from uvatar.photo import Photo
 from uvatar.pipeline import Options, Pipeline
+from uvatar.protocol.wire import WireError
 from uvatar.texture_predictor.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.network import Prediction, TextureNetwork
 from uvatar.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
 from uvatar.texturing import Texture, View
 from uvatar.texturing.atlas import atlas_of
-from uvatar.wire import WireError
 
 SIZE = 512
 CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16, trust=0.5)

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.texturing.conftest import SIZE, Studio, plain
+from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
 from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.face import face_offsets, face_shift, load_correspondence
 from uvatar.texturing.sight import look
-from uvatar.runtime.weights import weights_folder
 
 NOSE_TIP, CHIN, RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 4, 152, 33, 263
 

@@ -13,8 +13,9 @@ import numpy as np
 from tests.blender_addon.sample import sample_result
 from tests.transfer.smpl_like import other_body, write_files
 from tests.transfer.test_transfer import fit_of
-from uvatar import avatar, wire
+from uvatar import avatar
 from uvatar.body import load_open_body, load_smpl
+from uvatar.protocol import wire
 from uvatar.texturing import Texture
 from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import carried_texture, carry_over, register

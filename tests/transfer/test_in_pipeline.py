@@ -15,16 +15,16 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.fitting.people import CAMERA, Eyes, person_of, standing
-from uvatar import wire
 from uvatar.body import BodyError, BodyModel
 from uvatar.cli import app
 from uvatar.export import Exporter
 from uvatar.labels import SEEN
 from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.pipeline import Options, Pipeline
+from uvatar.protocol import wire
 from uvatar.raster import rasterize
-from uvatar.transfer import UserSmpl
 from uvatar.runtime.weights import bodies
+from uvatar.transfer import UserSmpl
 from uvatar.weights_report import BROKEN, GOOD, brought
 from uvatar_blender.core.result import parse_any
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from uvatar import wire
 from uvatar.batch.photos import Photo
 from uvatar.batch.run import Engine
-from uvatar.wire import WireError
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 
 RETRIES = 3  # of a photo whose Ray worker died
 LOCAL = "local"

@@ -14,7 +14,7 @@ from typing import Any
 from uvatar.batch.photos import Photo
 from uvatar.batch.run import Engine
 from uvatar.client import Client, ServerGone
-from uvatar.wire import WireError
+from uvatar.protocol.wire import WireError
 
 _NAMESPACE = uuid.UUID("0e2b5a0c-2f0c-4a53-9d8b-7f2c1f6f3d11")
 ATTEMPTS = 5  # to reach a server again, in a row

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uvatar import wire
 from uvatar.avatar_folders import RECORD, same_name, stem_of
 from uvatar.photo_files import NO_PHOTOS, has_photo_suffix, photos_in, read_list
-from uvatar.wire import WireError
+from uvatar.protocol import wire
+from uvatar.protocol.wire import WireError
 
 FINAL = ("bad-photo", "bad-npz")  # failures of the photo itself: trying again changes nothing
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from uvatar.avatar_folders import THUMBNAILS, is_avatar_name
 from uvatar.batch.photos import Outcome
-from uvatar.wire import shown, write_atomically
+from uvatar.protocol.wire import shown, write_atomically
 
 REPORT = "report.html"
 SIDE = 240  # pixels of a thumbnail's longer side

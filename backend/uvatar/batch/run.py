@@ -14,7 +14,7 @@ from uvatar.batch.photos import Outcome, Photo, Record, figures, find_photos
 from uvatar.batch.report import write_report
 from uvatar.export import Exporter
 from uvatar.photo_files import UNREADABLE, read_photo
-from uvatar.wire import WireError
+from uvatar.protocol.wire import WireError
 
 REPORT_EVERY = 50  # photos
 

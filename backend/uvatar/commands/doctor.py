@@ -21,8 +21,8 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from uvatar import wire
     from uvatar.doctor import GOOD, PROBLEM, examine
+    from uvatar.protocol import wire
 
     console = console_of()
     findings = []

@@ -14,8 +14,8 @@ from uvatar.batch.report import REPORT, write_report
 from uvatar.client import Client
 from uvatar.jobs import AlreadyServed, Journal
 from uvatar.photo_files import gathered, read_photo
+from uvatar.protocol.wire import WireError, shown
 from uvatar.retention import forget
-from uvatar.wire import WireError, shown
 
 
 @dataclass(frozen=True)

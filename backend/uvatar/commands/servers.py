@@ -70,13 +70,13 @@ def serve(
     With --network others can too: encrypted, and only with the access file that it writes there.
     Jobs that were not finished when it stopped go on when it is started again.
     """
-    from uvatar import wire
     from uvatar.client import make_usable
     from uvatar.intake import QueueLimits
     from uvatar.jobs import AlreadyServed
     from uvatar.network import split_address
     from uvatar.pool import PoolSettings
     from uvatar.private import private_file
+    from uvatar.protocol import wire
     from uvatar.retention import Policy
     from uvatar.server import Settings, new_token
     from uvatar.server import serve as serve_until_stopped
@@ -145,8 +145,8 @@ def forget(
     A photo is known by its content, whatever its file is called. Works with and without a running server.
     Of the avatars' folders exactly what Uvatar wrote is deleted; your own files in them stay.
     """
-    from uvatar import wire
     from uvatar.commands.forgetting import Forgotten, forget_avatars, forget_jobs, photo_digests
+    from uvatar.protocol import wire
 
     console = console_of()
     if not (photos or job or everything):
@@ -178,8 +178,8 @@ def logs(
     """Print the server's and the model processes' log: a line of JSON for each event."""
     import json
 
-    from uvatar import wire
     from uvatar.logs import read_logs
+    from uvatar.protocol import wire
 
     for line in read_logs(data or wire.data_folder(), job):
         typer.echo(json.dumps(line, ensure_ascii=False))
@@ -187,7 +187,7 @@ def logs(
 
 def _answer(console: Console, data: Path | None, server: Path | None, ask: Callable[[Client], T]) -> T | None:
     """What the server that runs answers, None where none runs; an error is printed and ends the command."""
-    from uvatar import wire
+    from uvatar.protocol import wire
 
     try:
         running = found(data, server)
@@ -228,7 +228,7 @@ def _size(count: float) -> str:
 
 def _token(path: Path) -> str:
     """The token in a file, which is made, readable by its owner only, where there is none. Raises OSError."""
-    from uvatar import wire
+    from uvatar.protocol import wire
     from uvatar.server import new_token
 
     if not path.exists():

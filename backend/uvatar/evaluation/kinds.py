@@ -29,7 +29,7 @@ from uvatar.evaluation.things import SOLIDS, render_solid
 from uvatar.fitting.fit import BodyParameters
 from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
 from uvatar.photo import PhotoError, decode_photo
-from uvatar.wire import PHOTO_SUFFIXES
+from uvatar.protocol.wire import PHOTO_SUFFIXES
 
 THING, PART, PERSON = "thing", "part", "person"
 HIDDEN = "hidden"  # a person whom their photo cuts, or who is small or half behind something

@@ -33,9 +33,9 @@ from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_err
 from uvatar.perception.person import Person
 from uvatar.photo import PhotoError
 from uvatar.photo_files import photos_in, read_photo
+from uvatar.protocol.wire import WireError, shown
 from uvatar.raster import rasterize
 from uvatar.runtime.terminal import terminal
-from uvatar.wire import WireError, shown
 
 if TYPE_CHECKING:
     from uvatar.pipeline import PersonResult, PhotoResult

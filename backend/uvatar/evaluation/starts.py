@@ -22,9 +22,9 @@ from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
 from uvatar.photo import PhotoError, decode_photo
 from uvatar.photo_files import photos_in, read_photo
+from uvatar.protocol.wire import WireError, shown
 from uvatar.runtime.terminal import terminal
 from uvatar.runtime.weights import models_folder, weights_folder
-from uvatar.wire import WireError, shown
 
 LANDMARKS, LIFTER = "landmarks", "lifter"
 # Name in the table, which starts are tried, and whether with half the steps.

@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.runtime import constraints
-from uvatar.runtime import versions
 from uvatar.fitting.fit import Fit
 from uvatar.labels import EMPTY, SEEN
-from uvatar.runtime.memory import is_out_of_memory
 from uvatar.pipeline import Options, Pipeline
+from uvatar.protocol.wire import WireError
+from uvatar.runtime import constraints, versions
+from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.weights import recorded_sha256, weights_folder
-from uvatar.wire import WireError
 
 CODE = "self-test-failed"
 STAMP = "self-test.json"  # in the data folder

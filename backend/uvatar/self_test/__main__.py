@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from uvatar import __version__, wire
+from uvatar import __version__
 from uvatar.pipeline import Pipeline
-from uvatar.self_test import check, remember
+from uvatar.protocol import wire
 from uvatar.runtime.weights import WeightsError
+from uvatar.self_test import check, remember
 
 
 def main() -> int:

@@ -20,10 +20,10 @@ from uvatar.camera import Camera
 from uvatar.fitting.fit import Fit
 from uvatar.mesh import vertex_normals
 from uvatar.perception.person import Person
+from uvatar.runtime.weights import WeightsError
 from uvatar.texturing.colour import smoothstep
 from uvatar.texturing.sight import Sight
 from uvatar.texturing.skin import FACE_SCORE
-from uvatar.runtime.weights import WeightsError
 
 _FILE = "face_correspondence.npz"
 # Farther turned away (cosine between the face's normal and the line of sight), too little of the face is seen.

@@ -7,8 +7,8 @@ from pathlib import Path
 from uvatar.body import BodyModel
 from uvatar.body.official import textured
 from uvatar.mesh_predictor.smpl_files import load_neutral_smpl
-from uvatar.transfer.registration import Registration, register
 from uvatar.runtime.weights import SMPL_NAMES, SMPL_UV, smpl_path
+from uvatar.transfer.registration import Registration, register
 
 UV_HELP = f"Download SMPL's UV map from smpl.is.tue.mpg.de and put {SMPL_UV} there unchanged."
 

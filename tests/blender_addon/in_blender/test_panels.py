@@ -558,7 +558,7 @@ def test_options_reach_the_backend_and_the_import(addon) -> None:
     settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
     made = {"body", "texture_size", "texture", "fast", "refine", "clothing", "uncertain"}
     assert set(page.properties) == made | {"photo_pose", "rest_pose", "naming", "placement", "camera", "use_camera", "unlit", "show"}
-    from uvatar.wire import checked_options
+    from uvatar.protocol.wire import checked_options
 
     options = checked_options(settings.job_options())  # the backend's own check
     assert options["texture_size"] == 2048 and options["fast"] and not options["refine"] and not options["same_person"]

@@ -1,0 +1,1 @@
+"""The user's own files: photos that are read, avatar folders that are written."""

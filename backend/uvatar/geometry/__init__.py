@@ -1,0 +1,1 @@
+"""Meshes, rotations and ray casting."""

@@ -1,0 +1,1 @@
+"""What leaves the backend: the result record and its pictures."""
