@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "blender_addon" / "uvatar_blender"
-SHARED = ROOT / "backend" / "uvatar" / "wire.py"
+SHARED = ROOT / "backend" / "uvatar" / "protocol" / "wire.py"
 DOCS = ROOT / "docs"
 GUIDE_PAGES = ("artist-guide", "addon", "motion", "smpl-body")
 _GUIDE_STYLE = (

@@ -31,8 +31,8 @@ def wheel(tmp_path: Path) -> Path:
     site = tmp_path / "site-packages"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "blender_addon" / "uvatar_blender", site / "uvatar_blender", ignore=ignored)
-    (site / "uvatar").mkdir()
-    shutil.copy(ROOT / "backend" / "uvatar" / "wire.py", site / "uvatar")
+    (site / "uvatar" / "protocol").mkdir(parents=True)
+    shutil.copy(ROOT / "backend" / "uvatar" / "protocol" / "wire.py", site / "uvatar" / "protocol")
     for package in ("numpy", "mathutils"):
         (site / package).mkdir()
         (site / package / "__init__.py").write_text("raise ImportError('this is the package of another Python')\n")

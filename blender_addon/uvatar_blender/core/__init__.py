@@ -16,8 +16,10 @@ def _provide_wire() -> None:
     ``core.wire``. The backend itself is not imported.
     """
     here = Path(__file__).resolve().parent
-    source = here.parents[2] / "backend" / "uvatar" / "wire.py"
-    if (here / "wire.py").exists() or not source.exists():
+    shared = Path("uvatar", "protocol", "wire.py")
+    candidates = (here.parents[1] / shared, here.parents[2] / "backend" / shared)  # an environment's, a source checkout's
+    source = next((path for path in candidates if path.exists()), None)
+    if (here / "wire.py").exists() or source is None:
         return
     name = f"{__name__}.wire"
     spec = importlib.util.spec_from_file_location(name, source)
