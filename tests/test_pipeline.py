@@ -15,9 +15,9 @@ from PIL import Image
 import uvatar.perception.perception
 import uvatar.pipeline
 from uvatar import avatar
-from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.labels import SEEN
 from uvatar.fitting.report import finished, sureness
-from uvatar.labels import SEEN
 from uvatar.photo import decode_photo
 from uvatar.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from uvatar.protocol import wire

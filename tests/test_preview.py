@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from uvatar.body import load_open_body
-from uvatar.camera import Camera
-from uvatar.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.data.camera import Camera
+from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
 from uvatar.preview import label_colours, overlay, render_textured, turntable
 from uvatar.preview.drawing import BACKDROP, TINTS
 from uvatar.preview.drawing import sample_texture as sample

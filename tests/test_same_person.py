@@ -10,12 +10,12 @@ import pytest
 from tests.fitting.people import person_of
 from uvatar.avatar import of_one_age
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.person import Person
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
-from uvatar.fitting.fit import BodyParameters, Fit
 from uvatar.likeness import Appearance, appearance, unlikeness
-from uvatar.perception.person import Person
 from uvatar.photo import Photo
 from uvatar.same_person import UNLIKE, Choice, Sighting, choose_views, facing
 

@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.perception.models import Model
 from uvatar.raster import RayScene
 from uvatar.texturing.atlas import atlas_of

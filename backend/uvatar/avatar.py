@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, measure
 from uvatar.body.data import BodyData
-from uvatar.camera import Camera
-from uvatar.fitting.fit import Fit
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
 from uvatar.photo import Photo
 
 SCHEMA = 1

@@ -32,7 +32,7 @@ from uvatar.avatar_folders import (
     read_avatar,
     stem_of,
 )
-from uvatar.labels import COLOURS
+from uvatar.data.labels import COLOURS
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
-from uvatar.camera import Camera
-from uvatar.fitting.fit import Fit
-from uvatar.perception.person import Person
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.person import Person
 from uvatar.photo import Photo
 from uvatar.raster import rasterize
 

@@ -28,14 +28,15 @@ from numpy.typing import NDArray
 
 from uvatar import __version__, avatar, preview
 from uvatar.body import BodyError, BodyModel, load_open_body
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
+from uvatar.data.person import Person
 from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.clothing import clothing_offsets
-from uvatar.fitting.fit import Fit
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
-from uvatar.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from uvatar.likeness import appearance
 from uvatar.mesh_predictor.checkpoint import CheckpointError
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people
@@ -45,7 +46,6 @@ from uvatar.mesh_predictor.romp_format import fitted_results, predicted_results
 from uvatar.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
-from uvatar.perception.person import Person
 from uvatar.photo import Photo, PhotoError, decode_photo
 from uvatar.protocol import wire
 from uvatar.raster import rasterize

@@ -13,7 +13,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 
 
 @dataclass(frozen=True)

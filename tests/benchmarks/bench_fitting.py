@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.fitting.people import CAMERA, person_of, standing
 from uvatar.body import load_open_body
-from uvatar.fitting.fit import BodyParameters
+from uvatar.data.fit import BodyParameters
+from uvatar.data.person import Person
 from uvatar.fitting.fitter import FitOptions, fit_people
-from uvatar.perception.person import Person
 
 PEOPLE = 10
 

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel, as_smpl_dict, rotation_matrices
-from uvatar.fitting.fit import BodyParameters
+from uvatar.data.fit import BodyParameters
 
 from .reference import pose_body
 

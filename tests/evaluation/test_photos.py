@@ -11,16 +11,16 @@ import pytest
 from rich.console import Console
 
 from uvatar.body import load_open_body
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.labels import SEEN
+from uvatar.data.person import Person
+from uvatar.data.texture import Texture
 from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
-from uvatar.fitting.fit import BodyParameters, Fit
-from uvatar.labels import SEEN
 from uvatar.perception.annotated import COCO_LANDMARKS
-from uvatar.perception.person import Person
 from uvatar.photo import Photo, PhotoError
 from uvatar.pipeline import PersonResult, PhotoResult
 from uvatar.preview import render_textured
-from uvatar.texturing.texture import Texture
 
 CAMERA = Camera.for_photo(480, 640)
 

@@ -13,15 +13,15 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import PARENTS, load_open_body
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.person import Person
+from uvatar.data.texture import Texture
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMARKS, mpjpe, pa_mpjpe, procrustes, torso_direction_error
 from uvatar.evaluation.poses import evaluation_indices, held_out, load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, evaluate_synthetic, matched, random_sitter, score_person, summarise
-from uvatar.fitting.fit import BodyParameters, Fit
-from uvatar.perception.person import Person
 from uvatar.photo import Photo, PhotoError
 from uvatar.pipeline import PersonResult, PhotoResult
-from uvatar.texturing.texture import Texture
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
+from uvatar.data.person import Person
 from uvatar.perception.perception import Found
-from uvatar.perception.person import Person
 from uvatar.photo import Photo
 from uvatar.raster import rasterize
 

@@ -9,12 +9,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BODY, BodyModel, load_open_body
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.person import Person
 from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.clothing import clothing_offsets
-from uvatar.fitting.fit import BodyParameters, Fit
 from uvatar.mesh import face_normals, vertex_normals
-from uvatar.perception.person import Person
 from uvatar.raster import rasterize
 
 CAMERA = Camera.for_photo(500, 700)

@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 
 from tests.fitting.people import CAMERA, landmarks_of, person_of, standing
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
 from uvatar.fitting import rotations
 from uvatar.fitting.fitter import fit_people
 from uvatar.fitting.lifter import MIRRORED_JOINTS, Lifted, Lifter, LifterNetwork, features, mirrored_features, orthonormal
-from uvatar.perception.person import Person
 from uvatar.perception.pose import MIRROR
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters
-from uvatar.perception.person import Person
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
+from uvatar.data.person import Person
 from uvatar.raster import rasterize
 
 CAMERA = Camera.for_photo(640, 480)

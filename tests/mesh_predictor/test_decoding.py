@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import centers_at, find_centers, sample
 from uvatar.mesh_predictor.network import Maps
 from uvatar.mesh_predictor.rotation import axis_angle_from_matrices, matrices_from_6d, six_d_from_matrices

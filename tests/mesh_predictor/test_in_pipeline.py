@@ -18,14 +18,14 @@ from scipy.spatial.transform import Rotation
 
 from tests.fitting.people import Eyes
 from uvatar.body import load_open_body
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.person import Person
 from uvatar.export import Exporter, save_romp_results
-from uvatar.fitting.fit import BodyParameters, Fit
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MeshPredictor, romp
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from uvatar.mesh_predictor.result_file import ResultFiles
 from uvatar.mesh_predictor.romp_format import fitted_results
-from uvatar.perception.person import Person
 from uvatar.photo import decode_photo
 from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol import wire

@@ -15,8 +15,8 @@ from PIL import Image
 from tests.fitting.people import Eyes
 from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_of
 from uvatar.body import BodyModel, load_open_body
-from uvatar.fitting.fit import Fit
-from uvatar.labels import EMPTY, PREDICTED, SEEN
+from uvatar.data.fit import Fit
+from uvatar.data.labels import EMPTY, PREDICTED, SEEN
 from uvatar.photo import Photo
 from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol.wire import WireError

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters, Fit
-from uvatar.perception.person import Person
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.person import Person
 from uvatar.photo import Photo
 from uvatar.raster import RayScene
 from uvatar.texturing import View

@@ -9,10 +9,10 @@ import pytest
 
 from uvatar.avatar import encode_png
 from uvatar.body import load_open_body
-from uvatar.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from uvatar.data.texture import Texture
 from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.painted import complete_painted, read_painted
-from uvatar.texturing.texture import Texture
 
 SIZE = 256
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.texturing.conftest import SIZE, Studio, plain
-from uvatar.labels import COMPLETED, EMPTY, MIRRORED, SEEN
-from uvatar.perception.person import Hand
+from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from uvatar.data.person import Hand
 from uvatar.texturing import texture_person
 from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear

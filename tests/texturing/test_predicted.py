@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.texturing.conftest import SIZE, Studio
-from uvatar.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
 from uvatar.texturing import Texture, TexturingError, texture_person
 from uvatar.texturing.atlas import Atlas, atlas_of
 from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear

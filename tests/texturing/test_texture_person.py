@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.texturing.conftest import SIZE, Studio, plain, waves
-from uvatar.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
 from uvatar.texturing import Texture, TexturingError, texture_person
 from uvatar.texturing.atlas import atlas_of
 

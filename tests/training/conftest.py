@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar_training.rendering import Cameras, UvMesh
 from uvatar_training.synthesis.synthesize import Order, synthesize
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.fitting.prior import PosePrior
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.rotation import matrices_from_6d, six_d_from_matrices

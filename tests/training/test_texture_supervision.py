@@ -8,7 +8,7 @@ from rendered_people import CAMERA, pictures_of_people
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
 from uvatar.texture_predictor.encoders import Style

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar.body import BodyError, BodyModel
 from uvatar.cli import app
+from uvatar.data.labels import SEEN
 from uvatar.export import Exporter
-from uvatar.labels import SEEN
 from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol import wire

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
 from uvatar.texture_predictor.encoders import Style

@@ -17,7 +17,7 @@ from uvatar.body.data import BodyData, load_body
 from uvatar.runtime.weights import weights_folder
 
 if TYPE_CHECKING:
-    from uvatar.fitting.fit import BodyParameters
+    from uvatar.data.fit import BodyParameters
 
 
 class BodyOutput(NamedTuple):

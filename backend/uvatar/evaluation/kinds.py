@@ -19,14 +19,14 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, rotation_matrices
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.cuts import CUTS, cut_window
 from uvatar.evaluation.drawings import DRAWINGS
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
-from uvatar.fitting.fit import BodyParameters
 from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
 from uvatar.photo import PhotoError, decode_photo
 from uvatar.protocol.wire import PHOTO_SUFFIXES

@@ -25,12 +25,12 @@ from rich.console import Console
 
 from uvatar import preview
 from uvatar.body import BodyModel, rotation_matrices
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.person import Person
 from uvatar.evaluation.metrics import flat_colour_psnr, landmark_error, mask_iou, masked_ssim, missing_as_grey, psnr, spoilt_shares
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
-from uvatar.fitting.fit import Fit
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
-from uvatar.perception.person import Person
 from uvatar.photo import PhotoError
 from uvatar.photo_files import photos_in, read_photo
 from uvatar.protocol.wire import WireError, shown

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyData
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh import vertex_normals
 from uvatar.raster import RayScene
 from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear

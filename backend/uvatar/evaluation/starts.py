@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from uvatar.body import load_open_body
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.mesh_predictor.prediction import NAME as MESH

@@ -25,13 +25,13 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.person import Person
 from uvatar.fitting.fields import Nodes, averaging_of, graph_of, nodes_on
-from uvatar.fitting.fit import BodyParameters, Fit
 from uvatar.fitting.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.fitting.unfolding import unfolded
 from uvatar.mesh import unit
-from uvatar.perception.person import Person
 from uvatar.raster import rasterize
 
 # Stiffness and size weight of the swelling, round by round: first whole cross-sections follow the outline, at last its rim alone.

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.person import Hand, Person
 from uvatar.fitting import rotations
 from uvatar.fitting.residuals import BONES, Evidence, bone_directions
-from uvatar.perception.person import Hand, Person
 
 # How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips are vague.
 LANDMARK_TRUST = np.array(

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from uvatar.body import PARENTS
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.person import Person
 from uvatar.fitting import rotations
-from uvatar.perception.person import Person
 from uvatar.perception.pose import MIRROR
 from uvatar.runtime.weights import weights_folder
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
-from uvatar.perception.person import Person
+from uvatar.data.camera import Camera
+from uvatar.data.person import Person
 from uvatar.raster import Fragments
 
 # Lengths as fractions of the person's box side.

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.person import Person
 from uvatar.fitting.evidence import SEEN, box_side, image_landmarks, inside_photo
-from uvatar.fitting.fit import Fit
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
-from uvatar.perception.person import Person
 
 GOOD_ERROR, BAD_TAIL = 0.03, 0.05  # of the box side: median error of a useless fit, 95th percentile that deserves a note
 LIMBS = {

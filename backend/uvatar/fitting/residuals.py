@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.fitting.chain import BETAS, POSE, UNKNOWNS, Placed, Points, Posed, Skeleton, State
 from uvatar.fitting.prior import PosePrior
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from uvatar.perception.person import Person
+from uvatar.data.person import Person
 
 WORKING_SIDE = 200  # pixels of the person's longer side while matching
 MARGIN = 0.25  # of the box side around the mask's window

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters, Fit
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.person import Person
 from uvatar.fitting.starts import Start
 from uvatar.mesh_predictor.rotation import axis_angle_from_matrices
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
-from uvatar.perception.person import Person
 
 NAME = "mesh_predictor"
 SMPL, OPEN_BODY = "smpl", "open_body"

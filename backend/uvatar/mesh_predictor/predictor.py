@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from uvatar.data.person import Person
 from uvatar.mesh_predictor.checkpoint import load_checkpoint
 from uvatar.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, centers_at, find_centers, sample
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
@@ -19,7 +20,6 @@ from uvatar.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor, romp
 from uvatar.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction, match_people, torso_centers
 from uvatar.mesh_predictor.sizes import InSizes
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, network_input
-from uvatar.perception.person import Person
 
 LIGHT_FILE, ROMP_FILE = "mesh_predictor.safetensors", "ROMP.pkl"
 LIGHT_LICENCE = "Apache-2.0"

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.prediction import HIPS, Prediction
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly, translation

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.network import INPUT_SIDE
 
 

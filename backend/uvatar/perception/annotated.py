@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.person import Person
 from uvatar.perception.geometry import box_iou
-from uvatar.perception.person import Person
 
 # BlazePose landmark of each of COCO's 17 keypoints
 COCO_LANDMARKS = np.array([0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.person import Hand
 from uvatar.perception.geometry import Pyramid, Roi
 from uvatar.perception.models import Model, sigmoid
-from uvatar.perception.person import Hand
 
 FACE_SIDE, HAND_SIDE = 256, 224
 MIN_FACE, MIN_HAND = 24.0, 16.0  # pixels of the photo across the region: below, there is nothing to see

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.person import Person
 from uvatar.perception.claims import without_borrowed_arms
 from uvatar.perception.details import FaceModel, HandModel
 from uvatar.perception.evidence import LIKELY, POSSIBLE, Evidence, likelihood, likely_enough, upper_body_inside
@@ -17,7 +18,6 @@ from uvatar.perception.heads import head_outside, with_head_at, with_head_uprigh
 from uvatar.perception.masks import doubted, person_masks
 from uvatar.perception.models import Model
 from uvatar.perception.people import Detections, PeopleDetector
-from uvatar.perception.person import Person
 from uvatar.perception.pose import Pose, PoseEstimator, averaged
 from uvatar.perception.search import Hypothesis, choose, hypotheses, kept_box
 from uvatar.photo import Photo

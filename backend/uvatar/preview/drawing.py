@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh import unit, vertex_normals
 from uvatar.raster import Fragments, RayScene
 from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.labels import COLOURS, EMPTY
+from uvatar.data.labels import COLOURS, EMPTY
 
 
 def label_colours(source: NDArray[np.uint8], fill_gutters: bool = False) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh import unit, vertex_normals
 from uvatar.preview.drawing import BACKDROP, KEY_LIGHT, cast, composed, texture_paint
 from uvatar.raster import Fragments, RayScene

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.fitting.fit import Fit
-from uvatar.labels import EMPTY, SEEN
+from uvatar.data.fit import Fit
+from uvatar.data.labels import EMPTY, SEEN
 from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol.wire import WireError
 from uvatar.runtime import constraints, versions

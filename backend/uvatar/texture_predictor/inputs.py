@@ -13,8 +13,8 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.body.model import rotation_matrices
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
 from uvatar.mesh import vertex_normals
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texturing.atlas import atlas_of

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.labels import SEEN
+from uvatar.data.labels import SEEN
+from uvatar.data.texture import Texture
+from uvatar.data.view import View
 from uvatar.texture_predictor.checkpoint import load_checkpoint
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
 from uvatar.texture_predictor.network import TextureNetwork
 from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.membrane import without_seams
-from uvatar.texturing.texture import Texture
-from uvatar.texturing.view import View
 
 FILE = "texture_predictor.safetensors"
 LICENCE = "Apache-2.0"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from uvatar.labels import COMPLETED, MIRRORED, SEEN
+from uvatar.data.labels import COMPLETED, MIRRORED, SEEN
 from uvatar.texturing.colour import colour_distance, perceptual, smoothstep
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
 from uvatar.texturing.sampling import bilinear

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
-from uvatar.labels import COMPLETED, SEEN
+from uvatar.data.labels import COMPLETED, SEEN
 from uvatar.texturing.colour import smoothstep
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.skin import FACE_SCORE

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
-from uvatar.fitting.fit import Fit
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.person import Person
 from uvatar.mesh import vertex_normals
-from uvatar.perception.person import Person
 from uvatar.runtime.weights import WeightsError
 from uvatar.texturing.colour import smoothstep
 from uvatar.texturing.sight import Sight

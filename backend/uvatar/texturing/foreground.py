@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.person import Person
 from uvatar.perception.matting import signed_distance
-from uvatar.perception.person import Person
 from uvatar.photo import Photo
 from uvatar.texturing.colour import linear_from_srgb, smoothstep
 from uvatar.texturing.sampling import bicubic, bilinear

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.labels import EMPTY, SEEN
+from uvatar.data.labels import EMPTY, SEEN
+from uvatar.data.texture import Texture
 from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.completion import SeenColours, complete
@@ -16,7 +17,6 @@ from uvatar.texturing.person import LARGEST, SMALLEST
 from uvatar.texturing.predicted import fill_in
 from uvatar.texturing.surface import Surface
 from uvatar.texturing.texels import TexelTable
-from uvatar.texturing.texture import Texture
 
 _MIDDLING_SKIN = np.array([190, 150, 128], np.uint8)
 _FEWEST = 50  # texels of the face that may tell the colour of the skin

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.labels import PREDICTED
+from uvatar.data.labels import PREDICTED
+from uvatar.data.texture import Texture
+from uvatar.data.view import View
 from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.colour import srgb_from_linear
 from uvatar.texturing.completion import SeenColours, complete
@@ -21,8 +23,6 @@ from uvatar.texturing.projection import Glimpse, glimpse, project
 from uvatar.texturing.sight import look
 from uvatar.texturing.skin import skin_colour
 from uvatar.texturing.surface import Surface
-from uvatar.texturing.texture import Texture
-from uvatar.texturing.view import View
 
 SMALLEST, LARGEST = 64, 4096
 

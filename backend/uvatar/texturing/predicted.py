@@ -11,13 +11,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.labels import PREDICTED, SEEN
+from uvatar.data.labels import PREDICTED, SEEN
+from uvatar.data.texture import Texture
 from uvatar.texturing.colour import linear_from_srgb
 from uvatar.texturing.completion import SEEN_PULL, SeenColours
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.surface import Surface
 from uvatar.texturing.texels import TexelTable
-from uvatar.texturing.texture import Texture
 
 # Makes a full (N, N, 3) uint8 sRGB texture of one that photos show where its label is SEEN and that is completed without learning.
 Predict = Callable[[Texture], NDArray[np.uint8]]

@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.perception.person import Person
+from uvatar.data.person import Person
+from uvatar.data.view import View
 from uvatar.texturing.colour import colour_distance, smoothstep
 from uvatar.texturing.foreground import Foreground, cut_out, restored_detail
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.sight import Sight
 from uvatar.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
 from uvatar.texturing.texels import TexelTable
-from uvatar.texturing.view import View
 
 # A texel counts from the first of these cosines to the line of sight on, fully from the second: later costs a decibel at outlines.
 _GRAZING = (0.05, 0.20)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.person import Hand, Person
 from uvatar.mesh import vertex_normals
-from uvatar.perception.person import Hand, Person
 from uvatar.raster import Fragments, RayScene
 from uvatar.texturing.sampling import bilinear
 from uvatar.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData
+from uvatar.data.fit import BodyParameters, Fit
 from uvatar.fitting import rotations
 from uvatar.fitting.chain import ORIENT, POSE, POSED, TRANSL, UNKNOWNS, State
-from uvatar.fitting.fit import BodyParameters, Fit
 from uvatar.fitting.solver import only
 from uvatar.transfer.registration import Registration, points_of, skeleton_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
 from uvatar_training.data.shards import ShardWriter, open_shards

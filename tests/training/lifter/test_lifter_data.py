@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.evaluation.poses import held_out
 from uvatar_training.data.problems import DataError
 from uvatar_training.lifter.make import make_lifter_data

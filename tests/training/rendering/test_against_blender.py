@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.evaluation.metrics import psnr
 from uvatar_training.rendering import Cameras, UvMesh, View, paint, see
 

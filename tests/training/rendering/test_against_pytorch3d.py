@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar_training.rendering import Cameras, UvMesh, View, paint, see, visible_faces
 from uvatar_training.rendering.pytorch3d_raster import soft_silhouette, visible_faces_pytorch3d
 

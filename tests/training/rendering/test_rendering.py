@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.raster import rasterize
 from uvatar_training.rendering import Cameras, RenderError, UvMesh, paint, render, sample_texture, scan, see, visible_faces
 

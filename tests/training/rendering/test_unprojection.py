@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.raster import RayScene
 from uvatar_training.rendering import Cameras, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject

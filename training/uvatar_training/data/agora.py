@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar_training.data.pickles import read_table, read_tensors
 from uvatar_training.data.problems import DataError, Skipped
 from uvatar_training.data.sample import PersonLabel, Sample

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
 from uvatar_training.data.problems import DataError
 
 BODIES = ("open_body", "smpl-neutral", "smpl-male", "smpl-female", "smplx-neutral", "smplx-male", "smplx-female")

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
 

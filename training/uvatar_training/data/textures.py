@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.texturing.texels import TexelTable, build_texel_table
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.labels import EMPTY, SEEN
+from uvatar.data.labels import EMPTY, SEEN
+from uvatar.data.texture import Texture
 from uvatar.texture_predictor.config import Config
 from uvatar.texturing.painted import complete_painted
-from uvatar.texturing.texture import Texture
 from uvatar_training.data.problems import DataError, Skipped
 from uvatar_training.data.shards import shard_paths, shard_set
 from uvatar_training.data.texture_batch import SMALLEST, TextureBatch, TextureStage, prepare_person, usable_pixels

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from uvatar.body import PARENTS, BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.fitting import rotations
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, POSED, assembled, features, mirrored_features, view
 from uvatar.perception.pose import MIRROR

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
-from uvatar.fitting.fit import BodyParameters
 from uvatar.mesh import vertex_normals
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.masks import doubted, person_masks

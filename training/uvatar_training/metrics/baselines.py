@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.labels import EMPTY, SEEN
+from uvatar.data.labels import EMPTY, SEEN
+from uvatar.data.texture import Texture
 from uvatar.texture_predictor.inputs import UvPlane
 from uvatar.texturing.painted import complete_painted
-from uvatar.texturing.texture import Texture
 
 
 def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:

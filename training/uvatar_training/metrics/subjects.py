@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import Paint, random_outfit
 from uvatar.evaluation.synthetic import Sitter, random_sitter
 from uvatar.texture_predictor.encoders import Structure

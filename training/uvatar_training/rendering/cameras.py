@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 
 
 @dataclass(frozen=True)

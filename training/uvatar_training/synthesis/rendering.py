@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh import unit, vertex_normals
 from uvatar.raster import RayScene
 from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear

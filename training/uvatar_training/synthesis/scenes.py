@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import JOINT_NAMES, BodyModel
-from uvatar.camera import Camera
-from uvatar.fitting.fit import BodyParameters
+from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
 from uvatar_training.synthesis.dressing import Dressed
 from uvatar_training.synthesis.environments import Environment
 from uvatar_training.synthesis.poses import Posed, PoseSource

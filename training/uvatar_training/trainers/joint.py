@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.camera import Camera
+from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies, sample
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation

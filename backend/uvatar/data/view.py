@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uvatar.camera import Camera
-from uvatar.fitting.fit import Fit
-from uvatar.perception.person import Person
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.person import Person
 from uvatar.photo import Photo
 
 
