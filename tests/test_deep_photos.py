@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from uvatar.photo import PhotoError, decode_photo
+from uvatar.photos.decoding import PhotoError, decode_photo
 
 from .test_photo import HEIGHT, WIDTH, difference, encoded, picture
 
@@ -191,7 +191,7 @@ def test_a_giant_of_16_bits_takes_little_memory_beside_its_pixels() -> None:
     """The conversion works strip by strip; eight bytes a pixel, twice, it once took."""
     import tracemalloc
 
-    from uvatar import deep_pixels
+    from uvatar.photos import deep_pixels
 
     values = np.full((3000, 4000), 4095, np.uint16)
     tracemalloc.start()

@@ -15,8 +15,8 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-import uvatar.photo
-from uvatar.photo import MAX_SCANS, NoMemoryForPhoto, Photo, PhotoError, decode_photo
+import uvatar.photos.decoding
+from uvatar.photos.decoding import MAX_SCANS, NoMemoryForPhoto, Photo, PhotoError, decode_photo
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment
 
@@ -85,7 +85,7 @@ def test_an_avif_of_another_program() -> None:
 @pytest.mark.parametrize(("kind", "words"), [("AVIF", "an AVIF photo"), ("HEIF", "a HEIC photo")])
 def test_a_format_that_the_installation_lacks_is_named(kind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = heif() if kind == "HEIF" else encoded(Image.fromarray(picture()), kind)
-    monkeypatch.setattr(uvatar.photo, f"_{kind.lower()}", lambda: ())
+    monkeypatch.setattr(uvatar.photos.decoding, f"_{kind.lower()}", lambda: ())
     with pytest.raises(PhotoError, match=f"holiday is {words}, which this installation cannot read. Save it as JPEG"):
         decode_photo(data, "holiday")
 
@@ -189,7 +189,7 @@ def test_no_memory_is_not_told_as_a_damaged_photo(failure: Exception, monkeypatc
     def fails(*_: object, **__: object) -> None:
         raise failure
 
-    for owner, name in ((uvatar.photo, "_srgb"), (Image, "open")):
+    for owner, name in ((uvatar.photos.decoding, "_srgb"), (Image, "open")):
         with monkeypatch.context() as patched, pytest.raises(NoMemoryForPhoto, match="holiday"):
             patched.setattr(owner, name, fails)
             decode_photo(data, "holiday")
@@ -203,7 +203,7 @@ def test_decoding_short_of_memory_says_so() -> None:
         import numpy as np
         from pathlib import Path
         from PIL import Image
-        from uvatar.photo import NoMemoryForPhoto, decode_photo
+        from uvatar.photos.decoding import NoMemoryForPhoto, decode_photo
         files = []
         for kind, mode in (("PNG", "RGB"), ("JPEG", "RGB"), ("WEBP", "RGB"), ("TIFF", "I;16"), ("AVIF", "RGB")):
             out = io.BytesIO()

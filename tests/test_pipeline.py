@@ -18,7 +18,7 @@ from uvatar import avatar
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import SEEN
 from uvatar.fitting.report import finished, sureness
-from uvatar.photo import decode_photo
+from uvatar.photos.decoding import decode_photo
 from uvatar.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from uvatar.protocol import wire
 from uvatar.protocol.wire import OPTIONS

@@ -16,7 +16,7 @@ from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
 from uvatar.likeness import Appearance, appearance, unlikeness
-from uvatar.photo import Photo
+from uvatar.photos.decoding import Photo
 from uvatar.same_person import UNLIKE, Choice, Sighting, choose_views, facing
 
 SHIRTS = {"red": (40.0, 50.0, 30.0), "blue": (40.0, 10.0, -45.0), "green": (40.0, -40.0, 30.0), "crimson": (41.0, 56.0, 35.0)}

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from uvatar import doctor, self_test
+from uvatar.photos import sampling
 from uvatar.pipeline import Pipeline
 from uvatar.runtime import constraints
 from uvatar.runtime.constraints import Difference
 from uvatar.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
-from uvatar.texturing import sampling
 from uvatar.worker import _load_error, load_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +55,7 @@ def test_this_environment_makes_the_known_avatar(pipeline: Pipeline) -> None:
 
 def test_what_opencv_5_did_to_textures_is_found(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     real = sampling.sampled
-    monkeypatch.setattr("uvatar.texturing.sampling.sampled", lambda *given: real(*given) * np.float32(np.nan))
+    monkeypatch.setattr("uvatar.photos.sampling.sampled", lambda *given: real(*given) * np.float32(np.nan))
     with pytest.raises(SelfTestError, match="self-test failed"):
         check(pipeline)
 

@@ -20,8 +20,8 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BODY, BodyData, load_open_body
 from uvatar.mesh import vertex_normals
+from uvatar.photos.sampling import bilinear
 from uvatar.raster import RayScene
-from uvatar.texturing.sampling import bilinear
 from uvatar.texturing.texels import TexelTable, build_texel_table
 
 # Decimetres, as MakeHuman's files: how far cloth and hair hang off the skin, and how deep cloth sinks into it.

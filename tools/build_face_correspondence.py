@@ -22,11 +22,11 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
 from uvatar.data.camera import Camera
 from uvatar.perception.models import Model
+from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
+from uvatar.photos.sampling import bilinear
 from uvatar.raster import RayScene
 from uvatar.texturing.atlas import atlas_of
-from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.eyes import eye_colours, eye_directions
-from uvatar.texturing.sampling import bilinear
 
 _TURNS = (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees about the vertical axis
 _NODS = (-8.0, 4.0)

@@ -30,7 +30,7 @@ from uvatar.evaluation.tables import Row, markdown
 from uvatar.fitting.report import shown_share, sureness
 from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
 from uvatar.perception.perception import Found, Perception
-from uvatar.photo import Photo, PhotoError
+from uvatar.photos.decoding import Photo, PhotoError
 from uvatar.pipeline import Options, PersonResult, Pipeline
 from uvatar.runtime.weights import weights_folder
 

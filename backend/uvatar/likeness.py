@@ -18,7 +18,7 @@ from uvatar.body.data import BodyData
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
-from uvatar.photo import Photo
+from uvatar.photos.decoding import Photo
 from uvatar.raster import rasterize
 
 # Joints of the regions: chest, waist, hips, thighs, shins, feet, upper arms, forearms, hands; the head is two regions, face and hair.

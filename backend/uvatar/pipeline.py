@@ -46,7 +46,7 @@ from uvatar.mesh_predictor.romp_format import fitted_results, predicted_results
 from uvatar.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
-from uvatar.photo import Photo, PhotoError, decode_photo
+from uvatar.photos.decoding import Photo, PhotoError, decode_photo
 from uvatar.protocol import wire
 from uvatar.raster import rasterize
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder

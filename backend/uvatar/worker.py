@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import zmq
 
 from uvatar.logs import CurrentJob, log_to_stream
-from uvatar.photo import PhotoError
+from uvatar.photos.decoding import PhotoError
 from uvatar.pool import REAL_PIPELINE, SECRET_VARIABLE
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError

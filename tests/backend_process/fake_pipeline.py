@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uvatar.photo import NoMemoryForPhoto, PhotoError
+from uvatar.photos.decoding import NoMemoryForPhoto, PhotoError
 
 
 def picture(size: int = 8, format: str = "PNG", value: int = 1) -> bytes:

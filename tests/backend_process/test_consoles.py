@@ -17,7 +17,7 @@ from uvatar import client as clients
 from uvatar.cli import app
 from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
-from uvatar.photo import PhotoError
+from uvatar.photos.decoding import PhotoError
 from uvatar.protocol import wire
 from uvatar.runtime import terminal as terminals
 from uvatar.runtime.spawn import environment, module_command

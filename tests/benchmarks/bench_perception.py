@@ -15,7 +15,7 @@ import numpy as np
 
 from uvatar.perception import Perception, Person
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, mask_iou, match, read_annotations
-from uvatar.photo import decode_photo
+from uvatar.photos.decoding import decode_photo
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "weights" / "perception"

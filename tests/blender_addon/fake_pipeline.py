@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result
-from uvatar.photo import PhotoError
+from uvatar.photos.decoding import PhotoError
 
 
 class SamplePipeline:

@@ -18,7 +18,7 @@ from uvatar.data.person import Person
 from uvatar.data.texture import Texture
 from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
 from uvatar.perception.annotated import COCO_LANDMARKS
-from uvatar.photo import Photo, PhotoError
+from uvatar.photos.decoding import Photo, PhotoError
 from uvatar.pipeline import PersonResult, PhotoResult
 from uvatar.preview import render_textured
 

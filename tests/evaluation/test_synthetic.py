@@ -20,7 +20,7 @@ from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMA
 from uvatar.evaluation.poses import evaluation_indices, held_out, load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, evaluate_synthetic, matched, random_sitter, score_person, summarise
-from uvatar.photo import Photo, PhotoError
+from uvatar.photos.decoding import Photo, PhotoError
 from uvatar.pipeline import PersonResult, PhotoResult
 
 

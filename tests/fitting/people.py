@@ -12,7 +12,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.perception.perception import Found
-from uvatar.photo import Photo
+from uvatar.photos.decoding import Photo
 from uvatar.raster import rasterize
 
 CAMERA = Camera.for_photo(480, 640)

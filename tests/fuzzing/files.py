@@ -28,7 +28,7 @@ from uvatar.body.data import load_body
 from uvatar.mesh_predictor.checkpoint import CheckpointError, read_state_dict
 from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles
 from uvatar.perception.models import ModelError, verified
-from uvatar.photo import PhotoError, decode_photo
+from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol import wire
 
 from .mutation import mutated

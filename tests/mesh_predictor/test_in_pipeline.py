@@ -26,7 +26,7 @@ from uvatar.mesh_predictor.network import MeshPredictor, romp
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from uvatar.mesh_predictor.result_file import ResultFiles
 from uvatar.mesh_predictor.romp_format import fitted_results
-from uvatar.photo import decode_photo
+from uvatar.photos.decoding import decode_photo
 from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError

@@ -10,9 +10,9 @@ import pytest
 from tests.texturing.conftest import SIZE, Studio, plain
 from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, SEEN
 from uvatar.data.person import Hand
+from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import texture_person
 from uvatar.texturing.atlas import atlas_of
-from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.foreground import cut_out
 from uvatar.texturing.sight import look
 from uvatar.texturing.surface import LEFT_HAND, TRUNK

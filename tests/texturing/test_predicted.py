@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from tests.texturing.conftest import SIZE, Studio
 from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import Texture, TexturingError, texture_person
 from uvatar.texturing.atlas import Atlas, atlas_of
-from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.membrane import neighbours, without_seams
 
 

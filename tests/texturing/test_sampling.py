@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from uvatar.texturing import sampling
+from uvatar.photos import sampling
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -28,7 +28,7 @@ from uvatar.evaluation.rendering import photograph, random_background, random_li
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
 from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
-from uvatar.photo import PhotoError, decode_photo
+from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.wire import PHOTO_SUFFIXES
 
 THING, PART, PERSON = "thing", "part", "person"

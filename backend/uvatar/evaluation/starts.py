@@ -20,8 +20,8 @@ from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.mesh_predictor.prediction import NAME as MESH
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
-from uvatar.photo import PhotoError, decode_photo
 from uvatar.photo_files import photos_in, read_photo
+from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.wire import WireError, shown
 from uvatar.runtime.terminal import terminal
 from uvatar.runtime.weights import models_folder, weights_folder

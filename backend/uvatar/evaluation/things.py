@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.evaluation.rendering import Light, random_background, random_light
-from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
+from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 
 SIDE = 320  # pixels
 STEPS, NEAR = 48, 2e-3

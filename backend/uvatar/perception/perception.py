@@ -20,7 +20,7 @@ from uvatar.perception.models import Model
 from uvatar.perception.people import Detections, PeopleDetector
 from uvatar.perception.pose import Pose, PoseEstimator, averaged
 from uvatar.perception.search import Hypothesis, choose, hypotheses, kept_box
-from uvatar.photo import Photo
+from uvatar.photos.decoding import Photo
 
 Progress = Callable[[float], None]
 

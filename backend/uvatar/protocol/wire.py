@@ -88,7 +88,7 @@ LIMITS = Limits()
 JOB_PHOTOS = 500
 JOB_BYTES = LIMITS.frame_bytes
 
-# Files that are offered and looked for as photos, everywhere: all that `uvatar.photo` reads, by the names that cameras, phones,
+# Files that are offered and looked for as photos, everywhere: all that `uvatar.photos.decoding` reads, by the names that cameras, phones,
 # browsers and scanners give them.
 PHOTO_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.data.labels import COMPLETED, MIRRORED, SEEN
-from uvatar.texturing.colour import colour_distance, perceptual, smoothstep
+from uvatar.photos.colour import colour_distance, perceptual, smoothstep
+from uvatar.photos.sampling import bilinear
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
-from uvatar.texturing.sampling import bilinear
 from uvatar.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
 from uvatar.texturing.texels import TexelTable
 

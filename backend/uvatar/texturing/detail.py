@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.photos.sampling import bilinear
 from uvatar.texturing.projection import Glimpse
-from uvatar.texturing.sampling import bilinear
 from uvatar.texturing.surface import HEAD, LEFT_HAND, RIGHT_HAND, Surface
 from uvatar.texturing.texels import TexelTable
 

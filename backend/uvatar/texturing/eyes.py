@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
 from uvatar.data.labels import COMPLETED, SEEN
-from uvatar.texturing.colour import smoothstep
+from uvatar.photos.colour import smoothstep
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.skin import FACE_SCORE
 from uvatar.texturing.surface import Surface

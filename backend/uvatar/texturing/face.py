@@ -20,8 +20,8 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
 from uvatar.mesh import vertex_normals
+from uvatar.photos.colour import smoothstep
 from uvatar.runtime.weights import WeightsError
-from uvatar.texturing.colour import smoothstep
 from uvatar.texturing.sight import Sight
 from uvatar.texturing.skin import FACE_SCORE
 

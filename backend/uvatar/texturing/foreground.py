@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from uvatar.data.person import Person
 from uvatar.perception.matting import signed_distance
-from uvatar.photo import Photo
-from uvatar.texturing.colour import linear_from_srgb, smoothstep
-from uvatar.texturing.sampling import bicubic, bilinear
+from uvatar.photos.colour import linear_from_srgb, smoothstep
+from uvatar.photos.decoding import Photo
+from uvatar.photos.sampling import bicubic, bilinear
 
 # Background may have crept this far into the person: a fraction of the longer side, and pixels.  More cleans masks that are more
 # than a pixel too large, but takes patterns at the outline for background.

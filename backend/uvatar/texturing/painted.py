@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from uvatar.body import BodyModel
 from uvatar.data.labels import EMPTY, SEEN
 from uvatar.data.texture import Texture
+from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.atlas import TexturingError, atlas_of
-from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.completion import SeenColours, complete
 from uvatar.texturing.lowband import vertex_colours
 from uvatar.texturing.person import LARGEST, SMALLEST

@@ -11,8 +11,8 @@ from uvatar.body import BodyModel
 from uvatar.data.labels import PREDICTED
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
+from uvatar.photos.colour import srgb_from_linear
 from uvatar.texturing.atlas import TexturingError, atlas_of
-from uvatar.texturing.colour import srgb_from_linear
 from uvatar.texturing.completion import SeenColours, complete
 from uvatar.texturing.detail import borrowed_detail
 from uvatar.texturing.eyes import paint_eyes

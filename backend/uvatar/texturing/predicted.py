@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.labels import PREDICTED, SEEN
 from uvatar.data.texture import Texture
-from uvatar.texturing.colour import linear_from_srgb
+from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.completion import SEEN_PULL, SeenColours
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.surface import Surface

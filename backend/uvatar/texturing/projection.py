@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.person import Person
 from uvatar.data.view import View
-from uvatar.texturing.colour import colour_distance, smoothstep
+from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.texturing.foreground import Foreground, cut_out, restored_detail
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.sight import Sight

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.texturing.colour import linear_from_srgb, perceptual
+from uvatar.photos.colour import linear_from_srgb, perceptual
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface
 from uvatar.texturing.texels import TexelTable

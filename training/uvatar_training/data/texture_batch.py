@@ -13,9 +13,9 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.mesh import vertex_normals
+from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.inputs import Crop, pose_of
-from uvatar.texturing.colour import linear_from_srgb, srgb_from_linear
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample

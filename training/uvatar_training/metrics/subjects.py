@@ -19,10 +19,10 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import Paint, random_outfit
 from uvatar.evaluation.synthetic import Sitter, random_sitter
+from uvatar.photos.colour import srgb_from_linear
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of
 from uvatar.texturing.atlas import atlas_of
-from uvatar.texturing.colour import srgb_from_linear
 from uvatar_training.metrics.baselines import completed
 from uvatar_training.rendering import Cameras, UvMesh, View, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BODY
-from uvatar.texturing.colour import srgb_from_linear
-from uvatar.texturing.sampling import bilinear
+from uvatar.photos.colour import srgb_from_linear
+from uvatar.photos.sampling import bilinear
 from uvatar_training.synthesis.anatomy import Canvas, Points
 from uvatar_training.synthesis.noise import fractal3
 from uvatar_training.synthesis.outfits import paint_over, random_outfit, stand_off

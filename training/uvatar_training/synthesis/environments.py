@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.texturing.sampling import bilinear
+from uvatar.photos.sampling import bilinear
 from uvatar_training.data.problems import DataError
 
 PANORAMA = (256, 512)

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.texturing.colour import linear_from_srgb
-from uvatar.texturing.sampling import bilinear
+from uvatar.photos.colour import linear_from_srgb
+from uvatar.photos.sampling import bilinear
 from uvatar_training.synthesis.anatomy import Points
 from uvatar_training.synthesis.noise import fractal3, noise3
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE
-from uvatar.texturing.colour import linear_from_srgb
+from uvatar.photos.colour import linear_from_srgb
 from uvatar_training.synthesis.anatomy import Points
 from uvatar_training.synthesis.noise import fractal3, noise3
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.texturing.colour import linear_from_srgb
+from uvatar.photos.colour import linear_from_srgb
 from uvatar_training.data.problems import DataError
 
 KINDS = ("outfit", "shoes", "hair", "skin")

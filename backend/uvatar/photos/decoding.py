@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
-from uvatar.deep_pixels import eight_bits
+from uvatar.photos.deep_pixels import eight_bits
 from uvatar.runtime.memory import is_out_of_memory
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow opens a phone's multi-picture files as JPEG
