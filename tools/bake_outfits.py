@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body import BODY, BodyData, load_open_body
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.geometry.raster import RayScene
 from uvatar.photos.sampling import bilinear
-from uvatar.raster import RayScene
 from uvatar.texturing.texels import TexelTable, build_texel_table
 
 # Decimetres, as MakeHuman's files: how far cloth and hair hang off the skin, and how deep cloth sinks into it.

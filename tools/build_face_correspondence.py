@@ -21,10 +21,10 @@ from scipy.spatial import cKDTree
 from uvatar.body import BodyModel, load_open_body
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
 from uvatar.data.camera import Camera
+from uvatar.geometry.raster import RayScene
 from uvatar.perception.models import Model
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.raster import RayScene
 from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.eyes import eye_colours, eye_directions
 

@@ -37,6 +37,7 @@ from uvatar.fitting.clothing import clothing_offsets
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
+from uvatar.geometry.raster import rasterize
 from uvatar.likeness import appearance
 from uvatar.mesh_predictor.checkpoint import CheckpointError
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people
@@ -48,7 +49,6 @@ from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
 from uvatar.photos.decoding import Photo, PhotoError, decode_photo
 from uvatar.protocol import wire
-from uvatar.raster import rasterize
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE

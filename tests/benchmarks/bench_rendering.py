@@ -19,7 +19,7 @@ import torch
 
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
-from uvatar.raster import rasterize
+from uvatar.geometry.raster import rasterize
 from uvatar_training.rendering import Cameras, UvMesh, paint, see, visible_faces
 from uvatar_training.rendering.pytorch3d_raster import visible_faces_pytorch3d
 

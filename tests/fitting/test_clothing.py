@@ -14,8 +14,8 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.clothing import clothing_offsets
-from uvatar.mesh import face_normals, vertex_normals
-from uvatar.raster import rasterize
+from uvatar.geometry.mesh import face_normals, vertex_normals
+from uvatar.geometry.raster import rasterize
 
 CAMERA = Camera.for_photo(500, 700)
 

@@ -12,7 +12,7 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
-from uvatar.raster import rasterize
+from uvatar.geometry.raster import rasterize
 
 CAMERA = Camera.for_photo(640, 480)
 

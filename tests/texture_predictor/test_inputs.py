@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
 from uvatar.texturing.atlas import atlas_of
 

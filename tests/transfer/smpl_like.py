@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body import BODY, JOINT_NAMES, BodyModel
-from uvatar.mesh import face_normals, vertex_normals
+from uvatar.geometry.mesh import face_normals, vertex_normals
 
 VERTICES, FACES = 6890, 13776
 # The other body's rest pose, degrees against the open body's: sloping arms, straddled legs, elbows and knees not quite straight.

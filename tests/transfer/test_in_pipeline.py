@@ -19,10 +19,10 @@ from uvatar.body import BodyError, BodyModel
 from uvatar.cli import app
 from uvatar.data.labels import SEEN
 from uvatar.export import Exporter
+from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol import wire
-from uvatar.raster import rasterize
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
 from uvatar.weights_report import BROKEN, GOOD, brought

@@ -13,7 +13,7 @@ from tests.transfer.smpl_like import Other, write_files
 from uvatar.body import JOINT_NAMES, BodyError, BodyModel, load_smpl
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import COMPLETED, SEEN
-from uvatar.mesh import face_normals
+from uvatar.geometry.mesh import face_normals
 from uvatar.texturing import Texture, TexturingError
 from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import Registration, carried_texture, carry_over, register

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from uvatar.body import LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.data.camera import Camera
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.raster import RayScene
 
 # Paint of a surface: rest positions (K, 3), texture coordinates (K, 2), part (K,) -> linear RGB (K, 3).
 Paint = Callable[[NDArray, NDArray, NDArray], NDArray]

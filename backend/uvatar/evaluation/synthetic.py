@@ -23,10 +23,10 @@ from uvatar.evaluation.metrics import mask_iou, psnr
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMARKS, facing_error, mpjpe, pa_mpjpe, torso_direction_error
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
 from uvatar.pipeline import Options, PersonResult, PhotoResult, Pipeline
 from uvatar.preview import overlay, render_textured
-from uvatar.raster import rasterize
 from uvatar.runtime.terminal import terminal
 
 WIDTH, HEIGHT = 640, 800

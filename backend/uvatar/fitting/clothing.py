@@ -31,8 +31,8 @@ from uvatar.data.person import Person
 from uvatar.fitting.fields import Nodes, averaging_of, graph_of, nodes_on
 from uvatar.fitting.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.fitting.unfolding import unfolded
-from uvatar.mesh import unit
-from uvatar.raster import rasterize
+from uvatar.geometry.mesh import unit
+from uvatar.geometry.raster import rasterize
 
 # Stiffness and size weight of the swelling, round by round: first whole cross-sections follow the outline, at last its rim alone.
 ROUNDS = ((1.0, 0.001), (0.5, 0.001), (0.2, 0.02), (0.1, 0.05), (0.1, 0.05))

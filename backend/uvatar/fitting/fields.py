@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from uvatar.body.data import BODY, BodyData
-from uvatar.mesh import unit, vertex_normals
+from uvatar.geometry.mesh import unit, vertex_normals
 
 HOOP = 30.0  # how much more a field resists change around a limb than along it
 FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_foot", "right_foot")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
-from uvatar.raster import Fragments
+from uvatar.geometry.raster import Fragments
 
 # Lengths as fractions of the person's box side.
 OUTWARD_REACH = 0.12  # a coat or hair stands off the body at most this far

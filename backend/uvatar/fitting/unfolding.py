@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.data import BodyData
-from uvatar.mesh import face_normals, unit
+from uvatar.geometry.mesh import face_normals, unit
 
 UNFOLD_ROUNDS = 60
 PATIENCE = 30  # rounds after which smoothing alone is not expected to help any more

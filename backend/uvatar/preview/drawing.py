@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData
 from uvatar.data.camera import Camera
-from uvatar.mesh import unit, vertex_normals
+from uvatar.geometry.mesh import unit, vertex_normals
+from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
-from uvatar.raster import Fragments, RayScene
 
 BACKDROP = (214, 216, 219)
 

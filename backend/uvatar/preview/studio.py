@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData
 from uvatar.data.camera import Camera
-from uvatar.mesh import unit, vertex_normals
+from uvatar.geometry.mesh import unit, vertex_normals
+from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.preview.drawing import BACKDROP, KEY_LIGHT, cast, composed, texture_paint
-from uvatar.raster import Fragments, RayScene
 
 FLOOR_SHADOW = 0.55
 

@@ -15,7 +15,7 @@ from uvatar.body import BodyModel
 from uvatar.body.model import rotation_matrices
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.surface import AXIS_OF_PART, HEAD, PARTS

@@ -19,7 +19,7 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
 from uvatar.runtime.weights import WeightsError
 from uvatar.texturing.sight import Sight

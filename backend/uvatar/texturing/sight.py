@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
 from uvatar.data.person import Hand, Person
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.sampling import bilinear
-from uvatar.raster import Fragments, RayScene
 from uvatar.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface
 
 # Longer side of the picture in which occlusion margins are drawn, pixels.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.raster import RayScene
+from uvatar.geometry.raster import RayScene
 
 _RAYS_AT_ONCE = 1 << 21
 # Keeps what is gathered at once in the processor's cache.

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from uvatar.mesh import face_normals, unit
-from uvatar.raster import RayScene
+from uvatar.geometry.mesh import face_normals, unit
+from uvatar.geometry.raster import RayScene
 
 FACING = 0.5  # cosine of the angle between two surfaces that may be the same place
 _CANDIDATES = 12  # triangles whose middles are nearest, of which one is the closest

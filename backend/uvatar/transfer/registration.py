@@ -22,7 +22,7 @@ from uvatar.body import JOINT_NAMES, BodyError, BodyModel
 from uvatar.body.data import BodyData
 from uvatar.fitting import rotations
 from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, Points, Skeleton, State
-from uvatar.mesh import face_normals, vertex_normals
+from uvatar.geometry.mesh import face_normals, vertex_normals
 from uvatar.transfer.closest import Mesh, exposed
 
 # Steps of the pose and shape that bring the joints together; then rounds of closest points, with the metres within which they count.

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.texture import Texture
-from uvatar.mesh import face_normals, unit, vertex_normals
+from uvatar.geometry.mesh import face_normals, unit, vertex_normals
+from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.raster import RayScene
 from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.texels import TexelTable, build_texel_table
 from uvatar.transfer.closest import FACING, Mesh

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
-from uvatar.raster import rasterize
+from uvatar.geometry.raster import rasterize
 from uvatar_training.rendering import Cameras, RenderError, UvMesh, paint, render, sample_texture, scan, see, visible_faces
 
 

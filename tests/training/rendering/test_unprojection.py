@@ -9,7 +9,7 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
-from uvatar.raster import RayScene
+from uvatar.geometry.raster import RayScene
 from uvatar_training.rendering import Cameras, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from uvatar.body import BodyModel
-from uvatar.mesh import vertex_normals
-from uvatar.raster import rasterize
+from uvatar.geometry.mesh import vertex_normals
+from uvatar.geometry.raster import rasterize
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import Sample
 from uvatar_training.data.shards import open_shards

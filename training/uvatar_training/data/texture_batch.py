@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.inputs import Crop, pose_of

@@ -15,7 +15,7 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.masks import doubted, person_masks
 from uvatar.perception.models import Model

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.evaluation.metrics import BEST_PSNR
-from uvatar.mesh import face_normals
+from uvatar.geometry.mesh import face_normals
 from uvatar_training.rendering.unprojection import Texels
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import JOINT_NAMES, LANDMARK_NAMES, BodyData
-from uvatar.mesh import vertex_normals
+from uvatar.geometry.mesh import vertex_normals
 from uvatar.texturing.texels import TexelTable, build_texel_table
 
 _HEAD = ("neck", "head")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData
 from uvatar.data.camera import Camera
-from uvatar.mesh import unit, vertex_normals
+from uvatar.geometry.mesh import unit, vertex_normals
+from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.raster import RayScene
 from uvatar_training.synthesis.noise import fractal3
 from uvatar_training.synthesis.scenes import Scene, Sensor
 
