@@ -155,7 +155,7 @@ def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, pipeline: P
 
 @pytest.mark.parametrize("version", [(3, 11, 7), (3, 12, 1)])
 def test_the_doctor_advises_only_what_can_be_installed(monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...]) -> None:
-    monkeypatch.setattr("uvatar.export.blender_command", lambda: None)
+    monkeypatch.setattr("uvatar.files.export.blender_command", lambda: None)
     monkeypatch.setattr(sys, "version_info", version)
     [finding] = doctor._blender()
     assert ("pip install bpy" in finding.fix) == (version[:2] == (3, 11)) and "UVATAR_BLENDER" in finding.fix

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from uvatar.commands.running import Order
-    from uvatar.export import PersonFiles
+    from uvatar.files.export import PersonFiles
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,10 +87,10 @@ def reconstruct(
     Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
     Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
     """
-    from uvatar import export
-    from uvatar.avatar_folders import prepare
     from uvatar.commands.running import Run
-    from uvatar.photo_files import gathered
+    from uvatar.files import export
+    from uvatar.files.avatar_folders import prepare
+    from uvatar.files.photo_files import gathered
     from uvatar.protocol import wire
 
     options: dict[str, Any] = {
@@ -231,7 +231,7 @@ def evaluate_starts(
 
 def _prepare(out: Path) -> None:
     """See that something can be written there before hours of work; end the command where it cannot."""
-    from uvatar.avatar_folders import prepare
+    from uvatar.files.avatar_folders import prepare
     from uvatar.protocol.wire import WireError
 
     try:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uvatar import avatar_folders
-from uvatar.avatar_folders import Stems, prepare, read_avatar, stem_of
 from uvatar.batch.photos import Photo, Record
 from uvatar.batch.run import run_batch
 from uvatar.commands.forgetting import forget_avatars
-from uvatar.export import Exporter
+from uvatar.files import avatar_folders
+from uvatar.files.avatar_folders import Stems, prepare, read_avatar, stem_of
+from uvatar.files.export import Exporter
 from uvatar.protocol import wire
 
 from .fake_pipeline import result
@@ -119,7 +119,7 @@ def test_a_run_that_is_killed_leaves_no_half_avatar(tmp_path: Path, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("uvatar.export.put_in_place", killed)
+        patch.setattr("uvatar.files.export.put_in_place", killed)
         patch.setattr("tempfile.TemporaryDirectory.cleanup", lambda self: self._finalizer.detach())
         with pytest.raises(KeyboardInterrupt):
             exporter.write(result("me.jpg", b"1"))
@@ -278,7 +278,7 @@ def test_a_batch_stops_at_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("uvatar.export.put_in_place", full)
+    monkeypatch.setattr("uvatar.files.export.put_in_place", full)
     with pytest.raises(wire.WireError, match="is full") as caught:
         batch(photos, tmp_path / "out")
     assert caught.value.code == "disk-full" and "same command again" in caught.value.fix

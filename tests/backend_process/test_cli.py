@@ -23,7 +23,7 @@ from rich.console import Console
 
 from uvatar.cli import _report
 from uvatar.client import find
-from uvatar.export import Exporter, colour_labels, readable_json, summarise
+from uvatar.files.export import Exporter, colour_labels, readable_json, summarise
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
 
@@ -243,7 +243,7 @@ def test_a_blender_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_blender_that_hangs_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uvatar.export.BLENDER_SECONDS", 1.0)
+    monkeypatch.setattr("uvatar.files.export.BLENDER_SECONDS", 1.0)
     [person] = Exporter(tmp_path / "out", [sys.executable, "-c", "import time; time.sleep(60)"]).write(result("me.jpg", b""))
     assert person.problem == "Blender did not end within 1 seconds."
 

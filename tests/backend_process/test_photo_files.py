@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from uvatar import photo_files
 from uvatar.batch.photos import find_photos
-from uvatar.photo_files import gathered, photo_size, photos_in, read_list, read_photo
+from uvatar.files import photo_files
+from uvatar.files.photo_files import gathered, photo_size, photos_in, read_list, read_photo
 from uvatar.protocol.wire import PHOTO_SUFFIXES, WireError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from uvatar.commands import running
 from uvatar.commands.running import MANY, Order, Run, jobs
-from uvatar.export import Exporter
-from uvatar.photo_files import gathered
+from uvatar.files.export import Exporter
+from uvatar.files.photo_files import gathered
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.blender_addon.sample import sample_result
-from uvatar import export
+from uvatar.files import export
 from uvatar.protocol import wire
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from tests.fitting.people import Eyes
 from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
-from uvatar.export import Exporter, save_romp_results
+from uvatar.files.export import Exporter, save_romp_results
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MeshPredictor, romp
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, Predictor

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyError, BodyModel, load_open_body
-from uvatar.export import save_romp_results
+from uvatar.files.export import save_romp_results
 from uvatar.mesh_predictor.prediction import SMPL, Prediction
 from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError, ResultFiles
 from uvatar.mesh_predictor.romp_format import fitted_results, predicted_results

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uvatar.avatar_folders import RECORD, same_name, stem_of
-from uvatar.photo_files import NO_PHOTOS, has_photo_suffix, photos_in, read_list
+from uvatar.files.avatar_folders import RECORD, same_name, stem_of
+from uvatar.files.photo_files import NO_PHOTOS, has_photo_suffix, photos_in, read_list
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from uvatar.avatar_folders import THUMBNAILS, is_avatar_name
 from uvatar.batch.photos import Outcome
+from uvatar.files.avatar_folders import THUMBNAILS, is_avatar_name
 from uvatar.protocol.wire import shown, write_atomically
 
 REPORT = "report.html"

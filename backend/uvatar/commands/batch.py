@@ -58,11 +58,11 @@ def batch(
     Photos without people are not tried again; other failures are, by the next run.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
-    from uvatar import export
     from uvatar.batch.on_ray import engine_on_ray
     from uvatar.batch.on_server import engine_on_server
     from uvatar.batch.report import REPORT
     from uvatar.batch.run import run_batch
+    from uvatar.files import export
     from uvatar.protocol import wire
 
     console = console_of()

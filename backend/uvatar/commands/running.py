@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uvatar.avatar_folders import is_disk_fault, output_error
 from uvatar.client import Client, ServerGone
 from uvatar.commands.interrupts import remembered_interrupts
-from uvatar.export import Exporter, PersonFiles
-from uvatar.photo_files import read_photo
+from uvatar.files.avatar_folders import is_disk_fault, output_error
+from uvatar.files.export import Exporter, PersonFiles
+from uvatar.files.photo_files import read_photo
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError, shown
 

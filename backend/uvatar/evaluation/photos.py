@@ -30,9 +30,9 @@ from uvatar.data.fit import Fit
 from uvatar.data.person import Person
 from uvatar.evaluation.metrics import flat_colour_psnr, landmark_error, mask_iou, masked_ssim, missing_as_grey, psnr, spoilt_shares
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
+from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
-from uvatar.photo_files import photos_in, read_photo
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.wire import WireError, shown
 from uvatar.runtime.terminal import terminal

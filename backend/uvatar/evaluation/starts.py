@@ -16,11 +16,11 @@ from rich.console import Console
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
 from uvatar.evaluation.tables import Row, print_table, write_csv
+from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.mesh_predictor.prediction import NAME as MESH
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
-from uvatar.photo_files import photos_in, read_photo
 from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.wire import WireError, shown
 from uvatar.runtime.terminal import terminal

@@ -1,6 +1,6 @@
 """People in the keys and shapes of ROMP's result files: an .npz whose one member ``results`` is a dictionary of arrays, a row per person.
 
-Scripts made for ROMP read it with ``numpy.load(path, allow_pickle=True)["results"][()]``.  `uvatar.export` writes the file;
+Scripts made for ROMP read it with ``numpy.load(path, allow_pickle=True)["results"][()]``.  `uvatar.files.export` writes the file;
 `uvatar.mesh_predictor.result_file` reads it.
 """
 

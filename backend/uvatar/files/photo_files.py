@@ -12,7 +12,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from uvatar.avatar_folders import RECORD, SUMMARY, THUMBNAILS, read_avatar
+from uvatar.files.avatar_folders import RECORD, SUMMARY, THUMBNAILS, read_avatar
 from uvatar.protocol.wire import LIMITS, PHOTO_SUFFIXES, WireError, shown
 
 UNREADABLE = "unreadable"  # code of what is wrong with a file rather than with the photo in it

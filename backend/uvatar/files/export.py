@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uvatar.avatar_folders import (
+from uvatar.data.labels import COLOURS
+from uvatar.files.avatar_folders import (
     SUMMARY,
     WORKSHOP,
     WORKSHOP_PHOTO,
@@ -32,7 +33,6 @@ from uvatar.avatar_folders import (
     read_avatar,
     stem_of,
 )
-from uvatar.data.labels import COLOURS
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
 
