@@ -14,7 +14,6 @@ from PIL import Image
 
 import uvatar.perception.perception
 import uvatar.pipeline
-from uvatar import avatar
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import SEEN
 from uvatar.fitting.report import finished, sureness
@@ -22,6 +21,7 @@ from uvatar.photos.decoding import decode_photo
 from uvatar.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from uvatar.protocol import wire
 from uvatar.protocol.wire import OPTIONS
+from uvatar.results import record
 from uvatar.texturing import Texture
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -189,7 +189,7 @@ def test_an_empty_room_is_told_apart_from_a_broken_photo(pipeline: Pipeline) -> 
 def side_by_side(*names: str) -> bytes:
     """A picture of several samples beside each other."""
     pictures = [decode_photo((SAMPLES / name).read_bytes(), name).pixels for name in names]
-    return avatar.encode_jpeg(np.concatenate([picture[:1080, :720] for picture in pictures], 1))
+    return record.encode_jpeg(np.concatenate([picture[:1080, :720] for picture in pictures], 1))
 
 
 def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

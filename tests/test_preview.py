@@ -10,9 +10,9 @@ import pytest
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
-from uvatar.preview import label_colours, overlay, render_textured, turntable
-from uvatar.preview.drawing import BACKDROP, TINTS
-from uvatar.preview.drawing import sample_texture as sample
+from uvatar.results.preview import label_colours, overlay, render_textured, turntable
+from uvatar.results.preview.drawing import BACKDROP, TINTS
+from uvatar.results.preview.drawing import sample_texture as sample
 
 CAMERA = Camera(100.0, (50.0, 40.0), 100, 80)
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (40, 50, 220), (240, 240, 240)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.fitting.people import person_of
-from uvatar.avatar import of_one_age
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
@@ -17,6 +16,7 @@ from uvatar.evaluation.rendering import Paint, photograph, random_light, random_
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
 from uvatar.likeness import Appearance, appearance, unlikeness
 from uvatar.photos.decoding import Photo
+from uvatar.results.record import of_one_age
 from uvatar.same_person import UNLIKE, Choice, Sighting, choose_views, facing
 
 SHIRTS = {"red": (40.0, 50.0, 30.0), "blue": (40.0, 10.0, -45.0), "green": (40.0, -40.0, 30.0), "crimson": (41.0, 56.0, 35.0)}

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvatar import __version__, avatar, preview
+from uvatar import __version__
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
@@ -49,6 +49,7 @@ from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
 from uvatar.photos.decoding import Photo, PhotoError, decode_photo
 from uvatar.protocol import wire
+from uvatar.results import preview, record
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
@@ -285,7 +286,7 @@ class Pipeline:
             done = complete_painted(read_painted(*(data for _, data in pictures)), body)
         except TexturingError as error:
             return {**whole, "errors": [{"code": "bad-photo", "message": str(error), "fix": ""}]}
-        pngs = {"texture_png": avatar.encode_png(done.image), "source_png": avatar.encode_png(done.source)}
+        pngs = {"texture_png": record.encode_png(done.image), "source_png": record.encode_png(done.source)}
         return {**whole, "texture": {"name": pictures[0][0], "body_model": body.data.name, **pngs}}
 
     def present(self, result: PhotoResult, options: Options | None = None) -> dict[str, Any]:
@@ -301,12 +302,12 @@ class Pipeline:
         for number, (person, one) in enumerate(zip(result.people, shown, strict=True)):
             vertices = body.posed(one.fit.body, one.fit.offsets)[0]
             pictures = {
-                "texture_png": avatar.encode_png(one.texture.image) if one.texture else b"",
-                "source_png": avatar.encode_png(one.texture.source) if one.texture else b"",
-                "overlay_jpeg": avatar.encode_jpeg(preview.overlay(result.photo.pixels, camera, [vertices], data.faces, max_side=1280)),
+                "texture_png": record.encode_png(one.texture.image) if one.texture else b"",
+                "source_png": record.encode_png(one.texture.source) if one.texture else b"",
+                "overlay_jpeg": record.encode_jpeg(preview.overlay(result.photo.pixels, camera, [vertices], data.faces, max_side=1280)),
             }
             if options.turntable and one.texture:
-                pictures["turntable_png"] = avatar.encode_png(preview.turntable(vertices, data, one.texture.image))
+                pictures["turntable_png"] = record.encode_png(preview.turntable(vertices, data, one.texture.image))
             metrics = {
                 "landmark_error_median": person.fit.landmark_error_median,
                 "landmark_error_p95": person.fit.landmark_error_p95,
@@ -314,7 +315,7 @@ class Pipeline:
                 **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
                 **one.metrics,
             }
-            entry = avatar.person_entry(f"p{number}", one.fit, body, person.person.box, pictures, metrics)
+            entry = record.person_entry(f"p{number}", one.fit, body, person.person.box, pictures, metrics)
             if registration is not None:
                 entry["licence"]["fitted_on"] = f"{self.body.data.name}, {self.body.data.licence}"
             if self.predictor and options.given_people is None and person.fit.start == NAME:
@@ -323,7 +324,7 @@ class Pipeline:
                 entry["licence"]["texture_predictor"] = self.texture_predictor.licence
             people.append(entry)
         timings["pictures"] = time.perf_counter() - started
-        whole = {**avatar.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
+        whole = {**record.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
         whole["notes"] = list(result.notes)
         errors = [*(_described(failure) for failure in result.failures), *self.problems, *self.texture_problems]
         if options.export_npz:
@@ -433,8 +434,8 @@ class Pipeline:
     ) -> tuple[int, PhotoResult]:
         """One avatar from views of one person, each alone in its ``seen``; and the number of the view that pose and camera are from."""
         report("fitting", 0.5, f"Fitting one body to {len(seen)} views of a person")
-        agreed = avatar.of_one_age(fits)
-        betas = avatar.merge_betas(agreed)
+        agreed = record.of_one_age(fits)
+        betas = record.merge_betas(agreed)
         age = tuple(note for note in AGE_NOTES if any(note in fit.notes for fit in agreed))
         fits = [self._fit(one, options, betas)[0] for one in seen]
         clock.lap("fitting")

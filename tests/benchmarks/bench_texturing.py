@@ -25,7 +25,7 @@ from uvatar.fitting.clothing import clothing_offsets
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.perception import Perception
 from uvatar.photos.decoding import decode_photo
-from uvatar.preview import render_textured
+from uvatar.results.preview import render_textured
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import atlas_of

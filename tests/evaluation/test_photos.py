@@ -20,7 +20,7 @@ from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_pho
 from uvatar.perception.annotated import COCO_LANDMARKS
 from uvatar.photos.decoding import Photo, PhotoError
 from uvatar.pipeline import PersonResult, PhotoResult
-from uvatar.preview import render_textured
+from uvatar.results.preview import render_textured
 
 CAMERA = Camera.for_photo(480, 640)
 

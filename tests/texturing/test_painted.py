@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uvatar.avatar import encode_png
 from uvatar.body import load_open_body
 from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, SEEN
 from uvatar.data.texture import Texture
+from uvatar.results.record import encode_png
 from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.painted import complete_painted, read_painted
 

@@ -13,9 +13,9 @@ import numpy as np
 from tests.blender_addon.sample import sample_result
 from tests.transfer.smpl_like import other_body, write_files
 from tests.transfer.test_transfer import fit_of
-from uvatar import avatar
 from uvatar.body import load_open_body, load_smpl
 from uvatar.protocol import wire
+from uvatar.results import record
 from uvatar.texturing import Texture
 from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import carried_texture, carry_over, register
@@ -32,8 +32,8 @@ def main(folder: Path) -> None:
     green = Texture(np.full((SIZE, SIZE, 3), COLOUR, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
     texture = carried_texture(green, registration, SIZE)
     fit = carry_over(fit_of(ours, 1, dressed=True), registration).fit
-    pictures = {"texture_png": avatar.encode_png(texture.image), "source_png": avatar.encode_png(texture.source), "overlay_jpeg": b""}
-    person = avatar.person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
+    pictures = {"texture_png": record.encode_png(texture.image), "source_png": record.encode_png(texture.source), "overlay_jpeg": b""}
+    person = record.person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
     wire.dump({**sample_result(), "people": [person]}, folder / "result.uvatar")
     vertices, _ = smpl.posed(fit.body, fit.offsets)
     np.savez(folder / "expected.npz", vertices=vertices, weights=smpl.data.weights, uv=smpl.data.uv[smpl.data.face_uv])

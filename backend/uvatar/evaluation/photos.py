@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from uvatar import preview
 from uvatar.body import BodyModel, rotation_matrices
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
@@ -35,6 +34,7 @@ from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.wire import WireError, shown
+from uvatar.results import preview
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from uvatar.evaluation.rendering import Paint, photograph, random_background, ra
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
 from uvatar.pipeline import Options, PersonResult, PhotoResult, Pipeline
-from uvatar.preview import overlay, render_textured
+from uvatar.results.preview import overlay, render_textured
 from uvatar.runtime.terminal import terminal
 
 WIDTH, HEIGHT = 640, 800

@@ -11,7 +11,7 @@ from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
-from uvatar.preview.drawing import BACKDROP, KEY_LIGHT, cast, composed, texture_paint
+from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, cast, composed, texture_paint
 
 FLOOR_SHADOW = 0.55
 
