@@ -33,7 +33,7 @@ test-newest:
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager ".[dev]"
 	$(NEWEST)/bin/python -m pip freeze
 	export PYTHONPATH=$(CURDIR); \
-	$(NEWEST)/bin/python -m uvatar.self_test && $(TEST_THREADS) $(NEWEST)/bin/python -m pytest -n 2 --dist loadfile $(NEWEST_TESTS) $(ARGS)
+	$(NEWEST)/bin/python -m uvatar.engine.self_test && $(TEST_THREADS) $(NEWEST)/bin/python -m pytest -n 2 --dist loadfile $(NEWEST_TESTS) $(ARGS)
 
 # The panel in a real Blender with a window (4.3 and 5.2), in Debian roots that are built once: 1.5 GB each, needs root rights.
 test-ui: .venv/ready

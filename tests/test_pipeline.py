@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import uvatar.engine.pipeline
 import uvatar.perception.perception
-import uvatar.pipeline
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import SEEN
+from uvatar.engine.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
-from uvatar.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from uvatar.protocol import wire
 from uvatar.protocol.wire import OPTIONS
 from uvatar.results import record
@@ -193,13 +193,13 @@ def side_by_side(*names: str) -> bytes:
 
 
 def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = uvatar.pipeline.fit_people
+    real = uvatar.engine.pipeline.fit_people
 
     def broken(*arguments: Any) -> list[Fit]:
         first, second = real(*arguments)
         return [first, replace(second, body=replace(second.body, transl=second.body.transl * np.float32("nan")))]
 
-    monkeypatch.setattr(uvatar.pipeline, "fit_people", broken)
+    monkeypatch.setattr(uvatar.engine.pipeline, "fit_people", broken)
     results, _ = run(pipeline, [("two.jpg", side_by_side("man.jpg", "woman.jpg"))], texture_size=512, fast=True)
     assert len(results[0]["people"]) == 1
     [error] = results[0]["errors"]
@@ -210,7 +210,7 @@ def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, m
 def test_an_avatar_without_the_photo_on_it_is_an_error(
     pipeline: Pipeline, portrait: bytes, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    real = uvatar.pipeline.texture_person
+    real = uvatar.engine.pipeline.texture_person
 
     def texture(*arguments: Any, **named: Any) -> Texture:
         if spoil == "not finite":
@@ -219,7 +219,7 @@ def test_an_avatar_without_the_photo_on_it_is_an_error(
             raise RuntimeError("Factor is exactly singular")
         return replace(real(*arguments, **named), seen=1e-4)
 
-    monkeypatch.setattr(uvatar.pipeline, "texture_person", texture)
+    monkeypatch.setattr(uvatar.engine.pipeline, "texture_person", texture)
     results, _ = run(pipeline, [("portrait.jpg", portrait)], texture_size=512, fast=True)
     assert not results[0]["people"]
     [error] = results[0]["errors"]
@@ -232,7 +232,7 @@ def test_every_photo_of_one_person_is_told_that_no_avatar_could_be_made(
     def texture(*arguments: Any, **named: Any) -> Texture:
         raise RuntimeError("Factor is exactly singular")
 
-    monkeypatch.setattr(uvatar.pipeline, "texture_person", texture)
+    monkeypatch.setattr(uvatar.engine.pipeline, "texture_person", texture)
     photos = [("broken.jpg", portrait[:900]), ("a.jpg", portrait), ("b.jpg", portrait)]
     told: list[int] = []
     results: dict[int, dict[str, Any]] = {}

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uvatar import doctor, self_test
+from uvatar import doctor
+from uvatar.engine import self_test
+from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
 from uvatar.photos import sampling
-from uvatar.pipeline import Pipeline
 from uvatar.runtime import constraints
 from uvatar.runtime.constraints import Difference
-from uvatar.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
 from uvatar.worker import _load_error, load_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,15 +139,15 @@ def test_the_package_that_moved_is_named_first(
 
 
 def test_the_model_process_says_it_in_the_self_tests_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
-    monkeypatch.setattr("uvatar.pipeline.Pipeline", lambda threads: pipeline)
+    monkeypatch.setattr("uvatar.engine.pipeline.Pipeline", lambda threads: pipeline)
     monkeypatch.setattr(self_test, "observe", lambda _: _changed(seen=0.0))
     with pytest.raises(SelfTestError) as raised:
-        load_pipeline("uvatar.pipeline:Pipeline", 2, tmp_path)
+        load_pipeline("uvatar.engine.pipeline:Pipeline", 2, tmp_path)
     assert _load_error(raised.value) is raised.value
 
 
 def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline, tmp_path: Path) -> None:
-    monkeypatch.setattr("uvatar.pipeline.Pipeline", lambda: pipeline)
+    monkeypatch.setattr("uvatar.engine.pipeline.Pipeline", lambda: pipeline)
     for seen, state in ((read_known().seen, doctor.GOOD), (0.0, doctor.PROBLEM)):
         monkeypatch.setattr(self_test, "observe", lambda _, seen=seen: _changed(seen=seen))
         [finding] = [finding for finding in doctor.examine(tmp_path, self_test=True) if finding.subject == "Self-test"]

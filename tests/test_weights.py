@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uvatar.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Options, Pipeline
 from uvatar.runtime.weights import WeightsError, check_shipped, weights_folder
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from uvatar.pipeline import Pipeline
-from uvatar.self_test import KNOWN, PHOTO, deviation, observe, read_known, write_known
+from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.self_test import KNOWN, PHOTO, deviation, observe, read_known, write_known
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"
 HEIGHT = 320  # pixels: the smallest that is still fitted as the sample itself is

@@ -185,8 +185,8 @@ def _server(folder: Path) -> Iterator[Finding]:
 
 
 def _self_test() -> Iterator[Finding]:
-    from uvatar.pipeline import Pipeline
-    from uvatar.self_test import SelfTestError, check
+    from uvatar.engine.pipeline import Pipeline
+    from uvatar.engine.self_test import SelfTestError, check
 
     try:
         yield Finding("Self-test", GOOD, f"a known picture becomes the avatar that it should ({check(Pipeline())})")

@@ -26,7 +26,7 @@ from uvatar.runtime import memory_limits
 from uvatar.runtime.spawn import environment, module_command
 
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
-REAL_PIPELINE = "uvatar.pipeline:Pipeline"  # others are the tests'
+REAL_PIPELINE = "uvatar.engine.pipeline:Pipeline"  # others are the tests'
 MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fault
 MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
 CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second

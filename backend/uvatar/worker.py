@@ -38,7 +38,7 @@ log = logging.getLogger("uvatar.worker")
 
 
 class Reconstructor(Protocol):
-    """What the worker needs of a pipeline; `uvatar.pipeline.Pipeline` is the real one."""
+    """What the worker needs of a pipeline; `uvatar.engine.pipeline.Pipeline` is the real one."""
 
     def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Progress, photo_done: PhotoDone) -> Any:
         """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
@@ -194,7 +194,7 @@ def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
     """
     pipeline = load_attribute(path)(threads=threads)
     if path == REAL_PIPELINE:
-        load_attribute("uvatar.self_test:check_once")(pipeline, folder)
+        load_attribute("uvatar.engine.self_test:check_once")(pipeline, folder)
     return pipeline
 
 

@@ -35,7 +35,7 @@ sys.addaudithook(hook)
 """
 
 
-@pytest.mark.parametrize("pipeline", [FAKE, pytest.param("uvatar.pipeline:Pipeline", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pipeline", [FAKE, pytest.param("uvatar.engine.pipeline:Pipeline", marks=pytest.mark.slow)])
 def test_photos_are_written_only_where_the_user_said_and_nobody_is_called(
     tmp_path: Path,
     data: Path,  # noqa: F811

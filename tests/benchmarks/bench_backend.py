@@ -4,7 +4,7 @@
     python tests/benchmarks/bench_backend.py --soak 500      # jobs
 
 The pipeline is the tests' fake one, so that the server is measured and not the models; each result has the size of a real one.
-``--pipeline uvatar.pipeline:Pipeline`` takes the real one and the sample photos.
+``--pipeline uvatar.engine.pipeline:Pipeline`` takes the real one and the sample photos.
 """
 
 from __future__ import annotations

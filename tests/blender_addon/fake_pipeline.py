@@ -38,7 +38,7 @@ class SamplePipeline:
 def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:
     """The real pipeline's result for a painted texture."""
     from uvatar.body import load_open_body
-    from uvatar.pipeline import Pipeline
+    from uvatar.engine.pipeline import Pipeline
 
     pipeline = Pipeline.__new__(Pipeline)  # without loading a model
     pipeline.body = load_open_body(OPEN_BODY)

@@ -16,10 +16,10 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import SEEN
 from uvatar.data.person import Person
 from uvatar.data.texture import Texture
+from uvatar.engine.pipeline import PersonResult, PhotoResult
 from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
 from uvatar.perception.annotated import COCO_LANDMARKS
 from uvatar.photos.decoding import Photo, PhotoError
-from uvatar.pipeline import PersonResult, PhotoResult
 from uvatar.results.preview import render_textured
 
 CAMERA = Camera.for_photo(480, 640)

@@ -20,6 +20,7 @@ from tests.fitting.people import Eyes
 from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
+from uvatar.engine.pipeline import Options, Pipeline
 from uvatar.files.export import Exporter, save_romp_results
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MeshPredictor, romp
@@ -27,7 +28,6 @@ from uvatar.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from uvatar.mesh_predictor.result_file import ResultFiles
 from uvatar.mesh_predictor.romp_format import fitted_results
 from uvatar.photos.decoding import decode_photo
-from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
 from uvatar.runtime.weights import weights_folder

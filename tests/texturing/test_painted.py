@@ -48,7 +48,7 @@ def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
 
 
 def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
-    from uvatar.pipeline import Pipeline
+    from uvatar.engine.pipeline import Pipeline
     from uvatar_blender.core.result import TextureResult, parse_any
 
     pictures = [(f"avatar{suffix}.png", encode_png(picture)) for suffix, picture in (("", painted.image), (" labels", painted.source))]

@@ -18,10 +18,10 @@ from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar.body import BodyError, BodyModel
 from uvatar.cli import app
 from uvatar.data.labels import SEEN
+from uvatar.engine.pipeline import Options, Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import torso_centers
-from uvatar.pipeline import Options, Pipeline
 from uvatar.protocol import wire
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl

@@ -18,7 +18,7 @@ EXIT_ALREADY_SERVED = 3
 EXIT_INTERRUPTED = 130
 
 IDLE_SECONDS = 300  # a server that a command started waits this long for the next one, with its models loaded
-DEFAULT_PIPELINE = "uvatar.pipeline:Pipeline"
+DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 
 OPEN_BODY = "open_body"
 

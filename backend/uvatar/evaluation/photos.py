@@ -38,7 +38,7 @@ from uvatar.results import preview
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
-    from uvatar.pipeline import PersonResult, PhotoResult
+    from uvatar.engine.pipeline import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
@@ -104,7 +104,7 @@ def evaluate_photos(
     """
     console = console or terminal()
     if reconstruct is None or body is None:
-        from uvatar.pipeline import Pipeline
+        from uvatar.engine.pipeline import Pipeline
 
         pipeline = Pipeline()
         reconstruct, body = pipeline.reconstruct_photo, pipeline.body

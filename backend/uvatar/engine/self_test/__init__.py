@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
 from uvatar.data.labels import EMPTY, SEEN
-from uvatar.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Options, Pipeline
 from uvatar.protocol.wire import WireError
 from uvatar.runtime import constraints, versions
 from uvatar.runtime.memory import is_out_of_memory

@@ -32,13 +32,14 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from uvatar.data.person import Person
+from uvatar.engine.likeness import appearance
+from uvatar.engine.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.clothing import clothing_offsets
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.geometry.raster import rasterize
-from uvatar.likeness import appearance
 from uvatar.mesh_predictor.checkpoint import CheckpointError
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
@@ -51,7 +52,6 @@ from uvatar.photos.decoding import Photo, PhotoError, decode_photo
 from uvatar.protocol import wire
 from uvatar.results import preview, record
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
-from uvatar.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import PredictionError, TexturePredictor
 from uvatar.texturing import Texture, View, face_offsets, texture_person
@@ -377,7 +377,7 @@ class Pipeline:
         progress: Progress | None = None,
         failed: Callable[[int, PhotoError | ResultFileError], None] | None = None,
     ) -> tuple[int, PhotoResult] | None:
-        """One avatar from several photos of the same person, or from several views in one photo (`uvatar.same_person` chooses whom).
+        """One avatar from several photos of the same person, or from several views in one photo (`uvatar.engine.same_person` chooses whom).
 
         Shape is the mean of all views'; every view's texels are used where it sees best; pose, camera and clothing are
         those of the view that fits best. Returns that view's photo's index and its result; where there is one photo alone and its people

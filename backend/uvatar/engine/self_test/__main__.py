@@ -1,14 +1,14 @@
-"""``python -m uvatar.self_test``: the self-test by itself, for the set-up. Its last line says what is wrong; exit code 1 then."""
+"""``python -m uvatar.engine.self_test``: the self-test by itself, for the set-up. Its last line says what is wrong; exit code 1 then."""
 
 from __future__ import annotations
 
 import sys
 
 from uvatar import __version__
-from uvatar.pipeline import Pipeline
+from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.self_test import check, remember
 from uvatar.protocol import wire
 from uvatar.runtime.weights import WeightsError
-from uvatar.self_test import check, remember
 
 
 def main() -> int:

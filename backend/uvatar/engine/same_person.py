@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
-from uvatar.likeness import Appearance, unlikeness
+from uvatar.engine.likeness import Appearance, unlikeness
 
 # Delta E as `likeness.unlikeness` measures it. 40 rendered people in two photos each, turned at random and in other light: the same
 # person 4.5 in the median, 11.3 at most; two people 20 in the median, below 13 in one pair of ten. Real people of different photos:
