@@ -22,7 +22,7 @@ from uvatar.engine.self_test import STAMP, TOLERANCE, Observed, SelfTestError, c
 from uvatar.photos import sampling
 from uvatar.runtime import constraints
 from uvatar.runtime.constraints import Difference
-from uvatar.worker import _load_error, load_pipeline
+from uvatar.service.worker import _load_error, load_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 SETS = [f"{system}-{python}" for system in ("linux", "windows", "macos") for python in ("py311", "py312", "py311-blender")]

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from uvatar import client, weights_report
+from uvatar import weights_report
 from uvatar.files import export
 from uvatar.protocol import wire
 from uvatar.runtime import constraints, memory_limits, versions
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
+from uvatar.service import client
 
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
 NEEDED_DISK = 2 * 10**9

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from uvatar import cli, intake
+from uvatar import cli
+from uvatar.service import ingest
 
 if __name__ == "__main__":
-    intake.QueueLimits = partial(intake.QueueLimits, reserve=0)  # type: ignore[misc,assignment]
+    ingest.QueueLimits = partial(ingest.QueueLimits, reserve=0)  # type: ignore[misc,assignment]
     cli.main()

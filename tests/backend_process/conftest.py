@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from uvatar.client import Client
 from uvatar.runtime.spawn import environment, module_command
+from uvatar.service.client import Client
 
 FAKE = "tests.backend_process.fake_pipeline:FakePipeline"
 PATIENCE = 60.0  # seconds; far longer than anything takes, for machines that do other things too

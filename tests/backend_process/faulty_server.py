@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from uvatar import cli
-from uvatar.job_files import JobFiles
-from uvatar.jobs import Journal
-from uvatar.pool import Pool
-from uvatar.server import Front
+from uvatar.service.job_files import JobFiles
+from uvatar.service.journal import Journal
+from uvatar.service.pool import Pool
+from uvatar.service.server import Front
 
 # Point -> the function at which it is, and whether it comes before or after it.
 POINTS: dict[str, tuple[type, str, str]] = {

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uvatar.batch.photos import Photo, Record
-from uvatar.batch.run import run_batch
 from uvatar.commands.forgetting import forget_avatars
 from uvatar.files import avatar_folders
 from uvatar.files.avatar_folders import Stems, prepare, read_avatar, stem_of
 from uvatar.files.export import Exporter
 from uvatar.protocol import wire
+from uvatar.service.batch.photos import Photo, Record
+from uvatar.service.batch.run import run_batch
 
 from .fake_pipeline import result
 
@@ -235,7 +235,7 @@ def test_a_photo_that_changes_while_it_is_read_is_made_again(tmp_path: Path, mon
         path.write_bytes(b"second one")
         return data
 
-    monkeypatch.setattr("uvatar.batch.run.read_photo", exchanged)
+    monkeypatch.setattr("uvatar.service.batch.run.read_photo", exchanged)
     batch(photos, out)
     monkeypatch.undo()
     assert batch(photos, out) == ["a.jpg"]

@@ -11,12 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-from uvatar.batch.photos import RECORD, Outcome, Photo, Record, find_photos
-from uvatar.batch.report import write_report
-from uvatar.batch.run import run_batch
-from uvatar.client import find
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
+from uvatar.service.batch.photos import RECORD, Outcome, Photo, Record, find_photos
+from uvatar.service.batch.report import write_report
+from uvatar.service.batch.run import run_batch
+from uvatar.service.client import find
 
 from .conftest import FAKE, PATIENCE, photo, wait_until
 from .fake_pipeline import picture, result
@@ -163,7 +163,7 @@ def test_a_batch_on_ray_survives_the_death_of_its_workers(tmp_path: Path) -> Non
 def test_ray_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from uvatar.batch.on_ray import engine_on_ray
+    from uvatar.service.batch.on_ray import engine_on_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(wire.WireError) as caught:

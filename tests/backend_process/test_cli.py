@@ -22,10 +22,10 @@ from PIL import Image
 from rich.console import Console
 
 from uvatar.cli import _report
-from uvatar.client import find
 from uvatar.files.export import Exporter, colour_labels, readable_json, summarise
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command
+from uvatar.service.client import find
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 from .fake_pipeline import picture, result

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from uvatar import client as clients
 from uvatar.cli import app
 from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
@@ -22,6 +21,7 @@ from uvatar.protocol import wire
 from uvatar.runtime import terminal as terminals
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.terminal import print_anything, terminal
+from uvatar.service import client as clients
 from uvatar_training import cli as training
 
 from .conftest import FAKE, PATIENCE, Server, photo

@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
-from uvatar.client import Client, ServerGone, find
 from uvatar.protocol.wire import WireError
 from uvatar.runtime.spawn import environment
+from uvatar.service.client import Client, ServerGone, find
 
 from .conftest import PATIENCE, Server, photo, wait_until
 from .faulty_server import POINTS
@@ -36,7 +36,7 @@ SLOW = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
 CLIENT = """if True:
     import sys
     from pathlib import Path
-    from uvatar.client import find
+    from uvatar.service.client import find
     client = find(Path(sys.argv[1]))
     photos = [(name, Path(sys.argv[3], name).read_bytes()) for name in ("a.jpg", "b.jpg")]
     client.reconstruct(photos, job=sys.argv[2])
@@ -215,7 +215,7 @@ def test_a_client_killed_while_it_sends_leaves_nothing(start_server: StartServer
     code = f"""if True:
         import threading, os, time
         from pathlib import Path
-        from uvatar.client import find
+        from uvatar.service.client import find
         client = find(Path({str(server.folder)!r}))
         threading.Timer(0.02, lambda: os._exit(9)).start()
         client.reconstruct([("a.jpg", bytes(60_000_000))] * 4)"""

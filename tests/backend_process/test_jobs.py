@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from uvatar.jobs import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
-from uvatar.pool import _Pace, seconds_left
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
-from uvatar.retention import Policy, clean, forget
-from uvatar.worker import MOST_WORDS
+from uvatar.service.journal import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
+from uvatar.service.pool import _Pace, seconds_left
+from uvatar.service.retention import Policy, clean, forget
+from uvatar.service.worker import MOST_WORDS
 
 OPTIONS = wire.checked_options({})
 DAY = 86_400.0

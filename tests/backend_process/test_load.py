@@ -16,11 +16,11 @@ from typing import Any
 import psutil
 import pytest
 
-from uvatar.client import Client
-from uvatar.intake import QueueLimits
-from uvatar.job_files import JobFiles
-from uvatar.pool import PoolSettings
-from uvatar.server import Front, Settings
+from uvatar.service.client import Client
+from uvatar.service.ingest import QueueLimits
+from uvatar.service.job_files import JobFiles
+from uvatar.service.pool import PoolSettings
+from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
 
 from .conftest import FAKE, PATIENCE, Server, photo, wait_until

@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from uvatar.doctor import GOOD, PROBLEM, WARNING, examine
-from uvatar.doors import Doors
-from uvatar.pool import PoolSettings
 from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.memory_limits import kills, memory
-from uvatar.worker import photo_error
+from uvatar.service.listener import Doors
+from uvatar.service.pool import PoolSettings
+from uvatar.service.worker import photo_error
 
 from .conftest import photo
 from .test_load import client_of, front_in_thread

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import zmq
 
-from uvatar import network
-from uvatar.client import Client, ServerGone, reach
-from uvatar.doors import Door
-from uvatar.network import Access, read_access
-from uvatar.pool import PoolSettings
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
-from uvatar.server import Front, Settings
+from uvatar.service import network
+from uvatar.service.client import Client, ServerGone, reach
+from uvatar.service.listener import Door
+from uvatar.service.network import Access, read_access
+from uvatar.service.pool import PoolSettings
+from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
 
 from .conftest import FAKE, PATIENCE, photo
@@ -112,7 +112,7 @@ def other_pair() -> dict[str, str]:
 
 @pytest.mark.parametrize("wrong", ["client", "server"])
 def test_wrong_keys_are_refused(access: Access, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uvatar.client.REACH_SECONDS", 2.0)
+    monkeypatch.setattr("uvatar.service.client.REACH_SECONDS", 2.0)
     changes = other_pair() if wrong == "client" else {"server": other_pair()["public"]}
     with pytest.raises(ServerGone, match="does not let us in"):
         reach(replace(access, **changes))

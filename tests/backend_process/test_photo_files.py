@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from uvatar.batch.photos import find_photos
 from uvatar.files import photo_files
 from uvatar.files.photo_files import gathered, photo_size, photos_in, read_list, read_photo
 from uvatar.protocol.wire import PHOTO_SUFFIXES, WireError
+from uvatar.service.batch.photos import find_photos
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 bytes_as_names = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's file names are any bytes")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from uvatar import private
-from uvatar.jobs import Journal
-from uvatar.network import load_keys
-from uvatar.private import private_file, private_folder
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
+from uvatar.service import private
+from uvatar.service.journal import Journal
+from uvatar.service.network import load_keys
+from uvatar.service.private import private_file, private_folder
 
 from .conftest import python
 from .test_cli import uvatar

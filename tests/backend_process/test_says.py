@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from uvatar.client import find
 from uvatar.doctor import GOOD, PROBLEM, examine
 from uvatar.runtime.weights import weights_folder
+from uvatar.service.client import find
 
 from .conftest import FAKE, photo, wait_until
 from .test_cli import data, uvatar  # noqa: F401  (a fixture)

@@ -20,14 +20,14 @@ import psutil
 import pytest
 import zmq
 
-from uvatar.client import Client, ServerGone, attach, find
-from uvatar.job_files import JobFiles, disk_error
-from uvatar.logs import trim
-from uvatar.pool import PoolSettings
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
 from uvatar.runtime.spawn import environment, module_command
-from uvatar.server import Front, Settings
+from uvatar.service.client import Client, ServerGone, attach, find
+from uvatar.service.job_files import JobFiles, disk_error
+from uvatar.service.logs import trim
+from uvatar.service.pool import PoolSettings
+from uvatar.service.server import Front, Settings
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 
@@ -313,7 +313,7 @@ def test_a_killed_client_loses_nothing(server: Server) -> None:
     code = f"""if True:
         import os
         from pathlib import Path
-        from uvatar.client import find
+        from uvatar.service.client import find
         client = find(Path({str(server.folder)!r}))
         client.reconstruct([("a.jpg", b'{{"seconds": 0.2}}')], job={job!r})
         os.kill(os.getpid(), 9) if hasattr(os, "fork") else os._exit(9)"""
@@ -445,7 +445,7 @@ def test_folders_whose_names_are_no_text_are_shown(tmp_path: Path, monkeypatch: 
 
 
 def test_a_log_folder_that_is_lost_keeps_no_photo_waiting(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uvatar.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied")))
+    monkeypatch.setattr("uvatar.service.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied")))
     front._pool._next_trim = 0.0
     with Client(front.port, front.runtime.token) as client:
         assert states(run(client, photo())[1][-1]) == ["done"]
@@ -540,9 +540,9 @@ def test_the_front_never_imports_models() -> None:
     code = f"""if True:
         import sys, tempfile, threading
         from pathlib import Path
-        from uvatar.client import Client
-        from uvatar.pool import PoolSettings
-        from uvatar.server import Front, Settings
+        from uvatar.service.client import Client
+        from uvatar.service.pool import PoolSettings
+        from uvatar.service.server import Front, Settings
         with tempfile.TemporaryDirectory() as folder:
             front = Front(Settings(Path(folder), pool=PoolSettings(pipeline={FAKE!r})))
             thread = threading.Thread(target=front.run)

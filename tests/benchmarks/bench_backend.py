@@ -24,7 +24,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.backend_process.conftest import FAKE, Server, end, photo, start  # noqa: E402
-from uvatar.client import Client  # noqa: E402
+from uvatar.service.client import Client  # noqa: E402
 
 RESULT_BYTES = 4_500_000  # of one person's result on the wire
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"

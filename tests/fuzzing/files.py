@@ -22,7 +22,6 @@ from PIL import Image
 from safetensors.torch import save
 from scipy import sparse
 
-from uvatar import network
 from uvatar.body import BodyError, load_smpl
 from uvatar.body.data import load_body
 from uvatar.mesh_predictor.checkpoint import CheckpointError, read_state_dict
@@ -30,6 +29,7 @@ from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles
 from uvatar.perception.models import ModelError, verified
 from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol import wire
+from uvatar.service import network
 
 from .mutation import mutated
 from .watching import Watch

@@ -12,11 +12,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from uvatar.doors import Peer
-from uvatar.intake import QueueLimits
-from uvatar.pool import PoolSettings
 from uvatar.protocol import wire
-from uvatar.server import Front, Settings
+from uvatar.service.ingest import QueueLimits
+from uvatar.service.listener import Peer
+from uvatar.service.pool import PoolSettings
+from uvatar.service.server import Front, Settings
 
 from .mutation import mutated
 from .watching import Watch

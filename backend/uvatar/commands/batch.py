@@ -26,7 +26,7 @@ from uvatar.commands.common import (
 from uvatar.commands.interrupts import remembered_interrupts
 
 if TYPE_CHECKING:
-    from uvatar.batch.photos import Outcome
+    from uvatar.service.batch.photos import Outcome
 
 AHEAD = 4  # photos for each model process that the server has before it needs them
 
@@ -58,12 +58,12 @@ def batch(
     Photos without people are not tried again; other failures are, by the next run.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
-    from uvatar.batch.on_ray import engine_on_ray
-    from uvatar.batch.on_server import engine_on_server
-    from uvatar.batch.report import REPORT
-    from uvatar.batch.run import run_batch
     from uvatar.files import export
     from uvatar.protocol import wire
+    from uvatar.service.batch.on_ray import engine_on_ray
+    from uvatar.service.batch.on_server import engine_on_server
+    from uvatar.service.batch.report import REPORT
+    from uvatar.service.batch.run import run_batch
 
     console = console_of()
     try:

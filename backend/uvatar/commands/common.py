@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from uvatar.client import Client
+    from uvatar.service.client import Client
 
 EXIT_FAILED = 1
 EXIT_ALREADY_SERVED = 3
@@ -67,14 +67,14 @@ def in_words(error: Exception) -> str:
 
 def found(data: Path | None, server: Path | None) -> Client | None:
     """A client of the server that runs, here or where ``server`` says; None where none runs here. Raises as `client.reach`."""
-    from uvatar import client, network
+    from uvatar.service import client, network
 
     return client.reach(network.read_access(server)) if server else client.find(data)
 
 
 def attached(console: Console, data: Path | None, server: Path | None, pipeline: str, *arguments: str) -> Client:
     """A client of the server that runs, or of one started with ``arguments`` for it."""
-    from uvatar import client
+    from uvatar.service import client
 
     running = found(data, server)
     if running:

@@ -8,14 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvatar.batch.photos import Record
-from uvatar.batch.report import REPORT, write_report
-from uvatar.client import Client
 from uvatar.files.avatar_folders import RECORD, SUMMARY, THUMBNAILS, delete_abandoned, delete_avatar, read_avatar
 from uvatar.files.photo_files import gathered, read_photo
-from uvatar.jobs import AlreadyServed, Journal
 from uvatar.protocol.wire import WireError, shown
-from uvatar.retention import forget
+from uvatar.service.batch.photos import Record
+from uvatar.service.batch.report import REPORT, write_report
+from uvatar.service.client import Client
+from uvatar.service.journal import AlreadyServed, Journal
+from uvatar.service.retention import forget
 
 
 @dataclass(frozen=True)

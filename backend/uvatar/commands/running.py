@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uvatar.client import Client, ServerGone
 from uvatar.commands.interrupts import remembered_interrupts
 from uvatar.files.avatar_folders import is_disk_fault, output_error
 from uvatar.files.export import Exporter, PersonFiles
 from uvatar.files.photo_files import read_photo
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError, shown
+from uvatar.service.client import Client, ServerGone
 
 if TYPE_CHECKING:
     from rich.console import Console

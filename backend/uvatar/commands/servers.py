@@ -25,7 +25,7 @@ from uvatar.commands.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from uvatar.client import Client
+    from uvatar.service.client import Client
 
 T = TypeVar("T")
 
@@ -70,16 +70,16 @@ def serve(
     With --network others can too: encrypted, and only with the access file that it writes there.
     Jobs that were not finished when it stopped go on when it is started again.
     """
-    from uvatar.client import make_usable
-    from uvatar.intake import QueueLimits
-    from uvatar.jobs import AlreadyServed
-    from uvatar.network import split_address
-    from uvatar.pool import PoolSettings
-    from uvatar.private import private_file
     from uvatar.protocol import wire
-    from uvatar.retention import Policy
-    from uvatar.server import Settings, new_token
-    from uvatar.server import serve as serve_until_stopped
+    from uvatar.service.client import make_usable
+    from uvatar.service.ingest import QueueLimits
+    from uvatar.service.journal import AlreadyServed
+    from uvatar.service.network import split_address
+    from uvatar.service.pool import PoolSettings
+    from uvatar.service.private import private_file
+    from uvatar.service.retention import Policy
+    from uvatar.service.server import Settings, new_token
+    from uvatar.service.server import serve as serve_until_stopped
 
     console = console_of(stderr=True)
     try:
@@ -178,8 +178,8 @@ def logs(
     """Print the server's and the model processes' log: a line of JSON for each event."""
     import json
 
-    from uvatar.logs import read_logs
     from uvatar.protocol import wire
+    from uvatar.service.logs import read_logs
 
     for line in read_logs(data or wire.data_folder(), job):
         typer.echo(json.dumps(line, ensure_ascii=False))
@@ -229,7 +229,7 @@ def _size(count: float) -> str:
 def _token(path: Path) -> str:
     """The token in a file, which is made, readable by its owner only, where there is none. Raises OSError."""
     from uvatar.protocol import wire
-    from uvatar.server import new_token
+    from uvatar.service.server import new_token
 
     if not path.exists():
         wire.write_atomically(path, [new_token().encode()])

@@ -15,7 +15,7 @@ from uvatar.protocol.wire import WireError
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
-log = logging.getLogger("uvatar.private")
+log = logging.getLogger("uvatar.service.private")
 
 
 def private_folder(folder: Path, whole: bool = True) -> None:

@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uvatar.private import private_folder
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
+from uvatar.service.private import private_folder
 
 _MANIFEST = "job"
 

@@ -1,6 +1,6 @@
 """The front: the process that clients talk to.
 
-It answers requests, keeps the journal and leads the model processes (`uvatar.pool`).  It never imports a model or an
+It answers requests, keeps the journal and leads the model processes (`uvatar.service.pool`).  It never imports a model or an
 image library, so that it starts at once, stays small, and cannot die of what kills those.  docs/protocol.md has the messages.
 """
 
@@ -26,20 +26,21 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar import __version__, network
-from uvatar.doors import Door, Doors, Peer
-from uvatar.intake import Intake, QueueLimits
-from uvatar.job_files import disk_error
-from uvatar.jobs import Job, Journal, checked_id
-from uvatar.logs import log_to_folder
-from uvatar.pool import Pool, PoolSettings
-from uvatar.private import private_folder
+from uvatar import __version__
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
-from uvatar.retention import Policy, clean, forget
 from uvatar.runtime import versions
 from uvatar.runtime.memory import always_give_back
 from uvatar.runtime.weights import bodies, models_folder
+from uvatar.service import network
+from uvatar.service.ingest import Intake, QueueLimits
+from uvatar.service.job_files import disk_error
+from uvatar.service.journal import Job, Journal, checked_id
+from uvatar.service.listener import Door, Doors, Peer
+from uvatar.service.logs import log_to_folder
+from uvatar.service.pool import Pool, PoolSettings
+from uvatar.service.private import private_folder
+from uvatar.service.retention import Policy, clean, forget
 
 TICK_MS = 100  # between looks at the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written
@@ -48,7 +49,7 @@ FOUND_EVERY = 1.0  # seconds between looks whether this server can still be foun
 CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress", "forget")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-log = logging.getLogger("uvatar.server")
+log = logging.getLogger("uvatar.service.server")
 
 
 def new_token() -> str:

@@ -1,6 +1,6 @@
 """The front's model processes: starts them, gives them photos from the journal, stores what they make, replaces the dead.
 
-Nothing here imports a model.  `uvatar.worker` is what runs in the processes.
+Nothing here imports a model.  `uvatar.service.worker` is what runs in the processes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, BinaryIO
 
 import zmq
 
-from uvatar.jobs import Journal, Unit
-from uvatar.logs import trim, worker_log
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
 from uvatar.runtime import memory_limits
 from uvatar.runtime.spawn import environment, module_command
+from uvatar.service.journal import Journal, Unit
+from uvatar.service.logs import trim, worker_log
 
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
 REAL_PIPELINE = "uvatar.engine.pipeline:Pipeline"  # others are the tests'
@@ -34,7 +34,7 @@ DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be 
 TRIM_EVERY = 10.0  # seconds between looks at how large the model processes' log has grown
 _KILLED = -9  # how a process has ended that was killed from outside (not on Windows, which does no such thing for memory)
 
-log = logging.getLogger("uvatar.pool")
+log = logging.getLogger("uvatar.service.pool")
 
 
 @dataclass
@@ -250,7 +250,7 @@ class Pool:
     def _start(self) -> None:
         self._started += 1
         name = f"worker-{self._started}"
-        command = module_command("uvatar.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
+        command = module_command("uvatar.service.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
         command += ["--threads", str(self.settings.threads_each), "--data", str(self.journal.folder)]
         # One heap for all threads: that is the one which `uvatar.runtime.memory.give_back` can make smaller (glibc; nothing to others).
         variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}

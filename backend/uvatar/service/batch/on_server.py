@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from uvatar.batch.photos import Photo
-from uvatar.batch.run import Engine
-from uvatar.client import Client, ServerGone
 from uvatar.protocol.wire import WireError
+from uvatar.service.batch.photos import Photo
+from uvatar.service.batch.run import Engine
+from uvatar.service.client import Client, ServerGone
 
 _NAMESPACE = uuid.UUID("0e2b5a0c-2f0c-4a53-9d8b-7f2c1f6f3d11")
 ATTEMPTS = 5  # to reach a server again, in a row

@@ -12,17 +12,17 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar import network
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
 from uvatar.runtime import memory_limits
+from uvatar.service import network
 
 WAITING_REQUESTS = 8  # of one client; what it sends beyond stays on its side
 WAITING_REPLIES = 128  # of one client that does not read; beyond that they are dropped
 MEMORY_STEP = 256 << 20
 _REOPEN_TRIES, _REOPEN_PAUSE = 200, 0.01
 
-log = logging.getLogger("uvatar.doors")
+log = logging.getLogger("uvatar.service.listener")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Peer:
 
 
 class Door:
-    """A ROUTER socket. Who may come in has its token; see `uvatar.network` for the keys."""
+    """A ROUTER socket. Who may come in has its token; see `uvatar.service.network` for the keys."""
 
     def __init__(self, context: zmq.Context, host: str, port: int, token: str, keys: network.Keys | None = None) -> None:
         """Raises WireError ("port-taken") where it cannot be opened, also where it would be open to others without encryption."""

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from uvatar.batch.photos import Outcome
 from uvatar.files.avatar_folders import THUMBNAILS, is_avatar_name
 from uvatar.protocol.wire import shown, write_atomically
+from uvatar.service.batch.photos import Outcome
 
 REPORT = "report.html"
 SIDE = 240  # pixels of a thumbnail's longer side

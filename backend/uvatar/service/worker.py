@@ -2,7 +2,7 @@
 
 It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs nothing
 but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.protocol.wire`, and ends when the
-front does.  `uvatar.pool` has the other side of this conversation.
+front does.  `uvatar.service.pool` has the other side of this conversation.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import Any, Protocol
 
 import zmq
 
-from uvatar.logs import CurrentJob, log_to_stream
 from uvatar.photos.decoding import PhotoError
-from uvatar.pool import REAL_PIPELINE, SECRET_VARIABLE
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
+from uvatar.service.logs import CurrentJob, log_to_stream
+from uvatar.service.pool import REAL_PIPELINE, SECRET_VARIABLE
 
 Progress = Callable[[str, float, str], None]
 PhotoDone = Callable[[int, dict[str, Any]], None]
 
 MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 of them, and has to fit a message
 
-log = logging.getLogger("uvatar.worker")
+log = logging.getLogger("uvatar.service.worker")
 
 
 class Reconstructor(Protocol):
@@ -199,9 +199,9 @@ def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of ``python -m uvatar.worker``, which only the front starts."""
+    """Entry point of ``python -m uvatar.service.worker``, which only the front starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal reaches all its processes; the front decides
-    parser = argparse.ArgumentParser(prog="python -m uvatar.worker", description="Uvatar's model process; the server starts it.")
+    parser = argparse.ArgumentParser(prog="python -m uvatar.service.worker", description="Uvatar's model process; the server starts it.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from uvatar.private import private_folder
+from uvatar.service.private import private_folder
 
 FIELDS = ("job", "photo", "seconds", "timings")  # of a record's ``extra``, where it has them
 MAX_BYTES = 1_000_000

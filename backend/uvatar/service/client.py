@@ -24,12 +24,12 @@ from typing import Any
 
 import zmq
 
-from uvatar import network
-from uvatar.jobs import is_open
-from uvatar.network import Access
 from uvatar.protocol import wire
 from uvatar.protocol.wire import Runtime, WireError
 from uvatar.runtime.spawn import environment, module_command
+from uvatar.service import network
+from uvatar.service.journal import is_open
+from uvatar.service.network import Access
 
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
 SILENCE_SECONDS = 3.0  # without events; then ask how the job is

@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from uvatar.job_files import Manifest
-from uvatar.jobs import Job, Journal
 from uvatar.protocol.wire import LIMITS, WireError
+from uvatar.service.job_files import Manifest
+from uvatar.service.journal import Job, Journal
 
 Photos = Sequence[tuple[str, bytes]]
 _LATER = "Wait until some of the photos that wait are finished, or cancel a job, then send this one again."

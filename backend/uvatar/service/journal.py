@@ -1,6 +1,6 @@
 """The journal: which jobs there are and how far they have come, so that no death of any process loses one.
 
-Everything lies in one data folder: ``journal.sqlite`` has jobs and photos with their states, `uvatar.job_files` the rest.
+Everything lies in one data folder: ``journal.sqlite`` has jobs and photos with their states, `uvatar.service.job_files` the rest.
 
 A job is in the journal only when its photos are safe on disk, and a photo is `done` only when its result is.  States only
 move forward: a job from queued to running to finished or cancelled, a photo from waiting to done, failed or merged.  Only
@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvatar.job_files import JobFiles, Manifest, disk_error
-from uvatar.private import close_to_others, private_folder
 from uvatar.protocol.wire import LIMITS, WireError
+from uvatar.service.job_files import JobFiles, Manifest, disk_error
+from uvatar.service.private import close_to_others, private_folder
 
 ACTIVE = ("queued", "running")
 _NAME = "journal.sqlite"
@@ -48,7 +48,7 @@ _LOST = WireError(
     "The disk lost what was noted about this photo, and the photo as it was sent.", "lost", "Send the photo again, in a new job."
 )
 
-log = logging.getLogger("uvatar.jobs")
+log = logging.getLogger("uvatar.service.journal")
 
 
 class AlreadyServed(RuntimeError):
@@ -357,7 +357,7 @@ class Journal:
             raise WireError("The results are too large for one message.", "too-large", "Ask for the results photo by photo.")
         return [self.result(job, photo.index) if photo.state == "done" else None for photo in photos]
 
-    # -- for the policy (uvatar.retention) ---------------------------------------------------------------------------
+    # -- for the policy (uvatar.service.retention) ---------------------------------------------------------------------------
 
     def ended(self) -> list[tuple[str, float, float | None]]:
         """Jobs that are over, in the order in which they came: id, last change, since when they are known to be too old."""

@@ -20,9 +20,9 @@ from typing import Any
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from uvatar.private import private_file
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
+from uvatar.service.private import private_file
 
 _KEYS = "network-keys.json"
 _ACCESS = "network-access.json"

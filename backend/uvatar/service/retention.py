@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from uvatar.jobs import Journal
 from uvatar.protocol.wire import WireError
+from uvatar.service.journal import Journal
 
 _DAY = 86_400.0
 
-log = logging.getLogger("uvatar.retention")
+log = logging.getLogger("uvatar.service.retention")
 
 
 @dataclass(frozen=True)

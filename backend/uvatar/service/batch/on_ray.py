@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from uvatar.batch.photos import Photo
-from uvatar.batch.run import Engine
 from uvatar.protocol import wire
 from uvatar.protocol.wire import WireError
+from uvatar.service.batch.photos import Photo
+from uvatar.service.batch.run import Engine
 
 RETRIES = 3  # of a photo whose Ray worker died
 LOCAL = "local"
@@ -74,7 +74,7 @@ def _taken(ray: Any, reference: Any) -> dict[str, Any] | WireError:
 
 def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int) -> list[bytes]:
     """The Ray task: one photo through the pipeline, which stays loaded for the worker process's next one; frames of `wire.pack`."""
-    from uvatar.worker import photo_error
+    from uvatar.service.worker import photo_error
 
     results: list[dict[str, Any]] = []
     answer: dict[str, Any]
@@ -90,6 +90,6 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
 
 @lru_cache(maxsize=1)
 def _loaded(pipeline: str, threads: int) -> Any:
-    from uvatar.worker import load_pipeline
+    from uvatar.service.worker import load_pipeline
 
     return load_pipeline(pipeline, threads, wire.data_folder())

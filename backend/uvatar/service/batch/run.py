@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from uvatar.batch.photos import Outcome, Photo, Record, figures, find_photos
-from uvatar.batch.report import write_report
 from uvatar.files.avatar_folders import is_disk_fault, output_error, prepare
 from uvatar.files.export import Exporter
 from uvatar.files.photo_files import UNREADABLE, read_photo
 from uvatar.protocol.wire import WireError
+from uvatar.service.batch.photos import Outcome, Photo, Record, figures, find_photos
+from uvatar.service.batch.report import write_report
 
 REPORT_EVERY = 50  # photos
 
