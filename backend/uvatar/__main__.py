@@ -1,6 +1,6 @@
 """``python -m uvatar`` is the ``uvatar`` command."""
 
-from uvatar.cli import main
+from uvatar.commands.cli import main
 
 if __name__ == "__main__":
     main()

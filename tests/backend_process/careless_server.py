@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from uvatar import cli
+from uvatar.commands import cli
 from uvatar.service import ingest
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from uvatar import cli
+from uvatar.commands import cli
 from uvatar.service.job_files import JobFiles
 from uvatar.service.journal import Journal
 from uvatar.service.pool import Pool

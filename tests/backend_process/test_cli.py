@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from uvatar.cli import _report
+from uvatar.commands.cli import _report
 from uvatar.files.export import Exporter, colour_labels, readable_json, summarise
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment, module_command

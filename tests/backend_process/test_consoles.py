@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from uvatar.cli import app
+from uvatar.commands.cli import app
 from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
 from uvatar.photos.decoding import PhotoError

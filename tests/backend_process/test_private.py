@@ -166,6 +166,6 @@ def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatc
     said = python(
         "import sys; from pathlib import Path; Path.expanduser = lambda self: exec('raise RuntimeError')\n"
         "import os; os.environ.pop('UVATAR_DATA', None); sys.argv = ['uvatar', 'logs']\n"
-        "from uvatar.cli import main\ntry: main()\nexcept SystemExit as end: print(end)"
+        "from uvatar.commands.cli import main\ntry: main()\nexcept SystemExit as end: print(end)"
     )
     assert "home folder" in said and "UVATAR_DATA" in said

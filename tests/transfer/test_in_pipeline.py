@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar.body import BodyError, BodyModel
-from uvatar.cli import app
+from uvatar.commands.cli import app
+from uvatar.commands.weights_report import BROKEN, GOOD, brought
 from uvatar.data.labels import SEEN
 from uvatar.engine.pipeline import Options, Pipeline
 from uvatar.files.export import Exporter
@@ -25,7 +26,6 @@ from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.protocol import wire
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
-from uvatar.weights_report import BROKEN, GOOD, brought
 from uvatar_blender.core.result import parse_any
 
 TRUTH = standing(betas=np.array([0.5, -0.6, 0.3, 0, 0.4, 0, 0, 0, 0, 0]))

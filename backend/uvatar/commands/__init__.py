@@ -1,1 +1,1 @@
-"""The commands of ``uvatar``, in groups; `uvatar.cli` puts them together. They import what they need when they run."""
+"""The commands of ``uvatar``, in groups; `uvatar.commands.cli` puts them together. They import what they need when they run."""

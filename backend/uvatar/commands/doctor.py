@@ -21,7 +21,7 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from uvatar.doctor import GOOD, PROBLEM, examine
+    from uvatar.commands.examination import GOOD, PROBLEM, examine
     from uvatar.protocol import wire
 
     console = console_of()

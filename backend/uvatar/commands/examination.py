@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from uvatar import weights_report
+from uvatar.commands import weights_report
 from uvatar.files import export
 from uvatar.protocol import wire
 from uvatar.runtime import constraints, memory_limits, versions

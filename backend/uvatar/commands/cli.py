@@ -157,7 +157,7 @@ def weights() -> None:
     """
     from rich.table import Table
 
-    from uvatar import weights_report
+    from uvatar.commands import weights_report
     from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 
     console = console_of()
