@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.evaluation.metrics import missing_as_grey, psnr
-from uvatar.fitting.clothing import clothing_offsets
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.perception import Perception
 from uvatar.photos.decoding import decode_photo

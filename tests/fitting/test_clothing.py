@@ -9,11 +9,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BODY, BodyModel, load_open_body
+from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.evaluation.metrics import mask_iou
-from uvatar.fitting.clothing import clothing_offsets
 from uvatar.geometry.mesh import face_normals, vertex_normals
 from uvatar.geometry.raster import rasterize
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from uvatar import __version__
 from uvatar.body import BodyError, BodyModel, load_open_body
+from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
@@ -35,7 +36,6 @@ from uvatar.data.person import Person
 from uvatar.engine.likeness import appearance
 from uvatar.engine.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.evaluation.metrics import mask_iou
-from uvatar.fitting.clothing import clothing_offsets
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
