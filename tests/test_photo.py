@@ -16,7 +16,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 import uvatar.photos.decoding
-from uvatar.photos.decoding import MAX_SCANS, NoMemoryForPhoto, Photo, PhotoError, decode_photo
+from uvatar.data.photo import Photo
+from uvatar.photos.decoding import MAX_SCANS, NoMemoryForPhoto, PhotoError, decode_photo
 from uvatar.protocol import wire
 from uvatar.runtime.spawn import environment
 

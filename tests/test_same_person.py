@@ -11,12 +11,12 @@ from tests.fitting.people import person_of
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
+from uvatar.data.photo import Photo
 from uvatar.engine.likeness import Appearance, appearance, unlikeness
 from uvatar.engine.same_person import UNLIKE, Choice, Sighting, choose_views, facing
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
-from uvatar.photos.decoding import Photo
 from uvatar.results.record import of_one_age
 
 SHIRTS = {"red": (40.0, 50.0, 30.0), "blue": (40.0, 10.0, -45.0), "green": (40.0, -40.0, 30.0), "crimson": (41.0, 56.0, 35.0)}

@@ -100,7 +100,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     wheel(packages, "torch", "9", {"torch.py": "big = '" + "x" * 300_000 + "'\n"})
     main = "import sys; print('served', sys.argv[1:])\n"
     tried = "import torch; print('version', '7.7')\n"
-    backend = {"uvatar/__init__.py": "", "uvatar/self_test.py": tried, "uvatar/__main__.py": main}
+    backend = {"uvatar/__init__.py": "", "uvatar/engine/__init__.py": "", "uvatar/engine/self_test.py": tried, "uvatar/__main__.py": main}
     wheel(packages, "uvatar", "7.7", backend, needs="torch")
     made = Index(packages)
     yield made
@@ -231,7 +231,7 @@ def test_a_file_that_is_not_the_tested_one_is_refused(index, tmp_path) -> None:
 @pytest.mark.slow
 def test_a_backend_that_makes_wrong_avatars_is_not_set_up(index) -> None:
     failing = "print('version 7.8'); print('The self-test failed: the texture is black.'); print('numpy is 3'); raise SystemExit(1)\n"
-    wheel(index.folder, "uvatar", "7.8", {"uvatar/__init__.py": "", "uvatar/self_test.py": failing})
+    wheel(index.folder, "uvatar", "7.8", {"uvatar/__init__.py": "", "uvatar/engine/__init__.py": "", "uvatar/engine/self_test.py": failing})
     making = ended(Setup(recipe(index, backend="uvatar==7.8")))
     assert making.problem.message == "The self-test failed: the texture is black." and making.problem.remedy is Remedy.LOG
     assert not environment_folder().exists() and "numpy is 3" in log_tail()

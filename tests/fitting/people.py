@@ -11,9 +11,9 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
+from uvatar.data.photo import Photo
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.perception import Found
-from uvatar.photos.decoding import Photo
 
 CAMERA = Camera.for_photo(480, 640)
 

@@ -17,8 +17,8 @@ from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import Fit
 from uvatar.data.labels import EMPTY, PREDICTED, SEEN
+from uvatar.data.photo import Photo
 from uvatar.engine.pipeline import Options, Pipeline
-from uvatar.photos.decoding import Photo
 from uvatar.protocol.wire import WireError
 from uvatar.texture_predictor.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small

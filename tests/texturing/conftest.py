@@ -15,8 +15,8 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
+from uvatar.data.photo import Photo
 from uvatar.geometry.raster import RayScene
-from uvatar.photos.decoding import Photo
 from uvatar.texturing import View
 
 SIZE = 256

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
-from uvatar.photos.decoding import Photo
+from uvatar.data.photo import Photo
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from uvatar.body.data import BodyData
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
+from uvatar.data.photo import Photo
 from uvatar.geometry.raster import rasterize
-from uvatar.photos.decoding import Photo
 
 # Joints of the regions: chest, waist, hips, thighs, shins, feet, upper arms, forearms, hands; the head is two regions, face and hair.
 _REGIONS = ((6, 9, 13, 14), (3,), (0,), (1, 2), (4, 5), (7, 8, 10, 11), (16, 17), (18, 19), (20, 21, 22, 23), (12, 15), (12, 15))

@@ -33,6 +33,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from uvatar.data.person import Person
+from uvatar.data.photo import Photo
 from uvatar.engine.likeness import appearance
 from uvatar.engine.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.evaluation.metrics import mask_iou
@@ -48,7 +49,7 @@ from uvatar.mesh_predictor.romp_format import fitted_results, predicted_results
 from uvatar.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
-from uvatar.photos.decoding import Photo, PhotoError, decode_photo
+from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol import wire
 from uvatar.results import preview, record
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder

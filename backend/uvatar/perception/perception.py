@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.person import Person
+from uvatar.data.photo import Photo
 from uvatar.perception.claims import without_borrowed_arms
 from uvatar.perception.details import FaceModel, HandModel
 from uvatar.perception.evidence import LIKELY, POSSIBLE, Evidence, likelihood, likely_enough, upper_body_inside
@@ -20,7 +21,6 @@ from uvatar.perception.models import Model
 from uvatar.perception.people import Detections, PeopleDetector
 from uvatar.perception.pose import Pose, PoseEstimator, averaged
 from uvatar.perception.search import Hypothesis, choose, hypotheses, kept_box
-from uvatar.photos.decoding import Photo
 
 Progress = Callable[[float], None]
 

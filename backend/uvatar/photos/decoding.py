@@ -8,13 +8,12 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
+from uvatar.data.photo import Photo
 from uvatar.photos.deep_pixels import eight_bits
 from uvatar.runtime.memory import is_out_of_memory
 
@@ -60,23 +59,6 @@ class NoMemoryForPhoto(MemoryError):
     def __init__(self, message: str, pixels: int = 0) -> None:
         super().__init__(message)
         self.pixels = pixels
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A decoded photo.
-
-    Attributes:
-        pixels: (H, W, 3) uint8 sRGB, upright (EXIF orientation applied).
-        focal: focal length in pixels of ``pixels`` where EXIF gives it (35 mm equivalent), else None.
-        digest: sha256 of the original bytes, hexadecimal.
-        name: the file name that the artist knows it by (no folder).
-    """
-
-    pixels: NDArray[np.uint8]
-    focal: float | None
-    digest: str
-    name: str = "photo"
 
 
 def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS) -> Photo:

@@ -17,7 +17,7 @@ from uvatar.body import BodyModel, measure
 from uvatar.body.data import BodyData
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
-from uvatar.photos.decoding import Photo
+from uvatar.data.photo import Photo
 
 SCHEMA = 1
 MAX_INFLUENCES = 4  # game engines skin a vertex with at most four joints

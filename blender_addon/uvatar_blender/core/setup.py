@@ -239,7 +239,7 @@ class Setup:
     def _try_it(self) -> str:
         self._tell(_TRYING, "Making a first avatar, to see whether all is right")
         said: list[str] = []
-        self._call([str(environment_python(self._work)), "-P", "-m", "uvatar.self_test"], said.append)
+        self._call([str(environment_python(self._work)), "-P", "-m", "uvatar.engine.self_test"], said.append)
         return next((line.split()[1] for line in said if line.startswith("version ")), "unknown")
 
     def _take_pip_line(self, line: str) -> None:

@@ -548,7 +548,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
         assert {"Seen: 40 %", "Mirrored: 10 %", "Completed: 30 %", "Predicted: 20 %"} <= set(drawn(avatar_panels.UVATAR_PT_avatar).labels)
         bpy.ops.uvatar.show_sources(share=0.0)
         assert "uvatar.pose" in drawn(avatar_panels.UVATAR_PT_tools).buttons
-        assert drawn(avatar_panels.UVATAR_PT_export).buttons == ["uvatar.files.export"] * 3
+        assert drawn(avatar_panels.UVATAR_PT_export).buttons == ["uvatar.export"] * 3
         assert any("open_body" in label for label in drawn(avatar_panels.UVATAR_PT_origin).labels)
 
 
