@@ -41,6 +41,7 @@ test-ui: .venv/ready
 
 lint: .venv/ready
 	$(BIN)/python -m ruff check backend blender_addon tools training tests
+	$(BIN)/python -m ruff format --check backend blender_addon tools training tests
 	$(BIN)/python -m mypy
 
 # The packages that users, tests and Set Up install: see docs/install.md.

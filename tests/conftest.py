@@ -13,7 +13,9 @@ SHARED = Path(os.environ.get("UVATAR_SHARED", Path(__file__).resolve().parents[2
 def _shared_folder(name: str) -> Path:
     folder = SHARED / name
     if not folder.is_dir():
-        pytest.skip(f"{folder} is missing: this test needs files that are not part of the repository (set UVATAR_SHARED)")
+        pytest.skip(
+            f"{folder} is missing: this test needs files that are not part of the repository (set UVATAR_SHARED)"
+        )
     return folder
 
 

@@ -1,4 +1,6 @@
-"""Photos with more than eight bits a channel, whatever part of their numbers they use, and other kinds of pixels than eight-bit RGB."""
+"""Photos with more than eight bits a channel, whatever part of their numbers they use, and other kinds of pixels than
+eight-bit RGB.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,12 @@ def tiff(samples: np.ndarray, order: str = "<", **tags: int | Sequence[int]) -> 
     channels = 1 if samples.ndim == 2 else samples.shape[2]
     strip = samples.astype(kind.newbyteorder(order)).tobytes()
     sample_format = {"u": 1, "i": 2, "f": 3}[kind.kind]
-    entries: dict[int, int | Sequence[int]] = {256: samples.shape[1], 257: samples.shape[0], 258: [8 * kind.itemsize] * channels, 259: 1}
+    entries: dict[int, int | Sequence[int]] = {
+        256: samples.shape[1],
+        257: samples.shape[0],
+        258: [8 * kind.itemsize] * channels,
+        259: 1,
+    }
     entries |= {262: 2 if channels == 3 else 1, 273: 8, 277: channels, 278: samples.shape[0], 279: len(strip)}
     entries[339] = [sample_format] * channels
     entries |= {numbers[name]: value for name, value in tags.items()}
@@ -64,7 +71,13 @@ def png(samples: np.ndarray, significant: int = 0) -> bytes:
     rows = b"".join(b"\0" + row.tobytes() for row in samples.astype(">u2"))
     header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, colour, 0, 0, 0)
     stated = chunk(b"sBIT", bytes([significant] * channels)) if significant else b""
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + stated + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + stated
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def opaque(pixels: np.ndarray) -> np.ndarray:
@@ -83,7 +96,13 @@ def test_grey_of_any_depth_has_its_brightness(bits: int, order: str) -> None:
 @pytest.mark.parametrize("bits", DEPTHS)
 def test_colour_of_any_depth_has_its_brightness(bits: int) -> None:
     deep = of_depth(COLOURS, bits)
-    for data in (png(deep), png(opaque(deep)), tiff(deep), tiff(deep, ">"), cv2.imencode(".tiff", deep[..., ::-1])[1].tobytes()):
+    for data in (
+        png(deep),
+        png(opaque(deep)),
+        tiff(deep),
+        tiff(deep, ">"),
+        cv2.imencode(".tiff", deep[..., ::-1])[1].tobytes(),
+    ):
         assert difference(decode_photo(data), COLOURS) < 1
     grey_and_alpha = np.dstack([of_depth(GREY, bits), np.full(GREY.shape, 65535, np.uint16)])
     assert difference(decode_photo(png(grey_and_alpha)), GREY_RGB) < 1.5
@@ -93,7 +112,9 @@ def test_transparency_of_dim_colour_is_laid_over_white() -> None:
     deep = opaque(of_depth(COLOURS, 12))
     deep[:, : WIDTH // 2, 3] = 0
     pixels = decode_photo(png(deep)).pixels
-    assert (pixels[:, : WIDTH // 2] == 255).all() and np.abs(pixels[:, WIDTH // 2 :].astype(int) - COLOURS[:, WIDTH // 2 :]).max() <= 1
+    assert (pixels[:, : WIDTH // 2] == 255).all() and np.abs(
+        pixels[:, WIDTH // 2 :].astype(int) - COLOURS[:, WIDTH // 2 :]
+    ).max() <= 1
 
 
 def packed_twelve(samples: np.ndarray) -> bytes:
@@ -106,7 +127,9 @@ def packed_twelve(samples: np.ndarray) -> bytes:
 def test_twelve_bits_packed() -> None:
     deep = of_depth(GREY, 12)
     assert difference(decode_photo(packed_twelve(deep)), GREY_RGB) < 1
-    assert difference(decode_photo(packed_twelve(deep // 8)), GREY_RGB / 8.0) < 1  # what is stated counts, not the largest number
+    assert (
+        difference(decode_photo(packed_twelve(deep // 8)), GREY_RGB / 8.0) < 1
+    )  # what is stated counts, not the largest number
 
 
 @pytest.mark.parametrize("shades", [GREY, COLOURS])

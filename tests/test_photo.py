@@ -70,7 +70,9 @@ def test_every_suffix_that_is_offered_can_be_read(suffix: str, tmp_path: Path) -
     path = tmp_path / f"photo{suffix}"
     if kind == "MPO":
         options |= {"save_all": True, "append_images": [image.rotate(180)]}
-    path.write_bytes(heif() if kind == "HEIF" else encoded(image.quantize(256) if kind == "GIF" else image, kind, **options))
+    path.write_bytes(
+        heif() if kind == "HEIF" else encoded(image.quantize(256) if kind == "GIF" else image, kind, **options)
+    )
     photo = decode_photo(path.read_bytes(), path.name)
     assert difference(photo, picture()) < 5 and photo.name == path.name
 
@@ -109,7 +111,9 @@ UPRIGHT = {
 def test_exif_orientation(orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    photo = decode_photo(encoded(Image.fromarray(picture()), kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {})))
+    photo = decode_photo(
+        encoded(Image.fromarray(picture()), kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    )
     assert np.array_equal(photo.pixels, UPRIGHT.get(orientation, picture()))
 
 
@@ -131,7 +135,12 @@ def test_absurd_focal_lengths_are_ignored(millimetres: int) -> None:
 
 def exif_with(*entries: bytes, count: int | None = None) -> bytes:
     """EXIF of these entries (12 bytes each) whose values lie at offset 100, where there is nothing."""
-    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries) if count is None else count) + b"".join(entries) + bytes(4)
+    return (
+        b"Exif\0\0II*\0\x08\0\0\0"
+        + struct.pack("<H", len(entries) if count is None else count)
+        + b"".join(entries)
+        + bytes(4)
+    )
 
 
 ORIENTATION = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
@@ -153,7 +162,9 @@ DAMAGED_EXIF = {
 @pytest.mark.parametrize("damage", DAMAGED_EXIF)
 def test_damaged_exif_is_left_out(damage: str, kind: str) -> None:
     exif, orientation = DAMAGED_EXIF[damage]
-    photo = decode_photo(encoded(Image.fromarray(picture()), kind, exif=exif, **({} if kind == "PNG" else {"quality": 95})))
+    photo = decode_photo(
+        encoded(Image.fromarray(picture()), kind, exif=exif, **({} if kind == "PNG" else {"quality": 95}))
+    )
     assert photo.pixels.shape == UPRIGHT[orientation].shape and difference(photo, UPRIGHT[orientation]) < 4
 
 
@@ -224,7 +235,9 @@ def test_decoding_short_of_memory_says_so() -> None:
                     print(data[:4], megabytes, error, repr(error.__cause__))
                 resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
     """
-    done = subprocess.run([sys.executable, "-c", code], env=environment(MALLOC_ARENA_MAX="1"), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(MALLOC_ARENA_MAX="1"), capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     outcomes = done.stdout.splitlines()
     assert set(outcomes) <= {"read", "no memory"} and outcomes.count("no memory") >= 10, done.stdout
@@ -249,7 +262,13 @@ def test_sixteen_bit_colour() -> None:
 
 def test_greyscale_and_palette() -> None:
     image = Image.fromarray(picture())
-    assert difference(decode_photo(encoded(image.convert("L"), "PNG")), np.repeat(np.asarray(image.convert("L"))[..., None], 3, -1)) == 0
+    assert (
+        difference(
+            decode_photo(encoded(image.convert("L"), "PNG")),
+            np.repeat(np.asarray(image.convert("L"))[..., None], 3, -1),
+        )
+        == 0
+    )
     palette = image.quantize(64)
     assert difference(decode_photo(encoded(palette, "PNG")), np.asarray(palette.convert("RGB"))) == 0
 
@@ -286,7 +305,8 @@ def test_srgb_and_broken_profiles_change_nothing() -> None:
 def test_wide_gamut_red_becomes_more_saturated_in_srgb() -> None:
     photo = decode_photo(encoded(Image.new("RGB", (WIDTH, HEIGHT), (200, 80, 80)), "PNG", icc_profile=display_p3()))
     red, green, blue = photo.pixels[5, 5].astype(int)
-    # reference: linear Display P3 -> linear sRGB by the published matrix (CSS Color 4), sRGB transfer curve on both sides
+    # reference: linear Display P3 -> linear sRGB by the published matrix (CSS Color 4), sRGB transfer curve on both
+    # sides
     linear = np.where((v := np.array([200, 80, 80]) / 255) > 0.04045, ((v + 0.055) / 1.055) ** 2.4, v / 12.92)
     matrix = np.array([[1.2249402, -0.2249402, 0.0], [-0.0420570, 1.0420570, 0.0], [-0.0196376, -0.0786361, 1.0982737]])
     expected = 255 * (1.055 * (matrix @ linear) ** (1 / 2.4) - 0.055)
@@ -323,7 +343,12 @@ def display_p3() -> bytes:
         table += name + struct.pack(">II", offset + len(body), len(data))
         body += data
     size = offset + len(body)
-    header = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ") + b"\0" * 12 + b"acsp" + b"\0" * 28
+    header = (
+        struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+        + b"\0" * 12
+        + b"acsp"
+        + b"\0" * 28
+    )
     header += s15([0.9642, 1.0, 0.8249])
     return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
@@ -338,7 +363,14 @@ def bomb(side: int) -> bytes:
     """A PNG header that promises a side x side picture; decoding it would fail, so a refusal must come before."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     body = b"IHDR" + header
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body)) + struct.pack(">I", 0) + b"IDAT"
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + body
+        + struct.pack(">I", zlib.crc32(body))
+        + struct.pack(">I", 0)
+        + b"IDAT"
+    )
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -347,7 +379,10 @@ def bomb(side: int) -> bytes:
     [
         (b"", "empty"),
         (b"this is no photo at all, only some text " * 20, "not a photo"),
-        (encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)), "JPEG")[:4000], "cut short"),
+        (
+            encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)), "JPEG")[:4000],
+            "cut short",
+        ),
         (encoded(Image.fromarray(picture()), "PNG")[:-40], "cut short"),
         (b"\x89PNG\r\n\x1a\n", "not a photo|damaged"),
         (bomb(10_000), "megapixels"),

@@ -1,4 +1,6 @@
-"""The order of the stages and what happens to photos that cannot be used, with the shipped models on the sample photos."""
+"""The order of the stages and what happens to photos that cannot be used, with the shipped models on the sample
+photos.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,10 @@ def test_photos_of_one_person_are_merged_without_the_bad_one(pipeline: Pipeline,
 
 def beside(*names: str) -> bytes:
     """Sample photos side by side in one, half as large."""
-    pictures = [cv2.resize(cv2.imread(str(SAMPLES / name)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for name in names]
+    pictures = [
+        cv2.resize(cv2.imread(str(SAMPLES / name)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        for name in names
+    ]
     return cv2.imencode(".png", np.hstack(pictures))[1].tobytes()
 
 
@@ -109,7 +114,10 @@ def test_the_back_goes_onto_the_one_who_looks_alike(pipeline: Pipeline, pair: tu
 def test_a_photo_of_somebody_else_fails_by_name_and_the_others_go_on(pipeline: Pipeline) -> None:
     photos = [(name, (SAMPLES / name).read_bytes()) for name in ("man.jpg", "woman.jpg", "man_back.jpg")]
     results, _ = run(pipeline, photos, texture_size=512, fast=True, same_person=True)
-    assert "woman.jpg shows nobody who looks like the person of man.jpg and man_back.jpg" in results[1]["errors"][0]["message"]
+    assert (
+        "woman.jpg shows nobody who looks like the person of man.jpg and man_back.jpg"
+        in results[1]["errors"][0]["message"]
+    )
     (merged,) = (index for index, result in results.items() if result["people"])
     assert set(results) == {1, merged} and merged in (0, 2)
     assert results[merged]["notes"] == ["woman.jpg was left out: it shows nobody who looks like this person."]
@@ -153,7 +161,9 @@ def test_who_is_uncertain_is_left_out_and_made_when_asked_for(pipeline: Pipeline
 def test_people_who_are_not_certain_are_told_of(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, likelihoods: tuple[float, ...], made: int, words: str
 ) -> None:
-    people = [Image.open(SAMPLES / f"{name}.jpg").resize((480, 720)) for name in ("man", "woman", "man")[: len(likelihoods)]]
+    people = [
+        Image.open(SAMPLES / f"{name}.jpg").resize((480, 720)) for name in ("man", "woman", "man")[: len(likelihoods)]
+    ]
     row = Image.fromarray(np.concatenate([np.asarray(person) for person in people], 1))
     data = io.BytesIO()
     row.save(data, "PNG")
@@ -168,9 +178,14 @@ def test_the_limit_takes_the_first_of_all_and_says_who_is_left_out(pipeline: Pip
     pair = beside("man.jpg", "woman.jpg", "man.jpg")
     everybody = pipeline.reconstruct_photo(pair, "pair.png", QUICK)
     assert len(everybody.people) == 3 and not everybody.notes
-    for most, made in ((1, "an avatar was made of the most prominent one"), (2, "avatars were made of the 2 most prominent ones")):
+    for most, made in (
+        (1, "an avatar was made of the most prominent one"),
+        (2, "avatars were made of the 2 most prominent ones"),
+    ):
         some = pipeline.reconstruct_photo(pair, "pair.png", replace(QUICK, max_people=most))
-        np.testing.assert_array_equal([one.person.box for one in some.people], [one.person.box for one in everybody.people[:most]])
+        np.testing.assert_array_equal(
+            [one.person.box for one in some.people], [one.person.box for one in everybody.people[:most]]
+        )
         assert some.notes == (f"3 people were found, and {made}. Raise the option max_people (at most 64) for more.",)
 
 
@@ -258,7 +273,9 @@ def test_how_sure_follows_outline_and_texture() -> None:
 
 
 @pytest.mark.parametrize("name", ["torso_only.jpg", "woman_neck_to_hips.jpg"])
-def test_a_torso_is_where_it_is_and_its_missing_head_is_said(pipeline: Pipeline, shared_faults: Path, name: str) -> None:
+def test_a_torso_is_where_it_is_and_its_missing_head_is_said(
+    pipeline: Pipeline, shared_faults: Path, name: str
+) -> None:
     photo = (shared_faults / "photos" / name).read_bytes()
     result = pipeline.reconstruct_photo(photo, name, Options(texture_size=128, fast=True))
     [person] = result.people

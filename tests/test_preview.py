@@ -36,7 +36,9 @@ def quarters(size: int = 64) -> np.ndarray:
 
 
 def box() -> tuple[np.ndarray, SimpleNamespace]:
-    """A tall box 2 m in front of the camera; front red, the side on the picture's right green, back blue, left white."""
+    """A tall box 2 m in front of the camera; front red, the side on the picture's right green, back blue, left
+    white.
+    """
     x, y, z = 0.3, 0.8, 0.3
     ring = [(-x, -z), (x, -z), (x, z), (-x, z)]
     vertices = np.array([(a, b, c + 2) for b in (-y, y) for a, c in ring], np.float32)
@@ -46,7 +48,9 @@ def box() -> tuple[np.ndarray, SimpleNamespace]:
         faces += [(a, a + 4, b), (b, a + 4, b + 4)]
         uv.append(centre)
         face_uv += [(side, side, side)] * 2
-    return vertices, SimpleNamespace(faces=np.array(faces, np.int32), uv=np.array(uv, np.float32), face_uv=np.array(face_uv, np.int32))
+    return vertices, SimpleNamespace(
+        faces=np.array(faces, np.int32), uv=np.array(uv, np.float32), face_uv=np.array(face_uv, np.int32)
+    )
 
 
 def close(colour: np.ndarray, expected: tuple[int, int, int], within: int = 2) -> bool:
@@ -122,7 +126,9 @@ def test_a_turntable_goes_all_around_and_the_persons_left_comes_first():
     assert sheet.shape[0] == 120
     for panel, colour in zip(panels, (RED, GREEN, BLUE, WHITE), strict=True):
         middle = panel[60, panel.shape[1] // 2].astype(float)
-        nearest = min((RED, GREEN, BLUE, WHITE), key=lambda c: np.abs(middle / middle.max() - np.array(c) / max(c)).sum())
+        nearest = min(
+            (RED, GREEN, BLUE, WHITE), key=lambda c: np.abs(middle / middle.max() - np.array(c) / max(c)).sum()
+        )
         assert nearest == colour
         assert close(panel[0, 0], BACKDROP, 1)
 
@@ -131,7 +137,9 @@ def test_a_body_stands_on_its_shadow():
     body = load_open_body().data
     upright = body.v_template * np.float32([1, -1, -1]) + np.float32([0, 0, 3])
     sheet = turntable(upright, body, np.full((8, 8, 3), 255, np.uint8), views=1, columns=1, height=200, supersample=1)
-    darkened = (sheet.max(-1) < max(BACKDROP) - 15) & (np.abs(np.ptp(sheet.astype(int), axis=-1) - np.ptp(BACKDROP)) <= 2)
+    darkened = (sheet.max(-1) < max(BACKDROP) - 15) & (
+        np.abs(np.ptp(sheet.astype(int), axis=-1) - np.ptp(BACKDROP)) <= 2
+    )
     rows = np.flatnonzero(darkened.any(1))
     assert len(rows) and rows.min() > 150
 

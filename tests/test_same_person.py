@@ -19,7 +19,12 @@ from uvatar.evaluation.rendering import Paint, photograph, random_light, random_
 from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
 from uvatar.results.record import of_one_age
 
-SHIRTS = {"red": (40.0, 50.0, 30.0), "blue": (40.0, 10.0, -45.0), "green": (40.0, -40.0, 30.0), "crimson": (41.0, 56.0, 35.0)}
+SHIRTS = {
+    "red": (40.0, 50.0, 30.0),
+    "blue": (40.0, 10.0, -45.0),
+    "green": (40.0, -40.0, 30.0),
+    "crimson": (41.0, 56.0, 35.0),
+}
 FRONT, BACK = np.array([0.0, 0.0, -1.0]), np.array([0.0, 0.0, 1.0])
 POSES = load_poses()
 NAMES = dict(enumerate(("a.jpg", "b.jpg", "c.jpg", "d.jpg")))
@@ -37,7 +42,9 @@ def look(colour: str, seen: int = 400) -> Appearance:
     return Appearance(colours, np.full(11, seen))
 
 
-def photos(*people: str, heights: dict[str, float] | None = None, way: dict[str, np.ndarray] | None = None) -> list[Sighting]:
+def photos(
+    *people: str, heights: dict[str, float] | None = None, way: dict[str, np.ndarray] | None = None
+) -> list[Sighting]:
     """Sightings of photos, each given as the colours of its people from left to right; numbers follow their heights."""
     sightings = []
     for photo, colours in enumerate(people):
@@ -74,7 +81,9 @@ def test_the_one_who_is_in_all_photos_is_chosen(given: tuple[str, ...], expected
     choice = choose_views(sightings, NAMES)
     assert chosen(choice, sightings) == expected and not choice.left_out and not choice.separate
     crowded = [NAMES[i] for i, people in enumerate(given) if " " in people]
-    assert [note.split(" ")[0] for note in choice.notes] == crowded and all("was taken" in note for note in choice.notes)
+    assert [note.split(" ")[0] for note in choice.notes] == crowded and all(
+        "was taken" in note for note in choice.notes
+    )
 
 
 def test_of_two_who_are_in_all_photos_the_most_prominent_one_is_chosen_and_it_is_said() -> None:
@@ -99,12 +108,17 @@ def test_looks_count_more_than_prominence() -> None:
         (("red", "blue green", "red", "red"), [(0, 0), (2, 0), (3, 0)], {1}),
     ],
 )
-def test_a_photo_of_others_is_left_out_by_name(given: tuple[str, ...], kept: list[tuple[int, int]], left_out: set[int]) -> None:
+def test_a_photo_of_others_is_left_out_by_name(
+    given: tuple[str, ...], kept: list[tuple[int, int]], left_out: set[int]
+) -> None:
     sightings = photos(*given)
     choice = choose_views(sightings, NAMES)
     assert chosen(choice, sightings) == kept and set(choice.left_out) == left_out
     for index, why in choice.left_out.items():
-        assert why.startswith(f"{NAMES[index]} shows nobody who looks like the person of {NAMES[kept[0][0]]}") and "make an avatar" in why
+        assert (
+            why.startswith(f"{NAMES[index]} shows nobody who looks like the person of {NAMES[kept[0][0]]}")
+            and "make an avatar" in why
+        )
         assert any(note.startswith(f"{NAMES[index]} was left out") for note in choice.notes)
 
 
@@ -116,12 +130,17 @@ def test_one_photo_with_several_views() -> None:
     assert choice.notes == ("2 views of one person in a.jpg became one avatar.",)
     sightings = photos("red blue crimson", way=way, heights={"blue": 600.0})
     choice = choose_views(sightings, NAMES)
-    assert sorted(chosen(choice, sightings)) == [(0, 0), (0, 2)] and "One more in a.jpg looked unlike and was left out." in choice.notes
+    assert (
+        sorted(chosen(choice, sightings)) == [(0, 0), (0, 2)]
+        and "One more in a.jpg looked unlike and was left out." in choice.notes
+    )
 
 
 def test_several_who_are_dressed_alike_and_face_the_same_way_may_be_several_people() -> None:
     choice = choose_views(photos("red red red"), NAMES)
-    assert len(choice.views) == 3 and "Check that they show one person, not several who are dressed alike." in choice.notes
+    assert (
+        len(choice.views) == 3 and "Check that they show one person, not several who are dressed alike." in choice.notes
+    )
 
 
 @pytest.mark.parametrize("given", ["red", "red blue", "red blue green"])
@@ -133,7 +152,10 @@ def test_one_photo_of_different_people_is_an_ordinary_one(given: str) -> None:
 
 def test_people_of_whom_nothing_is_seen_in_common_are_believed_to_be_one() -> None:
     legs, bust = look("red"), look("blue")
-    legs, bust = replace(legs, pixels=np.array([0, 0, 0, *[400] * 8])), replace(bust, pixels=np.array([400] * 3 + [0] * 8))
+    legs, bust = (
+        replace(legs, pixels=np.array([0, 0, 0, *[400] * 8])),
+        replace(bust, pixels=np.array([400] * 3 + [0] * 8)),
+    )
     assert np.isnan(unlikeness(legs, [bust])).all()
     pair = photos("red", "blue")
     choice = choose_views([replace(pair[0], look=legs), replace(pair[1], look=bust)], NAMES)
@@ -147,7 +169,9 @@ def seen(body: BodyModel, paint: Paint, parameters: BodyParameters, rng: np.rand
     wall = np.full((HEIGHT, WIDTH, 3), rng.integers(40, 220, 3), np.uint8)
     picture, _ = photograph(body.posed(parameters)[0], body.data, paint, sitter.camera, random_light(rng), wall, rng)
     fit = Fit(parameters, np.zeros_like(body.data.v_template), 0.0, 0.0, 1.0)
-    return appearance(Photo(picture, None, "", "x"), person_of(body, parameters, sitter.camera), sitter.camera, fit, body)
+    return appearance(
+        Photo(picture, None, "", "x"), person_of(body, parameters, sitter.camera), sitter.camera, fit, body
+    )
 
 
 def test_rendered_people_look_like_themselves_from_all_sides_and_unlike_others(body: BodyModel) -> None:
@@ -164,7 +188,9 @@ def test_rendered_people_look_like_themselves_from_all_sides_and_unlike_others(b
 
 
 def test_facing() -> None:
-    turned = BodyParameters(*(np.array(values, np.float32) for values in (np.zeros(10), [np.pi, 0, 0], np.zeros((23, 3)), np.zeros(3))))
+    turned = BodyParameters(
+        *(np.array(values, np.float32) for values in (np.zeros(10), [np.pi, 0, 0], np.zeros((23, 3)), np.zeros(3)))
+    )
     np.testing.assert_allclose(facing(turned), FRONT, atol=1e-6)  # y up to y down, and towards the camera
 
 

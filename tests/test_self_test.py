@@ -25,7 +25,9 @@ from uvatar.runtime.constraints import Difference
 from uvatar.service.worker import _load_error, load_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = [f"{system}-{python}" for system in ("linux", "windows", "macos") for python in ("py311", "py312", "py311-blender")]
+SETS = [
+    f"{system}-{python}" for system in ("linux", "windows", "macos") for python in ("py311", "py312", "py311-blender")
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,9 @@ def observed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
 def test_this_environment_makes_the_known_avatar(pipeline: Pipeline) -> None:
     """Fails after a change that is meant to change avatars: then `make self-test-values` writes the new ones."""
     found = check(pipeline)
-    assert all(getattr(found, what) <= getattr(TOLERANCE, what) / 2 for what in ("landmarks", "vertices", "texture", "seen")), found
+    assert all(
+        getattr(found, what) <= getattr(TOLERANCE, what) / 2 for what in ("landmarks", "vertices", "texture", "seen")
+    ), found
 
 
 def test_what_opencv_5_did_to_textures_is_found(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +96,9 @@ def test_every_kind_of_wrong_avatar_fails(wrong: Any, observed: Callable[[Any], 
 
 def test_small_differences_pass(observed: Callable[[Any], None], pipeline: Pipeline) -> None:
     known = read_known()
-    observed(replace(known, vertices=known.vertices + np.float32(0.001), texture=known.texture + 1, seen=known.seen + 0.01))
+    observed(
+        replace(known, vertices=known.vertices + np.float32(0.001), texture=known.texture + 1, seen=known.seen + 0.01)
+    )
     assert 0 < check(pipeline).texture < TOLERANCE.texture
     assert deviation(known, known) == self_test.Deviation(0, 0, 0, 0)
 
@@ -112,7 +118,9 @@ def test_it_runs_once_for_each_environment(tmp_path: Path, monkeypatch: pytest.M
     assert len(runs) == 3
 
 
-def test_a_failure_is_not_remembered_as_passed(tmp_path: Path, observed: Callable[[Any], None], pipeline: Pipeline) -> None:
+def test_a_failure_is_not_remembered_as_passed(
+    tmp_path: Path, observed: Callable[[Any], None], pipeline: Pipeline
+) -> None:
     observed(_changed(seen=0.0))
     for _ in range(2):
         with pytest.raises(SelfTestError):
@@ -120,7 +128,9 @@ def test_a_failure_is_not_remembered_as_passed(tmp_path: Path, observed: Callabl
     assert not (tmp_path / STAMP).exists()
 
 
-def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
+def test_a_folder_that_cannot_be_written_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline
+) -> None:
     monkeypatch.setattr(self_test, "observe", lambda _: read_known())
     (tmp_path / "file").touch()
     check_once(pipeline, tmp_path / "file")
@@ -129,7 +139,11 @@ def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path: Path, monkeypat
 def test_the_package_that_moved_is_named_first(
     monkeypatch: pytest.MonkeyPatch, observed: Callable[[Any], None], pipeline: Pipeline
 ) -> None:
-    moved = [Difference("aaa", None, "1"), Difference("opencv-python-headless", "5.0.0.93", "4.11.0.86"), Difference("rich", "1", "2")]
+    moved = [
+        Difference("aaa", None, "1"),
+        Difference("opencv-python-headless", "5.0.0.93", "4.11.0.86"),
+        Difference("rich", "1", "2"),
+    ]
     monkeypatch.setattr(constraints, "differences", lambda: moved)
     observed(_changed(seen=0.0))
     with pytest.raises(SelfTestError) as raised:
@@ -138,7 +152,9 @@ def test_the_package_that_moved_is_named_first(
     assert "aaa is missing" in raised.value.fix
 
 
-def test_the_model_process_says_it_in_the_self_tests_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
+def test_the_model_process_says_it_in_the_self_tests_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline
+) -> None:
     monkeypatch.setattr("uvatar.engine.pipeline.Pipeline", lambda threads: pipeline)
     monkeypatch.setattr(self_test, "observe", lambda _: _changed(seen=0.0))
     with pytest.raises(SelfTestError) as raised:
@@ -150,19 +166,24 @@ def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, pipeline: P
     monkeypatch.setattr("uvatar.engine.pipeline.Pipeline", lambda: pipeline)
     for seen, state in ((read_known().seen, examination.GOOD), (0.0, examination.PROBLEM)):
         monkeypatch.setattr(self_test, "observe", lambda _, seen=seen: _changed(seen=seen))
-        [finding] = [finding for finding in examination.examine(tmp_path, self_test=True) if finding.subject == "Self-test"]
+        [finding] = [
+            finding for finding in examination.examine(tmp_path, self_test=True) if finding.subject == "Self-test"
+        ]
         assert finding.state == state and bool(finding.fix) == (state == examination.PROBLEM)
 
 
 @pytest.mark.parametrize("version", [(3, 11, 7), (3, 12, 1)])
-def test_the_doctor_advises_only_what_can_be_installed(monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...]) -> None:
+def test_the_doctor_advises_only_what_can_be_installed(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...]
+) -> None:
     monkeypatch.setattr("uvatar.files.export.blender_command", lambda: None)
     monkeypatch.setattr(sys, "version_info", version)
     [finding] = examination._blender()
     assert ("pip install bpy" in finding.fix) == (version[:2] == (3, 11)) and "UVATAR_BLENDER" in finding.fix
 
 
-# -- the tested packages ----------------------------------------------------------------------------------------------------
+# -- the tested packages
+# ----------------------------------------------------------------------------------------------------
 
 
 def _pins(path: Path) -> dict[str, str]:
@@ -188,7 +209,11 @@ def test_a_set_has_all_that_uvatar_needs_within_its_bounds_and_by_hash(name: str
 @pytest.mark.parametrize("name", SETS)
 def test_users_get_the_versions_that_the_tests_run_on(name: str) -> None:
     locked = _pins(ROOT / "requirements.lock")
-    other = {package for package, version in _pins(ROOT / "constraints" / f"{name}.txt").items() if locked.get(package, version) != version}
+    other = {
+        package
+        for package, version in _pins(ROOT / "constraints" / f"{name}.txt").items()
+        if locked.get(package, version) != version
+    }
     assert other <= ({"torch", "torchvision"} if name.startswith("macos") else set())
 
 

@@ -29,7 +29,9 @@ def test_an_exchanged_file_is_refused(tmp_path: Path) -> None:
         check_shipped(tmp_path)
 
 
-def test_a_pipeline_reads_the_weights_that_it_is_given_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipeline_reads_the_weights_that_it_is_given_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = weights_folder()
     monkeypatch.setenv("UVATAR_WEIGHTS", str(tmp_path / "nowhere"))
     pipeline = Pipeline(weights=given, threads=1)

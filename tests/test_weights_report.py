@@ -86,7 +86,10 @@ def test_own_files_missing_good_and_broken(tmp_path: Path) -> None:
     (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(b"PK nothing")
     items = {item.name: item for item in brought(tmp_path)}
     assert items["ROMP.pkl"].state == BROKEN
-    assert "first 'final_layers.3.2.weight'" in items["ROMP.pkl"].remark and "first 'final_layers.4.weight'" in items["ROMP.pkl"].remark
+    assert (
+        "first 'final_layers.3.2.weight'" in items["ROMP.pkl"].remark
+        and "first 'final_layers.4.weight'" in items["ROMP.pkl"].remark
+    )
     assert items["SMPL_NEUTRAL.npz"].state == BROKEN and "Download" in items["SMPL_NEUTRAL.npz"].remark
 
 

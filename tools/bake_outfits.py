@@ -31,7 +31,10 @@ HEM_BLUR = 2.0  # texels at 1024
 EYES = slice(14598, 14742)  # the base mesh's eye vertices
 HAIR_BELOW_EYES = 1.3  # hair that hangs lower is left out: on a texture it would be painted on the back
 GROUPS = {
-    "female": ("macrodetails/universal-female-young-averagemuscle-averageweight", "macrodetails/caucasian-female-young"),
+    "female": (
+        "macrodetails/universal-female-young-averagemuscle-averageweight",
+        "macrodetails/caucasian-female-young",
+    ),
     "male": ("macrodetails/universal-male-young-averagemuscle-averageweight", "macrodetails/caucasian-male-young"),
 }
 
@@ -72,7 +75,9 @@ def body_texels(base: Mesh, shaped: NDArray, size: int) -> BodyTexels:
     faces, face_uv = triangles(base, "body")
     table = build_texel_table(base.uv, face_uv, faces, len(shaped), size)
     normal = table.interpolate(vertex_normals(shaped, faces), faces)
-    return BodyTexels(table, shaped, table.interpolate(shaped, faces), normal / np.linalg.norm(normal, axis=1, keepdims=True), faces)
+    return BodyTexels(
+        table, shaped, table.interpolate(shaped, faces), normal / np.linalg.norm(normal, axis=1, keepdims=True), faces
+    )
 
 
 def fit_layer(path: Path, texels: BodyTexels, reach: float) -> Layer:
@@ -176,11 +181,18 @@ def main() -> None:
     rng = np.random.default_rng(arguments.seed)
     base = read_obj(arguments.makehuman / BASE_MESH)
     body = load_open_body().data
-    skins, hairs = sorted((arguments.assets / "skins").glob("*.jpg")), sorted((arguments.assets / "hair").glob("*/*.mhclo"))
+    skins, hairs = (
+        sorted((arguments.assets / "skins").glob("*.jpg")),
+        sorted((arguments.assets / "hair").glob("*/*.mhclo")),
+    )
     clothes = sorted((arguments.assets / "clothes").glob("*/*.mhclo"))
     fitted: dict[tuple[str, str], Layer] = {}
     texels = {
-        group: body_texels(base, add_targets(base.vertices, arguments.makehuman / "targets", dict.fromkeys(targets, 1.0)), arguments.size)
+        group: body_texels(
+            base,
+            add_targets(base.vertices, arguments.makehuman / "targets", dict.fromkeys(targets, 1.0)),
+            arguments.size,
+        )
         for group, targets in GROUPS.items()
     }
     for number in range(arguments.count):
@@ -211,7 +223,9 @@ def main() -> None:
         image = table.picture(colour.astype(np.float32))
         paint_eyes(image, body, arguments.size, rng)
         name = f"{number:03d}_{group}_{chosen[0][0].stem.split('_')[1]}_{chosen[1][0].stem}.jpg"
-        data = cv2.imencode(".jpg", np.round(image[..., ::-1] * 255).clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 93])[1]
+        data = cv2.imencode(
+            ".jpg", np.round(image[..., ::-1] * 255).clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 93]
+        )[1]
         (arguments.out / name).write_bytes(data.tobytes())
         print(name)
 

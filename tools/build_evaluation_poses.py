@@ -17,7 +17,9 @@ from scipy.spatial.transform import Rotation
 
 from uvatar.body import JOINT_NAMES, PARENTS
 
-LICENCE = "CC0-1.0: MakeHuman's poses (makehumancommunity/makehuman-assets, base/poses) retargeted, and poses of our own"
+LICENCE = (
+    "CC0-1.0: MakeHuman's poses (makehumancommunity/makehuman-assets, base/poses) retargeted, and poses of our own"
+)
 # The MakeHuman bone whose rotation each SMPL joint takes, and the bone towards which its limb points.
 BONES = {
     "pelvis": ("root", None),
@@ -37,7 +39,14 @@ BONES = {
     "hand": ("wrist", "finger3-1"),
 }
 FROM_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
-REST_LIMBS = {"hip": (0, -1, 0), "knee": (0, -1, 0), "shoulder": (1, 0, 0), "elbow": (1, 0, 0), "wrist": (1, 0, 0), "hand": (1, 0, 0)}
+REST_LIMBS = {
+    "hip": (0, -1, 0),
+    "knee": (0, -1, 0),
+    "shoulder": (1, 0, 0),
+    "elbow": (1, 0, 0),
+    "wrist": (1, 0, 0),
+    "hand": (1, 0, 0),
+}
 
 
 def read_bvh(path: Path) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
@@ -61,7 +70,9 @@ def read_bvh(path: Path) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
             values = numbers[used : used + len(names)]
             used += len(names)
             turns = [(name[0], value) for name, value in zip(names, values, strict=True) if name.endswith("rotation")]
-            local = Rotation.from_euler("".join(axis for axis, _ in turns), [value for _, value in turns], degrees=True).as_matrix()
+            local = Rotation.from_euler(
+                "".join(axis for axis, _ in turns), [value for _, value in turns], degrees=True
+            ).as_matrix()
             above = world[chain[-2]] if len(chain) > 1 else np.eye(3)
             world[chain[-1]] = above @ (FROM_Z_UP @ local @ FROM_Z_UP.T)
         elif words[i] == "}":
@@ -81,7 +92,10 @@ def shortest_turn(start: NDArray, end: NDArray) -> NDArray:
 def local_pose(world: NDArray) -> NDArray:
     """World rotations (24, 3, 3) -> axis-angle relative to the parents (24, 3)."""
     return np.stack(
-        [Rotation.from_matrix(turn if p < 0 else world[p].T @ turn).as_rotvec() for turn, p in zip(world, PARENTS, strict=True)]
+        [
+            Rotation.from_matrix(turn if p < 0 else world[p].T @ turn).as_rotvec()
+            for turn, p in zip(world, PARENTS, strict=True)
+        ]
     )
 
 
@@ -108,7 +122,8 @@ Direction = tuple[float, float, float]
 class Design:
     """A pose by the directions of its limbs in the trunk's axes (x left, y up, z forward): (upper, lower) of each.
 
-    ``trunk``: rotation vector of the whole body; ``bend``: of the spine, shared by its three joints; ``head``: of neck and head.
+    ``trunk``: rotation vector of the whole body; ``bend``: of the spine, shared by its three joints; ``head``: of neck
+        and head.
     """
 
     left_arm: tuple[Direction, Direction] = ((0.2, -1, -0.05), (0.1, -1, 0.15))
@@ -124,7 +139,9 @@ class Design:
 DESIGNS = {
     "relaxed": Design(head=(0, 0.2, 0)),
     "hands on hips": Design(((0.8, -0.7, -0.35), (-0.75, -0.6, 0.45)), ((-0.8, -0.7, -0.35), (0.75, -0.6, 0.45))),
-    "arms crossed": Design(((0.3, -1, 0.2), (-0.8, 0.15, 0.6)), ((-0.3, -1, 0.2), (0.8, 0.2, 0.65)), bend=(-0.05, 0, 0)),
+    "arms crossed": Design(
+        ((0.3, -1, 0.2), (-0.8, 0.15, 0.6)), ((-0.3, -1, 0.2), (0.8, 0.2, 0.65)), bend=(-0.05, 0, 0)
+    ),
     "waving": Design(right_arm=((-0.9, -0.1, 0.2), (-0.2, 1, 0.2)), head=(0, -0.2, 0.05)),
     "pointing": Design(left_arm=((0.5, 0.0, 0.9), (0.45, 0.05, 0.9)), head=(0, 0.4, 0)),
     "walking": Design(
@@ -158,7 +175,9 @@ DESIGNS = {
         trunk=(-0.2, 0, 0),
         head=(0.15, -0.3, 0),
     ),
-    "arms up": Design(((0.5, 1, 0.1), (0.2, 1, 0.15)), ((-0.5, 1, 0.1), (-0.2, 1, 0.15)), bend=(-0.15, 0, 0), head=(-0.2, 0, 0)),
+    "arms up": Design(
+        ((0.5, 1, 0.1), (0.2, 1, 0.15)), ((-0.5, 1, 0.1), (-0.2, 1, 0.15)), bend=(-0.15, 0, 0), head=(-0.2, 0, 0)
+    ),
     "reaching down": Design(
         ((0.15, -0.7, 0.8), (0.05, -0.8, 0.7)),
         ((-0.2, -0.75, 0.7), (-0.1, -0.8, 0.7)),
@@ -207,7 +226,10 @@ DESIGNS = {
         flat_feet=False,
     ),
     "leaning on a wall": Design(
-        right_arm=((-0.9, 0.3, 0.1), (-0.7, 0.8, 0.3)), right_leg=((-0.15, -1, 0.1), (0.25, -1, -0.05)), trunk=(0, 0, 0.1), head=(0, 0.3, 0)
+        right_arm=((-0.9, 0.3, 0.1), (-0.7, 0.8, 0.3)),
+        right_leg=((-0.15, -1, 0.1), (0.25, -1, -0.05)),
+        trunk=(0, 0, 0.1),
+        head=(0, 0.3, 0),
     ),
     "carrying": Design(((0.15, -1, 0.25), (-0.2, -0.1, 1)), ((-0.15, -1, 0.25), (0.2, -0.1, 1)), bend=(-0.1, 0, 0)),
     "on the phone": Design(right_arm=((-0.45, -0.85, 0.3), (0.3, 0.95, 0.15)), head=(0.1, 0, -0.15)),
@@ -255,7 +277,9 @@ def designed(design: Design) -> NDArray:
 
 def mirrored(poses: NDArray) -> NDArray:
     """The poses (N, 24, 3) of the mirror images."""
-    order = [JOINT_NAMES.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in JOINT_NAMES]
+    order = [
+        JOINT_NAMES.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in JOINT_NAMES
+    ]
     return poses[:, order] * np.array([1.0, -1.0, -1.0])
 
 
@@ -270,7 +294,9 @@ def main() -> None:
     names = [*DESIGNS, *(path.stem for path in files)]
     both = np.stack([poses, mirrored(poses)], 1).reshape(-1, 24, 3)
     both_names = [label for name in names for label in (name, f"{name}, mirrored")]
-    np.savez_compressed(arguments.out, aa=both.astype(np.float16), names=np.array(both_names), licence=np.array(LICENCE))
+    np.savez_compressed(
+        arguments.out, aa=both.astype(np.float16), names=np.array(both_names), licence=np.array(LICENCE)
+    )
     print(f"{len(both)} poses -> {arguments.out}")
 
 

@@ -3,8 +3,8 @@
     python tools/build_face_correspondence.py --skins ../shared/assets/makehuman/skins
 
 The face mesh model looks at rendered pictures of the body's head, with several skins and from several directions; every
-point is put back onto the mesh, averaged, and made symmetric.  Only triangle corners and weights are written, nothing of the
-skins.
+point is put back onto the mesh, averaged, and made symmetric.  Only triangle corners and weights are written, nothing
+of the skins.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ _LOOK_DISTANCE = 1.2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(__file__).resolve().parents[1]
-    parser.add_argument("--skins", type=Path, required=True, help="folder of full-body skins in MakeHuman's UV layout (*.jpg)")
+    parser.add_argument(
+        "--skins", type=Path, required=True, help="folder of full-body skins in MakeHuman's UV layout (*.jpg)"
+    )
     parser.add_argument("--weights", type=Path, default=root / "weights")
     parser.add_argument("--sheet", type=Path, help="write a picture of the points on the body here")
     options = parser.parse_args()
@@ -55,12 +57,17 @@ def main() -> None:
         body=body.data.name, vertex_count=len(body.data.v_template),
     )  # fmt: skip
     if options.sheet:
-        cv2.imwrite(str(options.sheet), sheet(skins[0], body, np.einsum("kc,kcd->kd", barycentric, body.data.v_template[vertices])))
+        cv2.imwrite(
+            str(options.sheet),
+            sheet(skins[0], body, np.einsum("kc,kcd->kd", barycentric, body.data.v_template[vertices])),
+        )
 
 
 def painted_skin(path: Path, body: BodyModel, size: int = 1024) -> NDArray[np.float32]:
     """(size, size, 3) linear light: the skin with eyeballs painted in."""
-    pixels = np.asarray(cv2.resize(cv2.imread(str(path)), (size, size), interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8)
+    pixels = np.asarray(
+        cv2.resize(cv2.imread(str(path)), (size, size), interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8
+    )
     atlas = atlas_of(body, size)
     colours = linear_from_srgb(pixels.reshape(-1, 3)[atlas.table.pixel])
     eye = atlas.surface.eye[atlas.surface.faces[atlas.table.face, 0]]
@@ -79,7 +86,9 @@ def mean_points(skins: list[NDArray], body: BodyModel, model: Model) -> NDArray[
         for nod in _NODS:
             vertices, camera = posed_head(body, turn, nod)
             fragments = RayScene(vertices, body.data.faces).render(camera)
-            uv = np.einsum("hwk,hwkc->hwc", fragments.barycentric, body.data.uv[body.data.face_uv[np.maximum(fragments.face, 0)]])
+            uv = np.einsum(
+                "hwk,hwkc->hwc", fragments.barycentric, body.data.uv[body.data.face_uv[np.maximum(fragments.face, 0)]]
+            )
             rest = fragments.interpolate(body.data.v_template, body.data.faces)
             for skin in skins:
                 picture = textured(skin, uv, fragments.mask)
@@ -109,12 +118,16 @@ def posed_head(body: BodyModel, turn: float, nod: float) -> tuple[NDArray[np.flo
 def textured(skin: NDArray[np.float32], uv: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The picture of the head before a grey wall."""
     size = skin.shape[0]
-    colours = bilinear(skin, np.column_stack([uv.reshape(-1, 2)[:, 0], 1 - uv.reshape(-1, 2)[:, 1]]) * size).reshape(*mask.shape, 3)
+    colours = bilinear(skin, np.column_stack([uv.reshape(-1, 2)[:, 0], 1 - uv.reshape(-1, 2)[:, 1]]) * size).reshape(
+        *mask.shape, 3
+    )
     return srgb_from_linear(np.where(mask[..., None], colours, 0.4))
 
 
 def face_points(model: Model, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-    """(478, 2) landmarks in pixels of the picture, which shows one upright face in its middle, and the face score 0..1."""
+    """(478, 2) landmarks in pixels of the picture, which shows one upright face in its middle, and the face
+    score 0..1.
+    """
     side = picture.shape[0]
     small = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     outputs = model(small[None].astype(np.float32) / 255)
@@ -164,7 +177,9 @@ def sheet(skin: NDArray[np.float32], body: BodyModel, points: NDArray) -> NDArra
     for turn in (0.0, 35.0):
         vertices, camera = posed_head(body, turn, 0.0)
         fragments = RayScene(vertices, body.data.faces).render(camera)
-        uv = np.einsum("hwk,hwkc->hwc", fragments.barycentric, body.data.uv[body.data.face_uv[np.maximum(fragments.face, 0)]])
+        uv = np.einsum(
+            "hwk,hwkc->hwc", fragments.barycentric, body.data.uv[body.data.face_uv[np.maximum(fragments.face, 0)]]
+        )
         picture = np.asarray(cv2.resize(textured(skin, uv, fragments.mask), None, fx=2, fy=2), np.uint8)
         _, nearest = cKDTree(body.data.v_template).query(points)
         offset = points - body.data.v_template[nearest]

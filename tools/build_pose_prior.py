@@ -2,9 +2,9 @@
 
     python tools/build_pose_prior.py --bank .../poses/posebank_cmu.npz --out weights/pose_prior.npz
 
-The bank holds SMPL-style axis-angles (N, 24, 3) retargeted from CMU motion capture; only the mixture's numbers leave this
-script. Sitting, kneeling and squatting are thin in motion capture, so hand-made seeds of them, with arms from the bank,
-join the bank and its mirror image.
+The bank holds SMPL-style axis-angles (N, 24, 3) retargeted from CMU motion capture; only the mixture's numbers leave
+this script. Sitting, kneeling and squatting are thin in motion capture, so hand-made seeds of them, with arms from the
+bank, join the bank and its mirror image.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ COMPONENTS = 8
 SEEDS_EACH = {"standing": 1500, "standing, legs apart": 500, "standing, weight on one leg": 500}
 SEEDS_OTHERWISE = 150
 SEED_NOISE, STANDING_NOISE = 0.15, 0.08  # radians
-# What retargeting leaves out (twist of the forearm, toes, sideways wrists) must not be forbidden: least standard deviations, radians.
-FLOORS = {1: 0.12, 2: 0.12, 3: 0.06, 4: 0.06, 5: 0.06, 6: 0.06, 7: 0.15, 8: 0.15, 9: 0.06, 10: 0.12, 11: 0.12, 12: 0.12, 13: 0.08, 14: 0.08,
+# What retargeting leaves out (twist of the forearm, toes, sideways wrists) must not be forbidden: least standard
+# deviations, radians.
+FLOORS = {1: 0.12, 2: 0.12, 3: 0.06, 4: 0.06, 5: 0.06, 6: 0.06, 7: 0.15, 8: 0.15, 9: 0.06, 10: 0.12, 11: 0.12, 12: 0.12,
+          13: 0.08, 14: 0.08,
           15: 0.12, 16: 0.15, 17: 0.15, 18: 0.1, 19: 0.1, 20: 0.3, 21: 0.3}  # fmt: skip
 SHRINKAGE = 0.1  # share of each covariance that is made diagonal
 
 
 def seeded(bank: NDArray, rng: np.random.Generator) -> NDArray:
-    """Poses (N, 24, 3) of sitting, kneeling and squatting people, their arms and heads those of random poses of the bank."""
+    """Poses (N, 24, 3) of sitting, kneeling and squatting people, their arms and heads those of random poses of the
+    bank.
+    """
     out = []
     for name in SEEDS:
         noise = STANDING_NOISE if name in SEEDS_EACH else SEED_NOISE
@@ -40,7 +44,9 @@ def seeded(bank: NDArray, rng: np.random.Generator) -> NDArray:
 def fit_mixture(
     samples: NDArray, floor: NDArray, components: int, rng: np.random.Generator, rounds: int = 60
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Expectation-maximisation: samples (N, D), least variances (D,) -> weights (K,), means (K, D), covariances (K, D, D)."""
+    """Expectation-maximisation: samples (N, D), least variances (D,) -> weights (K,), means (K, D), covariances (K, D,
+    D).
+    """
     count, size = samples.shape
     means = samples[_spread(samples, components, rng)]
     share = np.eye(components)[((samples[:, None] - means) ** 2).sum(-1).argmin(1)]
@@ -53,7 +59,9 @@ def fit_mixture(
             covariance = (share[:, k, None] * centred).T @ centred / mass[k]
             diagonal = np.diag(np.diag(covariance))
             covariances[k] = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal + np.diag(floor)
-        log = np.stack([_log_density(samples, m, c) for m, c in zip(means, covariances, strict=True)], 1) + np.log(weights)
+        log = np.stack([_log_density(samples, m, c) for m, c in zip(means, covariances, strict=True)], 1) + np.log(
+            weights
+        )
         log -= log.max(1, keepdims=True)
         share = np.exp(log) / np.exp(log).sum(1, keepdims=True)
     return weights, means, covariances
@@ -86,8 +94,13 @@ def main() -> None:
     samples = np.concatenate([bank, mirrored(bank)])[:, 1:22].reshape(-1, 63)
     floor = np.repeat([FLOORS[joint] ** 2 for joint in range(1, 22)], 3)
     weights, means, covariances = fit_mixture(samples, floor, COMPONENTS, rng)
-    np.savez_compressed(arguments.out, weights=weights.astype("f4"), means=means.astype("f4"), covariances=covariances.astype("f4"))
-    print(f"{len(samples)} poses -> {arguments.out} ({arguments.out.stat().st_size / 1e3:.0f} kB), weights {np.round(weights, 3)}")
+    np.savez_compressed(
+        arguments.out, weights=weights.astype("f4"), means=means.astype("f4"), covariances=covariances.astype("f4")
+    )
+    print(
+        f"{len(samples)} poses -> {arguments.out} ({arguments.out.stat().st_size / 1e3:.0f} kB), weights "
+        f"{np.round(weights, 3)}"
+    )
 
 
 if __name__ == "__main__":

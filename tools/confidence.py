@@ -4,11 +4,12 @@
     python tools/confidence.py run PICTURES OUT [--part 0/2]
     python tools/confidence.py report OUT [--fit]
 
-``make`` draws and renders the pictures (`uvatar.evaluation.kinds`); with --annotated also real people and parts of them, with --things
-real pictures without people from any folder. ``run`` makes avatars, in fast mode, of everybody whom perception may take for a person,
-the unlikely ones too, and keeps evidence and figures in OUT/*.jsonl, one picture a line: it can be stopped and goes on, and several can
-share the work. ``report`` prints the tables of docs/confidence.md: one half of the pictures, by a checksum of their names, is what
-the weights were fitted to, the other is held out. With --fit it first fits the weights of `uvatar.perception.evidence` to the first half.
+``make`` draws and renders the pictures (`uvatar.evaluation.kinds`); with --annotated also real people and parts of
+them, with --things real pictures without people from any folder. ``run`` makes avatars, in fast mode, of everybody whom
+perception may take for a person, the unlikely ones too, and keeps evidence and figures in OUT/*.jsonl, one picture a
+line: it can be stopped and goes on, and several can share the work. ``report`` prints the tables of docs/confidence.md:
+one half of the pictures, by a checksum of their names, is what the weights were fitted to, the other is held out. With
+--fit it first fits the weights of `uvatar.perception.evidence` to the first half.
 """
 
 from __future__ import annotations
@@ -37,7 +38,12 @@ from uvatar.runtime.weights import weights_folder
 
 RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones
 TEXTURE = 256  # pixels: the share of texels that are seen is the same
-KINDS = {THING: "no person", PART: "a part of a person", HIDDEN: "a person, cut, small or hidden", PERSON: "a whole person"}
+KINDS = {
+    THING: "no person",
+    PART: "a part of a person",
+    HIDDEN: "a person, cut, small or hidden",
+    PERSON: "a whole person",
+}
 QUANTILES = (0.1, 0.5, 0.9, 1.0)
 
 
@@ -66,7 +72,9 @@ def run(folder: Path, out: Path, share: tuple[int, int]) -> None:
 
 
 def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dict[str, Any]:
-    """Everybody found in a picture: evidence, figures, and whether they are right (None where the truth does not say)."""
+    """Everybody found in a picture: evidence, figures, and whether they are right (None where the truth does
+    not say).
+    """
     data = cv2.imencode(".png", picture.pixels[..., ::-1])[1].tobytes()
     everybody.last = Found([], [])
     try:
@@ -78,7 +86,9 @@ def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dic
     found = []
     for result in people:
         last = everybody.last
-        evidence = next(evidence for person, evidence in zip(last.people, last.evidence, strict=True) if person is result.person)
+        evidence = next(
+            evidence for person, evidence in zip(last.people, last.evidence, strict=True) if person is result.person
+        )
         marks = projected(pipeline.body, result.fit.body, made.camera)
         right: bool | None = picture.kind != THING and not picture.misplaced(marks)
         if not right and picture.kind in (PERSON, HIDDEN) and not _about(picture, result.person.box):
@@ -86,12 +96,25 @@ def looked_at(pipeline: Pipeline, everybody: Everybody, picture: Picture) -> dic
         landmarks = result.person.landmarks
         size = picture.pixels.shape[1], picture.pixels.shape[0]
         inside = np.all((landmarks[:, :2] >= 0) & (landmarks[:, :2] <= size), axis=1)
-        found.append({
-            "right": right, "upper_body": upper_body_inside(landmarks, size), "evidence": asdict(evidence),
-            "visible": float((landmarks[:, 2] * inside).mean()), "error": result.fit.landmark_error_median, "outline": result.outline,
-            "seen": result.texture.seen, "notes": result.fit.notes,
-        })  # fmt: skip
-    return {"name": picture.name, "kind": picture.kind, "what": picture.what, "held_out": picture.held_out, "found": found}
+        found.append(
+            {
+                "right": right,
+                "upper_body": upper_body_inside(landmarks, size),
+                "evidence": asdict(evidence),
+                "visible": float((landmarks[:, 2] * inside).mean()),
+                "error": result.fit.landmark_error_median,
+                "outline": result.outline,
+                "seen": result.texture.seen,
+                "notes": result.fit.notes,
+            }
+        )
+    return {
+        "name": picture.name,
+        "kind": picture.kind,
+        "what": picture.what,
+        "held_out": picture.held_out,
+        "found": found,
+    }
 
 
 def _about(picture: Picture, box: NDArray) -> bool:
@@ -104,13 +127,18 @@ def _about(picture: Picture, box: NDArray) -> bool:
 
 def read(out: Path) -> list[dict[str, Any]]:
     """The pictures that ``run`` has looked at."""
-    return [json.loads(line) for path in sorted(out.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for path in sorted(out.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
     """Logistic regression of right and wrong on the evidence in the fitted half: the weights.
 
-    Right and wrong count the same in sum, and nothing that should speak for a person may speak against one: few pictures are no reason.
+    Right and wrong count the same in sum, and nothing that should speak for a person may speak against one: few
+    pictures are no reason.
     """
     found = [one for look in looks if not look["held_out"] for one in look["found"] if one["right"] is not None]
     rows, right = np.array([features(evidence_of(one)) for one in found]), np.array([one["right"] for one in found])
@@ -141,7 +169,9 @@ def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def sure(found: dict[str, Any]) -> float:
     """What the finished avatar of somebody found says."""
-    return sureness(found["likelihood"], found["visible"], found["error"]) * shown_share(found["outline"], found["seen"])
+    return sureness(found["likelihood"], found["visible"], found["error"]) * shown_share(
+        found["outline"], found["seen"]
+    )
 
 
 def accepted(look: dict[str, Any]) -> list[dict[str, Any]]:
@@ -160,14 +190,24 @@ def tables(looks: list[dict[str, Any]]) -> str:
             of = [look for look in half if look["kind"] == kind]
             people = [one for look in of for one in accepted(look)]
             surest[kind] = np.array([max((sure(one) for one in accepted(look)), default=0.0) for look in of])
-            rows.append({
-                "pictures of": label, "pictures": len(of), "with an avatar": sum(bool(accepted(look)) for look in of),
-                "avatars": len(people), "misplaced": sum(one["right"] is False for one in people),
-                **{f"sure, {100 * q:.0f} %" if q < 1 else "sure, highest": float(np.quantile(surest[kind], q)) for q in QUANTILES},
-            })  # fmt: skip
+            rows.append(
+                {
+                    "pictures of": label,
+                    "pictures": len(of),
+                    "with an avatar": sum(bool(accepted(look)) for look in of),
+                    "avatars": len(people),
+                    "misplaced": sum(one["right"] is False for one in people),
+                    **{
+                        f"sure, {100 * q:.0f} %" if q < 1 else "sure, highest": float(np.quantile(surest[kind], q))
+                        for q in QUANTILES
+                    },
+                }
+            )
         text.append(f"### {title}\n\n{markdown(rows)}")
         pairs = ((THING, PART), (PART, PERSON), (THING, PERSON), (THING, HIDDEN))
-        ranks = ", ".join(f"{KINDS[low]} below {KINDS[high]} {auc(surest[low], surest[high]):.3f}" for low, high in pairs)
+        ranks = ", ".join(
+            f"{KINDS[low]} below {KINDS[high]} {auc(surest[low], surest[high]):.3f}" for low, high in pairs
+        )
         text.append(f"Ranking (area under the curve; a picture without an avatar counts as 0): {ranks}.\n")
     return "\n".join(text)
 

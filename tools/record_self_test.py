@@ -23,7 +23,9 @@ def main() -> None:
     parser.add_argument("--photo", action="store_true", help="make the picture anew too")
     if parser.parse_args().photo or not PHOTO.exists():
         with Image.open(SAMPLE) as sample:
-            small = sample.convert("RGB").resize((round(sample.width * HEIGHT / sample.height), HEIGHT), Image.Resampling.LANCZOS)
+            small = sample.convert("RGB").resize(
+                (round(sample.width * HEIGHT / sample.height), HEIGHT), Image.Resampling.LANCZOS
+            )
         small.save(PHOTO, "JPEG", quality=80)
     observed = observe(Pipeline())
     if KNOWN.exists():

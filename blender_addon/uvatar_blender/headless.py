@@ -4,8 +4,8 @@
     python -m uvatar_blender.headless RESULT --person 0 --blend avatar.blend --glb avatar.glb
     blender -b --python blender_addon/uvatar_blender/headless.py -- RESULT --person 0 --blend avatar.blend
 
-RESULT is the result of one photo, as the backend stores it. The .blend holds the person in the photo's pose, the photo's
-camera with the photo behind it, and the rest pose in the bones; the .glb holds the rest pose, for games.
+RESULT is the result of one photo, as the backend stores it. The .blend holds the person in the photo's pose, the
+photo's camera with the photo behind it, and the rest pose in the bones; the .glb holds the rest pose, for games.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 if not __package__:  # run as a file by Blender: make this folder the package that its relative imports need
     # By its path: the folder above it may be an environment's of another Python, whose numpy Blender must not find.
     _folder = Path(__file__).resolve().parent
-    _spec = importlib.util.spec_from_file_location(_folder.name, _folder / "__init__.py", submodule_search_locations=[str(_folder)])
+    _spec = importlib.util.spec_from_file_location(
+        _folder.name, _folder / "__init__.py", submodule_search_locations=[str(_folder)]
+    )
     assert _spec is not None and _spec.loader is not None
     _package = sys.modules[_folder.name] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(_package)
@@ -32,8 +34,13 @@ EXIT_FAILED = 1  # argparse ends with 2 for wrong arguments
 
 
 def main(arguments: list[str]) -> int:
-    """Write the files that the arguments ask for; the exit code. What is wrong is told on the standard error in one sentence."""
-    parser = argparse.ArgumentParser(prog="headless", description="Write an avatar's .blend and .glb from a stored result.")
+    """Write the files that the arguments ask for; the exit code.
+
+    What is wrong is told on the standard error in one sentence.
+    """
+    parser = argparse.ArgumentParser(
+        prog="headless", description="Write an avatar's .blend and .glb from a stored result."
+    )
     parser.add_argument("result", type=Path, help="stored result of one photo")
     parser.add_argument("--person", type=int, default=0, help="which person of the photo, from 0")
     parser.add_argument("--blend", type=Path, help="write a Blender file")

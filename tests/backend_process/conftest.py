@@ -56,7 +56,9 @@ class Server:
 
 def start(folder: Path, *arguments: str, pipeline: str = FAKE, module: str = "uvatar", **variables: str) -> Server:
     """A server that is ready for requests; its standard input is its life line."""
-    command = module_command(module, "serve", "--data", str(folder), "--exit-with-parent", "--pipeline", pipeline, *arguments)
+    command = module_command(
+        module, "serve", "--data", str(folder), "--exit-with-parent", "--pipeline", pipeline, *arguments
+    )
     process = subprocess.Popen(command, env=environment(**variables), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout
     with process.stdout as output:
@@ -99,12 +101,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def python(code: str) -> str:
     """What a new interpreter prints when it runs the code."""
-    return subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment(), check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture
 def heeds_ctrl_c() -> Iterator[None]:
-    """Ctrl+C means what it means in a terminal, also where the tests run in a shell's background, which ignores it for all its children."""
+    """Ctrl+C means what it means in a terminal, also where the tests run in a shell's background, which ignores it for
+    all its children.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,12 +1,15 @@
-"""A pipeline without models: the "photos" are JSON that says what shall happen to them. For tests of the processes around it.
+"""A pipeline without models: the "photos" are JSON that says what shall happen to them.
 
-Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (message of a PhotoError), ``crash`` (path: the
-process dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path: a stage lasts until it
-exists; the file PATH.waiting says that it is waiting), ``wait_in`` (the only stage that waits), ``log`` (path: one line for each
-time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a number that cannot be sent), ``hang`` (path:
-like ``crash``, but it stops for ever), ``always_hang``, ``always_killed`` (by SIGKILL, as the system does for memory), ``no_memory``
-(for decoding it), ``pad`` (bytes in the result), ``hole`` (bytes that are freed below an allocation that stays, as happens by chance in
-real work), ``top`` (bytes that a thread frees).
+For tests of the processes around it.
+
+Keys of a photo: ``stages`` (default 2), ``seconds`` (in each stage), ``fail`` (message of a PhotoError), ``crash``
+(path: the process dies in mid job unless this file exists, which it makes first), ``always_crash``, ``wait_for`` (path:
+a stage lasts until it exists; the file PATH.waiting says that it is waiting), ``wait_in`` (the only stage that waits),
+``log`` (path: one line for each time that the photo is begun), ``people`` (default 1), ``nan`` (the result holds a
+number that cannot be sent), ``hang`` (path: like ``crash``, but it stops for ever), ``always_hang``, ``always_killed``
+(by SIGKILL, as the system does for memory), ``no_memory`` (for decoding it), ``pad`` (bytes in the result), ``hole``
+(bytes that are freed below an allocation that stays, as happens by chance in real work), ``top`` (bytes that a thread
+frees).
 """
 
 from __future__ import annotations
@@ -56,7 +59,13 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
     }
     return {
         "schema": 1,
-        "photo": {"name": name, "digest": hashlib.sha256(data).hexdigest(), "width": 8, "height": 8, "jpeg": picture(format="JPEG")},
+        "photo": {
+            "name": name,
+            "digest": hashlib.sha256(data).hexdigest(),
+            "width": 8,
+            "height": 8,
+            "jpeg": picture(format="JPEG"),
+        },
         "camera": {"focal": 9.6, "center": [4.0, 4.0], "width": 8, "height": 8},
         "people": [{"id": f"p{i}", **person} for i in range(people)],
         "timings": {"fitting": 0.1},
@@ -77,7 +86,9 @@ class FakePipeline:
         self.kept: list[bytes] = []
         self.facts = {"name": "fake", "threads": threads, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
 
-    def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any) -> None:
+    def reconstruct(
+        self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any
+    ) -> None:
         for index, (name, data) in enumerate(photos):
             try:
                 orders = json.loads(data)
@@ -86,7 +97,10 @@ class FakePipeline:
             self._work(name, orders, progress)
             if not options["same_person"]:
                 metrics = {"landmark_error_median": float("nan")} if orders.get("nan") else {}
-                photo_done(index, {**result(name, data, orders.get("people", 1), **metrics), "pad": bytes(orders.get("pad", 0))})
+                photo_done(
+                    index,
+                    {**result(name, data, orders.get("people", 1), **metrics), "pad": bytes(orders.get("pad", 0))},
+                )
         if options["same_person"]:
             photo_done(0, result(*photos[0]))
 
@@ -98,7 +112,9 @@ class FakePipeline:
         for stage in range(stages):
             progress(f"stage {stage}", stage / stages, f"Stage {stage} of {name}")
             time.sleep(orders.get("seconds", 0))
-            while "wait_for" in orders and orders.get("wait_in", stage) == stage and not Path(orders["wait_for"]).exists():
+            while (
+                "wait_for" in orders and orders.get("wait_in", stage) == stage and not Path(orders["wait_for"]).exists()
+            ):
                 Path(orders["wait_for"] + ".waiting").touch()
                 time.sleep(0.01)
         progress("last", 1.0, f"All of {name}")

@@ -1,7 +1,7 @@
 """``uvatar serve`` that stops at a chosen point of its inside, so that a test can kill whomever it likes right there.
 
-UVATAR_TEST_POINT names the point.  The first time it is reached, the file UVATAR_TEST_REACHED is made and the process waits until that
-file is gone, or until it is killed.
+UVATAR_TEST_POINT names the point.  The first time it is reached, the file UVATAR_TEST_REACHED is made and the process
+waits until that file is gone, or until it is killed.
 """
 
 from __future__ import annotations

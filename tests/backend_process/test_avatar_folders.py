@@ -1,4 +1,6 @@
-"""Avatars' folders: what is replaced, what is never touched, what forgetting deletes, and what is tried before the work."""
+"""Avatars' folders: what is replaced, what is never touched, what forgetting deletes, and what is tried before the
+work.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,16 @@ def digest(name: str, data: bytes) -> str:
         ([("me.jpg", b"1", 1)], [("me.jpg", b"1", 2)], ["me_p0", "me_p1"]),
         ([("me.jpg", b"1", 2)], [("me.jpg", b"2", 1)], ["me-2_p0", "me_p0", "me_p1"]),  # another photo of this name
         ([("me.jpg", b"1", 2)], [("me.png", b"2", 1)], ["me-2_p0", "me_p0", "me_p1"]),
-        ([("me.jpg", b"1", 1), ("me.jpg", b"2", 2)], [("me.jpg", b"2", 1)], ["me-2_p0", "me_p0"]),  # now only the second
-        ([("me.jpg", b"1", 1), ("me.jpg", b"2", 1), ("me.jpg", b"3", 2)], [("me.jpg", b"3", 1)], ["me-2_p0", "me-3_p0", "me_p0"]),
+        (
+            [("me.jpg", b"1", 1), ("me.jpg", b"2", 2)],
+            [("me.jpg", b"2", 1)],
+            ["me-2_p0", "me_p0"],
+        ),  # now only the second
+        (
+            [("me.jpg", b"1", 1), ("me.jpg", b"2", 1), ("me.jpg", b"3", 2)],
+            [("me.jpg", b"3", 1)],
+            ["me-2_p0", "me-3_p0", "me_p0"],
+        ),
         ([("me.jpg", b"1", 1), ("me.jpg", b"2", 2)], [("me.jpg", b"2", 1), ("me.jpg", b"1", 1)], ["me-2_p0", "me_p0"]),
         ([("me.jpg", b"1", 1)], [("ME.jpg", b"2", 1)], ["ME-2_p0", "me_p0"]),  # one name on Windows and macOS
         ([("me.jpg", b"1", 1)], [("you.jpg", b"1", 1)], ["me_p0", "you_p0"]),  # a copy
@@ -60,10 +70,14 @@ def test_a_run_replaces_what_it_made_of_the_same_photo_and_nothing_else(
         exporter = Exporter(tmp_path)
         written = [person for photo in run for person in exporter.write(result(*photo))]
     assert folders(tmp_path) == expected
-    for person, (name, data) in zip(written, [(name, data) for name, data, people in later for _ in range(people)], strict=True):
+    for person, (name, data) in zip(
+        written, [(name, data) for name, data, people in later for _ in range(people)], strict=True
+    ):
         assert json.loads((person.folder / "result.json").read_text())["photo"]["digest"] == digest(name, data)
     kept = {data for _, data, _ in earlier} | {data for _, data, _ in later}
-    assert {json.loads(path.read_text())["photo"]["digest"] for path in tmp_path.glob("*/result.json")} == {digest("", d) for d in kept}
+    assert {json.loads(path.read_text())["photo"]["digest"] for path in tmp_path.glob("*/result.json")} == {
+        digest("", d) for d in kept
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,7 +113,9 @@ def test_own_files_in_an_avatars_folder_stay(tmp_path: Path) -> None:
     """Also where the avatar is replaced, or there is no such person any more."""
     for person in Exporter(tmp_path).write(result("me.jpg", b"1", people=2)):
         (person.folder / "my edit.blend").write_text("mine")
-    Exporter(tmp_path).write({**result("me.jpg", b"1"), "people": [{**result("me.jpg", b"1")["people"][0], "turntable_png": b""}]})
+    Exporter(tmp_path).write(
+        {**result("me.jpg", b"1"), "people": [{**result("me.jpg", b"1")["people"][0], "turntable_png": b""}]}
+    )
     assert "me_p0/turntable.png" not in names(tmp_path) and "me_p0/texture.png" in names(tmp_path)
     assert {name for name in names(tmp_path) if name.startswith("me_p1")} == {"me_p1/my edit.blend"}
     assert (tmp_path / "me_p0" / "my edit.blend").read_text() == "mine"
@@ -180,7 +196,10 @@ def test_every_name_makes_a_stem_that_every_file_system_holds(tmp_path: Path, na
 def test_two_ways_to_write_a_name_are_one(tmp_path: Path) -> None:
     """macOS takes é for e and an accent."""
     exporter = Exporter(tmp_path)
-    written = [exporter.write(result(name, name.encode()))[0].folder.name for name in ("caf\u00e9.jpg", "cafe\u0301.jpg", "CAFÉ.jpg")]
+    written = [
+        exporter.write(result(name, name.encode()))[0].folder.name
+        for name in ("caf\u00e9.jpg", "cafe\u0301.jpg", "CAFÉ.jpg")
+    ]
     assert written == ["café_p0", "café-2_p0", "CAFÉ-3_p0"]
 
 
@@ -208,7 +227,9 @@ def test_a_photo_of_a_batch_that_changed_is_replaced(tmp_path: Path) -> None:
     assert len(list((out / "thumbnails").iterdir())) == 3
     (photos / "a.jpg").write_bytes(b"second one")
     assert batch(photos, out) == ["a.jpg"]
-    assert folders(out) == ["a_p0", "thumbnails"] and [path.name for path in (out / "thumbnails").iterdir()] == ["a_p0.jpg"]
+    assert folders(out) == ["a_p0", "thumbnails"] and [path.name for path in (out / "thumbnails").iterdir()] == [
+        "a_p0.jpg"
+    ]
     assert json.loads((out / "a_p0" / "result.json").read_text())["photo"]["digest"] == digest("", b"second one")
 
 
@@ -307,7 +328,9 @@ def test_forgetting_deletes_exactly_what_was_written(tmp_path: Path) -> None:
     assert not first.folder.exists() and len(names(out / "bert_p0")) == 5
 
 
-@pytest.mark.parametrize("file", ["../thesis.txt", "..", "/etc/passwd", "C:\\thesis.txt", "sub/thesis.txt", "a\0b", "", 7, None, ["x"]])
+@pytest.mark.parametrize(
+    "file", ["../thesis.txt", "..", "/etc/passwd", "C:\\thesis.txt", "sub/thesis.txt", "a\0b", "", 7, None, ["x"]]
+)
 @pytest.mark.parametrize("key", ["files", "beside"])
 def test_a_result_that_lists_files_elsewhere_is_not_ours(tmp_path: Path, file: Any, key: str) -> None:
     [person] = Exporter(tmp_path / "out").write(result("a.jpg", b"a"))

@@ -60,7 +60,10 @@ def test_a_batch_killed_again_and_again_computes_nothing_twice(tmp_path: Path, d
     folders = {folder for outcome in outcomes(out).values() for folder in outcome.folders}
     assert len(folders) == 16 and all((out / folder / "result.json").is_file() for folder in folders)
     report = (out / "report.html").read_text()
-    assert "16 with 16 avatars, 1 failed (bad-photo 1)" in report and "No person was found &lt;in&gt; nobody.jpg." in report
+    assert (
+        "16 with 16 avatars, 1 failed (bad-photo 1)" in report
+        and "No person was found &lt;in&gt; nobody.jpg." in report
+    )
     assert report.count("<img") == 16 and len(list((out / "thumbnails").iterdir())) == 16
     client = find(data)
     assert client
@@ -80,12 +83,17 @@ def engine_of(results: dict[str, Any], asked: list[str]) -> Any:
 
 
 def test_only_what_is_left_to_do_is_done(tmp_path: Path) -> None:
-    """Photos that changed, whose folders are gone, or that failed for no fault of theirs are done again; others are not."""
+    """Photos that changed, whose folders are gone, or that failed for no fault of theirs are done again; others are
+    not.
+    """
     photos, out = tmp_path / "photos", tmp_path / "out"
     make_photos(photos, 5)
     (photos / "day 0" / "000.png").write_bytes(photo())
     keys = [found.key for found in find_photos(photos)]
-    failures = {keys[2]: wire.WireError("Nobody.", "bad-photo", ""), keys[3]: wire.WireError("Crashed.", "model-crashed", "")}
+    failures = {
+        keys[2]: wire.WireError("Nobody.", "bad-photo", ""),
+        keys[3]: wire.WireError("Crashed.", "model-crashed", ""),
+    }
     asked: list[str] = []
     totals = run_batch(photos, out, engine_of(failures, asked), None, lambda *_: None)
     assert asked == keys and (totals.done, totals.failed) == (4, 2)
@@ -135,14 +143,22 @@ def test_the_report_holds_no_strangers_markup(tmp_path: Path) -> None:
 def test_a_batch_on_ray_survives_the_death_of_its_workers(tmp_path: Path) -> None:
     """Ray's local cluster; workers are killed on purpose while photos are under way."""
     pytest.importorskip(
-        "ray", reason='RAY IS NOT INSTALLED: `uvatar batch --ray` is NOT tested in this run (python -m pip install "uvatar[ray]")'
+        "ray",
+        reason="RAY IS NOT INSTALLED: `uvatar batch --ray` is NOT tested in this run: pip install uvatar[ray]",
     )
     log, photos, out = tmp_path / "log", tmp_path / "photos", tmp_path / "out"
     make_photos(photos, 12, log=str(log), seconds=0.3)
     (photos / "nobody.jpg").write_bytes(photo(fail="No person was found."))
-    command = module_command("uvatar", "batch", str(photos), "--out", str(out), "--no-blend", "--ray", "local", "--pipeline", FAKE)
+    command = module_command(
+        "uvatar", "batch", str(photos), "--out", str(out), "--no-blend", "--ray", "local", "--pipeline", FAKE
+    )
     process = subprocess.Popen(
-        command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     killed = 0
     while killed < 3 and process.poll() is None:

@@ -47,7 +47,9 @@ def data(tmp_path: Path) -> Iterator[Path]:
 def uvatar(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = module_command("uvatar", *map(str, arguments))
     env = environment(COLUMNS="200", **variables)
-    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE)
+    return subprocess.run(
+        command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE
+    )
 
 
 def test_photos_to_folders_and_back_again(tmp_path: Path, data: Path) -> None:
@@ -102,7 +104,17 @@ def test_people_of_result_files_cross_as_numbers_and_no_path_does(tmp_path: Path
         (tmp_path / f"{name}.jpg").write_bytes(photo())
     photos = [tmp_path / f"{name}.jpg" for name in "abc"]
     done = uvatar(
-        "reconstruct", *photos, "--from-npz", results, "--out", tmp_path / "out", "--no-blend", "--data", data, "--pipeline", FAKE
+        "reconstruct",
+        *photos,
+        "--from-npz",
+        results,
+        "--out",
+        tmp_path / "out",
+        "--no-blend",
+        "--data",
+        data,
+        "--pipeline",
+        FAKE,
     )
     assert done.returncode == 1 and (tmp_path / "out" / "a_p0" / "result.json").is_file(), done.stdout + done.stderr
     assert "b.jpg: b.npz is damaged" in done.stdout and "c.jpg: There is no file" in done.stdout
@@ -124,9 +136,18 @@ def test_a_server_killed_under_the_command_is_started_again(tmp_path: Path, data
     log, go = tmp_path / "log", tmp_path / "go"
     (tmp_path / "a.jpg").write_bytes(photo(log=str(log), wait_for=str(go)))
     command = module_command(
-        "uvatar", "reconstruct", str(tmp_path / "a.jpg"), "--out", str(tmp_path / "out"), "--no-blend", "--data", str(data)
+        "uvatar",
+        "reconstruct",
+        str(tmp_path / "a.jpg"),
+        "--out",
+        str(tmp_path / "out"),
+        "--no-blend",
+        "--data",
+        str(data),
     )
-    process = subprocess.Popen([*command, "--pipeline", FAKE], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*command, "--pipeline", FAKE], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
     wait_until(log.exists, "the photo is begun")
     runtime = wire.read_runtime(data)
     assert runtime
@@ -143,11 +164,22 @@ def test_ctrl_c_cancels_the_job_and_keeps_the_server(tmp_path: Path, data: Path)
     log = tmp_path / "log"
     (tmp_path / "a.jpg").write_bytes(photo())
     (tmp_path / "b.jpg").write_bytes(photo(log=str(log), wait_for=str(tmp_path / "never")))
-    arguments = [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg"), "--out", str(tmp_path / "out"), "--no-blend", "--data", str(data)]
+    arguments = [
+        str(tmp_path / "a.jpg"),
+        str(tmp_path / "b.jpg"),
+        "--out",
+        str(tmp_path / "out"),
+        "--no-blend",
+        "--data",
+        str(data),
+    ]
     command = module_command("uvatar", "reconstruct", *arguments, "--pipeline", FAKE)
-    process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     wait_until(
-        lambda: log.exists() and (tmp_path / "out" / "a_p0" / "result.json").exists(), "the first photo is written, the second begun"
+        lambda: log.exists() and (tmp_path / "out" / "a_p0" / "result.json").exists(),
+        "the first photo is written, the second begun",
     )
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=2 * PATIENCE)
@@ -165,14 +197,33 @@ def test_avatars_that_cannot_be_written_are_told(tmp_path: Path, data: Path) -> 
     (tmp_path / "out" / "a_p0" / "result.json").write_text(json.dumps(summary))
     (tmp_path / "b.jpg").write_bytes(photo(other=True))
     done = uvatar(
-        "reconstruct", tmp_path / "a.jpg", tmp_path / "b.jpg", "--out", tmp_path / "out", "--no-blend", "--data", data, "--pipeline", FAKE
+        "reconstruct",
+        tmp_path / "a.jpg",
+        tmp_path / "b.jpg",
+        "--out",
+        tmp_path / "out",
+        "--no-blend",
+        "--data",
+        data,
+        "--pipeline",
+        FAKE,
     )
-    assert done.returncode == 1 and "a.jpg: Its avatars cannot be written" in done.stdout and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and "a.jpg: Its avatars cannot be written" in done.stdout
+        and "Traceback" not in done.stderr
+    )
     assert (tmp_path / "out" / "b_p0" / "result.json").is_file()
 
 
 @pytest.mark.parametrize(
-    "arguments", [["reconstruct"], ["reconstruct", "a.jpg", "--texture-size", "1000"], ["reconstruct", "a.jpg", "--nonsense"], ["dance"]]
+    "arguments",
+    [
+        ["reconstruct"],
+        ["reconstruct", "a.jpg", "--texture-size", "1000"],
+        ["reconstruct", "a.jpg", "--nonsense"],
+        ["dance"],
+    ],
 )
 def test_a_misspelt_command_ends_with_two(arguments: list[str]) -> None:
     done = uvatar(*arguments)
@@ -197,7 +248,9 @@ def test_help_needs_nothing_heavy() -> None:
     code = "import sys; from uvatar import cli; print(*sorted(sys.modules))"
     assert not {"numpy", "zmq", "torch", "PIL", "rich.console"} & set(python(code).split())
     done = uvatar("--help")
-    assert done.returncode == 0 and all(command in done.stdout for command in ("reconstruct", "serve", "status", "stop", "evaluate-photos"))
+    assert done.returncode == 0 and all(
+        command in done.stdout for command in ("reconstruct", "serve", "status", "stop", "evaluate-photos")
+    )
 
 
 def test_photos_are_sent_without_the_models_libraries() -> None:
@@ -230,7 +283,9 @@ def test_blender_gets_each_person_and_its_failure_is_told(tmp_path: Path) -> Non
     (tmp_path / "blender.py").write_text(WRITER)
     exporter = Exporter(tmp_path / "out", [sys.executable, str(tmp_path / "blender.py")])
     first, second = exporter.write(result("me.jpg", b"", people=2))
-    assert (first.folder / "avatar.blend").read_text() == "blend of p0" and (first.folder / "avatar.glb").read_text() == "glb of p0"
+    assert (first.folder / "avatar.blend").read_text() == "blend of p0" and (
+        first.folder / "avatar.glb"
+    ).read_text() == "glb of p0"
     assert first.problem is None and "avatar.glb" in first.summary["files"]
     assert second.problem and "no space in the scene" in second.problem
     assert "avatar.blend" not in second.summary["files"] and (second.folder / "texture.png").is_file()
@@ -244,7 +299,9 @@ def test_a_blender_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_blender_that_hangs_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uvatar.files.export.BLENDER_SECONDS", 1.0)
-    [person] = Exporter(tmp_path / "out", [sys.executable, "-c", "import time; time.sleep(60)"]).write(result("me.jpg", b""))
+    [person] = Exporter(tmp_path / "out", [sys.executable, "-c", "import time; time.sleep(60)"]).write(
+        result("me.jpg", b"")
+    )
     assert person.problem == "Blender did not end within 1 seconds."
 
 
@@ -254,11 +311,17 @@ def test_what_is_about_a_photo_is_said_once_and_names_it_once(tmp_path: Path) ->
     people = Exporter(tmp_path / "out").write(crowd)
     assert all("4 people were found." in person.summary["notes"] for person in people)  # each folder speaks for itself
     console = Console(file=io.StringIO(), width=200, markup=False)
-    failures = [("b.jpg", "b.jpg shows nobody who looks like the person of a.jpg."), ("c.jpg", "The file cannot be read.")]
+    failures = [
+        ("b.jpg", "b.jpg shows nobody who looks like the person of a.jpg."),
+        ("c.jpg", "The file cannot be read."),
+    ]
     _report(console, people, failures)
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
-    assert said.count("Small in the photo.") == 1 and said.count("crowd.jpg: 4 people were found.") == said.count("4 people") == 1
+    assert (
+        said.count("Small in the photo.") == 1
+        and said.count("crowd.jpg: 4 people were found.") == said.count("4 people") == 1
+    )
     assert said.count("b.jpg") == 1 and "c.jpg: The file cannot be read." in said
 
 

@@ -38,7 +38,9 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "[final] 写真"
     place.mkdir()
     for number, name in enumerate(NAMES):
-        (place / name).write_bytes(photo(number=number, **({"fail": f"No person was found in {name}."} if "nobody" in name else {})))
+        (place / name).write_bytes(
+            photo(number=number, **({"fail": f"No person was found in {name}."} if "nobody" in name else {}))
+        )
     if sys.platform == "linux":
         (place / NOT_UTF8).write_bytes(photo(number=99))
     return place
@@ -50,10 +52,18 @@ def test_every_command_prints_any_name(tmp_path: Path, folder: Path, server: Ser
     out, data = tmp_path / "out [b] [final]é", ["--data", str(server.folder)]
     names = [*NAMES, *(["bad\ufffd.jpg"] if sys.platform == "linux" else [])]
     commands: list[tuple[list[str], int, list[str]]] = [
-        (["reconstruct", str(folder), str(tmp_path / "gone [b].jpg"), "--out", str(out), "--no-blend", *data], 1, [*names, "gone [b].jpg"]),
+        (
+            ["reconstruct", str(folder), str(tmp_path / "gone [b].jpg"), "--out", str(out), "--no-blend", *data],
+            1,
+            [*names, "gone [b].jpg"],
+        ),
         (["batch", str(folder), "--out", str(out / "[batch]"), "--no-blend", *data], 1, names),
         (["batch", str(folder / NAMES[0]), "--out", str(out / NAMES[0] / "out"), "--no-blend", *data], 0, []),
-        (["batch", str(folder / NAMES[1]), "--out", str(folder / NAMES[1]), "--no-blend", *data], 1, ["x [final].jpg cannot be a folder"]),
+        (
+            ["batch", str(folder / NAMES[1]), "--out", str(folder / NAMES[1]), "--no-blend", *data],
+            1,
+            ["x [final].jpg cannot be a folder"],
+        ),
         (
             ["forget", str(folder / NAMES[1]), str(folder / "gone 写.jpg"), "--in", str(out), *data],
             1,
@@ -107,7 +117,9 @@ def test_evaluations_print_any_name(folder: Path, tmp_path: Path, monkeypatch: p
 def test_training_prints_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(sys, "argv", ["uvatar-train", "mesh", "--data", str(tmp_path / "写真 [b] [/b]"), "--out", str(tmp_path / "out")])
+    monkeypatch.setattr(
+        sys, "argv", ["uvatar-train", "mesh", "--data", str(tmp_path / "写真 [b] [/b]"), "--out", str(tmp_path / "out")]
+    )
     with pytest.raises(SystemExit) as ended:
         training.main()
     stream.flush()
@@ -138,7 +150,8 @@ def test_numbers_that_mean_nothing_are_refused(tmp_path: Path, arguments: list[s
 
 
 @pytest.mark.parametrize(
-    "address", ["localhost:80000", "localhost:0", "localhost:-1", "localhost:²", "localhost:", ":1", "1", "localhost:1e3"]
+    "address",
+    ["localhost:80000", "localhost:0", "localhost:-1", "localhost:²", "localhost:", ":1", "1", "localhost:1e3"],
 )
 def test_addresses_that_are_none_are_refused(tmp_path: Path, address: str) -> None:
     done = CliRunner().invoke(app, ["serve", "--data", str(tmp_path / "data"), "--network", address])
@@ -152,7 +165,9 @@ def test_a_token_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> N
     assert done.exit_code == 2 and "16 or more" in done.output
 
 
-@pytest.mark.parametrize("command", ["reconstruct", "batch", "evaluate-photos", "evaluate-starts", "evaluate-synthetic"])
+@pytest.mark.parametrize(
+    "command", ["reconstruct", "batch", "evaluate-photos", "evaluate-starts", "evaluate-synthetic"]
+)
 def test_outputs_are_tried_before_the_work(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No server is started and no model is loaded for what could not be written."""
     monkeypatch.setattr(clients, "attach", lambda *_: pytest.fail("a server was wanted"))
@@ -195,7 +210,9 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, server: Server) -> None:
     (tmp_path / "a.jpg").write_bytes(photo())
     for arguments in (["reconstruct", tmp_path], ["batch", tmp_path], ["batch", tmp_path / "x.jpg"]):
         done = uvatar(*arguments, "--out", tmp_path / "out", "--no-blend", "--data", server.folder)
-        assert done.returncode == 1 and "x.jpg: " in done.stdout and "This is a pipe" in done.stdout, done.stdout + done.stderr
+        assert done.returncode == 1 and "x.jpg: " in done.stdout and "This is a pipe" in done.stdout, (
+            done.stdout + done.stderr
+        )
     assert (tmp_path / "out" / "a_p0" / "result.json").is_file()
     done = uvatar("forget", tmp_path / "x.jpg", "--data", server.folder)
     assert done.returncode == 1 and "This is a pipe" in done.stdout

@@ -1,4 +1,6 @@
-"""The table of error codes in docs/protocol.md is whole: what the code can raise or send stands there, and nothing else."""
+"""The table of error codes in docs/protocol.md is whole: what the code can raise or send stands there, and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,28 @@ _CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 
 def constants(tree: ast.AST | None) -> Iterator[str]:
     if tree is not None:
-        yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        yield from (
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
 
 
 def codes_in(source: str) -> Iterator[str]:
-    """Codes of the errors that a module makes: of `WireError`, of dictionaries with a "code", of variables that are called so."""
+    """Codes of the errors that a module makes: of `WireError`, of dictionaries with a "code", of variables that are
+    called so.
+    """
     tree = ast.parse(source)
     values = {
-        name.id: node.value for node in tree.body if isinstance(node, ast.Assign) for name in node.targets if isinstance(name, ast.Name)
+        name.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for name in node.targets
+        if isinstance(name, ast.Name)
     }
-    kinds = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and "WireError" in map(ast.unparse, node.bases)]
+    kinds = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and "WireError" in map(ast.unparse, node.bases)
+    ]
     makers = {"WireError", "wire.WireError", *(["super().__init__"] if kinds else [])}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in makers:
@@ -35,13 +49,20 @@ def codes_in(source: str) -> Iterator[str]:
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant):
                     yield from constants(value)
-        elif isinstance(node, ast.Assign) and any(isinstance(name, ast.Name) and name.id == "code" for name in ast.walk(node.targets[0])):
+        elif isinstance(node, ast.Assign) and any(
+            isinstance(name, ast.Name) and name.id == "code" for name in ast.walk(node.targets[0])
+        ):
             yield from (word for word in constants(node.value) if "-" in word)
 
 
 def test_every_error_code_is_in_the_table_and_only_those() -> None:
     table = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8").split("## Errors")[1].split("##")[0]
-    told = {code for line in table.splitlines() if line.startswith("| `") for code in re.findall(r"`([a-z-]+)`", line.split("|")[1])}
+    told = {
+        code
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for code in re.findall(r"`([a-z-]+)`", line.split("|")[1])
+    }
     made = {WireError("").code}
     for folder in ("backend", "blender_addon"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -55,7 +55,9 @@ def kill(pid: int) -> None:
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("point", [*POINTS, LOADING, *STAGES])
 def test_nothing_is_lost(start_server: StartServer, tmp_path: Path, point: str, victim: str) -> None:
-    """Kill -9 at the point; start again what died; then every photo has its result, and what was on disk is not computed twice."""
+    """Kill -9 at the point; start again what died; then every photo has its result, and what was on disk is not
+    computed twice.
+    """
     reached, loaded, log = tmp_path / "reached", tmp_path / "loaded", tmp_path / "log"
     if point != LOADING:
         loaded.touch()
@@ -66,7 +68,9 @@ def test_nothing_is_lost(start_server: StartServer, tmp_path: Path, point: str, 
         (tmp_path / name).write_bytes(data)
     job = str(uuid.uuid4())
     sender = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, str(server.folder), job, str(tmp_path)], env=environment(), stderr=subprocess.DEVNULL
+        [sys.executable, "-c", CLIENT, str(server.folder), job, str(tmp_path)],
+        env=environment(),
+        stderr=subprocess.DEVNULL,
     )
     front = psutil.Process(server.process.pid)
     try:
@@ -104,7 +108,9 @@ def test_nothing_is_lost(start_server: StartServer, tmp_path: Path, point: str, 
         assert sum(counts) <= 3 + (len(begun) == 0), "a death costs no more than the photo that was worked on"
         leftovers = {path.name for path in (server.folder / "jobs" / job).iterdir()}
         assert wait_until(
-            lambda: {path.name for path in (server.folder / "jobs" / job).iterdir()} == {"job", "result-000", "result-001"},
+            lambda: (
+                {path.name for path in (server.folder / "jobs" / job).iterdir()} == {"job", "result-000", "result-001"}
+            ),
             f"the photos are deleted: {leftovers}",
         )
     finally:

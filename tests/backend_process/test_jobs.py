@@ -81,7 +81,9 @@ def test_the_same_job_again_changes_nothing(journal: Journal) -> None:
     again = journal.add(job, [("0.jpg", b"\x00"), ("1.jpg", b"\x01")], OPTIONS)
     assert again.state == "finished"
     assert code_of(journal.add, job, [("0.jpg", b"\x00"), ("1.jpg", b"other")], OPTIONS) == "job-id-taken"
-    assert code_of(journal.add, job, [("0.jpg", b"\x00"), ("1.jpg", b"\x01")], {**OPTIONS, "fast": True}) == "job-id-taken"
+    assert (
+        code_of(journal.add, job, [("0.jpg", b"\x00"), ("1.jpg", b"\x01")], {**OPTIONS, "fast": True}) == "job-id-taken"
+    )
 
 
 def test_a_journal_that_was_not_closed_goes_on(tmp_path: Path) -> None:
@@ -95,7 +97,9 @@ def test_a_journal_that_was_not_closed_goes_on(tmp_path: Path) -> None:
     again = Journal(tmp_path)
     assert again.job(job).state == "queued" and again.job(job).waiting() == [1]
     assert again.result(job, 0) == {"photo": 0}
-    assert sorted(item.name for item in (tmp_path / "jobs").rglob("*")) == sorted([job, "job", "photo-000", "photo-001", "result-000"])
+    assert sorted(item.name for item in (tmp_path / "jobs").rglob("*")) == sorted(
+        [job, "job", "photo-000", "photo-001", "result-000"]
+    )
     again.close()
 
 
@@ -175,7 +179,11 @@ def test_photos_of_one_person_stay_together(journal: Journal) -> None:
     unit = journal.next_unit(set())
     assert unit and unit.indices == (0, 2)
     journal.finish_photo(job, 2, {}, merged=[0])
-    assert journal.job(job).state == "finished" and [photo.state for photo in journal.job(job).photos] == ["merged", "failed", "done"]
+    assert journal.job(job).state == "finished" and [photo.state for photo in journal.job(job).photos] == [
+        "merged",
+        "failed",
+        "done",
+    ]
 
 
 def test_old_jobs_go_first_and_running_ones_stay(journal: Journal, tmp_path: Path) -> None:
@@ -194,7 +202,9 @@ def test_old_jobs_go_first_and_running_ones_stay(journal: Journal, tmp_path: Pat
 
 
 def test_a_clock_that_jumps_costs_no_result(journal: Journal) -> None:
-    """Ten years ahead for a while, as after an empty battery; and noted while it was ahead, seen when it was set right."""
+    """Ten years ahead for a while, as after an empty battery; and noted while it was ahead, seen when it was
+    set right.
+    """
     job, ahead = new_job(journal), new_job(journal)
     finish(journal, job)
     journal.clock = lambda: time.time() + 3650 * DAY
@@ -308,7 +318,10 @@ def test_a_journal_that_is_gone_or_rubbish_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_result_cut_short_is_done_again_or_told(tmp_path: Path) -> None:
-    """Done again while the photo is there; told by its id where the job is over. Wherever it was cut, or a bit fell over."""
+    """Done again while the photo is there; told by its id where the job is over.
+
+    Wherever it was cut, or a bit fell over.
+    """
     files, over, running = full_folder(tmp_path / "first")
     for job, expected in ((running, "waiting"), (over, "done")):
         name = str(Path("jobs", job, "result-000"))
@@ -343,7 +356,15 @@ def test_a_result_damaged_on_disk_is_told(journal: Journal, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "identifier",
-    ["../../etc", "", "a" * 32 + "/", "{6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11}", "6B1F7C52-6F0E-4A0E-9A55-0D6B6F1C8A11", 7, None],
+    [
+        "../../etc",
+        "",
+        "a" * 32 + "/",
+        "{6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11}",
+        "6B1F7C52-6F0E-4A0E-9A55-0D6B6F1C8A11",
+        7,
+        None,
+    ],
 )
 def test_a_job_id_cannot_be_a_path(identifier: Any) -> None:
     assert code_of(checked_id, identifier) == "malformed"
@@ -363,9 +384,15 @@ def test_the_time_left_is_told_when_it_is_known() -> None:
 
 @pytest.mark.parametrize("letter", ["n", "山", "😀"])
 def test_the_status_of_many_photos_with_long_names_can_be_sent(letter: str) -> None:
-    """Of 20 jobs as the server's status has them, and of the largest job alone, where each photo has failed and says why."""
+    """Of 20 jobs as the server's status has them, and of the largest job alone, where each photo has failed and says
+    why.
+    """
     name = letter * 200
-    error = {"code": "server-error", "message": letter * MOST_WORDS, "fix": "Please report this with the log of the model process."}
+    error = {
+        "code": "server-error",
+        "message": letter * MOST_WORDS,
+        "fix": "Please report this with the log of the model process.",
+    }
     photos = tuple(PhotoState(index, name, "failed" if index else "done", error, 0) for index in range(500))
     job = Job(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)
     assert sum(map(len, wire.pack({"kind": "status", **job.as_dict()}))) < wire.LIMITS.header_bytes

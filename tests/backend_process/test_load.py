@@ -67,7 +67,11 @@ def test_a_full_queue_says_so_and_takes_more_later(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("limits", "code"),
-    [(QueueLimits(bytes=1000), "queue-full"), (QueueLimits(arriving=1000), "queue-full"), (QueueLimits(reserve=1 << 60), "disk-full")],
+    [
+        (QueueLimits(bytes=1000), "queue-full"),
+        (QueueLimits(arriving=1000), "queue-full"),
+        (QueueLimits(reserve=1 << 60), "disk-full"),
+    ],
 )
 def test_room_is_looked_for_before_anything_is_written(tmp_path: Path, limits: QueueLimits, code: str) -> None:
     with front_in_thread(tmp_path, queue=limits) as front, client_of(front) as client:
@@ -85,7 +89,12 @@ def test_nobody_waits_while_another_job_is_written(tmp_path: Path, monkeypatch: 
         store(*arguments)
 
     monkeypatch.setattr(JobFiles, "store", slowly)
-    with front_in_thread(tmp_path) as front, client_of(front) as busy, client_of(front) as other, client_of(front) as third:
+    with (
+        front_in_thread(tmp_path) as front,
+        client_of(front) as busy,
+        client_of(front) as other,
+        client_of(front) as third,
+    ):
         job = str(uuid.uuid4())
         sending = threading.Thread(target=busy.reconstruct, args=([("a.jpg", photo())],), kwargs={"job": job})
         sending.start()
@@ -112,7 +121,10 @@ def test_clients_take_turns(start_server: StartServer, tmp_path: Path) -> None:
         first = greedy.reconstruct([("wait", photo(wait_for=str(go)))])
         for _ in range(10):
             greedy.reconstruct([("greedy", photo(log=str(log)))] * 5)
-        jobs = [client.reconstruct([(name, photo(log=str(log)))] * 2) for client, name in ((second, "second"), (third, "third"))]
+        jobs = [
+            client.reconstruct([(name, photo(log=str(log)))] * 2)
+            for client, name in ((second, "second"), (third, "third"))
+        ]
         go.touch()
         list(greedy.events(first))
         for client, job in zip((second, third), jobs, strict=True):
@@ -143,7 +155,9 @@ def _packed(server: Server, **message: Any) -> list[Any]:
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("orders", [{"hole": 200_000_000}, {"top": 25_000_000}], ids=["below what stays", "in a thread"])
+@pytest.mark.parametrize(
+    "orders", [{"hole": 200_000_000}, {"top": 25_000_000}], ids=["below what stays", "in a thread"]
+)
 def test_a_model_process_gives_back_what_a_photo_took(start_server: StartServer, orders: dict[str, int]) -> None:
     server = start_server()
     with server.client() as client:
@@ -255,7 +269,10 @@ def test_models_that_never_load_are_told(start_server: StartServer, tmp_path: Pa
     server = start_server("--load-hung-after", "1", pipeline=pipeline, UVATAR_TEST_LOADED=str(tmp_path / "never"))
     with server.client() as client:
         _, events = run(client, photo())
-        assert events[-1]["photos"][0]["error"]["code"] == "models-not-loaded" and "hangs" in events[-1]["photos"][0]["error"]["message"]
+        assert (
+            events[-1]["photos"][0]["error"]["code"] == "models-not-loaded"
+            and "hangs" in events[-1]["photos"][0]["error"]["message"]
+        )
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------
@@ -297,7 +314,9 @@ def test_cancelling_takes_less_than_a_second(start_server: StartServer, tmp_path
 def test_workers_take_turns_on_the_gpus(start_server: StartServer) -> None:
     server = start_server("--workers", "4", "--gpus", "0,1")
     if sys.platform == "linux":
-        pids = wait_until(lambda: len(workers := server.workers()) == 4 and [worker["pid"] for worker in workers], "all are started")
+        pids = wait_until(
+            lambda: len(workers := server.workers()) == 4 and [worker["pid"] for worker in workers], "all are started"
+        )
         assert sorted(psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in pids) == ["0", "0", "1", "1"]
     with server.client() as client:
         run(client, photo())

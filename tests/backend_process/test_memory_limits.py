@@ -65,7 +65,13 @@ V1 = "5:devices:/\n4:cpu,memory:/docker/abc\n0::/\n"
 SYSTEMS: dict[str, tuple[str, dict[str, str], int | None, int | None, int]] = {
     # what the system shows; the limit and what is left of it (None: the computer's), processes that were killed
     "a container (2)": ("0::/\n", second("", str(700 * MB), 500 * MB, 100 * MB, 2), 700 * MB, 300 * MB, 2),
-    "a service (2)": ("0::/user/uvatar\n", second("user/uvatar/", str(900 * MB), 100 * MB, killed=1), 900 * MB, 800 * MB, 1),
+    "a service (2)": (
+        "0::/user/uvatar\n",
+        second("user/uvatar/", str(900 * MB), 100 * MB, killed=1),
+        900 * MB,
+        800 * MB,
+        1,
+    ),
     "a service in a smaller slice (2)": (
         "0::/user/uvatar\n",
         {**second("user/uvatar/", "max", 100 * MB), **second("user/", str(600 * MB), 550 * MB)},
@@ -78,7 +84,13 @@ SYSTEMS: dict[str, tuple[str, dict[str, str], int | None, int | None, int]] = {
     "no controller (2)": ("0::/a\n", {"a/cgroup.procs": "1\n"}, None, None, 7),
     "a path of the host's (2)": ("0::/host/only\n", second("", str(700 * MB), 0), 700 * MB, 700 * MB, 0),
     "a container (1)": (V1, first("", 700 * MB, 650 * MB, 50 * MB, 4), 700 * MB, 100 * MB, 4),
-    "a service (1)": (V1, {**first("docker/abc/", 800 * MB, 0), **first("", UNLIMITED, 9000 * MB)}, 800 * MB, 800 * MB, 0),
+    "a service (1)": (
+        V1,
+        {**first("docker/abc/", 800 * MB, 0), **first("", UNLIMITED, 9000 * MB)},
+        800 * MB,
+        800 * MB,
+        0,
+    ),
     "no limit (1)": (V1, first("", UNLIMITED, 500 * MB), None, None, 0),
     "rubbish": ("what\n", {"memory.max": "many\n"}, None, None, 7),
     "rubbish in the files": (
@@ -120,7 +132,11 @@ def test_doctor_and_memory_guard_know_the_limit(tmp_path: Path, monkeypatch: pyt
     assert short.state == WARNING and "Close other programs" in short.fix
     never = finding(700 * MB, 600 * MB)
     assert never.words.count("0.6 GB") == 1  # said once
-    assert never.state == PROBLEM and "0.7 GB that this container or service may use" in never.words and "needs about" in never.words
+    assert (
+        never.state == PROBLEM
+        and "0.7 GB that this container or service may use" in never.words
+        and "needs about" in never.words
+    )
     monkeypatch.setattr(memory_limits, "memory", lambda: memory_limits.Memory(6 << 30, 1 << 30))
     assert Doors([])._limit == 3 << 30
 
@@ -129,7 +145,10 @@ def test_doctor_and_memory_guard_know_the_limit(tmp_path: Path, monkeypatch: pyt
     ("failure", "starved"),
     [
         (MemoryError(), True),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory"), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
         (RuntimeError("std::bad_alloc"), True),
         (cv2.error("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 8 bytes"), True),
         (cv2.error("OpenCV(4.11.0) error: (-215:Assertion failed) !ssize.empty() in function 'resize'"), False),
@@ -157,7 +176,11 @@ def test_a_photo_without_memory_is_told_as_that(start_server: StartServer) -> No
         _, events = run(client, photo(no_memory=True), photo())
         first, second = events[-1]["photos"]
         assert first["error"]["code"] == "out-of-memory" and second["state"] == "done"
-        assert "54 megapixels" in first["error"]["message"] and "GB" in first["error"]["message"] and "damaged" not in str(first)
+        assert (
+            "54 megapixels" in first["error"]["message"]
+            and "GB" in first["error"]["message"]
+            and "damaged" not in str(first)
+        )
 
 
 def test_models_without_memory_are_told_as_that(start_server: StartServer) -> None:
@@ -175,7 +198,9 @@ def test_a_model_process_that_the_system_kills_for_memory_is_told_as_that(
 ) -> None:
     counts = itertools.count()
     monkeypatch.setattr(
-        memory_limits, "kills", {"counts": lambda: next(counts), "stands still": lambda: 3, "unknown": lambda: None}[counter]
+        memory_limits,
+        "kills",
+        {"counts": lambda: next(counts), "stands still": lambda: 3, "unknown": lambda: None}[counter],
     )
     pool = PoolSettings(pipeline=f"{FAKES}:{'KilledPipeline' if when == 'loading' else 'FakePipeline'}")
     with front_in_thread(tmp_path / "data", pool=pool) as front, client_of(front) as client:
@@ -184,5 +209,9 @@ def test_a_model_process_that_the_system_kills_for_memory_is_told_as_that(
         if counter == "stands still":
             assert error["code"] == ("models-not-loaded" if when == "loading" else "model-crashed")
         else:
-            assert error["code"] == "out-of-memory" and "memory ran out" in error["message"] and "needs about" in error["message"]
+            assert (
+                error["code"] == "out-of-memory"
+                and "memory ran out" in error["message"]
+                and "needs about" in error["message"]
+            )
             assert ("most often" in error["message"]) == (counter == "unknown") and "Install" not in error["fix"]

@@ -56,7 +56,11 @@ def test_companions_of_photos_are_no_photos(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", PHOTO_SUFFIXES)
 def test_every_suffix_is_found_everywhere(tmp_path: Path, suffix: str) -> None:
     lay(tmp_path, f"small{suffix}", f"LARGE{suffix.upper()}")
-    for found in (photos_in(tmp_path), [photo.path for photo in find_photos(tmp_path)], [path for path, _ in gathered([tmp_path])[0]]):
+    for found in (
+        photos_in(tmp_path),
+        [photo.path for photo in find_photos(tmp_path)],
+        [path for path, _ in gathered([tmp_path])[0]],
+    ):
         assert {path.name for path in found} == {f"small{suffix}", f"LARGE{suffix.upper()}"}
 
 
@@ -155,7 +159,9 @@ def _folder(path: Path) -> None:
         (lambda path: None, "No such file"),
     ],
 )
-def test_what_is_no_file_is_refused_without_opening_it(tmp_path: Path, make: Callable[[Path], None], words: str) -> None:
+def test_what_is_no_file_is_refused_without_opening_it(
+    tmp_path: Path, make: Callable[[Path], None], words: str
+) -> None:
     """Opening a pipe would wait for ever, reading a device never end."""
     make(tmp_path / "x.jpg")
     for ask in (photo_size, read_photo):

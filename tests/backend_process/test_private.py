@@ -68,7 +68,11 @@ def test_what_was_open_to_others_is_closed(tmp_path: Path, caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, "uvatar"):
         journal = Journal(tmp_path)
     assert mode(tmp_path) == 0o755  # it may hold other things of the user's: nobody else can change it, that is all
-    assert mode(tmp_path / "jobs") == 0o700 and mode(tmp_path / "journal.sqlite") == 0o600 and mode(tmp_path / "of mine.txt") == 0o644
+    assert (
+        mode(tmp_path / "jobs") == 0o700
+        and mode(tmp_path / "journal.sqlite") == 0o600
+        and mode(tmp_path / "of mine.txt") == 0o644
+    )
     journal.close()
 
 
@@ -113,7 +117,9 @@ def test_the_administrator_uses_what_only_its_owner_can_change(tmp_path: Path, m
     assert not private._is_ours(os.stat_result((owned.st_mode | 0o002, *other[1:])))
 
 
-def test_secrets_that_others_can_read_are_closed_and_those_they_can_write_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_secrets_that_others_can_read_are_closed_and_those_they_can_write_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "token"
     path.write_text("a token of more than 16 letters")
     path.chmod(0o644)

@@ -98,7 +98,13 @@ def photos(folder: Path, count: int, size: int = 1) -> list[Order]:
     ],
 )
 def test_many_photos_make_several_jobs_and_never_fill_the_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, size: int, queue: dict[str, int], most_bytes: int, expected: list[int]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    size: int,
+    queue: dict[str, int],
+    most_bytes: int,
+    expected: list[int],
 ) -> None:
     monkeypatch.setattr(wire, "JOB_BYTES", most_bytes)
     read = running.read_photo
@@ -117,9 +123,13 @@ def test_jobs_become_folders_of_one_run(tmp_path: Path) -> None:
     orders = photos(tmp_path / "a", 3) + photos(tmp_path / "b", 2)
     (tmp_path / "a" / "0001.jpg").unlink()
     log: list[Any] = []
-    run = run_of(FakeClient(log, frozenset({"0000.jpg", "0002.jpg"}), {"most_photos": 2, "most_bytes": 99}), tmp_path / "out")
+    run = run_of(
+        FakeClient(log, frozenset({"0000.jpg", "0002.jpg"}), {"most_photos": 2, "most_bytes": 99}), tmp_path / "out"
+    )
     run.follow(orders, ONE_EACH)
-    assert [person.folder.name for person in run.people] == ["0000_p0", "0002_p0", "0000-2_p0"] and [n for n, _ in log] == [1, 2, 1]
+    assert [person.folder.name for person in run.people] == ["0000_p0", "0002_p0", "0000-2_p0"] and [
+        n for n, _ in log
+    ] == [1, 2, 1]
     assert [Path(name).name for name, _ in run.failures] == ["0001.jpg", "0001.jpg"]
 
 
@@ -192,7 +202,9 @@ def test_a_real_server_takes_a_folder_of_several_jobs(tmp_path: Path) -> None:
             (tmp_path / "photos" / f"{number}.jpg").write_bytes(photo(number=number, stages=1))
         run = run_of(server.client(), tmp_path / "out")
         run.follow([Order(*found) for found in gathered([tmp_path / "photos"])[0]], wire.checked_options({}))
-        assert not run.failures and [person.folder.name for person in run.people] == [f"{number}_p0" for number in range(5)]
+        assert not run.failures and [person.folder.name for person in run.people] == [
+            f"{number}_p0" for number in range(5)
+        ]
         with server.client() as client:
             assert sorted(job["photos"] for job in client.status()["jobs"]) == [1, 2, 2]
     finally:

@@ -58,7 +58,11 @@ def test_photos_are_written_only_where_the_user_said_and_nobody_is_called(
     written = {Path(what) for kind, what in seen if kind == "write"}
     assert any(data in path.parents for path in written) and any(out in path.parents for path in written)
     assert (data / "self-test.json").exists() == (pipeline != FAKE)  # the model process has tried itself first
-    elsewhere = {path for path in written if data not in path.parents and out not in path.parents and path not in (Path(os.devnull), notes)}
+    elsewhere = {
+        path
+        for path in written
+        if data not in path.parents and out not in path.parents and path not in (Path(os.devnull), notes)
+    }
     assert not elsewhere, f"written outside the data and the output folder: {elsewhere}"
     called = {what for kind, what in seen if kind == "call"}
     assert called and all("127.0.0.1" in what for what in called), called
@@ -66,7 +70,9 @@ def test_photos_are_written_only_where_the_user_said_and_nobody_is_called(
 
 def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     healthy = {finding.subject: finding for finding in examine(tmp_path)}
-    assert {"Python", "Packages", "GPU", "Memory", "Weights", "Data folder", "Ports", "Server", "Blender"} <= set(healthy)
+    assert {"Python", "Packages", "GPU", "Memory", "Weights", "Data folder", "Ports", "Server", "Blender"} <= set(
+        healthy
+    )
     assert all(finding.state != PROBLEM for finding in healthy.values()), healthy
 
     shutil.copytree(weights_folder(), tmp_path / "weights")
@@ -93,7 +99,11 @@ def test_the_doctors_command(tmp_path: Path) -> None:
 
 def test_logs_know_jobs_by_id_and_no_names(tmp_path: Path, data: Path) -> None:  # noqa: F811
     """And `uvatar forget` leaves nothing of the person, with a server and without."""
-    for name, content in (("mrs jones.jpg", photo(n=1)), ("mr jones.jpg", photo(n=2)), ("ms jones.jpg", photo(nan=True))):
+    for name, content in (
+        ("mrs jones.jpg", photo(n=1)),
+        ("mr jones.jpg", photo(n=2)),
+        ("ms jones.jpg", photo(nan=True)),
+    ):
         (tmp_path / name).write_bytes(content)
     arguments: list[str | Path] = ["--out", tmp_path / "out", "--no-blend", "--data", data, "--pipeline", FAKE]
     assert uvatar("reconstruct", tmp_path / "mrs jones.jpg", tmp_path / "ms jones.jpg", *arguments).returncode == 1
@@ -102,7 +112,9 @@ def test_logs_know_jobs_by_id_and_no_names(tmp_path: Path, data: Path) -> None: 
     assert client
     with client:
         second, first = [job["job"] for job in client.status()["jobs"]]
-    lines: list[dict[str, Any]] = [json.loads(line) for line in uvatar("logs", "--data", data, "--job", first).stdout.splitlines()]
+    lines: list[dict[str, Any]] = [
+        json.loads(line) for line in uvatar("logs", "--data", data, "--job", first).stdout.splitlines()
+    ]
     assert {line["job"] for line in lines} == {first}
     assert {"Photo done", "Job finished"} <= {line["message"] for line in lines}
     [done] = [line for line in lines if line["message"] == "Photo done"]

@@ -70,7 +70,10 @@ def gone(pid: int) -> bool:
 def test_a_photo_goes_in_and_a_result_comes_out(client: Client) -> None:
     greeting = client.hello()
     assert greeting["protocol"] == 1 and greeting["options"]["texture_size"] == 1024
-    assert greeting["bodies"][0] == greeting["options"]["body"] == "open_body" and Path(greeting["models_folder"]).is_absolute()
+    assert (
+        greeting["bodies"][0] == greeting["options"]["body"] == "open_body"
+        and Path(greeting["models_folder"]).is_absolute()
+    )
     job, events = run(client, photo(people=2), texture_size=512)
     progress = [event for event in events if event["kind"] == "progress"]
     assert [event["fraction"] for event in progress[-3:]] == [0.0, 0.5, 1.0] and progress[-2]["stage"] == "stage 1"
@@ -87,7 +90,9 @@ def test_a_photo_goes_in_and_a_result_comes_out(client: Client) -> None:
 
 
 def test_one_bad_photo_of_three(client: Client) -> None:
-    job, events = run(client, photo(), photo(fail="No person was found in 1.jpg."), b"no photo at all", photo(nan=True), b"", photo())
+    job, events = run(
+        client, photo(), photo(fail="No person was found in 1.jpg."), b"no photo at all", photo(nan=True), b"", photo()
+    )
     assert states(events[-1]) == ["done", "failed", "failed", "failed", "failed", "done"]
     errors = [entry["error"] for entry in events[-1]["photos"]]
     assert errors[1] == {"code": "bad-photo", "message": "No person was found in 1.jpg.", "fix": ""}
@@ -185,7 +190,14 @@ def test_senseless_requests_get_an_answer(client: Client) -> None:
     job = str(uuid.uuid4())
     assert code_of(client.request, "explode") == "unknown-message"
     assert code_of(client.request, "reconstruct", job="../../x", photos=[good]) == "malformed"
-    for photos in (None, [], [{"name": "a.jpg"}], [{"name": 1, "data": b""}], [{"name": "a", "data": "text"}], [good] * 501):
+    for photos in (
+        None,
+        [],
+        [{"name": "a.jpg"}],
+        [{"name": 1, "data": b""}],
+        [{"name": "a", "data": "text"}],
+        [good] * 501,
+    ):
         assert code_of(client.request, "reconstruct", job=job, photos=photos) == "malformed"
     assert code_of(client.request, "reconstruct", job=job, photos=[good], options={"texture_size": 7}) == "bad-option"
     for kind in ("status", "result", "cancel"):
@@ -325,7 +337,9 @@ def test_a_killed_client_loses_nothing(server: Server) -> None:
 
 @pytest.mark.slow
 def test_whatever_is_killed_whenever_nothing_is_lost(start_server: StartServer, tmp_path: Path) -> None:
-    """Fronts and model processes die at random moments; in the end every photo has its result, or was given up for its crashes."""
+    """Fronts and model processes die at random moments; in the end every photo has its result, or was given up for its
+    crashes.
+    """
     random = Random(7)
     log = tmp_path / "log"
     photos = [(f"{index}.jpg", photo(log=str(log), stages=3, seconds=0.05)) for index in range(20)]
@@ -438,14 +452,18 @@ def test_folders_whose_names_are_no_text_are_shown(tmp_path: Path, monkeypatch: 
     thread.start()
     try:
         with Client(front.port, front.runtime.token) as client:
-            assert client.hello()["models_folder"].endswith("bad\ufffd") and client.status()["folder"].endswith("bad\ufffd")
+            assert client.hello()["models_folder"].endswith("bad\ufffd") and client.status()["folder"].endswith(
+                "bad\ufffd"
+            )
     finally:
         front.stop()
         thread.join(PATIENCE)
 
 
 def test_a_log_folder_that_is_lost_keeps_no_photo_waiting(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uvatar.service.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied")))
+    monkeypatch.setattr(
+        "uvatar.service.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied"))
+    )
     front._pool._next_trim = 0.0
     with Client(front.port, front.runtime.token) as client:
         assert states(run(client, photo())[1][-1]) == ["done"]
@@ -479,7 +497,9 @@ def test_a_result_that_finds_no_space_is_that_photos_error(front: Front, monkeyp
 def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     command = module_command("uvatar", "serve", "--data", str(tmp_path / "file"))
-    done = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 1 and "file" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -488,7 +508,9 @@ def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 def test_a_second_server_for_the_same_folder_gives_way(server: Server) -> None:
     command = module_command("uvatar", "serve", "--data", str(server.folder), "--pipeline", FAKE)
-    second = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    second = subprocess.run(
+        command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert second.returncode == 3 and "already uses" in second.stderr
     with find(server.folder) as client:  # type: ignore[union-attr]
         assert client.status()["pid"] == server.process.pid

@@ -25,7 +25,8 @@ from .conftest import python
 
 NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False))
 ARRAYS = hnp.arrays(
-    st.sampled_from([np.dtype(name) for name in wire.DTYPES]), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+    st.sampled_from([np.dtype(name) for name in wire.DTYPES]),
+    hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
 )
 KEYS = st.text(max_size=8).filter(lambda key: not key.startswith("$"))
 MESSAGES = st.recursive(
@@ -43,7 +44,12 @@ def header(body: Any, **changes: Any) -> bytes:
 
 def same(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray):
-        return isinstance(other, np.ndarray) and one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+        return (
+            isinstance(other, np.ndarray)
+            and one.dtype == other.dtype
+            and one.shape == other.shape
+            and one.tobytes() == other.tobytes()
+        )
     if isinstance(one, dict):
         return isinstance(other, dict) and list(one) == list(other) and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list):
@@ -185,7 +191,14 @@ def test_damaged_messages_are_refused_or_whole(message: Any, data: st.DataObject
 
 
 JSON_BODIES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(["bytes", "array", *wire.DTYPES])),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=5),
+        st.sampled_from(["bytes", "array", *wire.DTYPES]),
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(st.sampled_from(["$", "length", "dtype", "shape", "a"]), inner, max_size=4),
@@ -248,7 +261,12 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_options_have_defaults_and_are_checked() -> None:
     assert wire.checked_options({"fast": True})["texture_size"] == 1024
-    given = {"photo": "me.jpg", "betas_of": "smpl", "center_in": "square", **{name: [[0.5] * size] for name, size in wire.GIVEN.items()}}
+    given = {
+        "photo": "me.jpg",
+        "betas_of": "smpl",
+        "center_in": "square",
+        **{name: [[0.5] * size] for name, size in wire.GIVEN.items()},
+    }
     nobody = {**given, **{name: [] for name in wire.GIVEN}}
     assert wire.checked_options({"given_people": [given, nobody]})["given_people"] == [given, nobody]
     wrongs: tuple[Any, ...] = (
@@ -276,7 +294,10 @@ def test_options_have_defaults_and_are_checked() -> None:
         with pytest.raises(WireError) as caught:
             wire.checked_options(wrong)
         assert caught.value.code == "bad-option"
-    assert wire.checked_options({"focal": 1200})["focal"] == 1200 and wire.checked_options({"focal": None})["focal"] is None
+    assert (
+        wire.checked_options({"focal": 1200})["focal"] == 1200
+        and wire.checked_options({"focal": None})["focal"] is None
+    )
 
 
 def test_the_server_is_found_by_a_file_only_its_user_can_read(tmp_path: Path) -> None:
@@ -295,7 +316,9 @@ def test_the_add_on_can_carry_this_file_alone(tmp_path: Path) -> None:
     """Copied out of the package, without any other package than numpy."""
     copy = tmp_path / "wire.py"
     copy.write_bytes(Path(wire.__file__).read_bytes())
-    code = "import sys, wire; wire.unpack(wire.pack({'a': b'x'})); print(sorted({m.split('.')[0] for m in sys.modules}))"
+    code = (
+        "import sys, wire; wire.unpack(wire.pack({'a': b'x'})); print(sorted({m.split('.')[0] for m in sys.modules}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "numpy" in done.stdout and not {"zmq", "torch", "uvatar"} & set(json.loads(done.stdout.replace("'", '"')))
 
@@ -320,7 +343,9 @@ def test_the_data_folder_can_be_chosen() -> None:
         ([0] * 1001, 500, 1, [(0, 500), (500, 1000), (1000, 1001)]),
     ],
 )
-def test_photos_are_shared_out_by_count_and_bytes(sizes: list[int], photos: int, size: int, expected: list[tuple[int, int]]) -> None:
+def test_photos_are_shared_out_by_count_and_bytes(
+    sizes: list[int], photos: int, size: int, expected: list[tuple[int, int]]
+) -> None:
     assert [(job.start, job.stop) for job in wire.portions(sizes, photos, size)] == expected
 
 

@@ -1,10 +1,11 @@
-"""The server under load: throughput and latency with 1, 4 and 16 clients, and a soak that looks for what grows or leaks.
+"""The server under load: throughput and latency with 1, 4 and 16 clients, and a soak that looks for what grows or
+leaks.
 
     python tests/benchmarks/bench_backend.py                 # clients
     python tests/benchmarks/bench_backend.py --soak 500      # jobs
 
-The pipeline is the tests' fake one, so that the server is measured and not the models; each result has the size of a real one.
-``--pipeline uvatar.engine.pipeline:Pipeline`` takes the real one and the sample photos.
+The pipeline is the tests' fake one, so that the server is measured and not the models; each result has the size of a
+real one. ``--pipeline uvatar.engine.pipeline:Pipeline`` takes the real one and the sample photos.
 """
 
 from __future__ import annotations
@@ -59,18 +60,26 @@ def with_clients(server: Server, count: int, jobs: int, data: bytes, options: di
     seconds = time.perf_counter() - begin
     latencies.sort()
     middle, late = statistics.median(latencies), latencies[int(0.95 * len(latencies))]
-    return f"{count:3} clients: {len(latencies) / seconds:6.1f} photos/s, latency median {middle * 1e3:6.0f} ms, 95 % {late * 1e3:6.0f} ms"
+    return (
+        f"{count:3} clients: {len(latencies) / seconds:6.1f} photos/s, latency median {middle * 1e3:6.0f} ms, 95 % "
+        f"{late * 1e3:6.0f} ms"
+    )
 
 
 def own_bytes(process: psutil.Process) -> int:
-    """Memory that the process has written. Not the pages of files that it has mapped, libraries and weights: the system drops
-    and shares those as other programs come and go."""
+    """Memory that the process has written.
+
+    Not the pages of files that it has mapped, libraries and weights: the system drops and shares those as other
+    programs come and go.
+    """
     memory = process.memory_info()
     return memory.rss - memory.shared if hasattr(memory, "shared") else process.memory_full_info().uss
 
 
 def state(server: Server) -> dict[str, dict[str, float]]:
-    """Of the front and its model processes: memory (its own, and all that is resident), open files, sockets, threads."""
+    """Of the front and its model processes: memory (its own, and all that is resident), open files, sockets,
+    threads.
+    """
     time.sleep(1)  # nothing is on its way then
     front = psutil.Process(server.process.pid)
     models = front.children(recursive=True)
@@ -104,8 +113,13 @@ def soak(server: Server, jobs: int, orders: Sequence[tuple[bytes, dict[str, Any]
         done = first + 10
         if done == 20 or done % (jobs // 20) == 0:
             curve[done] = state(server)
-            print(f"{done:5} jobs: " + "; ".join(f"{name} {now['MB']:.1f} MB" for name, now in curve[done].items()), flush=True)
-    parts = [path.name for path in server.folder.rglob("*.part")] + [path.name for path in server.folder.rglob("photo-*")]
+            print(
+                f"{done:5} jobs: " + "; ".join(f"{name} {now['MB']:.1f} MB" for name, now in curve[done].items()),
+                flush=True,
+            )
+    parts = [path.name for path in server.folder.rglob("*.part")] + [
+        path.name for path in server.folder.rglob("photo-*")
+    ]
     warm, last = curve[jobs // 10], curve[jobs]
     print(f"{jobs} jobs, {lost} lost; leftover files {parts}; processes {len(warm)} -> {len(last)}")
     for name, then in warm.items():

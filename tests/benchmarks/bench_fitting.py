@@ -1,7 +1,9 @@
-"""How long fitting takes, alone and in a batch, and how near it comes to bodies that are known. `python tests/benchmarks/bench_fitting.py`
+"""How long fitting takes, alone and in a batch, and how near it comes to bodies that are known.
 
-One thread. The people are bodies in held-out standing poses, seen perfectly but for noise of BlazePose's size: 1.3 % of the
-box side in the picture; 2.5 cm across and 7 cm in depth in space.
+`python tests/benchmarks/bench_fitting.py`
+
+One thread. The people are bodies in held-out standing poses, seen perfectly but for noise of BlazePose's size: 1.3 % of
+the box side in the picture; 2.5 cm across and 7 cm in depth in space.
 """
 
 from __future__ import annotations
@@ -63,7 +65,9 @@ def main() -> None:
             a, b = body.posed(found.body)[1][:22], body.posed(truth)[1][:22]
             errors.append(np.linalg.norm((a - a[0]) - (b - b[0]), axis=-1).mean())
         name = "fast" if fast else "default"
-        print(f"{name}: {alone:.2f} s alone, {batch:.2f} s per person of {PEOPLE}; joints {100 * np.mean(errors):.1f} cm")
+        print(
+            f"{name}: {alone:.2f} s alone, {batch:.2f} s per person of {PEOPLE}; joints {100 * np.mean(errors):.1f} cm"
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Time and memory of both Mesh Predictor networks on this machine's CPU, eager and made fast, beside the layout run naively.
+"""Time and memory of both Mesh Predictor networks on this machine's CPU, eager and made fast, beside the layout run
+naively.
 
     python tests/benchmarks/bench_mesh_predictor.py [--batches 1 8] [--threads 2] [--repeats 5]
 
-"naive" is the network as built: NCHW, eager, float32, batch norms in place. Every row has a process of its own, so that their
-memories do not mix; the processes take turns forward by forward, and a row's speed-up is the median (and range) over the turns
-of naive's time over its own, so that a machine that is busy now and then slows both.
+"naive" is the network as built: NCHW, eager, float32, batch norms in place. Every row has a process of its own, so that
+their memories do not mix; the processes take turns forward by forward, and a row's speed-up is the median (and range)
+over the turns of naive's time over its own, so that a machine that is busy now and then slows both.
 """
 
 from __future__ import annotations
@@ -99,14 +100,17 @@ def naive_error(threads: int) -> float:
     (naive, _, _), (fast, _, layout) = build("romp", NAIVE), build("romp", FAST[0])
     with torch.inference_mode():
         expected, got = naive(image), fast(image.to(memory_format=layout))
-    return max(float((getattr(expected, name) - getattr(got, name)).abs().max()) for name in ("center", "camera", "smpl"))
+    return max(
+        float((getattr(expected, name) - getattr(got, name)).abs().max()) for name in ("center", "camera", "smpl")
+    )
 
 
 def bfloat16_error(threads: int) -> tuple[float, float]:
-    """Mean and largest distance in metres between joints decoded in bfloat16 and in float32, on the open body, random weights.
+    """Mean and largest distance in metres between joints decoded in bfloat16 and in float32, on the open body, random
+    weights.
 
-    The exact network's heads are taken to speak of turns from rest, as trained ones do. Untrained features carry little but
-    rounding from one place to the next, so that trained weights should do better; there are none to try here.
+    The exact network's heads are taken to speak of turns from rest, as trained ones do. Untrained features carry little
+    but rounding from one place to the next, so that trained weights should do better; there are none to try here.
     """
     from uvatar.body import load_open_body
     from uvatar.mesh_predictor.rotation import six_d_from_matrices
@@ -150,10 +154,13 @@ def main() -> None:
                 speed_up = f"{statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
                 milliseconds = statistics.median(one.times)
                 print(
-                    f"{network:7} {row:29} {batch:5} {milliseconds:7.0f} {milliseconds / batch:8.0f} {one.peak:7.0f}  {speed_up}",
+                    f"{network:7} {row:29} {batch:5} {milliseconds:7.0f} {milliseconds / batch:8.0f} "
+                    f"{one.peak:7.0f}  {speed_up}",
                     flush=True,
                 )
-    print(f"exact network, fast against naive float32: largest difference of a map {naive_error(arguments.threads):.1e}")
+    print(
+        f"exact network, fast against naive float32: largest difference of a map {naive_error(arguments.threads):.1e}"
+    )
     mean, largest = bfloat16_error(arguments.threads)
     print(f"joints decoded in bfloat16 against float32: mean {1e3 * mean:.2f} mm, largest {1e3 * largest:.2f} mm")
 

@@ -1,7 +1,7 @@
 """Perception against human annotations, and its speed. `python tests/benchmarks/bench_perception.py [FOLDER [EVERY]]`
 
-FOLDER holds photos with COCO annotations of one person each (annotations.json, LICENSES.tsv; default: the shared ones beside
-the repository); EVERY takes one photo in so many.
+FOLDER holds photos with COCO annotations of one person each (annotations.json, LICENSES.tsv; default: the shared ones
+beside the repository); EVERY takes one photo in so many.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ ANNOTATED = ROOT.parent / "shared" / "photos" / "annotated"
 
 @dataclass(frozen=True)
 class Row:
-    """One photo's outcome: the annotated person as found (or None), keypoint errors, mask IoU, people found, seconds."""
+    """One photo's outcome: the annotated person as found (or None), keypoint errors, mask IoU, people found,
+    seconds.
+    """
 
     annotation: Annotation
     person: Person | None
@@ -59,7 +61,8 @@ def summary(name: str, rows: list[Row]) -> str:
     return (
         f"{name:10} n {len(rows):3} missed {len(rows) - len(found):2}"
         f"  PCK@.05/.10 {np.mean(errors <= 0.05):.3f} / {np.mean(errors <= 0.1):.3f}"
-        f"  median error {100 * np.median(errors):.2f} %  mask IoU mean/median {np.mean(ious):.3f} / {np.median(ious):.3f}"
+        f"  median error {100 * np.median(errors):.2f} %  mask IoU mean/median {np.mean(ious):.3f} / "
+        f"{np.median(ious):.3f}"
     )
 
 
@@ -72,7 +75,10 @@ def main(folder: str = str(ANNOTATED), every: str = "1") -> None:
         print(summary(name, [row for row in rows if row.annotation.full_body == full]))
     print("missed:", ", ".join(row.annotation.file for row in rows if row.person is None) or "nobody")
     seconds, people = sum(row.seconds for row in rows), sum(row.people for row in rows)
-    print(f"{people} people in {len(rows)} photos; processor time {seconds / len(rows):.2f} s a photo, {seconds / people:.2f} s a person")
+    print(
+        f"{people} people in {len(rows)} photos; processor time {seconds / len(rows):.2f} s a photo, "
+        f"{seconds / people:.2f} s a person"
+    )
 
 
 if __name__ == "__main__":

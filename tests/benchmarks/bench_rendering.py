@@ -1,10 +1,12 @@
-"""Time to find what every pixel sees of the open body: our scan conversion beside PyTorch3D's CPU rasteriser, in one run.
+"""Time to find what every pixel sees of the open body: our scan conversion beside PyTorch3D's CPU rasteriser, in one
+run.
 
     python tests/benchmarks/bench_rendering.py [--sides 128 256] [--repeats 9]
 
-Every row is one picture of a body in a pose not seen before, so that everything which a new pose needs is counted. "see" adds
-what has gradients (barycentrics, UV, depth); "paint" is a step of texture learning on a view that is kept: look-up of a 128x128
-texture and its gradient. Medians; ours and PyTorch3D's take turns, so that both meet the same machine. One thread each.
+Every row is one picture of a body in a pose not seen before, so that everything which a new pose needs is counted.
+"see" adds what has gradients (barycentrics, UV, depth); "paint" is a step of texture learning on a view that is kept:
+look-up of a 128x128 texture and its gradient. Medians; ours and PyTorch3D's take turns, so that both meet the same
+machine. One thread each.
 """
 
 from __future__ import annotations
@@ -65,7 +67,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print("open body, 27,420 triangles; milliseconds per picture")
-    print(f"{'side':>5} {'ours':>8} {'see':>8} {'paint':>8} {'Embree':>8} {'PyTorch3D':>10} {'ours faster':>12} {'same triangle':>14}")
+    print(
+        f"{'side':>5} {'ours':>8} {'see':>8} {'paint':>8} {'Embree':>8} {'PyTorch3D':>10} {'ours faster':>12} "
+        f"{'same triangle':>14}"
+    )
     for side in arguments.sides:
         row = measure(side, arguments.repeats)
         faster = row["pytorch3d"] / row["ours"]

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/bench_texture_predictor.py [--threads 2] [--rounds 3] [--no-public]
 
-"generator" is mapping and synthesis, at 256 x 256 texels, batch 1; "whole" is photo and structure to texture. "as public" is our
-generator with the public one's channels (512 at 4 x 4 down to 32 at 256 x 256) and without spatial conditioning. The public package
-is installed into a temporary folder for the length of the run, without its trackers and trainers; no network, no row.
+"generator" is mapping and synthesis, at 256 x 256 texels, batch 1; "whole" is photo and structure to texture. "as
+public" is our generator with the public one's channels (512 at 4 x 4 down to 32 at 256 x 256) and without spatial
+conditioning. The public package is installed into a temporary folder for the length of the run, without its trackers
+and trainers; no network, no row.
 """
 
 from __future__ import annotations
@@ -29,18 +30,39 @@ from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.network import TextureNetwork
 
 TARGET = 0.25  # seconds for the generator at 256 x 256 on 2 cores
-PUBLIC = ("stylegan2-pytorch==1.9.0", "vector-quantize-pytorch==0.1.0", "einops", "kornia", "kornia-rs", "fire", "termcolor")
+PUBLIC = (
+    "stylegan2-pytorch==1.9.0",
+    "vector-quantize-pytorch==0.1.0",
+    "einops",
+    "kornia",
+    "kornia-rs",
+    "fire",
+    "termcolor",
+)
 OURS = ("generator", "generator bfloat16", "whole", "generator as public")
 
 
 def ours(row: str) -> Callable[[], object]:
     config = default()
     if row == "generator as public":
-        config = replace(config, latent=512, structure=512, style=512, mapping_layers=8, channel_max=512, spatial_base=0, spatial_max=0)
+        config = replace(
+            config,
+            latent=512,
+            structure=512,
+            style=512,
+            mapping_layers=8,
+            channel_max=512,
+            spatial_base=0,
+            spatial_max=0,
+        )
     network = TextureNetwork(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     size, side = config.resolution, config.photo_side
     pose, numbers = torch.eye(3).expand(1, 24, 3, 3), (torch.zeros(1, 10), torch.zeros(1, 3))
-    maps = (torch.rand(1, 7, size, size), *(torch.rand(1, count, size, size) for count in (4, 4, 3))) if config.spatial else ()
+    maps = (
+        (torch.rand(1, 7, size, size), *(torch.rand(1, count, size, size) for count in (4, 4, 3)))
+        if config.spatial
+        else ()
+    )
     structure = Structure(pose, *numbers, *maps)
     if row == "whole":
         photo = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
@@ -52,8 +74,13 @@ def ours(row: str) -> Callable[[], object]:
 
 
 def public() -> Callable[[], object]:
-    """stylegan2-pytorch's own generator at its defaults, 256 x 256: it insists on a GPU when imported, but its layers do not."""
-    with mock.patch("torch.cuda.is_available", return_value=True), mock.patch.dict(sys.modules, {"aim": types.ModuleType("aim")}):
+    """stylegan2-pytorch's own generator at its defaults, 256 x 256: it insists on a GPU when imported, but its layers
+    do not.
+    """
+    with (
+        mock.patch("torch.cuda.is_available", return_value=True),
+        mock.patch.dict(sys.modules, {"aim": types.ModuleType("aim")}),
+    ):
         package = importlib.import_module("stylegan2_pytorch.stylegan2_pytorch")
     mapping, generator = package.StyleVectorizer(512, 8).eval(), package.Generator(256, 512).eval()
     latent, noise = torch.randn(1, 512), torch.rand(1, 256, 256, 1)
@@ -106,7 +133,9 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for row in rows:
                 command = [sys.executable, __file__, "--row", row, "--threads", str(arguments.threads)]
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+                done = subprocess.run(
+                    command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+                )
                 clock, cpu = map(float, done.stdout.split())
                 seconds[row].append((clock, cpu))
     median = {row: middle([clock for clock, _ in times]) for row, times in seconds.items()}
@@ -119,8 +148,11 @@ def main() -> None:
     if problem:
         print(f"stylegan2-pytorch was not measured: {problem}")
     else:
-        print(f"stylegan2-pytorch takes {median['public'] / median['generator as public']:.2f} times as long with the same channels, "
-              f"{median['public'] / median['generator']:.2f} times as long as our default")  # fmt: skip
+        print(
+            f"stylegan2-pytorch takes {median['public'] / median['generator as public']:.2f} times as long "
+            "with the same channels, "
+            f"{median['public'] / median['generator']:.2f} times as long as our default"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Texturing: seconds and likeness by size. `python tests/benchmarks/bench_texturing.py [PHOTO]`
 
-PHOTO (default: the photos beside the repository, else nothing to do) goes through perception, fitting and clothing first, which
-are not timed; times are of one thread's processor.  Likeness is the PSNR of the textured body against the photo, where the body
-and the person's mask overlap and over the whole mask (what the body leaves uncovered counts as grey).
+PHOTO (default: the photos beside the repository, else nothing to do) goes through perception, fitting and clothing
+first, which are not timed; times are of one thread's processor.  Likeness is the PSNR of the textured body against the
+photo, where the body and the person's mask overlap and over the whole mask (what the body leaves uncovered counts as
+grey).
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def main() -> None:
         for size in SIZES:
             seconds, texture = timed(lambda view=view, size=size: texture_person([view], body, size))  # type: ignore[misc]
             overlap, whole = likeness(view, texture, body)
-            print(f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask")
+            print(
+                f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
+            )
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:

@@ -1,7 +1,7 @@
 """Carrying people over to the SMPL body: seconds. `python tests/benchmarks/bench_transfer.py`
 
-With the user's own files where UVATAR_MODELS or the models folder has them, else with a body in SMPL's format that the tests make.
-Times are of one thread's processor, medians of people in several poses.
+With the user's own files where UVATAR_MODELS or the models folder has them, else with a body in SMPL's format that the
+tests make. Times are of one thread's processor, medians of people in several poses.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def main() -> None:
         print("the user's own SMPL files" if own else "a body in SMPL's format, made for the tests")
         seconds, registration = timed(UserSmpl(body, models).registration)
         print(f"reading and registering, once per process: {seconds:.2f} s")
-    carried = [timed(lambda seed=seed: carry_over(fit_of(body, seed, dressed=True), registration)) for seed in range(PEOPLE)]  # type: ignore[misc]
+    carried = [
+        timed(lambda seed=seed: carry_over(fit_of(body, seed, dressed=True), registration)) for seed in range(PEOPLE)
+    ]  # type: ignore[misc]
     distance = np.mean([one.distance_mean for _, one in carried])
     seconds = float(np.median([taken for taken, _ in carried]))
     print(f"pose, shape, clothes: {seconds:.3f} s a person, {1000 * distance:.1f} mm from the open body's surface")
@@ -50,8 +52,14 @@ def main() -> None:
     for size in (1024, 2048, 4096):
         table = atlas_of(body, size).table
         texture = Texture(np.full((size, size, 3), 128, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
-        times = [timed(lambda texture=texture: carried_texture(texture, registration, len(texture.image)))[0] for _ in range(4)]  # type: ignore[misc]
-        print(f"texture, {size} pixels: {times[0]:.2f} s for the first person, {np.median(times[1:]):.3f} s for the others")
+        times = [
+            timed(lambda texture=texture: carried_texture(texture, registration, len(texture.image)))[0]
+            for _ in range(4)
+        ]  # type: ignore[misc]
+        print(
+            f"texture, {size} pixels: {times[0]:.2f} s for the first person, {np.median(times[1:]):.3f} s for the "
+            "others"
+        )
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:

@@ -1,4 +1,7 @@
-"""Tests in `in_blender` need a process of their own (torch and bpy in one hang at exit): `test_in_blender.py` runs them."""
+"""Tests in `in_blender` need a process of their own (torch and bpy in one hang at exit):
+
+`test_in_blender.py` runs them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A pipeline without models for the real server: photos that begin with "bad" show nobody, all others the sample's people.
+"""A pipeline without models for the real server: photos that begin with "bad" show nobody, all others the sample's
+people.
 
-The photo "wait:PATH" is worked on until the file PATH exists; "heavy" shows somebody who is much work to import. Painted
-textures are completed as by the real pipeline, which needs no model for that.
+The photo "wait:PATH" is worked on until the file PATH exists; "heavy" shows somebody who is much work to import.
+Painted textures are completed as by the real pipeline, which needs no model for that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ class SamplePipeline:
     def __init__(self, threads: int | None = None) -> None:
         pass
 
-    def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any) -> None:
+    def reconstruct(
+        self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any
+    ) -> None:
         if options["complete_texture"]:
             photo_done(0, completed(photos))
             return
@@ -32,7 +35,10 @@ class SamplePipeline:
                 while not Path(data[5:].decode()).exists():
                     progress("fitting", 0.6, f"Waiting with {name}")
                     time.sleep(0.02)
-            photo_done(index, heavy_result(name) if data == b"heavy" else sample_result(people=2 if b"two" in data else 1, name=name))
+            photo_done(
+                index,
+                heavy_result(name) if data == b"heavy" else sample_result(people=2 if b"two" in data else 1, name=name),
+            )
 
 
 def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""A result as the backend sends it, of the real open body in a made-up pose; and LBS, written once more. No torch, no bpy."""
+"""A result as the backend sends it, of the real open body in a made-up pose; and LBS, written once more.
+
+No torch, no bpy.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ def encoded(picture: NDArray[np.uint8], format: str = "PNG") -> bytes:
 def gradient(size: int) -> NDArray[np.uint8]:
     """(size, size, 3) red grows to the right and green downward, on a blue chess board."""
     y, x = np.mgrid[:size, :size]
-    return np.stack([x * 255 // size, y * 255 // size, (x * 16 // size + y * 16 // size) % 2 * 200], -1).astype(np.uint8)
+    return np.stack([x * 255 // size, y * 255 // size, (x * 16 // size + y * 16 // size) % 2 * 200], -1).astype(
+        np.uint8
+    )
 
 
 def body_arrays() -> dict[str, Any]:
@@ -63,7 +68,9 @@ def body_arrays() -> dict[str, Any]:
 
 
 def sample_result(people: int = 1, texture: int = 64, seed: int = 0, name: str = "me.jpg") -> dict[str, Any]:
-    """Some people beside each other in a portrait photo of 300 x 400 pixels, whose principal point is not its middle."""
+    """Some people beside each other in a portrait photo of 300 x 400 pixels, whose principal point is not its
+    middle.
+    """
     random = np.random.default_rng(seed)
     body = body_arrays()
     wave = np.zeros_like(body["template"])
@@ -102,7 +109,10 @@ def sample_result(people: int = 1, texture: int = 64, seed: int = 0, name: str =
 
 
 def heavy_result(name: str = "me.jpg") -> dict[str, Any]:
-    """One person who is as much work to import as any: 207 correctives of 13,492 vertices, a texture that does not compress."""
+    """One person who is as much work to import as any:
+
+    207 correctives of 13,492 vertices, a texture that does not compress.
+    """
     result, random = sample_result(texture=1024, name=name), np.random.default_rng(0)
     (person,) = result["people"]
     person["texture_png"] = encoded(random.integers(0, 256, (1024, 1024, 3), np.uint8))
@@ -116,7 +126,9 @@ def rest_vertices(person: dict[str, Any], betas: NDArray | None = None) -> NDArr
 
 
 def joints(person: dict[str, Any], betas: NDArray | None = None) -> NDArray:
-    return person["joint_template"].astype(float) + person["joint_shapedirs"].astype(float) @ (person["betas"] if betas is None else betas)
+    return person["joint_template"].astype(float) + person["joint_shapedirs"].astype(float) @ (
+        person["betas"] if betas is None else betas
+    )
 
 
 def posed_vertices(person: dict[str, Any]) -> NDArray:

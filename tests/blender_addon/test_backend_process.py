@@ -15,7 +15,14 @@ import pytest
 import zmq
 
 from uvatar_blender.core import backend_process, wire
-from uvatar_blender.core.backend_process import BackendNotFound, BackendProcess, clean_environment, find_command, log_tail, stop_running
+from uvatar_blender.core.backend_process import (
+    BackendNotFound,
+    BackendProcess,
+    clean_environment,
+    find_command,
+    log_tail,
+    stop_running,
+)
 from uvatar_blender.core.problem import NOT_INSTALLED, Remedy
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
@@ -52,7 +59,9 @@ def test_blenders_python_settings_do_not_reach_the_backend(monkeypatch) -> None:
 @posix
 def test_a_backend_that_fails_tells_why(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
-    backend = BackendProcess(str(program(tmp_path / "uvatar", "echo starting; echo 'open_body.npz is missing' >&2; exit 1")))
+    backend = BackendProcess(
+        str(program(tmp_path / "uvatar", "echo starting; echo 'open_body.npz is missing' >&2; exit 1"))
+    )
     assert backend.start() is None
     _wait(backend)
     problem = backend.failure()
@@ -72,7 +81,9 @@ def test_a_second_server_that_leaves_the_field_is_no_failure(tmp_path, monkeypat
 @posix
 def test_it_ends_with_us_and_is_not_started_after_the_end(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
-    backend = BackendProcess(str(program(tmp_path / "uvatar", f"echo run >> '{tmp_path}/runs'; cat")))  # ends when its input does
+    backend = BackendProcess(
+        str(program(tmp_path / "uvatar", f"echo run >> '{tmp_path}/runs'; cat"))
+    )  # ends when its input does
     backend.start()
     backend.start()
     assert backend.running
@@ -102,7 +113,14 @@ def _wait(backend: BackendProcess) -> None:
 def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     assert not stop_running()  # there is none
-    command = [sys.executable, "-m", "uvatar", "serve", "--pipeline", "tests.backend_process.fake_pipeline:FakePipeline"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvatar",
+        "serve",
+        "--pipeline",
+        "tests.backend_process.fake_pipeline:FakePipeline",
+    ]
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE) as server:
         assert server.stdout and server.stdout.readline()
         assert stop_running()
@@ -110,9 +128,13 @@ def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypa
     assert server.returncode == 0 and not wire.runtime_file(tmp_path).exists()
 
 
-@pytest.mark.parametrize("listener", ["nobody", "a program that says nothing", "a program that talks", "another Uvatar's server"])
+@pytest.mark.parametrize(
+    "listener", ["nobody", "a program that says nothing", "a program that talks", "another Uvatar's server"]
+)
 def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) -> None:
-    """A server that was killed leaves its file behind; then its process id and its port become those of other programs."""
+    """A server that was killed leaves its file behind; then its process id and its port become those of other
+    programs.
+    """
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     monkeypatch.setattr(backend_process, "_STOP_SECONDS", 0.3)
     received: list[bytes] = []
@@ -139,7 +161,9 @@ def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) 
                         answer = {"kind": "error", "code": "wrong-token", "message": "no", "fix": "", "request": "stop"}
                         router.send_multipart([name, *wire.pack(answer)])
 
-        thread = threading.Thread(target={"a program that talks": talk, "another Uvatar's server": refuse}.get(listener, stop.set))
+        thread = threading.Thread(
+            target={"a program that talks": talk, "another Uvatar's server": refuse}.get(listener, stop.set)
+        )
         thread.start()
         if listener == "another Uvatar's server":
             while not context_port:
@@ -162,7 +186,8 @@ def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) 
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b'{"port": 99999999, "token": "t", "protocol": 1}', b'{"port": "a"}', b"[" * 100_000, b"\xff"]
+    "content",
+    [b"", b"[]", b'{"port": 99999999, "token": "t", "protocol": 1}', b'{"port": "a"}', b"[" * 100_000, b"\xff"],
 )
 def test_a_damaged_runtime_file_ends_nothing(content: bytes, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))

@@ -1,4 +1,6 @@
-"""BVH files: dialects, skeletons of many programs, rest poses that do not stand, axes, hips under roots; and hostile ones."""
+"""BVH files: dialects, skeletons of many programs, rest poses that do not stand, axes, hips under roots; and hostile
+ones.
+"""
 
 from __future__ import annotations
 
@@ -36,32 +38,61 @@ def walking_places(frames: int = FRAMES) -> np.ndarray:
     return REST[0] + np.stack([np.zeros(frames), np.zeros(frames), np.linspace(0, 150, frames)], -1)
 
 
-def write_skeleton(path: Path, poses: np.ndarray, where: np.ndarray, axes: np.ndarray, world: np.ndarray, names=None) -> None:
-    """A file whose bones have local axes of their own, (24, 3, 3) against the world in the T pose, in a world with other axes.
+def write_skeleton(
+    path: Path, poses: np.ndarray, where: np.ndarray, axes: np.ndarray, world: np.ndarray, names=None
+) -> None:
+    """A file whose bones have local axes of their own, (24, 3, 3) against the world in the T pose, in a world with
+    other axes.
 
     So offsets are in the parent's own axes, and the rest pose, in which all local axes agree, is not the T.
     """
     local = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     offsets = np.array([axes[p].T @ (REST[j] - REST[p]) if p >= 0 else np.zeros(3) for j, p in enumerate(PARENTS)])
-    turned = np.array([(axes[p].T if p >= 0 else world) @ local[:, j] @ axes[j] for j, p in enumerate(PARENTS)]).swapaxes(0, 1)
+    turned = np.array(
+        [(axes[p].T if p >= 0 else world) @ local[:, j] @ axes[j] for j, p in enumerate(PARENTS)]
+    ).swapaxes(0, 1)
     write_bvh(path, names or naming.joint_names(naming.Naming.MIXAMO), offsets, turned, where @ world.T)
 
 
 def along(direction: tuple[float, float, float]) -> np.ndarray:
-    """(24, 3, 3) local axes whose ``direction`` points along each bone, as motion builders and game engines have them."""
-    child = {0: 3, 1: 4, 2: 5, 3: 6, 4: 7, 5: 8, 6: 9, 7: 10, 8: 11, 9: 12, 12: 15, 13: 16, 14: 17, 16: 18, 17: 19, 18: 20, 19: 21}
+    """(24, 3, 3) local axes whose ``direction`` points along each bone, as motion builders and game engines
+    have them.
+    """
+    child = {
+        0: 3,
+        1: 4,
+        2: 5,
+        3: 6,
+        4: 7,
+        5: 8,
+        6: 9,
+        7: 10,
+        8: 11,
+        9: 12,
+        12: 15,
+        13: 16,
+        14: 17,
+        16: 18,
+        17: 19,
+        18: 20,
+        19: 21,
+    }
     child |= {20: 22, 21: 23}
     axes = np.tile(np.eye(3), (24, 1, 1))
     for joint, parent in enumerate(PARENTS):
         if joint in child:
             points = REST[child[joint]] - REST[joint]
-            axes[joint] = Rotation.align_vectors([points, (0.1, 0.2, 1)], [direction, (0.3, 1, 0.2)], weights=[1e6, 1])[0].as_matrix()
+            axes[joint] = Rotation.align_vectors([points, (0.1, 0.2, 1)], [direction, (0.3, 1, 0.2)], weights=[1e6, 1])[
+                0
+            ].as_matrix()
         else:
             axes[joint] = axes[parent]
     return axes
 
 
-def assert_stands_as(motion: Motion, poses: np.ndarray, where: np.ndarray, metres: float = 0.01, degrees: float = 1.0) -> None:
+def assert_stands_as(
+    motion: Motion, poses: np.ndarray, where: np.ndarray, metres: float = 0.01, degrees: float = 1.0
+) -> None:
     """That joints lie and bones turn as in the truth, in the armature's axes; toes and hands hang on their parents."""
     local = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     truth = chained(ARMATURE_FROM_BODY @ local @ ARMATURE_FROM_BODY.T, PARENTS)
@@ -129,7 +160,9 @@ def test_a_rest_pose_with_another_up_axis_than_the_motion(tmp_path: Path) -> Non
     poses = a_walk(FRAMES)
     write_skeleton(tmp_path / "a.bvh", poses, walking_places(), np.tile(np.eye(3), (24, 1, 1)), ARMATURE_FROM_BODY)
     assert_stands_as(retarget(load_bvh(tmp_path / "a.bvh"), JOINTS, PARENTS), poses, walking_places(), 1e-3, 0.1)
-    assert_stands_as(retarget(load_bvh(tmp_path / "a.bvh"), JOINTS, PARENTS, UpAxis.Z), poses, walking_places(), 1e-3, 0.1)
+    assert_stands_as(
+        retarget(load_bvh(tmp_path / "a.bvh"), JOINTS, PARENTS, UpAxis.Z), poses, walking_places(), 1e-3, 0.1
+    )
 
 
 # --- Dialects
@@ -180,15 +213,21 @@ DIALECTS: dict[str, Callable[[str], str | bytes]] = {
     "no end sites": lambda text: re.sub(r"End Site\s*\{[^}]*\}", "", text),
     "brackets on the same line": lambda text: re.sub(r"\n\s*\{", " {", text),
     "all on one line": lambda text: " ".join(text.split("MOTION")[0].split()) + "\nMOTION" + text.split("MOTION")[1],
-    "lower case": lambda text: re.sub(r"ROOT|JOINT|OFFSET|CHANNELS|HIERARCHY|MOTION|Frames|Frame Time", lambda m: m[0].lower(), text),
+    "lower case": lambda text: re.sub(
+        r"ROOT|JOINT|OFFSET|CHANNELS|HIERARCHY|MOTION|Frames|Frame Time", lambda m: m[0].lower(), text
+    ),
     "decimal commas": lambda text: text.replace(".", ","),
-    "commas between": lambda text: text.split("MOTION")[0] + "MOTION" + re.sub(r"(\d) (-?\d)", r"\1, \2", text.split("MOTION")[1]),
+    "commas between": lambda text: (
+        text.split("MOTION")[0] + "MOTION" + re.sub(r"(\d) (-?\d)", r"\1, \2", text.split("MOTION")[1])
+    ),
     "no colons": lambda text: text.replace("Frames:", "Frames").replace("Frame Time:", "Frame Time"),
     "frames and time on one line": lambda text: re.sub(r"(Frames: \d+)\n", r"\1 ", text),
     "byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
     "UTF-16": lambda text: text.encode("utf-16"),
     "Latin names": lambda text: text.replace("HandMiddle1", "Hand Mittel äö").encode("latin-1"),
-    "names with spaces": lambda text: re.sub(r"mixamorig:(Left|Right)", r"Bip01 \1 ", text).replace("mixamorig:", "Bip01 "),
+    "names with spaces": lambda text: re.sub(r"mixamorig:(Left|Right)", r"Bip01 \1 ", text).replace(
+        "mixamorig:", "Bip01 "
+    ),
     "translation": lambda text: text.replace("position", "translation"),
     "capital channels": lambda text: text.replace("rotation", "ROTATION").replace("Xposition", "XPosition"),
     "trailing spaces and lines": lambda text: text.replace("\n", "  \n") + "\n \n",
@@ -196,7 +235,7 @@ DIALECTS: dict[str, Callable[[str], str | bytes]] = {
     "hips under a root": under_a_root,
     "hips under a root without channels": lambda text: under_a_root(text, "Armature", channels=False),
     "hips under a root that goes and faces aside": under_a_root_that_goes,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -228,7 +267,10 @@ def test_channels_that_hold_no_more_than_differences(tmp_path: Path) -> None:
             rows.append(" ".join(row))
         (tmp_path / "a.bvh").write_text(head + "\n".join(["MOTION", *lines[:2], *rows]))
         made = retarget(load_bvh(tmp_path / "a.bvh"), JOINTS, PARENTS)
-        assert np.abs(made.rotations - expected.rotations).max() < 1e-5 and np.abs(made.pelvis - expected.pelvis).max() < 1e-5
+        assert (
+            np.abs(made.rotations - expected.rotations).max() < 1e-5
+            and np.abs(made.pelvis - expected.pelvis).max() < 1e-5
+        )
 
 
 @pytest.mark.parametrize("time", ["0", "0.000", "-0.0333"])
@@ -250,13 +292,23 @@ def test_a_file_that_ends_too_early_gives_the_frames_that_it_has(tmp_path: Path,
 def sided(pattern: str, parts: str, left: str = "Left", right: str = "Right") -> dict[int, str]:
     """Names of hip, knee, ankle, toe, collar, shoulder, elbow, wrist, as ``parts`` has them, in a program's pattern."""
     joints = ((1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21))
-    return {joint: pattern.format(side=side, part=part) for pair, part in zip(joints, parts.split(), strict=True)
-            for joint, side in zip(pair, (left, right), strict=True)}  # fmt: skip
+    return {
+        joint: pattern.format(side=side, part=part)
+        for pair, part in zip(joints, parts.split(), strict=True)
+        for joint, side in zip(pair, (left, right), strict=True)
+    }
 
 
 PROGRAMS = {
     "VRoid": sided("J_Bip_{side}_{part}", "UpperLeg LowerLeg Foot ToeBase Shoulder UpperArm LowerArm Hand", "L", "R")
-    | {0: "J_Bip_C_Hips", 3: "J_Bip_C_Spine", 6: "J_Bip_C_Chest", 9: "J_Bip_C_UpperChest", 12: "J_Bip_C_Neck", 15: "J_Bip_C_Head"},
+    | {
+        0: "J_Bip_C_Hips",
+        3: "J_Bip_C_Spine",
+        6: "J_Bip_C_Chest",
+        9: "J_Bip_C_UpperChest",
+        12: "J_Bip_C_Neck",
+        15: "J_Bip_C_Head",
+    },
     "Xsens": sided("{side}{part}", "UpperLeg LowerLeg Foot Toe Shoulder UpperArm ForeArm Hand")
     | {0: "Pelvis", 3: "L5", 6: "L3", 9: "T8", 12: "Neck", 15: "Head"},
     "Xsens, others": sided("{side}{part}", "Hip Knee Ankle Toe Collar Shoulder Elbow Wrist")
@@ -265,8 +317,17 @@ PROGRAMS = {
     | {0: "Hips", 3: "Spine1", 6: "Spine2", 9: "Spine3", 12: "Neck", 15: "Head"},
     "Biped": sided("Bip01 {side} {part}", "Thigh Calf Foot Toe0 Clavicle UpperArm Forearm Hand", "L", "R")
     | {0: "Bip01 Pelvis", 3: "Bip01 Spine", 6: "Bip01 Spine1", 9: "Bip01 Spine2", 12: "Bip01 Neck", 15: "Bip01 Head"},
-    "Character Creator": sided("CC_Base_{side}_{part}", "Thigh Calf Foot ToeBase Clavicle Upperarm Forearm Hand", "L", "R")
-    | {0: "CC_Base_Hip", 3: "CC_Base_Waist", 6: "CC_Base_Spine01", 9: "CC_Base_Spine02", 12: "CC_Base_NeckTwist01", 15: "CC_Base_Head"},
+    "Character Creator": sided(
+        "CC_Base_{side}_{part}", "Thigh Calf Foot ToeBase Clavicle Upperarm Forearm Hand", "L", "R"
+    )
+    | {
+        0: "CC_Base_Hip",
+        3: "CC_Base_Waist",
+        6: "CC_Base_Spine01",
+        9: "CC_Base_Spine02",
+        12: "CC_Base_NeckTwist01",
+        15: "CC_Base_Head",
+    },
     "Daz": sided("{side}{part}", "ThighBend Shin Foot Toe Collar ShldrBend ForearmBend Hand", "l", "r")
     | {0: "hip", 3: "abdomenLower", 6: "abdomenUpper", 9: "chestLower", 12: "neckLower", 15: "head"},
     "Kinect": sided("{part}{side}", "Hip Knee Ankle Foot Clavicle Shoulder Elbow Wrist")
@@ -278,12 +339,18 @@ PROGRAMS = {
     "Advanced Skeleton": sided("{part}_{side}", "Hip Knee Ankle Toes Scapula Shoulder Elbow Wrist", "L", "R")
     | {0: "Root_M", 3: "Spine1_M", 9: "Chest_M", 12: "Neck_M", 15: "Head_M"},
     "HumanIK": sided("Character1_{side}{part}", "UpLeg Leg Foot ToeBase Shoulder Arm ForeArm Hand")
-    | {0: "Character1_Hips", 3: "Character1_Spine", 6: "Character1_Spine1", 9: "Character1_Spine2", 12: "Character1_Neck",
-       15: "Character1_Head"},
+    | {
+        0: "Character1_Hips",
+        3: "Character1_Spine",
+        6: "Character1_Spine1",
+        9: "Character1_Spine2",
+        12: "Character1_Neck",
+        15: "Character1_Head",
+    },
     "SMPL, short": sided("{side}_{part}", "Hip Knee Ankle Foot Collar Shoulder Elbow Wrist", "L", "R")
     | {0: "Pelvis", 3: "Spine1", 6: "Spine2", 9: "Spine3", 12: "Neck", 15: "Head"},
     "Unreal": {joint: name for joint, name in enumerate(naming.joint_names(naming.Naming.UNREAL)) if joint < 22},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -305,7 +372,9 @@ def test_two_people_in_a_file_are_not_mixed(tmp_path: Path) -> None:
     head, motion = text.split("MOTION")
     skeleton = head[head.index("ROOT") :]
     lines = motion.strip().splitlines()
-    both = head + skeleton + "\n".join(["MOTION", *lines[:2], *(f"{line} {line}".replace("\t", "") for line in lines[2:])])
+    both = (
+        head + skeleton + "\n".join(["MOTION", *lines[:2], *(f"{line} {line}".replace("\t", "") for line in lines[2:])])
+    )
     (tmp_path / "a.bvh").write_text(both)
     assert np.abs(retarget(load_bvh(tmp_path / "a.bvh"), JOINTS, PARENTS).rotations - expected.rotations).max() < 1e-9
 
@@ -405,7 +474,10 @@ def test_hostile_hierarchies_are_told_in_a_sentence(tmp_path: Path, text: str) -
 
 def test_more_bones_and_frames_than_memory_are_told(tmp_path: Path) -> None:
     bones = "".join(f"JOINT b{k}\n{{\nOFFSET 0 1 0\nCHANNELS 0\n}}\n" for k in range(1900))
-    head = f"HIERARCHY\nROOT a\n{{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n{bones}}}\nMOTION\nFrames: 100000\nFrame Time: 0.01\n"
+    head = (
+        f"HIERARCHY\nROOT a\n{{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n{bones}}}\nMOTION\nFrames: 100000\nFrame Time: "
+        "0.01\n"
+    )
     text = head + "0\n" * 100_000
     (tmp_path / "x.bvh").write_text(text)
     with at_most(60), pytest.raises(MotionError, match="100000 frames of 1901 bones are more than can be imported"):
@@ -464,14 +536,18 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, bytes]]:
     tmp_path = tmp_path_factory.mktemp("seeds")
     text, _ = plain(tmp_path)
     np.savez(tmp_path / "s.npz", poses=a_walk(3).reshape(3, 72), trans=np.zeros((3, 3)), mocap_framerate=30.0)
-    np.savez_compressed(tmp_path / "o.npz", results=np.array({"a": {"smpl_thetas": np.zeros((1, 72), np.float32)}}, object))
+    np.savez_compressed(
+        tmp_path / "o.npz", results=np.array({"a": {"smpl_thetas": np.zeros((1, 72), np.float32)}}, object)
+    )
     np.save(tmp_path / "s.npy", a_walk(3))
     return [(".bvh", text.encode()), *((name, (tmp_path / name).read_bytes()) for name in ("s.npz", "o.npz", "s.npy"))]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_damage_gives_a_clip_or_a_sentence(tmp_path: Path, seeds: list[tuple[str, bytes]], data: st.DataObject) -> None:
+def test_any_damage_gives_a_clip_or_a_sentence(
+    tmp_path: Path, seeds: list[tuple[str, bytes]], data: st.DataObject
+) -> None:
     kind, raw = data.draw(st.sampled_from(seeds))
     damaged = bytearray(raw[: data.draw(st.sampled_from([len(raw), len(raw) // 2, len(raw) - 7, 300]))])
     for _ in range(data.draw(st.integers(0, 4))):
@@ -499,7 +575,9 @@ def test_two_notations_of_one_walk_are_one_walk() -> None:
         joints.append(swung_joints(JOINTS, chained(motion.rotations, PARENTS), PARENTS) + motion.pelvis[:, None])
     assert np.abs(joints[0] - joints[1]).max() < 0.01
     assert np.ptp(joints[1][:, 0, 1]) > 1.5  # it goes somewhere
-    matrices, quaternions = (load_smpl_motion(FAULTS / f"{name}.npz") for name in ("rotmat_poses_F_24_3_3", "quats_F_96"))
+    matrices, quaternions = (
+        load_smpl_motion(FAULTS / f"{name}.npz") for name in ("rotmat_poses_F_24_3_3", "quats_F_96")
+    )
     assert np.abs(matrices.rotations - quaternions.rotations).max() < 1e-6
     assert (matrices.rotations[:, 0] @ (0, 0, 1))[:, 2].min() > 0.99
     prone = load_smpl_motion(FAULTS / "prone_negy_zup.npz")

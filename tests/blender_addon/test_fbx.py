@@ -16,7 +16,9 @@ def text(value: str) -> bytes:
     return b"S" + struct.pack("<I", len(value.encode())) + value.encode()
 
 
-def record(name: bytes, properties: list[bytes], children: list[tuple] = (), start: int = 0, long: bool = False) -> bytes:
+def record(
+    name: bytes, properties: list[bytes], children: list[tuple] = (), start: int = 0, long: bool = False
+) -> bytes:
     """A record that begins at ``start`` in the file; children are (name, properties, children)."""
     number = "<QQQB" if long else "<IIIB"
     body = b"".join(properties)
@@ -32,21 +34,45 @@ def record(name: bytes, properties: list[bytes], children: list[tuple] = (), sta
 
 def fbx(folder: str, long: bool) -> bytes:
     separator = "\\" if "\\" in folder else "/"
-    image, blend = f"{folder.rstrip(separator)}{separator}me texture.png", f"{folder.rstrip(separator)}{separator}secret.blend"
+    image, blend = (
+        f"{folder.rstrip(separator)}{separator}me texture.png",
+        f"{folder.rstrip(separator)}{separator}secret.blend",
+    )
     data = b"Kaydara FBX Binary  \x00\x1a\x00" + struct.pack("<I", 7700 if long else 7400)
     native = (b"P", [text("Original|ApplicationNativeFile"), text("KString"), text(""), text(""), text(blend)], [])
     array = b"d" + struct.pack("<III", 2, 0, 16) + struct.pack("<dd", 1.0, 2.0)
     tree = [
-        (b"FBXHeaderExtension", [], [(b"SceneInfo", [b"R" + struct.pack("<I", 3) + b"abc"], [(b"Properties70", [], [native])])]),
-        (b"Objects", [], [
-            (b"Geometry", [b"L" + struct.pack("<q", 1), array, b"I" + bytes(4), b"D" + bytes(8), b"C\x01", b"Y\x00\x00"], []),
-            (b"Video", [text("me")], [
-                (b"Properties70", [], [(b"P", [text("Path"), text("KString"), text("XRefUrl"), text(""), text(image)], [])]),
-                (b"Filename", [text(image)], []), (b"RelativeFilename", [text("me texture.png")], []),
-                (b"Content", [text(f"{folder} kept")], []),
-            ]),
-        ]),
-    ]  # fmt: skip
+        (
+            b"FBXHeaderExtension",
+            [],
+            [(b"SceneInfo", [b"R" + struct.pack("<I", 3) + b"abc"], [(b"Properties70", [], [native])])],
+        ),
+        (
+            b"Objects",
+            [],
+            [
+                (
+                    b"Geometry",
+                    [b"L" + struct.pack("<q", 1), array, b"I" + bytes(4), b"D" + bytes(8), b"C\x01", b"Y\x00\x00"],
+                    [],
+                ),
+                (
+                    b"Video",
+                    [text("me")],
+                    [
+                        (
+                            b"Properties70",
+                            [],
+                            [(b"P", [text("Path"), text("KString"), text("XRefUrl"), text(""), text(image)], [])],
+                        ),
+                        (b"Filename", [text(image)], []),
+                        (b"RelativeFilename", [text("me texture.png")], []),
+                        (b"Content", [text(f"{folder} kept")], []),
+                    ],
+                ),
+            ],
+        ),
+    ]
     for name, properties, children in tree:
         data += record(name, properties, children, len(data), long)
     return data + bytes(25 if long else 13) + b"footer"

@@ -28,5 +28,11 @@ def test_pages_are_whole_without_a_network(guide: Path, name: str) -> None:
 
 
 def test_there_is_nothing_else_in_it(guide: Path) -> None:
-    shown = {source for page in guide.glob("*.html") for source in re.findall(r'src="([^"]+)"', page.read_text(encoding="utf-8"))}
-    assert {str(path.relative_to(guide)) for path in guide.rglob("*") if path.is_file()} == shown | {f"{name}.html" for name in GUIDE_PAGES}
+    shown = {
+        source
+        for page in guide.glob("*.html")
+        for source in re.findall(r'src="([^"]+)"', page.read_text(encoding="utf-8"))
+    }
+    assert {str(path.relative_to(guide)) for path in guide.rglob("*") if path.is_file()} == shown | {
+        f"{name}.html" for name in GUIDE_PAGES
+    }

@@ -15,8 +15,8 @@ from uvatar.files import export
 from uvatar.protocol import wire
 
 ROOT = Path(__file__).resolve().parents[2]
-# What `blender --background ... --python script -- arguments` does, with a Python that has bpy. Like Blender's own Python it does not
-# look at PYTHONPATH, unless it is told to.
+# What `blender --background ... --python script -- arguments` does, with a Python that has bpy. Like Blender's own
+# Python it does not look at PYTHONPATH, unless it is told to.
 LAUNCHER = """#!{python}{isolated}
 import runpy, sys
 script = sys.argv[sys.argv.index("--python") + 1]
@@ -27,7 +27,9 @@ runpy.run_path(script, run_name="__main__")
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
-    """The site-packages of an environment of another Python: the add-on, the backend, and a numpy that this Python cannot load."""
+    """The site-packages of an environment of another Python: the add-on, the backend, and a numpy that this Python
+    cannot load.
+    """
     site = tmp_path / "site-packages"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "blender_addon" / "uvatar_blender", site / "uvatar_blender", ignore=ignored)
@@ -42,7 +44,9 @@ def wheel(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Blender is a script that begins with #!")
 @pytest.mark.parametrize("isolated", [" -I", ""])
-def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(wheel, tmp_path, monkeypatch, isolated: str) -> None:
+def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(
+    wheel, tmp_path, monkeypatch, isolated: str
+) -> None:
     if importlib.util.find_spec("bpy") is None:
         pytest.skip("bpy is not installed: nothing that needs Blender is tested")
     blender = tmp_path / "bin" / "blender"
@@ -57,7 +61,9 @@ def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(wheel, tmp_
         lambda name: SimpleNamespace(origin=str(wheel / name / "__init__.py")) if name != "bpy" else None,
     )
     command = export.blender_command()
-    assert command is not None and command[0] == str(blender) and str(wheel / "uvatar_blender" / "headless.py") in command
+    assert (
+        command is not None and command[0] == str(blender) and str(wheel / "uvatar_blender" / "headless.py") in command
+    )
     (person,) = export.Exporter(tmp_path / "out", command).write(wire.unpack(wire.pack(sample_result())))
     assert person.problem is None
     assert {"avatar.blend", "avatar.glb"} <= {path.name for path in person.folder.iterdir()}

@@ -1,6 +1,7 @@
 """Runs the tests that need Blender's Python module, each file in a process and a Blender resource folder of its own.
 
-Another Blender's Python can be chosen: UVATAR_BPY_PYTHON=/path/to/python with bpy, numpy, scipy, pillow, pyzmq and pytest.
+Another Blender's Python can be chosen: UVATAR_BPY_PYTHON=/path/to/python with bpy, numpy, scipy, pillow, pyzmq and
+pytest.
 """
 
 from __future__ import annotations

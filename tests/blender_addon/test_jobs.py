@@ -53,6 +53,8 @@ def test_photos_that_are_not_there_are_left_to_be_told(tmp_path) -> None:
 def test_a_run_has_them_as_its_jobs(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path / "data"))
     session = Session()
-    run = session.reconstruct([(files(tmp_path, [1] * (wire.JOB_PHOTOS + 1)), {"same_person": False}), ([tmp_path / "a.jpg"], {})])
+    run = session.reconstruct(
+        [(files(tmp_path, [1] * (wire.JOB_PHOTOS + 1)), {"same_person": False}), ([tmp_path / "a.jpg"], {})]
+    )
     session.close()
     assert [len(job.photos) for job in run.jobs] == [wire.JOB_PHOTOS, 1, 1]

@@ -23,7 +23,13 @@ def test_an_unfinished_job_is_read_back_as_it_stood(tmp_path) -> None:
     one.imported.add(1)
     ledger.note(one)
     (read,) = ledger.unfinished()
-    assert (read.id, read.photos, read.options, read.sent, read.imported) == ("one", one.photos, {"fast": True}, (1, 2), {1})
+    assert (read.id, read.photos, read.options, read.sent, read.imported) == (
+        "one",
+        one.photos,
+        {"fast": True},
+        (1, 2),
+        {1},
+    )
     assert read.state is JobState.RUNNING and read.number(2) == 1
 
 

@@ -1,4 +1,6 @@
-"""Motion files and retargeting, without Blender: against scipy, and a BVH file that this test writes of a known motion."""
+"""Motion files and retargeting, without Blender: against scipy, and a BVH file that this test writes of a known
+motion.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,12 @@ def known_poses(frames: int = 5) -> np.ndarray:
     return poses
 
 
-def write_bvh(path: Path, names, offsets: np.ndarray, rotations: np.ndarray, places: np.ndarray, order: str = "ZXY") -> None:
-    """``offsets`` (24, 3) from the parents, ``rotations`` (F, 24, 3, 3) against the parents, ``places`` (F, 3) of the root."""
+def write_bvh(
+    path: Path, names, offsets: np.ndarray, rotations: np.ndarray, places: np.ndarray, order: str = "ZXY"
+) -> None:
+    """``offsets`` (24, 3) from the parents, ``rotations`` (F, 24, 3, 3) against the parents, ``places`` (F, 3) of the
+    root.
+    """
     lines: list[str] = []
     angles: list[np.ndarray] = []
 
@@ -62,23 +68,66 @@ def write_bvh(path: Path, names, offsets: np.ndarray, rotations: np.ndarray, pla
 def test_every_presets_names_are_understood(preset) -> None:
     names = naming.joint_names(preset)
     assert len(set(names)) == 24 and naming.naming_of(names) is preset
-    found = naming.match_joints(names, {name: names[p] if p >= 0 else None for name, p in zip(names, PARENTS, strict=True)})
+    found = naming.match_joints(
+        names, {name: names[p] if p >= 0 else None for name, p in zip(names, PARENTS, strict=True)}
+    )
     assert found == dict(enumerate(names))
 
 
 def test_names_of_common_bvh_skeletons() -> None:
-    chain = {"Hips": None, "LHipJoint": "Hips", "LeftUpLeg": "LHipJoint", "LeftLeg": "LeftUpLeg", "LeftFoot": "LeftLeg",
-             "LowerBack": "Hips",
-             "Spine": "LowerBack", "Spine1": "Spine", "Neck": "Spine1", "Neck1": "Neck", "Head": "Neck1", "LeftShoulder": "Spine1",
-             "LeftArm": "LeftShoulder", "LeftForeArm": "LeftArm", "LeftHand": "LeftForeArm"}  # fmt: skip
+    chain = {
+        "Hips": None,
+        "LHipJoint": "Hips",
+        "LeftUpLeg": "LHipJoint",
+        "LeftLeg": "LeftUpLeg",
+        "LeftFoot": "LeftLeg",
+        "LowerBack": "Hips",
+        "Spine": "LowerBack",
+        "Spine1": "Spine",
+        "Neck": "Spine1",
+        "Neck1": "Neck",
+        "Head": "Neck1",
+        "LeftShoulder": "Spine1",
+        "LeftArm": "LeftShoulder",
+        "LeftForeArm": "LeftArm",
+        "LeftHand": "LeftForeArm",
+    }
     found = naming.match_joints(chain, chain)
-    expected = {0: "Hips", 1: "LeftUpLeg", 4: "LeftLeg", 7: "LeftFoot", 3: "LowerBack", 6: "Spine", 9: "Spine1", 12: "Neck", 15: "Head"}
+    expected = {
+        0: "Hips",
+        1: "LeftUpLeg",
+        4: "LeftLeg",
+        7: "LeftFoot",
+        3: "LowerBack",
+        6: "Spine",
+        9: "Spine1",
+        12: "Neck",
+        15: "Head",
+    }
     expected |= {13: "LeftShoulder", 16: "LeftArm", 18: "LeftForeArm", 20: "LeftHand"}
     assert found == expected
-    poser = {"hip": None, "lThigh": "hip", "lShin": "lThigh", "lFoot": "lShin", "abdomen": "hip", "chest": "abdomen", "neck": "chest",
-             "lCollar": "chest", "lShldr": "lCollar", "lForeArm": "lShldr", "lHand": "lForeArm"}  # fmt: skip
+    poser = {
+        "hip": None,
+        "lThigh": "hip",
+        "lShin": "lThigh",
+        "lFoot": "lShin",
+        "abdomen": "hip",
+        "chest": "abdomen",
+        "neck": "chest",
+        "lCollar": "chest",
+        "lShldr": "lCollar",
+        "lForeArm": "lShldr",
+        "lHand": "lForeArm",
+    }
     found = naming.match_joints(poser, poser)
-    assert (found[1], found[4], found[16], found[18], found[13], found[0]) == ("lThigh", "lShin", "lShldr", "lForeArm", "lCollar", "hip")
+    assert (found[1], found[4], found[16], found[18], found[13], found[0]) == (
+        "lThigh",
+        "lShin",
+        "lShldr",
+        "lForeArm",
+        "lCollar",
+        "hip",
+    )
     no_collar = {"Hips": None, "LeftHip": "Hips", "LeftShoulder": "Hips", "LeftElbow": "LeftShoulder"}
     assert naming.match_joints(no_collar, no_collar)[16] == "LeftShoulder"
 
@@ -121,8 +170,16 @@ def test_limbs_point_as_in_a_capture_that_rests_in_another_pose_and_size(tmp_pat
         assert cosine.min() > 1 - 1e-6, (start, end)
 
 
-@pytest.mark.parametrize("text", ["", "HIERARCHY\nROOT a\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 2\n"
-                                  "Frame Time: 0.1\n1 2\n", "HIERARCHY\nMOTION\nFrames: x\nFrame Time: 1\n1", "\x00\x01"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "HIERARCHY\nROOT a\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 2\n"
+        "Frame Time: 0.1\n1 2\n",
+        "HIERARCHY\nMOTION\nFrames: x\nFrame Time: 1\n1",
+        "\x00\x01",
+    ],
+)
 def test_what_is_no_bvh_is_told_in_a_sentence(tmp_path, text: str) -> None:
     (tmp_path / "x.bvh").write_text(text)
     with pytest.raises(MotionError, match=r"x\.bvh"):
@@ -130,7 +187,13 @@ def test_what_is_no_bvh_is_told_in_a_sentence(tmp_path, text: str) -> None:
 
 
 def test_a_skeleton_without_people_is_refused(tmp_path) -> None:
-    write_bvh(tmp_path / "c.bvh", [f"bone{k}" for k in range(24)], np.ones((24, 3)), np.tile(np.eye(3), (2, 24, 1, 1)), np.zeros((2, 3)))
+    write_bvh(
+        tmp_path / "c.bvh",
+        [f"bone{k}" for k in range(24)],
+        np.ones((24, 3)),
+        np.tile(np.eye(3), (2, 24, 1, 1)),
+        np.zeros((2, 3)),
+    )
     with pytest.raises(MotionError, match="not recognised"):
         retarget(load_bvh(tmp_path / "c.bvh"), JOINTS, PARENTS)
 
@@ -139,7 +202,9 @@ def test_quaternions_and_resampling_are_scipys() -> None:
     turns = Rotation.random(60, random_state=0)
     quaternions = rotations.quaternions_from(turns.as_matrix())
     assert np.allclose(rotations.matrices_from(quaternions), turns.as_matrix())
-    assert np.allclose(np.abs((quaternions[:, 1:] * turns.as_quat()[:, :3]).sum(1) + quaternions[:, 0] * turns.as_quat()[:, 3]), 1)
+    assert np.allclose(
+        np.abs((quaternions[:, 1:] * turns.as_quat()[:, :3]).sum(1) + quaternions[:, 0] * turns.as_quat()[:, 3]), 1
+    )
     clip = motion.Motion(np.tile(turns.as_matrix()[:7, None], (1, 24, 1, 1)), np.arange(21.0).reshape(7, 3), 120.0)
     slow = motion.resampled(clip, 50.0)
     assert len(slow) == 3 and slow.rate == 50

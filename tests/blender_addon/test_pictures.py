@@ -55,13 +55,17 @@ def test_a_file_that_is_cut_off_is_not_there(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "a.png").exists()
 
 
-def test_the_writer_tells_which_files_are_a_moment_away_and_which_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_writer_tells_which_files_are_a_moment_away_and_which_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     freed = hold_back_files(monkeypatch)
     good, bad = tmp_path / "a.png", tmp_path / "missing" / "b.png"
     writer = PictureWriter()
     writer.write(good, b"picture")
     writer.write(bad, b"picture")
-    assert writer.busy and writer.writing(good) and not good.exists() and not writer.ended()  # asked for, and nobody has waited
+    assert (
+        writer.busy and writer.writing(good) and not good.exists() and not writer.ended()
+    )  # asked for, and nobody has waited
     freed.set()
     writer.wait()
     assert good.read_bytes() == b"picture"

@@ -1,4 +1,6 @@
-"""Files of SMPL poses in every layout that is read, against poses made with scipy; and what is refused, in a sentence."""
+"""Files of SMPL poses in every layout that is read, against poses made with scipy; and what is refused, in a
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ NOTATIONS = {
     "22x3x3": lambda poses: matrices(poses)[:, :22],
     "24x4 real last": lambda poses: quaternions(poses, False),
     "96 real first": lambda poses: quaternions(poses, True).reshape(len(poses), 96),
-    "208": lambda poses: quaternions(np.concatenate([poses[:, :22], np.zeros((len(poses), 30, 3))], 1), False).reshape(len(poses), 208),
+    "208": lambda poses: quaternions(np.concatenate([poses[:, :22], np.zeros((len(poses), 30, 3))], 1), False).reshape(
+        len(poses), 208
+    ),
     "six, rows": lambda poses: matrices(poses)[..., :2, :].reshape(len(poses), 24, 6),
     "six, columns": lambda poses: np.swapaxes(matrices(poses)[..., :2], -1, -2).reshape(len(poses), 144),
     "six, columns in turn": lambda poses: matrices(poses)[..., :2].reshape(len(poses), 144),
@@ -97,25 +101,58 @@ def keys_of(family: str) -> tuple[dict[str, Any], float]:
     flat = walk.reshape(FRAMES, 72)
     z_up, camera = turned_root(walk, TO_Z_UP).reshape(FRAMES, 72), turned_root(walk, TO_CAMERA).reshape(FRAMES, 72)
     if family == "AMASS":
-        return {"poses": z_up, "trans": way @ TO_Z_UP.T, "mocap_framerate": 120.0, "betas": np.arange(16.0), "gender": "male"}, 120
+        return {
+            "poses": z_up,
+            "trans": way @ TO_Z_UP.T,
+            "mocap_framerate": 120.0,
+            "betas": np.arange(16.0),
+            "gender": "male",
+        }, 120
     if family == "AMASS, SMPL-X":
-        return {"root_orient": z_up[:, :3], "pose_body": z_up[:, 3:66], "trans": way @ TO_Z_UP.T, "mocap_frame_rate": 100}, 100
+        return {
+            "root_orient": z_up[:, :3],
+            "pose_body": z_up[:, 3:66],
+            "trans": way @ TO_Z_UP.T,
+            "mocap_frame_rate": 100,
+        }, 100
     if family == "AIST++":
         return {"smpl_poses": flat, "smpl_trans": 94.0 * way, "smpl_scaling": np.array([94.0])}, 60
     if family == "EDGE":  # z up, without a scale
         return {"smpl_poses": z_up, "smpl_trans": way @ TO_Z_UP.T, "fps": 30}, 30
     if family == "smplx":
-        return {"global_orient": flat[:, :3], "body_pose": flat[:, 3:66], "transl": way, "betas": np.arange(10.0)[None]}, 30
+        return {
+            "global_orient": flat[:, :3],
+            "body_pose": flat[:, 3:66],
+            "transl": way,
+            "betas": np.arange(10.0)[None],
+        }, 30
     if family == "smplx, 69":
-        return {"global_orient": flat[:, None, :3], "body_pose": flat[:, 3:].reshape(FRAMES, 23, 3), "transl": way, "fps": 25.0}, 25
+        return {
+            "global_orient": flat[:, None, :3],
+            "body_pose": flat[:, 3:].reshape(FRAMES, 23, 3),
+            "transl": way,
+            "fps": 25.0,
+        }, 25
     if family == "GVHMR":
         inside = {"global_orient": flat[:, :3], "body_pose": flat[:, 3:66], "transl": way}
-        return {"smpl_params_global": inside, "smpl_params_incam": {"global_orient": camera[:, :3], "body_pose": camera[:, 3:66]}}, 30
+        return {
+            "smpl_params_global": inside,
+            "smpl_params_incam": {"global_orient": camera[:, :3], "body_pose": camera[:, 3:66]},
+        }, 30
     if family == "4D-Humans":
         turns = matrices(camera.reshape(FRAMES, 24, 3))
-        return {"global_orient": turns[:, :1], "body_pose": turns[:, 1:], "pred_cam_t": way @ TO_CAMERA.T, "fps": 30.0}, 30
+        return {
+            "global_orient": turns[:, :1],
+            "body_pose": turns[:, 1:],
+            "pred_cam_t": way @ TO_CAMERA.T,
+            "fps": 30.0,
+        }, 30
     if family == "TRAM":
-        return {"pred_rotmat": matrices(camera.reshape(FRAMES, 24, 3)), "pred_trans": (way @ TO_CAMERA.T)[:, None], "fps": 30.0}, 30
+        return {
+            "pred_rotmat": matrices(camera.reshape(FRAMES, 24, 3)),
+            "pred_trans": (way @ TO_CAMERA.T)[:, None],
+            "fps": 30.0,
+        }, 30
     if family == "ROMP":
         return {"smpl_thetas": camera, "cam_trans": way @ TO_CAMERA.T, "fps": 30.0}, 30
     if family == "WHAM":
@@ -128,8 +165,21 @@ def keys_of(family: str) -> tuple[dict[str, Any], float]:
 
 @pytest.mark.parametrize(
     "family",
-    ["AMASS", "AMASS, SMPL-X", "AIST++", "EDGE", "smplx", "smplx, 69", "GVHMR", "4D-Humans", "TRAM", "ROMP", "WHAM", "MDM"],
-)  # fmt: skip
+    [
+        "AMASS",
+        "AMASS, SMPL-X",
+        "AIST++",
+        "EDGE",
+        "smplx",
+        "smplx, 69",
+        "GVHMR",
+        "4D-Humans",
+        "TRAM",
+        "ROMP",
+        "WHAM",
+        "MDM",
+    ],
+)
 @pytest.mark.parametrize("kind", ["npz", "pkl", "npy"])
 def test_every_family_of_files(tmp_path: Path, family: str, kind: str) -> None:
     content, rate = keys_of(family)
@@ -172,7 +222,9 @@ def test_a_single_pose_is_a_clip_of_one_frame(tmp_path: Path, one: np.ndarray) -
 
 
 def romp_frames(people: int, skip: tuple[int, ...] = ()) -> dict[str, dict[str, np.ndarray]]:
-    """ROMP's ``results``: a dictionary per frame, a row per person; the last person is the walker and is missing in some frames."""
+    """ROMP's ``results``: a dictionary per frame, a row per person; the last person is the walker and is missing in
+    some frames.
+    """
     camera = turned_root(a_walk(), TO_CAMERA).reshape(FRAMES, 72).astype(np.float32)
     frames = {}
     for frame in range(FRAMES):
@@ -183,7 +235,12 @@ def romp_frames(people: int, skip: tuple[int, ...] = ()) -> dict[str, dict[str, 
         shift = np.zeros((rows, 3), np.float32)
         ids = np.arange(rows) if frame % 2 else np.arange(rows)[::-1]
         order = np.arange(rows) if frame % 2 else np.arange(rows)[::-1]
-        content = {"smpl_thetas": thetas[order], "cam_trans": shift, "track_ids": ids, "verts": np.zeros((rows, 10, 3), np.float32)}
+        content = {
+            "smpl_thetas": thetas[order],
+            "cam_trans": shift,
+            "track_ids": ids,
+            "verts": np.zeros((rows, 10, 3), np.float32),
+        }
         frames[f"{frame}.jpg"] = content
     return frames
 
@@ -192,9 +249,15 @@ def test_a_video_of_romp_by_its_tracks(tmp_path: Path) -> None:
     walk = a_walk()
     camera = turned_root(walk, TO_CAMERA).reshape(FRAMES, 72).astype(np.float32)
     seen = np.array([frame for frame in range(FRAMES) if frame not in (5, 6)])
-    tracks = {1: {"frame_id": [0, 1], "smpl_thetas": camera[:2], "cam_trans": np.zeros((2, 3))},
-              7: {"frame_id": seen.tolist(), "smpl_thetas": camera[seen], "cam_trans": places()[seen] @ TO_CAMERA.T}}  # fmt: skip
-    np.savez(tmp_path / "video_results.npz", results=np.array(romp_frames(1), object), sequence_results=np.array(tracks, object))
+    tracks = {
+        1: {"frame_id": [0, 1], "smpl_thetas": camera[:2], "cam_trans": np.zeros((2, 3))},
+        7: {"frame_id": seen.tolist(), "smpl_thetas": camera[seen], "cam_trans": places()[seen] @ TO_CAMERA.T},
+    }
+    np.savez(
+        tmp_path / "video_results.npz",
+        results=np.array(romp_frames(1), object),
+        sequence_results=np.array(tracks, object),
+    )
     motion = load_smpl_motion(tmp_path / "video_results.npz")
     held = walk.copy()
     held[5:7] = walk[4]
@@ -242,12 +305,22 @@ CLIPS = {  # of z-up worlds: the root's turns and the places of the pelvis
     "supine, head to y": (lying(Z, Y, Z), (0, 0, 0.12)),
     "supine, head to x": (lying(Z, X, Z), (3, 1, 0.12)),
     "handstand": (lying(Z, -Z, Y), (0, 0, 0.7)),
-    "push-ups": (np.stack([lying(Z, *tipped) for tipped in [
-        (np.array([0, np.cos(a), np.sin(a)]), np.array([0, np.sin(a), -np.cos(a)])) for a in np.linspace(0.1, 0.4, 20)]]), (0, 0, 0.25)),
+    "push-ups": (
+        np.stack(
+            [
+                lying(Z, *tipped)
+                for tipped in [
+                    (np.array([0, np.cos(a), np.sin(a)]), np.array([0, np.sin(a), -np.cos(a)]))
+                    for a in np.linspace(0.1, 0.4, 20)
+                ]
+            ]
+        ),
+        (0, 0, 0.25),
+    ),
     "stands, then lies": (np.concatenate([np.tile(STANDING, (6, 1)), np.tile(lying(Z, -Y, Z), (14, 1))]), (0, 0, 0.5)),
     "stands": (STANDING, (0, 0, 0.95)),
     "climbs": (STANDING, np.linspace((0, 0, 0.95), (0, 0, 5), 20)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("clip", CLIPS)
@@ -286,7 +359,12 @@ def test_who_mostly_lies_in_a_world_of_unknown_axis(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("up", [UpAxis.Y, UpAxis.Z, UpAxis.MINUS_Y])
 def test_the_artist_may_say_which_axis_is_up(tmp_path: Path, up: UpAxis) -> None:
-    np.savez(tmp_path / "m.npz", poses=stiff(3, np.zeros(3)).reshape(3, 72), trans=np.tile((1.0, 2, 3), (3, 1)), mocap_framerate=30.0)
+    np.savez(
+        tmp_path / "m.npz",
+        poses=stiff(3, np.zeros(3)).reshape(3, 72),
+        trans=np.tile((1.0, 2, 3), (3, 1)),
+        mocap_framerate=30.0,
+    )
     motion = load_smpl_motion(tmp_path / "m.npz", up)
     world = {UpAxis.Y: ARMATURE_FROM_BODY, UpAxis.Z: np.eye(3), UpAxis.MINUS_Y: WORLD_FROM_CAMERA}[up]
     assert np.allclose(motion.pelvis, world @ (1, 2, 3)) and np.allclose(motion.rotations[0, 0] @ (0, 0, 1), world @ Y)
@@ -332,10 +410,16 @@ POSITIONS[:, [2, 5, 8, 17, 19, 21]] = np.array(LEFT) * (-1, 1, 1)
         ({"poses": np.random.default_rng(0).normal(size=(3, 96))}, "length 1"),
         ({"poses": np.full((3, 96), 0.5)}, "first or last"),
         ({"poses": np.random.default_rng(0).normal(size=(3, 144))}, "two rows or columns"),
-        ({"poses": np.tile(np.eye(3)[:2], (3, 24, 1, 1)).reshape(3, 144)}, "rows or columns of matrices cannot be told"),
+        (
+            {"poses": np.tile(np.eye(3)[:2], (3, 24, 1, 1)).reshape(3, 144)},
+            "rows or columns of matrices cannot be told",
+        ),
         ({"poses": POSITIONS}, "where joints lie, not how they turn"),
         ({"root_orient": np.zeros((3, 3)), "pose_body": np.zeros((4, 63))}, "does not fit"),
-        ({"smpl_poses": np.zeros((3, 72)), "smpl_trans": np.zeros((3, 3)), "smpl_scaling": np.zeros(1)}, "a scale of 0"),
+        (
+            {"smpl_poses": np.zeros((3, 72)), "smpl_trans": np.zeros((3, 3)), "smpl_scaling": np.zeros(1)},
+            "a scale of 0",
+        ),
         ({"results": np.array({"a.jpg": {"verts": np.zeros((1, 3))}}, object)}, "nobody"),
         ({"results": np.array(Path("x"), object)}, "objects of pathlib"),
     ],
@@ -388,7 +472,10 @@ def test_hostile_archives_are_told_before_they_expand(tmp_path: Path, monkeypatc
 
 def test_millions_of_frames_are_counted_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """3 million frames of zeros are less than 1 MB packed and 1.7 GB unpacked: nothing of them may be read."""
-    with zipfile.ZipFile(tmp_path / "m.npz", "w", zipfile.ZIP_DEFLATED) as file, file.open("poses.npy", "w", force_zip64=True) as member:
+    with (
+        zipfile.ZipFile(tmp_path / "m.npz", "w", zipfile.ZIP_DEFLATED) as file,
+        file.open("poses.npy", "w", force_zip64=True) as member,
+    ):
         member.write(header((3_000_000, 72)))
         for _ in range(20):  # of what the header promises
             member.write(bytes(1_000_000))

@@ -1,4 +1,7 @@
-"""Rest poses against linear blend skinning, measurements against the backend's, pictures against Pillow. Without Blender."""
+"""Rest poses against linear blend skinning, measurements against the backend's, pictures against Pillow.
+
+Without Blender.
+"""
 
 from __future__ import annotations
 

@@ -96,17 +96,30 @@ class Server:
     def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
         kind = request["kind"]
         if request["token"] != self.token:
-            return {"kind": "error", "code": "wrong-token", "message": "The token is not this server's.", "fix": "Connect again."}
+            return {
+                "kind": "error",
+                "code": "wrong-token",
+                "message": "The token is not this server's.",
+                "fix": "Connect again.",
+            }
         if kind in self.answers:
             return self.answers[kind](request)
         if kind == "hello":
             return {"kind": "hello", "version": "9.9", "model": {"state": "ready"}}
         if kind == "reconstruct":
-            photos = [{"index": i, "name": p["name"], "state": "waiting", "error": None} for i, p in enumerate(request["photos"])]
+            photos = [
+                {"index": i, "name": p["name"], "state": "waiting", "error": None}
+                for i, p in enumerate(request["photos"])
+            ]
             self.jobs[request["job"]] = {"job": request["job"], "state": "queued", "photos": photos}
             return {"kind": "accepted", **self.jobs[request["job"]]}
         if request.get("job") not in self.jobs:
-            return {"kind": "error", "code": "unknown-job", "message": "There is no job with this id.", "fix": "Run again."}
+            return {
+                "kind": "error",
+                "code": "unknown-job",
+                "message": "There is no job with this id.",
+                "fix": "Run again.",
+            }
         if kind == "cancel":
             self.jobs[request["job"]]["state"] = "cancelled"
         if kind == "result":
@@ -132,7 +145,9 @@ def session() -> Iterator[Session]:
 def until(session: Session, condition: Callable[[], Any], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}: {session.link} {session.problem} {session.run}"
+        assert time.monotonic() < deadline, (
+            f"waited in vain until {what}: {session.link} {session.problem} {session.run}"
+        )
         session.pump()
         time.sleep(0.005)
 
@@ -158,7 +173,9 @@ def test_photos_go_out_and_results_come_in(server, session, tmp_path) -> None:
     assert [(photo["name"], photo["data"]) for photo in request["photos"]] == [("a.jpg", b"a.jpg"), ("b.jpg", b"b.jpg")]
     until(session, lambda: session.link is Link.ON, "connected")
     assert session.version == "9.9"
-    server.publish(kind="progress", job=job, photo=0, photos=2, stage="fitting", fraction=0.5, message="Fitting", seconds_left=12.0)
+    server.publish(
+        kind="progress", job=job, photo=0, photos=2, stage="fitting", fraction=0.5, message="Fitting", seconds_left=12.0
+    )
     until(session, lambda: session.run.jobs[0].message == "Fitting", "progress is told")
     assert session.run.jobs[0].fraction == pytest.approx(0.25) and session.run.jobs[0].seconds_left == 12.0
     server.finish(job, 1)
@@ -249,7 +266,9 @@ def test_lost_events_are_made_up_for_by_asking(server, session, tmp_path, monkey
     assert set(session.run.jobs[0].results) == {0}
 
 
-def test_a_silent_server_is_taken_for_dead_and_the_job_goes_on_with_the_next(server, session, tmp_path, monkeypatch) -> None:
+def test_a_silent_server_is_taken_for_dead_and_the_job_goes_on_with_the_next(
+    server, session, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(conversation, "REPLY", 0.3)
     monkeypatch.setattr(conversation, "QUIET", 0.1)
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
@@ -339,7 +358,8 @@ def test_refusals_are_told_with_what_to_do(server, session, tmp_path) -> None:
     session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
     until(session, lambda: not session.running, "the job is over")
     assert session.run.jobs[0].state is JobState.FAILED
-    assert (session.run.jobs[0].problem.message, session.run.jobs[0].problem.fix, session.run.jobs[0].problem.remedy) == (
+    problem = session.run.jobs[0].problem
+    assert (problem.message, problem.fix, problem.remedy) == (
         "The disk is full.", "Free some space.", Remedy.RUN)  # fmt: skip
     assert session.link is Link.ON  # the connection is as good as before
 
@@ -385,7 +405,11 @@ def test_photos_of_the_same_person_are_jobs_of_their_own(server, session, tmp_pa
     session.connect()
     run = session.reconstruct([(paths[:1], {"same_person": False}), (paths[1:], {"same_person": True})])
     until(session, lambda: len(server.jobs) == 2, "both jobs have arrived")
-    sent = [(len(request["photos"]), request["options"]["same_person"]) for request in server.requests if request["kind"] == "reconstruct"]
+    sent = [
+        (len(request["photos"]), request["options"]["same_person"])
+        for request in server.requests
+        if request["kind"] == "reconstruct"
+    ]
     assert sent == [(1, False), (2, True)]
     for job in run.jobs:
         server.finish(job.id, 2)
@@ -408,7 +432,9 @@ def test_a_run_is_picked_up_by_the_next_blender(server, session, tmp_path) -> No
         later.connect()
         later.resume()
         until(later, lambda: not later.running, "the run is over")
-        assert set(later.run.jobs[0].results) == {2} and later.run.jobs[0].results[2].name == "b.jpg"  # the first is in the file
+        assert (
+            set(later.run.jobs[0].results) == {2} and later.run.jobs[0].results[2].name == "b.jpg"
+        )  # the first is in the file
         assert server.kinds().count("reconstruct") == 1
         later.imported(later.run.jobs[0], 2, 1)
         later.close()
@@ -436,7 +462,9 @@ def test_a_run_that_never_reached_the_backend_is_sent_by_the_next_blender(server
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
-def test_a_painted_texture_that_was_not_all_written_says_what_to_do_when_it_is_resumed(server, session, tmp_path, written: int) -> None:
+def test_a_painted_texture_that_was_not_all_written_says_what_to_do_when_it_is_resumed(
+    server, session, tmp_path, written: int
+) -> None:
     names = ["avatar.png", "avatar labels.png", "avatar as it came.png"]
     photos(tmp_path, *names[:written])
     session.reconstruct([([tmp_path / name for name in names], {"complete_texture": True})], lambda: None)

@@ -43,7 +43,9 @@ def wheel(folder: Path, name: str, version: str, files: dict[str, str], needs: s
     with zipfile.ZipFile(path, "w") as archive:
         for inside, text in (files | {f"{info}/RECORD": record + f"{info}/RECORD,,\n"}).items():
             entry = zipfile.ZipInfo(inside)
-            entry.external_attr = (0o100755 if "/scripts/" in inside else 0o100644) << 16  # as in real wheels: programs can be run
+            entry.external_attr = (
+                0o100755 if "/scripts/" in inside else 0o100644
+            ) << 16  # as in real wheels: programs can be run
             archive.writestr(entry, text)
     return path
 
@@ -67,7 +69,9 @@ class Index:
 
             def _answer(self, body: bytes, found: bool) -> None:
                 self.send_response(200 if found else 404)
-                self.send_header("Content-Type", "text/html" if self.path.startswith("/simple") else "application/octet-stream")
+                self.send_header(
+                    "Content-Type", "text/html" if self.path.startswith("/simple") else "application/octet-stream"
+                )
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -86,7 +90,9 @@ class Index:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    """An index that has a backend which is no more than its name, with a "torch"; and the data folder set to the test's own."""
+    """An index that has a backend which is no more than its name, with a "torch"; and the data folder set to the test's
+    own.
+    """
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path / "data"))
     for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
         monkeypatch.delenv(name, raising=False)
@@ -100,7 +106,12 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     wheel(packages, "torch", "9", {"torch.py": "big = '" + "x" * 300_000 + "'\n"})
     main = "import sys; print('served', sys.argv[1:])\n"
     tried = "import torch; print('version', '7.7')\n"
-    backend = {"uvatar/__init__.py": "", "uvatar/engine/__init__.py": "", "uvatar/engine/self_test.py": tried, "uvatar/__main__.py": main}
+    backend = {
+        "uvatar/__init__.py": "",
+        "uvatar/engine/__init__.py": "",
+        "uvatar/engine/self_test.py": tried,
+        "uvatar/__main__.py": main,
+    }
     wheel(packages, "uvatar", "7.7", backend, needs="torch")
     made = Index(packages)
     yield made
@@ -108,14 +119,20 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 
 
 def recipe(
-    index: Index, folder: Path | None = None, backend: str = "uvatar==7.7", needed: int = 1 << 20, tested: Path | None = None
+    index: Index,
+    folder: Path | None = None,
+    backend: str = "uvatar==7.7",
+    needed: int = 1 << 20,
+    tested: Path | None = None,
 ) -> Recipe:
     return Recipe(folder or environment_folder(), backend, index.address, needed, tested)
 
 
 def list_of_packages(index: Index, folder: Path, digest: str = "") -> Path:
     """A folder with the list of tested packages for this system and Python: torch 9, with its own hash or another."""
-    tag = subprocess.run([sys.executable, "-c", pythons.TAG_PROGRAM], capture_output=True, text=True, check=True).stdout.strip()
+    tag = subprocess.run(
+        [sys.executable, "-c", pythons.TAG_PROGRAM], capture_output=True, text=True, check=True
+    ).stdout.strip()
     machine, _, python = tag.rpartition("-")
     torch = (index.folder / "torch-9-py3-none-any.whl").read_bytes()
     line = f"torch==9 --hash=sha256:{digest or hashlib.sha256(torch).hexdigest()} # {len(torch)}\n"
@@ -148,7 +165,11 @@ def test_an_environment_is_made_found_started_and_removed(index) -> None:
     backend = BackendProcess("")
     assert backend.start() is None
     until(lambda: not backend.running, "the stand-in has ended")
-    assert (folder.parent / "logs" / "started-by-blender.log").read_text().startswith("served ['serve', '--exit-with-parent']")
+    assert (
+        (folder.parent / "logs" / "started-by-blender.log")
+        .read_text()
+        .startswith("served ['serve', '--exit-with-parent']")
+    )
     setup.remove(folder)
     assert not folder.exists()
 
@@ -158,7 +179,10 @@ def test_an_update_that_fails_leaves_the_backend_that_works(index) -> None:
     assert ended(Setup(recipe(index))).done
     (index.folder / "torch-9-py3-none-any.whl").unlink()
     making = ended(Setup(recipe(index)))
-    assert making.problem.message == "The package index does not have torch." and making.problem.remedy is Remedy.PREFERENCES
+    assert (
+        making.problem.message == "The package index does not have torch."
+        and making.problem.remedy is Remedy.PREFERENCES
+    )
     assert is_complete(environment_folder()) and not environment_folder().with_name("environment.new").exists()
 
 
@@ -218,7 +242,9 @@ def test_the_packages_for_are_installed_and_no_newer_ones(index, tmp_path) -> No
     wheel(index.folder, "torch", "10", {"torch.py": ""})
     making = ended(Setup(recipe(index, tested=list_of_packages(index, tmp_path / "constraints"))))
     assert making.done, (making.problem, log_tail())
-    assert list(environment_folder().glob("**/torch-9.dist-info")) and not list(environment_folder().glob("**/torch-10.dist-info"))
+    assert list(environment_folder().glob("**/torch-9.dist-info")) and not list(
+        environment_folder().glob("**/torch-10.dist-info")
+    )
 
 
 @pytest.mark.slow
@@ -230,16 +256,31 @@ def test_a_file_that_is_not_the_tested_one_is_refused(index, tmp_path) -> None:
 
 @pytest.mark.slow
 def test_a_backend_that_makes_wrong_avatars_is_not_set_up(index) -> None:
-    failing = "print('version 7.8'); print('The self-test failed: the texture is black.'); print('numpy is 3'); raise SystemExit(1)\n"
-    wheel(index.folder, "uvatar", "7.8", {"uvatar/__init__.py": "", "uvatar/engine/__init__.py": "", "uvatar/engine/self_test.py": failing})
+    failing = (
+        "print('version 7.8'); print('The self-test failed: the texture is black.'); print('numpy is 3'); raise "
+        "SystemExit(1)\n"
+    )
+    wheel(
+        index.folder,
+        "uvatar",
+        "7.8",
+        {"uvatar/__init__.py": "", "uvatar/engine/__init__.py": "", "uvatar/engine/self_test.py": failing},
+    )
     making = ended(Setup(recipe(index, backend="uvatar==7.8")))
-    assert making.problem.message == "The self-test failed: the texture is black." and making.problem.remedy is Remedy.LOG
+    assert (
+        making.problem.message == "The self-test failed: the texture is black." and making.problem.remedy is Remedy.LOG
+    )
     assert not environment_folder().exists() and "numpy is 3" in log_tail()
 
 
 def uv_of_the_test(tmp_path: Path) -> str:
-    """A stand-in for uv: notes what it is asked and where it is to put Python, and makes an environment of this Python."""
-    notes = f'echo "$@" > \'{tmp_path}/asked\'\necho "$UV_PYTHON_INSTALL_DIR" > \'{tmp_path}/place\'\nmkdir -p "$UV_PYTHON_INSTALL_DIR"\n'
+    """A stand-in for uv: notes what it is asked and where it is to put Python, and makes an environment of this
+    Python.
+    """
+    notes = (
+        f"echo \"$@\" > '{tmp_path}/asked'\necho \"$UV_PYTHON_INSTALL_DIR\" > '{tmp_path}/place'\n"
+        'mkdir -p "$UV_PYTHON_INSTALL_DIR"\n'
+    )
     return f"#!/bin/sh\n{notes}for last; do :; done\nexec '{sys.executable}' -m venv \"$last\"\n"
 
 
@@ -268,7 +309,10 @@ def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index, monkeypa
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None)
     making = ended(Setup(recipe(index)))  # this index has no uv
-    assert making.problem.message.startswith("No Python 3.11 or 3.12 was found") and "does not have uv" in making.problem.message
+    assert (
+        making.problem.message.startswith("No Python 3.11 or 3.12 was found")
+        and "does not have uv" in making.problem.message
+    )
     assert "python.org" in making.problem.fix and not environment_folder().with_name("environment.new").exists()
 
 
@@ -287,18 +331,36 @@ def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_pat
 @pytest.mark.parametrize(
     ("said", "message", "remedy"),
     [
-        ("ERROR: Could not install packages: [Errno 28] No space left on device", "The disk is full.", Remedy.PREFERENCES),
-        ("NewConnectionError('Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')",
-         "The package index cannot be reached.", Remedy.SETUP),
-        ("ERROR: No matching distribution found for torch>=2.11", "The package index does not have torch>=2.11.", Remedy.PREFERENCES),
-        ("PermissionError: [Errno 13] Permission denied: '/srv/x'",
-         "The folder cannot be written: permission is missing.", Remedy.PREFERENCES),
+        (
+            "ERROR: Could not install packages: [Errno 28] No space left on device",
+            "The disk is full.",
+            Remedy.PREFERENCES,
+        ),
+        (
+            "NewConnectionError('Failed to establish a new connection: [Errno -3] '"
+            "'Temporary failure in name resolution')",
+            "The package index cannot be reached.",
+            Remedy.SETUP,
+        ),
+        (
+            "ERROR: No matching distribution found for torch>=2.11",
+            "The package index does not have torch>=2.11.",
+            Remedy.PREFERENCES,
+        ),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/srv/x'",
+            "The folder cannot be written: permission is missing.",
+            Remedy.PREFERENCES,
+        ),
         ("error: Failed to download cpython-3.12: error sending request for url", "The download failed.", Remedy.SETUP),
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
-         "The package index gave a file that is not the one Uvatar was tested with.", Remedy.PREFERENCES),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+            "The package index gave a file that is not the one Uvatar was tested with.",
+            Remedy.PREFERENCES,
+        ),
         ("ERROR: Something new", "The set-up failed: Something new", Remedy.LOG),
     ],
-)  # fmt: skip
+)
 def test_last_words_are_explained(said: str, message: str, remedy: Remedy) -> None:
     problem = explain(["Collecting uvatar", said, ""])
     assert (problem.message, problem.remedy) == (message, remedy)

@@ -50,13 +50,17 @@ def test_tips_are_where_the_mesh_ends() -> None:
     # and stay there when the shape changes
     betas = np.array([3.0, 1, 0, 0, 0, 0, 0, 0, 0, 0])
     taller = skeleton.rest_bones(points + directions @ betas, body["parents"])
-    assert taller.tails[names.index("head"), 2] == pytest.approx((body["template"] + body["shapedirs"] @ betas)[:, 1].max(), abs=0.005)
+    assert taller.tails[names.index("head"), 2] == pytest.approx(
+        (body["template"] + body["shapedirs"] @ betas)[:, 1].max(), abs=0.005
+    )
 
 
 def test_a_joint_without_vertices_gets_a_bone_of_some_length() -> None:
     body = body_arrays()
     strongest = np.zeros(len(body["template"]), int)
     tips = skeleton.tip_vertices(body["joint_template"], body["template"], strongest)
-    points, _ = skeleton.skeleton_points(body["joint_template"], body["joint_shapedirs"], body["template"], body["shapedirs"], tips)
+    points, _ = skeleton.skeleton_points(
+        body["joint_template"], body["joint_shapedirs"], body["template"], body["shapedirs"], tips
+    )
     bones = skeleton.rest_bones(points, body["parents"])
     assert (np.linalg.norm(bones.tails - bones.heads, axis=1) > 0.005).all()

@@ -1,4 +1,6 @@
-"""A real Blender with its window. Not part of the default tests, for it needs a Debian root of 1.5 GB: `make test-ui` runs it.
+"""A real Blender with its window. Not part of the default tests, for it needs a Debian root of 1.5 GB:
+
+`make test-ui` runs it.
 
 UVATAR_UI_SUITE says from which Debian the Blender is: trixie (4.3) or sid (5.2).
 """
@@ -75,12 +77,21 @@ def begin(window: Window) -> None:
 
 @pytest.fixture
 def serve(window: Window) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start a backend of this checkout that Blender finds by its data folder; with made-up results unless told otherwise."""
+    """Start a backend of this checkout that Blender finds by its data folder; with made-up results unless told
+    otherwise.
+    """
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(pipeline: str | None = SAMPLE_PIPELINE) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "UVATAR_DATA": str(window.inside(f"{WORK}/data")), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "uvatar", "serve", "--exit-with-parent", *(["--pipeline", pipeline] if pipeline else [])]
+        command = [
+            sys.executable,
+            "-m",
+            "uvatar",
+            "serve",
+            "--exit-with-parent",
+            *(["--pipeline", pipeline] if pipeline else []),
+        ]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
         processes.append(process)
         assert process.stdout and process.stdout.readline(), "the backend did not start"

@@ -2,8 +2,9 @@
 
     blender --python remote.py -- PORT
 
-Connects to the test at that port of this computer and reads one JSON text per line, {"run": source}. The source is run with
-`bpy` and whatever earlier sources defined; the answer is {"value": ...} of its variable ``answer``, or {"error": traceback}.
+Connects to the test at that port of this computer and reads one JSON text per line, {"run": source}. The source is run
+with `bpy` and whatever earlier sources defined; the answer is {"value": ...} of its variable ``answer``, or {"error":
+traceback}.
 """
 
 from __future__ import annotations

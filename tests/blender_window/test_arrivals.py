@@ -27,7 +27,8 @@ def test_three_photos_stand_apart_in_the_view_and_in_colour(window, serve) -> No
         "placement, view = module('scene.placement'), module('ui.view')\n"
         "from bpy_extras.view3d_utils import location_3d_to_region_2d as on_screen\n"
         "boxes = {name: placement.avatar_box(bpy.data.objects[name]) for name in rigs()}\n"
-        "groups = [placement.around([box for name, box in boxes.items() if name.startswith(photo)]) for photo in ('anna', 'pair', 'ben')]\n"
+        "groups = [placement.around([box for name, box in boxes.items() if name.startswith(photo)]) for photo in "
+        "('anna', 'pair', 'ben')]\n"
         "space, region = next(iter(view.views(bpy.context.scene)))\n"
         "corners = [(x, y, z) for box in boxes.values() for x in box[:, 0] for y in box[:, 1] for z in box[:, 2]]\n"
         "places = [on_screen(region, space.region_3d, corner) for corner in corners]\n"
@@ -37,8 +38,12 @@ def test_three_photos_stand_apart_in_the_view_and_in_colour(window, serve) -> No
     for (_, right), (left, _) in itertools.pairwise(spans):
         assert left > right, spans
     sidebar = window.sidebar()[0]
-    assert window.value(f"all(0 <= p.x <= {sidebar} - region.x and 0 <= p.y <= region.height for p in places)"), "nobody is out of the view"
-    wide, high, height = window.value("[*(max(p[axis] for p in places) - min(p[axis] for p in places) for axis in (0, 1)), region.height]")
+    assert window.value(f"all(0 <= p.x <= {sidebar} - region.x and 0 <= p.y <= region.height for p in places)"), (
+        "nobody is out of the view"
+    )
+    wide, high, height = window.value(
+        "[*(max(p[axis] for p in places) - min(p[axis] for p in places) for axis in (0, 1)), region.height]"
+    )
     assert max(wide / sidebar, high / height) > 0.6, "the view is filled"
     assert window.value("space.shading.color_type") == "TEXTURE"
 

@@ -34,7 +34,8 @@ def wait_photo(window: Window, name: str = "me.jpg") -> Path:
 
 def choose(window: Window, *names: str) -> None:
     window.run(
-        f"from pathlib import Path\nphotos.add(bpy.context.scene, [Path('{WORK}/photos', name) for name in {names!r}])\nstate.redraw()"
+        f"from pathlib import Path\nphotos.add(bpy.context.scene, [Path('{WORK}/photos', name) for name in "
+        f"{names!r}])\nstate.redraw()"
     )
     window.settle()
 
@@ -68,9 +69,15 @@ def working(window: Window) -> None:
 
 
 def longest_tick(window: Window) -> tuple[float, float]:
-    """The longest call of the timer since `watch_ticks`, and the time of all; seconds. It is printed with the clock's."""
+    """The longest call of the timer since `watch_ticks`, and the time of all; seconds.
+
+    It is printed with the clock's.
+    """
     longest, total, wall, calls = window.value("[max(ticks), sum(ticks), max(clock), len(ticks)]")
-    print(f"main thread: longest of {calls} ticks {longest * 1000:.0f} ms ({wall * 1000:.0f} ms on the clock), all {total * 1000:.0f} ms")
+    print(
+        f"main thread: longest of {calls} ticks {longest * 1000:.0f} ms ({wall * 1000:.0f} ms on the clock), all "
+        f"{total * 1000:.0f} ms"
+    )
     return longest, total
 
 
@@ -88,17 +95,23 @@ def test_photos_are_dropped_sorted_and_switched_by_hand(window) -> None:
     window.run("side.type = 'FILE_BROWSER'")
     window.settle()
     window.run("side.spaces.active.show_region_toolbar = False")
-    window.run(f"side.spaces.active.params.directory = b'{WORK}/photos/'\nside.spaces.active.params.display_type = 'LIST_VERTICAL'")
+    window.run(
+        f"side.spaces.active.params.directory = b'{WORK}/photos/'\nside.spaces.active.params.display_type = "
+        "'LIST_VERTICAL'"
+    )
     window.until("len(side.spaces.active.params.directory) > 5 and side.tag_redraw() is None", "the files are shown")
     window.settle()
-    x, y = window.run(f"r = next(r for r in side.regions if r.type == 'WINDOW')\nanswer = [r.x + 18, {HEIGHT} - r.y - r.height + 40]")
+    x, y = window.run(
+        f"r = next(r for r in side.regions if r.type == 'WINDOW')\nanswer = [r.x + 18, {HEIGHT} - r.y - r.height + 40]"
+    )
     for place in ((WIDTH // 3, HEIGHT // 2), (window.sidebar()[0] + 120, HEIGHT // 2)):  # the viewport, the sidebar
         window.drag((x, y), place)
         window.hand("key", "Return")  # Blender asks whose the picture is to be: ours is under the mouse
         window.settle()
         y += 20
     assert window.until(
-        "len(bpy.context.scene.uvatar.photos) == 2 and [p.file().name for p in bpy.context.scene.uvatar.photos]", "both are on the list"
+        "len(bpy.context.scene.uvatar.photos) == 2 and [p.file().name for p in bpy.context.scene.uvatar.photos]",
+        "both are on the list",
     ) == ["me.jpg", "you.jpg"]
     window.press("uvatar.move_photo(step=-1)", _LIST_BUTTONS)
     assert window.value("[p.file().name for p in bpy.context.scene.uvatar.photos]") == ["you.jpg", "me.jpg"]
@@ -215,7 +228,10 @@ def test_a_run_is_picked_up_after_blender_has_crashed(window, serve) -> None:
     sidebar_picture(window, "addon-unfinished")
     window.press("uvatar.resume")
     window.until("rigs()", "the avatar is imported")
-    window.until("not list(__import__('pathlib').Path(state.session()._ledger.folder).glob('*.json'))", "nothing is left to pick up")
+    window.until(
+        "not list(__import__('pathlib').Path(state.session()._ledger.folder).glob('*.json'))",
+        "nothing is left to pick up",
+    )
 
 
 @pytest.mark.parametrize("when", ["working", "building"])
@@ -245,7 +261,10 @@ def test_a_backend_that_blender_has_started_ends_with_it(window) -> None:
     program, ended = window.inside(f"{WORK}/photos/uvatar"), window.inside(f"{WORK}/photos/ended")
     program.write_text(f"#!/bin/sh\necho $$ > {WORK}/photos/started\ncat > /dev/null\ntouch {WORK}/photos/ended\n")
     program.chmod(0o755)
-    window.run(f"bpy.context.preferences.addons['bl_ext.user_default.uvatar'].preferences.backend = '{WORK}/photos/uvatar'\nstate.redraw()")
+    window.run(
+        "bpy.context.preferences.addons['bl_ext.user_default.uvatar'].preferences.backend = "
+        f"'{WORK}/photos/uvatar'\nstate.redraw()"
+    )
     window.settle()
     window.press("uvatar.start_backend", (0.66,))
     window.until(f"__import__('os').path.exists('{WORK}/photos/started')", "the backend is started")
@@ -338,9 +357,13 @@ def test_the_real_backend_makes_the_sample_photos_avatars(window, serve) -> None
     close_panel(window, 1)  # Avatar
     sidebar_picture(window, "addon-tools")
     window.press("uvatar.files.export(target='GLTF'")
-    window.until("any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)", "it asks where to")
+    window.until(
+        "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)",
+        "it asks where to",
+    )
     window.run(
-        "browser = next(a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == 'FILE_BROWSER')\n"
+        "browser = next(a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == "
+        "'FILE_BROWSER')\n"
         f"browser.spaces.active.params.directory = b'{WORK}/photos/'\n"
     )
     window.settle()

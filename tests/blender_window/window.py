@@ -1,8 +1,8 @@
 """A real Blender with a window on an X server without screen, in a Debian root, and a hand on its mouse and keyboard.
 
-Real events: xdotool moves X's pointer and presses its buttons (the XTEST extension), Blender sees what a user's mouse would send.
-Where a button is, Blender does not tell; but it copies the Python command of the button under the mouse (as Ctrl+C over a
-button does), so `find` moves the mouse down the sidebar until that is the wanted one.
+Real events: xdotool moves X's pointer and presses its buttons (the XTEST extension), Blender sees what a user's mouse
+would send. Where a button is, Blender does not tell; but it copies the Python command of the button under the mouse (as
+Ctrl+C over a button does), so `find` moves the mouse down the sidebar until that is the wanted one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any
 
 WIDTH, HEIGHT = 1280, 800
 PATIENCE = 120.0
-REPLY = 500.0  # seconds until Blender may be given up: without a graphics card, a busy machine compiles shaders for minutes
+REPLY = (
+    500.0  # seconds until Blender may be given up: without a graphics card, a busy machine compiles shaders for minutes
+)
 _CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 _ROW = 14  # pixels between looks for a button; a button is 20 high
 _SIDEBAR = "area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')\n" \
@@ -55,17 +57,29 @@ class Window:
 
     def call(self, *command: str, timeout: float = PATIENCE) -> str:
         """Run a program in the root; what it printed."""
-        done = subprocess.run([_CHROOT, str(self.root), *command], env=self._environment, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            [_CHROOT, str(self.root), *command], env=self._environment, capture_output=True, text=True, timeout=timeout
+        )
         assert done.returncode == 0, f"{command[0]} failed: {done.stdout[-2000:]} {done.stderr[-2000:]}"
         return done.stdout
 
-    # -- starting and ending ----------------------------------------------------------------------------------------------
+    # -- starting and ending
+    # ----------------------------------------------------------------------------------------------
 
     def install(self, extension: Path) -> None:
         """Install and enable an extension's zip, as Blender's own command does; no splash screen from now on."""
         zipped = self.inside(f"{self.work}/{extension.name}")
         shutil.copy(extension, zipped)
-        self.call("blender", "--command", "extension", "install-file", "-r", "user_default", "-e", f"{self.work}/{extension.name}")
+        self.call(
+            "blender",
+            "--command",
+            "extension",
+            "install-file",
+            "-r",
+            "user_default",
+            "-e",
+            f"{self.work}/{extension.name}",
+        )
         quiet = (
             "import bpy; view = bpy.context.preferences.view; view.show_splash = False; view.show_tooltips = False;"
             "view.smooth_view = 0; bpy.context.preferences.use_preferences_save = False; bpy.ops.wm.save_userpref()"
@@ -107,7 +121,9 @@ class Window:
         self.close()
 
     def quit(self) -> tuple[int, float]:
-        """End Blender as its user does, with Ctrl+Q; its exit code (negative: a signal), and the seconds that it took."""
+        """End Blender as its user does, with Ctrl+Q; its exit code (negative: a signal), and the seconds that
+        it took.
+        """
         blender, begun = self._processes.pop("blender"), time.monotonic()
         self.hand("mousemove", WIDTH // 3, HEIGHT // 2)
         self.hand("key", "ctrl+q")
@@ -128,7 +144,9 @@ class Window:
 
     def _start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         with open(self.inside(f"{self.work}/{Path(command[0]).name}.log"), "ab") as log:
-            process = subprocess.Popen([_CHROOT, str(self.root), *command], env=self._environment, stdout=log, stderr=log, **options)
+            process = subprocess.Popen(
+                [_CHROOT, str(self.root), *command], env=self._environment, stdout=log, stderr=log, **options
+            )
         self._processes[Path(command[0]).name] = process
         return process
 
@@ -137,13 +155,25 @@ class Window:
         ours, theirs = os.pipe()
         with open(ours) as number:
             self._start(
-                *("Xvfb", "-displayfd", str(theirs), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "+extension", "GLX", "-nolisten", "tcp"),
+                *(
+                    "Xvfb",
+                    "-displayfd",
+                    str(theirs),
+                    "-screen",
+                    "0",
+                    f"{WIDTH}x{HEIGHT}x24",
+                    "+extension",
+                    "GLX",
+                    "-nolisten",
+                    "tcp",
+                ),
                 pass_fds=(theirs,),
             )
             os.close(theirs)
             return int(number.readline())
 
-    # -- what the test sees -----------------------------------------------------------------------------------------------
+    # -- what the test sees
+    # -----------------------------------------------------------------------------------------------
 
     def run(self, source: str) -> Any:
         """Run Python in Blender, on its main thread; its variable ``answer``."""
@@ -181,7 +211,8 @@ class Window:
             self.run("answer = None")
             time.sleep(0.03)
 
-    # -- mouse and keyboard -----------------------------------------------------------------------------------------------
+    # -- mouse and keyboard
+    # -----------------------------------------------------------------------------------------------
 
     def hand(self, *command: str | int) -> None:
         """What xdotool does."""
@@ -204,7 +235,10 @@ class Window:
         self.hand("mousedown", 1)
         # Slowly at first: where the mouse is when Blender sees a drag must still be over what is dragged.
         for share in (0.005, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0):
-            self.hand("mousemove", *(round(begin + (finish - begin) * share) for begin, finish in zip(start, end, strict=True)))
+            self.hand(
+                "mousemove",
+                *(round(begin + (finish - begin) * share) for begin, finish in zip(start, end, strict=True)),
+            )
             self.settle()
         self.hand("mouseup", 1)
         self.settle()
@@ -225,14 +259,20 @@ class Window:
 
     def sidebar(self) -> tuple[int, int, int, int]:
         """Left, top, width and height of the sidebar on the screen."""
-        return tuple(self.value_after(_SIDEBAR, f"[sidebar.x, {HEIGHT} - sidebar.y - sidebar.height, sidebar.width, sidebar.height]"))
+        return tuple(
+            self.value_after(
+                _SIDEBAR, f"[sidebar.x, {HEIGHT} - sidebar.y - sidebar.height, sidebar.width, sidebar.height]"
+            )
+        )
 
     def value_after(self, source: str, expression: str) -> Any:
         """The value of an expression after some statements, in Blender."""
         return self.run(f"{source}answer = {expression}")
 
     def under_mouse(self) -> str:
-        """Python command of the sidebar's button under the mouse, or data path of its property; nothing where there is none."""
+        """Python command of the sidebar's button under the mouse, or data path of its property; nothing where there is
+        none.
+        """
         return self.value_after(
             _SIDEBAR,
             "''\n"

@@ -16,7 +16,18 @@ def test_a_saved_body_comes_back(body: BodyModel, tmp_path: Path) -> None:
     save_body(body.data, tmp_path / "body.npz")
     again = load_body(tmp_path / "body.npz")
     assert np.allclose(again.weights, body.data.weights, atol=5e-4)  # stored as float16
-    for name in ("v_template", "shapedirs", "quads", "faces", "uv", "face_uv", "mirror", "part", "landmark_template", "joint_template"):
+    for name in (
+        "v_template",
+        "shapedirs",
+        "quads",
+        "faces",
+        "uv",
+        "face_uv",
+        "mirror",
+        "part",
+        "landmark_template",
+        "joint_template",
+    ):
         assert np.allclose(getattr(again, name), getattr(body.data, name), atol=1e-6), name
     assert abs(again.J_regressor - body.data.J_regressor).max() == 0
     assert again.beta_names == body.data.beta_names

@@ -22,7 +22,10 @@ def test_girth_of_a_cylinder_is_its_circumference() -> None:
 
 
 def test_waist_matches_the_widest_points_seen_from_every_side(body: BodyModel) -> None:
-    """Cauchy: the perimeter of a convex outline is pi times its mean width. Taken from a thin slab of surface points, not from a cut."""
+    """Cauchy: the perimeter of a convex outline is pi times its mean width.
+
+    Taken from a thin slab of surface points, not from a cut.
+    """
     vertices = body.data.v_template.astype(float)
     measured = measure(body, np.zeros(10))["waist"]
     corner = vertices[body.data.faces]

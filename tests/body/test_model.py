@@ -15,14 +15,19 @@ from .reference import pose_body
 
 def random_people(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return tuple(torch.randn(count, *shape, generator=generator) * scale for shape, scale in (((10,), 1.0), ((24, 3), 0.6), ((3,), 1.0)))  # type: ignore[return-value]
+    return tuple(
+        torch.randn(count, *shape, generator=generator) * scale
+        for shape, scale in (((10,), 1.0), ((24, 3), 0.6), ((3,), 1.0))
+    )  # type: ignore[return-value]
 
 
 def test_matches_the_equations(body: BodyModel) -> None:
     betas, pose, transl = random_people(3)
     output = body(betas, pose, transl)
     for n in range(3):
-        vertices, joints = pose_body(body.data, betas[n].double().numpy(), pose[n].double().numpy(), transl[n].double().numpy())
+        vertices, joints = pose_body(
+            body.data, betas[n].double().numpy(), pose[n].double().numpy(), transl[n].double().numpy()
+        )
         assert np.abs(output.vertices[n].numpy() - vertices).max() < 1e-5
         assert np.abs(output.joints[n].numpy() - joints).max() < 1e-5
 

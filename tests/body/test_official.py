@@ -64,7 +64,8 @@ def content() -> dict[str, Any]:
         "posedirs": rng.normal(size=(VERTICES, 3, 207)) * 0.01,
         "J_regressor": sparse.csc_matrix(regressor),
         "weights": weights / weights.sum(1, keepdims=True),
-        "f": (rng.integers(0, VERTICES, (FACES, 1)) + rng.integers(1, 1000, (FACES, 3)).cumsum(1)).astype(np.uint32) % VERTICES,
+        "f": (rng.integers(0, VERTICES, (FACES, 1)) + rng.integers(1, 1000, (FACES, 3)).cumsum(1)).astype(np.uint32)
+        % VERTICES,
         "kintree_table": np.stack([np.array(PARENTS) % 2**32, np.arange(24)]).astype(np.uint32),
         "bs_style": "lbs",
         "bs_type": "lrotmin",
@@ -96,7 +97,9 @@ def check(body: BodyModel, content: dict[str, Any]) -> None:
     assert not data.has_uv
 
 
-def test_loads_a_pickle_with_chumpy_inside(official: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loads_a_pickle_with_chumpy_inside(
+    official: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("chumpy", "chumpy.ch", "chumpy.reordering"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it now fails
     body = load_smpl(official)
@@ -105,7 +108,9 @@ def test_loads_a_pickle_with_chumpy_inside(official: Path, content: dict[str, An
 
 
 @pytest.mark.parametrize(("file", "name"), [("SMPL_MALE.npz", "smpl-male"), ("SMPL_NEUTRAL.npz", "smpl-neutral")])
-def test_loads_an_npz_with_a_sparse_matrix_inside(file: str, name: str, content: dict[str, Any], tmp_path: Path) -> None:
+def test_loads_an_npz_with_a_sparse_matrix_inside(
+    file: str, name: str, content: dict[str, Any], tmp_path: Path
+) -> None:
     np.savez(tmp_path / file, **content)  # the sparse matrix becomes a pickled array of objects
     body = load_smpl(tmp_path / file)
     assert body.data.name == name
@@ -129,7 +134,9 @@ def test_matches_smplx_on_the_same_file(official: Path, content: dict[str, Any])
     body = load_smpl(official)
     betas, pose, transl = (torch.randn(2, *shape) * 0.5 for shape in ((10,), (24, 3), (3,)))
     ids = {name: 0 for name in smplx.vertex_ids.vertex_ids["smplh"]}
-    other = smplx.SMPL("", data_struct=Struct(**{**content, "shapedirs": content["shapedirs"]}), batch_size=2, vertex_ids=ids)
+    other = smplx.SMPL(
+        "", data_struct=Struct(**{**content, "shapedirs": content["shapedirs"]}), batch_size=2, vertex_ids=ids
+    )
     expected = other(betas=betas, global_orient=pose[:, :1], body_pose=pose[:, 1:], transl=transl)
     assert (body(betas, pose, transl).vertices - expected.vertices).abs().max() < 2e-5
 
@@ -169,7 +176,17 @@ class Runs:
         return self.function, self.arguments
 
 
-HOSTILE = ["os.system", "eval", "numpy function", "numpy.load", "getattr", "old protocol", "reconstructor", "nested name", "persistent"]
+HOSTILE = [
+    "os.system",
+    "eval",
+    "numpy function",
+    "numpy.load",
+    "getattr",
+    "old protocol",
+    "reconstructor",
+    "nested name",
+    "persistent",
+]
 
 
 def hostile(kind: str, flag: Path) -> bytes:
@@ -218,7 +235,9 @@ def test_arrays_that_lie_about_their_bytes_are_refused(content: dict[str, Any], 
     path = tmp_path / "SMPL_NEUTRAL.pkl"
     shape = pickle.dumps((VERTICES, 3), protocol=2)[2:-1].split(b"q")[0]
     assert shape in raw
-    path.write_bytes(raw.replace(shape, shape.replace(VERTICES.to_bytes(2, "little"), (VERTICES + 1).to_bytes(2, "little")), 1))
+    path.write_bytes(
+        raw.replace(shape, shape.replace(VERTICES.to_bytes(2, "little"), (VERTICES + 1).to_bytes(2, "little")), 1)
+    )
     with pytest.raises(BodyError, match="fewer or more bytes"):
         load_smpl(path)
 

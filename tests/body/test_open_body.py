@@ -66,7 +66,10 @@ def test_uv_atlas_does_not_overlap(body: BodyModel) -> None:
         box = (np.arange(low[1], high[1])[:, None] * size + np.arange(low[0], high[0])).ravel()
         box = box[box < size * size]
         points = np.stack([x[box], y[box]], 1)
-        sides = [np.sign((v - u)[0] * (points[:, 1] - u[1]) - (v - u)[1] * (points[:, 0] - u[0])) for u, v in ((p, q), (q, r), (r, p))]
+        sides = [
+            np.sign((v - u)[0] * (points[:, 1] - u[1]) - (v - u)[1] * (points[:, 0] - u[0]))
+            for u, v in ((p, q), (q, r), (r, p))
+        ]
         covered[box[(np.abs(sum(sides)) == 3)]] = True
     assert covered.mean() == pytest.approx(np.abs(area).sum(), rel=0.02)
 
@@ -147,14 +150,19 @@ def test_shape_priors_cover_people(body: BodyModel) -> None:
     assert set(body.data.shape_prior) == {"male", "female", "child"}
     for prior in body.data.shape_prior.values():
         assert np.linalg.eigvalsh(prior.covariance).min() > 1e-3
-    statures = {group: stature(body.data.v_template + body.data.shapedirs @ prior.mean) for group, prior in body.data.shape_prior.items()}
+    statures = {
+        group: stature(body.data.v_template + body.data.shapedirs @ prior.mean)
+        for group, prior in body.data.shape_prior.items()
+    }
     assert statures["male"] > statures["female"] > statures["child"]
     assert 1.70 < statures["male"] < 1.82
     assert 1.58 < statures["female"] < 1.68
 
 
 def test_a_child_of_four_has_a_childs_proportions(body: BodyModel) -> None:
-    """The likeliest child of 1.05 m: crown to chin is more than a sixth of it, an adult's less than a seventh (growth charts)."""
+    """The likeliest child of 1.05 m: crown to chin is more than a sixth of it, an adult's less than a seventh (growth
+    charts).
+    """
     prior = body.data.shape_prior["child"]
     wanted = (1.05 - stature(shaped(body))) / (stature(shaped(body, b0=1)) - stature(shaped(body)))
     gain = prior.covariance[:, 0] / prior.covariance[0, 0]

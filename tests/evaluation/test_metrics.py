@@ -51,7 +51,9 @@ def test_missing_pixels_count_as_grey(person):
 def test_empty_masks_give_nan(person):
     picture, mask = person
     nothing = np.zeros_like(mask)
-    assert np.isnan([psnr(picture, picture, nothing), flat_colour_psnr(picture, nothing), masked_ssim(picture, picture, nothing)]).all()
+    assert np.isnan(
+        [psnr(picture, picture, nothing), flat_colour_psnr(picture, nothing), masked_ssim(picture, picture, nothing)]
+    ).all()
     assert np.isnan(mask_iou(nothing, nothing))
 
 

@@ -76,7 +76,9 @@ def test_tables_and_pictures_are_written(truth, body, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"photo")
     with open(tmp_path / "console.txt", "w", encoding="utf-8") as console:
-        (figures,) = evaluate_photos(tmp_path / "photos", tmp_path / "out", lambda data, name: truth, body, Console(file=console))
+        (figures,) = evaluate_photos(
+            tmp_path / "photos", tmp_path / "out", lambda data, name: truth, body, Console(file=console)
+        )
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "a_overlay.jpg", "a_p0_compare.jpg", "a_p0_turntable.jpg", "table.csv", "table.md",
     }  # fmt: skip
@@ -137,7 +139,8 @@ def test_annotated_photos_give_pck_outlines_and_the_missed(truth, body, tmp_path
     keypoints[:4, 0] += 0.07 * side
     x0, y0, x1, y1 = (float(value) for value in person.box)
     annotation = {
-        "bbox": [x0, y0, x1 - x0, y1 - y0], "keypoints": keypoints.ravel().tolist(), "segmentation": [[x0, y0, x1, y0, x1, y1, x0, y1]],
+        "bbox": [x0, y0, x1 - x0, y1 - y0], "keypoints": keypoints.ravel().tolist(),
+        "segmentation": [[x0, y0, x1, y0, x1, y1, x0, y1]],
     }  # fmt: skip
     images = [{"id": number, "file_name": name} for number, name in enumerate(("a.png", "b.png"))]
     document = {"images": images, "annotations": [{"image_id": number, **annotation} for number in range(2)]}

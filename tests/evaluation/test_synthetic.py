@@ -18,10 +18,26 @@ from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
 from uvatar.engine.pipeline import PersonResult, PhotoResult
-from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMARKS, mpjpe, pa_mpjpe, procrustes, torso_direction_error
+from uvatar.evaluation.pose_metrics import (
+    BODY_JOINTS,
+    LIMB_JOINTS,
+    LIMB_LANDMARKS,
+    mpjpe,
+    pa_mpjpe,
+    procrustes,
+    torso_direction_error,
+)
 from uvatar.evaluation.poses import evaluation_indices, held_out, load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
-from uvatar.evaluation.synthetic import HEIGHT, WIDTH, evaluate_synthetic, matched, random_sitter, score_person, summarise
+from uvatar.evaluation.synthetic import (
+    HEIGHT,
+    WIDTH,
+    evaluate_synthetic,
+    matched,
+    random_sitter,
+    score_person,
+    summarise,
+)
 from uvatar.photos.decoding import PhotoError
 
 
@@ -61,7 +77,12 @@ def test_procrustes_finds_the_transform_a_numerical_search_finds():
         return np.exp(parameters[3]) * points @ Rotation.from_rotvec(parameters[:3]).as_matrix().T + parameters[4:]
 
     searches = [
-        minimize(lambda p: np.square(moved(p) - target).sum(), np.concatenate([start, np.zeros(4)]), method="BFGS", options={"gtol": 1e-10})
+        minimize(
+            lambda p: np.square(moved(p) - target).sum(),
+            np.concatenate([start, np.zeros(4)]),
+            method="BFGS",
+            options={"gtol": 1e-10},
+        )
         for start in Rotation.random(12, random_state=1).as_rotvec()
     ]
     best = min(searches, key=lambda search: search.fun)
@@ -111,7 +132,9 @@ def test_shipped_poses_are_poses_of_people(body):
     poses = load_poses()
     assert poses.shape[1:] == (24, 3) and len(poses) >= 50
     # Knees and elbows bend one way only: from the rest pose a shin never swings far to the front.
-    joints = np.stack([body.posed(replace(rest_body(), global_orient=pose[0], body_pose=pose[1:]))[1] for pose in poses])
+    joints = np.stack(
+        [body.posed(replace(rest_body(), global_orient=pose[0], body_pose=pose[1:]))[1] for pose in poses]
+    )
     for hip, knee, ankle in ((1, 4, 7), (2, 5, 8)):
         thigh, shin = joints[:, knee] - joints[:, hip], joints[:, ankle] - joints[:, knee]
         straight = np.einsum("nc,nc->n", thigh, shin) / np.linalg.norm(thigh, axis=1) / np.linalg.norm(shin, axis=1)
@@ -142,7 +165,9 @@ def test_picture_shows_the_body_where_its_mask_is(body, sitter):
     rng = np.random.default_rng(3)
     vertices, _ = body.posed(sitter.body)
     background = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    picture, mask = photograph(vertices, body.data, random_outfit(body.data, rng), sitter.camera, random_light(rng), background, rng)
+    picture, mask = photograph(
+        vertices, body.data, random_outfit(body.data, rng), sitter.camera, random_light(rng), background, rng
+    )
     # The mask against an independent outline: the projected triangles filled by OpenCV.
     filled = np.zeros((HEIGHT, WIDTH), np.uint8)
     for triangle in np.round(sitter.camera.project(vertices)[body.data.faces] - 0.5).astype(np.int32):
@@ -208,7 +233,9 @@ def test_summary_leaves_out_the_missed(body, sitter):
     _, joints = body.posed(sitter.body)
     result = truth_as_result(sitter, body, betas_change=2.0)
     mask = np.ones((HEIGHT, WIDTH), bool)
-    good = score_person(sitter, result.people[0], result.camera, joints, mask, np.zeros((HEIGHT, WIDTH, 3), np.uint8), body)
+    good = score_person(
+        sitter, result.people[0], result.camera, joints, mask, np.zeros((HEIGHT, WIDTH, 3), np.uint8), body
+    )
     missed = replace(good, found=False, mpjpe=np.nan)
     assert summarise([good, missed])["mpjpe"][0] == pytest.approx(good.mpjpe)
 

@@ -19,7 +19,12 @@ def double_body() -> BodyModel:
 @pytest.fixture(scope="module")
 def state() -> State:
     rng = np.random.default_rng(0)
-    return State(rotations.exp(rng.normal(size=(2, 3))), rng.normal(0, 0.5, (2, 21, 3)), rng.normal(size=(2, 10)), rng.normal(size=(2, 3)))
+    return State(
+        rotations.exp(rng.normal(size=(2, 3))),
+        rng.normal(0, 0.5, (2, 21, 3)),
+        rng.normal(size=(2, 10)),
+        rng.normal(size=(2, 3)),
+    )
 
 
 def torch_landmarks(body: BodyModel, state: State, unknowns: torch.Tensor) -> torch.Tensor:
@@ -32,8 +37,12 @@ def torch_landmarks(body: BodyModel, state: State, unknowns: torch.Tensor) -> to
 
 def numpy_landmarks(body: BodyModel, state: State) -> Placed:
     data = body.data
-    skeleton = Skeleton(data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents))
-    points = Points(*(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights)))
+    skeleton = Skeleton(
+        data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
+    )
+    points = Points(
+        *(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights))
+    )
     return skeleton.pose(state).place(points)
 
 
@@ -42,7 +51,9 @@ def test_points_and_derivatives_match_automatic_differentiation(double_body: Bod
     placed = numpy_landmarks(double_body, state)
     expected = torch_landmarks(double_body, state, torch.as_tensor(unknowns))
     assert np.abs(placed.positions - expected.numpy()).max() < 1e-12
-    whole = torch.autograd.functional.jacobian(lambda x: torch_landmarks(double_body, state, x), torch.as_tensor(unknowns)).numpy()
+    whole = torch.autograd.functional.jacobian(
+        lambda x: torch_landmarks(double_body, state, x), torch.as_tensor(unknowns)
+    ).numpy()
     own = np.stack([whole[i, :, :, i] for i in range(2)])
     assert np.abs(placed.derivative() - own).max() < 1e-12
     direction = np.random.default_rng(1).normal(size=placed.positions.shape)
@@ -64,7 +75,10 @@ def test_rotations(angle: float) -> None:
     assert np.abs(matrix - expected).max() < 1e-12
     assert np.abs(rotations.log(matrix) - vector).max() < 1e-7
     small = np.array([1e-6, 2e-6, -1e-6])
-    assert np.abs(rotations.exp(vector + small) - rotations.exp(rotations.left_jacobian(vector) @ small) @ matrix).max() < 1e-10
+    assert (
+        np.abs(rotations.exp(vector + small) - rotations.exp(rotations.left_jacobian(vector) @ small) @ matrix).max()
+        < 1e-10
+    )
 
 
 @pytest.mark.parametrize("target", [[1.0, 0, 0], [-1.0, 0, 0], [0.2, 3.0, -1.0]])

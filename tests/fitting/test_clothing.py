@@ -1,4 +1,6 @@
-"""Clothing offsets on bodies whose clothes are known: a smooth coat is put on, its mask drawn, and the coat looked for."""
+"""Clothing offsets on bodies whose clothes are known: a smooth coat is put on, its mask drawn, and the coat
+looked for.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def standing(body, yaw: float = 0.2, arms: float = 1.0, x: float = 0.1) -> Fit:
     pose[15], pose[16] = (0, 0, -arms), (0, 0, arms)
     pose[0], pose[1] = (0, 0, 0.08), (0, 0, -0.08)
     facing = (Rotation.from_euler("x", np.pi) * Rotation.from_euler("y", yaw)).as_rotvec()
-    parameters = BodyParameters(np.zeros(10, np.float32), facing.astype(np.float32), pose, np.array([x, -0.3, 4], np.float32))
+    parameters = BodyParameters(
+        np.zeros(10, np.float32), facing.astype(np.float32), pose, np.array([x, -0.3, 4], np.float32)
+    )
     return Fit(parameters, np.zeros_like(body.data.v_template), 0.0, 0.0, 1.0)
 
 
@@ -46,7 +50,9 @@ def coat(body, thickness: float) -> np.ndarray:
         np.add.at(summed, edges[:, 0], normals[edges[:, 1]])
         np.add.at(summed, edges[:, 1], normals[edges[:, 0]])
         normals = summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)
-    amount = np.clip((y + 0.75) / 0.2, 0, 1) * np.clip((0.15 - y) / 0.2, 0, 1) * np.clip((0.25 - np.abs(x)) / 0.08, 0, 1)
+    amount = (
+        np.clip((y + 0.75) / 0.2, 0, 1) * np.clip((0.15 - y) / 0.2, 0, 1) * np.clip((0.25 - np.abs(x)) / 0.08, 0, 1)
+    )
     return (thickness * amount[:, None] * normals).astype(np.float32)
 
 
@@ -60,7 +66,9 @@ def seen_as(mask: np.ndarray, others: np.ndarray | None = None) -> Person:
     crop = slice(window[1], window[3]), slice(window[0], window[2])
     landmarks = np.zeros((33, 3), np.float32)
     box = np.array([x0, y0, x1, y1], np.float32)
-    return Person(box, 1.0, landmarks, landmarks, window, mask[crop].astype(np.uint8) * 255, others[crop].astype(np.uint8) * 255)
+    return Person(
+        box, 1.0, landmarks, landmarks, window, mask[crop].astype(np.uint8) * 255, others[crop].astype(np.uint8) * 255
+    )
 
 
 def silhouette(body, fit: Fit, offsets=None, camera: Camera = CAMERA) -> np.ndarray:

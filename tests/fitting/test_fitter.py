@@ -157,16 +157,27 @@ def test_legs_that_nobody_sees_hang_and_head_and_trunk_alone_are_no_child(body: 
         ({"adult": 202.0, "female": 201.5, "child": 201.0}, "female", True),
         ({"adult": 201.2, "female": 208.0, "child": 200.0}, "adult", True),
         ({"adult": 202.0, "female": 203.0, "child": 200.0}, "child", False),
-        ({"adult": 402.0, "female": 420.0, "child": 400.0}, "adult", True),  # much is left unexplained: 2 nats say little
+        (
+            {"adult": 402.0, "female": 420.0, "child": 400.0},
+            "adult",
+            True,
+        ),  # much is left unexplained: 2 nats say little
         ({"child": 200.0}, "child", False),  # nothing else came near
         ({"all": 200.0}, "all", False),
     ],
 )
-def test_only_who_is_a_child_by_far_gets_a_childs_proportions(costs: dict[str, float], group: str, is_open: bool) -> None:
+def test_only_who_is_a_child_by_far_gets_a_childs_proportions(
+    costs: dict[str, float], group: str, is_open: bool
+) -> None:
     count = len(costs)
     groups = [ShapeGroup(name, np.zeros(10), np.eye(10)) for name in costs]
     start = Start("landmarks", np.eye(3), np.zeros((21, 3)))
-    state = State(np.tile(np.eye(3), (2 * count, 1, 1)), np.zeros((2 * count, 21, 3)), np.zeros((2 * count, 10)), np.zeros((2 * count, 3)))
+    state = State(
+        np.tile(np.eye(3), (2 * count, 1, 1)),
+        np.zeros((2 * count, 21, 3)),
+        np.zeros((2 * count, 10)),
+        np.zeros((2 * count, 3)),
+    )
     owners = np.repeat([0, 1], count)  # somebody else beside the person, who is as certain
     guesses = _Guesses(owners, [start] * (2 * count), groups * 2, state, np.array(list(costs.values()) * 2))
     decided, open_age = _decided(guesses)

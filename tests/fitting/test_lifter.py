@@ -17,7 +17,15 @@ from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
 from uvatar.fitting import rotations
 from uvatar.fitting.fitter import fit_people
-from uvatar.fitting.lifter import MIRRORED_JOINTS, Lifted, Lifter, LifterNetwork, features, mirrored_features, orthonormal
+from uvatar.fitting.lifter import (
+    MIRRORED_JOINTS,
+    Lifted,
+    Lifter,
+    LifterNetwork,
+    features,
+    mirrored_features,
+    orthonormal,
+)
 from uvatar.perception.pose import MIRROR
 
 
@@ -61,7 +69,9 @@ def test_resolution_does_not_matter(person: Person) -> None:
 def test_features_of_the_mirror_image(person: Person) -> None:
     other = mirror_image(person, CAMERA)
     expected = features(other.landmarks, other.world_landmarks, other.box, CAMERA)
-    assert np.allclose(mirrored_features(features(person.landmarks, person.world_landmarks, person.box, CAMERA)), expected, atol=1e-5)
+    assert np.allclose(
+        mirrored_features(features(person.landmarks, person.world_landmarks, person.box, CAMERA)), expected, atol=1e-5
+    )
 
 
 def test_the_mirror_image_is_lifted_to_the_mirrored_pose(lifter: Lifter, person: Person) -> None:
@@ -87,7 +97,9 @@ def test_where_the_person_is_in_the_photo_turns_the_body_with_the_ray(lifter: Li
         # Perception's space has the axes of a camera that looks at the person.
         world = (points - points[[23, 24]].mean(0)).astype(np.float32)
         lifted.append(lifter.lift_landmarks(np.column_stack([pixels, np.ones(33)]), world, box, wide))
-    assert np.degrees(Rotation.from_matrix(lifted[1].orient @ (turn.as_matrix() @ lifted[0].orient).T).magnitude()) < 10  # of 25
+    assert (
+        np.degrees(Rotation.from_matrix(lifted[1].orient @ (turn.as_matrix() @ lifted[0].orient).T).magnitude()) < 10
+    )  # of 25
 
 
 def test_a_standing_person_is_lifted_standing(lifter: Lifter, body: BodyModel) -> None:

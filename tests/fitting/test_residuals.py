@@ -19,8 +19,12 @@ from uvatar.fitting.solver import minimise
 @pytest.fixture(scope="module")
 def objective(body: BodyModel) -> Objective:
     data = body.data
-    skeleton = Skeleton(data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents))
-    points = Points(*(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights)))
+    skeleton = Skeleton(
+        data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
+    )
+    points = Points(
+        *(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights))
+    )
     seen = evidence.gather([person_of(body, standing())], CAMERA)
     rng = np.random.default_rng(0)
     index = rng.integers(len(data.v_template), size=(1, 20))
@@ -42,7 +46,9 @@ def state() -> State:
 
 
 def test_gradient_is_that_of_the_cost(objective: Objective, state: State) -> None:
-    """Geman-McClure as s^2 d^2 / 2(s^2 + d^2): its slope is d (s^2 / (s^2 + d^2))^2, which is what reweighting must give."""
+    """Geman-McClure as s^2 d^2 / 2(s^2 + d^2): its slope is d (s^2 / (s^2 + d^2))^2, which is what reweighting must
+    give.
+    """
     _, gradient, _ = objective.linearised(state)
     for number in range(UNKNOWNS):
         step = np.zeros((1, UNKNOWNS))

@@ -1,4 +1,7 @@
-"""Fuzz by hand: ``python -m tests.fuzzing wire --count 100000``; files: ``python -m tests.fuzzing .photo --count 20000``."""
+"""Fuzz by hand: ``python -m tests.fuzzing wire --count 100000``; files:
+
+``python -m tests.fuzzing .photo --count 20000``.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,13 @@ def models() -> dict[str, tuple[bytes, str]]:
     tensors = {"backbone.weight": torch.randn(4, 3), "head.bias": torch.zeros(2)}
     checkpoint, npz, result = io.BytesIO(), io.BytesIO(), io.BytesIO()
     torch.save({"model_state_dict": tensors}, checkpoint)
-    np.savez(npz, **{name: np.asarray(value.todense() if sparse.issparse(value) else value) for name, value in smpl_content().items()})
+    np.savez(
+        npz,
+        **{
+            name: np.asarray(value.todense() if sparse.issparse(value) else value)
+            for name, value in smpl_content().items()
+        },
+    )
     people = np.empty((), object)
     people[()] = {"smpl_thetas": np.full((2, 72), 0.25), "cam": np.ones((2, 3)), "center_preds": np.ones((2, 2))}
     np.savez(result, results=people)
@@ -187,7 +193,8 @@ def seed_files(folder: Path) -> dict[str, list[bytes]]:
 
 
 def fuzz(folder: Path, suffix: str, count: int, seed: int) -> Watch:
-    """Damaged files of one kind to its loader, which either reads them or raises its own error; anything else ends the run.
+    """Damaged files of one kind to its loader, which either reads them or raises its own error; anything else ends the
+    run.
 
     The file that does is left in ``folder`` as ``offender`` with its suffix, for the corpus.
     """

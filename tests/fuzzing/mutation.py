@@ -57,7 +57,9 @@ def _change(data: bytearray, others: Sequence[bytes], random: Random) -> None:
 
 
 def _mutated_member(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
-    """A zip archive (npz, PyTorch's files) with changes in one member and its checksum right, so that the member is read."""
+    """A zip archive (npz, PyTorch's files) with changes in one member and its checksum right, so that the member is
+    read.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {item.filename: archive.read(item) for item in archive.infolist()}

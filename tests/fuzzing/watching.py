@@ -49,5 +49,7 @@ class Watch:
         self.growth = size - self._base
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name} {count}" for name, count in sorted(self.outcomes.items(), key=lambda item: -item[1])[:12])
+        told = ", ".join(
+            f"{name} {count}" for name, count in sorted(self.outcomes.items(), key=lambda item: -item[1])[:12]
+        )
         return f"{self.count} inputs; slowest {self.slowest:.2f} s; growth {self.growth / 1e6:.1f} MB; {told}"

@@ -31,11 +31,21 @@ def seeds() -> list[Frames]:
     """One honest request of each kind, and whatever is kept in the corpus."""
     photos = [{"name": "a.jpg", "data": b"a photo"}, {"name": "b.jpg", "data": b"another"}]
     options = {"fast": True, "texture_size": 512, "focal": 1200.5, "max_people": 3}
-    given = {"photo": "a.jpg", "betas_of": "smpl", "center_in": "photo", **{name: [[0.5] * size] for name, size in wire.GIVEN.items()}}
+    given = {
+        "photo": "a.jpg",
+        "betas_of": "smpl",
+        "center_in": "photo",
+        **{name: [[0.5] * size] for name, size in wire.GIVEN.items()},
+    }
     bodies: list[dict[str, Any]] = [
         {"kind": "hello", "client": "fuzz"},
         {"kind": "reconstruct", "job": JOB, "photos": photos, "options": options},
-        {"kind": "reconstruct", "job": str(uuid.UUID(int=8)), "photos": photos[:1], "options": {"given_people": [given]}},
+        {
+            "kind": "reconstruct",
+            "job": str(uuid.UUID(int=8)),
+            "photos": photos[:1],
+            "options": {"given_people": [given]},
+        },
         {"kind": "status"},
         {"kind": "status", "job": JOB},
         {"kind": "result", "job": JOB, "photo": 0},
@@ -46,7 +56,9 @@ def seeds() -> list[Frames]:
         {"kind": "forget", "everything": True},
         {"kind": "shutdown"},
     ]
-    honest = [[bytes(frame) for frame in wire.pack({"token": TOKEN, "request": n, **body})] for n, body in enumerate(bodies)]
+    honest = [
+        [bytes(frame) for frame in wire.pack({"token": TOKEN, "request": n, **body})] for n, body in enumerate(bodies)
+    ]
     return honest + [unfiled(path.read_bytes()) for path in sorted(CORPUS.glob("*"))]
 
 
@@ -66,14 +78,18 @@ def unfiled(data: bytes) -> Frames:
 
 
 _VALUES: Sequence[Any] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63 - 1, -(2**63), 0.5, 1e308, "", "x", "\x00", "../../etc/passwd", "ü" * 100, [], {}, [[]],
-    [None] * 50, {"$": "bytes", "length": 3}, {"$": "array", "dtype": "<f4", "shape": [2, 2]}, {"$": "array", "dtype": "|O", "shape": []},
+    None, True, False, 0, -1, 1, 2**31, 2**63 - 1, -(2**63), 0.5, 1e308, "", "x", "\x00", "../../etc/passwd", "ü" * 100,
+    [], {}, [[]],
+    [None] * 50, {"$": "bytes", "length": 3}, {"$": "array", "dtype": "<f4", "shape": [2, 2]},
+    {"$": "array", "dtype": "|O", "shape": []},
     JOB, JOB.upper(), "0" * 64,
 )  # fmt: skip
 
 
 def mutant(frames: Frames, all_seeds: Sequence[Frames], random: Random) -> Frames:
-    """A message made of an honest or an earlier one: other values in its header, damaged bytes, frames lost, added or swapped."""
+    """A message made of an honest or an earlier one: other values in its header, damaged bytes, frames lost, added or
+    swapped.
+    """
     frames = list(frames)
     kind = random.random()
     if kind < 0.5 and frames:
@@ -171,7 +187,13 @@ def fuzz(folder: Path, count: int, seed: int, keep: bool = False) -> Watch:
                     (CORPUS / f"{seed}-{number}").write_bytes(filed(frames))
             if number in (count // 5, count - 1):
                 watch.mark(number / count)
-        assert {path.name for path in folder.iterdir()} <= {"journal.sqlite", "journal.sqlite-wal", "jobs", "server.json", "logs"}
+        assert {path.name for path in folder.iterdir()} <= {
+            "journal.sqlite",
+            "journal.sqlite-wal",
+            "jobs",
+            "server.json",
+            "logs",
+        }
         assert front.journal.files.jobs() == {job.id for job in front.journal.jobs(limit=-1)}
     finally:
         front._close()
@@ -179,7 +201,10 @@ def fuzz(folder: Path, count: int, seed: int, keep: bool = False) -> Watch:
 
 
 def check(frames: Frames, answers: list[dict[str, Any]]) -> str:
-    """The outcome in a word. Every message is answered exactly once (events aside), and never with a failure of the server's."""
+    """The outcome in a word.
+
+    Every message is answered exactly once (events aside), and never with a failure of the server's.
+    """
     replies = [answer for answer in answers if "request" in answer]
     assert len(replies) == 1, (frames, answers)
     reply = replies[0]

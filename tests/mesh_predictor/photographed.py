@@ -27,7 +27,10 @@ def body_at(x: float, seed: int, depth: float = 4.0) -> BodyParameters:
     pose[21:] = 0
     betas = rng.normal(0, 0.3, 10)
     return BodyParameters(
-        betas.astype(np.float32), orient.as_rotvec().astype(np.float32), pose.astype(np.float32), np.array([x, 0.1, depth], np.float32)
+        betas.astype(np.float32),
+        orient.as_rotvec().astype(np.float32),
+        pose.astype(np.float32),
+        np.array([x, 0.1, depth], np.float32),
     )
 
 

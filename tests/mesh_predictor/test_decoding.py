@@ -42,7 +42,9 @@ def test_axis_angle_at_every_angle() -> None:
     angles = np.concatenate([[0.0, 1e-9, 1e-5, np.pi - 1e-6, np.pi - 1e-3], rng.uniform(0, np.pi, 55)])
     vectors = axes * angles[:, None]
     got = axis_angle_from_matrices(torch.from_numpy(Rotation.from_rotvec(vectors).as_matrix())).numpy()
-    np.testing.assert_allclose(Rotation.from_rotvec(got).as_matrix(), Rotation.from_rotvec(vectors).as_matrix(), atol=1e-7)
+    np.testing.assert_allclose(
+        Rotation.from_rotvec(got).as_matrix(), Rotation.from_rotvec(vectors).as_matrix(), atol=1e-7
+    )
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), angles, atol=1e-6)
 
 

@@ -58,7 +58,9 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: list[Perso
 
     def build(light: bool = False, seen: list[Person] | None = None) -> Pipeline:
         without = shutil.ignore_patterns("perception", "mesh_predictor.*")
-        weights = shutil.copytree(weights_folder(), tmp_path / ("light" if light else "none"), ignore=without, dirs_exist_ok=True)
+        weights = shutil.copytree(
+            weights_folder(), tmp_path / ("light" if light else "none"), ignore=without, dirs_exist_ok=True
+        )
         if light:
             torch.manual_seed(0)
             network = MeshPredictor(LightBackbone())
@@ -85,10 +87,16 @@ def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], 
     assert "mesh_predictor" not in {person.fit.start for person in result.people} and result.prediction is None
 
 
-def test_without_weights_no_refinement_is_refused_with_what_to_do(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+def test_without_weights_no_refinement_is_refused_with_what_to_do(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
+) -> None:
     with pytest.raises(WireError, match="mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
         pipeline().reconstruct([("two.png", photo)], {"refine": False}, lambda *_: None, lambda *_: None)
-    assert refused.value.code == "no-weights" and "--from-npz" in refused.value.fix and str(tmp_path / "models") in refused.value.fix
+    assert (
+        refused.value.code == "no-weights"
+        and "--from-npz" in refused.value.fix
+        and str(tmp_path / "models") in refused.value.fix
+    )
 
 
 @pytest.mark.parametrize(("name", "forward"), [("man.jpg", -1), ("woman.jpg", -1), ("man_back.jpg", 1)])
@@ -109,17 +117,22 @@ def test_with_weights_every_person_is_predicted_and_refined(pipeline: Callable[.
     assert max(person.fit.landmark_error_median for person in result.people) < 0.01  # a useless prediction does no harm
 
 
-def test_without_refinement_the_prediction_is_the_result(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+def test_without_refinement_the_prediction_is_the_result(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
+) -> None:
     built = pipeline(light=True)
     options = replace(QUICK, refine=False, export_npz=True)
     result = built.reconstruct_photo(photo, "two.png", options)
     for person in result.people:
         assert person.fit.start == "mesh_predictor" and not person.fit.offsets.any()
-        assert np.abs(person.fit.body.body_pose).max() < 0.2 and person.fit.body.transl[2] > 1  # the untrained network's standing person
+        assert (
+            np.abs(person.fit.body.body_pose).max() < 0.2 and person.fit.body.transl[2] > 1
+        )  # the untrained network's standing person
     entry = built.present(result, options)
     assert entry["people"][0]["licence"]["mesh_predictor"] == "Apache-2.0"
     romp = entry["romp"]
-    # The untrained network may put a person where nothing of the photo reaches the texture: that one is an error, the other goes on.
+    # The untrained network may put a person where nothing of the photo reaches the texture: that one is an error, the
+    # other goes on.
     assert len(result.people) + len(result.failures) == 2
     assert romp["body"] == "open_body" and romp["smpl_thetas"].shape == (len(result.people), 72)
     for row, person in enumerate(result.people):
@@ -130,7 +143,9 @@ def test_without_refinement_the_prediction_is_the_result(pipeline: Callable[...,
     np.testing.assert_array_equal(stored["joints"], romp["joints"])
 
 
-def test_a_file_without_refinement_is_the_result_as_it_is(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+def test_a_file_without_refinement_is_the_result_as_it_is(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
+) -> None:
     options = replace(QUICK, refine=False, given_people=given(tmp_path / "two.npz", BODIES[::-1]))
     result = pipeline().reconstruct_photo(photo, "two.png", options)
     for person, truth in zip(result.people, BODIES, strict=True):  # the file's order is another
@@ -144,7 +159,9 @@ def test_people_whom_the_file_does_not_hold_are_left_out_without_refinement(
 ) -> None:
     one = replace(QUICK, refine=False, given_people=given(tmp_path / "one.npz", BODIES[1:]))
     result = pipeline().reconstruct_photo(photo, "two.png", one)
-    np.testing.assert_allclose([person.fit.body.body_pose for person in result.people], [BODIES[1].body_pose], atol=1e-5)
+    np.testing.assert_allclose(
+        [person.fit.body.body_pose for person in result.people], [BODIES[1].body_pose], atol=1e-5
+    )
     done: list[dict[str, Any]] = []
     options = {"refine": False, "given_people": given(tmp_path / "other.npz", [body_at(0.0, 3, depth=30.0)])}
     pipeline().reconstruct([("two.png", photo)], options, lambda *_: None, lambda index, entry: done.append(entry))
@@ -152,7 +169,9 @@ def test_people_whom_the_file_does_not_hold_are_left_out_without_refinement(
 
 
 @pytest.mark.parametrize("same_person", [False, True])
-def test_a_photo_without_given_people_is_told(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path, same_person: bool) -> None:
+def test_a_photo_without_given_people_is_told(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path, same_person: bool
+) -> None:
     done: dict[int, dict[str, Any]] = {}
     options = {"given_people": given(tmp_path / "two.npz", BODIES), "same_person": same_person}
     pipeline().reconstruct([("one.png", photo), ("other.png", photo)], options, lambda *_: None, done.__setitem__)
@@ -161,10 +180,18 @@ def test_a_photo_without_given_people_is_told(pipeline: Callable[..., Pipeline],
 
 
 def test_fitting_keeps_whichever_start_explains_the_person_better(
-    pipeline: Callable[..., Pipeline], photo: bytes, people: list[Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Callable[..., Pipeline],
+    photo: bytes,
+    people: list[Person],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Landmarks in space that are wrong by half a turn, or a handstand in the file: either way the person stands as it should."""
-    monkeypatch.setattr("uvatar.fitting.fitter.Lifter.load", lambda *_: None)  # it would find the turned landmarks out by itself
+    """Landmarks in space that are wrong by half a turn, or a handstand in the file: either way the person stands as it
+    should.
+    """
+    monkeypatch.setattr(
+        "uvatar.fitting.fitter.Lifter.load", lambda *_: None
+    )  # it would find the turned landmarks out by itself
 
     def astray(fit: Fit) -> float:
         """Angle between the fitted pelvis and the true one, radians."""
@@ -208,10 +235,16 @@ def test_with_romp_s_weights_and_smpl_the_file_holds_romp_s_own_people(
     (tmp_path / "broken" / "SMPL_NEUTRAL.pkl").write_bytes(b"nothing")
     built.models = tmp_path / "broken"
     entry = built.present(result, options)
-    assert "romp" not in entry and entry["errors"][0]["code"] == "bad-weights" and "SMPL_NEUTRAL.pkl" in entry["errors"][0]["message"]
+    assert (
+        "romp" not in entry
+        and entry["errors"][0]["code"] == "bad-weights"
+        and "SMPL_NEUTRAL.pkl" in entry["errors"][0]["message"]
+    )
 
 
-def test_a_broken_checkpoint_is_reported_and_left_out(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_reported_and_left_out(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
+) -> None:
     (tmp_path / "models").mkdir()
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "models" / "ROMP.pkl")
     built = pipeline()
@@ -219,4 +252,8 @@ def test_a_broken_checkpoint_is_reported_and_left_out(pipeline: Callable[..., Pi
     entry = built.present(built.reconstruct_photo(photo, "two.png", replace(QUICK, max_people=1)), QUICK)
     assert len(entry["people"]) == 1
     problem = entry["errors"][0]
-    assert problem["code"] == "bad-weights" and "another network" in problem["message"] and str(tmp_path / "models") in problem["fix"]
+    assert (
+        problem["code"] == "bad-weights"
+        and "another network" in problem["message"]
+        and str(tmp_path / "models") in problem["fix"]
+    )

@@ -17,7 +17,9 @@ PUBLISHED_KEYS = "769079419a123335886624f6bdc3bd51073aee46118cce7817f0979e33b359
 
 
 def reference_forward(state: dict[str, torch.Tensor], image: torch.Tensor) -> dict[str, torch.Tensor]:
-    """ROMP's forward pass straight from its table of layers: plain functions over a dictionary of tensors, NCHW, eager."""
+    """ROMP's forward pass straight from its table of layers: plain functions over a dictionary of tensors,
+    NCHW, eager.
+    """
     functional = nn.functional
 
     def conv(x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
@@ -116,8 +118,10 @@ def test_parameter_counts_are_the_published_ones(network: MeshPredictor) -> None
         return sum(p.numel() for name, p in network.named_parameters() if name.startswith(part))
 
     published = {
-        "": 29_048_274, "backbone.": 28_535_552, "backbone.conv1": 1_728, "backbone.layer1": 286_208, "backbone.transition1": 221_376,
-        "backbone.transition2": 73_984, "backbone.transition3": 295_424, "backbone.stage2": 390_848, "backbone.stage3": 6_821_632,
+        "": 29_048_274, "backbone.": 28_535_552, "backbone.conv1": 1_728, "backbone.layer1": 286_208,
+        "backbone.transition1": 221_376,
+        "backbone.transition2": 73_984, "backbone.transition3": 295_424, "backbone.stage2": 390_848,
+        "backbone.stage3": 6_821_632,
         "backbone.stage4": 20_407_232, "final_layers.1": 176_974, "final_layers.2": 167_809, "final_layers.3": 167_939,
     }  # fmt: skip
     assert {part: count(part) for part in published} == published
@@ -169,7 +173,9 @@ def test_inference_copy_leaves_its_image_as_it_was_and_says_the_same_again() -> 
     before = image.clone()
     with torch.inference_mode():
         first, again = fast(image), fast(image)
-    assert torch.equal(image, before) and torch.equal(first.smpl, again.smpl) and torch.equal(first.center, again.center)
+    assert (
+        torch.equal(image, before) and torch.equal(first.smpl, again.smpl) and torch.equal(first.center, again.center)
+    )
 
 
 def test_bfloat16_keeps_the_maps_in_float32_and_near() -> None:

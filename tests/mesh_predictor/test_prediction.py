@@ -1,4 +1,6 @@
-"""Predicted people: whose they are in the photo, the starts they give, and the bodies they are before a pinhole camera."""
+"""Predicted people: whose they are in the photo, the starts they give, and the bodies they are before a pinhole
+camera.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def prediction(centers: list[tuple[float, float]], **fields: np.ndarray) -> Pred
         "pose": np.tile(np.eye(3, dtype=np.float32), (count, 24, 1, 1)),
         "betas": np.zeros((count, 10), np.float32),
     }
-    return Prediction(**{**plain, **fields}, betas_of=OPEN_BODY, square=PaddedSquare.around(CAMERA.width, CAMERA.height))
+    return Prediction(
+        **{**plain, **fields}, betas_of=OPEN_BODY, square=PaddedSquare.around(CAMERA.width, CAMERA.height)
+    )
 
 
 def test_each_person_gets_the_prediction_at_its_torso_and_strangers_get_none(body: BodyModel) -> None:
@@ -50,7 +54,9 @@ def test_a_prediction_between_two_people_is_one_of_them_only(body: BodyModel) ->
     torsos = torso_centers(people)
     matches = match_people(prediction([tuple(torsos[0] * 0.4 + torsos[1] * 0.6)]), people)
     assert matches.tolist() == [-1, 0]
-    both = match_people(prediction([tuple(torsos[0] * 0.4 + torsos[1] * 0.6), tuple(torsos[0] * 0.9 + torsos[1] * 0.1)]), people)
+    both = match_people(
+        prediction([tuple(torsos[0] * 0.4 + torsos[1] * 0.6), tuple(torsos[0] * 0.9 + torsos[1] * 0.1)]), people
+    )
     assert both.tolist() == [1, 0]
 
 
@@ -78,7 +84,9 @@ def test_bodies_stand_where_the_weak_perspective_camera_sees_them(body: BodyMode
     joints = body.posed(truth)[1]
     square = PaddedSquare.around(CAMERA.width, CAMERA.height)
     seen = square.to_normalised(torch.from_numpy(CAMERA.project(joints)))[None]
-    camera = fit_weak_camera(torch.from_numpy(joints - truth.transl)[None], seen, torch.ones(1, 24, dtype=torch.bool)).numpy()
+    camera = fit_weak_camera(
+        torch.from_numpy(joints - truth.transl)[None], seen, torch.ones(1, 24, dtype=torch.bool)
+    ).numpy()
     vectors = np.concatenate([truth.global_orient[None], truth.body_pose])
     matrices = Rotation.from_rotvec(vectors).as_matrix().astype(np.float32)[None]
     guess = prediction([(0, 0)], pose=matrices, camera=camera, betas=truth.betas[None])
@@ -89,8 +97,15 @@ def test_bodies_stand_where_the_weak_perspective_camera_sees_them(body: BodyMode
     # SMPL's betas mean nothing to the open body.
     assert not replace(guess, betas_of=SMPL).bodies(body, CAMERA)[0].betas.any()
     fit = fit_as_predicted(placed, person_of(truth, body), body, CAMERA)
-    assert fit.start == "mesh_predictor" and fit.landmark_error_p95 < 0.02 and fit.confidence > 0.9 and not fit.offsets.any()
-    wrong = fit_as_predicted(replace(placed, transl=placed.transl + np.array([1, 0, 0], np.float32)), person_of(truth, body), body, CAMERA)
+    assert (
+        fit.start == "mesh_predictor"
+        and fit.landmark_error_p95 < 0.02
+        and fit.confidence > 0.9
+        and not fit.offsets.any()
+    )
+    wrong = fit_as_predicted(
+        replace(placed, transl=placed.transl + np.array([1, 0, 0], np.float32)), person_of(truth, body), body, CAMERA
+    )
     assert wrong.landmark_error_median > 0.2 and wrong.confidence < 0.1
     behind = replace(placed, transl=np.array([0, 0, -4], np.float32))
     assert np.isfinite(fit_as_predicted(behind, person_of(truth, body), body, CAMERA).landmark_error_p95)
@@ -99,7 +114,11 @@ def test_bodies_stand_where_the_weak_perspective_camera_sees_them(body: BodyMode
 def test_a_root_aligned_body_is_seen_with_its_hips_where_the_camera_has_the_origin(body: BodyModel) -> None:
     """root_align of ROMP's public training code: what is projected is the body less the middle of its hips."""
     truth = body_at(0.0, 4)
-    matrices = Rotation.from_rotvec(np.concatenate([truth.global_orient[None], truth.body_pose])).as_matrix().astype(np.float32)[None]
+    matrices = (
+        Rotation.from_rotvec(np.concatenate([truth.global_orient[None], truth.body_pose]))
+        .as_matrix()
+        .astype(np.float32)[None]
+    )
     camera = np.array([[0.5, 0.1, -0.2]], np.float32)
     guess = replace(prediction([(0, 0)], pose=matrices, camera=camera, betas=truth.betas[None]), root_aligned=True)
     joints = body.posed(guess.rows([0]).bodies(body, CAMERA)[0])[1]

@@ -29,7 +29,8 @@ RNG = np.random.default_rng(0)
 COUNT = 3
 # Keys and shapes of a picture's result, as published.
 PUBLISHED = {
-    "cam": (3,), "global_orient": (3,), "body_pose": (69,), "smpl_betas": (10,), "smpl_thetas": (72,), "center_preds": (2,),
+    "cam": (3,), "global_orient": (3,), "body_pose": (69,), "smpl_betas": (10,), "smpl_thetas": (72,),
+    "center_preds": (2,),
     "center_confs": (1,), "cam_trans": (3,), "verts": (6890, 3), "joints": (71, 3), "pj2d_org": (71, 2),
 }  # fmt: skip
 
@@ -43,7 +44,12 @@ def smpl(models: Path) -> BodyModel:
 
 def predicted() -> Prediction:
     rng = np.random.default_rng(2)
-    pose = Rotation.from_rotvec(rng.normal(0, 0.3, (COUNT * 24, 3))).as_matrix().reshape(COUNT, 24, 3, 3).astype(np.float32)
+    pose = (
+        Rotation.from_rotvec(rng.normal(0, 0.3, (COUNT * 24, 3)))
+        .as_matrix()
+        .reshape(COUNT, 24, 3, 3)
+        .astype(np.float32)
+    )
     pose[:, 0] = np.diag([1, -1, -1]) @ pose[:, 0]
     pose[:, 22:] = np.eye(3)
     return Prediction(
@@ -72,12 +78,18 @@ def test_prediction_is_written_with_romp_s_keys_shapes_and_numbers(
     smpl: BodyModel, packed: dict[str, torch.Tensor], models: Path, tmp_path: Path
 ) -> None:
     people = predicted()
-    save_romp_results({"body": "smpl-neutral", **predicted_results(people, smpl, packed_regressors(models))}, tmp_path / "photo.npz")
+    save_romp_results(
+        {"body": "smpl-neutral", **predicted_results(people, smpl, packed_regressors(models))}, tmp_path / "photo.npz"
+    )
     results = read_as_romp_s_scripts_do(tmp_path / "photo.npz")
-    assert {key: value.shape for key, value in results.items()} == {key: (COUNT, *shape) for key, shape in PUBLISHED.items()}
+    assert {key: value.shape for key, value in results.items()} == {
+        key: (COUNT, *shape) for key, shape in PUBLISHED.items()
+    }
     vectors = Rotation.from_matrix(people.pose.reshape(-1, 3, 3)).as_rotvec().reshape(COUNT, 72)
     np.testing.assert_allclose(results["smpl_thetas"], vectors, atol=1e-5)
-    np.testing.assert_array_equal(np.concatenate([results["global_orient"], results["body_pose"]], 1), results["smpl_thetas"])
+    np.testing.assert_array_equal(
+        np.concatenate([results["global_orient"], results["body_pose"]], 1), results["smpl_thetas"]
+    )
     np.testing.assert_array_equal(results["body_pose"][:, -6:], 0)  # hands
     np.testing.assert_array_equal(results["cam"], people.camera)
     # 24 of SMPL, 21 vertices, 9 extra, 17 of Human3.6M in ROMP's order
@@ -87,7 +99,9 @@ def test_prediction_is_written_with_romp_s_keys_shapes_and_numbers(
     extra = np.einsum("jv,nvc->njc", packed["J_regressor_extra9"].double().numpy(), vertices)
     np.testing.assert_allclose(joints[:, 45:54], extra, atol=1e-5)
     h36m = np.einsum("jv,nvc->njc", packed["J_regressor_h36m17"].double().numpy(), vertices)
-    np.testing.assert_allclose(joints[:, 54:], h36m[:, [6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10, 0, 7, 9]], atol=1e-5)
+    np.testing.assert_allclose(
+        joints[:, 54:], h36m[:, [6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10, 0, 7, 9]], atol=1e-5
+    )
     # u = (s X + tx + 1) S / 2 - left, v likewise with top = 80
     flat = people.camera[:, None, :1] * joints[..., :2] + people.camera[:, None, 1:]
     np.testing.assert_allclose(results["pj2d_org"], (flat + 1) * 320 - [0, 80], atol=1e-3)
@@ -108,7 +122,9 @@ def test_cam_trans_is_where_romp_s_camera_sees_the_body(smpl: BodyModel) -> None
             return (placed[:, :2] / placed[:, 2:] * 443.4 + 256 - seen).ravel()
 
         best = least_squares(missed, [0, 0, 5.0]).x
-        np.testing.assert_allclose(results["cam_trans"][person], best, atol=0.1 * best[2])  # the body of random numbers is as deep as wide
+        np.testing.assert_allclose(
+            results["cam_trans"][person], best, atol=0.1 * best[2]
+        )  # the body of random numbers is as deep as wide
 
 
 def test_root_aligned_people_have_their_origin_between_the_hips(smpl: BodyModel, models: Path) -> None:
@@ -129,7 +145,9 @@ def test_without_the_regressors_rows_are_nan_and_keep_their_numbers(smpl: BodyMo
 
 def test_nobody_is_written_and_read_as_nobody(smpl: BodyModel, tmp_path: Path) -> None:
     results = predicted_results(predicted().rows([]), smpl)
-    assert {key: value.shape for key, value in results.items()} == {key: (0, *shape) for key, shape in PUBLISHED.items()}
+    assert {key: value.shape for key, value in results.items()} == {
+        key: (0, *shape) for key, shape in PUBLISHED.items()
+    }
     save_romp_results({"body": "smpl-neutral", **results}, tmp_path / "nobody.npz")
     assert len(load_results(tmp_path / "nobody.npz", 640, 480)) == 0
 
@@ -151,7 +169,8 @@ def test_fitted_people_go_out_and_come_back_to_where_they_stand(tmp_path: Path) 
     assert results["verts"].shape == (2, len(body.data.v_template), 3)
     joints = np.stack([body.posed(parameters)[1] for parameters, _ in people])
     np.testing.assert_allclose(results["pj2d_org"][:, :24], CAMERA.project(joints), atol=0.01)
-    # Through ROMP's camera, 60 degrees across the longer side, vertices plus cam_trans are seen at nearly the same pixels.
+    # Through ROMP's camera, 60 degrees across the longer side, vertices plus cam_trans are seen at nearly the same
+    # pixels.
     placed = results["joints"][:, :24] + results["cam_trans"][:, None]
     seen = placed[..., :2] / placed[..., 2:] * (640 * np.sqrt(3) / 2) + [320, 240]
     assert np.abs(seen - CAMERA.project(joints)).mean() < 5
@@ -199,7 +218,12 @@ BEV_TRANS = np.concatenate([BEV_CAM[:, [2, 1]] * BEV_DEPTH * np.tan(np.radians(3
 @pytest.mark.parametrize(("betas", "told"), [(11, True), (11, False), (10, True)])
 def test_bev_s_files_have_eleven_betas_and_y_before_x(betas: int, told: bool, tmp_path: Path) -> None:
     """The first ten betas are SMPL's; ``cam_trans`` tells the order where no eleventh beta does."""
-    content = {**minimal(), "smpl_betas": RNG.normal(size=(2, betas)), "cam": BEV_CAM, **({"cam_trans": BEV_TRANS} if told else {})}
+    content = {
+        **minimal(),
+        "smpl_betas": RNG.normal(size=(2, betas)),
+        "cam": BEV_CAM,
+        **({"cam_trans": BEV_TRANS} if told else {}),
+    }
     got = load_results(save(tmp_path / "bev.npz", content), 640, 480)
     np.testing.assert_allclose(got.camera, BEV_CAM[:, [0, 2, 1]], atol=2e-3)
     np.testing.assert_allclose(got.betas, content["smpl_betas"][:, :10], rtol=1e-6)
@@ -227,13 +251,17 @@ def test_hmr2_s_files_hold_matrices_and_its_own_camera(inside: bool, focal: bool
     np.testing.assert_allclose(got.pose.reshape(2, 24, 3, 3), turns, atol=1e-5)
     np.testing.assert_allclose(got.betas, pose["betas"], rtol=1e-6)
     f = 2000.0 if focal else 5000 / 256 * 640
-    np.testing.assert_allclose(got.center, f * metres[:, :2] / metres[:, 2:] + [320, 240], atol=0.01)  # where its pinhole sees the origin
+    np.testing.assert_allclose(
+        got.center, f * metres[:, :2] / metres[:, 2:] + [320, 240], atol=0.01
+    )  # where its pinhole sees the origin
 
 
 def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> None:
     first, second = minimal(), minimal()
     path = save(tmp_path / "video_results.npz", {"00001.jpg": first, "00002.jpg": second})
-    np.testing.assert_allclose(load_results(path, 9, 9, "00002.png").axis_angles().reshape(2, 72), second["smpl_thetas"], atol=1e-5)
+    np.testing.assert_allclose(
+        load_results(path, 9, 9, "00002.png").axis_angles().reshape(2, 72), second["smpl_thetas"], atol=1e-5
+    )
     with pytest.raises(ResultFileError, match="2 frames, none named like me.jpg"):
         load_results(path, 9, 9, "me.jpg")
 

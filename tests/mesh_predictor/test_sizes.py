@@ -18,7 +18,9 @@ FULL, SMALL = 1.0, 2.0  # first number of the betas that each look gives: says w
 
 
 class Sees(nn.Module):
-    """Finds a person of a known camera (s, tx, ty of the whole photo) in whatever size it is shown, as a trained network would."""
+    """Finds a person of a known camera (s, tx, ty of the whole photo) in whatever size it is shown, as a trained
+    network would.
+    """
 
     def __init__(self, camera: tuple[float, float, float], confidence: tuple[float, float] = (0.8, 0.8)) -> None:
         super().__init__()
@@ -34,11 +36,15 @@ class Sees(nn.Module):
         raw = torch.tensor([math.log(s * share, 1.1), x * share, y * share])
         smpl = torch.zeros(1, 142, side, side)
         smpl[:, 132] = FULL if share == 1 else SMALL
-        return Maps(hill[None, None] * self.confidence[share != 1], raw.reshape(1, 3, 1, 1).expand(1, 3, side, side), smpl)
+        return Maps(
+            hill[None, None] * self.confidence[share != 1], raw.reshape(1, 3, 1, 1).expand(1, 3, side, side), smpl
+        )
 
 
 @pytest.mark.parametrize(
-    ("metre", "look"), [(LIMIT / 4, FULL), (LIMIT / 1.1, FULL), (LIMIT * 1.1, SMALL), (LIMIT * 3, SMALL)], ids=lambda value: f"{value:.0f}"
+    ("metre", "look"),
+    [(LIMIT / 4, FULL), (LIMIT / 1.1, FULL), (LIMIT * 1.1, SMALL), (LIMIT * 3, SMALL)],
+    ids=lambda value: f"{value:.0f}",
 )
 def test_everybody_is_reported_once_by_the_size_that_suits_them(metre: float, look: float) -> None:
     rng = np.random.default_rng(int(metre))
@@ -57,7 +63,10 @@ def test_everybody_is_reported_once_by_the_size_that_suits_them(metre: float, lo
 
 def test_who_is_seen_in_one_size_alone_is_found_but_must_be_sure() -> None:
     octave = (2 * LIMIT / 256, 0.1, -0.2)
-    of = [find_centers(InSizes(Sees(octave, confidence))(torch.zeros(1, 3, 512, 512)).center) for confidence in ((0.8, 0.0), (0.4, 0.0))]
+    of = [
+        find_centers(InSizes(Sees(octave, confidence))(torch.zeros(1, 3, 512, 512)).center)
+        for confidence in ((0.8, 0.0), (0.4, 0.0))
+    ]
     assert [len(found.score) for found in of] == [1, 0]
     np.testing.assert_allclose(of[0].score, 0.4, rtol=0.1)
 

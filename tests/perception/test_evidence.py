@@ -39,7 +39,10 @@ def whole() -> list[Picture]:
 
 def found_in(perception: Perception, picture: Picture) -> list[np.ndarray]:
     """(17, 2) keypoints of everybody found."""
-    return [person.landmarks[COCO_LANDMARKS, :2] for person in perception.people(Photo(picture.pixels, None, "", picture.name))]
+    return [
+        person.landmarks[COCO_LANDMARKS, :2]
+        for person in perception.people(Photo(picture.pixels, None, "", picture.name))
+    ]
 
 
 def test_things_are_made_by_their_number_alone_and_are_of_all_sorts() -> None:
@@ -95,13 +98,22 @@ def test_a_horse_is_nobody(perception: Perception, shared_faults: Path) -> None:
     assert perception.people(photo) == []
 
 
-NOBODY = [("below the knees", 1), ("below the knees", 3), ("below the knees", 5), ("arm", 3), ("hand", 4), ("half a face", 2)]
+NOBODY = [
+    ("below the knees", 1),
+    ("below the knees", 3),
+    ("below the knees", 5),
+    ("arm", 3),
+    ("hand", 4),
+    ("half a face", 2),
+]
 THERE = [("head and shoulders", 4), ("head and shoulders", 5), ("close-up", 1)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "of"), NOBODY + THERE)
-def test_parts_of_people_are_where_they_are_or_nobody(perception: Perception, whole: list[Picture], kind: str, of: int) -> None:
+def test_parts_of_people_are_where_they_are_or_nobody(
+    perception: Perception, whole: list[Picture], kind: str, of: int
+) -> None:
     cut = part(whole[of], kind)
     assert cut is not None
     found = found_in(perception, cut)
@@ -137,7 +149,14 @@ def test_what_speaks_for_a_person() -> None:
     assert len(features(CERTAIN)) == len(FEATURES)
     sure = likelihood(CERTAIN)
     assert sure > 0.85
-    for change in ({"support": 0.4}, {"rival": 0.9}, {"apart": 0.3}, {"box": 0.4}, {"upright": -1.0}, {"presence": 0.2}):
+    for change in (
+        {"support": 0.4},
+        {"rival": 0.9},
+        {"apart": 0.3},
+        {"box": 0.4},
+        {"upright": -1.0},
+        {"presence": 0.2},
+    ):
         assert likelihood(replace(CERTAIN, **change)) < sure
     guessed = replace(CERTAIN, support=0.4, apart=0.12, box=0.7, upright=-1.0)
     assert likelihood(guessed) < LIKELY
@@ -151,7 +170,16 @@ def standing(x: float, shoulders: float, hips: float, nose: float) -> Pose:
     landmarks[:11, 1] = nose
     world = landmarks * 0.005
     roi = Roi(x, hips, 500)
-    return Pose(landmarks, world.astype(np.float32), 1.0, 0.5, np.full(33, 0.5, np.float32), np.zeros((256, 256), np.float32), roi, roi)
+    return Pose(
+        landmarks,
+        world.astype(np.float32),
+        1.0,
+        0.5,
+        np.full(33, 0.5, np.float32),
+        np.zeros((256, 256), np.float32),
+        roi,
+        roi,
+    )
 
 
 def test_a_head_above_the_photo_is_not_put_on_the_collar() -> None:
@@ -160,7 +188,9 @@ def test_a_head_above_the_photo_is_not_put_on_the_collar() -> None:
     assert middle is not None and middle[1] < 0 and abs(middle[0] - 100) < 1
     assert head_outside(inside, (200, 300), face_seen=False) is None
     assert head_outside(cut, (200, 300), face_seen=True) is None
-    assert head_outside(replace(cut, support=np.full(33, 0.9, np.float32)), (200, 300), face_seen=False) is None, "they bend forward"
+    assert head_outside(replace(cut, support=np.full(33, 0.9, np.float32)), (200, 300), face_seen=False) is None, (
+        "they bend forward"
+    )
     moved = with_head_at(cut.landmarks, middle)
     np.testing.assert_allclose(moved[:11, :2].mean(0), middle, atol=1e-3)
     assert (moved[:11, 2] < 0.5).all() and np.array_equal(moved[11:], cut.landmarks[11:])

@@ -13,7 +13,14 @@ from uvatar.perception.geometry import Pyramid, Roi, box_iou, landmark_similarit
 finite = st.floats(-500, 500)
 
 
-@given(finite, finite, st.floats(10, 900), st.floats(-4, 4), st.booleans(), st.lists(st.tuples(finite, finite), min_size=1, max_size=5))
+@given(
+    finite,
+    finite,
+    st.floats(10, 900),
+    st.floats(-4, 4),
+    st.booleans(),
+    st.lists(st.tuples(finite, finite), min_size=1, max_size=5),
+)
 def test_region_maps_there_and_back(x, y, size, angle, mirrored, points) -> None:
     roi = Roi(x, y, size, angle, mirrored)
     photo = np.array(points)

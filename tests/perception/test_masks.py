@@ -21,7 +21,9 @@ def pose(inside: np.ndarray, landmark: tuple[float, float], blur: float = 9.0) -
     blurred = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), blur)
     coarse = cv2.resize(blurred, (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
     landmarks = np.tile(np.float32([*landmark, 1.0]), (33, 1))
-    return Pose(landmarks, np.zeros((33, 3), np.float32), 1.0, 1.0, np.ones(33, np.float32), (coarse - 0.5) * 20, ROI, ROI)
+    return Pose(
+        landmarks, np.zeros((33, 3), np.float32), 1.0, 1.0, np.ones(33, np.float32), (coarse - 0.5) * 20, ROI, ROI
+    )
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
@@ -89,7 +91,9 @@ def test_landmarks_off_the_mask_are_doubted() -> None:
     assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[:5, 2], [1, 1, 1, 0.4, 1])
     assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[5:, 2], 1)
     landmarks[[28, 30], :2] = [160, 200]  # ankle and heel beside the person: the toes on them are somebody's too
-    assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[[27, 28, 29, 30, 31, 32], 2], [1, 0.4, 1, 0.4, 1, 0.4])
+    assert np.allclose(
+        doubted(landmarks, (10, 50, 210, 250), mask)[[27, 28, 29, 30, 31, 32], 2], [1, 0.4, 1, 0.4, 1, 0.4]
+    )
 
 
 def test_a_thin_arm_that_the_segmentation_hardly_saw_is_its_owner_s_where_the_landmarks_put_it() -> None:
@@ -126,7 +130,9 @@ def test_colours_tell_a_gap_that_the_segmentation_overlooks_and_an_arm_that_it_h
         sure = np.where(here > 0.5, odds, sure)
     landmarks = coarse.landmarks.copy()
     landmarks[:, 2] = 0.1
-    [(window, mask, _)] = person_masks(Pyramid(photo), [replace(coarse, logits=sure.astype(np.float32), landmarks=landmarks)])
+    [(window, mask, _)] = person_masks(
+        Pyramid(photo), [replace(coarse, logits=sure.astype(np.float32), landmarks=landmarks)]
+    )
     found = placed(window, mask) > 127
     assert found[(arm > 0) & (trunk == 0)].mean() > 0.8
     assert found[(gap > 0) & (trunk > 0)].mean() < 0.2

@@ -16,7 +16,9 @@ def test_anchors_cover_the_input_evenly() -> None:
 
 def test_suppression_keeps_the_best_of_overlapping_boxes() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]], np.float32)
-    kept = suppress(Detections(boxes, np.array([0.5, 0.9, 0.3], np.float32), np.array([0.4, 0.1, 0.2], np.float32)), 0.5)
+    kept = suppress(
+        Detections(boxes, np.array([0.5, 0.9, 0.3], np.float32), np.array([0.4, 0.1, 0.2], np.float32)), 0.5
+    )
     assert kept.scores.tolist() == pytest.approx([0.9, 0.3])
     assert kept.boxes[0].tolist() == [1, 0, 11, 10]
     assert kept.rivals.tolist() == pytest.approx([0.4, 0.2]), "the rivals of what was one thing are kept"

@@ -47,7 +47,13 @@ def test_nobody_in_a_blank_picture(perception: Perception) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least", "most"),
-    [("lunge.jpg", 1, 1), ("group_of_seven.jpg", 7, 7), ("family.jpg", 9, 9), ("football.jpg", 6, 12), ("basketball.jpg", 5, 12)],
+    [
+        ("lunge.jpg", 1, 1),
+        ("group_of_seven.jpg", 7, 7),
+        ("family.jpg", 9, 9),
+        ("football.jpg", 6, 12),
+        ("basketball.jpg", 5, 12),
+    ],
 )
 def test_everybody_is_found(perception: Perception, shared_photos: Path, name: str, least: int, most: int) -> None:
     photo, people = people_in(perception, shared_photos, name)
@@ -60,7 +66,9 @@ def test_the_five_players(perception: Perception, shared_photos: Path) -> None:
     _, people = people_in(perception, shared_photos, "basketball.jpg")
     chests = [(285, 180), (160, 400), (285, 430), (560, 380), (720, 400)]  # read off the photo
     for x, y in chests:
-        assert any(p.box[0] < x < p.box[2] and p.box[1] < y < p.box[3] and p.mask_at(x, y) for p in map(_Located, people)), (x, y)
+        assert any(
+            p.box[0] < x < p.box[2] and p.box[1] < y < p.box[3] and p.mask_at(x, y) for p in map(_Located, people)
+        ), (x, y)
 
 
 class _Located:

@@ -9,7 +9,16 @@ import pytest
 
 from uvatar.perception.geometry import Roi
 from uvatar.perception.people import Detections
-from uvatar.perception.pose import HEATMAP_SHARE, LANDMARK_SIDE, MIRROR, Pose, anchors, averaged, grey_outside, heatmap_points
+from uvatar.perception.pose import (
+    HEATMAP_SHARE,
+    LANDMARK_SIDE,
+    MIRROR,
+    Pose,
+    anchors,
+    averaged,
+    grey_outside,
+    heatmap_points,
+)
 from uvatar.perception.search import Hypothesis, choose
 
 
@@ -39,7 +48,9 @@ def test_average_of_a_pass_and_its_mirror_image() -> None:
     lopsided = pose.logits.copy()
     lopsided[:, :40] = 3
     pose = replace(pose, logits=lopsided)
-    other = replace(pose, roi=pose.roi.flipped(), logits=lopsided[:, ::-1], landmarks=pose.landmarks + np.float32([2, 0, 0]))
+    other = replace(
+        pose, roi=pose.roi.flipped(), logits=lopsided[:, ::-1], landmarks=pose.landmarks + np.float32([2, 0, 0])
+    )
     mean = averaged(pose, other)
     assert np.array_equal(mean.logits, lopsided)
     assert np.allclose(mean.landmarks[:, 0], pose.landmarks[:, 0] + 1)
@@ -86,7 +97,11 @@ def test_grey_outside_a_box() -> None:
 
 def test_nobody_is_counted_twice() -> None:
     found = Detections(np.zeros((3, 4), np.float32), np.array([0.9, 0.5, 0.6], np.float32), np.zeros(3, np.float32))
-    people = [Hypothesis(0, made(200), 0.9, 0.8), Hypothesis(1, made(210), 0.9, 0.8), Hypothesis(2, made(700), 0.9, 0.8)]
+    people = [
+        Hypothesis(0, made(200), 0.9, 0.8),
+        Hypothesis(1, made(210), 0.9, 0.8),
+        Hypothesis(2, made(700), 0.9, 0.8),
+    ]
     assert [item.index for item in choose(people, found)] == [0, 2]
 
 

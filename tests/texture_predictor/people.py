@@ -15,7 +15,10 @@ def made_up(config: Config, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor
     pose = torch.linalg.qr(torch.randn(batch, 24, 3, 3, generator=rng)).Q
     body = pose, torch.randn(batch, 10, generator=rng), torch.randn(batch, 3, generator=rng)
     plane = (
-        (torch.randn(1, 7, size, size, generator=rng), *(torch.rand(batch, count, size, size, generator=rng) for count in (4, 4, 3)))
+        (
+            torch.randn(1, 7, size, size, generator=rng),
+            *(torch.rand(batch, count, size, size, generator=rng) for count in (4, 4, 3)),
+        )
         if config.spatial
         else ()
     )

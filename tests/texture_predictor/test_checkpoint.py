@@ -52,14 +52,18 @@ def test_another_resolution(path: Path) -> None:
     with pytest.raises(CheckpointError, match="makes textures of 64 x 64 texels, not 256"):
         load_checkpoint(path, resolution=256)
     config = replace(CONFIG, resolution=128).as_dict()
-    with pytest.raises(CheckpointError, match="tensors are missing, first 'structure_encoder.uv.*its own|its own configuration"):
+    with pytest.raises(
+        CheckpointError, match="tensors are missing, first 'structure_encoder.uv.*its own|its own configuration"
+    ):
         load_checkpoint(altered(path, config))
 
 
 def test_missing_unexpected_misshapen_and_nan(path: Path) -> None:
     name = "mapping.layers.0.weight"
     weight = load_file(path)[name]
-    with pytest.raises(CheckpointError, match=f"1 tensors are missing, first '{name}'.*1 are unexpected, first 'other'"):
+    with pytest.raises(
+        CheckpointError, match=f"1 tensors are missing, first '{name}'.*1 are unexpected, first 'other'"
+    ):
         load_checkpoint(altered(path, **{name: None, "other": weight}))
     with pytest.raises(CheckpointError, match=f"1 have another shape, first '{name}'"):
         load_checkpoint(altered(path, **{name: weight[1:], "other": None}))

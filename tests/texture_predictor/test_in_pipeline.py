@@ -42,7 +42,10 @@ def body() -> BodyModel:
 def view(body: BodyModel) -> View:
     photo = Photo(photo_of([SOMEBODY], body), None, "0" * 64)
     return View(
-        photo, person_of(SOMEBODY, body), CAMERA, Fit(SOMEBODY, np.zeros((len(body.data.v_template), 3), np.float32), 0.0, 0.0, 1.0)
+        photo,
+        person_of(SOMEBODY, body),
+        CAMERA,
+        Fit(SOMEBODY, np.zeros((len(body.data.v_template), 3), np.float32), 0.0, 0.0, 1.0),
     )
 
 
@@ -65,8 +68,12 @@ def predictor(body: BodyModel) -> TexturePredictor:
     return TexturePredictor(network_of(), body)
 
 
-def test_what_the_network_does_not_change_keeps_its_own_sharpness(predictor: TexturePredictor, view: View, partial: Texture) -> None:
-    """The network is of 64 texels, the texture of 512: an unchanged one comes back as it was, a brighter one brighter everywhere."""
+def test_what_the_network_does_not_change_keeps_its_own_sharpness(
+    predictor: TexturePredictor, view: View, partial: Texture
+) -> None:
+    """The network is of 64 texels, the texture of 512: an unchanged one comes back as it was, a brighter one brighter
+    everywhere.
+    """
     network = predictor.network
     for block in network.synthesis.blocks:
         block.to_rgb.weight.zero_()
@@ -93,7 +100,9 @@ def test_the_network_is_given_the_fit_and_what_the_photo_shows(
     np.testing.assert_array_equal(structure.betas[0].numpy(), SOMEBODY.betas)
     assert structure.partial.shape == (1, 4, 64, 64)
     shown = (structure.partial[0, 3] > 0.99) & (predictor.plane.geometry[0, 6] > 0)
-    expected = 128 / 255 + 100 / 255 * (predictor.plane.geometry[0, :3] + torch.from_numpy(body.data.joint_template[0])[:, None, None])
+    expected = 128 / 255 + 100 / 255 * (
+        predictor.plane.geometry[0, :3] + torch.from_numpy(body.data.joint_template[0])[:, None, None]
+    )
     assert float((structure.partial[0, :3] - expected).abs()[:, shown].max()) < 0.05
     # echoed, enlarged again and compared with what was given
     seen = partial.source == SEEN
@@ -110,7 +119,9 @@ def test_answers_have_the_asked_size_filled_gutters_and_one_value_per_seed(
     assert np.array_equal(one, same) and not np.array_equal(one, other) and not np.array_equal(one, answer)
 
 
-def test_nothing_seen_and_numbers_that_are_not_finite_are_refused(predictor: TexturePredictor, view: View, partial: Texture) -> None:
+def test_nothing_seen_and_numbers_that_are_not_finite_are_refused(
+    predictor: TexturePredictor, view: View, partial: Texture
+) -> None:
     with pytest.raises(PredictionError, match="shows nothing of this person"):
         predictor.predict(view, replace(partial, source=np.zeros_like(partial.source)))
     for name in ("betas", "transl"):
@@ -155,7 +166,11 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: BodyModel) -
 
 
 def labels_of(pipeline: Pipeline, photo: bytes, texture: str | None) -> set[int]:
-    return set(np.unique(pipeline.reconstruct_photo(photo, "one.png", replace(QUICK, texture=texture)).people[0].texture.source))
+    return set(
+        np.unique(
+            pipeline.reconstruct_photo(photo, "one.png", replace(QUICK, texture=texture)).people[0].texture.source
+        )
+    )
 
 
 def test_combined_is_the_default_where_there_are_weights(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
@@ -165,10 +180,15 @@ def test_combined_is_the_default_where_there_are_weights(pipeline: Callable[...,
     assert PREDICTED in np.unique(built.reconstruct_photo(photo, "one.png", slow).people[0].texture.source)
     assert PREDICTED not in labels_of(built, photo, None)  # a first look does without
     assert {SEEN, PREDICTED} <= labels_of(built, photo, "combined")
-    assert PREDICTED not in labels_of(built, photo, "projected") and labels_of(built, photo, "predicted") == {EMPTY, PREDICTED}
+    assert PREDICTED not in labels_of(built, photo, "projected") and labels_of(built, photo, "predicted") == {
+        EMPTY,
+        PREDICTED,
+    }
 
 
-def test_the_result_names_the_weights_licence_and_a_seed_varies_it(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
+def test_the_result_names_the_weights_licence_and_a_seed_varies_it(
+    pipeline: Callable[..., Pipeline], photo: bytes
+) -> None:
     built = pipeline()
     results = [built.reconstruct_photo(photo, "one.png", replace(QUICK, texture_seed=seed)) for seed in (0, 1)]
     person = built.present(results[0])["people"][0]
@@ -176,7 +196,9 @@ def test_the_result_names_the_weights_licence_and_a_seed_varies_it(pipeline: Cal
     first, second = (result.people[0].texture for result in results)
     certain = (first.source == SEEN) & (second.source == SEEN)
     assert np.abs(first.image[certain].astype(int) - second.image[certain]).mean() < 1
-    assert np.abs(first.image[first.source == PREDICTED].astype(int) - second.image[first.source == PREDICTED]).mean() > 3
+    assert (
+        np.abs(first.image[first.source == PREDICTED].astype(int) - second.image[first.source == PREDICTED]).mean() > 3
+    )
 
 
 def test_without_weights_the_photo_is_completed_smoothly_and_a_prediction_is_refused(

@@ -69,19 +69,27 @@ def test_mirrored_texture_does_not_mix_in_what_is_not_seen(plane: UvPlane) -> No
     mirrored = plane.mirrored(partial)
     assert torch.isfinite(mirrored).all()
     torch.testing.assert_close(
-        mirrored[:, :3][:, :, mirrored[0, 3] > 0.01], torch.tensor(0.25).expand(1, 3, int((mirrored[0, 3] > 0.01).sum()))
+        mirrored[:, :3][:, :, mirrored[0, 3] > 0.01],
+        torch.tensor(0.25).expand(1, 3, int((mirrored[0, 3] > 0.01).sum())),
     )
     assert (
-        float(mirrored[0, 3][plane.geometry[0, 0] < -0.05].mean()) > 0.9 > 0.1 > float(mirrored[0, 3][plane.geometry[0, 0] > 0.05].mean())
+        float(mirrored[0, 3][plane.geometry[0, 0] < -0.05].mean())
+        > 0.9
+        > 0.1
+        > float(mirrored[0, 3][plane.geometry[0, 0] > 0.05].mean())
     )
 
 
 def test_what_is_not_seen_takes_the_colour_of_what_is_near_it_on_the_body(plane: UvPlane) -> None:
-    """A red trunk and blue legs of which only the front is seen: red and blue behind too, though the texture's islands lie apart."""
+    """A red trunk and blue legs of which only the front is seen: red and blue behind too, though the texture's islands
+    lie apart.
+    """
     inside, height, depth = plane.geometry[0, 6] > 0, plane.geometry[0, 1], plane.geometry[0, 2]
     front = inside & (plane.geometry[0, 5] > 0.3)
     above = height > 0
-    truth = torch.where(above, torch.tensor([0.8, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.1, 0.8])[:, None, None])[None]
+    truth = torch.where(
+        above, torch.tensor([0.8, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.1, 0.8])[:, None, None]
+    )[None]
     partial = torch.cat([torch.where(front, truth, torch.nan), front.float()[None, None]], 1)
     filled = plane.completed(partial)
     torch.testing.assert_close(filled[..., front], truth[..., front])
@@ -109,7 +117,11 @@ def test_structure_holds_what_it_is_made_of(body: BodyModel, plane: UvPlane) -> 
     expected = Rotation.from_rotvec(np.concatenate([fit.global_orient[None], fit.body_pose])).as_matrix()
     np.testing.assert_allclose(pose[0].numpy(), expected, atol=1e-5)
     structure = plane.structure(pose, torch.zeros(1, 10), torch.zeros(1, 3), torch.rand(1, 4, SIZE, SIZE))
-    assert structure.geometry is plane.geometry and structure.mirrored is not None and structure.mirrored.shape == (1, 4, SIZE, SIZE)
+    assert (
+        structure.geometry is plane.geometry
+        and structure.mirrored is not None
+        and structure.mirrored.shape == (1, 4, SIZE, SIZE)
+    )
     assert structure.completed is not None and structure.completed.shape == (1, 3, SIZE, SIZE)
     assert len(atlas_of(body, SIZE).table) == int(plane.geometry[0, 6].sum())
 
@@ -125,7 +137,9 @@ def test_crop_shows_what_lies_there(side: int) -> None:
     centres = (np.arange(side) + 0.5) / side * crop.side
     inside = (cut[..., 2] > 249) & (crop.left + centres < 595)[None, :] & (crop.top + centres < 395)[:, None]
     assert inside.mean() > 0.85
-    np.testing.assert_allclose(cut[..., 0][inside], np.broadcast_to((crop.left + centres) / 600 * 250, cut.shape[:2])[inside], atol=2)
+    np.testing.assert_allclose(
+        cut[..., 0][inside], np.broadcast_to((crop.left + centres) / 600 * 250, cut.shape[:2])[inside], atol=2
+    )
     np.testing.assert_allclose(
         cut[..., 1][inside], np.broadcast_to(((crop.top + centres) / 400 * 250)[:, None], cut.shape[:2])[inside], atol=2
     )

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d, correlate2d
 
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.layers import Conv2d, Linear, ModulatedConv2d, StyledLayer, blur, modulated_convolution, upsample
+from uvatar.texture_predictor.layers import (
+    Conv2d,
+    Linear,
+    ModulatedConv2d,
+    StyledLayer,
+    blur,
+    modulated_convolution,
+    upsample,
+)
 from uvatar.texture_predictor.synthesis import Mapping
 
 TAPS = np.array([1.0, 3.0, 3.0, 1.0])
@@ -30,8 +38,13 @@ def modulated_weights(weight: NDArray, style: NDArray, demodulate: bool) -> NDAr
 
 
 def reference(x: torch.Tensor, weight: torch.Tensor, style: torch.Tensor, demodulate: bool, up: bool) -> NDArray:
-    """The convolution with one set of weights per sample, in float64; with ``up``: zeros inserted, convolved, low-passed."""
-    pictures, weights = x.double().numpy(), modulated_weights(weight.double().numpy(), style.double().numpy(), demodulate)
+    """The convolution with one set of weights per sample, in float64; with ``up``: zeros inserted, convolved,
+    low-passed.
+    """
+    pictures, weights = (
+        x.double().numpy(),
+        modulated_weights(weight.double().numpy(), style.double().numpy(), demodulate),
+    )
     size = x.shape[2]
     results = []
     for picture, own in zip(pictures, weights, strict=True):
@@ -60,9 +73,13 @@ def test_scaled_activations_are_scaled_weights(demodulate: bool, up: bool) -> No
 def test_one_convolution_per_sample_in_groups_gives_the_same() -> None:
     """The other common form: the batch as groups of one convolution."""
     x, weight, style = random(3, 5, 8, 8), random(4, 5, 3, 3, seed=1), random(3, 5, seed=2)
-    own = torch.from_numpy(modulated_weights(weight.double().numpy(), style.double().numpy(), True)).reshape(12, 5, 3, 3)
+    own = torch.from_numpy(modulated_weights(weight.double().numpy(), style.double().numpy(), True)).reshape(
+        12, 5, 3, 3
+    )
     grouped = torch.nn.functional.conv2d(x.double().reshape(1, 15, 8, 8), own, padding=1, groups=3).reshape(3, 4, 8, 8)
-    torch.testing.assert_close(modulated_convolution(x.double(), weight.double(), style.double()), grouped, atol=1e-12, rtol=1e-9)
+    torch.testing.assert_close(
+        modulated_convolution(x.double(), weight.double(), style.double()), grouped, atol=1e-12, rtol=1e-9
+    )
 
 
 def test_demodulation_gives_unit_variance_and_forgets_the_style_s_size() -> None:
@@ -105,11 +122,16 @@ def test_upsampling_is_the_low_pass_filter_between_inserted_zeros() -> None:
 
 def test_low_pass_and_halving_convolution() -> None:
     image = random(1, 2, 8, 8)
-    filtered = np.stack([correlate2d(np.pad(a, 2), np.outer(TAPS, TAPS) / 64, mode="valid") for a in image[0].double().numpy()])
+    filtered = np.stack(
+        [correlate2d(np.pad(a, 2), np.outer(TAPS, TAPS) / 64, mode="valid") for a in image[0].double().numpy()]
+    )
     np.testing.assert_allclose(blur(image, 2)[0].numpy(), filtered, atol=1e-6)
     layer = Conv2d(2, 3, 3, down=True)
     weight = layer.weight.detach().double().numpy() / math.sqrt(2 * 9)
-    expected = [sum(correlate2d(a, k, mode="valid") for a, k in zip(filtered, kernels, strict=True))[::2, ::2] for kernels in weight]
+    expected = [
+        sum(correlate2d(a, k, mode="valid") for a, k in zip(filtered, kernels, strict=True))[::2, ::2]
+        for kernels in weight
+    ]
     got = layer(image)[0].detach()
     assert got.shape == (3, 4, 4)
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-5)
@@ -118,7 +140,9 @@ def test_low_pass_and_halving_convolution() -> None:
 def test_equalised_learning_rate_scales_as_it_is_used() -> None:
     torch.manual_seed(0)
     layer = Linear(400, 300, bias=0.5, rate=0.01)
-    assert float(layer.weight.detach().std()) == pytest.approx(100, rel=0.02) and float(layer.bias[0]) == pytest.approx(50)
+    assert float(layer.weight.detach().std()) == pytest.approx(100, rel=0.02) and float(layer.bias[0]) == pytest.approx(
+        50
+    )
     x = random(64, 400, seed=1)
     weight, bias = layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
     expected = x.double().numpy() @ weight.T * 0.01 / 20 + bias * 0.01
@@ -134,7 +158,10 @@ def test_mapping_network_against_float64() -> None:
     parts = [part.double().numpy() for part in (latent, structure)]
     x = np.concatenate([part / np.sqrt((part**2).mean(1, keepdims=True) + 1e-8) for part in parts], 1)
     for layer in mapping.layers:
-        x = x @ (layer.weight.detach().double().numpy().T * 0.01 / math.sqrt(x.shape[1])) + layer.bias.detach().double().numpy() * 0.01
+        x = (
+            x @ (layer.weight.detach().double().numpy().T * 0.01 / math.sqrt(x.shape[1]))
+            + layer.bias.detach().double().numpy() * 0.01
+        )
         x = np.where(x > 0, x, 0.2 * x) * math.sqrt(2)
     np.testing.assert_allclose(mapping(latent, structure).detach().numpy(), x, atol=1e-5)
 

@@ -43,7 +43,10 @@ def test_one_code_for_64_to_1024(size: int, spatial: bool) -> None:
 
 
 def test_parameter_counts() -> None:
-    """Written out from the papers' layers: convolution, affine map of the style, bias, one noise strength; RGB; the start."""
+    """Written out from the papers' layers: convolution, affine map of the style, bias, one noise strength.
+
+    RGB; the start.
+    """
     for config in (paper(), default(), light()):
         network = TextureNetwork(config)
 
@@ -66,10 +69,22 @@ def test_parameter_counts() -> None:
 
 
 def test_configurations() -> None:
-    assert {name: make().resolution for name, make in CONFIGS.items()} == {"default": 256, "light": 256, "paper": 64, "small": 128}
+    assert {name: make().resolution for name, make in CONFIGS.items()} == {
+        "default": 256,
+        "light": 256,
+        "paper": 64,
+        "small": 128,
+    }
     assert not paper().spatial and default().spatial
     assert Config.from_dict(default().as_dict()) == default()
-    sizes = ({"resolution": 100}, {"resolution": 2048}, {"resolution": 64.0}, {"photo_side": 8}, {"latent": 0}, {"spatial_max": 0})
+    sizes = (
+        {"resolution": 100},
+        {"resolution": 2048},
+        {"resolution": 64.0},
+        {"photo_side": 8},
+        {"latent": 0},
+        {"spatial_max": 0},
+    )
     for wrong in (*sizes, {"trust": 1.5}, {"trust": 1}):
         with pytest.raises(ConfigError, match=next(iter(wrong)).split("_")[0]):
             replace(default(), **wrong)
@@ -106,7 +121,11 @@ def test_what_the_photo_shows_of_a_place_acts_on_that_place_most() -> None:
     partial = structure.partial.clone()
     partial[..., 16:24, 16:24] = 1 - partial[..., 16:24, 16:24]
     with torch.inference_mode():
-        change = (network(photo, replace(structure, partial=partial)).texture - network(photo, structure).texture).abs().mean((0, 1))
+        change = (
+            (network(photo, replace(structure, partial=partial)).texture - network(photo, structure).texture)
+            .abs()
+            .mean((0, 1))
+        )
     assert float(change[16:24, 16:24].mean()) > 5 * float(change.mean())
 
 

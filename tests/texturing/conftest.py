@@ -29,7 +29,9 @@ class Studio:
 
     body: BodyModel
 
-    def parameters(self, turn: float = 0.0, pose: dict[int, tuple[float, float, float]] | None = None) -> BodyParameters:
+    def parameters(
+        self, turn: float = 0.0, pose: dict[int, tuple[float, float, float]] | None = None
+    ) -> BodyParameters:
         """The body 2.6 m before the camera, turned by ``turn`` degrees; ``pose``: axis-angles of some joints."""
         body_pose = np.zeros((23, 3), np.float32)
         for joint, rotation in (pose or {}).items():
@@ -37,7 +39,9 @@ class Studio:
         upright, _ = cv2.Rodrigues(np.array([np.pi, 0, 0]))
         about, _ = cv2.Rodrigues(np.array([0, np.radians(turn), 0]))
         orient, _ = cv2.Rodrigues(upright @ about)
-        return BodyParameters(np.zeros(10, np.float32), orient.ravel().astype(np.float32), body_pose, np.float32([0, -0.25, 2.6]))
+        return BodyParameters(
+            np.zeros(10, np.float32), orient.ravel().astype(np.float32), body_pose, np.float32([0, -0.25, 2.6])
+        )
 
     def photograph(
         self,
@@ -62,16 +66,24 @@ class Studio:
         rows, columns = np.nonzero(mask > 127)
         box = np.float32([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
         person = Person(
-            box=box, score=1.0, landmarks=self.landmarks(parameters, camera), world_landmarks=np.zeros((33, 3), np.float32),
+            box=box, score=1.0, landmarks=self.landmarks(parameters, camera),
+            world_landmarks=np.zeros((33, 3), np.float32),
             window=(0, 0, side, side), mask=mask.round().astype(np.uint8), others=np.zeros((side, side), np.uint8),
         )  # fmt: skip
         offsets = np.zeros_like(vertices)
-        return View(Photo(pixels.round().astype(np.uint8), None, "0" * 64), person, camera, Fit(parameters, offsets, 0.0, 0.0, 1.0))
+        return View(
+            Photo(pixels.round().astype(np.uint8), None, "0" * 64),
+            person,
+            camera,
+            Fit(parameters, offsets, 0.0, 0.0, 1.0),
+        )
 
     def landmarks(self, parameters: BodyParameters, camera: Camera) -> NDArray[np.float32]:
         """(33, 3) projected landmarks, all visible."""
         pose = torch.from_numpy(np.concatenate([parameters.global_orient[None], parameters.body_pose])[None])
-        matrices = torch.stack([torch.from_numpy(cv2.Rodrigues(r.numpy().astype(float))[0]) for r in pose[0]])[None].float()
+        matrices = torch.stack([torch.from_numpy(cv2.Rodrigues(r.numpy().astype(float))[0]) for r in pose[0]])[
+            None
+        ].float()
         points = self.body.landmarks(torch.zeros(1, 10), matrices, torch.from_numpy(parameters.transl)[None])[0].numpy()
         return np.column_stack([camera.project(points), np.ones(33)]).astype(np.float32)
 
@@ -84,7 +96,9 @@ def studio() -> Studio:
 def waves(rest: NDArray) -> NDArray:
     """A colourful pattern that is the same on the left and on the right."""
     x, y, z = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2]
-    return np.stack([140 + 70 * np.sin(30 * y), 130 + 60 * np.sin(25 * x + 10 * y), 120 + 60 * np.cos(20 * (x + z))], -1)
+    return np.stack(
+        [140 + 70 * np.sin(30 * y), 130 + 60 * np.sin(25 * x + 10 * y), 120 + 60 * np.cos(20 * (x + z))], -1
+    )
 
 
 def plain(rest: NDArray) -> NDArray:
@@ -93,7 +107,9 @@ def plain(rest: NDArray) -> NDArray:
 
 
 def texel_rest(body: BodyModel, size: int = SIZE) -> tuple[NDArray, NDArray]:
-    """Rest position (N, N, 3) of every texel and whether (N, N) it lies on the body, by walking over the UV triangles in numpy."""
+    """Rest position (N, N, 3) of every texel and whether (N, N) it lies on the body, by walking over the UV triangles
+    in numpy.
+    """
     data = body.data
     corners = data.uv[data.face_uv] * size
     positions, filled = np.zeros((size, size, 3), np.float32), np.zeros((size, size), bool)

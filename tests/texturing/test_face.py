@@ -71,7 +71,11 @@ def test_a_face_beside_the_mesh_is_brought_onto_it(studio: Studio, view: View) -
 def test_a_face_that_cannot_be_this_one_moves_nothing(studio: Studio, view: View, wrong: str) -> None:
     face = projected_face(studio, view)
     middle = face[:468].mean(0)
-    moved = {"far away": face + 200, "tiny": (face - middle) * 0.2 + middle, "upside down": (face - middle) * -1 + middle}[wrong]
+    moved = {
+        "far away": face + 200,
+        "tiny": (face - middle) * 0.2 + middle,
+        "upside down": (face - middle) * -1 + middle,
+    }[wrong]
     assert not shift_of(studio, with_face(view, moved.astype(np.float32))).any()
 
 

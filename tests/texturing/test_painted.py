@@ -42,7 +42,9 @@ def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
     right_arm = table.scatter(surface.template[surface.faces[table.face, 0], 0] < -0.3)
     assert np.abs(np.median(done.image[right_arm], axis=0) - (40, 160, 80)).max() < 12  # mirrored from the painted one
     assert (done.source[right_arm] == MIRRORED).mean() > 0.8
-    back = table.scatter((surface.template[surface.faces[table.face, 0], 2] < -0.04) & (surface.eye[surface.faces[table.face, 0]] == 0))
+    back = table.scatter(
+        (surface.template[surface.faces[table.face, 0], 2] < -0.04) & (surface.eye[surface.faces[table.face, 0]] == 0)
+    )
     assert np.abs(np.median(done.image[back], axis=0) - (40, 160, 80)).max() < 25  # and nothing of the white is left
     assert set(np.unique(done.source)) <= {EMPTY, SEEN, MIRRORED, COMPLETED}
 
@@ -51,7 +53,10 @@ def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
     from uvatar.engine.pipeline import Pipeline
     from uvatar_blender.core.result import TextureResult, parse_any
 
-    pictures = [(f"avatar{suffix}.png", encode_png(picture)) for suffix, picture in (("", painted.image), (" labels", painted.source))]
+    pictures = [
+        (f"avatar{suffix}.png", encode_png(picture))
+        for suffix, picture in (("", painted.image), (" labels", painted.source))
+    ]
     pipeline = Pipeline.__new__(Pipeline)  # without loading a model: nothing but the body is needed
     pipeline.body = body
     result = parse_any(pipeline.complete_texture(pictures))

@@ -31,7 +31,9 @@ def test_texels_of_a_triangle(winding: list[int]) -> None:
     table = build_texel_table(uv, np.array([winding]), np.array([winding]), 3, 16)
     row, column = np.divmod(table.pixel, 16)
     u, v = (column + 0.5) / 16, 1 - (row + 0.5) / 16
-    assert np.allclose(table.interpolate(uv.astype(np.float32), np.array([winding])), np.column_stack([u, v]), atol=1e-5)
+    assert np.allclose(
+        table.interpolate(uv.astype(np.float32), np.array([winding])), np.column_stack([u, v]), atol=1e-5
+    )
     assert (u + v <= 1 + 1e-6).all() and len(table) >= 16 * 15 // 2
     assert table.mass.sum() == pytest.approx(len(table), rel=1e-4)
 
@@ -61,7 +63,9 @@ def test_outside_the_person_the_outline_goes_on(studio: Studio) -> None:
     view = studio.photograph(plain, background=(255, 0, 0), side=256)
     foreground = cut_out(view.photo, view.person, 1.0)
     for footprint in (1.0, 4.0, 16.0):
-        everywhere = np.stack(np.meshgrid(np.arange(5.0, 250, 7), np.arange(5.0, 250, 7)), -1).reshape(-1, 2).astype(np.float32)
+        everywhere = (
+            np.stack(np.meshgrid(np.arange(5.0, 250, 7), np.arange(5.0, 250, 7)), -1).reshape(-1, 2).astype(np.float32)
+        )
         colours = srgb_from_linear(foreground.sample(everywhere, footprint)).astype(int)
         assert (colours[:, 2] > colours[:, 0] + 60).all()
 
@@ -83,7 +87,9 @@ def test_hand_texels_are_trusted_only_where_the_photo_shows_the_hand(studio: Stu
     own = surface.part == LEFT_HAND
     wrist, tip = view.person.landmarks[15, :2], view.person.landmarks[19, :2]
     along, across = (tip - wrist) * 1.5, (tip - wrist)[::-1] * [-0.5, 0.5]
-    fingers = [along * reach + across * spread for spread in (1.2, 0.6, 0.2, -0.2, -0.6) for reach in (0.4, 0.6, 0.8, 1.0)]
+    fingers = [
+        along * reach + across * spread for spread in (1.2, 0.6, 0.2, -0.2, -0.6) for reach in (0.4, 0.6, 0.8, 1.0)
+    ]
     there = np.stack([np.zeros(2), *fingers]) + wrist
     trusts = []
     for points in (there, there + [0, 150]):

@@ -18,7 +18,9 @@ def cloth(rest: NDArray) -> NDArray:
     """Colours that differ from limb to limb and wave finely: (N, 3) rest positions -> sRGB 0..255."""
     x, y, z = rest.T
     wave = 18 * np.sin(50 * y)
-    return np.stack([150 + 60 * np.sin(2 * y) + wave, 120 + 50 * np.cos(3 * y) + wave, 110 + 40 * np.abs(x) + 15 * z + wave], -1)
+    return np.stack(
+        [150 + 60 * np.sin(2 * y) + wave, 120 + 50 * np.cos(3 * y) + wave, 110 + 40 * np.abs(x) + 15 * z + wave], -1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,9 @@ def atlas(studio: Studio) -> Atlas:
 @pytest.fixture(scope="module")
 def truth(atlas: Atlas) -> NDArray[np.uint8]:
     """The painted body's own texture."""
-    return atlas.table.picture(cloth(atlas.table.interpolate(atlas.surface.template, atlas.surface.faces)).round().astype(np.uint8))
+    return atlas.table.picture(
+        cloth(atlas.table.interpolate(atlas.surface.template, atlas.surface.faces)).round().astype(np.uint8)
+    )
 
 
 def test_neighbours_are_near_on_the_body_also_across_seams(atlas: Atlas) -> None:
@@ -75,8 +79,12 @@ def test_a_prediction_s_own_seams_are_closed(atlas: Atlas) -> None:
     np.testing.assert_allclose(closed[:, 2], 0.5, atol=1e-3)
 
 
-def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
-    """A perfect prediction but for its light, which is off by another share in every part: nearer to the truth where the photo is near."""
+def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
+    studio: Studio, atlas: Atlas, truth: NDArray
+) -> None:
+    """A perfect prediction but for its light, which is off by another share in every part: nearer to the truth where
+    the photo is near.
+    """
     table, surface = atlas.table, atlas.surface
     light = np.array([0.6, 0.9, 0.7, 0.5, 0.8, 0.6, 0.75, 0.55, 0.9, 0.65])[surface.part[surface.faces[table.face, 0]]]
     dim = table.picture(srgb_from_linear(linear_from_srgb(truth.reshape(-1, 3)[table.pixel]) * light[:, None]))
@@ -112,7 +120,9 @@ def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio
         return truth
 
     view = studio.photograph(cloth)
-    called, given, alone = (texture_person([view], studio.body, SIZE, prediction) for prediction in (predict, truth, None))
+    called, given, alone = (
+        texture_person([view], studio.body, SIZE, prediction) for prediction in (predict, truth, None)
+    )
     np.testing.assert_array_equal(called.image, given.image)
     (completed,) = asked
     assert {SEEN, MIRRORED, COMPLETED} <= set(np.unique(completed.source))

@@ -39,11 +39,15 @@ def test_cubic_interpolation_meets_the_pixels() -> None:
 
 
 @pytest.mark.parametrize("look_up", [sampling.bilinear, sampling.bicubic])
-def test_opencv_is_given_one_map_for_each_axis(monkeypatch: pytest.MonkeyPatch, look_up: Callable[..., np.ndarray]) -> None:
+def test_opencv_is_given_one_map_for_each_axis(
+    monkeypatch: pytest.MonkeyPatch, look_up: Callable[..., np.ndarray]
+) -> None:
     """OpenCV 5 gives values that are not finite for one map of both with an empty second, which OpenCV 4 takes."""
     given = []
     real = cv2.remap
-    monkeypatch.setattr(cv2, "remap", lambda picture, x, y, *rest, **named: given.append((x, y)) or real(picture, x, y, *rest, **named))
+    monkeypatch.setattr(
+        cv2, "remap", lambda picture, x, y, *rest, **named: given.append((x, y)) or real(picture, x, y, *rest, **named)
+    )
     look_up(np.ones((8, 8), np.float32), np.full((5, 2), 3.0))
     [(x, y)] = given
     assert x.shape == y.shape == (1, 4096) and x.dtype == y.dtype == np.float32
@@ -56,5 +60,7 @@ def test_so_it_is_wherever_opencv_looks_pictures_up() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "remap":
                 calls.append(path.name)
-                assert not re.match(r"None|np\.(empty|array|zeros)\b", ast.unparse(node.args[2])), f"{path.name}: {ast.unparse(node)}"
+                assert not re.match(r"None|np\.(empty|array|zeros)\b", ast.unparse(node.args[2])), (
+                    f"{path.name}: {ast.unparse(node)}"
+                )
     assert len(calls) >= 4

@@ -52,7 +52,9 @@ def test_labels_say_which_side_was_seen(front: Texture, rest_of_texel: tuple[NDA
     assert not (front.source[trunk & (depth < -0.03)] == SEEN).any()
 
 
-def test_what_is_not_seen_continues_the_colours_of_the_same_height(studio: Studio, rest_of_texel: tuple[NDArray, NDArray]) -> None:
+def test_what_is_not_seen_continues_the_colours_of_the_same_height(
+    studio: Studio, rest_of_texel: tuple[NDArray, NDArray]
+) -> None:
     def bands(rest: NDArray) -> NDArray:
         return np.where(rest[:, 1:2] > -0.25, [200.0, 60.0, 60.0], [50.0, 60.0, 160.0])
 
@@ -93,7 +95,9 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(studio: Studio, rest_of_texel: 
 
     view = studio.photograph(red_arms, pose=FOREARM_BEFORE_TRUNK)
     elbow, wrist = view.person.landmarks[13, :2], view.person.landmarks[15, :2]
-    assert view.photo.pixels[tuple(((elbow + wrist) / 2).astype(int)[::-1])][0] > 150, "the forearm is not in the picture"
+    assert view.photo.pixels[tuple(((elbow + wrist) / 2).astype(int)[::-1])][0] > 150, (
+        "the forearm is not in the picture"
+    )
     # fits are never exact: the body is fitted two centimetres beside the photographed one
     shifted = replace(view.fit.body, transl=view.fit.body.transl + np.float32([0.02, 0.01, 0]))
     texture = texture_person([replace(view, fit=replace(view.fit, body=shifted))], studio.body, SIZE)
@@ -106,7 +110,9 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(studio: Studio, rest_of_texel: 
     assert hidden.sum() > 50, "the forearm hides part of the trunk"
 
 
-def test_the_hidden_side_is_mirrored_where_both_sides_look_alike(studio: Studio, rest_of_texel: tuple[NDArray, NDArray]) -> None:
+def test_the_hidden_side_is_mirrored_where_both_sides_look_alike(
+    studio: Studio, rest_of_texel: tuple[NDArray, NDArray]
+) -> None:
     texture = texture_person([studio.photograph(waves, turn=60)], studio.body, SIZE)
     rest, _ = rest_of_texel
     mirrored = texture.source == MIRRORED
@@ -122,7 +128,9 @@ def test_a_side_that_looks_different_is_not_mirrored(studio: Studio, rest_of_tex
     rest, filled = rest_of_texel
     legs = filled & (rest[..., 1] < -0.45)
     assert not (texture.source[legs] == MIRRORED).any()
-    wrong = np.where(rest[..., 0] > 0, texture.image[..., 1] > texture.image[..., 0], texture.image[..., 0] > texture.image[..., 1])
+    wrong = np.where(
+        rest[..., 0] > 0, texture.image[..., 1] > texture.image[..., 0], texture.image[..., 0] > texture.image[..., 1]
+    )
     assert wrong[legs].mean() < 0.06
 
 
@@ -153,7 +161,9 @@ def test_other_people_are_never_sampled(studio: Studio) -> None:
     view = studio.photograph(plain)
     pixels, others, mask = view.photo.pixels.copy(), view.person.others.copy(), view.person.mask.copy()
     pixels[300:420, 200:440], others[300:420, 200:440], mask[300:420, 200:440] = (255, 0, 0), 255, 0
-    view = replace(view, photo=replace(view.photo, pixels=pixels), person=replace(view.person, others=others, mask=mask))
+    view = replace(
+        view, photo=replace(view.photo, pixels=pixels), person=replace(view.person, others=others, mask=mask)
+    )
     texture = texture_person([view], studio.body, SIZE)
     redness = texture.image[..., 0].astype(int) - texture.image[..., 1]
     assert redness.max() < 120
@@ -172,13 +182,20 @@ def test_eyes_are_eyes_even_where_no_face_is_known(front: Texture, studio: Studi
     assert np.ptp(ball, axis=-1)[luma > 140].max() < 12, "the white of the eye has no colour"
 
 
-def test_a_predicted_texture_completes_and_is_tinted_to_the_person(studio: Studio, rest_of_texel: tuple[NDArray, NDArray]) -> None:
+def test_a_predicted_texture_completes_and_is_tinted_to_the_person(
+    studio: Studio, rest_of_texel: tuple[NDArray, NDArray]
+) -> None:
     rest, filled = rest_of_texel
     stripes = np.zeros((SIZE, SIZE, 3), np.uint8)
     stripes[filled] = np.where(np.sin(60 * rest[filled][:, 1:2]) > 0, 180, 90)
     texture = texture_person([studio.photograph(waves)], studio.body, SIZE, predicted=stripes)
     assert (texture.source[filled] == PREDICTED).mean() > 0.3
-    back = (texture.source == PREDICTED) & (np.abs(rest[..., 0]) < 0.1) & (np.abs(rest[..., 1] + 0.05) < 0.15) & (rest[..., 2] < 0.02)
+    back = (
+        (texture.source == PREDICTED)
+        & (np.abs(rest[..., 0]) < 0.1)
+        & (np.abs(rest[..., 1] + 0.05) < 0.15)
+        & (rest[..., 2] < 0.02)
+    )
     bright = stripes[..., 0] > 128
     assert texture.image[back & bright].mean() > texture.image[back & ~bright].mean() + 15
 
@@ -195,7 +212,9 @@ def test_no_photo_is_refused(studio: Studio) -> None:
 
 
 def test_a_garment_s_hem_is_as_sharp_on_the_back_as_its_slices_are(studio: Studio) -> None:
-    """White above, black below the hips' middle, seen from the front alone: from one to the other within a few centimetres all round."""
+    """White above, black below the hips' middle, seen from the front alone: from one to the other within a few
+    centimetres all round.
+    """
     hem = float(studio.body.data.joint_template[0][1]) - 0.05
 
     def clothes(rest: NDArray) -> NDArray:

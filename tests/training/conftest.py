@@ -60,7 +60,11 @@ def texture() -> Tensor:
     """(1, 3, 64, 64) a texture with detail at all sizes, no two places alike."""
     rng = np.random.default_rng(0)
     layers = [torch.from_numpy(rng.random((1, 3, n, n))).float() for n in (4, 16, 64)]
-    return torch.stack([torch.nn.functional.interpolate(layer, (64, 64), mode="bicubic") for layer in layers]).mean(0).clamp(0, 1)
+    return (
+        torch.stack([torch.nn.functional.interpolate(layer, (64, 64), mode="bicubic") for layer in layers])
+        .mean(0)
+        .clamp(0, 1)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
-"""Rendered pictures of people whose pose, shape and place are known: what the Mesh Predictor is made to learn by heart."""
+"""Rendered pictures of people whose pose, shape and place are known: what the Mesh Predictor is made to learn
+by heart.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,18 @@ CAMERA = Camera.for_photo(INPUT_SIDE, INPUT_SIDE)
 
 
 def pictures_of_people(counts: list[int], body: BodyModel, seed: int = 0) -> tuple[torch.Tensor, MeshLabels]:
-    """Pictures (B, 3, 512, 512) with so many people each, side by side in random poses, every body part in a colour of its own."""
+    """Pictures (B, 3, 512, 512) with so many people each, side by side in random poses, every body part in a colour of
+    its own.
+    """
     rng = np.random.default_rng(seed)
     number = sum(counts)
     picture = torch.tensor(np.repeat(np.arange(len(counts)), counts))
     betas = torch.from_numpy(rng.normal(0, 0.7, (number, 10))).float()
     pose = torch.from_numpy(np.stack([_pose(rng) for _ in range(number)])).float()
     # One place beside another across the picture, the more people the further away.
-    places = [(((k + 0.5) / n * 2 - 1) * 0.75 if n > 1 else rng.uniform(-0.4, 0.4), n) for n in counts for k in range(n)]
+    places = [
+        (((k + 0.5) / n * 2 - 1) * 0.75 if n > 1 else rng.uniform(-0.4, 0.4), n) for n in counts for k in range(n)
+    ]
     depth = np.array([rng.uniform(3.0, 4.0) + 0.5 * (n - 1) for _, n in places])
     across = np.array([x for x, _ in places]) * depth * CAMERA.center[0] / CAMERA.focal
     posed = body(betas, pose)
@@ -42,7 +48,16 @@ def pictures_of_people(counts: list[int], body: BodyModel, seed: int = 0) -> tup
     images = np.stack([_picture(rng, vertices[picture.numpy() == i], body) for i in range(len(counts))])
     known = torch.ones(number, 24, dtype=torch.bool)
     labels = MeshLabels(
-        picture, pose, known, betas, known[:, 0], joints, known, joints_2d, inside, torch.ones(len(counts), dtype=torch.bool)
+        picture,
+        pose,
+        known,
+        betas,
+        known[:, 0],
+        joints,
+        known,
+        joints_2d,
+        inside,
+        torch.ones(len(counts), dtype=torch.bool),
     )
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, labels
 
@@ -78,5 +93,7 @@ def prior_of_the_fitting() -> MixturePrior:
     prior = PosePrior.load()
     roots = torch.from_numpy(prior.whiteners).float()
     # Costs are half the covariance's log determinant less the log weight; the loss computes the former from the roots.
-    log_weights = torch.diagonal(roots, dim1=-2, dim2=-1).abs().log().sum(-1) * -1 - torch.from_numpy(prior.costs).float()
+    log_weights = (
+        torch.diagonal(roots, dim1=-2, dim2=-1).abs().log().sum(-1) * -1 - torch.from_numpy(prior.costs).float()
+    )
     return MixturePrior(log_weights, torch.from_numpy(prior.means).float(), roots)

@@ -105,7 +105,9 @@ def test_path_length_through_the_real_synthesis_trains_it() -> None:
 
 def test_lazy_penalties_come_as_often_as_they_count() -> None:
     lazy, penalty = Lazy(16), torch.tensor(3.0)
-    assert sum(float(lazy.weighted(penalty, 0.5)) for step in range(64) if lazy.due(step)) == pytest.approx(64 * 0.5 * 3)
+    assert sum(float(lazy.weighted(penalty, 0.5)) for step in range(64) if lazy.due(step)) == pytest.approx(
+        64 * 0.5 * 3
+    )
     rate, betas = lazy.optimiser_settings(0.0025, (0.0, 0.99))
     assert rate == pytest.approx(0.0025 * 16 / 17) and betas == pytest.approx((0.0, 0.99 ** (16 / 17)))
 
@@ -147,7 +149,9 @@ def test_discriminator_learns_to_tell_stripes_from_spots() -> None:
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        real_logits, fake_logits = (discriminator(picture + 0.3 * torch.randn(64, 3, 16, 16)) for picture in (stripes, spots))
+        real_logits, fake_logits = (
+            discriminator(picture + 0.3 * torch.randn(64, 3, 16, 16)) for picture in (stripes, spots)
+        )
     assert float((real_logits > 0).float().mean()) > 0.95 and float((fake_logits < 0).float().mean()) > 0.95
 
 
@@ -165,7 +169,8 @@ def test_augmentation_s_strength_is_the_probability_of_each_kind_of_change() -> 
     textures = torch.rand(1, 3, 8, 8).expand(2000, -1, -1, -1)
     rng = torch.Generator().manual_seed(0)
     unchanged = torch.isclose(augmented(textures, 0.1, rng), textures, atol=1e-4).all(3).all(2).all(1).float().mean()
-    # eight moves and four changes of colour; two that do nothing half the time, flip and inverted luma; quarter turns, one in four is none
+    # eight moves and four changes of colour; two that do nothing half the time, flip and inverted luma; quarter turns,
+    # one in four is none
     assert float(unchanged) == pytest.approx(0.9**12 * 0.95**2 * 0.925, abs=0.04)
 
 

@@ -11,10 +11,15 @@ from uvatar_training.depthwise import QuickDepthwise
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 0), (5, 1, 2), (5, 2, 0), (5, 2, 2)])
-def test_they_are_those_of_double_precision_but_for_rounding(kernel: int, stride: int, padding: int, bias: bool) -> None:
+def test_they_are_those_of_double_precision_but_for_rounding(
+    kernel: int, stride: int, padding: int, bias: bool
+) -> None:
     torch.manual_seed(0)
     features, weight, offset = torch.randn(2, 12, 17, 13), torch.randn(12, 1, kernel, kernel), torch.randn(12)
-    found = [gradients(features, weight, offset if bias else None, stride, padding, torch.bfloat16, quick) for quick in (False, True)]
+    found = [
+        gradients(features, weight, offset if bias else None, stride, padding, torch.bfloat16, quick)
+        for quick in (False, True)
+    ]
     exact = gradients(features, weight, offset if bias else None, stride, padding, torch.float64, False)
     for slow, quick, true in zip(*found, exact, strict=True):
         assert quick.dtype == torch.bfloat16
@@ -33,7 +38,9 @@ def test_others_are_left_alone() -> None:
 def gradients(features, weight, offset, stride, padding, dtype, quick, groups=None) -> list[torch.Tensor]:
     """Of a convolution's product with a fixed tensor, in features, weight and offset."""
     given = [part.bfloat16().to(dtype).requires_grad_() for part in (features, weight, offset) if part is not None]
-    result = F.conv2d(given[0], given[1], *given[2:], stride=stride, padding=padding, groups=groups or features.shape[1])
+    result = F.conv2d(
+        given[0], given[1], *given[2:], stride=stride, padding=padding, groups=groups or features.shape[1]
+    )
     pull = torch.randn(result.shape, generator=torch.Generator().manual_seed(1)).bfloat16().to(dtype)
     if quick:
         with QuickDepthwise():

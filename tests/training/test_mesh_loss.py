@@ -37,7 +37,9 @@ def test_center_focal_is_the_published_formula() -> None:
     expected = 0.0
     for value, goal in zip(p.ravel(), target.ravel(), strict=True):
         clamped = min(max(value, 1e-3), 1 - 1e-3)
-        expected -= np.log(clamped) * (1 - value) ** 2 if goal == 1 else np.log(1 - clamped) * value**2 * (1 - goal) ** 4
+        expected -= (
+            np.log(clamped) * (1 - value) ** 2 if goal == 1 else np.log(1 - clamped) * value**2 * (1 - goal) ** 4
+        )
     got = center_focal(torch.from_numpy(p), torch.from_numpy(target), torch.tensor([True, True]))
     np.testing.assert_allclose(got, expected / (3 + 1e-4), rtol=1e-6)
 
@@ -55,7 +57,9 @@ def test_distances_are_means_over_what_is_valid() -> None:
     a, b, valid = tensor(3, 5, 3), tensor(3, 5, 3), torch.from_numpy(RNG.uniform(size=(3, 5)) > 0.4)
     keep = valid.numpy()
     np.testing.assert_allclose(
-        joints_2d_distance(a[..., :2], b[..., :2], valid), np.linalg.norm((a - b)[..., :2], axis=-1)[keep].mean(), rtol=1e-6
+        joints_2d_distance(a[..., :2], b[..., :2], valid),
+        np.linalg.norm((a - b)[..., :2], axis=-1)[keep].mean(),
+        rtol=1e-6,
     )
     centred_a = (a - (a[:, 1] + a[:, 2])[:, None] / 2).numpy()
     centred_b = (b - (b[:, 1] + b[:, 2])[:, None] / 2).numpy()
@@ -63,7 +67,9 @@ def test_distances_are_means_over_what_is_valid() -> None:
         joints_3d_distance(a, b, valid, (1, 2)), np.linalg.norm(centred_a - centred_b, axis=-1)[keep].mean(), rtol=1e-6
     )
     ra, rb = (torch.from_numpy(Rotation.random(15, random_state=s).as_matrix().reshape(3, 5, 3, 3)) for s in (1, 2))
-    np.testing.assert_allclose(pose_distance(ra, rb, valid), np.linalg.norm((ra - rb).numpy(), axis=(-2, -1))[keep].mean(), rtol=1e-6)
+    np.testing.assert_allclose(
+        pose_distance(ra, rb, valid), np.linalg.norm((ra - rb).numpy(), axis=(-2, -1))[keep].mean(), rtol=1e-6
+    )
 
 
 def test_missed_joints_cost_the_same_however_many_there_are() -> None:
@@ -147,7 +153,12 @@ def test_prior_is_the_best_component_s_likelihood() -> None:
 
 @pytest.mark.parametrize("term", [joints_2d_distance, pose_distance, camera_distance, joints_aligned_distance])
 def test_nothing_valid_is_zero_with_zero_gradient(term) -> None:  # type: ignore[no-untyped-def]
-    shape = {joints_2d_distance: (2, 5, 2), pose_distance: (2, 5, 3, 3), camera_distance: (2, 3), joints_aligned_distance: (2, 5, 3)}[term]
+    shape = {
+        joints_2d_distance: (2, 5, 2),
+        pose_distance: (2, 5, 3, 3),
+        camera_distance: (2, 3),
+        joints_aligned_distance: (2, 5, 3),
+    }[term]
     a = tensor(*shape).requires_grad_()
     valid = torch.zeros(shape[:1] if term is camera_distance else shape[:2], dtype=torch.bool)
     loss = term(a, tensor(*shape), valid)
@@ -158,7 +169,9 @@ def test_nothing_valid_is_zero_with_zero_gradient(term) -> None:  # type: ignore
 def test_gradients_are_finite_at_a_perfect_prediction() -> None:
     a = tensor(2, 8, 3).requires_grad_()
     valid = torch.ones(2, 8, dtype=torch.bool)
-    (joints_aligned_distance(a, a.detach().clone(), valid) + joints_3d_distance(a, a.detach().clone(), valid, (0, 1))).backward()
+    (
+        joints_aligned_distance(a, a.detach().clone(), valid) + joints_3d_distance(a, a.detach().clone(), valid, (0, 1))
+    ).backward()
     assert a.grad is not None and torch.isfinite(a.grad).all()
 
 

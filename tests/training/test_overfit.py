@@ -41,12 +41,18 @@ def light(seed: int = 0) -> MeshPredictor:
     [("center", "2"), ("camera", "3"), ("joints_2d", "13")]
     + [(term, "1") for term in ("pose", "global_orient", "shape", "joints_3d", "joints_aligned")],
 )
-def test_every_term_s_gradient_reaches_its_heads_and_through_them_the_picture(term: str, heads: str, body: BodyModel) -> None:
+def test_every_term_s_gradient_reaches_its_heads_and_through_them_the_picture(
+    term: str, heads: str, body: BodyModel
+) -> None:
     images, labels = pictures_of_people([2], body)
     network = light().eval()
-    images = images[..., ::4, ::4].contiguous().requires_grad_()  # a smaller picture: the maps are made 64 wide again below
+    images = (
+        images[..., ::4, ::4].contiguous().requires_grad_()
+    )  # a smaller picture: the maps are made 64 wide again below
     maps = network(images)
-    maps = Maps(*(nn.functional.interpolate(part, (MAP_SIDE, MAP_SIDE)) for part in (maps.center, maps.camera, maps.smpl)))
+    maps = Maps(
+        *(nn.functional.interpolate(part, (MAP_SIDE, MAP_SIDE)) for part in (maps.center, maps.camera, maps.smpl))
+    )
     mesh_terms(maps, labels, body)[term].backward()
     for number in "123":
         gradient = network.final_layers[number][-1].weight.grad
@@ -92,7 +98,14 @@ def test_eight_pictures_are_learnt_by_heart(body: BodyModel) -> None:
         features = trunk(images)
     rest = [parameter for name, parameter in network.named_parameters() if not name.startswith("backbone.trunk")]
     pyramid: Callable[[list[torch.Tensor]], torch.Tensor] = network.backbone.pyramid  # type: ignore[assignment]
-    _train(rest, lambda rows: network.maps(pyramid([level[rows] for level in features])), labels, body, rate=2e-3, epochs=90)
+    _train(
+        rest,
+        lambda rows: network.maps(pyramid([level[rows] for level in features])),
+        labels,
+        body,
+        rate=2e-3,
+        epochs=90,
+    )
     before = trunk._conv_stem.weight.detach().clone()  # type: ignore[union-attr]
     last = _train(network.parameters(), lambda rows: network(images[rows]), labels, body, rate=2e-5, epochs=4)
     assert set(last) == TERMS

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from uvatar_training.targets import body_centers, center_cells, center_heatmap, joint_heatmaps, kernel_radii, match, repel
+from uvatar_training.targets import (
+    body_centers,
+    center_cells,
+    center_heatmap,
+    joint_heatmaps,
+    kernel_radii,
+    match,
+    repel,
+)
 
 
 def test_centre_is_the_mean_of_visible_torso_joints_else_of_all() -> None:

@@ -1,4 +1,6 @@
-"""The Texture Predictor, the renderer and the loss together: four photos are learnt by heart, without any texture to copy."""
+"""The Texture Predictor, the renderer and the loss together: four photos are learnt by heart, without any texture to
+copy.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ SIDE, BATCH, STEPS, LEARNING_RATE = 160, 2, 700, 0.004
 
 def some(structure: Structure, people: Tensor) -> Structure:
     """The structure of some of the people; what all share stays."""
-    parts = {name: value if value is None or len(value) == 1 else value[people] for name, value in vars(structure).items()}
+    parts = {
+        name: value if value is None or len(value) == 1 else value[people] for name, value in vars(structure).items()
+    }
     return Structure(**parts)
 
 
@@ -47,7 +51,9 @@ def learnt(subjects: list[Subject], body: BodyModel) -> tuple[Tensor, View, Tens
     surroundings = Surroundings.of(body, network.config.resolution, FeatureDistance(EfficientNetFeatures()))
     crops, structure = network_inputs(subjects, body, surroundings.plane, network.config.photo_side)
     view, photo = joined([subject.view for subject in subjects]), torch.cat([subject.photo for subject in subjects])
-    loss = TextureLoss(TextureWeights(perceptual=0, face=0, adversarial=0))  # feature networks take longer than all the rest
+    loss = TextureLoss(
+        TextureWeights(perceptual=0, face=0, adversarial=0)
+    )  # feature networks take longer than all the rest
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE, (0.9, 0.99), fused=True)
     for step in range(STEPS):
         for group in optimiser.param_groups:
@@ -57,7 +63,9 @@ def learnt(subjects: list[Subject], body: BodyModel) -> tuple[Tensor, View, Tens
         assert given.partial is not None
         prediction = network(crops[people], given)
         evidence = PhotoEvidence(photo[people], view.mask[people], given.partial, given.partial[:, 3:])
-        terms = texture_terms(prediction.texture, view[people], evidence, surroundings, prediction.style, weights=loss.weights)
+        terms = texture_terms(
+            prediction.texture, view[people], evidence, surroundings, prediction.style, weights=loss.weights
+        )
         optimiser.zero_grad()
         loss(terms)[0].backward()
         optimiser.step()

@@ -40,7 +40,9 @@ def view(people: Tensor, mesh: UvMesh, cameras: Cameras) -> View:
 
 
 @pytest.fixture(scope="module")
-def evidence(people: Tensor, mesh: UvMesh, cameras: Cameras, view: View, texture: Tensor, body: BodyModel) -> PhotoEvidence:
+def evidence(
+    people: Tensor, mesh: UvMesh, cameras: Cameras, view: View, texture: Tensor, body: BodyModel
+) -> PhotoEvidence:
     photo = paint(view, texture)
     partial = unproject(photo, people, mesh, Texels.of(body, 64), cameras, view)
     return PhotoEvidence(photo, view.mask, partial, hide_half(partial, torch.Generator().manual_seed(0))[1])
@@ -56,7 +58,9 @@ def test_the_true_texture_costs_only_what_symmetry_and_seams_ask(
     assert true["seen"] < 0.5 * other["seen"]
 
 
-def test_terms_that_need_more_come_with_it(view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor) -> None:
+def test_terms_that_need_more_come_with_it(
+    view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
+) -> None:
     style = Style(torch.ones(2, 4), torch.zeros(2, 4))
     bare = PhotoEvidence(evidence.photo, evidence.mask)
     terms = texture_terms(texture.expand(2, -1, -1, -1), view, bare, surroundings, style, torch.zeros(2, 1))
@@ -74,7 +78,9 @@ def test_every_term_s_gradient_reaches_the_texture(
     assert (guess.grad.abs().sum((1, 2, 3)) > 0).all()
 
 
-def test_a_photo_of_somewhere_else_is_refused(view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor) -> None:
+def test_a_photo_of_somewhere_else_is_refused(
+    view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
+) -> None:
     elsewhere = evidence.mask.clone()
     elsewhere[0] = False
     with pytest.raises(RenderError, match="person 0 .*shares no pixel") as caught:
@@ -84,17 +90,24 @@ def test_a_photo_of_somewhere_else_is_refused(view: View, evidence: PhotoEvidenc
         texture_terms(torch.full((2, 3, 64, 64), torch.nan), view, evidence, surroundings)
 
 
-def test_the_picture_teaches_mesh_and_texture_at_once(body: BodyModel, mesh: UvMesh, surroundings: Surroundings, texture: Tensor) -> None:
+def test_the_picture_teaches_mesh_and_texture_at_once(
+    body: BodyModel, mesh: UvMesh, surroundings: Surroundings, texture: Tensor
+) -> None:
     """The Mesh Predictor's own camera, through the photo's pinhole, to the picture and back to every parameter."""
     _, labels = pictures_of_people([1, 1], body, seed=3)
     square = PaddedSquare.around(CAMERA.width, CAMERA.height)
     camera = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)
     small = Cameras.of([CAMERA.cropped((0, 0, CAMERA.width, CAMERA.height), SIDE / CAMERA.width)] * 2)
     with torch.no_grad():
-        truth = see(placed_vertices(PredictedBodies(camera, labels.pose, labels.betas), body, square, CAMERA), mesh, small)
+        truth = see(
+            placed_vertices(PredictedBodies(camera, labels.pose, labels.betas), body, square, CAMERA), mesh, small
+        )
         evidence = PhotoEvidence(paint(truth, texture), truth.mask)
     off = torch.tensor([[0.0, 0.012, -0.01]])
-    leaves = [value.clone().requires_grad_() for value in (camera + off, labels.pose, labels.betas, texture.repeat(2, 1, 1, 1) * 0.9)]
+    leaves = [
+        value.clone().requires_grad_()
+        for value in (camera + off, labels.pose, labels.betas, texture.repeat(2, 1, 1, 1) * 0.9)
+    ]
     bodies, painted = PredictedBodies(leaves[0], leaves[1], leaves[2]), leaves[3]
     by_picture = TextureLoss(TextureWeights(face=0, mirror=0, seam=0))
 

@@ -1,6 +1,8 @@
-"""`python -m tests.transfer.made_person FOLDER`: a person on a body in SMPL's format, as the backend sends it, for a Python without one.
+"""`python -m tests.transfer.made_person FOLDER`: a person on a body in SMPL's format, as the backend sends it, for a
+Python without one.
 
-Writes result.uvatar, and expected.npz with the posed vertices, the skinning weights and the UV coordinates of every triangle's corners.
+Writes result.uvatar, and expected.npz with the posed vertices, the skinning weights and the UV coordinates of every
+triangle's corners.
 """
 
 from __future__ import annotations
@@ -32,7 +34,11 @@ def main(folder: Path) -> None:
     green = Texture(np.full((SIZE, SIZE, 3), COLOUR, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
     texture = carried_texture(green, registration, SIZE)
     fit = carry_over(fit_of(ours, 1, dressed=True), registration).fit
-    pictures = {"texture_png": record.encode_png(texture.image), "source_png": record.encode_png(texture.source), "overlay_jpeg": b""}
+    pictures = {
+        "texture_png": record.encode_png(texture.image),
+        "source_png": record.encode_png(texture.source),
+        "overlay_jpeg": b"",
+    }
     person = record.person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
     wire.dump({**sample_result(), "people": [person]}, folder / "result.uvatar")
     vertices, _ = smpl.posed(fit.body, fit.offsets)

@@ -1,7 +1,9 @@
-"""Files in SMPL's format that hold another body than the open one: other vertices, triangles, rest pose, joints, shape space and UV.
+"""Files in SMPL's format that hold another body than the open one: other vertices, triangles, rest pose, joints, shape
+space and UV.
 
-The official files may not be passed on, so these tests make their own: the open body's skin with half of its vertices collapsed into
-others until 6890 are left, bent into another rest pose, its shape space mixed anew, with pose blend shapes.
+The official files may not be passed on, so these tests make their own: the open body's skin with half of its vertices
+collapsed into others until 6890 are left, bent into another rest pose, its shape space mixed anew, with pose blend
+shapes.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from uvatar.body import BODY, JOINT_NAMES, BodyModel
 from uvatar.geometry.mesh import face_normals, vertex_normals
 
 VERTICES, FACES = 6890, 13776
-# The other body's rest pose, degrees against the open body's: sloping arms, straddled legs, elbows and knees not quite straight.
+# The other body's rest pose, degrees against the open body's: sloping arms, straddled legs, elbows and knees not quite
+# straight.
 REST_TURNS = {
-    "left_shoulder": (0, 4, -9), "right_shoulder": (0, -4, 9), "left_elbow": (0, -6, 0), "right_elbow": (0, 6, 0), "left_hip": (3, 0, 5),
+    "left_shoulder": (0, 4, -9), "right_shoulder": (0, -4, 9), "left_elbow": (0, -6, 0), "right_elbow": (0, 6, 0),
+    "left_hip": (3, 0, 5),
     "right_hip": (3, 0, -5), "left_knee": (5, 0, 0), "right_knee": (5, 0, 0), "neck": (6, 0, 0), "spine2": (-3, 0, 0),
 }  # fmt: skip
 
@@ -44,7 +48,10 @@ class Other:
 
 
 def other_body(body: BodyModel, seed: int = 0, pose_blend: float = 0.004) -> Other:
-    """Another body of nearly the same people, for the open body ``body``; ``pose_blend``: metres that a turned joint bulges by."""
+    """Another body of nearly the same people, for the open body ``body``.
+
+    ``pose_blend``: metres that a turned joint bulges by.
+    """
     data, rng = body.data, np.random.default_rng(seed)
     kept, faces = collapsed(data.v_template, data.faces[(data.part[data.faces] == BODY).all(1)], VERTICES)
     mixing = np.linalg.qr(rng.normal(size=(10, 10)))[0] * rng.uniform(0.5, 1.0, 10)
@@ -83,13 +90,17 @@ def write_files(other: Other, folder: Path, uv: bool = True) -> Path:
         faces = np.asarray(other.content["f"], np.int64)
         coordinates, corners = layout(np.asarray(other.content["v_template"]), faces)
         lines = [f"vt {u:.6f} {v:.6f}" for u, v in coordinates]
-        lines += ["f " + " ".join(f"{v}/{t + 1}" for v, t in zip(*row, strict=True)) for row in zip(faces + 1, corners, strict=True)]
+        lines += [
+            "f " + " ".join(f"{v}/{t + 1}" for v, t in zip(*row, strict=True))
+            for row in zip(faces + 1, corners, strict=True)
+        ]
         (folder / "smpl_uv.obj").write_text("\n".join(lines) + "\n")
     return path
 
 
 def collapsed(vertices: NDArray, faces: NDArray, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A closed mesh with ``count`` of its vertices: the shortest edges shrink to one of their ends, while that turns no triangle over.
+    """A closed mesh with ``count`` of its vertices: the shortest edges shrink to one of their ends, while that turns no
+    triangle over.
 
     Returns the vertices that are left (count,), and the triangles (F, 3) as indices of these.
     """
@@ -152,14 +163,18 @@ def _bulges(vertices: NDArray, faces: NDArray, weights: NDArray, size: float, rn
 
 
 def layout(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray[np.int64]]:
-    """UV coordinates (T, 2) and their indices by triangle (F, 3): islands that face along one of six axes, on shelves."""
+    """UV coordinates (T, 2) and their indices by triangle (F, 3): islands that face along one of six axes, on
+    shelves.
+    """
     normals = face_normals(vertices, faces)
     axis = np.abs(normals).argmax(1)
     way = 2 * axis + (normals[np.arange(len(faces)), axis] > 0)
     island = _connected(faces, way)
     uv, corners = np.zeros((0, 2)), np.zeros_like(faces)
     flat = {number: np.delete(vertices, axis[island == number][0], axis=1) for number in range(island.max() + 1)}
-    size = {number: np.ptp(places[np.unique(faces[island == number])], axis=0) + 0.015 for number, places in flat.items()}
+    size = {
+        number: np.ptp(places[np.unique(faces[island == number])], axis=0) + 0.015 for number, places in flat.items()
+    }
     shelf, reach, place = 0.0, 0.0, np.zeros(2)
     for number in sorted(flat, key=lambda number: -size[number][1]):
         if place[0] + size[number][0] > 3.0:

@@ -59,7 +59,9 @@ def pipeline(models: Path) -> Callable[..., Pipeline]:
 def run(pipeline: Pipeline, photos: list[tuple[str, bytes]], **options: Any) -> dict[str, Any]:
     """The first result, as a client reads it."""
     done: dict[int, dict[str, Any]] = {}
-    pipeline.reconstruct(photos, {"texture_size": 512, "focal": CAMERA.focal, **options}, lambda *_: None, done.__setitem__)
+    pipeline.reconstruct(
+        photos, {"texture_size": 512, "focal": CAMERA.focal, **options}, lambda *_: None, done.__setitem__
+    )
     return wire.unpack(wire.pack(done[0]))
 
 
@@ -71,7 +73,9 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
     on_open = run(built, [("me.png", photo)])["people"][0]
     (person,) = result["people"]
     assert person["body_model"] == "smpl-neutral" and on_open["body_model"] == "open_body"
-    assert person["template"].shape == (6890, 3) and person["posedirs"].shape == (6890, 3, 207) and person["quads"] is None
+    assert (
+        person["template"].shape == (6890, 3) and person["posedirs"].shape == (6890, 3, 207) and person["quads"] is None
+    )
     np.testing.assert_array_equal(person["uv"], smpl.data.uv)
     assert person["metrics"]["mask_iou"] > on_open["metrics"]["mask_iou"] - 0.03
     assert 0 < person["metrics"]["carried_over_mean"] < 0.006 and "carried_over_mean" not in on_open["metrics"]
@@ -90,11 +94,15 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
     red = texture[row, column, 0] > texture[row, column, 2]
     assert seen.sum() > 2000 and (red == (side > 0))[seen].mean() > 0.97
     (files,) = Exporter(tmp_path).write(result)
-    assert {"texture.png", "texture_source.png", "overlay.jpg", "turntable.png", "result.json"} == {p.name for p in files.folder.iterdir()}
+    assert {"texture.png", "texture_source.png", "overlay.jpg", "turntable.png", "result.json"} == {
+        p.name for p in files.folder.iterdir()
+    }
     assert files.summary["person"]["body_model"] == "smpl-neutral"
 
 
-def test_without_clothes_it_is_a_plain_smpl_body(pipeline: Callable[..., Pipeline], photo: bytes, smpl: BodyModel) -> None:
+def test_without_clothes_it_is_a_plain_smpl_body(
+    pipeline: Callable[..., Pipeline], photo: bytes, smpl: BodyModel
+) -> None:
     (person,) = run(pipeline(), [("me.png", photo)], body="smpl", clothing=False)["people"]
     assert not person["offsets"].any()
 
@@ -117,10 +125,14 @@ def test_without_uv_map_there_is_an_avatar_and_a_note_instead_of_a_texture(
     assert str(tmp_path / "smpl_uv.obj") in person["notes"][-1] and "Download" in person["notes"][-1]
     assert parse_any(result).people[0].face_uv is None
     (files,) = Exporter(tmp_path / "out").write(result)
-    assert {p.name for p in files.folder.iterdir()} == {"overlay.jpg", "result.json"} and person["notes"][-1] in files.summary["notes"]
+    assert {p.name for p in files.folder.iterdir()} == {"overlay.jpg", "result.json"} and person["notes"][
+        -1
+    ] in files.summary["notes"]
 
 
-def test_without_the_file_the_job_is_refused_with_where_it_goes(pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path) -> None:
+def test_without_the_file_the_job_is_refused_with_where_it_goes(
+    pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
+) -> None:
     for options in ({"body": "smpl"}, {"body": "smpl", "complete_texture": True}):
         with pytest.raises(wire.WireError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL") as refused:
             run(pipeline(tmp_path), [("me.png", photo)], **options)
@@ -139,9 +151,15 @@ def test_an_estimator_s_own_smpl_pose_and_betas_are_the_result_where_nothing_is_
     betas = rng.normal(0, 0.7, 10)
     center = torso_centers([person_of(body, TRUTH)])
     people = {
-        "photo": "me.png", "betas_of": "smpl", "center_in": "photo", "thetas": [pose.ravel().tolist()], "camera": [[0.9, 0.03, 0.1]],
-        "betas": [betas.tolist()], "confidence": [[0.9]], "center": center.tolist(),
-    }  # fmt: skip
+        "photo": "me.png",
+        "betas_of": "smpl",
+        "center_in": "photo",
+        "thetas": [pose.ravel().tolist()],
+        "camera": [[0.9, 0.03, 0.1]],
+        "betas": [betas.tolist()],
+        "confidence": [[0.9]],
+        "center": center.tolist(),
+    }
     result = run(pipeline(), [("me.png", photo)], body="smpl", refine=False, given_people=[people], export_npz=True)
     (person,) = result["people"]
     np.testing.assert_allclose(person["betas"], betas, atol=1e-5)
@@ -150,13 +168,17 @@ def test_an_estimator_s_own_smpl_pose_and_betas_are_the_result_where_nothing_is_
     np.testing.assert_allclose(result["romp"]["smpl_betas"][0][:10], betas, atol=1e-5)
 
 
-def test_a_painted_texture_of_an_smpl_avatar_is_completed_in_smpl_s_layout(pipeline: Callable[..., Pipeline], smpl: BodyModel) -> None:
+def test_a_painted_texture_of_an_smpl_avatar_is_completed_in_smpl_s_layout(
+    pipeline: Callable[..., Pipeline], smpl: BodyModel
+) -> None:
     size = 128
     image, labels = np.full((size, size, 3), (10, 150, 60), np.uint8), np.zeros((size, size), np.uint8)
     labels[:, : size // 2], labels[:, size // 2 :] = SEEN, 3
     image[:, size // 2 :] = (0, 0, 255)  # not marked: to be filled anew
-    pictures = [(name, cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)[1].tobytes()) for name, picture in
-                (("a.png", image), ("a labels.png", labels))]  # fmt: skip
+    pictures = [
+        (name, cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)[1].tobytes())
+        for name, picture in (("a.png", image), ("a labels.png", labels))
+    ]
     texture = run(pipeline(), pictures, body="smpl", complete_texture=True)["texture"]
     assert texture["body_model"] == "smpl-neutral"
     filled = cv2.imdecode(np.frombuffer(texture["texture_png"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
@@ -188,7 +210,10 @@ def test_the_list_of_weights_tells_whether_body_and_uv_map_fit(models: Path, tmp
 
 
 def test_the_option_is_checked_and_explained(tmp_path: Path) -> None:
-    assert wire.checked_options({})["body"] == "open_body" == Options().body and replace(Options(), body="smpl").body == "smpl"
+    assert (
+        wire.checked_options({})["body"] == "open_body" == Options().body
+        and replace(Options(), body="smpl").body == "smpl"
+    )
     with pytest.raises(wire.WireError, match="body must be open_body or smpl"):
         wire.checked_options({"body": "smplx"})
     (tmp_path / "a.jpg").write_bytes(b"")

@@ -1,4 +1,7 @@
-"""People of the open body on a body in SMPL's format. What belongs together is known: its vertices were the open body's."""
+"""People of the open body on a body in SMPL's format.
+
+What belongs together is known: its vertices were the open body's.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ LEFT_WRIST, RIGHT_WRIST = JOINT_NAMES.index("left_wrist"), JOINT_NAMES.index("ri
 
 
 def fit_of(body: BodyModel, seed: int, dressed: bool = False) -> Fit:
-    """A person in front of the camera: seed 0 stands with hanging arms, 1 sits and waves with the left hand, others are as they come."""
+    """A person in front of the camera: seed 0 stands with hanging arms, 1 sits and waves with the left hand, others are
+    as they come.
+    """
     rng = np.random.default_rng(seed)
     pose = rng.normal(0, 0.15, (23, 3))
     pose[[15, 16]] = [(0, 0, -1.1), (0, 0, 1.1)]
@@ -36,7 +41,14 @@ def fit_of(body: BodyModel, seed: int, dressed: bool = False) -> Fit:
         offsets[:, 2] = 0.02 * np.sin(20 * body.data.v_template[:, 1])
         offsets[body.data.v_template[:, 1] > 0.45, 1] += 0.03  # hair
     parameters = (rng.normal(0, 0.8, 10), np.array([np.pi - 0.1, 0.3, 0.1]), pose, np.array([0.2, 0.1, 3.5]))
-    return Fit(BodyParameters(*(values.astype(np.float32) for values in parameters)), offsets, 0.003, 0.01, 0.83, notes=("a note",))
+    return Fit(
+        BodyParameters(*(values.astype(np.float32) for values in parameters)),
+        offsets,
+        0.003,
+        0.01,
+        0.83,
+        notes=("a note",),
+    )
 
 
 def skin(body: BodyModel, other: Other) -> NDArray[np.bool_]:
@@ -59,12 +71,16 @@ def test_the_surface_stays_where_it_was_in_the_photo(
     assert carried.fit.offsets.any() == dressed
 
 
-def test_clothes_lie_on_the_rest_body_as_they_did(body: BodyModel, smpl: BodyModel, other: Other, registration: Registration) -> None:
+def test_clothes_lie_on_the_rest_body_as_they_did(
+    body: BodyModel, smpl: BodyModel, other: Other, registration: Registration
+) -> None:
     bare, dressed = fit_of(body, 0), fit_of(body, 0, dressed=True)
     data, carried = smpl.data, carry_over(dressed, registration).fit
     np.testing.assert_array_equal(carried.body.betas, carry_over(bare, registration).fit.body.betas)
     seen = skin(body, other)
-    assert np.abs(carried.offsets - dressed.offsets[other.kept])[seen].mean() < 0.003  # the betas say the rest of the form
+    assert (
+        np.abs(carried.offsets - dressed.offsets[other.kept])[seen].mean() < 0.003
+    )  # the betas say the rest of the form
     rest = data.v_template + data.shapedirs @ carried.body.betas
     before, after = face_normals(rest, data.faces), face_normals(rest + carried.offsets, data.faces)
     outside = seen[data.faces].all(1)
@@ -91,13 +107,23 @@ def test_joints_and_sides_are_kept(body: BodyModel, smpl: BodyModel, registratio
     carried = carry_over(fit, registration).fit
     ours, theirs = body.posed(fit.body)[1], smpl.posed(carried.body)[1]
     assert np.abs(ours - theirs).max() < 0.06  # hips and spine are defined otherwise
-    limbs = [i for i, name in enumerate(JOINT_NAMES) if name.split("_")[-1] in ("knee", "ankle", "foot", "elbow", "wrist", "hand")]
+    limbs = [
+        i
+        for i, name in enumerate(JOINT_NAMES)
+        if name.split("_")[-1] in ("knee", "ankle", "foot", "elbow", "wrist", "hand")
+    ]
     assert np.linalg.norm(ours - theirs, axis=1)[limbs].max() < 0.02
     assert theirs[LEFT_WRIST, 1] < theirs[RIGHT_WRIST, 1] - 0.3  # y points down in the photo
-    assert (carried.confidence, carried.landmark_error_p95, carried.notes) == (fit.confidence, fit.landmark_error_p95, fit.notes)
+    assert (carried.confidence, carried.landmark_error_p95, carried.notes) == (
+        fit.confidence,
+        fit.landmark_error_p95,
+        fit.notes,
+    )
 
 
-def test_hands_that_another_estimator_has_bent_stay_bent(body: BodyModel, smpl: BodyModel, registration: Registration) -> None:
+def test_hands_that_another_estimator_has_bent_stay_bent(
+    body: BodyModel, smpl: BodyModel, registration: Registration
+) -> None:
     fit = fit_of(body, 0)
     fit.body.body_pose[21:] = 0
     straight = carry_over(fit, registration).fit.body
@@ -108,7 +134,9 @@ def test_hands_that_another_estimator_has_bent_stay_bent(body: BodyModel, smpl: 
 
 
 def painted(body: BodyModel, size: int, points: NDArray) -> tuple[Texture, NDArray]:
-    """A texture whose colour says where on the rest body a texel lies and whose label says which side; and the colour of ``points``."""
+    """A texture whose colour says where on the rest body a texel lies and whose label says which side; and the colour
+    of ``points``.
+    """
 
     def colour(where: NDArray) -> NDArray:
         return 128 + 100 * np.sin(where * np.array([8, 6, 9]) + 1)
@@ -120,7 +148,9 @@ def painted(body: BodyModel, size: int, points: NDArray) -> tuple[Texture, NDArr
 
 
 @pytest.mark.parametrize("size", [256, 512])
-def test_every_texel_shows_what_lies_there(size: int, body: BodyModel, smpl: BodyModel, other: Other, registration: Registration) -> None:
+def test_every_texel_shows_what_lies_there(
+    size: int, body: BodyModel, smpl: BodyModel, other: Other, registration: Registration
+) -> None:
     place = body.data.v_template[other.kept]
     texture, colours = painted(body, 512, place)
     carried = carried_texture(texture, registration, size)
@@ -128,7 +158,9 @@ def test_every_texel_shows_what_lies_there(size: int, body: BodyModel, smpl: Bod
     table, faces = atlas_of(smpl, size).table, smpl.data.faces
     seen = skin(body, other)[faces].all(1)[table.face]
     wrong = np.abs(carried.image.reshape(-1, 3)[table.pixel] - table.interpolate(colours, faces)).max(1)[seen]
-    assert np.median(wrong) < 2.5 and np.percentile(wrong, 99) < 12  # levels of 255; the layout's islands overlap here and there
+    assert (
+        np.median(wrong) < 2.5 and np.percentile(wrong, 99) < 12
+    )  # levels of 255; the layout's islands overlap here and there
     side = table.interpolate(place[:, 0], faces)
     sure = seen & (np.abs(side) > 0.005)
     labels = carried.source.ravel()[table.pixel]
@@ -152,10 +184,14 @@ def test_a_body_without_uv_map_takes_pose_and_shape_but_no_texture(
 
 
 @pytest.mark.parametrize("broken", ["centimetres", "noise"])
-def test_a_mesh_that_is_no_body_in_metres_is_refused(broken: str, body: BodyModel, other: Other, tmp_path: Path) -> None:
+def test_a_mesh_that_is_no_body_in_metres_is_refused(
+    broken: str, body: BodyModel, other: Other, tmp_path: Path
+) -> None:
     content = dict(other.content)
     vertices = np.asarray(content["v_template"])
-    content["v_template"] = 100 * vertices if broken == "centimetres" else np.random.default_rng(0).normal(size=vertices.shape)
+    content["v_template"] = (
+        100 * vertices if broken == "centimetres" else np.random.default_rng(0).normal(size=vertices.shape)
+    )
     path = write_files(replace(other, content=content), tmp_path, uv=False)
     with pytest.raises(BodyError, match="cannot be laid on the open body"):
         register(body, load_smpl(path))

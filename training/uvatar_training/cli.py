@@ -30,15 +30,27 @@ def synthesize(
     out: Annotated[Path, typer.Option(help="Folder of the shards; the contact sheet goes beside them.")],
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same pictures on any machine.")] = 0,
-    split: Annotated[str, typer.Option(help="train, or held_out: other bodies, pose clips, garments and backgrounds.")] = "train",
-    poses: Annotated[Path | None, typer.Option(help="Pose bank (.npz, aa (N, 24, 3)); by default poses of the shipped prior.")] = None,
-    wardrobe: Annotated[Path | None, typer.Option(help="Folder of tools/bake_wardrobe.py; by default all clothes are procedural.")] = None,
-    hdris: Annotated[Path | None, typer.Option(help="Folder of panoramas; by default Blender's own eight where bpy is installed.")] = None,
+    split: Annotated[
+        str, typer.Option(help="train, or held_out: other bodies, pose clips, garments and backgrounds.")
+    ] = "train",
+    poses: Annotated[
+        Path | None, typer.Option(help="Pose bank (.npz, aa (N, 24, 3)); by default poses of the shipped prior.")
+    ] = None,
+    wardrobe: Annotated[
+        Path | None, typer.Option(help="Folder of tools/bake_wardrobe.py; by default all clothes are procedural.")
+    ] = None,
+    hdris: Annotated[
+        Path | None, typer.Option(help="Folder of panoramas; by default Blender's own eight where bpy is installed.")
+    ] = None,
     side: Annotated[int, typer.Option(min=64, help="Longer side of the pictures.")] = 512,
     texture: Annotated[int, typer.Option(min=64, help="Side of the textures.")] = 512,
     textures: Annotated[bool, typer.Option(help="Store each person's texture.")] = True,
-    cycles: Annotated[float, typer.Option(min=0, max=1, help="Share of the shards that Blender's Cycles renders (slow, realistic).")] = 0.0,
-    per_shard: Annotated[int, typer.Option(min=1, help="Pictures per shard: the piece of work that is lost when stopped.")] = 100,
+    cycles: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the shards that Blender's Cycles renders (slow, realistic).")
+    ] = 0.0,
+    per_shard: Annotated[
+        int, typer.Option(min=1, help="Pictures per shard: the piece of work that is lost when stopped.")
+    ] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = max(1, (os.cpu_count() or 2) - 1),
 ) -> None:
     """Make synthetic photos of people and write them as shards; start it again to go on where it stopped."""
@@ -62,7 +74,9 @@ def synthesize(
 
 RecipeName = Annotated[str, typer.Option(help="paper, default, toy, or a .yaml file.")]
 Data = Annotated[Path, typer.Option(help="Folder of shards (uvatar-train synthesize).")]
-Out = Annotated[Path, typer.Option(help="Folder of the run: checkpoints, TensorBoard, pictures, and the weights at the end.")]
+Out = Annotated[
+    Path, typer.Option(help="Folder of the run: checkpoints, TensorBoard, pictures, and the weights at the end.")
+]
 Steps = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
 Rate = Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")]
@@ -71,15 +85,26 @@ Seed = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Workers = Annotated[int, typer.Option(min=0, help="Loading processes.")]
 StopAt = Annotated[int | None, typer.Option(min=1, help="Stop at this step, to go on later with the same command.")]
-Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes, to go on later with the same command.")]
+Minutes = Annotated[
+    float | None, typer.Option(help="Stop after so many minutes, to go on later with the same command.")
+]
 
 
 @app.command()
 def mesh(
-    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
-    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
+    data: Data,
+    out: Out,
+    recipe: RecipeName = "default",
+    steps: Steps = None,
+    batch: BatchSize = None,
+    learning_rate: Rate = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    workers: Workers = 0,
+    stop_at: StopAt = None,
     minutes: Minutes = None,
-) -> None:  # fmt: skip
+) -> None:
     """Train the Mesh Predictor on pictures of people; goes on from the newest checkpoint in the folder."""
     from uvatar_training.data.shards import open_shards
     from uvatar_training.trainers.mesh import MeshTrainer
@@ -91,14 +116,24 @@ def mesh(
 
 @app.command()
 def gan(
-    out: Out, data: Annotated[Path | None, typer.Option(help="Folder of shards whose people have textures.")] = None,
-    textures: Annotated[Path | None, typer.Option(help="Instead: textures in the open body's UV, or SURREAL's smpl_data.")] = None,
+    out: Out,
+    data: Annotated[Path | None, typer.Option(help="Folder of shards whose people have textures.")] = None,
+    textures: Annotated[
+        Path | None, typer.Option(help="Instead: textures in the open body's UV, or SURREAL's smpl_data.")
+    ] = None,
     smpl: Annotated[Path | None, typer.Option(help="With SURREAL: an SMPL file.")] = None,
     smpl_uv: Annotated[Path | None, typer.Option(help="With SURREAL: SMPL's OBJ with texture coordinates.")] = None,
-    recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
-    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
+    recipe: RecipeName = "default",
+    steps: Steps = None,
+    batch: BatchSize = None,
+    learning_rate: Rate = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    workers: Workers = 0,
+    stop_at: StopAt = None,
     minutes: Minutes = None,
-) -> None:  # fmt: skip
+) -> None:
     """Pre-train the Texture Predictor's generator on textures alone."""
     from uvatar.body import load_open_body, load_smpl
     from uvatar_training.data.textures import TextureSamples, surreal_textures, texture_folder
@@ -112,16 +147,39 @@ def gan(
         read = texture_folder if smpl is None else surreal_textures
         samples = TextureSamples(read(textures, body.data, 512), "train", body.data.name)
     changes = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "precision": precision, "seed": seed}
-    _train("gan", lambda recipe: GanTrainer(recipe, body), samples or data, out, recipe, changes, device, workers, stop_at, minutes)
+    _train(
+        "gan",
+        lambda recipe: GanTrainer(recipe, body),
+        samples or data,
+        out,
+        recipe,
+        changes,
+        device,
+        workers,
+        stop_at,
+        minutes,
+    )
 
 
 @app.command()
 def complete(
-    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
-    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
-    minutes: Minutes = None, start: Annotated[Path | None, typer.Option(help="Checkpoint to start from, of gan for example.")] = None,
-) -> None:  # fmt: skip
-    """Train the Texture Predictor in the UV plane alone, on people whose textures are known: fast enough for two CPU cores."""
+    data: Data,
+    out: Out,
+    recipe: RecipeName = "default",
+    steps: Steps = None,
+    batch: BatchSize = None,
+    learning_rate: Rate = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    workers: Workers = 0,
+    stop_at: StopAt = None,
+    minutes: Minutes = None,
+    start: Annotated[Path | None, typer.Option(help="Checkpoint to start from, of gan for example.")] = None,
+) -> None:
+    """Train the Texture Predictor in the UV plane alone, on people whose textures are known: fast enough for two CPU
+    cores.
+    """
     from uvatar_training.data.uv_people import open_uv_people
     from uvatar_training.trainers.complete import CompleteTrainer
 
@@ -134,7 +192,9 @@ def complete(
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        people, skipped = open_uv_people(data, "train", trainer.config.photo_side, workers=max(1, workers), progress=show)
+        people, skipped = open_uv_people(
+            data, "train", trainer.config.photo_side, workers=max(1, workers), progress=show
+        )
     if report := skipped.report():
         terminal().print(report, style="yellow")
     _run(trainer, chosen, people, out, device, workers, stop_at, minutes)
@@ -142,10 +202,20 @@ def complete(
 
 @app.command()
 def texture(
-    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
-    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
-    minutes: Minutes = None, start: Annotated[Path | None, typer.Option(help="Checkpoint to start from, of gan for example.")] = None,
-) -> None:  # fmt: skip
+    data: Data,
+    out: Out,
+    recipe: RecipeName = "default",
+    steps: Steps = None,
+    batch: BatchSize = None,
+    learning_rate: Rate = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    workers: Workers = 0,
+    stop_at: StopAt = None,
+    minutes: Minutes = None,
+    start: Annotated[Path | None, typer.Option(help="Checkpoint to start from, of gan for example.")] = None,
+) -> None:
     """Train the Texture Predictor on pictures of people whose bodies are known."""
     from uvatar_training.trainers.texture import TextureTrainer
 
@@ -156,11 +226,21 @@ def texture(
 
 @app.command()
 def joint(
-    data: Data, out: Out, recipe: RecipeName = "default", steps: Steps = None, batch: BatchSize = None, learning_rate: Rate = None,
-    precision: Precision = None, seed: Seed = None, device: Device = "auto", workers: Workers = 0, stop_at: StopAt = None,
-    minutes: Minutes = None, mesh_start: Annotated[Path | None, typer.Option(help="The Mesh Predictor to start from.")] = None,
+    data: Data,
+    out: Out,
+    recipe: RecipeName = "default",
+    steps: Steps = None,
+    batch: BatchSize = None,
+    learning_rate: Rate = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    workers: Workers = 0,
+    stop_at: StopAt = None,
+    minutes: Minutes = None,
+    mesh_start: Annotated[Path | None, typer.Option(help="The Mesh Predictor to start from.")] = None,
     texture_start: Annotated[Path | None, typer.Option(help="The Texture Predictor to start from.")] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Train both predictors end to end."""
     from uvatar_training.trainers.joint import JointTrainer
 
@@ -171,12 +251,16 @@ def joint(
 
 @app.command()
 def evaluate(
-    weights: Annotated[Path, typer.Option(help="mesh_predictor.safetensors, ROMP's checkpoint, or texture_predictor.safetensors.")],
+    weights: Annotated[
+        Path, typer.Option(help="mesh_predictor.safetensors, ROMP's checkpoint, or texture_predictor.safetensors.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for table.csv and sheet.jpg.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of shards; without, a Texture Predictor is scored on painted people.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of shards; without, a Texture Predictor is scored on painted people.")
+    ] = None,
     split: Annotated[str, typer.Option(help="held_out, or train to see what was learnt by heart.")] = "held_out",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many pictures or people.")] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Score a Mesh Predictor on held-out pictures, or a Texture Predictor beside what costs nothing."""
     if weights.name.startswith("texture"):
         from uvatar_training.metrics.evaluation import evaluate_textures
@@ -208,7 +292,9 @@ def import_agora(
     kid_template: Annotated[Path | None, typer.Option(help="smpl_kid_template.npy")] = None,
     cut_out: Annotated[bool, typer.Option(help="One person per sample, alone on white.")] = False,
     split: Annotated[str, typer.Option(help="train or held_out, by scan.")] = "train",
-    occlusion: Annotated[float, typer.Option(help="People who are hidden by more than this percentage are left out.")] = 70.0,
+    occlusion: Annotated[
+        float, typer.Option(help="People who are hidden by more than this percentage are left out.")
+    ] = 70.0,
 ) -> None:
     """Bring AGORA (for non-commercial research only) into shards."""
     import numpy as np
@@ -229,9 +315,18 @@ def import_agora(
 
 
 def _train(
-    task: str, trainer: Callable[[Recipe], Trainer], data: Samples[Any] | Path | None, out: Path, name: str, changes: Mapping[str, Any],
-    device: str, workers: int, stop_at: int | None, minutes: float | None, options: Mapping[str, str] | None = None,
-) -> None:  # fmt: skip
+    task: str,
+    trainer: Callable[[Recipe], Trainer],
+    data: Samples[Any] | Path | None,
+    out: Path,
+    name: str,
+    changes: Mapping[str, Any],
+    device: str,
+    workers: int,
+    stop_at: int | None,
+    minutes: float | None,
+    options: Mapping[str, str] | None = None,
+) -> None:
     from uvatar_training.data.shards import open_shards
 
     recipe = _recipe(task, name, changes, options or {})
@@ -249,9 +344,15 @@ def _recipe(task: str, name: str, changes: Mapping[str, Any], options: Mapping[s
 
 
 def _run(
-    trainer: Trainer, recipe: Recipe, samples: Samples[Any], out: Path, device: str, workers: int, stop_at: int | None,
+    trainer: Trainer,
+    recipe: Recipe,
+    samples: Samples[Any],
+    out: Path,
+    device: str,
+    workers: int,
+    stop_at: int | None,
     minutes: float | None,
-) -> None:  # fmt: skip
+) -> None:
     from uvatar_training.trainers.run import run
 
     seconds = None if minutes is None else 60 * minutes
@@ -268,7 +369,9 @@ def lifter_data(
     poses: Annotated[Path, typer.Option(help="Pose bank (.npz, aa (N, 24, 3)).")],
     count: Annotated[int, typer.Option(min=1, help="How many people.")] = 12_000,
     seed: Annotated[int, typer.Option(help="Runs with other seeds may fill the same folder at the same time.")] = 1,
-    textures: Annotated[Path | None, typer.Option(help="Folder of clothed UV textures; by default all clothes are procedural.")] = None,
+    textures: Annotated[
+        Path | None, typer.Option(help="Folder of clothed UV textures; by default all clothes are procedural.")
+    ] = None,
     validation: Annotated[bool, typer.Option(help="Take the bank's held-out poses.")] = False,
 ) -> None:
     """Render people and write down what perception says of them; start it again to go on where it stopped."""
@@ -276,7 +379,9 @@ def lifter_data(
 
     with _progress() as bar:
         task = bar.add_task("people", total=count)
-        lost = make_lifter_data(out, poses, count, seed, textures, validation, lambda done: bar.update(task, completed=done))
+        lost = make_lifter_data(
+            out, poses, count, seed, textures, validation, lambda done: bar.update(task, completed=done)
+        )
     terminal().print(f"{count} people in {out}; {lost} more were not found or hardly seen")
 
 
@@ -297,7 +402,9 @@ def lifter(
     recipe = replace(LifterRecipe(seed=seed), **({"steps": steps} if steps else {}))
     with _progress() as bar:
         task = bar.add_task("steps", total=recipe.steps)
-        errors = train_lifter(data, validation, poses, out, recipe, lambda step, loss: bar.update(task, completed=step + 1))
+        errors = train_lifter(
+            data, validation, poses, out, recipe, lambda step, loss: bar.update(task, completed=step + 1)
+        )
     terminal().print(errors)
 
 

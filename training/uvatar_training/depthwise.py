@@ -1,7 +1,9 @@
-"""Gradients of depthwise convolutions in bfloat16 on a CPU, which PyTorch computes many times slower than their results.
+"""Gradients of depthwise convolutions in bfloat16 on a CPU, which PyTorch computes many times slower than their
+results.
 
-Measured with one thread of an AMD EPYC on 4 pictures' features: 240 channels of 64 x 64, kernel 5: result 1.7 ms, gradient of the weights
-101 ms, of which 19 are left here; 96 channels of 256 x 256, stride 2: gradient of the input 111 ms, of which 45 are left.
+Measured with one thread of an AMD EPYC on 4 pictures' features: 240 channels of 64 x 64, kernel 5: result 1.7 ms,
+gradient of the weights 101 ms, of which 19 are left here; 96 channels of 256 x 256, stride 2: gradient of the input 111
+ms, of which 45 are left.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _backward = torch.ops.aten.convolution_backward.default
 
 
 class QuickDepthwise(TorchDispatchMode):
-    """Within it the gradients of depthwise bfloat16 convolutions on a CPU are computed the quicker way; all else as ever."""
+    """Within it the gradients of depthwise bfloat16 convolutions on a CPU are computed the quicker way; all else as
+    ever.
+    """
 
     def __torch_dispatch__(
         self, func: Callable, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -30,17 +34,35 @@ class QuickDepthwise(TorchDispatchMode):
 
 
 def _depthwise(
-    grad: Tensor, features: Tensor, weight: Tensor, _bias: object, _stride: object, _padding: object,
-    dilation: Sequence[int], transposed: bool, _output_padding: object, groups: int, _wanted: object,
-) -> bool:  # fmt: skip
+    grad: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    _bias: object,
+    _stride: object,
+    _padding: object,
+    dilation: Sequence[int],
+    transposed: bool,
+    _output_padding: object,
+    groups: int,
+    _wanted: object,
+) -> bool:
     alone = groups == features.shape[1] == weight.shape[0] and not transposed and max(dilation) == 1
     return alone and grad.device.type == "cpu" and grad.dtype == torch.bfloat16
 
 
 def _gradients(
-    grad: Tensor, features: Tensor, weight: Tensor, bias_sizes: Sequence[int] | None, stride: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: int, wanted: Sequence[bool],
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
+    grad: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    bias_sizes: Sequence[int] | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+    wanted: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     def plain(which: Sequence[bool], *tensors: Tensor, padding: Sequence[int] = padding) -> tuple[Any, ...]:
         return _backward(*tensors, bias_sizes, stride, padding, dilation, transposed, output_padding, groups, which)
 
@@ -61,8 +83,12 @@ def _gradients(
             height, width = (stride[side] * (grad.shape[2 + side] - 1) + 3 for side in (0, 1))
             for row in (0, 2):
                 for column in (0, 2):
-                    corner = padded[..., row : row + height, column : column + width].contiguous(memory_format=torch.channels_last)
-                    to_weight[..., row : row + 3, column : column + 3] = plain((False, True, False), grad, corner, small, padding=(0, 0))[1]
+                    corner = padded[..., row : row + height, column : column + width].contiguous(
+                        memory_format=torch.channels_last
+                    )
+                    to_weight[..., row : row + 3, column : column + 3] = plain(
+                        (False, True, False), grad, corner, small, padding=(0, 0)
+                    )[1]
         else:
             to_weight = plain((False, True, False), grad, features, weight)[1]
     return to_features, to_weight, to_bias

@@ -22,8 +22,8 @@ from uvatar.texture_predictor.synthesis import Block
 def start_heads(network: MeshPredictor, scale: float = 0.6) -> None:
     """Make the heads say the same everywhere: nobody, and if somebody then a standing person of mean shape at rest.
 
-    From random heads the first steps would only be spent on turning bodies upright (a standing person's global_orient is
-    pi about x in the camera frame), with gradients through meaningless rotations.
+    From random heads the first steps would only be spent on turning bodies upright (a standing person's global_orient
+    is pi about x in the camera frame), with gradients through meaningless rotations.
 
     Args:
         network: changed in place; its backbone is left as it is.
@@ -42,7 +42,8 @@ def start_heads(network: MeshPredictor, scale: float = 0.6) -> None:
 
 @torch.no_grad()
 def start_from_completion(network: TextureNetwork, share: float = 0.02) -> None:
-    """Make an untrained Texture Predictor answer nearly what mirroring and smooth filling give: its own part of it shrinks to ``share``.
+    """Make an untrained Texture Predictor answer nearly what mirroring and smooth filling give: its own part of it
+    shrinks to ``share``.
 
     From random colours the first thousand steps would only be spent on getting rid of them.
     """
@@ -52,8 +53,8 @@ def start_from_completion(network: TextureNetwork, share: float = 0.02) -> None:
 
 @torch.no_grad()
 def grown(small: TextureNetwork, config: Config) -> TextureNetwork:
-    """A network for larger textures that answers what a smaller one does, enlarged: most of training can be done at a quarter of the cost
-    for every doubling (Karras et al. 2018).
+    """A network for larger textures that answers what a smaller one does, enlarged: most of training can be done at a
+    quarter of the cost for every doubling (Karras et al. 2018).
 
     Raises ConfigError where the configurations differ in more than the resolution, or it does not grow.
     """

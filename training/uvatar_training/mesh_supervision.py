@@ -1,4 +1,6 @@
-"""From the network's maps and what is known of the people to the terms of the 3D Mesh Loss (ROMP sections 3.2 and 3.3)."""
+"""From the network's maps and what is known of the people to the terms of the 3D Mesh Loss (ROMP sections 3.2
+and 3.3).
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ class MeshLabels(Batch):
     labelled: Tensor
 
     def centers(self) -> tuple[Tensor, Tensor]:
-        """Where each person's centre should be, (N, 2) in -1..1, people who hide each other pushed apart; kernel radii (N,)."""
+        """Where each person's centre should be, (N, 2) in -1..1, people who hide each other pushed apart; kernel radii
+        (N,).
+        """
         torso = torch.tensor([name in TORSO for name in JOINT_NAMES], device=self.picture.device)
         centers, radii = body_centers(self.joints_2d, self.visible, torso), kernel_radii(self.joints_2d, self.visible)
         for picture in self.picture.unique().tolist():
@@ -76,9 +80,12 @@ class MeshLabels(Batch):
 
 
 def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePrior | None = None) -> dict[str, Tensor]:
-    """The terms of the loss by the names of `uvatar_training.losses.mesh.ROMP_WEIGHTS`; "prior" only where a prior is given.
+    """The terms of the loss by the names of `uvatar_training.losses.mesh.ROMP_WEIGHTS`.
 
-    The parameters are supervised where `match` finds each person, so their gradients reach the maps at those cells alone.
+    "prior" only where a prior is given.
+
+    The parameters are supervised where `match` finds each person, so their gradients reach the maps at those cells
+    alone.
     """
     centers, _ = labels.centers()
     matches = match(maps.center.detach(), centers, labels.picture)

@@ -1,4 +1,6 @@
-"""Training targets of the Mesh Predictor: where each person's centre is, and the heatmap that says so (ROMP section 3.2)."""
+"""Training targets of the Mesh Predictor: where each person's centre is, and the heatmap that says so (ROMP section
+3.2).
+"""
 
 from __future__ import annotations
 
@@ -60,11 +62,12 @@ def extents(joints: Tensor, visible: Tensor) -> Tensor:
 
 
 def repel(centers: Tensor, radii: Tensor, visible_count: Tensor) -> Tensor:
-    """Push apart the centres of people who hide each other, so that both have a peak (ROMP's collision-aware representation).
+    """Push apart the centres of people who hide each other, so that both have a peak (ROMP's collision-aware
+    representation).
 
-    Every person closer than `NEAR` to its nearest neighbour, who is seen at least as well, moves away from it along their line when
-    their kernels overlap; each pair once. Where two centres coincide the published offset is along the diagonal of a 1e-4 epsilon; so
-    is ours, with its sign chosen so that they separate.
+    Every person closer than `NEAR` to its nearest neighbour, who is seen at least as well, moves away from it along
+    their line when their kernels overlap; each pair once. Where two centres coincide the published offset is along the
+    diagonal of a 1e-4 epsilon; so is ours, with its sign chosen so that they separate.
 
     Args:
         centers: (N, 2) in -1..1, people of one picture.
@@ -141,9 +144,9 @@ def center_cells(centers: Tensor) -> Tensor:
 def match(center: Tensor, true_centers: Tensor, picture: Tensor, threshold: float = 0.2) -> Matches:
     """For every true person the nearest predicted centre of its picture; people of pictures without any are left out.
 
-    The published code trains the parameters only where centres are already predicted, so nothing but the heatmap learns in the first
-    steps. Here a person whose nearest prediction is further than a kernel away is sampled at its own cell instead, which is also
-    where the heatmap is being taught to peak: every person teaches from the first step.
+    The published code trains the parameters only where centres are already predicted, so nothing but the heatmap learns
+    in the first steps. Here a person whose nearest prediction is further than a kernel away is sampled at its own cell
+    instead, which is also where the heatmap is being taught to peak: every person teaches from the first step.
 
     Args:
         center: (B, 1, 64, 64) predicted heatmap.
@@ -158,4 +161,6 @@ def match(center: Tensor, true_centers: Tensor, picture: Tensor, threshold: floa
         distance = distance.masked_fill(picture[:, None] != found.picture[None], torch.inf)
         best, index = distance.min(1)
         place = torch.where(best <= RADIUS_BASE, found.place[index], place)
-    return Matches(Centers(picture, place, center.flatten(1)[picture, place]), torch.arange(len(picture), device=picture.device))
+    return Matches(
+        Centers(picture, place, center.flatten(1)[picture, place]), torch.arange(len(picture), device=picture.device)
+    )

@@ -1,6 +1,8 @@
-"""From a predicted texture and the photo to the terms of the Texture Loss; the counterpart of `uvatar_training.mesh_supervision`.
+"""From a predicted texture and the photo to the terms of the Texture Loss; the counterpart of
+`uvatar_training.mesh_supervision`.
 
-No texture is ever given as the truth: the renderer puts the prediction on the body, and the picture is compared with the photo.
+No texture is ever given as the truth: the renderer puts the prediction on the body, and the picture is compared with
+the photo.
 """
 
 from __future__ import annotations
@@ -59,8 +61,10 @@ class PhotoEvidence:
     Attributes:
         photo: (B, 3, H, W) sRGB 0..1.
         mask: (B, 1, H, W) bool, the person's pixels.
-        partial: (B, 4, R, R) the texels that the photo sees (`uvatar_training.rendering.unprojection`), and how far; or None.
-        hidden: (B, 1, R, R) the part of that which the network was not shown (`uvatar_training.losses.uv.hide_half`); or None.
+        partial: (B, 4, R, R) the texels that the photo sees (`uvatar_training.rendering.unprojection`), and how far; or
+            None.
+        hidden: (B, 1, R, R) the part of that which the network was not shown (`uvatar_training.losses.uv.hide_half`);
+            or None.
     """
 
     photo: Tensor
@@ -82,8 +86,8 @@ def texture_terms(
 
     Args:
         texture: (B, 3, R, R) predicted. view: of the bodies in the photos' cameras, with or without gradients.
-        style: the encoder's, for "kl"; fake_logits: the discriminator's on the textures, for "adversarial"; left out where None.
-            "seen" likewise needs the evidence's ``hidden``.
+        style: the encoder's, for "kl"; fake_logits: the discriminator's on the textures, for "adversarial"; left out
+            where None. "seen" likewise needs the evidence's ``hidden``.
         weights: terms of weight 0 are not computed; None: all are.
 
     Raises:
@@ -93,7 +97,10 @@ def texture_terms(
     apart = ~both.flatten(1).any(1)
     if apart.any():
         people = tuple(apart.nonzero()[:, 0].tolist())
-        raise RenderError(f"The body of person {', '.join(map(str, people))} of the batch shares no pixel with the photo's mask.", people)
+        raise RenderError(
+            f"The body of person {', '.join(map(str, people))} of the batch shares no pixel with the photo's mask.",
+            people,
+        )
     image = paint(view, texture)
     photo, perceptual = evidence.photo, surroundings.perceptual
     face = both & surroundings.face.to(view.face.device)[view.face.clamp_min(0)][:, None]

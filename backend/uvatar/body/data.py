@@ -1,7 +1,8 @@
-"""The numbers that define one body: shape, skeleton, skinning, topology and the points that fitting compares with photos.
+"""The numbers that define one body: shape, skeleton, skinning, topology and the points that fitting compares with
+photos.
 
-The format is SMPL's (Loper et al. 2015: template, shape blend shapes, joint regressor, skinning weights, 24 joints), with
-quads, a UV atlas and landmarks added.  Rest frame: metres, x to the person's left, y up, z forward, arms along x.
+The format is SMPL's (Loper et al. 2015: template, shape blend shapes, joint regressor, skinning weights, 24 joints),
+with quads, a UV atlas and landmarks added.  Rest frame: metres, x to the person's left, y up, z forward, arms along x.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 JOINT_NAMES = (
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle", "spine3", "left_foot",
-    "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_foot",
+    "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow",
     "left_wrist", "right_wrist", "left_hand", "right_hand",
 )  # fmt: skip
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 # The 33 points of BlazePose, in its order.
 LANDMARK_NAMES = (
-    "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer", "left_ear", "right_ear",
-    "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
-    "left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee",
+    "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
+    "left_ear", "right_ear",
+    "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
+    "right_wrist",
+    "left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb", "left_hip", "right_hip",
+    "left_knee",
     "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index",
 )  # fmt: skip
 BODY, LEFT_EYE, RIGHT_EYE = range(3)  # values of BodyData.part
@@ -61,8 +67,10 @@ class BodyData:
         J_regressor: (24, V) csr; rows sum to 1; joints of a rest shape = J_regressor @ vertices.
         parents: (24,) int, -1 at the pelvis.
         weights: (V, 24) skinning weights, rows sum to 1.
-        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1..23, or None where there are none.
-        faces: (F, 3) int32 triangles, counter-clockwise from outside; triangles 2q and 2q+1 are quad q where there are quads.
+        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1..23, or None where there are
+            none.
+        faces: (F, 3) int32 triangles, counter-clockwise from outside; triangles 2q and 2q+1 are quad q where there are
+            quads.
         quads: (Q, 4) int32, or None.
         uv: (T, 2) float32, origin bottom-left, v up; (0, 2) where the model has none.
         face_uv: (F, 3) int32 into uv; (0, 3) where there is none.
@@ -70,8 +78,8 @@ class BodyData:
         mirror: (V,) int32, the vertex on the other side of x = 0.
         part: (V,) uint8, BODY, LEFT_EYE or RIGHT_EYE.
         joint_template, joint_shapedirs: (24, 3), (24, 3, 10): joints = joint_template + joint_shapedirs @ betas.
-        landmark_template, landmark_shapedirs, landmark_weights: (33, 3), (33, 3, 10), (33, 24): BlazePose's 33 points as
-            points skinned like vertices.
+        landmark_template, landmark_shapedirs, landmark_weights: (33, 3), (33, 3, 10), (33, 24): BlazePose's 33 points
+            as points skinned like vertices.
         beta_names: what each beta changes, for people.
         shape_prior: "male", "female", "child" -> ShapePrior; empty where unknown.
         joint_names: (24,) SMPL's names.
@@ -142,7 +150,11 @@ class BodyData:
                 raise BodyError(f"The body '{self.name}' is broken: the rows of {key} do not sum to 1.")
         if self.faces.min() < 0 or self.faces.max() >= count:
             raise BodyError(f"The body '{self.name}' is broken: faces name vertices that do not exist.")
-        if self.parents[0] >= 0 or (self.parents[1:] >= np.arange(1, _NUM_JOINTS)).any() or (self.parents[1:] < 0).any():
+        if (
+            self.parents[0] >= 0
+            or (self.parents[1:] >= np.arange(1, _NUM_JOINTS)).any()
+            or (self.parents[1:] < 0).any()
+        ):
             raise BodyError(f"The body '{self.name}' is broken: every joint's parent must come before it.")
 
 
@@ -160,9 +172,14 @@ def save_body(data: BodyData, path: Path) -> None:
             continue
         if item.name == "shape_prior":
             for group, prior in value.items():
-                arrays[f"shape_prior_{group}_mean"], arrays[f"shape_prior_{group}_covariance"] = prior.mean, prior.covariance
+                arrays[f"shape_prior_{group}_mean"], arrays[f"shape_prior_{group}_covariance"] = (
+                    prior.mean,
+                    prior.covariance,
+                )
         elif item.name == "J_regressor":
-            arrays.update(zip(_REGRESSOR_KEYS, (value.data.astype(np.float32), value.indices, value.indptr), strict=True))
+            arrays.update(
+                zip(_REGRESSOR_KEYS, (value.data.astype(np.float32), value.indices, value.indptr), strict=True)
+            )
         elif item.name in ("shapedirs", "weights"):
             arrays[item.name] = value.astype(np.float16)
         elif item.name not in ("joint_template", "joint_shapedirs"):  # follow from the regressor
@@ -182,7 +199,9 @@ def load_body(path: Path) -> BodyData:
     except BodyError:
         raise
     except KeyError as error:
-        raise BodyError(f"The body file {path} lacks {error}: it comes from another version. Install the program again.") from error
+        raise BodyError(
+            f"The body file {path} lacks {error}: it comes from another version. Install the program again."
+        ) from error
     except Exception as error:
         raise BodyError(f"The body file {path} is damaged ({error}). Install the program again.") from error
 
@@ -217,7 +236,9 @@ def _from_stored(stored: dict[str, NDArray]) -> BodyData:
         landmark_shapedirs=stored["landmark_shapedirs"],
         landmark_weights=stored["landmark_weights"],
         beta_names=tuple(str(name) for name in stored["beta_names"]),
-        shape_prior={g: ShapePrior(stored[f"shape_prior_{g}_mean"], stored[f"shape_prior_{g}_covariance"]) for g in groups},
+        shape_prior={
+            g: ShapePrior(stored[f"shape_prior_{g}_mean"], stored[f"shape_prior_{g}_covariance"]) for g in groups
+        },
         joint_names=tuple(str(name) for name in stored["joint_names"]),
         licence=str(stored["licence"]),
         provenance=str(stored["provenance"]),
@@ -236,17 +257,23 @@ def regress_joints(
 def as_smpl_dict(data: BodyData) -> dict[str, Any]:
     """The body with the keys of an SMPL file, for tools that read that format.
 
-    ``smplx.SMPL("", data_struct=smplx.utils.Struct(**as_smpl_dict(data)))`` loads it. smplx's own licence forbids commercial
-    use; nothing in this program needs it.
+    ``smplx.SMPL("", data_struct=smplx.utils.Struct(**as_smpl_dict(data)))`` loads it. smplx's own licence forbids
+    commercial use; nothing in this program needs it.
     """
-    posedirs = data.posedirs if data.posedirs is not None else np.zeros((len(data.v_template), 3, 9 * (_NUM_JOINTS - 1)), np.float32)
+    posedirs = (
+        data.posedirs
+        if data.posedirs is not None
+        else np.zeros((len(data.v_template), 3, 9 * (_NUM_JOINTS - 1)), np.float32)
+    )
     parents = data.parents.astype(np.int64)
     return {
         "v_template": data.v_template,
         "shapedirs": data.shapedirs,
         "posedirs": posedirs,
         "J_regressor": data.J_regressor,
-        "kintree_table": np.stack([np.where(parents < 0, 2**32 - 1, parents), np.arange(_NUM_JOINTS)]).astype(np.uint32),
+        "kintree_table": np.stack([np.where(parents < 0, 2**32 - 1, parents), np.arange(_NUM_JOINTS)]).astype(
+            np.uint32
+        ),
         "weights": data.weights,
         "f": data.faces.astype(np.uint32),
     }

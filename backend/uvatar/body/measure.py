@@ -18,9 +18,10 @@ _ARM_JOINTS = [i for i, name in enumerate(JOINT_NAMES) if name.split("_")[-1] in
 def measure(body: BodyModel | BodyData, betas: NDArray[np.floating]) -> dict[str, float]:
     """Measurements of the unclothed body with these ``betas`` (10,), in centimetres.
 
-    Keys: stature (crown to sole); chest and hip (largest girth of chest and seat), waist (mean girth of a band above the
-    navel); inseam (crotch to sole); arm (shoulder joint over elbow to wrist joint); shoulder_width (between the shoulder
-    joints, close to the distance of the acromions).  Girths are those of a tape: the outline's convex hull.
+    Keys: stature (crown to sole); chest and hip (largest girth of chest and seat), waist (mean girth of a band above
+        the
+    navel); inseam (crotch to sole); arm (shoulder joint over elbow to wrist joint); shoulder_width (between the
+    shoulder joints, close to the distance of the acromions).  Girths are those of a tape: the outline's convex hull.
     """
     data = body.data if isinstance(body, BodyModel) else body
     betas = np.asarray(betas, np.float64)
@@ -50,7 +51,10 @@ def measure(body: BodyModel | BodyData, betas: NDArray[np.floating]) -> dict[str
 
 
 def girth(vertices: NDArray[np.float64], faces: NDArray[np.int32], height: float) -> float:
-    """Perimeter of the convex hull of where the plane y = ``height`` cuts a mesh (V, 3), (F, 3); 0 where it misses it."""
+    """Perimeter of the convex hull of where the plane y = ``height`` cuts a mesh (V, 3), (F, 3).
+
+    0 where it misses it.
+    """
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     above = vertices[:, 1] > height
     edges = edges[above[edges[:, 0]] != above[edges[:, 1]]]
@@ -58,7 +62,9 @@ def girth(vertices: NDArray[np.float64], faces: NDArray[np.int32], height: float
         return 0.0
     start, end = vertices[edges[:, 0]], vertices[edges[:, 1]]
     share = ((height - start[:, 1]) / (end[:, 1] - start[:, 1]))[:, None]
-    return float(ConvexHull((start + share * (end - start))[:, [0, 2]]).area)  # in two dimensions qhull's area is the perimeter
+    return float(
+        ConvexHull((start + share * (end - start))[:, [0, 2]]).area
+    )  # in two dimensions qhull's area is the perimeter
 
 
 def _length(joints: dict[str, NDArray[np.float64]], side: str, chain: tuple[str, ...]) -> float:

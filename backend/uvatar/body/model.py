@@ -31,7 +31,8 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
     """(..., 3) axis-angle in radians -> (..., 3, 3) rotations (Rodrigues), with gradients that are finite at zero."""
     x, y, z = axis_angle.unbind(-1)
     square = (axis_angle * axis_angle).sum(-1)
-    # sin(a)/a and (1 - cos(a))/a^2 = (sin(a/2)/(a/2))^2 / 2; below 1e-3 rad their Taylor series, where the quotients lose digits.
+    # sin(a)/a and (1 - cos(a))/a^2 = (sin(a/2)/(a/2))^2 / 2; below 1e-3 rad their Taylor series, where the quotients
+    # lose digits.
     small = square < 1e-6
     angle = torch.where(small, torch.ones_like(square), square).sqrt()
     s = torch.where(small, 1 - square / 6, angle.sin() / angle)
@@ -58,7 +59,10 @@ class BodyModel(nn.Module):
     posedirs: Tensor | None
 
     def __init__(self, data: BodyData, folder: Path | None = None) -> None:
-        """``folder``: where the weights are that belong to this body (pose prior, lifter, face correspondence); None for a user's body."""
+        """``folder``: where the weights are that belong to this body (pose prior, lifter, face correspondence).
+
+        None for a user's body.
+        """
         super().__init__()
         self.data = data
         self.folder = folder
@@ -80,15 +84,18 @@ class BodyModel(nn.Module):
         tensor = None if value is None else torch.from_numpy(np.array(value, np.float32, order="C"))
         self.register_buffer(name, tensor, persistent=False)
 
-    def forward(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None, offsets: Tensor | None = None) -> BodyOutput:
+    def forward(
+        self, betas: Tensor, pose: Tensor, transl: Tensor | None = None, offsets: Tensor | None = None
+    ) -> BodyOutput:
         """Shape, pose and place bodies.
 
         Args:
             betas: (B, 10).
-            pose: (B, 24, 3) axis-angle, radians, or (B, 24, 3, 3) rotations, each joint relative to its parent; joint 0 is
-                global_orient and turns the body about its rest pelvis.
+            pose: (B, 24, 3) axis-angle, radians, or (B, 24, 3, 3) rotations, each joint relative to its parent; joint 0
+                is global_orient and turns the body about its rest pelvis.
             transl: (B, 3) metres added at the end, or None.
-            offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not move joints.
+            offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not
+                move joints.
         """
         rotations = pose if pose.ndim == 4 else rotation_matrices(pose)
         rest = torch.addmm(self.v_template, betas, self.shapedirs)
@@ -108,7 +115,8 @@ class BodyModel(nn.Module):
     def landmarks(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
         """BlazePose's 33 points on the bodies, (B, 33, 3), order of `LANDMARK_NAMES`; arguments as in `forward`.
 
-        Only these points are skinned, at about a hundredth of the whole body's cost. Pose blend shapes do not move them.
+        Only these points are skinned, at about a hundredth of the whole body's cost. Pose blend shapes do not move
+        them.
         """
         rotations = pose if pose.ndim == 4 else rotation_matrices(pose)
         rest = self.landmark_template + torch.einsum("pck,bk->bpc", self.landmark_shapedirs, betas)
@@ -118,10 +126,16 @@ class BodyModel(nn.Module):
     def posed(
         self, parameters: BodyParameters, offsets: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One person's vertices (V, 3) and joints (24, 3) as arrays, camera frame, without gradients; ``offsets`` (V, 3)."""
+        """One person's vertices (V, 3) and joints (24, 3) as arrays, camera frame, without gradients.
+
+        ``offsets`` (V, 3).
+        """
         pose = np.concatenate([np.reshape(parameters.global_orient, (1, 3)), np.reshape(parameters.body_pose, (-1, 3))])
         device = self.v_template.device
-        tensors = [torch.as_tensor(np.asarray(a, np.float32), device=device)[None] for a in (parameters.betas, pose, parameters.transl)]
+        tensors = [
+            torch.as_tensor(np.asarray(a, np.float32), device=device)[None]
+            for a in (parameters.betas, pose, parameters.transl)
+        ]
         extra = None if offsets is None else torch.as_tensor(np.asarray(offsets, np.float32), device=device)[None]
         with torch.no_grad():
             output = self(*tensors, extra)

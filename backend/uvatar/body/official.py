@@ -1,8 +1,8 @@
 """Official SMPL files that the user brings: .pkl or .npz, male, female or neutral, versions 1.0 and 1.1.
 
-The files of smpl.is.tue.mpg.de are Python pickles of numpy arrays, scipy sparse matrices and chumpy variables; they are read
-without chumpy and without running anything (see `safe_pickle`).  Posing is this program's own, with the file's pose blend
-shapes; the optional `smplx` package (its licence forbids commercial use) is only compared with in tests.
+The files of smpl.is.tue.mpg.de are Python pickles of numpy arrays, scipy sparse matrices and chumpy variables; they are
+read without chumpy and without running anything (see `safe_pickle`).  Posing is this program's own, with the file's
+pose blend shapes; the optional `smplx` package (its licence forbids commercial use) is only compared with in tests.
 """
 
 from __future__ import annotations
@@ -29,16 +29,21 @@ _REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f
 
 # Vertices of SMPL's mesh that mark points of the body.
 _VERTEX = {
-    "nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071, "left_heel": 3387, "right_heel": 6787,
-    "left_foot_index": 3216, "right_foot_index": 6617, "left_thumb": 2746, "left_index": 2319, "left_pinky": 2673, "right_thumb": 6191,
+    "nose": 332, "left_eye": 2800, "right_eye": 6260, "left_ear": 583, "right_ear": 4071, "left_heel": 3387,
+    "right_heel": 6787,
+    "left_foot_index": 3216, "right_foot_index": 6617, "left_thumb": 2746, "left_index": 2319, "left_pinky": 2673,
+    "right_thumb": 6191,
     "right_index": 5782, "right_pinky": 6133,
 }  # fmt: skip
 # BlazePose marks knuckles, at this share of the way from the wrist to the finger's tip.
 _KNUCKLE = {"thumb": 0.75, "index": 0.6, "pinky": 0.6}
-# BlazePose's point minus SMPL's, left side, millimetres, rest pose. BlazePose's hips lie wider and higher than SMPL's joints.
+# BlazePose's point minus SMPL's, left side, millimetres, rest pose. BlazePose's hips lie wider and higher than SMPL's
+# joints.
 _OFFSET = {
-    "hip": (23, 19, 8), "shoulder": (-3, -12, -2), "elbow": (3, -10, 1), "wrist": (9, -22, -9), "knee": (-3, -4, 7), "ankle": (5, 13, 24),
-    "heel": (-5, 4, 14), "foot_index": (-15, 12, 4), "eye_inner": (-14, 0, 0), "eye_outer": (16, 0, -4), "mouth": (26, -42, -20),
+    "hip": (23, 19, 8), "shoulder": (-3, -12, -2), "elbow": (3, -10, 1), "wrist": (9, -22, -9), "knee": (-3, -4, 7),
+    "ankle": (5, 13, 24),
+    "heel": (-5, 4, 14), "foot_index": (-15, 12, 4), "eye_inner": (-14, 0, 0), "eye_outer": (16, 0, -4),
+    "mouth": (26, -42, -20),
 }  # fmt: skip
 
 
@@ -47,8 +52,8 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
 
     Args:
         path: the user's file.
-        uv_obj: an OBJ file of the SMPL mesh with texture coordinates (the SMPL site offers one). Without it the body has no
-            UV map and cannot be textured.
+        uv_obj: an OBJ file of the SMPL mesh with texture coordinates (the SMPL site offers one). Without it the body
+            has no UV map and cannot be textured.
 
     Raises:
         BodyError: the file is missing, is not an SMPL body, or holds anything but plain arrays.
@@ -66,7 +71,10 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
 
 
 def textured(data: BodyData, uv_obj: Path) -> BodyData:
-    """The body with the texture coordinates of an OBJ file of the same mesh. Raises BodyError where it is another mesh's, or none."""
+    """The body with the texture coordinates of an OBJ file of the same mesh.
+
+    Raises BodyError where it is another mesh's, or none.
+    """
     uv, face_uv = _read_uv(uv_obj, data.faces)
     return replace(data, uv=uv, face_uv=face_uv)
 
@@ -115,7 +123,9 @@ def _read_npz(path: Path) -> dict[str, Any]:
                 continue
             with archive.open(item) as file:
                 version = np.lib.format.read_magic(file)
-                header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                header = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
                 holds_objects = header(file)[2].hasobject
                 if holds_objects:
                     content[name] = load_pickle(file)
@@ -129,7 +139,10 @@ def body_from_arrays(name: str, arrays: Mapping[str, Any]) -> BodyData:
     """A body from the arrays of an SMPL file by their official names. Raises ValueError where a shape is not SMPL's."""
     v_template = np.asarray(arrays["v_template"], np.float32)
     if v_template.shape != (_VERTICES, 3):
-        raise ValueError(f"its mesh has shape {v_template.shape}, SMPL's has ({_VERTICES}, 3); SMPL-H, SMPL-X and STAR are other models")
+        raise ValueError(
+            f"its mesh has shape {v_template.shape}, SMPL's has ({_VERTICES}, 3); SMPL-H, SMPL-X and STAR are other "
+            "models"
+        )
     shapedirs = np.asarray(arrays["shapedirs"], np.float32)[:, :, :_BETAS]
     if shapedirs.shape[-1] < _BETAS:
         shapedirs = np.pad(shapedirs, ((0, 0), (0, 0), (0, _BETAS - shapedirs.shape[-1])))
@@ -181,7 +194,9 @@ def _landmarks(
     joint_shapedirs: NDArray[np.float32],
     weights: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """BlazePose's points from SMPL's joints and known vertices: template (33, 3), shapedirs (33, 3, 10), weights (33, 24)."""
+    """BlazePose's points from SMPL's joints and known vertices: template (33, 3), shapedirs (33, 3, 10), weights (33,
+    24).
+    """
     # Each point as (position, shape directions, skin weights): these mix linearly.
     skins = np.eye(len(JOINT_NAMES), dtype=np.float32)
 
@@ -231,7 +246,9 @@ def _read_uv(path: Path, faces: NDArray[np.int32]) -> tuple[NDArray[np.float32],
     except OSError as error:
         raise BodyError(f"The UV file {path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, KeyError) as error:
-        raise BodyError(f"{path.name} is not a UV map of the SMPL mesh: its faces are others or have no texture coordinates.") from error
+        raise BodyError(
+            f"{path.name} is not a UV map of the SMPL mesh: its faces are others or have no texture coordinates."
+        ) from error
     uv = np.array(coordinates, np.float32)
     if uv.ndim != 2 or face_uv.max() >= len(uv) or face_uv.min() < 0:
         raise BodyError(f"{path.name} is not a UV map of the SMPL mesh: texture coordinates are missing.")

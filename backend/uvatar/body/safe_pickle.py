@@ -1,8 +1,8 @@
 """Arrays out of a Python pickle without running anything that the pickle asks for.
 
-Unpickling normally imports and calls whatever the file names.  Here every name that is not on a short list is refused, and
-what is on it (numpy's, scipy's and chumpy's classes) is replaced by containers that only keep what the file says of them;
-the arrays are then made from the bytes in the containers.  So not even numpy's own unpickling code sees the file.
+Unpickling normally imports and calls whatever the file names.  Here every name that is not on a short list is refused,
+and what is on it (numpy's, scipy's and chumpy's classes) is replaced by containers that only keep what the file says of
+them; the arrays are then made from the bytes in the containers.  So not even numpy's own unpickling code sees the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-_NUMPY_FUNCTIONS = {"_reconstruct": "array", "_frombuffer": "buffer", "scalar": "scalar", "dtype": "dtype", "ndarray": "class"}
+_NUMPY_FUNCTIONS = {
+    "_reconstruct": "array",
+    "_frombuffer": "buffer",
+    "scalar": "scalar",
+    "dtype": "dtype",
+    "ndarray": "class",
+}
 _SPARSE_CLASSES = ("csc_matrix", "csr_matrix", "csc_array", "csr_array")
 
 

@@ -13,7 +13,17 @@ from uvatar.body.data import BODY, BodyData
 from uvatar.geometry.mesh import unit, vertex_normals
 
 HOOP = 30.0  # how much more a field resists change around a limb than along it
-FINE_PARTS = ("head", "left_wrist", "right_wrist", "left_hand", "right_hand", "left_ankle", "right_ankle", "left_foot", "right_foot")
+FINE_PARTS = (
+    "head",
+    "left_wrist",
+    "right_wrist",
+    "left_hand",
+    "right_hand",
+    "left_ankle",
+    "right_ankle",
+    "left_foot",
+    "right_foot",
+)
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,13 @@ class Nodes:
 def nodes_on(data: BodyData, bones: NDArray, count: int) -> Nodes:
     """``count`` evenly spaced vertices, each the farthest from those before, and their smooth partition of unity.
 
-    ``bones`` (V, 3): the unit direction of each vertex's bone in the rest pose; fields are stiffer around it than along it.
+    ``bones`` (V, 3): the unit direction of each vertex's bone in the rest pose; fields are stiffer around it than along
+        it.
     """
     normals = vertex_normals(data.v_template, data.faces)
     skin = np.flatnonzero(data.part == BODY)
-    # Distance in place and facing: two thighs are far apart though close in space. But fingers, toes and ears move whole.
+    # Distance in place and facing: two thighs are far apart though close in space. But fingers, toes and ears move
+    # whole.
     facing = 0.03 * (1 - data.weights[:, [data.joint_names.index(name) for name in FINE_PARTS]].sum(1, keepdims=True))
     place = np.concatenate([data.v_template, facing * normals], 1)
     candidates = place[skin]

@@ -34,7 +34,8 @@ from uvatar.fitting.unfolding import unfolded
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
 
-# Stiffness and size weight of the swelling, round by round: first whole cross-sections follow the outline, at last its rim alone.
+# Stiffness and size weight of the swelling, round by round: first whole cross-sections follow the outline, at last its
+# rim alone.
 ROUNDS = ((1.0, 0.001), (0.5, 0.001), (0.2, 0.02), (0.1, 0.05), (0.1, 0.05))
 PICTURE_SIDE = 400  # pixels of the person's box side while measuring
 SWELL_NODES, SLIDE_NODES = 1600, 250
@@ -115,11 +116,19 @@ def _pose_and_turns(body: BodyModel, parameters: BodyParameters) -> tuple[NDArra
 
 
 def _solve(
-    vertices: NDArray, swell: NDArray, picture: MaskPicture, wardrobe: _Wardrobe, data: BodyData, stiffness: float, size: float
+    vertices: NDArray,
+    swell: NDArray,
+    picture: MaskPicture,
+    wardrobe: _Wardrobe,
+    data: BodyData,
+    stiffness: float,
+    size: float,
 ) -> tuple[NDArray, NDArray] | None:
     """One round: swelling (V,) and slide (V, 2), or None where the mask says nothing of the outline."""
     fragments = rasterize(vertices, data.faces, picture.camera)
-    wanted = outline_shifts(fragments, picture, np.where(fragments.mask, wardrobe.bare[data.faces[fragments.face, 0]], 0))
+    wanted = outline_shifts(
+        fragments, picture, np.where(fragments.mask, wardrobe.bare[data.faces[fragments.face, 0]], 0)
+    )
     if not len(wanted.shift):
         return None
     columns, rows = wanted.pixel.T
@@ -128,22 +137,29 @@ def _solve(
     depth = fragments.depth[rows, columns]
     metres_per_pixel = depth / picture.camera.focal
     count = len(corners)
-    at_points = sparse.csr_matrix((share.ravel(), (np.repeat(np.arange(count), 3), corners.ravel())), (count, len(vertices)))
+    at_points = sparse.csr_matrix(
+        (share.ravel(), (np.repeat(np.arange(count), 3), corners.ravel())), (count, len(vertices))
+    )
 
     # A displacement in depth moves a point off the optical axis in the picture too.
     off_axis = (wanted.pixel + 0.5 - picture.camera.center) / picture.camera.focal
     in_picture = np.concatenate([wanted.normal, -(wanted.normal * off_axis).sum(1, keepdims=True)], 1)
     along = np.einsum("nc,nkc,nk->nk", in_picture, swell[corners], share)
-    swell_at_points = sparse.csr_matrix((along.ravel(), (np.repeat(np.arange(count), 3), corners.ravel())), (count, len(vertices)))
+    swell_at_points = sparse.csr_matrix(
+        (along.ravel(), (np.repeat(np.arange(count), 3), corners.ravel())), (count, len(vertices))
+    )
     slide_at_points = at_points @ wardrobe.slide.spread
     data_rows = sparse.hstack(
-        [swell_at_points @ wardrobe.swell.spread] + [sparse.diags(wanted.normal[:, axis]) @ slide_at_points for axis in range(2)]
+        [swell_at_points @ wardrobe.swell.spread]
+        + [sparse.diags(wanted.normal[:, axis]) @ slide_at_points for axis in range(2)]
     ).tocsr()
     # Every node hears about one unit of outline, however many pixels there are to its length.
     weight = metres_per_pixel / wardrobe.swell.spacing
     weighted = sparse.diags(weight) @ data_rows
     swell_count, slide_count = wardrobe.swell.spread.shape[1], wardrobe.slide.spread.shape[1]
-    sizes = sparse.diags(wardrobe.size + np.concatenate([np.full(swell_count, size), np.full(2 * slide_count, SLIDE_SIZE)]))
+    sizes = sparse.diags(
+        wardrobe.size + np.concatenate([np.full(swell_count, size), np.full(2 * slide_count, SLIDE_SIZE)])
+    )
     matrix = (data_rows.T @ weighted + stiffness * wardrobe.smoothness + sizes).tocsc()
     solution = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
         weighted.T @ (wanted.shift * metres_per_pixel).astype(np.float64)
@@ -191,13 +207,17 @@ def _face_share(data: BodyData) -> NDArray:
     eyes, ears, mouth = marks[[2, 5]].mean(0), marks[[7, 8]].mean(0), marks[[9, 10]].mean(0)
     brow, chin = eyes[1] + 0.035, mouth[1] - 0.05
     behind = eyes[2] * 0.55 + ears[2] * 0.45
-    depth_inside = np.min([brow - data.v_template[:, 1], data.v_template[:, 1] - chin, data.v_template[:, 2] - behind], axis=0)
+    depth_inside = np.min(
+        [brow - data.v_template[:, 1], data.v_template[:, 1] - chin, data.v_template[:, 2] - behind], axis=0
+    )
     head = data.weights[:, data.joint_names.index("head")]
     return np.clip(1 + depth_inside / 0.02, 0, 1) * (head > 0.5)
 
 
 def _swelling_directions(rest: NDArray, data: BodyData, betas: NDArray, nodes: Nodes) -> tuple[NDArray, NDArray]:
-    """Away from the bones, (V, 3), of about unit length around each cross-section, longer where it is wider; its radius (V,)."""
+    """Away from the bones, (V, 3), of about unit length around each cross-section, longer where it is wider; its radius
+    (V,).
+    """
     axis = np.zeros_like(rest)
     for joint, (start, end) in enumerate(_bones(data, betas)):
         touched = data.weights[:, joint] > 0
@@ -216,13 +236,20 @@ def _bones(data: BodyData, betas: NDArray) -> list[tuple[NDArray, NDArray]]:
     joints = data.joint_template + data.joint_shapedirs @ betas
     marks = data.landmark_template + data.landmark_shapedirs @ betas
     index = {name: number for number, name in enumerate(data.joint_names)}
-    ends = {"pelvis": joints[index["spine1"]], "spine3": joints[index["neck"]], "head": marks[[2, 5, 7, 8]].mean(0) + (0, 0.04, 0)}
+    ends = {
+        "pelvis": joints[index["spine1"]],
+        "spine3": joints[index["neck"]],
+        "head": marks[[2, 5, 7, 8]].mean(0) + (0, 0.04, 0),
+    }
     for side in ("left", "right"):
         hand, foot = joints[index[f"{side}_hand"]], joints[index[f"{side}_foot"]]
         ends[f"{side}_hand"] = hand + 0.8 * (hand - joints[index[f"{side}_wrist"]])
         ends[f"{side}_foot"] = foot + (0, 0, 0.05)
     children = {int(parent): joints[child] for child, parent in enumerate(data.parents)}
-    return [(joints[number], ends[name] if name in ends else children[number]) for number, name in enumerate(data.joint_names)]
+    return [
+        (joints[number], ends[name] if name in ends else children[number])
+        for number, name in enumerate(data.joint_names)
+    ]
 
 
 def _limited(offsets: NDArray, limit: float) -> NDArray:

@@ -2,8 +2,8 @@
 
 Every point of the body's outline looks along its own normal, outwards and inwards, for the place where the mask ends
 the way the body does. Where the mask goes on to another part of the same body (a skirt between the legs, a sleeve
-against the chest) both sides are asked to meet half way. Borders that the mask shares with somebody else or with the edge
-of the photo only tell how far the body goes at least; those that lie too far off to be cloth say nothing.
+against the chest) both sides are asked to meet half way. Borders that the mask shares with somebody else or with the
+edge of the photo only tell how far the body goes at least; those that lie too far off to be cloth say nothing.
 """
 
 from __future__ import annotations
@@ -77,15 +77,19 @@ def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
     others[(rows < 0) | (rows >= camera.height)] = 255
     others[:, (columns < 0) | (columns >= camera.width)] = 255
     shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    inside = cv2.GaussianBlur(cv2.resize(padded, size, interpolation=shrink) / np.float32(255), (0, 0), 0.8).astype(np.float32)
-    return MaskPicture(view, inside, _gradient(inside), cv2.resize(others, size, interpolation=shrink) > 64, float(side))
+    inside = cv2.GaussianBlur(cv2.resize(padded, size, interpolation=shrink) / np.float32(255), (0, 0), 0.8).astype(
+        np.float32
+    )
+    return MaskPicture(
+        view, inside, _gradient(inside), cv2.resize(others, size, interpolation=shrink) > 64, float(side)
+    )
 
 
 def outline_shifts(fragments: Fragments, mask: MaskPicture, bare: NDArray[np.float32]) -> OutlineShifts:
     """How far the outline of the rendered body is from where the mask puts it, for the points where the mask can tell.
 
-    ``bare`` (H, W) is 1 where the rendered body shows parts that nothing is worn on, 0 elsewhere: a hand before a skirt does
-    not reach for the skirt's hem.
+    ``bare`` (H, W) is 1 where the rendered body shows parts that nothing is worn on, 0 elsewhere: a hand before a skirt
+    does not reach for the skirt's hem.
     """
     body = fragments.mask.astype(np.uint8)
     rim = (body > 0) & (cv2.erode(body, np.ones((3, 3), np.uint8), borderValue=(1, 1, 1, 1)) == 0)
@@ -100,7 +104,9 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture, bare: NDArray[np.flo
 
     inward = INWARD_REACH * mask.side
     outward = (OUTWARD_REACH + (BARE_REACH - OUTWARD_REACH) * bare[rows, columns]) * mask.side
-    steps = np.arange(-np.ceil(inward / _STEP), np.ceil(OUTWARD_REACH * mask.side / _STEP) + 2, dtype=np.float32) * _STEP
+    steps = (
+        np.arange(-np.ceil(inward / _STEP), np.ceil(OUTWARD_REACH * mask.side / _STEP) + 2, dtype=np.float32) * _STEP
+    )
     # The body ends half a pixel outside the centre of its last pixel.
     x = columns[:, None] + (steps + 0.5) * normal[:, :1]
     y = rows[:, None] + (steps + 0.5) * normal[:, 1:]
@@ -115,8 +121,12 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture, bare: NDArray[np.flo
     return OutlineShifts(np.stack([columns, rows], -1)[tells], normal[tells], shift[tells].astype(np.float32))
 
 
-def _facing_out(slope: NDArray[np.float32], x: NDArray, y: NDArray, normal: NDArray, inside: NDArray) -> NDArray[np.bool_]:
-    """(N, S - 1) between which neighbouring samples along each normal the mask ends, facing as the body's outline does."""
+def _facing_out(
+    slope: NDArray[np.float32], x: NDArray, y: NDArray, normal: NDArray, inside: NDArray
+) -> NDArray[np.bool_]:
+    """(N, S - 1) between which neighbouring samples along each normal the mask ends, facing as the body's
+    outline does.
+    """
     ends = (inside[:, :-1] >= 0.5) & (inside[:, 1:] < 0.5)
     point, at = np.nonzero(ends)
     if len(point):
@@ -130,22 +140,28 @@ def _facing_out(slope: NDArray[np.float32], x: NDArray, y: NDArray, normal: NDAr
 def _nearest_end(
     inside: NDArray, steps: NDArray, unknown: NDArray, ends: NDArray[np.bool_]
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where along each normal the mask ends nearest to the outline: place, whether there is one, whether it is a true end."""
+    """Where along each normal the mask ends nearest to the outline: place, whether there is one, whether it is a true
+    end.
+    """
     before, after = inside[:, :-1], inside[:, 1:]
     place = steps[:-1] + (before - 0.5) / np.maximum(before - after, 1e-6) * _STEP
     distance = np.where(ends, np.abs(place), np.inf)
     nearest = distance.argmin(1)
     row = np.arange(len(nearest))
-    # An end whose far side is hidden is where the occluder begins, not where the person stops: who is seen beyond the body goes
-    # that far at least, but who is seen less far may go on behind.
-    hidden = (place[row, nearest] < 0) & (unknown[row, nearest + 1] | unknown[row, np.minimum(nearest + 3, unknown.shape[1] - 1)])
+    # An end whose far side is hidden is where the occluder begins, not where the person stops: who is seen beyond the
+    # body goes that far at least, but who is seen less far may go on behind.
+    hidden = (place[row, nearest] < 0) & (
+        unknown[row, nearest + 1] | unknown[row, np.minimum(nearest + 3, unknown.shape[1] - 1)]
+    )
     start, at = np.abs(steps).argmin(), np.arange(len(steps))
     between = (at >= np.minimum(start, nearest)[:, None]) & (at <= np.maximum(start, nearest)[:, None])
     return place[row, nearest], np.isfinite(distance[row, nearest]), ~hidden & ~(between & unknown).any(1)
 
 
 def _next_part(body: NDArray, inside: NDArray, steps: NDArray, unknown: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Where the body begins again along each normal, inf where it does not, and whether all between is the person's mask."""
+    """Where the body begins again along each normal, inf where it does not, and whether all between is the person's
+    mask.
+    """
     ahead = steps > 0.5
     left = np.maximum.accumulate((body < 0.5) & ahead, axis=1)
     again = left & (body > 0.5)

@@ -33,19 +33,33 @@ AHEAD = 4  # photos for each model process that the server has before it needs t
 
 def batch(
     source: Annotated[
-        Path, typer.Argument(help="Folder of photos, with all folders in it, a text file with a path a line, or a photo.", exists=True)
+        Path,
+        typer.Argument(
+            help="Folder of photos, with all folders in it, a text file with a path a line, or a photo.", exists=True
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
     body: BodyOption = OPEN_BODY,
-    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")
+    ] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
-    max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
+    max_people: Annotated[
+        int, typer.Option(help="At most this many people of each photo, the most prominent first.")
+    ] = 32,
     uncertain: UncertainOption = False,
-    turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = False,
-    blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
-    workers: Annotated[int, typer.Option(min=1, help="Model processes of a server that has to be started for this.")] = 1,
+    turntable: Annotated[
+        bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")
+    ] = False,
+    blend: Annotated[
+        bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
+    ] = True,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Model processes of a server that has to be started for this.")
+    ] = 1,
     ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here. Needs uvatar[ray].")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here. Needs uvatar[ray]."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each Ray task.")] = 1,
     data: DataOption = None,
@@ -99,7 +113,9 @@ def batch(
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (wire.WireError, OSError) as error:
         raise fatal(console, error) from error
-    words = f"{totals.photos} photos: {totals.done} done, {totals.failed} failed, {totals.skipped} of them finished before."
+    words = (
+        f"{totals.photos} photos: {totals.done} done, {totals.failed} failed, {totals.skipped} of them finished before."
+    )
     console.print(f"{words} {out / REPORT}", soft_wrap=True)
     if totals.failed:
         raise typer.Exit(EXIT_FAILED)

@@ -43,41 +43,68 @@ app = typer.Typer(
 
     Try:  uvatar reconstruct me.jpg --out avatars
 
-    A server does the work and keeps its models loaded. It is started when it is needed, and Blender's add-on uses the same one.""",
+    A server does the work and keeps its models loaded. It is started when it is needed,
+    and Blender's add-on uses the same one.""",
 )
 
 
 @app.command()
 def reconstruct(
-    photos: Annotated[list[Path], typer.Argument(help="Photos with people in them, or folders of photos.", show_default=False)],
+    photos: Annotated[
+        list[Path], typer.Argument(help="Photos with people in them, or folders of photos.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the avatars are written to.")] = Path("avatars"),
     body: BodyOption = OPEN_BODY,
-    fast: Annotated[bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")
+    ] = False,
     texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
     texture: Annotated[
         str | None,
         typer.Option(
-            help="projected: the photo, completed smoothly. predicted: what the Texture Predictor makes of all of it. combined: the "
-            "photo, and predicted where it shows nothing. [default: combined where the predictor's weights are installed, else projected]"
+            help="projected: the photo, completed smoothly. predicted: what the Texture Predictor makes of all of "
+            "it. combined: the "
+            "photo, and predicted where it shows nothing. [default: combined where the predictor's weights are "
+            "installed, else projected]"
         ),
     ] = None,
     texture_seed: Annotated[int, typer.Option(help="Other numbers than 0: variations of the predicted texture.")] = 0,
-    clothing: Annotated[bool, typer.Option("--clothing/--no-clothing", help="Shape the body's outline to clothes and hair.")] = True,
+    clothing: Annotated[
+        bool, typer.Option("--clothing/--no-clothing", help="Shape the body's outline to clothes and hair.")
+    ] = True,
     same_person: Annotated[
-        bool, typer.Option("--same-person", help="All photos, or all views in one photo, show one person: make one avatar of them.")
+        bool,
+        typer.Option(
+            "--same-person", help="All photos, or all views in one photo, show one person: make one avatar of them."
+        ),
     ] = False,
-    max_people: Annotated[int, typer.Option(help="At most this many people of each photo, the most prominent first.")] = 32,
+    max_people: Annotated[
+        int, typer.Option(help="At most this many people of each photo, the most prominent first.")
+    ] = 32,
     uncertain: UncertainOption = False,
-    focal: Annotated[float | None, typer.Option(help="Focal length in pixels, if you know better than the photo.")] = None,
-    turntable: Annotated[bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")] = True,
-    blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")] = True,
+    focal: Annotated[
+        float | None, typer.Option(help="Focal length in pixels, if you know better than the photo.")
+    ] = None,
+    turntable: Annotated[
+        bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")
+    ] = True,
+    blend: Annotated[
+        bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
+    ] = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, where there is a desktop.")] = False,
-    refine: Annotated[bool, typer.Option("--refine/--no-refine", help="Fit to the photo; without, only predict.")] = True,
+    refine: Annotated[
+        bool, typer.Option("--refine/--no-refine", help="Fit to the photo; without, only predict.")
+    ] = True,
     from_npz: Annotated[
         Path | None,
-        typer.Option(exists=True, help="People from ROMP's or another estimator's .npz, or a folder of <photo>.npz, not from predicting."),
+        typer.Option(
+            exists=True,
+            help="People from ROMP's or another estimator's .npz, or a folder of <photo>.npz, not from predicting.",
+        ),
     ] = None,
-    export_npz: Annotated[bool, typer.Option("--export-npz", help="Also write <photo>.npz with the keys of ROMP's results.")] = False,
+    export_npz: Annotated[
+        bool, typer.Option("--export-npz", help="Also write <photo>.npz with the keys of ROMP's results.")
+    ] = False,
     data: DataOption = None,
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
@@ -119,7 +146,8 @@ def reconstruct(
     blender = export.blender_command() if blend else None
     if blend and blender is None:
         console.print(
-            "No Blender was found, so avatar.blend and avatar.glb are left out. Set UVATAR_BLENDER to its executable to get them."
+            "No Blender was found, so avatar.blend and avatar.glb are left out. Set UVATAR_BLENDER to its "
+            "executable to get them."
         )
     people: list[PersonFiles] = []
     ended: typer.Exit | None = None
@@ -151,7 +179,8 @@ for command in (batch.batch, servers.serve, servers.status, servers.stop, server
 
 @app.command()
 def weights() -> None:
-    """List the weights and models that are installed, check them, and say where your own go and what licence each carries.
+    """List the weights and models that are installed, check them, and say where your own go and what licence each
+    carries.
 
     Exit code 1: a file is broken.
     """
@@ -167,7 +196,10 @@ def weights() -> None:
         raise fatal(console, error) from error
     models = models_folder()
     broken = False
-    parts = (("Installed with Uvatar", folder, weights_report.shipped(folder)), ("Your own", models, weights_report.brought(models)))
+    parts = (
+        ("Installed with Uvatar", folder, weights_report.shipped(folder)),
+        ("Your own", models, weights_report.brought(models)),
+    )
     for title, place, items in parts:
         console.print(f"{title}: {place}", soft_wrap=True)
         table = Table("File", "What", "State", "Licence")
@@ -179,7 +211,9 @@ def weights() -> None:
                 style = "red" if item.state == weights_report.BROKEN else None
                 console.print(f"{item.name}: {item.remark}", style=style, soft_wrap=True)
         broken |= any(item.state == weights_report.BROKEN for item in items)
-    console.print("UVATAR_MODELS can name another folder for your own files, for example ROMP's: ~/.romp", soft_wrap=True)
+    console.print(
+        "UVATAR_MODELS can name another folder for your own files, for example ROMP's: ~/.romp", soft_wrap=True
+    )
     if broken:
         raise typer.Exit(EXIT_FAILED)
 
@@ -187,7 +221,9 @@ def weights() -> None:
 @app.command("evaluate-photos")
 def evaluate_photos(
     folder: Annotated[Path, typer.Argument(help="Folder of photos.", exists=True, file_okay=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, overlays and turntables.")] = Path("evaluation"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, overlays and turntables.")] = Path(
+        "evaluation"
+    ),
 ) -> None:
     """Reconstruct a folder of photos and measure how well each avatar lies on its photo."""
     _prepare(out)
@@ -198,11 +234,16 @@ def evaluate_photos(
 
 @app.command("evaluate-synthetic")
 def evaluate_synthetic(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path("evaluation-synthetic"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
+        "evaluation-synthetic"
+    ),
     count: Annotated[int, typer.Option(min=1, help="How many people to render.")] = 30,
     seed: Annotated[int, typer.Option(help="Which people: the same number gives the same ones.")] = 0,
     poses: Annotated[
-        Path | None, typer.Option(help="npz of poses, or a bank whose held-out blocks are used. [default: those that ship]", exists=True)
+        Path | None,
+        typer.Option(
+            help="npz of poses, or a bank whose held-out blocks are used. [default: those that ship]", exists=True
+        ),
     ] = None,
     textures: Annotated[
         Path | None, typer.Option(help="Folder of the open body's textures. [default: made-up outfits]", exists=True)
@@ -219,7 +260,9 @@ def evaluate_synthetic(
 def evaluate_starts(
     folder: Annotated[Path, typer.Argument(help="Folder of photos.", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-starts"),
-    weights: Annotated[Path | None, typer.Option(help="Mesh Predictor to try. [default: the installed one]", exists=True)] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Mesh Predictor to try. [default: the installed one]", exists=True)
+    ] = None,
 ) -> None:
     """Compare where fitting ends with and without the learned starts: the pose lifter's and the Mesh Predictor's."""
     _prepare(out)
@@ -256,7 +299,9 @@ def main() -> None:
 
 
 def _orders(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[list[Order], list[tuple[str, str]]]:
-    """Photos (path, bytes) with their people where ``results`` names result files, and (photo, reason) of those that have none there."""
+    """Photos (path, bytes) with their people where ``results`` names result files, and (photo, reason) of those that
+    have none there.
+    """
     from uvatar.commands.running import Order
 
     if results is None or not photos:
@@ -294,7 +339,9 @@ def _report(console: Console, people: Sequence[PersonFiles], failures: Sequence[
                 " ".join(remarks),
             )
         console.print(table)
-    for name, note in dict.fromkeys((person.summary["photo"]["name"], note) for person in people for note in person.about_photo):
+    for name, note in dict.fromkeys(
+        (person.summary["photo"]["name"], note) for person in people for note in person.about_photo
+    ):
         console.print(_about(name, note), soft_wrap=True)
     for name, reason in failures:
         console.print(_about(name, reason), style="red", soft_wrap=True)

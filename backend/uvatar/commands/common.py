@@ -23,24 +23,35 @@ DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 OPEN_BODY = "open_body"
 
 UncertainOption = Annotated[
-    bool, typer.Option("--uncertain", help="Also make avatars of who may be no person, or stands otherwise than it seems.")
+    bool,
+    typer.Option("--uncertain", help="Also make avatars of who may be no person, or stands otherwise than it seems."),
 ]
 BodyOption = Annotated[
     str,
     typer.Option(
-        help="open_body: the body that comes with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar weights` says which, and "
+        help="open_body: the body that comes with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar "
+        "weights` says which, and "
         "where they go), with SMPL's mesh, betas, skin and UV layout; under SMPL's licence, not for commercial use."
     ),
 ]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]"),
+    typer.Option(
+        "--data",
+        help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]",
+    ),
 ]
 ServerOption = Annotated[
     Path | None,
-    typer.Option("--server", envvar="UVATAR_SERVER", help="Access file of a server on another computer (see `uvatar serve --network`)."),
+    typer.Option(
+        "--server",
+        envvar="UVATAR_SERVER",
+        help="Access file of a server on another computer (see `uvatar serve --network`).",
+    ),
 ]
-PipelineOption = Annotated[str, typer.Option("--pipeline", hidden=True, help="module:attribute of another pipeline, for tests.")]
+PipelineOption = Annotated[
+    str, typer.Option("--pipeline", hidden=True, help="module:attribute of another pipeline, for tests.")
+]
 
 
 def console_of(stderr: bool = False) -> Console:
@@ -66,7 +77,10 @@ def in_words(error: Exception) -> str:
 
 
 def found(data: Path | None, server: Path | None) -> Client | None:
-    """A client of the server that runs, here or where ``server`` says; None where none runs here. Raises as `client.reach`."""
+    """A client of the server that runs, here or where ``server`` says; None where none runs here.
+
+    Raises as `client.reach`.
+    """
     from uvatar.service import client, network
 
     return client.reach(network.read_access(server)) if server else client.find(data)

@@ -11,7 +11,9 @@ from uvatar.commands.common import EXIT_FAILED, DataOption, console_of
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of findings for programs.")] = False,
-    self_test: Annotated[bool, typer.Option("--self-test", help="Also make a small avatar and compare it with what it should be.")] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Also make a small avatar and compare it with what it should be.")
+    ] = False,
     data: DataOption = None,
 ) -> None:
     """Check Python, packages, GPU, memory, weights, disk, ports, server and Blender, and say what to fix.

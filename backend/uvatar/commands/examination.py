@@ -25,7 +25,19 @@ GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
 NEEDED_DISK = 2 * 10**9
 NEEDED_MEMORY = 3 * 10**9
 _PYTHONS = ((3, 11), (3, 12))
-_MODULES = ("numpy", "torch", "ai_edge_litert", "cv2", "PIL", "pillow_heif", "scipy", "embreex", "safetensors", "zmq", "psutil")
+_MODULES = (
+    "numpy",
+    "torch",
+    "ai_edge_litert",
+    "cv2",
+    "PIL",
+    "pillow_heif",
+    "scipy",
+    "embreex",
+    "safetensors",
+    "zmq",
+    "psutil",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,9 @@ def _python() -> Iterator[Finding]:
     if sys.version_info[:2] in _PYTHONS and sys.maxsize > 2**32:
         yield Finding("Python", GOOD, f"{found}, {sys.executable}")
     else:
-        yield Finding("Python", PROBLEM, f"{found}, {sys.maxsize.bit_length() + 1} bit", "Install Python 3.11 or 3.12, 64 bit.")
+        yield Finding(
+            "Python", PROBLEM, f"{found}, {sys.maxsize.bit_length() + 1} bit", "Install Python 3.11 or 3.12, 64 bit."
+        )
 
 
 def _packages() -> Iterator[Finding]:
@@ -86,12 +100,19 @@ def _packages() -> Iterator[Finding]:
         except Exception as error:  # a broken library can raise anything
             missing.append(f"{name} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
     if missing:
-        yield Finding("Packages", PROBLEM, f"Cannot be used: {', '.join(missing)}", "Install Uvatar again, into an environment of its own.")
+        yield Finding(
+            "Packages",
+            PROBLEM,
+            f"Cannot be used: {', '.join(missing)}",
+            "Install Uvatar again, into an environment of its own.",
+        )
     else:
         moved = constraints.differences()
         as_tested = "; all as tested" if constraints.constraints_file() else ""
         note = f"; not the tested versions: {', '.join(map(str, moved))}" if moved else as_tested
-        yield Finding("Packages", GOOD, ", ".join(f"{name} {version}" for name, version in versions.installed().items()) + note)
+        yield Finding(
+            "Packages", GOOD, ", ".join(f"{name} {version}" for name, version in versions.installed().items()) + note
+        )
 
 
 def _processors() -> Iterator[Finding]:
@@ -102,7 +123,9 @@ def _processors() -> Iterator[Finding]:
         yield Finding("GPU", GOOD, f"{', '.join(names)}; CUDA {torch.version.cuda}")
     elif shutil.which("nvidia-smi"):
         fix = "Install NVIDIA's current driver, and torch from its wheels with CUDA."
-        yield Finding("GPU", WARNING, "There is an NVIDIA driver, but torch sees no GPU; the processor does the work.", fix)
+        yield Finding(
+            "GPU", WARNING, "There is an NVIDIA driver, but torch sees no GPU; the processor does the work.", fix
+        )
     else:
         yield Finding("GPU", GOOD, f"none; {os.cpu_count()} processor cores do the work")
 
@@ -113,7 +136,9 @@ def _memory() -> Iterator[Finding]:
     if memory.total < memory_limits.MODEL_BYTES:
         yield Finding("Memory", PROBLEM, memory_limits.needed(), memory_limits.FIX)
     elif memory.available < NEEDED_MEMORY:
-        yield Finding("Memory", WARNING, words, f"{memory_limits.FIX} A model process takes 1.3 GB, more for large photos.")
+        yield Finding(
+            "Memory", WARNING, words, f"{memory_limits.FIX} A model process takes 1.3 GB, more for large photos."
+        )
     else:
         yield Finding("Memory", GOOD, words)
 
@@ -133,7 +158,12 @@ def _weights() -> Iterator[Finding]:
         yield Finding("Weights", GOOD, f"{whole} files in {folder} are as they were shipped (sha256)")
     for item in brought:
         if item.state == weights_report.BROKEN:
-            yield Finding("Your models", WARNING, f"{item.name}: {item.remark}", f"Replace the file in {models_folder()}, or remove it.")
+            yield Finding(
+                "Your models",
+                WARNING,
+                f"{item.name}: {item.remark}",
+                f"Replace the file in {models_folder()}, or remove it.",
+            )
 
 
 def _data_folder(folder: Path) -> Iterator[Finding]:
@@ -148,7 +178,9 @@ def _data_folder(folder: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     words = f"{folder}, {free / 1e9:.1f} GB free"
     if free < NEEDED_DISK:
-        yield Finding("Data folder", WARNING, words, "Free some space, or name a folder on another disk in UVATAR_DATA.")
+        yield Finding(
+            "Data folder", WARNING, words, "Free some space, or name a folder on another disk in UVATAR_DATA."
+        )
     else:
         yield Finding("Data folder", GOOD, words)
 
@@ -157,7 +189,10 @@ def _ports() -> Iterator[Finding]:
     import zmq
 
     try:
-        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname(), timeout=5):
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.create_connection(listener.getsockname(), timeout=5),
+        ):
             listener.accept()[0].close()
     except OSError as error:
         fix = "Allow Python to use 127.0.0.1 in your firewall or security program."
@@ -171,7 +206,11 @@ def _server(folder: Path) -> Iterator[Finding]:
     runtime = wire.read_runtime(folder)
     found = client.find(folder)
     if found is None:
-        state = "A server was killed; the next one goes on with its jobs" if runtime else "none runs; it is started when it is needed"
+        state = (
+            "A server was killed; the next one goes on with its jobs"
+            if runtime
+            else "none runs; it is started when it is needed"
+        )
         yield Finding("Server", GOOD, state)
         return
     with found:
@@ -180,9 +219,13 @@ def _server(folder: Path) -> Iterator[Finding]:
     if model["state"] == "broken":
         yield Finding("Server", PROBLEM, model["error"]["message"], model["error"]["fix"])
     elif facts["version"] != versions.__version__:
-        yield Finding("Server", WARNING, f"It is version {facts['version']}, this is {versions.__version__}", "Run `uvatar stop`.")
+        yield Finding(
+            "Server", WARNING, f"It is version {facts['version']}, this is {versions.__version__}", "Run `uvatar stop`."
+        )
     else:
-        yield Finding("Server", GOOD, f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos wait")
+        yield Finding(
+            "Server", GOOD, f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos wait"
+        )
 
 
 def _self_test() -> Iterator[Finding]:
@@ -207,10 +250,14 @@ def _blender() -> Iterator[Finding]:
         yield Finding("Blender", GOOD, "the bpy package of this Python")
         return
     try:
-        done = subprocess.run([command[0], "--version"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [command[0], "--version"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        )
         words = done.stdout.splitlines()[0] if done.stdout else "it says nothing"
     except (OSError, subprocess.TimeoutExpired) as error:
-        yield Finding("Blender", PROBLEM, f"{command[0]} cannot be run: {error}", "Name a working Blender in UVATAR_BLENDER.")
+        yield Finding(
+            "Blender", PROBLEM, f"{command[0]} cannot be run: {error}", "Name a working Blender in UVATAR_BLENDER."
+        )
         return
     yield Finding("Blender", GOOD, f"{words}, {command[0]}")
 

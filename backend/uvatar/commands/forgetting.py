@@ -37,7 +37,10 @@ class Forgotten:
 
 
 def photo_digests(paths: Sequence[Path]) -> tuple[list[str], list[tuple[str, str]]]:
-    """sha256 of each of these photos, and of all in these folders, read one at a time; (path, reason) of those that cannot be read."""
+    """sha256 of each of these photos, and of all in these folders, read one at a time.
+
+    (path, reason) of those that cannot be read.
+    """
     photos, failures = gathered(paths)
     digests = []
     for path, _ in photos:
@@ -51,7 +54,8 @@ def photo_digests(paths: Sequence[Path]) -> tuple[list[str], list[tuple[str, str
 def forget_jobs(
     find: Callable[[], Client | None], folder: Path, digests: Sequence[str], jobs: Sequence[str], everything: bool
 ) -> list[str]:
-    """Delete jobs, by their ids, or because they hold one of the photos (sha256), or all; the ids of those that were deleted.
+    """Delete jobs, by their ids, or because they hold one of the photos (sha256), or all; the ids of those that were
+    deleted.
 
     Args:
         find: the running server, or None: then the journal of ``folder`` is opened directly.
@@ -76,9 +80,11 @@ def forget_jobs(
 
 
 def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
-    """Delete the avatars of photos (sha256) below a folder, what killed runs left of them, and what batches noted of them.
+    """Delete the avatars of photos (sha256) below a folder, what killed runs left of them, and what batches noted of
+    them.
 
-    Exactly the files that an avatar's ``result.json`` lists are deleted, and its folder only where nothing else is in it.
+    Exactly the files that an avatar's ``result.json`` lists are deleted, and its folder only where nothing else is in
+    it.
     """
     deleted, kept, failed = [], [], []
     for summary in list(folder.rglob(SUMMARY)):

@@ -13,9 +13,9 @@ from types import FrameType
 def remembered_interrupts() -> Iterator[Callable[[], None]]:
     """Within the block Ctrl+C raises KeyboardInterrupt as always, and what the block is given raises it again.
 
-    Python drops an exception that arises while an object is being freed, this one too: someone who presses Ctrl+C while a pool of threads
-    ends, say, would have to press again. So call it wherever work can end.  Outside the main thread, and where Ctrl+C is ignored or
-    handled otherwise, nothing changes.
+    Python drops an exception that arises while an object is being freed, this one too: someone who presses Ctrl+C while
+    a pool of threads ends, say, would have to press again. So call it wherever work can end.  Outside the main thread,
+    and where Ctrl+C is ignored or handled otherwise, nothing changes.
     """
     pressed = threading.Event()
 
@@ -27,7 +27,10 @@ def remembered_interrupts() -> Iterator[Callable[[], None]]:
         if pressed.is_set():
             raise KeyboardInterrupt
 
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
     if ours:
         signal.signal(signal.SIGINT, press)
     try:

@@ -1,4 +1,6 @@
-"""`uvatar reconstruct` at work: photos read and sent a job at a time, their progress shown, their avatars written as they come."""
+"""`uvatar reconstruct` at work: photos read and sent a job at a time, their progress shown, their avatars written as
+they come.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ Failure = tuple[str, str]  # photo, reason
 ATTEMPTS = 3  # at a job whose server goes away
 FULL_PAUSE = 2.0  # seconds between questions whether a full queue has room
 MANY = 20  # photos from which on only those at work have a bar, and all together have one
-GIVEN_BYTES = wire.LIMITS.header_bytes // 2  # of people that other estimators saw, in a job: they travel in the message's header
+GIVEN_BYTES = (
+    wire.LIMITS.header_bytes // 2
+)  # of people that other estimators saw, in a job: they travel in the message's header
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ class Run:
     def follow(self, orders: Sequence[Order], options: dict[str, Any]) -> None:
         """Send the photos, as many jobs as they need one after the other, and write each result as it comes.
 
-        Only one job's photos are in memory. Raises WireError and OSError for what keeps all further photos from being made.
+        Only one job's photos are in memory. Raises WireError and OSError for what keeps all further photos from being
+        made.
         """
         self._client = self.attach()
         try:
@@ -101,9 +106,13 @@ class Run:
         queue: dict[str, int] = {}
         with suppress(WireError):  # too much to tell, at worst
             queue = self._client.status()["queue"]
-        return min(wire.JOB_PHOTOS, queue.get("most_photos", wire.JOB_PHOTOS)), queue.get("most_bytes", wire.LIMITS.total_bytes)
+        return min(wire.JOB_PHOTOS, queue.get("most_photos", wire.JOB_PHOTOS)), queue.get(
+            "most_bytes", wire.LIMITS.total_bytes
+        )
 
-    def _see_through(self, orders: Sequence[Order], options: dict[str, Any], bars: _Bars, end_if_interrupted: Callable[[], None]) -> None:
+    def _see_through(
+        self, orders: Sequence[Order], options: dict[str, Any], bars: _Bars, end_if_interrupted: Callable[[], None]
+    ) -> None:
         """One job, from reading its photos to its end, whatever happens to the server meanwhile."""
         kept, photos = self._read(orders)
         if not kept:
@@ -191,7 +200,9 @@ class Run:
         except OSError as error:
             if is_disk_fault(error):
                 raise output_error(self.exporter.out, error) from error
-            self.failures.append((name, f"Its avatars cannot be written to {shown(str(self.exporter.out))}: {error.strerror or error}."))
+            self.failures.append(
+                (name, f"Its avatars cannot be written to {shown(str(self.exporter.out))}: {error.strerror or error}.")
+            )
             return "Failed"
         self.people += people
         return "1 person" if len(people) == 1 else f"{len(people)} people"
@@ -211,7 +222,10 @@ def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, mos
     if options["same_person"]:
         largest = min(most_bytes, wire.LIMITS.total_bytes - wire.LIMITS.header_bytes)
         if len(list(wire.portions(sizes, most_photos, largest))) > 1:
-            message = f"All photos of one person make one job, which holds {most_photos} photos and {largest / 1e6:.0f} MB at most."
+            message = (
+                f"All photos of one person make one job, which holds {most_photos} photos and {largest / 1e6:.0f} "
+                "MB at most."
+            )
             raise WireError(message, "too-large", "Choose some of them: a few from each side are enough.")
         yield range(len(orders))
         return
@@ -228,7 +242,9 @@ class _Bars:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
         name, words = TextColumn("{task.fields[photo]}", markup=False), TextColumn("{task.description}", markup=False)
-        self._progress: Progress = Progress(name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words, console=console)
+        self._progress: Progress = Progress(
+            name, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words, console=console
+        )
         self._many = photos > MANY
         self._all = self._progress.add_task("", total=photos, photo=f"{photos} photos", visible=self._many)
 

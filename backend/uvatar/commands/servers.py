@@ -42,25 +42,47 @@ def _finite(value: float | None) -> float | None:
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = 0,
     network: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Also let other computers in at this address of this one, encrypted.")
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Also let other computers in at this address of this one, encrypted."),
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File with the token that clients must know; made if missing.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token that clients must know; made if missing.")
+    ] = None,
     data: DataOption = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")] = None,
-    gpus: Annotated[str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")] = "",
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")
+    ] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")
+    ] = None,
+    gpus: Annotated[
+        str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")
+    ] = "",
     hung_after: Annotated[
-        float, typer.Option(callback=_finite, min=1, help="Seconds after which a stage counts as hung; its photo is tried again.")
+        float,
+        typer.Option(
+            callback=_finite, min=1, help="Seconds after which a stage counts as hung; its photo is tried again."
+        ),
     ] = 300,
-    load_hung_after: Annotated[float, typer.Option(callback=_finite, min=1, help="The same for loading the models.")] = 300,
-    exit_with_parent: Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")] = False,
-    exit_when_idle: Annotated[float | None, typer.Option(callback=_finite, min=0, help="End after this many seconds without work.")] = None,
+    load_hung_after: Annotated[
+        float, typer.Option(callback=_finite, min=1, help="The same for loading the models.")
+    ] = 300,
+    exit_with_parent: Annotated[
+        bool, typer.Option("--exit-with-parent", help="End when standard input closes.")
+    ] = False,
+    exit_when_idle: Annotated[
+        float | None, typer.Option(callback=_finite, min=0, help="End after this many seconds without work.")
+    ] = None,
     keep_days: Annotated[float, typer.Option(callback=_finite, min=0, help="Days for which results are kept.")] = 30,
     keep_gb: Annotated[float, typer.Option(callback=_finite, min=0, help="Gigabytes of results that are kept.")] = 10,
     queue_photos: Annotated[int, typer.Option(min=1, help="Photos that may wait; further jobs are refused.")] = 5000,
     memory_gb: Annotated[
         float | None,
-        typer.Option(callback=_finite, min=0.1, help="Memory of the server itself at which it drops all connections. [default: 2 to 8]"),
+        typer.Option(
+            callback=_finite,
+            min=0.1,
+            help="Memory of the server itself at which it drops all connections. [default: 2 to 8]",
+        ),
     ] = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
@@ -89,7 +111,9 @@ def serve(
             folder=data or wire.data_folder(),
             port=port,
             network=split_address(network) if network else None,
-            pool=PoolSettings(workers, pipeline, threads, tuple(filter(None, gpus.split(","))), hung_after, load_hung_after),
+            pool=PoolSettings(
+                workers, pipeline, threads, tuple(filter(None, gpus.split(","))), hung_after, load_hung_after
+            ),
             policy=Policy(keep_days, round(keep_gb * 1e9)),
             queue=QueueLimits(photos=queue_photos),
             idle_exit=exit_when_idle,
@@ -129,18 +153,22 @@ def stop(data: DataOption = None, server: ServerOption = None) -> None:
 
 def forget(
     photos: Annotated[
-        list[Path] | None, typer.Argument(help="Photos of the person, as they were sent, or folders of them.", show_default=False)
+        list[Path] | None,
+        typer.Argument(help="Photos of the person, as they were sent, or folders of them.", show_default=False),
     ] = None,
     job: Annotated[list[str] | None, typer.Option(help="Also delete this job.")] = None,
     folder: Annotated[
         list[Path] | None,
-        typer.Option("--in", help="Also delete the avatars made of these photos in this folder.", exists=True, file_okay=False),
+        typer.Option(
+            "--in", help="Also delete the avatars made of these photos in this folder.", exists=True, file_okay=False
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--everything", help="Delete all jobs of everybody.")] = False,
     data: DataOption = None,
     server: ServerOption = None,
 ) -> None:
-    """Delete everything about a person, for good: jobs with these photos, with all their results, whether finished or not.
+    """Delete everything about a person, for good: jobs with these photos, with all their results, whether finished or
+    not.
 
     A photo is known by its content, whatever its file is called. Works with and without a running server.
     Of the avatars' folders exactly what Uvatar wrote is deleted; your own files in them stay.
@@ -208,14 +236,20 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     models, queue = facts["model"], facts["queue"]
     line(f"Uvatar {facts['version']}, process {facts['pid']}, data in {facts['folder']}")
     line(f"Models: {models['state']} {models.get('error', {}).get('message', '')}")
-    line(f"Queue: {queue['photos']} photos of {queue['jobs']} jobs wait ({_size(queue['bytes'])}); at most {queue['most_photos']}")
+    line(
+        f"Queue: {queue['photos']} photos of {queue['jobs']} jobs wait ({_size(queue['bytes'])}); at most "
+        f"{queue['most_photos']}"
+    )
     line(f"Device: {models.get('device', 'not known yet')}")
     for worker in facts["workers"]:
         idle = "idle" if worker["ready"] else "loading the models"
         doing = f"{worker['seconds']:.0f} s on job {worker['job']}" if worker["job"] else idle
         line(f"Model process {worker['pid']}: {doing}, {_size(worker['memory'] or 0)} of memory")
     line(f"Memory of the server: {_size(facts['memory'])}. Disk: {facts['disk_free'] / 1e9:.0f} GB free")
-    line("Versions: " + ", ".join(f"{name} {version}" for name, version in (models.get("versions") or facts["versions"]).items()))
+    line(
+        "Versions: "
+        + ", ".join(f"{name} {version}" for name, version in (models.get("versions") or facts["versions"]).items())
+    )
     table = Table("Job", "State", "Photos", "Waiting", "Failed")
     for job in facts["jobs"]:
         table.add_row(job["job"], job["state"], *(str(job[count]) for count in ("photos", "waiting", "failed")))
@@ -238,5 +272,7 @@ def _token(path: Path) -> str:
     with path.open("rb") as file:
         token = file.read(MOST_TOKEN).decode("ascii", "replace").strip()
     if len(token) < 16 or not token.isascii() or not token.isprintable():
-        raise typer.BadParameter(f"The token in {path} must be 16 or more letters, digits or signs of plain ASCII text.")
+        raise typer.BadParameter(
+            f"The token in {path} must be 16 or more letters, digits or signs of plain ASCII text."
+        )
     return token

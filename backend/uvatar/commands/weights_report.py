@@ -52,18 +52,25 @@ class Item:
 
 
 def shipped(weights: Path) -> list[Item]:
-    """Every file of the weights folder, compared with the sha256 that ``sources.json`` or the page beside it records."""
+    """Every file of the weights folder, compared with the sha256 that ``sources.json`` or the page beside it
+    records.
+    """
     items = []
     for path in sorted(path for path in weights.rglob("*") if path.suffix in _SUFFIXES):
         sources = path.parent / "sources.json"
-        what, licence, digest = _from_sources(sources, path.name) if sources.is_file() else _from_page(path.with_suffix(".md"))
+        what, licence, digest = (
+            _from_sources(sources, path.name) if sources.is_file() else _from_page(path.with_suffix(".md"))
+        )
         name = path.relative_to(weights).as_posix()
         if digest is not None and sha256_of(path) != digest:
             items.append(Item(name, what, BROKEN, licence, "Its sha256 is not the recorded one. Install Uvatar again."))
             continue
         item = _checked(path, what, licence, "", _LOADERS.get(path.name, Path.exists), name)
         items.append(replace(item, state=UNRECORDED) if digest is None and item.state == GOOD else item)
-    known = ((LIGHT_FILE, "Mesh Predictor, light network", LIGHT_LICENCE), (TEXTURE_FILE, "Texture Predictor", TEXTURE_LICENCE))
+    known = (
+        (LIGHT_FILE, "Mesh Predictor, light network", LIGHT_LICENCE),
+        (TEXTURE_FILE, "Texture Predictor", TEXTURE_LICENCE),
+    )
     for file, what, licence in known:
         if not (weights / file).is_file():
             items.append(Item(file, what, MISSING, licence, "Not part of this version; optional."))
@@ -93,19 +100,29 @@ def brought(models: Path) -> list[Item]:
     for path in smpl or [models / SMPL_NAMES[0]]:
         items.append(_checked(path, what, SMPL_LICENCE, f"{HELP} Optional.", load_neutral_smpl))
     what = "SMPL's UV map, for textures on the SMPL body"
-    items.append(_checked(models / SMPL_UV, what, SMPL_LICENCE, f"{UV_HELP} Optional.", lambda path: _check_uv(path, smpl)))
+    items.append(
+        _checked(models / SMPL_UV, what, SMPL_LICENCE, f"{UV_HELP} Optional.", lambda path: _check_uv(path, smpl))
+    )
     if models / SMPL_PACKED not in smpl:
         where = "Made by `romp.prepare_smpl`. Optional: gives joints 45 to 70 of ROMP's result files."
         items.append(Item(SMPL_PACKED, "Regressors of further joints", MISSING, SMPL_LICENCE, where))
     else:
         items.append(
-            _checked(models / SMPL_PACKED, "Regressors of further joints", SMPL_LICENCE, "", lambda path: packed_regressors(path.parent))
+            _checked(
+                models / SMPL_PACKED,
+                "Regressors of further joints",
+                SMPL_LICENCE,
+                "",
+                lambda path: packed_regressors(path.parent),
+            )
         )
     return items
 
 
 def _check_uv(path: Path, smpl: list[Path]) -> None:
-    """Raises BodyError where the UV map does not fit the SMPL body beside it; without one there is nothing to compare it with."""
+    """Raises BodyError where the UV map does not fit the SMPL body beside it; without one there is nothing to compare
+    it with.
+    """
     if smpl:
         with_uv(load_neutral_smpl(smpl[0]), path)
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Where a photo says nothing of its lens: f = 1.2 x the longer side, about 45 degrees across (a phone's main camera at 1x to 1.5x).
+# Where a photo says nothing of its lens: f = 1.2 x the longer side, about 45 degrees across (a phone's main camera at
+# 1x to 1.5x).
 ASSUMED_FOCAL_PER_SIDE = 1.2
 
 

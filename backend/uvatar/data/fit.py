@@ -35,12 +35,13 @@ class Fit:
             shapes, before skinning), metres; zeros where there is none.
         landmark_error_median, landmark_error_p95: distance of the projected body landmarks from the seen ones
             (visibility > 0.5), as fractions of the person's box side (the longer side).
-        confidence: 0..1, for the user: how likely there is a person, how much of them is seen, and how well the body explains
-            landmarks and, once all stages are done, mask and texture (docs/confidence.md).
+        confidence: 0..1, for the user: how likely there is a person, how much of them is seen, and how well the body
+            explains landmarks and, once all stages are done, mask and texture (docs/confidence.md).
         start: which start won ("landmarks", "mesh_predictor", ...).
         notes: what the user should know, in plain words ("legs are outside the photo: posed by the prior").
         group: of people whose shapes the body was drawn towards ("adult", "female", "child"), or "all".
-        cost: what the fit leaves unexplained, nats; comparable between fits to the same evidence alone. NaN where nothing was fitted.
+        cost: what the fit leaves unexplained, nats; comparable between fits to the same evidence alone. NaN where
+            nothing was fitted.
     """
 
     body: BodyParameters

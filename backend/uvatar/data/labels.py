@@ -1,4 +1,6 @@
-"""The labels of a texture's source map: where each texel's colour comes from, and the colours that show it to people."""
+"""The labels of a texture's source map: where each texel's colour comes from, and the colours that show it to
+people.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ class Person:
         face: (478, 2) face mesh landmarks in pixels, or None where no face is seen.
         face_score: confidence that ``face`` is one, 0..1.
         left_hand, right_hand: the person's own left and right hand, or None where not seen.
-        likelihood: 0..1, how likely this is a person whose landmarks lie where the photo shows them (`uvatar.perception.evidence`).
+        likelihood: 0..1, how likely this is a person whose landmarks lie where the photo shows them
+            (`uvatar.perception.evidence`).
     """
 
     box: NDArray[np.float32]

@@ -14,7 +14,8 @@ class Texture:
 
     Attributes:
         image: (N, N, 3) uint8 sRGB; row 0 is the top of the picture, that is v = 1; gutters are dilated.
-        source: (N, N) uint8, every texel's label of `uvatar.data.labels`: EMPTY outside the islands, SEEN, MIRRORED, ...
+        source: (N, N) uint8, every texel's label of `uvatar.data.labels`: EMPTY outside the islands, SEEN, MIRRORED,
+            ...
         seen: share of the texels that a photo shows, whatever was made of them; NaN where no photo was looked at.
     """
 

@@ -1,7 +1,8 @@
 """Who is who in several photos: people told apart by the colours of their clothes, hair and skin.
 
-Every person is described by the colours of eleven regions of the body, left and right, front and back together: a shirt has its colours
-on both sides, and hardly anything else is seen both from the front and from the back.  No face is compared.
+Every person is described by the colours of eleven regions of the body, left and right, front and back together: a shirt
+has its colours on both sides, and hardly anything else is seen both from the front and from the back.  No face is
+compared.
 """
 
 from __future__ import annotations
@@ -21,15 +22,31 @@ from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.geometry.raster import rasterize
 
-# Joints of the regions: chest, waist, hips, thighs, shins, feet, upper arms, forearms, hands; the head is two regions, face and hair.
-_REGIONS = ((6, 9, 13, 14), (3,), (0,), (1, 2), (4, 5), (7, 8, 10, 11), (16, 17), (18, 19), (20, 21, 22, 23), (12, 15), (12, 15))
+# Joints of the regions: chest, waist, hips, thighs, shins, feet, upper arms, forearms, hands; the head is two regions,
+# face and hair.
+_REGIONS = (
+    (6, 9, 13, 14),
+    (3,),
+    (0,),
+    (1, 2),
+    (4, 5),
+    (7, 8, 10, 11),
+    (16, 17),
+    (18, 19),
+    (20, 21, 22, 23),
+    (12, 15),
+    (12, 15),
+)
 _HEAD, _FACE = len(_REGIONS) - 2, len(_REGIONS) - 1
 _LEFT_EYE, _LEFT_EAR = 2, 7  # BlazePose
 _FOREHEAD = 0.04  # metres that the face reaches above the eyes
-_SIDE = 160  # pixels of a person's longer side at which colours are compared, so that a fabric's pattern is as fine in every photo
+# pixels of a person's longer side at which colours are compared, so that a fabric's pattern is as fine in every photo
+_SIDE = 160
 _QUANTILES = np.linspace(0.1, 0.9, 9)
 _LEAST_PIXELS = 12  # of a region that is compared
-_LIGHT = np.array([15.0, 6.0, 6.0])  # L*, a*, b* by which the whole of a person may differ between two photos: other light, another camera
+_LIGHT = np.array(
+    [15.0, 6.0, 6.0]
+)  # L*, a*, b* by which the whole of a person may differ between two photos: other light, another camera
 _LIGHTNESS_COUNTS = 0.6  # of a difference in L* beside one in a* and b*: folds and shadows change it
 _MOST = 35.0  # delta E from which a region counts no more: something lies before it, or a jacket is off
 
@@ -39,7 +56,8 @@ class Appearance:
     """What a person of one photo looks like.
 
     Attributes:
-        colours: (R, 9, 3) quantiles 0.1 to 0.9 of L*, a*, b* in each region of the body; zeros where a region is not seen.
+        colours: (R, 9, 3) quantiles 0.1 to 0.9 of L*, a*, b* in each region of the body; zeros where a region is not
+            seen.
         pixels: (R,) how many pixels were seen of it, at the common size.
     """
 
@@ -54,7 +72,9 @@ def appearance(photo: Photo, person: Person, camera: Camera, fit: Fit, body: Bod
     small = camera.cropped(person.window, scale)
     size = max(small.width, 1), max(small.height, 1)
     fragments = rasterize(body.posed(fit.body)[0], body.data.faces, small)
-    mask = cv2.resize(person.mask, size, interpolation=cv2.INTER_AREA) > 250  # soft outlines hold the background's colours
+    mask = (
+        cv2.resize(person.mask, size, interpolation=cv2.INTER_AREA) > 250
+    )  # soft outlines hold the background's colours
     seen = fragments.mask & mask
     picture = cv2.resize(photo.pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[seen]
@@ -80,7 +100,10 @@ def _regions(data: BodyData) -> NDArray[np.int64]:
 
 
 def unlikeness(one: Appearance, others: Sequence[Appearance]) -> NDArray[np.float64]:
-    """(N,) how unlike somebody looks each of ``others``: the mean delta E of what both photos show; NaN where that is nothing."""
+    """(N,) how unlike somebody looks each of ``others``: the mean delta E of what both photos show.
+
+    NaN where that is nothing.
+    """
     pixels = np.minimum(one.pixels, np.stack([other.pixels for other in others]))
     weight = np.sqrt(np.where(pixels >= _LEAST_PIXELS, pixels, 0.0))
     shown = weight.sum(1) > 0

@@ -2,11 +2,11 @@
 
     decode_photo -> Perception.people -> Predictor.look -> fit_people -> clothing_offsets -> texture_person
 
-The Mesh Predictor runs where its weights are installed: its people are further starts for `fit_people` beside the landmarks'
-own, and without refinement they are the result.  A result file of ROMP or another estimator can take its place.
-The Texture Predictor runs inside `texture_person`, where its weights are installed: it is given what the photos show of the texture,
-and what it makes of that takes the place of the smooth completion.
-People are fitted and textured on the open body. Where the job asks for SMPL, the finished ones are carried over to it (`uvatar.transfer`).
+The Mesh Predictor runs where its weights are installed: its people are further starts for `fit_people` beside the
+landmarks' own, and without refinement they are the result.  A result file of ROMP or another estimator can take its
+place. The Texture Predictor runs inside `texture_person`, where its weights are installed: it is given what the photos
+show of the texture, and what it makes of that takes the place of the smooth completion. People are fitted and textured
+on the open body. Where the job asks for SMPL, the finished ones are carried over to it (`uvatar.transfer`).
 """
 
 from __future__ import annotations
@@ -85,19 +85,23 @@ class Options:
     Attributes:
         body: "open_body", or "smpl" for avatars on the SMPL body of the user's own files.
         texture_size: pixels on a side of the texture.
-        texture: "projected" (the photo, and what completes it), "predicted" (that, changed by the Texture Predictor all over), "combined"
-            (changed where the photo shows nothing), or None for combined; with ``fast``, or without the predictor's weights, projected.
+        texture: "projected" (the photo, and what completes it), "predicted" (that, changed by the Texture Predictor all
+            over), "combined" (changed where the photo shows nothing), or None for combined; with ``fast``, or without
+            the predictor's weights, projected.
         texture_seed: 0 for the most likely prediction; other numbers give variations of it.
         fast: fewer fitting steps and no clothing offsets: a first look.
         clothing: shape the body's outline to clothes and hair.
-        same_person: all photos show one person: merge them into one avatar; a photo alone may show several views of the person.
+        same_person: all photos show one person: merge them into one avatar; a photo alone may show several views of the
+            person.
         max_people: at most this many people of each photo, the most prominent first.
         uncertain: also make avatars of who may be no person, or stand otherwise than it seems.
         focal: focal length in pixels where the artist knows better than the photo's EXIF, else None.
         turntable: also render a sheet of views around every person.
         refine: fit the predicted people to the photo; without, the Mesh Predictor's prediction alone is the result.
-        given_people: people of ROMP or another estimator for each photo (docs/protocol.md), used in place of predicting; or None.
-        complete_texture: the job's pictures are a painted texture, its labels and, perhaps, what it was: complete it, looking for nobody.
+        given_people: people of ROMP or another estimator for each photo (docs/protocol.md), used in place of
+            predicting; or None.
+        complete_texture: the job's pictures are a painted texture, its labels and, perhaps, what it was: complete it,
+            looking for nobody.
         export_npz: also give the people in the keys of ROMP's result files.
     """
 
@@ -191,7 +195,9 @@ class _Seen:
 
     def only(self, numbers: Sequence[int]) -> _Seen:
         """The same photo with these of its people."""
-        return replace(self, people=[self.people[i] for i in numbers], predictions=[self.predictions[i] for i in numbers])
+        return replace(
+            self, people=[self.people[i] for i in numbers], predictions=[self.predictions[i] for i in numbers]
+        )
 
 
 class Pipeline:
@@ -200,7 +206,8 @@ class Pipeline:
     def __init__(self, weights: Path | None = None, threads: int | None = None) -> None:
         """``weights``: folder of the shipped weights; ``threads``: CPU threads to use, all cores by default."""
         self.threads = threads or os.cpu_count() or 1
-        # Stages run people in parallel, one thread each: libraries that start threads of their own would only get in the way.
+        # Stages run people in parallel, one thread each: libraries that start threads of their own would only get in
+        # the way.
         torch.set_num_threads(self.threads)
         cv2.setNumThreads(1)
         weights = weights or weights_folder()
@@ -224,8 +231,12 @@ class Pipeline:
             "torch": torch.__version__,
         }
 
-    def reconstruct(self, photos: list[tuple[str, bytes]], options: Mapping[str, Any], progress: Progress, photo_done: PhotoDone) -> None:
-        """A job: names and bytes of photos in; ``photo_done`` is called with each photo's result as soon as it is there.
+    def reconstruct(
+        self, photos: list[tuple[str, bytes]], options: Mapping[str, Any], progress: Progress, photo_done: PhotoDone
+    ) -> None:
+        """A job: names and bytes of photos in.
+
+        ``photo_done`` is called with each photo's result as soon as it is there.
 
         A photo that cannot be used gets a result without people that says why in ``errors``; the others go on.
 
@@ -268,7 +279,10 @@ class Pipeline:
                 photo_done(index, self.present(result, chosen))
 
     def _registration(self, options: Options) -> Registration | None:
-        """The other body that the job asks for, in agreement with the open one; None where it asks for that. Raises WireError."""
+        """The other body that the job asks for, in agreement with the open one; None where it asks for that.
+
+        Raises WireError.
+        """
         if options.body == OPEN_BODY:
             return None
         try:
@@ -277,13 +291,17 @@ class Pipeline:
             raise wire.WireError(str(error), "no-body", "Or choose the open body. See `uvatar weights`.") from error
 
     def complete_texture(self, pictures: Sequence[tuple[str, bytes]], options: Options | None = None) -> dict[str, Any]:
-        """A texture that the artist has painted over, its labels and, perhaps, what it was before, as PNG files -> the completed one."""
+        """A texture that the artist has painted over, its labels and, perhaps, what it was before, as PNG files -> the
+        completed one.
+        """
         whole: dict[str, Any] = {"schema": wire.RESULT_SCHEMA, "people": [], "version": __version__, "errors": []}
         registration = self._registration(options or Options())
         body = self.body if registration is None else registration.target
         try:
             if len(pictures) not in (2, 3):
-                raise TexturingError("A texture is completed from two or three pictures: as painted, its labels, and as it was before.")
+                raise TexturingError(
+                    "A texture is completed from two or three pictures: as painted, its labels, and as it was before."
+                )
             done = complete_painted(read_painted(*(data for _, data in pictures)), body)
         except TexturingError as error:
             return {**whole, "errors": [{"code": "bad-photo", "message": str(error), "fix": ""}]}
@@ -298,21 +316,28 @@ class Pipeline:
         body, camera = self.body if registration is None else registration.target, result.camera
         data = body.data
         people, shown = [], [self._shown(person, registration, camera) for person in result.people]
-        timings = {**result.timings, **({} if registration is None else {"carrying over": time.perf_counter() - started})}
+        timings = {
+            **result.timings,
+            **({} if registration is None else {"carrying over": time.perf_counter() - started}),
+        }
         started = time.perf_counter()
         for number, (person, one) in enumerate(zip(result.people, shown, strict=True)):
             vertices = body.posed(one.fit.body, one.fit.offsets)[0]
             pictures = {
                 "texture_png": record.encode_png(one.texture.image) if one.texture else b"",
                 "source_png": record.encode_png(one.texture.source) if one.texture else b"",
-                "overlay_jpeg": record.encode_jpeg(preview.overlay(result.photo.pixels, camera, [vertices], data.faces, max_side=1280)),
+                "overlay_jpeg": record.encode_jpeg(
+                    preview.overlay(result.photo.pixels, camera, [vertices], data.faces, max_side=1280)
+                ),
             }
             if options.turntable and one.texture:
                 pictures["turntable_png"] = record.encode_png(preview.turntable(vertices, data, one.texture.image))
             metrics = {
                 "landmark_error_median": person.fit.landmark_error_median,
                 "landmark_error_p95": person.fit.landmark_error_p95,
-                "mask_iou": person.outline if registration is None else outline_iou(person.person, vertices, data.faces, camera),
+                "mask_iou": person.outline
+                if registration is None
+                else outline_iou(person.person, vertices, data.faces, camera),
                 **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
                 **one.metrics,
             }
@@ -325,14 +350,25 @@ class Pipeline:
                 entry["licence"]["texture_predictor"] = self.texture_predictor.licence
             people.append(entry)
         timings["pictures"] = time.perf_counter() - started
-        whole = {**record.photo_entry(result.photo, camera), "people": people, "timings": timings, "version": __version__}
+        whole = {
+            **record.photo_entry(result.photo, camera),
+            "people": people,
+            "timings": timings,
+            "version": __version__,
+        }
         whole["notes"] = list(result.notes)
         errors = [*(_described(failure) for failure in result.failures), *self.problems, *self.texture_problems]
         if options.export_npz:
             try:
                 whole["romp"] = self._romp_results(result, [one.fit for one in shown], body)
             except BodyError as error:
-                errors.append({"code": "bad-weights", "message": str(error), "fix": f"Replace or remove the file in {self.models}."})
+                errors.append(
+                    {
+                        "code": "bad-weights",
+                        "message": str(error),
+                        "fix": f"Replace or remove the file in {self.models}.",
+                    }
+                )
         return {**whole, "errors": errors}
 
     def _shown(self, person: PersonResult, registration: Registration | None, camera: Camera) -> _Shown:
@@ -340,26 +376,38 @@ class Pipeline:
         if registration is None:
             return _Shown(person.fit, person.texture, {})
         carried = carry_over(person.fit, registration)
-        fit, metrics = carried.fit, {"carried_over_mean": carried.distance_mean, "carried_over_p95": carried.distance_p95}
-        if person.prediction is not None and person.prediction.betas_of == SMPL:  # this body's own: nothing is nearer to it
+        fit, metrics = (
+            carried.fit,
+            {"carried_over_mean": carried.distance_mean, "carried_over_p95": carried.distance_p95},
+        )
+        if (
+            person.prediction is not None and person.prediction.betas_of == SMPL
+        ):  # this body's own: nothing is nearer to it
             fit, metrics = replace(fit, body=person.prediction.bodies(registration.target, camera)[0]), {}
         if not registration.target.data.has_uv:
             return _Shown(replace(fit, notes=(*fit.notes, self.smpl.no_texture)), None, metrics)
         return _Shown(fit, carried_texture(person.texture, registration, len(person.texture.source)), metrics)
 
     def _romp_results(self, result: PhotoResult, fits: Sequence[Fit], body: BodyModel) -> dict[str, Any]:
-        """The people in ROMP's keys: ROMP's own, with its weights and the user's neutral SMPL body; else the bodies of the result."""
+        """The people in ROMP's keys:
+
+        ROMP's own, with its weights and the user's neutral SMPL body; else the bodies of the result.
+        """
         everybody = result.prediction
         if everybody is not None and everybody.betas_of == SMPL and (smpl := neutral_smpl(self.models)) is not None:
             return {"body": smpl.data.name, **predicted_results(everybody, smpl, packed_regressors(self.models))}
-        return {"body": body.data.name, **fitted_results([(fit.body, fit.confidence) for fit in fits], body, result.camera)}
+        return {
+            "body": body.data.name,
+            **fitted_results([(fit.body, fit.confidence) for fit in fits], body, result.camera),
+        }
 
     def reconstruct_photo(
         self, data: bytes, name: str = "photo", options: Options | None = None, progress: Progress | None = None
     ) -> PhotoResult:
         """All stages for one photo.
 
-        Raises PhotoError where the photo cannot be read or shows nobody, NotFitted where none of its people becomes an avatar.
+        Raises PhotoError where the photo cannot be read or shows nobody, NotFitted where none of its people becomes an
+        avatar.
         """
         options = options or Options()
         report = progress or _ignore
@@ -378,12 +426,13 @@ class Pipeline:
         progress: Progress | None = None,
         failed: Callable[[int, PhotoError | ResultFileError], None] | None = None,
     ) -> tuple[int, PhotoResult] | None:
-        """One avatar from several photos of the same person, or from several views in one photo (`uvatar.engine.same_person` chooses whom).
+        """One avatar from several photos of the same person, or from several views in one photo
+        (`uvatar.engine.same_person` chooses whom).
 
         Shape is the mean of all views'; every view's texels are used where it sees best; pose, camera and clothing are
-        those of the view that fits best. Returns that view's photo's index and its result; where there is one photo alone and its people
-        look unlike, each has an avatar.  ``failed`` is told of photos that cannot be used or show nobody who looks like the
-        person, by index; the others are merged without them. None where no photo is left.
+        those of the view that fits best. Returns that view's photo's index and its result; where there is one photo
+        alone and its people look unlike, each has an avatar.  ``failed`` is told of photos that cannot be used or show
+        nobody who looks like the person, by index; the others are merged without them. None where no photo is left.
         """
         options = options or Options()
         report = progress or _ignore
@@ -393,7 +442,9 @@ class Pipeline:
         seen: dict[int, _Seen] = {}
         for i, (name, data) in enumerate(photos):
             try:
-                seen[i] = self._look(data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock)
+                seen[i] = self._look(
+                    data, name, options, _scaled(report, 0.3 * i / len(photos), 0.3 / len(photos)), clock
+                )
             except (PhotoError, ResultFileError) as error:
                 if failed is None:
                     raise
@@ -408,18 +459,25 @@ class Pipeline:
         clock.lap("fitting")
         if choice.separate:
             [(index, one)] = seen.items()
-            return index, self._dressed(one, fits[index], choice.notes + _left_out(one, options.max_people), options, report, clock)
+            return index, self._dressed(
+                one, fits[index], choice.notes + _left_out(one, options.max_people), options, report, clock
+            )
         for index, why in choice.left_out.items():
             if failed is not None:
                 failed(index, NobodyAlike(why))
         crowds = [one for one in seen.values() if one.found > len(one.people)]
-        compared = (f"Of {one.found} people in {one.photo.name} the {len(one.people)} most prominent were compared." for one in crowds)
+        compared = (
+            f"Of {one.found} people in {one.photo.name} the {len(one.people)} most prominent were compared."
+            for one in crowds
+        )
         notes = (*choice.notes, *compared)
         chosen = [seen[view.photo].only([view.number]) for view in choice.views]
         if len(chosen) == 1:
             [view] = choice.views
             return view.photo, self._dressed(chosen[0], [fits[view.photo][view.number]], notes, options, report, clock)
-        index, result = self._merged(chosen, [fits[view.photo][view.number] for view in choice.views], options, report, clock)
+        index, result = self._merged(
+            chosen, [fits[view.photo][view.number] for view in choice.views], options, report, clock
+        )
         return choice.views[index].photo, replace(result, notes=notes)
 
     def _sightings(self, seen: Mapping[int, _Seen], fits: Mapping[int, Sequence[Fit]]) -> list[Sighting]:
@@ -433,7 +491,9 @@ class Pipeline:
     def _merged(
         self, seen: Sequence[_Seen], fits: Sequence[Fit], options: Options, report: Progress, clock: _Clock
     ) -> tuple[int, PhotoResult]:
-        """One avatar from views of one person, each alone in its ``seen``; and the number of the view that pose and camera are from."""
+        """One avatar from views of one person, each alone in its ``seen``; and the number of the view that pose and
+        camera are from.
+        """
         report("fitting", 0.5, f"Fitting one body to {len(seen)} views of a person")
         agreed = record.of_one_age(fits)
         betas = record.merge_betas(agreed)
@@ -444,7 +504,9 @@ class Pipeline:
         for one, fit in zip(seen, fits, strict=True):
             report("texturing", 0.6 + 0.2 * len(views) / len(seen), f"Dressing the body in {one.photo.name}")
             with _sound_numbers(one.people[0], one.photo):
-                views.append(View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options)))
+                views.append(
+                    View(one.photo, one.people[0], one.camera, self._clothed(one.people[0], one.camera, fit, options))
+                )
         clock.lap("clothing")
         report("texturing", 0.8, "Merging the views into one texture")
         # Eyes and missing detail come from the first view: one with a face, the one that fits best.
@@ -469,7 +531,8 @@ class Pipeline:
         clock.lap("finding people")
         if not people:
             raise NobodyFound(
-                f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall and from the hips up."
+                f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall "
+                "and from the hips up."
                 + (" If something in it is a person after all, turn the option uncertain on." if found.left_out else "")
             )
         report("predicting", 0.25, "Predicting bodies")
@@ -479,14 +542,25 @@ class Pipeline:
         if not options.refine:
             known = [i for i, prediction in enumerate(predictions) if prediction is not None]
             if not known:
-                raise ResultFileError(f"None of the people given for {name} is in it: was the result file made from this photo?")
+                raise ResultFileError(
+                    f"None of the people given for {name} is in it: was the result file made from this photo?"
+                )
             return seen.only(known)
         return seen
 
     def _dressed(
-        self, seen: _Seen, fits: Sequence[Fit], notes: tuple[str, ...], options: Options, report: Progress, clock: _Clock
+        self,
+        seen: _Seen,
+        fits: Sequence[Fit],
+        notes: tuple[str, ...],
+        options: Options,
+        report: Progress,
+        clock: _Clock,
     ) -> PhotoResult:
-        """The photo's people, fitted already, with clothes and textures. Raises NotFitted where none of them becomes an avatar."""
+        """The photo's people, fitted already, with clothes and textures.
+
+        Raises NotFitted where none of them becomes an avatar.
+        """
         results: list[PersonResult] = []
         failures: list[NotFitted] = []
         report("texturing", 0.6, f"Dressing and texturing {_count(seen.people)}")
@@ -504,7 +578,9 @@ class Pipeline:
             raise failures[0]
         return PhotoResult(seen.photo, seen.camera, results, clock.laps, seen.everybody, notes, tuple(failures))
 
-    def _predict(self, photo: Photo, people: list[Person], options: Options) -> tuple[list[Prediction | None], Prediction | None]:
+    def _predict(
+        self, photo: Photo, people: list[Person], options: Options
+    ) -> tuple[list[Prediction | None], Prediction | None]:
         """A prediction for each person where there is one, and everybody who was predicted."""
         if options.given_people is not None:
             numbers = next((one for one in options.given_people if one["photo"] == photo.name), None)
@@ -520,7 +596,10 @@ class Pipeline:
         return [every.rows([i]) for i in range(len(people))], look.found
 
     def _fit(self, seen: _Seen, options: Options, betas: NDArray[np.float32] | None = None) -> list[Fit]:
-        """The bodies of a photo's people: predictions and landmarks refined, or the predictions as they are; ``betas`` where known."""
+        """The bodies of a photo's people: predictions and landmarks refined, or the predictions as they are.
+
+        ``betas`` where known.
+        """
         if options.refine:
             starts = [[] if prediction is None else prediction.starts() for prediction in seen.predictions]
             return fit_people(seen.people, seen.camera, self.body, FitOptions(fast=options.fast, betas=betas), starts)
@@ -553,7 +632,9 @@ class Pipeline:
             texture, notes = self._textured([View(photo, person, camera, fit)], options)
         clock.lap("texturing")
         as_is = None if options.refine else prediction
-        done = self._judged(PersonResult(person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is), photo, camera)
+        done = self._judged(
+            PersonResult(person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is), photo, camera
+        )
         return replace(done, seconds=clock.laps)
 
     def _judged(self, person: PersonResult, photo: Photo, camera: Camera) -> PersonResult:
@@ -577,7 +658,9 @@ class Pipeline:
         try:
             return texture_person(views, self.body, options.texture_size, predict, keep_photo=chosen != "predicted"), ()
         except PredictionError as error:
-            return texture_person(views, self.body, options.texture_size), (f"{error} It was completed without the Texture Predictor.",)
+            return texture_person(views, self.body, options.texture_size), (
+                f"{error} It was completed without the Texture Predictor.",
+            )
 
 
 class _Clock:
@@ -594,14 +677,18 @@ class _Clock:
 
 
 def outline_iou(person: Person, vertices: NDArray, faces: NDArray, camera: Camera, side: int = 400) -> float:
-    """Intersection over union of the body's outline and the person's mask, where no other person is; NaN where neither is seen.
+    """Intersection over union of the body's outline and the person's mask, where no other person is.
 
-    ``vertices`` (V, 3) in the camera frame; compared in a picture of the mask's window at most ``side`` pixels high or wide.
+    NaN where neither is seen.
+
+    ``vertices`` (V, 3) in the camera frame; compared in a picture of the mask's window at most ``side`` pixels high or
+    wide.
     """
     x0, y0, x1, y1 = person.window
     small = camera.cropped(person.window, min(1.0, side / max(x1 - x0, y1 - y0)))
     mask, others = (
-        cv2.resize(image, (small.width, small.height), interpolation=cv2.INTER_AREA) > 127 for image in (person.mask, person.others)
+        cv2.resize(image, (small.width, small.height), interpolation=cv2.INTER_AREA) > 127
+        for image in (person.mask, person.others)
     )
     return mask_iou(rasterize(vertices, faces, small).mask, mask, known=~others)
 
@@ -644,12 +731,17 @@ def _find_predictor(weights: Path, models: Path) -> tuple[Predictor | None, list
         return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
 
 
-def _find_texture_predictor(weights: Path, models: Path, body: BodyModel) -> tuple[TexturePredictor | None, list[dict[str, str]]]:
+def _find_texture_predictor(
+    weights: Path, models: Path, body: BodyModel
+) -> tuple[TexturePredictor | None, list[dict[str, str]]]:
     """The Texture Predictor, where there are weights, and what is wrong with a file that cannot be used."""
     try:
         return TexturePredictor.find(weights, models, body), []
     except CheckpointError as error:
-        fix = f"Replace the file in {models}, or remove it; until then textures are completed without the Texture Predictor."
+        fix = (
+            f"Replace the file in {models}, or remove it; until then textures are completed without the Texture "
+            "Predictor."
+        )
         return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
 
 
@@ -660,9 +752,16 @@ def _no_texture_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -
 
 
 def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.WireError:
-    why = problems[0]["message"] if problems else f"neither {LIGHT_FILE} among Uvatar's weights nor {ROMP_FILE} in {models} is there."
+    why = (
+        problems[0]["message"]
+        if problems
+        else f"neither {LIGHT_FILE} among Uvatar's weights nor {ROMP_FILE} in {models} is there."
+    )
     message = f"Without refinement the Mesh Predictor alone makes the result, and it has no weights: {why}"
-    fix = f"Put {ROMP_FILE} into {models}, give a result file with --from-npz, or leave refinement on. See `uvatar weights`."
+    fix = (
+        f"Put {ROMP_FILE} into {models}, give a result file with --from-npz, or leave refinement on. See `uvatar "
+        "weights`."
+    )
     return wire.WireError(message, "no-weights", fix)
 
 
@@ -676,12 +775,24 @@ def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:
     """Sentences about people who were found and not made, where there are any."""
     notes = []
     if seen.found > made:
-        who = "an avatar was made of the most prominent one" if made == 1 else f"avatars were made of the {made} most prominent ones"
+        who = (
+            "an avatar was made of the most prominent one"
+            if made == 1
+            else f"avatars were made of the {made} most prominent ones"
+        )
         most = wire.OPTIONS["max_people"].high or made
-        more = "Cut the photo into parts for the others" if made >= most else f"Raise the option max_people (at most {most:g}) for more"
+        more = (
+            "Cut the photo into parts for the others"
+            if made >= most
+            else f"Raise the option max_people (at most {most:g}) for more"
+        )
         notes.append(f"{seen.found} people were found, and {who}. {more}.")
     if seen.uncertain:
-        who = "One more may be a person and was" if seen.uncertain == 1 else f"{seen.uncertain} more may be people and were"
+        who = (
+            "One more may be a person and was"
+            if seen.uncertain == 1
+            else f"{seen.uncertain} more may be people and were"
+        )
         notes.append(f"{who} left out, because it is not certain: turn the option uncertain on to make avatars of all.")
     return tuple(notes)
 

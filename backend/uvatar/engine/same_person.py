@@ -1,4 +1,6 @@
-"""Whom an avatar from several photos is of: one person of each photo, chosen by looks over all photos; or several views in one photo."""
+"""Whom an avatar from several photos is of: one person of each photo, chosen by looks over all photos; or several views
+in one photo.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,21 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.engine.likeness import Appearance, unlikeness
 
-# Delta E as `likeness.unlikeness` measures it. 40 rendered people in two photos each, turned at random and in other light: the same
-# person 4.5 in the median, 11.3 at most; two people 20 in the median, below 13 in one pair of ten. Real people of different photos:
-# 22 in the median, below 13.7 in one pair of ten, for many wear the same colours; seven in black suits all look alike.
+# Delta E as `likeness.unlikeness` measures it. 40 rendered people in two photos each, turned at random and in other
+# light: the same person 4.5 in the median, 11.3 at most; two people 20 in the median, below 13 in one pair of ten. Real
+# people of different photos: 22 in the median, below 13.7 in one pair of ten, for many wear the same colours; seven in
+# black suits all look alike.
 ALIKE = 9.0  # up to here two views are of one person without a remark
 UNLIKE = 13.0  # from here on they are of two people
 UNKNOWN = 11.0  # what it counts where the two views show no part of the body in common
 CLOSE_CALL = 3.0  # by which the one who was chosen must look more like the other photos' than anybody else of the photo
 CANDIDATES = 8  # people of each of several photos who are compared, the most prominent ones
-TURNED = 0.7  # cosine: views of a sheet are of other sides; where all face within 45 degrees of each other, several people are as likely
-PROMINENCE = 2.0  # per halving of the height in the photo: of people who look equally like, the most prominent one is meant
+# cosine: views of a sheet are of other sides; where all face within 45 degrees of each other, several people are as
+# likely
+TURNED = 0.7
+PROMINENCE = (
+    2.0  # per halving of the height in the photo: of people who look equally like, the most prominent one is meant
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,9 @@ def choose_views(sightings: Sequence[Sighting], names: Mapping[int, str]) -> Cho
     views = [sightings[i] for i in kept]
     named = _listed([names[view.photo] for view in views])
     left_out = {
-        sightings[i].photo: f"{names[sightings[i].photo]} shows nobody who looks like the person of {named}, so it was left out. "
+        sightings[
+            i
+        ].photo: f"{names[sightings[i].photo]} shows nobody who looks like the person of {named}, so it was left out. "
         "If it shows the same person, in other clothes for example, make an avatar of it alone."
         for i in chosen
         if i not in kept
@@ -105,7 +114,10 @@ def _prior(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
 
 
 def _best_of_each(apart: NDArray, photo: NDArray, prior: NDArray) -> list[int]:
-    """One sighting of each photo: those nearest to the sighting that has the nearest ones. Photos where nobody is near do not count."""
+    """One sighting of each photo: those nearest to the sighting that has the nearest ones.
+
+    Photos where nobody is near do not count.
+    """
     photos = np.unique(photo)
     near = np.minimum(apart, UNLIKE) + prior
     total = prior + sum(near[:, photo == one].min(1) * (photo != one) for one in photos)
@@ -132,7 +144,9 @@ def _least(cost: NDArray, among: NDArray[np.bool_]) -> int:
 
 
 def _consistent(chosen: Sequence[int], apart: NDArray) -> list[int]:
-    """The largest part of the chosen ones that all look like one of them; of parts of equal size the one with the earliest photo's."""
+    """The largest part of the chosen ones that all look like one of them; of parts of equal size the one with the
+    earliest photo's.
+    """
     groups = [[j for j in chosen if apart[i, j] < UNLIKE] for i in chosen]
     return max(groups, key=lambda group: (len(group), -min(group)))
 
@@ -149,9 +163,14 @@ def _remarks(i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: 
         return remarks
     mine = apart[i, others].mean()
     if mine > ALIKE:
-        remarks.append(f"The person of {name} looks a little unlike that of the other photos: check that it is the same one.")
+        remarks.append(
+            f"The person of {name} looks a little unlike that of the other photos: check that it is the same one."
+        )
     if rivals and apart[np.ix_(rivals, others)].mean(1).min() < mine + CLOSE_CALL:
-        remarks.append(f"Others in {name} look much the same: check that the right one was taken, or cut the others out of the photo.")
+        remarks.append(
+            f"Others in {name} look much the same: check that the right one was taken, or cut the others out of the "
+            "photo."
+        )
     return remarks
 
 
@@ -168,7 +187,10 @@ def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str) -> C
     notes = [f"{len(kept)} views of one person in {name} became one avatar."]
     if len(kept) < len(sightings):
         rest = len(sightings) - len(kept)
-        notes.append(f"{'One' if rest == 1 else rest} more in {name} looked unlike and {'was' if rest == 1 else 'were'} left out.")
+        notes.append(
+            f"{'One' if rest == 1 else rest} more in {name} looked unlike and {'was' if rest == 1 else 'were'} left "
+            "out."
+        )
     facing = np.array([sightings[i].facing for i in kept])
     if max(apart[anchor, kept]) > ALIKE or (facing @ facing.T).min() > TURNED:
         notes.append("Check that they show one person, not several who are dressed alike.")

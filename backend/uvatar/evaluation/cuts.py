@@ -1,4 +1,6 @@
-"""Cut people: the part of a picture that shows a torso, legs, a hand or half a face of somebody whose keypoints are known."""
+"""Cut people: the part of a picture that shows a torso, legs, a hand or half a face of somebody whose keypoints are
+known.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,17 @@ NOSE, EYES, HEAD = 0, [1, 2], [0, 1, 2, 3, 4]
 SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = ([first, first + 1] for first in range(5, 17, 2))
 LEAST = 48  # pixels of a cut's shorter side
 
-# (17, 3) x, y, flag (2 visible, 1 hidden, 0 unknown) and the person's box (4,) -> the part's x0, y0, x1, y1; None where it is not there
+# (17, 3) x, y, flag (2 visible, 1 hidden, 0 unknown) and the person's box (4,) -> the part's x0, y0, x1, y1; None where
+# it is not there
 Cut = Callable[[NDArray, NDArray], "list[float] | None"]
 
 
-def cut_window(kind: str, keypoints: NDArray, box: NDArray, width: int, height: int) -> tuple[int, int, int, int] | None:
-    """The pixels of a photo that show the part ``kind`` (one of `CUTS`) of a person; None where the person has no such part there.
+def cut_window(
+    kind: str, keypoints: NDArray, box: NDArray, width: int, height: int
+) -> tuple[int, int, int, int] | None:
+    """The pixels of a photo that show the part ``kind`` (one of `CUTS`) of a person.
+
+    None where the person has no such part there.
 
     Args:
         keypoints: (17, 3) x, y, flag in COCO's order and sense.
@@ -42,7 +49,9 @@ def _points(keypoints: NDArray, group: list[int]) -> NDArray:
 
 def _below_head(keypoints: NDArray, trunk: float) -> float:
     """y from which on nothing of the head is seen."""
-    return max(float(keypoints[SHOULDERS, 1].min()) - 0.12 * trunk, float(_points(keypoints, HEAD)[:, 1].max()) + 0.18 * trunk)
+    return max(
+        float(keypoints[SHOULDERS, 1].min()) - 0.12 * trunk, float(_points(keypoints, HEAD)[:, 1].max()) + 0.18 * trunk
+    )
 
 
 def _trunk(keypoints: NDArray) -> float | None:
@@ -66,9 +75,18 @@ def _torso(keypoints: NDArray, box: NDArray) -> list[float] | None:
 
 def _neck_to_knees(keypoints: NDArray, box: NDArray) -> list[float] | None:
     trunk = _trunk(keypoints)
-    if trunk is None or not _known(keypoints, KNEES) or keypoints[KNEES, 1].min() < keypoints[HIPS, 1].max() + 0.3 * trunk:
+    if (
+        trunk is None
+        or not _known(keypoints, KNEES)
+        or keypoints[KNEES, 1].min() < keypoints[HIPS, 1].max() + 0.3 * trunk
+    ):
         return None
-    return [box[0] - 0.1 * trunk, _below_head(keypoints, trunk), box[2] + 0.1 * trunk, keypoints[KNEES, 1].max() + 0.1 * trunk]
+    return [
+        box[0] - 0.1 * trunk,
+        _below_head(keypoints, trunk),
+        box[2] + 0.1 * trunk,
+        keypoints[KNEES, 1].max() + 0.1 * trunk,
+    ]
 
 
 def _legs(keypoints: NDArray, box: NDArray) -> list[float] | None:
@@ -79,7 +97,12 @@ def _legs(keypoints: NDArray, box: NDArray) -> list[float] | None:
     points = keypoints[HIPS + KNEES + ANKLES, 0]
     if ankles[:, 1].min() < hips[:, 1].max() + 0.5 * length:
         return None
-    return [points.min() - 0.25 * length, hips[:, 1].max(), points.max() + 0.25 * length, ankles[:, 1].max() + 0.15 * length]
+    return [
+        points.min() - 0.25 * length,
+        hips[:, 1].max(),
+        points.max() + 0.25 * length,
+        ankles[:, 1].max() + 0.15 * length,
+    ]
 
 
 def _below_knees(keypoints: NDArray, box: NDArray) -> list[float] | None:
@@ -90,7 +113,12 @@ def _below_knees(keypoints: NDArray, box: NDArray) -> list[float] | None:
     points = keypoints[KNEES + ANKLES, 0]
     if ankles[:, 1].min() < knees[:, 1].max() + 0.4 * length:
         return None
-    return [points.min() - 0.4 * length, knees[:, 1].max(), points.max() + 0.4 * length, ankles[:, 1].max() + 0.35 * length]
+    return [
+        points.min() - 0.4 * length,
+        knees[:, 1].max(),
+        points.max() + 0.4 * length,
+        ankles[:, 1].max() + 0.35 * length,
+    ]
 
 
 def _hand(keypoints: NDArray, box: NDArray) -> list[float] | None:
@@ -146,6 +174,7 @@ def _bust(keypoints: NDArray, box: NDArray) -> list[float] | None:
 
 
 CUTS: dict[str, Cut] = {
-    "torso": _torso, "neck to knees": _neck_to_knees, "legs": _legs, "below the knees": _below_knees, "arm": _arm, "hand": _hand,
+    "torso": _torso, "neck to knees": _neck_to_knees, "legs": _legs, "below the knees": _below_knees, "arm": _arm,
+    "hand": _hand,
     "close-up": _close_up, "half a face": _half_face, "chin and chest": _chin_down, "head and shoulders": _bust,
 }  # fmt: skip

@@ -11,7 +11,24 @@ from numpy.typing import NDArray
 SIDE = 400  # pixels
 Canvas = NDArray[np.uint8]
 Drawing = Callable[[np.random.Generator], Canvas]
-WORDS = ("the", "of", "a", "picture", "nobody", "here", "only", "words", "on", "paper", "and", "more", "figures", "rose", "until", "page")
+WORDS = (
+    "the",
+    "of",
+    "a",
+    "picture",
+    "nobody",
+    "here",
+    "only",
+    "words",
+    "on",
+    "paper",
+    "and",
+    "more",
+    "figures",
+    "rose",
+    "until",
+    "page",
+)
 
 
 def _ink(rng: np.random.Generator) -> list[int]:
@@ -23,7 +40,9 @@ def _noise(rng: np.random.Generator, scale: float) -> NDArray[np.float32]:
     total = np.zeros((SIDE, SIDE), np.float32)
     for octave in range(4):
         cells = max(2, int(SIDE / scale * 2**octave))
-        total += cv2.resize(rng.normal(0, 0.5**octave, (cells, cells)).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        total += cv2.resize(
+            rng.normal(0, 0.5**octave, (cells, cells)).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
+        )
     return np.asarray(total / max(float(np.abs(total).max()), 1e-6), np.float32)
 
 
@@ -116,7 +135,14 @@ def chart(rng: np.random.Generator) -> Canvas:
     cv2.circle(canvas, (200, 200), 150, _ink(rng), -1, cv2.LINE_AA)
     cv2.circle(canvas, (200, 200), 135, (255, 255, 255), -1, cv2.LINE_AA)
     for angle, length in zip(rng.uniform(0, 6.28, 2), (80, 120), strict=True):
-        cv2.line(canvas, (200, 200), (200 + int(length * np.cos(angle)), 200 + int(length * np.sin(angle))), (0, 0, 0), 8, cv2.LINE_AA)
+        cv2.line(
+            canvas,
+            (200, 200),
+            (200 + int(length * np.cos(angle)), 200 + int(length * np.sin(angle))),
+            (0, 0, 0),
+            8,
+            cv2.LINE_AA,
+        )
     return canvas
 
 

@@ -1,4 +1,5 @@
-"""Pictures of three kinds, made by their numbers alone: of things, of parts of people, and of whole people whose truth is known.
+"""Pictures of three kinds, made by their numbers alone: of things, of parts of people, and of whole people whose truth
+is known.
 
 What an avatar's *sure* is worth shows on them: no thing should become an avatar, no part a whole body somewhere else.
 `write_pictures` makes a folder of them, `read_pictures` reads it.
@@ -63,7 +64,9 @@ class Picture:
         return zlib.crc32(self.name.encode()) % 2 == 1
 
     def misplaced(self, marks: NDArray) -> bool:
-        """Whether an avatar's keypoints (17, 2), pixels, belong to a body that is not where the person is, or of another size."""
+        """Whether an avatar's keypoints (17, 2), pixels, belong to a body that is not where the person is, or of
+        another size.
+        """
         if self.keypoints is None or np.count_nonzero(self.keypoints[:, 2]) < 3:
             return self.keypoints is None
         height, width = self.pixels.shape[:2]
@@ -74,7 +77,9 @@ class Picture:
         return bool((seen.any() and np.median(errors[seen]) > MISPLACED) or not SIZES[0] < size < SIZES[1])
 
 
-def write_pictures(folder: Path, body: BodyModel, annotated: Path | None = None, things_in: Sequence[Path] = (), count: int = 100) -> None:
+def write_pictures(
+    folder: Path, body: BodyModel, annotated: Path | None = None, things_in: Sequence[Path] = (), count: int = 100
+) -> None:
     """Make the pictures of all kinds: PNGs in ``folder`` and their truth in ``truth.jsonl``, the kinds mixed.
 
     Args:
@@ -85,14 +90,27 @@ def write_pictures(folder: Path, body: BodyModel, annotated: Path | None = None,
     folder.mkdir(parents=True, exist_ok=True)
     rendered = list(synthetic_people(body, count // 4))
     real = list(annotated_people(annotated)) if annotated else []
-    sources = [things(count), parts(rendered, count // 8), parts(real, count // 6), iter(rendered), iter(real), real_things(things_in)]
+    sources = [
+        things(count),
+        parts(rendered, count // 8),
+        parts(real, count // 6),
+        iter(rendered),
+        iter(real),
+        real_things(things_in),
+    ]
     with (folder / "truth.jsonl").open("w", encoding="utf-8") as truth:
         for picture in (one for row in itertools.zip_longest(*sources) for one in row if one is not None):
             done, data = cv2.imencode(".png", picture.pixels[..., ::-1])
             assert done
             (folder / f"{picture.name}.png").write_bytes(bytes(data))
             keypoints = None if picture.keypoints is None else picture.keypoints.round(1).tolist()
-            line = {"name": picture.name, "kind": picture.kind, "what": picture.what, "keypoints": keypoints, "side": picture.side}
+            line = {
+                "name": picture.name,
+                "kind": picture.kind,
+                "what": picture.what,
+                "keypoints": keypoints,
+                "side": picture.side,
+            }
             truth.write(json.dumps(line) + "\n")
 
 
@@ -140,7 +158,9 @@ def synthetic_people(body: BodyModel, count: int) -> Iterator[Picture]:
         sitter = random_sitter(f"{number:03d}", bank[rng.integers(len(bank))], body, rng)
         vertices, _ = body.posed(sitter.body)
         background = random_background(WIDTH, HEIGHT, rng)
-        pixels, mask = photograph(vertices, body.data, random_outfit(body.data, rng), sitter.camera, random_light(rng), background, rng)
+        pixels, mask = photograph(
+            vertices, body.data, random_outfit(body.data, rng), sitter.camera, random_light(rng), background, rng
+        )
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         marks = projected(body, sitter.body, sitter.camera)
         # what faces away is known all the same, but no face is seen there
@@ -148,15 +168,26 @@ def synthetic_people(body: BodyModel, count: int) -> Iterator[Picture]:
         if abs(sitter.yaw) > 60:
             flags[:3] = 1
         side = float(max(np.ptp(rows), np.ptp(columns)))
-        yield Picture(f"synthetic_{number:03d}", PERSON, "synthetic", pixels, np.column_stack([marks, flags]).astype(np.float32), side)
+        yield Picture(
+            f"synthetic_{number:03d}",
+            PERSON,
+            "synthetic",
+            pixels,
+            np.column_stack([marks, flags]).astype(np.float32),
+            side,
+        )
 
 
 def annotated_people(folder: Path) -> Iterator[Picture]:
-    """Real people with human annotations (`uvatar.perception.annotated`); those that are cut, small or hidden are a kind of their own."""
+    """Real people with human annotations (`uvatar.perception.annotated`); those that are cut, small or hidden are a
+    kind of their own.
+    """
     for annotation in read_annotations(folder):
         pixels = decode_photo((folder / annotation.file).read_bytes(), annotation.file).pixels
         kind = PERSON if annotation.full_body else HIDDEN
-        yield Picture(f"annotated_{Path(annotation.file).stem}", kind, "annotated", pixels, annotation.keypoints, annotation.side)
+        yield Picture(
+            f"annotated_{Path(annotation.file).stem}", kind, "annotated", pixels, annotation.keypoints, annotation.side
+        )
 
 
 def parts(people: Sequence[Picture], most: int) -> Iterator[Picture]:
@@ -192,7 +223,9 @@ def part(whole: Picture, kind: str) -> Picture | None:
 def projected(body: BodyModel, parameters: BodyParameters, camera: Camera) -> NDArray[np.float32]:
     """(17, 2) pixels: COCO's keypoints of a body."""
     pose = torch.from_numpy(np.concatenate([parameters.global_orient[None], parameters.body_pose]).astype(np.float32))
-    betas, transl = (torch.from_numpy(np.asarray(value, np.float32))[None] for value in (parameters.betas, parameters.transl))
+    betas, transl = (
+        torch.from_numpy(np.asarray(value, np.float32))[None] for value in (parameters.betas, parameters.transl)
+    )
     with torch.no_grad():
         marks = body.landmarks(betas, rotation_matrices(pose)[None], transl)[0].numpy()
     return camera.project(marks)[COCO_LANDMARKS]

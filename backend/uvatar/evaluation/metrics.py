@@ -58,7 +58,8 @@ def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_], known: NDArray[np.bool_
 def masked_ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> float:
     """Structural similarity with windows that are cut at the mask: pixels outside weigh nothing, not even as black.
 
-    Pictures (H, W, 3) in 0..255, mask (H, W). Mean over the mask's pixels and the channels; NaN where the mask is empty.
+    Pictures (H, W, 3) in 0..255, mask (H, W). Mean over the mask's pixels and the channels; NaN where the mask is
+    empty.
     """
     if not mask.any():
         return float("nan")
@@ -96,7 +97,9 @@ class LandmarkError:
 
 
 def landmark_error(projected: NDArray, seen: NDArray, visible: NDArray[np.bool_], box_side: float) -> LandmarkError:
-    """Distance of projected landmarks (N, 2) from the seen ones (N, 2), over the visible (N,) ones, per box side (pixels)."""
+    """Distance of projected landmarks (N, 2) from the seen ones (N, 2), over the visible (N,) ones, per box side
+    (pixels).
+    """
     if not visible.any():
         return LandmarkError(float("nan"), float("nan"))
     distance = np.linalg.norm(projected[visible] - seen[visible], axis=-1) / box_side
@@ -117,7 +120,8 @@ class Spoilt:
 
 
 def spoilt_shares(image: NDArray, photo: NDArray, person: NDArray[np.bool_], background: NDArray[np.bool_]) -> Spoilt:
-    """How much of the rendered ``image`` (H, W, 3) is black or background-coloured over the pixels of ``person`` (H, W).
+    """How much of the rendered ``image`` (H, W, 3) is black or background-coloured over the pixels of ``person`` (H,
+    W).
 
     ``background`` (H, W): pixels of ``photo`` (H, W, 3) that certainly show nobody.
     """
@@ -127,7 +131,9 @@ def spoilt_shares(image: NDArray, photo: NDArray, person: NDArray[np.bool_], bac
     black = (drawn.max(-1) < 16) & (seen.max(-1) > 48)
     if not background.any():
         return Spoilt(float(black.mean()), 0.0)
-    _, labels = cv2.distanceTransformWithLabels((~background).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    _, labels = cv2.distanceTransformWithLabels(
+        (~background).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     colours = np.zeros((int(labels.max()) + 1, 3), int)
     colours[labels[background]] = photo[background]
     behind = colours[labels[person]]

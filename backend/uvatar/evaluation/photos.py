@@ -1,8 +1,8 @@
 """`uvatar evaluate-photos`: how well the avatars of a folder of photos lie on those photos.
 
 One row per person, overlays and turntables beside the table. A row is *full* where the figures mean the whole person:
-head, hips, knees, ankles and feet inside the photo and seen by the landmark model, at least 300 pixels tall, and at most
-15 % of the body behind other people. Where the folder holds human annotations (COCO's ``annotations.json`` with a
+head, hips, knees, ankles and feet inside the photo and seen by the landmark model, at least 300 pixels tall, and at
+most 15 % of the body behind other people. Where the folder holds human annotations (COCO's ``annotations.json`` with a
 ``LICENSES.tsv``), landmarks and masks are also measured against those, for the raw landmarks and for the fitted body.
 
 These are figures in the picture plane: a body that leans the wrong way towards the camera scores as well as one that
@@ -27,7 +27,15 @@ from uvatar.body import BodyModel, rotation_matrices
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
-from uvatar.evaluation.metrics import flat_colour_psnr, landmark_error, mask_iou, masked_ssim, missing_as_grey, psnr, spoilt_shares
+from uvatar.evaluation.metrics import (
+    flat_colour_psnr,
+    landmark_error,
+    mask_iou,
+    masked_ssim,
+    missing_as_grey,
+    psnr,
+    spoilt_shares,
+)
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry.raster import rasterize
@@ -87,15 +95,21 @@ class PersonFigures:
     def row(self) -> Row:
         """The figures under the table's headings."""
         names = {
-            "landmark_median": "landmark median %", "landmark_p95": "landmark p95 %", "iou_body": "IoU body", "iou_clothed": "IoU clothed",
-            "psnr_overlap": "PSNR overlap", "psnr_mask": "PSNR mask", "psnr_flat": "PSNR flat colour", "ssim_mask": "SSIM mask",
+            "landmark_median": "landmark median %", "landmark_p95": "landmark p95 %", "iou_body": "IoU body",
+            "iou_clothed": "IoU clothed",
+            "psnr_overlap": "PSNR overlap", "psnr_mask": "PSNR mask", "psnr_flat": "PSNR flat colour",
+            "ssim_mask": "SSIM mask",
             "black": "black share", "background": "background share", "seconds": "s", "height": "px",
         }  # fmt: skip
         return {names.get(key, key): value for key, value in asdict(self).items()}
 
 
 def evaluate_photos(
-    folder: Path, out: Path, reconstruct: Reconstruct | None = None, body: BodyModel | None = None, console: Console | None = None
+    folder: Path,
+    out: Path,
+    reconstruct: Reconstruct | None = None,
+    body: BodyModel | None = None,
+    console: Console | None = None,
 ) -> list[PersonFigures]:
     """Reconstruct every photo of ``folder``, print the tables, and write them and the pictures into ``out``.
 
@@ -174,7 +188,9 @@ def measure_person(
 def body_landmarks(body: BodyModel, fit: Fit) -> NDArray[np.float32]:
     """BlazePose's 33 points on the fitted body, (33, 3), camera frame."""
     pose = torch.from_numpy(np.concatenate([fit.body.global_orient[None], fit.body.body_pose]).astype(np.float32))
-    betas, transl = (torch.from_numpy(np.asarray(value, np.float32))[None] for value in (fit.body.betas, fit.body.transl))
+    betas, transl = (
+        torch.from_numpy(np.asarray(value, np.float32))[None] for value in (fit.body.betas, fit.body.transl)
+    )
     with torch.no_grad():
         return body.landmarks(betas, rotation_matrices(pose)[None], transl)[0].numpy()
 
@@ -193,13 +209,18 @@ def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
     return bool(whole and person.box[3] - person.box[1] >= FULL_HEIGHT and hidden <= FULL_HIDDEN)
 
 
-def _close_up(person: Person, result: PhotoResult) -> tuple[Camera, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
+def _close_up(
+    person: Person, result: PhotoResult
+) -> tuple[Camera, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
     """The part of the photo around a person: camera, pixels, the person's mask, the other people's."""
     side, camera = _side(person), result.camera
     x0, y0, x1, y1 = person.window
     margin = round(0.15 * side)
     left, top = max(min(int(person.box[0]) - margin, x0), 0), max(min(int(person.box[1]) - margin, y0), 0)
-    right, bottom = min(max(int(person.box[2]) + margin, x1), camera.width), min(max(int(person.box[3]) + margin, y1), camera.height)
+    right, bottom = (
+        min(max(int(person.box[2]) + margin, x1), camera.width),
+        min(max(int(person.box[3]) + margin, y1), camera.height),
+    )
     view = camera.cropped((left, top, right, bottom), min(1.0, COMPARED_SIDE / side))
     size = view.width, view.height
     photo = cv2.resize(result.photo.pixels[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
@@ -234,7 +255,9 @@ def _write(path: Path, image: NDArray[np.uint8]) -> None:
 
 @dataclass(frozen=True)
 class _Agreement:
-    """One annotated person: keypoint errors per box side of the raw landmarks and of the body, mask IoUs; empty if missed."""
+    """One annotated person: keypoint errors per box side of the raw landmarks and of the body, mask IoUs; empty if
+    missed.
+    """
 
     full_body: bool
     raw: NDArray[np.float32] | None = None
@@ -275,7 +298,9 @@ def _report(figures: Sequence[PersonFigures], agreements: Sequence[_Agreement], 
         sections["Against human annotations"] = _annotation_rows(agreements)
     write_csv(rows, out / "table.csv")
     sections = {title: part for title, part in sections.items() if part}
-    (out / "table.md").write_text("\n".join(f"## {title}\n\n{markdown(part)}" for title, part in sections.items()), encoding="utf-8")
+    (out / "table.md").write_text(
+        "\n".join(f"## {title}\n\n{markdown(part)}" for title, part in sections.items()), encoding="utf-8"
+    )
     for title, part in sections.items():
         print_table(part, title, console)
 
@@ -286,8 +311,16 @@ def _summary(rows: Sequence[Row]) -> list[Row]:
         return []
     names = [name for name, value in rows[0].items() if isinstance(value, float)]
     values = {name: np.array([float(row[name]) for row in rows]) for name in names}
-    kinds: dict[str, Callable[[NDArray], float]] = {"mean": np.nanmean, "median": np.nanmedian, "min": np.nanmin, "max": np.nanmax}
-    return [{"of": kind, "people": len(rows), **{name: float(reduce(values[name])) for name in names}} for kind, reduce in kinds.items()]
+    kinds: dict[str, Callable[[NDArray], float]] = {
+        "mean": np.nanmean,
+        "median": np.nanmedian,
+        "min": np.nanmin,
+        "max": np.nanmax,
+    }
+    return [
+        {"of": kind, "people": len(rows), **{name: float(reduce(values[name])) for name in names}}
+        for kind, reduce in kinds.items()
+    ]
 
 
 def _targets(rows: Sequence[Row]) -> list[Row]:
@@ -300,7 +333,15 @@ def _targets(rows: Sequence[Row]) -> list[Row]:
                 met = sum(sign * float(row[name]) <= sign * target for row in rows)
                 who = f"{worst['photo']} p{worst['person']}"
                 met_of = f"{met} of {len(rows)}"
-                result.append({"figure": name, "target": f"{word} {target:g}", "met": met_of, "worst": float(worst[name]), "in": who})
+                result.append(
+                    {
+                        "figure": name,
+                        "target": f"{word} {target:g}",
+                        "met": met_of,
+                        "worst": float(worst[name]),
+                        "in": who,
+                    }
+                )
     return result
 
 

@@ -20,7 +20,9 @@ _HIPS, _SHOULDERS = (
 
 
 def mpjpe(joints: NDArray, truth: NDArray, root: int | list[int] = 0) -> float:
-    """Mean distance of joints (J, 3) from the true ones after both are moved so that ``root`` (mean of several) is at the origin."""
+    """Mean distance of joints (J, 3) from the true ones after both are moved so that ``root`` (mean of several) is at
+    the origin.
+    """
 
     def centred(points: NDArray) -> NDArray:
         points = np.asarray(points, np.float64)
@@ -35,7 +37,10 @@ def pa_mpjpe(joints: NDArray, truth: NDArray) -> float:
 
 
 def procrustes(points: NDArray, target: NDArray) -> NDArray[np.float64]:
-    """``points`` (N, 3) rotated, scaled and moved onto ``target`` (N, 3) with least squares (Umeyama 1991, eq. 40-42)."""
+    """``points`` (N, 3) rotated, scaled and moved onto ``target`` (N, 3) with least squares (Umeyama 1991, eq.
+
+    40-42).
+    """
     points, target = np.asarray(points, np.float64), np.asarray(target, np.float64)
     source, goal = points - points.mean(0), target - target.mean(0)
     u, scale, vt = np.linalg.svd(goal.T @ source)

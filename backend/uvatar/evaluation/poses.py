@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from uvatar.runtime.weights import weights_folder
 
-# A pose bank is ordered by clip, so neighbours are nearly the same pose: whole blocks are held out, spread over the clips.
+# A pose bank is ordered by clip, so neighbours are nearly the same pose: whole blocks are held out, spread over the
+# clips.
 _PERIOD, _HELD_OUT_FROM, _GUARD = 1000, 900, 20
 
 

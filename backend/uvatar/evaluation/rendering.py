@@ -40,11 +40,19 @@ def random_light(rng: np.random.Generator) -> Light:
     direction = np.array([rng.normal(0, 0.7), -rng.uniform(0.4, 1.2), -rng.uniform(0.3, 1.0)])
     warmth = rng.normal(0, 0.06)
     colour = rng.uniform(0.55, 0.85) * np.array([1 + warmth, 1, 1 - warmth])
-    return Light(direction / np.linalg.norm(direction), colour, rng.uniform(0.3, 0.5) * np.array([1 - warmth, 1, 1 + warmth]))
+    return Light(
+        direction / np.linalg.norm(direction), colour, rng.uniform(0.3, 0.5) * np.array([1 - warmth, 1, 1 + warmth])
+    )
 
 
 def photograph(
-    vertices: NDArray, body: BodyData, paint: Paint, camera: Camera, light: Light, background: NDArray[np.uint8], rng: np.random.Generator
+    vertices: NDArray,
+    body: BodyData,
+    paint: Paint,
+    camera: Camera,
+    light: Light,
+    background: NDArray[np.uint8],
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """A picture (H, W, 3) of a posed body (V, 3) over a ``background`` of the camera's size, and its mask (H, W).
 
@@ -93,7 +101,13 @@ def random_background(width: int, height: int, rng: np.random.Generator) -> NDAr
         size = rng.uniform(0.05, 0.35, 2) * (width, height)
         corner = rng.uniform(-0.1, 0.9, 2) * (width, horizon)
         colour = rng.uniform(30, 230) + rng.normal(0, 30, 3)
-        cv2.rectangle(picture, corner.astype(int).tolist(), (corner + size).astype(int).tolist(), np.clip(colour, 0, 255).tolist(), -1)
+        cv2.rectangle(
+            picture,
+            corner.astype(int).tolist(),
+            (corner + size).astype(int).tolist(),
+            np.clip(colour, 0, 255).tolist(),
+            -1,
+        )
     soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(4, 14)), np.float32)
     for scale in (3, 12, 48):
         grain = rng.normal(0, 1, (height // scale + 2, width // scale + 2)).astype(np.float32)
@@ -113,7 +127,9 @@ def texture_paint(image: NDArray[np.uint8]) -> Paint:
 
 
 def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
-    """Skin, hair, face, shirt, trousers and shoes painted by place on the rest body, with a fabric of stripes, checks or plain."""
+    """Skin, hair, face, shirt, trousers and shoes painted by place on the rest body, with a fabric of stripes, checks
+    or plain.
+    """
     landmark = dict(zip(LANDMARK_NAMES, body.landmark_template.astype(np.float64), strict=True))
     joint = dict(zip(body.joint_names, body.joint_template.astype(np.float64), strict=True))
     tone = rng.uniform(0, 1)
@@ -136,7 +152,11 @@ def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
         brow = landmark["left_eye"][1]
         behind = landmark["left_ear"][2]
         # The hairline runs from high on the forehead to behind the ears; long hair falls to the nape.
-        crown = (y > brow + 0.055 - np.clip((behind - z) * 4, -0.02, 0.05 + hair_length)) & (y > neckline) & (z < behind + 0.075)
+        crown = (
+            (y > brow + 0.055 - np.clip((behind - z) * 4, -0.02, 0.05 + hair_length))
+            & (y > neckline)
+            & (z < behind + 0.075)
+        )
         top = y > brow + 0.07
         haired = (crown | top) & (np.abs(x) < 0.12) & (y > joint["neck"][1] + 0.02)
         colour[haired] = hair * (1 + 0.35 * np.sin(600 * x + 140 * z))[:, None][haired]

@@ -1,7 +1,9 @@
-"""`uvatar evaluate-starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors say?
+"""`uvatar evaluate-starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors
+say?
 
-Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh Predictor's and all of
-them as further starts. What is compared is the objective where the fit ends, in nats, less is better; the evidence is the same.
+Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh
+Predictor's and all of them as further starts. What is compared is the objective where the fit ends, in nats, less is
+better; the evidence is the same.
 """
 
 from __future__ import annotations
@@ -56,11 +58,19 @@ class Ends:
     def row(self) -> Row:
         """For the table of all people."""
         names = [name for name, _, _ in WAYS]
-        return {"photo": self.photo, "person": self.person, **dict(zip(names, self.costs, strict=True)), "won by": self.starts[3]}
+        return {
+            "photo": self.photo,
+            "person": self.person,
+            **dict(zip(names, self.costs, strict=True)),
+            "won by": self.starts[3],
+        }
 
 
-def evaluate_starts(folder: Path, out: Path, predictor: Predictor | None = None, console: Console | None = None) -> list[Ends]:
-    """Fit the people of a folder of photos from each set of starts; prints the summary, writes one row per person to out/starts.csv.
+def evaluate_starts(
+    folder: Path, out: Path, predictor: Predictor | None = None, console: Console | None = None
+) -> list[Ends]:
+    """Fit the people of a folder of photos from each set of starts; prints the summary, writes one row per person to
+    out/starts.csv.
 
     ``predictor`` defaults to the one that is installed. Raises ModelError where a model of perception is missing.
     """
@@ -87,7 +97,9 @@ def evaluate_starts(folder: Path, out: Path, predictor: Predictor | None = None,
     if ends:
         out.mkdir(parents=True, exist_ok=True)
         write_csv([one.row() for one in ends], out / "starts.csv")
-        print_table(summary(ends), f"Where the fits of {len(ends)} people end, against landmarks alone with all steps", console)
+        print_table(
+            summary(ends), f"Where the fits of {len(ends)} people end, against landmarks alone with all steps", console
+        )
     return ends
 
 
@@ -100,7 +112,8 @@ def summary(ends: Sequence[Ends]) -> list[Row]:
         rows.append(
             {
                 "starts": name, "lower": int((change < -LESS).sum()), "higher": int((change > LESS).sum()),
-                "mean change (nats)": float(change.mean()), "median (nats)": float(np.median(change)), "best (nats)": float(change.min()),
+                "mean change (nats)": float(change.mean()), "median (nats)": float(np.median(change)),
+                "best (nats)": float(change.min()),
                 "won by another": sum(one.starts[column] != LANDMARKS for one in ends),
             }
         )  # fmt: skip

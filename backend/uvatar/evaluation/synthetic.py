@@ -1,4 +1,5 @@
-"""The check in 3D: our own bodies, rendered in poses nothing was fitted to, through the whole pipeline and compared with the truth.
+"""The check in 3D: our own bodies, rendered in poses nothing was fitted to, through the whole pipeline and compared
+with the truth.
 
 Figures in the picture (landmark error, outline) cannot see a wrong depth: two fits 11 cm apart score the same there.
 """
@@ -21,7 +22,15 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.engine.pipeline import Options, PersonResult, PhotoResult, Pipeline
 from uvatar.evaluation.metrics import mask_iou, psnr
-from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, LIMB_LANDMARKS, facing_error, mpjpe, pa_mpjpe, torso_direction_error
+from uvatar.evaluation.pose_metrics import (
+    BODY_JOINTS,
+    LIMB_JOINTS,
+    LIMB_LANDMARKS,
+    facing_error,
+    mpjpe,
+    pa_mpjpe,
+    torso_direction_error,
+)
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
 from uvatar.geometry.raster import rasterize
@@ -64,10 +73,10 @@ class Sitter:
 class Score:
     """One person's errors: lengths in cm, angles in degrees, PSNR in dB; NaN where the person was not found.
 
-    ``mpjpe``, ``pa_mpjpe`` over all 24 joints; ``_20`` without hands and toes; ``_limbs`` over the 12 shoulders, elbows,
-    wrists, hips, knees and ankles, the ones that the landmark model knows. ``landmarks_``: its raw world landmarks.
-    ``standing_``: a mean person who stands and faces the camera. ``mask_iou``: perception's mask, ``body_iou``: the body
-    without clothing, both against the true mask.
+    ``mpjpe``, ``pa_mpjpe`` over all 24 joints; ``_20`` without hands and toes; ``_limbs`` over the 12 shoulders,
+    elbows, wrists, hips, knees and ankles, the ones that the landmark model knows. ``landmarks_``: its raw world
+    landmarks. ``standing_``: a mean person who stands and faces the camera. ``mask_iou``: perception's mask,
+    ``body_iou``: the body without clothing, both against the true mask.
     """
 
     name: str
@@ -93,7 +102,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All scores, and their summary: name -> (mean, median, 90th percentile) of the absolute values over the people found."""
+    """All scores, and their summary: name -> (mean, median, 90th percentile) of the absolute values over the people
+    found.
+    """
 
     scores: Sequence[Score]
     summary: dict[str, tuple[float, float, float]] = field(default_factory=dict)
@@ -113,7 +124,8 @@ def evaluate_synthetic(
     seed: int = 0,
     body: BodyModel | None = None,
 ) -> Evaluation:
-    """Render ``count`` people, reconstruct each from the bytes of its picture, print the table and write it with sheets to look at.
+    """Render ``count`` people, reconstruct each from the bytes of its picture, print the table and write it with sheets
+    to look at.
 
     Args:
         out_dir: gets table.csv, sheet_*.jpg and the pictures.
@@ -125,7 +137,11 @@ def evaluate_synthetic(
     if reconstruct is None or body is None:
         pipeline = Pipeline()
         body, reconstruct = pipeline.body, reconstruct or _small_texture(pipeline)
-    images = sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg")) if textures else []
+    images = (
+        sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+        if textures
+        else []
+    )
     (out_dir / "pictures").mkdir(parents=True, exist_ok=True)
     bank = load_poses(poses)
     order = np.random.default_rng(seed).permutation(len(bank))
@@ -147,7 +163,9 @@ def evaluate_synthetic(
 
 
 def random_sitter(name: str, pose: NDArray, body: BodyModel, rng: np.random.Generator) -> Sitter:
-    """A person of random shape in ``pose`` (24, 3), seen from a random side by a random lens, filling most of the picture."""
+    """A person of random shape in ``pose`` (24, 3), seen from a random side by a random lens, filling most of the
+    picture.
+    """
     group = str(rng.choice(GROUPS, p=GROUP_SHARES))
     prior = body.data.shape_prior[group]
     betas = rng.multivariate_normal(prior.mean, SHAPE_SPREAD**2 * prior.covariance)
@@ -157,19 +175,33 @@ def random_sitter(name: str, pose: NDArray, body: BodyModel, rng: np.random.Gene
     forward = trunk.apply([0, 0, 1])
     own_yaw = np.degrees(np.arctan2(forward[0], forward[2]))
     # Turned to the wanted side, flipped into the camera's axes (y down), then seen from above by the pitch.
-    sideways, downward = Rotation.from_euler("y", yaw - own_yaw, degrees=True), Rotation.from_euler("x", pitch, degrees=True)
+    sideways, downward = (
+        Rotation.from_euler("y", yaw - own_yaw, degrees=True),
+        Rotation.from_euler("x", pitch, degrees=True),
+    )
     turn = downward * Rotation.from_rotvec(FACING_CAMERA) * sideways
     camera = Camera(rng.uniform(*FOCAL_PER_SIDE) * HEIGHT, (WIDTH / 2, HEIGHT / 2), WIDTH, HEIGHT)
     parameters = BodyParameters(
-        betas.astype(np.float32), (turn * trunk).as_rotvec().astype(np.float32), pose[1:].astype(np.float32), np.zeros(3, np.float32)
+        betas.astype(np.float32),
+        (turn * trunk).as_rotvec().astype(np.float32),
+        pose[1:].astype(np.float32),
+        np.zeros(3, np.float32),
     )
     vertices, _ = body.posed(parameters)
     transl = _framed(vertices, camera, rng.uniform(0.72, 0.9), rng.uniform(-0.03, 0.03, 2))
-    return Sitter(name, group, float(yaw), BodyParameters(parameters.betas, parameters.global_orient, parameters.body_pose, transl), camera)
+    return Sitter(
+        name,
+        group,
+        float(yaw),
+        BodyParameters(parameters.betas, parameters.global_orient, parameters.body_pose, transl),
+        camera,
+    )
 
 
 def _framed(vertices: NDArray, camera: Camera, fill: float, shift: NDArray) -> NDArray[np.float32]:
-    """The translation that centres vertices (V, 3) in the picture, ``shift`` shares of it aside, and lets them fill ``fill`` of it."""
+    """The translation that centres vertices (V, 3) in the picture, ``shift`` shares of it aside, and lets them fill
+    ``fill`` of it.
+    """
     middle = (vertices.min(0) + vertices.max(0)) / 2
     transl = -middle + [0, 0, 3.0]
     size = np.array([camera.width, camera.height])
@@ -296,7 +328,10 @@ def as_table(evaluation: Evaluation) -> Table:
         beside = ""
         if baseline:
             mean, median, _ = evaluation.summary[baseline]
-            beside = f"{'raw landmarks' if baseline.startswith('landmarks') else 'standing mean person'}: {mean:.1f} / {median:.1f}"
+            beside = (
+                f"{'raw landmarks' if baseline.startswith('landmarks') else 'standing mean person'}: {mean:.1f} / "
+                f"{median:.1f}"
+            )
         table.add_row(label, *(f"{value:.2f}" for value in evaluation.summary[name]), beside)
     return table
 
@@ -310,7 +345,9 @@ def standing_joints(body: BodyModel) -> NDArray[np.float32]:
     """Joints (24, 3) of the mean person standing with arms down and facing the camera."""
     pose = np.zeros((23, 3), np.float32)
     pose[15, 2], pose[16, 2] = -ARMS_DOWN, ARMS_DOWN  # left and right shoulder
-    return body.posed(BodyParameters(np.zeros(10, np.float32), FACING_CAMERA.astype(np.float32), pose, np.zeros(3, np.float32)))[1]
+    return body.posed(
+        BodyParameters(np.zeros(10, np.float32), FACING_CAMERA.astype(np.float32), pose, np.zeros(3, np.float32))
+    )[1]
 
 
 def _paint_from(path: Path) -> Paint:
@@ -321,7 +358,9 @@ def _paint_from(path: Path) -> Paint:
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[
+        1
+    ].tobytes()
 
 
 def _write_csv(scores: Sequence[Score], path: Path) -> None:

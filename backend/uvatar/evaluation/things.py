@@ -1,8 +1,9 @@
 """Pictures without people, drawn and rendered: what perception must not take for somebody.
 
-Solids are unions of round cones, ellipsoids and boxes, melted into each other and seen by sphere tracing (Hart, "Sphere tracing: a
-geometric method for the antialiased ray tracing of implicit surfaces", 1996); the others are drawn flat. Every picture is made by
-its number alone. They are harder than most photos of things: smooth, upright, with limbs, and some with eyes.
+Solids are unions of round cones, ellipsoids and boxes, melted into each other and seen by sphere tracing (Hart, "Sphere
+tracing: a geometric method for the antialiased ray tracing of implicit surfaces", 1996); the others are drawn flat.
+Every picture is made by its number alone. They are harder than most photos of things: smooth, upright, with limbs, and
+some with eyes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Part:
-    """A round cone from ``a`` to ``b`` with radii ``ra`` and ``rb``, y up; where ``scale`` is not 1, squeezed along the axes about ``a``.
+    """A round cone from ``a`` to ``b`` with radii ``ra`` and ``rb``, y up; where ``scale`` is not 1, squeezed along the
+    axes about ``a``.
 
     Attributes:
         colour: linear RGB.
@@ -82,17 +84,23 @@ def quadruped(rng: np.random.Generator) -> Sequence[Part]:
     parts = [
         Part((-long, top, 0), (long, top, 0), thick, thick * 0.9, fur),
         Part((long, top, 0), head, thick * 0.6, thick * 0.4, fur),
-        Part(head, (head[0] + rng.uniform(0.25, 0.5), head[1] - rng.uniform(0, 0.25), 0), thick * 0.5, thick * 0.3, fur),
+        Part(
+            head, (head[0] + rng.uniform(0.25, 0.5), head[1] - rng.uniform(0, 0.25), 0), thick * 0.5, thick * 0.3, fur
+        ),
         Part((-long - thick * 0.6, top, 0), (-long - 0.45, top - rng.uniform(-0.2, 0.6), 0), 0.08, 0.04, fur),
         _ball((head[0] + 0.1, head[1] + 0.08, 0.25 * thick + 0.05), 0.05, np.full(3, 0.01), sharp=True),
     ]
     for x in (-long * 0.85, long * 0.85):
         for z in (-1, 1):
             swing = rng.uniform(-0.2, 0.2)
-            parts.append(Part((x, top - 0.1, z * thick * 0.5), (x + swing, 0.0, z * thick * 0.5), thick * 0.4, thick * 0.22, fur))
+            parts.append(
+                Part((x, top - 0.1, z * thick * 0.5), (x + swing, 0.0, z * thick * 0.5), thick * 0.4, thick * 0.22, fur)
+            )
     if rng.random() < 0.4:
         band = _colour(rng, 0)
-        parts += [_ball((x, top, 0), thick * 1.08, band, (0.15, 1, 1), sharp=True) for x in rng.uniform(-long, long * 0.7, 3)]
+        parts += [
+            _ball((x, top, 0), thick * 1.08, band, (0.15, 1, 1), sharp=True) for x in rng.uniform(-long, long * 0.7, 3)
+        ]
     return parts
 
 
@@ -101,10 +109,12 @@ def bird(rng: np.random.Generator) -> Sequence[Part]:
     feather, beak, leg, neck = _colour(rng), _colour(rng, 0), rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.8)
     head = (0.5, leg + 0.5 + neck, 0.0)
     return [
-        Part((-0.4, leg + 0.3, 0), (0.3, leg + 0.4, 0), 0.25, 0.3, feather), Part((0.35, leg + 0.5, 0), head, 0.18, 0.12, feather),
+        Part((-0.4, leg + 0.3, 0), (0.3, leg + 0.4, 0), 0.25, 0.3, feather),
+        Part((0.35, leg + 0.5, 0), head, 0.18, 0.12, feather),
         _ball(head, 0.18, feather), Part(head, (head[0] + 0.4, head[1] - 0.05, 0), 0.08, 0.02, beak, sharp=True),
         Part((-0.4, leg + 0.3, 0), (-0.9, leg + 0.2, 0), 0.18, 0.08, feather),
-        *(Part((0, leg + 0.2, z), (0.05, 0, z), 0.05, 0.04, beak) for z in (-0.12, 0.12)), *_eyes(0.58, head[1] + 0.05, 0, 0.0, 0.06),
+        *(Part((0, leg + 0.2, z), (0.05, 0, z), 0.05, 0.04, beak) for z in (-0.12, 0.12)),
+        *_eyes(0.58, head[1] + 0.05, 0, 0.0, 0.06),
     ]  # fmt: skip
 
 
@@ -113,8 +123,10 @@ def sitting_animal(rng: np.random.Generator) -> Sequence[Part]:
     fur, light = _colour(rng, 0.8), rng.uniform(0.3, 0.8) * np.array([0.9, 0.8, 0.65])
     ear = rng.uniform(0.1, 0.5)
     return [
-        _ball((0, 0.55, 0), 0.5, fur, (0.9, 1.1, 0.8)), _ball((0, 0.5, 0.2), 0.36, light, (0.9, 1.1, 0.7)), _ball((0, 1.35, 0), 0.4, fur),
-        _ball((0, 1.25, 0.3), 0.18, light), _ball((0, 1.32, 0.47), 0.06, np.full(3, 0.02), sharp=True), *_eyes(0, 1.45, 0.34, 0.15, 0.05),
+        _ball((0, 0.55, 0), 0.5, fur, (0.9, 1.1, 0.8)), _ball((0, 0.5, 0.2), 0.36, light, (0.9, 1.1, 0.7)),
+        _ball((0, 1.35, 0), 0.4, fur),
+        _ball((0, 1.25, 0.3), 0.18, light), _ball((0, 1.32, 0.47), 0.06, np.full(3, 0.02), sharp=True),
+        *_eyes(0, 1.45, 0.34, 0.15, 0.05),
         *(Part((s * 0.28, 1.6, 0), (s * 0.33, 1.65 + ear, 0), 0.13, 0.1, fur) for s in (-1, 1)),
         *(Part((s * 0.4, 0.85, 0.1), (s * 0.62, rng.uniform(0.3, 1.2), 0.35), 0.15, 0.13, fur) for s in (-1, 1)),
         *(Part((s * 0.3, 0.15, 0.2), (s * 0.5, 0.12, 0.7), 0.19, 0.16, fur) for s in (-1, 1)),
@@ -125,8 +137,10 @@ def dinosaur(rng: np.random.Generator) -> Sequence[Part]:
     """A dinosaur or kangaroo on two legs."""
     skin, lean = _colour(rng, 0.3), rng.uniform(-0.1, 0.5)
     return [
-        Part((0, 0.8, 0), (lean, 1.3, 0), 0.36, 0.25, skin), Part((lean, 1.3, 0), (lean + 0.25, 1.75, 0), 0.2, 0.15, skin),
-        Part((lean + 0.2, 1.8, 0), (lean + 0.65, 1.75, 0), 0.2, 0.12, skin), Part((-0.1, 0.7, 0), (-1.1, 0.3, 0), 0.28, 0.04, skin),
+        Part((0, 0.8, 0), (lean, 1.3, 0), 0.36, 0.25, skin),
+        Part((lean, 1.3, 0), (lean + 0.25, 1.75, 0), 0.2, 0.15, skin),
+        Part((lean + 0.2, 1.8, 0), (lean + 0.65, 1.75, 0), 0.2, 0.12, skin),
+        Part((-0.1, 0.7, 0), (-1.1, 0.3, 0), 0.28, 0.04, skin),
         *(Part((0, 0.75, z), (0.15, 0.4, z), 0.24, 0.14, skin) for z in (-0.2, 0.2)),
         *(Part((0.12, 0.4, z), (0.05, 0, z), 0.13, 0.1, skin) for z in (-0.2, 0.2)),
         *(Part((lean + 0.1, 1.25, z), (lean + 0.4, 1.05, z), 0.08, 0.05, skin) for z in (-0.2, 0.2)),
@@ -138,19 +152,26 @@ def turned(rng: np.random.Generator) -> Sequence[Part]:
     """What a lathe makes: a vase, bottle, lamp, skittle or pawn."""
     body, heights = _colour(rng), np.linspace(0, 2, rng.integers(4, 8))
     radii = rng.uniform(0.12, 0.55, len(heights))
-    stack = [Part((0, y0, 0), (0, y1, 0), r0, r1, body) for y0, y1, r0, r1 in zip(heights, heights[1:], radii, radii[1:], strict=False)]
+    stack = [
+        Part((0, y0, 0), (0, y1, 0), r0, r1, body)
+        for y0, y1, r0, r1 in zip(heights, heights[1:], radii, radii[1:], strict=False)
+    ]
     return [*stack, _ball((0, 2, 0), float(radii[-1]) * rng.uniform(0.8, 1.6), _colour(rng))]
 
 
 def pumpkin(rng: np.random.Generator) -> Sequence[Part]:
     """A pumpkin, some with a carved face."""
     skin = np.array([0.75, 0.22, 0.02]) * rng.uniform(0.7, 1.2)
-    ribs = [_ball((0.35 * np.cos(t), 0.7, 0.35 * np.sin(t)), 0.55, skin, (1, 1.05, 1)) for t in np.arange(8) * np.pi / 4]
+    ribs = [
+        _ball((0.35 * np.cos(t), 0.7, 0.35 * np.sin(t)), 0.55, skin, (1, 1.05, 1)) for t in np.arange(8) * np.pi / 4
+    ]
     stem = Part((0, 1.2, 0), (0.1, 1.6, 0), 0.1, 0.07, np.array([0.1, 0.2, 0.03]))
     if rng.random() < 0.4:
         return [*ribs, stem]
     dark = np.full(3, 0.01)
-    mouth = [_ball((x, 0.45 + 0.3 * x * x, 0.86 - 0.4 * x * x), 0.1, dark, sharp=True) for x in np.linspace(-0.45, 0.45, 7)]
+    mouth = [
+        _ball((x, 0.45 + 0.3 * x * x, 0.86 - 0.4 * x * x), 0.1, dark, sharp=True) for x in np.linspace(-0.45, 0.45, 7)
+    ]
     return [*ribs, stem, *_eyes(0, 0.9, 0.8, 0.28, 0.13), *mouth]
 
 
@@ -158,7 +179,8 @@ def hat(rng: np.random.Generator) -> Sequence[Part]:
     """A hat on nobody's head."""
     felt, high = _colour(rng), rng.uniform(0.3, 1.2)
     return [
-        _ball((0, 0.3, 0), 1.0, felt, (1, rng.uniform(0.05, 0.2), 0.9)), Part((0, 0.85, 0), (0, 0.85 + high, 0), 0.55, 0.45, felt),
+        _ball((0, 0.3, 0), 1.0, felt, (1, rng.uniform(0.05, 0.2), 0.9)),
+        Part((0, 0.85, 0), (0, 0.85 + high, 0), 0.55, 0.45, felt),
         Part((0, 0.42, 0), (0, 0.55, 0), 0.57, 0.57, _colour(rng, 0), (1, 0.15, 1), sharp=True),
     ]  # fmt: skip
 
@@ -167,11 +189,17 @@ def snowman(rng: np.random.Generator) -> Sequence[Part]:
     """A snowman with a face and arms of sticks."""
     snow, wood = np.full(3, 0.8), np.array([0.1, 0.05, 0.02])
     return [
-        _ball((0, 0.45, 0), 0.5, snow), _ball((0, 1.15, 0), 0.36, snow), _ball((0, 1.65, 0), 0.26, snow), *_eyes(0, 1.72, 0.23, 0.09, 0.04),
+        _ball((0, 0.45, 0), 0.5, snow),
+        _ball((0, 1.15, 0), 0.36, snow),
+        _ball((0, 1.65, 0), 0.26, snow),
+        *_eyes(0, 1.72, 0.23, 0.09, 0.04),
         Part((0, 1.63, 0.25), (0, 1.6, 0.5), 0.06, 0.01, np.array([0.8, 0.25, 0.02]), sharp=True),
-        *(Part((s * 0.3, 1.2, 0), (s * 0.9, rng.uniform(1.0, 1.7), 0.1), 0.04, 0.02, wood, sharp=True) for s in (-1, 1)),
+        *(
+            Part((s * 0.3, 1.2, 0), (s * 0.9, rng.uniform(1.0, 1.7), 0.1), 0.04, 0.02, wood, sharp=True)
+            for s in (-1, 1)
+        ),
         *(_ball((0, y, 0.34), 0.04, wood, sharp=True) for y in (1.0, 1.15, 1.3)),
-    ]  # fmt: skip
+    ]
 
 
 def robot(rng: np.random.Generator) -> Sequence[Part]:
@@ -182,8 +210,10 @@ def robot(rng: np.random.Generator) -> Sequence[Part]:
         return Part(at, at, 0.03, 0.03, colour, box=half, sharp=True)
 
     return [
-        block((0, 1.0, 0), (0.38, 0.42, 0.25), tin), block((0, 1.7, 0), (0.28, 0.2, 0.22), other), *_eyes(0, 1.75, 0.25, 0.13, 0.07),
-        *(block((s * 0.55, 1.0, 0), (0.1, 0.4, 0.1), other) for s in (-1, 1)), block((0, 1.6, 0.25), (0.14, 0.03, 0.03), np.full(3, 0.01)),
+        block((0, 1.0, 0), (0.38, 0.42, 0.25), tin), block((0, 1.7, 0), (0.28, 0.2, 0.22), other),
+        *_eyes(0, 1.75, 0.25, 0.13, 0.07),
+        *(block((s * 0.55, 1.0, 0), (0.1, 0.4, 0.1), other) for s in (-1, 1)),
+        block((0, 1.6, 0.25), (0.14, 0.03, 0.03), np.full(3, 0.01)),
         *(block((s * 0.2, 0.27, 0), (0.13, 0.27, 0.14), other) for s in (-1, 1)),
     ]  # fmt: skip
 
@@ -205,22 +235,33 @@ def plant(rng: np.random.Generator) -> Sequence[Part]:
     green, bark = np.array([0.08, 0.3, 0.05]) * rng.uniform(0.5, 1.8), _colour(rng, 1)
     kind = rng.integers(3)
     if kind == 0:
-        crowns = [_ball(tuple(rng.normal((0, 1.5, 0), (0.4, 0.3, 0.3))), rng.uniform(0.3, 0.5), green) for _ in range(7)]  # type: ignore[arg-type]
+        crowns = [
+            _ball(tuple(rng.normal((0, 1.5, 0), (0.4, 0.3, 0.3))), rng.uniform(0.3, 0.5), green) for _ in range(7)
+        ]  # type: ignore[arg-type]
         return [Part((0, 0, 0), (0, 1.3, 0), 0.14, 0.1, bark), *crowns]
     if kind == 1:
         arms = [(s, rng.uniform(0.7, 1.3)) for s in (-1, 1)]
         return [
             Part((0, 0, 0), (0, 1.9, 0), 0.26, 0.22, green),
             *(Part((0, y, 0), (s * 0.55, y + 0.05, 0), 0.15, 0.15, green) for s, y in arms),
-            *(Part((s * 0.55, y, 0), (s * 0.58, y + 0.6, 0), 0.15, 0.13, green) for s, y in arms), _ball((0, 0, 0), 0.4, bark, (1, 0.6, 1)),
+            *(Part((s * 0.55, y, 0), (s * 0.58, y + 0.6, 0), 0.15, 0.13, green) for s, y in arms),
+            _ball((0, 0, 0), 0.4, bark, (1, 0.6, 1)),
         ]  # fmt: skip
-    return [Part((0, 0, 0), (0, 1.2, 0), 0.25, 0.18, np.full(3, 0.7)), _ball((0, 1.3, 0), 0.75, _colour(rng, 0), (1, 0.5, 1))]
+    return [
+        Part((0, 0, 0), (0, 1.2, 0), 0.25, 0.18, np.full(3, 0.7)),
+        _ball((0, 1.3, 0), 0.75, _colour(rng, 0), (1, 0.5, 1)),
+    ]
 
 
 def fruit(rng: np.random.Generator) -> Sequence[Part]:
     """Fruit in a bowl."""
     pieces = [
-        _ball((rng.uniform(-0.7, 0.7), rng.uniform(0.5, 0.9), rng.uniform(-0.4, 0.5)), rng.uniform(0.2, 0.35), _colour(rng, 0), sharp=True)
+        _ball(
+            (rng.uniform(-0.7, 0.7), rng.uniform(0.5, 0.9), rng.uniform(-0.4, 0.5)),
+            rng.uniform(0.2, 0.35),
+            _colour(rng, 0),
+            sharp=True,
+        )
         for _ in range(7)
     ]
     return [*pieces, _ball((0, 0.2, 0), 1.0, _colour(rng), (1, 0.35, 0.8), sharp=True)]
@@ -233,7 +274,8 @@ def dummy(rng: np.random.Generator) -> Sequence[Part]:
     return [
         Part((0, 1.6, 0), (0, 1.25, 0), 0.32, waist, cloth, (1, 1, 0.7)),
         Part((0, 1.25, 0), (0, 0.95, 0), waist, 0.34, cloth, (1, 1, 0.75)),
-        Part((0, 1.75, 0), (0, 1.95, 0), 0.13, 0.1, cloth), Part((0, 0.9, 0), (0, 0.1, 0), 0.05, 0.05, wood, sharp=True),
+        Part((0, 1.75, 0), (0, 1.95, 0), 0.13, 0.1, cloth),
+        Part((0, 0.9, 0), (0, 0.1, 0), 0.05, 0.05, wood, sharp=True),
         _ball((0, 0.05, 0), 0.4, wood, (1, 0.15, 1), sharp=True),
     ]  # fmt: skip
 
@@ -244,7 +286,9 @@ SOLIDS: tuple[Maker, ...] = (
 
 
 def render_solid(parts: Sequence[Part], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture (SIDE, SIDE, 3) of parts that stand on y = 0, turned a little at random, over a plain or an out-of-focus place."""
+    """A picture (SIDE, SIDE, 3) of parts that stand on y = 0, turned a little at random, over a plain or an
+    out-of-focus place.
+    """
     white = np.full((SIDE, SIDE, 3), rng.integers(215, 256), np.uint8)
     background = white if rng.random() < 0.5 else random_background(SIDE, SIDE, rng)
     yaw, pitch, reach = rng.normal(0, 0.45), rng.uniform(0.0, 0.35), rng.uniform(2.5, 3.6)
@@ -291,7 +335,9 @@ def _trace(parts: Sequence[Part], eye: NDArray, rays: NDArray) -> tuple[NDArray,
     return depth, seen
 
 
-def _shade(parts: Sequence[Part], points: NDArray, light: Light, to_world: NDArray, rng: np.random.Generator) -> NDArray:
+def _shade(
+    parts: Sequence[Part], points: NDArray, light: Light, to_world: NDArray, rng: np.random.Generator
+) -> NDArray:
     """Linear RGB of (N, 3) points of the surface: the nearest parts' colours, mottled, under one light and a sky."""
     distances = np.array([part.distance(points) for part in parts])
     shares = np.exp(-np.maximum(distances - distances.min(0), 0) / 0.015)

@@ -1,6 +1,8 @@
-"""Folders of avatars, ``<photo>_p<number>``: what they are called, which photo they are of, how they are replaced and deleted.
+"""Folders of avatars, ``<photo>_p<number>``: what they are called, which photo they are of, how they are replaced and
+deleted.
 
-Of what lies in somebody's folders only that is touched which a ``result.json`` of ours lists. docs/files.md says so to people.
+Of what lies in somebody's folders only that is touched which a ``result.json`` of ours lists. docs/files.md says so to
+people.
 """
 
 from __future__ import annotations
@@ -28,11 +30,15 @@ RECORD, THUMBNAILS = "batch.jsonl", "thumbnails"  # of a batch, beside the folde
 
 WORKSHOP = ".uvatar-"  # how the folders begin in which avatars are made before they are put in their place
 WORKSHOP_PHOTO = "photo.uvatar"
-ABANDONED = 3600.0  # seconds without a change after which nobody works there any more; Blender has five minutes for a person
+ABANDONED = (
+    3600.0  # seconds without a change after which nobody works there any more; Blender has five minutes for a person
+)
 
 MOST_SUMMARY = 16 << 20  # bytes; one has some 10 kB
 LONGEST = 160  # bytes of a stem in UTF-8: with number and suffix well below the 255 that file systems hold
-ROOM = 64 << 20  # bytes that have to be free for a start: one person's files take 5 to 20 MB, and as much while they are made
+ROOM = (
+    64 << 20
+)  # bytes that have to be free for a start: one person's files take 5 to 20 MB, and as much while they are made
 
 # Faults of the disk rather than of one file: what comes after would fail in the same way.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -65,7 +71,10 @@ class Avatar:
 
 
 def read_avatar(folder: Path) -> Avatar | None:
-    """The avatar in a folder; None where there is none, or a ``result.json`` that is not ours or names files elsewhere."""
+    """The avatar in a folder.
+
+    None where there is none, or a ``result.json`` that is not ours or names files elsewhere.
+    """
     try:
         with (folder / SUMMARY).open("rb") as file:
             summary = json.loads(file.read(MOST_SUMMARY))
@@ -88,7 +97,10 @@ def delete_avatar(avatar: Avatar) -> bool:
 
     ``result.json`` goes last: what cannot be deleted now can be found again. Raises OSError.
     """
-    for path in (*(avatar.folder.parent / name for name in avatar.beside), *(avatar.folder / name for name in avatar.files)):
+    for path in (
+        *(avatar.folder.parent / name for name in avatar.beside),
+        *(avatar.folder / name for name in avatar.files),
+    ):
         if path.name != SUMMARY and not path.is_dir():
             path.unlink(missing_ok=True)
     (avatar.folder / SUMMARY).unlink(missing_ok=True)
@@ -98,9 +110,12 @@ def delete_avatar(avatar: Avatar) -> bool:
 
 
 def put_in_place(source: Path, files: Sequence[str], target: Path) -> None:
-    """Move a folder of an avatar's files to its place; where there is an older avatar, its files are replaced. Raises OSError.
+    """Move a folder of an avatar's files to its place; where there is an older avatar, its files are replaced.
 
-    A new avatar is there as a whole or not at all. An old one's ``result.json`` is replaced last, so the folder is known for what it is.
+    Raises OSError.
+
+    A new avatar is there as a whole or not at all. An old one's ``result.json`` is replaced last, so the folder is
+    known for what it is.
     """
     if _is_free(target):
         with suppress(FileNotFoundError):
@@ -145,7 +160,10 @@ def is_avatar_name(name: str) -> bool:
 
 
 def same_name(stem: str) -> str:
-    """A key by which two names are one for some file system: Windows and macOS make no difference of case, macOS none of composition."""
+    """A key by which two names are one for some file system:
+
+    Windows and macOS make no difference of case, macOS none of composition.
+    """
     return unicodedata.normalize("NFC", stem).casefold()
 
 
@@ -196,7 +214,11 @@ class Stems:
                 ours.append(avatar)
             elif name not in own and not _is_free(self._out / name):
                 return None
-        taken = bool(beside) and same_name(stem + beside) in self._names and not any(stem + beside in one.beside for one in ours)
+        taken = (
+            bool(beside)
+            and same_name(stem + beside) in self._names
+            and not any(stem + beside in one.beside for one in ours)
+        )
         return None if taken else ours
 
 
@@ -208,7 +230,9 @@ def prepare(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=out) as trial:
-            Path(trial, WORKSHOP_PHOTO).write_bytes(bytes(4096))  # called so that a killed run's is found by `delete_abandoned`
+            Path(trial, WORKSHOP_PHOTO).write_bytes(
+                bytes(4096)
+            )  # called so that a killed run's is found by `delete_abandoned`
         free = shutil.disk_usage(out).free
     except OSError as error:
         raise output_error(out, error) from error
@@ -222,7 +246,9 @@ def output_error(out: Path, error: OSError) -> WireError:
         fix = "Free some space there, or choose another folder with --out, then run the same command again."
         return WireError(f"The disk that holds {shown(str(out))} is full.", "disk-full", fix)
     if isinstance(error, (FileExistsError, NotADirectoryError)):
-        words = f"{shown(str(out))} cannot be a folder: there is a file of this name, or of one of the folders above it."
+        words = (
+            f"{shown(str(out))} cannot be a folder: there is a file of this name, or of one of the folders above it."
+        )
         return WireError(words, "unwritable", "Choose another folder with --out.")
     fix = "Choose another folder with --out, or change the permissions of this one."
     return WireError(f"Nothing can be written to {shown(str(out))}: {error.strerror or error}.", "unwritable", fix)
@@ -234,7 +260,9 @@ def is_disk_fault(error: OSError) -> bool:
 
 
 def delete_abandoned(folder: Path, digests: Collection[str] = ()) -> int:
-    """Delete the workshops in a folder that killed runs left: where nobody works any more, or the photo is one of these; how many."""
+    """Delete the workshops in a folder that killed runs left: where nobody works any more, or the photo is one of
+    these; how many.
+    """
     deleted = 0
     for place in folder.glob(f"{WORKSHOP}*"):
         with suppress(OSError):
@@ -246,8 +274,12 @@ def delete_abandoned(folder: Path, digests: Collection[str] = ()) -> int:
 
 
 def _is_workshop(place: Path) -> bool:
-    """Whether nothing but what we put there lies in it: the photo's result, whole or in part, and a folder for each person."""
-    return place.is_dir() and all(re.fullmatch(rf"\d+|\.?{re.escape(WORKSHOP_PHOTO)}(\..*)?", name) for name in os.listdir(place))
+    """Whether nothing but what we put there lies in it: the photo's result, whole or in part, and a folder for each
+    person.
+    """
+    return place.is_dir() and all(
+        re.fullmatch(rf"\d+|\.?{re.escape(WORKSHOP_PHOTO)}(\..*)?", name) for name in os.listdir(place)
+    )
 
 
 def _digest(stored: Path) -> str:

@@ -40,7 +40,19 @@ MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
 
 # Of a person's entry in the result, what goes into result.json as it is; arrays become lists.
-_PERSON_KEYS = ("id", "body_model", "box", "confidence", "beta_names", "betas", "joint_names", "pose", "transl", "measurements", "metrics")
+_PERSON_KEYS = (
+    "id",
+    "body_model",
+    "box",
+    "confidence",
+    "beta_names",
+    "betas",
+    "joint_names",
+    "pose",
+    "transl",
+    "measurements",
+    "metrics",
+)
 
 
 class BlenderError(RuntimeError):
@@ -68,7 +80,8 @@ class PersonFiles:
 class Exporter:
     """Writes results below one folder, each person into a folder of their own, ``<photo>_p<number>``.
 
-    What an earlier run made of the same photo is replaced; another photo of the same name gets other folders (docs/files.md).
+    What an earlier run made of the same photo is replaced; another photo of the same name gets other folders
+    (docs/files.md).
 
     Attributes:
         blender: command that runs the add-on's headless exporter (see `blender_command`), None to leave its files out.
@@ -85,11 +98,13 @@ class Exporter:
 
         Args:
             result: docs/result-schema.md.
-            stem: of the folders' names, by default one that follows from the photo's name; with a number where it is another photo's.
+            stem: of the folders' names, by default one that follows from the photo's name; with a number where it is
+                another photo's.
             own: names of folders that are this photo's from an earlier run, even if it has changed since.
             made_of: sha256 of all photos, where several make one avatar.
 
-        Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some people are new.
+        Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some
+        people are new.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         if self._stems is None:
@@ -116,7 +131,13 @@ class Exporter:
         return people
 
     def _write_person(
-        self, result: Mapping[str, Any], stored: Path, stem: str, beside: Sequence[str], made_of: Sequence[str], number: int
+        self,
+        result: Mapping[str, Any],
+        stored: Path,
+        stem: str,
+        beside: Sequence[str],
+        made_of: Sequence[str],
+        number: int,
     ) -> PersonFiles:
         person = result["people"][number]
         workplace = stored.parent / str(number)
@@ -163,13 +184,17 @@ class Exporter:
             raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
         missing = [path.name for path in targets.values() if not path.is_file()]
         if done.returncode or missing:
-            raise BlenderError(f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}")
+            raise BlenderError(
+                f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}"
+            )
 
 
 def save_romp_results(results: Mapping[str, Any], path: Path) -> None:
-    """Write ROMP's kind of result file: arrays by ROMP's keys as one object, ``numpy.load(path, allow_pickle=True)["results"][()]``.
+    """Write ROMP's kind of result file: arrays by ROMP's keys as one object, ``numpy.load(path,
+    allow_pickle=True)["results"][()]``.
 
-    The entry "body", the name of the body that betas and vertices belong to, becomes a member of its own that ROMP's scripts do not see.
+    The entry "body", the name of the body that betas and vertices belong to, becomes a member of its own that ROMP's
+    scripts do not see.
     """
     wrapped = np.empty((), object)
     wrapped[()] = {key: np.array(value) for key, value in results.items() if key != "body"}
@@ -177,11 +202,16 @@ def save_romp_results(results: Mapping[str, Any], path: Path) -> None:
 
 
 def summarise(
-    result: Mapping[str, Any], number: int, files: Sequence[str], beside: Sequence[str] = (), made_of: Sequence[str] = ()
+    result: Mapping[str, Any],
+    number: int,
+    files: Sequence[str],
+    beside: Sequence[str] = (),
+    made_of: Sequence[str] = (),
 ) -> dict[str, Any]:
     """One person's result.json: everything about the person but meshes and pictures.
 
-    ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several photos of the person.
+    ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several
+        photos of the person.
     """
     person = result["people"][number]
     photo = result["photo"]
@@ -209,8 +239,12 @@ def _about_photo(result: Mapping[str, Any]) -> tuple[str, ...]:
 def readable_json(value: Any) -> str:
     """JSON with a line for each thing that people look for: a list of plain values stays on one line."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    # No string of JSON holds a line break, so those between brackets are ours; strings with brackets just keep their lines.
-    return re.sub(r"\[\n[^\[\]{}]*\]", lambda values: "[" + re.sub(r"\n *", " ", values[0][1:-1]).strip() + "]", text) + "\n"
+    # No string of JSON holds a line break, so those between brackets are ours; strings with brackets just keep their
+    # lines.
+    return (
+        re.sub(r"\[\n[^\[\]{}]*\]", lambda values: "[" + re.sub(r"\n *", " ", values[0][1:-1]).strip() + "]", text)
+        + "\n"
+    )
 
 
 def _sentence(error: Any) -> str:
@@ -218,7 +252,9 @@ def _sentence(error: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON's own types; single-precision numbers with the digits that they hold, not those of their double neighbours."""
+    """JSON's own types; single-precision numbers with the digits that they hold, not those of their double
+    neighbours.
+    """
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value] if value.ndim else _plain(value[()])
     if isinstance(value, np.float32):

@@ -1,4 +1,6 @@
-"""Photos as files: which there are in a folder or a list, and their bytes. Every command that takes photos finds them here.
+"""Photos as files: which there are in a folder or a list, and their bytes.
+
+Every command that takes photos finds them here.
 
 docs/files.md says the same for people.
 """
@@ -20,7 +22,8 @@ MOST_BYTES = LIMITS.frame_bytes  # of a photo; the server takes no more
 NO_PHOTOS = f"There are no photos in this folder. Photos are files whose names end with {', '.join(PHOTO_SUFFIXES)}."
 MOST_LIST = 64 << 20  # bytes of a list of photos: half a million long paths
 
-# Folders that systems make beside people's own: macOS in archives, Synology for thumbnails, Windows' bin and its index. In lower case.
+# Folders that systems make beside people's own: macOS in archives, Synology for thumbnails, Windows' bin and its index.
+# In lower case.
 _SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
 
 # Byte order marks, the longer ones first: UTF-32's begins with UTF-16's.
@@ -41,9 +44,10 @@ def has_photo_suffix(path: Path) -> bool:
 def photos_in(folder: Path, deep: bool = False) -> list[Path]:
     """The photos of a folder, in the order of their names; ``deep``: and of all folders in it.
 
-    Passed over are hidden files and folders (``._me.jpg``, which macOS writes beside ``me.jpg`` on foreign disks), what systems keep for
-    themselves, and the pictures of avatars. Whatever else is called like a photo is among them, so that somebody is told why it is none;
-    so are folders that cannot be looked into. Raises OSError where ``folder`` itself cannot be read.
+    Passed over are hidden files and folders (``._me.jpg``, which macOS writes beside ``me.jpg`` on foreign disks), what
+    systems keep for themselves, and the pictures of avatars. Whatever else is called like a photo is among them, so
+    that somebody is told why it is none; so are folders that cannot be looked into. Raises OSError where ``folder``
+    itself cannot be read.
     """
     found: list[Path] = []
     waiting = [folder]
@@ -61,7 +65,10 @@ def photos_in(folder: Path, deep: bool = False) -> list[Path]:
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The photos and the folders that lie in a folder. Links to folders are not followed: they may lead round in circles."""
+    """The photos and the folders that lie in a folder.
+
+    Links to folders are not followed: they may lead round in circles.
+    """
     with os.scandir(folder) as entries:
         inside = {entry.name: entry for entry in entries if not entry.name.startswith(".")}
     avatar = read_avatar(folder) if SUMMARY in inside else None
@@ -71,7 +78,11 @@ def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
         if not _is_folder(entry):
             if has_photo_suffix(folder / name) and name not in ours:
                 photos.append(folder / name)
-        elif not entry.is_symlink() and name.lower() not in _SYSTEM_FOLDERS and not (name == THUMBNAILS and RECORD in inside):
+        elif (
+            not entry.is_symlink()
+            and name.lower() not in _SYSTEM_FOLDERS
+            and not (name == THUMBNAILS and RECORD in inside)
+        ):
             folders.append(folder / name)
     return photos, folders
 
@@ -85,7 +96,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[str, str]]]:
-    """The photos that these files and folders are, each with its size in bytes, and what is wrong with others as (path, reason)."""
+    """The photos that these files and folders are, each with its size in bytes, and what is wrong with others as (path,
+    reason).
+    """
     photos: list[tuple[Path, int]] = []
     failures: list[tuple[str, str]] = []
     for path in paths:
@@ -105,14 +118,23 @@ def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[
 
 
 def photo_size(path: Path) -> int:
-    """Bytes of a photo's file. Raises WireError where it is none that can be read: folder, pipe, device, too large, not there."""
+    """Bytes of a photo's file.
+
+    Raises WireError where it is none that can be read: folder, pipe, device, too large, not there.
+    """
     try:
         facts = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise _unreadable(error) from error
     if stat.S_ISDIR(facts.st_mode):
-        raise WireError("This is a folder, or one that cannot be read.", UNREADABLE, "Name photos, and check the folder's permissions.")
-    if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for whoever writes into it, for ever where nobody does
+        raise WireError(
+            "This is a folder, or one that cannot be read.",
+            UNREADABLE,
+            "Name photos, and check the folder's permissions.",
+        )
+    if not stat.S_ISREG(
+        facts.st_mode
+    ):  # opening a pipe would wait for whoever writes into it, for ever where nobody does
         raise WireError("This is a pipe, a socket or a device, not a photo.", UNREADABLE, "Copy the photo into a file.")
     if facts.st_size > MOST_BYTES:
         raise _too_large(facts.st_size)
@@ -145,8 +167,8 @@ def _too_large(size: int) -> WireError:
 def read_list(path: Path) -> list[str]:
     """The paths that a text file lists, one a line, each once. Empty lines and those that begin with "#" do not count.
 
-    Text is UTF-8 or what the file's mark says (Windows' "Unicode": UTF-16); quotes around a path, as Windows copies paths, are taken
-    off. Raises WireError ("bad-list") where the file is no such text, OSError.
+    Text is UTF-8 or what the file's mark says (Windows' "Unicode": UTF-16); quotes around a path, as Windows copies
+    paths, are taken off. Raises WireError ("bad-list") where the file is no such text, OSError.
     """
     with path.open("rb") as file:
         raw = file.read(MOST_LIST + 1)
@@ -157,7 +179,8 @@ def read_list(path: Path) -> list[str]:
         lines = _lines(raw.decode(encoding))
     except UnicodeDecodeError as error:
         lines = _lines(raw.decode("utf-8", "surrogateescape")) if os.name == "posix" and encoding == "utf-8" else []
-        # On such systems a file's name may be any bytes, and a list of them is right as it is, if they are names of files.
+        # On such systems a file's name may be any bytes, and a list of them is right as it is, if they are names of
+        # files.
         strange = [line for line in lines if shown(line) != line]
         if not any("\0" not in line and os.path.lexists(path.parent / line) for line in strange):
             raise _no_list(path) from error

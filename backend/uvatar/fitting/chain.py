@@ -1,8 +1,8 @@
 """Linear blend skinning of a few points, with its exact derivatives: what each Gauss-Newton step needs.
 
-Forward and derivatives follow from X_p = sum_k w_pk (G_k (x_p - j_k) + t_k). A small turn omega of joint j (in camera axes)
-moves the point by omega x sum over k below j of w_pk (G_k (x_p - j_k) + t_k - t_j); so a point's derivative is a lever arm
-per joint, and no automatic differentiation is needed.
+Forward and derivatives follow from X_p = sum_k w_pk (G_k (x_p - j_k) + t_k). A small turn omega of joint j (in camera
+axes) moves the point by omega x sum over k below j of w_pk (G_k (x_p - j_k) + t_k - t_j); so a point's derivative is a
+lever arm per joint, and no automatic differentiation is needed.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class Skeleton:
             parent = self.parents[k]
             turn[:, k] = turn[:, parent] @ local[:, k - 1] if k < POSED else turn[:, parent]
             place[:, k] = place[:, parent] + np.einsum("bij,bj->bi", turn[:, parent], rest[:, k] - rest[:, parent])
-            place_by_beta[:, k] = place_by_beta[:, parent] + turn[:, parent] @ (self.shapedirs[k] - self.shapedirs[parent])
+            place_by_beta[:, k] = place_by_beta[:, parent] + turn[:, parent] @ (
+                self.shapedirs[k] - self.shapedirs[parent]
+            )
         parents = np.array(self.parents[1:POSED])
         axes[:, 1:] = turn[:, parents] @ rotations.left_jacobian(state.pose)
         return Posed(state, turn, rest, place, place_by_beta, axes, self.shapedirs, self.below())
@@ -136,7 +138,8 @@ class Posed:
         turn: (B, 24, 3, 3) rotation of each joint in camera axes.
         rest, joints: (B, 24, 3) joints at rest and posed, metres.
         joints_by_beta: (B, 24, 3, 10).
-        axes: (B, 22, 3, 3) columns are the turns, in camera axes, that the components of a joint's rotation vector make.
+        axes: (B, 22, 3, 3) columns are the turns, in camera axes, that the components of a joint's rotation vector
+            make.
     """
 
     state: State
@@ -180,13 +183,16 @@ class Placed:
         component along it, (B, P, 79), at a third of the cost.
         """
         posed, weights = self.posed, np.broadcast_to(self.points.weights, (*self.rest.shape[:2], 24))
-        # Each joint's share of a point: w_pk (G_k x_p + shift_k); summed over the joints below j, less their weight times joint j.
+        # Each joint's share of a point: w_pk (G_k x_p + shift_k); summed over the joints below j, less their weight
+        # times joint j.
         share = np.einsum("bkij,bpj->bpki", posed.turn, self.rest, optimize=True) + self.shift[:, None]
         share *= weights[..., None]
         lever = np.einsum("kj,bpki->bpji", posed.below, share, optimize=True)
         lever -= (weights @ posed.below)[..., None] * posed.joints[:, None, :POSED]
         shape_shift = posed.joints_by_beta - posed.turn @ posed.joint_shapedirs
-        by_beta = self.blend @ self.points.shapedirs + (weights @ shape_shift.reshape(-1, 24, 30)).reshape(*self.rest.shape[:2], 3, 10)
+        by_beta = self.blend @ self.points.shapedirs + (weights @ shape_shift.reshape(-1, 24, 30)).reshape(
+            *self.rest.shape[:2], 3, 10
+        )
         if direction is None:
             out = np.zeros((*self.rest.shape[:2], 3, UNKNOWNS))
             turned = np.einsum("bpjik,bjkl->bpijl", -rotations.skew(lever), posed.axes, optimize=True)
@@ -196,7 +202,9 @@ class Placed:
             return out
         rows = np.empty((*self.rest.shape[:2], UNKNOWNS))
         moment = np.cross(lever, direction[:, :, None])
-        rows[..., : POSED * 3] = np.einsum("bpjk,bjkl->bpjl", moment, posed.axes, optimize=True).reshape(*rows.shape[:2], POSED * 3)
+        rows[..., : POSED * 3] = np.einsum("bpjk,bjkl->bpjl", moment, posed.axes, optimize=True).reshape(
+            *rows.shape[:2], POSED * 3
+        )
         rows[..., BETAS] = np.einsum("bpi,bpil->bpl", direction, by_beta)
         rows[..., TRANSL] = direction
         return rows
@@ -204,5 +212,7 @@ class Placed:
 
 def _shaped(template: NDArray, shapedirs: NDArray, betas: NDArray) -> NDArray:
     """Points at rest (B, P, 3) of bodies with these betas (B, 10); the points may be shared or per body."""
-    moved = np.einsum("bpil,bl->bpi", shapedirs, betas) if shapedirs.ndim == 4 else np.tensordot(betas, shapedirs, (1, 2))
+    moved = (
+        np.einsum("bpil,bl->bpi", shapedirs, betas) if shapedirs.ndim == 4 else np.tensordot(betas, shapedirs, (1, 2))
+    )
     return template + moved

@@ -13,16 +13,20 @@ from uvatar.data.person import Hand, Person
 from uvatar.fitting import rotations
 from uvatar.fitting.residuals import BONES, Evidence, bone_directions
 
-# How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips are vague.
+# How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips
+# are vague.
 LANDMARK_TRUST = np.array(
     [1.2] + [0.7] * 10  # nose, eyes, ears, mouth: small, but seen sharply
     + [0.8] * 2 + [1.0] * 4 + [0.6] * 6  # shoulders, elbows and wrists, fingers
     + [0.8] * 2 + [1.0] * 4 + [0.7] * 2 + [1.0] * 2  # hips, knees and ankles, heels, toes
 )  # fmt: skip
-# How far each bone's direction in space is trusted (BlazePose's error: thigh 12, shin 11, trunk 9, upper arm 22, forearm 26,
-# feet 30, hands 40 degrees; shins are biased on top).
-BONE_TRUST = np.array([0.8] * 2 + [0.7] * 2 + [1.0] * 2 + [0.5] * 2 + [0.4] * 2 + [1.0] * 2 + [1.0, 1.0, 0.5] + [0.2] * 4)
-# BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered people, radians.
+# How far each bone's direction in space is trusted (BlazePose's error: thigh 12, shin 11, trunk 9, upper arm 22,
+# forearm 26, feet 30, hands 40 degrees; shins are biased on top).
+BONE_TRUST = np.array(
+    [0.8] * 2 + [0.7] * 2 + [1.0] * 2 + [0.5] * 2 + [0.4] * 2 + [1.0] * 2 + [1.0, 1.0, 0.5] + [0.2] * 4
+)
+# BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered
+# people, radians.
 KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
 TRUNK_SIDES, TRUNK_BACK = slice(10, 12), 0.1  # radians that it leans trunks back
 HAND_TRUST = 0.8  # of the hand bones where the hand model saw the hand
@@ -47,11 +51,16 @@ def image_landmarks(person: Person) -> NDArray[np.float64]:
 def world_landmarks(person: Person, camera: Camera) -> NDArray[np.float64]:
     """(33, 3) metres in the axes of the photo's camera: perception's are those of a camera that looks at the person."""
     middle = (person.box[:2] + person.box[2:]).astype(float) / 2
-    return _knees_straightened(person.world_landmarks.astype(float)) @ rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays(middle)).T
+    return (
+        _knees_straightened(person.world_landmarks.astype(float))
+        @ rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays(middle)).T
+    )
 
 
 def _knees_straightened(world: NDArray) -> NDArray:
-    """World landmarks (33, 3) whose shins and feet are swung forward about the knees by what BlazePose swings them back."""
+    """World landmarks (33, 3) whose shins and feet are swung forward about the knees by what BlazePose swings them
+    back.
+    """
     world = world.copy()
     for hip, knee, ankle, heel, toe in ((23, 25, 27, 29, 31), (24, 26, 28, 30, 32)):
         thigh, shin = world[knee] - world[hip], world[ankle] - world[knee]
@@ -79,7 +88,9 @@ def bones_in_space(person: Person, landmarks: NDArray, camera: Camera) -> tuple[
     directions[TRUNK_SIDES] += TRUNK_BACK * forward / max(np.linalg.norm(forward), 1e-9)
     seen = landmarks[:, 2] * inside_photo(landmarks, camera)
     weights = BONE_TRUST * np.minimum(seen[start], seen[end])
-    turn = rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((person.box[:2] + person.box[2:]).astype(float) / 2))
+    turn = rotations.between(
+        np.array([0.0, 0.0, 1.0]), camera.rays((person.box[:2] + person.box[2:]).astype(float) / 2)
+    )
     for side, hand in enumerate((person.left_hand, person.right_hand)):
         if hand is not None and hand.score > HAND_SCORE:
             first = len(BONES) - HAND_BONES + side
@@ -99,7 +110,9 @@ def unseen_legs(landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
 
 
 def standing(landmarks: NDArray) -> float:
-    """0..1, whether someone with these image landmarks (33, 3) stands on both feet: legs seen, long and side by side."""
+    """0..1, whether someone with these image landmarks (33, 3) stands on both feet: legs seen, long and side by
+    side.
+    """
     shoulders, hips, ankles = (landmarks[list(pair)] for pair in ((11, 12), (23, 24), (27, 28)))
     trunk = hips[:, 1].mean() - shoulders[:, 1].mean()
     if trunk <= 0:
@@ -128,7 +141,9 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
     return Evidence(
         side=np.array([box_side(person) for person in people]),
         landmarks=np.stack([points[:, :2] for points in landmarks]),
-        landmark_weights=np.stack([landmark_weights(person, points, camera) for person, points in zip(people, landmarks, strict=True)]),
+        landmark_weights=np.stack(
+            [landmark_weights(person, points, camera) for person, points in zip(people, landmarks, strict=True)]
+        ),
         bones=np.stack([directions for directions, _ in bones]),
         bone_weights=np.stack([weights for _, weights in bones]),
         balance_weights=np.maximum([standing(points) for points in landmarks], unseen.min(1)),
@@ -143,7 +158,8 @@ def gather(people: Sequence[Person], camera: Camera) -> Evidence:
 def with_lifted(evidence: Evidence, directions: NDArray) -> Evidence:
     """The evidence with every bone's direction between the landmarks' and that of the pose lifter's body (B, N, 3).
 
-    Half way: alone the lifter's say more of depth, but its bodies have grown-up proportions, and children would be taken for adults.
+    Half way: alone the lifter's say more of depth, but its bodies have grown-up proportions, and children would be
+        taken for adults.
     Hands stay what the hand model saw.
     """
     between = evidence.bones + directions

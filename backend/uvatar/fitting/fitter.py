@@ -1,8 +1,8 @@
 """People in, bodies out: the order in which the solver is given its evidence.
 
-1. Every start of every person (the landmarks' own, the pose lifter's, others that are given), with every group's shape, is placed
-   and fitted to the landmarks: wide robust functions first, so that no limb is lost, then narrow ones. The one that explains
-   landmarks and prior best goes on.
+1. Every start of every person (the landmarks' own, the pose lifter's, others that are given), with every group's shape,
+   is placed and fitted to the landmarks: wide robust functions first, so that no limb is lost, then narrow ones. The
+   one that explains landmarks and prior best goes on.
 2. Its outline is drawn to the mask, with pairs of points made anew before each step.
 """
 
@@ -36,7 +36,8 @@ OUTLINE_WEIGHT = 40.0  # landmarks that the whole outline counts for, each of it
 WIDE = Widths(landmark_width=0.2, bone=0.15, prior=1.0)
 NARROW = Widths(landmark_width=0.06)
 FINAL = Widths(landmark_width=0.06, outline=0.005)
-# The last steps follow the landmarks closely, with shape and directions in space held near what was found: they would fit noise.
+# The last steps follow the landmarks closely, with shape and directions in space held near what was found: they would
+# fit noise.
 CLOSE = replace(FINAL, landmark=0.0015, bone=0.025)
 SHAPE_SLACK = 0.06  # betas that the last steps may move a shape by
 
@@ -117,11 +118,17 @@ class _Guesses:
     def rows(self, index: NDArray) -> _Guesses:
         """The guesses ``index``."""
         return _Guesses(
-            self.owners[index], [self.starts[i] for i in index], [self.groups[i] for i in index], self.state.rows(index), self.costs[index]
+            self.owners[index],
+            [self.starts[i] for i in index],
+            [self.groups[i] for i in index],
+            self.state.rows(index),
+            self.costs[index],
         )
 
     def best(self, key: Callable[[int, str, str], Hashable], within: float = np.inf) -> _Guesses:
-        """The cheapest guess of each key (owner, start's name, group's name), if it is ``within`` so many nats of its owner's cheapest."""
+        """The cheapest guess of each key (owner, start's name, group's name), if it is ``within`` so many nats of its
+        owner's cheapest.
+        """
         least: dict[int, float] = {}
         chosen: dict[Hashable, int] = {}
         for i in np.argsort(self.costs):
@@ -156,15 +163,21 @@ class _Problem:
     def of(cls, people: Sequence[Person], body: BodyModel, camera: Camera, options: FitOptions) -> _Problem:
         data, lifter, prior = body.data, Lifter.load(body.folder), PosePrior.load(body.folder)
         lifted = [lifter.lift(person, camera) for person in people] if lifter else []
-        skeleton = Skeleton(data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents))
-        landmarks = Points(*(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights)))
+        skeleton = Skeleton(
+            data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
+        )
+        landmarks = Points(
+            *(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights))
+        )
         evidence = seen.gather(people, camera)
         if lifted:
             evidence = seen.with_lifted(evidence, _lifted_bones(lifted, skeleton, landmarks))
         known = options.betas
         groups = shape_groups(data) if known is None else [ShapeGroup("all", known.astype(float), np.eye(len(known)))]
         outline = _outline_points(data)
-        return cls(people, lifted, evidence, camera, skeleton, landmarks, outline, prior, groups, len(data.v_template), options)
+        return cls(
+            people, lifted, evidence, camera, skeleton, landmarks, outline, prior, groups, len(data.v_template), options
+        )
 
     def objective(self, guesses: _Guesses, widths: Widths) -> Objective:
         """What the guesses should agree with, a row for each."""
@@ -181,14 +194,20 @@ def _first_guesses(problem: _Problem, further: Sequence[Sequence[Start]]) -> _Gu
     table = [
         (number, start, group)
         for number, person in enumerate(problem.people)
-        for start in [_analytic(problem, person), *(_learned(lifted) for lifted in problem.lifted[number : number + 1]), *further[number]]
+        for start in [
+            _analytic(problem, person),
+            *(_learned(lifted) for lifted in problem.lifted[number : number + 1]),
+            *further[number],
+        ]
         if problem.options.only is None or start.name in problem.options.only
         for group in problem.groups
     ]
     owners, starts, groups = zip(*table, strict=True)
     fixed = problem.options.betas
     betas = np.stack([group.mean if fixed is None else fixed.astype(float) for group in groups])
-    state = State(np.stack([s.orient for s in starts]), np.stack([s.pose for s in starts]), betas, np.zeros((len(table), 3)))
+    state = State(
+        np.stack([s.orient for s in starts]), np.stack([s.pose for s in starts]), betas, np.zeros((len(table), 3))
+    )
     return _Guesses(np.array(owners), list(starts), list(groups), state, np.array([group.cost for group in groups]))
 
 
@@ -215,7 +234,9 @@ def _learned(lifted: Lifted) -> Start:
 def _lifted_bones(lifted: Sequence[Lifted], skeleton: Skeleton, landmarks: Points) -> NDArray[np.float64]:
     """(B, N, 3) directions of the `BONES` of the lifted bodies, camera axes."""
     orient, pose, betas = (np.stack([getattr(one, name) for one in lifted]) for name in ("orient", "pose", "betas"))
-    return bone_directions(skeleton.pose(State(orient, pose, betas, np.zeros((len(lifted), 3)))).place(landmarks).positions)
+    return bone_directions(
+        skeleton.pose(State(orient, pose, betas, np.zeros((len(lifted), 3)))).place(landmarks).positions
+    )
 
 
 def _placed(objective: Objective, state: State) -> State:
@@ -242,7 +263,9 @@ def _fit_outline(problem: _Problem, guesses: _Guesses) -> _Guesses:
 
 
 def _decided(guesses: _Guesses) -> tuple[_Guesses, set[int]]:
-    """The cheapest guess of each person, a child's only where it is so by far; and the people who may be children all the same."""
+    """The cheapest guess of each person, a child's only where it is so by far; and the people who may be children all
+    the same.
+    """
     child = _of_children(guesses)
     grown_up: dict[int, float] = {}
     for owner, cost in zip(guesses.owners[~child].tolist(), guesses.costs[~child].tolist(), strict=True):
@@ -263,7 +286,9 @@ def _of_children(guesses: _Guesses) -> NDArray[np.bool_]:
 
 
 def _polished(problem: _Problem, guesses: _Guesses) -> _Guesses:
-    """The last steps: close to the landmarks within the photo, true to the shape and the directions found so far in space."""
+    """The last steps: close to the landmarks within the photo, true to the shape and the directions found so far in
+    space.
+    """
     found = guesses.state
     directions = bone_directions(problem.skeleton.pose(found).place(problem.landmarks).positions)
     objective = problem.objective(guesses, CLOSE)
@@ -279,7 +304,9 @@ def _polished(problem: _Problem, guesses: _Guesses) -> _Guesses:
 
 
 def _drawn(problem: _Problem, guesses: _Guesses, objective: Objective, steps: int) -> tuple[Objective, State]:
-    """Steps towards landmarks and mask, body points and mask pixels paired anew before each (iterated closest points)."""
+    """Steps towards landmarks and mask, body points and mask pixels paired anew before each (iterated closest
+    points).
+    """
     state, damping = guesses.state, None
     if not problem.options.silhouette:
         state, _, _ = minimise(objective, state, steps)
@@ -303,7 +330,9 @@ def _judged(objective: Objective, guesses: _Guesses, state: State) -> _Guesses:
 
 
 def _group_costs(objective: Objective, guesses: _Guesses) -> NDArray[np.float64]:
-    """(G,) nats that each guess's group costs by itself: children are told by their proportions, so their legs must be seen."""
+    """(G,) nats that each guess's group costs by itself: children are told by their proportions, so their legs must be
+    seen.
+    """
     unseen = objective.evidence.unseen_legs.mean(1)
     return np.array([group.cost for group in guesses.groups]) + UNSEEN_CHILD_COST * _of_children(guesses) * unseen
 

@@ -1,8 +1,9 @@
 """The pose lifter: a small network from perception's landmarks to a pose, a shape, and how sure it is of them.
 
-Landmark models know where joints are in the picture, and guess their depth; the network was taught, on rendered people whose
-truth is known, what that guess is worth and how it errs (`training/uvatar_training/lifter`). It sees one person as a camera would that looks
-straight at it: landmarks in the picture about their own mean, landmarks in space, and how much each can be seen.
+Landmark models know where joints are in the picture, and guess their depth; the network was taught, on rendered people
+whose truth is known, what that guess is worth and how it errs (`training/uvatar_training/lifter`). It sees one person
+as a camera would that looks straight at it: landmarks in the picture about their own mean, landmarks in space, and how
+much each can be seen.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Lifted:
         orient: (3, 3) rotation of the pelvis, camera frame.
         pose: (21, 3) axis-angle of joints 1..21, radians.
         betas: (10,).
-        joint_spread: (22,) expected error of each joint's turn against its parent, radians; of the pelvis against the camera.
+        joint_spread: (22,) expected error of each joint's turn against its parent, radians; of the pelvis against the
+            camera.
         bone_spread: (19,) expected error of the directions of `uvatar.fitting.residuals.BONES`, radians.
         betas_spread: (10,).
     """
@@ -68,8 +70,8 @@ class _Block(nn.Module):
 class LifterNetwork(nn.Module):
     """A residual multilayer perceptron.
 
-    Features (B, 201) -> turns of joints 0..21 against the camera that looks at the person (B, 22, 3, 3), betas (B, 10), and
-    the logarithms of the spreads (B, 51): of 22 joints, 19 bones, 10 betas.
+    Features (B, 201) -> turns of joints 0..21 against the camera that looks at the person (B, 22, 3, 3), betas (B, 10),
+    and the logarithms of the spreads (B, 51): of 22 joints, 19 bones, 10 betas.
     """
 
     def __init__(self) -> None:
@@ -105,7 +107,10 @@ class Lifter:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Lifter | None:
-        """The lifter in a folder of weights, by default the one that ships with the program; None where there is none."""
+        """The lifter in a folder of weights, by default the one that ships with the program.
+
+        None where there is none.
+        """
         path = (folder or weights_folder()) / FILE
         if not path.is_file():
             return None
@@ -114,7 +119,9 @@ class Lifter:
         return cls(network)
 
     def lift(self, person: Person, camera: Camera) -> Lifted:
-        """The pose of a person in the camera's frame: the mean of what the network says of the person and of its mirror image."""
+        """The pose of a person in the camera's frame: the mean of what the network says of the person and of its mirror
+        image.
+        """
         return self.lift_landmarks(person.landmarks, person.world_landmarks, person.box, camera)
 
     @torch.no_grad()
@@ -151,8 +158,8 @@ def features(landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -
 
 
 def assembled(points: NDArray, world: NDArray, visibility: NDArray, ray: NDArray) -> NDArray[np.float64]:
-    """(..., 201) features of landmarks (..., 33, 2) in the plane at distance 1 before a camera that looks at the person,
-    landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2)."""
+    """(..., 201) features of landmarks (..., 33, 2) in the plane at distance 1 before a camera that looks at the
+    person, landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2)."""
     weight = (visibility + 0.02)[..., None]
     weight = weight / weight.sum(-2, keepdims=True)
     centred = points - (weight * points).sum(-2, keepdims=True)
@@ -167,7 +174,11 @@ def mirrored_features(values: NDArray) -> NDArray[np.float64]:
     """The features (..., 201) of the mirror image."""
     points = values[..., :66].reshape(*values.shape[:-1], 33, 2)[..., MIRROR, :] * [-1.0, 1.0]
     world = values[..., 66:165].reshape(*values.shape[:-1], 33, 3)[..., MIRROR, :] * [-1.0, 1.0, 1.0]
-    flat = [points.reshape(*values.shape[:-1], 66), world.reshape(*values.shape[:-1], 99), values[..., 165:198][..., MIRROR]]
+    flat = [
+        points.reshape(*values.shape[:-1], 66),
+        world.reshape(*values.shape[:-1], 99),
+        values[..., 165:198][..., MIRROR],
+    ]
     return np.concatenate([*flat, values[..., 198:199] * -1, values[..., 199:]], -1)
 
 

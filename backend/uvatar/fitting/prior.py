@@ -38,20 +38,28 @@ class PosePrior:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> PosePrior:
-        """The prior in a folder of weights (``pose_prior.npz``, of `tools/build_pose_prior.py`); by default the one that ships."""
+        """The prior in a folder of weights (``pose_prior.npz``, of `tools/build_pose_prior.py`); by default the one
+        that ships.
+        """
         with np.load((folder or weights_folder()) / "pose_prior.npz", allow_pickle=False) as file:
-            return cls.from_mixture(file["weights"].astype(float), file["means"].astype(float), file["covariances"].astype(float))
+            return cls.from_mixture(
+                file["weights"].astype(float), file["means"].astype(float), file["covariances"].astype(float)
+            )
 
     def nearest(self, poses: NDArray) -> NDArray[np.int64]:
         """The component (B,) that explains each pose (B, 63) best."""
         return (0.5 * self._distances(poses) + self.costs).argmin(1)
 
     def energy(self, poses: NDArray) -> NDArray:
-        """Negative log density (B,) of poses (B, 63), up to a constant, by the best component alone: smooth but where it changes."""
+        """Negative log density (B,) of poses (B, 63), up to a constant, by the best component alone: smooth but where
+        it changes.
+        """
         return (0.5 * self._distances(poses) + self.costs).min(1)
 
     def residual(self, poses: NDArray, component: NDArray) -> NDArray:
-        """(B, 63) whitened deviation of poses (B, 63) from their ``component`` (B,); its derivative is ``whiteners[component]``."""
+        """(B, 63) whitened deviation of poses (B, 63) from their ``component`` (B,); its derivative is
+        ``whiteners[component]``.
+        """
         return np.einsum("bij,bj->bi", self.whiteners[component], poses - self.means[component])
 
     def _distances(self, poses: NDArray) -> NDArray:

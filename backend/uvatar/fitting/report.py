@@ -13,7 +13,10 @@ from uvatar.data.person import Person
 from uvatar.fitting.evidence import SEEN, box_side, image_landmarks, inside_photo
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
-GOOD_ERROR, BAD_TAIL = 0.03, 0.05  # of the box side: median error of a useless fit, 95th percentile that deserves a note
+GOOD_ERROR, BAD_TAIL = (
+    0.03,
+    0.05,
+)  # of the box side: median error of a useless fit, 95th percentile that deserves a note
 LIMBS = {
     "head": [0, 7, 8],
     "left arm": [13, 15],
@@ -46,7 +49,9 @@ def quality(person: Person, pixels: NDArray, camera: Camera, group: ShapeGroup) 
     errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / box_side(person)
     median, tail = (float(np.percentile(errors, q)) for q in (50, 95)) if len(errors) else (1.0, 1.0)
     trust = float((person.landmarks[:, 2] * inside).mean())
-    return Quality(median, tail, sureness(person.likelihood, trust, median), tuple(_notes(person, seen, inside, tail, group)))
+    return Quality(
+        median, tail, sureness(person.likelihood, trust, median), tuple(_notes(person, seen, inside, tail, group))
+    )
 
 
 def _notes(person: Person, seen: NDArray, inside: NDArray, tail: float, group: ShapeGroup) -> list[str]:
@@ -93,5 +98,9 @@ def finished(fit: Fit, outline: float, texels_seen: float) -> Fit:
         outline: overlap (IoU) of the body, clothing included, and the person's mask; NaN where neither is seen.
         texels_seen: share of the texels that a photo shows.
     """
-    odd = () if outline >= ODD_OUTLINE else ("The body's outline does not match the person in the photo: check the overlay.",)
+    odd = (
+        ()
+        if outline >= ODD_OUTLINE
+        else ("The body's outline does not match the person in the photo: check the overlay.",)
+    )
     return replace(fit, confidence=fit.confidence * shown_share(outline, texels_seen), notes=fit.notes + odd)

@@ -1,8 +1,8 @@
 """What a fitted body should agree with, as weighted least squares with derivatives.
 
-Every term is in units of its expected error, so the sum of half squares is a negative log posterior. Outliers are tamed by
-the Geman-McClure function: a residual of length d costs s^2 d^2 / (2 (s^2 + d^2)), which is quadratic below the width s and
-levels off above it; as iteratively reweighted least squares its weight is (s^2 / (s^2 + d^2))^2.
+Every term is in units of its expected error, so the sum of half squares is a negative log posterior. Outliers are tamed
+by the Geman-McClure function: a residual of length d costs s^2 d^2 / (2 (s^2 + d^2)), which is quadratic below the
+width s and levels off above it; as iteratively reweighted least squares its weight is (s^2 / (s^2 + d^2))^2.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Widths:
         outline_width: width of its robust function.
         balance: expected offset in depth between the trunk and the feet it stands on, metres.
         balance_width: width of its robust function, metres.
-        straight, straight_width: expected flexion of a knee that looks straight, and width of its robust function, radians.
+        straight, straight_width: expected flexion of a knee that looks straight, and width of its robust function,
+            radians.
     """
 
     landmark: float = 0.012
@@ -137,7 +138,11 @@ class Objective:
         rows = np.concatenate([term.rows * term.scale[..., None] for term in terms], 1)
         values = np.concatenate([term.values * term.scale for term in terms], 1)
         transposed = rows.transpose(0, 2, 1)
-        return np.sum([term.cost for term in terms], axis=0), (transposed @ values[..., None])[..., 0], transposed @ rows
+        return (
+            np.sum([term.cost for term in terms], axis=0),
+            (transposed @ values[..., None])[..., 0],
+            transposed @ rows,
+        )
 
     def _terms(self, state: State, derivatives: bool) -> list[_Term]:
         posed = self.skeleton.pose(state)
@@ -174,7 +179,9 @@ class Objective:
         if whole is not None:
             moved = (whole[:, end] - whole[:, start]) / length[..., None]
             rows = moved - unit[..., None] * np.einsum("bni,bnij->bnj", unit, moved)[:, :, None]
-        return _robust(unit - self.evidence.bones, rows, self.evidence.bone_weights / self.widths.bone**2, self.widths.bone_width)
+        return _robust(
+            unit - self.evidence.bones, rows, self.evidence.bone_weights / self.widths.bone**2, self.widths.bone_width
+        )
 
     def _balance_term(self, placed: Placed, whole: NDArray | None) -> _Term:
         depth = placed.positions[..., 2]
@@ -213,7 +220,9 @@ class Objective:
             rows = np.zeros((len(values), len(KNEES), 1, UNKNOWNS))
             for row, joint in enumerate(KNEES):
                 rows[:, row, 0, 3 * joint] = 1
-        return _robust(values, rows, self.evidence.straight_weights / self.widths.straight**2, self.widths.straight_width)
+        return _robust(
+            values, rows, self.evidence.straight_weights / self.widths.straight**2, self.widths.straight_width
+        )
 
     def _unseen_leg_term(self, state: State, derivatives: bool) -> _Term:
         joints = np.array(LEG_JOINTS).reshape(-1)
@@ -254,7 +263,10 @@ def bone_directions(landmarks: NDArray) -> NDArray:
 
 
 def project(points: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
-    """(..., 3) camera frame -> pixels (..., 2) and their derivative (..., 2, 3). Points nearer than 10 cm count as 10 cm away."""
+    """(..., 3) camera frame -> pixels (..., 2) and their derivative (..., 2, 3).
+
+    Points nearer than 10 cm count as 10 cm away.
+    """
     depth = np.maximum(points[..., 2], 0.1)
     xy = points[..., :2] / depth[..., None]
     derivative = np.zeros((*points.shape[:-1], 2, 3))
@@ -265,7 +277,9 @@ def project(points: NDArray, camera: Camera) -> tuple[NDArray, NDArray]:
 
 @dataclass(frozen=True)
 class _Term:
-    """Residuals (B, R), their derivative (B, R, 79) unless it was not asked for, what both are multiplied by (B, R), and the cost (B,)."""
+    """Residuals (B, R), their derivative (B, R, 79) unless it was not asked for, what both are multiplied by (B, R),
+    and the cost (B,).
+    """
 
     values: NDArray
     rows: NDArray | None

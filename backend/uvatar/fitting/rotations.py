@@ -25,7 +25,10 @@ def exp(vectors: NDArray) -> NDArray:
 
 
 def left_jacobian(vectors: NDArray) -> NDArray:
-    """(..., 3) -> (..., 3, 3) matrix J with exp(v + d) ~ exp(J d) exp(v) for small d (Sola et al. 2018, equation 145)."""
+    """(..., 3) -> (..., 3, 3) matrix J with exp(v + d) ~ exp(J d) exp(v) for small d (Sola et al.
+
+    2018, equation 145).
+    """
     return _series(vectors, _cosine_ratio, _cubic_ratio)
 
 

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData, ShapePrior
 
-# What each group costs before anything is seen, in nats. Small children win by more than this (9 to 34 nats on real photos), slim
-# adults do not. The outline of a dressed adult says little of their sex (coats and skirts widen the hips of both), so "adult" lies
-# between men and women, with a flat chest, and "female" needs evidence.
+# What each group costs before anything is seen, in nats. Small children win by more than this (9 to 34 nats on real
+# photos), slim adults do not. The outline of a dressed adult says little of their sex (coats and skirts widen the hips
+# of both), so "adult" lies between men and women, with a flat chest, and "female" needs evidence.
 GROUP_COSTS = {"adult": 0.0, "female": 2.0, "child": 3.0}
-# Nats on top where no leg is seen, half where one is not: a head and a trunk alone do not tell a child, and a leg under a table is made up.
+# Nats on top where no leg is seen, half where one is not: a head and a trunk alone do not tell a child, and a leg under
+# a table is made up.
 UNSEEN_CHILD_COST = 20.0
-# What a child must win by, as a share of what the fit costs: where much is left unexplained, a nat more says little. Of 90 people in real
-# photos whose legs are seen, thirteen win by 1.0 to 9.6 %, children of up to about ten all of them; six by up to 0.5 %: a boy of
-# about twelve, and five youths and grown-ups (skaters, skiers, a woman at a desk).
+# What a child must win by, as a share of what the fit costs: where much is left unexplained, a nat more says little. Of
+# 90 people in real photos whose legs are seen, thirteen win by 1.0 to 9.6 %, children of up to about ten all of them;
+# six by up to 0.5 %: a boy of about twelve, and five youths and grown-ups (skaters, skiers, a woman at a desk).
 SURELY_CHILD = 0.0075
 CHILD_NOTE = "Given a child's proportions."
 PERHAPS_CHILD_NOTE = "Given a grown-up's proportions, but may be a child: the photo leaves it open."
@@ -49,12 +50,16 @@ def shape_groups(data: BodyData) -> list[ShapeGroup]:
     priors = dict(data.shape_prior)
     if {"male", "female"} <= priors.keys():
         priors["adult"] = _adults(priors["male"], priors["female"])
-    return [_group(name, priors[name]) for name in GROUP_COSTS if name in priors] or [ShapeGroup("all", np.zeros(10), np.eye(10))]
+    return [_group(name, priors[name]) for name in GROUP_COSTS if name in priors] or [
+        ShapeGroup("all", np.zeros(10), np.eye(10))
+    ]
 
 
 def _adults(male: ShapePrior, female: ShapePrior) -> ShapePrior:
     step = male.mean - female.mean
-    covariance = MALE_SHARE * male.covariance + (1 - MALE_SHARE) * female.covariance + GENDER_VARIANCE * np.outer(step, step)
+    covariance = (
+        MALE_SHARE * male.covariance + (1 - MALE_SHARE) * female.covariance + GENDER_VARIANCE * np.outer(step, step)
+    )
     return ShapePrior(female.mean + MALE_SHARE * step, covariance)
 
 

@@ -1,7 +1,8 @@
 """Which body points should move where so that the body's outline becomes the mask's.
 
 Two sides: body points that project outside the mask are drawn to its nearest pixel, and mask pixels that no body point
-covers draw the nearest body point. Where another person or the photo's edge ends the mask, nothing is known and nothing is drawn.
+covers draw the nearest body point. Where another person or the photo's edge ends the mask, nothing is known and nothing
+is drawn.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class MaskField:
     Attributes:
         origin: (2,) photo pixel of the field's corner.
         scale: field pixels per photo pixel.
-        nearest: (H, W, 2) float32, the photo pixel nearest to each field pixel where the body may be (itself inside the mask).
+        nearest: (H, W, 2) float32, the photo pixel nearest to each field pixel where the body may be (itself inside the
+            mask).
         samples: (N, 2) mask pixels that the body should cover.
         side: longer side of the person's box, pixels.
     """
@@ -57,13 +59,15 @@ class MaskField:
         y = window[1] + (np.arange(size[1]) + 0.5) / scale
         outside_photo = (x < 0)[None] | (x > width)[None] | (y < 0)[:, None] | (y > height)[:, None]
         unknown = (others > 127) | outside_photo
-        return cls(window[:2].astype(float), scale, _nearest(inside | unknown, x, y), _samples(inside, unknown, x, y), side)
+        return cls(
+            window[:2].astype(float), scale, _nearest(inside | unknown, x, y), _samples(inside, unknown, x, y), side
+        )
 
     def match(self, pixels: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         """Pair projected body points (P, 2) with the mask.
 
-        Returns a fixed number M of pairs: index of the body point (M,), target (M, 2), unit normal (M, 2) and weight (M,), the
-        weights of all mask pixels summing to at most 1 and those of all body points too.
+        Returns a fixed number M of pairs: index of the body point (M,), target (M, 2), unit normal (M, 2) and weight
+        (M,), the weights of all mask pixels summing to at most 1 and those of all body points too.
         """
         out_index, out_target, out_weight = self._outside(pixels)
         in_index, in_target, in_weight = self._uncovered(pixels)
@@ -103,7 +107,9 @@ def _pasted(mask: NDArray[np.uint8], margin: int, size: NDArray) -> NDArray[np.u
 
 
 def _nearest(allowed: NDArray[np.bool_], x: NDArray, y: NDArray) -> NDArray[np.float32]:
-    _, labels = cv2.distanceTransformWithLabels((~allowed).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    _, labels = cv2.distanceTransformWithLabels(
+        (~allowed).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     rows, columns = np.nonzero(allowed)
     place = np.zeros((labels.max() + 1, 2), np.float32)
     place[labels[rows, columns]] = np.stack([x[columns], y[rows]], -1)

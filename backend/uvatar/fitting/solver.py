@@ -15,10 +15,11 @@ FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-6, 1e4
 def minimise(
     objective: Objective, state: State, steps: int, damping: NDArray | None = None, free: NDArray | None = None
 ) -> tuple[State, NDArray, NDArray]:
-    """Lower the objective by at most ``steps`` Gauss-Newton steps, damped (Marquardt 1963) so that no body's cost ever rises.
+    """Lower the objective by at most ``steps`` Gauss-Newton steps, damped (Marquardt 1963) so that no body's cost ever
+    rises.
 
-    ``damping`` (B,) from an earlier call continues where that left off; ``free`` (79,) holds back the unknowns where it is False.
-    Returns the bodies, their costs (B,) and the damping (B,).
+    ``damping`` (B,) from an earlier call continues where that left off; ``free`` (79,) holds back the unknowns where it
+    is False. Returns the bodies, their costs (B,) and the damping (B,).
     """
     count = len(state.betas)
     damping = np.full(count, FIRST_DAMPING) if damping is None else damping

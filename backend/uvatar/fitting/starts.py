@@ -1,7 +1,7 @@
 """Where the solver starts: a person's landmarks in, a pose out.
 
-`landmark_start` reads the pose off the landmarks in space, limb by limb. A learned start (the Mesh Predictor, a pose lifter)
-is just another `Start`: the solver tries each briefly and goes on with the one that explains the photo best.
+`landmark_start` reads the pose off the landmarks in space, limb by limb. A learned start (the Mesh Predictor, a pose
+lifter) is just another `Start`: the solver tries each briefly and goes on with the one that explains the photo best.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Start:
 def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -> Start:
     """The pose of a body whose landmarks at rest are ``rest`` (33, 3), seen with ``landmarks`` (33, 3), camera axes.
 
-    Frames of the pelvis, the chest and the head come from their landmarks; a limb's first joint from its direction and its
-    hinge's axis; its hinge from the angle between its bones.
+    Frames of the pelvis, the chest and the head come from their landmarks; a limb's first joint from its direction and
+    its hinge's axis; its hinge from the angle between its bones.
     """
     turns = np.tile(np.eye(3), (24, 1, 1))  # of each joint against its parent
     pelvis = _trunk_frame(landmarks, HIPS) @ _trunk_frame(rest, HIPS).T
@@ -62,8 +62,13 @@ def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -
 
 
 def _pose_leg(turns: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
-    thigh, shin, foot = _bone(landmarks, HIPS, KNEES, side), _bone(landmarks, KNEES, ANKLES, side), _bone(landmarks, HEELS, TOES, side)
-    # The knee's axis points to the person's left: shin against thigh where it is bent, foot against thigh where it is not.
+    thigh, shin, foot = (
+        _bone(landmarks, HIPS, KNEES, side),
+        _bone(landmarks, KNEES, ANKLES, side),
+        _bone(landmarks, HEELS, TOES, side),
+    )
+    # The knee's axis points to the person's left: shin against thigh where it is bent, foot against thigh where it is
+    # not.
     axis = np.cross(thigh, shin) + FOOT_SAYS * np.cross(foot, thigh)
     rest_thigh = _bone(rest, HIPS, KNEES, side)
     rest_axis = np.cross(_bone(rest, HEELS, TOES, side), rest_thigh)
@@ -104,7 +109,9 @@ def _trunk_frame(points: NDArray, across: tuple[int, int]) -> NDArray:
 
 
 def _head_frame(points: NDArray) -> NDArray:
-    """From the ears and the nose; upright-nodding is left to the solver, for landmarks in space put the ears too far forward."""
+    """From the ears and the nose; upright-nodding is left to the solver, for landmarks in space put the ears too far
+    forward.
+    """
     return _frame(points[LEFT_EAR] - points[RIGHT_EAR], points[NOSE] - (points[LEFT_EAR] + points[RIGHT_EAR]) / 2)
 
 
@@ -114,7 +121,9 @@ def _palm_frame(points: NDArray, side: int) -> NDArray:
 
 
 def _frame(first: NDArray, second: NDArray) -> NDArray:
-    """Rotation (3, 3) whose columns are the direction ``first``, ``second`` made square to it, and their cross product."""
+    """Rotation (3, 3) whose columns are the direction ``first``, ``second`` made square to it, and their cross
+    product.
+    """
     x = first / max(np.linalg.norm(first), 1e-9)
     y = second - x * (x @ second)
     if np.linalg.norm(y) < 1e-6:

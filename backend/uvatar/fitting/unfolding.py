@@ -15,11 +15,14 @@ TURN_LIMIT = 0.1  # least cosine between a triangle's normals without and with c
 FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 
 
-def unfolded(offsets: NDArray, rest: NDArray, posed: NDArray, turn: NDArray, data: BodyData, averaging: sparse.csr_matrix) -> NDArray:
-    """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they did.
+def unfolded(
+    offsets: NDArray, rest: NDArray, posed: NDArray, turn: NDArray, data: BodyData, averaging: sparse.csr_matrix
+) -> NDArray:
+    """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they
+    did.
 
-    ``offsets``, ``rest``, ``posed`` (V, 3); ``turn`` (V, 3, 3) takes a rest-pose displacement into the pose; ``averaging``
-    (V, V) replaces a vertex's value by the mean of its neighbours'.
+    ``offsets``, ``rest``, ``posed`` (V, 3); ``turn`` (V, 3, 3) takes a rest-pose displacement into the pose;
+    ``averaging`` (V, V) replaces a vertex's value by the mean of its neighbours'.
     """
     offsets = offsets.copy()
     # Without quads every triangle is its own pair.
@@ -27,7 +30,9 @@ def unfolded(offsets: NDArray, rest: NDArray, posed: NDArray, turn: NDArray, dat
     suspects = np.arange(len(pairs))
     for attempt in range(UNFOLD_ROUNDS):
         faces = pairs[suspects]
-        spoilt = _spoilt(rest, rest + offsets, faces) | _spoilt(posed, posed + np.einsum("vij,vj->vi", turn, offsets), faces)
+        spoilt = _spoilt(rest, rest + offsets, faces) | _spoilt(
+            posed, posed + np.einsum("vij,vj->vi", turn, offsets), faces
+        )
         if not spoilt.any():
             break
         around = np.zeros(len(rest))

@@ -51,9 +51,15 @@ class RayScene:
         self._scene = EmbreeScene()
         self._mesh = TriangleMesh(self._scene, self.vertices, self.faces)
 
-    def first_hits(self, origins: NDArray, directions: NDArray) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-        """Rays (N, 3), (N, 3) -> face (N,) or -1, barycentric (N, 3), distance (N,) in lengths of the direction, inf for none."""
-        hit = self._scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1)
+    def first_hits(
+        self, origins: NDArray, directions: NDArray
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+        """Rays (N, 3), (N, 3) -> face (N,) or -1, barycentric (N, 3), distance (N,) in lengths of the direction, inf
+        for none.
+        """
+        hit = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
+        )
         face = hit["primID"].astype(np.int32)
         missed = face < 0
         barycentric = np.stack([1 - hit["u"] - hit["v"], hit["u"], hit["v"]], -1).astype(np.float32)
@@ -62,7 +68,8 @@ class RayScene:
         return face, barycentric, distance
 
     def visible_from(self, points: NDArray, eye: NDArray | None = None, bias: float = 0.01) -> NDArray[np.bool_]:
-        """Whether (N, 3) points on or near the surface are seen from ``eye`` (3,), the camera frame's origin by default.
+        """Whether (N, 3) points on or near the surface are seen from ``eye`` (3,), the camera frame's origin by
+        default.
 
         ``bias`` metres of surface in front of the point do not hide it: without it the point's own triangle and its
         neighbours would hide half of what is visible.
@@ -81,11 +88,18 @@ class RayScene:
         y = (np.arange(height, dtype=np.float32) + 0.5 - camera.center[1]) / camera.focal
         directions = np.empty((height, width, 3), np.float32)
         directions[..., 0], directions[..., 1], directions[..., 2] = x, y[:, None], 1.0
-        face, barycentric, distance = self.first_hits(np.zeros((height * width, 3), np.float32), directions.reshape(-1, 3))
+        face, barycentric, distance = self.first_hits(
+            np.zeros((height * width, 3), np.float32), directions.reshape(-1, 3)
+        )
         # The directions have z = 1, so distance along the ray is depth.
-        return Fragments(face.reshape(height, width), barycentric.reshape(height, width, 3), distance.reshape(height, width))
+        return Fragments(
+            face.reshape(height, width), barycentric.reshape(height, width, 3), distance.reshape(height, width)
+        )
 
 
 def rasterize(vertices: NDArray, faces: NDArray, camera: Camera) -> Fragments:
-    """Render a mesh (V, 3), (F, 3) in the camera frame. Keep a `RayScene` instead where the mesh is asked more than once."""
+    """Render a mesh (V, 3), (F, 3) in the camera frame.
+
+    Keep a `RayScene` instead where the mesh is asked more than once.
+    """
     return RayScene(vertices, faces).render(camera)

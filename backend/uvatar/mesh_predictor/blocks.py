@@ -12,12 +12,18 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = False) -> nn.Sequential:
     """Convolution without bias, batch norm and, where asked for, ReLU."""
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al. 2016, "Deep residual learning for image recognition", fig. 2)."""
+    """Two 3x3 convolutions around a shortcut (He et al. 2016, "Deep residual learning for image recognition", fig.
+
+    2).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -34,7 +40,10 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions around a shortcut, four times as wide at the end as in the middle (ibid., fig. 5)."""
+    """1x1, 3x3 and 1x1 convolutions around a shortcut, four times as wide at the end as in the middle (ibid., fig.
+
+    5).
+    """
 
     expansion = 4
 

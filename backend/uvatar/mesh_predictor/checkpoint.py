@@ -20,7 +20,8 @@ class CheckpointError(ValueError):
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from a .safetensors file or a PyTorch checkpoint (.pkl, .pth, .pt), names as the network has them.
+    """Tensors by name from a .safetensors file or a PyTorch checkpoint (.pkl, .pth, .pt), names as the network has
+    them.
 
     Raises CheckpointError for a file that is missing, truncated, or holds anything but tensors.
     """
@@ -42,7 +43,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             f"Get the file from its author again. ({_first_line(error)})"
         ) from None
     except Exception as error:  # a damaged file can raise almost anything
-        raise CheckpointError(f"{path.name} is damaged or no checkpoint: download it again. ({_first_line(error)})") from None
+        raise CheckpointError(
+            f"{path.name} is damaged or no checkpoint: download it again. ({_first_line(error)})"
+        ) from None
     if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
         content = content["model_state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -51,7 +54,11 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
 
 def _of_the_network(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix("module."): tensor for name, tensor in content.items() if not any(part in name for part in _NOT_THE_NETWORK)}
+    return {
+        name.removeprefix("module."): tensor
+        for name, tensor in content.items()
+        if not any(part in name for part in _NOT_THE_NETWORK)
+    }
 
 
 def _first_line(error: Exception) -> str:
@@ -80,7 +87,8 @@ def load_checkpoint(network: nn.Module, path: Path) -> bool:
         if misshapen:
             name = misshapen[0]
             faults.append(
-                f"{len(misshapen)} have another shape, first {name!r}: {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+                f"{len(misshapen)} have another shape, first {name!r}: {tuple(state[name].shape)} instead of "
+                f"{tuple(expected[name].shape)}"
             )
         raise CheckpointError(f"{path.name} is a checkpoint of another network: {'; '.join(faults)}.")
     network.load_state_dict(state)

@@ -1,4 +1,6 @@
-"""From the network's maps to people: peaks of the body-centre heatmap, and the parameters that the other maps hold there."""
+"""From the network's maps to people: peaks of the body-centre heatmap, and the parameters that the other maps hold
+there.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,8 @@ class PredictedBodies:
     """N people's parameters in SMPL's terms.
 
     Attributes:
-        camera: (N, 3) s, tx, ty: a point X, Y of the posed body (metres) is seen at (s X + tx, s Y + ty), -1..1 across the
-            padded square.
+        camera: (N, 3) s, tx, ty: a point X, Y of the posed body (metres) is seen at (s X + tx, s Y + ty), -1..1 across
+            the padded square.
         pose: (N, 24, 3, 3) rotation matrices, joint 0 is global_orient; the two hands are identities.
         betas: (N, 10).
     """

@@ -44,7 +44,9 @@ PYRAMID_STAGES = (1, 2, 4, 6)
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's "same" padding: where the stride leaves an odd pixel over, it is padded at the end."""
+    """A convolution with TensorFlow's "same" padding: where the stride leaves an odd pixel over, it is padded at the
+    end.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
@@ -114,14 +116,18 @@ class EfficientNetLite0(nn.Module):
         return features
 
     def load_imagenet(self, state: dict[str, Tensor]) -> None:
-        """Start from a state dict of the ImageNet package; its classifier is left out. Raises RuntimeError where it does not fit."""
+        """Start from a state dict of the ImageNet package; its classifier is left out.
+
+        Raises RuntimeError where it does not fit.
+        """
         trunk = {name: tensor for name, tensor in state.items() if not name.startswith(("_conv_head", "_bn1", "_fc"))}
         self.load_state_dict(trunk)
 
 
 class LightBackbone(nn.Module):
-    """EfficientNet-Lite0 and a top-down pyramid to 1/8 of the picture, with a residual block where a cell sees a limb and where it sees a
-    person: which way somebody faces takes more than the sum of what the trunk says at every size."""
+    """EfficientNet-Lite0 and a top-down pyramid to 1/8 of the picture, with a residual block where a cell sees a limb
+    and where it sees a person: which way somebody faces takes more than the sum of what the trunk says at every
+    size."""
 
     channels, stride = 96, 8
 
@@ -131,7 +137,9 @@ class LightBackbone(nn.Module):
         self.lateral = nn.ModuleList(nn.Conv2d(STAGES[stage].outputs, width, 1) for stage in PYRAMID_STAGES[1:])
         self.coarse = nn.ModuleList(BasicBlock(width) for _ in PYRAMID_STAGES[2:])
         self.smooth = nn.Sequential(
-            nn.Conv2d(width, self.channels, 3, padding=1, bias=False), nn.BatchNorm2d(self.channels), nn.ReLU(inplace=True)
+            nn.Conv2d(width, self.channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(self.channels),
+            nn.ReLU(inplace=True),
         )
 
     def forward(self, image: Tensor) -> Tensor:

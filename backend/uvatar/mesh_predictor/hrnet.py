@@ -1,4 +1,6 @@
-"""HRNet-W32 (Sun et al. 2019, "Deep high-resolution representation learning for human pose estimation"), in ROMP's layout.
+"""HRNet-W32 (Sun et al.
+
+2019, "Deep high-resolution representation learning for human pose estimation"), in ROMP's layout.
 
 Branches of 32, 64, 128 and 256 channels at 1/4, 1/8, 1/16 and 1/32 of the picture run side by side and are fused after
 every module; the 1/4 branch is the output.  Parameter names are those of ROMP's published checkpoint.
@@ -19,7 +21,9 @@ BLOCKS = 4  # basic blocks per branch and module
 
 
 class Fuse(nn.Sequential):
-    """One path of the fusion: a finer branch comes down by strided 3x3 convolutions, a coarser one up by 1x1 and nearest."""
+    """One path of the fusion: a finer branch comes down by strided 3x3 convolutions, a coarser one up by 1x1 and
+    nearest.
+    """
 
     def __init__(self, source: int, target: int) -> None:
         self.upscale = 2 ** max(source - target, 0)
@@ -29,7 +33,10 @@ class Fuse(nn.Sequential):
             # Channels change, and the ReLU is left out, only in the last step.
             steps = range(source + 1, target + 1)
             super().__init__(
-                *(conv_bn(WIDTHS[source], WIDTHS[target if step == target else source], 3, 2, relu=step != target) for step in steps)
+                *(
+                    conv_bn(WIDTHS[source], WIDTHS[target if step == target else source], 3, 2, relu=step != target)
+                    for step in steps
+                )
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,7 +50,9 @@ class HighResolutionModule(nn.Module):
 
     def __init__(self, branches: int, targets: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(WIDTHS[b]) for _ in range(BLOCKS))) for b in range(branches))
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(BasicBlock(WIDTHS[b]) for _ in range(BLOCKS))) for b in range(branches)
+        )
         self.fuse_layers = nn.ModuleList(
             nn.ModuleDict({str(source): Fuse(source, target) for source in range(branches) if source != target})
             for target in range(targets)

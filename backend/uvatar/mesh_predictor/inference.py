@@ -1,4 +1,6 @@
-"""Making a trained network fast on the CPU: batch norms folded into convolutions, channels-last memory, packed weights, bfloat16."""
+"""Making a trained network fast on the CPU: batch norms folded into convolutions, channels-last memory, packed weights,
+bfloat16.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ from uvatar.mesh_predictor.packed import can_pack, pack
 
 
 def for_inference(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A copy of ``network`` that computes the same, faster, and can no longer be trained; a Mesh Predictor's maps are float32.
+    """A copy of ``network`` that computes the same, faster, and can no longer be trained; a Mesh Predictor's maps are
+    float32.
 
-    In every module a convolution registered right before a batch norm is taken to feed it, which holds for all blocks of
-    this package (and is tested).
+    In every module a convolution registered right before a batch norm is taken to feed it, which holds for all blocks
+    of this package (and is tested).
     """
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):

@@ -1,4 +1,5 @@
-"""The Mesh Predictor's network: a backbone that gives features at 1/4 or 1/8 of the picture, and three heads at 1/8 (ROMP).
+"""The Mesh Predictor's network: a backbone that gives features at 1/4 or 1/8 of the picture, and three heads at 1/8
+(ROMP).
 
 Sun et al. 2021, "Monocular, one-stage, regression of multiple 3D people".
 """
@@ -17,7 +18,11 @@ INPUT_SIDE = 512
 MAP_SIDE = 64
 HEAD_CHANNELS = 64
 SMPL_CHANNELS = 142  # 22 joints x 6D rotation + 10 betas
-SMPL_HEAD, CENTER_HEAD, CAMERA_HEAD = "1", "2", "3"  # number 0 was the 2D-pose head of the published network's pre-training
+SMPL_HEAD, CENTER_HEAD, CAMERA_HEAD = (
+    "1",
+    "2",
+    "3",
+)  # number 0 was the 2D-pose head of the published network's pre-training
 CAMERA_CHANNELS = 3  # raw scale (its power of 1.1 is taken in decoding), tx, ty
 
 
@@ -27,7 +32,8 @@ class Maps:
 
     Attributes:
         center: (B, 1, 64, 64) body-centre heatmap, raw: no sigmoid; compare it with the threshold as it is.
-        camera: (B, 3, 64, 64) raw scale s (the scale is 1.1^s), tx, ty of a weak-perspective camera over the padded square.
+        camera: (B, 3, 64, 64) raw scale s (the scale is 1.1^s), tx, ty of a weak-perspective camera over the padded
+            square.
         smpl: (B, 142, 64, 64) global_orient (6), body_pose of joints 1..21 (126), betas (10).
     """
 
@@ -56,7 +62,9 @@ def coordinate_channels(features: Tensor, share: float = 1.0) -> Tensor:
 def head(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     """Features (B, inputs, 64 * stride, 64 * stride) -> map (B, outputs, 64, 64)."""
     return nn.Sequential(
-        nn.Sequential(nn.Conv2d(inputs, HEAD_CHANNELS, 3, stride, 1), nn.BatchNorm2d(HEAD_CHANNELS), nn.ReLU(inplace=True)),
+        nn.Sequential(
+            nn.Conv2d(inputs, HEAD_CHANNELS, 3, stride, 1), nn.BatchNorm2d(HEAD_CHANNELS), nn.ReLU(inplace=True)
+        ),
         # One more level than needed, as in the published checkpoint's names.
         nn.Sequential(*(nn.Sequential(BasicBlock(HEAD_CHANNELS)) for _ in range(2))),
         nn.Conv2d(HEAD_CHANNELS, outputs, 1),
@@ -64,8 +72,11 @@ def head(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class MeshPredictor(nn.Module):
-    """Backbone and heads. Any backbone with ``channels`` that maps (B, 3, H, W) to (B, channels, H/stride, W/stride) will do, ``stride``
-    being 4 or 8."""
+    """Backbone and heads.
+
+    Any backbone with ``channels`` that maps (B, 3, H, W) to (B, channels, H/stride, W/stride) will do, ``stride`` being
+    4 or 8.
+    """
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
@@ -73,11 +84,16 @@ class MeshPredictor(nn.Module):
         inputs = int(backbone.channels) + 2  # type: ignore[arg-type]
         self.head_stride = INPUT_SIDE // MAP_SIDE // int(backbone.stride)  # type: ignore[arg-type]
         channels = {SMPL_HEAD: SMPL_CHANNELS, CENTER_HEAD: 1, CAMERA_HEAD: CAMERA_CHANNELS}
-        self.final_layers = nn.ModuleDict({name: head(inputs, outputs, self.head_stride) for name, outputs in channels.items()})
+        self.final_layers = nn.ModuleDict(
+            {name: head(inputs, outputs, self.head_stride) for name, outputs in channels.items()}
+        )
 
     def forward(self, image: Tensor, share: float = 1.0) -> Maps:
-        """(B, 3, 512, 512) sRGB in [0, 1] -> Maps. With a ``share``, that of the side of 512 that a smaller image has: it is treated as the
-        middle of 512x512, and the maps hold the cells of that part."""
+        """(B, 3, 512, 512) sRGB in [0, 1] -> Maps.
+
+        With a ``share``, that of the side of 512 that a smaller image has: it is treated as the middle of 512x512, and
+        the maps hold the cells of that part.
+        """
         return self.maps(self.backbone(image), share)
 
     def maps(self, features: Tensor, share: float = 1.0) -> Maps:

@@ -1,7 +1,7 @@
 """The Mesh Predictor's blocks on oneDNN's packed convolutions: the same sums in fewer passes over memory.
 
-A feature map of HRNet fills the cache of a processor core or more, so that every pass counts: ReLUs and sums are part of the
-convolutions before them, and sums are made in place.  So blocks and fusions here overwrite what they are given.
+A feature map of HRNet fills the cache of a processor core or more, so that every pass counts: ReLUs and sums are part
+of the convolutions before them, and sums are made in place.  So blocks and fusions here overwrite what they are given.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from uvatar.mesh_predictor.hrnet import HighResolutionModule, HRNet
 
 
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether this build of PyTorch has oneDNN's packed convolutions for this processor and type. Without them all works, slower."""
+    """Whether this build of PyTorch has oneDNN's packed convolutions for this processor and type.
+
+    Without them all works, slower.
+    """
     if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.is_available():
         return False
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise_") or not hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight"):
+    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise_") or not hasattr(
+        torch._C._nn, "mkldnn_reorder_conv2d_weight"
+    ):
         return False
     return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def pack(module: nn.Module) -> None:
-    """Replace the module's blocks, convolutions before a ReLU and all other plain convolutions by packed ones, in place.
+    """Replace the module's blocks, convolutions before a ReLU and all other plain convolutions by packed ones, in
+    place.
 
-    ``module``: in eval mode, channels-last, batch norms folded into the convolutions before them (an Identity is left of each).
+    ``module``: in eval mode, channels-last, batch norms folded into the convolutions before them (an Identity is left
+        of each).
     """
     children = list(module.named_children())
     for place, (name, child) in enumerate(children):
@@ -50,22 +57,40 @@ def pack(module: nn.Module) -> None:
 
 
 class PackedConv2d(nn.Module):
-    """A convolution, and a ReLU where wanted, whose weights are laid out once as oneDNN wants them and not at every call."""
+    """A convolution, and a ReLU where wanted, whose weights are laid out once as oneDNN wants them and not at every
+    call.
+    """
 
     def __init__(self, conv: nn.Conv2d, relu: bool = False) -> None:
         super().__init__()
         self._geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self._weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.detach().contiguous().to_mkldnn(), *self._geometry)
+        self._weight = torch._C._nn.mkldnn_reorder_conv2d_weight(
+            conv.weight.detach().contiguous().to_mkldnn(), *self._geometry
+        )
         self._bias = conv.bias
         self._after = "relu" if relu else "none"
 
     def forward(self, x: Tensor) -> Tensor:
         """As the convolution and the ReLU."""
-        return torch.ops.mkldnn._convolution_pointwise.default(x, self._weight, self._bias, *self._geometry, self._after, [], "")
+        return torch.ops.mkldnn._convolution_pointwise.default(
+            x, self._weight, self._bias, *self._geometry, self._after, [], ""
+        )
 
     def plus(self, x: Tensor, total: Tensor, relu: bool, in_place: bool) -> Tensor:
-        """``total`` plus the convolution of ``x``, and a ReLU where wanted, in one pass; ``total`` is overwritten if ``in_place``."""
-        rest: tuple[Any, ...] = (self._weight, self._bias, *self._geometry, "add", 1.0, "relu" if relu else None, [], "")
+        """``total`` plus the convolution of ``x``, and a ReLU where wanted, in one pass.
+
+        ``total`` is overwritten if ``in_place``.
+        """
+        rest: tuple[Any, ...] = (
+            self._weight,
+            self._bias,
+            *self._geometry,
+            "add",
+            1.0,
+            "relu" if relu else None,
+            [],
+            "",
+        )
         if in_place:
             return torch.ops.mkldnn._convolution_pointwise_.binary(total, x, *rest)
         return torch.ops.mkldnn._convolution_pointwise.binary(x, total, *rest)
@@ -125,7 +150,10 @@ class PackedTarget(nn.Module):
         total, in_place = features[self._target], self._target == 0
         coarser = None
         for convolution, x in zip(self.up, features[: self._target : -1], strict=True):
-            coarser = convolution(x) if coarser is None else convolution.plus(x, _doubled(coarser), relu=False, in_place=True)  # type: ignore[operator]
+            if coarser is None:
+                coarser = convolution(x)
+            else:
+                coarser = convolution.plus(x, _doubled(coarser), relu=False, in_place=True)  # type: ignore[operator]
         if coarser is not None:
             total = total.add_(_doubled(coarser)) if in_place else total + _doubled(coarser)
             in_place = True

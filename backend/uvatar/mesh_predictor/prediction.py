@@ -1,4 +1,6 @@
-"""People as the Mesh Predictor, or a file of another estimator, describes them; and who of them is whom in the photo."""
+"""People as the Mesh Predictor, or a file of another estimator, describes them; and who of them is whom in the
+photo.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +36,14 @@ class Prediction:
     Attributes:
         score: (N,) of the body-centre heatmap.
         center: (N, 2) body centre, pixels of the photo.
-        camera: (N, 3) s, tx, ty: a point X, Y of the posed body is seen at (s X + tx, s Y + ty), -1..1 across the padded square.
+        camera: (N, 3) s, tx, ty: a point X, Y of the posed body is seen at (s X + tx, s Y + ty), -1..1 across the
+            padded square.
         pose: (N, 24, 3, 3) rotations, joint 0 is global_orient, camera axes.
         betas: (N, 10) of the body ``betas_of``, "smpl" or "open_body".
         square: how the photo lies in the padded square.
-        root_aligned: the camera sees the posed body moved so that its origin is between its hips, not as SMPL places it. So it is
-            with checkpoints of ROMP's public training code (its ``root_align``), and not with the published ROMP.pkl.
+        root_aligned: the camera sees the posed body moved so that its origin is between its hips, not as SMPL places
+            it. So it is with checkpoints of ROMP's public training code (its ``root_align``), and not with the
+            published ROMP.pkl.
     """
 
     score: NDArray[np.float32]
@@ -71,14 +75,21 @@ class Prediction:
         return axis_angle_from_matrices(torch.from_numpy(self.pose).double()).float().numpy()
 
     def starts(self) -> list[Start]:
-        """What fitting takes from every person: the pose. Shape and place it finds itself, for they depend on body and camera."""
+        """What fitting takes from every person: the pose.
+
+        Shape and place it finds itself, for they depend on body and camera.
+        """
         vectors = self.axis_angles().astype(np.float64)
-        return [Start(NAME, orient[0].astype(np.float64), pose[1:22]) for orient, pose in zip(self.pose, vectors, strict=True)]
+        return [
+            Start(NAME, orient[0].astype(np.float64), pose[1:22])
+            for orient, pose in zip(self.pose, vectors, strict=True)
+        ]
 
     def bodies(self, body: BodyModel, camera: Camera) -> list[BodyParameters]:
         """Every person on ``body`` in front of the photo's pinhole camera, nothing refined.
 
-        Betas of another body mean nothing to this one: then it keeps its mean shape. SMPL's pelvis and the open body's rest at the
+        Betas of another body mean nothing to this one: then it keeps its mean shape. SMPL's pelvis and the open body's
+            rest at the
         same place (to 4 mm), so that the weak-perspective camera holds for both.
         """
         if not len(self):
@@ -86,7 +97,9 @@ class Prediction:
         betas = self.betas if self.betas_of == kind_of(body) else np.zeros_like(self.betas)
         joints = body.joints(torch.from_numpy(betas), torch.from_numpy(self.pose))
         origin = joints[:, HIPS].mean(1, keepdim=True) if self.root_aligned else torch.zeros(1, 1, 3)
-        transl = (translation(joints - origin, torch.from_numpy(self.camera), self.square, camera) - origin[:, 0]).numpy()
+        transl = (
+            translation(joints - origin, torch.from_numpy(self.camera), self.square, camera) - origin[:, 0]
+        ).numpy()
         vectors = self.axis_angles()
         return [BodyParameters(betas[i], vectors[i, 0], vectors[i, 1:], transl[i]) for i in range(len(self))]
 
@@ -98,14 +111,18 @@ def kind_of(body: BodyModel) -> str:
 
 def torso_centers(people: Sequence[Person]) -> NDArray[np.float32]:
     """(P, 2) pixels: where the Mesh Predictor has been taught to see a person's centre."""
-    landmarks = np.array([person.landmarks[list(TORSO_LANDMARKS)] for person in people], np.float32).reshape(-1, len(TORSO_LANDMARKS), 3)
+    landmarks = np.array([person.landmarks[list(TORSO_LANDMARKS)] for person in people], np.float32).reshape(
+        -1, len(TORSO_LANDMARKS), 3
+    )
     seen = landmarks[..., 2:] > SEEN
     weight = np.where(seen.any(1, keepdims=True), seen, True)
     return (landmarks[..., :2] * weight).sum(1) / weight.sum(1)
 
 
 def match_people(prediction: Prediction, people: Sequence[Person]) -> NDArray[np.int64]:
-    """(P,) which predicted person each of ``people`` is, -1 for none; nobody is two people, and near centres win over all."""
+    """(P,) which predicted person each of ``people`` is, -1 for none; nobody is two people, and near centres win over
+    all.
+    """
     matches = np.full(len(people), -1, np.int64)
     if not len(prediction) or not people:
         return matches
@@ -121,7 +138,9 @@ def match_people(prediction: Prediction, people: Sequence[Person]) -> NDArray[np
 def fit_as_predicted(parameters: BodyParameters, person: Person, body: BodyModel, camera: Camera) -> Fit:
     """A predicted body as the result for ``person``, judged by the landmarks as a refined one is."""
     pose = np.concatenate([parameters.global_orient[None], parameters.body_pose])
-    betas, vectors, transl = (torch.from_numpy(a.astype(np.float32))[None] for a in (parameters.betas, pose, parameters.transl))
+    betas, vectors, transl = (
+        torch.from_numpy(a.astype(np.float32))[None] for a in (parameters.betas, pose, parameters.transl)
+    )
     points = body.landmarks(betas, vectors, transl)[0].numpy()
     points[:, 2] = np.maximum(points[:, 2], 1e-3)  # a prediction may reach behind the camera
     visible = person.landmarks[:, 2] > SEEN

@@ -35,7 +35,9 @@ class Look:
     found: Prediction
 
     def at(self, pixels: NDArray) -> Prediction:
-        """The people at given body centres (P, 2), pixels of the photo, whether or not the heatmap sees anybody there."""
+        """The people at given body centres (P, 2), pixels of the photo, whether or not the heatmap sees anybody
+        there.
+        """
         xy = self.found.square.to_normalised(torch.from_numpy(np.asarray(pixels, np.float32)))
         places = centers_at(self.maps.center, torch.zeros(len(xy), dtype=torch.long), xy)
         return _decoded(self.maps, places, self.found.square, self.found.betas_of, self.found.root_aligned)
@@ -72,11 +74,18 @@ class Predictor:
         """
         fast = for_inference(network)
         self.network = InSizes(fast) if in_sizes else fast
-        self.name, self.betas_of, self.licence, self.root_aligned, self.threshold = name, betas_of, licence, root_aligned, threshold
+        self.name, self.betas_of, self.licence, self.root_aligned, self.threshold = (
+            name,
+            betas_of,
+            licence,
+            root_aligned,
+            threshold,
+        )
 
     @classmethod
     def find(cls, weights: Path, models: Path) -> Predictor | None:
-        """The user's ROMP checkpoint in the folder ``models``, else the light network in ``weights``, None where there is neither.
+        """The user's ROMP checkpoint in the folder ``models``, else the light network in ``weights``, None where there
+        is neither.
 
         Raises CheckpointError where the file cannot be used.
         """
@@ -88,7 +97,10 @@ class Predictor:
 
     @classmethod
     def load(cls, path: Path) -> Predictor:
-        """From a file: .safetensors holds the light network, all else ROMP's. Raises CheckpointError where it cannot be used."""
+        """From a file: .safetensors holds the light network, all else ROMP's.
+
+        Raises CheckpointError where it cannot be used.
+        """
         light = path.suffix == ".safetensors"
         network = MeshPredictor(LightBackbone()) if light else romp()
         root_aligned = load_checkpoint(network, path)
@@ -97,11 +109,17 @@ class Predictor:
         return cls(network, "romp", SMPL, ROMP_LICENCE, root_aligned)
 
     def look(self, pixels: NDArray[np.uint8]) -> Look:
-        """(H, W, 3) sRGB photo -> its maps and the people in them. Raises ValueError for a photo under 32 pixels on a side."""
+        """(H, W, 3) sRGB photo -> its maps and the people in them.
+
+        Raises ValueError for a photo under 32 pixels on a side.
+        """
         image, square = network_input(pixels)
         with torch.inference_mode():
             maps = self.network(image.contiguous(memory_format=torch.channels_last))
-            return Look(maps, _decoded(maps, find_centers(maps.center, self.threshold), square, self.betas_of, self.root_aligned))
+            return Look(
+                maps,
+                _decoded(maps, find_centers(maps.center, self.threshold), square, self.betas_of, self.root_aligned),
+            )
 
 
 def _decoded(maps: Maps, centers: Centers, square: PaddedSquare, betas_of: str, root_aligned: bool) -> Prediction:

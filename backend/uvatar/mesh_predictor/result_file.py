@@ -1,8 +1,8 @@
 """Reading people out of the result files of ROMP and other estimators, where the artist's files are: in the client.
 
-The file is an .npz whose member ``results`` is a dictionary of arrays, a row per person (`uvatar.mesh_predictor.romp_format`
-writes it).  Nothing is unpickled (a pickle can run programs), so that files of strangers are safe.  What is read crosses the
-wire as rows of numbers; the server sees neither the file nor its path.
+The file is an .npz whose member ``results`` is a dictionary of arrays, a row per person
+(`uvatar.mesh_predictor.romp_format` writes it).  Nothing is unpickled (a pickle can run programs), so that files of
+strangers are safe.  What is read crosses the wire as rows of numbers; the server sees neither the file nor its path.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ from uvatar.protocol.wire import GIVEN, LARGEST_GIVEN, MOST_GIVEN
 
 PHOTO, SQUARE = "photo", "square"
 MOST_BYTES = 500_000_000
-HMR_FOCAL_PER_SIDE = 5000 / 256  # of the camera that HMR 2 and its like mean ``pred_cam_t_full`` for, per the photo's longer side
+HMR_FOCAL_PER_SIDE = (
+    5000 / 256
+)  # of the camera that HMR 2 and its like mean ``pred_cam_t_full`` for, per the photo's longer side
 BETAS = 10
 BEV_BETAS = 11  # the last is how much of a child somebody is
 _SMPL_PARAMS = "pred_smpl_params"  # HMR 2's dictionary of pose and shape
 # Members besides ROMP's one that are read: of HMR 2 and others whose arrays lie in the file itself.
 _FLAT = (
-    "global_orient", "body_pose", "betas", "pred_cam_t_full", "scaled_focal_length", "img_size", "smpl_thetas", "smpl_betas", "cam_trans",
+    "global_orient", "body_pose", "betas", "pred_cam_t_full", "scaled_focal_length", "img_size", "smpl_thetas",
+    "smpl_betas", "cam_trans",
     _SMPL_PARAMS,
 )  # fmt: skip
 
@@ -63,7 +66,9 @@ class GivenPeople:
     center_in: str = SQUARE
 
     def as_numbers(self) -> dict[str, Any]:
-        """As it crosses the wire (``given_people`` in docs/protocol.md, less the photo's name): exact, in as few digits as that takes."""
+        """As it crosses the wire (``given_people`` in docs/protocol.md, less the photo's name): exact, in as few digits
+        as that takes.
+        """
         return {
             name: [[float(str(number)) for number in row] for row in value] if isinstance(value, np.ndarray) else value
             for name, value in vars(self).items()
@@ -89,17 +94,23 @@ class ResultFiles:
     """A result file, or a folder of files named like the photos."""
 
     def __init__(self, path: Path) -> None:
-        """``path``: ROMP's, BEV's or HMR 2's .npz of a picture or video, another estimator's with such keys, or a folder of such files."""
+        """``path``:
+
+        ROMP's, BEV's or HMR 2's .npz of a picture or video, another estimator's with such keys, or a folder of such
+        files.
+        """
         self._path = path
         self._opened: tuple[Path, dict[str, Any]] | None = None  # one video's file serves many photos
 
     def people(self, photo: str) -> GivenPeople:
-        """The people of the photo with this file name: in a video's file the frame, in a folder the file, that is named like it.
+        """The people of the photo with this file name: in a video's file the frame, in a folder the file, that is named
+        like it.
 
-        Needed are the pose (``smpl_thetas``, or ``global_orient`` and ``body_pose``, axis-angle or matrices) and the place: ``cam``, or
-        ``cam_trans`` for ROMP's camera of 60 degrees, or ``pred_cam_t_full`` for HMR 2's.
+        Needed are the pose (``smpl_thetas``, or ``global_orient`` and ``body_pose``, axis-angle or matrices) and the
+        place: ``cam``, or ``cam_trans`` for ROMP's camera of 60 degrees, or ``pred_cam_t_full`` for HMR 2's.
 
-        Raises ResultFileError: there is no such file, it is damaged, lacks what is needed, or holds more than plain arrays.
+        Raises ResultFileError: there is no such file, it is damaged, lacks what is needed, or holds more than plain
+        arrays.
         """
         path = self._path / f"{PurePath(photo).stem}.npz" if self._path.is_dir() else self._path
         if self._opened is None or self._opened[0] != path:
@@ -108,7 +119,9 @@ class ResultFiles:
         flat = {key: members[key] for key in _FLAT if key in members}
         if RESULTS not in members and not {"global_orient", "smpl_thetas", _SMPL_PARAMS} & flat.keys():
             found = ", ".join(members) or "none at all"
-            raise ResultFileError(f"{path.name} is not a result of ROMP, BEV or HMR 2: it has no member '{RESULTS}' but {found}.")
+            raise ResultFileError(
+                f"{path.name} is not a result of ROMP, BEV or HMR 2: it has no member '{RESULTS}' but {found}."
+            )
         try:
             results = unwrap(members[RESULTS]) if RESULTS in members else flat
             if isinstance(results, dict) and results and all(isinstance(value, dict) for value in results.values()):
@@ -128,23 +141,33 @@ def _frame(frames: dict[str, Any], photo: str, path: Path) -> dict[str, Any]:
     for name, content in frames.items():
         if PurePath(str(name)).stem == PurePath(photo).stem:
             return content
-    raise ResultFileError(f"{path.name} holds {len(frames)} frames, none named like {photo}. Rename the photo or choose another file.")
+    raise ResultFileError(
+        f"{path.name} holds {len(frames)} frames, none named like {photo}. Rename the photo or choose another file."
+    )
 
 
 def _members(path: Path) -> dict[str, Any]:
-    """The archive's members by name: arrays of numbers and text as they are, arrays of objects as `load_pickle` gives them."""
+    """The archive's members by name: arrays of numbers and text as they are, arrays of objects as `load_pickle` gives
+    them.
+    """
     content: dict[str, Any] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(item.file_size for item in archive.infolist()) > MOST_BYTES:
-                raise ResultFileError(f"{path.name} is larger than {MOST_BYTES / 1e6:.0f} MB: too large for results of photos.")
+                raise ResultFileError(
+                    f"{path.name} is larger than {MOST_BYTES / 1e6:.0f} MB: too large for results of photos."
+                )
             for item in archive.infolist():
                 if item.filename.removesuffix(".npy") not in (RESULTS, "body", *_FLAT):
                     content[item.filename.removesuffix(".npy")] = None
                     continue
                 with archive.open(item) as file:
                     version = np.lib.format.read_magic(file)
-                    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                    header = (
+                        np.lib.format.read_array_header_1_0
+                        if version == (1, 0)
+                        else np.lib.format.read_array_header_2_0
+                    )
                     objects = header(file)[2].hasobject
                     value = load_pickle(file) if objects else None
                 if not objects:
@@ -154,11 +177,17 @@ def _members(path: Path) -> dict[str, Any]:
     except ResultFileError:
         raise
     except PickleRefused as error:
-        raise ResultFileError(f"{path.name} was not loaded: {error}, which no result needs. Get the file from its author again.") from error
+        raise ResultFileError(
+            f"{path.name} was not loaded: {error}, which no result needs. Get the file from its author again."
+        ) from error
     except FileNotFoundError as error:
-        raise ResultFileError(f"There is no file {path}. Check the path, or let Uvatar look at the photo itself.") from error
+        raise ResultFileError(
+            f"There is no file {path}. Check the path, or let Uvatar look at the photo itself."
+        ) from error
     except Exception as error:  # a damaged archive or pickle can raise almost anything
-        raise ResultFileError(f"{path.name} is damaged or no .npz file ({error}). Make it again with its estimator.") from error
+        raise ResultFileError(
+            f"{path.name} is damaged or no .npz file ({error}). Make it again with its estimator."
+        ) from error
     return content
 
 
@@ -199,7 +228,9 @@ def _rows(results: dict[str, Any], key: str, *sizes: int) -> NDArray[np.float32]
     values = np.asarray(as_array(results[key]), np.float32)
     values = values.reshape(len(values), -1) if values.size else np.zeros((0, sizes[0]), np.float32)
     if values.shape[1] not in sizes or not _usable(values):
-        raise ValueError(f"its {key} of shape {values.shape} are not rows of {' or '.join(map(str, sizes))} finite numbers")
+        raise ValueError(
+            f"its {key} of shape {values.shape} are not rows of {' or '.join(map(str, sizes))} finite numbers"
+        )
     return values
 
 
@@ -209,7 +240,9 @@ def _turns(results: dict[str, Any], key: str, joints: int) -> NDArray[np.float32
     if values is None or values.shape[1] == 3 * joints:
         return values
     matrices = values.reshape(-1, 3, 3).astype(np.float64)
-    if len(matrices) and (np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max() > 0.05 or (np.linalg.det(matrices) < 0).any()):
+    if len(matrices) and (
+        np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max() > 0.05 or (np.linalg.det(matrices) < 0).any()
+    ):
         raise ValueError(f"its {key} of matrices are not rotations")
     return Rotation.from_matrix(matrices).as_rotvec().reshape(len(values), -1).astype(np.float32)
 
@@ -258,7 +291,9 @@ def _off(camera: NDArray[np.float32], seen: NDArray[np.float32]) -> float:
 
 
 def _centers(results: dict[str, Any], camera: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
-    """(N, 2) and where: the torso's joints as the file projects them, else its centres in the frame of 512, else the body's origin."""
+    """(N, 2) and where: the torso's joints as the file projects them, else its centres in the frame of 512, else the
+    body's origin.
+    """
     if "pj2d_org" in results:
         torso = np.asarray(as_array(results["pj2d_org"]), np.float32)[:, list(TORSO_JOINTS), :2].mean(1)
         if _usable(torso):

@@ -1,7 +1,8 @@
-"""People in the keys and shapes of ROMP's result files: an .npz whose one member ``results`` is a dictionary of arrays, a row per person.
+"""People in the keys and shapes of ROMP's result files: an .npz whose one member ``results`` is a dictionary of arrays,
+a row per person.
 
-Scripts made for ROMP read it with ``numpy.load(path, allow_pickle=True)["results"][()]``.  `uvatar.files.export` writes the file;
-`uvatar.mesh_predictor.result_file` reads it.
+Scripts made for ROMP read it with ``numpy.load(path, allow_pickle=True)["results"][()]``.  `uvatar.files.export` writes
+the file; `uvatar.mesh_predictor.result_file` reads it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from uvatar.mesh_predictor.prediction import HIPS, Prediction
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly, translation
 
 RESULTS = "results"
-FOCAL_PER_SIDE = 3**0.5 / 2  # of ROMP's pinhole camera, 60 degrees across the padded square: what cam_trans is meant for
+FOCAL_PER_SIDE = (
+    3**0.5 / 2
+)  # of ROMP's pinhole camera, 60 degrees across the padded square: what cam_trans is meant for
 JOINTS = 71
 HIP_JOINTS = [45, 46]  # from the "extra" regressor: ROMP's own middle of the hips
 TORSO_JOINTS = (0, 1, 2, 12, 16, 17)
@@ -36,17 +39,22 @@ H36M_ROWS = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10, 0, 7, 9)
 
 @dataclass(frozen=True)
 class Regressors:
-    """Further joints of SMPL's mesh: (9, 6890) "extra" and (17, 6890) Human3.6M, from the user's packed SMPL_NEUTRAL.pth."""
+    """Further joints of SMPL's mesh:
+
+    (9, 6890) "extra" and (17, 6890) Human3.6M, from the user's packed SMPL_NEUTRAL.pth.
+    """
 
     extra: NDArray[np.float32]
     h36m: NDArray[np.float32]
 
 
-def predicted_results(prediction: Prediction, body: BodyModel, regressors: Regressors | None = None) -> dict[str, NDArray]:
+def predicted_results(
+    prediction: Prediction, body: BodyModel, regressors: Regressors | None = None
+) -> dict[str, NDArray]:
     """ROMP's results of a prediction: with ROMP's weights and the neutral SMPL body, ROMP's own.
 
-    ``cam_trans`` is the least-squares translation for ROMP's camera of 60 degrees (ROMP: EPnP with RANSAC and its rotation thrown
-    away), and is not the pelvis: add it to ``verts`` or ``joints`` as they are.
+    ``cam_trans`` is the least-squares translation for ROMP's camera of 60 degrees (ROMP: EPnP with RANSAC and its
+    rotation thrown away), and is not the pelvis: add it to ``verts`` or ``joints`` as they are.
     """
     betas = torch.from_numpy(prediction.betas)
     with torch.no_grad():
@@ -76,12 +84,17 @@ def predicted_results(prediction: Prediction, body: BodyModel, regressors: Regre
 
 
 def fitted_results(people: list[tuple[BodyParameters, float]], body: BodyModel, camera: Camera) -> dict[str, NDArray]:
-    """The same keys for fitted bodies, each with its confidence: ``cam`` and ``cam_trans`` are those that show each body where it is.
+    """The same keys for fitted bodies, each with its confidence:
 
-    ``verts``, ``smpl_betas`` are those of ``body``; only with an SMPL body are they SMPL's. ``pj2d_org`` is seen by the photo's camera.
+    ``cam`` and ``cam_trans`` are those that show each body where it is.
+
+    ``verts``, ``smpl_betas`` are those of ``body``; only with an SMPL body are they SMPL's. ``pj2d_org`` is seen by the
+    photo's camera.
     """
     square = PaddedSquare.around(camera.width, camera.height)
-    pose = np.array([np.concatenate([p.global_orient[None], p.body_pose]) for p, _ in people], np.float32).reshape(-1, 24, 3)
+    pose = np.array([np.concatenate([p.global_orient[None], p.body_pose]) for p, _ in people], np.float32).reshape(
+        -1, 24, 3
+    )
     betas = np.array([p.betas for p, _ in people], np.float32).reshape(-1, 10)
     transl = np.array([p.transl for p, _ in people], np.float32).reshape(-1, 3)
     with torch.no_grad():

@@ -7,10 +7,13 @@ from torch import Tensor
 
 
 def matrices_from_6d(values: Tensor) -> Tensor:
-    """(..., 6) -> (..., 3, 3) rotation matrices (Zhou et al. 2019, "On the continuity of rotation representations", eq. 15).
+    """(..., 6) -> (..., 3, 3) rotation matrices (Zhou et al. 2019, "On the continuity of rotation representations", eq.
 
-    The six numbers are a row-major 3x2 matrix, as ROMP and SPIN publish them: the first basis vector is elements 0, 2, 4
-    and the second 1, 3, 5, so that the identity is 1, 0, 0, 1, 0, 0.  (PyTorch3D's layout is two vectors after each other.)
+    15).
+
+    The six numbers are a row-major 3x2 matrix, as ROMP and SPIN publish them: the first basis vector is elements 0, 2,
+    4 and the second 1, 3, 5, so that the identity is 1, 0, 0, 1, 0, 0.  (PyTorch3D's layout is two vectors after each
+    other.)
     """
     columns = values.unflatten(-1, (3, 2))
     first = torch.nn.functional.normalize(columns[..., 0], dim=-1)
@@ -25,22 +28,45 @@ def six_d_from_matrices(matrices: Tensor) -> Tensor:
 
 
 def axis_angle_from_matrices(matrices: Tensor) -> Tensor:
-    """(..., 3, 3) rotation matrices -> (..., 3) axis times angle in [0, pi], through quaternions (stable at every angle)."""
+    """(..., 3, 3) rotation matrices -> (..., 3) axis times angle in [0, pi], through quaternions (stable at every
+    angle).
+    """
     m = matrices
     diagonal = torch.diagonal(m, dim1=-2, dim2=-1)
     trace = diagonal.sum(-1)
-    # Four ways to the quaternion (w, x, y, z), each scaled by a different component; the largest component is the safest.
+    # Four ways to the quaternion (w, x, y, z), each scaled by a different component; the largest component is the
+    # safest.
     candidates = torch.stack(
         [
-            torch.stack([1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1),
             torch.stack(
-                [m[..., 2, 1] - m[..., 1, 2], 1 + 2 * m[..., 0, 0] - trace, m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0]], -1
+                [1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1
             ),
             torch.stack(
-                [m[..., 0, 2] - m[..., 2, 0], m[..., 0, 1] + m[..., 1, 0], 1 + 2 * m[..., 1, 1] - trace, m[..., 1, 2] + m[..., 2, 1]], -1
+                [
+                    m[..., 2, 1] - m[..., 1, 2],
+                    1 + 2 * m[..., 0, 0] - trace,
+                    m[..., 0, 1] + m[..., 1, 0],
+                    m[..., 0, 2] + m[..., 2, 0],
+                ],
+                -1,
             ),
             torch.stack(
-                [m[..., 1, 0] - m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1], 1 + 2 * m[..., 2, 2] - trace], -1
+                [
+                    m[..., 0, 2] - m[..., 2, 0],
+                    m[..., 0, 1] + m[..., 1, 0],
+                    1 + 2 * m[..., 1, 1] - trace,
+                    m[..., 1, 2] + m[..., 2, 1],
+                ],
+                -1,
+            ),
+            torch.stack(
+                [
+                    m[..., 1, 0] - m[..., 0, 1],
+                    m[..., 0, 2] + m[..., 2, 0],
+                    m[..., 1, 2] + m[..., 2, 1],
+                    1 + 2 * m[..., 2, 2] - trace,
+                ],
+                -1,
             ),
         ],
         -2,

@@ -15,13 +15,17 @@ from uvatar.mesh_predictor.romp_format import Regressors
 from uvatar.runtime.weights import SMPL_PACKED, smpl_path
 
 HELP = (
-    "Download SMPL for Python (version 1.1.0) from smpl.is.tue.mpg.de and put basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl "
+    "Download SMPL for Python (version 1.1.0) from smpl.is.tue.mpg.de and put "
+    "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl "
     "or SMPL_NEUTRAL.pkl there unchanged."
 )
 
 
 def neutral_smpl(models: Path) -> BodyModel | None:
-    """The neutral SMPL body in the folder ``models``, None where there is none. Raises BodyError where it cannot be used."""
+    """The neutral SMPL body in the folder ``models``, None where there is none.
+
+    Raises BodyError where it cannot be used.
+    """
     path = smpl_path(models)
     return None if path is None else load_neutral_smpl(path)
 
@@ -34,7 +38,9 @@ def load_neutral_smpl(path: Path) -> BodyModel:
         return load_smpl(path)
     packed = _packed(path)
     try:
-        arrays = {key: packed[key].numpy() for key in ("v_template", "shapedirs", "J_regressor", "weights", "kintree_table")}
+        arrays = {
+            key: packed[key].numpy() for key in ("v_template", "shapedirs", "J_regressor", "weights", "kintree_table")
+        }
         # Packed, a row of posedirs is one number of the pose and faces are floats.
         arrays["posedirs"] = packed["posedirs"].numpy().T.reshape(-1, 3, 207)
         arrays["f"] = packed["f"].numpy().astype(np.int32)
@@ -45,7 +51,10 @@ def load_neutral_smpl(path: Path) -> BodyModel:
 
 
 def packed_regressors(models: Path) -> Regressors | None:
-    """The regressors of ROMP's further joints, where the user has the packed file. Raises BodyError where it cannot be used."""
+    """The regressors of ROMP's further joints, where the user has the packed file.
+
+    Raises BodyError where it cannot be used.
+    """
     path = models / SMPL_PACKED
     if not path.is_file():
         return None
@@ -55,7 +64,9 @@ def packed_regressors(models: Path) -> Regressors | None:
     except KeyError as error:
         raise BodyError(f"{path.name} lacks {error}. {HELP}") from error
     if extra.shape != (9, 6890) or h36m.shape != (17, 6890):
-        raise BodyError(f"{path.name} has regressors of shapes {extra.shape} and {h36m.shape}, not (9, 6890) and (17, 6890). {HELP}")
+        raise BodyError(
+            f"{path.name} has regressors of shapes {extra.shape} and {h36m.shape}, not (9, 6890) and (17, 6890). {HELP}"
+        )
     return Regressors(extra.astype(np.float32), h36m.astype(np.float32))
 
 

@@ -1,4 +1,6 @@
-"""Human annotations in COCO's format, and how well a person found agrees with one: the independent yardstick of perception."""
+"""Human annotations in COCO's format, and how well a person found agrees with one: the independent yardstick of
+perception.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Whose is what the pose model's claims leave open?
 
-The pose model looks at one person at a time. Beside a neighbour it claims the neighbour's arm or sleeve as surely as what
-is its own, and where one person's arm is hidden it takes the nearest arm for it. Thin gaps between people it overlooks.
-What only one person claims is certain, and so is what nobody claims: they tell the colours of that person and of the
-background thereabouts, and by these the rest is given out.
+The pose model looks at one person at a time. Beside a neighbour it claims the neighbour's arm or sleeve as surely as
+what is its own, and where one person's arm is hidden it takes the nearest arm for it. Thin gaps between people it
+overlooks. What only one person claims is certain, and so is what nobody claims: they tell the colours of that person
+and of the background thereabouts, and by these the rest is given out.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ CLAIM_ODDS = 2.0  # the model's own odds count so much at most: it is sure of ei
 def without_borrowed_arms(poses: list[Pose]) -> list[Pose]:
     """The poses with little visibility (below one half) for arms that are a neighbour's, found again from beside.
 
-    Of two arms in one place the one stays whose elbow and wrist are seen more certainly, and that is as long as the other arm
-    of the same person; where that does not tell, both stay.
+    Of two arms in one place the one stays whose elbow and wrist are seen more certainly, and that is as long as the
+    other arm of the same person; where that does not tell, both stay.
     """
     visibility = [pose.landmarks[:, 2].copy() for pose in poses]
     for a, b in combinations(range(len(poses)), 2):
@@ -54,7 +54,10 @@ def without_borrowed_arms(poses: list[Pose]) -> list[Pose]:
                 loser, side = (b, side_b) if claim > 0 else (a, side_a)
                 arm = list(ARMS[side][1:])
                 visibility[loser][arm] = np.minimum(visibility[loser][arm], BORROWED)
-    return [replace(pose, landmarks=np.column_stack([pose.landmarks[:, :2], seen])) for pose, seen in zip(poses, visibility, strict=True)]
+    return [
+        replace(pose, landmarks=np.column_stack([pose.landmarks[:, :2], seen]))
+        for pose, seen in zip(poses, visibility, strict=True)
+    ]
 
 
 def _joints(pose: Pose, side: int) -> NDArray[np.float32]:
@@ -64,7 +67,9 @@ def _joints(pose: Pose, side: int) -> NDArray[np.float32]:
 
 def _arm_claim(pose: Pose, side: int) -> float:
     """How certain it is that an arm is the person's own, about 0..1."""
-    own, other = (float(np.linalg.norm(np.diff(_joints(pose, which)[:, :2], axis=0), axis=1).sum()) for which in (side, 1 - side))
+    own, other = (
+        float(np.linalg.norm(np.diff(_joints(pose, which)[:, :2], axis=0), axis=1).sum()) for which in (side, 1 - side)
+    )
     return float(np.prod(_joints(pose, side)[1:, 2])) - UNEQUAL * abs(own / max(other, 1e-6) - 1)
 
 
@@ -88,13 +93,17 @@ def contested_odds(
     if not contested.any():
         return odds
     claims = np.clip(own - other, -CLAIM_ODDS, CLAIM_ODDS) + own_arms - other_arms
-    claims[contested] += _colour_odds(guide, _sure(own, np.maximum(other, third)), _sure(other, np.maximum(own, third)), contested)
+    claims[contested] += _colour_odds(
+        guide, _sure(own, np.maximum(other, third)), _sure(other, np.maximum(own, third)), contested
+    )
     claims = np.asarray(cv2.medianBlur(claims.astype(np.float32), 5), np.float32)
     odds[contested] = claims[contested]
     return odds
 
 
-def background_odds(guide: NDArray[np.float32], own: NDArray[np.float32], rivals: NDArray[np.float32]) -> NDArray[np.float32]:
+def background_odds(
+    guide: NDArray[np.float32], own: NDArray[np.float32], rivals: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Log odds (h, w) by colour of a person against the background where the claim is a weak one; 0 elsewhere.
 
     Args:
@@ -121,11 +130,15 @@ def _sure(odds: NDArray[np.float32], rivals: NDArray[np.float32]) -> NDArray[np.
 def _colour_odds(
     guide: NDArray[np.float32], own: NDArray[np.bool_], other: NDArray[np.bool_], asked: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """(K,) log odds by colour of the K pixels asked about, from the nearest certain pixels of either person in colour and place."""
+    """(K,) log odds by colour of the K pixels asked about, from the nearest certain pixels of either person in colour
+    and place.
+    """
     if min(np.count_nonzero(own), np.count_nonzero(other)) < FEW:
         return np.zeros(np.count_nonzero(asked), np.float32)
     rows, columns = np.indices(asked.shape, np.float32)
-    features = np.concatenate([cv2.cvtColor(guide, cv2.COLOR_RGB2LAB), PLACE * columns[..., None], PLACE * rows[..., None]], -1)
+    features = np.concatenate(
+        [cv2.cvtColor(guide, cv2.COLOR_RGB2LAB), PLACE * columns[..., None], PLACE * rows[..., None]], -1
+    )
 
     def distance(sure: NDArray[np.bool_]) -> NDArray[np.float64]:
         samples = features[sure]

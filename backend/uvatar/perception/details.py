@@ -1,8 +1,8 @@
 """Face mesh and hands of a person whose body landmarks are known.
 
 Models: Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019 (478 points with
-irises); Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking", 2020.  Both were trained on regions that the
-points of the previous pass define, so each is run twice: on a region from the body, then on its own.
+irises); Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking", 2020.  Both were trained on regions that
+the points of the previous pass define, so each is run twice: on a region from the body, then on its own.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class HandModel:
         wrist, little, index = landmarks[list(LEFT_HAND if left else RIGHT_HAND)]
         along = (2 * index + little)[:2] / 3 - wrist[:2]
         center = wrist[:2] + 1.2 * along
-        roi = Roi(float(center[0]), float(center[1]), 4.2 * float(np.hypot(*along)), float(np.arctan2(along[0], -along[1])))
+        roi = Roi(
+            float(center[0]), float(center[1]), 4.2 * float(np.hypot(*along)), float(np.arctan2(along[0], -along[1]))
+        )
         if roi.size < MIN_HAND or wrist[2] < MIN_WRIST:
             return None
         first = self._look(photo, roi, left)

@@ -1,16 +1,18 @@
 """Is what was found a person, and are they where the landmarks say? A second opinion on every detection.
 
-The detector takes horses, hats and dinosaurs for people, and the landmark model fits a whole body to whatever it is shown: to a horse,
-upside down, or to a shirt, the head on the collar. What gives them away, alone and in sum:
+The detector takes horses, hats and dinosaurs for people, and the landmark model fits a whole body to whatever it is
+shown: to a horse, upside down, or to a shirt, the head on the collar. What gives them away, alone and in sum:
 
-- *support*: the landmarks' heatmaps have their peaks where the landmarks are, if somebody is there; a guessed pose has none;
+- *support*: the landmarks' heatmaps have their peaks where the landmarks are, if somebody is there; a guessed pose has
+  none;
 - the *mirror image*: of people the model says the same when it sees them mirrored; a guess falls out otherwise;
 - the *detector's other classes*: an animal or teddy bear found in the same box;
 - how far the *segmentation* fills the detected box, and whether the trunk is *upright*.
 
 The detector's own score and the face model's were tried too and brought nothing beside these.
 
-Legs alone are nobody either, however well they are seen: nearly all of the avatar would be made up (`upper_body_inside`).
+Legs alone are nobody either, however well they are seen: nearly all of the avatar would be made up
+(`upper_body_inside`).
 
 `WEIGHTS` are those of a logistic regression, made by ``tools/confidence.py`` (docs/confidence.md says of what).
 """
@@ -50,7 +52,9 @@ class Evidence:
 
     @classmethod
     def of(cls, pose: Pose, again: Pose, size: tuple[int, int], box: NDArray, rival: float) -> Evidence:
-        """The evidence of a pose and of ``again``, the same region seen mirrored, in a photo of ``size`` (width, height)."""
+        """The evidence of a pose and of ``again``, the same region seen mirrored, in a photo of ``size`` (width,
+        height).
+        """
         points = pose.landmarks[:, :2]
         inside = np.all((points >= 0) & (points <= size), axis=1)
         support = (pose.support + again.support) / 2
@@ -69,12 +73,14 @@ class Evidence:
 FEATURES = ("one", "rival", "presence", "support", "apart", "box", "upright")
 WEIGHTS = (-10.01, -3.52, 1.69, 5.30, 0.86, 3.36, 0.59)
 POSSIBLE = 0.1  # from which likelihood on it is said that somebody was left out; below lie horses, hats and pumpkins
-LIKELY = 0.6  # from which likelihood on somebody is a person: at the fitted half's bend between things let in and people lost
-# People are seldom alone: where a photo certainly shows somebody, others need less evidence. Pictures of things show nobody certain. The
-# lower limit lies between what were people found twice (.06 at most) and a player seen in the middle of a leap (.21) in photos of groups.
+# from which likelihood on somebody is a person: at the fitted half's bend between things let in and people lost
+LIKELY = 0.6
+# People are seldom alone: where a photo certainly shows somebody, others need less evidence. Pictures of things show
+# nobody certain. The lower limit lies between what were people found twice (.06 at most) and a player seen in the
+# middle of a leap (.21) in photos of groups.
 CERTAIN, LIKELY_IN_COMPANY = 0.9, 0.15
-# Between two who stand close the detector can see a third made of them both, whose likelihood OpenCV 5 raises to .37: surer people's boxes
-# cover .94 of that one's, at most .77 of those of people who are there (three photos of groups).
+# Between two who stand close the detector can see a third made of them both, whose likelihood OpenCV 5 raises to .37:
+# surer people's boxes cover .94 of that one's, at most .77 of those of people who are there (three photos of groups).
 COVERED = 0.85
 
 
@@ -106,7 +112,10 @@ def likely_enough(likelihoods: NDArray[np.float64], boxes: NDArray, least: float
 
 def covered(box: NDArray, others: NDArray) -> float:
     """The share of a box (4,) that lies in any of the others (N, 4)."""
-    x, y = (np.unique(np.clip(np.r_[box[k], others[:, k], box[k + 2], others[:, k + 2]], box[k], box[k + 2])) for k in (0, 1))
+    x, y = (
+        np.unique(np.clip(np.r_[box[k], others[:, k], box[k + 2], others[:, k + 2]], box[k], box[k + 2]))
+        for k in (0, 1)
+    )
     middle_x, middle_y = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
     beside = (others[:, 0, None] < middle_x) & (middle_x < others[:, 2, None])
     level = (others[:, 1, None] < middle_y) & (middle_y < others[:, 3, None])
@@ -116,6 +125,8 @@ def covered(box: NDArray, others: NDArray) -> float:
 
 
 def upper_body_inside(landmarks: NDArray, size: tuple[int, int]) -> bool:
-    """Whether a photo of ``size`` (width, height) shows anything of the head or the arms of landmarks (33, 2 or more), pixels."""
+    """Whether a photo of ``size`` (width, height) shows anything of the head or the arms of landmarks (33, 2 or more),
+    pixels.
+    """
     points = landmarks[UPPER, :2]
     return bool(np.any(np.all((points >= 0) & (points <= size), axis=1)))

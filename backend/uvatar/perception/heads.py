@@ -15,8 +15,8 @@ UNSEEN = 0.1  # visibility of a head outside the photo
 
 
 def head_outside(pose: Pose, size: tuple[int, int], face_seen: bool) -> NDArray[np.float64] | None:
-    """Where the middle of the head would be, (2,) pixels, if that is outside a photo of ``size`` (width, height) and nothing speaks
-    for a head inside it, neither the face model nor the landmarks' support; else None."""
+    """Where the middle of the head would be, (2,) pixels, if that is outside a photo of ``size`` (width, height) and
+    nothing speaks for a head inside it, neither the face model nor the landmarks' support; else None."""
     points = pose.landmarks[:, :2].astype(float)
     shoulders, up = points[SHOULDERS].mean(0), points[SHOULDERS].mean(0) - points[HIPS].mean(0)
     trunk = max(float(np.hypot(*up)), SHOULDER_WIDTHS * float(np.hypot(*(points[11] - points[12]))))
@@ -34,7 +34,9 @@ def with_head_at(landmarks: NDArray[np.float32], middle: NDArray) -> NDArray[np.
 
 
 def with_head_upright(world: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(33, 3) world landmarks with those of the head moved to where they are on somebody who holds it straight above the trunk."""
+    """(33, 3) world landmarks with those of the head moved to where they are on somebody who holds it straight above
+    the trunk.
+    """
     moved = world.copy()
     up = world[SHOULDERS].mean(0) - world[HIPS].mean(0)
     moved[HEAD] += world[SHOULDERS].mean(0) + HEIGHT * up - world[HEAD].mean(0)

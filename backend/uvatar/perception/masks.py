@@ -27,7 +27,12 @@ STRAY = 0.03  # of the landmarks' extent: farther from the person's mask, a land
 ARMS = ((11, 13), (13, 15), (15, 19), (12, 14), (14, 16), (16, 20))  # to the index finger
 ARM_RADIUS = 0.09  # of the trunk's length, with a sleeve
 ARM_ODDS = 4.0  # log odds that an arm seen here adds to its owner's
-LIMB_ENDS = ((15, 17, 19, 21), (16, 18, 20, 22), (27, 29, 31), (28, 30, 32))  # hands with their wrists, feet with their ankles
+LIMB_ENDS = (
+    (15, 17, 19, 21),
+    (16, 18, 20, 22),
+    (27, 29, 31),
+    (28, 30, 32),
+)  # hands with their wrists, feet with their ankles
 DOUBT = 0.4  # times the visibility of such a landmark
 
 
@@ -43,21 +48,30 @@ def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[Window, NDArra
     windows = [_window(pose, photo.width, photo.height) for pose in poses]
     masks = [_refined(photo, poses, index, window) for index, window in enumerate(windows)]
     _share(windows, masks)
-    return [(window, mask, _others(windows, masks, index)) for index, (window, mask) in enumerate(zip(windows, masks, strict=True))]
+    return [
+        (window, mask, _others(windows, masks, index))
+        for index, (window, mask) in enumerate(zip(windows, masks, strict=True))
+    ]
 
 
 def logits_in(pose: Pose, matrix: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
-    """A pose's log odds on a grid of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the photo."""
+    """A pose's log odds on a grid of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the
+    photo.
+    """
     to_crop = cv2.invertAffineTransform(pose.roi.matrix(LANDMARK_SIDE))
     joined = np.column_stack([to_crop[:, :2] @ matrix[:, :2], to_crop[:, :2] @ matrix[:, 2] + to_crop[:, 2]])
     joined[:, 2] += joined[:, :2] @ [0.5, 0.5] - 0.5
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(pose.logits, joined, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=[OUTSIDE])
+    warped = cv2.warpAffine(
+        pose.logits, joined, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=[OUTSIDE]
+    )
     return warped.astype(np.float32, copy=False)
 
 
 def _window(pose: Pose, width: int, height: int) -> Window:
-    """The part of the photo that holds everything of the person: mask and landmarks inside the photo, and some margin."""
+    """The part of the photo that holds everything of the person: mask and landmarks inside the photo, and some
+    margin.
+    """
     rows, columns = np.nonzero(pose.logits > -2.0)
     points = pose.roi.to_photo(np.column_stack([columns, rows]) + 0.5, LANDMARK_SIDE)
     points = np.concatenate([points, pose.landmarks[:, :2]])
@@ -109,10 +123,15 @@ def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_phot
 
 
 def _arm_odds(pose: Pose, to_photo: NDArray, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Log odds that a person's arms add: the coarse segmentation loses thin arms between people and gives them to the neighbour."""
+    """Log odds that a person's arms add: the coarse segmentation loses thin arms between people and gives them to the
+    neighbour.
+    """
     points = (pose.landmarks[:, :2] - to_photo[:, 2]) / [to_photo[0, 0], to_photo[1, 1]]
     shoulders, hips = points[[11, 12]], points[[23, 24]]
-    trunk = max(float(np.linalg.norm(shoulders.mean(0) - hips.mean(0))), 1.2 * float(np.linalg.norm(shoulders[0] - shoulders[1])))
+    trunk = max(
+        float(np.linalg.norm(shoulders.mean(0) - hips.mean(0))),
+        1.2 * float(np.linalg.norm(shoulders[0] - shoulders[1])),
+    )
     arms = np.zeros(shape, np.float32)
     for start, end in ARMS:
         certain = float(min(pose.landmarks[start, 2], pose.landmarks[end, 2]))
@@ -137,14 +156,22 @@ def _one_piece(odds: NDArray[np.float32], pose: Pose, to_photo: NDArray) -> NDAr
         held = set(labels[points[inside, 1], points[inside, 0]].tolist())
         area = stats[:, cv2.CC_STAT_AREA]
         largest = 1 + int(np.argmax(area[1:]))
-        kept = [label for label in range(1, count) if label == largest or (label in held and area[label] > MIN_PIECE * area[largest])]
+        kept = [
+            label
+            for label in range(1, count)
+            if label == largest or (label in held and area[label] > MIN_PIECE * area[largest])
+        ]
         odds = np.where((odds > 0) & ~np.isin(labels, kept), np.float32(OUTSIDE), odds)
     holes, labels, stats, _ = cv2.connectedComponentsWithStats((odds <= 0).astype(np.uint8), connectivity=8)
-    small = [label for label in range(1, holes) if stats[label, cv2.CC_STAT_AREA] < MIN_HOLE * max(int((odds > 0).sum()), 1)]
+    small = [
+        label for label in range(1, holes) if stats[label, cv2.CC_STAT_AREA] < MIN_HOLE * max(int((odds > 0).sum()), 1)
+    ]
     return np.where(np.isin(labels, small), np.float32(5.0), odds) if small else odds
 
 
-def guided_coefficients(guide: NDArray[np.float32], values: NDArray[np.float32], radius: int, epsilon: float) -> NDArray[np.float32]:
+def guided_coefficients(
+    guide: NDArray[np.float32], values: NDArray[np.float32], radius: int, epsilon: float
+) -> NDArray[np.float32]:
     """The colour guided filter's local linear model (He, Sun and Tang, "Guided Image Filtering", TPAMI 2013).
 
     Args:
@@ -161,7 +188,9 @@ def guided_coefficients(guide: NDArray[np.float32], values: NDArray[np.float32],
     covariance = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     moments = [mean(guide[..., i] * guide[..., j]) - mean_guide[..., i] * mean_guide[..., j] for i, j in pairs]
-    rr, rg, rb, gg, gb, bb = (moment + (epsilon if i == j else 0.0) for moment, (i, j) in zip(moments, pairs, strict=True))
+    rr, rg, rb, gg, gb, bb = (
+        moment + (epsilon if i == j else 0.0) for moment, (i, j) in zip(moments, pairs, strict=True)
+    )
     # inverse of the symmetric 3 x 3 matrix by cofactors
     a, b, c = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
     d, e, f = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
@@ -203,14 +232,17 @@ def _others(windows: list[Window], masks: list[NDArray[np.uint8]], index: int) -
 
 
 def doubted(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(33, 3) landmarks with little visibility (below one half) for those in the window but clearly outside the person's mask."""
+    """(33, 3) landmarks with little visibility (below one half) for those in the window but clearly outside the
+    person's mask.
+    """
     inside = np.all((landmarks[:, :2] >= window[:2]) & (landmarks[:, :2] < window[2:]), axis=1)
     away = cv2.distanceTransform((mask <= 127).astype(np.uint8), cv2.DIST_L2, 3)
     columns, rows = (np.floor(landmarks[inside, :2]).astype(int) - window[:2]).T
     stray = np.zeros(len(landmarks), bool)
     stray[inside] = away[rows, columns] > STRAY * float(np.max(np.ptp(landmarks[:, :2], axis=0)))
     for limb in LIMB_ENDS:
-        # a limb that is mostly off the mask is off it altogether: its last points may lie on something else of the person
+        # a limb that is mostly off the mask is off it altogether: its last points may lie on something else of the
+        # person
         if stray[list(limb)].mean() > 0.5:
             stray[list(limb)] = True
     result = landmarks.copy()

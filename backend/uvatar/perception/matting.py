@@ -16,9 +16,9 @@ FEW = 0.03  # part of the surroundings that either side must fill
 def sharpened(guide: NDArray[np.float32], alpha: NDArray[np.float32], scale: float = 1.0) -> NDArray[np.float32]:
     """Alpha again, near its outline as the colours tell it.
 
-    The pixels just beyond the band give the mean and the covariance of the colours on either side; alpha is a pixel's place
-    between the two means along Fisher's linear discriminant ("The use of multiple measurements in taxonomic problems", 1936),
-    as far as the two sides can be told apart by it.
+    The pixels just beyond the band give the mean and the covariance of the colours on either side; alpha is a pixel's
+    place between the two means along Fisher's linear discriminant ("The use of multiple measurements in taxonomic
+    problems", 1936), as far as the two sides can be told apart by it.
 
     Args:
         guide: (h, w, 3) colours in [0, 1]; alpha: (h, w) in [0, 1].
@@ -51,11 +51,15 @@ def signed_distance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
 def _statistics(
     guide: NDArray[np.float32], side: NDArray[np.bool_], at: NDArray[np.bool_], radius: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Share (K,), mean (K, 3) and covariance (K, 3, 3) of the colours of ``side`` within ``radius`` of the K pixels of ``at``."""
+    """Share (K,), mean (K, 3) and covariance (K, 3, 3) of the colours of ``side`` within ``radius`` of the K pixels of
+    ``at``.
+    """
     weight = side.astype(np.float32)
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     products = [guide[..., i] * guide[..., j] for i, j in pairs]
-    stack = np.stack([weight, *(guide[..., i] * weight for i in range(3)), *(product * weight for product in products)], -1)
+    stack = np.stack(
+        [weight, *(guide[..., i] * weight for i in range(3)), *(product * weight for product in products)], -1
+    )
     sums = cv2.blur(stack, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)[at]
     share = sums[:, 0]
     values = sums[:, 1:] / np.maximum(share, 1e-6)[:, None]

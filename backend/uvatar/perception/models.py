@@ -61,7 +61,10 @@ def verified(path: Path) -> bytes:
     if path.name not in listed:
         raise ModelError(f"{sources} does not list {path.name}; {REBUILD_HINT}")
     if hashlib.sha256(data).hexdigest() != listed[path.name]:
-        raise ModelError(f"The perception model file {path} is damaged or exchanged (its sha256 is not the recorded one); {REBUILD_HINT}")
+        raise ModelError(
+            f"The perception model file {path} is damaged or exchanged (its sha256 is not the recorded one); "
+            f"{REBUILD_HINT}"
+        )
     return data
 
 

@@ -1,6 +1,7 @@
 """Where the people are: EfficientDet-Lite0 over the photo, and over parts of it for small people.
 
-Model: Tan, Pang and Le, "EfficientDet: Scalable and Efficient Object Detection", CVPR 2020; Lite0, int8, trained on COCO.
+Model: Tan, Pang and Le, "EfficientDet: Scalable and Efficient Object Detection", CVPR 2020; Lite0, int8, trained on
+COCO.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class PeopleDetector:
         animals = scores[:, ANIMALS].max(1)
         likely = animals > RIVAL_THRESHOLD
         keep = scores[:, PERSON] > threshold
-        found = Detections(self._boxes(deltas, keep, window), scores[keep, PERSON], np.zeros(np.count_nonzero(keep), np.float32))
+        found = Detections(
+            self._boxes(deltas, keep, window), scores[keep, PERSON], np.zeros(np.count_nonzero(keep), np.float32)
+        )
         found = suppress(found, 0.5)
         same = box_iou(found.boxes, self._boxes(deltas, likely, window)) > RIVAL_OVERLAP
         return replace(found, rivals=np.max(same * animals[likely], axis=1, initial=0.0).astype(np.float32))
@@ -98,7 +101,9 @@ class PeopleDetector:
         return boxes.astype(np.float32)
 
     def find(self, photo: Pyramid, threshold: float = THRESHOLD) -> Detections:
-        """People of a photo, best first: seen whole, and in tiles where the photo is wide or the people are many or small."""
+        """People of a photo, best first: seen whole, and in tiles where the photo is wide or the people are many or
+        small.
+        """
         width, height = photo.width, photo.height
         side = max(width, height)
         parts = [self.view(photo, (0, 0, side, side), threshold), self.view(photo, (0, 0, width, height), threshold)]
@@ -114,7 +119,9 @@ class PeopleDetector:
 
 
 def without_bystanders(found: Detections) -> Detections:
-    """Leave out the crowd behind: the smaller a person is beside the largest one, the more certain the detection must be."""
+    """Leave out the crowd behind: the smaller a person is beside the largest one, the more certain the detection must
+    be.
+    """
     sides = _sides(found.boxes)
     smallness = np.clip(1.0 - sides / (FOREGROUND * np.max(sides, initial=1.0)), 0, 1)
     kept = found.scores >= THRESHOLD + BYSTANDER_PENALTY * smallness
@@ -130,7 +137,10 @@ def tiles(width: int, height: int) -> list[Window]:
     """Overlapping squares that cover a photo: of its shorter side (where it is oblong), and of half its longer side."""
     windows: list[Window] = []
     for side in (min(width, height), max(width, height) / 2):
-        columns, rows = (np.linspace(0, length - side, _steps(length, side)) if length > side else [0.0] for length in (width, height))
+        columns, rows = (
+            np.linspace(0, length - side, _steps(length, side)) if length > side else [0.0]
+            for length in (width, height)
+        )
         if len(columns) * len(rows) > 1:
             windows += [(float(x), float(y), float(x + side), float(y + side)) for y in rows for x in columns]
     return windows
@@ -152,7 +162,9 @@ def _whole_in(photo: Pyramid, window: Window, found: Detections) -> Detections:
 
 
 def suppress(found: Detections, overlap: float) -> Detections:
-    """Non-maximum suppression: of boxes that overlap more than ``overlap`` (IoU) only the best stays, with the surest of their rivals."""
+    """Non-maximum suppression: of boxes that overlap more than ``overlap`` (IoU) only the best stays, with the surest
+    of their rivals.
+    """
     boxes, rivals = found.boxes, found.rivals.copy()
     kept: list[int] = []
     for index in np.argsort(-found.scores):
@@ -167,6 +179,8 @@ def suppress(found: Detections, overlap: float) -> Detections:
 
 def _joined(photo: Pyramid, parts: list[Detections]) -> Detections:
     """All detections together, clipped to the photo, those with nothing inside it left out."""
-    boxes, scores, rivals = (np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "scores", "rivals"))
+    boxes, scores, rivals = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "scores", "rivals")
+    )
     boxes = np.clip(boxes, 0, [photo.width, photo.height, photo.width, photo.height]).astype(np.float32)
     return Detections(boxes, scores, rivals).only(np.min(boxes[:, 2:] - boxes[:, :2], 1) > 2)

@@ -37,7 +37,9 @@ class Perception:
         self._detector = PeopleDetector(Model(weights, "person_detector.tflite", threads))
         self._faces = FaceModel(Model(weights, "face_landmarks.tflite", threads))
         self._hands = HandModel(Model(weights, "hand_landmarks.tflite", threads))
-        self._poses = PoseEstimator(Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads))
+        self._poses = PoseEstimator(
+            Model(weights, "pose_detector.tflite", threads), Model(weights, "pose_landmarks.tflite", threads)
+        )
 
     def people(self, photo: Photo, progress: Progress | None = None) -> list[Person]:
         """All people of a photo, most prominent (large and certain) first; an empty list where there is nobody.
@@ -71,7 +73,9 @@ class Perception:
             looks.append(self._look_again(pyramid, found, item))
         boxes = np.array([look.box for look in looks]).reshape(-1, 4)
         enough = likely_enough(np.array([look.likelihood for look in looks]), boxes, least)
-        left_out = sum(look.likelihood >= POSSIBLE for look, is_person in zip(looks, enough, strict=True) if not is_person)
+        left_out = sum(
+            look.likelihood >= POSSIBLE for look, is_person in zip(looks, enough, strict=True) if not is_person
+        )
         looks = [look for look, is_person in zip(looks, enough, strict=True) if is_person]
         poses = without_borrowed_arms([look.pose for look in looks])
         masks = person_masks(pyramid, poses)
@@ -94,7 +98,11 @@ class Perception:
         return _Look(box, score, pose, face, face_score, evidence, likely, head)
 
     def _person(
-        self, pyramid: Pyramid, look: _Look, pose: Pose, masks: tuple[tuple[int, int, int, int], NDArray[np.uint8], NDArray[np.uint8]]
+        self,
+        pyramid: Pyramid,
+        look: _Look,
+        pose: Pose,
+        masks: tuple[tuple[int, int, int, int], NDArray[np.uint8], NDArray[np.uint8]],
     ) -> Person:
         window, mask, others = masks
         left, right = (self._hands.find(pyramid, pose.landmarks, side) for side in (True, False))

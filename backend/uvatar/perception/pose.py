@@ -36,8 +36,8 @@ class Pose:
         world: (33, 3) metres, origin between the hips, camera axes (x right, y down, z away).
         presence: probability that the region holds a person, 0..1.
         certainty: mean peak of the landmarks' heatmaps, 0..1: tells a pose that fits from one that was guessed.
-        support: (33,) peak of each landmark's heatmap near where the landmark is, 0..1; 0 outside the region. Unlike the
-            visibility, which says that a landmark should be in view, it says that something there looks like it.
+        support: (33,) peak of each landmark's heatmap near where the landmark is, 0..1; 0 outside the region. Unlike
+            the visibility, which says that a landmark should be in view, it says that something there looks like it.
         logits: (256, 256) log odds of "this person" over ``roi``.
         roi: the region.
         next_roi: where the model would look next: centred on the person, upright along the trunk.
@@ -53,7 +53,9 @@ class Pose:
     next_roi: Roi
 
     def outline_box(self) -> NDArray[np.float64]:
-        """(4,) x0, y0, x1, y1 of the segmentation in the photo, a few stray pixels disregarded; zeros where it is empty."""
+        """(4,) x0, y0, x1, y1 of the segmentation in the photo, a few stray pixels disregarded; zeros where it is
+        empty.
+        """
         rows, columns = np.nonzero(self.logits > 0)
         if len(rows) == 0:
             return np.zeros(4)
@@ -68,8 +70,8 @@ class Pose:
 def averaged(first: Pose, second: Pose) -> Pose:
     """The mean of two passes over the same region, mirrored or not; region and presence are the first one's.
 
-    Where they disagree, which is mostly about which leg is the left one, the mean would lie between the limbs: there the
-    more certain pass is taken.
+    Where they disagree, which is mostly about which leg is the left one, the mean would lie between the limbs: there
+    the more certain pass is taken.
     """
     surer = first if first.certainty >= second.certainty else second
     apart = np.linalg.norm(first.landmarks[:, :2] - second.landmarks[:, :2], axis=1) > DISAGREEMENT * surer.size()
@@ -84,7 +86,9 @@ def averaged(first: Pose, second: Pose) -> Pose:
 
 
 def anchors() -> NDArray[np.float32]:
-    """(2254, 2) centres x, y, as parts of the side, of the pose detector's anchors: strides 8, 16, 32, 32, 32, two each."""
+    """(2254, 2) centres x, y, as parts of the side, of the pose detector's anchors: strides 8, 16, 32, 32, 32, two
+    each.
+    """
     rows = []
     for stride, count in ((8, 2), (16, 2), (32, 6)):
         cells = (np.arange(DETECTOR_SIDE // stride) + 0.5) * stride / DETECTOR_SIDE
@@ -111,7 +115,8 @@ class PoseEstimator:
         outputs = self._detector(crop[None].astype(np.float32) / 127.5 - 1.0)
         boxes, scores = sorted((output[0] for output in outputs), key=lambda output: -output.shape[-1])
         best = int(np.argmax(scores[:, 0]))
-        # a box, then four points of which the first is between the hips and the second on the circle round the whole body
+        # a box, then four points of which the first is between the hips and the second on the circle round the whole
+        # body
         points = boxes[best, 4:].reshape(4, 2) / DETECTOR_SIDE + self._anchors[best]
         hips, top = region.to_photo(points[:2] * DETECTOR_SIDE, DETECTOR_SIDE)
         return _roi_from_points(hips, top), float(sigmoid(scores[best, 0]))
@@ -147,7 +152,8 @@ class PoseEstimator:
 def heatmap_points(points: NDArray, heat: NDArray, person: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Move landmarks towards the centre of gravity of their heatmaps nearby, where those show a clear peak.
 
-    The heatmaps measure where the regressed points guess: on people in unusual poses they are nearer to the truth.  A point
+    The heatmaps measure where the regressed points guess: on people in unusual poses they are nearer to the truth.  A
+        point
     that was guessed beside the person goes to its heatmap's peak on the person, however far.
 
     Args:
@@ -176,7 +182,10 @@ def heatmap_points(points: NDArray, heat: NDArray, person: NDArray[np.bool_]) ->
 
 
 def heatmap_support(points: NDArray, heat: NDArray) -> NDArray[np.float32]:
-    """(K,) peaks of the heatmaps (S, S, K) within `HEATMAP_RADIUS` of the (K, 2) points of the crop; 0 for points outside it."""
+    """(K,) peaks of the heatmaps (S, S, K) within `HEATMAP_RADIUS` of the (K, 2) points of the crop.
+
+    0 for points outside it.
+    """
     side = heat.shape[0]
     support = np.zeros(len(points), np.float32)
     for index, (column, row) in enumerate(np.floor(points * side / LANDMARK_SIDE).astype(int)):

@@ -16,7 +16,11 @@ LYING = 1.4  # times as wide as high: the person of such a box mostly lies
 EDGE = 4.0  # pixels: a box that comes closer to the photo's edge may be of a person whom the photo cuts
 GOOD_QUALITY, GOOD_CERTAINTY = 0.85, 0.6
 UNSEEN = 0.55  # support: where less of a pose is seen, most of the person may lie outside the photo or behind something
-WIDER = ((2.0, 0.3), (3.0, 0.3), (4.5, 0.0))  # regions for those: sides, and how far below the box's centre, in the box's longer side
+WIDER = (
+    (2.0, 0.3),
+    (3.0, 0.3),
+    (4.5, 0.0),
+)  # regions for those: sides, and how far below the box's centre, in the box's longer side
 MIN_QUALITY = 0.23  # times the root of the detection's score: less is no person, or a pose of something else
 MIN_NOVELTY = 0.5  # a hypothesis more like (or covered by) a chosen person than this is that person again
 SAMPLE_STEP = 4
@@ -30,7 +34,8 @@ class Hypothesis:
         index: of the box among the detections.
         pose: the pose.
         quality: 0..1, presence times overlap of the segmentation's box with the detected one.
-        support: 0..1, mean support of the landmarks that lie inside the photo: how far what is seen looks like what the pose says.
+        support: 0..1, mean support of the landmarks that lie inside the photo: how far what is seen looks like what the
+            pose says.
     """
 
     index: int
@@ -45,13 +50,15 @@ class Hypothesis:
 
 
 def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
-    """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose detector's.
+    """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose
+    detector's.
 
-    The detector misses people who lie: for a wide box, regions turned to either side are tried as well. What lies outside the
+    The detector misses people who lie: for a wide box, regions turned to either side are tried as well. What lies
+        outside the
     box is greyed, so that the model does not jump to a neighbour, and the region is refined once.  Where none of
-    the poses is what is seen, much of the person may lie outside the photo or behind a table, and the region is too small: the
-    model fits a whole body into it, its head on a shirt for instance.  Larger ones are tried then, and not refined, because
-    refining shrinks them onto what is seen.
+    the poses is what is seen, much of the person may lie outside the photo or behind a table, and the region is too
+    small: the model fits a whole body into it, its head on a shirt for instance.  Larger ones are tried then, and not
+    refined, because refining shrinks them onto what is seen.
     """
     keep = kept_box(box)
     x, y = (box[:2] + box[2:]) / 2
@@ -76,7 +83,10 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
     regions = [estimator.find(photo, upright, keep)[0], *(replace(upright, angle=turn) for turn in turns)]
     tried = [first, *(refined(region) for region in regions)]
     if max(hypothesis.support for hypothesis in tried) < UNSEEN:
-        tried += [judged(estimator.look(photo, Roi(float(x), float(y) + below * side, sides * side), keep)) for sides, below in WIDER]
+        tried += [
+            judged(estimator.look(photo, Roi(float(x), float(y) + below * side, sides * side), keep))
+            for sides, below in WIDER
+        ]
     return tried
 
 
@@ -87,15 +97,23 @@ def kept_box(box: NDArray) -> NDArray:
 
 
 def choose(candidates: list[Hypothesis], found: Detections) -> list[Hypothesis]:
-    """The best set of people: greedily the best hypothesis of a new box that is not one of the people already chosen."""
+    """The best set of people: greedily the best hypothesis of a new box that is not one of the people already
+    chosen.
+    """
     chosen: list[Hypothesis] = []
     trust = np.sqrt(found.scores)
-    open_ones = [(it, it.worth * float(trust[it.index]), 1.0) for it in candidates if it.quality * trust[it.index] >= MIN_QUALITY]
+    open_ones = [
+        (it, it.worth * float(trust[it.index]), 1.0) for it in candidates if it.quality * trust[it.index] >= MIN_QUALITY
+    ]
     while open_ones:
         best, _, _ = max(open_ones, key=lambda item: item[1] * item[2])
         chosen.append(best)
         novel = [
-            (candidate, worth, min(novelty, 1 - same_person(candidate.pose, best.pose), 1 - covered(candidate.pose, best.pose)))
+            (
+                candidate,
+                worth,
+                min(novelty, 1 - same_person(candidate.pose, best.pose), 1 - covered(candidate.pose, best.pose)),
+            )
             for candidate, worth, novelty in open_ones
             if candidate.index != best.index
         ]

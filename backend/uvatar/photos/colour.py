@@ -29,7 +29,9 @@ def perceptual(values: NDArray) -> NDArray[np.float32]:
 
 
 def colour_distance(a: NDArray, b: NDArray) -> NDArray[np.float32]:
-    """(...,) how different colours (..., 3) in linear light look; light changes brightness more than hue, so hue counts more."""
+    """(...,) how different colours (..., 3) in linear light look; light changes brightness more than hue, so hue counts
+    more.
+    """
     difference = (perceptual(a) - perceptual(b)) * np.array([1.0, 2.5, 2.5], np.float32)
     return np.linalg.norm(difference, axis=-1)
 

@@ -21,16 +21,27 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow opens a phone'
 HEIF, AVIF = "HEIF", "AVIF"
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 32
-# Scans of a progressive JPEG. Encoders write about ten; each takes as long as all pixels do, and a file of some hundred kilobytes has
-# room for tens of thousands. libtiff, which meets the same files inside of TIFFs, has the same limit.
+# Scans of a progressive JPEG. Encoders write about ten; each takes as long as all pixels do, and a file of some hundred
+# kilobytes has room for tens of thousands. libtiff, which meets the same files inside of TIFFs, has the same limit.
 MAX_SCANS = 100
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that "35 mm equivalent" refers to
 PLAUSIBLE_FOCAL = (0.35, 15.0)  # times the diagonal: from a 15 mm fisheye to a 650 mm telephoto lens
 CHOOSE_ANOTHER = "Choose a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF photo."
 # First brand of a file in the container that HEIC and AVIF share.
-_BRANDS = {b"avif": AVIF, b"avis": AVIF, b"heic": HEIF, b"heix": HEIF, b"hevc": HEIF, b"hevx": HEIF, b"mif1": HEIF, b"msf1": HEIF}
+_BRANDS = {
+    b"avif": AVIF,
+    b"avis": AVIF,
+    b"heic": HEIF,
+    b"heix": HEIF,
+    b"hevc": HEIF,
+    b"hevx": HEIF,
+    b"mif1": HEIF,
+    b"msf1": HEIF,
+}
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])")  # what follows 0xFF in a scan's own bytes is 0, or one of these that restart it:
+_JPEG_MARKER = re.compile(
+    rb"\xff+([^\x00\xff])"
+)  # what follows 0xFF in a scan's own bytes is 0, or one of these that restart it:
 _JPEG_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 _START_OF_SCAN, _END_OF_JPEG = 0xDA, 0xD9
 # EXIF's Orientation -> what makes the picture upright.
@@ -64,8 +75,9 @@ class NoMemoryForPhoto(MemoryError):
 def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS) -> Photo:
     """Decode a photo: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or the first frame of an animation.
 
-    EXIF orientation is applied, colours are converted to sRGB (embedded profiles, CMYK, L*a*b*, greyscale, palettes, more than 8
-    bits per channel) and transparency is laid over white.  EXIF that is damaged is left out, as far as it is damaged.
+    EXIF orientation is applied, colours are converted to sRGB (embedded profiles, CMYK, L*a*b*, greyscale, palettes,
+    more than 8 bits per channel) and transparency is laid over white.  EXIF that is damaged is left out, as far as it
+    is damaged.
 
     Args:
         data: the file's bytes.
@@ -82,10 +94,13 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
     width, height = image.size
     if width * height >= max_pixels:
         raise PhotoError(
-            f"{name} has {width} x {height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels. Make it smaller and try again."
+            f"{name} has {width} x {height} pixels, more than the limit of {max_pixels / 1e6:g} megapixels. Make it "
+            "smaller and try again."
         )
     if min(width, height) < MIN_SIDE:
-        raise PhotoError(f"{name} is only {width} x {height} pixels, too small to find a person in. Choose a larger photo.")
+        raise PhotoError(
+            f"{name} is only {width} x {height} pixels, too small to find a person in. Choose a larger photo."
+        )
     if _has_too_many_scans(data):
         raise PhotoError(
             f"{name} is a progressive JPEG with more than {MAX_SCANS} scans, which would take very long to decode. "
@@ -127,17 +142,24 @@ def _unreadable(data: bytes, formats: Sequence[str]) -> str:
         what = "an AVIF" if kind == AVIF else "a HEIC"
         return f"is {what} photo, which this installation cannot read. Save it as JPEG, or set Uvatar up again."
     if data.startswith(_TIFF_STARTS):
-        return "is a TIFF of a kind that cannot be read, or is damaged. Save it with 8 or 16 bits per channel as RGB, or as JPEG or PNG."
+        return (
+            "is a TIFF of a kind that cannot be read, or is damaged. Save it with 8 or 16 bits per channel as RGB, "
+            "or as JPEG or PNG."
+        )
     return f"is not a photo that can be read. {CHOOSE_ANOTHER}"
 
 
 @contextmanager
 def _warnings_as_errors(data: bytes) -> Iterator[None]:
-    """Treat what a decoder warns of as an error, but for what the caller checks itself, and for what says nothing about the pixels."""
+    """Treat what a decoder warns of as an error, but for what the caller checks itself, and for what says nothing about
+    the pixels.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours, see `decode_photo`
-        warnings.filterwarnings("ignore", "Image appears to be a malformed MPO file")  # it is read as the JPEG that it is
+        warnings.filterwarnings(
+            "ignore", "Image appears to be a malformed MPO file"
+        )  # it is read as the JPEG that it is
         if not data.startswith(_TIFF_STARTS):  # where EXIF, which is a small TIFF, is not the photo itself
             warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
         yield
@@ -180,7 +202,9 @@ def _exif(image: Image.Image) -> Mapping[int, Any]:
     with suppress(Exception):  # EXIF of strangers can raise almost anything
         exif = image.getexif()
         told[ExifTags.Base.Orientation] = exif.get(ExifTags.Base.Orientation)
-        told[ExifTags.Base.FocalLengthIn35mmFilm] = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.FocalLengthIn35mmFilm)
+        told[ExifTags.Base.FocalLengthIn35mmFilm] = exif.get_ifd(ExifTags.IFD.Exif).get(
+            ExifTags.Base.FocalLengthIn35mmFilm
+        )
     return told
 
 
@@ -192,7 +216,10 @@ def _upright(image: Image.Image, exif: Mapping[int, Any]) -> Image.Image:
 
 
 def _focal(exif: Mapping[int, Any], size: tuple[int, int]) -> float | None:
-    """Focal length in pixels from the 35 mm equivalent in EXIF, which relates to the diagonal; None where absent or absurd."""
+    """Focal length in pixels from the 35 mm equivalent in EXIF, which relates to the diagonal.
+
+    None where absent or absurd.
+    """
     try:
         equivalent = float(exif.get(ExifTags.Base.FocalLengthIn35mmFilm) or 0)
     except (TypeError, ValueError, ZeroDivisionError):

@@ -1,8 +1,8 @@
 """Pixels of more than eight bits -> eight bits, in memory that does not grow with how they were stored.
 
-A sample of "16 bits" is often one of 10, 12 or 14 bits (X-ray, scientific and machine cameras, raw developers) in the lower end of
-its two bytes: what counts as white has to be found out.  It is what the file states, and where it states nothing else than the size
-of its numbers, the smallest depth that cameras have in which the largest number has room.
+A sample of "16 bits" is often one of 10, 12 or 14 bits (X-ray, scientific and machine cameras, raw developers) in the
+lower end of its two bytes: what counts as white has to be found out.  It is what the file states, and where it states
+nothing else than the size of its numbers, the smallest depth that cameras have in which the largest number has room.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-DEPTHS = (8, 10, 12, 14, 16)  # bits of the converters that photos come from; what lies between them is a photo that is not bright
+DEPTHS = (
+    8,
+    10,
+    12,
+    14,
+    16,
+)  # bits of the converters that photos come from; what lies between them is a photo that is not bright
 _DEPTHS_OF_SIGNED = (8, 10, 12, 14, 15)  # the same, of signed numbers of 16 bits that are not used below zero
 _STRIP = 1 << 22  # samples that are converted at once: what they take up stays small beside the picture
 _OVERBRIGHT = 2.0  # of floating point numbers, where 1 is white: most of a picture on any other scale is far above
@@ -28,8 +34,8 @@ def eight_bits(image: Image.Image, data: bytes) -> Image.Image:
     """A decoded image with eight bits a channel: itself where it has them, with its metadata where not.
 
     Args:
-        image: as Pillow decoded it: mode ``I;16`` (and its kin), ``I`` or ``F`` for grey, which it would clip; colour of 16 bits is
-            reduced to the upper eight already.
+        image: as Pillow decoded it: mode ``I;16`` (and its kin), ``I`` or ``F`` for grey, which it would clip; colour
+            of 16 bits is reduced to the upper eight already.
         data: the file's bytes, to decode dim colour of 16 bits again and to read what they state.
     """
     if image.mode == "1":

@@ -23,12 +23,14 @@ def bicubic(picture: NDArray[np.float32], points: NDArray) -> NDArray[np.float32
 def sampled(picture: NDArray[np.float32], points: NDArray, interpolation: int) -> NDArray[np.float32]:
     """Values (K,) or (K, C) of an (h, w) or (h, w, C <= 4) picture at (K, 2) points.
 
-    Points are in pixels from the top-left corner, so the first pixel's centre is (0.5, 0.5); outside, the border goes on.
+    Points are in pixels from the top-left corner, so the first pixel's centre is (0.5, 0.5); outside, the border goes
+    on.
     """
     rows = -(-len(points) // _ROW)
     if not rows:
         return np.zeros((0, *picture.shape[2:]), np.float32)
-    # One map for x and one for y: OpenCV 5 does not take an empty array for "no second map", and gives values that are not finite.
+    # One map for x and one for y: OpenCV 5 does not take an empty array for "no second map", and gives values that are
+    # not finite.
     at = np.zeros((2, rows * _ROW), np.float32)
     at[:, : len(points)] = points.T - np.float32(0.5)  # cv2 counts from the first pixel's centre
     x, y = at.reshape(2, rows, _ROW)

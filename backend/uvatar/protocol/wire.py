@@ -4,9 +4,9 @@ This file is the only source of that agreement; the Blender add-on's build copie
 but the standard library and numpy, and runs on every Python that Blender brings (3.11 to 3.14).
 
 A message is a nested structure of dicts with string keys, lists, strings, numbers, booleans and None, with numpy arrays
-and bytes anywhere in it.  It crosses a socket or lies in a file as frames: a JSON header, then one raw frame for each array
-or bytes object, in the order in which the header mentions them.  Nothing is ever pickled, and `unpack` believes nothing.
-docs/protocol.md has the messages; docs/result-schema.md has the result.
+and bytes anywhere in it.  It crosses a socket or lies in a file as frames: a JSON header, then one raw frame for each
+array or bytes object, in the order in which the header mentions them.  Nothing is ever pickled, and `unpack` believes
+nothing. docs/protocol.md has the messages; docs/result-schema.md has the result.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class WireError(ValueError):
         fix: what to do about it.
     """
 
-    def __init__(self, message: str, code: str = "malformed", fix: str = "Update the add-on and the backend to the same version.") -> None:
+    def __init__(
+        self, message: str, code: str = "malformed", fix: str = "Update the add-on and the backend to the same version."
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -57,7 +59,9 @@ class WireError(ValueError):
     @classmethod
     def from_dict(cls, error: Mapping[str, Any]) -> WireError:
         """The error that an error reply, or a photo's entry in a job's status, describes."""
-        return cls(str(error.get("message", "Unknown error.")), str(error.get("code", "unknown")), str(error.get("fix", "")))
+        return cls(
+            str(error.get("message", "Unknown error.")), str(error.get("code", "unknown")), str(error.get("fix", ""))
+        )
 
 
 @dataclass(frozen=True)
@@ -83,19 +87,20 @@ class Limits:
 
 LIMITS = Limits()
 
-# What a job holds at most. The server refuses more photos; the bytes are how much of the photos a client should hold in its memory, and the
-# server after it, before they are on the disk. One photo of the largest size that a message can carry still makes a job.
+# What a job holds at most. The server refuses more photos; the bytes are how much of the photos a client should hold in
+# its memory, and the server after it, before they are on the disk. One photo of the largest size that a message can
+# carry still makes a job.
 JOB_PHOTOS = 500
 JOB_BYTES = LIMITS.frame_bytes
 
-# Files that are offered and looked for as photos, everywhere: all that `uvatar.photos.decoding` reads, by the names that cameras, phones,
-# browsers and scanners give them.
+# Files that are offered and looked for as photos, everywhere: all that `uvatar.photos.decoding` reads, by the names
+# that cameras, phones, browsers and scanners give them.
 PHOTO_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     *(".png", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif"),
 )
 
-# ---------------------------------------------------------------------------------------------------------------- framing
+# ---------------------------------------------------------------------------------------------------------------- frami
 
 _BLOB = "$"  # a dict with this key stands for a raw frame; so no key of a message may begin with it
 
@@ -103,13 +108,16 @@ _BLOB = "$"  # a dict with this key stands for a raw frame; so no key of a messa
 def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
     """A message -> frames: the JSON header first, then the arrays and bytes, not copied where they are contiguous.
 
-    Numpy scalars become plain numbers and tuples become lists.  Raises WireError, naming the place, for whatever the other
-    side would refuse: other types, NaN or infinity outside arrays, keys that are not strings, too large a message.
+    Numpy scalars become plain numbers and tuples become lists.  Raises WireError, naming the place, for whatever the
+    other side would refuse: other types, NaN or infinity outside arrays, keys that are not strings, too large a
+    message.
     """
     frames: list[bytes | memoryview] = []
     body = _encode(message, "message", 1, frames, limits)
     whole = {"magic": MAGIC, "protocol": PROTOCOL_VERSION, "body": body}
-    header = json.dumps(whole, allow_nan=False, ensure_ascii=False, separators=(",", ":"))  # "\\u5c71" is twice as long as its letter
+    header = json.dumps(
+        whole, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+    )  # "\\u5c71" is twice as long as its letter
     packed = [header.encode("utf-8"), *frames]
     _check_sizes([memoryview(frame).nbytes for frame in packed], limits)
     return packed
@@ -118,8 +126,8 @@ def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
 def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
     """Frames (anything with the buffer protocol) -> the message. Arrays are read-only views of their frames.
 
-    Raises WireError for every sequence of frames that `pack` of this protocol version cannot have made (code "malformed",
-    "too-large" or "unsupported-version").
+    Raises WireError for every sequence of frames that `pack` of this protocol version cannot have made (code
+    "malformed", "too-large" or "unsupported-version").
     """
     buffers = [memoryview(frame).cast("B") for frame in frames]
     if not buffers:
@@ -130,7 +138,8 @@ def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
         raise WireError("This is not a message of Uvatar.", fix="Check that the port belongs to a Uvatar server.")
     if header.get("protocol") != PROTOCOL_VERSION or isinstance(header["protocol"], bool):
         raise WireError(
-            f"The other side speaks protocol version {str(header.get('protocol'))[:20]}, this side speaks {PROTOCOL_VERSION}.",
+            f"The other side speaks protocol version {str(header.get('protocol'))[:20]}, this side speaks "
+            f"{PROTOCOL_VERSION}.",
             "unsupported-version",
         )
     if set(header) != {"magic", "protocol", "body"}:
@@ -145,13 +154,21 @@ def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
 def _check_sizes(sizes: Sequence[int], limits: Limits) -> None:
     fix = "Send fewer or smaller photos in one job, or ask for the result photo by photo."
     if len(sizes) - 1 > limits.frames:
-        raise WireError(f"The message has {len(sizes) - 1} frames; at most {limits.frames} are accepted.", "too-large", fix)
+        raise WireError(
+            f"The message has {len(sizes) - 1} frames; at most {limits.frames} are accepted.", "too-large", fix
+        )
     if sizes[0] > limits.header_bytes:
-        raise WireError(f"The message's header has {sizes[0]} bytes; at most {limits.header_bytes} are accepted.", "too-large", fix)
+        raise WireError(
+            f"The message's header has {sizes[0]} bytes; at most {limits.header_bytes} are accepted.", "too-large", fix
+        )
     if max(sizes) > limits.frame_bytes:
-        raise WireError(f"A photo or array has {max(sizes)} bytes; at most {limits.frame_bytes} are accepted.", "too-large", fix)
+        raise WireError(
+            f"A photo or array has {max(sizes)} bytes; at most {limits.frame_bytes} are accepted.", "too-large", fix
+        )
     if sum(sizes) > limits.total_bytes:
-        raise WireError(f"The message has {sum(sizes)} bytes; at most {limits.total_bytes} are accepted.", "too-large", fix)
+        raise WireError(
+            f"The message has {sum(sizes)} bytes; at most {limits.total_bytes} are accepted.", "too-large", fix
+        )
 
 
 def _encode(value: Any, place: str, depth: int, frames: list[bytes | memoryview], limits: Limits) -> Any:
@@ -274,7 +291,9 @@ def _decode_frame(reference: dict[str, Any], frames: Iterator[memoryview], limit
     if not isinstance(shape, list) or len(shape) > limits.dimensions or not all(_is_count(size) for size in shape):
         raise WireError("An array's shape is not a list of sizes.")
     dtype = np.dtype(name)
-    addressable = math.prod(max(size, 1) for size in shape) <= limits.total_bytes  # numpy refuses huge axes beside an empty one
+    addressable = (
+        math.prod(max(size, 1) for size in shape) <= limits.total_bytes
+    )  # numpy refuses huge axes beside an empty one
     if math.prod(shape) * dtype.itemsize != frame.nbytes or not addressable:
         raise WireError("An array's frame does not have the length that its shape needs.")
     if name == "|b1" and np.frombuffer(frame, np.uint8).max(initial=0) > 1:
@@ -288,7 +307,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-# ------------------------------------------------------------------------------------------------------------------ files
+# ------------------------------------------------------------------------------------------------------------------ fil
 
 _FILE_MAGIC = b"UVATAR\r\n"  # damaged by any transfer that takes the file for text
 _FILE_START = struct.Struct("<8sI")  # magic, number of frames
@@ -297,7 +316,8 @@ _SEAL_BYTES = hashlib.sha256().digest_size
 
 
 def dump(message: Any, path: Path) -> None:
-    """Write a message to one file: magic and frame count, the lengths of all frames, the frames, the sha256 of all this.
+    """Write a message to one file: magic and frame count, the lengths of all frames, the frames, the sha256 of all
+    this.
 
     Readers see the old file or the whole new one. Raises WireError as `pack`, OSError where the file cannot be written.
     """
@@ -311,8 +331,13 @@ def dump(message: Any, path: Path) -> None:
 
 
 def load(path: Path, limits: Limits = LIMITS) -> Any:
-    """Read a message from a file that `dump` wrote. Raises WireError where it is not one or is damaged, OSError as `open`."""
-    damaged = WireError(f"{Path(path).name} is damaged or is not a result of Uvatar.", fix="Reconstruct the photo again.")
+    """Read a message from a file that `dump` wrote.
+
+    Raises WireError where it is not one or is damaged, OSError as `open`.
+    """
+    damaged = WireError(
+        f"{Path(path).name} is damaged or is not a result of Uvatar.", fix="Reconstruct the photo again."
+    )
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(_FILE_START.size)
@@ -338,7 +363,8 @@ def load(path: Path, limits: Limits = LIMITS) -> Any:
 
 
 def write_atomically(path: Path, chunks: Iterable[bytes | memoryview], sync_entry: bool = True) -> None:
-    """Write a file that only its owner may read, so that a crash or a full disk leaves the old one, or none, never a part.
+    """Write a file that only its owner may read, so that a crash or a full disk leaves the old one, or none, never a
+    part.
 
     ``sync_entry``: have the file's name on the disk too; else the caller calls `sync_folder` once for many files.
     """
@@ -360,7 +386,10 @@ def write_atomically(path: Path, chunks: Iterable[bytes | memoryview], sync_entr
 
 
 def sync_folder(folder: Path) -> None:
-    """Have a folder's entries on the disk, so that a power cut does not undo a rename. Windows has no such call and needs none."""
+    """Have a folder's entries on the disk, so that a power cut does not undo a rename.
+
+    Windows has no such call and needs none.
+    """
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -369,7 +398,7 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-# ---------------------------------------------------------------------------------------------------------------- options
+# ---------------------------------------------------------------------------------------------------------------- optio
 
 
 @dataclass(frozen=True)
@@ -407,9 +436,15 @@ class Option:
     def describe(self) -> str:
         """The values that are accepted, in words."""
         if self.people:
-            values = f"for each photo its name and {', '.join(GIVEN)}: rows of {', '.join(map(str, GIVEN.values()))} numbers"
+            values = (
+                f"for each photo its name and {', '.join(GIVEN)}: rows of {', '.join(map(str, GIVEN.values()))} numbers"
+            )
         else:
-            values = " or ".join(str(choice) for choice in self.choices) if self.choices else f"between {self.low:g} and {self.high:g}"
+            values = (
+                " or ".join(str(choice) for choice in self.choices)
+                if self.choices
+                else f"between {self.low:g} and {self.high:g}"
+            )
         return f"{values} or nothing" if self.optional else values
 
 
@@ -422,14 +457,22 @@ LARGEST_GIVEN = 1e9  # number that means anything
 
 def _are_people(photo: Any) -> bool:
     """Whether these are numbers of people and the photo's name, and nothing else."""
-    if not isinstance(photo, dict) or set(photo) != {"photo", *GIVEN, *GIVEN_WORDS} or not isinstance(photo["photo"], str):
+    if (
+        not isinstance(photo, dict)
+        or set(photo) != {"photo", *GIVEN, *GIVEN_WORDS}
+        or not isinstance(photo["photo"], str)
+    ):
         return False
     if any(photo[name] not in words for name, words in GIVEN_WORDS.items()):
         return False
-    if not all(isinstance(photo[name], list) and len(photo[name]) == len(photo["thetas"]) <= MOST_GIVEN for name in GIVEN):
+    if not all(
+        isinstance(photo[name], list) and len(photo[name]) == len(photo["thetas"]) <= MOST_GIVEN for name in GIVEN
+    ):
         return False
     return all(
-        isinstance(row, list) and len(row) == size and all(map(_is_number, row)) for name, size in GIVEN.items() for row in photo[name]
+        isinstance(row, list) and len(row) == size and all(map(_is_number, row))
+        for name, size in GIVEN.items()
+        for row in photo[name]
     )
 
 
@@ -438,14 +481,17 @@ def _is_number(value: Any) -> bool:
 
 
 _SWITCH = (True, False)
-# What a texture is made of: the photo and what completes it; that, changed by the Texture Predictor all over; changed where no photo looks.
+# What a texture is made of: the photo and what completes it; that, changed by the Texture Predictor all over; changed
+# where no photo looks.
 TEXTURES = ("projected", "predicted", "combined")
 # Which body avatars have: the one that ships, or SMPL, whose files the user brings.
 BODIES = ("open_body", "smpl")
 OPTIONS: Mapping[str, Option] = {
     "body": Option("open_body", choices=BODIES),  # people are fitted on the open body and carried over to the other
     "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
-    "texture": Option(None, choices=TEXTURES, optional=True),  # None: combined, or with `fast` or without weights projected
+    "texture": Option(
+        None, choices=TEXTURES, optional=True
+    ),  # None: combined, or with `fast` or without weights projected
     "texture_seed": Option(0, low=0, high=1_000_000),  # 0: the most likely prediction; others: variations of it
     "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
     "clothing": Option(True, choices=_SWITCH),  # shape the outline to clothes and hair
@@ -454,15 +500,21 @@ OPTIONS: Mapping[str, Option] = {
     "uncertain": Option(False, choices=_SWITCH),  # also make avatars of who may be no person
     "focal": Option(None, low=10, high=1_000_000, optional=True),  # pixels; None: what the photo says
     "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person
-    "refine": Option(True, choices=_SWITCH),  # fit to the photo; without, the Mesh Predictor's prediction alone is the result
+    "refine": Option(
+        True, choices=_SWITCH
+    ),  # fit to the photo; without, the Mesh Predictor's prediction alone is the result
     "given_people": Option(None, people=True, optional=True),  # another estimator's people: no prediction
-    "complete_texture": Option(False, choices=_SWITCH),  # the "photos" are a painted texture and its labels: fill what is not marked
+    "complete_texture": Option(
+        False, choices=_SWITCH
+    ),  # the "photos" are a painted texture and its labels: fill what is not marked
     "export_npz": Option(False, choices=_SWITCH),  # also give the people in the keys of ROMP's result files
 }
 
 
 def shown(text: str) -> str:
-    """Text of which every character can be shown, stored and sent: U+FFFD stands for control characters and for what is not Unicode.
+    """Text of which every character can be shown, stored and sent:
+
+    U+FFFD stands for control characters and for what is not Unicode.
 
     File names hold the latter where they are not UTF-8 (Linux), or have half a surrogate pair (Windows).
     """
@@ -470,14 +522,18 @@ def shown(text: str) -> str:
 
 
 def photo_name(name: str) -> str:
-    """A photo's name as a job knows it: no folders, nothing that cannot be shown. It is shown to people and never used as a path."""
+    """A photo's name as a job knows it: no folders, nothing that cannot be shown.
+
+    It is shown to people and never used as a path.
+    """
     return shown(re.split(r"[\\/]", name)[-1])[:200] or "photo"
 
 
 def portions(sizes: Iterable[int], most_photos: int = JOB_PHOTOS, most_bytes: int = JOB_BYTES) -> Iterator[range]:
     """How many photos are shared out among jobs, in their order: the indices of the photos of each job.
 
-    A photo that is larger than ``most_bytes`` gets a job of its own. Sizes are taken one at a time, so they may come from a generator.
+    A photo that is larger than ``most_bytes`` gets a job of its own. Sizes are taken one at a time, so they may come
+    from a generator.
 
     Args:
         sizes: bytes of each photo.
@@ -495,7 +551,10 @@ def portions(sizes: Iterable[int], most_photos: int = JOB_PHOTOS, most_bytes: in
 
 
 def checked_options(given: Any) -> dict[str, Any]:
-    """The options of a job, with the defaults for what is not given. Raises WireError for unknown names and unusable values."""
+    """The options of a job, with the defaults for what is not given.
+
+    Raises WireError for unknown names and unusable values.
+    """
     fix = "Choose another value."
     if not isinstance(given, Mapping):
         raise WireError("The options are not a dictionary.", "bad-option", fix)
@@ -507,7 +566,7 @@ def checked_options(given: Any) -> dict[str, Any]:
     return {name: given.get(name, option.default) for name, option in OPTIONS.items()}
 
 
-# ------------------------------------------------------------------------------------------------------ finding the server
+# ------------------------------------------------------------------------------------------------------ finding the ser
 
 
 @dataclass(frozen=True)
@@ -528,7 +587,9 @@ class Runtime:
 
 
 def data_folder() -> Path:
-    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data. It may not exist.
+    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data.
+
+    It may not exist.
 
     Raises WireError ("data-folder") where the system knows no home of this user (a container's user without a name).
     """
@@ -542,7 +603,9 @@ def data_folder() -> Path:
         return Path(os.environ.get("UVATAR_DATA") or Path(own) / "uvatar").expanduser()
     except RuntimeError:
         message = "This system does not say where your home folder is, so there is no place for Uvatar's data."
-        raise WireError(message, "data-folder", "Name a folder that you may write to in the environment variable UVATAR_DATA.") from None
+        raise WireError(
+            message, "data-folder", "Name a folder that you may write to in the environment variable UVATAR_DATA."
+        ) from None
 
 
 def runtime_file(folder: Path) -> Path:
@@ -557,7 +620,10 @@ def write_runtime(folder: Path, runtime: Runtime) -> None:
 
 
 def read_runtime(folder: Path) -> Runtime | None:
-    """What `write_runtime` wrote, or None where there is nothing usable. The server may have died since: say hello to be sure."""
+    """What `write_runtime` wrote, or None where there is nothing usable.
+
+    The server may have died since: say hello to be sure.
+    """
     try:
         fields = json.loads(runtime_file(folder).read_bytes())
         if fields["magic"] != MAGIC or not 0 < int(fields["port"]) < 65536:

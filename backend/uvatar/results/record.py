@@ -42,7 +42,9 @@ def _encode(suffix: str, image: NDArray[np.uint8], parameters: list[int]) -> byt
     return bytes(data)
 
 
-def strongest_influences(weights: NDArray, count: int = MAX_INFLUENCES) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def strongest_influences(
+    weights: NDArray, count: int = MAX_INFLUENCES
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """(V, J) skin weights -> joints (V, count) and weights (V, count), strongest first, each row summing to 1."""
     joints = np.argsort(-weights, axis=1, kind="stable")[:, :count]
     strongest = np.take_along_axis(weights, joints, 1)
@@ -54,7 +56,9 @@ def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
     """The part of a photo's result that all its people share."""
     height, width = photo.pixels.shape[:2]
     scale = min(1.0, PHOTO_SIDE / max(width, height))
-    small = photo.pixels if scale == 1 else cv2.resize(photo.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = (
+        photo.pixels if scale == 1 else cv2.resize(photo.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    )
     return {
         "schema": SCHEMA,
         "photo": {
@@ -64,7 +68,12 @@ def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
             "height": height,
             "jpeg": encode_jpeg(small.astype(np.uint8, copy=False)),
         },
-        "camera": {"focal": camera.focal, "center": list(camera.center), "width": camera.width, "height": camera.height},
+        "camera": {
+            "focal": camera.focal,
+            "center": list(camera.center),
+            "width": camera.width,
+            "height": camera.height,
+        },
     }
 
 
@@ -116,7 +125,9 @@ def _body_arrays(data: BodyData) -> dict[str, Any]:
         "regressor_joints": regressor.row.astype(np.uint8),
         "regressor_vertices": regressor.col.astype(np.int32),
         "regressor_weights": regressor.data.astype(np.float32),
-        "posedirs": None if data.posedirs is None else data.posedirs.astype(np.float16),  # 17 MB otherwise; at most 0.02 mm off
+        "posedirs": None
+        if data.posedirs is None
+        else data.posedirs.astype(np.float16),  # 17 MB otherwise; at most 0.02 mm off
         "quads": None if data.quads is None else data.quads.astype(np.int32),
         "quad_uv": None if data.quad_uv is None else data.quad_uv.astype(np.int32),
         "triangles": data.faces.astype(np.int32),

@@ -32,7 +32,10 @@ class Difference:
 
 
 def constraints_file() -> Path | None:
-    """The pinned packages for this system and Python (``tools/lock_dependencies.py`` makes them); None where none are tested."""
+    """The pinned packages for this system and Python (``tools/lock_dependencies.py`` makes them).
+
+    None where none are tested.
+    """
     if platform.machine().lower() not in _MACHINES.get(sys.platform, ()):
         return None
     package = Path(__file__).resolve().parents[1]

@@ -1,8 +1,8 @@
 """The memory of this process: what tells that there is no more, and giving freed memory back to the system.
 
-The latter makes a server that runs for weeks as large as what it holds.  glibc keeps large blocks that were freed: below a small
-allocation that lives on, and at the top of each thread's heap.  Which jobs leave some there is chance, so the processes seem to grow
-and to shrink by the size of a result or of a model's buffers.
+The latter makes a server that runs for weeks as large as what it holds.  glibc keeps large blocks that were freed:
+below a small allocation that lives on, and at the top of each thread's heap.  Which jobs leave some there is chance, so
+the processes seem to grow and to shrink by the size of a result or of a model's buffers.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import psutil
 _M_MMAP_THRESHOLD = -3  # of glibc's <malloc.h>
 _LARGE = 128 << 10  # bytes; where glibc begins
 
-# What those say that have no exception of their own for it: OpenCV, torch, Pillow's and libheif's decoders, and Windows where it
-# finds no room for a library (in its own language, but for the number).
+# What those say that have no exception of their own for it: OpenCV, torch, Pillow's and libheif's decoders, and Windows
+# where it finds no room for a library (in its own language, but for the number).
 _PAGING_FILE_TOO_SMALL = 1455
 _OUT_OF_MEMORY = re.compile(
     r"\(-4:Insufficient memory\)|not enough memory|out of memory|can't allocate memory|cannot allocate memory|bad_alloc"
@@ -34,7 +34,9 @@ def is_out_of_memory(error: BaseException | None) -> bool:
         seen.add(id(error))
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM or _is_windows_own(error):
             return True
-        speaks = isinstance(error, (RuntimeError, OSError, ValueError, ImportError)) or type(error).__module__.startswith("cv2")
+        speaks = isinstance(error, (RuntimeError, OSError, ValueError, ImportError)) or type(
+            error
+        ).__module__.startswith("cv2")
         if speaks and _OUT_OF_MEMORY.search(str(error)):
             return True
         error = error.__cause__ or error.__context__
@@ -42,7 +44,9 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def _is_windows_own(error: BaseException) -> bool:
-    return getattr(error, "winerror", None) == _PAGING_FILE_TOO_SMALL or f"[WinError {_PAGING_FILE_TOO_SMALL}]" in str(error)
+    return getattr(error, "winerror", None) == _PAGING_FILE_TOO_SMALL or f"[WinError {_PAGING_FILE_TOO_SMALL}]" in str(
+        error
+    )
 
 
 def give_back() -> None:
@@ -55,8 +59,8 @@ def give_back() -> None:
 def always_give_back() -> None:
     """From now on have every large block be pages of its own, which go when it is freed.
 
-    glibc does that for ever larger blocks only, as it learns what is freed; other C libraries are left as they are.  For processes
-    that pass blocks on: those that compute would spend much of their time on new pages.
+    glibc does that for ever larger blocks only, as it learns what is freed; other C libraries are left as they are.
+    For processes that pass blocks on: those that compute would spend much of their time on new pages.
     """
     with suppress(AttributeError, OSError, TypeError):  # no such call, or no library of that kind
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)

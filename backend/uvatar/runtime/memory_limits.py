@@ -1,8 +1,9 @@
-"""How much memory there is for this process: the computer's, or less where a container or a service manager allows less.
+"""How much memory there is for this process: the computer's, or less where a container or a service manager allows
+less.
 
-Linux keeps such limits in control groups (the kernel's Documentation/admin-guide/cgroup-v2.rst; version 1: cgroup-v1/memory.rst).
-Who exceeds one is killed without a word, and the system's own figures, which `psutil` gives, know nothing of it.  Elsewhere the
-computer's memory is all that is asked for.
+Linux keeps such limits in control groups (the kernel's Documentation/admin-guide/cgroup-v2.rst; version 1:
+cgroup-v1/memory.rst). Who exceeds one is killed without a word, and the system's own figures, which `psutil` gives,
+know nothing of it.  Elsewhere the computer's memory is all that is asked for.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-# Bytes of a model process with its models, and of each pixel of the photo on top of it while that is decoded and looked at.
-# Measured on Linux, one person, largest resident size: 1.28 GB (fast) and 1.34 GB with a JPEG of 1 megapixel. What a photo adds to it is 10
-# to 14 bytes a pixel for JPEGs of 96 and 24 megapixels, and 12 (grey of 16 bits) to 20 (dim colour of 16 bits) for PNGs of 99 megapixels.
+# Bytes of a model process with its models, and of each pixel of the photo on top of it while that is decoded and looked
+# at. Measured on Linux, one person, largest resident size: 1.28 GB (fast) and 1.34 GB with a JPEG of 1 megapixel. What
+# a photo adds to it is 10 to 14 bytes a pixel for JPEGs of 96 and 24 megapixels, and 12 (grey of 16 bits) to 20 (dim
+# colour of 16 bits) for PNGs of 99 megapixels.
 MODEL_BYTES = 1_300_000_000
 PIXEL_BYTES = 20
 
@@ -80,7 +82,10 @@ def memory(root: Path = _ROOT) -> Memory:
 
 
 def kills(root: Path = _ROOT) -> int | None:
-    """How many processes the system has killed so far, of this one's group where it is in one, because memory ran out; None: unknown."""
+    """How many processes the system has killed so far, of this one's group where it is in one, because memory ran out.
+
+    None: unknown.
+    """
     for group in _groups(root):
         count = _entry(group.folder / group.kills, "oom_kill")
         if count is not None:
@@ -92,11 +97,17 @@ def needed(pixels: int = 0) -> str:
     """How much a model process needs, in a sentence; also for a photo of so many pixels."""
     words = f"A model process needs about {MODEL_BYTES / 1e9:.1f} GB"
     if pixels:
-        words += f", and with a photo of {pixels / 1e6:.0f} megapixels up to {(MODEL_BYTES + PIXEL_BYTES * pixels) / 1e9:.1f} GB"
+        words += (
+            f", and with a photo of {pixels / 1e6:.0f} megapixels up to "
+            f"{(MODEL_BYTES + PIXEL_BYTES * pixels) / 1e9:.1f} GB"
+        )
     return f"{words}; here {memory().describe(verb='are ')}."
 
 
-FIX = "Close other programs, use smaller photos or fewer model processes, or give the container or service more memory if it runs in one."
+FIX = (
+    "Close other programs, use smaller photos or fewer model processes, or give the container or service more "
+    "memory if it runs in one."
+)
 
 
 def _groups(root: Path) -> Iterator[_Group]:
@@ -131,5 +142,7 @@ def _number(path: Path) -> int | None:
 def _entry(path: Path, name: str) -> int | None:
     """The number of a line ``name number``."""
     with suppress(OSError, ValueError, IndexError):
-        return next((int(line.split()[1]) for line in path.read_text().splitlines() if line.split()[:1] == [name]), None)
+        return next(
+            (int(line.split()[1]) for line in path.read_text().splitlines() if line.split()[:1] == [name]), None
+        )
     return None

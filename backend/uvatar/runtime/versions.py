@@ -10,14 +10,19 @@ from importlib import metadata
 from uvatar import __version__
 
 PACKAGES = (
-    "numpy", "torch", "ai-edge-litert", "opencv-python-headless", "pillow", "pillow-heif", "scipy", "embreex", "safetensors", "pyzmq",
+    "numpy", "torch", "ai-edge-litert", "opencv-python-headless", "pillow", "pillow-heif", "scipy", "embreex",
+    "safetensors", "pyzmq",
     "psutil",
 )  # fmt: skip
 
 
 def installed() -> dict[str, str]:
     """Versions of Uvatar, Python, this system and the packages that matter; a package that is missing is left out."""
-    found = {"uvatar": __version__, "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    found = {
+        "uvatar": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
@@ -27,7 +32,9 @@ def installed() -> dict[str, str]:
 
 
 def device() -> str:
-    """What a model process computes on: the GPU that torch uses where torch is loaded and sees one, else the processor."""
+    """What a model process computes on: the GPU that torch uses where torch is loaded and sees one, else the
+    processor.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"{torch.cuda.get_device_name(0)} (GPU) and {os.cpu_count()} processor cores"

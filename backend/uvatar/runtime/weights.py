@@ -22,7 +22,9 @@ class WeightsError(RuntimeError):
 
 
 def weights_folder() -> Path:
-    """Folder of the shipped weights: UVATAR_WEIGHTS, or inside the installed package, or beside it in a source checkout.
+    """Folder of the shipped weights:
+
+    UVATAR_WEIGHTS, or inside the installed package, or beside it in a source checkout.
 
     Raises WeightsError where there is none.
     """
@@ -39,7 +41,9 @@ def weights_folder() -> Path:
 
 
 def recorded_sha256(path: Path) -> str | None:
-    """The sha256 that the page beside a file of the weights folder records (``name.md`` beside ``name.npz``), or None."""
+    """The sha256 that the page beside a file of the weights folder records (``name.md`` beside ``name.npz``),
+    or None.
+    """
     page = path.with_suffix(".md")
     found = _SHA256.search(page.read_text(encoding="utf-8")) if page.is_file() else None
     return found[1] if found else None
@@ -58,11 +62,16 @@ def check_shipped(folder: Path) -> None:
     """
     for path in sorted(folder.iterdir()):
         if path.suffix in (".npz", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
-            raise WeightsError(f"The file {path} is damaged or exchanged (its sha256 is not the recorded one). Install Uvatar again.")
+            raise WeightsError(
+                f"The file {path} is damaged or exchanged (its sha256 is not the recorded one). Install Uvatar again."
+            )
 
 
 def models_folder() -> Path:
-    """Folder of model files that users bring: UVATAR_MODELS, or ``models`` in Uvatar's data folder. It may not exist."""
+    """Folder of model files that users bring: UVATAR_MODELS, or ``models`` in Uvatar's data folder.
+
+    It may not exist.
+    """
     chosen = os.environ.get("UVATAR_MODELS")
     return Path(chosen).expanduser() if chosen else data_folder() / "models"
 

@@ -45,8 +45,13 @@ class ServerGone(ConnectionError):
 class Client:
     """A connection to a server. One thread at a time."""
 
-    def __init__(self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None) -> None:
-        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet: `hello` finds out whether a server is there."""
+    def __init__(
+        self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None
+    ) -> None:
+        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet:
+
+        `hello` finds out whether a server is there.
+        """
         self._host, self._port = (access.host, access.port) if access else ("127.0.0.1", port)
         self._token = token
         self._reply_seconds = reply_seconds
@@ -54,7 +59,8 @@ class Client:
         self._events: deque[dict[str, Any]] = deque()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
-        # Where the server has turned our keys down there is nobody to send to, and ZeroMQ would wait for somebody for ever.
+        # Where the server has turned our keys down there is nobody to send to, and ZeroMQ would wait for somebody for
+        # ever.
         self._socket.setsockopt(zmq.SNDTIMEO, round(1000 * reply_seconds))
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         if access:
@@ -64,7 +70,9 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -86,9 +94,13 @@ class Client:
             if message is None:
                 if time.monotonic() > deadline or not listens(self._port, self._host):
                     raise ServerGone("The Uvatar server does not answer.")
-                if self._has_been_cut():  # ZeroMQ connects again, but what was on its way is lost; asking twice harms nothing
+                if (
+                    self._has_been_cut()
+                ):  # ZeroMQ connects again, but what was on its way is lost; asking twice harms nothing
                     self._send(frames)
-            elif message.get("request") == self._requests or (message["kind"] == "error" and message.get("request") is None):
+            elif message.get("request") == self._requests or (
+                message["kind"] == "error" and message.get("request") is None
+            ):
                 if message["kind"] == "error":
                     raise WireError.from_dict(message)
                 return message
@@ -105,7 +117,9 @@ class Client:
         """What the server is and can do. Raises WireError ("wrong-token", "unsupported-version"), ServerGone."""
         return self.request("hello", client="uvatar python client")
 
-    def reconstruct(self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any] | None = None, job: str | None = None) -> str:
+    def reconstruct(
+        self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any] | None = None, job: str | None = None
+    ) -> str:
         """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
         job = job or str(uuid.uuid4())
         sent = [{"name": wire.photo_name(name), "data": data} for name, data in photos]
@@ -165,7 +179,9 @@ class Client:
             if photo["state"] != "waiting":
                 self._events.append(_photo_event(job, photo))
         if status["state"] in ("finished", "cancelled"):
-            self._events.append({key: status[key] for key in ("job", "state", "created", "photos")} | {"kind": "finished"})
+            self._events.append(
+                {key: status[key] for key in ("job", "state", "created", "photos")} | {"kind": "finished"}
+            )
 
     def _has_been_cut(self) -> bool:
         """Whether the connection has been lost since this was asked last."""
@@ -198,16 +214,24 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 def check_loopback() -> None:
     """Raise WireError ("no-loopback") where programs of this computer cannot reach each other at 127.0.0.1."""
     try:
-        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname(), timeout=5),
+        ):
             pass
     except OSError as error:
         message = f"Programs on this computer cannot reach each other at 127.0.0.1: {error.strerror or error}."
-        fix = "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
+        fix = (
+            "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
+        )
         raise WireError(message, "no-loopback", fix) from error
 
 
 def make_usable(folder: Path) -> None:
-    """Make a data folder, for this user alone, and try whether files can be written into it. Raises WireError ("data-folder")."""
+    """Make a data folder, for this user alone, and try whether files can be written into it.
+
+    Raises WireError ("data-folder").
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
@@ -221,8 +245,8 @@ def make_usable(folder: Path) -> None:
 def find(folder: Path | None = None) -> Client | None:
     """A connection to the server that uses this data folder (the usual one by default), None where none runs.
 
-    A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it notices) is
-    waited for some seconds.
+    A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it
+    notices) is waited for some seconds.
     """
     folder = Path(folder or wire.data_folder())
     runtime = wire.read_runtime(folder)
@@ -236,7 +260,9 @@ def find(folder: Path | None = None) -> Client | None:
 def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
     """A connection to a server on another computer. Raises ServerGone, WireError."""
     if not listens(access.port, access.host):
-        raise ServerGone(f"Nothing answers at {access.host}, port {access.port}. Is `uvatar serve --network` running there?")
+        raise ServerGone(
+            f"Nothing answers at {access.host}, port {access.port}. Is `uvatar serve --network` running there?"
+        )
     client = Client(access.port, access.token, min(reply_seconds, REACH_SECONDS), access)
     try:
         client.hello()
@@ -244,7 +270,9 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
         client.close()
         if isinstance(error, WireError):
             raise
-        raise ServerGone(f"The server at {access.host} does not let us in: its keys have changed, or it is no Uvatar server.") from error
+        raise ServerGone(
+            f"The server at {access.host} does not let us in: its keys have changed, or it is no Uvatar server."
+        ) from error
     client._reply_seconds = reply_seconds
     return client
 
@@ -270,8 +298,8 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     Args:
         serve_arguments: for ``uvatar serve``, where a server has to be started.
 
-    Raises ServerGone, with the end of its log, where the server does not come up; WireError ("no-loopback", "data-folder") where it
-    could not.
+    Raises ServerGone, with the end of its log, where the server does not come up; WireError ("no-loopback",
+    "data-folder") where it could not.
     """
     folder = Path(folder or wire.data_folder())
     client = find(folder)

@@ -116,6 +116,10 @@ class Intake:
         if load.photos + photos > limits.photos or load.bytes + arriving + size > limits.bytes:
             raise WireError(f"The queue is full: {load.photos} photos wait already.", "queue-full", _LATER)
         if arriving + size > limits.arriving:
-            raise WireError("The server is busy storing other jobs.", "queue-full", "Send the job again in some seconds.")
+            raise WireError(
+                "The server is busy storing other jobs.", "queue-full", "Send the job again in some seconds."
+            )
         if shutil.disk_usage(self._journal.folder).free < arriving + size + limits.reserve:
-            raise WireError("The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again.")
+            raise WireError(
+                "The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again."
+            )

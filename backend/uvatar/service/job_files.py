@@ -4,8 +4,8 @@
     jobs/<id>/job          what the job is (`Manifest`): written last, so a folder that has it has all photos
     jobs/<id>/result-000   a photo's result
 
-The manifest says again what the journal says, so that a journal that is lost or thrown back by a power cut can be made anew.
-It is also the first thing that is deleted: a folder without it is one that never was whole, or shall be no more.
+The manifest says again what the journal says, so that a journal that is lost or thrown back by a power cut can be made
+anew. It is also the first thing that is deleted: a folder without it is one that never was whole, or shall be no more.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ class JobFiles:
                 entry.unlink()
 
     def store(self, job: str, manifest: Manifest, photos: Sequence[bytes]) -> None:
-        """Write a new job's folder: photos first. Raises WireError ("disk-full", "data-folder"); then nothing is left of it."""
+        """Write a new job's folder: photos first.
+
+        Raises WireError ("disk-full", "data-folder"); then nothing is left of it.
+        """
         folder = self.folder / job
         try:
             shutil.rmtree(folder, ignore_errors=True)
@@ -184,5 +187,9 @@ def disk_error(error: Exception) -> WireError:
         return error
     sqlite_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     if sqlite_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return WireError("The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again.")
-    return WireError(f"Uvatar's data folder cannot be used: {error}", "data-folder", "Check the data folder's disk and permissions.")
+        return WireError(
+            "The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again."
+        )
+    return WireError(
+        f"Uvatar's data folder cannot be used: {error}", "data-folder", "Check the data folder's disk and permissions."
+    )

@@ -1,10 +1,12 @@
 """The journal: which jobs there are and how far they have come, so that no death of any process loses one.
 
-Everything lies in one data folder: ``journal.sqlite`` has jobs and photos with their states, `uvatar.service.job_files` the rest.
+Everything lies in one data folder: ``journal.sqlite`` has jobs and photos with their states, `uvatar.service.job_files`
+the rest.
 
-A job is in the journal only when its photos are safe on disk, and a photo is `done` only when its result is.  States only
-move forward: a job from queued to running to finished or cancelled, a photo from waiting to done, failed or merged.  Only
-opening a journal may take a photo back: from done to waiting, where its result was lost and the photo is still there.
+A job is in the journal only when its photos are safe on disk, and a photo is `done` only when its result is.  States
+only move forward: a job from queued to running to finished or cancelled, a photo from waiting to done, failed or
+merged.  Only opening a journal may take a photo back: from done to waiting, where its result was lost and the photo is
+still there.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ CREATE INDEX IF NOT EXISTS photos_by_digest ON photos (digest);
 """
 
 _LOST = WireError(
-    "The disk lost what was noted about this photo, and the photo as it was sent.", "lost", "Send the photo again, in a new job."
+    "The disk lost what was noted about this photo, and the photo as it was sent.",
+    "lost",
+    "Send the photo again, in a new job.",
 )
 
 log = logging.getLogger("uvatar.service.journal")
@@ -104,7 +108,10 @@ class Job:
         return {"job": self.id, "state": self.state, "created": self.created, "photos": photos}
 
     def summary(self) -> dict[str, Any]:
-        """The job among others: how many photos are in which state. Of a size that does not depend on their number and names."""
+        """The job among others: how many photos are in which state.
+
+        Of a size that does not depend on their number and names.
+        """
         states = Counter(photo.state for photo in self.photos)
         counts = {state: states[state] for state in ("waiting", "done", "failed", "merged")}
         return {"job": self.id, "state": self.state, "created": self.created, "photos": len(self.photos), **counts}
@@ -161,7 +168,8 @@ class Journal:
         Args:
             clock: seconds since the epoch.
 
-        Raises AlreadyServed where another process has it, WireError ("disk-full", "data-folder") and OSError where it cannot be used.
+        Raises AlreadyServed where another process has it, WireError ("disk-full", "data-folder") and OSError where it
+        cannot be used.
         """
         self.folder = Path(folder)
         self.clock = clock
@@ -214,11 +222,14 @@ class Journal:
         Args:
             owner: whoever sent it; those who send many jobs share their turns among them.
 
-        Raises WireError: "job-id-taken" where the id has other photos or options, "disk-full"; then the new folder is deleted.
+        Raises WireError: "job-id-taken" where the id has other photos or options, "disk-full"; then the new folder is
+        deleted.
         """
         known = self._database.execute("SELECT digest FROM jobs WHERE id = ?", (job,)).fetchone()
         if known and known[0] != manifest.digest:
-            raise WireError("This job id belongs to other photos or options.", "job-id-taken", "Send the job with a new id.")
+            raise WireError(
+                "This job id belongs to other photos or options.", "job-id-taken", "Send the job with a new id."
+            )
         if not known:
             try:
                 self._insert(job, manifest, owner)
@@ -229,13 +240,22 @@ class Journal:
 
     def job(self, job: str) -> Job:
         """The job of this id. Raises WireError ("unknown-job")."""
-        row = self._database.execute("SELECT id, state, options, created, updated FROM jobs WHERE id = ?", (job,)).fetchone()
+        row = self._database.execute(
+            "SELECT id, state, options, created, updated FROM jobs WHERE id = ?", (job,)
+        ).fetchone()
         if row is None:
-            raise WireError("There is no job with this id.", "unknown-job", "Reconstruct the photos again; old results are cleaned up.")
+            raise WireError(
+                "There is no job with this id.",
+                "unknown-job",
+                "Reconstruct the photos again; old results are cleaned up.",
+            )
         photos = self._database.execute(
             "SELECT number, name, state, error, crashes FROM photos WHERE job = ? ORDER BY number", (job,)
         ).fetchall()
-        states = (PhotoState(n, name, state, json.loads(error) if error else None, crashes) for n, name, state, error, crashes in photos)
+        states = (
+            PhotoState(n, name, state, json.loads(error) if error else None, crashes)
+            for n, name, state, error, crashes in photos
+        )
         return Job(row[0], row[1], json.loads(row[2]), row[3], row[4], tuple(states))
 
     def jobs(self, states: Collection[str] = (), limit: int = 100) -> list[Job]:
@@ -259,7 +279,10 @@ class Journal:
         return Load(jobs, photos, int(size))
 
     def cancel(self, job: str) -> Job:
-        """Work on the job no more; it keeps the results it has. A job that is over stays as it is. Raises WireError ("unknown-job")."""
+        """Work on the job no more; it keeps the results it has. A job that is over stays as it is.
+
+        Raises WireError ("unknown-job").
+        """
         with self._transaction():
             self._set_state(job, "cancelled", ACTIVE)
         self._delete_photos_of_ended(job)
@@ -285,7 +308,8 @@ class Journal:
     def next_unit(self, in_flight: Collection[tuple[str, int]]) -> Unit | None:
         """The next photos to work on, and note that their job had its turn; None where there is nothing to do.
 
-        Owners take turns photo by photo, and so do the jobs of each, so that one photo need not wait for a hundred of somebody else.
+        Owners take turns photo by photo, and so do the jobs of each, so that one photo need not wait for a hundred of
+        somebody else.
 
         Args:
             in_flight: (job, photo index) that model processes are at.
@@ -300,14 +324,18 @@ class Journal:
             unit = _unit(job, in_flight)
             if unit:
                 with self._transaction():
-                    self._database.execute("UPDATE jobs SET turn = (SELECT MAX(turn) + 1 FROM jobs) WHERE id = ?", (identifier,))
+                    self._database.execute(
+                        "UPDATE jobs SET turn = (SELECT MAX(turn) + 1 FROM jobs) WHERE id = ?", (identifier,)
+                    )
                     self._set_state(identifier, "running", ACTIVE)
                 return unit
         return None
 
     def photo(self, job: str, index: int) -> tuple[str, bytes]:
         """Name and bytes of a photo that waits. Raises OSError where the file has gone."""
-        name = self._database.execute("SELECT name FROM photos WHERE job = ? AND number = ?", (job, index)).fetchone()[0]
+        name = self._database.execute("SELECT name FROM photos WHERE job = ? AND number = ?", (job, index)).fetchone()[
+            0
+        ]
         return name, self.files.photo(job, index)
 
     def finish_photo(self, job: str, index: int, result: dict[str, Any], merged: Iterable[int] = ()) -> bool:
@@ -334,34 +362,56 @@ class Journal:
         """Note that the model process died on this photo; how often it has by now."""
         with self._transaction():
             self._database.execute("UPDATE photos SET crashes = crashes + 1 WHERE job = ? AND number = ?", (job, index))
-        return self._database.execute("SELECT crashes FROM photos WHERE job = ? AND number = ?", (job, index)).fetchone()[0]
+        return self._database.execute(
+            "SELECT crashes FROM photos WHERE job = ? AND number = ?", (job, index)
+        ).fetchone()[0]
 
     def result(self, job: str, index: int) -> dict[str, Any]:
         """A photo's stored result. Raises WireError: "unknown-job", "no-result", "result-damaged"."""
         photos = self.job(job).photos
         if not 0 <= index < len(photos):
-            raise WireError(f"The job has {len(photos)} photos; there is no number {index}.", "no-result", "Ask for the job's status.")
+            raise WireError(
+                f"The job has {len(photos)} photos; there is no number {index}.",
+                "no-result",
+                "Ask for the job's status.",
+            )
         if photos[index].state != "done":
-            raise WireError(f"{photos[index].name} has no result: it is {photos[index].state}.", "no-result", "Ask for the job's status.")
+            raise WireError(
+                f"{photos[index].name} has no result: it is {photos[index].state}.",
+                "no-result",
+                "Ask for the job's status.",
+            )
         try:
             return self.files.result(job, index)
         except (OSError, WireError) as error:
             fix = "Reconstruct the photo again."
-            raise WireError(f"The stored result of {photos[index].name} cannot be read: {error}", "result-damaged", fix) from error
+            raise WireError(
+                f"The stored result of {photos[index].name} cannot be read: {error}", "result-damaged", fix
+            ) from error
 
     def results(self, job: str) -> list[dict[str, Any] | None]:
-        """All results of a job, None where there is none. Raises WireError as `result`, "too-large" before anything is read."""
+        """All results of a job, None where there is none.
+
+        Raises WireError as `result`, "too-large" before anything is read.
+        """
         photos = self.job(job).photos
         done = [photo.index for photo in photos if photo.state == "done"]
         if sum(self.files.result_bytes(job, index) for index in done) > LIMITS.total_bytes:
-            raise WireError("The results are too large for one message.", "too-large", "Ask for the results photo by photo.")
+            raise WireError(
+                "The results are too large for one message.", "too-large", "Ask for the results photo by photo."
+            )
         return [self.result(job, photo.index) if photo.state == "done" else None for photo in photos]
 
-    # -- for the policy (uvatar.service.retention) ---------------------------------------------------------------------------
+    # -- for the policy (uvatar.service.retention)
+    # ---------------------------------------------------------------------------
 
     def ended(self) -> list[tuple[str, float, float | None]]:
-        """Jobs that are over, in the order in which they came: id, last change, since when they are known to be too old."""
-        return self._database.execute("SELECT id, updated, overdue FROM jobs WHERE state NOT IN (?, ?) ORDER BY rowid", ACTIVE).fetchall()
+        """Jobs that are over, in the order in which they came: id, last change, since when they are known to be too
+        old.
+        """
+        return self._database.execute(
+            "SELECT id, updated, overdue FROM jobs WHERE state NOT IN (?, ?) ORDER BY rowid", ACTIVE
+        ).fetchall()
 
     def mark_overdue(self, job: str, since: float | None) -> None:
         """Note since when a job is too old, or that it is not."""
@@ -391,7 +441,9 @@ class Journal:
         photos = zip(manifest.names, manifest.digests, manifest.sizes, strict=True)
         with self._transaction():
             self._database.execute(
-                "INSERT INTO jobs (id, state, options, digest, owner, created, updated) VALUES (?, 'queued', ?, ?, ?, ?, ?)", row
+                "INSERT INTO jobs (id, state, options, digest, owner, created, updated) VALUES (?, 'queued', ?, ?, "
+                "?, ?, ?)",
+                row,
             )
             self._database.executemany(
                 "INSERT INTO photos (job, number, name, digest, bytes) VALUES (?, ?, ?, ?, ?)",
@@ -400,7 +452,8 @@ class Journal:
 
     def _set_state(self, job: str, state: str, sources: tuple[str, str]) -> None:
         self._database.execute(
-            "UPDATE jobs SET state = ?, updated = ? WHERE id = ? AND state IN (?, ?)", (state, self.clock(), job, *sources)
+            "UPDATE jobs SET state = ?, updated = ? WHERE id = ? AND state IN (?, ?)",
+            (state, self.clock(), job, *sources),
         )
 
     def _wants(self, job: str, index: int) -> bool:
@@ -413,7 +466,10 @@ class Journal:
         return row is not None
 
     def _end_photos(self, job: str, states: dict[int, str], error: str | None = None) -> bool:
-        """Note the end of photos that wait, and with the last one the job's. False where the first of them does not wait."""
+        """Note the end of photos that wait, and with the last one the job's.
+
+        False where the first of them does not wait.
+        """
         with self._transaction():
             wanted = self._wants(job, next(iter(states)))
             if wanted:
@@ -427,7 +483,9 @@ class Journal:
             "UPDATE photos SET state = ?, error = ? WHERE job = ? AND number = ? AND state = 'waiting'",
             [(state, error, job, index) for index, state in states.items()],
         )
-        waiting = self._database.execute("SELECT COUNT(*) FROM photos WHERE job = ? AND state = 'waiting'", (job,)).fetchone()[0]
+        waiting = self._database.execute(
+            "SELECT COUNT(*) FROM photos WHERE job = ? AND state = 'waiting'", (job,)
+        ).fetchone()[0]
         if not waiting:
             self._set_state(job, "finished", ACTIVE)
 
@@ -469,7 +527,9 @@ class Journal:
             if photo.state == "done" and photo.index not in whole and self.files.has_photo(job.id, photo.index):
                 log.warning("The result of photo %d is damaged: doing it again", photo.index, extra={"job": job.id})
                 with self._transaction():
-                    self._database.execute("UPDATE photos SET state = 'waiting' WHERE job = ? AND number = ?", (job.id, photo.index))
+                    self._database.execute(
+                        "UPDATE photos SET state = 'waiting' WHERE job = ? AND number = ?", (job.id, photo.index)
+                    )
             elif photo.state == "waiting":
                 if photo.index in whole:
                     ends[photo.index] = "done"
@@ -497,7 +557,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA secure_delete = ON")
-        database.execute("PRAGMA cache_size = -512")  # KiB: rows are small, and the process shall not grow with their number
+        database.execute(
+            "PRAGMA cache_size = -512"
+        )  # KiB: rows are small, and the process shall not grow with their number
         [(verdict,), *_] = database.execute("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
             raise _Damaged(verdict)

@@ -36,10 +36,16 @@ class Peer:
 class Door:
     """A ROUTER socket. Who may come in has its token; see `uvatar.service.network` for the keys."""
 
-    def __init__(self, context: zmq.Context, host: str, port: int, token: str, keys: network.Keys | None = None) -> None:
-        """Raises WireError ("port-taken") where it cannot be opened, also where it would be open to others without encryption."""
+    def __init__(
+        self, context: zmq.Context, host: str, port: int, token: str, keys: network.Keys | None = None
+    ) -> None:
+        """Raises WireError ("port-taken") where it cannot be opened, also where it would be open to others without
+        encryption.
+        """
         if host != "127.0.0.1" and keys is None:
-            raise WireError("The server is not opened to the network without encryption.", "no-encryption", "Leave the address out.")
+            raise WireError(
+                "The server is not opened to the network without encryption.", "no-encryption", "Leave the address out."
+            )
         self.token = token
         self._context = context
         self._host = host
@@ -62,7 +68,10 @@ class Door:
             return False
 
     def reopen(self) -> None:
-        """Drop all connections with all that they have sent. Honest clients connect again by themselves and ask for their jobs."""
+        """Drop all connections with all that they have sent.
+
+        Honest clients connect again by themselves and ask for their jobs.
+        """
         self.socket.close(linger=0)
         for _ in range(_REOPEN_TRIES):  # ZeroMQ lets go of a port in a thread of its own
             with suppress(WireError):
@@ -90,7 +99,9 @@ class Door:
             router.bind(network.endpoint(self._host, port) if port else f"tcp://{self._host}:*")
         except zmq.ZMQError as error:
             router.close(linger=0)
-            raise WireError(f"Port {port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any.") from error
+            raise WireError(
+                f"Port {port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any."
+            ) from error
         return router
 
 
@@ -98,9 +109,10 @@ class Doors:
     """All doors of a server, and a watch over the memory that those who come in take up.
 
     ZeroMQ limits the size of a frame and the number of messages before it makes room for them, but not the number of
-    frames of one message: whoever reaches the port could fill the memory with one message that never ends, before anybody
-    sees a token.  So when the process has grown beyond all that honest clients need, the doors are closed and opened again,
-    which frees what was sent.
+    frames of one message: whoever reaches the port could fill the memory with one message that never ends, before
+        anybody
+    sees a token.  So when the process has grown beyond all that honest clients need, the doors are closed and opened
+    again, which frees what was sent.
     """
 
     def __init__(self, doors: Sequence[Door], memory_limit: int | None = None) -> None:

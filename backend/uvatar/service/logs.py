@@ -1,4 +1,6 @@
-"""Structured logs: a JSON object on each line, with the job that it is about. They name jobs by id and hold no photo's name.
+"""Structured logs: a JSON object on each line, with the job that it is about.
+
+They name jobs by id and hold no photo's name.
 
 They stay in the data folder; nothing is sent anywhere.
 """
@@ -27,12 +29,19 @@ MAX_WORKER_BYTES = 5_000_000
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON: time (UTC), level, logger, process, message; job, photo, seconds where known; traceback."""
+    """A record as one line of JSON: time (UTC), level, logger, process, message; job, photo, seconds where known;
+    traceback.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        line: dict[str, Any] = {"time": when, "level": record.levelname.lower(), "logger": record.name, "pid": record.process}
+        line: dict[str, Any] = {
+            "time": when,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": record.process,
+        }
         line["message"] = record.getMessage()
         line.update({name: getattr(record, name) for name in FIELDS if getattr(record, name, None) is not None})
         if record.exc_info:
@@ -67,9 +76,11 @@ def worker_log(data: Path) -> Path:
 
 
 def trim(path: Path, most: int = MAX_WORKER_BYTES) -> None:
-    """Begin a log anew that other processes write to, where it has grown large; what it held stays in the one file before it.
+    """Begin a log anew that other processes write to, where it has grown large; what it held stays in the one file
+    before it.
 
-    It is emptied and not exchanged: they have it open, and go on at its new end. What they write at just this moment may be lost.
+    It is emptied and not exchanged: they have it open, and go on at its new end. What they write at just this moment
+        may be lost.
     """
     with suppress(OSError):
         if path.stat().st_size > most:
@@ -84,7 +95,9 @@ def log_to_folder(data: Path) -> None:
 
 
 def log_to_stream(stream: TextIO | None = None) -> CurrentJob:
-    """Have a model process's log on its standard error, which the server puts into a file; sets the job of its lines."""
+    """Have a model process's log on its standard error, which the server puts into a file; sets the job of its
+    lines.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     current = CurrentJob()
     handler.addFilter(current)
@@ -102,7 +115,10 @@ def _use(handler: logging.Handler) -> None:
 
 
 def read_logs(data: Path, job: str | None = None) -> Iterator[dict[str, Any]]:
-    """The lines of all logs of a data folder in order of time; only those of a job where given. What is no JSON is left out."""
+    """The lines of all logs of a data folder in order of time; only those of a job where given.
+
+    What is no JSON is left out.
+    """
     lines = []
     for path in sorted((data / "logs").glob("*.log*")):
         with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:

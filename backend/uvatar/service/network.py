@@ -1,8 +1,8 @@
 """A way in from other computers: encrypted (CURVE), and only for who holds the access file.
 
-CURVE (rfc.zeromq.org/spec/26) gives every connection keys of its own: nobody on the way reads or alters anything, the client
-knows that it talks to this server, and the server lets in one key pair only, that of the access file, before it reads a single
-message.  The token within comes on top.
+CURVE (rfc.zeromq.org/spec/26) gives every connection keys of its own: nobody on the way reads or alters anything, the
+client knows that it talks to this server, and the server lets in one key pair only, that of the access file, before it
+reads a single message.  The token within comes on top.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def load_keys(folder: Path) -> Keys:
     """
     if not zmq.has("curve"):
         fix = "Install pyzmq from its official wheel, or leave --network out."
-        raise WireError("This computer's ZeroMQ cannot encrypt, so the server is not opened to the network.", "no-encryption", fix)
+        raise WireError(
+            "This computer's ZeroMQ cannot encrypt, so the server is not opened to the network.", "no-encryption", fix
+        )
     path = folder / _KEYS
     if not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,7 +100,9 @@ def read_access(path: Path) -> Access:
     """What `write_access` wrote. Raises WireError, OSError."""
     fields = _fields(path, Access)
     if isinstance(fields["port"], bool) or not isinstance(fields["port"], int) or not 0 < fields["port"] < 65536:
-        raise WireError(f"{path} is no access file of Uvatar.", "bad-access", "Copy network-access.json from the server again.")
+        raise WireError(
+            f"{path} is no access file of Uvatar.", "bad-access", "Copy network-access.json from the server again."
+        )
     return Access(**fields)
 
 
@@ -158,4 +162,8 @@ def _fields(path: Path, kind: type[Keys] | type[Access]) -> dict[str, Any]:
             return fields
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
-    raise WireError(f"{path} is damaged.", "bad-access", "Delete it on the server, start the server again and copy its access file anew.")
+    raise WireError(
+        f"{path} is damaged.",
+        "bad-access",
+        "Delete it on the server, start the server again and copy its access file anew.",
+    )

@@ -1,4 +1,5 @@
-"""The front's model processes: starts them, gives them photos from the journal, stores what they make, replaces the dead.
+"""The front's model processes: starts them, gives them photos from the journal, stores what they make, replaces the
+dead.
 
 Nothing here imports a model.  `uvatar.service.worker` is what runs in the processes.
 """
@@ -32,7 +33,9 @@ MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
 CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
 DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
 TRIM_EVERY = 10.0  # seconds between looks at how large the model processes' log has grown
-_KILLED = -9  # how a process has ended that was killed from outside (not on Windows, which does no such thing for memory)
+_KILLED = (
+    -9
+)  # how a process has ended that was killed from outside (not on Windows, which does no such thing for memory)
 
 log = logging.getLogger("uvatar.service.pool")
 
@@ -175,7 +178,9 @@ class Pool:
         self._paused_until = time.monotonic() + DISK_PAUSE
 
     def cancel(self, job: str) -> None:
-        """Drop the work on a job: politely now, by killing the process if it has not come to the end of its stage soon."""
+        """Drop the work on a job: politely now, by killing the process if it has not come to the end of its
+        stage soon.
+        """
         for process in self._processes.values():
             if process.unit and process.unit.job == job and process.cancelled is None:
                 process.cancelled = time.monotonic()
@@ -231,7 +236,9 @@ class Pool:
             self._start()
         if now >= self._next_trim:
             self._next_trim = now + TRIM_EVERY
-            with suppress(OSError, WireError):  # `_open_log` tells of a folder that cannot be used; photos do not wait for it
+            with suppress(
+                OSError, WireError
+            ):  # `_open_log` tells of a folder that cannot be used; photos do not wait for it
                 trim(worker_log(self.journal.folder))
         if self.error:
             self._fail_all_waiting(self.error)
@@ -250,9 +257,12 @@ class Pool:
     def _start(self) -> None:
         self._started += 1
         name = f"worker-{self._started}"
-        command = module_command("uvatar.service.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline)
+        command = module_command(
+            "uvatar.service.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline
+        )
         command += ["--threads", str(self.settings.threads_each), "--data", str(self.journal.folder)]
-        # One heap for all threads: that is the one which `uvatar.runtime.memory.give_back` can make smaller (glibc; nothing to others).
+        # One heap for all threads: that is the one which `uvatar.runtime.memory.give_back` can make smaller (glibc;
+        # nothing to others).
         variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
         if self.settings.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = self._free_gpu()
@@ -357,7 +367,13 @@ class Pool:
         spent = time.monotonic() - process.started
         left = seconds_left(spent, message["fraction"], waiting, self._pace.get(unit.job, _Pace()))
         keys = ("stage", "fraction", "message")
-        event = {"kind": "progress", "job": unit.job, "photo": message["index"], "photos": len(job.photos), "seconds_left": left}
+        event = {
+            "kind": "progress",
+            "job": unit.job,
+            "photo": message["index"],
+            "photos": len(job.photos),
+            "seconds_left": left,
+        }
         self.publish({**event, **{key: message[key] for key in keys}})
 
     def _finish(self, job: str, index: int, result: dict[str, Any], merged: list[int], seconds: float) -> None:
@@ -384,7 +400,9 @@ class Pool:
     def _publish_end(self, job_id: str, *indices: int) -> None:
         job = self.journal.job(job_id)
         for photo in (job.photos[index] for index in indices):
-            self.publish({"kind": "photo", "job": job_id, "photo": photo.index, "state": photo.state, "error": photo.error})
+            self.publish(
+                {"kind": "photo", "job": job_id, "photo": photo.index, "state": photo.state, "error": photo.error}
+            )
         if not job.active:
             log.info("Job finished", extra={"job": job_id})
             self._pace.pop(job_id, None)
@@ -417,7 +435,9 @@ def _for_memory(error: WireError, starved: str) -> WireError:
 
 
 def _open_log(folder: Path) -> BinaryIO:
-    """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not wait for it."""
+    """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not
+    wait for it.
+    """
     try:
         return worker_log(folder).open("ab")
     except (OSError, WireError) as error:

@@ -1,6 +1,8 @@
-"""Files and folders that are for their owner's eyes only: made so, and brought back to it where something has opened them.
+"""Files and folders that are for their owner's eyes only: made so, and brought back to it where something has opened
+them.
 
-Only where files have modes and owners; on Windows a user's folders are closed to others by themselves, and nothing is done.
+Only where files have modes and owners; on Windows a user's folders are closed to others by themselves, and nothing is
+done.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ def private_folder(folder: Path, whole: bool = True) -> None:
     """Make a folder of this user's, or see to it that it is one that nobody else can change.
 
     Args:
-        whole: nobody else may look into it either. Else that is so where it is made here; a folder that is there already, which may
-            hold other things of the user's, stays as readable as it is.
+        whole: nobody else may look into it either. Else that is so where it is made here; a folder that is there
+            already, which may hold other things of the user's, stays as readable as it is.
 
     Raises WireError ("data-folder") where it belongs to another user, OSError where it cannot be made.
     """
@@ -38,7 +40,9 @@ def private_folder(folder: Path, whole: bool = True) -> None:
     entry = folder.stat()
     if not _is_ours(entry):
         fix = "Name another folder with --data or UVATAR_DATA, or have this one's owner changed to you."
-        raise WireError(f"{folder} belongs to another user, who could read and exchange what is put there.", "data-folder", fix)
+        raise WireError(
+            f"{folder} belongs to another user, who could read and exchange what is put there.", "data-folder", fix
+        )
     close_to_others(folder, _OTHERS if whole else _WRITE_OF_OTHERS)
 
 
@@ -60,17 +64,25 @@ def private_file(path: Path, what: str) -> None:
 
 
 def close_to_others(path: Path, bits: int = _OTHERS) -> None:
-    """Take the rights ``bits`` to a file or folder away from others, where it is there and they have them. Raises OSError."""
+    """Take the rights ``bits`` to a file or folder away from others, where it is there and they have them.
+
+    Raises OSError.
+    """
     try:
         entry = path.stat()
     except FileNotFoundError:
         return
     if os.name != "nt" and entry.st_mode & bits:
-        log.warning("%s was open to other users of this computer (mode %o): closing it", path, stat.S_IMODE(entry.st_mode))
+        log.warning(
+            "%s was open to other users of this computer (mode %o): closing it", path, stat.S_IMODE(entry.st_mode)
+        )
         os.chmod(path, stat.S_IMODE(entry.st_mode) & ~bits)
 
 
 def _is_ours(entry: os.stat_result) -> bool:
-    """Whether it belongs to this user. The administrator may use what others own, as containers do, if nobody else can write to it."""
+    """Whether it belongs to this user.
+
+    The administrator may use what others own, as containers do, if nobody else can write to it.
+    """
     user = os.geteuid()
     return entry.st_uid == user or (user == 0 and not entry.st_mode & _WRITE_OF_OTHERS)

@@ -18,8 +18,8 @@ class Policy:
     """How long jobs that are over are kept.
 
     Attributes:
-        days: since their last change. They go a thirtieth of that later, when the clock says so a second time: a clock that
-            was wrong for a while costs nobody his results.
+        days: since their last change. They go a thirtieth of that later, when the clock says so a second time: a clock
+            that was wrong for a while costs nobody his results.
         total_bytes: of all jobs that are over; beyond that the oldest go at once.
     """
 

@@ -1,7 +1,8 @@
 """The front: the process that clients talk to.
 
-It answers requests, keeps the journal and leads the model processes (`uvatar.service.pool`).  It never imports a model or an
-image library, so that it starts at once, stays small, and cannot die of what kills those.  docs/protocol.md has the messages.
+It answers requests, keeps the journal and leads the model processes (`uvatar.service.pool`).  It never imports a model
+or an image library, so that it starts at once, stays small, and cannot die of what kills those.  docs/protocol.md has
+the messages.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class Front:
     """A server: made, it has its port and its journal and can be found; `run` serves until `stop`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises AlreadyServed where the data folder has a server, WireError and OSError where folder or port cannot be used."""
+        """Raises AlreadyServed where the data folder has a server, WireError and OSError where folder or port cannot be
+        used.
+        """
         self.settings = settings
         self.journal = Journal(settings.folder)
         self._context = zmq.Context()
@@ -129,11 +132,17 @@ class Front:
         }
 
     def stop(self) -> None:
-        """End `run` soon; may be called from a signal handler or another thread. Unfinished jobs go on with the next server."""
+        """End `run` soon; may be called from a signal handler or another thread.
+
+        Unfinished jobs go on with the next server.
+        """
         self._stopping.set()
 
     def run(self) -> None:
-        """Serve. Whatever a request or a model process does wrong, this goes on; it ends by `stop`, a `shutdown` or idleness."""
+        """Serve.
+
+        Whatever a request or a model process does wrong, this goes on; it ends by `stop`, a `shutdown` or idleness.
+        """
         try:
             while not self._stopping.is_set() and not self._idle_too_long():
                 for door in self._doors.wait(ARRIVAL_TICK_MS if self._intake.busy else TICK_MS):
@@ -216,7 +225,9 @@ class Front:
             handler = self._handlers.get(message["kind"]) if isinstance(message.get("kind"), str) else None
             if handler is None:
                 known = ", ".join(self._handlers)
-                raise WireError(f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", "unknown-message")
+                raise WireError(
+                    f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", "unknown-message"
+                )
             reply = handler(peer, message)
         except Exception as error:
             reply = _error_reply(error)
@@ -344,7 +355,12 @@ def _error_reply(error: Exception) -> dict[str, Any]:
     if isinstance(error, (OSError, sqlite3.Error)):
         return {"kind": "error", **disk_error(error).as_dict()}
     message = f"The server failed on this request: {type(error).__name__}: {error}"
-    return {"kind": "error", "code": "server-error", "message": message, "fix": "Please report this with the server's log."}
+    return {
+        "kind": "error",
+        "code": "server-error",
+        "message": message,
+        "fix": "Please report this with the server's log.",
+    }
 
 
 def _memory(pid: int) -> int | None:
@@ -361,7 +377,11 @@ def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
         raise WireError(f"A job has 1 to {wire.JOB_PHOTOS} photos.", fix="Send more photos as several jobs.")
     checked = []
     for photo in photos:
-        if not isinstance(photo, dict) or not isinstance(photo.get("name"), str) or not isinstance(photo.get("data"), bytes):
+        if (
+            not isinstance(photo, dict)
+            or not isinstance(photo.get("name"), str)
+            or not isinstance(photo.get("data"), bytes)
+        ):
             raise WireError("A photo has a name and its file's bytes.")
         checked.append((wire.photo_name(photo["name"]), photo["data"]))
     return checked
@@ -371,7 +391,8 @@ def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
 
 
 def serve(settings: Settings, exit_with_parent: bool = False) -> None:
-    """Run a server in this process until it is stopped: by a request, Ctrl+C, SIGTERM or, if asked for, its parent's death.
+    """Run a server in this process until it is stopped: by a request, Ctrl+C, SIGTERM or, if asked for, its parent's
+    death.
 
     One JSON line on the standard output says when it is ready, for a parent that waits for it.  Raises as `Front`.
     """

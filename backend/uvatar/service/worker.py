@@ -1,8 +1,8 @@
 """The model process: loads the pipeline once and takes photos from the front, one unit of work at a time.
 
-It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs nothing
-but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.protocol.wire`, and ends when the
-front does.  `uvatar.service.pool` has the other side of this conversation.
+It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs
+nothing but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.protocol.wire`,
+and ends when the front does.  `uvatar.service.pool` has the other side of this conversation.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ log = logging.getLogger("uvatar.service.worker")
 class Reconstructor(Protocol):
     """What the worker needs of a pipeline; `uvatar.engine.pipeline.Pipeline` is the real one."""
 
-    def reconstruct(self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Progress, photo_done: PhotoDone) -> Any:
+    def reconstruct(
+        self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
+    ) -> Any:
         """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
 
 
@@ -76,7 +78,11 @@ class Worker:
             self._send(kind="broken", error=_load_error(error).as_dict())
             self._socket.recv_multipart()  # the front ends this process
             return
-        self._send(kind="ready", pid=os.getpid(), facts={**_facts(pipeline), "device": versions.device(), "versions": versions.installed()})
+        self._send(
+            kind="ready",
+            pid=os.getpid(),
+            facts={**_facts(pipeline), "device": versions.device(), "versions": versions.installed()},
+        )
         while True:
             message = wire.unpack(self._socket.recv_multipart())
             if message["kind"] == "work":  # else it cancels work that was finished meanwhile
@@ -93,7 +99,14 @@ class Worker:
             if self._cancelled(unit):
                 raise Cancelled
             index = open_indices[0] if open_indices else indices[-1]
-            self._send(kind="progress", unit=unit, index=index, stage=stage, fraction=min(max(float(fraction), 0.0), 1.0), message=message)
+            self._send(
+                kind="progress",
+                unit=unit,
+                index=index,
+                stage=stage,
+                fraction=min(max(float(fraction), 0.0), 1.0),
+                message=message,
+            )
 
         def photo_done(position: int, result: dict[str, Any]) -> None:
             index = indices[position]
@@ -101,8 +114,11 @@ class Worker:
             if errors and not result.get("people"):
                 self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
             else:
-                # The one avatar of one person takes in all photos that are left: their ends are one event, noted at once.
-                merged = [other for other in open_indices if other != index] if work["options"].get("same_person") else []
+                # The one avatar of one person takes in all photos that are left: their ends are one event, noted at
+                # once.
+                merged = (
+                    [other for other in open_indices if other != index] if work["options"].get("same_person") else []
+                )
                 self._send(kind="photo_done", unit=unit, index=index, result=result, merged=merged)
                 for other in merged:
                     open_indices.remove(other)
@@ -111,7 +127,9 @@ class Worker:
         try:
             progress("starting", 0.0, "Starting")
             pipeline.reconstruct(photos, work["options"], progress, photo_done)
-            error = WireError("The pipeline gave no result for this photo.", "server-error", "Please report this with the log.")
+            error = WireError(
+                "The pipeline gave no result for this photo.", "server-error", "Please report this with the log."
+            )
         except Cancelled:
             open_indices = []
         except Exception as failure:
@@ -119,7 +137,12 @@ class Worker:
             if error.code == "server-error":  # a fault of ours, not of the photo
                 place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
                 # The same fault, again and again, is told whole once: a traceback has kilobytes.
-                log.error("Photos %s failed: %s", open_indices, error.message, exc_info=failure if place not in self._told else None)
+                log.error(
+                    "Photos %s failed: %s",
+                    open_indices,
+                    error.message,
+                    exc_info=failure if place not in self._told else None,
+                )
                 self._told.add(place)
         for index in open_indices:
             self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
@@ -147,7 +170,8 @@ def photo_error(failure: Exception) -> WireError:
     if is_out_of_memory(failure):
         words = memory_limits.needed(getattr(failure, "pixels", 0))
         return WireError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
-    # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the rest.
+    # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the
+    # rest.
     words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
     return WireError(words[:MOST_WORDS], "server-error", "Please report this with the log of the model process.")
 
@@ -161,7 +185,11 @@ def _load_error(error: Exception) -> WireError:
     if isinstance(error, WireError):  # the self-test's own words
         return error
     if is_out_of_memory(error):
-        return WireError(f"There was not enough memory to load the models. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
+        return WireError(
+            f"There was not enough memory to load the models. {memory_limits.needed()}",
+            "out-of-memory",
+            memory_limits.FIX,
+        )
     if isinstance(error, ImportError):
         fix = "Install Uvatar again: a package that it needs is missing."
     else:
@@ -188,7 +216,9 @@ def load_attribute(path: str) -> Any:
 
 
 def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
-    """The pipeline that "package.module:attribute" names; Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
+    """The pipeline that "package.module:attribute" names.
+
+    Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
 
     Raises what loading raises, and SelfTestError where this installation makes wrong avatars.
     """
@@ -201,7 +231,9 @@ def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``python -m uvatar.service.worker``, which only the front starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal reaches all its processes; the front decides
-    parser = argparse.ArgumentParser(prog="python -m uvatar.service.worker", description="Uvatar's model process; the server starts it.")
+    parser = argparse.ArgumentParser(
+        prog="python -m uvatar.service.worker", description="Uvatar's model process; the server starts it."
+    )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")

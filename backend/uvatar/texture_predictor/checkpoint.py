@@ -18,7 +18,10 @@ FORMAT = "uvatar-texture-predictor-2"
 
 
 def save_checkpoint(network: TextureNetwork, path: Path, dtype: torch.dtype = torch.float32, note: str = "") -> None:
-    """Write a network's weights; ``dtype``: float16 halves the file; ``note``: for people, where the weights come from."""
+    """Write a network's weights; ``dtype``: float16 halves the file.
+
+    ``note``: for people, where the weights come from.
+    """
     state = {name: _stored(tensor, dtype) for name, tensor in network.state_dict().items()}
     metadata = {"format": FORMAT, "config": json.dumps(network.config.as_dict()), "note": note}
     save_file(state, path, metadata)
@@ -30,7 +33,10 @@ def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def read_config(path: Path) -> Config:
-    """The configuration of a checkpoint, without reading its weights. Raises CheckpointError where it is no usable checkpoint."""
+    """The configuration of a checkpoint, without reading its weights.
+
+    Raises CheckpointError where it is no usable checkpoint.
+    """
     return _opened(path)[0]
 
 
@@ -41,12 +47,14 @@ def load_checkpoint(path: Path, resolution: int | None = None) -> TextureNetwork
         resolution: the texture size that it must have, or None for any.
 
     Raises:
-        CheckpointError: the file is missing, damaged or of another kind, has another resolution, or weights that are missing,
-            unexpected, of another shape or not finite; the message names the first.
+        CheckpointError: the file is missing, damaged or of another kind, has another resolution, or weights that are
+            missing, unexpected, of another shape or not finite; the message names the first.
     """
     config, state = _opened(path, weights=True)
     if resolution is not None and config.resolution != resolution:
-        raise CheckpointError(f"{path.name} makes textures of {config.resolution} x {config.resolution} texels, not {resolution}.")
+        raise CheckpointError(
+            f"{path.name} makes textures of {config.resolution} x {config.resolution} texels, not {resolution}."
+        )
     network = TextureNetwork(config)
     expected = network.state_dict()
     faults = []

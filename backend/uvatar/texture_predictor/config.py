@@ -26,7 +26,8 @@ class Config:
         channel_base, channel_max: a synthesis layer at r x r has min(channel_base / r, channel_max) channels.
         spatial_base, spatial_max: likewise for the UV encoder whose features condition the layers of the same size;
             both 0: no spatial conditioning, and the structure is pose, shape and camera alone.
-        trust: 0..1, the share of what a spatially conditioned network changes in a completed texture that is laid on that texture.
+        trust: 0..1, the share of what a spatially conditioned network changes in a completed texture that is laid on
+            that texture.
     """
 
     resolution: int = 256
@@ -51,7 +52,9 @@ class Config:
                 raise ConfigError(f"{entry.name} must be a whole number, not {value!r}.")
         size = self.resolution
         if not SMALLEST <= size <= LARGEST or size & (size - 1):
-            raise ConfigError(f"The texture's resolution must be a power of two from {SMALLEST} to {LARGEST}, not {size}.")
+            raise ConfigError(
+                f"The texture's resolution must be a power of two from {SMALLEST} to {LARGEST}, not {size}."
+            )
         if self.photo_side < 32:
             raise ConfigError(f"The photo's crop must have at least 32 pixels a side, not {self.photo_side}.")
         for name in ("latent", "structure", "style", "mapping_layers"):
@@ -60,7 +63,10 @@ class Config:
         if min(self.channels(size), self.channel_max) < 1:
             raise ConfigError(f"channel_base {self.channel_base} leaves no channels at {size} x {size}.")
         if (self.spatial_base == 0) != (self.spatial_max == 0) or (self.spatial and self.spatial_channels(size) < 1):
-            raise ConfigError(f"spatial_base {self.spatial_base} and spatial_max {self.spatial_max} leave no channels at {size} x {size}.")
+            raise ConfigError(
+                f"spatial_base {self.spatial_base} and spatial_max {self.spatial_max} leave no channels at {size} x "
+                f"{size}."
+            )
 
     @property
     def spatial(self) -> bool:
@@ -105,20 +111,44 @@ def default() -> Config:
 
 
 def light() -> Config:
-    """256 x 256 and slim, so that two CPU cores can train it; its ``trust`` is the one measured for the weights that ship."""
+    """256 x 256 and slim, so that two CPU cores can train it; its ``trust`` is the one measured for the weights that
+    ship.
+    """
     return Config(photo_side=112, channel_base=3072, channel_max=192, spatial_base=2048, trust=0.6)
 
 
 def paper() -> Config:
-    """The original paper's own: 64 x 64, style and structure vectors alone, the channels of StyleGAN2's 64 x 64 generator."""
-    return Config(resolution=64, latent=512, structure=512, style=512, mapping_layers=8, channel_base=16384, channel_max=512,
-                  spatial_base=0, spatial_max=0)  # fmt: skip
+    """The original paper's own:
+
+    64 x 64, style and structure vectors alone, the channels of StyleGAN2's 64 x 64 generator.
+    """
+    return Config(
+        resolution=64,
+        latent=512,
+        structure=512,
+        style=512,
+        mapping_layers=8,
+        channel_base=16384,
+        channel_max=512,
+        spatial_base=0,
+        spatial_max=0,
+    )
 
 
 def small() -> Config:
     """128 x 128 and narrow: trains in minutes on a CPU, for tests and first experiments."""
-    return Config(resolution=128, photo_side=128, latent=64, structure=64, style=128, mapping_layers=2, channel_base=4096, channel_max=96,
-                  spatial_base=2048, spatial_max=32)  # fmt: skip
+    return Config(
+        resolution=128,
+        photo_side=128,
+        latent=64,
+        structure=64,
+        style=128,
+        mapping_layers=2,
+        channel_base=4096,
+        channel_max=96,
+        spatial_base=2048,
+        spatial_max=32,
+    )
 
 
 CONFIGS = {"default": default, "light": light, "paper": paper, "small": small}

@@ -30,13 +30,15 @@ class Structure:
     Attributes:
         pose: (B, 24, 3, 3) rotations of SMPL's joints against their parents, the first against the camera frame.
         betas: (B, 10).
-        camera: (B, 3) half sides of the crop per metre at the pelvis' depth, and where the pelvis lies in the crop, x right and
-            y down, -1..1 from border to border.
-        geometry: (B, 7, R, R) the rest body's positions (metres, centred at the pelvis) and unit normals, SMPL axes, and 1
-            inside the UV islands, all 0 outside; None without spatial conditioning, like the next two.
-        partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, anything elsewhere, and how far, 0..1, it is seen.
+        camera: (B, 3) half sides of the crop per metre at the pelvis' depth, and where the pelvis lies in the crop, x
+            right and y down, -1..1 from border to border.
+        geometry: (B, 7, R, R) the rest body's positions (metres, centred at the pelvis) and unit normals, SMPL axes,
+            and 1 inside the UV islands, all 0 outside; None without spatial conditioning, like the next two.
+        partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, anything elsewhere, and how far, 0..1, it is
+            seen.
         mirrored: (B, 4, R, R) likewise, at each texel that of its mirror image on the body's other side.
-        completed: (B, 3, R, R) the whole texture as it is completed without learning; see `uvatar.texturing.completion`.
+        completed: (B, 3, R, R) the whole texture as it is completed without learning; see
+            `uvatar.texturing.completion`.
     """
 
     pose: Tensor
@@ -50,7 +52,9 @@ class Structure:
 
 @dataclass(frozen=True)
 class Style:
-    """The latent's distribution given the photo: independent normals with ``mean`` and ``log_variance``, both (B, latent)."""
+    """The latent's distribution given the photo: independent normals with ``mean`` and ``log_variance``, both (B,
+    latent).
+    """
 
     mean: Tensor
     log_variance: Tensor
@@ -85,7 +89,8 @@ class StyleEncoder(nn.Module):
         return Style(mean, log_variance.clamp(*_LOG_VARIANCE))
 
     def fetch_imagenet_weights(self) -> None:
-        """Start from torchvision's ImageNet weights, which are downloaded (45 MB) unless PyTorch's hub has them already.
+        """Start from torchvision's ImageNet weights, which are downloaded (45 MB) unless PyTorch's hub has them
+        already.
 
         Raises OSError (URLError) where they cannot be had.
         """
@@ -94,8 +99,8 @@ class StyleEncoder(nn.Module):
 
 
 class UvEncoder(nn.Module):
-    """Geometry, partial texture, its mirror image and the completed texture -> features of every size, each seeing more of the body than
-    the last.
+    """Geometry, partial texture, its mirror image and the completed texture -> features of every size, each seeing more
+    of the body than the last.
 
     Every size sees the maps themselves too, so that a network for larger textures goes on from one for smaller ones.
     """
@@ -104,7 +109,9 @@ class UvEncoder(nn.Module):
         super().__init__()
         channels = [config.spatial_channels(size) for size in config.sizes]
         self.entries = nn.ModuleList(Conv2d(_MAPS, count, 3) for count in channels)
-        self.down = nn.ModuleList(Conv2d(fine, coarse, 3, down=True) for coarse, fine in zip(channels, channels[1:], strict=False))
+        self.down = nn.ModuleList(
+            Conv2d(fine, coarse, 3, down=True) for coarse, fine in zip(channels, channels[1:], strict=False)
+        )
 
     def forward(self, maps: Tensor) -> list[Tensor]:
         """(B, 18, R, R) -> (B, spatial_channels, s, s) for s = 4, 8, ..., R."""
@@ -116,9 +123,18 @@ class UvEncoder(nn.Module):
 
 
 def uv_maps(structure: Structure) -> Tensor:
-    """(B, 18, R, R) geometry, partial texture, its mirror image, the completed one for the UV encoder: colours -1..1, 0 where not seen."""
-    if structure.geometry is None or structure.partial is None or structure.mirrored is None or structure.completed is None:
-        raise ValueError("This network is conditioned in the UV plane: the structure needs geometry and all three textures.")
+    """(B, 18, R, R) geometry, partial texture, its mirror image, the completed one for the UV encoder: colours -1..1, 0
+    where not seen.
+    """
+    if (
+        structure.geometry is None
+        or structure.partial is None
+        or structure.mirrored is None
+        or structure.completed is None
+    ):
+        raise ValueError(
+            "This network is conditioned in the UV plane: the structure needs geometry and all three textures."
+        )
     textures = []
     for texture in (structure.partial, structure.mirrored):
         alpha = texture[:, 3:]

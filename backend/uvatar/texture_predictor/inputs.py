@@ -22,7 +22,8 @@ from uvatar.texturing.surface import AXIS_OF_PART, HEAD, PARTS
 
 # The crop's side, in longer sides of the person's box.
 _MARGIN = 1.1
-# Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of that.
+# Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of
+# that.
 _CELLS, _PLACES = 32, 64
 _GAUSSIANS = ((0.05, 1.0), (0.12, 1e-2), (0.3, 1e-4), (0.8, 1e-6))
 _ROUND = 0.2  # of the distance across a limb, where both places are of the same part
@@ -36,9 +37,10 @@ class UvPlane:
 
     Attributes:
         geometry: (1, 7, R, R), see `Structure`.
-        mirror: (1, R, R, 2) where each texel's mirror image on the body lies, as `grid_sample` takes it; outside the islands
-            far away from everything.
-        spread: (T * T, C * C) how much each of T x T places takes from the C x C cells of the texture where it is filled smoothly.
+        mirror: (1, R, R, 2) where each texel's mirror image on the body lies, as `grid_sample` takes it; outside the
+            islands far away from everything.
+        spread: (T * T, C * C) how much each of T x T places takes from the C x C cells of the texture where it is
+            filled smoothly.
     """
 
     geometry: Tensor
@@ -54,10 +56,11 @@ class UvPlane:
         return torch.cat([found[:, :3] / found[:, 3:].clamp_min(1e-4), found[:, 3:]], 1)
 
     def completed(self, partial: Tensor, mirrored: Tensor | None = None) -> Tensor:
-        """(B, 4, R, R) colours and alpha -> colours everywhere, (B, 3, R, R), as far as they can be had without learning.
+        """(B, 4, R, R) colours and alpha -> colours everywhere, (B, 3, R, R), as far as they can be had without
+        learning.
 
-        What is seen, then ``mirrored`` (None for not), then a mean of all that is seen, nearer on the body's surface counting more.
-        Colours under alpha 0 may be anything; mid-grey where nothing is seen at all.
+        What is seen, then ``mirrored`` (None for not), then a mean of all that is seen, nearer on the body's surface
+        counting more. Colours under alpha 0 may be anything; mid-grey where nothing is seen at all.
         """
         alpha = partial[:, 3:]
         colours = torch.where(alpha > 0, partial[:, :3] * alpha, 0)
@@ -71,7 +74,9 @@ class UvPlane:
         far = torch.where(known, spread[:, :3] / torch.where(known, spread[:, 3:], 1), 0.5)
         return colours + (1 - alpha) * F.interpolate(far, partial.shape[-2:], mode="bilinear", align_corners=False)
 
-    def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None) -> Structure:
+    def structure(
+        self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None
+    ) -> Structure:
         """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane.
 
         ``completed``: (B, 3, R, R) what is made of these without learning; None for the simplest, `completed`.
@@ -97,14 +102,22 @@ def uv_plane(body: BodyModel, size: int) -> UvPlane:
 
 
 def _spread(body: BodyModel, geometry: Tensor) -> Tensor:
-    """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only where no
-    narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings."""
-    surface, coarse, fine = atlas_of(body, _PLACES).surface, atlas_of(body, _PLACES).table, atlas_of(body, geometry.shape[-1]).table
+    """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only
+    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings."""
+    surface, coarse, fine = (
+        atlas_of(body, _PLACES).surface,
+        atlas_of(body, _PLACES).table,
+        atlas_of(body, geometry.shape[-1]).table,
+    )
     # with the gutters filled: enlarging must not mix in what lies beyond an island's border
-    places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(-1, 3)
+    places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(
+        -1, 3
+    )
     part = coarse.picture(surface.part[surface.faces[coarse.face, 0]]).ravel()
     parts = np.eye(PARTS, dtype=np.float32)[surface.part[surface.faces[fine.face, 0]]]
-    maps = torch.cat([geometry[:, :3], geometry[:, 6:], torch.from_numpy(fine.scatter(parts)).permute(2, 0, 1)[None]], 1)
+    maps = torch.cat(
+        [geometry[:, :3], geometry[:, 6:], torch.from_numpy(fine.scatter(parts)).permute(2, 0, 1)[None]], 1
+    )
     cells = F.adaptive_avg_pool2d(maps, _CELLS)[0].flatten(1)
     inside = cells[3] > 0
     away = torch.from_numpy(places)[:, None] - (cells[:3] / cells[3].clamp_min(1e-6)).T
@@ -143,16 +156,22 @@ class Crop:
         else:
             picture, across, down = pixels, 1.0, 1.0
         step = self.side / side
-        # pixel centres lie at (i + 0.5): of the crop's pixel i, at (left + (i + 0.5) step) / across - 0.5 of the small picture
+        # pixel centres lie at (i + 0.5): of the crop's pixel i, at (left + (i + 0.5) step) / across - 0.5 of the small
+        # picture
         matrix = np.array([
             [step / across, 0, (self.left + 0.5 * step) / across - 0.5],
             [0, step / down, (self.top + 0.5 * step) / down - 0.5],
         ])  # fmt: skip
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(picture, matrix, (side, side), flags=how, borderMode=cv2.BORDER_CONSTANT), np.uint8)
+        return np.asarray(
+            cv2.warpAffine(picture, matrix, (side, side), flags=how, borderMode=cv2.BORDER_CONSTANT), np.uint8
+        )
 
     def person(self, pixels: NDArray[np.uint8], mask: NDArray[np.uint8], side: int) -> Tensor:
-        """(1, 3, side, side) sRGB 0..1 of the person before mid-grey; ``pixels`` (H, W, 3), ``mask`` (H, W) 255 on the person."""
+        """(1, 3, side, side) sRGB 0..1 of the person before mid-grey.
+
+        ``pixels`` (H, W, 3), ``mask`` (H, W) 255 on the person.
+        """
         alpha = self.cut(mask, side)[..., None].astype(np.float32) / 255
         picture = _BACKGROUND + (self.cut(pixels, side).astype(np.float32) - _BACKGROUND) * alpha
         return torch.from_numpy(picture / 255).permute(2, 0, 1)[None].contiguous()

@@ -1,8 +1,8 @@
 """StyleGAN2's layers, written from the papers' formulas.
 
-Karras et al. 2018, "Progressive growing of GANs" (equalised learning rate); Karras et al. 2020, "Analyzing and improving
-the image quality of StyleGAN" (modulated convolution, equations 1 to 3).  PyTorch's own operations alone, so that every
-gradient of a gradient exists (R1, path length) and CPUs are as welcome as GPUs.
+Karras et al. 2018, "Progressive growing of GANs" (equalised learning rate); Karras et al. 2020, "Analyzing and
+improving the image quality of StyleGAN" (modulated convolution, equations 1 to 3).  PyTorch's own operations alone, so
+that every gradient of a gradient exists (R1, path length) and CPUs are as welcome as GPUs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Linear(nn.Module):
 
 
 class Conv2d(nn.Module):
-    """A convolution with equalised learning rate that keeps the size, or halves it after a low-pass filter (``down``)."""
+    """A convolution with equalised learning rate that keeps the size, or halves it after a low-pass filter
+    (``down``).
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, down: bool = False, bias: bool = True) -> None:
         super().__init__()
@@ -74,18 +76,25 @@ class Conv2d(nn.Module):
 
 
 def blur(x: Tensor, padding: int) -> Tensor:
-    """(B, C, H, W) filtered with [1, 3, 3, 1] x [1, 3, 3, 1] / 64 after zero padding; 3 - 2 * padding rows and columns fewer."""
+    """(B, C, H, W) filtered with [1, 3, 3, 1] x [1, 3, 3, 1] / 64 after zero padding.
+
+    3 - 2 * padding rows and columns fewer.
+    """
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=x.dtype, device=x.device) / 8
     kernel = torch.outer(taps, taps).expand(x.shape[1], 1, 4, 4)
     return F.conv2d(x, kernel, padding=padding, groups=x.shape[1])
 
 
 def upsample(image: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, 2H, 2W): zeros inserted and the [1, 3, 3, 1] filter, which is linear interpolation; borders go on."""
+    """(B, C, H, W) -> (B, C, 2H, 2W): zeros inserted and the [1, 3, 3, 1] filter, which is linear interpolation;
+    borders go on.
+    """
     return F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def modulated_convolution(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, up: bool = False) -> Tensor:
+def modulated_convolution(
+    x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, up: bool = False
+) -> Tensor:
     """A convolution whose weights are scaled per sample and input channel, and normalised per output channel.
 
     The style scales the activations in place of the weights, and the normalisation the result: the same numbers without
@@ -108,7 +117,9 @@ def modulated_convolution(x: Tensor, weight: Tensor, style: Tensor, demodulate: 
             # Demodulation undoes any scale: with weights and styles of unit size no sum can overflow half precision.
             weight = weight / weight.square().sum((1, 2, 3), keepdim=True).add(_EPSILON).sqrt()
             style = style / style.abs().amax(1, keepdim=True).clamp_min(_EPSILON)
-        demodulation = torch.rsqrt(style.square() @ weight.square().sum((2, 3)).T + _EPSILON)[:, :, None, None].to(x.dtype)
+        demodulation = torch.rsqrt(style.square() @ weight.square().sum((2, 3)).T + _EPSILON)[:, :, None, None].to(
+            x.dtype
+        )
     x, weight = x * style[:, :, None, None].to(x.dtype), weight.to(x.dtype)
     if up:
         x = 4 * blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1)
@@ -120,7 +131,9 @@ def modulated_convolution(x: Tensor, weight: Tensor, style: Tensor, demodulate: 
 class ModulatedConv2d(nn.Module):
     """`modulated_convolution` with its weights, and the affine map from the style code to the scales."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, code: int, demodulate: bool = True, up: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, code: int, demodulate: bool = True, up: bool = False
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.affine = Linear(code, inputs, bias=1.0)

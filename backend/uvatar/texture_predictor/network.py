@@ -1,4 +1,5 @@
-"""The Texture Predictor's network: a style code from the photo and the body makes the texture, features in the UV plane steer it.
+"""The Texture Predictor's network: a style code from the photo and the body makes the texture, features in the UV plane
+steer it.
 
     photo -> ResNet-18 -> latent (mean, log-variance)
     structure -> structure encoder -> structure vector, UV features of every size
@@ -58,8 +59,8 @@ class TextureNetwork(nn.Module):
 
         Args:
             photo: (B, 3, photo_side, photo_side) sRGB 0..1, the person before mid-grey.
-            rng: of the latent, the noise and the mixing, on the network's device; None: the latent's mean and no noise, so that the
-                same photo always gives the same texture.
+            rng: of the latent, the noise and the mixing, on the network's device; None: the latent's mean and no noise,
+                so that the same photo always gives the same texture.
             truncation, mixing, dtype: see `generate`.
 
         Raises:
@@ -84,7 +85,8 @@ class TextureNetwork(nn.Module):
         Args:
             rng: of noise and mixing; None for neither.
             truncation: 1 takes the style codes as they are, 0 the average one; between: tamer textures.
-            mixing: probability that the layers from a random one on take the code of another latent, drawn from the prior.
+            mixing: probability that the layers from a random one on take the code of another latent, drawn from the
+                prior.
             dtype: of the largest four sizes' activations: float16 and bfloat16 are safe.
         """
         vector, features = self.structure_encoder(structure)
@@ -99,7 +101,9 @@ class TextureNetwork(nn.Module):
         return texture if structure.completed is None else texture + structure.completed - 0.5
 
     def codes(self, latent: Tensor, vector: Tensor, truncation: float = 1.0) -> Tensor:
-        """(B, latent), structure vectors (B, structure) -> style codes (B, config.codes, style), the same one for all layers."""
+        """(B, latent), structure vectors (B, structure) -> style codes (B, config.codes, style), the same one for all
+        layers.
+        """
         return self.mapping(latent, vector, truncation)[:, None].expand(-1, self.config.codes, -1)
 
 
@@ -113,7 +117,10 @@ def _check(photo: Tensor, structure: Structure, config: Config) -> None:
         ("camera", structure.camera, (batch, 3)),
     ]
     if config.spatial:
-        shapes += [("partial", structure.partial, (batch, 4, size, size)), ("mirrored", structure.mirrored, (batch, 4, size, size))]
+        shapes += [
+            ("partial", structure.partial, (batch, 4, size, size)),
+            ("mirrored", structure.mirrored, (batch, 4, size, size)),
+        ]
         shapes += [("completed", structure.completed, (batch, 3, size, size))]
     for name, tensor, shape in shapes:
         found = None if tensor is None else tuple(tensor.shape)

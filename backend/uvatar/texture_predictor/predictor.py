@@ -1,4 +1,6 @@
-"""The Texture Predictor as a stage of the pipeline: a person's texture as it is completed without learning in, a better one out."""
+"""The Texture Predictor as a stage of the pipeline: a person's texture as it is completed without learning in, a better
+one out.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ LICENCE = "Apache-2.0"
 
 
 def changes(texture: torch.Tensor, structure: Structure, trust: float) -> torch.Tensor:
-    """Of the network's textures (B, 3, R, R), what is laid on the completed ones; without these, the textures themselves."""
+    """Of the network's textures (B, 3, R, R), what is laid on the completed ones; without these, the textures
+    themselves.
+    """
     return texture if structure.completed is None else trust * (texture - structure.completed)
 
 
@@ -52,13 +56,17 @@ class TexturePredictor:
 
     @classmethod
     def find(cls, weights: Path, models: Path, body: BodyModel) -> TexturePredictor | None:
-        """With the user's own checkpoint in the folder ``models``, else the one in ``weights``; None where there is neither.
+        """With the user's own checkpoint in the folder ``models``, else the one in ``weights``.
+
+        None where there is neither.
 
         Raises CheckpointError where the file cannot be used.
         """
         for folder in (models, weights):
             if (folder / FILE).is_file():
-                return cls(load_checkpoint(folder / FILE), body, LICENCE if folder == weights else "that of your own weights")
+                return cls(
+                    load_checkpoint(folder / FILE), body, LICENCE if folder == weights else "that of your own weights"
+                )
         return None
 
     @property
@@ -66,7 +74,9 @@ class TexturePredictor:
         """Texels on a side of the network's textures."""
         return self.network.config.resolution
 
-    def predict(self, view: View, completed: Texture, seed: int | None = None, truncation: float = 1.0) -> NDArray[np.uint8]:
+    def predict(
+        self, view: View, completed: Texture, seed: int | None = None, truncation: float = 1.0
+    ) -> NDArray[np.uint8]:
         """The full texture of a person.
 
         Args:
@@ -76,11 +86,12 @@ class TexturePredictor:
             truncation: 1 takes the style as it is, 0 the average of training; between: tamer textures.
 
         Returns:
-            (N, N, 3) uint8 sRGB, gutters dilated. What the network changes is enlarged or reduced from its resolution; a network without
-            spatial conditioning makes all of it anew.
+            (N, N, 3) uint8 sRGB, gutters dilated. What the network changes is enlarged or reduced from its resolution;
+            a network without spatial conditioning makes all of it anew.
 
         Raises:
-            PredictionError: the photo shows nothing of the person's surface, the fit is not finite, or the network's answer is not.
+            PredictionError: the photo shows nothing of the person's surface, the fit is not finite, or the network's
+                answer is not.
         """
         structure, photo = self._inputs(view, completed)
         rng = None if seed is None else torch.Generator().manual_seed(seed)
@@ -88,7 +99,9 @@ class TexturePredictor:
             made = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture
             texture = changes(made, structure, self.network.config.trust)[0]
         if not torch.isfinite(texture).all():
-            raise PredictionError("The texture predictor's answer is not finite: its weights are damaged or do not suit this body.")
+            raise PredictionError(
+                "The texture predictor's answer is not finite: its weights are damaged or do not suit this body."
+            )
         atlas = atlas_of(self.body, self.resolution)
         texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart
@@ -100,7 +113,9 @@ class TexturePredictor:
     def _inputs(self, view: View, completed: Texture) -> tuple[Structure, torch.Tensor]:
         seen = completed.source == SEEN
         if not seen.any():
-            raise PredictionError("The photo shows nothing of this person's surface, so there is nothing to predict its texture from.")
+            raise PredictionError(
+                "The photo shows nothing of this person's surface, so there is nothing to predict its texture from."
+            )
         fit = view.fit.body
         if not all(np.isfinite(numbers).all() for numbers in (fit.betas, fit.global_orient, fit.body_pose, fit.transl)):
             raise PredictionError("The fitted body is not finite, so no texture can be predicted for it.")
@@ -117,7 +132,9 @@ class TexturePredictor:
         if not self.network.config.spatial:
             return Structure(pose_of(fit), betas, camera), photo
         shown = torch.from_numpy(_averaged(completed.image, seen, self.resolution)).permute(2, 0, 1)[None]
-        whole = torch.from_numpy(_resized(completed.image * np.float32(1 / 255), self.resolution)).permute(2, 0, 1)[None]
+        whole = torch.from_numpy(_resized(completed.image * np.float32(1 / 255), self.resolution)).permute(2, 0, 1)[
+            None
+        ]
         return self.plane.structure(pose_of(fit), betas, camera, shown, whole), photo
 
 

@@ -1,8 +1,8 @@
 """StyleGAN2's mapping and synthesis networks, conditioned in space by features in the UV plane.
 
 Karras et al. 2019 (mapping, truncation, style mixing), Karras et al. 2020 (skip connections to RGB).  The spatial
-conditioning scales and shifts the activations of every size texel by texel, as in SPADE (Park et al. 2019); together with
-the code from the photo that is co-modulation (Zhao et al. 2021).
+conditioning scales and shifts the activations of every size texel by texel, as in SPADE (Park et al. 2019); together
+with the code from the photo that is co-modulation (Zhao et al. 2021).
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.layers import Conv2d, Linear, ModulatedConv2d, StyledLayer, leaky_relu, normalised, upsample
+from uvatar.texture_predictor.layers import (
+    Conv2d,
+    Linear,
+    ModulatedConv2d,
+    StyledLayer,
+    leaky_relu,
+    normalised,
+    upsample,
+)
 
 _MAPPING_RATE = 0.01
 _AVERAGE_DECAY = 0.995
@@ -61,7 +69,9 @@ class Condition(nn.Module):
 
 
 class Block(nn.Module):
-    """The layers of one size: an upsampling convolution (or the learnt start), the conditioning, a convolution, and RGB."""
+    """The layers of one size: an upsampling convolution (or the learnt start), the conditioning, a convolution, and
+    RGB.
+    """
 
     def __init__(self, config: Config, size: int) -> None:
         super().__init__()
@@ -76,7 +86,9 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor | None, codes: Sequence[Tensor], noise: Sequence[Tensor | None], features: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Activations of half the size, codes (B, style) and noise of each layer, features -> activations, and RGB (B, 3, s, s)."""
+        """Activations of half the size, codes (B, style) and noise of each layer, features -> activations, and RGB (B,
+        3, s, s).
+        """
         if self.start is not None:
             x = self.start.expand(len(codes[0]), -1, -1, -1)
         else:
@@ -98,13 +110,18 @@ class Synthesis(nn.Module):
         self.blocks = nn.ModuleList(Block(config, size) for size in config.sizes)
 
     def forward(
-        self, codes: Tensor, features: Sequence[Tensor] = (), noise: Sequence[Tensor] | None = None, dtype: torch.dtype = torch.float32
+        self,
+        codes: Tensor,
+        features: Sequence[Tensor] = (),
+        noise: Sequence[Tensor] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """Make textures.
 
         Args:
             codes: (B, config.codes, style), one for every convolution from coarse to fine and one for the last to RGB.
-            features: with a spatial configuration, the UV encoder's (B, spatial_channels, s, s) for every size s from 4 on.
+            features: with a spatial configuration, the UV encoder's (B, spatial_channels, s, s) for every size s from 4
+                on.
             noise: (B, 1, s, s) for every convolution (see `noise`), or None for none.
             dtype: of the largest four sizes' activations; weights, codes and RGB stay float32.
 
@@ -131,5 +148,7 @@ class Synthesis(nn.Module):
 
 
 def mixed(codes: Tensor, others: Tensor, crossover: int) -> Tensor:
-    """(B, L, style) codes, those from layer ``crossover`` on taken from ``others``: coarse structure of one, fine colours of the other."""
+    """(B, L, style) codes, those from layer ``crossover`` on taken from ``others``: coarse structure of one, fine
+    colours of the other.
+    """
     return torch.cat([codes[:, :crossover], others[:, crossover:]], 1)

@@ -28,7 +28,8 @@ _SEEN_SHARE = 0.3
 _HAIR_SHADES = (0.15, 0.5)
 # The top of the head is only ever seen at a grazing angle.
 _GLIMPSED_SHARE = 0.02
-# Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes luma more.
+# Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes
+# luma more.
 _LUMA_ALIKE, _CHROMA_ALIKE = 0.13, 0.05
 # Fine structure is borrowed fully below the first of these colour distances and not at all above the second.
 _LENDS = (0.06, 0.16)
@@ -61,7 +62,9 @@ class SeenColours:
     skin: NDArray[np.float32]
 
     def at_vertices(self, surface: Surface, table: TexelTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colours (V, 3) around the vertices, and the share (V,) 0..1 of their texels that may speak for what is not seen."""
+        """Colours (V, 3) around the vertices, and the share (V,) 0..1 of their texels that may speak for what is not
+        seen.
+        """
         known = np.flatnonzero(self.certain > 0).astype(np.int32)
         return vertex_colours(self.colours[known], self.certain[known], known, surface, table)
 
@@ -76,7 +79,9 @@ def complete(seen: SeenColours, surface: Surface, table: TexelTable) -> tuple[ND
     mirrorable = _mirrorable(colour, share, surface)
     photo, mirrored = (colour, SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface)
     rings = _ring_anchor(colour, share, surface)
-    low = diffuse(surface, [photo, mirrored, rings, *_priors(colour, share, seen.skin, surface)], _cut_at_borders(rings, surface))
+    low = diffuse(
+        surface, [photo, mirrored, rings, *_priors(colour, share, seen.skin, surface)], _cut_at_borders(rings, surface)
+    )
     low_band = table.interpolate(low, surface.faces)
     fill = low_band * _fine_structure(seen, low, surface, table)[:, None]
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, surface, table)
@@ -98,7 +103,9 @@ def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np
         if pair.sum() >= 20:
             luma, *chroma = np.median(difference[pair], axis=0)
             tolerance = _HEAD_TOLERANCE if part == HEAD else 1
-            allowed[surface.part == part] = float(luma < tolerance * _LUMA_ALIKE and max(chroma) < tolerance * _CHROMA_ALIKE)
+            allowed[surface.part == part] = float(
+                luma < tolerance * _LUMA_ALIKE and max(chroma) < tolerance * _CHROMA_ALIKE
+            )
     near, far = _TRUNK_MIDDLE
     middle = np.clip((np.abs(surface.template[:, 0]) - near) / (far - near), 0, 1)
     allowed = np.where(surface.part == TRUNK, allowed * middle, allowed)
@@ -111,9 +118,16 @@ def _mirrored(colour: NDArray, share: NDArray, mirrorable: NDArray, surface: Sur
 
 
 def _mirror_in(
-    fill: NDArray[np.float32], low_band: NDArray[np.float32], seen: SeenColours, mirrorable: NDArray, surface: Surface, table: TexelTable
+    fill: NDArray[np.float32],
+    low_band: NDArray[np.float32],
+    seen: SeenColours,
+    mirrorable: NDArray,
+    surface: Surface,
+    table: TexelTable,
 ) -> NDArray[np.float32]:
-    """Give ``fill`` (T, 3) the high band of the mirror image's texels where these are seen; how far (T,) it was replaced by that."""
+    """Give ``fill`` (T, 3) the high band of the mirror image's texels where these are seen; how far (T,) it was
+    replaced by that.
+    """
     mirrored = np.zeros(len(table), np.float32)
     allowed = table.interpolate(mirrorable, surface.faces)
     texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
@@ -199,7 +213,9 @@ def _weighted_median(values: NDArray, weights: NDArray) -> NDArray:
     return np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
 
 
-def _fine_structure(seen: SeenColours, low: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+def _fine_structure(
+    seen: SeenColours, low: NDArray[np.float32], surface: Surface, table: TexelTable
+) -> NDArray[np.float32]:
     """(T,) factors: borrowed detail where it comes from a place of about the colour that it goes to."""
     lends = 1 - smoothstep(colour_distance(low, seen.lender), *_LENDS)
     return 1 + seen.detail * table.interpolate(np.where(surface.scalp, 1, lends).astype(np.float32), surface.faces)

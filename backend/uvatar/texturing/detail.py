@@ -1,9 +1,9 @@
 """Fine structure for the far side of the body: what the near side shows at the same place of the picture.
 
-A back that is completed from smooth colours looks like plastic.  Cloth and skin go round the body, so their weave, folds
-and stripes are continued straight through it, as brightness only.  What sticks out of its surroundings (a logo, a tie,
-buttons) is clipped to the usual roughness of that slice of the garment, so that it does not show up mirrored on the back.
-Hair gets strands of its own: the face lies before it.
+A back that is completed from smooth colours looks like plastic.  Cloth and skin go round the body, so their weave,
+folds and stripes are continued straight through it, as brightness only.  What sticks out of its surroundings (a logo, a
+tie, buttons) is clipped to the usual roughness of that slice of the garment, so that it does not show up mirrored on
+the back. Hair gets strands of its own: the face lies before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 def borrowed_detail(
     glimpse: Glimpse, alpha: NDArray[np.float32], surface: Surface, table: TexelTable
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Relative brightness (T,), about 0, for texels that no photo sees fully, and the colour (V, 3) around where it comes from."""
+    """Relative brightness (T,), about 0, for texels that no photo sees fully, and the colour (V, 3) around where it
+    comes from.
+    """
     sight, foreground = glimpse.sight, glimpse.foreground
     coarse_width = _COARSEST * sight.pixels_per_metre
     lender = foreground.sample(sight.pixels, coarse_width)

@@ -54,7 +54,9 @@ def paint_eyes(
         if face is None:
             colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), COMPLETED
             continue
-        values = table.interpolate(np.column_stack([glimpse.sight.vertices, glimpse.shift, glimpse.sight.cosine]), surface.faces, texels)
+        values = table.interpolate(
+            np.column_stack([glimpse.sight.vertices, glimpse.shift, glimpse.sight.cosine]), surface.faces, texels
+        )
         pixels = glimpse.pixels(values[:, :3], values[:, 3:5]).astype(np.float32)
         facing = values[:, 5] > 0.1
         points = face[_IRIS_POINTS[eye]]

@@ -58,7 +58,10 @@ class FaceCorrespondence:
 
 
 def load_correspondence(path: Path, body: BodyModel) -> FaceCorrespondence | None:
-    """The file's correspondence, or None where it belongs to another body than this one. Raises WeightsError where it is missing."""
+    """The file's correspondence, or None where it belongs to another body than this one.
+
+    Raises WeightsError where it is missing.
+    """
     if not path.is_file():
         raise WeightsError(f"{path.name} is missing from {path.parent}. Install Uvatar again.")
     with np.load(path, allow_pickle=False) as stored:
@@ -75,7 +78,9 @@ def face_shift(person: Person, sight: Sight, body: BodyModel) -> NDArray[np.floa
     return _shift(person, sight.pixels, sight.cosine, body)
 
 
-def _shift(person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[np.float32], body: BodyModel) -> NDArray[np.float32]:
+def _shift(
+    person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[np.float32], body: BodyModel
+) -> NDArray[np.float32]:
     shift = np.zeros((len(pixels), 2), np.float32)
     spline = _spline_of(body) if person.face is not None and person.face_score > FACE_SCORE else None
     if spline is None or person.face is None:
@@ -101,8 +106,9 @@ def _shift(person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[n
 def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> NDArray[np.float32]:
     """(V, 3) rest-pose offsets, metres, that move the mesh's features onto the photo's, to be added to ``fit.offsets``.
 
-    The same spline as `face_shift`, applied to the mesh in the image plane instead of to the photo: the head takes on the
-    person's proportions, and the rendered face lies on the photo's.  Zeros where `face_shift` is, or where the move is large.
+    The same spline as `face_shift`, applied to the mesh in the image plane instead of to the photo: the head takes on
+    the person's proportions, and the rendered face lies on the photo's.  Zeros where `face_shift` is, or where the move
+    is large.
     """
     offsets = np.zeros_like(fit.offsets)
     vertices, _ = body.posed(fit.body, fit.offsets)
@@ -113,12 +119,15 @@ def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> N
     move = np.zeros_like(vertices)
     move[:, :2] = shift * vertices[:, 2:] / camera.focal
     length = np.linalg.norm(move[moved], axis=1)
-    # most of the face tells whether this is the face; at its rim the spline goes further than the landmarks that it was made from
+    # most of the face tells whether this is the face; at its rim the spline goes further than the landmarks that it was
+    # made from
     if not len(moved) or np.percentile(length, 90) > _LARGEST_MOVE:
         return offsets
     move[moved] *= (np.minimum(length, _LARGEST_MOVE) / np.maximum(length, 1e-9))[:, None]
     # skinning is affine in the rest vertex: its matrix is what posing does to unit offsets
-    columns = [body.posed(fit.body, fit.offsets + unit)[0][moved] - vertices[moved] for unit in np.eye(3, dtype=np.float32)]
+    columns = [
+        body.posed(fit.body, fit.offsets + unit)[0][moved] - vertices[moved] for unit in np.eye(3, dtype=np.float32)
+    ]
     offsets[moved] = np.linalg.solve(np.stack(columns, -1), move[moved][..., None])[..., 0]
     return offsets
 
@@ -161,7 +170,9 @@ def _thin_plate(a: NDArray, b: NDArray) -> NDArray[np.float64]:
 
 
 def _similarity(source: NDArray, target: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least-squares turn and scale (2, 2), and shift (2,), that bring (K, 2) points onto others (Umeyama 1991, no reflection)."""
+    """Least-squares turn and scale (2, 2), and shift (2,), that bring (K, 2) points onto others (Umeyama 1991, no
+    reflection).
+    """
     a, b = source - source.mean(0), target - target.mean(0)
     real, imaginary = (a * b).sum(), (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()
     linear = np.array([[real, -imaginary], [imaginary, real]]) / max(float((a * a).sum()), 1e-12)

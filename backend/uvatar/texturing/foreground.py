@@ -1,4 +1,5 @@
-"""The person cut out of the photo, ready to be sampled at any texel footprint, free of background colour at its outline.
+"""The person cut out of the photo, ready to be sampled at any texel footprint, free of background colour at its
+outline.
 
 A pixel near the outline mixes person and background, and so does every blurred or reduced version of the photo there.
 So the background's share is taken out of the colours near the outline, and those outside it are replaced by the nearest
@@ -19,8 +20,8 @@ from uvatar.perception.matting import signed_distance
 from uvatar.photos.colour import linear_from_srgb, smoothstep
 from uvatar.photos.sampling import bicubic, bilinear
 
-# Background may have crept this far into the person: a fraction of the longer side, and pixels.  More cleans masks that are more
-# than a pixel too large, but takes patterns at the outline for background.
+# Background may have crept this far into the person: a fraction of the longer side, and pixels.  More cleans masks that
+# are more than a pixel too large, but takes patterns at the outline for background.
 _RIM, _RIM_PIXELS = 0.002, 2.5
 # Person and background closer than this (squared distance in linear light) cannot be told apart.
 _SAME_COLOUR = 4e-3
@@ -85,11 +86,12 @@ class Foreground:
 def restored_detail(
     foreground: Foreground, points: NDArray[np.float32], footprint: NDArray[np.float32], colours: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Colours (K, 3) sampled at ``points`` (K, 2) with what two interpolations, into the texture and out of it, take away.
+    """Colours (K, 3) sampled at ``points`` (K, 2) with what two interpolations, into the texture and out of it, take
+    away.
 
-    One step of iterative back-projection (Irani and Peleg, "Improving resolution by image registration", 1991): the samples are
-    put back into the picture, and what the picture has more than they is added to them.  ``footprint`` (K,): pixels of the photo;
-    samples that are an average of several pixels have nothing to restore.
+    One step of iterative back-projection (Irani and Peleg, "Improving resolution by image registration", 1991): the
+    samples are put back into the picture, and what the picture has more than they is added to them.  ``footprint``
+    (K,): pixels of the photo; samples that are an average of several pixels have nothing to restore.
     """
     fine = np.flatnonzero(footprint * foreground.scale[0] < _DETAIL)
     picture = foreground.levels[0]
@@ -121,7 +123,9 @@ def restored_detail(
 
 
 def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
-    """The person's pyramid, its first level about as fine as ``finest``, the smallest footprint (pixels of the photo) that counts."""
+    """The person's pyramid, its first level about as fine as ``finest``, the smallest footprint (pixels of the photo)
+    that counts.
+    """
     x0, y0, x1, y1 = person.window
     pixels, mask = photo.pixels[y0:y1, x0:x1], person.mask
     reduction = 2 ** max(0, round(np.log2(max(finest, 1.0))))
@@ -137,7 +141,9 @@ def cut_out(photo: Photo, person: Person, finest: float) -> Foreground:
 
 
 def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32], rim: float) -> NDArray[np.float32]:
-    """Take out of the colours within ``rim`` pixels of the outline what leads from the person's towards the background's."""
+    """Take out of the colours within ``rim`` pixels of the outline what leads from the person's towards the
+    background's.
+    """
     if not ((inside > rim).any() and (inside < -1).any()):
         return colours
     rows, columns = np.nonzero((inside > 0) & (inside < rim))
@@ -152,7 +158,9 @@ def _without_background(colours: NDArray[np.float32], inside: NDArray[np.float32
     return clean
 
 
-def _surroundings(colours: NDArray[np.float32], weights: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
+def _surroundings(
+    colours: NDArray[np.float32], weights: NDArray[np.float32], points: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """(K, 3) mean of the nearest weighted pixels, looked up in a reduced picture: surroundings have no detail."""
     height, width = weights.shape
     part = min(1.0, _SURROUNDINGS / max(height, width))
@@ -164,7 +172,9 @@ def _surroundings(colours: NDArray[np.float32], weights: NDArray[np.float32], po
 
 
 def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Pyramid of (h, w, 3) colours where only weighted pixels count; the others get the average of the nearest that do."""
+    """Pyramid of (h, w, 3) colours where only weighted pixels count; the others get the average of the nearest
+    that do.
+    """
     if not weights.any():
         weights = np.ones_like(weights)
     levels, coverage = [colours], [weights]
@@ -172,7 +182,9 @@ def _push_pull(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> li
         height, width = levels[-1].shape[:2]
         size = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
         weight = np.asarray(cv2.resize(coverage[-1], size, interpolation=cv2.INTER_AREA), np.float32)
-        colour = np.asarray(cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA), np.float32)
+        colour = np.asarray(
+            cv2.resize(levels[-1] * coverage[-1][..., None], size, interpolation=cv2.INTER_AREA), np.float32
+        )
         colour = colour.reshape(size[1], size[0], 3)
         colour /= np.maximum(weight, 1e-6)[..., None]
         levels.append(colour)

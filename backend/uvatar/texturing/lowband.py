@@ -15,12 +15,17 @@ from uvatar.texturing.texels import TexelTable
 # A vertex that nothing pulls at, and whose neighbours nothing pulls at, ends up with this linear light.
 _NOTHING_PULL, _NOTHING = 1e-5, 0.2
 
-# Colours (V, 3) and how hard each vertex is pulled to its own (V,), relative to the pull of all its neighbours together.
+# Colours (V, 3) and how hard each vertex is pulled to its own (V,), relative to the pull of all its neighbours
+# together.
 Anchor = tuple[NDArray, NDArray]
 
 
 def vertex_colours(
-    colours: NDArray[np.float32], weights: NDArray[np.float32], texels: NDArray[np.int32], surface: Surface, table: TexelTable
+    colours: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    texels: NDArray[np.int32],
+    surface: Surface,
+    table: TexelTable,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean colour (V, 3) of the texels around each vertex, and the share (V,) 0..1 of them that is known.
 
@@ -36,7 +41,8 @@ def vertex_colours(
 
 
 def diffuse(surface: Surface, anchors: Sequence[Anchor], graph: sparse.csr_matrix | None = None) -> NDArray[np.float32]:
-    """Colours (V, 3) that minimise the squared differences along the mesh's edges plus each anchor's pull times those to it.
+    """Colours (V, 3) that minimise the squared differences along the mesh's edges plus each anchor's pull times those
+    to it.
 
     ``graph``: (V, V) how much the difference along each edge counts, 0..1; None for all the same.
     """

@@ -1,4 +1,5 @@
-"""Blending in the gradient domain, texel by texel over the body: steps across UV seams are spread until they do not show.
+"""Blending in the gradient domain, texel by texel over the body: steps across UV seams are spread until they do not
+show.
 
 A screened Poisson equation (Perez et al. 2003, "Poisson image editing"; Bhat et al. 2008) on the graph of neighbouring
 texels.  The graph is the body's, not the picture's: across a UV seam texels are neighbours too.
@@ -13,7 +14,8 @@ from scipy import sparse
 from uvatar.texturing.surface import Surface
 from uvatar.texturing.texels import TexelTable
 
-# How far a step is spread: this share of the texture's side, about fifteen centimetres of the body. Four times as far off it is gone.
+# How far a step is spread: this share of the texture's side, about fifteen centimetres of the body. Four times as far
+# off it is gone.
 _REACH = 0.07
 _TOLERANCE, _MOST_STEPS = 0.003, 400
 
@@ -32,7 +34,9 @@ def neighbours(surface: Surface, table: TexelTable) -> tuple[NDArray[np.int32], 
 
 
 def _across_seams(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
-    """Pairs of texels on the two sides of the edges that the UV layout has cut, a pair for each texel along the edge."""
+    """Pairs of texels on the two sides of the edges that the UV layout has cut, a pair for each texel along the
+    edge.
+    """
     corners = np.stack([surface.faces, np.roll(surface.faces, -1, 1)], -1).reshape(-1, 2)
     places = np.stack([surface.face_uv, np.roll(surface.face_uv, -1, 1)], -1).reshape(-1, 2)
     backwards = corners[:, 0] > corners[:, 1]
@@ -53,10 +57,11 @@ def _across_seams(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
 
 
 def without_seams(colours: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
-    """A texture (T, 3) made in the UV plane, with the two sides of every seam brought to the same colours, changed as little as can be.
+    """A texture (T, 3) made in the UV plane, with the two sides of every seam brought to the same colours, changed as
+    little as can be.
 
-    Minimises the squared deviations of the differences between neighbours from 0 across seams and from their own elsewhere, and, weakly,
-    of the colours from themselves.
+    Minimises the squared deviations of the differences between neighbours from 0 across seams and from their own
+    elsewhere, and, weakly, of the colours from themselves.
     """
     pairs, across = neighbours(surface, table)
     a, b = pairs.T
@@ -70,7 +75,9 @@ def _incidence(a: NDArray, b: NDArray, unknowns: int) -> sparse.csr_matrix:
     """Row e: +1 at a[e], -1 at b[e]."""
     edge = np.arange(len(a))
     ones = np.ones(len(a), np.float32)
-    return sparse.csr_matrix((np.concatenate([ones, -ones]), (np.tile(edge, 2), np.concatenate([a, b]))), (len(a), unknowns))
+    return sparse.csr_matrix(
+        (np.concatenate([ones, -ones]), (np.tile(edge, 2), np.concatenate([a, b]))), (len(a), unknowns)
+    )
 
 
 def _conjugate_gradients(system: sparse.csr_matrix, right: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,13 +15,22 @@ _LARGEST_GAIN = 2.0
 _OVERLAP_FOR_GAIN = 500
 
 
-def merge(projections: Sequence[Projection], texels: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """All photos together: colours (T, 3) linear light, alpha (T,), and how far (T,) each texel may speak for others; ``texels``: T."""
+def merge(
+    projections: Sequence[Projection], texels: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """All photos together: colours (T, 3) linear light, alpha (T,), and how far (T,) each texel may speak for others.
+
+    ``texels``: T.
+    """
     colours = np.zeros((texels, 3), np.float32)
     alpha, certain, best, total = (np.zeros(texels, np.float32) for _ in range(4))
     if len(projections) == 1:
         (only,) = projections
-        colours[only.texels], alpha[only.texels], certain[only.texels] = only.colours, only.weights, only.weights * certainty(only.cosine)
+        colours[only.texels], alpha[only.texels], certain[only.texels] = (
+            only.colours,
+            only.weights,
+            only.weights * certainty(only.cosine),
+        )
         return colours, alpha, certain
     for projection in projections:
         best[projection.texels] = np.maximum(best[projection.texels], _score(projection))

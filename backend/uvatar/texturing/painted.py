@@ -33,7 +33,9 @@ def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -
     """
     image, labels = _decoded(texture, cv2.IMREAD_COLOR), _decoded(source, cv2.IMREAD_GRAYSCALE)
     if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
-        raise TexturingError(f"The painted texture and its labels must be squares of one size, {SMALLEST} to {LARGEST} pixels.")
+        raise TexturingError(
+            f"The painted texture and its labels must be squares of one size, {SMALLEST} to {LARGEST} pixels."
+        )
     if original is not None:
         before = _decoded(original, cv2.IMREAD_COLOR)
         if before.shape != image.shape:
@@ -51,7 +53,8 @@ def _decoded(png: bytes, kind: int) -> NDArray[np.uint8]:
 
 
 def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.uint8] | None = None) -> Texture:
-    """Keep the texels that are labelled SEEN, and the eyes; fill all others from them as a photo's unseen texels are filled.
+    """Keep the texels that are labelled SEEN, and the eyes; fill all others from them as a photo's unseen texels are
+    filled.
 
     Args:
         painted: (N, N) in the body's UV layout.
@@ -66,7 +69,9 @@ def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.ui
     labels = painted.source.ravel()[table.pixel]
     marked = labels == SEEN
     if not marked.any():
-        raise TexturingError("Nothing of the texture is marked to be kept: paint something, or keep what the photo shows.")
+        raise TexturingError(
+            "Nothing of the texture is marked to be kept: paint something, or keep what the photo shows."
+        )
     eyes = surface.eye[surface.faces[table.face, 0]] > 0
     alpha = marked.astype(np.float32)
     nothing = np.zeros(len(table), np.float32)
@@ -80,7 +85,9 @@ def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.ui
     return Texture(image, table.scatter(source))
 
 
-def _skin(colours: NDArray[np.float32], marked: NDArray[np.bool_], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+def _skin(
+    colours: NDArray[np.float32], marked: NDArray[np.bool_], surface: Surface, table: TexelTable
+) -> NDArray[np.float32]:
     """(3,) linear light: the median of what is marked of the face, else a middling tone."""
     face = surface.face_front[surface.faces[table.face, 0]] & marked
     return np.median(colours[face], axis=0) if face.sum() >= _FEWEST else linear_from_srgb(_MIDDLING_SKIN)

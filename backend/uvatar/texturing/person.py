@@ -28,7 +28,11 @@ SMALLEST, LARGEST = 64, 4096
 
 
 def texture_person(
-    views: Sequence[View], body: BodyModel, size: int = 1024, predicted: NDArray[np.uint8] | Predict | None = None, keep_photo: bool = True
+    views: Sequence[View],
+    body: BodyModel,
+    size: int = 1024,
+    predicted: NDArray[np.uint8] | Predict | None = None,
+    keep_photo: bool = True,
 ) -> Texture:
     """Project the photos onto the body and complete what they do not show.
 
@@ -36,8 +40,8 @@ def texture_person(
         views: one or more photos of the same person, each with its own fit; the first is the one that colours follow.
         body: the body that was fitted; its texel table is made on the first call and kept.
         size: pixels on a side of the texture.
-        predicted: (size, size, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the smoothly
-            completed texture, or None for that.
+        predicted: (size, size, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the
+            smoothly completed texture, or None for that.
         keep_photo: False gives the prediction as it is, also where the photos show something.
 
     Raises:

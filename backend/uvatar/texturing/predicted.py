@@ -1,7 +1,7 @@
 """The part of the texture that no photo shows, from the Texture Predictor, without a step towards what is seen.
 
-The difference between prediction and photo at the vertices is spread over the mesh (which has no UV seams) and fades within a few
-centimetres.
+The difference between prediction and photo at the vertices is spread over the mesh (which has no UV seams) and fades
+within a few centimetres.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.surface import Surface
 from uvatar.texturing.texels import TexelTable
 
-# Makes a full (N, N, 3) uint8 sRGB texture of one that photos show where its label is SEEN and that is completed without learning.
+# Makes a full (N, N, 3) uint8 sRGB texture of one that photos show where its label is SEEN and that is completed
+# without learning.
 Predict = Callable[[Texture], NDArray[np.uint8]]
 
 # How far a vertex trusts the prediction where nothing is seen near, relative to the pull of its neighbours.
@@ -38,7 +39,9 @@ def fill_in(
     everywhere = np.arange(len(table), dtype=np.int32)
     own, _ = vertex_colours(prediction, np.ones(len(table), np.float32), everywhere, surface, table)
     colour, share = seen.at_vertices(surface, table)
-    difference = diffuse(surface, [(colour - own, SEEN_PULL * share), (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))])
+    difference = diffuse(
+        surface, [(colour - own, SEEN_PULL * share), (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))]
+    )
     fill = prediction + table.interpolate(difference, surface.faces)
     labels = np.where(seen.alpha >= 0.5, SEEN, PREDICTED).astype(np.uint8)
     colours = fill + (seen.colours - fill) * seen.alpha[:, None]

@@ -17,13 +17,15 @@ from uvatar.texturing.sight import Sight
 from uvatar.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
 from uvatar.texturing.texels import TexelTable
 
-# A texel counts from the first of these cosines to the line of sight on, fully from the second: later costs a decibel at outlines.
+# A texel counts from the first of these cosines to the line of sight on, fully from the second: later costs a decibel
+# at outlines.
 _GRAZING = (0.05, 0.20)
 # ... and the colours of what is not seen follow it fully only from the second of these on.
 _CERTAIN = (0.05, 0.6)
 # Surface this far before a texel does not hide it (texture.md, finding 5).
 _BIAS = 0.01
-# Doubtful texels are judged by the mean colour this far around them (metres), and pass fully below the first colour distance.
+# Doubtful texels are judged by the mean colour this far around them (metres), and pass fully below the first colour
+# distance.
 _HEARING = 0.012
 _SEEN_PULL = 10.0
 _LOOKS_RIGHT = (0.2, 0.4)
@@ -82,11 +84,13 @@ def glimpse(view: View, sight: Sight, shift: NDArray[np.float32], surface: Surfa
 def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection:
     """Sample the photo at every texel that it sees; eyeballs are left to `eyes`.
 
-    Where the picture may show another part or person, a texel that looks like the trusted texels around it is taken after all: either
-    it is the right part, or the wrong one does not show.
+    Where the picture may show another part or person, a texel that looks like the trusted texels around it is taken
+    after all: either it is the right part, or the wrong one does not show.
     """
     sight = glimpse.sight
-    seen_faces = sight.facing & (sight.cosine[surface.faces].max(1) > _GRAZING[0]) & (surface.eye[surface.faces[:, 0]] == 0)
+    seen_faces = (
+        sight.facing & (sight.cosine[surface.faces].max(1) > _GRAZING[0]) & (surface.eye[surface.faces[:, 0]] == 0)
+    )
     texels = np.flatnonzero(seen_faces[table.face]).astype(np.int32)
     values = table.interpolate(np.column_stack([sight.vertices, sight.cosine, glimpse.shift]), surface.faces, texels)
     points, cosine = values[:, :3], values[:, 3]
@@ -98,7 +102,9 @@ def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection
     width = glimpse.footprint[table.face[texels]]
     colours = restored_detail(glimpse.foreground, pixels, width, glimpse.foreground.sample(pixels, width))
     trust = np.where(_near_others(glimpse.view.person, pixels), 0, sight.trust_at(points))
-    doubtful = np.flatnonzero((trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND)))
+    doubtful = np.flatnonzero(
+        (trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND))
+    )
     if len(doubtful):
         colour, share = vertex_colours(colours, weights * trust * certainty(cosine), texels, surface, table)
         expected = table.interpolate(diffuse(surface, [(colour, _SEEN_PULL * share)]), surface.faces, texels[doubtful])
@@ -110,13 +116,17 @@ def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection
 
 
 def certainty(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far a seen texel may speak for its neighbours, 0..1: at the outline, light and background creep round the body."""
+    """How far a seen texel may speak for its neighbours, 0..1: at the outline, light and background creep round the
+    body.
+    """
     return smoothstep(cosine, *_CERTAIN)
 
 
 def texel_footprints(pixels: NDArray[np.float32], surface: Surface, size: int) -> NDArray[np.float32]:
     """(V, 2) projected vertices -> (F,) width of a texel of every triangle, in pixels of the photo."""
-    return np.sqrt(_areas(pixels[surface.faces]) / np.maximum(_areas(surface.uv[surface.face_uv]) * size**2, 1e-9)).astype(np.float32)
+    return np.sqrt(
+        _areas(pixels[surface.faces]) / np.maximum(_areas(surface.uv[surface.face_uv]) * size**2, 1e-9)
+    ).astype(np.float32)
 
 
 def _areas(triangles: NDArray) -> NDArray:

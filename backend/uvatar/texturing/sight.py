@@ -1,4 +1,6 @@
-"""What one photo sees of the posed body, and where the picture must not be trusted to show the part that the mesh shows."""
+"""What one photo sees of the posed body, and where the picture must not be trusted to show the part that the mesh
+shows.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ _FINGER_RADIUS = 0.018
 _HAND_SLACK = 0.012
 _BLAZEPOSE_ARMS = {LEFT_ARM: (11, 13, 15, (17, 19, 21)), RIGHT_ARM: (12, 14, 16, (18, 20, 22))}
 _HAND_OF_ARM = {LEFT_ARM: LEFT_HAND, RIGHT_ARM: RIGHT_HAND}
-_HAND_BONES = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (5, 9), (9, 10), (10, 11), (11, 12), (9, 13), (13, 14),
+_HAND_BONES = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (5, 9), (9, 10), (10, 11), (11, 12),
+               (9, 13), (13, 14),
                (14, 15), (15, 16), (13, 17), (0, 17), (17, 18), (18, 19), (19, 20)]  # fmt: skip
 _PALM = [0, 1, 5, 9, 13, 17]
 
@@ -41,7 +44,8 @@ class Sight:
     """The posed body before the camera.
 
     Attributes:
-        vertices: (V, 3) camera frame, none nearer than a few centimetres; pixels: (V, 2) where they project in the photo.
+        vertices: (V, 3) camera frame, none nearer than a few centimetres; pixels: (V, 2) where they project in the
+            photo.
         cosine: (V,) between the normal and the direction to the camera, negative on the far side.
         facing: (F,) bool, triangles whose front the camera is on.
         pixels_per_metre: at the person's distance.
@@ -81,8 +85,8 @@ class Sight:
 def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Sight:
     """Pose (V, 3) vertices before the camera and find what it sees.
 
-    What lies beside or behind the camera is not seen; in close-ups that may be the legs.  Raises ValueError where nothing
-    lies before it.
+    What lies beside or behind the camera is not seen; in close-ups that may be the legs.  Raises ValueError where
+    nothing lies before it.
     """
     before = vertices[:, 2] > _NEAREST
     if not before.any():
@@ -105,7 +109,9 @@ def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera
     fragments = scene.render(small)
     part = np.where(fragments.mask, surface.part[faces[fragments.face, 0]], 255).astype(np.uint8)
     scale = small.focal / camera.focal
-    to_small = _PhotoToPicture(np.array([low[0], low[1]], float), scale, pixels_per_metre * scale * float(stature) / _STATURE)
+    to_small = _PhotoToPicture(
+        np.array([low[0], low[1]], float), scale, pixels_per_metre * scale * float(stature) / _STATURE
+    )
     wrong = _behind_edges(fragments, to_small) | _wrong_limbs(part, person, to_small)
     trust = cv2.GaussianBlur(1 - wrong.astype(np.float32), (0, 0), max(0.6, 0.003 * to_small.metre))
     nearest = cv2.erode(np.where(fragments.mask, fragments.depth, np.float32(1e6)), np.ones((3, 3), np.uint8))
@@ -143,7 +149,9 @@ def _behind_edges(fragments: Fragments, picture: _PhotoToPicture) -> NDArray[np.
 
 
 def _wrong_limbs(part: NDArray[np.uint8], person: Person, picture: _PhotoToPicture) -> NDArray[np.bool_]:
-    """Pixels where the photo shows an arm or a hand and the mesh something else, or the mesh a hand and the photo does not."""
+    """Pixels where the photo shows an arm or a hand and the mesh something else, or the mesh a hand and the photo does
+    not.
+    """
     wrong = np.zeros(part.shape, bool)
     for arm, (shoulder, elbow, wrist, fingers) in _BLAZEPOSE_ARMS.items():
         landmarks, hand_part = person.landmarks, _HAND_OF_ARM[arm]
@@ -154,7 +162,9 @@ def _wrong_limbs(part: NDArray[np.uint8], person: Person, picture: _PhotoToPictu
             start = 0.6 * landmarks[shoulder, :2] + 0.4 * landmarks[elbow, :2]
             _capsule(upper, picture(start), picture(landmarks[elbow, :2]), picture.thickness(_UPPER_ARM_RADIUS))
         if min(landmarks[elbow, 2], landmarks[wrist, 2]) > 0.6:
-            _capsule(fore, picture(landmarks[elbow, :2]), picture(landmarks[wrist, :2]), picture.thickness(_FOREARM_RADIUS))
+            _capsule(
+                fore, picture(landmarks[elbow, :2]), picture(landmarks[wrist, :2]), picture.thickness(_FOREARM_RADIUS)
+            )
         if hand is not None and hand.score > 0.5:
             _draw_hand(palm, hand, picture)
         elif landmarks[wrist, 2] > 0.6:

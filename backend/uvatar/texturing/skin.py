@@ -21,9 +21,15 @@ _UNKNOWN = np.array([190, 150, 128], np.uint8)
 
 
 def skin_colour(
-    glimpses: Sequence[Glimpse], colours: NDArray[np.float32], alpha: NDArray[np.float32], surface: Surface, table: TexelTable
+    glimpses: Sequence[Glimpse],
+    colours: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    surface: Surface,
+    table: TexelTable,
 ) -> NDArray[np.float32]:
-    """(3,) linear light: from the first photo that shows the face, else the part that looks most like skin, else a middling tone."""
+    """(3,) linear light: from the first photo that shows the face, else the part that looks most like skin, else a
+    middling tone.
+    """
     for glimpse in glimpses:
         person = glimpse.view.person
         if person.face is not None and person.face_score > FACE_SCORE:
@@ -42,7 +48,11 @@ def skin_colour(
         if len(own) > _ENOUGH * (texel_part == part).sum():
             colour = np.median(colours[own], axis=0)
             # brightness says nothing: skin has one hue in all its shades
-            difference = float(np.linalg.norm((perceptual(colour) / perceptual(colour)[0] - perceptual(tone) / perceptual(tone)[0])[1:]))
+            difference = float(
+                np.linalg.norm(
+                    (perceptual(colour) / perceptual(colour)[0] - perceptual(tone) / perceptual(tone)[0])[1:]
+                )
+            )
             if difference < smallest:
                 best, smallest = colour, difference
     grey = bool((np.ptp(glimpses[0].view.photo.pixels[::16, ::16], axis=-1) < 4).mean() > 0.98)

@@ -1,4 +1,6 @@
-"""Facts of the body's surface that texturing needs and that no photo changes: parts, rings, mirror image, mesh graph."""
+"""Facts of the body's surface that texturing needs and that no photo changes: parts, rings, mirror image, mesh
+graph.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,9 @@ def _rings(template: NDArray, part: NDArray) -> tuple[NDArray[np.int32], NDArray
 
 
 def _mirror_uv(faces: NDArray, uv: NDArray, face_uv: NDArray, mirror: NDArray) -> NDArray[np.float32]:
-    """A vertex on a UV seam lies at several places of the UV plane: the mirrored triangle takes those that lie closest together."""
+    """A vertex on a UV seam lies at several places of the UV plane: the mirrored triangle takes those that lie closest
+    together.
+    """
     places: dict[int, set[int]] = defaultdict(set)
     for vertex, place in zip(faces.ravel().tolist(), face_uv.ravel().tolist(), strict=True):
         places[vertex].add(place)
@@ -111,7 +115,9 @@ def _mirror_uv(faces: NDArray, uv: NDArray, face_uv: NDArray, mirror: NDArray) -
     mirrored = np.asarray(mirror)[faces]
     chosen = first[mirrored]
     for face in np.flatnonzero(on_seam[mirrored].any(1)):
-        chosen[face] = min(product(*(sorted(places[v]) for v in mirrored[face])), key=lambda three: _perimeter(uv[list(three)]))
+        chosen[face] = min(
+            product(*(sorted(places[v]) for v in mirrored[face])), key=lambda three: _perimeter(uv[list(three)])
+        )
     return uv[chosen]
 
 

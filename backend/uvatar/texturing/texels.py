@@ -26,7 +26,8 @@ class TexelTable:
         face: (T,) int32 triangle of the body that the texel lies on.
         barycentric: (T, 3) float32 weights of that triangle's corners.
         mass: (V,) float32 sum of the barycentric weights of every vertex: about how many texels surround it.
-        source: (N * N,) int32 the texel that each pixel of the picture shows: its own, or the nearest one in the gutters.
+        source: (N * N,) int32 the texel that each pixel of the picture shows: its own, or the nearest one in the
+            gutters.
     """
 
     size: int
@@ -85,7 +86,9 @@ def build_texel_table(uv: NDArray, face_uv: NDArray, faces: NDArray, vertices: i
 
 
 def _texel_rays(size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Chunks of rows: the first pixel's index and the origins (n, 3) of rays that look at the UV plane from behind it."""
+    """Chunks of rows: the first pixel's index and the origins (n, 3) of rays that look at the UV plane from
+    behind it.
+    """
     centres = (np.arange(size, dtype=np.float32) + 0.5) / size
     rows = max(1, _RAYS_AT_ONCE // size)
     for top in range(0, size, rows):
@@ -98,7 +101,9 @@ def _texel_rays(size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
 def _nearest_texel(pixel: NDArray[np.int32], size: int) -> NDArray[np.int32]:
     outside = np.ones(size * size, np.uint8)
     outside[pixel] = 0
-    _, labels = cv2.distanceTransformWithLabels(outside.reshape(size, size), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    _, labels = cv2.distanceTransformWithLabels(
+        outside.reshape(size, size), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     labels = labels.ravel()
     texel_of_label = np.empty(labels.max() + 1, np.int32)
     texel_of_label[labels[pixel]] = np.arange(len(pixel), dtype=np.int32)

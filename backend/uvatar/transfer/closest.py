@@ -53,8 +53,13 @@ class Mesh:
     def closest(self, points: NDArray, normals: NDArray) -> Anchors:
         """The places closest to ``points`` (N, 3) whose normals are within 60 degrees of ``normals`` (N, 3)."""
         points = np.asarray(points, np.float64)
-        parts = [self._closest(points[i : i + _AT_ONCE], normals[i : i + _AT_ONCE]) for i in range(0, max(len(points), 1), _AT_ONCE)]
-        return Anchors(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("face", "barycentric", "distance")))
+        parts = [
+            self._closest(points[i : i + _AT_ONCE], normals[i : i + _AT_ONCE])
+            for i in range(0, max(len(points), 1), _AT_ONCE)
+        ]
+        return Anchors(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("face", "barycentric", "distance"))
+        )
 
     def at(self, anchors: Anchors) -> NDArray[np.float64]:
         """(N, 3) where these places are."""
@@ -63,7 +68,9 @@ class Mesh:
     def _closest(self, points: NDArray, normals: NDArray) -> Anchors:
         _, near = self._tree.query(points, k=min(_CANDIDATES, len(self._index)))
         barycentric = closest_on_triangles(points[:, None], self._corners[near])
-        distance = np.linalg.norm(np.einsum("nkc,nkcx->nkx", barycentric, self._corners[near]) - points[:, None], axis=-1)
+        distance = np.linalg.norm(
+            np.einsum("nkc,nkcx->nkx", barycentric, self._corners[near]) - points[:, None], axis=-1
+        )
         distance[np.einsum("nkx,nx->nk", self._normals[near], normals) < FACING] = np.inf
         best = distance.argmin(1)
         rows = np.arange(len(points))

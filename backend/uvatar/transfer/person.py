@@ -25,7 +25,8 @@ class Carried:
 
     Attributes:
         fit: as the other body has it; what was known of the fit to the photo (errors, confidence, notes) is kept.
-        distance_mean, distance_p95: metres between the two dressed surfaces at places that belong together, as posed in the photo.
+        distance_mean, distance_p95: metres between the two dressed surfaces at places that belong together, as posed in
+            the photo.
     """
 
     fit: Fit
@@ -36,9 +37,10 @@ class Carried:
 def carry_over(fit: Fit, registration: Registration) -> Carried:
     """Pose, shape and clothes of ``fit``, a fit of the registration's source body, on its target body.
 
-    The betas are those that come closest to the person's naked form. The joints turn as the person's do, corrected for the other
-    rest pose, then until the surfaces coincide in the photo. A dressed person's offsets are whatever is between the naked target
-    and the dressed person at rest: the clothes, and what the betas cannot say of the form. Those of a naked one stay zero.
+    The betas are those that come closest to the person's naked form. The joints turn as the person's do, corrected for
+    the other rest pose, then until the surfaces coincide in the photo. A dressed person's offsets are whatever is
+    between the naked target and the dressed person at rest: the clothes, and what the betas cannot say of the form.
+    Those of a naked one stay zero.
     """
     source, target = registration.source, registration.target
     betas = registration.target_betas(fit.body.betas.astype(np.float64))
@@ -47,7 +49,9 @@ def carry_over(fit: Fit, registration: Registration) -> Carried:
     offsets = _offsets(fit, betas, registration) if fit.offsets.any() else np.zeros_like(target.data.v_template)
     goal = _goal(source.posed(fit.body, fit.offsets)[0], _source_turns(fit.body, source.data), registration)
     apart = np.linalg.norm(target.posed(body, offsets)[0] - goal, axis=1)
-    return Carried(replace(fit, body=body, offsets=offsets), float(apart @ registration.weight), float(np.percentile(apart, 95)))
+    return Carried(
+        replace(fit, body=body, offsets=offsets), float(apart @ registration.weight), float(np.percentile(apart, 95))
+    )
 
 
 def _posed_alike(body: BodyParameters, betas: NDArray, registration: Registration) -> State:
@@ -78,13 +82,17 @@ def _posed_alike(body: BodyParameters, betas: NDArray, registration: Registratio
 
 
 def _state(turns: NDArray, betas: NDArray, data: BodyData) -> State:
-    """A body at the origin whose joints are turned by ``turns`` (24, 3, 3), each against the frame that it is in; hands straight."""
+    """A body at the origin whose joints are turned by ``turns`` (24, 3, 3), each against the frame that it is in; hands
+    straight.
+    """
     local = np.stack([turns[k] if k == 0 else turns[data.parents[k]].T @ turns[k] for k in range(POSED)])
     return State(local[None, 0], rotations.log(local[1:])[None], betas[None], np.zeros((1, 3)))
 
 
 def _parameters(state: State, body: BodyParameters, registration: Registration) -> BodyParameters:
-    """SMPL's parameters; the hands' own joints, which a surface without fingers' joints says nothing of, turn as they did."""
+    """SMPL's parameters; the hands' own joints, which a surface without fingers' joints says nothing of, turn as they
+    did.
+    """
     wrists = registration.turns[[20, 21]]
     hands = rotations.log(np.swapaxes(wrists, 1, 2) @ rotations.exp(body.body_pose[21:].astype(np.float64)) @ wrists)
     pose = np.concatenate([rotations.log(rotations.exp(state.pose[0])), hands])
@@ -102,13 +110,17 @@ def _source_turns(body: BodyParameters, data: BodyData) -> NDArray[np.float64]:
 
 
 def _goal(source_vertices: NDArray, turns: NDArray, registration: Registration) -> NDArray[np.float64]:
-    """(V, 3) where the target's vertices belong: at their anchors on the source's posed surface, as far above it as they hover."""
+    """(V, 3) where the target's vertices belong: at their anchors on the source's posed surface, as far above it as
+    they hover.
+    """
     blend = np.einsum("vk,kij->vij", registration.target.data.weights, turns, optimize=True)
     return registration.anchors @ source_vertices + np.einsum("vij,vj->vi", blend, registration.hover)
 
 
 def _offsets(fit: Fit, betas: NDArray, registration: Registration) -> NDArray[np.float32]:
-    """(V, 3) the naked target at rest -> the dressed person, compared in the source's rest pose, where nothing is bent."""
+    """(V, 3) the naked target at rest -> the dressed person, compared in the source's rest pose, where nothing
+    is bent.
+    """
     ours, target = registration.source.data, registration.target.data
     state = _state(registration.turns, betas, target)
     placed = skeleton_of(target).pose(state).place(points_of(target, state))

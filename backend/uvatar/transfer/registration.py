@@ -1,12 +1,15 @@
-"""Where two bodies coincide: found once for a pair of body models, so that each person is carried over by look-up and algebra.
+"""Where two bodies coincide: found once for a pair of body models, so that each person is carried over by look-up and
+algebra.
 
-Both bodies have SMPL's skeleton, but other meshes, rest poses, joints and shape spaces. The target body is posed and shaped until its
-surface lies on the source's mean body in the source's rest pose: first the joints, then closest points with their normals, both ways
-(Besl and McKay 1992 with the point-to-plane distance of Chen and Medioni 1992, by Gauss-Newton steps). What pose and shape cannot do
-is left to a smooth displacement of the vertices (as Amberg et al. 2007). Then every target vertex has an anchor on the source's surface.
+Both bodies have SMPL's skeleton, but other meshes, rest poses, joints and shape spaces. The target body is posed and
+shaped until its surface lies on the source's mean body in the source's rest pose: first the joints, then closest points
+with their normals, both ways (Besl and McKay 1992 with the point-to-plane distance of Chen and Medioni 1992, by
+Gauss-Newton steps). What pose and shape cannot do is left to a smooth displacement of the vertices (as Amberg et al.
+2007). Then every target vertex has an anchor on the source's surface.
 
-Posed so, the target's vertices are an affine function of its betas, and their anchors are one of the source's: the target betas
-that fit best follow from the source's by a matrix, and no further registration is needed for whatever person.
+Posed so, the target's vertices are an affine function of its betas, and their anchors are one of the source's: the
+target betas that fit best follow from the source's by a matrix, and no further registration is needed for whatever
+person.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, 
 from uvatar.geometry.mesh import face_normals, vertex_normals
 from uvatar.transfer.closest import Mesh, exposed
 
-# Steps of the pose and shape that bring the joints together; then rounds of closest points, with the metres within which they count.
+# Steps of the pose and shape that bring the joints together; then rounds of closest points, with the metres within
+# which they count.
 _JOINT_STEPS = 6
 _REACHES = (0.10, 0.08, 0.06, 0.05, 0.04, 0.04, 0.03, 0.03)
 _SOURCE_STRIDE, _TARGET_STRIDE = 6, 3  # of the vertices whose closest points are looked for
@@ -35,9 +39,15 @@ _POSE_COST, _BETA_COST = 1e-5, 5e-7
 # The displacement's stiffness, round by round, and the metres within which closest points count.
 _WRAPS = ((10.0, 0.03), (3.0, 0.02), (1.0, 0.015), (0.3, 0.01))
 _STRETCHING = 0.001  # against bending
-_HAND_TRUST, _BACK_TRUST = 0.1, 0.5  # of closest points on hands, and of the source's points, against the target's vertices
+_HAND_TRUST, _BACK_TRUST = (
+    0.1,
+    0.5,
+)  # of closest points on hands, and of the source's points, against the target's vertices
 _LARGEST_HOVER = 0.02  # metres between the two surfaces, on average: what is further away is no body like SMPL's
-_NO_BODY = "The mesh of '{}' cannot be laid on the open body: it should be a person with level arms, in metres, as in SMPL's own files."
+_NO_BODY = (
+    "The mesh of '{}' cannot be laid on the open body: it should be a person with level arms, in metres, as in "
+    "SMPL's own files."
+)
 _INVERSE_DAMPING = 0.01  # where one body's shape space has no counterpart in the other's
 _HANDS = [JOINT_NAMES.index(name) for name in ("left_wrist", "right_wrist", "left_hand", "right_hand")]
 
@@ -54,7 +64,8 @@ class Registration:
         shape, shape_shift: (10, 10), (10,): target betas = shape @ source betas + shape_shift.
         wrapped: (V, 3) the target's vertices around the source's mean body, in its rest pose.
         weight: (V,) share of the surface around each target vertex; they sum to 1.
-        outside: (F,) the source's triangles that are seen from outside: not the inside of the mouth, nor the backs of the eyeballs.
+        outside: (F,) the source's triangles that are seen from outside: not the inside of the mouth, nor the backs of
+            the eyeballs.
     """
 
     source: BodyModel
@@ -127,7 +138,9 @@ class _Skin:
         outside = exposed(data.v_template, data.faces)
         seen = np.unique(data.faces[outside])
         points, normals = data.v_template[seen], vertex_normals(data.v_template, data.faces)[seen]
-        return cls(outside, Mesh(data.v_template, data.faces, outside), points.astype(np.float64), normals.astype(np.float64))
+        return cls(
+            outside, Mesh(data.v_template, data.faces, outside), points.astype(np.float64), normals.astype(np.float64)
+        )
 
 
 def skeleton_of(data: BodyData) -> Skeleton:
@@ -165,7 +178,9 @@ def _aligned(ours: BodyData, theirs: BodyData, skin: _Skin, weight: NDArray) -> 
         own = vertex_normals(vertices, theirs.faces).astype(np.float64)
         there = skin.mesh.closest(vertices[chosen], own[chosen])
         to = skin.mesh.at(there)
-        forth = _plane_terms(state, skeleton, theirs, chosen, to, own[chosen], weight[chosen] * (there.distance < reach))
+        forth = _plane_terms(
+            state, skeleton, theirs, chosen, to, own[chosen], weight[chosen] * (there.distance < reach)
+        )
         back = Mesh(vertices, theirs.faces).closest(points, normals)
         corner = theirs.faces[back.face, back.barycentric.argmax(1)]
         here = _plane_terms(state, skeleton, theirs, corner, points, normals, (back.distance < reach).astype(float))
@@ -206,7 +221,9 @@ def _step(state: State, terms: list[_Terms]) -> NDArray[np.float64]:
 
 
 def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.float64]:
-    """The target's posed vertices, smoothly displaced onto the source's surface; hands, whose fingers no joint moves, give way less."""
+    """The target's posed vertices, smoothly displaced onto the source's surface; hands, whose fingers no joint moves,
+    give way less.
+    """
     count = len(vertices)
     edges = np.concatenate([theirs.faces[:, [0, 1]], theirs.faces[:, [1, 2]], theirs.faces[:, [2, 0]]])
     graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count)).tocsr()
@@ -235,7 +252,9 @@ def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.flo
 def _shape_matrix(
     placed: Placed, anchors: sparse.csr_matrix, hover: NDArray, ours: BodyData, weight: NDArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Betas of the target as an affine function of the source's: least squares over the surface, drawn a little to zero."""
+    """Betas of the target as an affine function of the source's: least squares over the surface, drawn a little to
+    zero.
+    """
     count = len(hover)
     by_beta = placed.derivative()[0, ..., BETAS]
     base = placed.positions[0] - by_beta @ placed.posed.state.betas[0]

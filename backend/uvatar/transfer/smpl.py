@@ -14,7 +14,9 @@ UV_HELP = f"Download SMPL's UV map from smpl.is.tue.mpg.de and put {SMPL_UV} the
 
 
 class UserSmpl:
-    """The files in a user's models folder: read and registered when they are first asked for, and again when they have changed."""
+    """The files in a user's models folder: read and registered when they are first asked for, and again when they have
+    changed.
+    """
 
     def __init__(self, source: BodyModel, models: Path) -> None:
         """``source``: the body that people are fitted on; ``models``: the folder."""
@@ -26,12 +28,21 @@ class UserSmpl:
     @property
     def no_texture(self) -> str:
         """Why avatars have no texture, in a sentence for the user; empty where they have one."""
-        return "" if (self._models / SMPL_UV).is_file() else f"The SMPL body has no texture: {self._models / SMPL_UV} is missing. {UV_HELP}"
+        return (
+            ""
+            if (self._models / SMPL_UV).is_file()
+            else f"The SMPL body has no texture: {self._models / SMPL_UV} is missing. {UV_HELP}"
+        )
 
     def registration(self) -> Registration:
-        """The SMPL body and the source body in agreement. Raises BodyError where a file is missing or cannot be used."""
+        """The SMPL body and the source body in agreement.
+
+        Raises BodyError where a file is missing or cannot be used.
+        """
         body, uv = smpl_path(self._models) or self._models / SMPL_NAMES[0], self._models / SMPL_UV
-        files = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in (body, uv) if path.is_file())
+        files = tuple(
+            (str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in (body, uv) if path.is_file()
+        )
         if self._registration is None or files != self._files:
             target = load_neutral_smpl(body)
             self._registration = register(self._source, with_uv(target, uv) if uv.is_file() else target)

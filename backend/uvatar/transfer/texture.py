@@ -25,8 +25,8 @@ _AT_ONCE = 1 << 18
 def carried_texture(texture: Texture, registration: Registration, size: int) -> Texture:
     """A texture of the registration's source body -> (size, size) in the UV layout of its target body.
 
-    Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the first call for a
-    size and kept. Raises TexturingError where one of the bodies has no UV layout.
+    Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the
+    first call for a size and kept. Raises TexturingError where one of the bodies has no UV layout.
     """
     if not registration.target.data.has_uv:
         raise TexturingError(f"The body '{registration.target.data.name}' has no UV layout, so it cannot be textured.")
@@ -41,7 +41,10 @@ def carried_texture(texture: Texture, registration: Registration, size: int) -> 
 
 @lru_cache(maxsize=2)
 def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:
-    """The T texels of the target's texture, and where in the source's each of them looks: (T, 2) from the left and from the top, 0 to 1."""
+    """The T texels of the target's texture, and where in the source's each of them looks:
+
+    (T, 2) from the left and from the top, 0 to 1.
+    """
     target, source = registration.target.data, registration.source.data
     table = build_texel_table(target.uv, target.face_uv, target.faces, len(target.v_template), size)
     normals = vertex_normals(registration.wrapped, target.faces)
@@ -66,13 +69,21 @@ def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray
     return table, places
 
 
-def _along_normals(scene: RayScene, facing: NDArray, points: NDArray, normals: NDArray) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Triangles (N,) nearest along the normals, either way, that face the same way, -1 for none; and barycentric weights (N, 3)."""
+def _along_normals(
+    scene: RayScene, facing: NDArray, points: NDArray, normals: NDArray
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Triangles (N,) nearest along the normals, either way, that face the same way, -1 for none; and barycentric
+    weights (N, 3).
+    """
     found, weights = np.full(len(points), -1, np.int32), np.zeros((len(points), 3), np.float32)
     nearest = np.full(len(points), _REACH, np.float32)
     for way in (normals, -normals):
         face, barycentric, distance = scene.first_hits(points - np.float32(_START) * way, way)
         alike = np.einsum("nc,nc->n", facing[face], normals) > FACING
         better = (face >= 0) & alike & (np.abs(distance - _START) < nearest)
-        found[better], weights[better], nearest[better] = face[better], barycentric[better], np.abs(distance[better] - _START)
+        found[better], weights[better], nearest[better] = (
+            face[better],
+            barycentric[better],
+            np.abs(distance[better] - _START),
+        )
     return found, weights

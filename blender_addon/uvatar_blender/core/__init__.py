@@ -17,7 +17,10 @@ def _provide_wire() -> None:
     """
     here = Path(__file__).resolve().parent
     shared = Path("uvatar", "protocol", "wire.py")
-    candidates = (here.parents[1] / shared, here.parents[2] / "backend" / shared)  # an environment's, a source checkout's
+    candidates = (
+        here.parents[1] / shared,
+        here.parents[2] / "backend" / shared,
+    )  # an environment's, a source checkout's
     source = next((path for path in candidates if path.exists()), None)
     if (here / "wire.py").exists() or source is None:
         return

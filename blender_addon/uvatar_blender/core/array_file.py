@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from .plain_pickle import PickleRefused, load_plain
 
-_MOST_BYTES = 500_000_000  # that all arrays of a file may take in memory together: 200,000 frames of matrices of 24 joints
+_MOST_BYTES = (
+    500_000_000  # that all arrays of a file may take in memory together: 200,000 frames of matrices of 24 joints
+)
 _MOST_PICKLED = 200_000_000  # bytes; what is in them may take some times as much
 _MOST_MEMBERS = 1000
 _ALONE = "poses"  # what the one array of a .npy file is called
@@ -25,10 +27,11 @@ class ArrayFileError(ValueError):
 
 
 def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, Any]:
-    """The wanted arrays of a file: of an .npz by their names, of a .npy as "poses", of a pickled dictionary (.pkl, .npy) by its keys.
+    """The wanted arrays of a file: of an .npz by their names, of a .npy as "poses", of a pickled dictionary (.pkl,
+    .npy) by its keys.
 
-    Pickles are read without running anything that they ask for (`plain_pickle`); what they hold is returned whole, dictionaries
-    within dictionaries. Arrays that are not wanted are not read.
+    Pickles are read without running anything that they ask for (`plain_pickle`); what they hold is returned whole,
+    dictionaries within dictionaries. Arrays that are not wanted are not read.
 
     Args:
         longest: an array with more rows is refused before it is read.
@@ -109,13 +112,17 @@ def _pickled(file: IO[bytes]) -> dict[str, Any]:
     """The dictionary whose pickle is what is left to be read."""
     raw = file.read(_MOST_PICKLED + 1)
     if len(raw) > _MOST_PICKLED:
-        raise ArrayFileError(f"it is a pickle of more than {_MOST_PICKLED / 1e6:.0f} MB: save its arrays with numpy.savez")
+        raise ArrayFileError(
+            f"it is a pickle of more than {_MOST_PICKLED / 1e6:.0f} MB: save its arrays with numpy.savez"
+        )
     return _dictionary(load_plain(raw))
 
 
 def _dictionary(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ArrayFileError("it holds a list, not arrays with names" if isinstance(value, list) else "it holds no arrays")
+        raise ArrayFileError(
+            "it holds a list, not arrays with names" if isinstance(value, list) else "it holds no arrays"
+        )
     return value
 
 

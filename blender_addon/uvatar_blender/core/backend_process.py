@@ -57,13 +57,17 @@ def find_command(location: str) -> list[str]:
 
 
 def _run_in(environment: Path) -> list[str]:
-    """The backend in an environment that `setup` made; whatever is in Blender's working folder is not taken for it (-P)."""
+    """The backend in an environment that `setup` made; whatever is in Blender's working folder is not taken for it
+    (-P).
+    """
     return [str(environment_python(environment)), "-P", "-m", "uvatar"]
 
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without what points Python programs at Blender's own Python."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")}
+    return {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
+    }
 
 
 def without_console() -> dict[str, Any]:
@@ -122,7 +126,11 @@ class BackendProcess:
             except BackendNotFound:
                 return NOT_INSTALLED
             except OSError as error:
-                return Problem(f"The backend could not be started: {error.strerror or error}.", "Check its place.", Remedy.PREFERENCES)
+                return Problem(
+                    f"The backend could not be started: {error.strerror or error}.",
+                    "Check its place.",
+                    Remedy.PREFERENCES,
+                )
             return None
 
     @property
@@ -164,13 +172,18 @@ def log_tail() -> str:
 def stop_running() -> bool:
     """Ask this user's backend to end, whoever started it and whatever version it speaks; whether it said that it does.
 
-    Jobs go on with the next one.  No process is ever killed by its id: the file that tells the id outlives a server that was killed,
-    and then the id, and the port, may long be another program's, which takes no notice of what is asked here.
+    Jobs go on with the next one.  No process is ever killed by its id: the file that tells the id outlives a server
+    that was killed, and then the id, and the port, may long be another program's, which takes no notice of what is
+    asked here.
     """
-    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):  # of which WireError and ZmtpError are some
+    with suppress(
+        OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError
+    ):  # of which WireError and ZmtpError are some
         told = json.loads(wire.runtime_file(wire.data_folder()).read_bytes())
         request = {"kind": "shutdown", "token": str(told["token"]), "request": "stop"}
-        header = json.dumps({"magic": wire.MAGIC, "protocol": told["protocol"], "body": request})  # in the server's own version
+        header = json.dumps(
+            {"magic": wire.MAGIC, "protocol": told["protocol"], "body": request}
+        )  # in the server's own version
         with closing(Dealer("127.0.0.1", int(told["port"]), _STOP_SECONDS)) as dealer:
             dealer.send([header.encode("ascii")], _STOP_SECONDS)
             reply = dealer.receive(_STOP_SECONDS)

@@ -66,7 +66,8 @@ class _Bone:
 def load_bvh(path: Path) -> Capture:
     """Read a BVH file. Raises MotionError where it is none, OSError where it cannot be read.
 
-    Taken as meant: any channel order, blank lines, tabs, names with spaces, END SITE in any case or none, decimal commas, byte order
+    Taken as meant: any channel order, blank lines, tabs, names with spaces, END SITE in any case or none, decimal
+        commas, byte order
     marks. Of a skeleton with people's names only the bones that move an avatar, and those above them, are kept.
     """
     if path.stat().st_size > _MOST_BYTES:
@@ -128,7 +129,9 @@ def _hierarchy(text: str) -> list[_Bone]:
 
 
 def _opened(tokens: list[str], index: int, bones: list[_Bone], open_bones: list[int | None]) -> int:
-    """Add the bone or end site whose keyword is at ``index``, whatever words its name has; where what is in it begins."""
+    """Add the bone or end site whose keyword is at ``index``, whatever words its name has; where what is in it
+    begins.
+    """
     brace = next((k for k in range(index + 1, min(index + _MOST_WORDS, len(tokens))) if tokens[k] == "{"), None)
     if brace is None:
         raise ValueError(f"{tokens[index]} is not followed by a name and a bracket")
@@ -206,7 +209,9 @@ def _frames(text: str, width: int) -> tuple[NDArray[np.float64], float, tuple[st
     if values.size != promised * width:
         rows = [len(line.split()) for line in text[head.end() :].strip().split("\n")]
         if {*rows[:-1]} - {0, width} or rows[-1] > width:
-            raise ValueError(f"it has {values.size} numbers, {promised} frames of {width} channels need {promised * width}")
+            raise ValueError(
+                f"it has {values.size} numbers, {promised} frames of {width} channels need {promised * width}"
+            )
         notes += (f"The file says that it has {promised} frames, and has {count}.",)
     if 0 < seconds < 1e-3 or seconds > 1:
         raise ValueError(f"its frames take {seconds:g} seconds each; a thousandth to one second can be imported")
@@ -234,7 +239,9 @@ def _posed(bones: list[_Bone], values: NDArray[np.float64], rate: float, notes: 
     columns = np.cumsum([0, *(len(bone.channels) for bone in bones)])
     kept = _that_matter(bones)
     if len(kept) * len(values) > _MOST_POSES:
-        raise ValueError(f"{len(values)} frames of {len(kept)} bones are more than can be imported: cut it into several clips")
+        raise ValueError(
+            f"{len(values)} frames of {len(kept)} bones are more than can be imported: cut it into several clips"
+        )
     number = {bone: index for index, bone in enumerate(kept)}
     parents = tuple(number.get(bones[bone].parent, -1) for bone in kept)
     turned = np.empty((len(values), len(kept), 3, 3))
@@ -245,11 +252,16 @@ def _posed(bones: list[_Bone], values: NDArray[np.float64], rate: float, notes: 
         rest[index] = np.array(bone.offset) + (rest[parent] if parent >= 0 else 0)
         turned[:, index] = turned[:, parent] @ local if parent >= 0 else local
         places[:, index] = places[:, parent] + np.einsum("fab,fb->fa", turned[:, parent], away) if parent >= 0 else away
-    return Capture(tuple(bones[bone].name for bone in kept), parents, rest, _ends(bones, kept, rest), turned, places, rate, notes)
+    return Capture(
+        tuple(bones[bone].name for bone in kept), parents, rest, _ends(bones, kept, rest), turned, places, rate, notes
+    )
 
 
 def _local(bone: _Bone, values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(F, 3, 3) and (F, 3) against the parent. Channels of a place stand instead of the offset, whichever bone has them."""
+    """(F, 3, 3) and (F, 3) against the parent.
+
+    Channels of a place stand instead of the offset, whichever bone has them.
+    """
     rotation = np.broadcast_to(np.eye(3), (len(values), 3, 3))
     offset = np.array(bone.offset)
     away = np.broadcast_to(offset, (len(values), 3)).copy()
@@ -265,7 +277,9 @@ def _local(bone: _Bone, values: NDArray) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def _that_matter(bones: list[_Bone]) -> list[int]:
-    """Those that move an avatar and those above them, in the file's order; all where the skeleton is none of a person."""
+    """Those that move an avatar and those above them, in the file's order; all where the skeleton is none of a
+    person.
+    """
     names = [bone.name for bone in bones]
     parents = {bone.name: names[bone.parent] if bone.parent >= 0 else None for bone in bones}
     found = match_joints(names, parents).values()

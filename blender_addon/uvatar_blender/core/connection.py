@@ -2,8 +2,8 @@
 """The thread that talks to the backend.
 
 It owns the socket, and everything slow happens in it: reading photos, sending them, waiting, unpacking and checking
-results. The main thread gives it commands and takes events, both through queues, and never waits for it. It connects again
-by itself: jobs are asked for by their id, so a backend that was killed and started again loses none.
+results. The main thread gives it commands and takes events, both through queues, and never waits for it. It connects
+again by itself: jobs are asked for by their id, so a backend that was killed and started again loses none.
 """
 
 from __future__ import annotations
@@ -139,13 +139,17 @@ class Connection:
         except OSError:
             return _End(LOST if connected else NOT_RUNNING, connected)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            problem = Problem(f"The backend sent something that cannot be understood: {error!r}.", "Update it.", Remedy.UPDATE)
+            problem = Problem(
+                f"The backend sent something that cannot be understood: {error!r}.", "Update it.", Remedy.UPDATE
+            )
             return _End(problem, connected, hopeless=True)
 
 
 @dataclass(frozen=True)
 class _End:
-    """How an attempt to talk ended: why (None: the backend is being started), after how much, and whether to try again."""
+    """How an attempt to talk ended: why (None: the backend is being started), after how much, and whether to
+    try again.
+    """
 
     problem: Problem | None
     connected: bool = False

@@ -61,7 +61,14 @@ class Order:
 class Conversation:
     """One connection that holds: requests with their replies, and events. Belongs to the connection's thread."""
 
-    def __init__(self, dealer: Dealer, token: str, orders: dict[str, Order], tell: Callable[[Event], None], stopped: Callable[[], bool]):
+    def __init__(
+        self,
+        dealer: Dealer,
+        token: str,
+        orders: dict[str, Order],
+        tell: Callable[[Event], None],
+        stopped: Callable[[], bool],
+    ):
         """
         Args:
             orders: the jobs that are under way, by id; jobs that end are taken out.
@@ -96,7 +103,9 @@ class Conversation:
             self.advance(order)
 
     def listen(self) -> None:
-        """Deal with what comes within a tick; after some silence ask whether the backend is there and how the jobs are."""
+        """Deal with what comes within a tick; after some silence ask whether the backend is there and how the
+        jobs are.
+        """
         self._receive()
         while self._waiting:
             self._deal_with(self._waiting.popleft())
@@ -142,7 +151,8 @@ class Conversation:
         except ResultError as error:
             self._tell(Fetched(job, photo, None, Problem(str(error), "Make it again.", Remedy.RUN)))
 
-    # -- jobs -------------------------------------------------------------------------------------------------------------
+    # -- jobs
+    # -------------------------------------------------------------------------------------------------------------
 
     def _send(self, order: Order) -> None:
         if order.write is not None:
@@ -161,7 +171,10 @@ class Conversation:
             for photo, problem in unreadable.items():
                 self._tell(PhotoFailed(order.id, photo, problem))
         if not order.payload:
-            self._end(order, JobEnded(order.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)))
+            self._end(
+                order,
+                JobEnded(order.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)),
+            )
             return
         order.known = True
         status = self._request("reconstruct", job=order.id, photos=order.payload, options=dict(order.options))
@@ -199,7 +212,8 @@ class Conversation:
         if self._orders.pop(order.id, None) is not None:
             self._tell(event)
 
-    # -- messages ---------------------------------------------------------------------------------------------------------
+    # -- messages
+    # ---------------------------------------------------------------------------------------------------------
 
     def _deal_with(self, event: Mapping[str, Any]) -> None:
         order = self._orders.get(str(event.get("job")))
@@ -254,7 +268,9 @@ class Conversation:
 
 
 def _read_photos(order: Order) -> tuple[list[dict[str, Any]], dict[int, Problem]]:
-    """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the order which are sent."""
+    """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the order
+    which are sent.
+    """
     payload: list[dict[str, Any]] = []
     unreadable: dict[int, Problem] = {}
     order.sent.clear()

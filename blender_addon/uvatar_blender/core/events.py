@@ -13,8 +13,8 @@ from .result import Result
 class Connected:
     """The backend has said hello.
 
-    ``model`` is "loading", "ready" or "broken"; ``options``: names of those it knows; ``bodies``: that avatars can have, none where it
-    does not say; ``models_folder``: where the user's own files go.
+    ``model`` is "loading", "ready" or "broken"; ``options``: names of those it knows; ``bodies``: that avatars can
+    have, none where it does not say; ``models_folder``: where the user's own files go.
     """
 
     version: str
@@ -37,7 +37,10 @@ class Disconnected:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The backend has the job on disk. ``sent``: indices of the chosen photos that could be read, as the backend counts them."""
+    """The backend has the job on disk.
+
+    ``sent``: indices of the chosen photos that could be read, as the backend counts them.
+    """
 
     job: str
     sent: tuple[int, ...]
@@ -45,7 +48,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is. ``fraction`` (0 to 1) is of this photo, ``seconds_left`` of the job, None where not known yet."""
+    """How far a job is.
+
+    ``fraction`` (0 to 1) is of this photo, ``seconds_left`` of the job, None where not known yet.
+    """
 
     job: str
     photo: int

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders of this computer out of FBX files: Blender's exporter writes where the .blend and the textures lie. No bpy."""
+"""Folders of this computer out of FBX files: Blender's exporter writes where the .blend and the textures lie.
+
+No bpy.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ _SOURCE = b"Original|ApplicationNativeFile"
 
 
 def hide_folders(path: Path) -> None:
-    """Overwrite the folders in a binary FBX file's absolute paths; textures keep their names. OSError, ValueError for another file."""
+    """Overwrite the folders in a binary FBX file's absolute paths; textures keep their names.
+
+    OSError, ValueError for another file.
+    """
     data = bytearray(path.read_bytes())
     for start, end, is_source in _absolute_paths(data):
         name = b"" if is_source else re.split(rb"[\\/]", data[start:end])[-1]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A run and its jobs, as the panel shows them.
 
-A run is what one press of the button begins. The backend merges all photos of a job into one avatar or none, so a run with
-groups of photos that show the same person is several jobs: one for each group, one for all other photos.
+A run is what one press of the button begins. The backend merges all photos of a job into one avatar or none, so a run
+with groups of photos that show the same person is several jobs: one for each group, one for all other photos.
 """
 
 from __future__ import annotations
@@ -108,7 +108,10 @@ class Job:
 
 
 def portioned(photos: Sequence[Path], options: Mapping[str, Any]) -> list[list[Path]]:
-    """The photos of each job where they are more, or larger, than one job may have. One person's photos must be one job."""
+    """The photos of each job where they are more, or larger, than one job may have.
+
+    One person's photos must be one job.
+    """
     if options.get("same_person"):
         return [list(photos)]
     return [[photos[index] for index in portion] for portion in wire.portions(map(_size, photos))]
@@ -140,7 +143,9 @@ class Run:
     @property
     def fraction(self) -> float:
         """0 to 1, of all photos."""
-        return sum(job.fraction * len(job.photos) for job in self.jobs) / max(sum(len(job.photos) for job in self.jobs), 1)
+        return sum(job.fraction * len(job.photos) for job in self.jobs) / max(
+            sum(len(job.photos) for job in self.jobs), 1
+        )
 
     @property
     def current(self) -> Job:
@@ -180,7 +185,9 @@ class Run:
 
 
 def grouped(photos: Sequence[tuple[Path, str]]) -> list[tuple[list[Path], bool]]:
-    """Photos with the mark of the person whom they show ("" for any) -> the photos of each job, and whether they show one person."""
+    """Photos with the mark of the person whom they show ("" for any) -> the photos of each job, and whether they show
+    one person.
+    """
     groups: dict[str, list[Path]] = {}
     for path, person in photos:
         groups.setdefault(person, []).append(path)

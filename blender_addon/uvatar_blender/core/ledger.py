@@ -16,7 +16,8 @@ from .jobs import Job
 class Ledger:
     """One small file per job in a folder of the user's data. A ledger that cannot be written never stops a job.
 
-    One thread does all that touches the disk, in the order in which it was asked for: where the disk is busy, nobody waits.
+    One thread does all that touches the disk, in the order in which it was asked for: where the disk is busy, nobody
+    waits.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,7 +44,9 @@ class Ledger:
         self._disk.submit(self._remove, job)
 
     def unfinished(self) -> list[Job]:
-        """Jobs that were not over when they were last written down, oldest first; files that are none are passed over."""
+        """Jobs that were not over when they were last written down, oldest first; files that are none are
+        passed over.
+        """
         return self._disk.submit(self._read).result()
 
     def flush(self) -> None:
@@ -69,7 +72,12 @@ class Ledger:
                 with suppress(OSError, ValueError, KeyError, TypeError):
                     fields = json.loads(file.read_text(encoding="utf-8"))
                     sent = None if fields["sent"] is None else tuple(int(photo) for photo in fields["sent"])
-                    job = Job(str(fields["id"]), tuple(Path(path) for path in fields["photos"]), dict(fields["options"]), sent=sent)
+                    job = Job(
+                        str(fields["id"]),
+                        tuple(Path(path) for path in fields["photos"]),
+                        dict(fields["options"]),
+                        sent=sent,
+                    )
                     job.imported = {int(photo) for photo in fields["imported"]}
                     job.ended = set(job.imported)
                     if file == self._file(job.id) and job.photos:

@@ -37,14 +37,18 @@ def make_tape(template: NDArray, edges: NDArray, arm_weights: NDArray) -> Tape:
     """The tape of a body.
 
     Args:
-        template: (V, 3) body frame; edges: (E, 2) of the mesh; arm_weights: (V,) how far each vertex hangs on `ARM_JOINTS`.
+        template: (V, 3) body frame; edges: (E, 2) of the mesh; arm_weights: (V,) how far each vertex hangs on
+            `ARM_JOINTS`.
     """
     trunk = arm_weights < 0.5
     return Tape(edges[trunk[edges].all(1)].astype(np.int64), np.flatnonzero(np.abs(template[:, 0]) < _MIDDLE))
 
 
 def measure(vertices: NDArray, joints: NDArray, tape: Tape) -> dict[str, float]:
-    """Measurements in centimetres by `NAMES`: ``vertices`` (V, 3) and ``joints`` (24, 3) of the naked rest body, body frame, metres."""
+    """Measurements in centimetres by `NAMES`:
+
+    ``vertices`` (V, 3) and ``joints`` (24, 3) of the naked rest body, body frame, metres.
+    """
     vertices, joints = np.asarray(vertices, np.float64), np.asarray(joints, np.float64)
     low, high = joints[list(_HIPS), 1].mean(), joints[list(_SHOULDERS), 1].mean()
 
@@ -54,7 +58,9 @@ def measure(vertices: NDArray, joints: NDArray, tape: Tape) -> dict[str, float]:
 
     middle = vertices[tape.middle, 1]
     below_chest = middle[middle < low + _CHEST[0] * (high - low)]
-    arms = [joints[[shoulder, elbow, wrist]] for shoulder, elbow, wrist in zip(_SHOULDERS, _ELBOWS, _WRISTS, strict=True)]
+    arms = [
+        joints[[shoulder, elbow, wrist]] for shoulder, elbow, wrist in zip(_SHOULDERS, _ELBOWS, _WRISTS, strict=True)
+    ]
     metres = (
         np.ptp(vertices[:, 1]),
         max(girths(_CHEST)),

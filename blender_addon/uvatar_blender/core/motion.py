@@ -29,7 +29,8 @@ class Motion:
     """Poses of SMPL's skeleton over time, in the armature's axes (x to the person's left, y backward, z up).
 
     Attributes:
-        rotations: (F, 24, 3, 3) of each joint against its parent and relative to the T pose; the first: armature to world.
+        rotations: (F, 24, 3, 3) of each joint against its parent and relative to the T pose; the first: armature to
+            world.
         pelvis: (F, 3) metres that the pelvis is away from its rest place.
         rate: frames per second.
         betas: (K,) SMPL's shape coefficients, where the file has them.
@@ -61,10 +62,11 @@ def resampled(motion: Motion, rate: float) -> Motion:
 
 
 def grounded(motion: Motion, joints: NDArray, toes: NDArray, parents: Sequence[int]) -> Motion:
-    """The motion raised or lowered as a whole so that its lowest moment touches the ground: with soles, hands, knees or the seat.
+    """The motion raised or lowered as a whole so that its lowest moment touches the ground: with soles, hands, knees or
+    the seat.
 
-    Where the file has no places (the pelvis never moves at all), each frame is put on the ground for itself: else somebody who
-    stands and then lies would lie in the air.
+    Where the file has no places (the pelvis never moves at all), each frame is put on the ground for itself: else
+    somebody who stands and then lies would lie in the air.
 
     Args:
         joints: (24, 3) rest joints in the T, armature's axes; toes: (2, 3) tips of the left and the right foot there.

@@ -39,7 +39,10 @@ class Packages:
 
 
 def packages_for(folder: Path | None, tag: str) -> Packages | None:
-    """The list for an environment's tag ("linux-x86_64-py312", see `pythons.TAG_PROGRAM`); None where it was not tested."""
+    """The list for an environment's tag ("linux-x86_64-py312", see `pythons.TAG_PROGRAM`).
+
+    None where it was not tested.
+    """
     machine, _, python = tag.strip().rpartition("-")
     if folder is None or machine not in _TAGS:
         return None
@@ -51,12 +54,18 @@ def packages_for(folder: Path | None, tag: str) -> Packages | None:
 
 
 def expected_download(folder: Path | None) -> int:
-    """Bytes that a set-up on this system downloads, before it is known which Python it finds; 0 where that is not known."""
+    """Bytes that a set-up on this system downloads, before it is known which Python it finds.
+
+    0 where that is not known.
+    """
     tested = packages_for(folder, f"{_SYSTEMS.get(sys.platform, '')}-py312")
     return tested.total if tested else 0
 
 
 def installed_names(environment: Path) -> set[str]:
     """Normalised names of the packages in a virtual environment."""
-    found = [*environment.glob("Lib/site-packages/*.dist-info"), *environment.glob("lib/python3*/site-packages/*.dist-info")]
+    found = [
+        *environment.glob("Lib/site-packages/*.dist-info"),
+        *environment.glob("lib/python3*/site-packages/*.dist-info"),
+    ]
     return {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in found if (path / "RECORD").exists()}

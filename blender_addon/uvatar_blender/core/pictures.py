@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures without Blender, for threads beside the main one: whether bytes are a whole PNG or JPEG, and pixels as a PNG."""
+"""Pictures without Blender, for threads beside the main one: whether bytes are a whole PNG or JPEG, and pixels as a
+PNG.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def write_pictures(pictures: Mapping[Path, Picture]) -> None:
 
 
 class PictureWriter:
-    """Writes pictures one after the other, in a thread of its own. All methods but `wait` are for the main thread and return at once."""
+    """Writes pictures one after the other, in a thread of its own.
+
+    All methods but `wait` are for the main thread and return at once.
+    """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="uvatar pictures")
@@ -69,7 +74,8 @@ class PictureWriter:
 
 
 def encode_png(pixels: NDArray[np.float32]) -> bytes:
-    """Pixels as Blender has them, (H, W, 3 or 4) -> a PNG of 8 bits per channel, with as many channels; quickly rather than small.
+    """Pixels as Blender has them, (H, W, 3 or 4) -> a PNG of 8 bits per channel, with as many channels; quickly rather
+    than small.
 
     Nearly all the time goes by in zlib and numpy, which let other threads run meanwhile.
     """

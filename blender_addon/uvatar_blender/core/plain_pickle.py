@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dictionaries of arrays out of a Python pickle, without running anything that the pickle asks for. Only numpy.
 
-Unpickling normally imports and calls whatever the file names. Here numpy's few names are replaced by containers that only keep
-what the file says of them, all other names are refused, and arrays are made from the bytes in the containers. What the pickle
-would make Python set aside is counted before it is read.
+Unpickling normally imports and calls whatever the file names. Here numpy's few names are replaced by containers that
+only keep what the file says of them, all other names are refused, and arrays are made from the bytes in the containers.
+What the pickle would make Python set aside is counted before it is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 _NUMPY = {"_reconstruct": "array", "_frombuffer": "buffer", "scalar": "scalar", "dtype": "dtype", "ndarray": "class"}
 _MOST_STEPS = 5_000_000  # of the pickle's own machine: some hundred thousand arrays
-_FEW_STEPS = 10_000  # by which more may come out of a pickle than it has steps: each has its own unless it is named again
+_FEW_STEPS = (
+    10_000  # by which more may come out of a pickle than it has steps: each has its own unless it is named again
+)
 _MOST_BYTES = 500_000_000  # of all arrays together
 _DEEPEST = 50  # arrays and dictionaries within each other
 
@@ -128,7 +130,11 @@ def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any, left: _Left) -> ND
     element = np.dtype(code).newbyteorder(">" if big else "<")
     if isinstance(raw, str):  # Python 2's
         raw = raw.encode("latin1")
-    if not isinstance(raw, bytes | bytearray) or not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+    if (
+        not isinstance(raw, bytes | bytearray)
+        or not isinstance(shape, tuple)
+        or not all(type(n) is int and n >= 0 for n in shape)
+    ):
         raise PickleRefused("an array in it is damaged")
     if len(raw) != math.prod(shape) * element.itemsize or order not in ("C", "F"):
         raise PickleRefused("an array in it has more or fewer bytes than its shape says")

@@ -55,11 +55,18 @@ _FAMILIES = (
     _Family(("smpl_poses",), ("smpl_trans",), UpAxis.Y, ("smpl_scaling",), 60.0),  # AIST++
     _Family(("smpl_poses",), ("smpl_trans", "trans")),  # EDGE and its like
     _Family(("pose_world",), ("trans_world",)),  # WHAM
-    _Family(("pred_rotmat",), ("pred_trans",), UpAxis.MINUS_Y),  # TRAM, PARE, VIBE: in the camera's axes, as those that follow
+    _Family(
+        ("pred_rotmat",), ("pred_trans",), UpAxis.MINUS_Y
+    ),  # TRAM, PARE, VIBE: in the camera's axes, as those that follow
     _Family(("pred_pose",), ("pred_trans",), UpAxis.MINUS_Y),
     _Family(("pred_thetas",), ("transl", "pred_cam_root"), UpAxis.MINUS_Y),  # HybrIK
     _Family(("smpl_thetas",), ("cam_trans",), UpAxis.MINUS_Y),  # ROMP, BEV
-    _Family(("global_orient", "body_pose"), ("cam_trans", "pred_cam_t"), UpAxis.MINUS_Y, ("cam_trans", "pred_cam_t", "pred_cam")),  # HMR2
+    _Family(
+        ("global_orient", "body_pose"),
+        ("cam_trans", "pred_cam_t"),
+        UpAxis.MINUS_Y,
+        ("cam_trans", "pred_cam_t", "pred_cam"),
+    ),  # HMR2
     _Family(("thetas",), ("root_translation",), UpAxis.Y, ("root_translation",), 20.0, last_axis_frames=True),  # MDM
     _Family(("poses",), ("trans", "transl")),
     _Family(("root_orient", "pose_body"), ("trans", "transl")),
@@ -68,19 +75,24 @@ _FAMILIES = (
     _Family(("pose",), ("trans", "transl", "global_t", "root_translation")),  # WHAM without its world, CLIFF, 3DPW
 )
 _WANTED = {
-    *_RATES, *_BETAS, "results", "sequence_results", "track_ids", "smpl_params_global", "smpl_params_incam", "pred_smpl_params",
+    *_RATES, *_BETAS, "results", "sequence_results", "track_ids", "smpl_params_global", "smpl_params_incam",
+    "pred_smpl_params",
     *(key for family in _FAMILIES for key in (*family.pose, *family.places, *family.marks)),
 }  # fmt: skip
 _NO_POSES = (
-    "none of its arrays is called poses, root_orient and pose_body, global_orient and body_pose, smpl_poses, smpl_thetas, thetas, "
+    "none of its arrays is called poses, root_orient and pose_body, global_orient and body_pose, smpl_poses, "
+    "smpl_thetas, thetas, "
     "pose_world, pred_rotmat, fullpose or pose"
 )
 # Roughly a grown-up's, metres from the pelvis in SMPL's axes: enough to tell what a body rests on.
 _PELVIS = np.array([0.0, -0.22, 0.03])
 _TYPICAL = np.array([
-    (0, 0, 0), (0.1, -0.1, 0.03), (-0.1, -0.1, 0.03), (0, 0.07, 0.01), (0.1, -0.48, 0.03), (-0.1, -0.48, 0.03), (0, 0.15, 0.01),
-    (0.1, -0.92, 0.03), (-0.1, -0.92, 0.03), (0, 0.28, 0), (0.1, -0.97, 0.18), (-0.1, -0.97, 0.18), (0, 0.46, 0.04), (0.09, 0.4, 0.06),
-    (-0.09, 0.4, 0.06), (0, 0.56, 0.07), (0.18, 0.39, 0.05), (-0.18, 0.39, 0.05), (0.44, 0.39, 0.05), (-0.44, 0.39, 0.05),
+    (0, 0, 0), (0.1, -0.1, 0.03), (-0.1, -0.1, 0.03), (0, 0.07, 0.01), (0.1, -0.48, 0.03), (-0.1, -0.48, 0.03),
+    (0, 0.15, 0.01),
+    (0.1, -0.92, 0.03), (-0.1, -0.92, 0.03), (0, 0.28, 0), (0.1, -0.97, 0.18), (-0.1, -0.97, 0.18), (0, 0.46, 0.04),
+    (0.09, 0.4, 0.06),
+    (-0.09, 0.4, 0.06), (0, 0.56, 0.07), (0.18, 0.39, 0.05), (-0.18, 0.39, 0.05), (0.44, 0.39, 0.05),
+    (-0.44, 0.39, 0.05),
     (0.67, 0.39, 0.05), (-0.67, 0.39, 0.05), (0.77, 0.39, 0.05), (-0.77, 0.39, 0.05),
 ])  # fmt: skip
 _PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)  # SMPL's tree
@@ -90,8 +102,8 @@ def load_smpl_motion(path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
     """A file of SMPL poses (.npz, .npy, .pkl) as motion; docs/motion.md lists the keys and the notations of rotations.
 
     Args:
-        up: the axis of the file's world that points up. Automatic: z in AMASS's files, y in AIST++'s and MDM's, -y in those of
-            estimators that write the camera's axes; in others it is found from how people stand and rest.
+        up: the axis of the file's world that points up. Automatic: z in AMASS's files, y in AIST++'s and MDM's, -y in
+            those of estimators that write the camera's axes; in others it is found from how people stand and rest.
 
     Raises MotionError, and OSError where the file cannot be opened.
     """
@@ -123,11 +135,15 @@ def _motion(content: Mapping[str, Any], up: UpAxis, notes: tuple[str, ...]) -> M
 
 
 def _fits(family: _Family, content: Mapping[str, Any]) -> bool:
-    return all(key in content for key in family.pose) and (not family.marks or any(key in content for key in family.marks))
+    return all(key in content for key in family.pose) and (
+        not family.marks or any(key in content for key in family.marks)
+    )
 
 
 def _rotations(family: _Family, content: Mapping[str, Any]) -> NDArray[np.float64]:
-    """(F, 24, 3, 3) against the parents, the first against the world, in SMPL's axes; hands rest where the file has fingers instead."""
+    """(F, 24, 3, 3) against the parents, the first against the world, in SMPL's axes; hands rest where the file has
+    fingers instead.
+    """
     whole = [_numbers(content[key], key) for key in family.pose]
     if family.last_axis_frames:
         whole = [np.moveaxis(array, -1, 0) for array in whole]
@@ -139,7 +155,10 @@ def _rotations(family: _Family, content: Mapping[str, Any]) -> NDArray[np.float6
     else:
         body, notation = _by_joint(whole[1], _BODIES, family.pose[1])
         if whole[0].size % len(body) or whole[0].size // len(body) not in {one.value for one in Notation}:
-            raise ValueError(f"its {family.pose[0]} of shape {whole[0].shape} does not fit its {family.pose[1]} of {len(body)} frames")
+            raise ValueError(
+                f"its {family.pose[0]} of shape {whole[0].shape} does not fit its {family.pose[1]} of {len(body)} "
+                "frames"
+            )
         root = whole[0].reshape(len(body), 1, -1)
         body = _without_fingers(body, 1)
         if root.shape[2] == notation.value:
@@ -166,7 +185,9 @@ def _by_joint(array: NDArray, counts: tuple[int, ...], key: str) -> tuple[NDArra
     """(F, J, k) and how the k numbers of a joint are meant: each known number of joints has widths of its own."""
     widths = {count * one.value: (count, one) for count in counts for one in Notation}
     shapes = [array.shape]
-    if array.ndim == 1 or (array.ndim in (2, 3) and array.shape[0] in counts and array[0].size in {one.value for one in Notation}):
+    if array.ndim == 1 or (
+        array.ndim in (2, 3) and array.shape[0] in counts and array[0].size in {one.value for one in Notation}
+    ):
         shapes.insert(0, (1, *array.shape))  # a single pose
     if array.ndim > 2 and array.shape[0] == 1:
         shapes.append(array.shape[1:])  # a batch of one clip
@@ -181,7 +202,8 @@ def _by_joint(array: NDArray, counts: tuple[int, ...], key: str) -> tuple[NDArra
     usual = ", ".join(str(3 * count) for count in sorted(counts))
     raise ValueError(
         f"its {key} of shape {array.shape} are {width} numbers a frame; axis-angle has {usual} "
-        "(SMPL's body, SMPL, SMPL-H, SMPL-X), quaternions 4, rotations of six numbers 6 and matrices 9 for each of these joints"
+        "(SMPL's body, SMPL, SMPL-H, SMPL-X), quaternions 4, rotations of six numbers 6 and matrices 9 for each of "
+        "these joints"
     )
 
 
@@ -191,7 +213,9 @@ def _without_fingers(numbers: NDArray, first: int = 0) -> NDArray:
 
 
 def _refuse_positions(numbers: NDArray) -> None:
-    """Joints' places have three numbers each, too: but the same distances in every frame, and the same left and right."""
+    """Joints' places have three numbers each, too: but the same distances in every frame, and the same left and
+    right.
+    """
     if numbers.shape[1] not in (22, 24):
         return
     some = numbers[thinned(len(numbers))]
@@ -211,7 +235,9 @@ def _places(family: _Family, content: Mapping[str, Any], frames: int) -> NDArray
     if family.last_axis_frames:
         places = np.moveaxis(places, -1, 0)
     if places.size != 3 * frames:
-        raise ValueError(f"it is damaged: its poses of {frames} frames and its {key} of shape {places.shape} do not fit together")
+        raise ValueError(
+            f"it is damaged: its poses of {frames} frames and its {key} of shape {places.shape} do not fit together"
+        )
     places = places.reshape(frames, 3)
     if "smpl_scaling" in content and "smpl_scaling" in family.marks:
         scale = float(_numbers(content["smpl_scaling"], "smpl_scaling").ravel()[0])
@@ -254,7 +280,9 @@ def _up(family: _Family, rotations: NDArray, places: NDArray) -> UpAxis:
     if family.up is None:
         chosen = seen_axis([ups[UpAxis.Y], ups[UpAxis.Z], ups[UpAxis.MINUS_Y]], trunks, joints)
     elif family.on_floor:
-        chosen = told_axis(ups[family.up], [axis for up, axis in ups.items() if up is not family.up], trunks, joints, True)
+        chosen = told_axis(
+            ups[family.up], [axis for up, axis in ups.items() if up is not family.up], trunks, joints, True
+        )
     else:
         return family.up
     return next(up for up, axis in ups.items() if axis is chosen)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One person out of files that hold several, or dictionaries within dictionaries: ROMP's and BEV's videos, GVHMR, 4D-Humans. Only numpy."""
+"""One person out of files that hold several, or dictionaries within dictionaries:
+
+ROMP's and BEV's videos, GVHMR, 4D-Humans. Only numpy.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,9 @@ def _longest_track(tracks: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str
 
 def _through_frames(frames: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Whoever is seen in most frames; where frames have no numbers of people, the first of each."""
-    names = sorted(frames, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+    names = sorted(
+        frames, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    )
     ids = [np.ravel(np.asarray(frames[name].get("track_ids", ()))).tolist() for name in names]
     counted = Counter(number for row in ids for number in row)
     who = counted.most_common(1)[0][0] if counted else None
@@ -87,7 +92,9 @@ def _held(content: dict[str, Any], numbers: Any) -> dict[str, Any]:
 def _length(person: Any) -> int:
     if not isinstance(person, dict):
         return 0
-    return max((len(value) for value in person.values() if isinstance(value, np.ndarray | list) and np.ndim(value)), default=0)
+    return max(
+        (len(value) for value in person.values() if isinstance(value, np.ndarray | list) and np.ndim(value)), default=0
+    )
 
 
 def _others(people: int) -> tuple[str, ...]:

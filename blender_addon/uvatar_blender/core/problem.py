@@ -36,7 +36,9 @@ class Problem:
     remedy: Remedy = Remedy.NONE
 
 
-NOT_INSTALLED = Problem("The Uvatar backend is not on this computer yet.", "Set it up: it needs some minutes.", Remedy.SETUP)
+NOT_INSTALLED = Problem(
+    "The Uvatar backend is not on this computer yet.", "Set it up: it needs some minutes.", Remedy.SETUP
+)
 NOT_RUNNING = Problem("The Uvatar backend is not running.", "Start it.", Remedy.START)
 SLOW_START = Problem("The Uvatar backend does not answer.", "Its log may say why.", Remedy.LOG)
 LOST = Problem("The connection to the backend was lost.", "Running jobs go on when it is back.", Remedy.START)
@@ -45,7 +47,9 @@ NOT_SENT = Problem(
     "Select the avatar and press Complete Painted Texture again.",
     Remedy.TEXTURE,
 )
-OFFLINE = Problem("Blender is set not to use the internet.", "Allow it, so that the backend can be fetched.", Remedy.ONLINE)
+OFFLINE = Problem(
+    "Blender is set not to use the internet.", "Allow it, so that the backend can be fetched.", Remedy.ONLINE
+)
 
 _REMEDIES = {
     "wrong-token": Remedy.CONNECT,
@@ -70,13 +74,17 @@ def from_wire(error: WireError) -> Problem:
 
 def from_os(error: OSError, path: Path) -> Problem:
     """The problem of a photo that cannot be read."""
-    return Problem(f"{path.name} cannot be read: {in_words(error)}.", "Take it off the list, or choose it again.", Remedy.PHOTOS)
+    return Problem(
+        f"{path.name} cannot be read: {in_words(error)}.", "Take it off the list, or choose it again.", Remedy.PHOTOS
+    )
 
 
 def unwritten(error: BaseException, path: Path) -> Problem:
     """The problem of a picture that cannot be written for the backend."""
     reason = in_words(error) if isinstance(error, OSError) else "memory is short"
-    return Problem(f"{path.name} could not be written: {reason}.", "Make room, then add the picture again.", Remedy.PHOTOS)
+    return Problem(
+        f"{path.name} could not be written: {reason}.", "Make room, then add the picture again.", Remedy.PHOTOS
+    )
 
 
 def in_words(error: OSError) -> str:

@@ -19,7 +19,8 @@ ADVICE = "Install Python 3.12 (64 bit) from python.org, or uv, and try again."
 
 # Whether it has the version, 64 bits and what making an environment needs; some systems ship Python without the latter.
 _PROBE = (
-    f"import sys, struct, venv, ensurepip, ssl; sys.exit(0 if sys.version_info[:2] in {VERSIONS!r} and struct.calcsize('P') == 8 else 1)"
+    f"import sys, struct, venv, ensurepip, ssl; sys.exit(0 if sys.version_info[:2] in {VERSIONS!r} and "
+    "struct.calcsize('P') == 8 else 1)"
 )
 
 # A program that prints what a Python runs on, as "linux-x86_64-py312".
@@ -32,13 +33,18 @@ TAG_PROGRAM = (
 def find_python(candidates: Iterable[str] | None = None) -> str | None:
     """A Python executable that the backend can live on, or None.
 
-    Looks on the search path, where installers put Python on each system, and last at Blender's own Python: an environment
-    made from that one installs nothing into it, but has to be made anew when that Blender is removed.
+    Looks on the search path, where installers put Python on each system, and last at Blender's own Python: an
+    environment made from that one installs nothing into it, but has to be made anew when that Blender is removed.
     """
     for candidate in _candidates() if candidates is None else candidates:
         with suppress(OSError, subprocess.TimeoutExpired):
             probe = [candidate, "-c", _PROBE]
-            if subprocess.run(probe, capture_output=True, timeout=20, env=clean_environment(), **without_console()).returncode == 0:
+            if (
+                subprocess.run(
+                    probe, capture_output=True, timeout=20, env=clean_environment(), **without_console()
+                ).returncode
+                == 0
+            ):
                 return candidate
     return None
 
@@ -46,12 +52,18 @@ def find_python(candidates: Iterable[str] | None = None) -> str | None:
 def find_uv() -> str | None:
     """The ``uv`` program, which brings a Python of its own where there is none; or None."""
     name = "uv.exe" if sys.platform == "win32" else "uv"
-    homes = [Path.home() / ".local" / "bin", Path.home() / ".cargo" / "bin", Path("/opt/homebrew/bin"), Path("/usr/local/bin")]
+    homes = [
+        Path.home() / ".local" / "bin",
+        Path.home() / ".cargo" / "bin",
+        Path("/opt/homebrew/bin"),
+        Path("/usr/local/bin"),
+    ]
     return shutil.which("uv") or next((str(home / name) for home in homes if (home / name).is_file()), None)
 
 
 def bundled_pip() -> list[str]:
-    """The command of the pip that comes in every Python, this one's too; it runs from its wheel, so nothing is installed for it.
+    """The command of the pip that comes in every Python, this one's too; it runs from its wheel, so nothing is
+    installed for it.
 
     Raises OSError where this Python has none.
     """
@@ -63,7 +75,9 @@ def bundled_pip() -> list[str]:
 
 
 def fetched_python_folder(environment: Path) -> Path:
-    """Where a Python that was fetched for an environment lies: beside it, because the environment is moved when it is ready."""
+    """Where a Python that was fetched for an environment lies: beside it, because the environment is moved when it is
+    ready.
+    """
     return environment.with_name(environment.name + ".python")
 
 

@@ -65,15 +65,18 @@ def swung_joints(joints: NDArray, whole: NDArray, parents: Sequence[int]) -> NDA
     for joint, parent in enumerate(parents):
         if parent >= 0:
             bone = joints[..., joint, :] - joints[..., parent, :]
-            placed[..., joint, :] = placed[..., parent, :] + np.einsum("...ab,...b->...a", whole[..., parent, :, :], bone)
+            placed[..., joint, :] = placed[..., parent, :] + np.einsum(
+                "...ab,...b->...a", whole[..., parent, :, :], bone
+            )
     return placed
 
 
 def in_rest_pose(avatar: Avatar, rest: RestPose) -> Avatar:
     """The same person modelled in another rest pose; from the T only.
 
-    The skinned, corrected body of the pose becomes the rest body. It stays linear in the betas, since the rotations are fixed
-    and joints are linear in them (Loper et al. 2015, equations 2 to 4). ``pose`` and ``posedirs`` stay relative to the T.
+    The skinned, corrected body of the pose becomes the rest body. It stays linear in the betas, since the rotations are
+    fixed and joints are linear in them (Loper et al. 2015, equations 2 to 4). ``pose`` and ``posedirs`` stay relative
+    to the T.
     """
     if rest is avatar.rest:
         return avatar
@@ -106,7 +109,12 @@ def in_rest_pose(avatar: Avatar, rest: RestPose) -> Avatar:
 
 
 def back_to_t(
-    vertices: NDArray, joints: NDArray, rest: RestPose, parents: Sequence[int], skin_joints: NDArray, skin_weights: NDArray
+    vertices: NDArray,
+    joints: NDArray,
+    rest: RestPose,
+    parents: Sequence[int],
+    skin_joints: NDArray,
+    skin_weights: NDArray,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Vertices (V, 3) and joints (24, 3) modelled in a rest pose -> in the T: the exact inverse of skinning."""
     whole = chained(local_rotations(rest), parents)

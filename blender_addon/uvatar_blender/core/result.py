@@ -39,7 +39,9 @@ class Regressor:
 
 @dataclass(frozen=True)
 class Avatar:
-    """One person. Arrays of the body are in SMPL's rest frame, metres; in SMPL's T pose until `rest_pose.in_rest_pose` changes it.
+    """One person.
+
+    Arrays of the body are in SMPL's rest frame, metres; in SMPL's T pose until `rest_pose.in_rest_pose` changes it.
 
     Attributes:
         id: name within the photo ("p0").
@@ -57,7 +59,8 @@ class Avatar:
         texture_png: sRGB; ``source_png``: per texel 0 empty 1 seen 2 mirrored 3 completed 4 predicted, may be empty.
         regressor: joints of a sculpted body: (N,) joint, (N,) vertex, (N,) weight; empty in results of older backends.
         posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1 to 23, or None.
-        facts: what else the backend says of this person (confidence, notes, measurements, metrics, licence): plain data.
+        facts: what else the backend says of this person (confidence, notes, measurements, metrics, licence): plain
+            data.
         overlay_jpeg: the body over the photo, for the panel; may be empty.
         rest: the pose that the body's arrays are in; ``pose`` is relative to the T whatever it is.
     """
@@ -136,7 +139,10 @@ class PhotoResult:
 
 @dataclass(frozen=True)
 class TextureResult:
-    """A painted texture, completed (docs/result-schema.md, ``texture``). ``name``: what the painted picture was sent as."""
+    """A painted texture, completed (docs/result-schema.md, ``texture``).
+
+    ``name``: what the painted picture was sent as.
+    """
 
     name: str
     body_model: str
@@ -146,18 +152,24 @@ class TextureResult:
 
 Result = PhotoResult | TextureResult
 
-# Blender cuts names at 63 bytes (before 5.0). The longest that we make of a title: "<title> <id> texture.png as it came".
+# Blender cuts names at 63 bytes (before 5.0). The longest that we make of a title: "<title> <id> texture.png as it
+# came".
 _TITLE_BYTES, _ID_BYTES = 30, 8
 
 
 def file_name(name: str) -> str:
-    """A photo's name without its folder, of whatever system it came from, and without what Blender's names cannot hold."""
+    """A photo's name without its folder, of whatever system it came from, and without what Blender's names
+    cannot hold.
+    """
     plain = re.split(r"[\\/]", name)[-1].encode("utf-8", "replace").decode()  # "replace": names that are not UTF-8
     return "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in plain).strip()
 
 
 def short_name(name: str, most: int = _TITLE_BYTES) -> str:
-    """A name of at most so many bytes: the middle of a longer one goes, since photos differ at the end. "Photo" for none."""
+    """A name of at most so many bytes: the middle of a longer one goes, since photos differ at the end.
+
+    "Photo" for none.
+    """
     data = name.encode()
     if len(data) <= most:
         return name or "Photo"
@@ -171,7 +183,10 @@ def short_id(person: str) -> str:
 
 
 def parse_any(result: Mapping[str, Any]) -> Result:
-    """The result of one photo, or of one painted texture, as it crosses the wire -> checked data. Raises ResultError."""
+    """The result of one photo, or of one painted texture, as it crosses the wire -> checked data.
+
+    Raises ResultError.
+    """
     return _parse_texture(result) if "texture" in result else parse_result(result)
 
 
@@ -188,10 +203,16 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
     """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
     try:
         if result.get("schema") != SCHEMA:
-            raise ResultError(f"The backend's result has format {result.get('schema')!r}, this add-on reads format {SCHEMA}: update both.")
+            raise ResultError(
+                f"The backend's result has format {result.get('schema')!r}, this add-on reads format {SCHEMA}: "
+                "update both."
+            )
         photo, camera = result["photo"], result["camera"]
         checked = PhotoCamera(
-            float(camera["focal"]), (float(camera["center"][0]), float(camera["center"][1])), int(camera["width"]), int(camera["height"])
+            float(camera["focal"]),
+            (float(camera["center"][0]), float(camera["center"][1])),
+            int(camera["width"]),
+            int(camera["height"]),
         )
         if not (checked.focal > 0 and checked.width > 0 and checked.height > 0 and np.isfinite(checked.center).all()):
             raise ResultError("The backend's result is damaged: its camera has no size.")
@@ -223,8 +244,14 @@ def parse_avatar(person: Mapping[str, Any]) -> Avatar:
     parents = tuple(int(parent) for parent in person["parents"])
     joint_names = tuple(str(name) for name in person["joint_names"])
     if len(joint_names) != JOINTS or len(set(joint_names)) != JOINTS:
-        raise ResultError(f"The backend's result is damaged: it names {len(set(joint_names))} joints instead of {JOINTS}.")
-    if len(parents) != JOINTS or parents[0] != -1 or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint):
+        raise ResultError(
+            f"The backend's result is damaged: it names {len(set(joint_names))} joints instead of {JOINTS}."
+        )
+    if (
+        len(parents) != JOINTS
+        or parents[0] != -1
+        or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint)
+    ):
         raise ResultError("The backend's result is damaged: its joints do not form one tree.")
     return Avatar(
         id=str(person["id"]),
@@ -248,8 +275,14 @@ def parse_avatar(person: Mapping[str, Any]) -> Avatar:
         texture_png=_picture(person, "texture_png"),
         source_png=_picture(person, "source_png") if person.get("source_png") else b"",
         regressor=_regressor(person, vertices),
-        posedirs=None if person.get("posedirs") is None else _floats(person, "posedirs", (vertices, 3, 9 * (JOINTS - 1))),
-        facts={key: person[key] for key in ("confidence", "notes", "measurements", "metrics", "licence", "box") if key in person},
+        posedirs=None
+        if person.get("posedirs") is None
+        else _floats(person, "posedirs", (vertices, 3, 9 * (JOINTS - 1))),
+        facts={
+            key: person[key]
+            for key in ("confidence", "notes", "measurements", "metrics", "licence", "box")
+            if key in person
+        },
         overlay_jpeg=bytes(person.get("overlay_jpeg") or b""),
     )
 
@@ -278,7 +311,11 @@ def _regressor(person: Mapping[str, Any], vertices: int) -> Regressor:
 
 def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray:
     array = np.asarray(person[key])
-    if array.ndim != len(shape) or any(want not in (-1, size) for want, size in zip(shape, array.shape, strict=True)) or not array.size:
+    if (
+        array.ndim != len(shape)
+        or any(want not in (-1, size) for want, size in zip(shape, array.shape, strict=True))
+        or not array.size
+    ):
         raise ResultError(f"The backend's result is damaged: {key} has the shape {array.shape}.")
     return array
 

@@ -28,14 +28,14 @@ _LOW = 0.03  # metres above where an ankle is when the foot is on the ground: le
 def retarget(capture: Capture, joints: NDArray, parents: Sequence[int], up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
     """The capture's motion on a skeleton with these rest joints.
 
-    Trunk and head turn as the capture's do against its rest pose, if that stands upright as ours does, else against the frame in
-    which it stands most upright. Limbs point exactly as the capture's joints lie, however its rest pose holds them, and twist as it
-    twists them. Lengths are scaled by the legs.
+    Trunk and head turn as the capture's do against its rest pose, if that stands upright as ours does, else against the
+    frame in which it stands most upright. Limbs point exactly as the capture's joints lie, however its rest pose holds
+    them, and twist as it twists them. Lengths are scaled by the legs.
 
     Args:
         joints: (24, 3) rest joints in the T pose, armature's axes; parents: (24,).
-        up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, else the one along
-            which people stand in its frames.
+        up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, else the
+            one along which people stand in its frames.
 
     Raises MotionError where the skeleton is not recognised, or stands upright neither at rest nor in any frame.
     """
@@ -60,7 +60,10 @@ def retarget(capture: Capture, joints: NDArray, parents: Sequence[int], up: UpAx
 
 def _recognised(capture: Capture) -> dict[int, int]:
     names = capture.names
-    bones = match_joints(names, {name: names[parent] if parent >= 0 else None for name, parent in zip(names, capture.parents, strict=True)})
+    bones = match_joints(
+        names,
+        {name: names[parent] if parent >= 0 else None for name, parent in zip(names, capture.parents, strict=True)},
+    )
     found = {joint: names.index(bone) for joint, bone in bones.items()}
     missing = [joint for joint in _NEEDED if joint not in found]
     if missing:
@@ -73,8 +76,12 @@ def _recognised(capture: Capture) -> dict[int, int]:
     return found
 
 
-def _alignment(joint: int, joints: NDArray, theirs: Standing, aligned: Mapping[int, NDArray], low: float) -> NDArray[np.float64]:
-    """(3, 3) what turns our bone at rest to where theirs points in the pose that stands: along limbs, each part after the one before."""
+def _alignment(
+    joint: int, joints: NDArray, theirs: Standing, aligned: Mapping[int, NDArray], low: float
+) -> NDArray[np.float64]:
+    """(3, 3) what turns our bone at rest to where theirs points in the pose that stands: along limbs, each part after
+    the one before.
+    """
     before = aligned[_BEFORE[joint]] if joint in _BEFORE else np.eye(3)
     if joint in _LIMBS:
         points = theirs.then(_LIMBS[joint]) - theirs.then(joint)

@@ -12,7 +12,9 @@ from .skeleton import rotation_matrices
 
 
 def quaternions_from(matrices: NDArray) -> NDArray[np.float64]:
-    """(..., 3, 3) rotations -> (..., 4) unit quaternions w, x, y, z (Shepperd 1978: the largest of the four is divided by)."""
+    """(..., 3, 3) rotations -> (..., 4) unit quaternions w, x, y, z (Shepperd 1978: the largest of the four is divided
+    by).
+    """
     m = np.asarray(matrices, np.float64)
     trace = np.trace(m, axis1=-2, axis2=-1)
     squares = np.stack([trace, m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], -1)
@@ -20,7 +22,11 @@ def quaternions_from(matrices: NDArray) -> NDArray[np.float64]:
     doubled[..., 0] = np.sqrt(np.maximum(1 + trace, 1e-12))
     w, x, y, z = (doubled[..., k] for k in range(4))
     largest = squares.argmax(-1)
-    plus = {(0, 1): m[..., 1, 0] + m[..., 0, 1], (1, 2): m[..., 2, 1] + m[..., 1, 2], (0, 2): m[..., 0, 2] + m[..., 2, 0]}
+    plus = {
+        (0, 1): m[..., 1, 0] + m[..., 0, 1],
+        (1, 2): m[..., 2, 1] + m[..., 1, 2],
+        (0, 2): m[..., 0, 2] + m[..., 2, 0],
+    }
     minus = (m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1])
     candidates = [
         np.stack([w, minus[0] / w, minus[1] / w, minus[2] / w], -1),
@@ -44,7 +50,9 @@ def matrices_from(quaternions: NDArray) -> NDArray[np.float64]:
 
 
 def without_flips(quaternions: NDArray) -> NDArray[np.float64]:
-    """(F, ..., 4) the same rotations with signs such that each follows its predecessor by the short way: curves that can be edited."""
+    """(F, ..., 4) the same rotations with signs such that each follows its predecessor by the short way: curves that
+    can be edited.
+    """
     signs = np.where((quaternions[1:] * quaternions[:-1]).sum(-1) < 0, -1.0, 1.0)
     steady = quaternions.copy()
     steady[1:] *= np.cumprod(signs, axis=0)[..., None]
@@ -58,7 +66,11 @@ def slerp(start: NDArray, end: NDArray, share: NDArray) -> NDArray[np.float64]:
     angle = np.arccos(np.clip(np.abs(cosine), 0, 1))
     small = angle < 1e-6
     sine = np.where(small, 1, np.sin(angle))
-    mixed = np.where(small, (1 - share) * start + share * end, (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / sine)
+    mixed = np.where(
+        small,
+        (1 - share) * start + share * end,
+        (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / sine,
+    )
     return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
 
 
@@ -75,7 +87,9 @@ class Notation(Enum):
 _LARGEST_ANGLE, _LARGEST_OF_ROOT = 2 * np.pi + 1e-3, 4 * np.pi
 _LARGEST_NUMBER = 1e6  # degrees of a root that has gone round for hours
 _KNEES = (4, 5)
-_LEAST_BEND = np.radians(3.0)  # of knees over a clip that shows which way they bend; ten times what anatomy lets them bend forward
+_LEAST_BEND = np.radians(
+    3.0
+)  # of knees over a clip that shows which way they bend; ten times what anatomy lets them bend forward
 
 
 def matrices_of(numbers: NDArray, notation: Notation, first: int = 0) -> NDArray[np.float64]:
@@ -93,7 +107,9 @@ def matrices_of(numbers: NDArray, notation: Notation, first: int = 0) -> NDArray
         angles = np.linalg.norm(numbers, axis=-1)
         limits = np.where(np.arange(first, first + numbers.shape[1]) == 0, _LARGEST_OF_ROOT, _LARGEST_ANGLE)
         if (angles > limits).any():
-            raise ValueError(f"its joints turn by up to {angles.max():.0f} radians: save axis-angle in radians, not degrees")
+            raise ValueError(
+                f"its joints turn by up to {angles.max():.0f} radians: save axis-angle in radians, not degrees"
+            )
         return rotation_matrices(numbers)
     if notation is Notation.QUATERNION:
         return _of_quaternions(numbers)
@@ -103,13 +119,17 @@ def matrices_of(numbers: NDArray, notation: Notation, first: int = 0) -> NDArray
 
 
 def _of_quaternions(numbers: NDArray) -> NDArray[np.float64]:
-    """With their real part first or last: people's joints turn by less than half a turn mostly, so that it is the largest."""
+    """With their real part first or last: people's joints turn by less than half a turn mostly, so that it is the
+    largest.
+    """
     lengths = np.linalg.norm(numbers, axis=-1, keepdims=True)
     if (np.abs(lengths - 1) > 0.05).any():
         raise ValueError("its quaternions do not have length 1")
     sizes = np.abs(numbers).mean((0, 1))
     if max(sizes[0], sizes[3]) < 1.2 * min(sizes[0], sizes[3]):
-        raise ValueError("whether its quaternions have their real part first or last cannot be told: save axis-angle instead")
+        raise ValueError(
+            "whether its quaternions have their real part first or last cannot be told: save axis-angle instead"
+        )
     return matrices_from((numbers if sizes[0] > sizes[3] else np.roll(numbers, 1, -1)) / lengths)
 
 
@@ -122,7 +142,10 @@ def _of_nine(matrices: NDArray) -> NDArray[np.float64]:
 
 
 def _of_six(numbers: NDArray, first: int) -> NDArray[np.float64]:
-    """Two rows or two columns of a matrix. Columns may alternate; which it is, shows in their being orthogonal, and in how knees bend."""
+    """Two rows or two columns of a matrix.
+
+    Columns may alternate; which it is, shows in their being orthogonal, and in how knees bend.
+    """
     apart, mixed = (numbers[..., :3], numbers[..., 3:]), (numbers[..., 0::2], numbers[..., 1::2])
     errors = [np.abs(_gram(*pair) - (1, 1, 0)).max() for pair in (apart, mixed)]
     if min(errors) > 0.05:
@@ -136,7 +159,10 @@ def _of_six(numbers: NDArray, first: int) -> NDArray[np.float64]:
     x_turns = np.arctan2(rows[:, knees, 2, 1] - rows[:, knees, 1, 2], np.trace(rows[:, knees], axis1=-2, axis2=-1) - 1)
     bend = float(x_turns[np.abs(x_turns).argmax(0), np.arange(len(knees))].mean())
     if abs(bend) < _LEAST_BEND:
-        raise ValueError("whether its rotations of six numbers are rows or columns of matrices cannot be told: save axis-angle instead")
+        raise ValueError(
+            "whether its rotations of six numbers are rows or columns of matrices cannot be told: save axis-angle "
+            "instead"
+        )
     return rows if bend > 0 else np.swapaxes(rows, -1, -2)
 
 

@@ -77,7 +77,8 @@ class Session:
         waits = self.run is not None and any(self.run.waiting())
         return self._connection is not None and self._connection.alive or waits or bool(self.fetched)
 
-    # -- the backend ------------------------------------------------------------------------------------------------------
+    # -- the backend
+    # ------------------------------------------------------------------------------------------------------
 
     def connect(self, address: tuple[str, int] | None = None, token: str = "") -> None:
         """Connect to this user's backend if it runs, or to the one at an address (host, port) with its token."""
@@ -93,21 +94,27 @@ class Session:
         self._reconnect(_find_own, self._backend)
 
     def stop_backend(self) -> None:
-        """End the connection, and the backend that was started here once it has written what it is writing. Runs wait."""
+        """End the connection, and the backend that was started here once it has written what it is writing.
+
+        Runs wait.
+        """
         self._drop_connection()
         if self._backend is not None:
             self._backend.stop()
             self._backend = None
 
-    # -- runs -------------------------------------------------------------------------------------------------------------
+    # -- runs
+    # -------------------------------------------------------------------------------------------------------------
 
-    def reconstruct(self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None) -> Run:
+    def reconstruct(
+        self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None
+    ) -> Run:
         """Have photos reconstructed, with the options of each job, several jobs where they are many.
 
         Progress and results come with `pump`.
 
-        Connect or start first; it need not be done yet. ``write`` writes those photos that are no files yet; it is called away
-        from the main thread before a job's photos are read, and may raise OSError.
+        Connect or start first; it need not be done yet. ``write`` writes those photos that are no files yet; it is
+        called away from the main thread before a job's photos are read, and may raise OSError.
         """
         shared = [(portion, options) for photos, options in jobs for portion in portioned(photos, options)]
         return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in shared], write)
@@ -153,12 +160,16 @@ class Session:
         self._ledger.note(job)
 
     def fetch(self, job: str, photo: int) -> None:
-        """Ask for a result once more; it comes to `fetched`. ``photo`` as the backend counts. Connect or start first."""
+        """Ask for a result once more; it comes to `fetched`. ``photo`` as the backend counts.
+
+        Connect or start first.
+        """
         self._fetching.append((job, photo))
         if self._connection is not None:
             self._connection.fetch(job, photo)
 
-    # -- events -----------------------------------------------------------------------------------------------------------
+    # -- events
+    # -----------------------------------------------------------------------------------------------------------
 
     def pump(self) -> list[Event]:
         """Take in what has happened since the last call; the events, for whoever wants to know."""
@@ -196,7 +207,10 @@ class Session:
         self._ledger.note(job)
 
     def close(self) -> None:
-        """End the connection and the backend that was started here. Neither is waited for; jobs can be picked up again."""
+        """End the connection and the backend that was started here.
+
+        Neither is waited for; jobs can be picked up again.
+        """
         self.stop_backend()
         self._ledger.flush()
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Setting the backend up: a virtual environment of its own, beside the user's data, with the backend in it.
 
-Nothing is installed anywhere else. It is made beside the place where it is to be and moved there when it works, so an update
-that fails leaves the old one. A stamp in it says whether it is whole; one that is not is never started.
+Nothing is installed anywhere else. It is made beside the place where it is to be and moved there when it works, so an
+update that fails leaves the old one. A stamp in it says whether it is whole; one that is not is never started.
 
-What is installed are the packages that Uvatar was tested with, by their hashes: the zip brings a list for each system and Python. At the
-end the backend makes an avatar that is known, so an environment that would make wrong ones is never used.
+What is installed are the packages that Uvatar was tested with, by their hashes: the zip brings a list for each system
+and Python. At the end the backend makes an avatar that is known, so an environment that would make wrong ones is never
+used.
 """
 
 from __future__ import annotations
@@ -28,22 +29,28 @@ from .packages import Packages, installed_names, packages_for
 from .problem import Problem, Remedy, in_words
 from .pythons import ADVICE, TAG_PROGRAM, bundled_pip, fetched_python_folder, find_python, find_uv
 
-# What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU libraries: 5.1 GB
-# installed, and 2.9 GB of downloads that lie beside it until then. Elsewhere torch is a fraction of that.
+# What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU
+# libraries: 5.1 GB installed, and 2.9 GB of downloads that lie beside it until then. Elsewhere torch is a fraction of
+# that.
 NEEDED = (9 if sys.platform.startswith("linux") else 4) << 30
 
 PIP = "pip>=24.1"  # the first that tells its progress
 PROGRESS_BAR = ("--progress-bar", "raw")
 
 _NETWORK = re.compile(
-    r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection (refused|reset)|"
+    r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection "
+    r"(refused|reset)|"
     r"Network is unreachable|Max retries|Connection broken|timed out",
     re.IGNORECASE,
 )
 LOOK_SECONDS = 0.5  # between two looks at what pip has installed
 _LOG_TAIL_BYTES = 8000
 _NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
-_DOWNLOADING, _INSTALLING, _TRYING = 0.08, 0.70, 0.95  # where each step begins, of 1: by the minutes that they take on Linux
+_DOWNLOADING, _INSTALLING, _TRYING = (
+    0.08,
+    0.70,
+    0.95,
+)  # where each step begins, of 1: by the minutes that they take on Linux
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,8 @@ class Setup:
         """Wait for its end, for tests and scripts."""
         self._thread.join(seconds)
 
-    # -- in the thread ----------------------------------------------------------------------------------------------------
+    # -- in the thread
+    # ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         folder = self._recipe.folder
@@ -162,7 +170,9 @@ class Setup:
             pass
         except OSError as error:
             self.problem = Problem(
-                f"The backend cannot be set up in {folder}: {in_words(error)}.", "Choose another folder.", Remedy.PREFERENCES
+                f"The backend cannot be set up in {folder}: {in_words(error)}.",
+                "Choose another folder.",
+                Remedy.PREFERENCES,
             )
         if read_stamp(self._work) is not None:
             self._tell(self.progress.fraction, "Tidying up")
@@ -171,17 +181,24 @@ class Setup:
                 shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)
 
     def _check_folder(self) -> None:
-        """Raises SetupError where the folder is somebody else's or the disk has no room, OSError where it cannot be written."""
+        """Raises SetupError where the folder is somebody else's or the disk has no room, OSError where it cannot be
+        written.
+        """
         self._tell(0.0, "Looking for room")
         for folder in (self._recipe.folder, self._work):
             if folder.exists() and any(folder.iterdir()) and read_stamp(folder) is None:
-                raise SetupError(Problem(f"{folder} is not empty and not Uvatar's.", "Choose another folder.", Remedy.PREFERENCES))
+                raise SetupError(
+                    Problem(f"{folder} is not empty and not Uvatar's.", "Choose another folder.", Remedy.PREFERENCES)
+                )
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
         write_stamp(self._work, {"complete": False})
         free, needed = shutil.disk_usage(self._work).free, self._recipe.needed
         if free < needed:
-            message = f"The disk has {free / (1 << 30):.1f} GB free; the backend needs {needed / (1 << 30):.0f} GB while it is set up."
+            message = (
+                f"The disk has {free / (1 << 30):.1f} GB free; the backend needs {needed / (1 << 30):.0f} GB while "
+                "it is set up."
+            )
             raise SetupError(Problem(message, "Choose another folder.", Remedy.PREFERENCES))
 
     def _make_environment(self) -> None:
@@ -194,7 +211,8 @@ class Setup:
         try:
             uv = find_uv() or self._fetch_uv()
             self._tell(0.03, "Fetching Python")
-            # Into a folder of ours beside the environment: uv would put it among its own, where nobody takes it away again.
+            # Into a folder of ours beside the environment: uv would put it among its own, where nobody takes it away
+            # again.
             place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._recipe.folder)), "UV_NO_CACHE": "1"}
             self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder], variables=place)
         except (SetupError, OSError) as error:
@@ -204,12 +222,16 @@ class Setup:
         shutil.rmtree(self._uv_folder, ignore_errors=True)
 
     def _fetch_uv(self) -> str:
-        """The program that fetches a Python, from the package index by the pip that comes with Blender's Python; its path."""
+        """The program that fetches a Python, from the package index by the pip that comes with Blender's Python; its
+        path.
+        """
         self._tell(0.02, "Fetching what fetches Python")
         tested = self._recipe.tested / "uv.txt" if self._recipe.tested else None
         what = ["--require-hashes", "-r", str(tested)] if tested is not None and tested.is_file() else ["uv"]
         pip = [*bundled_pip(), "--disable-pip-version-check", "--no-input"]
-        self._call([*pip, "install", "--no-cache-dir", "--no-deps", "--target", str(self._uv_folder), *self._index(), *what])
+        self._call(
+            [*pip, "install", "--no-cache-dir", "--no-deps", "--target", str(self._uv_folder), *self._index(), *what]
+        )
         return str(self._uv_folder / "bin" / ("uv.exe" if sys.platform == "win32" else "uv"))
 
     @property
@@ -223,17 +245,29 @@ class Setup:
         python = str(environment_python(self._work))
         pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
         self._tell(0.05, "Looking for the network")
-        # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether there is a network.
+        # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether
+        # there is a network.
         self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *self._index(), PIP])
         said: list[str] = []
         self._call([python, "-c", TAG_PROGRAM], said.append)
         tested = packages_for(self._recipe.tested, said[-1] if said else "")
         self._tell(_DOWNLOADING, "Downloading")
-        install = [*pip, "install", "--no-cache-dir", *PROGRESS_BAR, "--timeout", "60", "--retries", "2", *self._index()]
+        install = [
+            *pip,
+            "install",
+            "--no-cache-dir",
+            *PROGRESS_BAR,
+            "--timeout",
+            "60",
+            "--retries",
+            "2",
+            *self._index(),
+        ]
         if tested is not None:
             self._packages = tested
             self._call([*install, "--no-deps", "--require-hashes", "-r", str(tested.path)], self._take_pip_line)
-        # All that it needs is there then; where nothing was tested for this system, pip chooses, and the self-test judges.
+        # All that it needs is there then; where nothing was tested for this system, pip chooses, and the self-test
+        # judges.
         self._call([*install, self._recipe.backend], self._take_pip_line)
 
     def _try_it(self) -> str:
@@ -248,7 +282,9 @@ class Setup:
             done, size = int(match[1]), int(match[2])
             come, total = self._downloaded + done, self._packages.total
             of = f" of {total / 1e6:.0f}" if total else ""
-            share = min(come / total, 1.0) if total else come / (come + 500e6)  # it never arrives where the end is not known
+            share = (
+                min(come / total, 1.0) if total else come / (come + 500e6)
+            )  # it never arrives where the end is not known
             self._tell(_DOWNLOADING + (_INSTALLING - _DOWNLOADING) * share, f"Downloading: {come / 1e6:.0f}{of} MB")
             self._downloaded += size if done >= size else 0
         elif line.startswith("Installing collected packages"):
@@ -261,10 +297,16 @@ class Setup:
         there = installed_names(self._work)
         share = self._packages.share(there)
         count = sum(name in there for name in self._packages.sizes)
-        self._tell(_INSTALLING + (_TRYING - _INSTALLING) * share, f"Installing: {count} of {len(self._packages.sizes)} packages")
+        self._tell(
+            _INSTALLING + (_TRYING - _INSTALLING) * share,
+            f"Installing: {count} of {len(self._packages.sizes)} packages",
+        )
 
     def _call(
-        self, command: Sequence[str], take: Callable[[str], object] = lambda line: None, variables: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        take: Callable[[str], object] = lambda line: None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Run a program to its end; its lines go to the log and to ``take``. Raises SetupError, Cancelled."""
         lines: list[str] = []
@@ -279,7 +321,12 @@ class Setup:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    env={**clean_environment(), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **(variables or {})},
+                    env={
+                        **clean_environment(),
+                        "PYTHONUNBUFFERED": "1",
+                        "PYTHONIOENCODING": "utf-8",
+                        **(variables or {}),
+                    },
                     encoding="utf-8",
                     errors="replace",
                     **without_console(),
@@ -319,16 +366,22 @@ def explain(lines: Sequence[str]) -> Problem:
     if re.search(r"No space left|Errno 28|disk is full|not enough space", said, re.IGNORECASE):
         return Problem("The disk is full.", "Free some space, or choose another folder.", Remedy.PREFERENCES)
     if _NETWORK.search(said):
-        return Problem("The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP)
+        return Problem(
+            "The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP
+        )
     if re.search(r"error sending request|dns error|Failed to (download|fetch)", said):  # uv's words
         return Problem("The download failed.", "Look after the network, then set it up again.", Remedy.SETUP)
     if missing := _NOT_FOUND.search(said):
-        return Problem(f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES)
+        return Problem(
+            f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES
+        )
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:
         message = "The package index gave a file that is not the one Uvatar was tested with."
         return Problem(message, "Set it up again; if it happens again, name another index.", Remedy.PREFERENCES)
     if re.search(r"Permission denied|Access is denied|Errno 13", said, re.IGNORECASE):
-        return Problem("The folder cannot be written: permission is missing.", "Choose another folder.", Remedy.PREFERENCES)
+        return Problem(
+            "The folder cannot be written: permission is missing.", "Choose another folder.", Remedy.PREFERENCES
+        )
     reason = next((line for line in reversed(lines) if line), "a program failed without a word")
     return Problem(f"The set-up failed: {reason.removeprefix('ERROR: ')[:200]}", "Its log says more.", Remedy.LOG)
 

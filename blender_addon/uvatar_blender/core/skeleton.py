@@ -38,8 +38,8 @@ class RestBones:
 
     Attributes:
         heads, tails: (24, 3) ends of the bones, metres; a bone's local y axis runs from head to tail.
-        z_axes: (24, 3) direction that each bone's local z axis faces as nearly as it can. It is the person's front (up for
-            the feet), so a positive rotation about the local x axis swings any bone forward (the feet: up).
+        z_axes: (24, 3) direction that each bone's local z axis faces as nearly as it can. It is the person's front (up
+            for the feet), so a positive rotation about the local x axis swings any bone forward (the feet: up).
         connected: (24,) whether the head lies on the parent's tail.
     """
 
@@ -75,8 +75,10 @@ def skeleton_points(
         tips: (5,) of `tip_vertices`.
 
     Returns:
-        (29, 3) and (29, 3, K): ``joint_template`` and ``joint_shapedirs`` followed by those of the vertices at the tips, in
-        the order of `TIPPED`. Same frame as given. A bone without tip ends where it begins, `rest_bones` gives it a length.
+        (29, 3) and (29, 3, K): ``joint_template`` and ``joint_shapedirs`` followed by those of the vertices at the
+            tips, in
+        the order of `TIPPED`. Same frame as given. A bone without tip ends where it begins, `rest_bones` gives it a
+        length.
     """
     joints, known = list(TIPPED), tips >= 0
     ends = np.where(known[:, None], template[tips], joint_template[joints])
@@ -106,8 +108,8 @@ def rest_bones(points: NDArray, parents: Sequence[int]) -> RestBones:
         parents: (24,) parent of each joint, -1 for the root.
 
     Returns:
-        Bones in the armature's axes (not moved). They run along the limbs: each ends at the joint that continues it, and
-        the last ones reach as far as the mesh does.
+        Bones in the armature's axes (not moved). They run along the limbs: each ends at the joint that continues it,
+        and the last ones reach as far as the mesh does.
     """
     heads, tails = points[:JOINTS], np.empty((JOINTS, 3))
     for joint, end in enumerate(_END_JOINT):
@@ -141,8 +143,8 @@ def armature_rotations(pose: NDArray) -> NDArray[np.float64]:
             their parents.
 
     Returns:
-        (24, 3, 3) rotations. The first takes the armature's rest frame to the world of the photo: it is near the identity
-        for a person who stands upright and faces the camera.
+        (24, 3, 3) rotations. The first takes the armature's rest frame to the world of the photo: it is near the
+        identity for a person who stands upright and faces the camera.
     """
     rotations = rotation_matrices(pose)
     turned = ARMATURE_FROM_BODY @ rotations @ ARMATURE_FROM_BODY.T
@@ -151,7 +153,9 @@ def armature_rotations(pose: NDArray) -> NDArray[np.float64]:
 
 
 def to_bone_axes(rotations: NDArray, bone_axes: NDArray) -> NDArray:
-    """(N, 3, 3) rotations in the armature's axes -> in each bone's own axes, whose columns are ``bone_axes`` (N, 3, 3)."""
+    """(N, 3, 3) rotations in the armature's axes -> in each bone's own axes, whose columns are ``bone_axes``
+    (N, 3, 3).
+    """
     return np.swapaxes(bone_axes, -1, -2) @ rotations @ bone_axes
 
 

@@ -17,10 +17,12 @@ from .upright import WORLDS, UpAxis, seen_axis, thinned, told_axis
 _ENDS = {7: 4, 8: 5, 10: 7, 11: 8, 20: 18, 21: 19}
 _ARMS = ((16, 18, 20), (17, 19, 21))
 _LEGS = ((1, 4, 7), (2, 5, 8))
-# Who stands at rest: cosines between trunk and legs, between hips and shoulders, and how nearly a leg is as long as its parts.
+# Who stands at rest: cosines between trunk and legs, between hips and shoulders, and how nearly a leg is as long as its
+# parts.
 _IN_LINE, _NOT_TWISTED, _STRAIGHT = 0.85, 0.7, 0.9
 _UP = 0.9  # cosine of the trunk's lean in a frame that can stand for a rest pose: 26 degrees
-_VERTICAL = 0.996  # of a trunk that is taken as upright: 5 degrees, by which skeletons differ in where they have hips and shoulders
+# of a trunk that is taken as upright: 5 degrees, by which skeletons differ in where they have hips and shoulders
+_VERTICAL = 0.996
 
 _At = Callable[[int], NDArray[np.float64]]  # joint -> (..., 3) where it is
 
@@ -88,7 +90,15 @@ def standing(capture: Capture, bone: Mapping[int, int], joints: NDArray, up: UpA
         turned = turned @ np.swapaxes(turned[frame], -1, -2)
         axes = _trunk_axes(ours, frames, frame, vertical)
         world = _world(vertical)
-    return Standing(bone, rest @ axes.T, ends @ axes.T, world @ turned @ axes.T, capture.places @ world.T, place_ends @ world.T, stands)
+    return Standing(
+        bone,
+        rest @ axes.T,
+        ends @ axes.T,
+        world @ turned @ axes.T,
+        capture.places @ world.T,
+        place_ends @ world.T,
+        stands,
+    )
 
 
 class _Posture:
@@ -126,13 +136,18 @@ def _vertical(up: UpAxis, frames: _Posture, some: slice, joints: NDArray) -> NDA
 
 
 def _most_upright(frames: _Posture, vertical: NDArray) -> int:
-    """The frame that can stand for a rest pose: trunk and legs upright and straight, hips below shoulders. MotionError where none can."""
+    """The frame that can stand for a rest pose: trunk and legs upright and straight, hips below shoulders.
+
+    MotionError where none can.
+    """
     lean = frames.trunk @ vertical
     fit = frames.stands() & (lean > _UP)
     if not fit.any():
         raise MotionError(
-            "The skeleton's rest pose does not stand, and in none of the frames does anybody stand upright, so that it cannot be told how "
-            "the bones lie in the body: export it with a T-pose as rest pose or as a first frame, or choose another up axis."
+            "The skeleton's rest pose does not stand, and in none of the frames does anybody stand upright, so that "
+            "it cannot be told how "
+            "the bones lie in the body: export it with a T-pose as rest pose or as a first frame, or choose another "
+            "up axis."
         )
     straight = np.sum([*frames.straight, *frames.straight_arms], 0)
     score = lean + frames.twist - (frames.legs[0] + frames.legs[1]) @ vertical + straight
@@ -140,7 +155,9 @@ def _most_upright(frames: _Posture, vertical: NDArray) -> int:
 
 
 def _trunk_axes(ours: _Posture, frames: _Posture, frame: int, vertical: NDArray) -> NDArray[np.float64]:
-    """(3, 3) the file's axes -> the armature's: trunk on trunk, where theirs leans; who stands straight stands as ours does at rest."""
+    """(3, 3) the file's axes -> the armature's: trunk on trunk, where theirs leans; who stands straight stands as ours
+    does at rest.
+    """
     if frames.trunk[frame] @ vertical < _VERTICAL:
         return ours.axes() @ frames.axes(frame).T
     left = unit(frames.left[frame] - (frames.left[frame] @ vertical) * vertical)

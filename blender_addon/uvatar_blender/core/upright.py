@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which axis of a motion file points up. Only numpy.
 
-A clip may lie, do push-ups or stand on its hands, so that where heads point says little. Two things are asked instead: what the
-kind of file promises, and on which axis the body, whatever it does, goes on resting on one level.
+A clip may lie, do push-ups or stand on its hands, so that where heads point says little. Two things are asked instead:
+what the kind of file promises, and on which axis the body, whatever it does, goes on resting on one level.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ class UpAxis(Enum):
 
 
 # (3, 3) the file's world -> Blender's.
-WORLDS: Mapping[UpAxis, NDArray[np.float64]] = {UpAxis.Z: np.eye(3), UpAxis.Y: ARMATURE_FROM_BODY, UpAxis.MINUS_Y: WORLD_FROM_CAMERA}
+WORLDS: Mapping[UpAxis, NDArray[np.float64]] = {
+    UpAxis.Z: np.eye(3),
+    UpAxis.Y: ARMATURE_FROM_BODY,
+    UpAxis.MINUS_Y: WORLD_FROM_CAMERA,
+}
 
 _STANDING = 0.8  # cosine of the trunk's lean up to which somebody stands: 37 degrees
 _SELDOM, _OFTEN = 0.2, 0.5  # shares of the frames
-# Metres by which the lowest joint may rise and fall over a clip, or be off the ground: what rests on it differs by the flesh
-# around the joints, up to 0.15; twice that and a jump is too much to be sure.
+# Metres by which the lowest joint may rise and fall over a clip, or be off the ground: what rests on it differs by the
+# flesh around the joints, up to 0.15; twice that and a jump is too much to be sure.
 _STEADY, _UNSTEADY = 0.2, 0.5
 _MOST_FRAMES = 500  # that are looked at
 
@@ -42,11 +46,15 @@ def thinned(frames: int) -> slice:
 
 
 def upright_share(trunks: NDArray, up: NDArray) -> float:
-    """In which share of the frames the trunk, (F, 3) unit vectors from hips to shoulders in the file's world, stands along an axis (3,)."""
+    """In which share of the frames the trunk, (F, 3) unit vectors from hips to shoulders in the file's world, stands
+    along an axis (3,).
+    """
     return float((trunks @ up > _STANDING).mean())
 
 
-def told_axis(promised: NDArray, others: Sequence[NDArray], trunks: NDArray, joints: NDArray, on_floor: bool) -> NDArray[np.float64]:
+def told_axis(
+    promised: NDArray, others: Sequence[NDArray], trunks: NDArray, joints: NDArray, on_floor: bool
+) -> NDArray[np.float64]:
     """The axis that this kind of file promises, unless its people plainly stand along another.
 
     Args:
@@ -56,12 +64,15 @@ def told_axis(promised: NDArray, others: Sequence[NDArray], trunks: NDArray, joi
     """
     if upright_share(trunks, promised) >= _SELDOM or _unsteadiness(joints, promised, on_floor) <= _UNSTEADY:
         return promised
-    steady = [up for up in others if upright_share(trunks, up) > _OFTEN and _unsteadiness(joints, up, on_floor) < _STEADY]
+    steady = [
+        up for up in others if upright_share(trunks, up) > _OFTEN and _unsteadiness(joints, up, on_floor) < _STEADY
+    ]
     return steady[0] if len(steady) == 1 else promised
 
 
 def seen_axis(axes: Sequence[NDArray], trunks: NDArray, joints: NDArray) -> NDArray[np.float64]:
-    """The axis along which people stand in a file that promises none: among those along which they ever do, the one on which they rest.
+    """The axis along which people stand in a file that promises none: among those along which they ever do, the one on
+    which they rest.
 
     Args:
         axes: (3,) unit vectors, the most usual first.
@@ -70,7 +81,9 @@ def seen_axis(axes: Sequence[NDArray], trunks: NDArray, joints: NDArray) -> NDAr
     standing = [index for index, share in enumerate(shares) if share >= _SELDOM / 2]
     if not standing:
         return max(axes, key=lambda up: float(trunks.mean(0) @ up))
-    if len(standing) > 1 and np.ptp(joints[:, 0], axis=0).max() > _STEADY / 2:  # in files without places nobody rests anywhere
+    if (
+        len(standing) > 1 and np.ptp(joints[:, 0], axis=0).max() > _STEADY / 2
+    ):  # in files without places nobody rests anywhere
         unsteady = {index: _unsteadiness(joints, axes[index], False) for index in standing}
         steadiest = min(standing, key=unsteady.__getitem__)
         if all(unsteady[index] > unsteady[steadiest] + _STEADY for index in standing if index != steadiest):

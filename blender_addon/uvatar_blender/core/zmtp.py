@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A ZeroMQ DEALER socket in plain Python: ZMTP 3.0 over TCP with the NULL mechanism (rfc.zeromq.org/spec/23).
 
-Why not pyzmq: its wheels hold compiled code for one Python and one system, no set of them installs on all of Blender 4.2
-to 5.2, and Windows keeps the loaded library locked when the add-on is updated. Of ZeroMQ the add-on needs one connection
-to one ROUTER, which is this page.
+Why not pyzmq: its wheels hold compiled code for one Python and one system, no set of them installs on all of Blender
+4.2 to 5.2, and Windows keeps the loaded library locked when the add-on is updated. Of ZeroMQ the add-on needs one
+connection to one ROUTER, which is this page.
 
 Not thread-safe: one thread owns a socket.
 """
@@ -35,7 +35,10 @@ class Dealer:
     """One connection to a ROUTER."""
 
     def __init__(self, host: str, port: int, timeout: float = 5.0) -> None:
-        """Connect and shake hands. Raises OSError where nobody listens, ZmtpError where it is no ROUTER, TimeoutError."""
+        """Connect and shake hands.
+
+        Raises OSError where nobody listens, ZmtpError where it is no ROUTER, TimeoutError.
+        """
         self.last_heard = time.monotonic()  # when bytes came in last
         self._socket = socket.create_connection((host, port), timeout)
         self._received = bytearray()
@@ -140,7 +143,9 @@ class Dealer:
 
     def _answer(self, command: bytes) -> None:
         if command.startswith(b"\x04PING"):
-            self._send_frame(b"\x04PONG" + command[7:23], _COMMAND, 5.0)  # echoes the context after the two bytes of the TTL
+            self._send_frame(
+                b"\x04PONG" + command[7:23], _COMMAND, 5.0
+            )  # echoes the context after the two bytes of the TTL
 
     def _send_frame(self, frame: Any, flags: int, timeout: float) -> None:
         body = memoryview(frame).cast("B")
@@ -163,7 +168,9 @@ class Dealer:
 
 def _ready_command() -> bytes:
     fields = ((b"Socket-Type", b"DEALER"), (b"Identity", b""))
-    return b"\x05READY" + b"".join(bytes((len(name),)) + name + struct.pack(">I", len(value)) + value for name, value in fields)
+    return b"\x05READY" + b"".join(
+        bytes((len(name),)) + name + struct.pack(">I", len(value)) + value for name, value in fields
+    )
 
 
 def _properties(encoded: bytes) -> dict[bytes, bytes]:

@@ -35,7 +35,9 @@ from .units import per_metre
 
 # Custom property of the avatar's objects: names may change, this does not.
 UUID = "uvatar_uuid"
-PHOTO_NOTES = "uvatar_photo_notes"  # of the armature: sentences about its photo; those about the person are in "uvatar_notes"
+PHOTO_NOTES = (
+    "uvatar_photo_notes"  # of the armature: sentences about its photo; those about the person are in "uvatar_notes"
+)
 STAGE = "uvatar_stage"  # and of a scene: that it is one of `new_stage`
 
 
@@ -50,7 +52,8 @@ class ImportOptions:
         use_camera: also make it the scene's camera and give renders the photo's size.
         rest_pose: "T" or "A", what mesh and bones rest in.
         naming: names of the bones, one of `core.naming.Naming`.
-        placement: "PHOTO", the people of a photo as they stand in it, or "ROW", beside each other; both beside avatars that are there.
+        placement: "PHOTO", the people of a photo as they stand in it, or "ROW", beside each other; both beside avatars
+            that are there.
     """
 
     photo_pose: bool = True
@@ -80,7 +83,10 @@ class Imported:
 
 
 def import_people(
-    result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
+    result: PhotoResult,
+    scene: bpy.types.Scene,
+    people: Sequence[int] | None = None,
+    options: ImportOptions | None = None,
 ) -> Imported:
     """`import_steps` in one go. Raises ResultError also where Blender is not in object mode."""
     if bpy.context.mode != "OBJECT":
@@ -94,15 +100,18 @@ def import_people(
 
 
 def import_steps(
-    result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None = None, options: ImportOptions | None = None
+    result: PhotoResult,
+    scene: bpy.types.Scene,
+    people: Sequence[int] | None = None,
+    options: ImportOptions | None = None,
 ) -> Generator[bool, None, Imported]:
     """Build people of a photo into a new collection of the scene, in slices of some milliseconds.
 
-    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there; to the
-    right of avatars that are in the scene already, as far as their widths ask for, and of what they would cut into. They are
-    built in a scene of their own, so that a slice takes no longer where the artist's scene is full, and move into hers when
-    they are whole; where she leaves object mode meanwhile, they wait until she is back. An error, or closing the generator,
-    leaves nothing behind.
+    All stand in the photo's one world with the lowest foot at z = 0, or in a row with each one's lowest foot there; to
+    the right of avatars that are in the scene already, as far as their widths ask for, and of what they would cut into.
+    They are built in a scene of their own, so that a slice takes no longer where the artist's scene is full, and move
+    into hers when they are whole; where she leaves object mode meanwhile, they wait until she is back. An error, or
+    closing the generator, leaves nothing behind.
 
     Yields whether to leave it at that for now: True where the artist edits something, and when all is there.
 
@@ -179,7 +188,9 @@ def _steps(
     _fit_units(collection, per_metre(scene))
     scene.collection.children.link(collection)
     bpy.data.scenes.remove(stage)
-    if camera is not None and options.use_camera:  # only now: an import that is stopped leaves the scene's camera and size as they were
+    if (
+        camera is not None and options.use_camera
+    ):  # only now: an import that is stopped leaves the scene's camera and size as they were
         look_through(scene, camera)
     if bpy.context.scene == scene:  # the artist may have gone to another scene meanwhile
         _select(rigs)
@@ -189,7 +200,9 @@ def _steps(
 def _find_places(
     scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], in_row: bool
 ) -> Generator[None, None, float]:
-    """Move the avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike; metres of the last."""
+    """Move the avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike; metres
+    of the last.
+    """
     units = per_metre(scene)
     taken, others, step = [box / units for box in avatar_boxes(scene)], [], 0.0
     yield
@@ -198,7 +211,7 @@ def _find_places(
             yield
         else:
             others.append(box / units)
-    for together in ([[number] for number in range(len(rigs))] if in_row else [list(range(len(rigs)))] if rigs else []):
+    for together in [[number] for number in range(len(rigs))] if in_row else [list(range(len(rigs)))] if rigs else []:
         step = free_step(around([boxes[number] for number in together]), taken, others)
         for number in together:
             rigs[number].location.x += step
@@ -222,13 +235,19 @@ def _build_avatar(
     options: ImportOptions,
 ) -> Generator[None, None, bpy.types.Object]:
     """The person's rig, in the photo's pose; it and its body are linked to the collection, which the stage shows."""
-    modelled = in_rest_pose(replace(avatar, joint_names=joint_names(Naming(options.naming))), RestPose(options.rest_pose))
+    modelled = in_rest_pose(
+        replace(avatar, joint_names=joint_names(Naming(options.naming))), RestPose(options.rest_pose)
+    )
     yield
     ground = -modelled.sole_height()
     body = yield from build_mesh(modelled, f"{name} body", collection, ground)
     textured = bool(avatar.texture_png) and avatar.face_uv is not None
     texture = packed_texture(f"{name} texture.png", avatar.texture_png) if textured else None
-    source = packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color") if textured and avatar.source_png else None
+    source = (
+        packed_image(f"{name} texture source.png", avatar.source_png, "Non-Color")
+        if textured and avatar.source_png
+        else None
+    )
     body.data.materials.append(build_material(name, texture, source, options.unlit))
     yield
     yield from _until_object_mode()  # bones can only be made in a mode of their own
@@ -301,7 +320,9 @@ def lowest_point(rig: bpy.types.Object) -> float:
 
 
 def _fit_units(collection: bpy.types.Collection, units: float) -> None:
-    """Make what was built in metres as large in a scene where a metre is so many units: objects are scaled, their data stay in metres."""
+    """Make what was built in metres as large in a scene where a metre is so many units: objects are scaled, their data
+    stay in metres.
+    """
     if units == 1.0:
         return
     for thing in collection.objects:
@@ -310,7 +331,11 @@ def _fit_units(collection: bpy.types.Collection, units: float) -> None:
         thing.location *= units
         if thing.type == "CAMERA":
             lens = thing.data
-            lens.clip_start, lens.clip_end, lens.display_size = lens.clip_start * units, lens.clip_end * units, lens.display_size * units
+            lens.clip_start, lens.clip_end, lens.display_size = (
+                lens.clip_start * units,
+                lens.clip_end * units,
+                lens.display_size * units,
+            )
         else:
             thing.scale *= units
 
@@ -318,7 +343,16 @@ def _fit_units(collection: bpy.types.Collection, units: float) -> None:
 def _everything() -> set[bpy.types.ID]:
     """All data that an import can make."""
     data = bpy.data
-    kinds = (data.objects, data.meshes, data.armatures, data.cameras, data.materials, data.images, data.collections, data.scenes)
+    kinds = (
+        data.objects,
+        data.meshes,
+        data.armatures,
+        data.cameras,
+        data.materials,
+        data.images,
+        data.collections,
+        data.scenes,
+    )
     return {item for kind in kinds for item in kind}
 
 

@@ -14,9 +14,12 @@ from .avatar import STAGE, ImportOptions, import_steps, new_stage, on_stage, par
 
 
 def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Generator[bool, None, list[Path]]:
-    """Save each person of a photo as a .blend of its own in ``folder``, in slices; the files. No file that is there is replaced.
+    """Save each person of a photo as a .blend of its own in ``folder``, in slices; the files.
 
-    People are built in a scene of their own, which is gone afterwards. Raises ResultError where a file cannot be written, too.
+    No file that is there is replaced.
+
+    People are built in a scene of their own, which is gone afterwards. Raises ResultError where a file cannot be
+    written, too.
     """
     saved = []
     for index, avatar in enumerate(result.people):
@@ -35,7 +38,9 @@ def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Gen
             del scene[STAGE]
             path = _free_path(folder, f"{result.title} {short_id(avatar.id)}")
             try:
-                bpy.data.libraries.write(str(path), {scene}, fake_user=False)  # compressing would take longer than a slice may
+                bpy.data.libraries.write(
+                    str(path), {scene}, fake_user=False
+                )  # compressing would take longer than a slice may
             except (RuntimeError, OSError) as error:
                 raise ResultError(f"{path} could not be written: {str(error).strip().splitlines()[-1]}") from error
             saved.append(path)
@@ -50,5 +55,7 @@ def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Gen
 
 def _free_path(folder: Path, stem: str) -> Path:
     name = bpy.path.clean_name(stem, replace=" ")
-    candidates = (folder / f"{name}{number}.blend" for number in itertools.chain([""], (f"-{n}" for n in itertools.count(2))))
+    candidates = (
+        folder / f"{name}{number}.blend" for number in itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+    )
     return next(path for path in candidates if not path.exists())

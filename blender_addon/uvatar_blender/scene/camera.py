@@ -14,11 +14,14 @@ PHOTO_SIZE = "uvatar_photo_size"  # custom property of the camera: the photo's p
 SENSOR_WIDTH = 36.0  # millimetres, full frame: the lens then reads as photographers expect
 
 
-def build_camera(solved: PhotoCamera, name: str, photo: bpy.types.Image, height: float, aspect: float) -> bpy.types.Object:
-    """The camera that took the photo, looking along +y from ``height`` metres above the origin; not yet linked to a scene.
+def build_camera(
+    solved: PhotoCamera, name: str, photo: bpy.types.Image, height: float, aspect: float
+) -> bpy.types.Object:
+    """The camera that took the photo, looking along +y from ``height`` metres above the origin; not yet linked to a
+    scene.
 
-    The photo is its background picture in the viewport. A render shows the whole of what the photo shows, and more at two sides
-    where it has another shape.
+    The photo is its background picture in the viewport. A render shows the whole of what the photo shows, and more at
+    two sides where it has another shape.
 
     Args:
         aspect: width / height of the scene's renders, see `render_aspect`.

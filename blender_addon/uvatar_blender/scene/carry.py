@@ -14,9 +14,18 @@ from . import compat
 from .rig import edit_mode, joint_names
 
 _SIDES = ("L", "R")
-# Rigify's controls that together hold every pose, parents first, and the joint with which each one moves. The limbs have both their
-# kinds: a pose looks the same through forward and through inverse kinematics, so that the artist may go on with either.
-_TRUNK = (("torso", 0), ("spine_fk", 0), ("spine_fk.001", 3), ("spine_fk.002", 6), ("spine_fk.003", 9), ("neck", 12), ("head", 15))
+# Rigify's controls that together hold every pose, parents first, and the joint with which each one moves. The limbs
+# have both their kinds: a pose looks the same through forward and through inverse kinematics, so that the artist may go
+# on with either.
+_TRUNK = (
+    ("torso", 0),
+    ("spine_fk", 0),
+    ("spine_fk.001", 3),
+    ("spine_fk.002", 6),
+    ("spine_fk.003", 9),
+    ("neck", 12),
+    ("head", 15),
+)
 _LIMBS = (
     ("shoulder", 13), ("upper_arm_fk", 16), ("forearm_fk", 18), ("hand_fk", 20), ("upper_arm_ik", 16), ("hand_ik", 20),
     ("thigh_fk", 1), ("shin_fk", 4), ("foot_fk", 7), ("toe_fk", 10), ("thigh_ik", 1), ("foot_ik", 7), ("toe_ik", 10),
@@ -29,15 +38,19 @@ _CARRIER = "uvatar carries "
 def has_motion(rig: bpy.types.Object) -> bool:
     """Whether keyframes or strips move the avatar's bones."""
     animation = rig.animation_data
-    strips = animation is not None and animation.use_nla and any(track.strips and not track.mute for track in animation.nla_tracks)
+    strips = (
+        animation is not None
+        and animation.use_nla
+        and any(track.strips and not track.mute for track in animation.nla_tracks)
+    )
     return strips or any(curve.data_path.startswith("pose.bones") for curve in compat.action_curves(rig))
 
 
 def carry_over(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """Give the control rig the pose that the avatar has, and the motion where it has one, in an action of its own.
 
-    The limbs are then switched to forward kinematics, which follow a pose exactly. Both must stand at the same place, the avatar not
-    led yet, in object mode. Controls that a changed metarig does not have are passed over.
+    The limbs are then switched to forward kinematics, which follow a pose exactly. Both must stand at the same place,
+    the avatar not led yet, in object mode. Controls that a changed metarig does not have are passed over.
     """
     scene = bpy.context.scene
     controls = {name: joint for name, joint in _CONTROLS if name in control.pose.bones}
@@ -99,11 +112,16 @@ def _local_pose(control: bpy.types.Object, names: Sequence[str], frame: int) -> 
     bpy.context.scene.frame_set(frame)
     bones = control.pose.bones
     return {
-        name: control.convert_space(pose_bone=bones[name], matrix=bones[name].matrix, from_space="POSE", to_space="LOCAL") for name in names
+        name: control.convert_space(
+            pose_bone=bones[name], matrix=bones[name].matrix, from_space="POSE", to_space="LOCAL"
+        )
+        for name in names
     }
 
 
-def _write_action(rig: bpy.types.Object, control: bpy.types.Object, frames: Sequence[int], poses: Sequence[dict[str, Matrix]]) -> None:
+def _write_action(
+    rig: bpy.types.Object, control: bpy.types.Object, frames: Sequence[int], poses: Sequence[dict[str, Matrix]]
+) -> None:
     """A key on every frame for every control."""
     name = rig.animation_data.action.name if rig.animation_data.action else rig.name
     curve = compat.curve_maker(control, bpy.data.actions.new(f"{name} control"))
@@ -126,4 +144,6 @@ def _write_action(rig: bpy.types.Object, control: bpy.types.Object, frames: Sequ
             compat.fill_curve(curve(path + rotation, channel, bone_name), frames, [turn[channel] for turn in turns])
         for channel in range(3):
             if not bone.lock_location[channel] and not (bone.bone.use_connect and bone.parent):
-                compat.fill_curve(curve(path + "location", channel, bone_name), frames, [place[channel] for place in places])
+                compat.fill_curve(
+                    curve(path + "location", channel, bone_name), frames, [place[channel] for place in places]
+                )

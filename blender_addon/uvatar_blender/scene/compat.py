@@ -96,5 +96,10 @@ def action_curves(thing: bpy.types.Object) -> list[bpy.types.FCurve]:
         return []
     if bpy.app.version < (4, 4, 0):
         return list(animation.action.fcurves)
-    bags = [strip.channelbag(animation.action_slot) for layer in animation.action.layers for strip in layer.strips if animation.action_slot]
+    bags = [
+        strip.channelbag(animation.action_slot)
+        for layer in animation.action.layers
+        for strip in layer.strips
+        if animation.action_slot
+    ]
     return [curve for bag in bags if bag is not None for curve in bag.fcurves]

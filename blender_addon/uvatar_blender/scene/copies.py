@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies that live for a while: they bear the originals' names, and go without taking anything of the artist's with them."""
+"""Copies that live for a while: they bear the originals' names, and go without taking anything of the artist's with
+them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ import bpy
 
 
 class Names:
-    """Names that copies bear for a while; `give_back` gives them back. Names of linked data are free: libraries have their own."""
+    """Names that copies bear for a while; `give_back` gives them back.
+
+    Names of linked data are free: libraries have their own.
+    """
 
     def __init__(self) -> None:
         self._lent: list[tuple[bpy.types.ID, str]] = []

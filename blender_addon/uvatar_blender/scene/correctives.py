@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pose blend shapes that live: shape keys which the bones drive, with nothing but Blender's own expressions.
 
-SMPL adds a shape to the body for each entry of (R - I) of 23 joints (Loper et al. 2015, equation 9). R is turned into each bone's
-own axes here, where its entries are products of the bone's quaternion. They are saved with the file and work without the add-on.
+SMPL adds a shape to the body for each entry of (R - I) of 23 joints (Loper et al. 2015, equation 9). R is turned into
+each bone's own axes here, where its entries are products of the bone's quaternion. They are saved with the file and
+work without the add-on.
 """
 
 from __future__ import annotations
@@ -86,7 +87,10 @@ def set_live(body: bpy.types.Object, live: bool) -> None:
 
 
 def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: NDArray) -> None:
-    """Turn the correctives into the bones' axes after these have changed; ``axes_before`` (24, 3, 3), see `rig.bone_axes`."""
+    """Turn the correctives into the bones' axes after these have changed.
+
+    ``axes_before`` (24, 3, 3), see `rig.bone_axes`.
+    """
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
     for joint, (old, new) in enumerate(zip(axes_before, bone_axes(rig), strict=True)):

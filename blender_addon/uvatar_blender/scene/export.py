@@ -46,7 +46,10 @@ _ARMATURE = "Armature"  # Unreal drops an object of this name instead of making 
 
 
 def save_blend(path: Path) -> None:
-    """Save the file as a compressed copy of the current one; its pictures are packed already. OSError where it cannot be written."""
+    """Save the file as a compressed copy of the current one; its pictures are packed already.
+
+    OSError where it cannot be written.
+    """
     with _as_os_error(path):
         bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, compress=True, check_existing=False)
 
@@ -65,20 +68,24 @@ def export_avatar(
     provenance: bool = False,
     root_motion: bool = False,
 ) -> list[str]:
-    """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no camera.
+    """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no
+    camera.
 
-    What is seen is what is exported: shape, clothing and modifiers become the base mesh. The shape sliders stay as morph targets with
-    weight 0 = this person (engines know only weights from 0 to 1). Pose correctives and overlays stay behind. Skinning is linear
-    in all engines. The .blend is not changed, and the avatar may be linked from another.
+    What is seen is what is exported: shape, clothing and modifiers become the base mesh. The shape sliders stay as
+        morph targets with
+    weight 0 = this person (engines know only weights from 0 to 1). Pose correctives and overlays stay behind. Skinning
+    is linear in all engines. The .blend is not changed, and the avatar may be linked from another.
 
     Args:
-        target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres, unscaled, with a
-            root bone on the ground, no node above it.
+        target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres,
+            unscaled, with a root bone on the ground, no node above it.
         naming: the bones' names, or 24 names in SMPL's order; None: the mannequin's for Unreal, otherwise as they are.
         animation: also write the avatar's motion, sampled on every frame of the scene's range; the clip begins at 0
             and has the action's name.
-        root_motion: let the root go the avatar's way over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
-        provenance: also write where the avatar comes from: photo, digest, pose, measurements and the like, as custom properties.
+        root_motion: let the root go the avatar's way over the ground instead of the pelvis: Unreal's root bone,
+            elsewhere the armature.
+        provenance: also write where the avatar comes from: photo, digest, pose, measurements and the like, as custom
+            properties.
 
     Returns: sentences on what is not exported as it is seen.
 
@@ -160,7 +167,8 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
         bake_anim_use_nla_strips=False,
         bake_anim_use_all_actions=False,
         bake_anim_force_startend_keying=True,
-        # Nearly none, 1e-7 of a value: but what never changes, such as the shape sliders, gets no keys. Bones keep theirs.
+        # Nearly none, 1e-7 of a value: but what never changes, such as the shape sliders, gets no keys. Bones keep
+        # theirs.
         bake_anim_simplify_factor=1e-4,
         path_mode="COPY",
         embed_textures=True,
@@ -171,7 +179,9 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
 def _add_root(rig: bpy.types.Object) -> None:
     """A bone at the origin, its axes the object's own, above all others."""
     if _ROOT in rig.data.bones:
-        raise RigError(f"{rig.name} has a bone named {_ROOT} already, which files for Unreal get on the ground: rename it first.")
+        raise RigError(
+            f"{rig.name} has a bone named {_ROOT} already, which files for Unreal get on the ground: rename it first."
+        )
     with edit_mode(rig):
         bones = rig.data.edit_bones
         tops = [bone for bone in bones if bone.parent is None]
@@ -206,7 +216,9 @@ def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) ->
 
 @contextmanager
 def _as_os_error(path: Path) -> Iterator[None]:
-    """Blender's operators raise RuntimeError with a report, or with a traceback whose last line of its own says what is wrong."""
+    """Blender's operators raise RuntimeError with a report, or with a traceback whose last line of its own says what is
+    wrong.
+    """
     try:
         yield
     except RuntimeError as error:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of an avatar as engines want it, in a scene of its own: nothing of the artist's is changed, whatever happens."""
+"""A copy of an avatar as engines want it, in a scene of its own: nothing of the artist's is changed, whatever
+happens.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ from .rig import beta_names, clear_pose, find_body, joint_names
 _OURS = "uvatar"  # how the names of our custom properties begin
 # What says where an avatar comes from, of its armature's custom properties: left out unless it is asked for.
 _PROVENANCE = (
-    "uvatar_photo", "uvatar_photo_digest", "uvatar_person", "uvatar_body_model", "uvatar_version", "uvatar_licence", "uvatar_betas",
-    "uvatar_pose", "uvatar_box", "uvatar_confidence", "uvatar_notes", "uvatar_photo_notes", "uvatar_measurements", "uvatar_metrics",
+    "uvatar_photo", "uvatar_photo_digest", "uvatar_person", "uvatar_body_model", "uvatar_version", "uvatar_licence",
+    "uvatar_betas",
+    "uvatar_pose", "uvatar_box", "uvatar_confidence", "uvatar_notes", "uvatar_photo_notes", "uvatar_measurements",
+    "uvatar_metrics",
 )  # fmt: skip
 
 
@@ -87,7 +91,9 @@ def _in_window(stage: bpy.types.Scene) -> Iterator[None]:
     """Have the window show a scene: Blender's exporters write what the window shows."""
     window = bpy.context.window or bpy.context.window_manager.windows[0]
     scene, layer = window.scene, window.view_layer
-    spaces = [space for other in bpy.context.window_manager.windows for area in other.screen.areas for space in area.spaces]
+    spaces = [
+        space for other in bpy.context.window_manager.windows for area in other.screen.areas for space in area.spaces
+    ]
     cameras = [(space, space.camera) for space in spaces if space.type == "VIEW_3D"]
     by_hand = _placed(scene)
     try:
@@ -113,7 +119,9 @@ def _placed(scene: bpy.types.Scene) -> list[tuple[bpy.types.bpy_struct, str, Any
         if thing.animation_data is not None:
             owners += [thing, *(thing.pose.bones if thing.pose else ())]
     names = ("location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale")
-    placed: list[tuple[bpy.types.bpy_struct, str, Any]] = [(owner, name, tuple(getattr(owner, name))) for owner in owners for name in names]
+    placed: list[tuple[bpy.types.bpy_struct, str, Any]] = [
+        (owner, name, tuple(getattr(owner, name))) for owner in owners for name in names
+    ]
     for thing in scene.objects:
         keys = getattr(thing.data, "shape_keys", None)
         if keys is not None and keys.animation_data is not None:
@@ -175,7 +183,11 @@ def _clip_name(rig: bpy.types.Object) -> str:
         animation = thing.animation_data
         if animation is not None and animation.action is not None:
             return animation.action.name
-        strips = [strip for track in animation.nla_tracks if not track.mute for strip in track.strips] if animation is not None else []
+        strips = (
+            [strip for track in animation.nla_tracks if not track.mute for strip in track.strips]
+            if animation is not None
+            else []
+        )
         if strips:
             return strips[0].name if len(strips) == 1 else rig.name
     return rig.name
@@ -188,7 +200,8 @@ def _leaders(bone: bpy.types.PoseBone) -> list[bpy.types.Object]:
 def _sample_motion(rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.types.Scene) -> np.ndarray:
     """(F, B, 7) place and turn (w, x, y, z) of each bone against its rest on each frame of the scene, as seen.
 
-    Evaluated in the stage, which no window shows yet: what the artist has posed and not keyed stays as it is, and so does her frame.
+    Evaluated in the stage, which no window shows yet: what the artist has posed and not keyed stays as it is, and so
+        does her frame.
     """
     watcher = bpy.data.objects.new("watcher", None)  # has Blender evaluate every bone, also of a hidden avatar
     stage.collection.objects.link(watcher)
@@ -223,7 +236,9 @@ def _key(rig: bpy.types.Object, name: str, samples: np.ndarray) -> None:
             attribute, index = ("location", channel) if channel < 3 else ("rotation_quaternion", channel - 3)
             curve = curves(path + attribute, index, bone.name)
             curve.keyframe_points.add(len(frames))
-            curve.keyframe_points.foreach_set("co", np.stack([frames, samples[:, column, channel]], -1).astype(np.float32).ravel())
+            curve.keyframe_points.foreach_set(
+                "co", np.stack([frames, samples[:, column, channel]], -1).astype(np.float32).ravel()
+            )
 
 
 def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
@@ -244,7 +259,9 @@ def _bake_shape(body: bpy.types.Object, betas: Sequence[str]) -> None:
 
 
 def strip(rig: bpy.types.Object, body: bpy.types.Object, provenance: bool) -> None:
-    """Take our custom properties off copies; those that say where the avatar comes from stay where they are asked for."""
+    """Take our custom properties off copies; those that say where the avatar comes from stay where they are
+    asked for.
+    """
     owners = [rig, rig.data, *rig.data.bones, *rig.pose.bones, body, body.data]
     owners += [slot.material for slot in body.material_slots if slot.material is not None]
     for owner in owners:

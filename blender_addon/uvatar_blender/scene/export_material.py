@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Materials as other programs can follow them: without overlay, and with every picture that exists in Blender's memory only."""
+"""Materials as other programs can follow them: without overlay, and with every picture that exists in Blender's memory
+only.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ def _make_plain(material: bpy.types.Material, principled: bool) -> None:
     shader = next((link.to_node for link in texture.outputs["Color"].links if link.to_node.type == "EMISSION"), None)
     if principled and shader is not None:
         lit = tree.nodes.new("ShaderNodeBsdfPrincipled")
-        lit.inputs["Roughness"].default_value, lit.inputs["Specular IOR Level"].default_value = SKIN_ROUGHNESS, SKIN_SPECULAR
+        lit.inputs["Roughness"].default_value, lit.inputs["Specular IOR Level"].default_value = (
+            SKIN_ROUGHNESS,
+            SKIN_SPECULAR,
+        )
         for link in list(shader.outputs[0].links):
             tree.links.new(lit.outputs[0], link.to_socket)
         tree.links.new(texture.outputs["Color"], lit.inputs["Base Color"])
@@ -69,7 +74,11 @@ def _only_in_memory(image: bpy.types.Image) -> bool:
         return False  # films, and several pictures in one
     if image.is_dirty or (image.source == "GENERATED" and image.packed_file is None):
         return True
-    return image.packed_file is None and image.has_data and not Path(bpy.path.abspath(image.filepath, library=image.library)).is_file()
+    return (
+        image.packed_file is None
+        and image.has_data
+        and not Path(bpy.path.abspath(image.filepath, library=image.library)).is_file()
+    )
 
 
 def _packed(image: bpy.types.Image) -> bpy.types.Image:

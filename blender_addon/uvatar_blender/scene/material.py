@@ -22,7 +22,10 @@ LABELS = (
 
 
 def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.types.Image:
-    """An image of these PNG or JPEG bytes, packed into the .blend as they are; Blender decodes it when it is shown first."""
+    """An image of these PNG or JPEG bytes, packed into the .blend as they are.
+
+    Blender decodes it when it is shown first.
+    """
     image = bpy.data.images.new(name, 1, 1)
     image.pack(data=encoded, data_len=len(encoded))
     image.source = "FILE"
@@ -32,7 +35,9 @@ def packed_image(name: str, encoded: bytes, color_space: str = "sRGB") -> bpy.ty
 
 
 def packed_texture(name: str, encoded: bytes) -> bpy.types.Image:
-    """A texture that knows what it was: painting changes the picture, and saving the file its packed bytes; its copy stays."""
+    """A texture that knows what it was: painting changes the picture, and saving the file its packed bytes; its copy
+    stays.
+    """
     image = packed_image(name, encoded)
     image[ORIGINAL] = packed_image(f"{name} as it came", encoded)
     return image
@@ -50,7 +55,8 @@ def build_material(
 
     Args:
         texture: base colour; None leaves a plain grey body.
-        source: where texels come from (0 empty 1 seen 2 mirrored 3 completed 4 predicted); `show_sources` lays it over the texture.
+        source: where texels come from (0 empty 1 seen 2 mirrored 3 completed 4 predicted); `show_sources` lays it over
+            the texture.
         unlit: show the texture's colours as they are, without light, instead of a Principled surface.
     """
     material = bpy.data.materials.new(name)
@@ -76,7 +82,9 @@ def build_material(
     return material
 
 
-def _image_node(tree: bpy.types.NodeTree, image: bpy.types.Image, name: str, location: tuple[float, float]) -> bpy.types.Node:
+def _image_node(
+    tree: bpy.types.NodeTree, image: bpy.types.Image, name: str, location: tuple[float, float]
+) -> bpy.types.Node:
     node = tree.nodes.new("ShaderNodeTexImage")
     node.name, node.image, node.location = name, image, location
     return node
@@ -113,7 +121,11 @@ def _linear(channel: float) -> float:
 def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:
     """The body's material that `build_material` made, None where the artist has replaced it."""
     for slot in body.material_slots:
-        if slot.material is not None and slot.material.node_tree is not None and TEXTURE in slot.material.node_tree.nodes:
+        if (
+            slot.material is not None
+            and slot.material.node_tree is not None
+            and TEXTURE in slot.material.node_tree.nodes
+        ):
             return slot.material
     return None
 

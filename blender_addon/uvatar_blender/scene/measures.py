@@ -22,7 +22,8 @@ _MOST = 16  # avatars that are remembered
 def measurements(rig: bpy.types.Object) -> dict[str, float]:
     """Centimetres by `core.measurements.NAMES`, of the unclothed body with its sliders as they stand. Raises RigError.
 
-    The joints between which is measured are those that the sliders ask for, whether the bones have been moved there or not.
+    The joints between which is measured are those that the sliders ask for, whether the bones have been moved there or
+    not.
     """
     body = find_body(rig)
     basis, ground = key_vertices(body.data.shape_keys.key_blocks[0]), np.array((0, 0, rig.data[GROUND]))

@@ -24,8 +24,11 @@ def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
     return (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
 
 
-def build_mesh(avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float) -> Generator[None, None, bpy.types.Object]:
-    """Build an object with the avatar's rest body, linked to ``collection``; in slices, the object is the generator's value.
+def build_mesh(
+    avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float
+) -> Generator[None, None, bpy.types.Object]:
+    """Build an object with the avatar's rest body, linked to ``collection``; in slices, the object is the generator's
+    value.
 
     Its basis is the mean body; one shape key per beta, set to the person's value, and one for clothing make the person.
 
@@ -77,7 +80,9 @@ def add_key(body: bpy.types.Object, name: str, vertices: NDArray[np.float32]) ->
 
 
 def set_slider(key: bpy.types.ShapeKey, value: float) -> None:
-    """Give a shape slider its value; the range grows where the fitted body lies beyond it, so that nothing is clipped."""
+    """Give a shape slider its value; the range grows where the fitted body lies beyond it, so that nothing is
+    clipped.
+    """
     key.slider_min = min(-BETA_LIMIT, float(np.floor(value)))
     key.slider_max = max(BETA_LIMIT, float(np.ceil(value)))
     key.value = value
@@ -100,11 +105,17 @@ def _add_vertex_groups(body: bpy.types.Object, avatar: Avatar) -> Iterator[None]
 
 
 def skin(body: bpy.types.Object, joint_names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Joints and weights (V, 4) of the vertex groups, the strongest first, rows summing to 1; what has no weight hangs on the root."""
-    joint_of = {body.vertex_groups[name].index: joint for joint, name in enumerate(joint_names) if name in body.vertex_groups}
+    """Joints and weights (V, 4) of the vertex groups, the strongest first, rows summing to 1; what has no weight hangs
+    on the root.
+    """
+    joint_of = {
+        body.vertex_groups[name].index: joint for joint, name in enumerate(joint_names) if name in body.vertex_groups
+    }
     joints, weights = np.zeros((len(body.data.vertices), 4), np.int64), np.zeros((len(body.data.vertices), 4))
     for index, vertex in enumerate(body.data.vertices):
-        own = sorted(((group.weight, joint_of[group.group]) for group in vertex.groups if group.group in joint_of), reverse=True)[:4]
+        own = sorted(
+            ((group.weight, joint_of[group.group]) for group in vertex.groups if group.group in joint_of), reverse=True
+        )[:4]
         for slot, (weight, joint) in enumerate(own):
             weights[index, slot], joints[index, slot] = weight, joint
     sums = weights.sum(1, keepdims=True)
@@ -119,7 +130,9 @@ def shape_values(body: bpy.types.Object, beta_names: list[str]) -> NDArray[np.fl
 
 
 def mixed_vertices(body: bpy.types.Object, leaving_out: Collection[str] = ()) -> NDArray[np.float32]:
-    """(V, 3) vertices with all shape keys at their values, but those left out, before the armature; drivers' keys do not count."""
+    """(V, 3) vertices with all shape keys at their values, but those left out, before the armature; drivers' keys do
+    not count.
+    """
     keys = body.data.shape_keys.key_blocks
     basis = key_vertices(keys[0])
     mixed = basis.copy()

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 # What moves in time, or corrects the pose: engines have their own for that.
 _LIVE = {
-    "CLOTH", "SOFT_BODY", "FLUID", "COLLISION", "DYNAMIC_PAINT", "PARTICLE_SYSTEM", "PARTICLE_INSTANCE", "EXPLODE", "OCEAN",
+    "CLOTH", "SOFT_BODY", "FLUID", "COLLISION", "DYNAMIC_PAINT", "PARTICLE_SYSTEM", "PARTICLE_INSTANCE", "EXPLODE",
+    "OCEAN",
     "MESH_CACHE", "MESH_SEQUENCE_CACHE", "SURFACE", "CORRECTIVE_SMOOTH", "WAVE", "BUILD",
 }  # fmt: skip
 
@@ -25,10 +26,13 @@ _MOST_WEIGHTS = 4  # of a vertex, in all engines
 
 
 def apply_modifiers(body: bpy.types.Object, rig: bpy.types.Object) -> list[str]:
-    """Make the shown modifiers of a body at rest part of its mesh; one Armature modifier stays. Shape keys must be at 0.
+    """Make the shown modifiers of a body at rest part of its mesh; one Armature modifier stays.
 
-    Where all shapes give the same faces (Subdivision, Smooth, Solidify) each shape key goes through the modifiers itself; where
-    they do not (Decimate, Remesh) the keys are carried over to the new surface from the nearest place of the old one.
+    Shape keys must be at 0.
+
+    Where all shapes give the same faces (Subdivision, Smooth, Solidify) each shape key goes through the modifiers
+    itself; where they do not (Decimate, Remesh) the keys are carried over to the new surface from the nearest place of
+    the old one.
 
     Returns: sentences on what was left out or carried over.
     """
@@ -106,7 +110,9 @@ def _lost(body: bpy.types.Object) -> str | None:
         if len(body.data.uv_layers) and not len(mesh.uv_layers):
             return "it takes away the UV map"
         # Vertices that hang on no bone would stay behind.
-        loose = sum(not vertex.groups for vertex in mesh.vertices) - sum(not vertex.groups for vertex in body.data.vertices)
+        loose = sum(not vertex.groups for vertex in mesh.vertices) - sum(
+            not vertex.groups for vertex in body.data.vertices
+        )
         return "it takes away the vertices' weights" if loose > 0 else None
     finally:
         evaluated.to_mesh_clear()
@@ -146,14 +152,22 @@ def _bake(body: bpy.types.Object, names: list[str]) -> list[str]:
         key.value = 0.0
     if same:
         return []
-    return [f"{', '.join(names)}: the shape sliders were carried over to the changed mesh from the nearest place of the body."]
+    return [
+        f"{', '.join(names)}: the shape sliders were carried over to the changed mesh from the nearest place of the "
+        "body."
+    ]
 
 
 def _limit_weights(body: bpy.types.Object, bones: list[str]) -> None:
-    """Keep the strongest weights of each vertex: between vertices of different bones modifiers make vertices of many."""
+    """Keep the strongest weights of each vertex: between vertices of different bones modifiers make vertices of
+    many.
+    """
     own = {body.vertex_groups[name].index for name in bones if name in body.vertex_groups}
     for vertex in body.data.vertices:
-        weights = sorted(((entry.weight, entry.group) for entry in vertex.groups if entry.group in own and entry.weight > 0), reverse=True)
+        weights = sorted(
+            ((entry.weight, entry.group) for entry in vertex.groups if entry.group in own and entry.weight > 0),
+            reverse=True,
+        )
         if len(weights) <= _MOST_WEIGHTS:
             continue
         whole = sum(weight for weight, _ in weights) / sum(weight for weight, _ in weights[:_MOST_WEIGHTS])

@@ -16,7 +16,17 @@ from ..core.rotations import quaternions_from, without_flips
 from ..core.upright import UpAxis
 from . import compat
 from .mesh import set_slider
-from .rig import basis_rotations, beta_names, bone_axes, clear_pose, find_body, joint_names, parents, t_joints, t_toe_tips
+from .rig import (
+    basis_rotations,
+    beta_names,
+    bone_axes,
+    clear_pose,
+    find_body,
+    joint_names,
+    parents,
+    t_joints,
+    t_toe_tips,
+)
 from .shape import refresh_joints
 
 SUFFIXES = (".bvh", ".npz", ".npy", ".pkl")  # of the files that `load_motion` reads
@@ -53,7 +63,8 @@ def apply_motion(
         rate: frames per second of the scene: the motion is resampled to them; None keeps the motion's own frames.
         ground: raise or lower the clip as a whole so that its lowest step touches the ground.
         here: begin where the avatar stands, not where the file has it.
-        shape: take the file's betas. Only for SMPL's own bodies: raises MotionError for others, and where the file has none.
+        shape: take the file's betas. Only for SMPL's own bodies: raises MotionError for others, and where the file has
+            none.
     """
     if shape:
         _take_shape(rig, motion)
@@ -74,7 +85,9 @@ def apply_motion(
         rig.pose.bones[bone].rotation_mode = "QUATERNION"
         path = f'pose.bones["{bpy.utils.escape_identifier(bone)}"].'
         for channel in range(4):
-            compat.fill_curve(curves(path + "rotation_quaternion", channel, bone), frames, quaternions[:, joint, channel])
+            compat.fill_curve(
+                curves(path + "rotation_quaternion", channel, bone), frames, quaternions[:, joint, channel]
+            )
     for channel in range(3):
         path = f'pose.bones["{bpy.utils.escape_identifier(names[0])}"].location'
         compat.fill_curve(curves(path, channel, names[0]), frames, offsets[:, channel])
@@ -84,7 +97,9 @@ def apply_motion(
 
 def _take_shape(rig: bpy.types.Object, motion: Motion) -> None:
     if not str(rig.get("uvatar_body_model", "")).startswith("smpl"):
-        raise MotionError("The file's shape is SMPL's, and this avatar has another body: import the motion without the shape.")
+        raise MotionError(
+            "The file's shape is SMPL's, and this avatar has another body: import the motion without the shape."
+        )
     if motion.betas is None:
         raise MotionError("The file has no shape.")
     keys = find_body(rig).data.shape_keys.key_blocks

@@ -19,10 +19,12 @@ from .rig import RigError, find_body, is_rig
 
 
 def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Path, Picture]:
-    """The avatar's texture as it is now, the labels of its texels, and the texture as it came: PNG files that are still to be written.
+    """The avatar's texture as it is now, the labels of its texels, and the texture as it came:
 
-    The backend compares the first with the last. Nothing is decoded or encoded here, on Blender's main thread: at 4096 texels
-    that would be seconds, while Blender's pixels are read in some hundredths of one.
+    PNG files that are still to be written.
+
+    The backend compares the first with the last. Nothing is decoded or encoded here, on Blender's main thread: at 4096
+    texels that would be seconds, while Blender's pixels are read in some hundredths of one.
 
     Raises RigError where there is no texture of the backend's to complete.
     """
@@ -39,7 +41,8 @@ def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Pat
 
 
 def apply_completed(result: TextureResult) -> bpy.types.Object:
-    """Give the avatar whose texture was sent (`painted_pictures` with its uuid as name) the completed one; the avatar's rig.
+    """Give the avatar whose texture was sent (`painted_pictures` with its uuid as name) the completed one; the avatar's
+    rig.
 
     Raises ResultError where it is not in this file.
     """

@@ -23,7 +23,10 @@ Box = NDArray[np.float64]
 
 
 def avatar_box(rig: bpy.types.Object) -> Box:
-    """The box around the avatar's mesh, as it is posed and shaped when Blender has last evaluated it. Raises RigError without a mesh."""
+    """The box around the avatar's mesh, as it is posed and shaped when Blender has last evaluated it.
+
+    Raises RigError without a mesh.
+    """
     return points_box(evaluated_vertices(find_body(rig)))
 
 
@@ -58,12 +61,15 @@ def other_boxes(scene: bpy.types.Scene) -> Iterator[Box | None]:
             yield None
         with suppress(ReferenceError):  # deleted between two slices
             if thing.type == "MESH" and thing.visible_get() and find_rig(thing) is None:
-                corners = np.array([tuple(corner) for corner in thing.bound_box]) @ np.array(thing.matrix_world)[:3, :3].T
+                corners = (
+                    np.array([tuple(corner) for corner in thing.bound_box]) @ np.array(thing.matrix_world)[:3, :3].T
+                )
                 yield points_box(corners + np.array(thing.matrix_world.translation))
 
 
 def free_step(box: Box, avatars: Iterable[Box], others: Iterable[Box] = ()) -> float:
-    """Metres along +x by which a box must be moved to be beside all avatars, however far back they stand, and to cut into nothing else.
+    """Metres along +x by which a box must be moved to be beside all avatars, however far back they stand, and to cut
+    into nothing else.
 
     What is wide or low is no obstacle: a floor, a room, a backdrop, a carpet.
     """

@@ -25,10 +25,14 @@ def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
 
 
 def key_pose(rig: bpy.types.Object) -> None:
-    """Key the joints' rotations, and the pelvis' place, at the current frame, as Auto Keying does when bones are turned by hand."""
+    """Key the joints' rotations, and the pelvis' place, at the current frame, as Auto Keying does when bones are turned
+    by hand.
+    """
     names = joint_names(rig)
     for name in names:
         bone = rig.pose.bones[name]
-        channel = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(bone.rotation_mode, "rotation_euler")
+        channel = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(
+            bone.rotation_mode, "rotation_euler"
+        )
         bone.keyframe_insert(channel, group=name)
     rig.pose.bones[names[0]].keyframe_insert("location", group=names[0])

@@ -46,12 +46,16 @@ def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, 
     collection.objects.link(rig)
     strongest = avatar.skin_joints[np.arange(len(avatar.skin_joints)), avatar.skin_weights.argmax(1)]
     tips = skeleton.tip_vertices(avatar.joint_template, avatar.template, strongest)
-    points, directions = skeleton.skeleton_points(avatar.joint_template, avatar.joint_shapedirs, avatar.template, avatar.shapedirs, tips)
+    points, directions = skeleton.skeleton_points(
+        avatar.joint_template, avatar.joint_shapedirs, avatar.template, avatar.shapedirs, tips
+    )
     armature[POINTS], armature[POINT_DIRECTIONS] = points.ravel().tolist(), directions.ravel().tolist()
     armature[_PARENTS], armature[GROUND] = list(avatar.parents), ground
     armature[_REST], armature[TIPS], armature[VERTICES] = avatar.rest.value, tips.tolist(), len(avatar.template)
     sums = avatar.regressor
-    armature[REGRESSOR] = json.dumps([sums.joints.tolist(), sums.vertices.tolist(), sums.weights.astype(float).round(6).tolist()])
+    armature[REGRESSOR] = json.dumps(
+        [sums.joints.tolist(), sums.vertices.tolist(), sums.weights.astype(float).round(6).tolist()]
+    )
     armature[_JOINT_NAMES], armature[_BETA_NAMES] = "\n".join(avatar.joint_names), "\n".join(avatar.beta_names)
     with edit_mode(rig):
         for joint, bone in enumerate(avatar.joint_names):
@@ -74,10 +78,13 @@ def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool)
 
 
 def joint_names(rig: bpy.types.Object) -> list[str]:
-    """The 24 bones' names as they are now, in SMPL's order, in Edit Mode too. Raises RigError where a joint's bone was deleted.
+    """The 24 bones' names as they are now, in SMPL's order, in Edit Mode too.
 
-    A bone is known by the number that it carries, so that it may be renamed; avatars of older versions have only the names. Where a
-    bone was duplicated, which copies the number, the one under its stored name counts, otherwise the first.
+    Raises RigError where a joint's bone was deleted.
+
+    A bone is known by the number that it carries, so that it may be renamed; avatars of older versions have only the
+    names. Where a bone was duplicated, which copies the number, the one under its stored name counts, otherwise the
+    first.
     """
     armature = rig.data
     numbers = {bone.name: bone.get(JOINT) for bone in (armature.edit_bones if armature.is_editmode else armature.bones)}
@@ -89,7 +96,9 @@ def joint_names(rig: bpy.types.Object) -> list[str]:
     for joint, stored in enumerate(armature[_JOINT_NAMES].split("\n")):
         names = carriers.get(joint, [])
         if not names and numbers.get(stored, joint) is not None:  # no bone of this name, or it is another joint
-            raise RigError(f"{rig.name} has no bone for {_words(joint)} any more ({stored}): undo, or import the avatar again.")
+            raise RigError(
+                f"{rig.name} has no bone for {_words(joint)} any more ({stored}): undo, or import the avatar again."
+            )
         found.append(stored if not names or stored in names else names[0])
     return found
 
@@ -104,7 +113,9 @@ def check_own(*things: bpy.types.ID) -> None:
         origin = thing.library or (thing.override_library and thing.override_library.reference.library)
         if origin:
             place = bpy.path.basename(origin.filepath)
-            raise RigError(f"{thing.name} is linked from {place}: change it there, or use Object > Relations > Make Local first.")
+            raise RigError(
+                f"{thing.name} is linked from {place}: change it there, or use Object > Relations > Make Local first."
+            )
 
 
 def beta_names(rig: bpy.types.Object) -> list[str]:
@@ -120,11 +131,14 @@ def is_rig(candidate: bpy.types.Object | None) -> bool:
 def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
     """The avatar's armature for any object of an avatar, else None.
 
-    That is the armature, its mesh, what is parented to either (glasses, a hat), its metarig, and the control rig that leads it.
+    That is the armature, its mesh, what is parented to either (glasses, a hat), its metarig, and the control rig that
+    leads it.
     """
     while candidate is not None:
         avatar = candidate if is_rig(candidate) else candidate.get(AVATAR)
-        if isinstance(avatar, bpy.types.Object) and is_rig(avatar) and avatar.users_scene:  # what names a deleted one keeps it in the file
+        if (
+            isinstance(avatar, bpy.types.Object) and is_rig(avatar) and avatar.users_scene
+        ):  # what names a deleted one keeps it in the file
             return avatar
         candidate = candidate.parent
     return None
@@ -133,14 +147,21 @@ def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
 def find_body(rig: bpy.types.Object) -> bpy.types.Object:
     """The mesh with the shape sliders. Raises RigError where it was deleted or its shape keys were applied."""
     for child in rig.children:
-        if child.type == "MESH" and child.data.shape_keys and all(name in child.data.shape_keys.key_blocks for name in beta_names(rig)):
+        if (
+            child.type == "MESH"
+            and child.data.shape_keys
+            and all(name in child.data.shape_keys.key_blocks for name in beta_names(rig))
+        ):
             return child
     raise RigError(f"{rig.name} has no mesh with the shape sliders any more: undo, or import the avatar again.")
 
 
 @contextmanager
 def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
-    """Have the armature in edit mode, from object mode and back to it; a hidden one is hidden again. RigError for a linked one."""
+    """Have the armature in edit mode, from object mode and back to it; a hidden one is hidden again.
+
+    RigError for a linked one.
+    """
     check_own(rig.data)
     layer = bpy.context.view_layer
     before, hidden = layer.objects.active, rig.hide_get()
@@ -200,13 +221,18 @@ def rest_frames(rig: bpy.types.Object) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def basis_rotations(rig: bpy.types.Object, rotations: NDArray) -> NDArray[np.float64]:
-    """(..., 24, 3, 3) joints against their parents, relative to the T, armature's axes -> the pose bones' own rotations."""
+    """(..., 24, 3, 3) joints against their parents, relative to the T, armature's axes -> the pose bones' own
+    rotations.
+    """
     before, own = rest_frames(rig)
     return skeleton.to_bone_axes(before @ rotations @ np.swapaxes(own, -1, -2), bone_axes(rig))
 
 
 def set_rotations(rig: bpy.types.Object, rotations: NDArray) -> None:
-    """Turn the bones; ``rotations`` (24, 3, 3) in the armature's axes, each against its parent and relative to the T pose."""
+    """Turn the bones.
+
+    ``rotations`` (24, 3, 3) in the armature's axes, each against its parent and relative to the T pose.
+    """
     for name, rotation in zip(joint_names(rig), basis_rotations(rig, rotations), strict=True):
         bone, turned = rig.pose.bones[name], Matrix(rotation.tolist())
         if bone.rotation_mode == "QUATERNION":
@@ -258,7 +284,9 @@ def remember_photo_pose(rig: bpy.types.Object, avatar: Avatar) -> None:
 def take_photo_pose(rig: bpy.types.Object) -> None:
     """Pose the avatar as in the photo, wherever it stands now. Raises RigError where the photo's pose is not known."""
     if _PHOTO_POSE not in rig or _PHOTO_OFFSET not in rig:
-        raise RigError(f"{rig.name} does not know the photo's pose: it was made by an older version. Import the avatar again.")
+        raise RigError(
+            f"{rig.name} does not know the photo's pose: it was made by an older version. Import the avatar again."
+        )
     clear_pose(rig)
     set_rotations(rig, skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (-1, 3))))
     set_root_offset(rig, Vector(rig[_PHOTO_OFFSET]))
@@ -296,12 +324,17 @@ def t_toe_tips(rig: bpy.types.Object) -> NDArray[np.float64]:
 
 
 def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
-    """Give the bones, and with them vertex groups, keyframes and constraints, other names (24, SMPL's order). Raises RigError."""
+    """Give the bones, and with them vertex groups, keyframes and constraints, other names (24, SMPL's order).
+
+    Raises RigError.
+    """
     check_own(rig.data)
     old = joint_names(rig)
     taken = set(rig.data.bones.keys()) - set(old)
     if len(set(names)) != len(old) or taken & set(names):
-        raise RigError(f"{rig.name} has other bones named {', '.join(sorted(taken & set(names))[:3])}: rename them first.")
+        raise RigError(
+            f"{rig.name} has other bones named {', '.join(sorted(taken & set(names))[:3])}: rename them first."
+        )
     bones = [rig.data.bones[name] for name in old]
     # In two steps: a new name may be another bone's old one.
     for stage in ([f"uvatar renames {joint}" for joint in range(len(old))], names):

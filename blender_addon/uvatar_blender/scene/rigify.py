@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rigify: a metarig on the avatar's joints, and the control rig that it generates made to lead the avatar.
 
-The avatar keeps its own bones, so that it still exports, poses and corrects itself as before: they copy the control rig's.
+The avatar keeps its own bones, so that it still exports, poses and corrects itself as before: they copy the control
+rig's.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from .rig import AVATAR, LED_BY, RigError, edit_mode, joint_names
 METARIG = "uvatar_metarig_of"
 _FOLLOW = "Uvatar follows Rigify"  # name of the constraints
 _COLLECTION = "Uvatar"  # bone collection of the bones that the avatar copies
-# Bones of Rigify's basic human metarig: (name, where it begins, where it ends). A number is a joint, "tip" its bone's end,
-# a pair the middle of two joints.
+# Bones of Rigify's basic human metarig: (name, where it begins, where it ends). A number is a joint, "tip" its bone's
+# end, a pair the middle of two joints.
 _TRUNK = (
     ("spine", 0, 3), ("spine.001", 3, 6), ("spine.002", 6, 9), ("spine.003", 9, 12), ("spine.004", 12, (12, 15)),
     ("spine.005", (12, 15), 15), ("spine.006", 15, "tip"),
@@ -28,8 +29,10 @@ _SIDES = (
 )  # fmt: skip
 # The control rig's deforming bone that each joint follows.
 _DEFORM = (
-    "spine", "thigh.L", "thigh.R", "spine.001", "shin.L", "shin.R", "spine.002", "foot.L", "foot.R", "spine.003", "toe.L", "toe.R",
-    "spine.004", "shoulder.L", "shoulder.R", "spine.006", "upper_arm.L", "upper_arm.R", "forearm.L", "forearm.R", "hand.L", "hand.R",
+    "spine", "thigh.L", "thigh.R", "spine.001", "shin.L", "shin.R", "spine.002", "foot.L", "foot.R", "spine.003",
+    "toe.L", "toe.R",
+    "spine.004", "shoulder.L", "shoulder.R", "spine.006", "upper_arm.L", "upper_arm.R", "forearm.L", "forearm.R",
+    "hand.L", "hand.R",
     "hand.L", "hand.R",
 )  # fmt: skip
 _SMALLEST_BEND = 0.004  # metres: a straighter limb does not tell Rigify which way it bends
@@ -37,7 +40,10 @@ _UNUSED = ("breast", "pelvis")
 
 
 def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
-    """Rigify's human metarig, its bones on the avatar's joints, at the avatar's place. Needs object mode; RigError without Rigify."""
+    """Rigify's human metarig, its bones on the avatar's joints, at the avatar's place. Needs object mode.
+
+    RigError without Rigify.
+    """
     _enable()
     bpy.ops.object.armature_basic_human_metarig_add()
     metarig = bpy.context.object
@@ -60,7 +66,10 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
             edit_bones.remove(bone)
         placed = [(name, start, end) for name, start, end in _TRUNK]
         for side, step in (("L", 0), ("R", 1)):
-            placed += [(f"{name}.{side}", start + step, end + step if isinstance(end, int) else end) for name, start, end in _SIDES]
+            placed += [
+                (f"{name}.{side}", start + step, end + step if isinstance(end, int) else end)
+                for name, start, end in _SIDES
+            ]
         for name, start, end in placed:
             joint = start if isinstance(start, int) else start[0]
             bone = edit_bones[name]
@@ -85,7 +94,10 @@ def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
 
 
 def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bpy.types.Object:
-    """Have Rigify generate the control rig (some ten seconds) and the avatar's bones follow it. Needs object mode; RigError."""
+    """Have Rigify generate the control rig (some ten seconds) and the avatar's bones follow it. Needs object mode.
+
+    RigError.
+    """
     if control_rig(rig) is not None:  # it would be asked to take over what it leads itself
         raise RigError(f"{rig.name} follows a control rig already: leave that one first.")
     _enable()
@@ -100,7 +112,9 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bp
         bpy.ops.pose.rigify_generate()
     except RuntimeError as error:
         raise RigError(f"Rigify could not generate a rig: {str(error).strip().splitlines()[-1]}") from error
-    control = metarig.data.rigify_target_rig or next(thing for thing in set(bpy.data.objects) - before if thing.type == "ARMATURE")
+    control = metarig.data.rigify_target_rig or next(
+        thing for thing in set(bpy.data.objects) - before if thing.type == "ARMATURE"
+    )
     control.name, control[AVATAR] = f"{rig.name} control", rig
     control.matrix_world = rig.matrix_world
     _add_leaders(rig, control)
@@ -128,7 +142,10 @@ def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
     """The control rig that leads the avatar, whatever it is called; None where there is none, or it was deleted."""
     constraints = (constraint for name in joint_names(rig) for constraint in rig.pose.bones[name].constraints)
-    return next((constraint.target for constraint in constraints if constraint.name.startswith(_FOLLOW) and constraint.target), None)
+    return next(
+        (constraint.target for constraint in constraints if constraint.name.startswith(_FOLLOW) and constraint.target),
+        None,
+    )
 
 
 def unfollow(rig: bpy.types.Object) -> None:
@@ -149,7 +166,9 @@ def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
         for name, deform in zip(rests, _DEFORM, strict=True):
             parent = control.data.edit_bones.get(f"DEF-{deform}")
             if parent is None:
-                raise RigError(f"The generated rig has no bone DEF-{deform}: the metarig was changed too much to lead the avatar.")
+                raise RigError(
+                    f"The generated rig has no bone DEF-{deform}: the metarig was changed too much to lead the avatar."
+                )
             bone = control.data.edit_bones.new(f"{_COLLECTION}-{name}")
             bone.length = rests[name][1]
             bone.matrix = rests[name][0]
@@ -179,6 +198,7 @@ def _place_heel(edit_bones: bpy.types.ArmatureEditBones, side: str) -> None:
 
 
 def _enable() -> None:
-    # Its preferences must exist before it registers: with default_set it is enabled as a click in the preferences does it.
+    # Its preferences must exist before it registers: with default_set it is enabled as a click in the preferences does
+    # it.
     if not addon_utils.check("rigify")[1] and addon_utils.enable("rigify", default_set=True) is None:
         raise RigError("Rigify, which comes with Blender, could not be enabled: see Edit > Preferences > Add-ons.")

@@ -11,7 +11,8 @@ from . import compat
 
 
 def move_root(rig: bpy.types.Object, pelvis: str, root: str | None) -> None:
-    """Let the way over the ground (x and y) of a baked motion be that of the root; height, turns and limbs stay with the pelvis.
+    """Let the way over the ground (x and y) of a baked motion be that of the root; height, turns and limbs stay with
+    the pelvis.
 
     Args:
         pelvis: the bone that moves; keyed on every frame.

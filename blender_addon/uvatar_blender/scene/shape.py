@@ -60,15 +60,22 @@ def joints_are_off(rig: bpy.types.Object) -> bool:
 def refit(rig: bpy.types.Object) -> None:
     """Move the rest bones to where the mesh, sculpted or not, has its joints; soles back to z = 0, the pose is kept.
 
-    The joints are the body model's: weighted sums of the unclothed mesh's vertices. The sliders move them on from there.
-    Needs object mode. Raises RigError where the mesh has lost or won vertices, or the model's sums are not known.
+    The joints are the body model's: weighted sums of the unclothed mesh's vertices. The sliders move them on from
+    there. Needs object mode. Raises RigError where the mesh has lost or won vertices, or the model's sums are not
+    known.
     """
     body, armature = _own_body(rig), rig.data
     joints, vertices, weights = (np.array(part) for part in json.loads(armature.get(REGRESSOR, "[[], [], []]")))
     if not len(joints):
-        raise RigError(f"{rig.name} does not know how its joints follow the mesh: the backend was an older one. Import the avatar again.")
+        raise RigError(
+            f"{rig.name} does not know how its joints follow the mesh: the backend was an older one. Import the "
+            "avatar again."
+        )
     if len(body.data.vertices) != armature[VERTICES]:
-        raise RigError(f"{body.name} has {len(body.data.vertices)} vertices instead of {armature[VERTICES]}: sculpt without remeshing.")
+        raise RigError(
+            f"{body.name} has {len(body.data.vertices)} vertices instead of {armature[VERTICES]}: sculpt without "
+            "remeshing."
+        )
     names, rest, betas = joint_names(rig), rest_pose(rig), shape_values(body, beta_names(rig))
     axes = skeleton.ARMATURE_FROM_BODY
     mesh = (mixed_vertices(body, [CLOTHING_KEY]) - (0, 0, armature[GROUND])) @ axes  # in the body's frame
@@ -77,7 +84,9 @@ def refit(rig: bpy.types.Object) -> None:
     skin_joints, skin_weights = skin(body, names)
     whole = chained(local_rotations(rest), parents(rig))
     placed = (points + directions @ betas)[: skeleton.JOINTS]
-    for _ in range(_MOST_STEPS):  # where the joints are decides how the mesh gets to the T, and there the joints are found
+    for _ in range(
+        _MOST_STEPS
+    ):  # where the joints are decides how the mesh gets to the T, and there the joints are found
         straight, _ = back_to_t(mesh, placed, rest, parents(rig), skin_joints, skin_weights)
         found = np.zeros((skeleton.JOINTS, 3))
         np.add.at(found, joints, weights[:, None] * straight[vertices])
@@ -116,7 +125,9 @@ def apply_shape(rig: bpy.types.Object) -> None:
 def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
     """The body of a rig whose joints may be moved."""
     if LED_BY in rig:
-        raise RigError(f"{rig.name} follows its control rig, whose bones would stay where they are: leave the control rig first.")
+        raise RigError(
+            f"{rig.name} follows its control rig, whose bones would stay where they are: leave the control rig first."
+        )
     body = find_body(rig)
     check_own(rig.data, body.data)
     return body

@@ -7,6 +7,9 @@ import bpy
 
 
 def per_metre(scene: bpy.types.Scene) -> float:
-    """How many of the scene's units a metre is: 1 unless the artist has set another unit scale (100 at a scale of 0.01)."""
+    """How many of the scene's units a metre is:
+
+    1 unless the artist has set another unit scale (100 at a scale of 0.01).
+    """
     units = scene.unit_settings
     return 1.0 if units.system == "NONE" else 1.0 / units.scale_length

@@ -5,7 +5,20 @@ from __future__ import annotations
 
 import bpy
 
-from . import avatar_panels, backend, batch, guide, operators, panels, photos, preferences, properties, sliders, state, tools
+from . import (
+    avatar_panels,
+    backend,
+    batch,
+    guide,
+    operators,
+    panels,
+    photos,
+    preferences,
+    properties,
+    sliders,
+    state,
+    tools,
+)
 
 _MODULES = (preferences, properties, sliders, backend, photos, operators, tools, guide, panels, batch, avatar_panels)
 

@@ -24,8 +24,16 @@ from .properties import NAMINGS
 from .sliders import draw_sliders
 from .view import textures_are_hidden
 
-EDITED = "Edit Mode shows the mean body (Basis), not this person: what you move there moves on the person, too. Sculpt Mode shows them."
-_ICONS = {"Seen": "COLORSET_03_VEC", "Mirrored": "COLORSET_04_VEC", "Completed": "COLORSET_02_VEC", "Predicted": "COLORSET_05_VEC"}
+EDITED = (
+    "Edit Mode shows the mean body (Basis), not this person: what you move there moves on the person, too. Sculpt "
+    "Mode shows them."
+)
+_ICONS = {
+    "Seen": "COLORSET_03_VEC",
+    "Mirrored": "COLORSET_04_VEC",
+    "Completed": "COLORSET_02_VEC",
+    "Predicted": "COLORSET_05_VEC",
+}
 _TARGETS = {Target.GLTF: "glTF", Target.UNITY: "FBX for Unity", Target.UNREAL: "FBX for Unreal"}
 
 
@@ -67,7 +75,9 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
         if driven:
             live = not driven[0].mute
             text = "Pose correctives are live" if live else "Pose correctives are off"
-            layout.operator("uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT").live = not live
+            layout.operator(
+                "uvatar.live_correctives", text=text, icon="CHECKBOX_HLT" if live else "CHECKBOX_DEHLT"
+            ).live = not live
         for note in json.loads(rig.get("uvatar_notes", "[]")):
             draw_text(layout, note, "INFO")
 
@@ -175,10 +185,14 @@ class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):
         layout, rig = self.layout, find_rig(context.object)
         assert rig is not None  # see poll
         column = layout.column(align=True)
-        draw_text(column, f"Photo: {rig.get('uvatar_photo', 'unknown')} ({str(rig.get('uvatar_photo_digest', ''))[:12]}…)")
+        draw_text(
+            column, f"Photo: {rig.get('uvatar_photo', 'unknown')} ({str(rig.get('uvatar_photo_digest', ''))[:12]}…)"
+        )
         for note in json.loads(rig.get(PHOTO_NOTES, "[]")):
             draw_text(column, note, "INFO")
-        draw_text(column, f"Body: {rig.get('uvatar_body_model', 'unknown')}, made by Uvatar {rig.get('uvatar_version', '')}")
+        draw_text(
+            column, f"Body: {rig.get('uvatar_body_model', 'unknown')}, made by Uvatar {rig.get('uvatar_version', '')}"
+        )
         with suppress(ValueError, AttributeError):
             for what, licence in json.loads(rig.get("uvatar_licence", "{}")).items():
                 draw_text(column, f"{what.replace('_', ' ').capitalize()}: {licence}")

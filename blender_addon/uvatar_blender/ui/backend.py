@@ -18,7 +18,10 @@ LOG_TEXT = "Uvatar log"
 
 
 def link_up(context: bpy.types.Context, start: bool) -> None:
-    """Connect to the backend; this computer's own is started where it does not run and ``start``. ValueError for a wrong address."""
+    """Connect to the backend; this computer's own is started where it does not run and ``start``.
+
+    ValueError for a wrong address.
+    """
     chosen = preferences(context)
     address = chosen.fixed_address()
     if address is not None:
@@ -84,7 +87,9 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         column = self.layout.column(align=True)
         column.label(text=f"The backend will be set up in {preferences(context).environment()}")
         column.label(text=costs())
-        column.label(text="Where this computer has no Python 3.11 or 3.12, one is fetched, too (about 100 MB), for Uvatar alone.")
+        column.label(
+            text="Where this computer has no Python 3.11 or 3.12, one is fetched, too (about 100 MB), for Uvatar alone."
+        )
         column.label(text="You can go on working in the meantime.")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -147,14 +152,20 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
         try:
             setting_up.remove(preferences(context).environment())
         except (OSError, ValueError) as error:
-            self.report({"ERROR"}, f"The backend could not be removed: {in_words(error) if isinstance(error, OSError) else error}")
+            self.report(
+                {"ERROR"},
+                f"The backend could not be removed: {in_words(error) if isinstance(error, OSError) else error}",
+            )
             return {"CANCELLED"}
         state.begin_setup(None)
         return {"FINISHED"}
 
 
 class UVATAR_OT_allow_online(bpy.types.Operator):
-    """Let Blender use the internet, as Preferences > System does, to fetch the backend. Photos never leave this computer"""
+    """Let Blender use the internet, as Preferences > System does, to fetch the backend.
+
+    Photos never leave this computer
+    """
 
     bl_idname = "uvatar.allow_online"
     bl_label = "Allow Online Access"
@@ -205,7 +216,11 @@ class UVATAR_OT_show_log(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
         setup = state.setup()
-        said = setting_up.log_tail() if setup is not None and setup.problem is not None else log_tail() or setting_up.log_tail()
+        said = (
+            setting_up.log_tail()
+            if setup is not None and setup.problem is not None
+            else log_tail() or setting_up.log_tail()
+        )
         text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
         text.from_string(said or "The backend was not started by this Blender, or has written nothing.")
         return {"FINISHED"}

@@ -26,7 +26,11 @@ class UVATAR_OT_batch(bpy.types.Operator):
         name="Avatars",
         items=[
             ("IMPORT", "Import", "Into this file, with the options of the panel"),
-            ("SAVE", "Save", "Each as a .blend of its own in the folder “avatars” beside the photos; this file is not changed"),
+            (
+                "SAVE",
+                "Save",
+                "Each as a .blend of its own in the folder “avatars” beside the photos; this file is not changed",
+            ),
         ],
     )
 

@@ -21,7 +21,9 @@ from ..scene.painting import completed_steps
 from .view import Views, show_textures
 
 BUDGET = 0.012  # seconds that building may take of one tick; a slice that has begun is finished
-_SLICES = 16  # of a person, until one was built and it is known: as many as an open body's import had when this was written
+_SLICES = (
+    16  # of a person, until one was built and it is known: as many as an open body's import had when this was written
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Summary:
 class _Building:
     """A photo whose people are being built; ``done`` takes how many there are, ``failed`` why there are none.
 
-    ``steps`` yields True where it is enough for this tick: where it can only wait, and when the file holds all of them. The
+    ``steps`` yields True where it is enough for this tick: where it can only wait, and when the file holds all of them.
+        The
     undo step, for which Blender goes through the whole file, is then made in a tick of its own.
     """
 
@@ -66,7 +69,8 @@ class _Building:
 
 
 class Importer:
-    """Builds one photo's people at a time, while the artist is in Object Mode and not in the middle of moving something.
+    """Builds one photo's people at a time, while the artist is in Object Mode and not in the middle of moving
+    something.
 
     Attributes:
         summaries: what was imported of the last run.
@@ -123,7 +127,9 @@ class Importer:
         except Exception as error:  # an error of ours must not end the timer, on which all else hangs
             traceback.print_exc()
             self._building = None
-            building.failed(Problem(f"The avatar could not be built: {error!r}.", "Please report it, with what the console says."))
+            building.failed(
+                Problem(f"The avatar could not be built: {error!r}.", "Please report it, with what the console says.")
+            )
         return True
 
     def _show(self, imported: Imported) -> None:
@@ -135,7 +141,10 @@ class Importer:
             show_textures(scene)
 
     def abandon(self) -> None:
-        """Take away what is half built; it is begun anew later. Called before the file, or its past, is changed under it."""
+        """Take away what is half built; it is begun anew later.
+
+        Called before the file, or its past, is changed under it.
+        """
         if self._building is not None:
             self._building.steps.close()
             self._building = None
@@ -150,7 +159,9 @@ class Importer:
                 session.fetched.remove(result)
                 session.problem = problem
 
-            self._building = _Building(result.name, _people(result), self._steps(result, ""), lambda people: again(), again)
+            self._building = _Building(
+                result.name, _people(result), self._steps(result, ""), lambda people: again(), again
+            )
             return True
         job, photo = next(session.run.waiting(), (None, 0)) if session.run is not None else (None, 0)
         if job is None:
@@ -184,11 +195,15 @@ def _people(result: Result) -> int:
 
 
 def can_import() -> bool:
-    """Whether the artist is not sculpting, painting, editing or moving something, from which an import would throw her out."""
+    """Whether the artist is not sculpting, painting, editing or moving something, from which an import would throw her
+    out.
+    """
     if bpy.context.mode != "OBJECT":
         return False
     windows = bpy.context.window_manager.windows
-    return not any(operator.bl_idname.startswith("TRANSFORM_OT_") for window in windows for operator in window.modal_operators)
+    return not any(
+        operator.bl_idname.startswith("TRANSFORM_OT_") for window in windows for operator in window.modal_operators
+    )
 
 
 def summarize(result: PhotoResult, job: str, number: int) -> Summary:

@@ -110,12 +110,18 @@ def _draw_body(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) ->
     row.prop(settings, "body")
     if lacking and settings.body == "smpl":
         row.operator("uvatar.connect", text="", icon="FILE_REFRESH")
-        draw_text(layout.column(align=True), f"For SMPL put your SMPL_NEUTRAL.pkl and smpl_uv.obj into {session.models_folder}", "INFO")
+        draw_text(
+            layout.column(align=True),
+            f"For SMPL put your SMPL_NEUTRAL.pkl and smpl_uv.obj into {session.models_folder}",
+            "INFO",
+        )
 
 
 def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
     row = layout.row()
-    row.template_list("UVATAR_UL_photos", "", settings, "photos", settings, "active_photo", rows=5 if len(settings.photos) > 1 else 3)
+    row.template_list(
+        "UVATAR_UL_photos", "", settings, "photos", settings, "active_photo", rows=5 if len(settings.photos) > 1 else 3
+    )
     buttons = row.column(align=True)
     buttons.operator("uvatar.add_photos", icon="ADD", text="")
     buttons.operator("uvatar.remove_photo", icon="REMOVE", text="")
@@ -142,7 +148,11 @@ def _draw_chosen(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
 def _draw_unfinished(layout: bpy.types.UILayout) -> None:
     photos = sum(len(job.photos) for job in state.session().unfinished)
     box = layout.box()
-    draw_text(box.column(align=True), f"An earlier run of {photos} photo{'s' if photos > 1 else ''} is not finished", "RECOVER_LAST")
+    draw_text(
+        box.column(align=True),
+        f"An earlier run of {photos} photo{'s' if photos > 1 else ''} is not finished",
+        "RECOVER_LAST",
+    )
     row = box.row()
     row.operator("uvatar.resume", icon="PLAY")
     row.operator("uvatar.forget", icon="X")
@@ -167,7 +177,10 @@ def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
         place = index - names.index(job.stage)
         line = column.row()
         line.active = place <= 0
-        line.label(text=job.message if place == 0 else STAGES[stage], icon="CHECKMARK" if place < 0 else "PLAY" if place == 0 else "DOT")
+        line.label(
+            text=job.message if place == 0 else STAGES[stage],
+            icon="CHECKMARK" if place < 0 else "PLAY" if place == 0 else "DOT",
+        )
 
 
 def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
@@ -182,7 +195,9 @@ def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
     if run.state is JobState.CANCELLED:
         layout.label(text="Cancelled", icon="CANCEL")
     if run.people:
-        layout.label(text="1 avatar imported" if run.people == 1 else f"{run.people} avatars imported", icon="CHECKMARK")
+        layout.label(
+            text="1 avatar imported" if run.people == 1 else f"{run.people} avatars imported", icon="CHECKMARK"
+        )
 
 
 def _draw_summary(layout: bpy.types.UILayout, summary: Summary) -> None:

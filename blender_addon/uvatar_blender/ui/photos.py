@@ -25,11 +25,16 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
 
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options=_HIDDEN)  # type: ignore[valid-type]
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options=_HIDDEN)  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(  # type: ignore[valid-type]
+        default=";".join(f"*{suffix}" for suffix in PHOTO_SUFFIXES), options={"HIDDEN"}
+    )
 
     # Blender's file browser reads its view from these: small pictures, by which photos are told apart.
     display_type: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        items=[(name, name, "", number) for number, name in enumerate(("DEFAULT", "LIST_VERTICAL", "LIST_HORIZONTAL", "THUMBNAIL"))],
+        items=[
+            (name, name, "", number)
+            for number, name in enumerate(("DEFAULT", "LIST_VERTICAL", "LIST_HORIZONTAL", "THUMBNAIL"))
+        ],
         default="THUMBNAIL",
         options=_HIDDEN,
     )
@@ -85,7 +90,10 @@ class UVATAR_OT_add_image(bpy.types.Operator):
         try:
             add(context.scene, [file_of(context.space_data.image)])
         except (OSError, RuntimeError) as error:
-            self.report({"ERROR"}, f"The picture could not be written for the backend: {str(error).removeprefix('Error: ').strip()}")
+            self.report(
+                {"ERROR"},
+                f"The picture could not be written for the backend: {str(error).removeprefix('Error: ').strip()}",
+            )
             return {"CANCELLED"}
         state.watch()
         self.report({"INFO"}, "Added: see the tab Uvatar of the 3D View's sidebar")
@@ -226,7 +234,9 @@ def draw_image_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is a photo by its name; hidden ones, as macOS puts beside each file on other disks (._me.jpg), are none."""
+    """Whether a file is a photo by its name; hidden ones, as macOS puts beside each file on other disks (._me.jpg), are
+    none.
+    """
     return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
 
 
@@ -243,7 +253,8 @@ def add(scene: bpy.types.Scene, photos: list[Path]) -> None:
 def file_of(image: bpy.types.Image) -> Path:
     """The picture's own file; a copy in the user's data for what has none: painted on, packed, generated, rendered.
 
-    The copy may be a moment away (`state.pictures`): encoding takes seconds at 4096 pixels, reading Blender's some hundredths of
+    The copy may be a moment away (`state.pictures`): encoding takes seconds at 4096 pixels, reading Blender's some
+        hundredths of
     one. Only what has no pixels to read (renders), or linear ones (floats), Blender encodes itself, here.
 
     Raises OSError or RuntimeError where it cannot be written.

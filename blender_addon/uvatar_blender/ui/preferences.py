@@ -28,20 +28,24 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     )
     wheel: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend's wheel",
-        description="The file uvatar-….whl to install. Empty: the one that came with the add-on, else from the package index",
+        description="The file uvatar-….whl to install. Empty: the one that came with the add-on, else from the "
+        "package index",
         subtype="FILE_PATH",
     )
     index: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Package index", description="Address of another index of Python packages. Empty: the one that pip is set to use"
+        name="Package index",
+        description="Address of another index of Python packages. Empty: the one that pip is set to use",
     )
     backend: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend",
-        description="The uvatar program, the Python that has it installed, or its virtual environment. Empty: the one that was set up "
+        description="The uvatar program, the Python that has it installed, or its virtual environment. Empty: the "
+        "one that was set up "
         "here, else the one on the search path",
         subtype="FILE_PATH",
     )
     address: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Address", description="host:port of a backend that runs already. Empty: this user's own backend is found by itself"
+        name="Address",
+        description="host:port of a backend that runs already. Empty: this user's own backend is found by itself",
     )
     token: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Token", description="What the backend at this address wants to hear", subtype="PASSWORD"
@@ -73,7 +77,9 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             return
         setup, problem = state.setup(), state.session().problem
         failed = setup.problem if setup is not None else None
-        if problem is not None and not (failed is not None and drawing.offers_setup(problem)):  # the set-up's own says more
+        if problem is not None and not (
+            failed is not None and drawing.offers_setup(problem)
+        ):  # the set-up's own says more
             drawing.draw_problem(layout, problem)
         if drawing.offers_setup(failed):
             return  # its button is there

@@ -16,7 +16,8 @@ from ..scene.avatar import ImportOptions
 
 NOBODY = "ANY"  # a photo that is not said to show a certain person
 _PERSONS = [(NOBODY, "All", "Every person in the photo becomes an avatar")] + [
-    (letter, letter, f"All photos marked {letter} show one person: one avatar, with the texture of all of them") for letter in "ABCDEFGH"
+    (letter, letter, f"All photos marked {letter} show one person: one avatar, with the texture of all of them")
+    for letter in "ABCDEFGH"
 ]
 NAMINGS = [
     (Naming.SMPL.value, "SMPL", "left_hip, left_knee, …"),
@@ -32,7 +33,9 @@ class UVATAR_PG_photo(bpy.types.PropertyGroup):
     path: bpy.props.StringProperty(name="Path", subtype="FILE_PATH")  # type: ignore[valid-type]
     include: bpy.props.BoolProperty(name="Use", description="Make avatars from this photo", default=True)  # type: ignore[valid-type]
     person: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Person", description="Photos with the same letter, or several views in one, make one avatar", items=_PERSONS
+        name="Person",
+        description="Photos with the same letter, or several views in one, make one avatar",
+        items=_PERSONS,
     )
 
     def file(self) -> Path:
@@ -51,7 +54,11 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
         description="Which body avatars have",
         items=[
             ("open_body", "Open body", "Uvatar's own body: free for all uses"),
-            ("smpl", "SMPL (your own file)", "SMPL's mesh, shape sliders, correctives and UV map, from your files; not for commercial use"),
+            (
+                "smpl",
+                "SMPL (your own file)",
+                "SMPL's mesh, shape sliders, correctives and UV map, from your files; not for commercial use",
+            ),
         ],
     )
     texture_size: bpy.props.EnumProperty(  # type: ignore[valid-type]
@@ -75,16 +82,25 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     )
     uncertain: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Uncertain people",
-        description="Also make avatars of who may not be a person, or may stand otherwise than it seems: people half hidden, for example",
+        description="Also make avatars of who may not be a person, or may stand otherwise than it seems: people "
+        "half hidden, for example",
     )
     texture: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Unseen parts",
         description="What the texture shows where no photo looks",
         items=[
-            ("AUTO", "Automatic", "Predicted where the Texture Predictor has its weights, otherwise grown from what is seen"),
+            (
+                "AUTO",
+                "Automatic",
+                "Predicted where the Texture Predictor has its weights, otherwise grown from what is seen",
+            ),
             ("combined", "Predicted", "The photos where they show something, the Texture Predictor elsewhere"),
             ("projected", "Grown", "The photos and what can be mirrored; the rest grown smoothly from these"),
-            ("predicted", "Predict all", "The whole texture from the Texture Predictor: softer, without the photo's light"),
+            (
+                "predicted",
+                "Predict all",
+                "The whole texture from the Texture Predictor: softer, without the photo's light",
+            ),
         ],
     )
     texture_seed: bpy.props.IntProperty(  # type: ignore[valid-type]
@@ -93,7 +109,10 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
     rest_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Rest pose",
         description="What mesh and bones rest in",
-        items=[("T", "T", "Arms level, as SMPL has them"), ("A", "A", "Arms lowered by 45 degrees, as game engines like it")],
+        items=[
+            ("T", "T", "Arms level, as SMPL has them"),
+            ("A", "A", "Arms lowered by 45 degrees, as game engines like it"),
+        ],
     )
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Bone names",
@@ -104,20 +123,31 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
         name="Place",
         description="Where avatars stand",
         items=[
-            ("PHOTO", "As in the photo", "The people of a photo as they stand in it, beside avatars that are there already"),
+            (
+                "PHOTO",
+                "As in the photo",
+                "The people of a photo as they stand in it, beside avatars that are there already",
+            ),
             ("ROW", "In a row", "Beside each other and beside avatars that are there already"),
         ],
     )
     photo_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Pose",
         description="The pose in which avatars arrive. The other one is a click away",
-        items=[("PHOTO", "As in the photo", "The photo's pose is on the bones"), ("REST", "Rest pose", "The bones are at rest")],
+        items=[
+            ("PHOTO", "As in the photo", "The photo's pose is on the bones"),
+            ("REST", "Rest pose", "The bones are at rest"),
+        ],
     )
     camera: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Photo's camera", description="Add the camera that took the photo, with the photo behind the avatar", default=True
+        name="Photo's camera",
+        description="Add the camera that took the photo, with the photo behind the avatar",
+        default=True,
     )
     use_camera: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Render through it", description="Make it the scene's camera and give renders the photo's size", default=False
+        name="Render through it",
+        description="Make it the scene's camera and give renders the photo's size",
+        default=False,
     )
     unlit: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Unlit", description="Show the photo's colours as they are, without light"

@@ -26,9 +26,15 @@ class Slider:
 # By the components' names in the body's file (weights/open_body.md), and as SMPL's are called.
 SLIDERS = {
     "stature": Slider("Stature", "Shorter to taller. One step is 19 cm"),
-    "body mass index": Slider("Body mass index", "Thinner to heavier at the same stature. One step is a factor of 1.26"),
-    "gender": Slider("Masculine – Feminine", "Lower is more masculine, higher more feminine: men lie near -1, women near +1"),
-    "maturity": Slider("Child – Adult", "Lower has more of a child's proportions: adults lie near 0, a child of four near -3.6"),
+    "body mass index": Slider(
+        "Body mass index", "Thinner to heavier at the same stature. One step is a factor of 1.26"
+    ),
+    "gender": Slider(
+        "Masculine – Feminine", "Lower is more masculine, higher more feminine: men lie near -1, women near +1"
+    ),
+    "maturity": Slider(
+        "Child – Adult", "Lower has more of a child's proportions: adults lie near 0, a child of four near -3.6"
+    ),
     "trunk length": Slider("Trunk length", "A shorter to a longer trunk at the same stature"),
     "shoulder width": Slider("Shoulder width", "Narrower to wider shoulders"),
     "shin length": Slider("Shin length", "Shorter to longer shins at the same stature"),
@@ -36,7 +42,9 @@ SLIDERS = {
     "chest girth": Slider("Chest girth", "A smaller to a larger chest"),
     "waist girth": Slider("Waist girth", "A smaller to a larger waist"),
     **{
-        f"SMPL beta {k}": Slider(f"SMPL beta {k}", f"Component {k} of SMPL's shape space, in standard deviations. 0 is SMPL's mean body")
+        f"SMPL beta {k}": Slider(
+            f"SMPL beta {k}", f"Component {k} of SMPL's shape space, in standard deviations. 0 is SMPL's mean body"
+        )
         for k in range(_SMPL_BETAS)
     },
 }
@@ -68,7 +76,10 @@ def _writer(name: str) -> Callable[[bpy.types.PropertyGroup, float], None]:
 
 
 class UVATAR_PG_shape(bpy.types.PropertyGroup):
-    """An avatar's shape: reads and writes the shape keys, which hold the values. They, and not these, are keyed and driven."""
+    """An avatar's shape: reads and writes the shape keys, which hold the values.
+
+    They, and not these, are keyed and driven.
+    """
 
     __annotations__ = {
         identifier(name): bpy.props.FloatProperty(
@@ -94,7 +105,12 @@ def draw_sliders(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.ty
         if name in SLIDERS and keys.animation_data is None:
             layout.prop(rig.uvatar_shape, identifier(name), slider=True)
         else:
-            layout.prop(keys.key_blocks[name], "value", text=SLIDERS[name].label if name in SLIDERS else name.capitalize(), slider=True)
+            layout.prop(
+                keys.key_blocks[name],
+                "value",
+                text=SLIDERS[name].label if name in SLIDERS else name.capitalize(),
+                slider=True,
+            )
 
 
 CLASSES = (UVATAR_PG_shape,)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lives between registering and unregistering: the session, a set-up, previews, and the timer that keeps them going.
+"""What lives between registering and unregistering: the session, a set-up, previews, and the timer that keeps them
+going.
 
 The timer and not a modal operator: opening another file ends modal operators and timers that are not persistent.
 """
@@ -175,7 +176,9 @@ def _before_change(*_: object) -> None:
 
 @bpy.app.handlers.persistent
 def _after_change(*_: object) -> None:
-    """Half an avatar can be in an undo step that the artist has made meanwhile, or in a file that Blender has saved by itself."""
+    """Half an avatar can be in an undo step that the artist has made meanwhile, or in a file that Blender has saved by
+    itself.
+    """
     remove_stages()
 
 

@@ -65,7 +65,10 @@ class _OnAvatar:
 
 
 class UVATAR_OT_refresh_joints(_OnAvatar, bpy.types.Operator):
-    """Move the joints to where the shape sliders put them, and the soles to the ground. Do so after changing the shape"""
+    """Move the joints to where the shape sliders put them, and the soles to the ground.
+
+    Do so after changing the shape
+    """
 
     bl_idname = "uvatar.refresh_joints"
     bl_label = "Fit Joints to Shape"
@@ -201,7 +204,8 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
     up: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Up axis",
-        description="The axis that points up in the file's world. Choose it where the avatar lies but should stand, or the other way round",
+        description="The axis that points up in the file's world. Choose it where the avatar lies but should stand, "
+        "or the other way round",
         items=[
             (UpAxis.AUTOMATIC.value, "Automatic", "As this kind of file has it, or as people stand in it"),
             (UpAxis.Y.value, "Y", "Most BVH files, AIST++, GVHMR"),
@@ -213,10 +217,14 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
         name="First frame", description="Frame on which the motion begins. Loops for game engines begin at 0", default=0
     )
     resample: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Scene's frame rate", description="Keep the motion's speed. Otherwise each frame of the file is one of the scene", default=True
+        name="Scene's frame rate",
+        description="Keep the motion's speed. Otherwise each frame of the file is one of the scene",
+        default=True,
     )
     ground: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="On the ground", description="Raise or lower the whole motion so that its lowest step touches the ground", default=True
+        name="On the ground",
+        description="Raise or lower the whole motion so that its lowest step touches the ground",
+        default=True,
     )
     here: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Begin here", description="Begin where the avatar stands instead of where the file has it", default=True
@@ -225,7 +233,9 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
         name="Shape, too", description="Take the body's shape from the file. Only for SMPL's own bodies"
     )
     fit_range: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Set the scene's range", description="Let the scene play from the motion's first to its last frame", default=True
+        name="Set the scene's range",
+        description="Let the scene play from the motion's first to its last frame",
+        default=True,
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -238,7 +248,9 @@ class UVATAR_OT_import_motion(_OnAvatar, bpy.types.Operator):
         rate = scene.render.fps / scene.render.fps_base if self.resample else None
         motion, control = load_motion(rig, path, UpAxis(self.up)), rigify.control_rig(rig)
         if control is not None and self.shape:
-            raise RigError(f"{rig.name} follows its control rig, which would keep the old shape: leave the control rig first.")
+            raise RigError(
+                f"{rig.name} follows its control rig, which would keep the old shape: leave the control rig first."
+            )
         action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
         if control is not None:  # only now: where the motion cannot be applied it goes on leading
             rigify.unfollow(rig)
@@ -266,7 +278,10 @@ class UVATAR_OT_look_through(_OnAvatar, bpy.types.Operator):
 
 
 class UVATAR_OT_show_textures(bpy.types.Operator):
-    """Switch this 3D View to Material Preview, which shows avatars as they were photographed. Z brings the other views back"""
+    """Switch this 3D View to Material Preview, which shows avatars as they were photographed.
+
+    Z brings the other views back
+    """
 
     bl_idname = "uvatar.show_textures"
     bl_label = "Show Textures"
@@ -294,7 +309,10 @@ class UVATAR_OT_make_metarig(_OnAvatar, bpy.types.Operator):
 
 
 class UVATAR_OT_generate_control_rig(_OnAvatar, bpy.types.Operator):
-    """Have Rigify generate its control rig from the metarig, and let it lead the avatar, motion included. Takes some ten seconds"""
+    """Have Rigify generate its control rig from the metarig, and let it lead the avatar, motion included.
+
+    Takes some ten seconds
+    """
 
     bl_idname = "uvatar.generate_control_rig"
     bl_label = "Generate and Follow"
@@ -316,7 +334,9 @@ class UVATAR_OT_leave_control_rig(_OnAvatar, bpy.types.Operator):
 
 
 class UVATAR_OT_complete_texture(_OnAvatar, bpy.types.Operator):
-    """Send the painted texture to the backend: what you have painted and what the photo shows stays, the rest is filled anew from it"""
+    """Send the painted texture to the backend: what you have painted and what the photo shows stays, the rest is filled
+    anew from it
+    """
 
     bl_idname = "uvatar.complete_texture"
     bl_label = "Complete Painted Texture"
@@ -368,12 +388,14 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
     )
     root_motion: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Root motion",
-        description="Let the root, which engines move, go the avatar's way over the ground: Unreal's root bone, elsewhere the armature. "
+        description="Let the root, which engines move, go the avatar's way over the ground: Unreal's root bone, "
+        "elsewhere the armature. "
         "Otherwise the pelvis goes it",
     )
     provenance: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Include provenance",
-        description="Also write the photo's name and digest, the pose in it and the measurements, for whoever gets the file to read",
+        description="Also write the photo's name and digest, the pose in it and the measurements, for whoever gets "
+        "the file to read",
         default=False,
     )
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..scene.placement import Box, around
 
 _MARGIN = 1.15  # of the distance from which the box just fills the view
-_FILM = 36.0  # millimetres on either side of the middle that a view's longer side shows at the distance of its lens' millimetres
+# millimetres on either side of the middle that a view's longer side shows at the distance of its lens' millimetres
+_FILM = 36.0
 
 
 class Views:
@@ -39,7 +40,9 @@ class Views:
 
 
 def views(scene: bpy.types.Scene) -> Iterator[tuple[bpy.types.SpaceView3D, bpy.types.Region]]:
-    """The 3D views that show a scene and may be turned: not those that look through a camera, into local view, or in four directions."""
+    """The 3D views that show a scene and may be turned: not those that look through a camera, into local view, or in
+    four directions.
+    """
     manager = bpy.context.window_manager
     for window in manager.windows if manager else ():
         if window.scene != scene:
@@ -94,7 +97,12 @@ def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:
     """Pixels of the view that the sidebar covers."""
     if not space.show_region_ui or not bpy.context.preferences.system.use_region_overlap:
         return 0.0
-    areas = (area for window in bpy.context.window_manager.windows for area in window.screen.areas if area.spaces.active == space)
+    areas = (
+        area
+        for window in bpy.context.window_manager.windows
+        for area in window.screen.areas
+        if area.spaces.active == space
+    )
     sidebars = (side.width for area in areas for side in area.regions if side.type == "UI")
     return float(next(sidebars, 0))
 

@@ -39,7 +39,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End this process at once: after Rigify has generated a rig, Blender 4.5's module waits for ever in its own clean-up."""
+    """End this process at once: after Rigify has generated a rig, Blender 4.5's module waits for ever in its own
+    clean-up.
+    """
     if "bpy" in sys.modules and _status in config.stash:
         shutil.rmtree(sys.modules["bpy"].app.tempdir, ignore_errors=True)
         sys.stdout.flush()

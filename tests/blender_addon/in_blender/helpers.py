@@ -28,12 +28,25 @@ def shown(rig: bpy.types.Object, linear: bool = False) -> np.ndarray:
 
 def data_names() -> set[tuple[str, str]]:
     data = bpy.data
-    kinds = (data.objects, data.meshes, data.shape_keys, data.armatures, data.cameras, data.materials, data.images, data.collections,
-             data.scenes, data.actions)  # fmt: skip
+    kinds = (
+        data.objects,
+        data.meshes,
+        data.shape_keys,
+        data.armatures,
+        data.cameras,
+        data.materials,
+        data.images,
+        data.collections,
+        data.scenes,
+        data.actions,
+    )
     return {(type(item).__name__, item.name) for kind in kinds for item in kind}
 
 
 def queued() -> float:
-    """Seconds for which this thread could have worked but other programs had the processor; 0 where that is not told."""
+    """Seconds for which this thread could have worked but other programs had the processor.
+
+    0 where that is not told.
+    """
     told = Path("/proc/thread-self/schedstat")
     return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0

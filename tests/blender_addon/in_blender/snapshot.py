@@ -1,4 +1,6 @@
-"""All that a .blend and its window hold, as plain values that can be compared: what a tool has touched is found whatever it is."""
+"""All that a .blend and its window hold, as plain values that can be compared: what a tool has touched is found
+whatever it is.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,17 @@ _IGNORED = {
     "rna_type",
     "is_library_indirect",
     "info",  # what a point cache holds, told when it is evaluated first
-    "original", "is_evaluated", "session_uid", "users", "tag", "depsgraph", "preview", "id_data", "vertex_normals", "corner_normals",
-    "polygon_normals", "loop_triangles", "loop_triangle_polygons", "attributes", "pixels", "packed_file", "packed_files",
-    "bindcode", "is_updated", "is_updated_data", "has_data", "type_info", "shape_keys", "bones_all", "children", "children_recursive",
+    "original", "is_evaluated", "session_uid", "users", "tag", "depsgraph", "preview", "id_data", "vertex_normals",
+    "corner_normals",
+    "polygon_normals", "loop_triangles", "loop_triangle_polygons", "attributes", "pixels", "packed_file",
+    "packed_files",
+    "bindcode", "is_updated", "is_updated_data", "has_data", "type_info", "shape_keys", "bones_all", "children",
+    "children_recursive",
     "point", "points", "bound_box", "execution_time", "is_loaded", "users_collection", "users_scene", "ui_units_x",
 }  # fmt: skip
 _KINDS = (
-    "actions", "armatures", "cameras", "collections", "images", "materials", "meshes", "node_groups", "objects", "scenes", "shape_keys",
+    "actions", "armatures", "cameras", "collections", "images", "materials", "meshes", "node_groups", "objects",
+    "scenes", "shape_keys",
     "worlds", "libraries",
 )  # fmt: skip
 _NAMED = (
@@ -44,7 +50,9 @@ _DEEPEST = 7
 
 
 def snapshot() -> dict[str, Any]:
-    """Every value of every data-block, by where it stands; of the window: scene, layer, mode, selection, and the views' cameras."""
+    """Every value of every data-block, by where it stands; of the window: scene, layer, mode, selection, and the views'
+    cameras.
+    """
     bpy.context.view_layer.update()
     found: dict[str, Any] = {}
     for kind in _KINDS:
@@ -58,7 +66,13 @@ def snapshot() -> dict[str, Any]:
         sorted(thing.name_full for thing in layer.objects.selected),
         layer.objects.active and layer.objects.active.name_full,
     )
-    spaces = [space for screen in bpy.data.screens for area in screen.areas for space in area.spaces if space.type == "VIEW_3D"]
+    spaces = [
+        space
+        for screen in bpy.data.screens
+        for area in screen.areas
+        for space in area.spaces
+        if space.type == "VIEW_3D"
+    ]
     found["views"] = [space.camera and space.camera.name for space in spaces]
     return found
 

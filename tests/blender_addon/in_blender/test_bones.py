@@ -1,4 +1,6 @@
-"""Bones that the artist has renamed, duplicated or deleted: every tool finds them by what they carry, or says what is missing."""
+"""Bones that the artist has renamed, duplicated or deleted: every tool finds them by what they carry, or says what is
+missing.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,18 @@ def files(two_people: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     """A folder with the second person's files, written as the command line does it."""
     folder = tmp_path_factory.mktemp("files")
     dump(two_people, folder / "stored")
-    command = [sys.executable, "-m", "uvatar_blender.headless", "stored", "--person", "1", "--blend", "avatar.blend", "--glb", "avatar.glb"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvatar_blender.headless",
+        "stored",
+        "--person",
+        "1",
+        "--blend",
+        "avatar.blend",
+        "--glb",
+        "avatar.glb",
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -119,7 +130,9 @@ def test_export_leaves_the_scene_as_it_was(two_people, scene, tmp_path) -> None:
     before = evaluated_vertices(rigs.find_body(made.rigs[0]))
     export_glb(made.rigs[0], tmp_path / "a.glb")
     bpy.context.view_layer.update()
-    assert {thing.name for thing in (*bpy.data.objects, *bpy.data.meshes, *bpy.data.armatures, *bpy.data.shape_keys)} == names
+    assert {
+        thing.name for thing in (*bpy.data.objects, *bpy.data.meshes, *bpy.data.armatures, *bpy.data.shape_keys)
+    } == names
     assert np.array_equal(evaluated_vertices(rigs.find_body(made.rigs[0])), before)
     assert bpy.context.view_layer.objects.active == made.rigs[0] and all(rig.select_get() for rig in made.rigs)
 
@@ -153,7 +166,9 @@ def test_runs_as_a_script_too(files, tmp_path) -> None:
     """As `blender -b --python headless.py -- ...` runs it: no package, arguments after two dashes."""
     script = ROOT / "blender_addon" / "uvatar_blender" / "headless.py"
     command = [sys.executable, str(script), "-b", "--", str(files / "stored"), "--glb", str(tmp_path / "a.glb")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, env=_environment_without_path())
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=100, env=_environment_without_path()
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "a.glb").stat().st_size > 100_000
 

@@ -1,4 +1,6 @@
-"""Export of avatars as artists have them: linked, overridden, posed, painted, modified, oddly named, in scenes of any unit."""
+"""Export of avatars as artists have them: linked, overridden, posed, painted, modified, oddly named, in scenes of any
+unit.
+"""
 
 from __future__ import annotations
 
@@ -84,9 +86,13 @@ def test_an_avatar_of_another_file_is_exported_and_stays_as_it_is(library, resul
         assert opened_rig.name == ("me" if suffix == ".glb" else "Armature") and body.name == "me body"
 
 
-@pytest.mark.parametrize("tool", [refresh_joints, apply_shape, refit, lambda rig: rigs.rename_joints(rig, joint_names(Naming.MIXAMO))])
+@pytest.mark.parametrize(
+    "tool", [refresh_joints, apply_shape, refit, lambda rig: rigs.rename_joints(rig, joint_names(Naming.MIXAMO))]
+)
 @pytest.mark.parametrize("how", ["linked", "overridden"])
-def test_tools_that_change_the_mesh_refuse_a_linked_one_and_change_nothing(library, how: str, tool: Callable[[Any], None]) -> None:
+def test_tools_that_change_the_mesh_refuse_a_linked_one_and_change_nothing(
+    library, how: str, tool: Callable[[Any], None]
+) -> None:
     rig = take_in(library, how)
     before = snapshot()
     with pytest.raises(rigs.RigError, match=r"is linked from library\.blend"):
@@ -94,8 +100,12 @@ def test_tools_that_change_the_mesh_refuse_a_linked_one_and_change_nothing(libra
     assert differences(before, snapshot()) == []
 
 
-@pytest.mark.parametrize("where", ["plain_materials", "_bake_shape", "apply_modifiers", "_sample_motion", "_key", "_in_window"])
-def test_whatever_fails_on_the_way_nothing_of_the_scene_is_changed(result, scene, tmp_path, monkeypatch, where: str) -> None:
+@pytest.mark.parametrize(
+    "where", ["plain_materials", "_bake_shape", "apply_modifiers", "_sample_motion", "_key", "_in_window"]
+)
+def test_whatever_fails_on_the_way_nothing_of_the_scene_is_changed(
+    result, scene, tmp_path, monkeypatch, where: str
+) -> None:
     rig = imported(result, scene)
     before = snapshot()
 
@@ -109,11 +119,18 @@ def test_whatever_fails_on_the_way_nothing_of_the_scene_is_changed(result, scene
 
 
 def test_the_artists_scene_is_untouched(result, scene, tmp_path) -> None:
-    """Pose Mode, a pose without keys under motion, odd units, several scenes, names that the export wants for itself."""
+    """Pose Mode, a pose without keys under motion, odd units, several scenes, names that the export wants for
+    itself.
+    """
     units = scene.unit_settings
     units.system, units.scale_length, units.length_unit, units.mass_unit = "METRIC", 0.01, "MILLIMETERS", "GRAMS"
     rig = imported(result, scene, photo_pose=False)
-    np.savez(tmp_path / "clip.npz", poses=np.random.default_rng(0).normal(0, 0.2, (6, 72)), trans=np.zeros((6, 3)), mocap_framerate=24.0)
+    np.savez(
+        tmp_path / "clip.npz",
+        poses=np.random.default_rng(0).normal(0, 0.2, (6, 72)),
+        trans=np.zeros((6, 3)),
+        mocap_framerate=24.0,
+    )
     apply_motion(rig, load_motion(rig, tmp_path / "clip.npz"), "walk")
     scene.frame_start, scene.frame_end = 1, 6
     scene.frame_set(3, subframe=0.25)
@@ -141,7 +158,12 @@ def test_the_artists_scene_is_untouched(result, scene, tmp_path) -> None:
 
 def test_a_hidden_avatar_moves_in_the_file_as_well(result, scene, tmp_path) -> None:
     rig = imported(result, scene, photo_pose=False)
-    np.savez(tmp_path / "clip.npz", poses=np.random.default_rng(0).normal(0, 0.4, (4, 72)), trans=np.zeros((4, 3)), mocap_framerate=24.0)
+    np.savez(
+        tmp_path / "clip.npz",
+        poses=np.random.default_rng(0).normal(0, 0.4, (4, 72)),
+        trans=np.zeros((4, 3)),
+        mocap_framerate=24.0,
+    )
     apply_motion(rig, load_motion(rig, tmp_path / "clip.npz"), "walk")
     scene.frame_start, scene.frame_end = 1, 4
     rig.hide_viewport = True
@@ -164,11 +186,22 @@ def test_no_folder_and_no_provenance_is_in_the_file(scene, tmp_path, target: Tar
     folder.mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "anna.blend"))
     rig = imported(result, bpy.context.scene)
-    bpy.context.scene["uvatar"] = {"photos": [{"path": f"{FOLDER}/bob.jpg"}]}  # as the panel keeps its photos up to Blender 4.5
+    bpy.context.scene["uvatar"] = {
+        "photos": [{"path": f"{FOLDER}/bob.jpg"}]
+    }  # as the panel keeps its photos up to Blender 4.5
     rig["health"] = 3
     export_avatar(rig, folder / f"a{target.suffix}", target)
     data = (folder / f"a{target.suffix}").read_bytes()
-    for secret in ("anna secret", "private photos", "bob", "anna's private", "anna.blend", str(tmp_path), "uvatar", "me.jpg"):
+    for secret in (
+        "anna secret",
+        "private photos",
+        "bob",
+        "anna's private",
+        "anna.blend",
+        str(tmp_path),
+        "uvatar",
+        "me.jpg",
+    ):
         assert secret.encode() not in data, secret
     if target is Target.GLTF:
         told = document(folder / "a.glb")
@@ -185,7 +218,11 @@ def test_provenance_is_there_when_asked_for_without_folders(scene, tmp_path) -> 
     export_avatar(rig, tmp_path / "a.glb", Target.GLTF, provenance=True)
     export_avatar(rig, tmp_path / "a.fbx", Target.UNITY, provenance=True)
     (extras,) = (node["extras"] for node in document(tmp_path / "a.glb")["nodes"] if "extras" in node)
-    assert extras["uvatar_photo"] == "me.jpg" and extras["uvatar_photo_digest"] == "d1" and len(extras["uvatar_betas"]) == 10
+    assert (
+        extras["uvatar_photo"] == "me.jpg"
+        and extras["uvatar_photo_digest"] == "d1"
+        and len(extras["uvatar_betas"]) == 10
+    )
     assert not extras.keys() & {"uvatar_uuid", "uvatar_control_rig", "uvatar_photo_offset"}
     for path in (tmp_path / "a.glb", tmp_path / "a.fbx"):
         assert b"me.jpg" in path.read_bytes() and b"anna secret" not in path.read_bytes()
@@ -249,7 +286,9 @@ def test_modifiers_are_part_of_the_mesh_and_all_sliders_stay(result, scene, tmp_
         _, opened_body = opened(tmp_path / f"a{suffix}")
         vertices = evaluated_vertices(opened_body)
         distance, _ = cKDTree(vertices).query(expected)
-        assert distance.max() < (0.01 if name == "Decimate" else 2e-3)  # metres; which edges are collapsed hangs on the last digit
+        assert distance.max() < (
+            0.01 if name == "Decimate" else 2e-3
+        )  # metres; which edges are collapsed hangs on the last digit
         blocks = opened_body.data.shape_keys.key_blocks
         assert [key.name for key in blocks[1:]] == result["people"][0]["beta_names"]
         blocks["stature"].value = 1.0
@@ -270,17 +309,31 @@ def test_modifiers_that_files_for_engines_cannot_hold_are_left_out_and_named(res
     before = snapshot()
     remarks = export_avatar(rig, tmp_path / "a.glb", Target.GLTF)
     assert differences(before, snapshot()) == []
-    assert [remark.split(" was")[0] for remark in remarks] == [f"The modifier {name}" for name in ("Cloth", "On the hat", "Remesh")]
+    assert [remark.split(" was")[0] for remark in remarks] == [
+        f"The modifier {name}" for name in ("Cloth", "On the hat", "Remesh")
+    ]
     _, opened_body = opened(tmp_path / "a.glb")
     assert len(opened_body.data.shape_keys.key_blocks) == 11
 
 
 # What is simulated or corrects the pose, and what looks at another object by one of its settings.
-LIVE = ["SOFT_BODY", "COLLISION", "DYNAMIC_PAINT", "PARTICLE_SYSTEM", "CORRECTIVE_SMOOTH", "WAVE", "BUILD", "MESH_CACHE"]
+LIVE = [
+    "SOFT_BODY",
+    "COLLISION",
+    "DYNAMIC_PAINT",
+    "PARTICLE_SYSTEM",
+    "CORRECTIVE_SMOOTH",
+    "WAVE",
+    "BUILD",
+    "MESH_CACHE",
+]
 LOOKING = {
-    "SHRINKWRAP": "target", "LATTICE": "object", "HOOK": "object", "CURVE": "object", "MESH_DEFORM": "object", "SURFACE_DEFORM": "target",
-    "DATA_TRANSFER": "object", "BOOLEAN": "object", "MIRROR": "mirror_object", "CAST": "object", "SIMPLE_DEFORM": "origin",
-    "ARMATURE": "object", "NORMAL_EDIT": "target", "ARRAY": "offset_object", "DISPLACE": "texture_coords_object", "UV_WARP": "object_from",
+    "SHRINKWRAP": "target", "LATTICE": "object", "HOOK": "object", "CURVE": "object", "MESH_DEFORM": "object",
+    "SURFACE_DEFORM": "target",
+    "DATA_TRANSFER": "object", "BOOLEAN": "object", "MIRROR": "mirror_object", "CAST": "object",
+    "SIMPLE_DEFORM": "origin",
+    "ARMATURE": "object", "NORMAL_EDIT": "target", "ARRAY": "offset_object", "DISPLACE": "texture_coords_object",
+    "UV_WARP": "object_from",
 }  # fmt: skip
 
 
@@ -304,9 +357,13 @@ def test_all_modifiers_of_their_kinds_are_left_out_and_named(result, scene, tmp_
     remarks = export_avatar(rig, tmp_path / "a.glb", Target.GLTF)
     assert differences(before, snapshot()) == []
     told = {remark.split(" was left out: ")[0]: remark for remark in remarks}
-    assert set(told) == {f"The modifier {kind} alone" for kind in LIVE} | {f"The modifier {kind} with another" for kind in LOOKING}
+    assert set(told) == {f"The modifier {kind} alone" for kind in LIVE} | {
+        f"The modifier {kind} with another" for kind in LOOKING
+    }
     assert all("it works on the moving body" in told[f"The modifier {kind} alone"] for kind in LIVE)
-    assert all(f"it depends on {other.get(kind, hat).name}," in told[f"The modifier {kind} with another"] for kind in LOOKING)
+    assert all(
+        f"it depends on {other.get(kind, hat).name}," in told[f"The modifier {kind} with another"] for kind in LOOKING
+    )
     _, opened_body = opened(tmp_path / "a.glb")
     assert len(opened_body.data.shape_keys.key_blocks) == 11
 
@@ -332,7 +389,12 @@ def test_paint_that_was_not_saved_is_in_the_file(result, scene, tmp_path, target
 @pytest.mark.parametrize("target", list(Target))
 def test_the_clip_has_the_actions_name(result, scene, tmp_path, target: Target) -> None:
     rig = imported(result, scene, photo_pose=False)
-    np.savez(tmp_path / "clip.npz", poses=np.random.default_rng(0).normal(0, 0.2, (4, 72)), trans=np.zeros((4, 3)), mocap_framerate=24.0)
+    np.savez(
+        tmp_path / "clip.npz",
+        poses=np.random.default_rng(0).normal(0, 0.2, (4, 72)),
+        trans=np.zeros((4, 3)),
+        mocap_framerate=24.0,
+    )
     apply_motion(rig, load_motion(rig, tmp_path / "clip.npz"), "Walk, slow 歩く")
     scene.frame_start, scene.frame_end = 1, 4
     export_avatar(rig, tmp_path / f"a{target.suffix}", target, animation=True)
@@ -342,9 +404,17 @@ def test_the_clip_has_the_actions_name(result, scene, tmp_path, target: Target) 
 
 @pytest.mark.parametrize(
     ("system", "scale", "placement"),
-    [("METRIC", 0.01, "PHOTO"), ("METRIC", 0.01, "ROW"), ("METRIC", 10.0, "PHOTO"), ("IMPERIAL", 0.3048, "ROW"), ("NONE", 0.01, "PHOTO")],
+    [
+        ("METRIC", 0.01, "PHOTO"),
+        ("METRIC", 0.01, "ROW"),
+        ("METRIC", 10.0, "PHOTO"),
+        ("IMPERIAL", 0.3048, "ROW"),
+        ("NONE", 0.01, "PHOTO"),
+    ],
 )
-def test_avatars_are_their_size_at_any_unit_scale(two_people, scene, tmp_path, system: str, scale: float, placement: str) -> None:
+def test_avatars_are_their_size_at_any_unit_scale(
+    two_people, scene, tmp_path, system: str, scale: float, placement: str
+) -> None:
     plain = import_people(parse_result(two_people), scene, options=ImportOptions(placement=placement))
     metres = [evaluated_vertices(rigs.find_body(rig)) for rig in plain.rigs]
     camera = plain.camera.location.copy() if plain.camera else None
@@ -360,7 +430,9 @@ def test_avatars_are_their_size_at_any_unit_scale(two_people, scene, tmp_path, s
     target = Target.GLTF if placement == "ROW" else Target.UNITY
     export_avatar(made.rigs[0], tmp_path / f"a{target.suffix}", target)
     height = float(np.ptp(rest_vertices(two_people["people"][0])[:, 1]))
-    assert np.ptp(evaluated_vertices(opened(tmp_path / f"a{target.suffix}")[1])[:, 2]) == pytest.approx(height, abs=1e-3)
+    assert np.ptp(evaluated_vertices(opened(tmp_path / f"a{target.suffix}")[1])[:, 2]) == pytest.approx(
+        height, abs=1e-3
+    )
 
 
 # --- names (4.14, 4.19)
@@ -387,7 +459,11 @@ def test_any_photo_name_gives_names_that_tell_parts_apart(scene, tmp_path, name:
     assert body.name == f"{rig.name} body" and other.name.endswith(" p1") and len(body.name.encode()) <= 63
     assert "\\" not in rig.name and "anna" not in rig.name
     pictures = {image.name for image in bpy.data.images}
-    assert {f"{rig.name} texture.png", f"{rig.name} texture.png as it came", f"{other.name} texture source.png"} <= pictures
+    assert {
+        f"{rig.name} texture.png",
+        f"{rig.name} texture.png as it came",
+        f"{other.name} texture source.png",
+    } <= pictures
     if name.endswith("17"):
         assert "17" in rig.name  # photos differ at the end
     before = snapshot()

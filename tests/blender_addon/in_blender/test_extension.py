@@ -1,4 +1,6 @@
-"""The built zip in a clean Blender: installed, enabled, run against the real server with a fake pipeline, disabled, enabled."""
+"""The built zip in a clean Blender: installed, enabled, run against the real server with a fake pipeline, disabled,
+enabled.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def pump_until(addon: Any, condition: Callable[[], Any], what: str) -> None:
     """Do what Blender's timer does."""
     deadline, longest = time.monotonic() + PATIENCE, 0.0
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}: {addon.session().problem} {addon.session().run}"
+        assert time.monotonic() < deadline, (
+            f"waited in vain until {what}: {addon.session().problem} {addon.session().run}"
+        )
         start = time.perf_counter()
         addon.pump()
         longest = max(longest, time.perf_counter() - start)
@@ -100,7 +104,9 @@ def test_photos_become_avatars_in_one_undo_step_each(addon, server, tmp_path) ->
     run_to_the_end(addon)
     (job,) = addon.session().run.jobs
     assert job.state.value == "done" and job.people == 2 and len(rigs()) == 2
-    assert {index: problem.message for index, problem in job.problems.items()} == {1: "No person was found in nobody.jpg."}
+    assert {index: problem.message for index, problem in job.problems.items()} == {
+        1: "No person was found in nobody.jpg."
+    }
     assert [collection.name for collection in bpy.data.collections] == ["me"]
     bpy.ops.ed.undo()
     assert not bpy.data.objects and not bpy.data.collections and not bpy.data.meshes and not bpy.data.images
@@ -144,7 +150,10 @@ def test_people_come_again_with_other_options(addon, server, tmp_path) -> None:
     (second,) = (rig for rig in rigs() if rig != first)
     assert "mixamorig:LeftHand" in second.data.bones and "left_hand" in first.data.bones
     assert second.data.bones["mixamorig:LeftHand"].head_local.z < first.data.bones["left_hand"].head_local.z - 0.3
-    assert second.location.x > first.location.x and len([thing for thing in bpy.data.objects if thing.type == "CAMERA"]) == 1
+    assert (
+        second.location.x > first.location.x
+        and len([thing for thing in bpy.data.objects if thing.type == "CAMERA"]) == 1
+    )
     bpy.ops.ed.undo()
     assert len(rigs()) == 1
 
@@ -288,7 +297,9 @@ def test_without_a_backend_the_panel_says_so_with_the_button_that_helps(addon, t
 def test_starts_the_backend_that_the_preferences_name(addon, tmp_path) -> None:
     program = tmp_path / "uvatar"
     paths = f"{Path.cwd()}:{Path.cwd()}/backend"
-    program.write_text(f"#!/bin/sh\nPYTHONPATH='{paths}' exec '{sys.executable}' -m uvatar \"$@\" --pipeline {PIPELINE}\n")
+    program.write_text(
+        f"#!/bin/sh\nPYTHONPATH='{paths}' exec '{sys.executable}' -m uvatar \"$@\" --pipeline {PIPELINE}\n"
+    )
     program.chmod(0o755)
     if sys.platform == "win32":
         pytest.skip("the program is a shell script")

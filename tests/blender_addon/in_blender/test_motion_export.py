@@ -1,4 +1,6 @@
-"""What exported clips hold: they begin at 0, key bones and nothing else, and the root goes the way over the ground where asked to."""
+"""What exported clips hold: they begin at 0, key bones and nothing else, and the root goes the way over the ground
+where asked to.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from uvatar_blender.scene.export import Target, export_avatar
 from uvatar_blender.scene.motion import apply_motion, load_motion
 
 FRAMES, RATE = 25, 24
-WAY = np.stack([np.linspace(0, 1, FRAMES), np.linspace(0, -2, FRAMES), 0.05 * np.sin(np.arange(FRAMES))], -1)  # metres, z up
+WAY = np.stack(
+    [np.linspace(0, 1, FRAMES), np.linspace(0, -2, FRAMES), 0.05 * np.sin(np.arange(FRAMES))], -1
+)  # metres, z up
 
 
 @pytest.fixture
@@ -73,13 +77,17 @@ def test_a_glb_s_clip_begins_at_0_and_keys_no_shapes(walker, scene, tmp_path, st
 
 
 def fbx_animated(path: Path) -> list[str]:
-    """What an FBX file has curves for, by the ids that its curve nodes are connected to: the kinds of things they move."""
+    """What an FBX file has curves for, by the ids that its curve nodes are connected to: the kinds of things
+    they move.
+    """
     from io_scene_fbx import parse_fbx  # Blender's own
 
     tree, _ = parse_fbx.parse(str(path), use_namedtuple=True)
     parts = {element.id.decode(): element for element in tree.elems}
     kinds = {element.props[0]: element.id.decode() for element in parts["Objects"].elems}
-    links = [(element.props[1], element.props[2]) for element in parts["Connections"].elems if element.props[0] == b"OP"]
+    links = [
+        (element.props[1], element.props[2]) for element in parts["Connections"].elems if element.props[0] == b"OP"
+    ]
     nodes = {child for child, _ in links if kinds.get(child) == "AnimationCurveNode"}
     return [kinds[parent] for child, parent in links if child in nodes]
 
@@ -143,4 +151,6 @@ def test_without_a_root_bone_the_armature_goes_the_way(walker, tmp_path) -> None
     over_ground = np.stack([WAY[:, 0], np.zeros(FRAMES), -WAY[:, 1]], -1)  # y up
     assert np.abs(ways[walker.name] - ways[walker.name][0] - (over_ground - over_ground[0])).max() < 1e-4
     pelvis = ways["pelvis"]
-    assert np.ptp(pelvis[:, [0, 2]], axis=0).max() < 1e-4 and np.ptp(pelvis[:, 1]) == pytest.approx(np.ptp(WAY[:, 2]), abs=1e-4)
+    assert np.ptp(pelvis[:, [0, 2]], axis=0).max() < 1e-4 and np.ptp(pelvis[:, 1]) == pytest.approx(
+        np.ptp(WAY[:, 2]), abs=1e-4
+    )

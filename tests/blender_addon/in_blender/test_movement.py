@@ -56,8 +56,11 @@ def test_correctives_are_smpls_in_any_pose_and_after_joints_moved(result, scene,
     assert np.abs(off - made).max() > 0.003
     rigs.clear_pose(rig)
     correctives.set_live(body, True)
-    assert all(abs(key.value) < 1e-6 for key in body.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks
-               if key.name.startswith("Pose "))  # fmt: skip
+    assert all(
+        abs(key.value) < 1e-6
+        for key in body.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks
+        if key.name.startswith("Pose ")
+    )
 
 
 def smpl_sized(result: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +88,9 @@ def test_207_live_correctives_play_in_time(result, scene) -> None:
         start = time.process_time()  # of all threads: other programs run on this machine, too
         scene.frame_set(frame)
         times.append(time.process_time() - start)
-    print(f"207 correctives of 6,890 vertices: {1000 * np.median(times):.1f} ms a frame, fastest {1000 * min(times):.1f}")
+    print(
+        f"207 correctives of 6,890 vertices: {1000 * np.median(times):.1f} ms a frame, fastest {1000 * min(times):.1f}"
+    )
     assert np.median(times) < 0.020
 
 
@@ -109,7 +114,9 @@ def test_amass_motion_is_lbs_of_its_poses(result, scene, tmp_path, rest: str) ->
     for frame, row in ((10, 0), (11, 2), (12, 4)):
         scene.frame_set(frame)
         bpy.context.view_layer.update()
-        expected = posed_vertices({**person, "pose": poses[row].reshape(24, 3), "transl": np.zeros(3)}) @ ARMATURE_FROM_BODY.T
+        expected = (
+            posed_vertices({**person, "pose": poses[row].reshape(24, 3), "transl": np.zeros(3)}) @ ARMATURE_FROM_BODY.T
+        )
         made = shown(rig, linear=True)
         difference = made - expected - np.median(made - expected, axis=0)
         assert np.median(np.abs(difference)) < 1e-4 and np.abs(difference).max() < (2e-4 if rest == "T" else 0.08)
@@ -118,7 +125,9 @@ def test_amass_motion_is_lbs_of_its_poses(result, scene, tmp_path, rest: str) ->
     first = np.array(rig.pose.bones[rigs.joint_names(rig)[0]].head)
     scene.frame_set(12)
     travel = np.array(rig.pose.bones[rigs.joint_names(rig)[0]].head) - first
-    assert np.allclose(travel, np.linspace(0, 1, 18).reshape(6, 3)[4] - np.linspace(0, 1, 18).reshape(6, 3)[0], atol=1e-4)
+    assert np.allclose(
+        travel, np.linspace(0, 1, 18).reshape(6, 3)[4] - np.linspace(0, 1, 18).reshape(6, 3)[0], atol=1e-4
+    )
 
 
 def test_motion_on_the_ground_from_here(result, scene, tmp_path) -> None:
@@ -130,7 +139,9 @@ def test_motion_on_the_ground_from_here(result, scene, tmp_path) -> None:
         scene.frame_set(frame)
         vertices = shown(rig)
         assert vertices[:, 2].min() == pytest.approx(z, abs=0.01)
-        assert vertices[:, 1].mean() == pytest.approx(y - 0.1, abs=0.1) and vertices[:, 0].mean() == pytest.approx(2, abs=0.05)
+        assert vertices[:, 1].mean() == pytest.approx(y - 0.1, abs=0.1) and vertices[:, 0].mean() == pytest.approx(
+            2, abs=0.05
+        )
 
 
 def test_shape_of_a_motion_only_for_smpls_bodies(result, scene, tmp_path) -> None:
@@ -148,7 +159,9 @@ def test_shape_of_a_motion_only_for_smpls_bodies(result, scene, tmp_path) -> Non
 def test_bvh_motion_is_lbs_of_its_rotations(result, scene, tmp_path) -> None:
     person = result["people"][0]
     names, rest = joint_names(Naming.MIXAMO), joints(person)
-    offsets = 100 * np.array([rest[joint] - (rest[parent] if parent >= 0 else 0) for joint, parent in enumerate(person["parents"])])
+    offsets = 100 * np.array(
+        [rest[joint] - (rest[parent] if parent >= 0 else 0) for joint, parent in enumerate(person["parents"])]
+    )
     poses = np.random.default_rng(4).normal(0, 0.3, (3, 24, 3))
     poses[:, 22:] = 0  # the fingers' roots: their tips say nothing of a turn
     turns = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(3, 24, 3, 3)
@@ -163,7 +176,9 @@ def test_bvh_motion_is_lbs_of_its_rotations(result, scene, tmp_path) -> None:
         difference = shown(rig, linear=True) - expected
         assert np.abs(difference - np.median(difference, axis=0)).max() < 2e-4
         pelvis.append(np.array(rig.pose.bones["pelvis"].head))
-    assert np.allclose(np.diff(pelvis, axis=0), (0.1, -0.2, 0.05), atol=1e-4)  # as far as in the file, for somebody as tall
+    assert np.allclose(
+        np.diff(pelvis, axis=0), (0.1, -0.2, 0.05), atol=1e-4
+    )  # as far as in the file, for somebody as tall
 
 
 def test_bvh_poses_of_makehuman_look_like_themselves(result, scene, shared_assets) -> None:
@@ -174,7 +189,9 @@ def test_bvh_poses_of_makehuman_look_like_themselves(result, scene, shared_asset
         apply_motion(rig, load_motion(rig, folder / f"{name}.bvh"), name)
         scene.frame_set(0)
         bones = rig.pose.bones
-        heights[name] = {bone: bones[bone].head.z for bone in ("head", "left_ankle", "left_knee", "pelvis", "left_wrist")}
+        heights[name] = {
+            bone: bones[bone].head.z for bone in ("head", "left_ankle", "left_knee", "pelvis", "left_wrist")
+        }
         # knees and elbows bend the way that they do: never further forward, or backward, than straight
         for upper, lower in (("left_hip", "left_knee"), ("right_hip", "right_knee")):
             front = bones[upper].matrix.to_3x3().col[2]

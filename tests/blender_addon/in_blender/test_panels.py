@@ -29,7 +29,18 @@ from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
 from uvatar_blender.core.version import addon_version
 from uvatar_blender.scene.avatar import import_people
-from uvatar_blender.ui import avatar_panels, backend, drawing, importing, operators, panels, photos, preferences, sliders, state
+from uvatar_blender.ui import (
+    avatar_panels,
+    backend,
+    drawing,
+    importing,
+    operators,
+    panels,
+    photos,
+    preferences,
+    sliders,
+    state,
+)
 
 KINDS = {"naming": Naming, "rest_pose": RestPose}
 
@@ -38,7 +49,9 @@ class Layout:
     """Stands in for bpy.types.UILayout; sub-layouts write into the same lists."""
 
     def __init__(self, page: SimpleNamespace | None = None) -> None:
-        object.__setattr__(self, "page", page or SimpleNamespace(labels=[], buttons=[], properties=[], progress=[], pictures=[]))
+        object.__setattr__(
+            self, "page", page or SimpleNamespace(labels=[], buttons=[], properties=[], progress=[], pictures=[])
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         assert name in dir(bpy.types.UILayout) or name in bpy.types.UILayout.bl_rna.properties, name
@@ -77,7 +90,9 @@ class Layout:
         assert icon_value > 0
         self.page.pictures.append(icon_value)
 
-    def template_list(self, kind: str, identifier: str, owner: Any, name: str, active_owner: Any, active: str, rows: int) -> None:
+    def template_list(
+        self, kind: str, identifier: str, owner: Any, name: str, active_owner: Any, active: str, rows: int
+    ) -> None:
         assert hasattr(bpy.types, kind)
         for item in getattr(owner, name):
             photos.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)
@@ -179,20 +194,26 @@ def test_a_set_up_shows_its_progress_can_be_cancelled_and_starts_the_backend(add
 
 def test_a_set_up_that_failed_says_why_in_the_panel_and_in_the_preferences(addon) -> None:
     assert "Not set up" in drawn_preferences().labels and "uvatar.setup_backend" in drawn_preferences().buttons
-    addon.begin_setup(MadeUpSetup(running=False, problem=Problem("The disk is full.", "Free some space.", Remedy.PREFERENCES)))
+    addon.begin_setup(
+        MadeUpSetup(running=False, problem=Problem("The disk is full.", "Free some space.", Remedy.PREFERENCES))
+    )
     for page in (drawn(panels.UVATAR_PT_photos), drawn_preferences()):
         assert "The disk is full." in page.labels and "uvatar.setup_backend" in page.buttons
 
 
 @pytest.mark.parametrize("remedy", list(Remedy))
 @pytest.mark.parametrize("other", [None, NOT_INSTALLED, LOST])
-def test_after_a_set_up_that_failed_there_is_one_button_that_sets_up(addon, remedy: Remedy, other: Problem | None) -> None:
+def test_after_a_set_up_that_failed_there_is_one_button_that_sets_up(
+    addon, remedy: Remedy, other: Problem | None
+) -> None:
     """Whatever has failed, and whatever else is wrong meanwhile."""
     addon.begin_setup(MadeUpSetup(running=False, problem=Problem("It failed.", "Do this.", remedy)))
     addon.session().problem = other
     for page in (drawn(panels.UVATAR_PT_photos), drawn_preferences()):
         assert "It failed." in page.labels
-        assert sum(button in ("uvatar.setup_backend", "uvatar.update_backend") for button in page.buttons) == 1, page.buttons
+        assert sum(button in ("uvatar.setup_backend", "uvatar.update_backend") for button in page.buttons) == 1, (
+            page.buttons
+        )
 
 
 def test_without_leave_to_use_the_internet_nothing_is_fetched(addon, monkeypatch) -> None:
@@ -244,7 +265,11 @@ def test_photos_are_listed_sorted_switched_and_grouped(addon, tmp_path) -> None:
     assert page.properties == ["include", "person"] * 3
     settings.active_photo = 2
     assert bpy.ops.uvatar.move_photo(step=-1) == {"FINISHED"}
-    assert [photo.file().name for photo in settings.photos] == ["a.jpg", "c.jpg", "b.jpg"] and settings.active_photo == 1
+    assert [photo.file().name for photo in settings.photos] == [
+        "a.jpg",
+        "c.jpg",
+        "b.jpg",
+    ] and settings.active_photo == 1
     bpy.ops.uvatar.move_photo(step=-1)
     assert bpy.ops.uvatar.move_photo(step=-1) == {"CANCELLED"}  # it is at the top
     settings.photos[1].include = False
@@ -345,7 +370,9 @@ def test_a_painted_picture_is_encoded_beside_blenders_thread(addon, monkeypatch)
     image = bpy.data.images.new("painted", 2048, 2048)
     image.pixels[:4] = (0, 1, 0, 1)
     encode, threads = core_pictures.encode_png, []
-    monkeypatch.setattr(core_pictures, "encode_png", lambda pixels: threads.append(threading.current_thread()) or encode(pixels))
+    monkeypatch.setattr(
+        core_pictures, "encode_png", lambda pixels: threads.append(threading.current_thread()) or encode(pixels)
+    )
     file = written(image)
     assert threads and threading.main_thread() not in threads
     assert Image.open(file).size == (2048, 2048)
@@ -364,8 +391,15 @@ def test_a_photo_that_is_a_moment_away_stands_in_the_list_and_a_run_waits_for_it
     photos.add(bpy.context.scene, [file])
     icons: list[str] = []
     label = Layout.label
-    monkeypatch.setattr(Layout, "label", lambda self, **options: (icons.append(options.get("icon", "")), label(self, **options)))
-    assert "painted.png" in drawn(panels.UVATAR_PT_photos).labels and "TIME" in icons and "ERROR" not in icons and not file.exists()
+    monkeypatch.setattr(
+        Layout, "label", lambda self, **options: (icons.append(options.get("icon", "")), label(self, **options))
+    )
+    assert (
+        "painted.png" in drawn(panels.UVATAR_PT_photos).labels
+        and "TIME" in icons
+        and "ERROR" not in icons
+        and not file.exists()
+    )
     bpy.ops.uvatar.remove_unreadable()
     assert len(bpy.context.scene.uvatar.photos) == 1 and addon.pump() is not None  # the timer goes on
     begun: list[Any] = []
@@ -389,7 +423,10 @@ def test_a_picture_that_cannot_be_written_says_so_with_the_button_that_helps(add
     photos.add(bpy.context.scene, [written(bpy.data.images.new("painted", 8, 8))])
     addon.pump()
     page = drawn(panels.UVATAR_PT_photos)
-    assert "painted.png could not be written: the disk is full." in page.labels and "uvatar.remove_unreadable" in page.buttons
+    assert (
+        "painted.png could not be written: the disk is full." in page.labels
+        and "uvatar.remove_unreadable" in page.buttons
+    )
 
 
 def test_progress_by_stages_with_time_left_and_cancel(addon) -> None:
@@ -397,7 +434,14 @@ def test_progress_by_stages_with_time_left_and_cancel(addon) -> None:
     job.apply(Progress("id", 0, "fitting", 0.5, "Fitting 2 people", 42.0))
     page = drawn(panels.UVATAR_PT_photos)
     assert page.progress == [(0.25, "25 %, 42 s left")]
-    assert page.labels[-6:] == ["a.jpg, photo 1 of 2", "Read", "Find people", "Predict bodies", "Fitting 2 people", "Dress and texture"]
+    assert page.labels[-6:] == [
+        "a.jpg, photo 1 of 2",
+        "Read",
+        "Find people",
+        "Predict bodies",
+        "Fitting 2 people",
+        "Dress and texture",
+    ]
     assert "uvatar.cancel" in page.buttons and "uvatar.run" not in page.buttons
     job.apply(Progress("id", 1, "a stage of tomorrow", 0.1, "Ironing", None))
     assert drawn(panels.UVATAR_PT_photos).labels[-1] == "Ironing"
@@ -465,7 +509,10 @@ def test_a_note_on_the_photo_is_shown_once(addon, two_people) -> None:
     while job.results:
         addon.pump()
     assert drawn(panels.UVATAR_PT_results).labels.count(note) == 1
-    assert note not in drawn(avatar_panels.UVATAR_PT_avatar).labels and note in drawn(avatar_panels.UVATAR_PT_origin).labels
+    assert (
+        note not in drawn(avatar_panels.UVATAR_PT_avatar).labels
+        and note in drawn(avatar_panels.UVATAR_PT_origin).labels
+    )
 
 
 def test_views_stay_where_another_scene_is_shown(addon, result, monkeypatch) -> None:
@@ -522,14 +569,19 @@ def test_no_tick_blocks_blender(addon) -> None:
             ticks.append(time.perf_counter() - clock - (queued() - lost))
         assert len(bpy.data.armatures) == 1
         shares.append(max(ticks) / sum(ticks))
-        print(f"avatar with 207 correctives: {len(ticks)} ticks, {1000 * sum(ticks):.0f} ms, the longest {1000 * max(ticks):.0f}")
+        print(
+            f"avatar with 207 correctives: {len(ticks)} ticks, {1000 * sum(ticks):.0f} ms, the longest "
+            f"{1000 * max(ticks):.0f}"
+        )
     assert min(shares) < 0.15  # measured: .04 to .1; an avatar that is built at once: 1
 
 
 def test_an_unfinished_run_of_an_earlier_blender_is_offered(addon) -> None:
     addon.session().unfinished = [Job("old", (Path("a.jpg"), Path("b.jpg")))]
     page = drawn(panels.UVATAR_PT_photos)
-    assert "An earlier run of 2 photos is not finished" in page.labels and {"uvatar.resume", "uvatar.forget"} <= set(page.buttons)
+    assert "An earlier run of 2 photos is not finished" in page.labels and {"uvatar.resume", "uvatar.forget"} <= set(
+        page.buttons
+    )
     bpy.ops.uvatar.forget()
     assert not addon.session().unfinished
 
@@ -540,12 +592,21 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
     for selected in (rig, rig.children[0]):
         bpy.context.view_layer.objects.active = selected
         page = drawn(avatar_panels.UVATAR_PT_avatar)
-        assert page.properties == [*(sliders.identifier(name) for name in result["people"][0]["beta_names"]), "Clothes and hair"]
-        assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(page.buttons)
+        assert page.properties == [
+            *(sliders.identifier(name) for name in result["people"][0]["beta_names"]),
+            "Clothes and hair",
+        ]
+        assert {"uvatar.refresh_joints", "uvatar.apply_shape", "uvatar.show_sources", "uvatar.complete_texture"} <= set(
+            page.buttons
+        )
         assert "Waist" in page.labels and page.labels[-1:] == result["people"][0]["notes"]
         bpy.ops.uvatar.show_sources(share=1.0)
-        rig["uvatar_metrics"] = '{"texels_seen": 0.4, "texels_mirrored": 0.1, "texels_completed": 0.3, "texels_predicted": 0.2}'
-        assert {"Seen: 40 %", "Mirrored: 10 %", "Completed: 30 %", "Predicted: 20 %"} <= set(drawn(avatar_panels.UVATAR_PT_avatar).labels)
+        rig["uvatar_metrics"] = (
+            '{"texels_seen": 0.4, "texels_mirrored": 0.1, "texels_completed": 0.3, "texels_predicted": 0.2}'
+        )
+        assert {"Seen: 40 %", "Mirrored: 10 %", "Completed: 30 %", "Predicted: 20 %"} <= set(
+            drawn(avatar_panels.UVATAR_PT_avatar).labels
+        )
         bpy.ops.uvatar.show_sources(share=0.0)
         assert "uvatar.pose" in drawn(avatar_panels.UVATAR_PT_tools).buttons
         assert drawn(avatar_panels.UVATAR_PT_export).buttons == ["uvatar.export"] * 3
@@ -557,7 +618,16 @@ def test_options_reach_the_backend_and_the_import(addon) -> None:
     settings = bpy.context.scene.uvatar
     settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
     made = {"body", "texture_size", "texture", "fast", "refine", "clothing", "uncertain"}
-    assert set(page.properties) == made | {"photo_pose", "rest_pose", "naming", "placement", "camera", "use_camera", "unlit", "show"}
+    assert set(page.properties) == made | {
+        "photo_pose",
+        "rest_pose",
+        "naming",
+        "placement",
+        "camera",
+        "use_camera",
+        "unlit",
+        "show",
+    }
     from uvatar.protocol.wire import checked_options
 
     options = checked_options(settings.job_options())  # the backend's own check
@@ -571,7 +641,9 @@ def test_options_reach_the_backend_and_the_import(addon) -> None:
     assert checked_options(settings.job_options())["texture"] == "combined"
     assert "texture_seed" in drawn(panels.UVATAR_PT_options).properties
     for name in ("naming", "rest_pose"):
-        assert [item.identifier for item in settings.bl_rna.properties[name].enum_items] == [kind.value for kind in KINDS[name]]
+        assert [item.identifier for item in settings.bl_rna.properties[name].enum_items] == [
+            kind.value for kind in KINDS[name]
+        ]
 
 
 def test_a_lost_connection_is_shown_while_the_run_waits(addon) -> None:

@@ -40,7 +40,9 @@ def test_photos_stand_side_by_side_as_wide_as_they_are(scene, placement: str, ph
     made = three_photos(scene, placement=placement, photo_pose=photo_pose)
     cube = box(-1, 1, y=(-1, 1), z=(-1, 1))
     boxes = {rig.name: avatar_box(rig) for photo in made for rig in photo.rigs}
-    groups = [[rig.name for rig in photo.rigs] for photo in made] if placement == "PHOTO" else [[name] for name in boxes]
+    groups = (
+        [[rig.name for rig in photo.rigs] for photo in made] if placement == "PHOTO" else [[name] for name in boxes]
+    )
     shown = [around([boxes[name] for name in names]) for names in groups]
     for one, other in itertools.combinations(shown, 2):
         assert apart(one, other) > GAP - 1e-4

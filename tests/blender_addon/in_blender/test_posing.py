@@ -30,9 +30,13 @@ def rig(addon: Any) -> Any:  # noqa: F811
 def walk(tmp_path: Path) -> Path:
     """A motion in which everything turns."""
     random = np.random.default_rng(3)
-    turns = np.sin(2 * np.pi * (np.linspace(0, 1, FRAMES)[:, None] + random.random((1, 72)))) * random.normal(0, 0.3, (1, 72))
+    turns = np.sin(2 * np.pi * (np.linspace(0, 1, FRAMES)[:, None] + random.random((1, 72)))) * random.normal(
+        0, 0.3, (1, 72)
+    )
     turns[:, 66:] = 0
-    np.savez(tmp_path / "walk.npz", poses=turns, trans=np.linspace(0, 1, 3 * FRAMES).reshape(FRAMES, 3), mocap_framerate=24.0)
+    np.savez(
+        tmp_path / "walk.npz", poses=turns, trans=np.linspace(0, 1, 3 * FRAMES).reshape(FRAMES, 3), mocap_framerate=24.0
+    )
     return tmp_path / "walk.npz"
 
 
@@ -59,9 +63,16 @@ def test_the_control_rig_takes_the_motion_over(rig, walk, named: str) -> None:
     before, bones = joints_over_time(rig, frames), set(rig.data.bones.keys())
     control = lead(rig)
     assert np.abs(joints_over_time(rig, frames) - before).max() < 0.01  # metres; Rigify bends limbs by 4 mm
-    assert set(rig.data.bones.keys()) == bones and rig.animation_data.action.name == "walk"  # nothing is left, nothing lost
+    assert (
+        set(rig.data.bones.keys()) == bones and rig.animation_data.action.name == "walk"
+    )  # nothing is left, nothing lost
     assert control.animation_data.action.name == "walk control"
-    assert {curve.data_path.split('"')[1] for curve in compat.action_curves(control)} >= {"torso", "hand_ik.L", "upper_arm_fk.R", "head"}
+    assert {curve.data_path.split('"')[1] for curve in compat.action_curves(control)} >= {
+        "torso",
+        "hand_ik.L",
+        "upper_arm_fk.R",
+        "head",
+    }
     bpy.ops.uvatar.leave_control_rig()
     assert np.abs(joints_over_time(rig, frames) - before).max() < 1e-4
 
@@ -118,7 +129,9 @@ def test_snap_to_ground_moves_what_leads(rig) -> None:
 @pytest.mark.parametrize("pose", ["T", "A", "PHOTO", "REST"])
 def test_a_pose_is_keyed_or_refused_where_it_would_be_undone(rig, walk, pose: str) -> None:
     tools, scene = bpy.context.scene.tool_settings, bpy.context.scene
-    assert bpy.ops.uvatar.pose(pose=pose) == {"FINISHED"} and rig.animation_data is None  # no keys where none are asked for
+    assert (
+        bpy.ops.uvatar.pose(pose=pose) == {"FINISHED"} and rig.animation_data is None
+    )  # no keys where none are asked for
     wanted = joints_over_time(rig, [1])[0]
     apply_motion(rig, load_motion(rig, walk), "walk")
     scene.frame_set(4)
@@ -158,7 +171,12 @@ def test_panels_of_a_changed_rig_say_it_or_go_on(rig, what: str) -> None:
         page = drawn(panel)
         told = any("left hand" in label for label in page.labels)
         assert told == (what == "deleted" and panel is not avatar_panels.UVATAR_PT_export)
-    for operator in (bpy.ops.uvatar.pose, bpy.ops.uvatar.refresh_joints, bpy.ops.uvatar.name_bones, bpy.ops.uvatar.make_metarig):
+    for operator in (
+        bpy.ops.uvatar.pose,
+        bpy.ops.uvatar.refresh_joints,
+        bpy.ops.uvatar.name_bones,
+        bpy.ops.uvatar.make_metarig,
+    ):
         bpy.context.view_layer.objects.active = rig
         if what == "bone":
             assert operator() == {"FINISHED"}
@@ -183,7 +201,8 @@ def test_sliders_say_what_they_do_and_write_the_shape_keys(rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "low", "high"), [("gender", "Masculine", "Feminine"), ("maturity", "Child", "Adult"), ("stature", "Shorter", "taller")]
+    ("name", "low", "high"),
+    [("gender", "Masculine", "Feminine"), ("maturity", "Child", "Adult"), ("stature", "Shorter", "taller")],
 )
 def test_both_ends_of_a_slider_are_named(rig, name: str, low: str, high: str) -> None:
     slider = sliders.SLIDERS[name]

@@ -1,4 +1,6 @@
-"""Files for engines, opened again: size, axes, skeleton, skin, shapes, texture, motion; and what the file itself says of its nodes."""
+"""Files for engines, opened again: size, axes, skeleton, skin, shapes, texture, motion; and what the file itself says
+of its nodes.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +42,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (rig,) = import_people(parse_result(sample_result()), scene).rigs
     rig.location = (3, 2, 1)
     material.show_sources(material.avatar_material(rigs.find_body(rig)), 1.0)
-    names = {thing.name for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials) for thing in kind}
+    names = {
+        thing.name
+        for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials)
+        for thing in kind
+    }
     before = evaluated_vertices(rigs.find_body(rig))
     for target in Target:
         export_avatar(rig, folder / f"me{target.value}{target.suffix}", target, NAMINGS[target])
     bpy.context.view_layer.update()
-    assert {thing.name for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials) for thing in kind} == names
+    assert {
+        thing.name
+        for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials)
+        for thing in kind
+    } == names
     assert np.array_equal(evaluated_vertices(rigs.find_body(rig)), before)
     assert scene.unit_settings.scale_length == pytest.approx(0.0254) and rigs.joint_names(rig)[0] == "pelvis"
     return folder
@@ -103,7 +113,9 @@ def test_what_comes_back_is_the_avatar(files, person, target: Target, importer: 
     (texture,) = (image for image in bpy.data.images if tuple(image.size) == (64, 64))
     assert texture.packed_file
     assert np.abs(np.reshape(texture.pixels, (64, 64, 4))[::-1, :, :3] - gradient(64) / 255).max() < 0.01
-    assert len(body.data.uv_layers) == 1 and not [thing for thing in bpy.data.objects if thing.type in ("CAMERA", "LIGHT")]
+    assert len(body.data.uv_layers) == 1 and not [
+        thing for thing in bpy.data.objects if thing.type in ("CAMERA", "LIGHT")
+    ]
 
 
 @pytest.mark.parametrize("target", [Target.UNITY, Target.UNREAL])
@@ -119,7 +131,8 @@ def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files, target: Target
         return {p.props[0]: p.props[4:] for part in element.elems if part.id == b"Properties70" for p in part.elems}
 
     settings = properties(parts[b"GlobalSettings"])
-    # metres (a hundred of FBX's centimetres) for Unity, whose importer reads the unit; centimetres for Unreal, whose does not
+    # metres (a hundred of FBX's centimetres) for Unity, whose importer reads the unit; centimetres for Unreal, whose
+    # does not
     assert settings[b"UnitScaleFactor"][0] == pytest.approx(100 if target is Target.UNITY else 1)
     assert settings[b"UpAxis"][0] == 1 and settings[b"UpAxisSign"][0] == 1
     kinds: list[bytes] = []
@@ -132,10 +145,15 @@ def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files, target: Target
             assert lcl.get(b"Lcl Translation", [0, 0, 0]) == pytest.approx([0, 0, 0], abs=1e-4)
             if kind == b"Null" and target is Target.UNREAL:
                 assert model.props[1].split(b"\x00")[0] == b"Armature"
-    assert kinds.count(b"LimbNode") == (25 if target is Target.UNREAL else 24) and kinds.count(b"Null") == kinds.count(b"Mesh") == 1
+    assert (
+        kinds.count(b"LimbNode") == (25 if target is Target.UNREAL else 24)
+        and kinds.count(b"Null") == kinds.count(b"Mesh") == 1
+    )
     heights = next(element for element in parts[b"Objects"].elems if element.id == b"Geometry")
     points = np.reshape(next(part.props[0] for part in heights.elems if part.id == b"Vertices"), (-1, 3))
-    assert np.ptp(points[:, 1]) == pytest.approx((100 if target is Target.UNREAL else 1) * 1.898, abs=0.3)  # y is up in the data
+    assert np.ptp(points[:, 1]) == pytest.approx(
+        (100 if target is Target.UNREAL else 1) * 1.898, abs=0.3
+    )  # y is up in the data
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
@@ -178,9 +196,17 @@ def test_motion_is_exported_as_it_is_seen(scene, tmp_path, target: Target) -> No
 
 def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(scene, tmp_path) -> None:
     (rig,) = import_people(parse_result(sample_result()), scene).rigs
-    before = {thing.name for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials) for thing in kind}
+    before = {
+        thing.name
+        for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials)
+        for thing in kind
+    }
     for target in Target:
         (tmp_path / f"folder{target.suffix}").mkdir(exist_ok=True)
         with pytest.raises(OSError, match="could not be written"):
             export_avatar(rig, tmp_path / f"folder{target.suffix}", target)
-    assert {thing.name for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials) for thing in kind} == before
+    assert {
+        thing.name
+        for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.armatures, bpy.data.materials)
+        for thing in kind
+    } == before

@@ -23,7 +23,9 @@ from uvatar_blender.scene.shape import refresh_joints
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 
-def imported(result: dict[str, Any], scene: bpy.types.Scene, people: list[int] | None = None, **options: Any) -> Imported:
+def imported(
+    result: dict[str, Any], scene: bpy.types.Scene, people: list[int] | None = None, **options: Any
+) -> Imported:
     return import_people(parse_result(result), scene, people, ImportOptions(**options))
 
 
@@ -62,7 +64,9 @@ def test_rest_pose_is_a_t_on_the_ground_facing_the_viewer(result, scene) -> None
     assert np.ptp(vertices[:, 2]) == pytest.approx(np.ptp(expected[:, 2]), abs=1e-5)  # metres
     assert np.abs(vertices - expected - (0, 0, -expected[:, 2].min())).max() < 1e-5
     left_hand, toes = rig.data.bones["left_hand"].head_local, rig.data.bones["left_foot"].tail_local
-    assert left_hand.x > 0.5 and toes.y < rig.data.bones["left_ankle"].head_local.y  # its left at +x, its toes towards -y
+    assert (
+        left_hand.x > 0.5 and toes.y < rig.data.bones["left_ankle"].head_local.y
+    )  # its left at +x, its toes towards -y
 
 
 def test_24_bones_of_one_tree_lie_on_the_joints(result, scene) -> None:
@@ -82,10 +86,17 @@ def test_24_bones_of_one_tree_lie_on_the_joints(result, scene) -> None:
 def test_bones_run_along_limbs_and_bend_alike_on_both_sides(result, scene) -> None:
     (rig,) = imported(result, scene).rigs
     bones = rig.data.bones
-    for upper, lower in (("left_shoulder", "left_elbow"), ("right_hip", "right_knee"), ("spine1", "spine2"), ("left_wrist", "left_hand")):
+    for upper, lower in (
+        ("left_shoulder", "left_elbow"),
+        ("right_hip", "right_knee"),
+        ("spine1", "spine2"),
+        ("left_wrist", "left_hand"),
+    ):
         assert (bones[upper].tail_local - bones[lower].head_local).length < 1e-5
         assert bones[lower].use_connect
-    assert bones["head"].length > 0.1 and bones["left_hand"].length > 0.05  # the last bones reach the crown and the fingertips
+    assert (
+        bones["head"].length > 0.1 and bones["left_hand"].length > 0.05
+    )  # the last bones reach the crown and the fingertips
     for bone in bones:
         x, y, z = (np.array(axis) for axis in bone.matrix_local.to_3x3().col)
         forward = np.array((0, 0, 1)) if "foot" in bone.name or "ankle" in bone.name else np.array((0, -1, 0))
@@ -115,7 +126,11 @@ def test_at_most_four_weights_per_vertex_as_given(result, scene) -> None:
     assert names == person["joint_names"]
     for index in range(0, len(person["template"]), 97):
         groups = {group.group: group.weight for group in body.data.vertices[index].groups}
-        expected = {int(j): float(w) for j, w in zip(person["skin_joints"][index], person["skin_weights"][index], strict=True) if w > 0}
+        expected = {
+            int(j): float(w)
+            for j, w in zip(person["skin_joints"][index], person["skin_weights"][index], strict=True)
+            if w > 0
+        }
         assert len(groups) <= 4
         assert groups == pytest.approx(expected, abs=1e-6)
 
@@ -151,7 +166,9 @@ def test_a_beta_beyond_the_sliders_range_is_not_clipped(result, scene) -> None:
     wide = copy.deepcopy(result)
     wide["people"][0]["betas"][1] = 6.4
     (rig,) = imported(wide, scene).rigs
-    assert rigs.find_body(rig).data.shape_keys.key_blocks[wide["people"][0]["beta_names"][1]].value == pytest.approx(6.4)
+    assert rigs.find_body(rig).data.shape_keys.key_blocks[wide["people"][0]["beta_names"][1]].value == pytest.approx(
+        6.4
+    )
 
 
 def test_joints_follow_the_shape_and_the_pose_stays(result, scene) -> None:
@@ -186,7 +203,9 @@ def test_camera_projects_the_avatar_where_the_photo_shows_it(two_people, scene) 
     assert scene.camera == made.camera
     assert (scene.render.resolution_x, scene.render.resolution_y) == (camera["width"], camera["height"])
     for rig, person in zip(made.rigs, two_people["people"], strict=True):
-        seen = np.array([world_to_camera_view(scene, made.camera, Vector(point)) for point in shown_linear(rig)[::50].tolist()])
+        seen = np.array(
+            [world_to_camera_view(scene, made.camera, Vector(point)) for point in shown_linear(rig)[::50].tolist()]
+        )
         pixels = np.stack([seen[:, 0] * camera["width"], (1 - seen[:, 1]) * camera["height"]], -1)
         assert np.abs(pixels - pixels_of(camera, posed_vertices(person)[::50])).max() < 0.05
 
@@ -212,14 +231,23 @@ def test_material_shows_the_packed_texture(result, scene) -> None:
 
 def test_provenance_is_kept(result, scene) -> None:
     (rig,) = imported(result, scene).rigs
-    assert rig["uvatar_photo_digest"] == "d1" and rig["uvatar_body_model"] == "open_body" and rig["uvatar_version"] == "0.1.0"
+    assert (
+        rig["uvatar_photo_digest"] == "d1"
+        and rig["uvatar_body_model"] == "open_body"
+        and rig["uvatar_version"] == "0.1.0"
+    )
     assert json.loads(rig["uvatar_licence"]) == {"body_model": "CC0-1.0"}
     assert list(rig["uvatar_betas"]) == pytest.approx(result["people"][0]["betas"].tolist())
 
 
 def test_triangles_and_bodies_without_texture_coordinates_import(result, scene) -> None:
     plain = copy.deepcopy(result)
-    plain["people"][0] |= {"quads": None, "quad_uv": None, "uv": np.zeros((0, 2), np.float32), "triangle_uv": np.zeros((0, 3), np.int32)}
+    plain["people"][0] |= {
+        "quads": None,
+        "quad_uv": None,
+        "uv": np.zeros((0, 2), np.float32),
+        "triangle_uv": np.zeros((0, 3), np.int32),
+    }
     (rig,) = imported(plain, scene).rigs
     mesh = rigs.find_body(rig).data
     assert len(mesh.polygons) == len(plain["people"][0]["triangles"]) and not mesh.uv_layers
@@ -232,7 +260,16 @@ def test_a_broken_picture_leaves_nothing_behind(result, scene, picture: str) -> 
     with pytest.raises(ResultError, match="not a picture"):
         imported(broken, scene)
     data = bpy.data
-    for kind in (data.objects, data.meshes, data.shape_keys, data.armatures, data.cameras, data.materials, data.images, data.collections):
+    for kind in (
+        data.objects,
+        data.meshes,
+        data.shape_keys,
+        data.armatures,
+        data.cameras,
+        data.materials,
+        data.images,
+        data.collections,
+    ):
         assert not list(kind)
 
 
@@ -240,5 +277,8 @@ def test_import_time_of_a_full_avatar(scene) -> None:
     result = sample_result(texture=1024)
     start = time.perf_counter()
     imported(result, scene)
-    print(f"import of {len(result['people'][0]['template'])} vertices with a 1024 texture: {time.perf_counter() - start:.3f} s")
+    print(
+        f"import of {len(result['people'][0]['template'])} vertices with a 1024 texture: "
+        f"{time.perf_counter() - start:.3f} s"
+    )
     assert len(bpy.data.objects) == 3

@@ -36,7 +36,9 @@ def test_the_panel_offers_smpl_where_the_backend_has_its_file(addon) -> None:  #
     assert drawn(settings).labels == []  # no backend yet: nothing is known
     session.link, session.bodies, session.models_folder = Link.ON, frozenset({"open_body"}), "/home/ada/models"
     page = drawn(settings)
-    assert page.labels == [] and page.buttons == [] and page.properties == ["body"]  # nobody reads about SMPL who has not chosen it
+    assert (
+        page.labels == [] and page.buttons == [] and page.properties == ["body"]
+    )  # nobody reads about SMPL who has not chosen it
     settings.body = "smpl"
     page = drawn(settings)
     assert page.buttons == ["uvatar.connect"]
@@ -51,7 +53,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Any]
     """A result as it comes over the wire, and what is to be seen of it: made by a Python that has the backend."""
     folder = tmp_path_factory.mktemp("made")
     python = os.environ.get("UVATAR_BACKEND_PYTHON", sys.executable)
-    done = subprocess.run([python, "-m", "tests.transfer.made_person", str(folder)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [python, "-m", "tests.transfer.made_person", str(folder)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return load(folder / "result.uvatar"), np.load(folder / "expected.npz")
 
@@ -61,14 +65,18 @@ def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(made, sc
     rig = import_people(parse_result(result), scene).rigs[0]
     body = rigs.find_body(rig)
     assert len(body.data.vertices) == 6890 and len(body.data.polygons) == 13776
-    assert rig["uvatar_body_model"] == "smpl-neutral" and "Max Planck" in json.loads(rig["uvatar_licence"])["body_model"]
+    assert (
+        rig["uvatar_body_model"] == "smpl-neutral" and "Max Planck" in json.loads(rig["uvatar_licence"])["body_model"]
+    )
     names = result["people"][0]["joint_names"]
     assert len(rig.data.bones) == 24 and [group.name for group in body.vertex_groups] == names
     for index in range(0, 6890, 131):
         groups = {group.group: group.weight for group in body.data.vertices[index].groups}
         strongest = np.argsort(-expected["weights"][index])[:4]
         kept = expected["weights"][index][strongest] / expected["weights"][index][strongest].sum()
-        assert groups == pytest.approx({int(j): float(w) for j, w in zip(strongest, kept, strict=True) if w > 0}, abs=1e-5)
+        assert groups == pytest.approx(
+            {int(j): float(w) for j, w in zip(strongest, kept, strict=True) if w > 0}, abs=1e-5
+        )
     uv = np.empty(13776 * 3 * 2, np.float32)
     body.data.uv_layers[0].uv.foreach_get("vector", uv)
     np.testing.assert_allclose(uv.reshape(-1, 3, 2), expected["uv"], atol=1e-6)
@@ -84,5 +92,7 @@ def test_it_stands_as_the_backend_says_pose_correctives_included(made, scene) ->
     imported = import_people(parse_result(result), scene)
     body = rigs.find_body(imported.rigs[0])
     bpy.context.view_layer.update()
-    apart = np.linalg.norm(evaluated_vertices(body) - world_of(expected["vertices"]) - (0, 0, imported.camera.location.z), axis=1)
+    apart = np.linalg.norm(
+        evaluated_vertices(body) - world_of(expected["vertices"]) - (0, 0, imported.camera.location.z), axis=1
+    )
     assert apart.mean() < 5e-4 and apart.max() < 5e-3  # a vertex here keeps the strongest four of its joints

@@ -54,7 +54,9 @@ def test_the_overlay_shows_each_source_in_its_colour(result, scene, tmp_path) ->
     assert body.sum() > 200
     colours = np.array([material.LABELS[label][1] for label in (1, 3)]) / 255
     distance = np.abs(picture[body][:, None, :3] - colours).max(-1)
-    assert (distance < 0.02).any(0).all() and (distance.min(1) < 0.2).mean() > 0.8  # both, and little else but their borders
+    assert (distance < 0.02).any(0).all() and (
+        distance.min(1) < 0.2
+    ).mean() > 0.8  # both, and little else but their borders
     assert np.abs(plain[body][:, :3] - picture[body][:, :3]).mean() > 0.1
     material.show_sources(shader, 0.0)
     assert np.abs(rendered(scene, tmp_path / "again.png") - plain).max() < 0.02
@@ -90,7 +92,9 @@ def test_a_painted_texture_its_labels_and_what_it_was_are_sent(result, scene, tm
 
 
 def test_a_painted_texture_is_sent_without_blocking_blender(result, scene, tmp_path, monkeypatch) -> None:
-    """At 2048 texels decoding, comparing and encoding would be a second of the main thread's time; reading pixels is a hundredth."""
+    """At 2048 texels decoding, comparing and encoding would be a second of the main thread's time; reading pixels is a
+    hundredth.
+    """
     large = copy.deepcopy(result)
     (person,) = large["people"]
     person["texture_png"], person["source_png"] = encoded(gradient(2048)), encoded(np.full((2048, 2048), 3, np.uint8))
@@ -124,7 +128,10 @@ def test_a_completed_texture_comes_back_to_its_avatar(result, scene) -> None:
     assert bytes(material.texture_image(shader).packed_file.data) == done.texture_png
     source = material.source_image(shader)
     assert source is not None and bytes(source.packed_file.data) == done.source_png
-    assert bytes(material.texture_image(material.avatar_material(rigs.find_body(other))).packed_file.data) != done.texture_png
+    assert (
+        bytes(material.texture_image(material.avatar_material(rigs.find_body(other))).packed_file.data)
+        != done.texture_png
+    )
     bpy.data.objects.remove(rig)
     with pytest.raises(ResultError, match="not in this file"):
         painting.apply_completed(done)
@@ -143,13 +150,20 @@ def test_each_person_is_saved_as_a_file_and_the_open_one_stays_as_it_was(two_peo
             files = end.value
         assert count > 10 and len(files) == 2
         assert data_names() == before, run
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["me p0-2.blend", "me p0.blend", "me p1-2.blend", "me p1.blend"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "me p0-2.blend",
+        "me p0.blend",
+        "me p1-2.blend",
+        "me p1.blend",
+    ]
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "me p1.blend"))
     (rig,) = (thing for thing in bpy.context.scene.objects if thing.type == "ARMATURE")
     expected = world_of(posed_vertices(two_people["people"][1]))
     made = shown(rig, linear=True)
     assert np.ptp(made - expected, axis=0).max() < 1e-3
-    assert json.loads(rig["uvatar_measurements"]) and len([image for image in bpy.data.images if image.packed_file]) == 4
+    assert (
+        json.loads(rig["uvatar_measurements"]) and len([image for image in bpy.data.images if image.packed_file]) == 4
+    )
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing_behind(result, scene, tmp_path) -> None:

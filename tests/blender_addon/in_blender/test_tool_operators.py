@@ -99,7 +99,9 @@ def test_motion_and_what_is_no_motion(rig, tmp_path) -> None:
 
 def test_the_up_axis_of_a_motion(rig, tmp_path) -> None:
     scene = bpy.context.scene
-    np.savez(tmp_path / "clip.npz", poses=np.zeros((5, 72)), trans=np.zeros((5, 3)), fps=float(scene.render.fps))  # stands along y
+    np.savez(
+        tmp_path / "clip.npz", poses=np.zeros((5, 72)), trans=np.zeros((5, 3)), fps=float(scene.render.fps)
+    )  # stands along y
     heads = {}
     for up in ("AUTOMATIC", "Y", "Z"):
         assert bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "clip.npz"), up=up) == {"FINISHED"}
@@ -139,7 +141,11 @@ def test_nothing_is_offered_without_an_avatar_or_in_another_mode(rig) -> None:
     bpy.ops.object.mode_set(mode="OBJECT")
     assert bpy.ops.uvatar.refit.poll()
     bpy.context.view_layer.objects.active = None
-    assert not bpy.ops.uvatar.refit.poll() and not bpy.ops.uvatar.export.poll() and not bpy.ops.uvatar.complete_texture.poll()
+    assert (
+        not bpy.ops.uvatar.refit.poll()
+        and not bpy.ops.uvatar.export.poll()
+        and not bpy.ops.uvatar.complete_texture.poll()
+    )
 
 
 def test_a_painted_texture_goes_to_the_backend_and_comes_back(rig, jobs) -> None:
@@ -183,7 +189,12 @@ def test_all_photos_of_a_folder(addon, jobs, tmp_path, keep: str) -> None:
     armatures = [thing for thing in bpy.data.objects if thing.type == "ARMATURE"]
     saved = sorted(path.name for path in tmp_path.glob("avatars/*.blend"))
     if keep == "SAVE":
-        assert saved == ["a p0.blend", "b p0.blend"] and not armatures and len(bpy.data.scenes) == 1 and not bpy.data.images
+        assert (
+            saved == ["a p0.blend", "b p0.blend"]
+            and not armatures
+            and len(bpy.data.scenes) == 1
+            and not bpy.data.images
+        )
     else:
         assert not saved and len(armatures) == 2
     assert job.people == 2 and not job.problems

@@ -44,7 +44,10 @@ def test_an_import_comes_in_short_slices(scene) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         runs.append(slices(result))
     total, longest = min(sum(run) for run in runs), min(max(run) for run in runs)
-    print(f"import of 13,492 vertices with a 1024 texture: {total:.3f} s in {len(runs[0])} slices, the longest {longest:.3f} s")
+    print(
+        f"import of 13,492 vertices with a 1024 texture: {total:.3f} s in {len(runs[0])} slices, the longest "
+        f"{longest:.3f} s"
+    )
     assert len(runs[0]) > 8 and longest < 0.35 * total
 
 
@@ -105,7 +108,10 @@ def test_an_import_waits_while_the_artist_edits_something(result, scene) -> None
     bpy.ops.object.mode_set(mode="EDIT")
     for _ in range(30):
         next(steps)
-    assert bpy.context.mode == "EDIT_ARMATURE" and len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 1
+    assert (
+        bpy.context.mode == "EDIT_ARMATURE"
+        and len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 1
+    )
     bpy.ops.object.mode_set(mode="OBJECT")
     for _ in steps:
         pass
@@ -178,7 +184,11 @@ def test_bones_get_other_names_with_all_that_hangs_on_them(result, scene, naming
     before = shown(rig)
     rigs.rename_joints(rig, joint_names(naming))
     body = rigs.find_body(rig)
-    assert {bone.name for bone in rig.data.bones} == set(joint_names(naming)) == {group.name for group in body.vertex_groups}
+    assert (
+        {bone.name for bone in rig.data.bones}
+        == set(joint_names(naming))
+        == {group.name for group in body.vertex_groups}
+    )
     assert np.array_equal(shown(rig), before)
     rigs.take_pose(rig, RestPose.A)
     refresh_joints(rig)
@@ -198,9 +208,13 @@ def test_a_name_that_is_taken_is_refused(result, scene) -> None:
 
 @pytest.mark.parametrize("rest", ["T", "A"])
 def test_measurements_follow_the_sliders(result, scene, rest: str) -> None:
-    """As `core.measurements`, which test_rest_pose.py compares with the backend's, has them of the bare body in the T."""
+    """As `core.measurements`, which test_rest_pose.py compares with the backend's, has them of the bare body in
+    the T.
+    """
     person = result["people"][0]
-    edges = np.concatenate([person["quads"][:, [0, 1]], person["quads"][:, [1, 2]], person["quads"][:, [2, 3]], person["quads"][:, [3, 0]]])
+    edges = np.concatenate(
+        [person["quads"][:, [0, 1]], person["quads"][:, [1, 2]], person["quads"][:, [2, 3]], person["quads"][:, [3, 0]]]
+    )
     arms = (person["skin_weights"] * np.isin(person["skin_joints"], ARM_JOINTS)).sum(1)
     tape = make_tape(person["template"], edges, arms)
     rig = imported(result, scene, rest_pose=rest)
@@ -260,7 +274,9 @@ def test_refit_finds_the_joints_of_a_sculpted_body(result, scene, rest: str) -> 
     found = rigs.t_joints(rig)
     assert np.abs(np.ptp(found - expected, axis=0)).max() < (1e-4 if rest == "T" else 2e-3)
     assert mixed_vertices(body)[:, 2].min() == pytest.approx(0, abs=1e-5)
-    assert rig.data.bones["head"].tail_local.z == pytest.approx(np.ptp(rest_vertices({**person, "offsets": 0}, betas)[:, 1]), abs=0.01)
+    assert rig.data.bones["head"].tail_local.z == pytest.approx(
+        np.ptp(rest_vertices({**person, "offsets": 0}, betas)[:, 1]), abs=0.01
+    )
 
 
 def test_refit_says_why_it_cannot(result, scene) -> None:

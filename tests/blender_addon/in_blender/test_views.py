@@ -1,4 +1,6 @@
-"""What an artist sees when avatars arrive: the view on them, in colour, a bar meanwhile; the photo's camera; a new file."""
+"""What an artist sees when avatars arrive: the view on them, in colour, a bar meanwhile; the photo's camera; a new
+file.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,10 @@ def test_what_the_last_file_got_is_not_shown_in_a_new_one(addon, tmp_path) -> No
     bring(addon, sample_result())
     assert panels.UVATAR_PT_results.poll(bpy.context) and "1 avatar imported" in drawn(panels.UVATAR_PT_photos).labels
     bpy.ops.wm.read_homefile(use_empty=True)
-    assert not panels.UVATAR_PT_results.poll(bpy.context) and "1 avatar imported" not in drawn(panels.UVATAR_PT_photos).labels
+    assert (
+        not panels.UVATAR_PT_results.poll(bpy.context)
+        and "1 avatar imported" not in drawn(panels.UVATAR_PT_photos).labels
+    )
     job = started(addon, "a.jpg")  # but a run that is under way goes on
     bpy.ops.wm.read_homefile(use_empty=True)
     assert addon.session().run is not None and addon.session().run.jobs == [job]
@@ -141,7 +146,9 @@ def test_the_photos_camera_crops_nobody(scene, render: tuple[int, int], size: tu
         assert np.allclose(((place.x - 0.5) * render[0], (0.5 - place.y) * render[1]), expected, atol=0.5)
     look_through(scene, made.camera)
     assert (scene.render.resolution_x, scene.render.resolution_y) == size and scene.camera == made.camera
-    place = world_to_camera_view(scene, made.camera, Vector((world_of(points[:1])[0] + np.array(made.camera.location)).tolist()))
+    place = world_to_camera_view(
+        scene, made.camera, Vector((world_of(points[:1])[0] + np.array(made.camera.location)).tolist())
+    )
     assert np.allclose((place.x * size[0], (1 - place.y) * size[1]), pixels[0], atol=0.5)
 
 

@@ -29,7 +29,9 @@ def dotted() -> Callable[[Sample, PersonLabel, int], Sample]:
         x, y = person.joints_2d[joint]
         rows, columns = np.meshgrid(np.arange(sample.image.shape[0]), np.arange(sample.image.shape[1]), indexing="ij")
         dot = np.exp(-((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2) / 8)
-        return replace(sample, image=np.repeat((dot * 255).astype(np.uint8)[..., None], 3, 2), people=(person,), mask=None)
+        return replace(
+            sample, image=np.repeat((dot * 255).astype(np.uint8)[..., None], 3, 2), people=(person,), mask=None
+        )
 
     return of
 
@@ -40,6 +42,9 @@ def middle_of() -> Callable[[Tensor], Tensor]:
 
     def of(image: Tensor) -> Tensor:
         weight = image[0].double()
-        return torch.stack([(weight.sum(axis) * (torch.arange(len(weight)) + 0.5)).sum() for axis in (0, 1)]) / weight.sum()
+        return (
+            torch.stack([(weight.sum(axis) * (torch.arange(len(weight)) + 0.5)).sum() for axis in (0, 1)])
+            / weight.sum()
+        )
 
     return of

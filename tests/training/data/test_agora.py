@@ -56,12 +56,37 @@ def root(tmp_path_factory: pytest.TempPathFactory, body: BodyModel) -> Path:
     for folder in ("images", "fits/smpl_gt", "frames", "plain", "masks"):
         (root / folder).mkdir(parents=True)
     rows = [
-        _row(root, body, HDRI, {"X": [600.0, 700.0], "Y": [-60.0, 90.0], "Z": [0.0, 0.0], "Yaw": [120.0, -30.0]}, kid=[False, True]),
-        _row(root, body, ARCHVIZ, {"X": [-100.0, -60.0, -80.0], "Y": [-250.0, -150.0, -330.0], "Z": [0.0] * 3, "Yaw": [10.0, 80.0, 200.0]},
-             occlusion=[5.0, 80.0, 20.0], valid=[True, True, False]),
-        _row(root, body, WALKING, {"X": [900.0], "Y": [200.0], "Z": [10.0], "Yaw": [0.0],
-                                   "camX": 300.0, "camY": 120.0, "camZ": 0.0, "camYaw": 20.0}),
-    ]  # fmt: skip
+        _row(
+            root,
+            body,
+            HDRI,
+            {"X": [600.0, 700.0], "Y": [-60.0, 90.0], "Z": [0.0, 0.0], "Yaw": [120.0, -30.0]},
+            kid=[False, True],
+        ),
+        _row(
+            root,
+            body,
+            ARCHVIZ,
+            {"X": [-100.0, -60.0, -80.0], "Y": [-250.0, -150.0, -330.0], "Z": [0.0] * 3, "Yaw": [10.0, 80.0, 200.0]},
+            occlusion=[5.0, 80.0, 20.0],
+            valid=[True, True, False],
+        ),
+        _row(
+            root,
+            body,
+            WALKING,
+            {
+                "X": [900.0],
+                "Y": [200.0],
+                "Z": [10.0],
+                "Yaw": [0.0],
+                "camX": 300.0,
+                "camY": 120.0,
+                "camZ": 0.0,
+                "camYaw": 20.0,
+            },
+        ),
+    ]
     pd.DataFrame(rows).to_pickle(root / "frames" / "train_0_withjv.pkl")
     pd.DataFrame([{k: v for k, v in row.items() if not k.startswith("gt_joints")} for row in rows]).to_pickle(
         root / "plain" / "train_0.pkl"
@@ -70,7 +95,13 @@ def root(tmp_path_factory: pytest.TempPathFactory, body: BodyModel) -> Path:
 
 
 def _row(
-    root: Path, body: BodyModel, image: str, where: dict, kid: list | None = None, occlusion: list | None = None, valid: list | None = None
+    root: Path,
+    body: BodyModel,
+    image: str,
+    where: dict,
+    kid: list | None = None,
+    occlusion: list | None = None,
+    valid: list | None = None,
 ) -> dict:
     count = len(where["X"])
     row = {"imgPath": image, "camX": 0.0, "camY": 0.0, "camZ": 0.0, "camYaw": 0.0, **where}
@@ -79,7 +110,11 @@ def _row(
     picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     for person in range(count):
         row["gt_path_smpl"].append(f"smpl_gt/scan_{Path(image).stem}_{person}.obj")
-        betas, pose, transl = RNG.normal(0, 0.5, (1, 10)), RNG.normal(0, 0.2, (1, 24, 3)), RNG.normal(0, 0.1, (1, 3)) + [0, 1.2, 0]
+        betas, pose, transl = (
+            RNG.normal(0, 0.5, (1, 10)),
+            RNG.normal(0, 0.2, (1, 24, 3)),
+            RNG.normal(0, 0.1, (1, 3)) + [0, 1.2, 0],
+        )
         tensors = [torch.from_numpy(value).float() for value in (betas, pose, transl)]
         _fit(root / "fits" / row["gt_path_smpl"][-1], tensors, person, row["kid"][person])
         joints, pixels = documented(body.joints(*tensors)[0].numpy().astype(np.float64), image, row, person)
@@ -101,7 +136,12 @@ def _fit(path: Path, tensors: list[torch.Tensor], person: int, kid: bool) -> Non
     betas, pose, transl = tensors
     eleven = torch.cat([betas, torch.full((1, 1), 0.3)], 1)
     names = ("root_pose", "translation") if person % 2 == 0 else ("global_orient", "transl")
-    content = {"betas": eleven if kid or person == 0 else betas, "body_pose": pose[:, 1:], names[0]: pose[:, :1], names[1]: transl}
+    content = {
+        "betas": eleven if kid or person == 0 else betas,
+        "body_pose": pose[:, 1:],
+        names[0]: pose[:, :1],
+        names[1]: transl,
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")
         path.with_suffix(".pkl").write_bytes(pickle.dumps(content))
@@ -109,7 +149,14 @@ def _fit(path: Path, tensors: list[torch.Tensor], person: int, kid: bool) -> Non
 
 def agora(root: Path, body: BodyModel | None, **changes: object) -> Agora:
     return Agora(
-        **{"images": root / "images", "fits": root / "fits", "frames": root / "frames", "masks": root / "masks", "body": body, **changes}
+        **{
+            "images": root / "images",
+            "fits": root / "fits",
+            "frames": root / "frames",
+            "masks": root / "masks",
+            "body": body,
+            **changes,
+        }
     )
 
 
@@ -138,7 +185,9 @@ def test_people_stand_where_the_documented_projection_puts_them(root: Path, body
             # The parameters alone, in the camera frame, give the same body.
             _, joints = body.posed(label.parameters)
             np.testing.assert_allclose(joints, truth, atol=2e-4)
-            np.testing.assert_allclose(label.joints_2d, np.asarray(row["gt_joints_2d"][label.facts["person"]]) / 3, atol=0.05)
+            np.testing.assert_allclose(
+                label.joints_2d, np.asarray(row["gt_joints_2d"][label.facts["person"]]) / 3, atol=0.05
+            )
 
 
 def test_filters_and_flags(root: Path, body: BodyModel) -> None:
@@ -163,9 +212,15 @@ def test_focal_lengths_are_the_documented_pixels() -> None:
 
 def test_mask_names_are_the_documented_ones(tmp_path: Path) -> None:
     folder = tmp_path / "ag_trainset_3dpeople_bfh_archviz"
-    assert mask_path(tmp_path, ARCHVIZ, 4, True) == folder / "ag_trainset_3dpeople_bfh_archviz_5_10_mask_cam02_000001_00005_1280x720.png"
+    assert (
+        mask_path(tmp_path, ARCHVIZ, 4, True)
+        == folder / "ag_trainset_3dpeople_bfh_archviz_5_10_mask_cam02_000001_00005_1280x720.png"
+    )
     hdri = tmp_path / "ag_trainset_renderpeople_bfh_hdri"
-    assert mask_path(tmp_path, HDRI, 0, False) == hdri / "ag_trainset_renderpeople_bfh_hdri_50mm_5_10_mask_000000_00001.png"
+    assert (
+        mask_path(tmp_path, HDRI, 0, False)
+        == hdri / "ag_trainset_renderpeople_bfh_hdri_50mm_5_10_mask_000000_00001.png"
+    )
 
 
 def test_cut_out_people_stand_alone_on_white(root: Path, body: BodyModel) -> None:
@@ -232,7 +287,9 @@ class _Evil:
 
 
 @pytest.mark.parametrize("reader", ["read_table", "read_tensors"])
-def test_pickles_that_ask_to_run_something_are_refused(reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pickles_that_ask_to_run_something_are_refused(
+    reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from uvatar_training.data import pickles
 
     path = tmp_path / "evil.pkl"

@@ -1,4 +1,6 @@
-"""What the Mesh Predictor is given: labels stay on the picture however it is shaken, and what is unknown is said to be."""
+"""What the Mesh Predictor is given: labels stay on the picture however it is shaken, and what is unknown is
+said to be.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ OTHER_SIDE = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 
 
 @pytest.mark.parametrize("shaking", [None, SHAKEN, MIRRORED])
 def test_labels_stay_on_the_picture(
-    samples: list[Sample], body: BodyModel, shaking: Shaking | None, dotted: Dotted, middle_of: Callable[[Tensor], Tensor]
+    samples: list[Sample],
+    body: BodyModel,
+    shaking: Shaking | None,
+    dotted: Dotted,
+    middle_of: Callable[[Tensor], Tensor],
 ) -> None:
     checked = 0
     for number, sample in enumerate(samples):
@@ -45,7 +51,10 @@ def test_labels_stay_on_the_picture(
         centre = middle_of(item.image)
         found = (item.rows["joints_2d"][0, joint].double() + 1) * INPUT_SIDE / 2
         inside = (
-            (found > 12).all() and (found < INPUT_SIDE - 12).all() and 3 < x < sample.camera.width - 3 and 3 < y < sample.camera.height - 3
+            (found > 12).all()
+            and (found < INPUT_SIDE - 12).all()
+            and 3 < x < sample.camera.width - 3
+            and 3 < y < sample.camera.height - 3
         )
         if inside:
             assert (centre - found).abs().max() < 0.6
@@ -54,10 +63,14 @@ def test_labels_stay_on_the_picture(
 
 
 def test_a_turned_picture_s_people_are_turned(samples: list[Sample], body: BodyModel) -> None:
-    """The weak-perspective camera explains shaken people as well as straight ones only where bodies turn with their pictures."""
+    """The weak-perspective camera explains shaken people as well as straight ones only where bodies turn with their
+    pictures.
+    """
 
     def misfit(shaking: Shaking | None) -> float:
-        labels = collate_mesh([prepare_mesh(sample, np.random.default_rng(7), body, shaking) for sample in samples]).labels
+        labels = collate_mesh(
+            [prepare_mesh(sample, np.random.default_rng(7), body, shaking) for sample in samples]
+        ).labels
         camera = fit_weak_camera(labels.joints, labels.joints_2d, labels.joints_known)
         away = (project_weakly(labels.joints, camera) - labels.joints_2d).norm(dim=-1)
         size = (labels.joints_2d.amax(1) - labels.joints_2d.amin(1)).norm(dim=-1, keepdim=True)
@@ -69,7 +82,8 @@ def test_a_turned_picture_s_people_are_turned(samples: list[Sample], body: BodyM
 
 def test_a_mirrored_person_is_a_mirrored_body(samples: list[Sample], body: BodyModel) -> None:
     plain, mirrored = (
-        prepare_mesh(samples[0], np.random.default_rng(3), body, replace(MIRRORED, mirrored=share, turned=0.0)) for share in (0.0, 1.0)
+        prepare_mesh(samples[0], np.random.default_rng(3), body, replace(MIRRORED, mirrored=share, turned=0.0))
+        for share in (0.0, 1.0)
     )
     assert torch.equal(plain.image.flip(2), mirrored.image)
     # The symmetric body in the mirrored pose stands where the mirrored joints are, to the body's own asymmetry.
@@ -82,7 +96,9 @@ def test_a_mirrored_person_is_a_mirrored_body(samples: list[Sample], body: BodyM
 def test_what_is_unknown_is_said_to_be(samples: list[Sample], body: BodyModel) -> None:
     sample = samples[0]
     nan = np.full(3, np.nan, np.float32)
-    strange = tuple(replace(person, body="smpl-neutral", betas=np.ones(11, np.float32), transl=nan) for person in sample.people)
+    strange = tuple(
+        replace(person, body="smpl-neutral", betas=np.ones(11, np.float32), transl=nan) for person in sample.people
+    )
     row = prepare_mesh(replace(sample, people=strange), np.random.default_rng(0), body).rows
     assert not row["betas_known"].any() and not row["betas"].any() and row["pose_known"].all()
     true = np.stack([person.joints for person in sample.people if person.visible.any()])

@@ -32,7 +32,9 @@ def test_a_mosaic_shows_four_pictures_people_each_in_its_quarter(samples: list[S
     labels = batch.labels
     assert labels.picture.tolist() == [0 if picture < 4 else 1 for picture in plain.labels.picture.tolist()]
     assert torch.equal(labels.pose, plain.labels.pose)
-    for quarter, place, whole in zip(plain.labels.picture.tolist(), labels.joints_2d, plain.labels.joints_2d, strict=True):
+    for quarter, place, whole in zip(
+        plain.labels.picture.tolist(), labels.joints_2d, plain.labels.joints_2d, strict=True
+    ):
         pixels, before = (place + 1) * half, (whole + 1) * half
         offset = torch.tensor([quarter % 2, quarter // 2]) * half if quarter < 4 else 0
         assert torch.allclose(pixels, before / 2 + offset if quarter < 4 else before, atol=1e-3)
@@ -71,7 +73,9 @@ def test_close_ups_are_tiles_of_one_picture_and_labels_stay_on_them(
     assert checked[4] >= 12 and checked[2] >= 3, checked
 
 
-def test_people_are_as_large_as_the_tile_they_are_given_and_both_sizes_come(samples: list[Sample], body: BodyModel) -> None:
+def test_people_are_as_large_as_the_tile_they_are_given_and_both_sizes_come(
+    samples: list[Sample], body: BodyModel
+) -> None:
     sides: Counter[int] = Counter()
     rng = np.random.default_rng(3)
     for sample in samples:

@@ -20,13 +20,17 @@ RNG = np.random.default_rng(0)
 def person(texture: bool = True, **changes: object) -> PersonLabel:
     smooth = np.add.outer(np.arange(32), np.arange(32))[..., None] * np.array([2, 3, 1])
     values: dict = {
-        "body": "open_body", "betas": RNG.normal(size=10), "global_orient": RNG.normal(size=3), "body_pose": RNG.normal(size=(23, 3)),
+        "body": "open_body", "betas": RNG.normal(size=10), "global_orient": RNG.normal(size=3),
+        "body_pose": RNG.normal(size=(23, 3)),
         "transl": RNG.normal(size=3), "joints": RNG.normal(size=(24, 3)), "joints_2d": RNG.uniform(0, 40, (24, 2)),
     }  # fmt: skip
     values = {name: value if isinstance(value, str) else value.astype(np.float32) for name, value in values.items()}
     values |= {"visible": RNG.random(24) < 0.7, "facts": {"pose": "on a chair", "person": 3}}
     if texture:
-        values |= {"texture": smooth.astype(np.uint8), "stand_off": (RNG.integers(0, 100, 50) * 0.0002).astype(np.float32)}
+        values |= {
+            "texture": smooth.astype(np.uint8),
+            "stand_off": (RNG.integers(0, 100, 50) * 0.0002).astype(np.float32),
+        }
     return PersonLabel(**{**values, **changes})
 
 

@@ -58,13 +58,16 @@ def test_a_run_that_goes_on_sees_what_it_would_have_seen() -> None:
 
 def test_loading_processes_change_nothing_and_do_not_stay() -> None:
     samples, plan = Numbered(10, bad={3, 4}, foreign={7}), Plan(10, 4, seed=1)
-    # OpenCV's threads run here now. A fork would have what they share but not them, and may hang as it sets their number.
+    # OpenCV's threads run here now. A fork would have what they share but not them, and may hang as it sets their
+    # number.
     cv2.GaussianBlur(np.zeros((1024, 1024, 3), np.float32), (31, 31), 0)
     open_files = files_in_use()
     with stream(samples, prepare, collate, plan, 0, 100, 2, "train") as deliveries:
         loaded = [next(deliveries) for _ in range(6)]
         started = multiprocessing.active_children()
-        assert len(started) == 2 and all(isinstance(process, multiprocessing.get_context("spawn").Process) for process in started)
+        assert len(started) == 2 and all(
+            isinstance(process, multiprocessing.get_context("spawn").Process) for process in started
+        )
     assert not multiprocessing.active_children()  # though 94 batches were not taken
     with stream(samples, prepare, collate, plan, 0, 6, split="train") as deliveries:
         for one, other in zip(loaded, deliveries, strict=True):
@@ -76,7 +79,10 @@ def test_loading_processes_change_nothing_and_do_not_stay() -> None:
 
 
 def files_in_use() -> int:
-    """How many this process has open, those of Python's own help for spawned processes included; 0 where nobody says."""
+    """How many this process has open, those of Python's own help for spawned processes included.
+
+    0 where nobody says.
+    """
     if not os.path.isdir("/proc/self/fd"):
         return 0
     resource_tracker.ensure_running()

@@ -21,7 +21,10 @@ def smpl_data(tmp_path_factory: pytest.TempPathFactory, body: BodyModel) -> Path
     """Textures as SURREAL stores them: colour on the islands, black between; lists relative to smpl_data."""
     root = tmp_path_factory.mktemp("smpl_data")
     table = atlas_of(body, SIDE).table
-    for gender, names in (("male", ("nongrey_male_0001", "grey_male_0002", "nongrey_male_0003")), ("female", ("nongrey_female_0001",))):
+    for gender, names in (
+        ("male", ("nongrey_male_0001", "grey_male_0002", "nongrey_male_0003")),
+        ("female", ("nongrey_female_0001",)),
+    ):
         folder = root / "textures" / gender
         folder.mkdir(parents=True)
         for name in names:
@@ -56,7 +59,9 @@ def test_missing_lists_textures_and_layouts_are_named(smpl_data: Path, body: Bod
         surreal_textures(tmp_path, body.data, 64)
     for gender in ("male", "female"):
         (tmp_path / "textures" / gender).mkdir(parents=True)
-        (tmp_path / "textures" / gender / f"{gender}_train.txt").write_text(f"textures/{gender}/nongrey_{gender}_0009.jpg\n")
+        (tmp_path / "textures" / gender / f"{gender}_train.txt").write_text(
+            f"textures/{gender}/nongrey_{gender}_0009.jpg\n"
+        )
     with pytest.raises(DataError, match=r"nongrey_male_0009\.jpg: is missing, and 1 more"):
         surreal_textures(tmp_path, body.data, 64)
     broken = smpl_data / "textures/male/nongrey_male_0003.jpg"

@@ -1,4 +1,6 @@
-"""People made ready for the UV plane: what is stored is what the pictures show, and files that cannot be used are named."""
+"""People made ready for the UV plane: what is stored is what the pictures show, and files that cannot be used are
+named.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ def test_people_are_those_of_the_pictures(people: UvPeople, folder: Path, body: 
         expected = prepare_person(samples[name], int(which), stage)
         assert person.split == "train" and person.photo.shape == (SIDE, SIDE, 3)
         partial = np.dstack([person.colours, person.shown[0]])
-        for got, wanted in ((person.photo, expected.photo), (partial, expected.partial), (person.truth, expected.truth)):
+        for got, wanted in (
+            (person.photo, expected.photo),
+            (partial, expected.partial),
+            (person.truth, expected.truth),
+        ):
             np.testing.assert_allclose(got / 255, wanted[0].permute(1, 2, 0).numpy(), atol=0.6 / 255)
         np.testing.assert_array_equal(person.pose, expected.pose[0])
         np.testing.assert_array_equal(person.camera, expected.camera[0])
@@ -99,7 +105,10 @@ def test_the_mirror_image_of_a_mirror_image_is_the_person(people: UvPeople, body
     plane = uv_plane(body, SIZE)
     person = people.read(0)
     partial = np.dstack([person.colours, person.shown[0]])
-    pictures = [torch.from_numpy(part).permute(2, 0, 1)[None] / 255 for part in (person.photo, partial, person.completed[0], person.truth)]
+    pictures = [
+        torch.from_numpy(part).permute(2, 0, 1)[None] / 255
+        for part in (person.photo, partial, person.completed[0], person.truth)
+    ]
     numbers = [torch.from_numpy(part)[None] for part in (person.pose, person.betas, person.camera)]
     batch = UvBatch(*pictures, *numbers)
     once = mirror_image(batch, plane)

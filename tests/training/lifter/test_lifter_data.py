@@ -57,7 +57,9 @@ def test_perception_sees_the_people_where_they_are(folders: tuple[Path, Path], b
         focal, width, height = (float(value) for value in rows["camera"][i])
         camera = Camera(focal, (width / 2, height / 2), int(width), int(height))
         pose = np.concatenate([rows["global_orient"][i][None], rows["body_pose"][i]])
-        points = body.landmarks(*(torch.from_numpy(array[None]) for array in (rows["betas"][i], pose, rows["transl"][i])))[0].numpy()
+        points = body.landmarks(
+            *(torch.from_numpy(array[None]) for array in (rows["betas"][i], pose, rows["transl"][i]))
+        )[0].numpy()
         distance = np.linalg.norm(camera.project(points) - rows["landmarks"][i, :, :2], axis=1)
         errors.append(np.median(distance) / np.ptp(rows["box"][i].reshape(2, 2), axis=0).max())
     assert np.median(errors) < 0.06
@@ -82,12 +84,17 @@ def test_the_skeleton_is_the_body(body: BodyModel) -> None:
     pose[:, 22:] = 0
     turns = torch.from_numpy(np.stack([global_turns(one[0], one[1:]) for one in pose]).astype(np.float32))
     joints, landmarks = Skeleton(body)(betas, turns)
-    expected, expected_landmarks = body.joints(betas, torch.from_numpy(pose)), body.landmarks(betas, torch.from_numpy(pose))
+    expected, expected_landmarks = (
+        body.joints(betas, torch.from_numpy(pose)),
+        body.landmarks(betas, torch.from_numpy(pose)),
+    )
     assert torch.allclose(joints, expected - expected[:, :1], atol=1e-5)
     assert torch.allclose(landmarks, expected_landmarks - expected[:, :1], atol=1e-5)
 
 
-def test_imagined_people_in_rendered_poses_look_like_the_rendered(folders: tuple[Path, Path], body: BodyModel, bank: Path) -> None:
+def test_imagined_people_in_rendered_poses_look_like_the_rendered(
+    folders: tuple[Path, Path], body: BodyModel, bank: Path
+) -> None:
     """Errors put back onto the very people they were taken from give what perception said, but for the jitter."""
     skeleton = Skeleton(body)
     rows = read_shards(list(folders[0].glob("*.npz")))
@@ -96,14 +103,18 @@ def test_imagined_people_in_rendered_poses_look_like_the_rendered(folders: tuple
     _, landmarks = skeleton(torch.from_numpy(true_lens.betas), torch.from_numpy(true_lens.turns[:, 3]))
     index = 2 * np.arange(PEOPLE)  # each row is followed by its mirror image
     errors = imagined.errors
-    values = errors.applied(landmarks.numpy().astype(float), np.tile(index[:, None], 5), errors.rays[index], np.random.default_rng(0))
+    values = errors.applied(
+        landmarks.numpy().astype(float), np.tile(index[:, None], 5), errors.rays[index], np.random.default_rng(0)
+    )
     seen = true_lens.features[:, 3]
     assert np.abs(values[:, 66:165] - seen[:, 66:165]).max() < 0.12
     assert np.median(np.abs(values[:, :66] - seen[:, :66])) < 0.06
     assert np.allclose(values[:, 165:200], seen[:, 165:200], atol=1e-5)
 
 
-def test_training_repeats_itself_and_goes_on_where_it_stopped(folders: tuple[Path, Path], bank: Path, tmp_path: Path) -> None:
+def test_training_repeats_itself_and_goes_on_where_it_stopped(
+    folders: tuple[Path, Path], bank: Path, tmp_path: Path
+) -> None:
     recipe = LifterRecipe(steps=6, batch=8, imagined=20, report=3)
     train_lifter(*folders, bank, tmp_path / "whole.safetensors", recipe)
 

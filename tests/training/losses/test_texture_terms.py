@@ -17,7 +17,14 @@ from uvatar.texture_predictor.inputs import uv_plane
 from uvatar_training.losses.adversarial import discriminator_loss, generator_loss
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, lpips
 from uvatar_training.losses.mesh import MeshLoss
-from uvatar_training.losses.texture import PAPER, TextureLoss, TextureWeights, face_distance, perceptual_distance, reconstruction
+from uvatar_training.losses.texture import (
+    PAPER,
+    TextureLoss,
+    TextureWeights,
+    face_distance,
+    perceptual_distance,
+    reconstruction,
+)
 from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import Seams, UnseenError, hide_half, mirror_distance, seam_distance, seen_distance
 from uvatar_training.rendering import UvMesh
@@ -72,7 +79,9 @@ def test_features_lead_back_to_the_picture_and_are_never_trained(perceptual: Fea
 
 
 def test_efficientnet_knows_what_imagenet_shows() -> None:
-    """Weights and preprocessing are those of the package: plain features tell plain pictures apart by more than noise."""
+    """Weights and preprocessing are those of the package: plain features tell plain pictures apart by more than
+    noise.
+    """
     features = EfficientNetFeatures()
     grey = torch.full((1, 3, 96, 96), 0.5)
     stripes = (torch.arange(96) // 6 % 2).float().expand(1, 3, 96, 96)
@@ -187,7 +196,8 @@ def test_unseen_texels_are_drawn_to_the_other_side_and_seen_ones_stay(body: Body
 def test_seams_join_the_two_places_of_the_same_points(mesh: UvMesh, body: BodyModel) -> None:
     seams = Seams.of(mesh)
     assert len(seams.first) > 1000 and (seams.first - seams.second).norm(dim=1).median() > 0.02
-    # Positions on the rest body, filled beyond the islands, have no seam; the texture's own coordinates have nothing but.
+    # Positions on the rest body, filled beyond the islands, have no seam; the texture's own coordinates have nothing
+    # but.
     from uvatar.texturing.atlas import atlas_of
 
     atlas = atlas_of(body, 512)
@@ -199,13 +209,22 @@ def test_seams_join_the_two_places_of_the_same_points(mesh: UvMesh, body: BodyMo
 
 
 def test_the_sum_weighs_every_term_and_leaves_out_those_of_weight_zero() -> None:
-    terms = {"perceptual": torch.tensor(2.0), "reconstruction": torch.tensor(3.0), "kl": torch.tensor(10.0), "seam": torch.tensor(math.nan)}
+    terms = {
+        "perceptual": torch.tensor(2.0),
+        "reconstruction": torch.tensor(3.0),
+        "kl": torch.tensor(10.0),
+        "seam": torch.tensor(math.nan),
+    }
     total, log = TextureLoss(TextureWeights(0.5, 2.0, 0.01, seam=0))(terms)
-    assert total == pytest.approx(1 + 6 + 0.1) and log == pytest.approx({"perceptual": 1.0, "reconstruction": 6.0, "kl": 0.1})
+    assert total == pytest.approx(1 + 6 + 0.1) and log == pytest.approx(
+        {"perceptual": 1.0, "reconstruction": 6.0, "kl": 0.1}
+    )
     assert set(TextureLoss(PAPER)(terms)[1]) == {"perceptual", "reconstruction", "kl"}
     with pytest.raises(KeyError, match="sharpness"):
         TextureLoss()({"sharpness": torch.tensor(1.0)})
     with pytest.raises(KeyError, match="no term"):
         TextureLoss()({})
-    both, log = TotalLoss(MeshLoss({"pose": 3.0}), TextureLoss(), 10.0)({"pose": torch.tensor(2.0)}, {"reconstruction": torch.tensor(0.5)})
+    both, log = TotalLoss(MeshLoss({"pose": 3.0}), TextureLoss(), 10.0)(
+        {"pose": torch.tensor(2.0)}, {"reconstruction": torch.tensor(0.5)}
+    )
     assert both == pytest.approx(11.0) and log == pytest.approx({"mesh/pose": 6.0, "texture/reconstruction": 5.0})

@@ -116,7 +116,9 @@ def test_texels_count_by_the_surface_they_cover(body: BodyModel) -> None:
         score_texels(texture * torch.nan, truth, seen, head, face, surface)
 
 
-def test_the_frechet_distance_is_its_formula_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_frechet_distance_is_its_formula_under_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))  # no Inception weights there
     sets = picture(12, 3, 48, 48), picture(9, 3, 48, 48) * 0.6
     score = FrechetDistance()(*(batch.split(5) for batch in sets))
@@ -155,7 +157,15 @@ def test_the_table_ranks_what_costs_nothing_as_it_should(subjects: list[Subject]
         textures["untrained"] = list(network(photo, structure).texture.clamp(0, 1).split(1))
     judge = Judge(body, 128, FeatureDistance(EfficientNetFeatures()), "features", FrechetDistance())
     rows = {str(row["texture"]): row for row in judge.rows(subjects, textures)}
-    names = {"white", "flat colour", "mean texture", "another person's", "projection", "projection, mirrored", "untrained"}
+    names = {
+        "white",
+        "flat colour",
+        "mean texture",
+        "another person's",
+        "projection",
+        "projection, mirrored",
+        "untrained",
+    }
     assert set(rows) == names | {"the product without weights", "oracle 64", "oracle 128", "oracle 256"}
 
     def column(name: str) -> dict[str, float]:

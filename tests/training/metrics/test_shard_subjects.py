@@ -39,11 +39,14 @@ def whole(shards: Path, stage: TextureStage) -> list[Subject]:
 
 
 def test_photo_body_and_texture_belong_together(whole: list[Subject]) -> None:
-    """The true texture on the body looks like the photo, but for the light's shading; another place in the picture does not."""
+    """The true texture on the body looks like the photo, but for the light's shading; another place in the picture does
+    not.
+    """
     for subject in whole:
         shown = paint(subject.view, subject.texture)
         away, shifted = (
-            float((picture - subject.photo).abs().mean(1, keepdim=True)[subject.mask].mean()) for picture in (shown, shown.roll(9, -1))
+            float((picture - subject.photo).abs().mean(1, keepdim=True)[subject.mask].mean())
+            for picture in (shown, shown.roll(9, -1))
         )
         assert away < 0.16 and away < shifted
         assert (subject.photo.amin(1, keepdim=True)[~subject.mask] == 1).all()  # white around
@@ -53,7 +56,9 @@ def test_photo_body_and_texture_belong_together(whole: list[Subject]) -> None:
 
 
 def test_hidden_people_are_no_subjects(shards: Path, stage: TextureStage, whole: list[Subject]) -> None:
-    sample = next(s for s in map(open_shards(shards, "train").read, range(6)) if s.name == whole[0].sitter.name.rpartition("/")[0])
+    sample = next(
+        s for s in map(open_shards(shards, "train").read, range(6)) if s.name == whole[0].sitter.name.rpartition("/")[0]
+    )
     number = int(whole[0].sitter.name.rpartition("/")[2])
     mask = sample.mask.copy()
     rows = np.flatnonzero((mask == number + 1).any(1))
@@ -65,7 +70,9 @@ def test_hidden_people_are_no_subjects(shards: Path, stage: TextureStage, whole:
     assert shard_subject(replace(sample, people=people), number, stage) is None
 
 
-def test_nobody_large_enough_is_an_error_that_names_the_folder(shards: Path, stage: TextureStage, tmp_path: Path) -> None:
+def test_nobody_large_enough_is_an_error_that_names_the_folder(
+    shards: Path, stage: TextureStage, tmp_path: Path
+) -> None:
     assert not list(shard_subjects(open_shards(shards, "held_out"), stage, 0))
     if len(list(shard_subjects(open_shards(shards, "held_out"), stage, 5))) < 2:
         with pytest.raises(DataError, match="make more pictures"):

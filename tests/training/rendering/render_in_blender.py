@@ -2,8 +2,8 @@
 
     python render_in_blender.py scene.npz texture.png picture.npy
 
-scene.npz: vertices (V, 3) in an OpenCV camera's frame, faces (F, 3), face_uv (F, 3, 2), focal, center (2,), height, width.
-Writes (H, W, 4) float32, row 0 on top: the texture's values as they are in the file, and the coverage.
+scene.npz: vertices (V, 3) in an OpenCV camera's frame, faces (F, 3), face_uv (F, 3, 2), focal, center (2,), height,
+width. Writes (H, W, 4) float32, row 0 on top: the texture's values as they are in the file, and the coverage.
 """
 
 from __future__ import annotations

@@ -41,7 +41,11 @@ def test_cycles_draws_the_same_picture(people: Tensor, mesh: UvMesh, texture: Te
         tmp_path / "scene.npz", vertices=people[0].numpy(), faces=mesh.faces.numpy(), face_uv=mesh.face_uv.numpy(),
         focal=camera.focal, center=camera.center, height=camera.height, width=camera.width,
     )  # fmt: skip
-    command = [sys.executable, str(SCRIPT), *(str(tmp_path / name) for name in ("scene.npz", "texture.png", "picture.npy"))]
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        *(str(tmp_path / name) for name in ("scene.npz", "texture.png", "picture.npy")),
+    ]
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(tmp_path / "blender")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

@@ -46,7 +46,9 @@ def reference(people: Tensor, mesh: UvMesh, camera: Camera, texture: Tensor, bod
     meshes = Meshes([flipped], [mesh.faces], textures)
     focal, center = ((camera.focal,) * 2,), (camera.center,)
     cameras = PerspectiveCameras(focal, center, in_ndc=False, image_size=((camera.height, camera.width),))
-    settings = RasterizationSettings((camera.height, camera.width), blur_radius=0, faces_per_pixel=1, perspective_correct=True)
+    settings = RasterizationSettings(
+        (camera.height, camera.width), blur_radius=0, faces_per_pixel=1, perspective_correct=True
+    )
     fragments = MeshRasterizer(cameras, settings)(meshes)
     colours = meshes.sample_textures(fragments)[0, :, :, 0].permute(2, 0, 1)
     image = torch.where(fragments.pix_to_face[0, ..., 0] >= 0, colours, 1.0)
@@ -70,12 +72,15 @@ def test_the_same_triangles_at_the_same_places(reference: Reference, view: View)
     seen = same & (view.face[0] >= 0)
     assert seen.sum() > 5000
     apart = (view.barycentric[0][seen] - reference.barycentric[seen]).abs().amax(1)
-    # The rest are triangles of a twentieth of a pixel, where PyTorch3D's float32 areas are off; test_rendering.py checks ours there.
+    # The rest are triangles of a twentieth of a pixel, where PyTorch3D's float32 areas are off; test_rendering.py
+    # checks ours there.
     assert apart.quantile(0.999) < 1e-4
 
 
 @pytest.mark.slow
-def test_the_same_picture_and_gradients(reference: Reference, people: Tensor, mesh: UvMesh, cameras: Cameras, texture: Tensor) -> None:
+def test_the_same_picture_and_gradients(
+    reference: Reference, people: Tensor, mesh: UvMesh, cameras: Cameras, texture: Tensor
+) -> None:
     vertices, leaf = people[:1].clone().requires_grad_(), texture.clone().requires_grad_()
     image = paint(see(vertices, mesh, cameras), leaf)[0]
     torch.testing.assert_close(image.detach(), reference.image, atol=1e-4, rtol=0)

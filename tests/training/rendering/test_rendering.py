@@ -11,7 +11,17 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.geometry.raster import rasterize
-from uvatar_training.rendering import Cameras, RenderError, UvMesh, paint, render, sample_texture, scan, see, visible_faces
+from uvatar_training.rendering import (
+    Cameras,
+    RenderError,
+    UvMesh,
+    paint,
+    render,
+    sample_texture,
+    scan,
+    see,
+    visible_faces,
+)
 
 
 def test_rays_hit_the_same_triangles(people: Tensor, mesh: UvMesh, body: BodyModel) -> None:
@@ -23,7 +33,9 @@ def test_rays_hit_the_same_triangles(people: Tensor, mesh: UvMesh, body: BodyMod
     assert (torch.from_numpy(hit.face) == seen).float().mean() > 0.9995
 
 
-def test_close_ups_are_scanned_in_portions_with_the_same_result(people: Tensor, mesh: UvMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_ups_are_scanned_in_portions_with_the_same_result(
+    people: Tensor, mesh: UvMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
     close_up = Cameras.of([Camera(400.0, (50.0, 50.0), 100, 100)])
     at_once = visible_faces(people[:1], mesh.faces, close_up)
     assert (at_once >= 0).float().mean() > 0.3
@@ -40,7 +52,9 @@ def test_the_point_that_barycentrics_name_lies_on_the_pixel_s_ray(people: Tensor
     for i in (0, 1):
         here = picture == i
         expected = torch.stack([column[here], row[here]], 1) + 0.5
-        torch.testing.assert_close(cameras[i : i + 1].project(points[None, here])[0], expected.double(), atol=1e-3, rtol=0)
+        torch.testing.assert_close(
+            cameras[i : i + 1].project(points[None, here])[0], expected.double(), atol=1e-3, rtol=0
+        )
         torch.testing.assert_close(view.depth[picture, row, column][here].double(), points[here, 2], atol=1e-5, rtol=0)
     assert view.barycentric.min() > -1e-6
 
@@ -49,7 +63,9 @@ def test_gradients_to_vertices_camera_and_texture_are_those_of_finite_difference
     faces = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 1, 4]])
     face_uv = torch.rand(3, 3, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     mesh = UvMesh(faces, face_uv)
-    vertices = torch.tensor([[[-0.5, -0.4, 2.0], [0.6, -0.5, 2.4], [0.5, 0.5, 1.9], [-0.6, 0.4, 2.7], [0.1, -0.1, 1.5]]]).double()
+    vertices = torch.tensor(
+        [[[-0.5, -0.4, 2.0], [0.6, -0.5, 2.4], [0.5, 0.5, 1.9], [-0.6, 0.4, 2.7], [0.1, -0.1, 1.5]]]
+    ).double()
     focal, center = torch.tensor([9.3]).double(), torch.tensor([[4.1, 3.8]]).double()
     texture = torch.rand(1, 2, 5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -81,7 +97,9 @@ def test_a_kept_view_is_painted_again_and_again(people: Tensor, mesh: UvMesh, te
     assert torch.isinf(view.depth[~view.mask[:, 0]]).all() and (view.depth[view.mask[:, 0]] - 3).abs().max() < 1
 
 
-def test_gradients_reach_pose_shape_and_camera_of_the_whole_body(body: BodyModel, mesh: UvMesh, texture: Tensor) -> None:
+def test_gradients_reach_pose_shape_and_camera_of_the_whole_body(
+    body: BodyModel, mesh: UvMesh, texture: Tensor
+) -> None:
     pose, betas = torch.zeros(1, 24, 3), torch.zeros(1, 10)
     pose[0, 0, 0] = math.pi
     transl, focal, center = torch.tensor([[0.0, 0.05, 3.0]]), torch.tensor([90.0]), torch.tensor([[32.0, 32.0]])

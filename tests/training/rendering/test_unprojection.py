@@ -18,7 +18,9 @@ SIDE = 384
 
 @pytest.fixture(scope="module")
 def found(people: Tensor, mesh: UvMesh, body: BodyModel, texture: Tensor) -> tuple[Tensor, Tensor, Texels]:
-    """The smooth texture that was rendered (1, 3, 128, 128), what unprojection brings back (2, 4, 128, 128), and the texels."""
+    """The smooth texture that was rendered (1, 3, 128, 128), what unprojection brings back (2, 4, 128, 128), and the
+    texels.
+    """
     cameras = Cameras.of([Camera(1.4 * SIDE, (SIDE / 2, SIDE / 2), SIDE, SIDE)] * 2)
     smooth = torch.nn.functional.interpolate(texture[..., ::8, ::8], (128, 128), mode="bilinear", align_corners=False)
     view = see(people, mesh, cameras)
@@ -37,7 +39,9 @@ def test_a_rendered_texture_comes_back_where_it_was_seen(found: tuple[Tensor, Te
         assert (got[:3, ~seen] == 0).all()
 
 
-def test_it_sees_what_rays_say_is_visible(found: tuple[Tensor, Tensor, Texels], people: Tensor, body: BodyModel) -> None:
+def test_it_sees_what_rays_say_is_visible(
+    found: tuple[Tensor, Tensor, Texels], people: Tensor, body: BodyModel
+) -> None:
     _, partial, texels = found
     for vertices, got in zip(people.numpy(), partial, strict=True):
         corners = vertices[body.data.faces[texels.face.numpy()]]

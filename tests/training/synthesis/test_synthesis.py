@@ -1,4 +1,6 @@
-"""Synthetic people: the same from the same seed, labelled as they are seen, dressed, and apart from the held-out ones."""
+"""Synthetic people: the same from the same seed, labelled as they are seen, dressed, and apart from the
+held-out ones.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def test_labels_are_what_the_picture_shows(samples: list[Sample], body: BodyMode
             vertices, joints = body.posed(person.parameters, person.stand_off[:, None] * normals)
             np.testing.assert_allclose(joints, person.joints, atol=2e-3)
             np.testing.assert_allclose(sample.camera.project(person.joints), person.joints_2d, atol=0.01)
-            inside = (person.joints_2d >= 0).all(1) & (person.joints_2d < [sample.camera.width, sample.camera.height]).all(1)
+            inside = (person.joints_2d >= 0).all(1) & (
+                person.joints_2d < [sample.camera.width, sample.camera.height]
+            ).all(1)
             assert (inside | ~person.visible).all()
             mask, drawn = sample.mask == number + 1, rasterize(vertices, body.data.faces, sample.camera).mask
             # Less where something stands before the person, never more; and somebody stands free.
@@ -137,11 +141,15 @@ def test_held_out_people_share_no_pose_garment_background_or_body(tmp_path: Path
     for kind in ("outfit_male", "outfit_female", "shoes_any", "skin_male"):
         for number in range(7):
             cv2.imwrite(str(wardrobe / f"{kind}_{number}.png"), np.full((8, 8, 4), 20 * number, np.uint8))
-    names = [{layer.name for layers in open_wardrobe(wardrobe, 8, split).layers.values() for layer in layers} for split in (False, True)]
+    names = [
+        {layer.name for layers in open_wardrobe(wardrobe, 8, split).layers.values() for layer in layers}
+        for split in (False, True)
+    ]
     assert len(names[0]) + len(names[1]) == 28 and not names[0] & names[1] and len(names[1]) >= 4
 
     bodies = [
-        {tuple(person.betas) for sample in samples if sample.split == split for person in sample.people} for split in ("train", "held_out")
+        {tuple(person.betas) for sample in samples if sample.split == split for person in sample.people}
+        for split in ("train", "held_out")
     ]
     assert bodies[0] and bodies[1] and not bodies[0] & bodies[1]
     if importlib.util.find_spec("bpy"):

@@ -1,4 +1,6 @@
-"""Who counts as found: a peak is somebody's if it is near for a person of that size, in the same picture, and nobody else's."""
+"""Who counts as found: a peak is somebody's if it is near for a person of that size, in the same picture, and nobody
+else's.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def test_reach_is_four_cells_or_an_eighth_of_what_is_seen_of_a_person() -> None:
 def test_a_peak_is_of_one_person_who_is_near_for_their_size() -> None:
     people = torch.tensor([[10.0, 10], [40, 40], [10, 10]])
     picture, near = torch.tensor([0, 0, 1]), torch.tensor([4.0, 8.0, 4.0])
-    # 5 cells off the small one, 7 off the large one, on the third's place but in the other picture, and a second one of the large one's
+    # 5 cells off the small one, 7 off the large one, on the third's place but in the other picture, and a second one of
+    # the large one's
     peaks = torch.tensor([[15.0, 10], [47, 40], [10, 11], [41, 40]])
     pairs, unmatched = paired(people, picture, near, peaks, torch.tensor([0, 0, 1, 0]))
     assert sorted(pairs) == [(1, 3), (2, 2)] and unmatched == 2

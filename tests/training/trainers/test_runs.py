@@ -33,7 +33,13 @@ from uvatar_training.trainers.recipe import Recipe, RecipeError, load_recipe, re
 from uvatar_training.trainers.run import Trainer, TrainingError, run
 from uvatar_training.trainers.texture import TextureTrainer
 
-TRAINERS = {"mesh": MeshTrainer, "gan": GanTrainer, "complete": CompleteTrainer, "texture": TextureTrainer, "joint": JointTrainer}
+TRAINERS = {
+    "mesh": MeshTrainer,
+    "gan": GanTrainer,
+    "complete": CompleteTrainer,
+    "texture": TextureTrainer,
+    "joint": JointTrainer,
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,9 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(task: str, samples: Sha
             Predictor.load(path)
         else:
             load_checkpoint(path)
-    assert list((tmp_path / "whole" / "pictures").glob("*.jpg")) and list((tmp_path / "whole" / "tensorboard").iterdir())
+    assert list((tmp_path / "whole" / "pictures").glob("*.jpg")) and list(
+        (tmp_path / "whole" / "tensorboard").iterdir()
+    )
 
 
 def test_a_start_brings_its_own_configuration_and_grows(tmp_path: Path) -> None:
@@ -129,7 +137,10 @@ def test_a_run_on_centres_alone_leaves_all_else_as_it_was(samples: ShardSet, tmp
     toy = load_recipe("mesh", "toy")
     untrained = MeshTrainer(toy.with_(seed=3))
     first = untrained.export({"mesh": untrained.players["mesh"].network}, tmp_path, "start")[0]
-    weights = {"center": 1.0, **dict.fromkeys(("camera", "joints_2d", "pose", "joints_3d", "joints_aligned", "shape", "prior"), 0.0)}
+    weights = {
+        "center": 1.0,
+        **dict.fromkeys(("camera", "joints_2d", "pose", "joints_3d", "joints_aligned", "shape", "prior"), 0.0),
+    }
     recipe = toy.with_(options={**toy.options, "start": str(first), "only_centers": True, "weights": weights})
     run(MeshTrainer(recipe), recipe, samples, tmp_path / "run", "cpu")
     before, after = load_file(first), load_file(tmp_path / "run" / "mesh_predictor.safetensors")
@@ -137,7 +148,9 @@ def test_a_run_on_centres_alone_leaves_all_else_as_it_was(samples: ShardSet, tmp
     assert changed and all(name.startswith("final_layers.2.") for name in changed)
 
 
-def test_a_checkpoint_that_dies_in_the_writing_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_dies_in_the_writing_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for step in (1, 2):
         save(tmp_path, {"step": step})
     assert load(tmp_path) == {"step": 2}
@@ -217,7 +230,10 @@ def test_every_shipped_recipe_can_be_used_and_bad_ones_are_named(tmp_path: Path)
         load_recipe("mesh", "big")
     path = tmp_path / "mine.yaml"
     for text, message in (
-        ("task: mesh\nsteps: 1\nbatch: 1\nlearning_rate: 1\nlearningrate: 2\n", "mine.yaml has unknown entries: learningrate"),
+        (
+            "task: mesh\nsteps: 1\nbatch: 1\nlearning_rate: 1\nlearningrate: 2\n",
+            "mine.yaml has unknown entries: learningrate",
+        ),
         ("task: mesh\nsteps: 1\n", "mine.yaml lacks batch, learning_rate"),
         ("task: gan\nsteps: 1\nbatch: 1\nlearning_rate: 1\n", "is a recipe for 'gan', not for 'mesh'"),
         ("task: mesh\nsteps: 0\nbatch: 1\nlearning_rate: 1\n", "steps must be a whole number above 0"),
@@ -262,7 +278,9 @@ def test_from_nothing_to_a_scored_network_on_the_command_line(tmp_path: Path) ->
     words = ("mesh", "--data", data, "--out", out, "--recipe", "toy", "--device", "cpu")
     assert "Stopped at step 2 of 4" in call(*words, "--stop-at", "2")
     assert "Trained to step 4" in call(*words, "--workers", "1")
-    scores = call("evaluate", "--weights", f"{out}/mesh_predictor.safetensors", "--data", data, "--out", str(tmp_path / "scores"))
+    scores = call(
+        "evaluate", "--weights", f"{out}/mesh_predictor.safetensors", "--data", data, "--out", str(tmp_path / "scores")
+    )
     assert "recall, precision" in scores
     assert (tmp_path / "scores" / "table.csv").read_text().startswith("picture,mpjpe,pa_mpjpe,pve")
     words = ("complete", "--data", data, "--out", f"{out}-uv", "--recipe", "toy", "--device", "cpu")
@@ -271,9 +289,22 @@ def test_from_nothing_to_a_scored_network_on_the_command_line(tmp_path: Path) ->
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "uvatar_training.cli", "gan", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "uvatar_training.cli",
+        "gan",
+        "--data",
+        str(tmp_path / "nowhere"),
+        "--out",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 1 and "nowhere: holds no shards" in done.stderr.replace("\n", "") and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and "nowhere: holds no shards" in done.stderr.replace("\n", "")
+        and "Traceback" not in done.stderr
+    )
 
 
 @pytest.mark.slow
@@ -282,8 +313,20 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", ["gan", "texture"])
 def test_two_processes_train_one_network(task: str, shards: Path, tmp_path: Path) -> None:
     words = [task, "--data", str(shards), "--out", str(tmp_path), "--recipe", "toy", "--device", "cpu"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "uvatar_training.cli", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "uvatar_training.cli",
+        *words,
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=800, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Trained to step 4" in done.stdout
     load_checkpoint(tmp_path / "texture_predictor.safetensors")
@@ -295,4 +338,6 @@ def test_bfloat16_trains_too(task: str, samples: ShardSet, tmp_path: Path) -> No
     recipe = load_recipe(task, "toy").with_(precision="bf16-mixed", steps=1)
     result = run(TRAINERS[task](recipe), recipe, samples, tmp_path, "cpu")
     assert result.step == 1 and result.files
-    assert all(torch.isfinite(tensor).all() for tensor in load_file(result.files[0]).values() if tensor.is_floating_point())
+    assert all(
+        torch.isfinite(tensor).all() for tensor in load_file(result.files[0]).values() if tensor.is_floating_point()
+    )

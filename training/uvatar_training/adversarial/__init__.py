@@ -1,1 +1,3 @@
-"""Adversarial training of the Texture Predictor's synthesis: discriminator, regularisation, augmentation, weight averaging."""
+"""Adversarial training of the Texture Predictor's synthesis: discriminator, regularisation, augmentation, weight
+averaging.
+"""

@@ -1,8 +1,10 @@
-"""Adaptive discriminator augmentation (Karras et al. 2020b, "Training generative adversarial networks with limited data").
+"""Adaptive discriminator augmentation (Karras et al.
 
-A few hundred textures are soon known by heart.  The discriminator only ever sees textures, real and generated, that were
-moved and recoloured at random, each change with probability p; p grows while it is too sure of the real ones.  Flips and
-turns are no symmetries of a UV layout: they are only right here, where both sides get them alike.
+2020b, "Training generative adversarial networks with limited data").
+
+A few hundred textures are soon known by heart.  The discriminator only ever sees textures, real and generated, that
+were moved and recoloured at random, each change with probability p; p grows while it is too sure of the real ones.
+Flips and turns are no symmetries of a UV layout: they are only right here, where both sides get them alike.
 """
 
 from __future__ import annotations
@@ -21,18 +23,25 @@ class Strength:
     """The probability p, steered so that the discriminator is right about real textures as often as wanted."""
 
     def __init__(self, target: float = 0.6, textures: float = 500_000, p: float = 0.0) -> None:
-        """``target``: of the mean sign of real logits; ``textures``: seen before p has gone from 0 to 1 at the fastest."""
+        """``target``: of the mean sign of real logits.
+
+        ``textures``: seen before p has gone from 0 to 1 at the fastest.
+        """
         self.target, self.textures, self.p = target, textures, p
 
     def update(self, real_logits: Tensor) -> float:
-        """Learn from the logits (B,) of real textures that the discriminator has seen since the last update; the new p."""
+        """Learn from the logits (B,) of real textures that the discriminator has seen since the last update;
+        the new p.
+        """
         surer = float(real_logits.detach().sign().mean()) - self.target
         self.p = min(max(self.p + math.copysign(len(real_logits) / self.textures, surer), 0.0), 1.0)
         return self.p
 
 
 def augmented(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Textures (B, 3, H, W) in 0..1, each moved and recoloured, every kind of change with probability ``p``; differentiable twice."""
+    """Textures (B, 3, H, W) in 0..1, each moved and recoloured, every kind of change with probability ``p``;
+    differentiable twice.
+    """
     if p <= 0:
         return textures
     moved = _moved(textures, p, rng)
@@ -40,7 +49,9 @@ def augmented(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
 
 
 def _moved(textures: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Flip, quarter turns, shift, scale, turn, stretch and turn again, as one look-up; what comes in from outside is mirrored."""
+    """Flip, quarter turns, shift, scale, turn, stretch and turn again, as one look-up; what comes in from outside is
+    mirrored.
+    """
     draw = _Draws(len(textures), p, rng)
     matrix = torch.eye(3, device=rng.device).expand(len(textures), 3, 3)
     mirror = 1 - 2 * draw.one_of(2)

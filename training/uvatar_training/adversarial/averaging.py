@@ -18,7 +18,8 @@ class Average(Generic[Network]):
         """
         Args:
             half_life: samples after which weights count half.
-            ramp: early on, the half-life is this share of the samples seen so far, so that the random start is soon forgotten.
+            ramp: early on, the half-life is this share of the samples seen so far, so that the random start is soon
+                forgotten.
         """
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.half_life, self.ramp, self.samples = half_life, ramp, 0

@@ -77,7 +77,8 @@ class Discriminator(nn.Module):
 
 
 def group_spread(x: Tensor, group: int) -> Tensor:
-    """(B, C, H, W) -> (B, 1, H, W): mean over features and places of the standard deviation within each group of textures.
+    """(B, C, H, W) -> (B, 1, H, W): mean over features and places of the standard deviation within each group of
+    textures.
 
     Groups have ``group`` members, or fewer where the batch is smaller or not divisible (Karras et al. 2018, section 3).
     """

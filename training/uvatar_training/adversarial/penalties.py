@@ -1,6 +1,7 @@
 """Losses of the adversarial game and the two penalties that keep it stable.
 
-Goodfellow et al. 2014 (non-saturating loss), Mescheder et al. 2018 (R1), Karras et al. 2020 (path length, lazy schedule).
+Goodfellow et al. 2014 (non-saturating loss), Mescheder et al. 2018 (R1), Karras et al. 2020 (path length, lazy
+schedule).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def r1_penalty(logits: Tensor, textures: Tensor) -> Tensor:
-    """Mean over the batch of the squared gradient of the logits (B,) by real ``textures`` (B, C, H, W), which must require it.
+    """Mean over the batch of the squared gradient of the logits (B,) by real ``textures`` (B, C, H, W), which must
+    require it.
 
     The loss takes it times gamma / 2.
     """
@@ -57,11 +59,14 @@ class PathLength:
 
 
 def path_lengths(textures: Tensor, codes: Tensor, rng: torch.Generator | None = None) -> Tensor:
-    """(B,) root of the layers' mean of |J^T y|^2, J the textures' (B, C, H, W) Jacobian by the codes (B, L, style), y normal noise.
+    """(B,) root of the layers' mean of |J^T y|^2, J the textures' (B, C, H, W) Jacobian by the codes (B, L, style), y
+    normal noise.
 
     y has the variance 1 / (H W), so that the length does not depend on the resolution.
     """
-    noise = torch.randn(textures.shape, generator=rng, device=textures.device) / math.sqrt(textures.shape[2] * textures.shape[3])
+    noise = torch.randn(textures.shape, generator=rng, device=textures.device) / math.sqrt(
+        textures.shape[2] * textures.shape[3]
+    )
     (gradient,) = torch.autograd.grad((textures * noise).sum(), codes, create_graph=True)
     return gradient.square().sum(2).mean(1).sqrt()
 
@@ -85,6 +90,8 @@ class Lazy:
         return penalty * weight * self.interval
 
     def optimiser_settings(self, rate: float, betas: tuple[float, float]) -> tuple[float, tuple[float, float]]:
-        """Adam's learning rate and betas, corrected for the extra update that each interval adds where penalties are steps of their own."""
+        """Adam's learning rate and betas, corrected for the extra update that each interval adds where penalties are
+        steps of their own.
+        """
         share = self.interval / (self.interval + 1)
         return rate * share, (betas[0] ** share, betas[1] ** share)

@@ -1,8 +1,10 @@
-"""AGORA (Patel et al. 2021): scanned people in rendered places, with SMPL fits. For non-commercial research only, and never ours to ship.
+"""AGORA (Patel et al. 2021): scanned people in rendered places, with SMPL fits.
 
-What is read, as its documentation has it: dataframes ``*_withjv.pkl`` or ``*.pkl`` with one row per image and lists per person; fits as
-pickles of (CUDA) tensors; person masks; cameras told by the image's name. Lengths are Unreal's centimetres (x forward, y right, z up)
-until `placement` turns them into metres of the camera frame.
+For non-commercial research only, and never ours to ship.
+
+What is read, as its documentation has it: dataframes ``*_withjv.pkl`` or ``*.pkl`` with one row per image and lists per
+person; fits as pickles of (CUDA) tensors; person masks; cameras told by the image's name. Lengths are Unreal's
+centimetres (x forward, y right, z up) until `placement` turns them into metres of the camera frame.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ _MEANINGFUL_MASK = 64  # pixels
 
 @dataclass(frozen=True)
 class AgoraCamera:
-    """An image's camera: focal length in millimetres, position (3,) in centimetres, yaw and pitch in degrees, and the ground
-    (metres, camera axes) that is added where the images say so."""
+    """An image's camera: focal length in millimetres, position (3,) in centimetres, yaw and pitch in degrees, and the
+    ground (metres, camera axes) that is added where the images say so."""
 
     focal: float
     position: tuple[float, float, float]
@@ -66,15 +68,22 @@ def camera_of(image: str, row: Any) -> AgoraCamera:
 
 
 def pinhole(camera: AgoraCamera, width: int, height: int) -> Camera:
-    """The camera in pixels of an image of this size. Both axes have the same focal length, as sensor and image have one shape."""
+    """The camera in pixels of an image of this size.
+
+    Both axes have the same focal length, as sensor and image have one shape.
+    """
     return Camera(camera.focal / SENSOR[0] * width, (width / 2, height / 2), width, height)
 
 
-def placement(camera: AgoraCamera, position: tuple[float, float, float], yaw: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The rotation (3, 3) and translation (3,) metres that bring a person's SMPL vertices, its fit's translation included, to the
-    camera frame: p = Rx(pitch) Ry(-camera yaw) (Ry(yaw - 90) diag(1, -1, -1) v + t - c)."""
+def placement(
+    camera: AgoraCamera, position: tuple[float, float, float], yaw: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The rotation (3, 3) and translation (3,) metres that bring a person's SMPL vertices, its fit's translation
+    included, to the camera frame: p = Rx(pitch) Ry(-camera yaw) (Ry(yaw - 90) diag(1, -1, -1) v + t - c)."""
     turn = Rotation.from_euler("y", yaw - 90, degrees=True).as_matrix() @ _FLIP
-    view = (Rotation.from_euler("x", camera.pitch, degrees=True) * Rotation.from_euler("y", -camera.yaw, degrees=True)).as_matrix()
+    view = (
+        Rotation.from_euler("x", camera.pitch, degrees=True) * Rotation.from_euler("y", -camera.yaw, degrees=True)
+    ).as_matrix()
     return view @ turn, view @ (_metres(position) - _metres(camera.position) - np.array(camera.ground))
 
 
@@ -86,7 +95,9 @@ def _metres(centimetres: tuple[float, float, float]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Fit:
-    """One person's SMPL fit: betas (10,), or (11,) of a child; rotations (axis-angle) and translation (metres) in SMPL's own frame."""
+    """One person's SMPL fit: betas (10,), or (11,) of a child; rotations (axis-angle) and translation (metres) in
+    SMPL's own frame.
+    """
 
     betas: NDArray[np.float32]
     global_orient: NDArray[np.float32]
@@ -97,8 +108,8 @@ class Fit:
 def read_fit(path: Path, kid: bool) -> Fit:
     """A fit's pickle; its keys are ``root_pose`` and ``translation`` or ``global_orient`` and ``transl``.
 
-    Adults' fits may carry an eleventh beta, which means nothing and is dropped. Raises DataError naming the file: missing, damaged,
-    incomplete, or with numbers that are not finite.
+    Adults' fits may carry an eleventh beta, which means nothing and is dropped. Raises DataError naming the file:
+    missing, damaged, incomplete, or with numbers that are not finite.
     """
     content = read_tensors(path)
 
@@ -124,9 +135,11 @@ class Agora:
     """Where the data set lies, and what is wanted of it.
 
     Attributes:
-        images, fits, frames: folders of the images, of the fits (``gt_path_smpl`` is relative to it), and of the dataframes.
+        images, fits, frames: folders of the images, of the fits (``gt_path_smpl`` is relative to it), and of the
+            dataframes.
         masks: folder of the person masks, or None.
-        body: the neutral SMPL body, for where fits stand (and for joints, where the dataframes have none); None: `transl` is unknown.
+        body: the neutral SMPL body, for where fits stand (and for joints, where the dataframes have none); None:
+            `transl` is unknown.
         kid_template: (6890, 3) SMIL's template in SMPL's place, for children's joints.
         cut_out: one sample per person, alone on white (the paper's simplification), instead of one per image.
         split: "train" or "held_out": by scan, since one scan stands in many images.
@@ -160,7 +173,10 @@ class Agora:
         return [path for path in every if path.stem.endswith("_withjv")] or every
 
     def samples(self) -> Iterator[Sample]:
-        """All usable samples of the split; the others are counted in ``skipped``. Raises DataError for a dataframe that cannot be read."""
+        """All usable samples of the split; the others are counted in ``skipped``.
+
+        Raises DataError for a dataframe that cannot be read.
+        """
         for path in self.tables():
             table = read_table(path)
             for _, row in table.iterrows():
@@ -209,7 +225,10 @@ class Agora:
         yield Sample(name, "agora", self.split, image, camera, tuple(labels), whole, complete)
 
     def _person(self, row: Any, number: int) -> PersonLabel | None:
-        """One person's label in full-size pixels, None where it is to be left out. Raises DataError for fits that cannot be used."""
+        """One person's label in full-size pixels, None where it is to be left out.
+
+        Raises DataError for fits that cannot be used.
+        """
         if not bool(row["isValid"][number]) or float(row["occlusion"][number]) > self.most_occluded:
             return None
         path = self.fits / Path(str(row["gt_path_smpl"][number])).with_suffix(".pkl")
@@ -241,7 +260,8 @@ class Agora:
             "occlusion": float(row["occlusion"][number]), "person": number,
         }  # fmt: skip
         return PersonLabel(
-            "smpl-neutral", fit.betas, orient.astype(np.float32), fit.body_pose, transl.astype(np.float32), joints.astype(np.float32),
+            "smpl-neutral", fit.betas, orient.astype(np.float32), fit.body_pose, transl.astype(np.float32),
+            joints.astype(np.float32),
             pixels.astype(np.float32), inside, facts=facts,
         )  # fmt: skip
 
@@ -319,9 +339,13 @@ def split_of(scan: str) -> str:
 
 
 def posed_joints(body: BodyModel, rest: NDArray, fit: Fit) -> NDArray[np.float64]:
-    """(24, 3) joints of a fit in SMPL's own frame, metres, from its rest joints (24, 3): forward kinematics in float64."""
+    """(24, 3) joints of a fit in SMPL's own frame, metres, from its rest joints (24, 3): forward kinematics in
+    float64.
+    """
     parents = body.data.parents
-    turns = Rotation.from_rotvec(np.concatenate([fit.global_orient[None], fit.body_pose]).astype(np.float64)).as_matrix()
+    turns = Rotation.from_rotvec(
+        np.concatenate([fit.global_orient[None], fit.body_pose]).astype(np.float64)
+    ).as_matrix()
     world, joints = [turns[0]], [rest[0]]
     for joint in range(1, 24):
         parent = int(parents[joint])
@@ -336,7 +360,10 @@ def _scaled(label: PersonLabel, scale: float, camera: Camera) -> PersonLabel:
 
 
 def _seen_in(label: PersonLabel, mask: NDArray[np.bool_]) -> PersonLabel:
-    """The label with joints visible only where their own person's mask is near; ``mask`` (H, W) of the whole picture."""
+    """The label with joints visible only where their own person's mask is near.
+
+    ``mask`` (H, W) of the whole picture.
+    """
     height, width = mask.shape
     size = np.ptp(np.flatnonzero(mask.any(1))) + 1 if mask.any() else 1
     reach = max(3, round(0.03 * size))

@@ -17,7 +17,9 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> Self:
         """The same on another device."""
-        return type(self)(**{item.name: getattr(self, item.name).to(device, non_blocking=non_blocking) for item in fields(self)})
+        return type(self)(
+            **{item.name: getattr(self, item.name).to(device, non_blocking=non_blocking) for item in fields(self)}
+        )
 
     def pin_memory(self) -> Self:
         """Page-locked, for `torch.utils.data.DataLoader`."""

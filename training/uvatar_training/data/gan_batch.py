@@ -17,7 +17,9 @@ from uvatar_training.data.sample import Sample
 
 @dataclass(frozen=True)
 class GanBatch(Batch):
-    """B real textures (B, 3, R, R) sRGB 0..1, and the pose (B, 24, 3, 3), betas (B, 10) and camera (B, 3) of those who wear them."""
+    """B real textures (B, 3, R, R) sRGB 0..1, and the pose (B, 24, 3, 3), betas (B, 10) and camera (B, 3) of those who
+    wear them.
+    """
 
     texture: Tensor
     pose: Tensor

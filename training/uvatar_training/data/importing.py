@@ -11,7 +11,12 @@ from uvatar_training.data.shards import ShardWriter
 
 
 def write_shards(
-    samples: Iterable[Sample], out: Path, split: str, name: str, per_shard: int = 200, progress: Callable[[int], None] = lambda _: None
+    samples: Iterable[Sample],
+    out: Path,
+    split: str,
+    name: str,
+    per_shard: int = 200,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write samples as ``SPLIT-NAME-NNNNN.tar``; ``progress`` is told of each. Returns how many there were.
 

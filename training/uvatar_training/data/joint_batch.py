@@ -41,7 +41,8 @@ class JointBatch(Batch):
         mesh: the pictures and labels. person: (B,) which row of the labels each crop shows.
         photo: (B, 3, S, S) the crop before mid-grey, for the style encoder.
         picture: (B, 3, P, P) the crop; mask: (B, 1, P, P) bool.
-        crop: (B, 3) left, top and side of the crops in the square of 512; camera: (B, 3) focal length and principal point there, pixels.
+        crop: (B, 3) left, top and side of the crops in the square of 512; camera: (B, 3) focal length and principal
+            point there, pixels.
     """
 
     mesh: MeshBatch
@@ -54,7 +55,9 @@ class JointBatch(Batch):
 
 
 def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, photo_side: int, side: int) -> JointItem:
-    """The whole picture, and the crop of its largest person: ``photo_side`` and ``side`` pixels are S and P of `JointBatch`.
+    """The whole picture, and the crop of its largest person:
+
+    ``photo_side`` and ``side`` pixels are S and P of `JointBatch`.
 
     Raises DataError where nobody is large enough.
     """
@@ -89,5 +92,8 @@ def collate_joint(items: Sequence[JointItem]) -> JointBatch:
     mesh = collate_mesh([item.mesh for item in items])
     first = torch.searchsorted(mesh.labels.picture, torch.arange(len(items)))
     person = first + torch.tensor([item.person for item in items])
-    tensors = {name: torch.stack([getattr(item, name) for item in items]) for name in ("photo", "picture", "mask", "crop", "camera")}
+    tensors = {
+        name: torch.stack([getattr(item, name) for item in items])
+        for name in ("photo", "picture", "mask", "crop", "camera")
+    }
     return JointBatch(mesh, person, **tensors)

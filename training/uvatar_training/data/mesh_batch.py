@@ -1,4 +1,6 @@
-"""From samples to what the Mesh Predictor is trained on: padded squares, shaken a little, and what is known of their people."""
+"""From samples to what the Mesh Predictor is trained on: padded squares, shaken a little, and what is known of their
+people.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ _OTHER_SIDE = np.array([*MIRRORED_JOINTS, 23, 22])
 
 @dataclass(frozen=True)
 class MeshItem:
-    """One picture: image (3, S, S) uint8, S = 512 if it is not to be part of another, and per person the rows of `MeshLabels`."""
+    """One picture: image (3, S, S) uint8, S = 512 if it is not to be part of another, and per person the rows of
+    `MeshLabels`.
+    """
 
     image: Tensor
     rows: dict[str, Tensor]
@@ -60,8 +64,8 @@ class Shaking:
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a picture that a square shows: its ``middle`` and ``extent`` in the picture's pixels, the square's ``side``, and how many
-    of their 24 joints it must show of a person for that person to be looked for."""
+    """The part of a picture that a square shows: its ``middle`` and ``extent`` in the picture's pixels, the square's
+    ``side``, and how many of their 24 joints it must show of a person for that person to be looked for."""
 
     middle: tuple[float, float]
     extent: float
@@ -74,8 +78,8 @@ def prepare_mesh(
 ) -> MeshItem:
     """A sample padded to the network's square, its people in the terms of ``body``.
 
-    Betas of another body than ``body`` count as unknown. ``shaking``: None for evaluation. ``part``: None for the whole picture. Raises
-    DataError for a picture without any person who is seen.
+    Betas of another body than ``body`` count as unknown. ``shaking``: None for evaluation. ``part``: None for the whole
+    picture. Raises DataError for a picture without any person who is seen.
     """
     height, width = sample.image.shape[:2]
     part = part or Part((width / 2, height / 2), max(height, width))
@@ -98,14 +102,18 @@ def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
     counts = torch.tensor([len(item.rows["pose"]) for item in items])
     rows = {key: torch.cat([item.rows[key] for item in items]) for key in PEOPLE_KEYS}
     labels = MeshLabels(
-        picture=torch.repeat_interleave(torch.arange(len(items)), counts), labelled=torch.tensor([item.labelled for item in items]), **rows
+        picture=torch.repeat_interleave(torch.arange(len(items)), counts),
+        labelled=torch.tensor([item.labelled for item in items]),
+        **rows,
     )
     return MeshBatch(torch.stack([item.image for item in items]).contiguous(memory_format=torch.channels_last), labels)
 
 
 def _mirrored(row: dict[str, NDArray]) -> dict[str, NDArray]:
     """`_row` of the picture's mirror image. The body is symmetric: its betas stay."""
-    swapped = {key: row[key][_OTHER_SIDE] for key in ("pose", "pose_known", "joints", "joints_known", "joints_2d", "visible")}
+    swapped = {
+        key: row[key][_OTHER_SIDE] for key in ("pose", "pose_known", "joints", "joints_known", "joints_2d", "visible")
+    }
     flip = FLIP.astype(np.float32)
     swapped["pose"] = flip @ swapped["pose"] @ flip
     swapped["joints"] = swapped["joints"] @ flip
@@ -127,10 +135,15 @@ def _placement(part: Part, rng: np.random.Generator, shaking: Shaking | None) ->
 
 
 def _shown(image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
-    """What a square shows through `_placement`'s map. What is shrunk is drawn some times as large first, and averaged."""
+    """What a square shows through `_placement`'s map.
+
+    What is shrunk is drawn some times as large first, and averaged.
+    """
     times = max(1, round(1 / float(np.hypot(*matrix[:, 0]))))
     larger = np.column_stack([times * matrix[:, :2], times * (matrix[:, 2] + 0.5) - 0.5])
-    drawn = cv2.warpAffine(image, larger, (side * times, side * times), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    drawn = cv2.warpAffine(
+        image, larger, (side * times, side * times), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
     return np.asarray(cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) if times > 1 else drawn, np.uint8)
 
 

@@ -1,8 +1,11 @@
-"""Pictures that show more people than photos do: one pass of the network sees them all (Bochkovskiy et al. 2020, "YOLOv4", 3.4).
+"""Pictures that show more people than photos do: one pass of the network sees them all (Bochkovskiy et al.
 
-Whole pictures are shown four in one, and close-ups of people sixteen in one or four in one, each of these as many pixels as the other: a
-step on close-ups teaches of several times as many people as a step on as many whole pictures. That people are never large in them is no
-loss where the network looks at a photo in two sizes (`uvatar.mesh_predictor.sizes`).
+2020, "YOLOv4", 3.4).
+
+Whole pictures are shown four in one, and close-ups of people sixteen in one or four in one, each of these as many
+pixels as the other: a step on close-ups teaches of several times as many people as a step on as many whole pictures.
+That people are never large in them is no loss where the network looks at a photo in two sizes
+(`uvatar.mesh_predictor.sizes`).
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ _ENOUGH = 8  # joints: who stands at the rim of another's close-up with fewer is
 def prepare_tiles(
     sample: Sample, rng: np.random.Generator, body: BodyModel, shaking: Shaking | None = None, close_ups: float = 0.0
 ) -> list[MeshItem]:
-    """The whole picture (`prepare_mesh`), or, of a share ``close_ups`` of samples, a close-up of each person who is large enough.
+    """The whole picture (`prepare_mesh`), or, of a share ``close_ups`` of samples, a close-up of each person who is
+    large enough.
 
     Raises DataError for a picture without any person who is seen.
     """
@@ -49,13 +53,17 @@ def prepare_tiles(
 def collate_tiles(samples: Sequence[Sequence[MeshItem]], mosaics: int = 0) -> MeshBatch:
     """What `prepare_tiles` made of some samples -> batch.
 
-    Of the first 4 * ``mosaics`` squares of the network's size (or as many as there are) four are shown in one; all smaller ones in as few
-    pictures of one size as they need, the last of these with black tiles where there are fewer.
+    Of the first 4 * ``mosaics`` squares of the network's size (or as many as there are) four are shown in one; all
+    smaller ones in as few pictures of one size as they need, the last of these with black tiles where there are fewer.
     """
     items = [item for sample in samples for item in sample]
-    whole, *close = ([item for item in items if item.image.shape[-1] == INPUT_SIDE // across] for across in (1, *CLOSE_UPS_ACROSS))
+    whole, *close = (
+        [item for item in items if item.image.shape[-1] == INPUT_SIDE // across] for across in (1, *CLOSE_UPS_ACROSS)
+    )
     tiled = ACROSS**2 * min(mosaics, len(whole) // ACROSS**2)
-    pictures = [mosaic(whole[first : first + ACROSS**2], ACROSS) for first in range(0, tiled, ACROSS**2)] + whole[tiled:]
+    pictures = [mosaic(whole[first : first + ACROSS**2], ACROSS) for first in range(0, tiled, ACROSS**2)] + whole[
+        tiled:
+    ]
     for across, tiles in zip(CLOSE_UPS_ACROSS, close, strict=True):
         pictures += [mosaic(tiles[first : first + across**2], across) for first in range(0, len(tiles), across**2)]
     return collate_mesh(pictures)
@@ -69,14 +77,20 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
     small = F.pad(small, (0, 0, 0, 0, 0, 0, 0, across**2 - len(items)))
     image = small.unflatten(0, (across, across)).permute(2, 0, 3, 1, 4).reshape(3, INPUT_SIDE, INPUT_SIDE)
     rows = {key: torch.cat([item.rows[key] for item in items]) for key in PEOPLE_KEYS}
-    middles = [torch.tensor([2 * column + 1, 2 * row + 1]) / across - 1 for row in range(across) for column in range(across)]
-    rows["joints_2d"] = torch.cat([item.rows["joints_2d"] / across + middle for item, middle in zip(items, middles, strict=False)])
+    middles = [
+        torch.tensor([2 * column + 1, 2 * row + 1]) / across - 1 for row in range(across) for column in range(across)
+    ]
+    rows["joints_2d"] = torch.cat(
+        [item.rows["joints_2d"] / across + middle for item, middle in zip(items, middles, strict=False)]
+    )
     return MeshItem(image, rows, all(item.labelled for item in items))
 
 
 def _close_up(person: PersonLabel, rng: np.random.Generator) -> Part | None:
-    """The part of the picture around a person, of a size that is as likely as more of them fit into one picture; None where it would show
-    blur, or a hand."""
+    """The part of the picture around a person, of a size that is as likely as more of them fit into one picture.
+
+    None where it would show blur, or a hand.
+    """
     if person.visible.sum() < _WORTH:
         return None
     seen = person.joints_2d[person.visible].astype(np.float64)

@@ -1,6 +1,8 @@
-"""Pickles of data sets, read without running what they ask for: only the classes of tables, arrays and tensors are let in.
+"""Pickles of data sets, read without running what they ask for: only the classes of tables, arrays and tensors are let
+in.
 
-Stricter than the data sets' own tools, which call `pandas.read_pickle` and `pickle.load`. See `uvatar.body.safe_pickle` for bodies.
+Stricter than the data sets' own tools, which call `pandas.read_pickle` and `pickle.load`. See `uvatar.body.safe_pickle`
+for bodies.
 """
 
 from __future__ import annotations
@@ -14,12 +16,23 @@ import torch
 
 from uvatar_training.data.problems import DataError
 
-_ARRAYS = {("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"), ("numpy", "ndarray"), ("numpy", "dtype")}
+_ARRAYS = {
+    ("multiarray", "_reconstruct"),
+    ("multiarray", "scalar"),
+    ("numeric", "_frombuffer"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+}
 _TABLES = {
-    "DataFrame", "BlockManager", "_unpickle_block", "_new_Index", "Index", "RangeIndex", "Int64Index", "Float64Index", "new_block",
+    "DataFrame", "BlockManager", "_unpickle_block", "_new_Index", "Index", "RangeIndex", "Int64Index", "Float64Index",
+    "new_block",
     "make_block", "FloatBlock", "IntBlock", "BoolBlock", "ObjectBlock",
 }  # fmt: skip
-_TENSORS = {("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor"), ("torch._utils", "_rebuild_parameter")}
+_TENSORS = {
+    ("torch._utils", "_rebuild_tensor_v2"),
+    ("torch._utils", "_rebuild_tensor"),
+    ("torch._utils", "_rebuild_parameter"),
+}
 _PLAIN = {("builtins", "slice"), ("__builtin__", "slice"), ("collections", "OrderedDict"), ("_codecs", "encode")}
 
 
@@ -88,5 +101,7 @@ def _load(path: Path, unpickler: Any) -> Any:
         raise DataError(path, "is missing") from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise DataError(
-            path, f"is damaged, or no data of this kind ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+            path,
+            f"is damaged, or no data of this kind ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else ''})",
         ) from error

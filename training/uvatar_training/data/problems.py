@@ -36,4 +36,6 @@ class Skipped:
 
     def report(self) -> str:
         """One line per reason, most frequent first; empty where nothing was skipped."""
-        return "\n".join(f"{count} skipped: {reason} (first: {self.examples[reason]})" for reason, count in self.counts.most_common())
+        return "\n".join(
+            f"{count} skipped: {reason} (first: {self.examples[reason]})" for reason, count in self.counts.most_common()
+        )

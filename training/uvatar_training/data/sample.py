@@ -27,7 +27,8 @@ class PersonLabel:
         joints: (24, 3) as the picture shows them, NaN where unknown.
         joints_2d: (24, 2) pixels; visible: (24,) bool, inside the picture and not hidden by another thing.
         texture: (N, N, 3) uint8 in the body's UV, or None.
-        stand_off: (V,) metres that clothes and hair stand off the body, along the rest shape's normals; None where unknown.
+        stand_off: (V,) metres that clothes and hair stand off the body, along the rest shape's normals; None where
+            unknown.
         facts: anything else that tables are split by, as plain text and numbers.
     """
 
@@ -77,7 +78,9 @@ class Sample:
         """Raises DataError naming the sample where its parts do not belong together or hold NaN where they must not."""
         height, width = self.image.shape[:2]
         if (self.camera.width, self.camera.height) != (width, height):
-            raise DataError(self.name, f"the picture is {width}x{height}, its camera's {self.camera.width}x{self.camera.height}")
+            raise DataError(
+                self.name, f"the picture is {width}x{height}, its camera's {self.camera.width}x{self.camera.height}"
+            )
         if self.split not in ("train", "held_out"):
             raise DataError(self.name, f"belongs to the split {self.split!r}, neither 'train' nor 'held_out'")
         if self.mask is not None and self.mask.shape != (height, width):
@@ -86,11 +89,20 @@ class Sample:
             self._check(number, person)
 
     def _check(self, number: int, person: PersonLabel) -> None:
-        shapes = {"global_orient": (3,), "body_pose": (23, 3), "transl": (3,), "joints": (24, 3), "joints_2d": (24, 2), "visible": (24,)}
+        shapes = {
+            "global_orient": (3,),
+            "body_pose": (23, 3),
+            "transl": (3,),
+            "joints": (24, 3),
+            "joints_2d": (24, 2),
+            "visible": (24,),
+        }
         if person.body not in BODIES:
             raise DataError(self.name, f"person {number} has an unknown body {person.body!r}")
         if person.betas.shape not in ((10,), (11,)):
-            raise DataError(self.name, f"person {number} has betas of shape {person.betas.shape}, expected (10,) or (11,)")
+            raise DataError(
+                self.name, f"person {number} has betas of shape {person.betas.shape}, expected (10,) or (11,)"
+            )
         for key, shape in shapes.items():
             value = getattr(person, key)
             if value.shape != shape:

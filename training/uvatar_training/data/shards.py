@@ -1,9 +1,9 @@
 """Samples in files: tar shards in WebDataset's layout, so that its tools open them too, read here by random access.
 
-Sample ``000123`` is the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.json`` (camera, people) and, per person
-with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row, a byte per vertex, in fifths of a millimetre). WebDataset
-itself streams and cannot continue in the middle of an epoch at the very sample, which bit-exact resuming needs; an index of where each
-sample begins (two numbers a sample) can.
+Sample ``000123`` is the members ``000123.jpg`` (picture), ``000123.people.png`` (mask), ``000123.json`` (camera,
+people) and, per person with a texture, ``000123.texture0.jpg`` and ``000123.standoff0.png`` (one row, a byte per
+vertex, in fifths of a millimetre). WebDataset itself streams and cannot continue in the middle of an epoch at the very
+sample, which bit-exact resuming needs; an index of where each sample begins (two numbers a sample) can.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ from uvatar.data.camera import Camera
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
 
-_ARRAYS = {"betas": "f4", "global_orient": "f4", "body_pose": "f4", "transl": "f4", "joints": "f4", "joints_2d": "f4", "visible": "?"}
+_ARRAYS = {
+    "betas": "f4",
+    "global_orient": "f4",
+    "body_pose": "f4",
+    "transl": "f4",
+    "joints": "f4",
+    "joints_2d": "f4",
+    "visible": "?",
+}
 JPEG_QUALITY, TEXTURE_QUALITY = 93, 92
 STAND_OFF_STEP = 0.0002  # metres per step of the stored byte
 _BLOCK = 512
@@ -62,7 +70,8 @@ class ShardWriter:
             self._member(f"{key}.json", json.dumps(_as_json(sample)).encode())
         except OSError as error:
             raise DataError(
-                self.path, f"cannot be written: {error.strerror or error}. Free some space and start again: whole shards are kept"
+                self.path,
+                f"cannot be written: {error.strerror or error}. Free some space and start again: whole shards are kept",
             ) from error
 
     def close(self) -> None:
@@ -99,7 +108,8 @@ class ShardSet:
 
     Attributes:
         paths: of the shards, in order.
-        shard: (N,) which shard each sample is in; start, size: (N,) bytes there. Arrays, not lists: every loading process has a copy.
+        shard: (N,) which shard each sample is in; start, size: (N,) bytes there. Arrays, not lists: every loading
+            process has a copy.
         pictures_only: leave masks, textures and stand-offs out: twice as fast.
     """
 
@@ -121,11 +131,16 @@ class ShardSet:
                 data = file.read(int(self.size[number]))
         except OSError as error:
             raise DataError(path, f"cannot be read: {error.strerror or error}") from error
-        return _decode(data, f"{path.name}#{number - int(np.searchsorted(self.shard, self.shard[number]))}", self.pictures_only)
+        return _decode(
+            data, f"{path.name}#{number - int(np.searchsorted(self.shard, self.shard[number]))}", self.pictures_only
+        )
 
 
 def open_shards(folder: Path, split: str | None = None, pictures_only: bool = False) -> ShardSet:
-    """The samples of a folder's shards (`shard_paths`). Raises DataError where there are none, or where one is damaged."""
+    """The samples of a folder's shards (`shard_paths`).
+
+    Raises DataError where there are none, or where one is damaged.
+    """
     return replace(shard_set(shard_paths(folder, split)), pictures_only=pictures_only)
 
 
@@ -141,7 +156,9 @@ def shard_paths(folder: Path, split: str | None = None) -> list[Path]:
         chosen = [path for path in paths if path.name.startswith(f"{split}-")]
         if not chosen:
             raise DataError(
-                folder, f"holds no shards of the split {split!r}, only of {sorted({path.name.split('-')[0] for path in paths})}"
+                folder,
+                f"holds no shards of the split {split!r}, only of "
+                f"{sorted({path.name.split('-')[0] for path in paths})}",
             )
         paths = chosen
     return paths
@@ -196,7 +213,16 @@ def _decode(data: bytes, name: str, picture_only: bool) -> Sample:
         )  # fmt: skip
         mask = decoded(members["people.png"]) if "people.png" in members else None
         camera = Camera(record["focal"], tuple(record["center"]), record["width"], record["height"])
-        return Sample(record["name"], record["source"], record["split"], decoded(members["jpg"]), camera, people, mask, record["labelled"])
+        return Sample(
+            record["name"],
+            record["source"],
+            record["split"],
+            decoded(members["jpg"]),
+            camera,
+            people,
+            mask,
+            record["labelled"],
+        )
     except DataError as error:
         raise DataError(f"{name} ({error.path})", error.reason) from error
     except (tarfile.TarError, KeyError, ValueError, TypeError, cv2.error) as error:
@@ -213,10 +239,14 @@ def _stand_off(data: bytes | None) -> NDArray[np.float32] | None:
 
 
 def _as_json(sample: Sample) -> dict[str, Any]:
-    people = [{"body": p.body, "facts": dict(p.facts), **{key: getattr(p, key).tolist() for key in _ARRAYS}} for p in sample.people]
+    people = [
+        {"body": p.body, "facts": dict(p.facts), **{key: getattr(p, key).tolist() for key in _ARRAYS}}
+        for p in sample.people
+    ]
     camera = sample.camera
     return {
-        "name": sample.name, "source": sample.source, "split": sample.split, "labelled": sample.labelled, "focal": float(camera.focal),
+        "name": sample.name, "source": sample.source, "split": sample.split, "labelled": sample.labelled,
+        "focal": float(camera.focal),
         "center": [float(c) for c in camera.center], "width": camera.width, "height": camera.height, "people": people,
     }  # fmt: skip
 
@@ -224,7 +254,9 @@ def _as_json(sample: Sample) -> dict[str, Any]:
 def encoded(image: NDArray[np.uint8], kind: str, quality: int = 0) -> bytes:
     """A picture (H, W) or (H, W, 3) sRGB as .jpg or .png."""
     bgr = image[..., ::-1] if image.ndim == 3 else image
-    return cv2.imencode(kind, np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, quality] if quality else [])[1].tobytes()
+    return cv2.imencode(kind, np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, quality] if quality else [])[
+        1
+    ].tobytes()
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:

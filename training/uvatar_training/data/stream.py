@@ -1,4 +1,6 @@
-"""Batches without end, in an order that is a function of seed and step alone: stop anywhere, go on there, on any number of workers."""
+"""Batches without end, in an order that is a function of seed and step alone: stop anywhere, go on there, on any number
+of workers.
+"""
 
 from __future__ import annotations
 
@@ -67,10 +69,16 @@ class Plan:
     def __post_init__(self) -> None:
         """Raises ValueError where the batch cannot be shared out."""
         if self.count < 1 or self.batch < 1 or self.batch % self.world:
-            raise ValueError(f"A batch of {self.batch} cannot be shared by {self.world} processes, or there are no samples ({self.count}).")
+            raise ValueError(
+                f"A batch of {self.batch} cannot be shared by {self.world} processes, or there are no samples "
+                f"({self.count})."
+            )
 
     def numbers(self, step: int) -> list[tuple[int, int]]:
-        """(sample, place) pairs of this process: ``place`` counts all samples ever drawn and seeds what is random about each."""
+        """(sample, place) pairs of this process:
+
+        ``place`` counts all samples ever drawn and seeds what is random about each.
+        """
         share = self.batch // self.world
         first = step * self.batch + self.rank * share
         return [(self._at(place), place) for place in range(first, first + share)]
@@ -104,7 +112,9 @@ class _Steps(Sampler[list[tuple[int, int]]]):
 class _Prepared(Dataset[tuple[Any, str, list[DataError]]], Generic[Item]):
     """Samples made ready for a network; a damaged one is replaced by the next in the set, and the damage goes along."""
 
-    def __init__(self, samples: Samples[Any], prepare: Callable[[Any, np.random.Generator], Item], seed: int, split: str | None) -> None:
+    def __init__(
+        self, samples: Samples[Any], prepare: Callable[[Any, np.random.Generator], Item], seed: int, split: str | None
+    ) -> None:
         self._samples, self._prepare, self._seed, self._split = samples, prepare, seed, split
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Item, str, list[DataError]]:
@@ -118,7 +128,10 @@ class _Prepared(Dataset[tuple[Any, str, list[DataError]]], Generic[Item]):
                 return self._prepare(sample, np.random.default_rng([self._seed, place])), sample.name, problems
             except DataError as error:
                 problems.append(error)
-        raise DataError(problems[0].path, f"and the {_REPLACEMENTS - 1} samples after it cannot be used; the first: {problems[0].reason}")
+        raise DataError(
+            problems[0].path,
+            f"and the {_REPLACEMENTS - 1} samples after it cannot be used; the first: {problems[0].reason}",
+        )
 
 
 @contextmanager
@@ -136,10 +149,12 @@ def stream(
     """The batches of steps ``first`` to ``last`` - 1; the loading processes end with the block.
 
     Args:
-        prepare: a sample and its own random numbers -> what the network wants. It may raise DataError, as `Samples.read` may.
+        prepare: a sample and its own random numbers -> what the network wants. It may raise DataError, as
+            `Samples.read` may.
         collate: prepared samples -> batch.
-        workers: loading processes, 0 to load in this one. They start afresh on every system, for a fork of a process whose threads
-            (OpenCV's, OpenMP's) have run may hang: ``samples``, ``prepare`` and ``collate`` are pickled into each.
+        workers: loading processes, 0 to load in this one. They start afresh on every system, for a fork of a process
+            whose threads (OpenCV's, OpenMP's) have run may hang: ``samples``, ``prepare`` and ``collate`` are pickled
+            into each.
         split: what every sample must belong to; others are skipped and reported.
         pin: into page-locked memory, for a GPU.
 
@@ -169,7 +184,9 @@ class _Collate(Generic[Item, Batch]):
     def __init__(self, collate: Callable[[Sequence[Item]], Batch]) -> None:
         self._collate = collate
 
-    def __call__(self, parts: Sequence[tuple[Item, str, list[DataError]]]) -> tuple[Batch, tuple[str, ...], tuple[DataError, ...]]:
+    def __call__(
+        self, parts: Sequence[tuple[Item, str, list[DataError]]]
+    ) -> tuple[Batch, tuple[str, ...], tuple[DataError, ...]]:
         items, names, problems = zip(*parts, strict=True)
         return self._collate(items), names, tuple(problem for some in problems for problem in some)
 

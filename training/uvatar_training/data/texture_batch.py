@@ -1,4 +1,6 @@
-"""From samples to what the Texture Predictor is trained on: a person's crop, its body's view of the texture, and what is seen of that."""
+"""From samples to what the Texture Predictor is trained on: a person's crop, its body's view of the texture, and what
+is seen of that.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,14 @@ class TextureStage:
     def of(cls, body: BodyModel, config: Config, side: int) -> TextureStage:
         """Half a second at 256."""
         data = body.data
-        return cls(body, config, side, UvMesh.of(data), Texels.of(body, config.resolution), vertex_normals(data.v_template, data.faces))
+        return cls(
+            body,
+            config,
+            side,
+            UvMesh.of(data),
+            Texels.of(body, config.resolution),
+            vertex_normals(data.v_template, data.faces),
+        )
 
 
 def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStage) -> TextureBatch:
@@ -137,7 +146,9 @@ def usable_pixels(sample: Sample, body: BodyModel) -> NDArray[np.float64]:
     """
     if sample.mask is None:
         raise DataError(sample.name, "has no mask")
-    pixels = np.bincount(sample.mask.ravel(), minlength=len(sample.people) + 1)[1 : len(sample.people) + 1].astype(float)
+    pixels = np.bincount(sample.mask.ravel(), minlength=len(sample.people) + 1)[1 : len(sample.people) + 1].astype(
+        float
+    )
     for number, person in enumerate(sample.people):
         usable = person.body == body.data.name and np.isfinite(person.betas).all() and np.isfinite(person.transl).all()
         if not usable or pixels[number] < SMALLEST**2 / 4:
@@ -155,11 +166,14 @@ def _choice(sample: Sample, rng: np.random.Generator, body: BodyModel) -> int:
 def in_its_light(person: PersonLabel, partial: Tensor, size: int) -> Tensor:
     """(1, 3, R, R) the true texture as bright and as coloured as the photo shows it; NaN where it is unknown.
 
-    Textures of synthetic people are unlit, photos are lit: one factor per channel, from the texels that the photo sees, in linear light.
+    Textures of synthetic people are unlit, photos are lit: one factor per channel, from the texels that the photo sees,
+        in linear light.
     """
     if person.texture is None:
         return torch.full((1, 3, size, size), torch.nan)
-    truth = linear_from_srgb(np.asarray(cv2.resize(person.texture, (size, size), interpolation=cv2.INTER_AREA), np.uint8))
+    truth = linear_from_srgb(
+        np.asarray(cv2.resize(person.texture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    )
     partial = F.interpolate(partial[None], (size, size), mode="nearest")[0]
     seen = partial[3].numpy() > 0
     shown = linear_from_srgb(np.round(partial[:3].permute(1, 2, 0).numpy() * 255).astype(np.uint8))

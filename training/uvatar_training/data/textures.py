@@ -1,7 +1,7 @@
 """Full-body textures: SURREAL's (Varol et al. 2017), and folders of pictures.
 
-SURREAL's are for non-commercial research and not to be passed on. They lie in SMPL's UV with unfilled gutters, which cost 6 to 8 dB at the
-seams when they are shrunk: so they are filled first.
+SURREAL's are for non-commercial research and not to be passed on. They lie in SMPL's UV with unfilled gutters, which
+cost 6 to 8 dB at the seams when they are shrunk: so they are filled first.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class TextureFiles:
 
 @dataclass(frozen=True)
 class TextureSamples:
-    """Textures as samples, for pre-training the generator: the picture is the texture, worn by a mean person at rest who is not in it."""
+    """Textures as samples, for pre-training the generator: the picture is the texture, worn by a mean person at rest
+    who is not in it.
+    """
 
     textures: Textures
     split: str
@@ -77,15 +79,19 @@ class TextureSamples:
         texture = self.textures.read(number)
         size, unknown = len(texture), np.full((24, 3), np.nan, np.float32)
         wearer = PersonLabel(
-            self.body, np.zeros(10, np.float32), np.zeros(3, np.float32), np.zeros((23, 3), np.float32), np.zeros(3, np.float32), unknown,
+            self.body, np.zeros(10, np.float32), np.zeros(3, np.float32), np.zeros((23, 3), np.float32),
+            np.zeros(3, np.float32), unknown,
             unknown[:, :2], np.zeros(24, bool), texture,
         )  # fmt: skip
         camera = Camera(float(size), (size / 2, size / 2), size, size)
         return Sample(f"texture {number}", "textures", self.split, texture, camera, (wearer,), None, labelled=False)
 
 
-def surreal_textures(smpl_data: Path, body: BodyData, size: int, split: str = "train", grey: bool = False) -> TextureFiles:
-    """SURREAL's textures by its own lists, ``smpl_data/textures/GENDER/GENDER_train.txt``, whose lines are relative to ``smpl_data``.
+def surreal_textures(
+    smpl_data: Path, body: BodyData, size: int, split: str = "train", grey: bool = False
+) -> TextureFiles:
+    """SURREAL's textures by its own lists, ``smpl_data/textures/GENDER/GENDER_train.txt``, whose lines are relative to
+    ``smpl_data``.
 
     Args:
         body: SMPL with its UV layout (`uvatar.body.load_smpl` with ``uv_obj``).
@@ -126,7 +132,9 @@ def texture_folder(folder: Path, body: BodyData, size: int, split: str = "train"
 
 
 def filled(texture: NDArray[np.uint8], table: TexelTable, size: int) -> NDArray[np.uint8]:
-    """A texture (N, N, 3) with gutters filled from the nearest texel of its layout, then shrunk or enlarged to ``size``."""
+    """A texture (N, N, 3) with gutters filled from the nearest texel of its layout, then shrunk or enlarged to
+    ``size``.
+    """
     if len(texture) != table.size:
         texture = np.asarray(cv2.resize(texture, (table.size, table.size), interpolation=cv2.INTER_AREA), np.uint8)
     # A JPEG mixes the colours of the islands' rims with what is beyond them: rims are filled from inside too.

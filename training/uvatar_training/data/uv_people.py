@@ -1,6 +1,7 @@
 """People as the Texture Predictor sees them, made ready once: at a megabyte each, and a step then costs no rendering.
 
-Beside every shard ``NAME.tar`` lies ``NAME.people-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory mapping.
+Beside every shard ``NAME.tar`` lies ``NAME.people-TEXELS-PIXELS.npy``: a NumPy array of records, read by memory
+mapping.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ class UvPerson:
 
     Attributes:
         name: of the sample and the person; split: "train" or "held_out".
-        photo: (S, S, 3) uint8 sRGB before mid-grey; colours: (R, R, 3) uint8 sRGB of the texture as far as the picture shows it.
-        shown: (K, R, R) uint8 how far that is: first all that is seen, then less, as a photo of another fit and mask would show.
+        photo: (S, S, 3) uint8 sRGB before mid-grey; colours: (R, R, 3) uint8 sRGB of the texture as far as the picture
+            shows it.
+        shown: (K, R, R) uint8 how far that is: first all that is seen, then less, as a photo of another fit and mask
+            would show.
         completed: (K, R, R, 3) uint8 what the product makes of each without learning (`uvatar.texturing`).
         truth: (R, R, 3) uint8, the whole texture in the picture's light.
         pose: (24, 3, 3); betas: (10,); camera: (3,), see `uvatar.texture_predictor.encoders.Structure`.
@@ -79,12 +82,18 @@ class UvPeople:
 
 
 def open_uv_people(
-    folder: Path, split: str, photo_side: int, size: int = SIZE, workers: int = 1, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    split: str,
+    photo_side: int,
+    size: int = SIZE,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[UvPeople, Skipped]:
     """The people of a folder's shards; shards without their file get one first.
 
     Args:
-        photo_side: pixels on a side of the photo; size: texels on a side of the textures, which smaller networks reduce.
+        photo_side: pixels on a side of the photo; size: texels on a side of the textures, which smaller networks
+            reduce.
         workers: processes that make them. progress: called with the shards that are done, and all.
 
     Returns them, and what could not be used. Raises DataError where there is nobody.
@@ -103,7 +112,9 @@ def open_uv_people(
                     progress(len(files) - len(due) + done + 1, len(files))
     ends = np.cumsum([len(_mapped(file)) for file in files])
     if not ends[-1]:
-        raise DataError(folder, f"holds nobody with a texture who is large enough: {skipped.report() or 'no people at all'}")
+        raise DataError(
+            folder, f"holds nobody with a texture who is large enough: {skipped.report() or 'no people at all'}"
+        )
     return UvPeople(tuple(files), ends, split), skipped
 
 
@@ -130,7 +141,8 @@ def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
     torch.set_num_threads(1)
     stage = _stage(size, side)
     kind = np.dtype([
-        ("name", "U64"), ("photo", "u1", (side, side, 3)), ("colours", "u1", (size, size, 3)), ("shown", "u1", (SHOWN, size, size)),
+        ("name", "U64"), ("photo", "u1", (side, side, 3)), ("colours", "u1", (size, size, 3)),
+        ("shown", "u1", (SHOWN, size, size)),
         ("completed", "u1", (SHOWN, size, size, 3)), ("truth", "u1", (size, size, 3)),
         ("pose", "f4", (24, 3, 3)), ("betas", "f4", 10), ("camera", "f4", 3),
     ])  # fmt: skip
@@ -150,7 +162,9 @@ def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
                 problems.append(error)
                 continue
             if ready.truth.isfinite().all() and float(ready.partial[:, 3].mean()) >= FEWEST_TEXELS:
-                rows.append((f"{sample.name}/{person}", *_record(ready, stage.body, np.random.default_rng([number, person]))))
+                rows.append(
+                    (f"{sample.name}/{person}", *_record(ready, stage.body, np.random.default_rng([number, person])))
+                )
     part = file.with_suffix(f".{os.getpid()}.part")  # several processes of one run may all make it
     try:
         with part.open("wb") as out:
@@ -168,11 +182,15 @@ def _stage(size: int, side: int) -> TextureStage:
 
 def _record(ready: TextureBatch, body: BodyModel, rng: np.random.Generator) -> tuple[NDArray, ...]:
     photo, partial, truth = (
-        (255 * part[0].permute(1, 2, 0)).round().clamp(0, 255).byte().numpy() for part in (ready.photo, ready.partial, ready.truth)
+        (255 * part[0].permute(1, 2, 0)).round().clamp(0, 255).byte().numpy()
+        for part in (ready.photo, ready.partial, ready.truth)
     )
     colours, alpha = np.ascontiguousarray(partial[..., :3]), partial[..., 3]
     shown = [alpha, *(_less(alpha, rng) for _ in range(SHOWN - 1))]
-    completed = [complete_painted(Texture(colours, np.where(part > 127, SEEN, EMPTY).astype(np.uint8)), body).image for part in shown]
+    completed = [
+        complete_painted(Texture(colours, np.where(part > 127, SEEN, EMPTY).astype(np.uint8)), body).image
+        for part in shown
+    ]
     fit = ready.pose[0].numpy(), ready.betas[0].numpy(), ready.camera[0].numpy()
     return photo, colours, np.stack(shown), np.stack(completed), truth, *fit
 

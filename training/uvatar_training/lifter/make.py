@@ -24,7 +24,8 @@ def make_lifter_data(
     validation: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Make ``count`` people on one CPU thread (about 0.3 s each); what is there already stays, so a stopped run goes on.
+    """Make ``count`` people on one CPU thread (about 0.3 s each); what is there already stays, so a stopped run goes
+    on.
 
     Args:
         out: folder of the shards.
@@ -37,6 +38,8 @@ def make_lifter_data(
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    pictures = sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg")) if textures else []
+    pictures = (
+        sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg")) if textures else []
+    )
     maker = SceneMaker(load_open_body(), PoseSampler.load(bank, validation), pictures)
     return write_shards(out, count, seed, maker, Watcher(weights_folder() / "perception"), progress)

@@ -1,7 +1,8 @@
 """What the lifter learns from: sightings of rendered people, and other people given the sightings' errors.
 
-A rendered person costs a third of a second, so there are thousands, not millions. The others are drawn from the same poses and
-shapes, and err as the rendered person in the most similar pose erred: the same limbs lost, swapped or leaning.
+A rendered person costs a third of a second, so there are thousands, not millions. The others are drawn from the same
+poses and shapes, and err as the rendered person in the most similar pose erred: the same limbs lost, swapped or
+leaning.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ ASSUMED_SHARE = 0.7  # of the sightings, seen with the lens that is assumed wher
 LOST = 0.6  # median error of the visible landmarks, of the person's size: more is a sighting of somebody else
 POINT_JITTER, SPACE_JITTER, SIZE_JITTER = 0.03, 0.02, 0.15  # of a neighbour's errors: size, metres, log
 # Landmarks that err together: head, arms, legs. Half of the imagined people have each of these from another neighbour.
-LIMBS = [list(range(11)), [11, 13, 15, 17, 19, 21], [12, 14, 16, 18, 20, 22], [23, 25, 27, 29, 31], [24, 26, 28, 30, 32]]
+LIMBS = [
+    list(range(11)),
+    [11, 13, 15, 17, 19, 21],
+    [12, 14, 16, 18, 20, 22],
+    [23, 25, 27, 29, 31],
+    [24, 26, 28, 30, 32],
+]
 PATCHED_SHARE = 0.5
 # Joints that move together, and the share of imagined people who have each of these from somebody else.
 PARTS = [[13, 16, 18, 20], [14, 17, 19, 21], [1, 4, 7, 10], [2, 5, 8, 11], [12, 15], [3, 6, 9]]
@@ -36,7 +43,9 @@ SWAPPED_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Batch:
-    """Features (B, 201) and truth in the axes of the camera that looks at the person: turns (B, 22, 3, 3), betas (B, 10)."""
+    """Features (B, 201) and truth in the axes of the camera that looks at the person: turns (B, 22, 3, 3), betas (B,
+    10).
+    """
 
     features: Tensor
     turns: Tensor
@@ -48,7 +57,8 @@ class People:
     """Rendered people as the network sees them.
 
     Attributes:
-        features: (N, V, 201) in V ways: the mean of two passes and each pass, with the assumed lens and with the true one.
+        features: (N, V, 201) in V ways: the mean of two passes and each pass, with the assumed lens and with the true
+            one.
         turns: (N, V, 22, 3, 3) of the joints, in the axes of the camera that looks at the person.
         betas: (N, 10).
     """
@@ -65,7 +75,10 @@ class People:
             turns = global_turns(rows["global_orient"][i], rows["body_pose"][i])
             focal, width, height = (float(value) for value in rows["camera"][i])
             cameras = [Camera.for_photo(int(width), int(height), f) for f in (None, focal)]
-            sights = [(rows["landmarks"][i], rows["world"][i]), *((one[:, :3], one[:, 3:]) for one in rows["passes"][i])]
+            sights = [
+                (rows["landmarks"][i], rows["world"][i]),
+                *((one[:, :3], one[:, 3:]) for one in rows["passes"][i]),
+            ]
             box = rows["box"][i]
             seen.append([features(flat, space, box, camera) for camera in cameras for flat, space in sights])
             turned.append([view(box, camera).T @ turns for camera in cameras for _ in sights])
@@ -83,7 +96,9 @@ class People:
 
 
 def found(rows: dict[str, NDArray], skeleton: Skeleton) -> dict[str, NDArray]:
-    """The rows of people whom perception found where they are: not those whose visible landmarks lie on somebody else."""
+    """The rows of people whom perception found where they are: not those whose visible landmarks lie on
+    somebody else.
+    """
     errors = _Errors.of(rows, skeleton)
     distance = np.where(errors.visibility > 0.5, np.linalg.norm(errors.flat, axis=-1), np.nan)[::2]
     blank = np.isnan(distance).all(1)
@@ -93,7 +108,9 @@ def found(rows: dict[str, NDArray], skeleton: Skeleton) -> dict[str, NDArray]:
 
 
 class Skeleton:
-    """Joints and landmarks of bodies whose joints' turns against the camera are given: no chain to follow, one product."""
+    """Joints and landmarks of bodies whose joints' turns against the camera are given: no chain to follow, one
+    product.
+    """
 
     def __init__(self, body: BodyModel) -> None:
         self._body = body
@@ -132,7 +149,9 @@ class Imagined:
         count: how many to draw; each is seen with the errors of any of its 8 neighbours, plain or mirrored.
     """
 
-    def __init__(self, rows: dict[str, NDArray], skeleton: Skeleton, body: BodyModel, poses: PoseSampler, count: int, seed: int) -> None:
+    def __init__(
+        self, rows: dict[str, NDArray], skeleton: Skeleton, body: BodyModel, poses: PoseSampler, count: int, seed: int
+    ) -> None:
         rng = np.random.default_rng(seed)
         errors = _Errors.of(rows, skeleton)
         self.errors, self._skeleton = errors, skeleton
@@ -184,7 +203,8 @@ class _Errors:
     Attributes:
         keys: (2N, 99) the true landmarks in space, which say how similar two poses are.
         flat: (2N, 33, 2) error in the picture, of the person's size; space: (2N, 33, 3) in space, metres.
-        visibility: (2N, 33); scale: (2N,) of perception's space against the truth; size: (2N,) logarithm, radians; rays: (2N, 2).
+        visibility: (2N, 33); scale: (2N,) of perception's space against the truth; size: (2N,) logarithm, radians;
+            rays: (2N, 2).
     """
 
     keys: NDArray[np.float32]
@@ -210,7 +230,11 @@ class _Errors:
             place = points[0].numpy() + looking.T @ (rows["transl"][i] + rest)
             values = features(rows["landmarks"][i], rows["world"][i], rows["box"][i], camera)
             for mirror in (False, True):
-                parts.append(_error(mirrored_features(values) if mirror else values, _mirrored_points(place) if mirror else place))
+                parts.append(
+                    _error(
+                        mirrored_features(values) if mirror else values, _mirrored_points(place) if mirror else place
+                    )
+                )
         return cls(*(np.stack(arrays) for arrays in zip(*parts, strict=True)))
 
     def nearest(self, keys: NDArray) -> NDArray[np.int64]:
@@ -219,34 +243,45 @@ class _Errors:
         return np.argpartition(apart, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
 
     def applied(self, points: NDArray, rows: NDArray, rays: NDArray, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Features (B, 201) of people with true landmarks (B, 33, 3) from the pelvis, each of whose `LIMBS` is seen with the
-        errors of a row (B, 5)."""
+        """Features (B, 201) of people with true landmarks (B, 33, 3) from the pelvis, each of whose `LIMBS` is seen
+        with the errors of a row (B, 5)."""
         row = rows[:, 0]
-        visibility, flat_error, space_error = (np.empty((len(row), *array.shape[1:])) for array in (self.visibility, self.flat, self.space))
+        visibility, flat_error, space_error = (
+            np.empty((len(row), *array.shape[1:])) for array in (self.visibility, self.flat, self.space)
+        )
         for limb, source in zip(LIMBS, rows.T, strict=True):
             for mixed, array in ((visibility, self.visibility), (flat_error, self.flat), (space_error, self.space)):
                 mixed[:, limb] = array[source][:, limb]
         weight = (visibility + 0.02)[..., None]
         weight = weight / weight.sum(1, keepdims=True)
         size = np.exp(self.size[row] + rng.normal(0, SIZE_JITTER, len(row)))[:, None, None]
-        spread = np.sqrt((weight * (points[..., :2] - (weight * points[..., :2]).sum(1, keepdims=True)) ** 2).sum((1, 2), keepdims=True))
+        spread = np.sqrt(
+            (weight * (points[..., :2] - (weight * points[..., :2]).sum(1, keepdims=True)) ** 2).sum(
+                (1, 2), keepdims=True
+            )
+        )
         depth = np.maximum(points[..., 2:] + spread / size, 0.1)
         flat = points[..., :2] / depth
         extent = np.sqrt((weight * (flat - (weight * flat).sum(1, keepdims=True)) ** 2).sum((1, 2), keepdims=True))
         flat = flat + extent * (flat_error + rng.normal(0, POINT_JITTER, flat.shape))
         hips = points[:, [23, 24]].mean(1, keepdims=True)
-        space = self.scale[row][:, None, None] * (points - hips) + space_error + rng.normal(0, SPACE_JITTER, points.shape)
+        space = (
+            self.scale[row][:, None, None] * (points - hips) + space_error + rng.normal(0, SPACE_JITTER, points.shape)
+        )
         return assembled(flat, space, visibility, rays)
 
 
 def _error(values: NDArray, place: NDArray) -> tuple[NDArray, ...]:
-    """One row of `_Errors` from features (201,) and true landmarks (33, 3) before the camera that looks at the person."""
+    """One row of `_Errors` from features (201,) and true landmarks (33, 3) before the camera that looks at the
+    person.
+    """
     seen, space, visibility = values[:66].reshape(33, 2), values[66:165].reshape(33, 3), values[165:198]
     size = np.exp(values[-1])
     flat = place[:, :2] / np.maximum(place[:, 2:], 0.1)
     weight = (visibility + 0.02)[:, None]
     weight = weight / weight.sum()
-    # Both about the same point: what perception takes for the mean of the landmarks lies where the truth's is, but for its errors.
+    # Both about the same point: what perception takes for the mean of the landmarks lies where the truth's is, but for
+    # its errors.
     offset = (weight * flat).sum(0)
     error = seen - (flat - offset) / size
     centred = place - place[[23, 24]].mean(0)
@@ -283,7 +318,9 @@ def _looking_along(ray: NDArray) -> NDArray[np.float64]:
 
 
 def global_turns(orient: NDArray, pose: NDArray) -> NDArray[np.float64]:
-    """(22, 3, 3) turns of joints 0..21 against the axes of ``orient`` (3,), from it and ``pose`` (21 or 23, 3), axis-angle."""
+    """(22, 3, 3) turns of joints 0..21 against the axes of ``orient`` (3,), from it and ``pose`` (21 or 23, 3),
+    axis-angle.
+    """
     local = Rotation.from_rotvec(np.concatenate([orient[None], pose[: POSED - 1]])).as_matrix()
     turns = np.empty((POSED, 3, 3))
     for k in range(POSED):

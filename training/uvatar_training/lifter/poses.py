@@ -1,6 +1,8 @@
-"""Random poses to render: motion capture mirrored and recombined, and what it lacks, sitting, kneeling and lying people.
+"""Random poses to render: motion capture mirrored and recombined, and what it lacks, sitting, kneeling and lying
+people.
 
-All poses are (24, 3) axis-angle in body axes (x the person's left, y up, z forward), joint 0 the pelvis in a world whose y is up.
+All poses are (24, 3) axis-angle in body axes (x the person's left, y up, z forward), joint 0 the pelvis in a world
+whose y is up.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Stance:
     """A family of leg poses; each field is a range (least, most), radians.
 
     Attributes:
-        hip, knee: flexion; spread: thighs away from the middle; turn: thighs turned outwards; lean: of the whole spine forwards.
+        hip, knee: flexion; spread: thighs away from the middle; turn: thighs turned outwards; lean: of the whole spine
+            forwards.
         tilt: of the pelvis backwards against upright.
         even: the two legs are nearly alike.
     """
@@ -46,7 +49,9 @@ STANCES = {
     "standing": Stance((-0.1, 0.15), (0.0, 0.15), (-0.03, 0.2), (0.0, 0.3), (-0.1, 0.2), (-0.1, 0.1)),
     "weight on one leg": Stance((-0.1, 0.7), (0.0, 1.0), lean=(-0.15, 0.4)),
     "on a chair": Stance((1.0, 1.8), (0.6, 2.0), tilt=(-0.2, 0.6)),
-    "on a chair, upright": Stance((1.3, 1.7), (1.2, 1.7), (0.0, 0.25), (-0.1, 0.2), (-0.1, 0.4), (-0.1, 0.3), even=True),
+    "on a chair, upright": Stance(
+        (1.3, 1.7), (1.2, 1.7), (0.0, 0.25), (-0.1, 0.2), (-0.1, 0.4), (-0.1, 0.3), even=True
+    ),
     "legs crossed": Stance((1.3, 1.8), (1.0, 1.8), (-0.3, 0.05), (-0.2, 0.3), tilt=(0.0, 0.4)),
     "on the floor, legs out": Stance((1.0, 1.8), (0.0, 0.9), tilt=(-0.1, 0.5)),
     "on the floor, cross-legged": Stance((1.3, 1.9), (1.6, 2.4), (0.3, 0.9), (0.3, 0.9), tilt=(0.0, 0.4)),
@@ -72,7 +77,8 @@ class PoseSampler:
 
     @classmethod
     def load(cls, path: Path, validation: bool = False) -> PoseSampler:
-        """From an npz with ``aa`` (N, 24, 3): without its held-out blocks (`uvatar.evaluation.poses`), or of these alone.
+        """From an npz with ``aa`` (N, 24, 3): without its held-out blocks (`uvatar.evaluation.poses`), or of these
+        alone.
 
         Raises:
             DataError: the file is missing or holds no poses.
@@ -115,7 +121,9 @@ class PoseSampler:
         _pose_legs(pose, stance, rng)
         pose[SPINE, 0] = rng.uniform(*stance.lean) / 3
         pose[SPINE, 1:] = rng.normal(0, 0.08, 2)
-        pose[0] = (Rotation.from_euler("x", -rng.uniform(*stance.tilt)) * Rotation.from_euler("z", rng.normal(0, 0.1))).as_rotvec()
+        pose[0] = (
+            Rotation.from_euler("x", -rng.uniform(*stance.tilt)) * Rotation.from_euler("z", rng.normal(0, 0.1))
+        ).as_rotvec()
         return pose
 
 

@@ -77,7 +77,9 @@ class SceneMaker:
 
     def __init__(self, body: BodyModel, poses: PoseSampler, textures: Sequence[Path] = ()) -> None:
         self.body, self.poses, self.textures = body, poses, list(textures)
-        self._edges = np.concatenate([body.data.faces[:, [0, 1]], body.data.faces[:, [1, 2]], body.data.faces[:, [2, 0]]])
+        self._edges = np.concatenate(
+            [body.data.faces[:, [0, 1]], body.data.faces[:, [1, 2]], body.data.faces[:, [2, 0]]]
+        )
 
     def draw(self, rng: np.random.Generator) -> Scene | None:
         """One scene, or None where too little of the person would be seen."""
@@ -181,7 +183,10 @@ def random_view(rng: np.random.Generator) -> Rotation:
     """World axes (y up) to camera axes: from the front mostly, from above more than from below, hardly tilted."""
     yaw = rng.uniform(-FRONT_YAW, FRONT_YAW) if rng.random() < FRONT_SHARE else rng.uniform(-180, 180)
     pitch = np.clip(rng.normal(6, 10), -20, 45)
-    down, across = Rotation.from_euler("x", pitch, degrees=True), Rotation.from_euler("z", rng.normal(0, 4), degrees=True)
+    down, across = (
+        Rotation.from_euler("x", pitch, degrees=True),
+        Rotation.from_euler("z", rng.normal(0, 4), degrees=True),
+    )
     return across * down * FACING_CAMERA * Rotation.from_euler("y", yaw, degrees=True)
 
 
@@ -227,7 +232,9 @@ def _occlude(picture: NDArray[np.uint8], mask: NDArray[np.bool_], rng: np.random
         kind = rng.choice(["table", "pole", "thing", "ball"])
         if kind == "table":
             top = rng.uniform(0.45, 0.85) * np.ptp(rows) + rows.min()
-            cv2.rectangle(cover, (int(center[0] - 2.5 * half[0]), int(top)), (int(center[0] + 2.5 * half[0]), height), [255.0], -1)
+            cv2.rectangle(
+                cover, (int(center[0] - 2.5 * half[0]), int(top)), (int(center[0] + 2.5 * half[0]), height), [255.0], -1
+            )
         elif kind == "pole":
             cv2.rectangle(cover, (int(center[0] - half[0] / 4), 0), (int(center[0] + half[0] / 4), height), [255.0], -1)
         elif kind == "thing":

@@ -16,8 +16,12 @@ from uvatar_training.lifter.scenes import Scene, SceneMaker, Sighting, Watcher
 SHARD = 50  # people
 
 
-def write_shards(folder: Path, count: int, seed: int, maker: SceneMaker, watcher: Watcher, progress: Callable[[int], None]) -> int:
-    """Render and look at ``count`` people; shards that are there already stay. Returns how many people were given up on.
+def write_shards(
+    folder: Path, count: int, seed: int, maker: SceneMaker, watcher: Watcher, progress: Callable[[int], None]
+) -> int:
+    """Render and look at ``count`` people; shards that are there already stay.
+
+    Returns how many people were given up on.
 
     Each person depends on ``seed`` and its number alone, so any part can be made again, in any order.
 

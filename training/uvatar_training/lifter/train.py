@@ -100,7 +100,9 @@ def train_lifter(
     errors: dict[str, float] = {}
     for step in range(first, recipe.steps):
         rng = np.random.default_rng([recipe.seed, step])
-        torch.manual_seed(int(rng.integers(2**62)))  # of dropout, so that a resumed run goes on as one that never stopped
+        torch.manual_seed(
+            int(rng.integers(2**62))
+        )  # of dropout, so that a resumed run goes on as one that never stopped
         some = round(recipe.real * recipe.batch)
         loss = lifter_loss(network, skeleton, _joined([real.draw(some, rng), imagined.draw(recipe.batch - some, rng)]))
         if not torch.isfinite(loss):
@@ -125,12 +127,19 @@ def train_lifter(
             _replace(state, partial(torch.save, now))
             # One entry, for the library writes several in any order and the file would not repeat itself.
             facts = {"facts": json.dumps({"recipe": asdict(recipe), "people": len(real.betas), "errors": errors})}
-            _replace(out, partial(save_file, {name: value.half() for name, value in average.state_dict().items()}, metadata=facts))
+            _replace(
+                out,
+                partial(
+                    save_file, {name: value.half() for name, value in average.state_dict().items()}, metadata=facts
+                ),
+            )
     return errors
 
 
 def lifter_loss(network: LifterNetwork, skeleton: Skeleton, batch: Batch) -> Tensor:
-    """Distance of rotations, joints and landmarks, and the negative log likelihood of the errors under the spreads given."""
+    """Distance of rotations, joints and landmarks, and the negative log likelihood of the errors under the spreads
+    given.
+    """
     turns, betas, spreads = network(batch.features)
     with torch.no_grad():
         true_joints, true_landmarks = skeleton(batch.betas, batch.turns)
@@ -141,17 +150,23 @@ def lifter_loss(network: LifterNetwork, skeleton: Skeleton, batch: Batch) -> Ten
     shape = (betas - batch.betas).abs().mean()
     # The spreads learn what the errors are; they do not pull at what errs.
     with torch.no_grad():
-        errors = torch.cat([_local_errors(turns, batch.turns), _bone_errors(landmarks, true_landmarks), (betas - batch.betas).abs()], 1)
+        errors = torch.cat(
+            [_local_errors(turns, batch.turns), _bone_errors(landmarks, true_landmarks), (betas - batch.betas).abs()], 1
+        )
     degrees = torch.tensor([3.0] * POSED + [2.0] * BONE_COUNT + [1.0] * BETAS)
     logs = spreads.clamp(LEAST_SPREAD, 2.0)
     # Student's t with five degrees of freedom: one swapped leg says little about the spread of the others.
     likelihood = (3.0 * torch.log1p((errors / logs.exp()).square() / (5.0 * degrees)) * degrees + degrees * logs).mean()
-    return rotation + JOINT_WEIGHT * place + LANDMARK_WEIGHT * surface + BETAS_WEIGHT * shape + SPREAD_WEIGHT * likelihood
+    return (
+        rotation + JOINT_WEIGHT * place + LANDMARK_WEIGHT * surface + BETAS_WEIGHT * shape + SPREAD_WEIGHT * likelihood
+    )
 
 
 @torch.no_grad()
 def evaluate(network: LifterNetwork, skeleton: Skeleton, people: People) -> dict[str, float]:
-    """Held-out errors of the lifter alone, as `uvatar evaluate-synthetic` measures them: cm and degrees, mean over the people."""
+    """Held-out errors of the lifter alone, as `uvatar evaluate-synthetic` measures them: cm and degrees, mean over the
+    people.
+    """
     network.eval()
     everybody = np.arange(len(people.betas))
     batch = people.batch(everybody, np.zeros_like(everybody), np.zeros(len(everybody), bool))
@@ -170,7 +185,9 @@ def evaluate(network: LifterNetwork, skeleton: Skeleton, people: People) -> dict
     return {
         "mpjpe_20": _rounded(100 * np.linalg.norm(ours - theirs, axis=-1)[:, BODY_JOINTS].mean(1)),
         "mpjpe_20_median": _rounded(np.median(100 * np.linalg.norm(ours - theirs, axis=-1)[:, BODY_JOINTS].mean(1))),
-        "pa_mpjpe_limbs": _rounded([100 * pa_mpjpe(a[LIMB_JOINTS], b[LIMB_JOINTS]) for a, b in zip(ours, theirs, strict=True)]),
+        "pa_mpjpe_limbs": _rounded(
+            [100 * pa_mpjpe(a[LIMB_JOINTS], b[LIMB_JOINTS]) for a, b in zip(ours, theirs, strict=True)]
+        ),
         "torso_direction": _rounded(torso),
         "torso_direction_median": _rounded(np.median(torso)),
     }
@@ -191,7 +208,9 @@ def _local_errors(turns: Tensor, truth: Tensor) -> Tensor:
 def _bone_errors(landmarks: Tensor, truth: Tensor) -> Tensor:
     """(B, 19) angle between the directions of `BONES`, radians."""
     start, end = torch.from_numpy(BONES.T)
-    ours, theirs = (torch.nn.functional.normalize(points[:, end] - points[:, start], dim=-1) for points in (landmarks, truth))
+    ours, theirs = (
+        torch.nn.functional.normalize(points[:, end] - points[:, start], dim=-1) for points in (landmarks, truth)
+    )
     return _angle((ours - theirs).norm(dim=-1) / 2)
 
 

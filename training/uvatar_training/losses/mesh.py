@@ -67,15 +67,17 @@ def center_focal(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
     """
     p = predicted.clamp(1e-3, 1 - 1e-3)
     positive = target == 1
-    gain = torch.where(positive, p.log() * (1 - predicted).square(), (1 - p).log() * predicted.square() * (1 - target) ** 4)
+    gain = torch.where(
+        positive, p.log() * (1 - predicted).square(), (1 - p).log() * predicted.square() * (1 - target) ** 4
+    )
     gain = gain * labelled[:, None, None, None]
     count = (positive & labelled[:, None, None, None]).sum()
     return -gain.sum() / (count + 1e-4)
 
 
 def joint_maps_distance(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-    """Squared error of heatmaps (B, J, H, W), summed, per joint that there is in `uvatar_training.targets.joint_heatmaps`; of pictures where
-    ``labelled`` (B,)."""
+    """Squared error of heatmaps (B, J, H, W), summed, per joint that there is in
+    `uvatar_training.targets.joint_heatmaps`; of pictures where ``labelled`` (B,)."""
     squared = (predicted - target).square().flatten(1).sum(1)
     joints = target.flatten(1).sum(1) / (2 * math.pi)  # what a Gaussian of one cell sums to
     return (squared * labelled).sum() / (joints * labelled).sum().clamp_min(1)
@@ -87,7 +89,9 @@ def pose_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def shape_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Weighted distance of betas (N, 10) where ``valid`` (N,), and a pull towards the mean body where not; both / 20 as published."""
+    """Weighted distance of betas (N, 10) where ``valid`` (N,), and a pull towards the mean body where not; both / 20 as
+    published.
+    """
     weights = torch.tensor(BETA_WEIGHTS, dtype=predicted.dtype, device=predicted.device)
     known = masked_mean(_norm((predicted - target) * weights, (-1,)), valid)
     unknown = masked_mean(predicted.square().mean(-1), ~valid)
@@ -95,11 +99,14 @@ def shape_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def camera_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean distance of weak-perspective cameras (N, 3) where ``valid`` (N,); the scales are compared by their logarithm.
+    """Mean distance of weak-perspective cameras (N, 3) where ``valid`` (N,); the scales are compared by their
+    logarithm.
 
     The published term compares raw scales and is switched off; on a logarithm near and far people count alike.
     """
-    difference = torch.cat([(predicted[:, :1] / target[:, :1].clamp_min(1e-6)).clamp_min(1e-6).log(), predicted[:, 1:] - target[:, 1:]], 1)
+    difference = torch.cat(
+        [(predicted[:, :1] / target[:, :1].clamp_min(1e-6)).clamp_min(1e-6).log(), predicted[:, 1:] - target[:, 1:]], 1
+    )
     return masked_mean(_norm(difference, (-1,)), valid)
 
 
@@ -109,7 +116,9 @@ def joints_2d_distance(predicted: Tensor, target: Tensor, visible: Tensor) -> Te
 
 
 def joints_3d_distance(predicted: Tensor, target: Tensor, valid: Tensor, hips: tuple[int, int]) -> Tensor:
-    """MPJPE: mean distance (metres) of joints (N, J, 3), both moved so that the middle of the two hips is the origin."""
+    """MPJPE: mean distance (metres) of joints (N, J, 3), both moved so that the middle of the two hips is the
+    origin.
+    """
     left, right = hips
     predicted = predicted - (predicted[:, left] + predicted[:, right])[:, None] / 2
     target = target - (target[:, left] + target[:, right])[:, None] / 2
@@ -117,7 +126,8 @@ def joints_3d_distance(predicted: Tensor, target: Tensor, valid: Tensor, hips: t
 
 
 def procrustes(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """``predicted`` (N, J, 3) moved by the similarity that brings it closest to ``target`` (Umeyama 1991) over ``valid`` (N, J) joints.
+    """``predicted`` (N, J, 3) moved by the similarity that brings it closest to ``target`` (Umeyama 1991) over
+    ``valid`` (N, J) joints.
 
     The published loss only uses joints that are annotated in every sample of the batch; here every sample uses its own.
     """
@@ -125,8 +135,8 @@ def procrustes(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     total = weight.sum(1, keepdim=True).clamp_min(1)
     mean_p, mean_t = (predicted * weight).sum(1, keepdim=True) / total, (target * weight).sum(1, keepdim=True) / total
     p, t = (predicted - mean_p) * weight, (target - mean_t) * weight
-    # The transform is held fixed in the gradient, as in a step of ICP: the derivative of an SVD divides by differences of singular
-    # values, which vanish for flat and for round sets of joints.
+    # The transform is held fixed in the gradient, as in a step of ICP: the derivative of an SVD divides by differences
+    # of singular values, which vanish for flat and for round sets of joints.
     with torch.no_grad():
         u, singular, vt = torch.linalg.svd(p.transpose(1, 2).double() @ t.double())
         sign = torch.ones_like(singular)
@@ -138,7 +148,9 @@ def procrustes(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def joints_aligned_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """PA-MPJPE: mean distance (metres) of joints (N, J, 3) after `procrustes`; people with under 4 valid joints are left out."""
+    """PA-MPJPE: mean distance (metres) of joints (N, J, 3) after `procrustes`; people with under 4 valid joints are
+    left out.
+    """
     enough = valid & (valid.sum(1, keepdim=True) >= 4)
     return masked_mean(_norm(procrustes(predicted, target, enough) - target, (-1,)), enough)
 
@@ -155,12 +167,17 @@ def pose_prior(axis_angle: Tensor, prior: MixturePrior, tolerated: float = 500.0
 
 @dataclass(frozen=True)
 class MeshLoss:
-    """Weighted sum of the terms that were computed. ``weights``: by name; a term of weight 0 or not named is left out."""
+    """Weighted sum of the terms that were computed.
+
+    ``weights``: by name; a term of weight 0 or not named is left out.
+    """
 
     weights: Mapping[str, float] = field(default_factory=lambda: dict(ROMP_WEIGHTS))
 
     def __call__(self, terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        """Terms by name -> total, and the weighted terms for the log. A term above 1000 counts as 1000, keeping its direction.
+        """Terms by name -> total, and the weighted terms for the log.
+
+        A term above 1000 counts as 1000, keeping its direction.
 
         Raises KeyError for a term whose name no weight has.
         """

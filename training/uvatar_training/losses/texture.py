@@ -61,7 +61,9 @@ class TextureLoss:
         weighted = {name: weights[name] * term for name, term in terms.items() if weights[name]}
         if not weighted:
             raise KeyError("no term of the texture loss has a weight")
-        return torch.stack(list(weighted.values())).sum(), {name: float(term.detach()) for name, term in weighted.items()}
+        return torch.stack(list(weighted.values())).sum(), {
+            name: float(term.detach()) for name, term in weighted.items()
+        }
 
 
 def reconstruction(image: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
@@ -70,7 +72,9 @@ def reconstruction(image: Tensor, photo: Tensor, mask: Tensor) -> Tensor:
 
 
 def perceptual_distance(image: Tensor, photo: Tensor, mask: Tensor, perceptual: Perceptual) -> Tensor:
-    """Mean feature distance of pictures (B, 3, H, W) whose background outside ``mask`` (B, 1, H, W) is the same mid-grey."""
+    """Mean feature distance of pictures (B, 3, H, W) whose background outside ``mask`` (B, 1, H, W) is the same
+    mid-grey.
+    """
     grey = torch.full_like(image, MID_GREY)
     return perceptual(torch.where(mask, image, grey), torch.where(mask, photo, grey)).mean()
 
@@ -78,7 +82,8 @@ def perceptual_distance(image: Tensor, photo: Tensor, mask: Tensor, perceptual: 
 def face_distance(image: Tensor, photo: Tensor, face: Tensor, perceptual: Perceptual) -> Tensor:
     """`reconstruction` and `perceptual_distance` of the faces alone, each brought to one size.
 
-    ``face``: (B, 1, H, W) bool, the pixels that show each person's face; people who show too little of it are left out, and where
+    ``face``: (B, 1, H, W) bool, the pixels that show each person's face; people who show too little of it are left out,
+        and where
     all do the term is 0.
     """
     crops = [_face_crop(image[i], photo[i], face[i]) for i in range(len(face)) if face[i].sum() >= _SMALLEST_FACE]
@@ -93,5 +98,7 @@ def _face_crop(image: Tensor, photo: Tensor, face: Tensor) -> tuple[Tensor, Tens
     """The face's box cut out of (3, H, W), (3, H, W), (1, H, W) and resized to a square."""
     rows, columns = face[0].any(1).nonzero()[:, 0], face[0].any(0).nonzero()[:, 0]
     box = torch.cat([image, photo, face.to(image.dtype)])[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    resized = F.interpolate(box[None], (_FACE_SIDE, _FACE_SIDE), mode="bilinear", align_corners=False, antialias=True)[0]
+    resized = F.interpolate(box[None], (_FACE_SIDE, _FACE_SIDE), mode="bilinear", align_corners=False, antialias=True)[
+        0
+    ]
     return resized[:3], resized[3:6], resized[6:]

@@ -15,15 +15,17 @@ from uvatar_training.losses.texture import TextureLoss
 class TotalLoss:
     """The 3D Mesh Loss plus ``texture_share`` times the Texture Loss.
 
-    The mesh terms' published weights are in the hundreds, the texture's about 1: ``texture_share`` makes them of one size, so that
-    the picture may correct the mesh without carrying it off.
+    The mesh terms' published weights are in the hundreds, the texture's about 1: ``texture_share`` makes them of one
+    size, so that the picture may correct the mesh without carrying it off.
     """
 
     mesh: MeshLoss = field(default_factory=MeshLoss)
     texture: TextureLoss = TextureLoss()
     texture_share: float = 50.0
 
-    def __call__(self, mesh_terms: Mapping[str, Tensor], texture_terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    def __call__(
+        self, mesh_terms: Mapping[str, Tensor], texture_terms: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, float]]:
         """Both losses' terms -> total, and all weighted terms for the log, named "mesh/..." and "texture/...".
 
         Raises KeyError as `MeshLoss` and `TextureLoss` do.

@@ -11,13 +11,17 @@ from torch import Tensor
 from uvatar.texture_predictor.inputs import UvPlane
 from uvatar_training.rendering import UvMesh, sample_texture
 
-# What is hidden are patches of this many cells across the texture: single texels could be guessed from their neighbours.
+# What is hidden are patches of this many cells across the texture: single texels could be guessed from their
+# neighbours.
 _CELLS = 16
 _POINTS_PER_EDGE = 3
 
 
 class UnseenError(ValueError):
-    """A photo that shows nothing of the texture: there is nothing to learn from it. ``people``: their indices in the batch."""
+    """A photo that shows nothing of the texture: there is nothing to learn from it.
+
+    ``people``: their indices in the batch.
+    """
 
     def __init__(self, people: tuple[int, ...]) -> None:
         super().__init__(f"No texel of person {', '.join(map(str, people))} of the batch is seen in the photo.")
@@ -32,7 +36,8 @@ def hide_half(partial: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         rng: on the partial texture's device.
 
     Returns:
-        The partial texture as the network may see it, and (B, 1, R, R) what it should give back: the alpha of what was hidden.
+        The partial texture as the network may see it, and (B, 1, R, R) what it should give back: the alpha of what was
+        hidden.
 
     Raises:
         UnseenError: a person of whom nothing was seen.
@@ -50,7 +55,8 @@ def hide_half(partial: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def seen_distance(texture: Tensor, partial: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute difference of textures (B, 3, R, R) from the photo's colours ``partial`` (B, 4, R, R) by ``weight`` (B, 1, R, R).
+    """Mean absolute difference of textures (B, 3, R, R) from the photo's colours ``partial`` (B, 4, R, R) by ``weight``
+    (B, 1, R, R).
 
     Colours under weight 0 may be anything, NaN included.
     """
@@ -59,7 +65,8 @@ def seen_distance(texture: Tensor, partial: Tensor, weight: Tensor) -> Tensor:
 
 
 def mirror_distance(texture: Tensor, plane: UvPlane, seen: Tensor) -> Tensor:
-    """Mean absolute difference between texels that the photo did not see and their mirror images on the body's other side.
+    """Mean absolute difference between texels that the photo did not see and their mirror images on the body's other
+    side.
 
     The mirror image is held fixed: what was seen teaches what was not, and is not drawn towards it.
 
@@ -109,5 +116,8 @@ class Seams:
 
 def seam_distance(texture: Tensor, seams: Seams) -> Tensor:
     """Mean absolute difference of textures (B, 3, R, R) between the two places of the seams' points."""
-    a, b = (sample_texture(texture, side[None, None].expand(len(texture), -1, -1, -1)) for side in (seams.first, seams.second))
+    a, b = (
+        sample_texture(texture, side[None, None].expand(len(texture), -1, -1, -1))
+        for side in (seams.first, seams.second)
+    )
     return (a - b).abs().mean()

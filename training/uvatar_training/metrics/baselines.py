@@ -15,13 +15,18 @@ from uvatar.texturing.painted import complete_painted
 
 
 def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:
-    """(1, 3, size, size) in the one colour that suits the photo (1, 3, H, W) best, over the person's pixels ``mask`` (1, 1, H, W)."""
+    """(1, 3, size, size) in the one colour that suits the photo (1, 3, H, W) best, over the person's pixels ``mask``
+    (1, 1, H, W).
+    """
     colour = (photo * mask).sum((2, 3), keepdim=True) / mask.sum()
     return colour.expand(1, 3, size, size).clone()
 
 
 def projected(partial: Tensor, plane: UvPlane) -> Tensor:
-    """The photo's own colours (B, 4, R, R) where it saw them, and a smooth filling over the surface elsewhere: (B, 3, R, R)."""
+    """The photo's own colours (B, 4, R, R) where it saw them, and a smooth filling over the surface elsewhere:
+
+    (B, 3, R, R).
+    """
     return plane.completed(partial)
 
 
@@ -31,11 +36,14 @@ def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
 
 
 def completed(partial: Tensor, plane: UvPlane, body: BodyModel, predicted: Tensor | None = None) -> Tensor:
-    """What the product makes of one person's (1, 4, R, R): without a prediction by mirroring, slices of limbs and garments, hair and
-    skin (`uvatar.texturing.completion`); with one (1, 3, R, R) from that. (1, 3, R, R)."""
-    everywhere = projected_and_mirrored(partial, plane)  # eyes, which are drawn from the photo and not completed, have to look somehow
+    """What the product makes of one person's (1, 4, R, R): without a prediction by mirroring, slices of limbs and
+    garments, hair and skin (`uvatar.texturing.completion`); with one (1, 3, R, R) from that. (1, 3, R, R)."""
+    everywhere = projected_and_mirrored(
+        partial, plane
+    )  # eyes, which are drawn from the photo and not completed, have to look somehow
     image, fill = (
-        None if part is None else (255 * part[0].clamp(0, 1).permute(1, 2, 0)).round().byte().numpy() for part in (everywhere, predicted)
+        None if part is None else (255 * part[0].clamp(0, 1).permute(1, 2, 0)).round().byte().numpy()
+        for part in (everywhere, predicted)
     )
     assert image is not None
     source = np.where(partial[0, 3].numpy() >= 0.5, SEEN, EMPTY).astype(np.uint8)
@@ -44,5 +52,7 @@ def completed(partial: Tensor, plane: UvPlane, body: BodyModel, predicted: Tenso
 
 
 def oracle(truth: Tensor, size: int) -> Tensor:
-    """The truth (B, 3, N, N) at (size, size): the best that a texture of this size could be asked for, if not the best it could do."""
+    """The truth (B, 3, N, N) at (size, size): the best that a texture of this size could be asked for, if not the best
+    it could do.
+    """
     return F.interpolate(truth, (size, size), mode="area") if size < truth.shape[-1] else truth

@@ -1,4 +1,6 @@
-"""Scores of textures on people whose texture is known all around, beside the baselines: a table and a sheet to look at."""
+"""Scores of textures on people whose texture is known all around, beside the baselines: a table and a sheet to
+look at.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,14 @@ SIZE, TRUTH_SIZE = 256, 512  # texels of the baselines and of the truth
 SHOWN = ("projection", "the product without weights", "predicted", "the product with them")
 
 
-def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Path | None = None, side: int = 256, seed: int = 0) -> None:
-    """Print and write into ``out`` the table of baselines and of the network in ``checkpoint``, and a sheet of the people.
+def evaluate_textures(
+    people: int, checkpoint: Path | None, out: Path, data: Path | None = None, side: int = 256, seed: int = 0
+) -> None:
+    """Print and write into ``out`` the table of baselines and of the network in ``checkpoint``, and a sheet of the
+    people.
 
-    ``data``: folder of held-out shards whose people are scored; None: random people in painted outfits. Raises CheckpointError,
+    ``data``: folder of held-out shards whose people are scored; None: random people in painted outfits. Raises
+        CheckpointError,
     DataError.
     """
     body, console = load_open_body(), terminal()
@@ -57,7 +63,9 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
         textures["predicted, at 64"] = [oracle(texture, 64) for texture in textures["predicted"]]
         plane, mesh, texels = uv_plane(body, SIZE), UvMesh.of(body.data), Texels.of(body, SIZE)
         pairs = zip(subjects, textures["predicted"], strict=True)
-        textures["the product with them"] = [completed(who.partial(mesh, texels), plane, body, texture) for who, texture in pairs]
+        textures["the product with them"] = [
+            completed(who.partial(mesh, texels), plane, body, texture) for who, texture in pairs
+        ]
     perceptual: Perceptual
     try:
         perceptual, name = lpips("alex"), "LPIPS"
@@ -73,9 +81,13 @@ def evaluate_textures(people: int, checkpoint: Path | None, out: Path, data: Pat
 
 
 def _laid_on(made: Tensor, structure: Structure, whole: Sequence[Tensor]) -> list[Tensor]:
-    """Textures as the product has them: the network's `changes` (B, 3, R, R), laid on the ``whole`` ones at their size."""
+    """Textures as the product has them: the network's `changes` (B, 3, R, R), laid on the ``whole`` ones at
+    their size.
+    """
     return [
-        ((0 if structure.completed is None else base) + F.interpolate(change, base.shape[-2:], mode="bicubic")).clamp(0, 1)
+        ((0 if structure.completed is None else base) + F.interpolate(change, base.shape[-2:], mode="bicubic")).clamp(
+            0, 1
+        )
         for change, base in zip(made.split(1), whole, strict=True)
     ]
 
@@ -83,26 +95,38 @@ def _laid_on(made: Tensor, structure: Structure, whole: Sequence[Tensor]) -> lis
 def _painted(body: BodyModel, people: int, side: int, seed: int) -> list[Subject]:
     bank = load_poses(None)
     order = np.random.default_rng(seed).permutation(len(bank))
-    return [random_subject(body, bank[order[i % len(bank)]], side, TRUTH_SIZE, np.random.default_rng([seed, i])) for i in range(people)]
+    return [
+        random_subject(body, bank[order[i % len(bank)]], side, TRUTH_SIZE, np.random.default_rng([seed, i]))
+        for i in range(people)
+    ]
 
 
 def _pictured(body: BodyModel, people: int, side: int, data: Path) -> list[Subject]:
     stage = TextureStage.of(body, Config(resolution=side), side)
     subjects = list(shard_subjects(open_shards(data, "held_out"), stage, people))
     if len(subjects) < 2:
-        raise DataError(data, f"shows {len(subjects)} people who are large enough and whom nothing hides: make more pictures")
+        raise DataError(
+            data, f"shows {len(subjects)} people who are large enough and whom nothing hides: make more pictures"
+        )
     return subjects
 
 
 def sheet(subjects: Sequence[Subject], textures: Mapping[str, Sequence[Tensor]], count: int = 12) -> NDArray[np.uint8]:
-    """Rows: photo, the truth behind, and behind what every texture of `SHOWN` shows; people from the worst to the best predicted."""
+    """Rows: photo, the truth behind, and behind what every texture of `SHOWN` shows; people from the worst to the best
+    predicted.
+    """
     order = np.linspace(0, len(subjects) - 1, min(count, len(subjects))).round().astype(int)
     shown = [textures[name] for name in SHOWN if name in textures]
     if "predicted" in textures:
-        away = [float((paint(s.behind, t) - s.photo_behind).abs().mean()) for s, t in zip(subjects, textures["predicted"], strict=True)]
+        away = [
+            float((paint(s.behind, t) - s.photo_behind).abs().mean())
+            for s, t in zip(subjects, textures["predicted"], strict=True)
+        ]
         order = np.argsort(away)[::-1][order]
     chosen = [subjects[k] for k in order]
     grids = [torch.cat([subject.photo for subject in chosen]), torch.cat([subject.photo_behind for subject in chosen])]
     for of in shown:
-        grids.append(torch.cat([torch.where(subjects[k].behind.mask, paint(subjects[k].behind, of[k]), 1.0) for k in order]))
+        grids.append(
+            torch.cat([torch.where(subjects[k].behind.mask, paint(subjects[k].behind, of[k]), 1.0) for k in order])
+        )
     return grid(grids)

@@ -1,4 +1,5 @@
-"""How far two sets of pictures are apart as a whole: the Frechet distance of normal distributions fitted to their features.
+"""How far two sets of pictures are apart as a whole: the Frechet distance of normal distributions fitted to their
+features.
 
 FID (Heusel et al. 2017) is that distance in the features of one Inception network with one set of weights. In any other
 features it is another figure and has another name here. Needs thousands of pictures for a stable value; figures of sets

@@ -1,9 +1,9 @@
 """Scores of a rendered picture against the photo, in two protocols.
 
-The paper's: PSNR, SSIM and LPIPS of the full frame on white.  Both pictures share the white, so that one flat colour inside
-the silhouette already scores an SSIM of .93; it is printed for comparison with others' figures.  The person's: PSNR and
-SSIM over the person's pixels, with windows that are cut at the mask, and LPIPS on the person's box before mid-grey.
-Where LPIPS' weights are missing another perceptual distance may stand in, under its own name.
+The paper's: PSNR, SSIM and LPIPS of the full frame on white.  Both pictures share the white, so that one flat colour
+inside the silhouette already scores an SSIM of .93; it is printed for comparison with others' figures.  The person's:
+PSNR and SSIM over the person's pixels, with windows that are cut at the mask, and LPIPS on the person's box before
+mid-grey. Where LPIPS' weights are missing another perceptual distance may stand in, under its own name.
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ class PictureScores:
     face_psnr: float
 
 
-def score_picture(image: Tensor, photo: Tensor, mask: Tensor, face: Tensor, perceptual: Perceptual | None = None) -> PictureScores:
+def score_picture(
+    image: Tensor, photo: Tensor, mask: Tensor, face: Tensor, perceptual: Perceptual | None = None
+) -> PictureScores:
     """Score one picture.
 
     Args:
         image, photo: (3, H, W) sRGB 0..1, H and W at least 11.
-        mask: (H, W) bool, the union of the photo's person and the rendered one, so that a missing limb costs what it should.
+        mask: (H, W) bool, the union of the photo's person and the rendered one, so that a missing limb costs what it
+            should.
         face: (H, W) bool.
         perceptual: LPIPS, say; NaN without.
 
@@ -56,7 +59,9 @@ def score_picture(image: Tensor, photo: Tensor, mask: Tensor, face: Tensor, perc
     """
     if image.shape != photo.shape or image.shape[1:] != mask.shape or min(mask.shape) < SSIM_WINDOW:
         shapes = tuple(image.shape), tuple(photo.shape), tuple(mask.shape)
-        raise ValueError(f"Picture, photo and mask need one size of at least {SSIM_WINDOW} pixels a side, not {shapes}.")
+        raise ValueError(
+            f"Picture, photo and mask need one size of at least {SSIM_WINDOW} pixels a side, not {shapes}."
+        )
     if not (image.isfinite().all() and photo.isfinite().all()):
         raise ValueError("The picture or the photo holds values that are not finite.")
     if not mask.any():

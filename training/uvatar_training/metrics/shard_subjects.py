@@ -1,7 +1,9 @@
-"""People of synthetic pictures (`uvatar-train synthesize`) as subjects: in many clothes and lights, before and behind other things.
+"""People of synthetic pictures (`uvatar-train synthesize`) as subjects: in many clothes and lights, before and behind
+other things.
 
-Their true textures are unlit and are compared in the picture's light (`uvatar_training.data.texture_batch`): one factor per channel, so that the
-photo's shading is no part of the truth. What a figure behind is worth is told by the baselines, which have the same fault.
+Their true textures are unlit and are compared in the picture's light (`uvatar_training.data.texture_batch`): one factor
+per channel, so that the photo's shading is no part of the truth. What a figure behind is worth is told by the
+baselines, which have the same fault.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from uvatar_training.metrics.subjects import Subject, turned
 from uvatar_training.rendering import Cameras, RenderError, paint, see
 
 SMALLEST = 110  # pixels: people whose mask covers less than a square of this are no test of a texture
-UNHIDDEN = 0.85  # share of the body's silhouette in the crop that must be the person's own pixels; people may be cut off by the frame
+# share of the body's silhouette in the crop that must be the person's own pixels; people may be cut off by the frame
+UNHIDDEN = 0.85
 
 
 def shard_subjects(samples: Samples[Sample], stage: TextureStage, limit: int) -> Iterator[Subject]:

@@ -1,7 +1,7 @@
 """People whose texture is known all around: what textures are scored on, and what tests learn by heart.
 
-Random shapes and poses of the open body in random painted outfits, unlit, one photo each.  A photo with its own light would
-put its shading into every score; how textures fare under light is what `uvatar.evaluation.synthetic` measures.
+Random shapes and poses of the open body in random painted outfits, unlit, one photo each.  A photo with its own light
+would put its shading into every score; how textures fare under light is what `uvatar.evaluation.synthetic` measures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Subject:
         photo: (1, 3, H, W) sRGB 0..1, white around the person.
         texture: (1, 3, N, N) the truth, sRGB 0..1, gutters filled.
         behind: what the same camera would see had the person turned half round; photo_behind: (1, 3, H, W) its picture.
-        mask: (1, 1, H, W) bool, the person's own pixels in the photo: of ``view``, what nothing hides and the picture holds.
+        mask: (1, 1, H, W) bool, the person's own pixels in the photo: of ``view``, what nothing hides and the picture
+            holds.
     """
 
     sitter: Sitter
@@ -59,7 +60,12 @@ class Subject:
     def partial(self, mesh: UvMesh, texels: Texels) -> Tensor:
         """(1, 4, R, R) what the photo sees of the texture, at the texels' size."""
         seen = unproject(self.photo, self.vertices, mesh, texels, self.cameras, self.view)
-        own = unproject(self.mask.float().expand(-1, 3, -1, -1), self.vertices, mesh, texels, self.cameras, self.view)[:, :1] > 0.9
+        own = (
+            unproject(self.mask.float().expand(-1, 3, -1, -1), self.vertices, mesh, texels, self.cameras, self.view)[
+                :, :1
+            ]
+            > 0.9
+        )
         return torch.cat([seen[:, :3], seen[:, 3:] * own], 1)
 
 
@@ -77,11 +83,15 @@ def random_subject(body: BodyModel, pose: NDArray, side: int, size: int, rng: np
     view = see(vertices, mesh, cameras)
     half_round = turned(vertices)
     behind = see(half_round, mesh, cameras)
-    photo, photo_behind = (photographed(v, mesh, texture, camera, seen.mask) for v, seen in ((vertices, view), (half_round, behind)))
+    photo, photo_behind = (
+        photographed(v, mesh, texture, camera, seen.mask) for v, seen in ((vertices, view), (half_round, behind))
+    )
     return Subject(sitter, vertices, camera, cameras, view, photo, texture, behind, photo_behind, view.mask)
 
 
-def network_inputs(subjects: Sequence[Subject], body: BodyModel, plane: UvPlane, photo_side: int) -> tuple[Tensor, Structure]:
+def network_inputs(
+    subjects: Sequence[Subject], body: BodyModel, plane: UvPlane, photo_side: int
+) -> tuple[Tensor, Structure]:
     """What a Texture Predictor is given for these people: crops (B, 3, photo_side, photo_side) and structure."""
     mesh, texels = UvMesh.of(body.data), Texels.of(body, plane.geometry.shape[-1])
     crops, cameras = [], []
@@ -109,10 +119,14 @@ def baked(outfit: Paint, body: BodyModel, size: int) -> Tensor:
 
 
 def photographed(vertices: Tensor, mesh: UvMesh, texture: Tensor, camera: Camera, mask: Tensor) -> Tensor:
-    """(1, 3, H, W) the body as a sensor sees it: every pixel of ``mask`` the mean of the surface in it, white elsewhere."""
+    """(1, 3, H, W) the body as a sensor sees it: every pixel of ``mask`` the mean of the surface in it, white
+    elsewhere.
+    """
     fine = see(vertices, mesh, Cameras.of([camera.cropped((0, 0, camera.width, camera.height), _SUPERSAMPLE)]))
     covered = fine.mask.float()
-    colour = F.avg_pool2d(paint(fine, texture) * covered, _SUPERSAMPLE) / F.avg_pool2d(covered, _SUPERSAMPLE).clamp_min(1e-3)
+    colour = F.avg_pool2d(paint(fine, texture) * covered, _SUPERSAMPLE) / F.avg_pool2d(covered, _SUPERSAMPLE).clamp_min(
+        1e-3
+    )
     seen = F.avg_pool2d(covered, _SUPERSAMPLE) > 0
     return torch.where(mask & seen, colour, 1.0)
 

@@ -47,8 +47,10 @@ class Judge:
     def rows(self, subjects: Sequence[Subject], textures: Mapping[str, Sequence[Tensor]]) -> list[Row]:
         """A row of means for every name. ``textures``: by name one (1, 3, R, R) per subject.
 
-        Columns: "paper" full frame on white; then the person alone, in the photo's view and in the one from behind; texels that the
-        photo saw or not, by the surface they cover; the face. Raises ValueError where counts differ, or a texture is not finite.
+        Columns: "paper" full frame on white; then the person alone, in the photo's view and in the one from behind;
+            texels that the
+        photo saw or not, by the surface they cover; the face. Raises ValueError where counts differ, or a texture is
+        not finite.
         """
         return [self._row(name, subjects, of) for name, of in textures.items()]
 
@@ -60,19 +62,27 @@ class Judge:
         on_face = face_triangles(self.body)
         part = torch.from_numpy(atlas_of(self.body, self.size).surface.part).to(torch.long)
         on_head = (part == HEAD)[mesh.faces[:, 0]]
-        head_texels, face_texels = (texels.picture(of[texels.face].float()[None, :, None])[0, 0] for of in (on_head, on_face))
+        head_texels, face_texels = (
+            texels.picture(of[texels.face].float()[None, :, None])[0, 0] for of in (on_head, on_face)
+        )
         front, back, uv, images = [], [], [], []
         for subject, texture in zip(subjects, textures, strict=True):
             images.append(torch.where(subject.mask, paint(subject.view, texture).clamp(0, 1), 1.0))
             front.append(self._picture(images[-1], subject.photo, subject.view, subject.mask, on_face))
-            back.append(self._picture(paint(subject.behind, texture), subject.photo_behind, subject.behind, subject.behind.mask, on_face))
+            back.append(
+                self._picture(
+                    paint(subject.behind, texture), subject.photo_behind, subject.behind, subject.behind.mask, on_face
+                )
+            )
             seen = subject.partial(mesh, texels)[0, 3]
             uv.append(score_texels(texture[0], subject.texture[0], seen, head_texels, face_texels, surface))
         picture, behind, texel = mean(front), mean(back), mean(uv)
         row: dict[str, str | float | int | bool] = {
             "texture": name,
-            "paper PSNR": picture["paper_psnr"], "paper SSIM": picture["paper_ssim"], f"paper {self.name}": picture["paper_perceptual"],
-            "PSNR": picture["psnr"], "SSIM": picture["ssim"], self.name: picture["perceptual"], "face": picture["face_psnr"],
+            "paper PSNR": picture["paper_psnr"], "paper SSIM": picture["paper_ssim"],
+            f"paper {self.name}": picture["paper_perceptual"],
+            "PSNR": picture["psnr"], "SSIM": picture["ssim"], self.name: picture["perceptual"],
+            "face": picture["face_psnr"],
             "PSNR behind": behind["psnr"], "SSIM behind": behind["ssim"], f"{self.name} behind": behind["perceptual"],
             "seen texels": texel["seen"], "unseen texels": texel["unseen"],
             "unseen head": texel["unseen_head"], "unseen body": texel["unseen_body"], "face texels": texel["face"],
@@ -113,4 +123,7 @@ def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -
 def mean(scores: Sequence[PictureScores] | Sequence[TexelScores]) -> dict[str, float]:
     """The mean of every figure over the people who have it; NaN where nobody does."""
     columns = {name: np.array([asdict(score)[name] for score in scores]) for name in asdict(scores[0])}
-    return {name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan") for name, values in columns.items()}
+    return {
+        name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+        for name, values in columns.items()
+    }

@@ -1,6 +1,7 @@
 """Scores of the texture itself, where the truth is known: what the photo saw and what it did not, apart.
 
-A picture of the photo's own view rewards whoever copies the photo; the texels that nobody saw are where predictors differ.
+A picture of the photo's own view rewards whoever copies the photo; the texels that nobody saw are where predictors
+differ.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class TexelScores:
     """PSNR in decibels over the body's surface; NaN where there is none of that kind.
 
     Attributes:
-        seen, unseen: texels that the photo shows, and the others; unseen_head, unseen_body: these of the head with its hair, and below.
+        seen, unseen: texels that the photo shows, and the others; unseen_head, unseen_body: these of the head with its
+            hair, and below.
         face: the front of the head, seen or not.
     """
 
@@ -34,7 +36,9 @@ class TexelScores:
 
 
 def surface_per_texel(body: BodyModel, texels: Texels) -> Tensor:
-    """(1, 1, R, R) square metres of the rest body on every texel, 0 in the gutters: a texel of the hand is less than one of the back."""
+    """(1, 1, R, R) square metres of the rest body on every texel, 0 in the gutters: a texel of the hand is less than
+    one of the back.
+    """
     data = body.data
     solid = torch.from_numpy(face_normals(data.v_template.astype("float64"), data.faces)).norm(dim=1)
     a, b, c = (torch.from_numpy(data.uv[data.face_uv[:, k]]).double() for k in range(3))
@@ -43,22 +47,33 @@ def surface_per_texel(body: BodyModel, texels: Texels) -> Tensor:
     return texels.picture(per_texel.float()[texels.face][None, :, None])
 
 
-def score_texels(texture: Tensor, truth: Tensor, seen: Tensor, head: Tensor, face: Tensor, surface: Tensor) -> TexelScores:
+def score_texels(
+    texture: Tensor, truth: Tensor, seen: Tensor, head: Tensor, face: Tensor, surface: Tensor
+) -> TexelScores:
     """Score one texture.
 
     Args:
         texture: (3, R, R); truth: (3, N, N), brought to the larger of both sizes; sRGB 0..1.
-        seen, head, face, surface: (R', R') how far each texel is seen (0..1), whether it is of the head, of the face, its area.
+        seen, head, face, surface: (R', R') how far each texel is seen (0..1), whether it is of the head, of the face,
+            its area.
 
     Raises ValueError where the texture is not finite.
     """
     if not texture.isfinite().all():
         raise ValueError("The texture holds values that are not finite.")
     size = (max(texture.shape[-1], truth.shape[-1]),) * 2
-    a, b = (F.interpolate(picture[None], size, mode="bilinear", align_corners=False)[0] for picture in (texture.clamp(0, 1), truth))
+    a, b = (
+        F.interpolate(picture[None], size, mode="bilinear", align_corners=False)[0]
+        for picture in (texture.clamp(0, 1), truth)
+    )
     error = F.interpolate((a - b).square().mean(0)[None, None], surface.shape, mode="area")[0, 0]
     unseen = surface * (1 - seen)
-    return TexelScores(*(_psnr(error, weight) for weight in (surface * seen, unseen, unseen * head, unseen * (1 - head), surface * face)))
+    return TexelScores(
+        *(
+            _psnr(error, weight)
+            for weight in (surface * seen, unseen, unseen * head, unseen * (1 - head), surface * face)
+        )
+    )
 
 
 def _psnr(error: Tensor, weight: Tensor) -> float:

@@ -13,7 +13,8 @@ from uvatar.data.camera import Camera
 
 @dataclass(frozen=True)
 class Cameras:
-    """B cameras whose pictures have one size; each sits at the origin of its person's frame (OpenCV: x right, y down, z forward).
+    """B cameras whose pictures have one size; each sits at the origin of its person's frame (OpenCV: x right, y down, z
+    forward).
 
     Attributes:
         focal: (B,) focal lengths in pixels.

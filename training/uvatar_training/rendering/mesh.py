@@ -39,7 +39,9 @@ class UvMesh:
         """The triangles of a body. Raises RenderError where it has no UV layout."""
         if not body.has_uv:
             raise RenderError(f"The body '{body.name}' has no UV layout, so it cannot be textured.")
-        return cls(torch.from_numpy(body.faces).long().to(device), torch.from_numpy(body.uv[body.face_uv]).float().to(device))
+        return cls(
+            torch.from_numpy(body.faces).long().to(device), torch.from_numpy(body.uv[body.face_uv]).float().to(device)
+        )
 
     def to(self, device: torch.device | str) -> UvMesh:
         """The same triangles on another device."""

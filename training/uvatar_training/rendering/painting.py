@@ -42,18 +42,23 @@ def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
 
 
 def paint(view: View, texture: Tensor, background: Tensor | float = WHITE) -> Tensor:
-    """The pictures (B, C, H, W) of what is seen with its textures (B, C, N, N), or with one texture (1, C, N, N) for all.
+    """The pictures (B, C, H, W) of what is seen with its textures (B, C, N, N), or with one texture (1, C, N, N) for
+    all.
 
     ``background``: a value, or a tensor that broadcasts to the pictures.
 
     Raises RenderError where a texture holds values that are not finite, or their number does not fit.
     """
     if texture.ndim != 4 or len(texture) not in (1, len(view.face)):
-        raise RenderError(f"Textures need the shape ({len(view.face)}, C, N, N) or (1, C, N, N), not {tuple(texture.shape)}.")
+        raise RenderError(
+            f"Textures need the shape ({len(view.face)}, C, N, N) or (1, C, N, N), not {tuple(texture.shape)}."
+        )
     broken = ~texture.isfinite().flatten(1).all(1)
     if broken.any():
         people = tuple(broken.nonzero()[:, 0].tolist())
-        raise RenderError(f"The texture of person {people[0]} of the batch holds values that are not finite numbers.", people)
+        raise RenderError(
+            f"The texture of person {people[0]} of the batch holds values that are not finite numbers.", people
+        )
     seen = sample_texture(texture.expand(len(view.face), -1, -1, -1), view.uv)
     return torch.where(view.mask, seen, torch.as_tensor(background, dtype=seen.dtype, device=seen.device))
 
@@ -68,7 +73,8 @@ def render(
 ) -> Rendering:
     """`see` and `paint` in one: vertices (B, V, 3) in the camera frames and textures (B, C, N, N) -> pictures.
 
-    Gradients: exact to the texture and the background; to vertices and cameras inside the silhouette. Raises RenderError as both do.
+    Gradients: exact to the texture and the background; to vertices and cameras inside the silhouette. Raises
+        RenderError as both do.
     """
     view = see(vertices, mesh, cameras, rasterizer)
     return Rendering(paint(view, texture, background), view.mask, view.uv, view.face)

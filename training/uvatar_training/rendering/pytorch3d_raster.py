@@ -1,7 +1,7 @@
 """What PyTorch3D does here: visibility on a GPU, the reference that the CPU's is tested against, and soft silhouettes.
 
-Ravi et al. 2020, "Accelerating 3D Deep Learning with PyTorch3D". Its frame is +X left, +Y up, +Z forward; its normalised
-coordinates reach from 1 to -1 across the shorter side of the picture, left to right and top to bottom.
+Ravi et al. 2020, "Accelerating 3D Deep Learning with PyTorch3D". Its frame is +X left, +Y up, +Z forward; its
+normalised coordinates reach from 1 to -1 across the shorter side of the picture, left to right and top to bottom.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ def visible_faces_pytorch3d(vertices: Tensor, faces: Tensor, cameras: Cameras) -
     return _rasterize(vertices.detach(), faces, cameras, 0.0, 1)[0][..., 0]
 
 
-def soft_silhouette(vertices: Tensor, faces: Tensor, cameras: Cameras, sigma: float = SIGMA, faces_per_pixel: int = 50) -> Tensor:
-    """How much of each pixel (B, H, W), 0..1, the mesh covers, with gradients to vertices and cameras across its outline.
+def soft_silhouette(
+    vertices: Tensor, faces: Tensor, cameras: Cameras, sigma: float = SIGMA, faces_per_pixel: int = 50
+) -> Tensor:
+    """How much of each pixel (B, H, W), 0..1, the mesh covers, with gradients to vertices and cameras across its
+    outline.
 
-    Every one of the nearest ``faces_per_pixel`` triangles hides sigmoid(-d / sigma) of the pixel, d being its signed squared
-    distance; together they hide 1 - prod(1 - share) (Liu et al. 2019, eq. 1 and 3).
+    Every one of the nearest ``faces_per_pixel`` triangles hides sigmoid(-d / sigma) of the pixel, d being its signed
+    squared distance; together they hide 1 - prod(1 - share) (Liu et al. 2019, eq. 1 and 3).
 
     Raises RenderError where PyTorch3D is not installed.
     """
@@ -39,13 +42,17 @@ def soft_silhouette(vertices: Tensor, faces: Tensor, cameras: Cameras, sigma: fl
     return 1 - (1 - share).prod(-1)
 
 
-def _rasterize(vertices: Tensor, faces: Tensor, cameras: Cameras, blur: float, faces_per_pixel: int) -> tuple[Tensor, Tensor]:
+def _rasterize(
+    vertices: Tensor, faces: Tensor, cameras: Cameras, blur: float, faces_per_pixel: int
+) -> tuple[Tensor, Tensor]:
     """Triangles (B, H, W, K), nearest first, -1 for none, and signed squared distances to them, positive outside."""
     try:
         from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
         from pytorch3d.structures import Meshes
     except ImportError as error:
-        raise RenderError(f"PyTorch3D is needed for this and cannot be loaded ({error}): pip install 'uvatar[training]'.") from error
+        raise RenderError(
+            f"PyTorch3D is needed for this and cannot be loaded ({error}): pip install 'uvatar[training]'."
+        ) from error
     z = vertices[..., 2:]
     bounded = (z[..., 0] > NEAR)[:, faces].all(-1)
     pixels = cameras.project(torch.cat([vertices[..., :2], z.clamp_min(NEAR)], -1))

@@ -1,8 +1,8 @@
 """Which triangle each pixel sees, on the CPU: scan conversion of all triangles at once in NumPy.
 
 A body has some 27,000 triangles of about a pixel each, so that the work is not in filling triangles but in looking at
-each of them once. Every triangle's bounding box is turned into the pixels whose centres it holds; all those candidates are
-tested and sorted into a depth buffer by array operations.
+each of them once. Every triangle's bounding box is turned into the pixels whose centres it holds; all those candidates
+are tested and sorted into a depth buffer by array operations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ NEAR = 1e-3
 _CANDIDATES_AT_ONCE = 1 << 20
 
 
-def scan(vertices: NDArray, faces: NDArray, focal: float, center: NDArray, height: int, width: int) -> NDArray[np.int64]:
+def scan(
+    vertices: NDArray, faces: NDArray, focal: float, center: NDArray, height: int, width: int
+) -> NDArray[np.int64]:
     """Nearest triangle at every pixel's centre, from either side, -1 where there is none.
 
     Args:
@@ -37,8 +39,9 @@ def scan(vertices: NDArray, faces: NDArray, focal: float, center: NDArray, heigh
     buffer = np.full(height * width, np.inf)
     nearest = np.full(height * width, -1)
     for face, column, row in _candidates(first, size):
-        # Offsets of the corners from the pixel's ray; the cross product of two of them is a determinant of the corners with the
-        # ray, and these are in proportion to the perspective-correct barycentrics (Olano and Greer 1997, section 4).
+        # Offsets of the corners from the pixel's ray; the cross product of two of them is a determinant of the corners
+        # with the ray, and these are in proportion to the perspective-correct barycentrics (Olano and Greer 1997,
+        # section 4).
         corners = points[faces[face]]
         z = corners[..., 2]
         x = corners[..., 0] - (column + 0.5 - center[0])[:, None] * z
@@ -55,8 +58,12 @@ def scan(vertices: NDArray, faces: NDArray, focal: float, center: NDArray, heigh
     return nearest.reshape(height, width)
 
 
-def _pixel_boxes(pixels: NDArray, depth: NDArray, faces: NDArray, height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First column and row (F, 2) of the pixels whose centres each triangle's box holds, and how many there are across and down."""
+def _pixel_boxes(
+    pixels: NDArray, depth: NDArray, faces: NDArray, height: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First column and row (F, 2) of the pixels whose centres each triangle's box holds, and how many there are across
+    and down.
+    """
     corners = [pixels[faces[:, k]] for k in range(3)]
     low = np.minimum(np.minimum(corners[0], corners[1]), corners[2])
     high = np.maximum(np.maximum(corners[0], corners[1]), corners[2])

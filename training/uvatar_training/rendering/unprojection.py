@@ -16,7 +16,8 @@ from uvatar_training.rendering.view import View
 
 # Surface that turns away more than this cosine from the ray is smeared over too many texels to tell their colours.
 FACING = 0.2
-# The picture's depth may differ from a texel's by this much (metres), and by half a pixel more where the surface slopes.
+# The picture's depth may differ from a texel's by this much (metres), and by half a pixel more where the surface
+# slopes.
 _BIAS = 0.01
 # Depth of the background: anything far from every body.
 _FAR = 1e3
@@ -51,11 +52,13 @@ class Texels:
 
 
 def unproject(photo: Tensor, vertices: Tensor, mesh: UvMesh, texels: Texels, cameras: Cameras, view: View) -> Tensor:
-    """What photos (B, C, H, W) of the bodies (B, V, 3) show of their textures: (B, C + 1, R, R), the last channel 1 where seen.
+    """What photos (B, C, H, W) of the bodies (B, V, 3) show of their textures:
 
-    A texel is seen where its point faces the camera (by more than `FACING`), falls into the picture, and has the depth that the
-    ``view`` has around there: nearer surface hides it, and between a body's outline and what is behind it colours are mixed.
-    Colours are bilinear samples of the photo, 0 where not seen. Gradients lead to the photo.
+    (B, C + 1, R, R), the last channel 1 where seen.
+
+    A texel is seen where its point faces the camera (by more than `FACING`), falls into the picture, and has the depth
+    that the ``view`` has around there: nearer surface hides it, and between a body's outline and what is behind it
+    colours are mixed. Colours are bilinear samples of the photo, 0 where not seen. Gradients lead to the photo.
     """
     with torch.no_grad():
         corners = vertices[:, mesh.faces[texels.face]]
@@ -66,11 +69,15 @@ def unproject(photo: Tensor, vertices: Tensor, mesh: UvMesh, texels: Texels, cam
         pixels = cameras.project(torch.cat([points[..., :2], z[..., None].clamp_min(1e-3)], -1))
         size = torch.tensor([cameras.width, cameras.height], dtype=pixels.dtype, device=pixels.device)
         grid = (2 * pixels / size - 1)[:, None]
-        depth = F.grid_sample(view.depth[:, None].clamp_max(_FAR), grid, "bilinear", "border", align_corners=False)[:, 0, 0]
+        depth = F.grid_sample(view.depth[:, None].clamp_max(_FAR), grid, "bilinear", "border", align_corners=False)[
+            :, 0, 0
+        ]
         slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(FACING)
         bias = _BIAS + 0.5 * slope * z / cameras.focal[:, None]
         inside = (pixels > 0).all(-1) & (pixels < size).all(-1)
         seen = inside & (cosine > FACING) & ((z - depth).abs() <= bias)
-    colours = F.grid_sample(photo, grid.to(photo.dtype), "bilinear", "border", align_corners=False)[:, :, 0].transpose(1, 2)
+    colours = F.grid_sample(photo, grid.to(photo.dtype), "bilinear", "border", align_corners=False)[:, :, 0].transpose(
+        1, 2
+    )
     alpha = seen[..., None].to(colours.dtype)
     return texels.picture(torch.cat([colours * alpha, alpha], -1))

@@ -34,7 +34,8 @@ class Points:
     Attributes:
         rest: (K, 3) metres, x to the person's left, y up, z forward, arms along x.
         normal: (K, 3) unit.
-        head, arm, leg: (K,) 0..1 share of skinning that belongs to head and neck, to the arms, to the legs; the trunk has the rest.
+        head, arm, leg: (K,) 0..1 share of skinning that belongs to head and neck, to the arms, to the legs; the trunk
+            has the rest.
         around: (K,) metres round the limb or trunk from its front, for patterns that close.
         along: (K,) metres along the limb or up the trunk.
         part: (K,) body or which eye.
@@ -123,5 +124,13 @@ def _points(body: BodyData, rest: NDArray, normal: NDArray, weights: NDArray, pa
     radius = np.where(on_arm, 0.045, np.where(on_leg, 0.075, 0.15))
     along = np.where(on_arm, np.abs(x), y)
     return Points(
-        rest, np.asarray(normal, np.float32), head, arm, leg, (angle * radius).astype(np.float32), along.astype(np.float32), part, places
+        rest,
+        np.asarray(normal, np.float32),
+        head,
+        arm,
+        leg,
+        (angle * radius).astype(np.float32),
+        along.astype(np.float32),
+        part,
+        places,
     )

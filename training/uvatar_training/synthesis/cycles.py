@@ -1,7 +1,7 @@
 """The realistic renderer: Blender's Cycles, through bpy in a process of its own, for a share of the pictures.
 
-The scenes go out as arrays in a scratch folder and come back as linear light, which the same sensor as the fast renderer's turns into
-photos. Who is where is computed here, so that masks do not depend on the renderer.
+The scenes go out as arrays in a scratch folder and come back as linear light, which the same sensor as the fast
+renderer's turns into photos. Who is where is computed here, so that masks do not depend on the renderer.
 """
 
 from __future__ import annotations
@@ -34,10 +34,15 @@ class Cycles:
     def render(self, scenes: Sequence[Scene], body: BodyData) -> list[Picture]:
         """One picture per scene. Raises DataError where Blender is not installed or fails."""
         if importlib.util.find_spec("bpy") is None:
-            raise DataError("bpy", "is not installed, so nothing can be rendered with Cycles: pip install 'uvatar[blender]' (Python 3.11)")
+            raise DataError(
+                "bpy",
+                "is not installed, so nothing can be rendered with Cycles: pip install 'uvatar[blender]' (Python 3.11)",
+            )
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            faces, face_uv = (body.faces, body.face_uv) if body.quads is None or body.quad_uv is None else (body.quads, body.quad_uv)
+            faces, face_uv = (
+                (body.faces, body.face_uv) if body.quads is None or body.quad_uv is None else (body.quads, body.quad_uv)
+            )
             np.savez(folder / "body.npz", faces=faces, corner_uv=body.uv[face_uv])
             for number, scene in enumerate(scenes):
                 np.savez(folder / f"{number:05d}.npz", **_arrays(scene))
@@ -49,7 +54,9 @@ class Cycles:
             for number, scene in enumerate(scenes):
                 path = folder / f"{number:05d}.light.npy"
                 if not path.exists():
-                    raise DataError(scene.name, f"was not rendered by Blender: {(done.stderr or done.stdout).strip()[-400:]}")
+                    raise DataError(
+                        scene.name, f"was not rendered by Blender: {(done.stderr or done.stdout).strip()[-400:]}"
+                    )
                 people = people_map(scene, geometry_of(scene, body))
                 image = developed(np.load(path), people > 0, scene.sensor, np.random.default_rng(scene.seed))
                 pictures.append(Picture(image, people))
@@ -67,7 +74,9 @@ def _arrays(scene: Scene) -> dict[str, np.ndarray]:
         "camera": np.array([scene.camera.focal, scene.camera.width, scene.camera.height, *scene.camera.center]),
         "to_world": scene.to_world,
         "floor": np.array(float(scene.floor[3])),
-        "floor_colour": environment.seen(np.array([[0.0, -1.0, 0.0]]))[0] if scene.floor_colour is None else scene.floor_colour,
+        "floor_colour": environment.seen(np.array([[0.0, -1.0, 0.0]]))[0]
+        if scene.floor_colour is None
+        else scene.floor_colour,
         "panorama": environment.panorama,
         "key": environment.key,
         "key_colour": environment.key_colour,
@@ -79,6 +88,10 @@ def _arrays(scene: Scene) -> dict[str, np.ndarray]:
         arrays[f"figure{number}"] = world(figure.vertices)
         arrays[f"texture{number}"] = figure.dressed.texture
     for number, prop in enumerate(scene.props):
-        arrays |= {f"prop{number}": world(prop.vertices), f"prop_faces{number}": prop.faces, f"prop_colour{number}": prop.colour}
+        arrays |= {
+            f"prop{number}": world(prop.vertices),
+            f"prop_faces{number}": prop.faces,
+            f"prop_colour{number}": prop.colour,
+        }
         arrays[f"prop_grain{number}"] = np.array(prop.grain)
     return arrays

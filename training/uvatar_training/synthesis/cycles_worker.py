@@ -1,8 +1,11 @@
-"""Run by `uvatar_training.synthesis.cycles`: renders the scenes of a folder with Blender. Imports nothing of this program.
+"""Run by `uvatar_training.synthesis.cycles`: renders the scenes of a folder with Blender.
+
+Imports nothing of this program.
 
     python cycles_worker.py FOLDER SAMPLES THREADS
 
-Reads ``body.npz`` and ``NNNNN.npz``, writes ``NNNNN.light.npy`` (H, W, 3) linear light. Blender's axes are (x, -z, y) of the scene's.
+Reads ``body.npz`` and ``NNNNN.npz``, writes ``NNNNN.light.npy`` (H, W, 3) linear light. Blender's axes are (x, -z, y)
+of the scene's.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ def build(scene: dict[str, np.ndarray], body: dict[str, np.ndarray]) -> None:
     add_camera(scene)
 
 
-def add_mesh(name: str, vertices: np.ndarray, faces: np.ndarray, material: bpy.types.Material, uv: np.ndarray | None = None) -> None:
+def add_mesh(
+    name: str, vertices: np.ndarray, faces: np.ndarray, material: bpy.types.Material, uv: np.ndarray | None = None
+) -> None:
     data = bpy.data.meshes.new(name)
     data.from_pydata((vertices @ TO_BLENDER.T).tolist(), [], faces.tolist())
     if uv is not None:
@@ -85,7 +90,11 @@ def textured(texture: np.ndarray) -> bpy.types.Material:
     shader.inputs["Roughness"].default_value = 0.65
     shader.inputs["Specular IOR Level"].default_value = 0.3
     weave, bump = tree.nodes.new("ShaderNodeTexNoise"), tree.nodes.new("ShaderNodeBump")
-    weave.inputs["Scale"].default_value, bump.inputs["Strength"].default_value, bump.inputs["Distance"].default_value = 60.0, 0.25, 0.004
+    (
+        weave.inputs["Scale"].default_value,
+        bump.inputs["Strength"].default_value,
+        bump.inputs["Distance"].default_value,
+    ) = 60.0, 0.25, 0.004
     tree.links.new(weave.outputs[0], bump.inputs["Height"])
     tree.links.new(bump.outputs[0], shader.inputs["Normal"])
     return material

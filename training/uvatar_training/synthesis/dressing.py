@@ -67,11 +67,15 @@ def dress(canvas: Canvas, group: str, wardrobe: Wardrobe, rng: np.random.Generat
     return Dressed(texture, off.astype(np.float32), (off[:, None] * canvas.vertices.normal).astype(np.float32))
 
 
-def _procedural(canvas: Canvas, colour: NDArray, off: NDArray, garments: list) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _procedural(
+    canvas: Canvas, colour: NDArray, off: NDArray, garments: list
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return paint_over(canvas.texels, colour, garments), np.maximum(off, stand_off(canvas.vertices, garments))
 
 
-def _skin(canvas: Canvas, looks: Looks, wardrobe: Wardrobe, group: str, rng: np.random.Generator) -> NDArray[np.float32]:
+def _skin(
+    canvas: Canvas, looks: Looks, wardrobe: Wardrobe, group: str, rng: np.random.Generator
+) -> NDArray[np.float32]:
     painted = paint_skin(canvas.texels, looks)
     layer = wardrobe.choose("skin", group, rng)
     if layer is None or rng.random() >= SKIN_SHARE:
@@ -80,18 +84,32 @@ def _skin(canvas: Canvas, looks: Looks, wardrobe: Wardrobe, group: str, rng: np.
     skin = layer.recoloured(np.random.default_rng(0), hue=False).reshape(-1, 3)[canvas.table.pixel]
     body = canvas.texels.part == BODY
     tone = np.median(skin[body], 0)
-    return np.where(body[:, None], np.clip(skin * (0.4 + 0.6 * looks.tone / tone), 0.002, 0.95), painted).astype(np.float32)
+    return np.where(body[:, None], np.clip(skin * (0.4 + 0.6 * looks.tone / tone), 0.002, 0.95), painted).astype(
+        np.float32
+    )
 
 
 def _wear(
-    canvas: Canvas, colour: NDArray, off: NDArray, layer: Layer, rng: np.random.Generator, thickness: float, slack: float,
-    side: int = 0, hue: bool = True, tint: NDArray | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+    canvas: Canvas,
+    colour: NDArray,
+    off: NDArray,
+    layer: Layer,
+    rng: np.random.Generator,
+    thickness: float,
+    slack: float,
+    side: int = 0,
+    hue: bool = True,
+    tint: NDArray | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Lay a baked layer on: all of it, or only what is above (``side`` 1) or below (-1) the waist."""
 
     def part(points: Points) -> NDArray[np.float32]:
         height = np.where(points.arm > 0.5, 1.0, points.rest[:, 1] - _WAIST)
-        return np.ones(len(points), np.float32) if not side else np.clip(side * height / 0.004 + 0.5, 0, 1).astype(np.float32)
+        return (
+            np.ones(len(points), np.float32)
+            if not side
+            else np.clip(side * height / 0.004 + 0.5, 0, 1).astype(np.float32)
+        )
 
     paint = layer.recoloured(rng, hue).reshape(-1, 3)[canvas.table.pixel]
     if tint is not None:

@@ -1,4 +1,6 @@
-"""Places: panoramas that are seen behind people and light them. Procedural ones without limit, and HDRIs where there are some.
+"""Places: panoramas that are seen behind people and light them.
+
+Procedural ones without limit, and HDRIs where there are some.
 
 World axes: x, y up, z; linear light. Panoramas are equirectangular, row 0 looking up, column 0 looking along -z.
 """
@@ -70,13 +72,17 @@ def _basis(directions: NDArray) -> NDArray[np.float64]:
 
 def _directions(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(H, W, 3) directions of a panorama's pixels and (H, W) their solid angles."""
-    v, u = np.meshgrid((np.arange(height) + 0.5) / height * np.pi, (np.arange(width) + 0.5) / width * 2 * np.pi, indexing="ij")
+    v, u = np.meshgrid(
+        (np.arange(height) + 0.5) / height * np.pi, (np.arange(width) + 0.5) / width * 2 * np.pi, indexing="ij"
+    )
     directions = np.stack([np.sin(v) * np.sin(u), np.cos(v), -np.sin(v) * np.cos(u)], -1)
     return directions, np.sin(v) * (np.pi / height) * (2 * np.pi / width)
 
 
 def environment_from(panorama: NDArray, name: str, rng: np.random.Generator) -> Environment:
-    """A place from its panorama: turned at random, exposed to a common mean, its strongest light taken out to cast shadows."""
+    """A place from its panorama: turned at random, exposed to a common mean, its strongest light taken out to cast
+    shadows.
+    """
     panorama = np.asarray(cv2.resize(panorama, PANORAMA[::-1], interpolation=cv2.INTER_AREA), np.float32)
     panorama = np.roll(panorama, int(rng.integers(PANORAMA[1])), 1)
     directions, angle = _directions(*PANORAMA)
@@ -95,7 +101,12 @@ def environment_from(panorama: NDArray, name: str, rng: np.random.Generator) -> 
     colour = colour / max(float(colour.mean()), 1e-6) * np.clip(colour.mean(), 0.35, 1.1)
     harmonics = np.einsum("hwk,hwc,hw->kc", _basis(directions.reshape(-1, 3)).reshape(*PANORAMA, 9), soft, angle)
     return Environment(
-        name, np.minimum(panorama, 3.0), harmonics, towards / np.linalg.norm(towards), colour, float(rng.uniform(0.02, 0.25))
+        name,
+        np.minimum(panorama, 3.0),
+        harmonics,
+        towards / np.linalg.norm(towards),
+        colour,
+        float(rng.uniform(0.02, 0.25)),
     )
 
 
@@ -121,7 +132,13 @@ def procedural_environment(rng: np.random.Generator) -> Environment:
         if rng.random() < 0.4:  # windows or shelves
             for step in range(1, int(rng.integers(2, 6))):
                 y = int(base - size[1] * step / 6)
-                cv2.line(panorama, (int(left), y), (int(left + size[0]), y), np.clip(colour * rng.uniform(0.3, 2), 0.01, 1).tolist(), 2)
+                cv2.line(
+                    panorama,
+                    (int(left), y),
+                    (int(left + size[0]), y),
+                    np.clip(colour * rng.uniform(0.3, 2), 0.01, 1).tolist(),
+                    2,
+                )
     lamps = rng.integers(1, 4) if indoor else 1
     for _ in range(lamps):
         centre = (int(rng.uniform(0, width)), int(height * rng.uniform(0.08, 0.42)))
@@ -139,7 +156,8 @@ def procedural_environment(rng: np.random.Generator) -> Environment:
 
 
 def hdri_files(folder: Path | None, held_out: bool) -> list[Path]:
-    """The panoramas of a folder, or Blender's own eight (CC0, Poly Haven) where bpy is installed; every fourth is for held-out people.
+    """The panoramas of a folder, or Blender's own eight (CC0, Poly Haven) where bpy is installed; every fourth is for
+    held-out people.
 
     Raises DataError where a folder is named and holds none.
     """
@@ -154,7 +172,8 @@ def hdri_files(folder: Path | None, held_out: bool) -> list[Path]:
 
 def read_panorama(path: Path) -> NDArray[np.float32]:
     """(H, W, 3) linear light. Raises DataError where the file is no picture."""
-    # OpenCV opens EXR files only where this says so, since their decoder is little tested against hostile files; these are the user's own.
+    # OpenCV opens EXR files only where this says so, since their decoder is little tested against hostile files; these
+    # are the user's own.
     os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3:

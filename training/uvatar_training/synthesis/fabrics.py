@@ -1,4 +1,6 @@
-"""Fabrics without limit: base colours, weaves, patterns, prints and wear, drawn from a seed and asked for at surface points."""
+"""Fabrics without limit: base colours, weaves, patterns, prints and wear, drawn from a seed and asked for at surface
+points.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from uvatar_training.synthesis.noise import fractal3, noise3
 # Points -> linear RGB (K, 3).
 Fabric = Callable[[Points], NDArray[np.float32]]
 TRAIN_PATTERNS = {
-    "plain": 6.0, "heather": 2.0, "across": 2.0, "down": 1.0, "checks": 1.0, "plaid": 1.5, "dots": 1.0, "camouflage": 0.5, "blossoms": 1.0,
+    "plain": 6.0, "heather": 2.0, "across": 2.0, "down": 1.0, "checks": 1.0, "plaid": 1.5, "dots": 1.0,
+    "camouflage": 0.5, "blossoms": 1.0,
     "denim": 2.5, "knit": 1.5, "fade": 0.6, "blocks": 0.8,
 }  # fmt: skip
 # Seen only by the held-out people.
@@ -65,7 +68,9 @@ class Print:
 
 
 def random_print(rng: np.random.Generator, chest: float) -> Print:
-    """A word, a number, a shape or a blotchy picture of random size, on the chest at height ``chest`` or on the back."""
+    """A word, a number, a shape or a blotchy picture of random size, on the chest at height ``chest`` or on the
+    back.
+    """
     picture = np.zeros((128, 128, 4), np.float32)
     ink = np.ones((128, 128, 3), np.float32) * random_colour(rng, dull=0.3)
     cover = np.zeros((128, 128), np.uint8)
@@ -74,7 +79,16 @@ def random_print(rng: np.random.Generator, chest: float) -> Print:
         for line in range(rng.integers(1, 4)):
             text = "".join(chr(rng.integers(65, 91)) for _ in range(rng.integers(3, 9)))
             scale = rng.uniform(0.7, 1.6)
-            cv2.putText(cover, text, (4, 40 + 34 * line), int(rng.integers(0, 8)), scale, (255,), int(rng.integers(1, 5)), cv2.LINE_AA)
+            cv2.putText(
+                cover,
+                text,
+                (4, 40 + 34 * line),
+                int(rng.integers(0, 8)),
+                scale,
+                (255,),
+                int(rng.integers(1, 5)),
+                cv2.LINE_AA,
+            )
     elif kind == "number":
         cv2.putText(cover, str(rng.integers(0, 100)), (4, 108), cv2.FONT_HERSHEY_SIMPLEX, 3.6, (255,), 14, cv2.LINE_AA)
     elif kind == "shape":
@@ -91,7 +105,10 @@ def random_print(rng: np.random.Generator, chest: float) -> Print:
     picture[..., :3], picture[..., 3] = ink, cover.astype(np.float32) / 255
     half = rng.uniform(0.05, 0.14)
     return Print(
-        picture, (float(rng.normal(0, 0.015)), chest - rng.uniform(0.0, 0.1)), (half, half * rng.uniform(0.7, 1.2)), rng.random() < 0.75
+        picture,
+        (float(rng.normal(0, 0.015)), chest - rng.uniform(0.0, 0.1)),
+        (half, half * rng.uniform(0.7, 1.2)),
+        rng.random() < 0.75,
     )
 
 
@@ -103,7 +120,9 @@ def random_fabric(rng: np.random.Generator, held_out: bool = False, pattern: str
     seed = int(rng.integers(2**31))
     first, second, third = (random_colour(rng) for _ in range(3))
     if kind == "denim":
-        first = linear_from_srgb(np.array(np.clip(np.array([52, 74, 112]) * rng.uniform(0.4, 1.8) + rng.normal(0, 8, 3), 8, 230), np.uint8))
+        first = linear_from_srgb(
+            np.array(np.clip(np.array([52, 74, 112]) * rng.uniform(0.4, 1.8) + rng.normal(0, 8, 3), 8, 230), np.uint8)
+        )
         second = first * np.float32(2.2)
     pitch = float(np.exp(rng.uniform(np.log(0.012), np.log(0.08))))
     crease = rng.uniform(0.05, 0.16)
@@ -111,7 +130,8 @@ def random_fabric(rng: np.random.Generator, held_out: bool = False, pattern: str
     def fabric(points: Points) -> NDArray[np.float32]:
         own = np.random.default_rng(seed)
         colour = _mixed(points, kind, (first, second, third), pitch, own)
-        # Folds run across limbs and trunk; their light and shade are in the cloth as they are in textures taken from photos.
+        # Folds run across limbs and trunk; their light and shade are in the cloth as they are in textures taken from
+        # photos.
         folds = fractal3(points.rest * np.array([1.0, 2.2, 1.0], np.float32), 0.11, own) * crease
         weave = noise3(points.rest, 0.004, own) * 0.03
         return np.clip(colour * (1 + folds + weave)[:, None], 0.002, 0.95).astype(np.float32)
@@ -159,12 +179,19 @@ def _mixed(
         worn = np.clip(points.normal[:, 2], 0, 1) * _step(fractal3(points.rest, 0.15, rng), 1.0)
         return between(plain, second, 0.35 * worn) * (1 + 0.12 * noise3(points.rest, 0.003, rng)[:, None])
     if kind == "knit":
-        return plain * (1 + 0.25 * np.sin(2 * np.pi * points.around / 0.008) * np.sin(2 * np.pi * points.along / 0.008))[:, None]
+        return (
+            plain
+            * (1 + 0.25 * np.sin(2 * np.pi * points.around / 0.008) * np.sin(2 * np.pi * points.along / 0.008))[:, None]
+        )
     if kind == "fade":
         height = points.along
         return between(first, second, np.clip((height - height.min()) / max(float(np.ptp(height)), 1e-6), 0, 1))
     if kind == "blocks":
-        return between(between(first, second, _step(points.along - rng.uniform(-0.05, 0.12), 0.004)), third, _step(points.arm - 0.5, 0.2))
+        return between(
+            between(first, second, _step(points.along - rng.uniform(-0.05, 0.12), 0.004)),
+            third,
+            _step(points.arm - 0.5, 0.2),
+        )
     if kind == "herringbone":
         zigzag = v + 0.5 * np.abs(np.mod(u, 2) - 1)
         return between(first, second, wave(zigzag * 2))

@@ -18,4 +18,7 @@ def noise3(points: NDArray, scale: float, rng: np.random.Generator) -> NDArray[n
 
 def fractal3(points: NDArray, scale: float, rng: np.random.Generator, octaves: int = 3) -> NDArray[np.float32]:
     """`noise3` over several scales, each half as wide and half as strong as the one before."""
-    return sum((noise3(points, scale / 2**k, rng) / np.float32(2**k) for k in range(octaves)), np.zeros(len(points), np.float32))
+    return sum(
+        (noise3(points, scale / 2**k, rng) / np.float32(2**k) for k in range(octaves)),
+        np.zeros(len(points), np.float32),
+    )

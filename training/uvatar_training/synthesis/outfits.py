@@ -1,8 +1,8 @@
 """Procedural clothes: garments cut by lines on the rest body, sewn from fabrics, worn over one another.
 
-A garment is a signed distance to its borders (positive inside, metres on the rest body), a fabric, and how far it stands off the
-skin; seams, hems, plackets, pockets and prints are lines of the same distance. Painted at texels it is a texture; asked at vertices
-it says how much wider than the body the dressed person is.
+A garment is a signed distance to its borders (positive inside, metres on the rest body), a fabric, and how far it
+stands off the skin; seams, hems, plackets, pockets and prints are lines of the same distance. Painted at texels it is a
+texture; asked at vertices it says how much wider than the body the dressed person is.
 """
 
 from __future__ import annotations
@@ -59,7 +59,11 @@ class Garment:
 
     def offset(self, points: Points) -> NDArray[np.float32]:
         """(K,) metres off the skin."""
-        hang = np.clip(1 + 0.7 * fractal3(points.rest * np.array([1, 0.5, 1], np.float32), 0.09, np.random.default_rng(self.seed)), 0, 2)
+        hang = np.clip(
+            1 + 0.7 * fractal3(points.rest * np.array([1, 0.5, 1], np.float32), 0.09, np.random.default_rng(self.seed)),
+            0,
+            2,
+        )
         inside = np.clip(self.cut(points) / 0.012, 0, 1)
         return (inside * (self.thickness + self.slack * hang)).astype(np.float32)
 
@@ -117,13 +121,20 @@ def subset(points: Points, rows: NDArray) -> Points:
 def _top(rng: np.random.Generator, group: str, held_out: bool, dress: bool = False) -> Garment:
     sleeve = rng.choice([-0.03, 0.1, 0.16, 0.22, 0.4, 0.485], p=[0.08, 0.12, 0.28, 0.12, 0.1, 0.3])
     neckline = str(rng.choice(["round", "round", "vee", "boat", "scoop", "high", "shirt"]))
-    depth = {"round": 0.0, "vee": rng.uniform(0.05, 0.14), "boat": -0.005, "scoop": rng.uniform(0.04, 0.09), "high": -0.06, "shirt": 0.02}[
-        neckline
-    ]
+    depth = {
+        "round": 0.0,
+        "vee": rng.uniform(0.05, 0.14),
+        "boat": -0.005,
+        "scoop": rng.uniform(0.04, 0.09),
+        "high": -0.06,
+        "shirt": 0.02,
+    }[neckline]
     if dress:
         hem = rng.uniform(-0.72, -0.4)
     else:
-        hem = rng.choice([rng.uniform(-0.12, -0.05), rng.uniform(-0.3, -0.18), rng.uniform(-0.42, -0.3)], p=[0.06, 0.72, 0.22])
+        hem = rng.choice(
+            [rng.uniform(-0.12, -0.05), rng.uniform(-0.3, -0.18), rng.uniform(-0.42, -0.3)], p=[0.06, 0.72, 0.22]
+        )
     jag = 0.0 if rng.random() < 0.8 else rng.uniform(0.005, 0.02)
 
     def cut(points: Points) -> NDArray[np.float32]:
@@ -154,7 +165,13 @@ def _top(rng: np.random.Generator, group: str, held_out: bool, dress: bool = Fal
         trims.append(_sleeves_of(random_fabric(rng, held_out)))
     slack = float(rng.choice([0.002, 0.006, 0.012, 0.02], p=[0.3, 0.35, 0.25, 0.1]))
     return Garment(
-        "dress" if dress else f"{neckline} top", cut, fabric, tuple(trims), rng.uniform(0.002, 0.006), slack, int(rng.integers(2**31))
+        "dress" if dress else f"{neckline} top",
+        cut,
+        fabric,
+        tuple(trims),
+        rng.uniform(0.002, 0.006),
+        slack,
+        int(rng.integers(2**31)),
     )
 
 
@@ -177,7 +194,13 @@ def _bottom(rng: np.random.Generator, group: str, held_out: bool) -> Garment:
             trims.append(_side_stripe(rng))
     slack = 0.0 if legging else float(rng.choice([0.004, 0.01, 0.02], p=[0.45, 0.4, 0.15]))
     return Garment(
-        "leggings" if legging else "trousers", cut, fabric, tuple(trims), 0.002 if legging else 0.005, slack, int(rng.integers(2**31))
+        "leggings" if legging else "trousers",
+        cut,
+        fabric,
+        tuple(trims),
+        0.002 if legging else 0.005,
+        slack,
+        int(rng.integers(2**31)),
     )
 
 
@@ -231,7 +254,12 @@ def _shoes(rng: np.random.Generator) -> Garment:
         x, y, z = points.rest.T
         ankle, floor = points.places.joint["left_ankle"], points.places.floor
         out = np.where((y < floor + 0.022)[:, None], sole, colour)
-        tongue = (np.abs(np.abs(x) - ankle[0]) < 0.022) & (z > ankle[2] + 0.03) & (z < ankle[2] + 0.14) & (points.normal[:, 1] > 0.3)
+        tongue = (
+            (np.abs(np.abs(x) - ankle[0]) < 0.022)
+            & (z > ankle[2] + 0.03)
+            & (z < ankle[2] + 0.14)
+            & (points.normal[:, 1] > 0.3)
+        )
         laces = tongue & (np.sin(z * 420) > 0.3)
         return np.where(laces[:, None], lace, out)
 
@@ -245,9 +273,13 @@ def _socks(rng: np.random.Generator) -> Garment:
     top, colour = rng.choice([0.04, 0.12, 0.3]), random_colour(rng, 0.7)
 
     def cut(points: Points) -> NDArray[np.float32]:
-        return np.where(points.arm > 0.5, -1.0, points.places.joint["left_ankle"][1] + top - points.rest[:, 1]).astype(np.float32)
+        return np.where(points.arm > 0.5, -1.0, points.places.joint["left_ankle"][1] + top - points.rest[:, 1]).astype(
+            np.float32
+        )
 
-    return Garment("socks", cut, lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32), (_hem(rng),), 0.002)
+    return Garment(
+        "socks", cut, lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32), (_hem(rng),), 0.002
+    )
 
 
 def _gloves(rng: np.random.Generator) -> Garment:
@@ -256,7 +288,9 @@ def _gloves(rng: np.random.Generator) -> Garment:
     def cut(points: Points) -> NDArray[np.float32]:
         return (np.abs(points.rest[:, 0]) - points.places.joint["left_wrist"][0] + 0.02).astype(np.float32)
 
-    return Garment("gloves", cut, lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32), (), 0.003)
+    return Garment(
+        "gloves", cut, lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32), (), 0.003
+    )
 
 
 def _belt(rng: np.random.Generator) -> Garment:
@@ -269,7 +303,9 @@ def _belt(rng: np.random.Generator) -> Garment:
         metal = (np.abs(points.rest[:, 0]) < 0.02) & (points.normal[:, 2] > 0.2)
         return np.where(metal[:, None], buckle, colours)
 
-    return Garment("belt", cut, lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32), (trim,), 0.004)
+    return Garment(
+        "belt", cut, lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32), (trim,), 0.004
+    )
 
 
 # ---------------------------------------------------------------- trims
@@ -309,7 +345,11 @@ def _side_stripe(rng: np.random.Generator) -> Trim:
         x, _, z = points.rest.T
         outer = (points.normal[:, 0] * np.sign(x) > 0.5) & (points.leg > 0.3)
         across = z - points.places.joint["left_knee"][2]
-        stripe = outer & (np.abs(across) < 0.011 * count) & (np.sin(across * np.pi / 0.011 + (np.pi / 2 if count % 2 else 0)) > -0.2)
+        stripe = (
+            outer
+            & (np.abs(across) < 0.011 * count)
+            & (np.sin(across * np.pi / 0.011 + (np.pi / 2 if count % 2 else 0)) > -0.2)
+        )
         return _band(colour, stripe, ink)
 
     return trim

@@ -1,7 +1,8 @@
 """Poses without limit: a bank of motion capture mirrored, recombined and shaken, and seeds of what the bank has few of.
 
-A bank is an .npz with ``aa`` (N, 24, 3): SMPL joints' axis-angles, radians, body axes (x left, y up, z forward), ordered by clip, so
-that neighbours are alike. Joint 0 turns the body in the world. `uvatar.evaluation.poses.held_out` says which blocks nobody trains on.
+A bank is an .npz with ``aa`` (N, 24, 3): SMPL joints' axis-angles, radians, body axes (x left, y up, z forward),
+ordered by clip, so that neighbours are alike. Joint 0 turns the body in the world. `uvatar.evaluation.poses.held_out`
+says which blocks nobody trains on.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ SEEDS: dict[str, tuple[list[float], list[float], float, float, float]] = {
 }
 STANDING = ("standing", "standing, legs apart", "standing, weight on one leg")
 ON_A_CHAIR = ("on a chair", "on a chair, leaning back", "legs crossed on a chair")
-# The bank was made for a body whose rest pose leans; on ours its people stand with the pelvis tipped forward and the chest
-# leaning back (medians of those with straight legs): radians taken out of the hips and put into each of three spine joints.
+# The bank was made for a body whose rest pose leans; on ours its people stand with the pelvis tipped forward and the
+# chest leaning back (medians of those with straight legs): radians taken out of the hips and put into each of three
+# spine joints.
 PELVIS_TILT, SPINE_LEAN = 0.17, 0.12
 _KINDS, _SHARES = ("bank", "recombined", "seed", "lying", "prior"), (0.5, 0.15, 0.22, 0.07, 0.06)
 _SHAKE = 0.06  # radians
@@ -47,7 +49,9 @@ _SHAKE = 0.06  # radians
 
 @dataclass(frozen=True)
 class Posed:
-    """A pose: (24, 3) axis-angles whose joint 0 holds lean and lying but no turn about the vertical, and what it rests on.
+    """A pose:
+
+    (24, 3) axis-angles whose joint 0 holds lean and lying but no turn about the vertical, and what it rests on.
 
     ``support`` is "feet", "chair" or "floor".
     """
@@ -75,7 +79,9 @@ def upright(poses: NDArray) -> NDArray:
 
 
 def seed_poses(name: str, count: int, noise: float, bank: NDArray, rng: np.random.Generator) -> NDArray:
-    """``count`` poses (count, 24, 3) around a seed, their arms and heads those of random poses of ``bank`` (N, 24, 3)."""
+    """``count`` poses (count, 24, 3) around a seed, their arms and heads those of random poses of ``bank`` (N,
+    24, 3).
+    """
     left_hip, right_hip, left_knee, right_knee, lean = SEEDS[name]
     poses = np.zeros((count, 24, 3))
     poses[:, 1], poses[:, 2] = left_hip, right_hip
@@ -93,7 +99,10 @@ class PoseSource:
     """Draws poses from a bank, or from the shipped pose prior where there is none."""
 
     def __init__(self, bank: Path | None = None, held_out_only: bool = False) -> None:
-        """``held_out_only``: only the bank's held-out blocks, away from those trained on. Raises DataError for an unusable bank."""
+        """``held_out_only``: only the bank's held-out blocks, away from those trained on.
+
+        Raises DataError for an unusable bank.
+        """
         self._prior = _Prior.load()
         poses = read_bank(bank) if bank else None
         if poses is None:
@@ -146,7 +155,9 @@ class PoseSource:
         pose = seed_poses(name, 1, 0.2, self._some(1, rng), rng)[0]
         roll = rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.5, 0.2, 0.15, 0.15]) + rng.normal(0, 0.2)
         # Backwards until the face looks up, then rolled about the body's own length.
-        pose[0] = (Rotation.from_euler("x", -np.pi / 2 + rng.normal(0, 0.1)) * Rotation.from_euler("y", roll)).as_rotvec()
+        pose[0] = (
+            Rotation.from_euler("x", -np.pi / 2 + rng.normal(0, 0.1)) * Rotation.from_euler("y", roll)
+        ).as_rotvec()
         return pose
 
 
@@ -159,7 +170,11 @@ class _Prior:
     @classmethod
     def load(cls) -> _Prior:
         with np.load(weights_folder() / "pose_prior.npz", allow_pickle=False) as file:
-            return cls(file["weights"] / file["weights"].sum(), file["means"], np.linalg.cholesky(file["covariances"].astype(np.float64)))
+            return cls(
+                file["weights"] / file["weights"].sum(),
+                file["means"],
+                np.linalg.cholesky(file["covariances"].astype(np.float64)),
+            )
 
     def draw(self, rng: np.random.Generator) -> NDArray:
         """(24, 3)."""

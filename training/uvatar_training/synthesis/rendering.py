@@ -66,7 +66,9 @@ class Geometry:
 
 def geometry_of(scene: Scene, body: BodyData) -> Geometry | None:
     """The scene's triangles; None for an empty scene."""
-    parts = [(figure.vertices, body.faces) for figure in scene.figures] + [(prop.vertices, prop.faces) for prop in scene.props]
+    parts = [(figure.vertices, body.faces) for figure in scene.figures] + [
+        (prop.vertices, prop.faces) for prop in scene.props
+    ]
     if not parts:
         return None
     vertex = np.cumsum([0, *(len(vertices) for vertices, _ in parts)])
@@ -88,7 +90,9 @@ def people_map(scene: Scene, geometry: Geometry | None) -> NDArray[np.uint8]:
 
 
 def developed(light: NDArray, people: NDArray[np.bool_], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What the sensor makes of linear light (H, W, 3), metered on ``people`` (H, W): lens blur, vignette, exposure, tone curve, noise."""
+    """What the sensor makes of linear light (H, W, 3), metered on ``people`` (H, W): lens blur, vignette, exposure,
+    tone curve, noise.
+    """
     height, width = light.shape[:2]
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     # Metered as cameras do, more on people than on what is around them.
@@ -97,7 +101,9 @@ def developed(light: NDArray, people: NDArray[np.bool_], sensor: Sensor, rng: np
     metered = sensor.exposure * METERED / max(float(brightness), 1e-3)
     falloff = (1 - sensor.vignette * (x**2 + y**2) / 2)[..., None]
     warm = np.array([1 + sensor.warmth, 1, 1 - sensor.warmth])
-    exposed = np.asarray(cv2.GaussianBlur((light * falloff * warm * metered).astype(np.float32), (0, 0), sensor.blur), np.float32)
+    exposed = np.asarray(
+        cv2.GaussianBlur((light * falloff * warm * metered).astype(np.float32), (0, 0), sensor.blur), np.float32
+    )
     # Highlights roll off above three quarters instead of burning out.
     rolled = np.where(exposed > 0.75, 0.75 + 0.25 * (1 - np.exp(-(exposed - 0.75) / 0.4)), exposed)
     toned = np.clip(rolled, 0, 1) ** sensor.contrast
@@ -135,12 +141,16 @@ def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Genera
     light = scene.environment.seen(rays @ scene.to_world.T)
     # Out of focus: people are what the camera looks at.
     light = light.reshape(camera.height, camera.width, 3)
-    light = np.asarray(cv2.GaussianBlur(light, (0, 0), rng.uniform(1.0, 6.0) * camera.width / 512), np.float32).reshape(-1, 3)
+    light = np.asarray(cv2.GaussianBlur(light, (0, 0), rng.uniform(1.0, 6.0) * camera.width / 512), np.float32).reshape(
+        -1, 3
+    )
     _lay_floor(scene, geometry, rays, light, rng)
     return light.reshape(camera.height, camera.width, 3)
 
 
-def _lay_floor(scene: Scene, geometry: Geometry | None, rays: NDArray, light: NDArray[np.float32], rng: np.random.Generator) -> None:
+def _lay_floor(
+    scene: Scene, geometry: Geometry | None, rays: NDArray, light: NDArray[np.float32], rng: np.random.Generator
+) -> None:
     """Change ``light`` (H * W, 3) where the floor is: its own colour, and the shadows on it."""
     depth = _floor_depth(scene, rays)
     on_floor = np.flatnonzero(depth < _FLOOR_REACH)
@@ -169,7 +179,8 @@ def _floor_depth(scene: Scene, rays: NDArray) -> NDArray[np.float32]:
 
 
 def _floor_shade(scene: Scene, geometry: Geometry | None, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W, 3) light that falls on the floor: the key light where nothing is in its way, and as much sky as is open there.
+    """(H, W, 3) light that falls on the floor: the key light where nothing is in its way, and as much sky as is open
+    there.
 
     Shadows are soft: a half as fine grid is enough, and hides the grain of random rays.
     """
@@ -189,14 +200,21 @@ def _floor_shade(scene: Scene, geometry: Geometry | None, rng: np.random.Generat
         near = np.flatnonzero(((points > low) & (points < high)).all(1) & (depth < _FLOOR_REACH))
         start = points[near] + np.float32(0.01) * up
         towards = scene.to_world.T @ environment.key
-        lit[near] = np.mean([_open(geometry.rays, start, _cone(towards, environment.key_size, len(near), rng)) for _ in range(2)], 0)
+        lit[near] = np.mean(
+            [_open(geometry.rays, start, _cone(towards, environment.key_size, len(near), rng)) for _ in range(2)], 0
+        )
         opened[near] = np.mean([_open(geometry.rays, start, _hemisphere(up, len(near), rng)) for _ in range(4)], 0)
-    maps = [cv2.GaussianBlur(part.reshape(small.height, small.width), (0, 0), sigma) for part, sigma in ((lit, 0.8), (opened, 2.0))]
+    maps = [
+        cv2.GaussianBlur(part.reshape(small.height, small.width), (0, 0), sigma)
+        for part, sigma in ((lit, 0.8), (opened, 2.0))
+    ]
     wide = [cv2.resize(part, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)[..., None] for part in maps]
     return (wide[0] * key + wide[1] * ambient).astype(np.float32)
 
 
-def _things(scene: Scene, body: BodyData, geometry: Geometry, camera: Camera, rng: np.random.Generator) -> NDArray[np.float32]:
+def _things(
+    scene: Scene, body: BodyData, geometry: Geometry, camera: Camera, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """(H, W, 4) linear light and cover of figures and props."""
     seen = geometry.rays.render(camera)
     layer = np.zeros((camera.height, camera.width, 4), np.float32)
@@ -256,14 +274,18 @@ def _albedo(
     return albedo
 
 
-def _gloss(position: NDArray, normal: NDArray, towards: NDArray, direct: NDArray, colour: NDArray) -> NDArray[np.float32]:
+def _gloss(
+    position: NDArray, normal: NDArray, towards: NDArray, direct: NDArray, colour: NDArray
+) -> NDArray[np.float32]:
     """A faint sheen (Blinn 1977) of skin and cloth."""
     half = unit(towards - unit(position))
     shine = 0.06 * np.clip((normal * half).sum(1), 0, 1) ** 18 * (direct > 0.02)
     return (shine[:, None] * colour).astype(np.float32)
 
 
-def _openness(rays: RayScene, vertices: NDArray, normals: NDArray, scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
+def _openness(
+    rays: RayScene, vertices: NDArray, normals: NDArray, scene: Scene, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """(V,) 0.35..1 how much of their surroundings vertices see; the floor closes what is below it."""
     start = vertices + np.float32(0.008) * normals
     height = start @ scene.floor[:3] - scene.floor[3]

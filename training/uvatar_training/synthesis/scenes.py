@@ -1,4 +1,7 @@
-"""What one synthetic photo shows, drawn from a seed: who, how posed and dressed, where, by which camera. No pixels yet."""
+"""What one synthetic photo shows, drawn from a seed: who, how posed and dressed, where, by which camera.
+
+No pixels yet.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Prop:
-    """A thing: vertices (V, 3) in the camera frame, faces (F, 3), linear RGB, and the grain of its surface in metres."""
+    """A thing: vertices (V, 3) in the camera frame, faces (F, 3), linear RGB, and the grain of its surface in
+    metres.
+    """
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
@@ -59,7 +64,9 @@ class Prop:
 
 @dataclass(frozen=True)
 class Sensor:
-    """What the camera does to light: exposure factor, blur (pixels), noise (8-bit levels), vignette 0..1, contrast of the tone curve."""
+    """What the camera does to light: exposure factor, blur (pixels), noise (8-bit levels), vignette 0..1, contrast of
+    the tone curve.
+    """
 
     exposure: float
     blur: float
@@ -137,16 +144,23 @@ def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
     props = [prop for prop in seats + _furniture(people, rng) if prop is not None]
     if rng.random() < 0.3:
         props.append(_occluder(main, camera, rotation, shift, rng))
-    placed = [Prop((prop.vertices @ rotation.T + shift).astype(np.float32), prop.faces, prop.colour, prop.grain) for prop in props]
+    placed = [
+        Prop((prop.vertices @ rotation.T + shift).astype(np.float32), prop.faces, prop.colour, prop.grain)
+        for prop in props
+    ]
     placed = [prop for prop in placed if prop.vertices[:, 2].min() > 0.05]
     up = rotation @ np.array([0.0, 1.0, 0.0])
-    floor_colour = None if rng.random() < 0.5 else (rng.uniform(0.05, 0.6) * (1 + rng.normal(0, 0.12, 3))).astype(np.float32)
+    floor_colour = (
+        None if rng.random() < 0.5 else (rng.uniform(0.05, 0.6) * (1 + rng.normal(0, 0.12, 3))).astype(np.float32)
+    )
     sensor = Sensor(
-        float(np.exp(rng.normal(0, 0.25))), float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.5, 5)), float(rng.uniform(0, 0.35)),
+        float(np.exp(rng.normal(0, 0.25))), float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.5, 5)),
+        float(rng.uniform(0, 0.35)),
         float(rng.uniform(0.85, 1.2)), float(rng.normal(0, 0.06)),
     )  # fmt: skip
     return Scene(
-        name, camera, rotation.T, np.append(up, up @ shift), floor_colour, figures, placed, cast.environment(rng), sensor,
+        name, camera, rotation.T, np.append(up, up @ shift), floor_colour, figures, placed, cast.environment(rng),
+        sensor,
         int(rng.integers(2**31)),
     )  # fmt: skip
 
@@ -184,7 +198,9 @@ def _moved(person: _Standing, by: NDArray) -> _Standing:
     return _Standing(**{**vars(person), **moved})
 
 
-def _choose_camera(people: list[_Standing], framing: str, side: int, rng: np.random.Generator) -> tuple[Camera, NDArray, NDArray]:
+def _choose_camera(
+    people: list[_Standing], framing: str, side: int, rng: np.random.Generator
+) -> tuple[Camera, NDArray, NDArray]:
     """A camera, and the rotation and translation from the world to its frame."""
     main = people[0]
     # "waist" is cut where the trunk ends whatever the pose: by height in the world.
@@ -219,7 +235,9 @@ def _choose_camera(people: list[_Standing], framing: str, side: int, rng: np.ran
 
 
 def framed(points: NDArray, camera: Camera, fill: float, aside: NDArray) -> NDArray[np.float64]:
-    """The translation (3,) that centres points (K, 3), ``aside`` shares of the picture off, and lets them fill ``fill`` of it."""
+    """The translation (3,) that centres points (K, 3), ``aside`` shares of the picture off, and lets them fill ``fill``
+    of it.
+    """
     middle = (points.min(0) + points.max(0)) / 2
     shift = -middle + [0, 0, 4.0 + np.ptp(points[:, 2])]
     size = np.array([camera.width, camera.height])
@@ -242,11 +260,21 @@ def _in_camera(person: _Standing, body: BodyModel, rotation: NDArray, shift: NDA
     transl = rotation @ person.joints[0] + shift - rest
     vertices = (person.vertices @ rotation.T + shift).astype(np.float32)
     joints = (person.joints @ rotation.T + shift).astype(np.float32)
-    return Figure(_parameters(person.betas, pose, transl), person.dressed, person.group, person.posed.kind, person.person, vertices, joints)
+    return Figure(
+        _parameters(person.betas, pose, transl),
+        person.dressed,
+        person.group,
+        person.posed.kind,
+        person.person,
+        vertices,
+        joints,
+    )
 
 
 def _parameters(betas: NDArray, pose: NDArray, transl: NDArray) -> BodyParameters:
-    return BodyParameters(betas.astype(np.float32), pose[0].astype(np.float32), pose[1:].astype(np.float32), transl.astype(np.float32))
+    return BodyParameters(
+        betas.astype(np.float32), pose[0].astype(np.float32), pose[1:].astype(np.float32), transl.astype(np.float32)
+    )
 
 
 # ---------------------------------------------------------------- things
@@ -264,7 +292,10 @@ def box(low: NDArray, high: NDArray, turn: float) -> tuple[NDArray[np.float32], 
 def column(centre: NDArray, radii: tuple[float, float], height: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """A round column that stands at ``centre``, from one radius to another."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    rings = [np.stack([np.cos(angle) * r, np.full_like(angle, y), np.sin(angle) * r], 1) for r, y in zip(radii, (0, height), strict=True)]
+    rings = [
+        np.stack([np.cos(angle) * r, np.full_like(angle, y), np.sin(angle) * r], 1)
+        for r, y in zip(radii, (0, height), strict=True)
+    ]
     vertices = np.concatenate([*rings, [[0, 0, 0]], [[0, height, 0]]]) + centre
     k, n = np.arange(24), (np.arange(24) + 1) % 24
     sides = np.concatenate([np.stack([k, k + 24, n], 1), np.stack([n, k + 24, n + 24], 1)])
@@ -301,7 +332,9 @@ def _furniture(people: list[_Standing], rng: np.random.Generator) -> list[Prop]:
             continue
         half = rng.uniform(0.08, 0.6, 3) * [1, 0, 1]
         if rng.random() < 0.6:
-            out.append(_coloured(box(centre - half, centre + half + [0, rng.uniform(0.3, 2.2), 0], rng.uniform(0, np.pi)), rng))
+            out.append(
+                _coloured(box(centre - half, centre + half + [0, rng.uniform(0.3, 2.2), 0], rng.uniform(0, np.pi)), rng)
+            )
         else:
             out.append(_coloured(column(centre, tuple(rng.uniform(0.04, 0.35, 2)), rng.uniform(0.5, 2.5)), rng))  # type: ignore[arg-type]
     return out

@@ -35,11 +35,15 @@ def drawn(sample: Sample) -> NDArray[np.uint8]:
     """The picture with everybody's mask tinted and skeleton drawn; joints that are not visible are hollow."""
     image = sample.image.copy()
     for number, person in enumerate(sample.people):
-        colour = np.array(cv2.applyColorMap(np.array([[(53 * number + 20) % 256]], np.uint8), cv2.COLORMAP_HSV)[0, 0, ::-1])
+        colour = np.array(
+            cv2.applyColorMap(np.array([[(53 * number + 20) % 256]], np.uint8), cv2.COLORMAP_HSV)[0, 0, ::-1]
+        )
         if sample.mask is not None:
             here = sample.mask == number + 1
             image[here] = (0.6 * image[here] + 0.4 * colour).astype(np.uint8)
-        points = [tuple(int(c) for c in np.clip(point, -5000, 5000)) for point in np.nan_to_num(person.joints_2d, nan=-100)]
+        points = [
+            tuple(int(c) for c in np.clip(point, -5000, 5000)) for point in np.nan_to_num(person.joints_2d, nan=-100)
+        ]
         for joint, parent in enumerate(PARENTS):
             if parent >= 0:
                 cv2.line(image, points[joint], points[parent], colour.tolist(), 1, cv2.LINE_AA)

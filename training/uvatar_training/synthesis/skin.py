@@ -13,9 +13,22 @@ from uvatar_training.synthesis.anatomy import Points
 from uvatar_training.synthesis.noise import fractal3, noise3
 
 # sRGB of skin from light to dark; tones between are mixed.
-_TONES = np.array([[243, 214, 196], [232, 190, 162], [214, 164, 128], [184, 130, 94], [146, 98, 68], [108, 70, 48], [70, 44, 32]], np.uint8)
+_TONES = np.array(
+    [[243, 214, 196], [232, 190, 162], [214, 164, 128], [184, 130, 94], [146, 98, 68], [108, 70, 48], [70, 44, 32]],
+    np.uint8,
+)
 _HAIR = np.array(
-    [[18, 15, 14], [38, 26, 20], [66, 44, 30], [104, 70, 42], [150, 108, 62], [196, 160, 104], [120, 56, 30], [150, 148, 146]], np.uint8
+    [
+        [18, 15, 14],
+        [38, 26, 20],
+        [66, 44, 30],
+        [104, 70, 42],
+        [150, 108, 62],
+        [196, 160, 104],
+        [120, 56, 30],
+        [150, 148, 146],
+    ],
+    np.uint8,
 )
 HAIR_STYLES = ("bald", "buzz", "short", "short", "side", "bob", "long", "bun")
 
@@ -51,15 +64,29 @@ def random_looks(rng: np.random.Generator, group: str) -> Looks:
     shades = linear_from_srgb(_HAIR)
     # Dark skin and light hair are rarely seen together.
     shade = shades[rng.integers(3)] if place > 3.5 and rng.random() < 0.85 else shades[rng.integers(len(shades))]
-    styles = {"male": ("bald", "buzz", "short", "short", "side", "side", "long"), "female": ("short", "bob", "bob", "long", "long", "bun")}
+    styles = {
+        "male": ("bald", "buzz", "short", "short", "side", "side", "long"),
+        "female": ("short", "bob", "bob", "long", "long", "bun"),
+    }
     style = str(rng.choice(styles.get(group, ("short", "side", "bob", "long"))))
     beard = float(np.clip(rng.normal(0.1, 0.5), 0, 1)) if group == "male" else 0.0
     made_up = float(rng.uniform(0, 1)) if group == "female" else float(rng.uniform(0, 0.2))
-    volume = {"bald": 0.0, "buzz": 0.002, "short": 0.012, "side": 0.018, "bob": 0.025, "long": 0.022, "bun": 0.012}[style]
+    volume = {"bald": 0.0, "buzz": 0.002, "short": 0.012, "side": 0.018, "bob": 0.025, "long": 0.022, "bun": 0.012}[
+        style
+    ]
     volume *= rng.uniform(0.6, 1.5)
-    return Looks(tone.astype(np.float32), shade * np.float32(rng.uniform(0.7, 1.2)), linear_from_srgb(
-        np.array([[90, 60, 40], [60, 40, 28], [80, 100, 120], [90, 100, 70]], np.uint8)[rng.integers(4)]), style, volume, beard, made_up,
-        int(rng.integers(2**31)))  # fmt: skip
+    return Looks(
+        tone.astype(np.float32),
+        shade * np.float32(rng.uniform(0.7, 1.2)),
+        linear_from_srgb(
+            np.array([[90, 60, 40], [60, 40, 28], [80, 100, 120], [90, 100, 70]], np.uint8)[rng.integers(4)]
+        ),
+        style,
+        volume,
+        beard,
+        made_up,
+        int(rng.integers(2**31)),
+    )
 
 
 def paint_skin(points: Points, looks: Looks) -> NDArray[np.float32]:
@@ -127,7 +154,11 @@ def _paint_eyes(points: Points, colour: NDArray[np.float32], iris: NDArray[np.fl
         low, high = eye.min(0), eye.max(0)
         away = eye - (low + high) / 2
         radius = np.hypot(away[:, 0], away[:, 1]) / max(float(high[0] - low[0]), 1e-6) * 2
-        rings = np.where((radius < 0.2)[:, None], 0.004, np.where((radius < 0.48)[:, None], iris, np.array([0.62, 0.58, 0.56], np.float32)))
+        rings = np.where(
+            (radius < 0.2)[:, None],
+            0.004,
+            np.where((radius < 0.48)[:, None], iris, np.array([0.62, 0.58, 0.56], np.float32)),
+        )
         colour[here] = np.where((away[:, 2] > 0)[:, None], rings, 0.3)
     return colour.astype(np.float32)
 
@@ -143,11 +174,18 @@ def hair_cover(points: Points, looks: Looks) -> NDArray[np.float32]:
     if looks.style != "bald":
         nape = {"buzz": -0.055, "short": -0.055, "side": -0.06, "bun": -0.05, "bob": -0.115, "long": -0.12}[looks.style]
         # The hairline's height over depth: nape, behind the ear, temple, forehead.
-        line = np.interp(z, [ear[2] - 0.06, ear[2] - 0.012, ear[2] + 0.004, ear[2] + 0.03, ear[2] + 0.07, ear[2] + 0.1],
-                         [ear[1] + nape, ear[1] + nape * 0.8, ear[1] + 0.01, eye[1] + 0.03, eye[1] + 0.056, eye[1] + 0.068])  # fmt: skip
+        line = np.interp(
+            z,
+            [ear[2] - 0.06, ear[2] - 0.012, ear[2] + 0.004, ear[2] + 0.03, ear[2] + 0.07, ear[2] + 0.1],
+            [ear[1] + nape, ear[1] + nape * 0.8, ear[1] + 0.01, eye[1] + 0.03, eye[1] + 0.056, eye[1] + 0.068],
+        )
         cover = _soft(y - line + jag, 0.003) * _soft(points.head - 0.35, 0.1)
         if looks.style in ("short", "side", "buzz", "bun"):
-            ears = (np.abs(x) > ear[0] + 0.004) & (np.abs(y - ear[1] + 0.004) < 0.034) & (np.abs(z - ear[2] + 0.012) < 0.026)
+            ears = (
+                (np.abs(x) > ear[0] + 0.004)
+                & (np.abs(y - ear[1] + 0.004) < 0.034)
+                & (np.abs(z - ear[2] + 0.012) < 0.026)
+            )
             cover = cover * ~ears
         if looks.style == "long":
             reach = 0.05 + 0.2 * rng.random()

@@ -1,7 +1,7 @@
 """Synthetic photos in shards: everything from a seed, in parallel, with a contact sheet to look at.
 
-Work is cut into shards. Shard k of a split depends on the seed, the split and k alone, so any machine makes the same people, and a
-run that was stopped goes on with the shards that are missing.
+Work is cut into shards. Shard k of a split depends on the seed, the split and k alone, so any machine makes the same
+people, and a run that was stopped goes on with the shards that are missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from uvatar_training.data.shards import ShardWriter, open_shards
 from uvatar_training.synthesis.anatomy import Canvas
 from uvatar_training.synthesis.cycles import Cycles
 from uvatar_training.synthesis.dressing import Dressed, dress
-from uvatar_training.synthesis.environments import Environment, environment_from, hdri_files, procedural_environment, read_panorama
+from uvatar_training.synthesis.environments import (
+    Environment,
+    environment_from,
+    hdri_files,
+    procedural_environment,
+    read_panorama,
+)
 from uvatar_training.synthesis.poses import PoseSource
 from uvatar_training.synthesis.rendering import Picture, Rasteriser, Renderer
 from uvatar_training.synthesis.scenes import GROUP_SHARES, GROUPS, Cast, Figure, Scene, draw_scene
@@ -42,8 +48,8 @@ class Order:
 
     Attributes:
         out: folder of the shards; count: pictures; seed; split: "train" or "held_out".
-        poses: a pose bank, or None for the shipped prior's poses; wardrobe: a folder of layers, or None; hdris: a folder of
-            panoramas, or None for Blender's own.
+        poses: a pose bank, or None for the shipped prior's poses; wardrobe: a folder of layers, or None; hdris: a
+            folder of panoramas, or None for Blender's own.
         side: longer side of the pictures; texture: side of the textures; keep_textures: store them with each person.
         cycles: share of the shards that Blender renders.
         per_shard: pictures.
@@ -64,7 +70,9 @@ class Order:
 
     def shards(self) -> list[tuple[int, Path, int]]:
         """Number, file and pictures of each shard."""
-        whole = [(k, min(self.per_shard, self.count - k * self.per_shard)) for k in range(-(-self.count // self.per_shard))]
+        whole = [
+            (k, min(self.per_shard, self.count - k * self.per_shard)) for k in range(-(-self.count // self.per_shard))
+        ]
         return [(k, self.out / f"{self.split}-{self.seed}-{k:05d}.tar", size) for k, size in whole]
 
     def by_cycles(self, shard: int) -> bool:
@@ -94,7 +102,10 @@ class Studio:
         cast = Cast(self.body, self.poses, looks, self._environment, self.order.side)
         batch = count if isinstance(renderer, Cycles) else 1
         for start in range(0, count, batch):
-            scenes = [draw_scene(f"{shard:05d}-{k:04d}", cast, self._rng(1, shard, k)) for k in range(start, min(start + batch, count))]
+            scenes = [
+                draw_scene(f"{shard:05d}-{k:04d}", cast, self._rng(1, shard, k))
+                for k in range(start, min(start + batch, count))
+            ]
             for scene, picture in zip(scenes, renderer.render(scenes, self.body.data), strict=True):
                 yield self._sample(scene, picture, type(renderer).__name__.lower())
 
@@ -116,7 +127,9 @@ class Studio:
         mask = place[picture.people]
         facts = {"renderer": renderer, "background": scene.environment.name}
         people = tuple(self._label(scene.figures[k], scene, picture.people == k + 1, facts) for k in kept)
-        return Sample(f"{self.order.split}-{scene.name}", "synthetic", self.order.split, picture.image, scene.camera, people, mask)
+        return Sample(
+            f"{self.order.split}-{scene.name}", "synthetic", self.order.split, picture.image, scene.camera, people, mask
+        )
 
     def _label(self, figure: Figure, scene: Scene, mask: NDArray[np.bool_], facts: dict[str, str]) -> PersonLabel:
         camera = scene.camera
@@ -131,7 +144,8 @@ class Studio:
         texture = figure.dressed.texture if self.order.keep_textures else None
         more = {**facts, "group": figure.group, "pose": figure.pose, "person": figure.person, "pixels": int(mask.sum())}
         return PersonLabel(
-            "open_body", parameters.betas, parameters.global_orient, parameters.body_pose, parameters.transl, figure.joints,
+            "open_body", parameters.betas, parameters.global_orient, parameters.body_pose, parameters.transl,
+            figure.joints,
             pixels.astype(np.float32), visible, texture, figure.dressed.stand_off, more,
         )  # fmt: skip
 
@@ -156,9 +170,12 @@ class _Looks:
 
 
 def synthesize(order: Order, workers: int = 1, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Make what is ordered; shards that are there already are kept. ``progress`` is told of every finished shard's pictures.
+    """Make what is ordered; shards that are there already are kept.
 
-    Returns how many pictures are there. Raises DataError for inputs that are missing or unusable, and where the disk is full.
+    ``progress`` is told of every finished shard's pictures.
+
+    Returns how many pictures are there. Raises DataError for inputs that are missing or unusable, and where the disk is
+    full.
     """
     missing = [shard for shard in order.shards() if not shard[1].exists()]
     progress(order.count - sum(size for _, _, size in missing))

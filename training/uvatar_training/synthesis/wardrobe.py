@@ -1,8 +1,8 @@
 """Layers baked from modelled clothes, shoes, hair and skins (`tools/bake_wardrobe.py`), recoloured and mixed.
 
-A wardrobe is a folder of pictures in the open body's UV, named KIND_GROUP_NAME: ``outfit_female_casual.png``, ``shoes_any_01.png``,
-``hair_any_bob.png`` (RGB and, as alpha, where the layer covers) and ``skin_male_young.jpg``. Every fifth of each kind and group, in the
-order of a hash of their names, dresses held-out people only.
+A wardrobe is a folder of pictures in the open body's UV, named KIND_GROUP_NAME: ``outfit_female_casual.png``,
+``shoes_any_01.png``, ``hair_any_bob.png`` (RGB and, as alpha, where the layer covers) and ``skin_male_young.jpg``.
+Every fifth of each kind and group, in the order of a hash of their names, dresses held-out people only.
 """
 
 from __future__ import annotations
@@ -94,4 +94,6 @@ def _read(path: Path, kind: str, group: str, size: int) -> Layer:
         raise DataError(path, "is not a colour picture")
     alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
     rgba = np.concatenate([image[..., 2::-1], alpha], 2)
-    return Layer(kind, group, path.stem, np.asarray(cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA), np.uint8))
+    return Layer(
+        kind, group, path.stem, np.asarray(cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    )

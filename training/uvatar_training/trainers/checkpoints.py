@@ -17,7 +17,10 @@ class CheckpointProblem(RuntimeError):
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write ``folder``/last.ckpt whole or not at all, keeping the one before as previous.ckpt. Raises CheckpointProblem (disk full)."""
+    """Write ``folder``/last.ckpt whole or not at all, keeping the one before as previous.ckpt.
+
+    Raises CheckpointProblem (disk full).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path, part = folder / LAST, folder / f"{LAST}.part"
     try:
@@ -31,12 +34,16 @@ def save(folder: Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
         raise CheckpointProblem(
-            f"{path} cannot be written ({error}). Free some space and start again: it goes on from the checkpoint before."
+            f"{path} cannot be written ({error}). Free some space and start again: it goes on from the checkpoint "
+            "before."
         ) from error
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """The newest whole checkpoint of ``folder`` on the CPU, None where there is none. Raises CheckpointProblem where all are damaged."""
+    """The newest whole checkpoint of ``folder`` on the CPU, None where there is none.
+
+    Raises CheckpointProblem where all are damaged.
+    """
     problems = []
     for name in (LAST, PREVIOUS):
         path = folder / name
@@ -47,5 +54,7 @@ def load(folder: Path) -> dict[str, Any] | None:
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
             problems.append(f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}")
     if problems:
-        raise CheckpointProblem(f"No checkpoint of this run can be read: {'; '.join(problems)}. Remove them to start over.")
+        raise CheckpointProblem(
+            f"No checkpoint of this run can be read: {'; '.join(problems)}. Remove them to start over."
+        )
     return None

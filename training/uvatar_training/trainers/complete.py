@@ -1,7 +1,8 @@
-"""Training of the Texture Predictor in the UV plane alone: what a picture shows of a known texture in, the whole texture out.
+"""Training of the Texture Predictor in the UV plane alone: what a picture shows of a known texture in, the whole
+texture out.
 
-Nothing is rendered, so a step costs little more than the network: this is what two CPU cores can do, on synthetic people. `texture`
-goes on from there with photos whose textures nobody knows.
+Nothing is rendered, so a step costs little more than the network: this is what two CPU cores can do, on synthetic
+people. `texture` goes on from there with photos whose textures nobody knows.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ from uvatar_training.trainers.run import Player, Turn, optimiser_for
 from uvatar_training.trainers.texture import export
 
 OPTIONS: dict[str, Any] = {
-    "config": "light", "resolution": 0, "start": "", "adversarial": 0.0, "seam": 0.1, "kl": 1e-4, "seen": 0.3, "r1_every": 16,
+    "config": "light", "resolution": 0, "start": "", "adversarial": 0.0, "seam": 0.1, "kl": 1e-4, "seen": 0.3,
+    "r1_every": 16,
 }  # fmt: skip
 _COARSE = 8  # texels on a side of the patches whose mean colours are compared too
 _SHOWN = 8
@@ -63,9 +65,12 @@ class UvBatch(Batch):
 
 
 class CompleteTrainer:
-    """The recipe's options: ``config`` of the network and its ``resolution`` where it is another, ``start``: a checkpoint (of `gan`, or of
-    fewer texels, say), weights of the terms ``adversarial``,
-    ``seam``, ``kl``, ``seen`` (texels the picture shows, relative to the others), and ``r1_every`` steps of the discriminator."""
+    """The recipe's options:
+
+    ``config`` of the network and its ``resolution`` where it is another, ``start``: a checkpoint (of `gan`, or of fewer
+    texels, say), weights of the terms ``adversarial``, ``seam``, ``kl``, ``seen`` (texels the picture shows, relative
+    to the others), and ``r1_every`` steps of the discriminator.
+    """
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
@@ -78,7 +83,9 @@ class CompleteTrainer:
         generator = texture_network(options, body)
         self.config = generator.network.config
         if not self.config.spatial:
-            raise RecipeError("The complete trainer needs a configuration with spatial conditioning: choose another config.")
+            raise RecipeError(
+                "The complete trainer needs a configuration with spatial conditioning: choose another config."
+            )
         if not options["start"]:
             start_from_completion(generator.network)
         generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -86,8 +93,14 @@ class CompleteTrainer:
         if options["adversarial"]:
             discriminator = Discriminator(DiscriminatorConfig.like(self.config))
             discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.players["discriminator"] = Player(discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False)
-        self.r1, self.gamma, self.strength = Lazy(int(options["r1_every"])), r1_gamma(self.config.resolution, recipe.batch), Strength()
+            self.players["discriminator"] = Player(
+                discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False
+            )
+        self.r1, self.gamma, self.strength = (
+            Lazy(int(options["r1_every"])),
+            r1_gamma(self.config.resolution, recipe.batch),
+            Strength(),
+        )
         self.plane = uv_plane(body, self.config.resolution)
         self.prepare = functools.partial(prepare_uv, plane=self.plane)
         self.collate = joined
@@ -121,7 +134,9 @@ class CompleteTrainer:
         }
         if self.options["adversarial"]:
             critic = self.players["discriminator"].network.train().requires_grad_(False)
-            terms["adversarial"] = float(self.options["adversarial"]) * generator_loss(critic(self._shown(texture, turn)))
+            terms["adversarial"] = float(self.options["adversarial"]) * generator_loss(
+                critic(self._shown(texture, turn))
+            )
         total = torch.stack(list(terms.values())).sum()
         turn.descend("generator", total)
         log = {"total": float(total.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
@@ -129,11 +144,20 @@ class CompleteTrainer:
         if not self.options["adversarial"]:
             return log
         return log | judge(
-            turn, critic, self.r1, self.gamma, self.strength, batch.truth, texture, lambda texture: self._shown(texture, turn)
+            turn,
+            critic,
+            self.r1,
+            self.gamma,
+            self.strength,
+            batch.truth,
+            texture,
+            lambda texture: self._shown(texture, turn),
         )
 
     def _shown(self, texture: Tensor, turn: Turn) -> Tensor:
-        """What the discriminator sees: the islands alone, for gutters of the truth are filled and the network's hold anything."""
+        """What the discriminator sees: the islands alone, for gutters of the truth are filled and the network's hold
+        anything.
+        """
         inside = self.plane.geometry[:, 6:].to(texture)
         return augmented(torch.where(inside > 0, texture, 0.5), self.strength.p, turn.rng)
 
@@ -141,7 +165,9 @@ class CompleteTrainer:
     def pictures(self, batch: UvBatch, networks: Mapping[str, nn.Module]) -> NDArray[np.uint8]:
         """Rows: photo, what it shows of the texture, that completed without learning, the prediction, the truth."""
         few = UvBatch(**{name: value[:_SHOWN] for name, value in vars(batch).items()})
-        texture, *_ = networks["generator"].eval()(few.photo, few.pose, few.betas, few.camera, few.partial, completed=few.completed)
+        texture, *_ = networks["generator"].eval()(
+            few.photo, few.pose, few.betas, few.camera, few.partial, completed=few.completed
+        )
         inside = self.plane.geometry[:, 6:].to(texture)
         shown = few.partial[:, :3] * few.partial[:, 3:]
         return grid([few.photo, shown, *(part.float() * inside for part in (few.completed, texture, few.truth))])
@@ -152,7 +178,9 @@ class CompleteTrainer:
 
 
 def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> UvBatch:
-    """One person at the plane's size, of whom all or less is shown (see `UvPerson`), in other light and colours, or in a mirror."""
+    """One person at the plane's size, of whom all or less is shown (see `UvPerson`), in other light and colours, or in
+    a mirror.
+    """
     size, which = plane.geometry.shape[-1], rng.integers(len(person.shown))
     matrix = _tint(rng)
 
@@ -161,7 +189,9 @@ def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> Uv
 
     colours, alpha = _reduced(person.colours, person.shown[which], size)
     partial = torch.cat([tinted(colours), torch.from_numpy(alpha)[None, None]], 1)
-    completed, truth = (cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) for part in (person.completed[which], person.truth))
+    completed, truth = (
+        cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) for part in (person.completed[which], person.truth)
+    )
     pose, betas, camera = (torch.from_numpy(part.copy())[None] for part in (person.pose, person.betas, person.camera))
     batch = UvBatch(tinted(person.photo), partial, tinted(completed), tinted(truth), pose, betas, camera)
     return mirror_image(batch, plane) if rng.random() < 0.5 else batch
@@ -184,12 +214,16 @@ def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
 
 
 def _coarse_distance(texture: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute difference of the patches' mean colours by weight: being right on average counts where the pattern cannot be known."""
+    """Mean absolute difference of the patches' mean colours by weight: being right on average counts where the pattern
+    cannot be known.
+    """
     away = F.avg_pool2d((texture - truth) * weight, _COARSE).abs().sum()
     return away / (3 * F.avg_pool2d(weight, _COARSE).sum()).clamp_min(1e-6)
 
 
-def _reduced(colours: NDArray[np.uint8], shown: NDArray[np.uint8], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _reduced(
+    colours: NDArray[np.uint8], shown: NDArray[np.uint8], size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(R, R, 3), (R, R) 0..255 -> colours (size, size, 3) 0..255 and alpha (size, size) 0..1."""
     alpha = shown[..., None].astype(np.float32) / 255
     weighted = np.concatenate([colours * alpha, alpha], 2)
@@ -198,12 +232,16 @@ def _reduced(colours: NDArray[np.uint8], shown: NDArray[np.uint8], size: int) ->
 
 
 def _tint(rng: np.random.Generator) -> NDArray[np.float32]:
-    """(3, 3) factors for rows of RGB: another exposure, white balance and strength of colour, and in half of the cases another hue.
+    """(3, 3) factors for rows of RGB: another exposure, white balance and strength of colour, and in half of the cases
+    another hue.
 
-    Wrong skin does no harm there: clothes of any colour must be gone on with, and what skin looks like the other half tells.
+    Wrong skin does no harm there: clothes of any colour must be gone on with, and what skin looks like the other half
+        tells.
     """
     gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3))
     strength = rng.uniform(0.6, 1.3)
     grey = np.full((3, 3), 1 / 3)
-    turn = Rotation.from_rotvec(rng.choice([rng.normal(0, 0.1), rng.uniform(-np.pi, np.pi)]) / np.sqrt(3) * np.ones(3)).as_matrix()
+    turn = Rotation.from_rotvec(
+        rng.choice([rng.normal(0, 0.1), rng.uniform(-np.pi, np.pi)]) / np.sqrt(3) * np.ones(3)
+    ).as_matrix()
     return ((strength * np.eye(3) + (1 - strength) * grey) @ turn * gain).astype(np.float32)

@@ -30,7 +30,10 @@ from uvatar_training.mesh_supervision import MeshLabels
 from uvatar_training.targets import center_cells, extents
 from uvatar_training.trainers.mesh import draw_skeleton
 
-NEAR, NEAR_SHARE = 4.0, 0.125  # map cells, or of the person's size if that is more: a peak further from a person's centre is of nobody
+NEAR, NEAR_SHARE = (
+    4.0,
+    0.125,
+)  # map cells, or of the person's size if that is more: a peak further from a person's centre is of nobody
 FEWEST_JOINTS = 6  # people of whom less is seen count neither as found nor as missed
 COLUMNS = ("mpjpe", "pa_mpjpe", "pve")
 
@@ -41,9 +44,10 @@ class MeshScores:
 
     Attributes:
         people: who should be found; found: of them; false_alarms: peaks where nobody is.
-        errors: (found, 3) centimetres: MPJPE over 20 joints after the pelvises are laid on one another, PA-MPJPE, and the same as MPJPE
-            for all vertices (PVE), NaN where the person's betas are another body's.
-        standing: (found, 2) MPJPE and PA-MPJPE of what costs nothing: everybody is the mean person, stands and faces the camera.
+        errors: (found, 3) centimetres: MPJPE over 20 joints after the pelvises are laid on one another, PA-MPJPE, and
+            the same as MPJPE for all vertices (PVE), NaN where the person's betas are another body's.
+        standing: (found, 2) MPJPE and PA-MPJPE of what costs nothing: everybody is the mean person, stands and faces
+            the camera.
         names: of the found people's pictures. skipped: samples that could not be used.
     """
 
@@ -71,7 +75,10 @@ class MeshScores:
         table.add_row("recall, precision", f"{100 * self.recall:.1f} %", f"{100 * self.precision:.1f} %", "")
         titles = [name.upper().replace("_", "-") for name in COLUMNS]
         rows = [(f"{title} (cm)", column) for title, column in zip(titles, self.errors.T, strict=True)]
-        rows += [(f"... if all just stood (cm), {title}", column) for title, column in zip(titles, self.standing.T, strict=False)]
+        rows += [
+            (f"... if all just stood (cm), {title}", column)
+            for title, column in zip(titles, self.standing.T, strict=False)
+        ]
         for label, column in rows:
             known = column[np.isfinite(column)]
             figures = (known.mean(), *np.percentile(known, (50, 90))) if len(known) else (np.nan,) * 3
@@ -95,7 +102,8 @@ def evaluate_mesh(
     limit: int | None = None,
     split: str | None = "held_out",
 ) -> tuple[MeshScores, list[NDArray[np.uint8]]]:
-    """Scores of the network in ``weights`` on the first ``limit`` samples, and up to 24 pictures with skeletons, (H, W, 3).
+    """Scores of the network in ``weights`` on the first ``limit`` samples, and up to 24 pictures with skeletons, (H, W,
+    3).
 
     Raises CheckpointError for weights that cannot be used, DataError for data.
     """
@@ -134,7 +142,9 @@ def evaluate_mesh(
                 joints, truth = predicted.joints[peak].numpy(), labels.joints[person].numpy()
                 pve = np.nan
                 if labels.betas_known[person]:
-                    away = (predicted.vertices[peak] - predicted.joints[peak, :1]) - (true.vertices[person] - true.joints[person, :1])
+                    away = (predicted.vertices[peak] - predicted.joints[peak, :1]) - (
+                        true.vertices[person] - true.joints[person, :1]
+                    )
                     pve = float(away.norm(dim=-1).mean())
                 joints, truth = joints[BODY_JOINTS], truth[BODY_JOINTS]
                 errors.append((mpjpe(joints, truth), pa_mpjpe(joints, truth), pve))
@@ -152,19 +162,30 @@ def reach(labels: MeshLabels) -> Tensor:
     return (NEAR_SHARE * MAP_SIDE / 2 * extents(labels.joints_2d, labels.visible).amax(1)).clamp_min(NEAR)
 
 
-def paired(true: Tensor, picture: Tensor, near: Tensor, peaks: Tensor, peak_picture: Tensor) -> tuple[list[tuple[int, int]], int]:
-    """(person, peak) pairs, nobody twice, near ones over all; and how many peaks stand for nobody. ``near`` (N,) cells: how far each
-    person's peak may be."""
+def paired(
+    true: Tensor, picture: Tensor, near: Tensor, peaks: Tensor, peak_picture: Tensor
+) -> tuple[list[tuple[int, int]], int]:
+    """(person, peak) pairs, nobody twice, near ones over all; and how many peaks stand for nobody.
+
+    ``near`` (N,) cells: how far each person's peak may be.
+    """
     if not len(peaks) or not len(true):
         return [], len(peaks)
-    apart = (torch.cdist(true, peaks) / near[:, None]).masked_fill(picture[:, None] != peak_picture[None], torch.inf).numpy()
+    apart = (
+        (torch.cdist(true, peaks) / near[:, None])
+        .masked_fill(picture[:, None] != peak_picture[None], torch.inf)
+        .numpy()
+    )
     rows, columns = linear_sum_assignment(np.minimum(apart, 1))
     pairs = [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if apart[row, column] < 1]
     return pairs, len(peaks) - len(pairs)
 
 
 def _drawn(batch: MeshBatch, bodies: PredictedBodies, joints: Tensor, found: Tensor) -> list[NDArray[np.uint8]]:
-    """The pictures with true skeletons in green, predicted ones in red; ``found`` (N,) whose picture each body is of."""
+    """The pictures with true skeletons in green, predicted ones in red.
+
+    ``found`` (N,) whose picture each body is of.
+    """
     out = [np.ascontiguousarray(image) for image in batch.images.permute(0, 2, 3, 1).numpy()]
     true, predicted = batch.labels.joints_2d, project_weakly(joints, bodies.camera)
     for points, numbers, colour in ((true, batch.labels.picture, (60, 220, 60)), (predicted, found, (230, 40, 40))):

@@ -31,7 +31,15 @@ from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import Recipe, RecipeError
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
-OPTIONS = {"config": "default", "mixing": 0.9, "r1_every": 16, "path_every": 4, "path_weight": 2.0, "augment": True, "start": ""}
+OPTIONS = {
+    "config": "default",
+    "mixing": 0.9,
+    "r1_every": 16,
+    "path_every": 4,
+    "path_weight": 2.0,
+    "augment": True,
+    "start": "",
+}
 _SHOWN = 8
 
 
@@ -45,8 +53,13 @@ class Generator(nn.Module):
         self.register_buffer("mirror", plane.mirror, persistent=False)
         self.register_buffer("spread", plane.spread, persistent=False)
 
-    def structure(self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, completed: Tensor | None = None) -> Structure:
-        """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing; ``completed``: see `UvPlane.structure`."""
+    def structure(
+        self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, completed: Tensor | None = None
+    ) -> Structure:
+        """People of whom the ``partial`` texture (B, 4, R, R) is known, None for nothing.
+
+        ``completed``: see `UvPlane.structure`.
+        """
         if not self.network.config.spatial:
             return Structure(pose, betas, camera)
         size = self.network.config.resolution
@@ -54,10 +67,21 @@ class Generator(nn.Module):
         return UvPlane(self.geometry, self.mirror, self.spread).structure(pose, betas, camera, shown, completed)  # type: ignore[arg-type]
 
     def forward(
-        self, photo: Tensor | None, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor | None, latent: Tensor | None = None,
-        rng: torch.Generator | None = None, mixing: float = 0.0, completed: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
-        """With a photo: texture (B, 3, R, R), the style's mean and log-variance (B, latent). With a latent instead: texture alone."""
+        self,
+        photo: Tensor | None,
+        pose: Tensor,
+        betas: Tensor,
+        camera: Tensor,
+        partial: Tensor | None,
+        latent: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        mixing: float = 0.0,
+        completed: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """With a photo: texture (B, 3, R, R), the style's mean and log-variance (B, latent).
+
+        With a latent instead: texture alone.
+        """
         structure = self.structure(pose, betas, camera, partial, completed)
         if photo is None:
             assert latent is not None
@@ -67,8 +91,9 @@ class Generator(nn.Module):
 
 
 def texture_network(options: Mapping[str, object], body: BodyModel) -> Generator:
-    """A network of the option ``config`` (a name of `CONFIGS`) at the option ``resolution`` (0: its own), with the weights of the option
-    ``start`` where that is a file, of the same or a smaller resolution; then the file's configuration is the network's.
+    """A network of the option ``config`` (a name of `CONFIGS`) at the option ``resolution`` (0: its own), with the
+    weights of the option ``start`` where that is a file, of the same or a smaller resolution; then the file's
+    configuration is the network's.
 
     Raises RecipeError for an unknown configuration, CheckpointError and ConfigError for a start that cannot be used.
     """
@@ -81,12 +106,17 @@ def texture_network(options: Mapping[str, object], body: BodyModel) -> Generator
     if not options["start"]:
         return Generator(TextureNetwork(config), uv_plane(body, config.resolution))
     network = load_checkpoint(Path(str(options["start"])))
-    return Generator(grown(network, replace(network.config, resolution=config.resolution)), uv_plane(body, config.resolution))
+    return Generator(
+        grown(network, replace(network.config, resolution=config.resolution)), uv_plane(body, config.resolution)
+    )
 
 
 class GanTrainer:
-    """The recipe's options: ``config`` of the network, ``mixing`` of styles, ``r1_every`` and ``path_every`` steps, ``path_weight``,
-    ``augment``: adaptive discriminator augmentation, ``start``: a checkpoint."""
+    """The recipe's options:
+
+    ``config`` of the network, ``mixing`` of styles, ``r1_every`` and ``path_every`` steps, ``path_weight``,
+    ``augment``: adaptive discriminator augmentation, ``start``: a checkpoint.
+    """
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
@@ -134,7 +164,14 @@ class GanTrainer:
             log["path"] = float(penalty.detach())
         turn.descend("generator", loss)
         return log | judge(
-            turn, critic, self.r1, self.gamma, self.strength, batch.texture, fake, lambda texture: augmented(texture, strength, turn.rng)
+            turn,
+            critic,
+            self.r1,
+            self.gamma,
+            self.strength,
+            batch.texture,
+            fake,
+            lambda texture: augmented(texture, strength, turn.rng),
         )
 
     def _path_penalty(self, turn: Turn, batch: GanBatch) -> Tensor:
@@ -173,6 +210,9 @@ def grid(rows: Sequence[Tensor], cell: int = 192) -> NDArray[np.uint8]:
     for row in rows:
         tiles = (row.detach().float().clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).cpu().numpy()
         out.append(
-            np.concatenate([np.asarray(cv2.resize(tile, (cell, cell), interpolation=cv2.INTER_AREA), np.uint8) for tile in tiles], 1)
+            np.concatenate(
+                [np.asarray(cv2.resize(tile, (cell, cell), interpolation=cv2.INTER_AREA), np.uint8) for tile in tiles],
+                1,
+            )
         )
     return np.concatenate(out)

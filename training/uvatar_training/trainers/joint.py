@@ -1,4 +1,6 @@
-"""Both predictors end to end: the Mesh Predictor's bodies carry the Texture Predictor's textures, and the picture corrects both."""
+"""Both predictors end to end: the Mesh Predictor's bodies carry the Texture Predictor's textures, and the picture
+corrects both.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +40,19 @@ from uvatar_training.trainers.run import Player, Turn, optimiser_for
 from uvatar_training.trainers.texture import on_device, texture_weights
 
 OPTIONS: dict[str, Any] = {
-    "network": "light", "imagenet": False, "mesh": "", "mesh_weights": {}, "config": "default", "texture": "", "weights": {}, "side": 256,
+    "network": "light", "imagenet": False, "mesh": "", "mesh_weights": {}, "config": "default", "texture": "",
+    "weights": {}, "side": 256,
     "texture_share": 50.0,
 }  # fmt: skip
 
 
 class JointTrainer:
-    """The recipe's options: ``network``, ``imagenet`` and ``mesh_weights`` as `MeshTrainer`'s network, imagenet and weights; ``config``,
-    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from; ``texture_share``: see
-    `TotalLoss`."""
+    """The recipe's options:
+
+    ``network``, ``imagenet`` and ``mesh_weights`` as `MeshTrainer`'s network, imagenet and weights; ``config``,
+    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from;
+    ``texture_share``: see `TotalLoss`.
+    """
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
@@ -54,13 +60,21 @@ class JointTrainer:
         if unknown := sorted(set(options) - set(OPTIONS)):
             raise RecipeError(f"The joint trainer has no options {', '.join(unknown)}; it has {', '.join(OPTIONS)}.")
         self.body = body or load_open_body()
-        own = {"network": options["network"], "imagenet": options["imagenet"], "start": options["mesh"], "weights": options["mesh_weights"]}
+        own = {
+            "network": options["network"],
+            "imagenet": options["imagenet"],
+            "start": options["mesh"],
+            "weights": options["mesh_weights"],
+        }
         self.mesh = MeshTrainer(recipe.with_(options=own), self.body)
         generator = texture_network({"config": options["config"], "start": options["texture"]}, self.body)
         self.config, self.side = generator.network.config, int(options["side"])
         self.prepare = partial(prepare_joint, body=self.body, photo_side=self.config.photo_side, side=self.side)
         self.collate = collate_joint
-        self.players = {**self.mesh.players, "generator": Player(generator, optimiser_for(generator.parameters(), recipe))}
+        self.players = {
+            **self.mesh.players,
+            "generator": Player(generator, optimiser_for(generator.parameters(), recipe)),
+        }
         weights = {**ROMP_WEIGHTS, **options["mesh_weights"]}
         picture = texture_weights({"adversarial": 0.0, **options["weights"]})
         self.loss = TotalLoss(MeshLoss(weights), TextureLoss(picture), float(options["texture_share"]))
@@ -75,11 +89,15 @@ class JointTrainer:
         """The inverse of `state`."""
 
     def step(self, turn: Turn, batch: JointBatch) -> dict[str, float]:
-        """One step of both networks on the total loss; people whose predicted body misses their crop only teach the mesh."""
+        """One step of both networks on the total loss; people whose predicted body misses their crop only teach the
+        mesh.
+        """
         device = batch.picture.device
         body = self.mesh.body_on(device)
         maps, terms = self.mesh.terms(turn.networks["mesh"], batch.mesh)
-        bodies = sample(maps, match(maps.center.detach(), batch.mesh.labels.centers()[0], batch.mesh.labels.picture).centers)
+        bodies = sample(
+            maps, match(maps.center.detach(), batch.mesh.labels.centers()[0], batch.mesh.labels.picture).centers
+        )
         chosen = PredictedBodies(*(getattr(bodies, name)[batch.person] for name in ("camera", "pose", "betas")))
         try:
             painted, log = self._painted(turn, batch, chosen, body)
@@ -124,7 +142,10 @@ class JointTrainer:
         cameras = Cameras(batch.camera[:, 0] * scale, center, self.side, self.side)
         vertices = torch.cat(placed)
         own = self.texels
-        surface, texels = self.surface.to(device), Texels(own.size, own.place.to(device), own.face.to(device), own.barycentric.to(device))
+        surface, texels = (
+            self.surface.to(device),
+            Texels(own.size, own.place.to(device), own.face.to(device), own.barycentric.to(device)),
+        )
         view = see(vertices, surface, cameras)
         partial = unproject(batch.picture, vertices.detach(), surface, texels, cameras, view.detach())
         shown, hidden = hide_half(partial, turn.rng)

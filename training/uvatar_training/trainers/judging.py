@@ -13,14 +13,23 @@ from uvatar_training.trainers.run import Turn
 
 
 def judge(
-    turn: Turn, bare: nn.Module, r1: Lazy, gamma: float, strength: Strength, real: Tensor, fake: Tensor, look: Callable[[Tensor], Tensor]
+    turn: Turn,
+    bare: nn.Module,
+    r1: Lazy,
+    gamma: float,
+    strength: Strength,
+    real: Tensor,
+    fake: Tensor,
+    look: Callable[[Tensor], Tensor],
 ) -> dict[str, float]:
-    """One step of the player "discriminator" on real and made textures (B, 3, R, R), with R1 where it is due; its losses by name.
+    """One step of the player "discriminator" on real and made textures (B, 3, R, R), with R1 where it is due; its
+    losses by name.
 
     Args:
-        bare: its network without Lightning Fabric's wrapper, which lets nobody else take gradients through it; single precision suits
-            a penalty anyhow.
-        r1, gamma: when, and how much of, the penalty. strength: of the augmentation, adapted to what the discriminator says.
+        bare: its network without Lightning Fabric's wrapper, which lets nobody else take gradients through it; single
+            precision suits a penalty anyhow.
+        r1, gamma: when, and how much of, the penalty. strength: of the augmentation, adapted to what the discriminator
+            says.
         look: what it sees of a texture.
     """
     bare.requires_grad_(True)

@@ -33,18 +33,23 @@ from uvatar_training.trainers.recipe import Recipe, RecipeError
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS = {
-    "network": "light", "imagenet": True, "frozen": 0, "weights": {}, "shaking": True, "close_ups": 0.0, "mosaics": 0, "start": "",
+    "network": "light", "imagenet": True, "frozen": 0, "weights": {}, "shaking": True, "close_ups": 0.0, "mosaics": 0,
+    "start": "",
     "only_centers": False,
 }  # fmt: skip
 WEIGHTS_FILE = "mesh_predictor.safetensors"
 
 
 class MeshTrainer:
-    """The recipe's options: ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights,
-    ``frozen``: how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
-    ``close_ups``: the share of samples that are shown as close-ups of their people, up to sixteen in one picture, ``mosaics``: how many
-    pictures of a process's batch are made of four of the other samples each, ``start``: a .safetensors file to start from,
-    ``only_centers``: train nothing but the head that finds people; quick, and what else is predicted stays as it was."""
+    """The recipe's options:
+
+    ``network`` "light" or "romp" (HRNet-W32), ``imagenet``: start the light trunk from ImageNet's weights, ``frozen``:
+    how many of its stages keep them, ``weights``: of loss terms other than ROMP's, ``shaking``: vary the pictures,
+    ``close_ups``: the share of samples that are shown as close-ups of their people, up to sixteen in one picture,
+    ``mosaics``: how many pictures of a process's batch are made of four of the other samples each, ``start``: a
+    .safetensors file to start from, ``only_centers``: train nothing but the head that finds people; quick, and what
+    else is predicted stays as it was.
+    """
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options, CheckpointError for a start that does not fit."""
@@ -60,7 +65,10 @@ class MeshTrainer:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.frozen = _first_stages(network, int(options["frozen"]))
         if options["only_centers"]:
-            self.frozen = [network.backbone, *(head for name, head in network.final_layers.items() if name != CENTER_HEAD)]
+            self.frozen = [
+                network.backbone,
+                *(head for name, head in network.final_layers.items() if name != CENTER_HEAD),
+            ]
         for module in self.frozen:
             module.requires_grad_(False)
         self.loss = MeshLoss({**ROMP_WEIGHTS, **options["weights"]})
@@ -97,7 +105,9 @@ class MeshTrainer:
         maps = maps_of(tensors)
         terms = mesh_terms(maps, batch.labels, self.body_on(device), self.prior_on(device))
         if joint_maps is not None:
-            terms["joint_maps"] = joint_maps_distance(joint_maps.float(), batch.labels.joint_heatmaps(), batch.labels.labelled)
+            terms["joint_maps"] = joint_maps_distance(
+                joint_maps.float(), batch.labels.joint_heatmaps(), batch.labels.labelled
+            )
         return maps, terms
 
     @torch.no_grad()
@@ -109,7 +119,9 @@ class MeshTrainer:
         maps = maps_of(tensors)
         people = sample(maps, found := find_centers(maps.center))
         joints = self.body_on(images.device).joints(people.betas, people.pose)
-        drawn = [np.ascontiguousarray(image) for image in (images.permute(0, 2, 3, 1).cpu().numpy() * 255).astype(np.uint8)]
+        drawn = [
+            np.ascontiguousarray(image) for image in (images.permute(0, 2, 3, 1).cpu().numpy() * 255).astype(np.uint8)
+        ]
         for points, picture, colour in (
             (batch.labels.joints_2d, batch.labels.picture, (60, 220, 60)),
             (project_weakly(joints, people.camera), found.picture, (230, 40, 40)),
@@ -135,7 +147,9 @@ def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
     """``mesh_predictor.safetensors``, which `uvatar.mesh_predictor.predictor.Predictor` loads."""
     path = folder / WEIGHTS_FILE
     inner = network.network if isinstance(network, AsTensors) else network
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in inner.state_dict().items()}, path, {"note": note})
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in inner.state_dict().items()}, path, {"note": note}
+    )
     return [path]
 
 
@@ -153,11 +167,14 @@ class Copies:
 
 
 class AsTensors(nn.Module):
-    """The network with plain tensors out: Lightning Fabric looks into what a network returns and refuses frozen dataclasses.
+    """The network with plain tensors out:
 
-    ``joint_maps``: whether there is to be a head that says where joints are. It is left out of what is exported: a centre teaches of one
-    cell of a picture, joints of hundreds, and where the limbs are must be known before it can be said how they are turned. The published
-    network began with such a head too.
+    Lightning Fabric looks into what a network returns and refuses frozen dataclasses.
+
+    ``joint_maps``: whether there is to be a head that says where joints are. It is left out of what is exported: a
+        centre teaches of one
+    cell of a picture, joints of hundreds, and where the limbs are must be known before it can be said how they are
+    turned. The published network began with such a head too.
     """
 
     def __init__(self, network: MeshPredictor, joint_maps: bool = False) -> None:
@@ -193,7 +210,8 @@ def pose_prior() -> MixturePrior:
     """The shipped pose prior for the loss's "prior" term."""
     prior = PosePrior.load()
     roots = torch.from_numpy(prior.whiteners).float()
-    # Its costs are half the covariance's log determinant less the log weight; the loss computes the former from the roots.
+    # Its costs are half the covariance's log determinant less the log weight; the loss computes the former from the
+    # roots.
     log_weights = -torch.diagonal(roots, dim1=-2, dim2=-1).abs().log().sum(-1) - torch.from_numpy(prior.costs).float()
     return MixturePrior(log_weights, torch.from_numpy(prior.means).float(), roots)
 

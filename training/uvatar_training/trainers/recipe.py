@@ -25,8 +25,8 @@ class Recipe:
     Attributes:
         task: one of `TASKS`.
         steps: optimiser steps; batch: pictures per step over all processes.
-        learning_rate: at its highest; warmup: steps in which it rises to that; milestones: {step: factor} by which it is multiplied
-            from that step on; cosine: falls to 0 along a half wave over all steps.
+        learning_rate: at its highest; warmup: steps in which it rises to that; milestones: {step: factor} by which it
+            is multiplied from that step on; cosine: falls to 0 along a half wave over all steps.
         optimiser: "adam" or "adamw"; betas, weight_decay: its settings.
         clip: largest norm of the gradient, 0 for no limit.
         average: samples after which weights count half in the running average that ships, 0 for no average.
@@ -70,7 +70,11 @@ class Recipe:
 def recipe_names(task: str) -> list[str]:
     """Names of the recipes that ship for a task."""
     folder = resources.files("uvatar_training.recipes")
-    return sorted(item.name.removeprefix(f"{task}_").removesuffix(".yaml") for item in folder.iterdir() if item.name.startswith(f"{task}_"))
+    return sorted(
+        item.name.removeprefix(f"{task}_").removesuffix(".yaml")
+        for item in folder.iterdir()
+        if item.name.startswith(f"{task}_")
+    )
 
 
 def load_recipe(task: str, name: str) -> Recipe:
@@ -86,7 +90,9 @@ def load_recipe(task: str, name: str) -> Recipe:
     else:
         shipped = resources.files("uvatar_training.recipes") / f"{task}_{name}.yaml"
         if not shipped.is_file():
-            raise RecipeError(f"There is no recipe {name!r} for {task}: choose {', '.join(recipe_names(task))} or give a .yaml file.")
+            raise RecipeError(
+                f"There is no recipe {name!r} for {task}: choose {', '.join(recipe_names(task))} or give a .yaml file."
+            )
         text, label = shipped.read_text(encoding="utf-8"), shipped.name
     try:
         entries = yaml.safe_load(text)

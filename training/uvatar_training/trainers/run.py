@@ -1,8 +1,9 @@
-"""The training loop that all networks share: devices, resuming, logs, pictures, and what to do when a loss is no number.
+"""The training loop that all networks share: devices, resuming, logs, pictures, and what to do when a loss is no
+number.
 
-What is random in a step is drawn from generators seeded by the run's seed and the step, and the learning rate is a function of the step,
-so a checkpoint holds weights, optimisers and the step, and a run that goes on from it is the run that was never stopped, to the last bit
-on a CPU.
+What is random in a step is drawn from generators seeded by the run's seed and the step, and the learning rate is a
+function of the step, so a checkpoint holds weights, optimisers and the step, and a run that goes on from it is the run
+that was never stopped, to the last bit on a CPU.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class Player:
 
 
 class Trainer(Protocol):
-    """What is particular about one network's training. Networks and optimisers are made before the run and belong to it."""
+    """What is particular about one network's training.
+
+    Networks and optimisers are made before the run and belong to it.
+    """
 
     @property
     def players(self) -> Mapping[str, Player]: ...
@@ -128,7 +132,9 @@ class Turn:
             optimiser.step()
 
     def _clip(self, name: str, optimiser: torch.optim.Optimizer) -> None:
-        norm = self.fabric.clip_gradients(self.networks[name], optimiser, max_norm=self.recipe.clip, error_if_nonfinite=False)
+        norm = self.fabric.clip_gradients(
+            self.networks[name], optimiser, max_norm=self.recipe.clip, error_if_nonfinite=False
+        )
         if norm is not None:
             self.log[f"gradient/{name}"] = float(norm)
             if not math.isfinite(float(norm)) and self.recipe.precision != "16-mixed":
@@ -150,7 +156,9 @@ def optimiser_for(parameters: Any, recipe: Recipe) -> torch.optim.Optimizer:
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if recipe.optimiser not in kinds:
         raise TrainingError(f"There is no optimiser {recipe.optimiser!r}: choose {' or '.join(kinds)}.")
-    return kinds[recipe.optimiser](parameters, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    return kinds[recipe.optimiser](
+        parameters, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
 
 
 def run(
@@ -170,11 +178,12 @@ def run(
     Args:
         device: "cpu", "cuda" or "auto"; devices: how many; under torchrun its processes.
         workers: loading processes per process.
-        stop_at: step to stop at, and seconds: wall-clock time after which to stop, both with a checkpoint to go on from.
+        stop_at: step to stop at, and seconds: wall-clock time after which to stop, both with a checkpoint to go on
+            from.
 
     Raises:
-        TrainingError: a loss that is no number (the batch is saved beside the checkpoint), too much damaged data, a checkpoint of
-            another recipe.
+        TrainingError: a loss that is no number (the batch is saved beside the checkpoint), too much damaged data, a
+            checkpoint of another recipe.
         DataError, CheckpointProblem: files that cannot be used.
     """
     fabric = _fabric(recipe, device, devices)
@@ -195,7 +204,9 @@ def run(
     with (
         _Log(out, first, fabric.is_global_zero) as log,
         _bar(fabric.is_global_zero) as bar,
-        stream(samples, trainer.prepare, trainer.collate, plan, first, last, workers, split, fabric.device.type == "cuda") as deliveries,
+        stream(
+            samples, trainer.prepare, trainer.collate, plan, first, last, workers, split, fabric.device.type == "cuda"
+        ) as deliveries,
     ):
         task = bar.add_task(recipe.task, total=recipe.steps, completed=first, losses="")
         for delivery in deliveries:
@@ -206,9 +217,15 @@ def run(
             for name, average in averages.items():
                 average.update(trainer.players[name].network, recipe.batch)
             step = delivery.step + 1
-            bar.update(task, completed=step, losses="  ".join(f"{name} {value:.3g}" for name, value in list(losses.items())[:6]))
+            bar.update(
+                task,
+                completed=step,
+                losses="  ".join(f"{name} {value:.3g}" for name, value in list(losses.items())[:6]),
+            )
             if step % recipe.log_every == 0 or step == last:
-                log.scalars(step, {**losses, "learning_rate": recipe.rate(delivery.step), "skipped": float(len(skipped))})
+                log.scalars(
+                    step, {**losses, "learning_rate": recipe.rate(delivery.step), "skipped": float(len(skipped))}
+                )
             if fabric.is_global_zero and (step % recipe.picture_every == 0 or step == recipe.steps):
                 log.picture(step, trainer.pictures(delivery.batch.to(fabric.device), _shown(trainer, averages)))
             over = seconds is not None and time.monotonic() - started > seconds
@@ -230,7 +247,13 @@ def _fabric(recipe: Recipe, device: str, devices: int | str) -> Fabric:
     local, world = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # type: ignore[arg-type]
-    return Fabric(accelerator=device, devices=local, num_nodes=world // local, strategy="ddp", precision=recipe.precision)  # type: ignore[arg-type]
+    return Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp",
+        precision=recipe.precision,  # type: ignore[arg-type]
+    )
 
 
 def _one_step(
@@ -268,10 +291,14 @@ def _check_loss_of_data(skipped: Skipped, drawn: int) -> None:
 
 
 def _shown(trainer: Trainer, averages: Mapping[str, Average]) -> dict[str, nn.Module]:
-    return {name: averages[name].network if name in averages else player.network for name, player in trainer.players.items()}
+    return {
+        name: averages[name].network if name in averages else player.network for name, player in trainer.players.items()
+    }
 
 
-def _store(out: Path, recipe: Recipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric) -> None:
+def _store(
+    out: Path, recipe: Recipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric
+) -> None:
     players = trainer.players
     if fabric.is_global_zero:
         state = {
@@ -292,7 +319,9 @@ def _restore(out: Path, recipe: Recipe, trainer: Trainer, averages: Mapping[str,
     if state is None:
         return 0
     if state["recipe"] != repr(recipe.with_(steps=0)):
-        raise TrainingError(f"{out} holds a run of another recipe: choose another folder, or train with the recipe it was begun with.")
+        raise TrainingError(
+            f"{out} holds a run of another recipe: choose another folder, or train with the recipe it was begun with."
+        )
     trainer.load_state(state["trainer"])
     for name, player in trainer.players.items():
         player.network.load_state_dict(state["networks"][name])

@@ -34,14 +34,18 @@ from uvatar_training.trainers.recipe import Recipe, RecipeError
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS: dict[str, Any] = {
-    "config": "default", "start": "", "side": 256, "weights": {}, "truth": 0.0, "imagenet": False, "r1_every": 16, "augment": True,
+    "config": "default", "start": "", "side": 256, "weights": {}, "truth": 0.0, "imagenet": False, "r1_every": 16,
+    "augment": True,
 }  # fmt: skip
 
 
 class TextureTrainer:
-    """The recipe's options: ``config`` of the network, ``start``: a checkpoint (of `gan`, say), ``side`` of the compared pictures,
-    ``weights`` of the loss's terms, ``truth``: weight of the difference from the true texture where it is known (synthetic people),
-    ``imagenet``: start the style encoder from torchvision's weights (downloaded), ``r1_every``, ``augment``."""
+    """The recipe's options:
+
+    ``config`` of the network, ``start``: a checkpoint (of `gan`, say), ``side`` of the compared pictures, ``weights``
+    of the loss's terms, ``truth``: weight of the difference from the true texture where it is known (synthetic people),
+    ``imagenet``: start the style encoder from torchvision's weights (downloaded), ``r1_every``, ``augment``.
+    """
 
     def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
@@ -59,8 +63,14 @@ class TextureTrainer:
         self.adversarial = self.loss.weights.adversarial > 0
         if self.adversarial:
             discriminator = Discriminator(DiscriminatorConfig.like(self.config))
-            self.players["discriminator"] = Player(discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False)
-        self.r1, self.gamma, self.strength = Lazy(int(options["r1_every"])), r1_gamma(self.config.resolution, recipe.batch), Strength()
+            self.players["discriminator"] = Player(
+                discriminator, optimiser_for(discriminator.parameters(), recipe), averaged=False
+            )
+        self.r1, self.gamma, self.strength = (
+            Lazy(int(options["r1_every"])),
+            r1_gamma(self.config.resolution, recipe.batch),
+            Strength(),
+        )
         self.prepare = partial(prepare_texture, stage=TextureStage.of(self.body, self.config, int(options["side"])))
         self.collate = joined
         self.surroundings = Surroundings.of(self.body, self.config.resolution, FeatureDistance(EfficientNetFeatures()))
@@ -85,10 +95,19 @@ class TextureTrainer:
         logits = None
         if game:
             # The bare network: across processes nothing of it is to be averaged here.
-            logits = self.players["discriminator"].network.train().requires_grad_(False)(augmented(texture, self._strength(), turn.rng))
+            logits = (
+                self.players["discriminator"]
+                .network.train()
+                .requires_grad_(False)(augmented(texture, self._strength(), turn.rng))
+            )
         evidence = PhotoEvidence(batch.picture, batch.mask, batch.partial, hidden)
         terms = texture_terms(
-            texture, batch.view, evidence, on_device(self.surroundings, texture.device), Style(mean, log_variance), logits
+            texture,
+            batch.view,
+            evidence,
+            on_device(self.surroundings, texture.device),
+            Style(mean, log_variance),
+            logits,
         )
         total, log = self.loss(terms)
         if self.options["truth"] and known.any():
@@ -106,7 +125,14 @@ class TextureTrainer:
     def _judge(self, turn: Turn, real: Tensor, fake: Tensor) -> dict[str, float]:
         bare = self.players["discriminator"].network
         return judge(
-            turn, bare, self.r1, self.gamma, self.strength, real, fake, lambda texture: augmented(texture, self._strength(), turn.rng)
+            turn,
+            bare,
+            self.r1,
+            self.gamma,
+            self.strength,
+            real,
+            fake,
+            lambda texture: augmented(texture, self._strength(), turn.rng),
         )
 
     @torch.no_grad()
@@ -123,7 +149,9 @@ class TextureTrainer:
 
 
 def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
-    """``texture_predictor.safetensors`` in half precision, which `uvatar.texture_predictor.predictor.TexturePredictor` loads."""
+    """``texture_predictor.safetensors`` in half precision, which `uvatar.texture_predictor.predictor.TexturePredictor`
+    loads.
+    """
     path = folder / FILE
     save_checkpoint(network.network, path, torch.float16, note)  # type: ignore[arg-type]
     return [path]
@@ -139,6 +167,10 @@ def texture_weights(weights: Mapping[str, float]) -> TextureWeights:
 
 def on_device(surroundings: Surroundings, device: torch.device) -> Surroundings:
     """The same on another device; nothing is copied where it is there already."""
-    perceptual = surroundings.perceptual.to(device) if isinstance(surroundings.perceptual, nn.Module) else surroundings.perceptual
+    perceptual = (
+        surroundings.perceptual.to(device)
+        if isinstance(surroundings.perceptual, nn.Module)
+        else surroundings.perceptual
+    )
     plane = UvPlane(*(part.to(device) for part in vars(surroundings.plane).values()))
     return Surroundings(perceptual, plane, surroundings.seams.to(device), surroundings.face.to(device))

@@ -1,8 +1,8 @@
 """Whether this installation computes what it should: a small picture is reconstructed and compared with known values.
 
-A library that changes can make avatars wrong without any error; this finds it out before a photo is touched.  The picture is our own
-render of ``samples/man.jpg``; ``tools/record_self_test.py`` writes the known values.  The model process runs it at its start, once for
-each environment: the data folder keeps the mark of what has passed.
+A library that changes can make avatars wrong without any error; this finds it out before a photo is touched.  The
+picture is our own render of ``samples/man.jpg``; ``tools/record_self_test.py`` writes the known values.  The model
+process runs it at its start, once for each environment: the data folder keeps the mark of what has passed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,17 @@ _EVERY = 64  # vertices: one in so many is compared
 _CELLS = 32  # cells on a side of the texture whose mean colours are compared
 _NAMED = 4  # differing packages that a message names, the likeliest first
 # Those whose numbers an avatar is made of, by how often a version of theirs has changed them.
-_SUSPECTS = ("opencv-python-headless", "numpy", "torch", "torchvision", "ai-edge-litert", "scipy", "embreex", "pillow", "safetensors")
+_SUSPECTS = (
+    "opencv-python-headless",
+    "numpy",
+    "torch",
+    "torchvision",
+    "ai-edge-litert",
+    "scipy",
+    "embreex",
+    "pillow",
+    "safetensors",
+)
 
 
 class SelfTestError(WireError):
@@ -85,8 +95,9 @@ class Deviation:
         )
 
 
-# About three times what the newest packages (Python 3.12, OpenCV 5.0.0, numpy 2.5.5, scipy 1.18.1) differ from the tested ones
-# (3.11, 4.11.0, 1.26.4, 1.17.1): 0.31 %, 5.6 mm, 2.8 levels and 0.1 points. A black texture is some hundred levels off.
+# About three times what the newest packages (Python 3.12, OpenCV 5.0.0, numpy 2.5.5, scipy 1.18.1) differ from the
+# tested ones (3.11, 4.11.0, 1.26.4, 1.17.1): 0.31 %, 5.6 mm, 2.8 levels and 0.1 points. A black texture is some hundred
+# levels off.
 TOLERANCE = Deviation(landmarks=1.0, vertices=16.0, texture=9.0, seen=3.0)
 
 
@@ -112,7 +123,9 @@ def deviation(observed: Observed, known: Observed) -> Deviation:
     filled = np.isfinite(known.texture)
     texture = np.percentile(np.abs(observed.texture - known.texture)[filled], 90)
     seen = abs(observed.seen - known.seen) * 100
-    return Deviation(*(float(value) if np.isfinite(value) else np.inf for value in (landmarks, vertices, texture, seen)))
+    return Deviation(
+        *(float(value) if np.isfinite(value) else np.inf for value in (landmarks, vertices, texture, seen))
+    )
 
 
 def check(pipeline: Pipeline) -> Deviation:
@@ -123,14 +136,19 @@ def check(pipeline: Pipeline) -> Deviation:
         if is_out_of_memory(error):
             raise
         raise SelfTestError(f"The self-test failed: {type(error).__name__}: {error}", _advice()) from error
-    wrong = [what for what in ("landmarks", "vertices", "texture", "seen") if getattr(found, what) > getattr(TOLERANCE, what)]
+    wrong = [
+        what for what in ("landmarks", "vertices", "texture", "seen") if getattr(found, what) > getattr(TOLERANCE, what)
+    ]
     if wrong:
         raise SelfTestError(f"The self-test failed: avatars come out wrong on this computer ({found}).", _advice())
     return found
 
 
 def check_once(pipeline: Pipeline, folder: Path) -> None:
-    """`check`, unless this environment has passed it before: the data folder ``folder`` remembers. Raises SelfTestError."""
+    """`check`, unless this environment has passed it before: the data folder ``folder`` remembers.
+
+    Raises SelfTestError.
+    """
     with suppress(OSError, ValueError, AttributeError):
         if json.loads((folder / STAMP).read_text(encoding="utf-8")).get("passed") == _environment():
             return
@@ -138,7 +156,9 @@ def check_once(pipeline: Pipeline, folder: Path) -> None:
 
 
 def remember(found: Deviation, folder: Path) -> None:
-    """Note in the data folder ``folder`` that this environment has passed; a disk that is full only means that it is checked again."""
+    """Note in the data folder ``folder`` that this environment has passed; a disk that is full only means that it is
+    checked again.
+    """
     with suppress(OSError):
         part = folder / f"{STAMP}.{os.getpid()}"
         part.write_text(json.dumps({"passed": _environment(), "deviation": str(found)}), encoding="utf-8")
@@ -148,13 +168,17 @@ def remember(found: Deviation, folder: Path) -> None:
 def read_known() -> Observed:
     """The values that the tested versions give."""
     with np.load(KNOWN, allow_pickle=False) as known:
-        return Observed(known["landmarks"], known["vertices"], known["texture"].astype(np.float32), float(known["seen"]))
+        return Observed(
+            known["landmarks"], known["vertices"], known["texture"].astype(np.float32), float(known["seen"])
+        )
 
 
 def write_known(observed: Observed) -> None:
     """Make what was observed the known values."""
     texture = observed.texture.astype(np.float16)
-    np.savez_compressed(KNOWN, landmarks=observed.landmarks, vertices=observed.vertices, texture=texture, seen=observed.seen)
+    np.savez_compressed(
+        KNOWN, landmarks=observed.landmarks, vertices=observed.vertices, texture=texture, seen=observed.seen
+    )
 
 
 def _vertices(pipeline: Pipeline, fit: Fit) -> NDArray[np.float32]:
@@ -174,9 +198,19 @@ def _environment() -> str:
     """A digest of all that the outcome depends on."""
     weights = weights_folder()
     files = sorted(path for path in weights.rglob("*") if path.is_file())
-    digests = [[path.relative_to(weights).as_posix(), path.stat().st_size, recorded_sha256(path)] for path in files if path.suffix != ".md"]
+    digests = [
+        [path.relative_to(weights).as_posix(), path.stat().st_size, recorded_sha256(path)]
+        for path in files
+        if path.suffix != ".md"
+    ]
     known = hashlib.sha256(KNOWN.read_bytes() + PHOTO.read_bytes()).hexdigest()
-    facts = [versions.installed(), versions.device(), digests, known, [str(difference) for difference in constraints.differences()]]
+    facts = [
+        versions.installed(),
+        versions.device(),
+        digests,
+        known,
+        [str(difference) for difference in constraints.differences()],
+    ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -184,7 +218,10 @@ def _advice() -> str:
     """What to do, with the packages that moved."""
     moved = sorted(constraints.differences(), key=_suspicion)
     if not moved:
-        return "The packages are the tested ones: install Uvatar again. If that does not help, report it with what `uvatar doctor` says."
+        return (
+            "The packages are the tested ones: install Uvatar again. If that does not help, report it with what "
+            "`uvatar doctor` says."
+        )
     named = "; ".join(map(str, moved[:_NAMED])) + ("; and more" if len(moved) > _NAMED else "")
     remedy = "Set the backend up again in Blender, or install the tested versions (see README)."
     return f"Packages differ from the tested ones: {named}. {remedy}"

@@ -1,4 +1,7 @@
-"""``python -m uvatar.engine.self_test``: the self-test by itself, for the set-up. Its last line says what is wrong; exit code 1 then."""
+"""``python -m uvatar.engine.self_test``: the self-test by itself, for the set-up.
+
+Its last line says what is wrong; exit code 1 then.
+"""
 
 from __future__ import annotations
 

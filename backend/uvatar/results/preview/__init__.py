@@ -1,4 +1,6 @@
-"""Pictures of the result for people to look at: the mesh over the photo, the textured body, a sheet of views around it."""
+"""Pictures of the result for people to look at: the mesh over the photo, the textured body, a sheet of views
+around it.
+"""
 
 from uvatar.results.preview.drawing import Picture, overlay, render_textured
 from uvatar.results.preview.labels import label_colours

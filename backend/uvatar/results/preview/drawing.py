@@ -77,7 +77,12 @@ def render_textured(
 
 
 def overlay(
-    pixels: NDArray[np.uint8], camera: Camera, bodies: Sequence[NDArray], faces: NDArray, opacity: float = 0.75, max_side: int = 2048
+    pixels: NDArray[np.uint8],
+    camera: Camera,
+    bodies: Sequence[NDArray],
+    faces: NDArray,
+    opacity: float = 0.75,
+    max_side: int = 2048,
 ) -> NDArray[np.uint8]:
     """The photo with every person's mesh over it as tinted, half transparent clay.
 
@@ -107,14 +112,18 @@ def overlay(
 
 
 def sample_texture(texture: NDArray, uv: NDArray) -> NDArray[np.float32]:
-    """Bilinear samples (H, W, C) of a texture (N, N, C), float32 or uint8, at ``uv`` (H, W, 2): origin bottom-left, v up."""
+    """Bilinear samples (H, W, C) of a texture (N, N, C), float32 or uint8, at ``uv`` (H, W, 2): origin bottom-left, v
+    up.
+    """
     rows, columns = texture.shape[:2]
     x = (uv[..., 0] * columns - 0.5).astype(np.float32)
     y = ((1 - uv[..., 1]) * rows - 0.5).astype(np.float32)
     return cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
 
 
-def cast(scene: RayScene, camera: Camera, supersample: int, paint: Callable[[Fragments], NDArray]) -> tuple[NDArray, NDArray]:
+def cast(
+    scene: RayScene, camera: Camera, supersample: int, paint: Callable[[Fragments], NDArray]
+) -> tuple[NDArray, NDArray]:
     """Premultiplied linear colour (H, W, 3) and coverage (H, W) of the scene, painted by what the rays hit."""
     colour = np.zeros((camera.height, camera.width, 3), np.float32)
     coverage = np.zeros((camera.height, camera.width), np.float32)
@@ -154,8 +163,12 @@ def texture_paint(
     return lambda fragments: sample_texture(linear, fragments.interpolate(body.uv, body.face_uv))
 
 
-def _shrunk_to_samples(vertices: NDArray, body: BodyData, texture: NDArray, camera: Camera, supersample: int) -> NDArray:
-    """The texture halved until its texels are about as large as the samples: bilinear sampling of more would flicker."""
+def _shrunk_to_samples(
+    vertices: NDArray, body: BodyData, texture: NDArray, camera: Camera, supersample: int
+) -> NDArray:
+    """The texture halved until its texels are about as large as the samples: bilinear sampling of more would
+    flicker.
+    """
     texels = np.abs(_triangle_areas(body.uv[body.face_uv])).sum() * texture.shape[0] * texture.shape[1]
     samples = np.abs(_triangle_areas(camera.project(vertices)[body.faces])).sum() * supersample**2
     halvings = int(np.clip(np.floor(np.log2(max(texels / max(samples, 1e-9), 1)) / 2), 0, 5))
@@ -170,7 +183,9 @@ def _triangle_areas(corners: NDArray) -> NDArray:
     return (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
 
 
-def composed(colour: NDArray, alpha: NDArray, background: NDArray[np.uint8] | None, camera: Camera) -> NDArray[np.uint8]:
+def composed(
+    colour: NDArray, alpha: NDArray, background: NDArray[np.uint8] | None, camera: Camera
+) -> NDArray[np.uint8]:
     """Premultiplied linear colour over an sRGB background."""
     if background is None:
         background = np.broadcast_to(np.array(BACKDROP, np.uint8), (camera.height, camera.width, 3))

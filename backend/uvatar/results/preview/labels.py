@@ -10,7 +10,8 @@ from uvatar.data.labels import COLOURS, EMPTY
 
 
 def label_colours(source: NDArray[np.uint8], fill_gutters: bool = False) -> NDArray[np.uint8]:
-    """A texture's label map (N, N) as a picture (N, N, 3): green seen, blue mirrored, orange completed, purple predicted.
+    """A texture's label map (N, N) as a picture (N, N, 3): green seen, blue mirrored, orange completed, purple
+    predicted.
 
     ``fill_gutters``: give empty texels the colour of the nearest island, as a picture that goes on a body needs.
     """

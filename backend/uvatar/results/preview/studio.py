@@ -17,7 +17,13 @@ FLOOR_SHADOW = 0.55
 
 
 def turntable(
-    vertices: NDArray, body: BodyData, texture: NDArray[np.uint8], views: int = 8, columns: int = 4, height: int = 480, supersample: int = 2
+    vertices: NDArray,
+    body: BodyData,
+    texture: NDArray[np.uint8],
+    views: int = 8,
+    columns: int = 4,
+    height: int = 480,
+    supersample: int = 2,
 ) -> NDArray[np.uint8]:
     """A sheet of ``views`` pictures all around the body, posed as in the photo, softly lit, on a neutral floor.
 
@@ -47,7 +53,9 @@ def _centre(values: NDArray) -> float:
 
 
 def _about_vertical(angle: float) -> NDArray[np.float32]:
-    """Turns about the camera's y axis; a positive angle brings the side that was on the picture's right to the front."""
+    """Turns about the camera's y axis; a positive angle brings the side that was on the picture's right to the
+    front.
+    """
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
@@ -63,7 +71,13 @@ def _studio_camera(tall: float, reach: float, height: int) -> tuple[Camera, floa
 
 
 def _studio_view(
-    centred: NDArray, floor: float, distance: float, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
+    centred: NDArray,
+    floor: float,
+    distance: float,
+    body: BodyData,
+    texture: NDArray[np.uint8],
+    camera: Camera,
+    supersample: int,
 ) -> NDArray[np.uint8]:
     """One panel. ``centred`` (V, 3): the body about the origin, y down, its lowest point at y = ``floor``."""
     pitch = np.deg2rad(7)

@@ -1,4 +1,7 @@
-"""A batch's work done by a Ray cluster: the same pipeline, a Ray task for each photo. Needs the extra ``uvatar[ray]``."""
+"""A batch's work done by a Ray cluster: the same pipeline, a Ray task for each photo.
+
+Needs the extra ``uvatar[ray]``.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +35,20 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
     try:
         import ray
     except ImportError as error:
-        raise WireError("Ray is not installed.", "no-ray", 'Install it with: python -m pip install "uvatar[ray]"') from error
+        raise WireError(
+            "Ray is not installed.", "no-ray", 'Install it with: python -m pip install "uvatar[ray]"'
+        ) from error
 
     def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, dict[str, Any] | WireError]]:
         if address == LOCAL:
             spill = out / ".ray"
             spill.mkdir(parents=True, exist_ok=True)
-            ray.init(address=LOCAL, include_dashboard=False, log_to_driver=False, object_spilling_directory=str(spill.resolve()))
+            ray.init(
+                address=LOCAL,
+                include_dashboard=False,
+                log_to_driver=False,
+                object_spilling_directory=str(spill.resolve()),
+            )
         else:
             ray.init(address=address, log_to_driver=False)
         task = ray.remote(num_cpus=threads, max_retries=RETRIES)(reconstruct_one)
@@ -73,13 +83,17 @@ def _taken(ray: Any, reference: Any) -> dict[str, Any] | WireError:
 
 
 def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int) -> list[bytes]:
-    """The Ray task: one photo through the pipeline, which stays loaded for the worker process's next one; frames of `wire.pack`."""
+    """The Ray task: one photo through the pipeline, which stays loaded for the worker process's next one; frames of
+    `wire.pack`.
+    """
     from uvatar.service.worker import photo_error
 
     results: list[dict[str, Any]] = []
     answer: dict[str, Any]
     try:
-        _loaded(pipeline, threads).reconstruct([(name, data)], options, lambda *_: None, lambda _, result: results.append(result))
+        _loaded(pipeline, threads).reconstruct(
+            [(name, data)], options, lambda *_: None, lambda _, result: results.append(result)
+        )
         [result] = results
         failed = bool(result.get("errors")) and not result.get("people")
         answer = {"error": result["errors"][0]} if failed else {"result": result}

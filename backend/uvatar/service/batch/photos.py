@@ -67,7 +67,8 @@ class Outcome:
 
 
 def find_photos(source: Path) -> list[Photo]:
-    """The photos of a folder and all folders in it, those that a text file lists (relative to that file), or the one that is named.
+    """The photos of a folder and all folders in it, those that a text file lists (relative to that file), or the one
+    that is named.
 
     Raises WireError where there are none, or the list is none ("no-photos", "bad-list"), OSError.
     """
@@ -85,7 +86,9 @@ def find_photos(source: Path) -> list[Photo]:
 
 
 class Record:
-    """The outcomes so far, in a file of the output folder: a line of JSON for each, on the disk before the next is begun."""
+    """The outcomes so far, in a file of the output folder: a line of JSON for each, on the disk before the next is
+    begun.
+    """
 
     def __init__(self, out: Path) -> None:
         """Raises OSError."""
@@ -113,7 +116,10 @@ class Record:
         os.fsync(self._file.fileno())
 
     def forget(self, digests: Collection[str]) -> int:
-        """Drop the outcomes of photos (sha256), and of those that noted no sha256 but whose avatars are gone; how many. Raises OSError."""
+        """Drop the outcomes of photos (sha256), and of those that noted no sha256 but whose avatars are gone; how many.
+
+        Raises OSError.
+        """
         gone = [key for key, outcome in self.outcomes.items() if outcome.digest in digests or self._is_gone(outcome)]
         for key in gone:
             del self.outcomes[key]
@@ -124,7 +130,11 @@ class Record:
         return len(gone)
 
     def _is_gone(self, outcome: Outcome) -> bool:
-        return not outcome.digest and bool(outcome.folders) and not any((self.out / folder).exists() for folder in outcome.folders)
+        return (
+            not outcome.digest
+            and bool(outcome.folders)
+            and not any((self.out / folder).exists() for folder in outcome.folders)
+        )
 
     def is_done(self, photo: Photo) -> bool:
         """Whether nothing is left to do for this very file: its avatars are there, or it showed nobody."""
@@ -165,6 +175,9 @@ def figures(result: Mapping[str, Any]) -> tuple[dict[str, float | None], ...]:
     """Of each person in a photo's result: how sure, how far off, how well outlined."""
     names = {"landmark_error": "landmark_error_median", "outline": "mask_iou"}
     return tuple(
-        {"confidence": person.get("confidence"), **{name: (person.get("metrics") or {}).get(key) for name, key in names.items()}}
+        {
+            "confidence": person.get("confidence"),
+            **{name: (person.get("metrics") or {}).get(key) for name, key in names.items()},
+        }
         for person in result["people"]
     )

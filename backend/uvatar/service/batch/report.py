@@ -37,17 +37,22 @@ def write_report(out: Path, outcomes: Iterable[Outcome], photos: int) -> Path:
     everything = sorted(outcomes, key=lambda outcome: outcome.key)
     done, failed = [o for o in everything if o.done], [o for o in everything if not o.done]
     cards = [_card(out, outcome, number, folder) for outcome in done for number, folder in enumerate(outcome.folders)]
-    rows = [f"<tr><td>{escape(shown(o.key))}</td><td>{escape(o.code)}</td><td>{escape(o.reason)}</td></tr>" for o in failed]
+    rows = [
+        f"<tr><td>{escape(shown(o.key))}</td><td>{escape(o.code)}</td><td>{escape(o.reason)}</td></tr>" for o in failed
+    ]
     kinds = ", ".join(f"{escape(code)} {count}" for code, count in Counter(o.code for o in failed).most_common())
     left = photos - len(everything)
-    summary = f"{photos} photos: {len(done)} with {len(cards)} avatars, {len(failed)} failed{f' ({kinds})' if kinds else ''}"
+    summary = (
+        f"{photos} photos: {len(done)} with {len(cards)} avatars, {len(failed)} failed{f' ({kinds})' if kinds else ''}"
+    )
+    table = "<h2>Failures</h2><table><tr><th>Photo</th><th>Kind</th><th>Reason</th></tr>" + "".join(rows) + "</table>"
     page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Uvatar batch</title>
 <style>{_STYLE}</style>
 <h1>Uvatar batch</h1>
 <p>{summary}{f", {left} not done yet" if left else ""}.</p>
 {_timings(done)}
-{"<h2>Failures</h2><table><tr><th>Photo</th><th>Kind</th><th>Reason</th></tr>" + "".join(rows) + "</table>" if rows else ""}
+{table if rows else ""}
 <h2>Avatars</h2>
 <main>{"".join(cards)}</main>
 </html>
@@ -74,7 +79,8 @@ def _card(out: Path, outcome: Outcome, number: int, folder: str) -> str:
     picture = _thumbnail(out, folder)
     image = f'<img loading="lazy" src="{quote(picture)}" alt="">' if picture else ""
     title = f"<b>{escape(shown(outcome.key))}</b>, person {number}"
-    return f'<figure><a href="{quote(folder)}/">{image}</a><figcaption>{title}<br>{escape(", ".join(words))}</figcaption></figure>\n'
+    caption = f"<figcaption>{title}<br>{escape(', '.join(words))}</figcaption>"
+    return f'<figure><a href="{quote(folder)}/">{image}</a>{caption}</figure>\n'
 
 
 def _delete_other_thumbnails(out: Path, folders: Collection[str]) -> None:

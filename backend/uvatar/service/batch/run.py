@@ -18,7 +18,8 @@ from uvatar.service.batch.report import write_report
 
 REPORT_EVERY = 50  # photos
 
-# Takes photos (their names and bytes) as it has room for them; gives back each with its result or why there is none, in any order.
+# Takes photos (their names and bytes) as it has room for them; gives back each with its result or why there is none, in
+# any order.
 Engine = Callable[[Iterator[tuple[Photo, bytes]]], Iterable[tuple[Photo, dict[str, Any] | WireError]]]
 
 
@@ -38,8 +39,11 @@ class Totals:
     skipped: int
 
 
-def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None, told: Callable[[int, int, Outcome], None]) -> Totals:
-    """Reconstruct what is not done yet, write each photo's avatars and note its outcome; the report comes at the end in any case.
+def run_batch(
+    source: Path, out: Path, engine: Engine, blender: list[str] | None, told: Callable[[int, int, Outcome], None]
+) -> Totals:
+    """Reconstruct what is not done yet, write each photo's avatars and note its outcome; the report comes at the end in
+    any case.
 
     Args:
         source: folder or list of photos, or a photo.
@@ -48,7 +52,8 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
         blender: command that writes .blend and .glb, or None.
         told: called with every outcome: how many photos are over, of how many.
 
-    Raises WireError and OSError where ``source`` or ``out`` cannot be used or the disk becomes full, whatever the engine raises.
+    Raises WireError and OSError where ``source`` or ``out`` cannot be used or the disk becomes full, whatever the
+    engine raises.
     """
     photos = find_photos(source)
     prepare(out)
@@ -96,8 +101,13 @@ def run_batch(source: Path, out: Path, engine: Engine, blender: list[str] | None
     return Totals(len(photos), done, len(outcomes) - done, len(photos) - len(todo))
 
 
-def _written(exporter: Exporter, key: str, stem: str, stamp: str, result: dict[str, Any] | WireError, older: Collection[str]) -> Outcome:
-    """Write a photo's avatars in place of the ``older`` folders; its outcome. Raises OSError where the disk is full or broken."""
+def _written(
+    exporter: Exporter, key: str, stem: str, stamp: str, result: dict[str, Any] | WireError, older: Collection[str]
+) -> Outcome:
+    """Write a photo's avatars in place of the ``older`` folders; its outcome.
+
+    Raises OSError where the disk is full or broken.
+    """
     if isinstance(result, WireError):
         return _failed(key, stem, stamp, result)
     try:
