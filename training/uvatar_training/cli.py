@@ -423,7 +423,7 @@ def main() -> None:
         terminal(stderr=True).print(f"Error: {message}", style="red", soft_wrap=True)
         raise SystemExit(1) from None
     except (ValueError, RuntimeError) as error:
-        if type(error).__module__.split(".")[0] not in ("training", "uvatar"):
+        if type(error).__module__.split(".")[0] not in ("uvatar_training", "uvatar"):
             raise
         terminal(stderr=True).print(f"Error: {error}", style="red", soft_wrap=True)
         raise SystemExit(1) from None
