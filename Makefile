@@ -40,6 +40,7 @@ test-ui: .venv/ready
 	for suite in trixie sid; do UVATAR_UI=1 UVATAR_UI_SUITE=$$suite $(BIN)/python -m pytest -rs tests/blender_window $(ARGS) || exit 1; done
 
 lint: .venv/ready
+	$(BIN)/python blender_addon/copy_protocol.py
 	$(BIN)/python -m ruff check backend blender_addon tools training tests
 	$(BIN)/python -m ruff format --check backend blender_addon tools training tests
 	$(BIN)/python -m mypy

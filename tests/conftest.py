@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from blender_addon.copy_protocol import copy_protocol
+
 SHARED = Path(os.environ.get("UVATAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests are about this checkout's protocol, not about a copy from before its last change."""
+    if not hasattr(config, "workerinput"):
+        copy_protocol()
 
 
 def _shared_folder(name: str) -> Path:

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms
 import uvatar.photos.decoding
 from uvatar.data.photo import Photo
 from uvatar.photos.decoding import MAX_SCANS, NoMemoryForPhoto, PhotoError, decode_photo
-from uvatar.protocol import wire
+from uvatar.protocol.photo_lists import PHOTO_SUFFIXES
 from uvatar.runtime.spawn import environment
 
 WIDTH, HEIGHT = 96, 64
@@ -63,7 +63,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("suffix", wire.PHOTO_SUFFIXES)
+@pytest.mark.parametrize("suffix", PHOTO_SUFFIXES)
 def test_every_suffix_that_is_offered_can_be_read(suffix: str, tmp_path: Path) -> None:
     kind, image = KINDS[suffix], Image.fromarray(picture())
     options = {"quality": 95} if kind in ("JPEG", "MPO", "WEBP", "AVIF") else {}

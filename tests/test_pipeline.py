@@ -21,8 +21,9 @@ from uvatar.data.labels import SEEN
 from uvatar.engine.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
-from uvatar.protocol import wire
-from uvatar.protocol.wire import OPTIONS
+from uvatar.protocol import framing
+from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.options import OPTIONS, checked_options
 from uvatar.results import record
 from uvatar.texturing import Texture
 
@@ -55,14 +56,14 @@ def share_seen(person: PersonResult) -> float:
 
 
 def test_options_are_the_wire_s() -> None:
-    assert {name: getattr(Options(), name) for name in OPTIONS} == wire.checked_options({})
+    assert {name: getattr(Options(), name) for name in OPTIONS} == checked_options({})
 
 
 def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, portrait: bytes) -> None:
     results, progress = run(pipeline, [("portrait.jpg", portrait)], texture_size=512)
-    result = wire.unpack(wire.pack(results[0]))
-    assert sum(frame.nbytes for frame in map(memoryview, wire.pack(results[0]))) < 8e6
-    assert (result["schema"], result["errors"], len(result["people"])) == (wire.RESULT_SCHEMA, [], 1)
+    result = framing.unpack(framing.pack(results[0]))
+    assert sum(frame.nbytes for frame in map(memoryview, framing.pack(results[0]))) < 8e6
+    assert (result["schema"], result["errors"], len(result["people"])) == (RESULT_SCHEMA, [], 1)
     person = result["people"][0]
     assert person["betas"].shape == (10,) and person["pose"].shape == (24, 3)
     assert person["transl"][2] > 0 and person["metrics"]["mask_iou"] > 0.8

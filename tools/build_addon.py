@@ -21,8 +21,10 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "blender_addon"))
+from copy_protocol import copy_protocol  # noqa: E402
+
 SOURCE = ROOT / "blender_addon" / "uvatar_blender"
-SHARED = ROOT / "backend" / "uvatar" / "protocol" / "wire.py"
 DOCS = ROOT / "docs"
 GUIDE_PAGES = ("artist-guide", "addon", "motion", "smpl-body")
 _GUIDE_STYLE = (
@@ -38,8 +40,8 @@ def stage(folder: Path) -> Path:
     """Copy the extension's files to ``folder``, which is replaced; returns it."""
     if folder.exists():
         shutil.rmtree(folder)
+    copy_protocol()
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
-    shutil.copy(SHARED, folder / "core" / SHARED.name)
     write_guide(folder / "guide")
     return folder
 

@@ -51,14 +51,15 @@ def main(arguments: list[str]) -> int:
         parser.error("say what to write: --blend, --glb or both")
 
     from .core.result import ResultError, parse_result
-    from .core.wire import WireError, load
+    from .protocol.errors import UvatarError
+    from .protocol.message_files import load
 
     try:
         result = parse_result(load(options.result))
         if not 0 <= options.person < len(result.people):
             raise ResultError(f"{result.name} shows {len(result.people)} people: there is no number {options.person}.")
         _write(result, options)
-    except (OSError, WireError, ResultError) as error:
+    except (OSError, UvatarError, ResultError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return EXIT_FAILED
     return 0

@@ -18,7 +18,8 @@ from uvatar.commands.forgetting import forget_avatars
 from uvatar.files import avatar_folders
 from uvatar.files.avatar_folders import Stems, prepare, read_avatar, stem_of
 from uvatar.files.export import Exporter
-from uvatar.protocol import wire
+from uvatar.protocol import message_files, photo_lists
+from uvatar.protocol.errors import UvatarError
 from uvatar.service.batch.photos import Photo, Record
 from uvatar.service.batch.run import run_batch
 
@@ -213,7 +214,7 @@ def batch(photos: Path, out: Path, people: int = 1) -> list[str]:
     def engine(todo: Any) -> Any:
         for photo, data in todo:
             made.append(photo.key)
-            yield photo, result(wire.photo_name(photo.path.name), data, people)
+            yield photo, result(photo_lists.photo_name(photo.path.name), data, people)
 
     run_batch(photos, out, engine, None, lambda *_: None)
     return made
@@ -300,7 +301,7 @@ def test_a_batch_stops_at_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("uvatar.files.export.put_in_place", full)
-    with pytest.raises(wire.WireError, match="is full") as caught:
+    with pytest.raises(UvatarError, match="is full") as caught:
         batch(photos, tmp_path / "out")
     assert caught.value.code == "disk-full" and "same command again" in caught.value.fix
     monkeypatch.undo()
@@ -391,7 +392,7 @@ def test_forgetting_finds_what_a_killed_run_left(tmp_path: Path) -> None:
     workshop = tmp_path / "out" / ".uvatar-k1ll3d"
     (workshop / "0").mkdir(parents=True)
     (workshop / "0" / "texture.png").touch()
-    wire.dump(result("a.jpg", b"a"), workshop / "photo.uvatar")
+    message_files.dump(result("a.jpg", b"a"), workshop / "photo.uvatar")
     forget_avatars(tmp_path, [digest("", b"b")])
     assert workshop.is_dir()  # somebody may be at work there
     forget_avatars(tmp_path, [digest("", b"a")])
@@ -404,7 +405,7 @@ def test_forgetting_finds_what_a_killed_run_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["file", "file/below", "file/far/below"])
 def test_a_file_is_no_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(wire.WireError, match="there is a file of this name") as caught:
+    with pytest.raises(UvatarError, match="there is a file of this name") as caught:
         prepare(tmp_path / name)
     assert caught.value.code == "unwritable" and "--out" in caught.value.fix
 
@@ -425,7 +426,7 @@ def test_a_folder_is_written_to_before_the_work(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(avatar_folders.tempfile, "TemporaryDirectory", refused)
-    with pytest.raises(wire.WireError, match=words) as caught:
+    with pytest.raises(UvatarError, match=words) as caught:
         prepare(tmp_path)
     assert caught.value.code == code
 
@@ -434,7 +435,7 @@ def test_a_nearly_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     prepare(tmp_path / "new" / "folder")
     assert not list((tmp_path / "new" / "folder").iterdir())
     monkeypatch.setattr(avatar_folders, "ROOM", 1 << 60)
-    with pytest.raises(wire.WireError, match="is full"):
+    with pytest.raises(UvatarError, match="is full"):
         prepare(tmp_path)
 
 

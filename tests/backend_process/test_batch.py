@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from uvatar.protocol import wire
+from uvatar.protocol import discovery
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.batch.photos import RECORD, Outcome, Photo, Record, find_photos
 from uvatar.service.batch.report import write_report
@@ -49,7 +50,7 @@ def test_a_batch_killed_again_and_again_computes_nothing_twice(tmp_path: Path, d
         wait_until(lambda done=done: len(outcomes(out)) >= done if out.exists() else False, f"{done} photos are over")  # type: ignore[misc]
         process.kill()
         process.wait()
-        runtime = wire.read_runtime(data)
+        runtime = discovery.read_runtime(data)
         if also_server and runtime:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(runtime.pid).kill()
@@ -91,8 +92,8 @@ def test_only_what_is_left_to_do_is_done(tmp_path: Path) -> None:
     (photos / "day 0" / "000.png").write_bytes(photo())
     keys = [found.key for found in find_photos(photos)]
     failures = {
-        keys[2]: wire.WireError("Nobody.", "bad-photo", ""),
-        keys[3]: wire.WireError("Crashed.", "model-crashed", ""),
+        keys[2]: UvatarError("Nobody.", "bad-photo", ""),
+        keys[3]: UvatarError("Crashed.", "model-crashed", ""),
     }
     asked: list[str] = []
     totals = run_batch(photos, out, engine_of(failures, asked), None, lambda *_: None)
@@ -182,6 +183,6 @@ def test_ray_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     from uvatar.service.batch.on_ray import engine_on_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(wire.WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         engine_on_ray("local", {}, FAKE, 1, tmp_path)
     assert caught.value.code == "no-ray" and "uvatar[ray]" in caught.value.fix

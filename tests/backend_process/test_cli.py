@@ -23,7 +23,7 @@ from rich.console import Console
 
 from uvatar.commands.cli import _report
 from uvatar.files.export import Exporter, colour_labels, readable_json, summarise
-from uvatar.protocol import wire
+from uvatar.protocol import discovery
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.client import find
 
@@ -149,7 +149,7 @@ def test_a_server_killed_under_the_command_is_started_again(tmp_path: Path, data
         [*command, "--pipeline", FAKE], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
     wait_until(log.exists, "the photo is begun")
-    runtime = wire.read_runtime(data)
+    runtime = discovery.read_runtime(data)
     assert runtime
     psutil.Process(runtime.pid).kill()
     go.touch()
@@ -245,7 +245,7 @@ def test_a_token_can_be_handed_over_in_a_file(start_server: Any, tmp_path: Path)
 
 
 def test_help_needs_nothing_heavy() -> None:
-    code = "import sys; from uvatar import cli; print(*sorted(sys.modules))"
+    code = "import sys; from uvatar.commands import cli; print(*sorted(sys.modules))"
     assert not {"numpy", "zmq", "torch", "PIL", "rich.console"} & set(python(code).split())
     done = uvatar("--help")
     assert done.returncode == 0 and all(
@@ -256,7 +256,8 @@ def test_help_needs_nothing_heavy() -> None:
 def test_photos_are_sent_without_the_models_libraries() -> None:
     code = """import sys
 from pathlib import Path
-from uvatar import cli, export
+from uvatar.commands import cli
+from uvatar.files import export
 from uvatar.commands import forgetting
 cli._orders([(Path("a.jpg"), 1)], None)
 print(*sys.modules)"""
@@ -268,10 +269,10 @@ print(*sys.modules)"""
 WRITER = """
 import sys
 from pathlib import Path
-from uvatar import wire
+from uvatar.protocol import message_files
 stored, *options = sys.argv[1:]
 given = dict(zip(options[::2], options[1::2]))
-person = wire.load(Path(stored))["people"][int(given["--person"])]
+person = message_files.load(Path(stored))["people"][int(given["--person"])]
 if person["id"] == "p1":
     sys.exit("no space in the scene")
 Path(given["--blend"]).write_text("blend of " + person["id"])

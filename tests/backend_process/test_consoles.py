@@ -17,7 +17,7 @@ from uvatar.commands.cli import app
 from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
 from uvatar.photos.decoding import PhotoError
-from uvatar.protocol import wire
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime import terminal as terminals
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.terminal import print_anything, terminal
@@ -199,7 +199,7 @@ def test_a_computer_that_cannot_reach_itself_is_told_at_once(tmp_path: Path, mon
         raise OSError(101, "Network is unreachable")
 
     monkeypatch.setattr(clients.socket, "create_connection", unreachable)
-    with pytest.raises(wire.WireError, match="cannot reach each other at 127.0.0.1: Network is unreachable") as caught:
+    with pytest.raises(UvatarError, match="cannot reach each other at 127.0.0.1: Network is unreachable") as caught:
         clients.attach(tmp_path / "data")
     assert caught.value.code == "no-loopback" and caught.value.fix and not (tmp_path / "data").exists()
 

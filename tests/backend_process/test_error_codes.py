@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 
 ROOT = Path(__file__).resolve().parents[2]
 _CODE = re.compile(r"[a-z]+(-[a-z]+)*")
@@ -23,7 +23,7 @@ def constants(tree: ast.AST | None) -> Iterator[str]:
 
 
 def codes_in(source: str) -> Iterator[str]:
-    """Codes of the errors that a module makes: of `WireError`, of dictionaries with a "code", of variables that are
+    """Codes of the errors that a module makes: of `UvatarError`, of dictionaries with a "code", of variables that are
     called so.
     """
     tree = ast.parse(source)
@@ -37,9 +37,9 @@ def codes_in(source: str) -> Iterator[str]:
     kinds = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and "WireError" in map(ast.unparse, node.bases)
+        if isinstance(node, ast.ClassDef) and "UvatarError" in map(ast.unparse, node.bases)
     ]
-    makers = {"WireError", "wire.WireError", *(["super().__init__"] if kinds else [])}
+    makers = {"UvatarError", *(["super().__init__"] if kinds else [])}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in makers:
             named = {keyword.arg: keyword.value for keyword in node.keywords}
@@ -63,10 +63,10 @@ def test_every_error_code_is_in_the_table_and_only_those() -> None:
         if line.startswith("| `")
         for code in re.findall(r"`([a-z-]+)`", line.split("|")[1])
     }
-    made = {WireError("").code}
+    made = {UvatarError("").code}
     for folder in ("backend", "blender_addon"):
         for path in (ROOT / folder).rglob("*.py"):
             made |= {code for code in codes_in(path.read_text(encoding="utf-8")) if _CODE.fullmatch(code)}
-    made.discard("unknown")  # what `WireError.from_dict` makes of an error without a code
+    made.discard("unknown")  # what `UvatarError.from_dict` makes of an error without a code
     assert {"out-of-memory", "model-hung", "bad-photo", "server-error"} <= made
     assert made == told, f"not in the table: {made - told}; in the table only: {told - made}"

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.spawn import environment
 from uvatar.service.client import Client, ServerGone, find
 
@@ -175,7 +175,7 @@ def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path)
             relief.start()
             try:
                 job = client.reconstruct([("a.jpg", photo(pad=200_000)), ("b.jpg", photo(pad=200_000))])
-            except WireError as error:
+            except UvatarError as error:
                 outcomes.append(error.code)
                 relief.cancel()
                 continue

@@ -15,16 +15,18 @@ from typing import Any
 
 import pytest
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import atomic_files, framing
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import LIMITS
+from uvatar.protocol.options import checked_options
 from uvatar.service.journal import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
 from uvatar.service.pool import _Pace, seconds_left
 from uvatar.service.retention import Policy, clean, forget
 from uvatar.service.worker import MOST_WORDS
 
-OPTIONS = wire.checked_options({})
+OPTIONS = checked_options({})
 DAY = 86_400.0
-ERROR = WireError("No person was found.", "bad-photo", "Choose another photo.")
+ERROR = UvatarError("No person was found.", "bad-photo", "Choose another photo.")
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def finish(journal: Journal, job: str) -> None:
 
 
 def code_of(call: Any, *arguments: Any) -> str:
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         call(*arguments)
     return caught.value.code
 
@@ -125,7 +127,7 @@ def test_a_full_disk_leaves_no_half_job(journal: Journal, tmp_path: Path, monkey
 
     job = str(uuid.uuid4())
     with monkeypatch.context() as patched:
-        patched.setattr(wire, "write_atomically", full)
+        patched.setattr(atomic_files, "write_atomically", full)
         assert code_of(journal.add, job, [("a", b"1"), ("b", b"2")], OPTIONS) == "disk-full"
     assert list((tmp_path / "jobs").iterdir()) == [] and code_of(journal.job, job) == "unknown-job"
     assert journal.add(job, [("a", b"1"), ("b", b"2")], OPTIONS).state == "queued"
@@ -395,8 +397,8 @@ def test_the_status_of_many_photos_with_long_names_can_be_sent(letter: str) -> N
     }
     photos = tuple(PhotoState(index, name, "failed" if index else "done", error, 0) for index in range(500))
     job = Job(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)
-    assert sum(map(len, wire.pack({"kind": "status", **job.as_dict()}))) < wire.LIMITS.header_bytes
-    assert sum(map(len, wire.pack({"kind": "status", "jobs": [job.summary()] * 20}))) < 10_000
+    assert sum(map(len, framing.pack({"kind": "status", **job.as_dict()}))) < LIMITS.header_bytes
+    assert sum(map(len, framing.pack({"kind": "status", "jobs": [job.summary()] * 20}))) < 10_000
     assert job.summary()["photos"] == 500 and job.summary()["failed"] == 499 and job.summary()["done"] == 1
 
 

@@ -147,9 +147,9 @@ def test_a_client_that_does_not_read_costs_little(start_server: StartServer) -> 
 
 
 def _packed(server: Server, **message: Any) -> list[Any]:
-    from uvatar.protocol import wire
+    from uvatar.protocol import framing
 
-    return wire.pack({"token": server.token, **message})
+    return framing.pack({"token": server.token, **message})
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import zmq
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import discovery
+from uvatar.protocol.errors import UvatarError
 from uvatar.service import network
 from uvatar.service.client import Client, ServerGone, reach
 from uvatar.service.listener import Door
@@ -120,20 +120,20 @@ def test_wrong_keys_are_refused(access: Access, wrong: str, monkeypatch: pytest.
 
 def test_the_token_counts_inside_too(front: Front, access: Access) -> None:
     for token in ("wrong", front.runtime.token):
-        with pytest.raises(WireError) as caught:
+        with pytest.raises(UvatarError) as caught:
             reach(replace(access, token=token))
         assert caught.value.code == "wrong-token"
-    with Client(front.port, access.token) as client, pytest.raises(WireError) as caught:
+    with Client(front.port, access.token) as client, pytest.raises(UvatarError) as caught:
         client.hello()
     assert caught.value.code == "wrong-token"
 
 
 def test_the_network_is_not_opened_without_encryption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with zmq.Context() as context, pytest.raises(WireError) as caught:
+    with zmq.Context() as context, pytest.raises(UvatarError) as caught:
         Door(context, "0.0.0.0", 0, "token")
     assert caught.value.code == "no-encryption"
     monkeypatch.setattr(zmq, "has", lambda capability: False)
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         Front(Settings(tmp_path, network=("0.0.0.0", free_port())))
     assert caught.value.code == "no-encryption"
 
@@ -160,14 +160,14 @@ def test_by_default_nobody_else_can_connect(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damaged", [b"", b"{}", b"[]", b'{"host": 1}', b"\xff", b"[" * 100_000])
 def test_a_damaged_access_file_is_told(tmp_path: Path, damaged: bytes) -> None:
     (tmp_path / "access.json").write_bytes(damaged)
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         read_access(tmp_path / "access.json")
     assert caught.value.code == "bad-access"
 
 
 @pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:0", "host:70000", "host:1x"])
 def test_an_address_has_host_and_port(address: str) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(UvatarError):
         network.split_address(address)
 
 
@@ -183,5 +183,5 @@ def test_the_command_line_works_from_another_computer(start_server: Callable[...
     assert (tmp_path / "out" / "a_p0" / "result.json").is_file() and not (tmp_path / "laptop" / "data").exists()
     status = uvatar("status", **elsewhere)
     assert status.returncode == 0 and "finished" in status.stdout
-    assert wire.read_runtime(server.folder)
+    assert discovery.read_runtime(server.folder)
     assert "Deleted 1 jobs" in uvatar("forget", tmp_path / "a.jpg", **elsewhere).stdout

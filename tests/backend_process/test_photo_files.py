@@ -12,7 +12,8 @@ import pytest
 
 from uvatar.files import photo_files
 from uvatar.files.photo_files import gathered, photo_size, photos_in, read_list, read_photo
-from uvatar.protocol.wire import PHOTO_SUFFIXES, WireError
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.photo_lists import PHOTO_SUFFIXES
 from uvatar.service.batch.photos import find_photos
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
@@ -117,7 +118,7 @@ def test_a_folder_without_photos_is_told(tmp_path: Path, inside: tuple[str, ...]
     lay(tmp_path, *inside)
     [(_, reason)] = gathered([tmp_path])[1]
     assert "There are no photos in this folder" in reason and ".avif" in reason
-    with pytest.raises(WireError, match="no photos") as caught:
+    with pytest.raises(UvatarError, match="no photos") as caught:
         find_photos(tmp_path)
     assert caught.value.code == "no-photos"
 
@@ -165,7 +166,7 @@ def test_what_is_no_file_is_refused_without_opening_it(
     """Opening a pipe would wait for ever, reading a device never end."""
     make(tmp_path / "x.jpg")
     for ask in (photo_size, read_photo):
-        with pytest.raises(WireError, match=words) as caught:
+        with pytest.raises(UvatarError, match=words) as caught:
             ask(tmp_path / "x.jpg")
         assert caught.value.code == "unreadable" and caught.value.fix
     assert all(words in reason for _, reason in gathered([tmp_path / "x.jpg"])[1] if make is not _folder)
@@ -173,7 +174,7 @@ def test_what_is_no_file_is_refused_without_opening_it(
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
     for name in ("a\0b.jpg", "x" * 5000 + ".jpg"):
-        with pytest.raises(WireError, match="cannot be read"):
+        with pytest.raises(UvatarError, match="cannot be read"):
             read_photo(tmp_path / name)
 
 
@@ -221,7 +222,7 @@ def test_lists_as_people_make_them(tmp_path: Path, content: bytes, expected: lis
 )
 def test_what_is_no_list_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list").write_bytes(content)
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         find_photos(tmp_path / "list")
     assert caught.value.code == "bad-list" and "UTF-8" in caught.value.message and "Notepad" in caught.value.fix
 
@@ -229,13 +230,13 @@ def test_what_is_no_list_is_refused_in_a_sentence(tmp_path: Path, content: bytes
 def test_a_film_is_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_files, "MOST_LIST", 10)
     (tmp_path / "film.mov").write_bytes(b"a" * 11)
-    with pytest.raises(WireError, match="neither a photo nor a list"):
+    with pytest.raises(UvatarError, match="neither a photo nor a list"):
         read_list(tmp_path / "film.mov")
 
 
 def test_a_list_of_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(b"# nothing yet\n")
-    with pytest.raises(WireError, match="lists no photos"):
+    with pytest.raises(UvatarError, match="lists no photos"):
         find_photos(tmp_path / "list.txt")
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import discovery
+from uvatar.protocol.errors import UvatarError
 from uvatar.service import private
 from uvatar.service.journal import Journal
 from uvatar.service.network import load_keys
@@ -100,7 +100,7 @@ def test_a_folder_of_somebody_else_is_refused(bits: int, tmp_path: Path, somebod
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs").chmod(bits)
     for use in (lambda: private_folder(tmp_path / "theirs"), lambda: Journal(tmp_path / "theirs")):
-        with pytest.raises(WireError, match="belongs to another user") as caught:
+        with pytest.raises(UvatarError, match="belongs to another user") as caught:
             use()
         assert caught.value.code == "data-folder" and "UVATAR_DATA" in caught.value.fix
     assert mode(tmp_path / "theirs") == bits and not list((tmp_path / "theirs").iterdir())
@@ -128,7 +128,7 @@ def test_secrets_that_others_can_read_are_closed_and_those_they_can_write_refuse
     assert mode(path) == 0o600
     for bits in (0o620, 0o602, 0o666):
         path.chmod(bits)
-        with pytest.raises(WireError, match="Other users can write to .*token") as caught:
+        with pytest.raises(UvatarError, match="Other users can write to .*token") as caught:
             private_file(path, "token")
         assert caught.value.code == "bad-access" and mode(path) == bits
 
@@ -138,7 +138,7 @@ def test_keys_that_were_open_to_others(tmp_path: Path) -> None:
     (tmp_path / "network-keys.json").chmod(0o644)
     assert load_keys(tmp_path) == keys and mode(tmp_path / "network-keys.json") == 0o600
     (tmp_path / "network-keys.json").chmod(0o666)
-    with pytest.raises(WireError, match="Other users can write"):
+    with pytest.raises(UvatarError, match="Other users can write"):
         load_keys(tmp_path)
 
 
@@ -160,15 +160,15 @@ def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(name, raising=False)
     with monkeypatch.context() as patched:
         patched.setattr(Path, "expanduser", no_home)
-        with pytest.raises(WireError, match="home folder") as caught:
-            wire.data_folder()
+        with pytest.raises(UvatarError, match="home folder") as caught:
+            discovery.data_folder()
         assert caught.value.code == "data-folder" and "UVATAR_DATA" in caught.value.fix
         patched.setenv("UVATAR_DATA", str(tmp_path / "data"))
-        assert wire.data_folder() == tmp_path / "data"
+        assert discovery.data_folder() == tmp_path / "data"
         if sys.platform == "linux":
             patched.delenv("UVATAR_DATA")
             patched.setenv("XDG_DATA_HOME", str(tmp_path))
-            assert wire.data_folder() == tmp_path / "uvatar"
+            assert discovery.data_folder() == tmp_path / "uvatar"
     said = python(
         "import sys; from pathlib import Path; Path.expanduser = lambda self: exec('raise RuntimeError')\n"
         "import os; os.environ.pop('UVATAR_DATA', None); sys.argv = ['uvatar', 'logs']\n"

@@ -16,8 +16,10 @@ from uvatar.commands import running
 from uvatar.commands.running import MANY, Order, Run, jobs
 from uvatar.files.export import Exporter
 from uvatar.files.photo_files import gathered
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import framing
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import checked_options
+from uvatar.protocol.photo_lists import JOB_BYTES
 
 from .conftest import Server, end, photo, start
 from .fake_pipeline import result
@@ -46,7 +48,7 @@ class FakeClient:
     def __init__(self, log: list[Any], made: frozenset[str] = frozenset(), queue: dict[str, int] | None = None) -> None:
         self.log, self.made, self.queue = log, made, queue or {}
         self.names: dict[str, list[str]] = {}
-        self.refusals: list[WireError] = []
+        self.refusals: list[UvatarError] = []
 
     def status(self) -> dict[str, Any]:
         return {"queue": self.queue}
@@ -89,12 +91,12 @@ def photos(folder: Path, count: int, size: int = 1) -> list[Order]:
 @pytest.mark.parametrize(
     ("count", "size", "queue", "most_bytes", "expected"),
     [
-        (501, 1, {}, wire.JOB_BYTES, [500, 1]),
-        (1200, 1, {}, wire.JOB_BYTES, [500, 500, 200]),
+        (501, 1, {}, JOB_BYTES, [500, 1]),
+        (1200, 1, {}, JOB_BYTES, [500, 500, 200]),
         (60, 1000, {}, 20_000, [20, 20, 20]),  # as 60 photos of 20 MB
         (5, 30_000, {}, 20_000, [1, 1, 1, 1, 1]),
-        (7, 1, {"most_photos": 3, "most_bytes": 1 << 30}, wire.JOB_BYTES, [3, 3, 1]),  # uvatar serve --queue-photos 3
-        (7, 10, {"most_photos": 99, "most_bytes": 40}, wire.JOB_BYTES, [4, 3]),
+        (7, 1, {"most_photos": 3, "most_bytes": 1 << 30}, JOB_BYTES, [3, 3, 1]),  # uvatar serve --queue-photos 3
+        (7, 10, {"most_photos": 99, "most_bytes": 40}, JOB_BYTES, [4, 3]),
     ],
 )
 def test_many_photos_make_several_jobs_and_never_fill_the_memory(
@@ -106,7 +108,7 @@ def test_many_photos_make_several_jobs_and_never_fill_the_memory(
     most_bytes: int,
     expected: list[int],
 ) -> None:
-    monkeypatch.setattr(wire, "JOB_BYTES", most_bytes)
+    monkeypatch.setattr(running, "JOB_BYTES", most_bytes)
     read = running.read_photo
     monkeypatch.setattr(running, "read_photo", lambda path: Counted(read(path)))
     Counted.alive = Counted.most = 0
@@ -137,7 +139,7 @@ def test_a_person_is_one_job_or_a_sentence() -> None:
     orders = [Order(Path(f"{number}.jpg"), 10) for number in range(500)]
     assert list(jobs(orders, TOGETHER, 500, 1 << 34)) == [range(500)]
     for too_many, most_bytes in ((orders * 2, 1 << 34), (orders, 4999), ([Order(Path("a"), 600 << 20)] * 2, 1 << 34)):
-        with pytest.raises(WireError, match="All photos of one person make one job") as caught:
+        with pytest.raises(UvatarError, match="All photos of one person make one job") as caught:
             list(jobs(too_many, TOGETHER, 500, most_bytes))
         assert caught.value.fix
 
@@ -154,13 +156,13 @@ def test_given_people_fit_the_messages_header() -> None:
     given = {"thetas": [[0.123456789] * 72] * 20}
     shares = list(jobs([Order(Path("a.jpg"), 1, given)] * 300, ONE_EACH, 500, 1 << 34))
     assert len(shares) > 1 and [index for share in shares for index in share] == list(range(300))
-    wire.pack({"photos": [b""] * len(shares[0]), "options": {"given_people": [given] * len(shares[0])}})
+    framing.pack({"photos": [b""] * len(shares[0]), "options": {"given_people": [given] * len(shares[0])}})
 
 
 def test_a_full_queue_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "FULL_PAUSE", 0.0)
     client = FakeClient([])
-    client.refusals = [WireError("The queue is full.", "queue-full", "")] * 3
+    client.refusals = [UvatarError("The queue is full.", "queue-full", "")] * 3
     run = run_of(client, tmp_path / "out")
     run.follow(photos(tmp_path / "photos", 2), ONE_EACH)
     output = run.console.file.getvalue()  # type: ignore[attr-defined]
@@ -179,7 +181,7 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         run.follow(photos(tmp_path / "photos", 2), ONE_EACH)
         assert len(run.failures) == 2 and client.log == [(2, 2)]
     else:
-        with pytest.raises(WireError):
+        with pytest.raises(UvatarError):
             run.follow(photos(tmp_path / "photos", 2), ONE_EACH)
         assert client.log == [(2, 2), "cancelled"]
 
@@ -201,7 +203,7 @@ def test_a_real_server_takes_a_folder_of_several_jobs(tmp_path: Path) -> None:
         for number in range(5):
             (tmp_path / "photos" / f"{number}.jpg").write_bytes(photo(number=number, stages=1))
         run = run_of(server.client(), tmp_path / "out")
-        run.follow([Order(*found) for found in gathered([tmp_path / "photos"])[0]], wire.checked_options({}))
+        run.follow([Order(*found) for found in gathered([tmp_path / "photos"])[0]], checked_options({}))
         assert not run.failures and [person.folder.name for person in run.people] == [
             f"{number}_p0" for number in range(5)
         ]

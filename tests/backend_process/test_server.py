@@ -20,8 +20,9 @@ import psutil
 import pytest
 import zmq
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import atomic_files, discovery
+from uvatar.protocol.discovery import Runtime
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.client import Client, ServerGone, attach, find
 from uvatar.service.job_files import JobFiles, disk_error
@@ -51,7 +52,7 @@ def run(client: Client, *photos: bytes, **options: Any) -> tuple[str, list[dict[
 
 
 def code_of(call: Callable[..., Any], *arguments: Any, **fields: Any) -> str:
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         call(*arguments, **fields)
     assert caught.value.message and caught.value.fix
     return caught.value.code
@@ -268,7 +269,7 @@ def test_a_killed_front_loses_nothing(start_server: StartServer, tmp_path: Path)
 
 def test_a_server_whose_file_was_deleted_is_found_all_the_same(server: Server) -> None:
     """And stays so: it writes the file again."""
-    path = wire.runtime_file(server.folder)
+    path = discovery.runtime_file(server.folder)
     for damage in (path.unlink, lambda: path.write_text("{"), lambda: path.write_bytes(b"")):
         before = path.read_bytes()
         damage()
@@ -375,7 +376,7 @@ def test_the_server_ends_with_its_parent(start_server: StartServer) -> None:
     server.process.stdin.close()
     assert server.process.wait(PATIENCE) == 0
     wait_until(lambda: gone(worker["pid"]), "the model process ends too")
-    assert not wire.runtime_file(server.folder).exists()
+    assert not discovery.runtime_file(server.folder).exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals to send on Windows")
@@ -384,7 +385,7 @@ def test_ctrl_c_ends_it_cleanly(start_server: StartServer, number: int) -> None:
     server = start_server()
     server.process.send_signal(number)
     assert server.process.wait(PATIENCE) == 0
-    assert not wire.runtime_file(server.folder).exists()
+    assert not discovery.runtime_file(server.folder).exists()
 
 
 def test_shutdown_says_what_is_left(start_server: StartServer, tmp_path: Path) -> None:
@@ -477,7 +478,7 @@ def no_space(*arguments: Any, **named: Any) -> None:
 def test_a_job_is_not_accepted_on_a_full_disk(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     with Client(front.port, front.runtime.token, PATIENCE) as client:
         with monkeypatch.context() as full:
-            full.setattr(wire, "write_atomically", no_space)
+            full.setattr(atomic_files, "write_atomically", no_space)
             assert code_of(client.reconstruct, [("a.jpg", photo())]) == "disk-full"
         assert client.status()["jobs"] == []
         _, events = run(client, photo())
@@ -521,9 +522,9 @@ def test_stale_and_foreign_runtime_files_are_seen_through(server: Server, tmp_pa
         foreign.linger = 0
         free = foreign.bind_to_random_port("tcp://127.0.0.1")
         foreign.unbind(f"tcp://127.0.0.1:{free}")
-    wire.write_runtime(tmp_path, wire.Runtime(free, "token", os.getpid(), "0"))
+    discovery.write_runtime(tmp_path, Runtime(free, "token", os.getpid(), "0"))
     assert find(tmp_path) is None
-    wire.write_runtime(tmp_path, wire.Runtime(server.port, "another server's token", os.getpid(), "0"))
+    discovery.write_runtime(tmp_path, Runtime(server.port, "another server's token", os.getpid(), "0"))
     assert find(tmp_path) is None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from uvatar_blender.core import backend_process, wire
+from uvatar_blender.core import backend_process
 from uvatar_blender.core.backend_process import (
     BackendNotFound,
     BackendProcess,
@@ -24,6 +24,8 @@ from uvatar_blender.core.backend_process import (
     stop_running,
 )
 from uvatar_blender.core.problem import NOT_INSTALLED, Remedy
+from uvatar_blender.protocol import discovery, framing
+from uvatar_blender.protocol.discovery import Runtime
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
 
@@ -125,7 +127,7 @@ def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypa
         assert server.stdout and server.stdout.readline()
         assert stop_running()
         server.wait(60)
-    assert server.returncode == 0 and not wire.runtime_file(tmp_path).exists()
+    assert server.returncode == 0 and not discovery.runtime_file(tmp_path).exists()
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) 
                         name, frame = router.recv_multipart()
                         received.append(frame)
                         answer = {"kind": "error", "code": "wrong-token", "message": "no", "fix": "", "request": "stop"}
-                        router.send_multipart([name, *wire.pack(answer)])
+                        router.send_multipart([name, *framing.pack(answer)])
 
         thread = threading.Thread(
             target={"a program that talks": talk, "another Uvatar's server": refuse}.get(listener, stop.set)
@@ -171,7 +173,7 @@ def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) 
             port = context_port
         if listener == "nobody":
             plain.close()
-        wire.write_runtime(tmp_path, wire.Runtime(port, "x" * 20, innocent.pid, "0.1.0"))
+        discovery.write_runtime(tmp_path, Runtime(port, "x" * 20, innocent.pid, "0.1.0"))
         try:
             assert not stop_running()
             assert innocent.poll() is None
@@ -191,5 +193,5 @@ def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) 
 )
 def test_a_damaged_runtime_file_ends_nothing(content: bytes, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
-    wire.runtime_file(tmp_path).write_bytes(content)
+    discovery.runtime_file(tmp_path).write_bytes(content)
     assert not stop_running()

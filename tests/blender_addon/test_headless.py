@@ -12,7 +12,7 @@ import pytest
 
 from tests.blender_addon.sample import sample_result
 from uvatar.files import export
-from uvatar.protocol import wire
+from uvatar.protocol import framing
 
 ROOT = Path(__file__).resolve().parents[2]
 # What `blender --background ... --python script -- arguments` does, with a Python that has bpy. Like Blender's own
@@ -33,8 +33,6 @@ def wheel(tmp_path: Path) -> Path:
     site = tmp_path / "site-packages"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "blender_addon" / "uvatar_blender", site / "uvatar_blender", ignore=ignored)
-    (site / "uvatar" / "protocol").mkdir(parents=True)
-    shutil.copy(ROOT / "backend" / "uvatar" / "protocol" / "wire.py", site / "uvatar" / "protocol")
     for package in ("numpy", "mathutils"):
         (site / package).mkdir()
         (site / package / "__init__.py").write_text("raise ImportError('this is the package of another Python')\n")
@@ -64,6 +62,6 @@ def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(
     assert (
         command is not None and command[0] == str(blender) and str(wheel / "uvatar_blender" / "headless.py") in command
     )
-    (person,) = export.Exporter(tmp_path / "out", command).write(wire.unpack(wire.pack(sample_result())))
+    (person,) = export.Exporter(tmp_path / "out", command).write(framing.unpack(framing.pack(sample_result())))
     assert person.problem is None
     assert {"avatar.blend", "avatar.glb"} <= {path.name for path in person.folder.iterdir()}

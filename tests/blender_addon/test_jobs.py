@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from uvatar_blender.core import wire
 from uvatar_blender.core.jobs import portioned
 from uvatar_blender.core.session import Session
+from uvatar_blender.protocol.photo_lists import JOB_BYTES, JOB_PHOTOS
 
 _MIB = 1 << 20
 
@@ -27,10 +27,10 @@ def files(folder: Path, sizes: list[int]) -> list[Path]:
     ("sizes", "expected"),
     [
         ([1], [1]),
-        ([1] * wire.JOB_PHOTOS, [wire.JOB_PHOTOS]),
-        ([1] * (2 * wire.JOB_PHOTOS + 1), [wire.JOB_PHOTOS, wire.JOB_PHOTOS, 1]),
+        ([1] * JOB_PHOTOS, [JOB_PHOTOS]),
+        ([1] * (2 * JOB_PHOTOS + 1), [JOB_PHOTOS, JOB_PHOTOS, 1]),
         ([20 * _MIB] * 60, [12] * 5),  # 1.2 GB
-        ([1, wire.JOB_BYTES + 1, 1], [1, 1, 1]),  # the one that is too large takes no other with it
+        ([1, JOB_BYTES + 1, 1], [1, 1, 1]),  # the one that is too large takes no other with it
     ],
 )
 def test_many_or_large_photos_are_several_jobs_in_their_order(tmp_path, sizes: list[int], expected: list[int]) -> None:
@@ -38,11 +38,11 @@ def test_many_or_large_photos_are_several_jobs_in_their_order(tmp_path, sizes: l
     jobs = portioned(photos, {"same_person": False})
     assert [len(job) for job in jobs] == expected and [photo for job in jobs for photo in job] == photos
     for job in jobs:
-        assert len(job) == 1 or sum(photo.stat().st_size for photo in job) <= wire.JOB_BYTES
+        assert len(job) == 1 or sum(photo.stat().st_size for photo in job) <= JOB_BYTES
 
 
 def test_one_persons_photos_stay_one_job(tmp_path) -> None:
-    photos = files(tmp_path, [1] * (wire.JOB_PHOTOS + 1))
+    photos = files(tmp_path, [1] * (JOB_PHOTOS + 1))
     assert portioned(photos, {"same_person": True}) == [photos]
 
 
@@ -54,7 +54,7 @@ def test_a_run_has_them_as_its_jobs(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path / "data"))
     session = Session()
     run = session.reconstruct(
-        [(files(tmp_path, [1] * (wire.JOB_PHOTOS + 1)), {"same_person": False}), ([tmp_path / "a.jpg"], {})]
+        [(files(tmp_path, [1] * (JOB_PHOTOS + 1)), {"same_person": False}), ([tmp_path / "a.jpg"], {})]
     )
     session.close()
-    assert [len(job.photos) for job in run.jobs] == [wire.JOB_PHOTOS, 1, 1]
+    assert [len(job.photos) for job in run.jobs] == [JOB_PHOTOS, 1, 1]

@@ -15,7 +15,9 @@ import pytest
 import zmq
 
 from tests.blender_addon.sample import sample_result
-from uvatar.protocol import wire
+from uvatar.protocol import discovery, framing
+from uvatar.protocol.discovery import Runtime
+from uvatar.protocol.errors import UvatarError
 from uvatar_blender.core import conversation
 from uvatar_blender.core.jobs import JobState
 from uvatar_blender.core.problem import Remedy
@@ -46,7 +48,7 @@ class Server:
         self._socket.linger = 0
         port = self._socket.bind_to_random_port("tcp://127.0.0.1")
         self.token = token
-        wire.write_runtime(self.folder, wire.Runtime(port, token, 1, "9.9"))
+        discovery.write_runtime(self.folder, Runtime(port, token, 1, "9.9"))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -77,7 +79,7 @@ class Server:
     def _run(self) -> None:
         while not self._stop.is_set():
             while self._outbox:
-                frames = wire.pack(self._outbox.pop(0))
+                frames = framing.pack(self._outbox.pop(0))
                 for client in self.clients:
                     self._socket.send_multipart([client, *frames])
             if not self._socket.poll(10):
@@ -85,13 +87,13 @@ class Server:
             client, *frames = self._socket.recv_multipart()
             self.clients.add(client)
             try:
-                request = wire.unpack(frames)
+                request = framing.unpack(frames)
                 self.requests.append(request)
                 reply = self._answer(request)
-            except wire.WireError as error:
+            except UvatarError as error:
                 request, reply = {"request": None}, {"kind": "error", **error.as_dict()}
             if reply is not None:
-                self._socket.send_multipart([client, *wire.pack({**reply, "request": request["request"]})])
+                self._socket.send_multipart([client, *framing.pack({**reply, "request": request["request"]})])
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
         kind = request["kind"]
@@ -306,7 +308,7 @@ def test_a_server_that_never_got_the_photos_gets_them_again(server, session, tmp
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
 def test_the_backend_is_started_once_where_none_runs(server, session, tmp_path) -> None:
     server.stop()
-    wire.runtime_file(tmp_path).unlink()
+    discovery.runtime_file(tmp_path).unlink()
     program = tmp_path / "uvatar"
     program.write_text(f"#!/bin/sh\necho run >> '{tmp_path}/runs'\ncat\n")
     program.chmod(0o755)
@@ -365,14 +367,14 @@ def test_refusals_are_told_with_what_to_do(server, session, tmp_path) -> None:
 
 
 def test_a_wrong_token_is_told_at_once(server, session) -> None:
-    runtime = wire.read_runtime(server.folder)
+    runtime = discovery.read_runtime(server.folder)
     session.connect(("127.0.0.1", runtime.port), "wrong")
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
     assert session.problem.message == "The token is not this server's." and session.problem.remedy is Remedy.PREFERENCES
 
 
 def test_a_server_of_another_version_is_told_at_once(server, session, monkeypatch) -> None:
-    monkeypatch.setattr(wire, "PROTOCOL_VERSION", 99)  # the server's copy; the add-on has its own
+    monkeypatch.setattr(framing, "PROTOCOL_VERSION", 99)  # the server's copy; the add-on has its own
     session.connect()
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
     assert "version" in session.problem.message and session.problem.remedy is Remedy.UPDATE

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import files, wire
+from . import files, messages
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as temporary:
             if what == "wire":
-                watch = wire.fuzz(Path(temporary), chosen.count, chosen.seed, chosen.keep)
+                watch = messages.fuzz(Path(temporary), chosen.count, chosen.seed, chosen.keep)
             else:
                 watch = files.fuzz(Path(temporary), what, chosen.count, chosen.seed)
         print(f"{what}: {watch}; {time.monotonic() - start:.0f} s", flush=True)

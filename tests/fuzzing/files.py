@@ -28,7 +28,8 @@ from uvatar.mesh_predictor.checkpoint import CheckpointError, read_state_dict
 from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles
 from uvatar.perception.models import ModelError, verified
 from uvatar.photos.decoding import PhotoError, decode_photo
-from uvatar.protocol import wire
+from uvatar.protocol import message_files
+from uvatar.protocol.errors import UvatarError
 from uvatar.service import network
 
 from .mutation import mutated
@@ -162,8 +163,8 @@ def load_stored(data: bytes, path: Path) -> object:
     with contextlib.suppress(ModelError):
         verified(path)
         raise AssertionError("a model with a wrong sha256 was taken")
-    for loader in (wire.load, network.read_access):
-        with contextlib.suppress(wire.WireError):
+    for loader in (message_files.load, network.read_access):
+        with contextlib.suppress(UvatarError):
             loader(path)
     return None
 
@@ -185,7 +186,9 @@ def seed_files(folder: Path) -> dict[str, list[bytes]]:
     for data, suffix in models().values():
         found.setdefault(suffix, []).append(data)
     stored = folder / "seed.uvatar"
-    wire.dump({"people": [{"betas": np.zeros(10, np.float32)}], "photo": {"name": "a", "jpeg": b"x" * 50}}, stored)
+    message_files.dump(
+        {"people": [{"betas": np.zeros(10, np.float32)}], "photo": {"name": "a", "jpeg": b"x" * 50}}, stored
+    )
     found[".uvatar"] = [stored.read_bytes()]
     for path in sorted(CORPUS.glob("*")):
         found[path.suffix].append(path.read_bytes())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from . import files, wire
+from . import files, messages
 from .watching import Watch
 
 SEED = datetime.date.today().toordinal()
@@ -24,7 +24,7 @@ def check(watch: Watch) -> None:
 
 
 def test_the_front_answers_whatever_is_sent(tmp_path: Path) -> None:
-    watch = wire.fuzz(tmp_path, 4000, SEED)
+    watch = messages.fuzz(tmp_path, 4000, SEED)
     check(watch)
     assert len(watch.outcomes) > 25  # it is not all refused at the door
 

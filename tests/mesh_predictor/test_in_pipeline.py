@@ -28,8 +28,8 @@ from uvatar.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from uvatar.mesh_predictor.result_file import ResultFiles
 from uvatar.mesh_predictor.romp_format import fitted_results
 from uvatar.photos.decoding import decode_photo
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import framing
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.weights import weights_folder
 from uvatar_training.initialise import start_heads
 
@@ -90,7 +90,7 @@ def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], 
 def test_without_weights_no_refinement_is_refused_with_what_to_do(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
-    with pytest.raises(WireError, match="mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
+    with pytest.raises(UvatarError, match="mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
         pipeline().reconstruct([("two.png", photo)], {"refine": False}, lambda *_: None, lambda *_: None)
     assert (
         refused.value.code == "no-weights"
@@ -137,7 +137,7 @@ def test_without_refinement_the_prediction_is_the_result(
     assert romp["body"] == "open_body" and romp["smpl_thetas"].shape == (len(result.people), 72)
     for row, person in enumerate(result.people):
         np.testing.assert_allclose(romp["body_pose"][row].reshape(23, 3), person.fit.body.body_pose)
-    Exporter(tmp_path / "out").write(wire.unpack(wire.pack(entry)))
+    Exporter(tmp_path / "out").write(framing.unpack(framing.pack(entry)))
     stored = np.load(tmp_path / "out" / "two.npz", allow_pickle=True)["results"][()]
     assert set(stored) == set(romp) - {"body"}
     np.testing.assert_array_equal(stored["joints"], romp["joints"])

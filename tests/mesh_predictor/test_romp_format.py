@@ -23,7 +23,7 @@ from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError, Resu
 from uvatar.mesh_predictor.romp_format import fitted_results, predicted_results
 from uvatar.mesh_predictor.smpl_files import load_neutral_smpl, neutral_smpl, packed_regressors
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare
-from uvatar.protocol import wire
+from uvatar.protocol.options import checked_options
 
 RNG = np.random.default_rng(0)
 COUNT = 3
@@ -66,7 +66,7 @@ def predicted() -> Prediction:
 def load_results(path: Path, width: int, height: int, photo: str = "photo.jpg") -> Prediction:
     """As the client reads a file and the server, which gets JSON, understands it."""
     numbers = json.loads(json.dumps(ResultFiles(path).people(photo).as_numbers()))
-    wire.checked_options({"given_people": [{"photo": photo, **numbers}]})
+    checked_options({"given_people": [{"photo": photo, **numbers}]})
     return GivenPeople.from_numbers(numbers).prediction(width, height)
 
 

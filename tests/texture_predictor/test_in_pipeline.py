@@ -19,7 +19,7 @@ from uvatar.data.fit import Fit
 from uvatar.data.labels import EMPTY, PREDICTED, SEEN
 from uvatar.data.photo import Photo
 from uvatar.engine.pipeline import Options, Pipeline
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 from uvatar.texture_predictor.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.network import Prediction, TextureNetwork
@@ -207,7 +207,7 @@ def test_without_weights_the_photo_is_completed_smoothly_and_a_prediction_is_ref
     built = pipeline(installed=False)
     assert PREDICTED not in labels_of(built, photo, None)
     for texture in ("combined", "predicted"):
-        with pytest.raises(WireError, match=FILE) as refused:
+        with pytest.raises(UvatarError, match=FILE) as refused:
             built.reconstruct([("one.png", photo)], {"texture": texture}, lambda *_: None, lambda *_: None)
         assert refused.value.code == "no-weights" and "uvatar weights" in refused.value.fix
 

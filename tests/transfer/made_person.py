@@ -16,7 +16,7 @@ from tests.blender_addon.sample import sample_result
 from tests.transfer.smpl_like import other_body, write_files
 from tests.transfer.test_transfer import fit_of
 from uvatar.body import load_open_body, load_smpl
-from uvatar.protocol import wire
+from uvatar.protocol import message_files
 from uvatar.results import record
 from uvatar.texturing import Texture
 from uvatar.texturing.atlas import atlas_of
@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
         "overlay_jpeg": b"",
     }
     person = record.person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
-    wire.dump({**sample_result(), "people": [person]}, folder / "result.uvatar")
+    message_files.dump({**sample_result(), "people": [person]}, folder / "result.uvatar")
     vertices, _ = smpl.posed(fit.body, fit.offsets)
     np.savez(folder / "expected.npz", vertices=vertices, weights=smpl.data.weights, uv=smpl.data.uv[smpl.data.face_uv])
 

@@ -23,7 +23,9 @@ from uvatar.engine.pipeline import Options, Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import torso_centers
-from uvatar.protocol import wire
+from uvatar.protocol import framing
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import checked_options
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
 from uvatar_blender.core.result import parse_any
@@ -62,7 +64,7 @@ def run(pipeline: Pipeline, photos: list[tuple[str, bytes]], **options: Any) -> 
     pipeline.reconstruct(
         photos, {"texture_size": 512, "focal": CAMERA.focal, **options}, lambda *_: None, done.__setitem__
     )
-    return wire.unpack(wire.pack(done[0]))
+    return framing.unpack(framing.pack(done[0]))
 
 
 def test_a_photo_becomes_a_person_on_the_smpl_body(
@@ -134,11 +136,11 @@ def test_without_the_file_the_job_is_refused_with_where_it_goes(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
     for options in ({"body": "smpl"}, {"body": "smpl", "complete_texture": True}):
-        with pytest.raises(wire.WireError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL") as refused:
+        with pytest.raises(UvatarError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL") as refused:
             run(pipeline(tmp_path), [("me.png", photo)], **options)
         assert refused.value.code == "no-body" and str(tmp_path) in refused.value.message
     (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(b"nothing")
-    with pytest.raises(wire.WireError, match="SMPL_NEUTRAL.npz is damaged"):
+    with pytest.raises(UvatarError, match="SMPL_NEUTRAL.npz is damaged"):
         run(pipeline(tmp_path), [("me.png", photo)], body="smpl")
     assert run(pipeline(tmp_path), [("me.png", photo)], fast=True)["people"]  # the open body needs none
 
@@ -211,11 +213,10 @@ def test_the_list_of_weights_tells_whether_body_and_uv_map_fit(models: Path, tmp
 
 def test_the_option_is_checked_and_explained(tmp_path: Path) -> None:
     assert (
-        wire.checked_options({})["body"] == "open_body" == Options().body
-        and replace(Options(), body="smpl").body == "smpl"
+        checked_options({})["body"] == "open_body" == Options().body and replace(Options(), body="smpl").body == "smpl"
     )
-    with pytest.raises(wire.WireError, match="body must be open_body or smpl"):
-        wire.checked_options({"body": "smplx"})
+    with pytest.raises(UvatarError, match="body must be open_body or smpl"):
+        checked_options({"body": "smplx"})
     (tmp_path / "a.jpg").write_bytes(b"")
     for command in ("reconstruct", "batch"):
         helped = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})

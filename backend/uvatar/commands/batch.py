@@ -73,7 +73,9 @@ def batch(
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
     from uvatar.files import export
-    from uvatar.protocol import wire
+    from uvatar.protocol import photo_lists
+    from uvatar.protocol.errors import UvatarError
+    from uvatar.protocol.options import checked_options
     from uvatar.service.batch.on_ray import engine_on_ray
     from uvatar.service.batch.on_server import engine_on_server
     from uvatar.service.batch.report import REPORT
@@ -89,15 +91,15 @@ def batch(
             "uncertain": uncertain,
             "turntable": turntable,
         }
-        options = wire.checked_options(chosen)
-    except wire.WireError as error:
+        options = checked_options(chosen)
+    except UvatarError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
     blender = export.blender_command() if blend else None
 
     def tell(number: int, photos: int, outcome: Outcome, end_if_interrupted: Callable[[], None]) -> None:
         people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
         words = people if outcome.done else f"failed: {outcome.reason}"
-        console.print(f"{number}/{photos} {wire.shown(outcome.key)}: {words}", soft_wrap=True)
+        console.print(f"{number}/{photos} {photo_lists.shown(outcome.key)}: {words}", soft_wrap=True)
         end_if_interrupted()
 
     try:
@@ -111,7 +113,7 @@ def batch(
     except KeyboardInterrupt:
         console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    except (wire.WireError, OSError) as error:
+    except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
     words = (
         f"{totals.photos} photos: {totals.done} done, {totals.failed} failed, {totals.skipped} of them finished before."

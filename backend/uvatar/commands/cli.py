@@ -118,7 +118,8 @@ def reconstruct(
     from uvatar.files import export
     from uvatar.files.avatar_folders import prepare
     from uvatar.files.photo_files import gathered
-    from uvatar.protocol import wire
+    from uvatar.protocol.errors import UvatarError
+    from uvatar.protocol.options import checked_options
 
     options: dict[str, Any] = {
         "body": body,
@@ -136,8 +137,8 @@ def reconstruct(
         "export_npz": export_npz,
     }
     try:
-        options = wire.checked_options(options)
-    except wire.WireError as error:
+        options = checked_options(options)
+    except UvatarError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
     console = console_of()
     found, failures = gathered(photos)
@@ -159,7 +160,7 @@ def reconstruct(
         except KeyboardInterrupt:
             console.print(f"Cancelled. What was finished is in {out}", soft_wrap=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-        except (wire.WireError, OSError) as error:
+        except (UvatarError, OSError) as error:
             if not run.people:
                 raise fatal(console, error) from error
             ended = fatal(console, error)
@@ -275,23 +276,23 @@ def evaluate_starts(
 def _prepare(out: Path) -> None:
     """See that something can be written there before hours of work; end the command where it cannot."""
     from uvatar.files.avatar_folders import prepare
-    from uvatar.protocol.wire import WireError
+    from uvatar.protocol.errors import UvatarError
 
     try:
         prepare(out)
-    except WireError as error:
+    except UvatarError as error:
         raise fatal(console_of(), error) from error
 
 
 def main() -> None:
     """Entry point of the ``uvatar`` command."""
-    from uvatar.protocol.wire import WireError
+    from uvatar.protocol.errors import UvatarError
     from uvatar.runtime.terminal import print_anything
 
     print_anything()
     try:
         app()
-    except WireError as error:  # of no command's own: there is no place for the data, for example
+    except UvatarError as error:  # of no command's own: there is no place for the data, for example
         sys.exit(f"{error.message} {error.fix}".strip())
 
 
@@ -307,7 +308,7 @@ def _orders(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[l
     if results is None or not photos:
         return [Order(path, size) for path, size in photos], []
     from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
-    from uvatar.protocol.wire import photo_name
+    from uvatar.protocol.photo_lists import photo_name
 
     files = ResultFiles(results)
     orders, failures = [], []

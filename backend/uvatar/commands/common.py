@@ -69,7 +69,7 @@ def fatal(console: Console, error: Exception) -> typer.Exit:
 
 def in_words(error: Exception) -> str:
     """What went wrong and what to do: of the system's own errors what and where, without their numbers."""
-    from uvatar.protocol.wire import shown
+    from uvatar.protocol.photo_lists import shown
 
     if isinstance(error, OSError) and error.strerror and isinstance(error.filename, (str, bytes)):
         return shown(f"{os.fsdecode(error.filename)}: {error.strerror}.")

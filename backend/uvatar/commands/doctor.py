@@ -24,11 +24,11 @@ def doctor(
     from dataclasses import asdict
 
     from uvatar.commands.examination import GOOD, PROBLEM, examine
-    from uvatar.protocol import wire
+    from uvatar.protocol import discovery
 
     console = console_of()
     findings = []
-    for finding in examine(data or wire.data_folder(), self_test):
+    for finding in examine(data or discovery.data_folder(), self_test):
         findings.append(finding)
         if not as_json:
             style = {GOOD: "green", PROBLEM: "red"}.get(finding.state, "yellow")

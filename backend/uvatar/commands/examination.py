@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 
 from uvatar.commands import weights_report
 from uvatar.files import export
-from uvatar.protocol import wire
+from uvatar.protocol import discovery
 from uvatar.runtime import constraints, memory_limits, versions
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 from uvatar.service import client
@@ -203,7 +203,7 @@ def _ports() -> Iterator[Finding]:
 
 
 def _server(folder: Path) -> Iterator[Finding]:
-    runtime = wire.read_runtime(folder)
+    runtime = discovery.read_runtime(folder)
     found = client.find(folder)
     if found is None:
         state = (

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from uvatar.files.avatar_folders import RECORD, SUMMARY, THUMBNAILS, delete_abandoned, delete_avatar, read_avatar
 from uvatar.files.photo_files import gathered, read_photo
-from uvatar.protocol.wire import WireError, shown
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.photo_lists import shown
 from uvatar.service.batch.photos import Record
 from uvatar.service.batch.report import REPORT, write_report
 from uvatar.service.client import Client
@@ -46,7 +47,7 @@ def photo_digests(paths: Sequence[Path]) -> tuple[list[str], list[tuple[str, str
     for path, _ in photos:
         try:
             digests.append(hashlib.sha256(read_photo(path)).hexdigest())
-        except WireError as error:
+        except UvatarError as error:
             failures.append((shown(str(path)), f"{error.message} {error.fix}".strip()))
     return digests, failures
 
@@ -60,7 +61,7 @@ def forget_jobs(
     Args:
         find: the running server, or None: then the journal of ``folder`` is opened directly.
 
-    Raises WireError, OSError.
+    Raises UvatarError, OSError.
     """
     client = find()
     if client is None and not (folder / "journal.sqlite").exists():

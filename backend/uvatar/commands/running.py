@@ -18,8 +18,10 @@ from uvatar.commands.interrupts import remembered_interrupts
 from uvatar.files.avatar_folders import is_disk_fault, output_error
 from uvatar.files.export import Exporter, PersonFiles
 from uvatar.files.photo_files import read_photo
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError, shown
+from uvatar.protocol import photo_lists
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import LIMITS
+from uvatar.protocol.photo_lists import JOB_BYTES, JOB_PHOTOS, shown
 from uvatar.service.client import Client, ServerGone
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ ATTEMPTS = 3  # at a job whose server goes away
 FULL_PAUSE = 2.0  # seconds between questions whether a full queue has room
 MANY = 20  # photos from which on only those at work have a bar, and all together have one
 GIVEN_BYTES = (
-    wire.LIMITS.header_bytes // 2
+    LIMITS.header_bytes // 2
 )  # of people that other estimators saw, in a job: they travel in the message's header
 
 
@@ -52,7 +54,7 @@ class Order:
     @property
     def name(self) -> str:
         """What the photo is called, to the server and on the terminal."""
-        return wire.photo_name(self.path.name)
+        return photo_lists.photo_name(self.path.name)
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Run:
     def follow(self, orders: Sequence[Order], options: dict[str, Any]) -> None:
         """Send the photos, as many jobs as they need one after the other, and write each result as it comes.
 
-        Only one job's photos are in memory. Raises WireError and OSError for what keeps all further photos from being
+        Only one job's photos are in memory. Raises UvatarError and OSError for what keeps all further photos from being
         made.
         """
         self._client = self.attach()
@@ -104,11 +106,9 @@ class Run:
     def _room(self) -> tuple[int, int]:
         """How many photos and bytes a job may have for this server."""
         queue: dict[str, int] = {}
-        with suppress(WireError):  # too much to tell, at worst
+        with suppress(UvatarError):  # too much to tell, at worst
             queue = self._client.status()["queue"]
-        return min(wire.JOB_PHOTOS, queue.get("most_photos", wire.JOB_PHOTOS)), queue.get(
-            "most_bytes", wire.LIMITS.total_bytes
-        )
+        return min(JOB_PHOTOS, queue.get("most_photos", JOB_PHOTOS)), queue.get("most_bytes", LIMITS.total_bytes)
 
     def _see_through(
         self, orders: Sequence[Order], options: dict[str, Any], bars: _Bars, end_if_interrupted: Callable[[], None]
@@ -140,7 +140,7 @@ class Run:
         except ServerGone:  # it may only be slow, and will do the job
             raise
         except BaseException:  # Ctrl+C, or no room for what would come
-            with suppress(WireError, OSError):
+            with suppress(UvatarError, OSError):
                 self._client.cancel(job.id)
             raise
 
@@ -150,7 +150,7 @@ class Run:
             try:
                 photos.append((order.name, read_photo(order.path)))
                 kept.append(order)
-            except WireError as error:
+            except UvatarError as error:
                 self._fail(shown(str(order.path)), error)
         return kept, photos
 
@@ -161,7 +161,7 @@ class Run:
             try:
                 self._client.reconstruct(photos, options, job)
                 return
-            except WireError as error:
+            except UvatarError as error:
                 if error.code != "queue-full":
                     raise
             if not told:
@@ -191,11 +191,11 @@ class Run:
             return "Merged into the same avatar"
         try:
             if event["state"] == "failed":
-                raise WireError.from_dict(event["error"])
+                raise UvatarError.from_dict(event["error"])
             people = self.exporter.write(self._client.result(job.id, event["photo"]), made_of=job.made_of)
         except ServerGone:
             raise
-        except WireError as error:
+        except UvatarError as error:
             return self._fail(name, error)
         except OSError as error:
             if is_disk_fault(error):
@@ -207,31 +207,31 @@ class Run:
         self.people += people
         return "1 person" if len(people) == 1 else f"{len(people)} people"
 
-    def _fail(self, name: str, error: WireError) -> str:
+    def _fail(self, name: str, error: UvatarError) -> str:
         self.failures.append((name, f"{error.message} {error.fix}".strip()))
         return "Failed"
 
 
 def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, most_bytes: int) -> Iterator[range]:
-    """Which photos make a job each. Raises WireError where those of one person are too many for one.
+    """Which photos make a job each. Raises UvatarError where those of one person are too many for one.
 
     Args:
         most_photos, most_bytes: that the server takes in a job.
     """
     sizes = [order.bytes for order in orders]
     if options["same_person"]:
-        largest = min(most_bytes, wire.LIMITS.total_bytes - wire.LIMITS.header_bytes)
-        if len(list(wire.portions(sizes, most_photos, largest))) > 1:
+        largest = min(most_bytes, LIMITS.total_bytes - LIMITS.header_bytes)
+        if len(list(photo_lists.portions(sizes, most_photos, largest))) > 1:
             message = (
                 f"All photos of one person make one job, which holds {most_photos} photos and {largest / 1e6:.0f} "
                 "MB at most."
             )
-            raise WireError(message, "too-large", "Choose some of them: a few from each side are enough.")
+            raise UvatarError(message, "too-large", "Choose some of them: a few from each side are enough.")
         yield range(len(orders))
         return
-    for portion in wire.portions(sizes, most_photos, min(most_bytes, wire.JOB_BYTES)):
+    for portion in photo_lists.portions(sizes, most_photos, min(most_bytes, JOB_BYTES)):
         given = (len(json.dumps(orders[index].given)) for index in portion)
-        for part in wire.portions(given, most_photos, GIVEN_BYTES):
+        for part in photo_lists.portions(given, most_photos, GIVEN_BYTES):
             yield range(portion.start + part.start, portion.start + part.stop)
 
 

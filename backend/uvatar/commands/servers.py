@@ -92,7 +92,8 @@ def serve(
     With --network others can too: encrypted, and only with the access file that it writes there.
     Jobs that were not finished when it stopped go on when it is started again.
     """
-    from uvatar.protocol import wire
+    from uvatar.protocol import discovery
+    from uvatar.protocol.errors import UvatarError
     from uvatar.service.client import make_usable
     from uvatar.service.ingest import QueueLimits
     from uvatar.service.journal import AlreadyServed
@@ -108,7 +109,7 @@ def serve(
         if token_file and token_file.is_file():
             private_file(token_file, "token")
         settings = Settings(
-            folder=data or wire.data_folder(),
+            folder=data or discovery.data_folder(),
             port=port,
             network=split_address(network) if network else None,
             pool=PoolSettings(
@@ -127,7 +128,7 @@ def serve(
     except AlreadyServed as error:
         console.print(f"{error} Use it, or end it with `uvatar stop`.")
         raise typer.Exit(EXIT_ALREADY_SERVED) from error
-    except (wire.WireError, OSError) as error:
+    except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
 
 
@@ -174,7 +175,8 @@ def forget(
     Of the avatars' folders exactly what Uvatar wrote is deleted; your own files in them stay.
     """
     from uvatar.commands.forgetting import Forgotten, forget_avatars, forget_jobs, photo_digests
-    from uvatar.protocol import wire
+    from uvatar.protocol import discovery, photo_lists
+    from uvatar.protocol.errors import UvatarError
 
     console = console_of()
     if not (photos or job or everything):
@@ -182,18 +184,18 @@ def forget(
     gone = Forgotten()
     try:
         digests, failures = photo_digests(photos or ())
-        jobs = forget_jobs(lambda: found(data, server), data or wire.data_folder(), digests, job or (), everything)
+        jobs = forget_jobs(lambda: found(data, server), data or discovery.data_folder(), digests, job or (), everything)
         for place in folder or ():
             gone += forget_avatars(place, digests)
-    except (wire.WireError, OSError) as error:
+    except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
     words = [f"Deleted {len(jobs)} jobs."]
     if folder:
         words.append(f"Deleted {len(gone.deleted)} avatars.")
     console.print(" ".join(words))
     for path in gone.kept:
-        console.print(f"{wire.shown(str(path))} stays: it holds files that are not Uvatar's.", soft_wrap=True)
-    for name, reason in failures + [(wire.shown(str(path)), reason) for path, reason in gone.failed]:
+        console.print(f"{photo_lists.shown(str(path))} stays: it holds files that are not Uvatar's.", soft_wrap=True)
+    for name, reason in failures + [(photo_lists.shown(str(path)), reason) for path, reason in gone.failed]:
         console.print(f"{name}: {reason}", style="red", soft_wrap=True)
     if failures or gone.failed:
         raise typer.Exit(EXIT_FAILED)
@@ -206,16 +208,16 @@ def logs(
     """Print the server's and the model processes' log: a line of JSON for each event."""
     import json
 
-    from uvatar.protocol import wire
+    from uvatar.protocol import discovery
     from uvatar.service.logs import read_logs
 
-    for line in read_logs(data or wire.data_folder(), job):
+    for line in read_logs(data or discovery.data_folder(), job):
         typer.echo(json.dumps(line, ensure_ascii=False))
 
 
 def _answer(console: Console, data: Path | None, server: Path | None, ask: Callable[[Client], T]) -> T | None:
     """What the server that runs answers, None where none runs; an error is printed and ends the command."""
-    from uvatar.protocol import wire
+    from uvatar.protocol.errors import UvatarError
 
     try:
         running = found(data, server)
@@ -223,7 +225,7 @@ def _answer(console: Console, data: Path | None, server: Path | None, ask: Calla
             return None
         with running:
             return ask(running)
-    except (wire.WireError, OSError) as error:
+    except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
 
 
@@ -262,11 +264,11 @@ def _size(count: float) -> str:
 
 def _token(path: Path) -> str:
     """The token in a file, which is made, readable by its owner only, where there is none. Raises OSError."""
-    from uvatar.protocol import wire
+    from uvatar.protocol import atomic_files
     from uvatar.service.server import new_token
 
     if not path.exists():
-        wire.write_atomically(path, [new_token().encode()])
+        atomic_files.write_atomically(path, [new_token().encode()])
     if not path.is_file():
         raise typer.BadParameter(f"The token file {path} is not a file.")
     with path.open("rb") as file:

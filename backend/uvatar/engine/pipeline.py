@@ -50,7 +50,9 @@ from uvatar.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
 from uvatar.photos.decoding import PhotoError, decode_photo
-from uvatar.protocol import wire
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.options import OPTIONS, checked_options
 from uvatar.results import preview, record
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
@@ -80,7 +82,7 @@ class NobodyAlike(PhotoError):
 
 @dataclass(frozen=True)
 class Options:
-    """What the artist chooses for a job: `uvatar.protocol.wire.OPTIONS` as fields.
+    """What the artist chooses for a job: `uvatar.protocol.options.OPTIONS` as fields.
 
     Attributes:
         body: "open_body", or "smpl" for avatars on the SMPL body of the user's own files.
@@ -240,9 +242,9 @@ class Pipeline:
 
         A photo that cannot be used gets a result without people that says why in ``errors``; the others go on.
 
-        Raises WireError where the options ask for what is not installed.
+        Raises UvatarError where the options ask for what is not installed.
         """
-        chosen = Options(**wire.checked_options(options))
+        chosen = Options(**checked_options(options))
         if not chosen.refine and self.predictor is None and chosen.given_people is None:
             raise _no_predictor(self.models, self.problems)
         if chosen.texture in ("predicted", "combined") and self.texture_predictor is None:
@@ -255,7 +257,7 @@ class Pipeline:
 
         def failed(index: int, error: PhotoError | ResultFileError) -> None:
             untold.discard(index)
-            photo_done(index, {"schema": wire.RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
+            photo_done(index, {"schema": RESULT_SCHEMA, "people": [], "errors": [_described(error)]})
 
         if chosen.complete_texture:
             photo_done(0, self.complete_texture(photos, chosen))
@@ -281,20 +283,20 @@ class Pipeline:
     def _registration(self, options: Options) -> Registration | None:
         """The other body that the job asks for, in agreement with the open one; None where it asks for that.
 
-        Raises WireError.
+        Raises UvatarError.
         """
         if options.body == OPEN_BODY:
             return None
         try:
             return self.smpl.registration()
         except BodyError as error:
-            raise wire.WireError(str(error), "no-body", "Or choose the open body. See `uvatar weights`.") from error
+            raise UvatarError(str(error), "no-body", "Or choose the open body. See `uvatar weights`.") from error
 
     def complete_texture(self, pictures: Sequence[tuple[str, bytes]], options: Options | None = None) -> dict[str, Any]:
         """A texture that the artist has painted over, its labels and, perhaps, what it was before, as PNG files -> the
         completed one.
         """
-        whole: dict[str, Any] = {"schema": wire.RESULT_SCHEMA, "people": [], "version": __version__, "errors": []}
+        whole: dict[str, Any] = {"schema": RESULT_SCHEMA, "people": [], "version": __version__, "errors": []}
         registration = self._registration(options or Options())
         body = self.body if registration is None else registration.target
         try:
@@ -745,13 +747,13 @@ def _find_texture_predictor(
         return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
 
 
-def _no_texture_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.WireError:
+def _no_texture_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> UvatarError:
     why = problems[0]["message"] if problems else f"{TEXTURE_FILE} is neither among Uvatar's weights nor in {models}."
     message = f"A predicted texture needs the Texture Predictor, and it has no weights: {why}"
-    return wire.WireError(message, "no-weights", "Choose the projected texture, or see `uvatar weights`.")
+    return UvatarError(message, "no-weights", "Choose the projected texture, or see `uvatar weights`.")
 
 
-def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.WireError:
+def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> UvatarError:
     why = (
         problems[0]["message"]
         if problems
@@ -762,7 +764,7 @@ def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> wire.W
         f"Put {ROMP_FILE} into {models}, give a result file with --from-npz, or leave refinement on. See `uvatar "
         "weights`."
     )
-    return wire.WireError(message, "no-weights", fix)
+    return UvatarError(message, "no-weights", fix)
 
 
 def _described(error: PhotoError | ResultFileError) -> dict[str, str]:
@@ -780,7 +782,7 @@ def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:
             if made == 1
             else f"avatars were made of the {made} most prominent ones"
         )
-        most = wire.OPTIONS["max_people"].high or made
+        most = OPTIONS["max_people"].high or made
         more = (
             "Cut the photo into parts for the others"
             if made >= most

@@ -30,7 +30,7 @@ from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
 from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
 from uvatar.photos.decoding import PhotoError, decode_photo
-from uvatar.protocol.wire import PHOTO_SUFFIXES
+from uvatar.protocol.photo_lists import PHOTO_SUFFIXES
 
 THING, PART, PERSON = "thing", "part", "person"
 HIDDEN = "hidden"  # a person whom their photo cuts, or who is small or half behind something

@@ -41,7 +41,8 @@ from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
 from uvatar.photos.decoding import PhotoError
-from uvatar.protocol.wire import WireError, shown
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.photo_lists import shown
 from uvatar.results import preview
 from uvatar.runtime.terminal import terminal
 
@@ -131,7 +132,7 @@ def evaluate_photos(
         started = time.perf_counter()
         try:
             result = reconstruct(read_photo(path), path.name)
-        except (PhotoError, WireError) as error:
+        except (PhotoError, UvatarError) as error:
             console.print(f"{shown(path.name)}: {error}")
             if annotation:
                 agreements.append(_Agreement.missed(annotation))

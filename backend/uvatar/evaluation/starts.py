@@ -24,7 +24,8 @@ from uvatar.mesh_predictor.prediction import NAME as MESH
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
 from uvatar.photos.decoding import PhotoError, decode_photo
-from uvatar.protocol.wire import WireError, shown
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.photo_lists import shown
 from uvatar.runtime.terminal import terminal
 from uvatar.runtime.weights import models_folder, weights_folder
 
@@ -81,7 +82,7 @@ def evaluate_starts(
     for path in photos_in(folder):
         try:
             photo = decode_photo(read_photo(path), path.name)
-        except (PhotoError, WireError) as error:
+        except (PhotoError, UvatarError) as error:
             console.print(f"{shown(path.name)}: {error}")
             continue
         height, width = photo.pixels.shape[:2]

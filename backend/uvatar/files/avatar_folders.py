@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path, PureWindowsPath
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError, shown
+from uvatar.protocol import message_files
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.photo_lists import shown
 
 SUMMARY = "result.json"
 RECORD, THUMBNAILS = "batch.jsonl", "thumbnails"  # of a batch, beside the folders
@@ -226,7 +227,7 @@ class Stems:
 
 
 def prepare(out: Path) -> None:
-    """Make an output folder and try whether files can be written into it, before hours of work. Raises WireError."""
+    """Make an output folder and try whether files can be written into it, before hours of work. Raises UvatarError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=out) as trial:
@@ -240,18 +241,18 @@ def prepare(out: Path) -> None:
         raise output_error(out, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
-def output_error(out: Path, error: OSError) -> WireError:
+def output_error(out: Path, error: OSError) -> UvatarError:
     """What it means that files cannot be written: "disk-full", "unwritable"."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = "Free some space there, or choose another folder with --out, then run the same command again."
-        return WireError(f"The disk that holds {shown(str(out))} is full.", "disk-full", fix)
+        return UvatarError(f"The disk that holds {shown(str(out))} is full.", "disk-full", fix)
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         words = (
             f"{shown(str(out))} cannot be a folder: there is a file of this name, or of one of the folders above it."
         )
-        return WireError(words, "unwritable", "Choose another folder with --out.")
+        return UvatarError(words, "unwritable", "Choose another folder with --out.")
     fix = "Choose another folder with --out, or change the permissions of this one."
-    return WireError(f"Nothing can be written to {shown(str(out))}: {error.strerror or error}.", "unwritable", fix)
+    return UvatarError(f"Nothing can be written to {shown(str(out))}: {error.strerror or error}.", "unwritable", fix)
 
 
 def is_disk_fault(error: OSError) -> bool:
@@ -284,6 +285,6 @@ def _is_workshop(place: Path) -> bool:
 
 def _digest(stored: Path) -> str:
     try:
-        return str(wire.load(stored)["photo"]["digest"])
-    except (OSError, WireError, TypeError, KeyError):
+        return str(message_files.load(stored)["photo"]["digest"])
+    except (OSError, UvatarError, TypeError, KeyError):
         return ""

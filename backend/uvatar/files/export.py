@@ -33,7 +33,8 @@ from uvatar.files.avatar_folders import (
     read_avatar,
     stem_of,
 )
-from uvatar.protocol import wire
+from uvatar.protocol import message_files
+from uvatar.protocol.framing import RESULT_SCHEMA
 from uvatar.runtime.spawn import environment, module_command
 
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
@@ -117,7 +118,7 @@ class Exporter:
         # Blender reads the result, which holds the photo, from a file: in the user's folder, never in the system's.
         with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=self.out) as workshop:
             stored = Path(workshop) / WORKSHOP_PHOTO
-            wire.dump(dict(result), stored)
+            message_files.dump(dict(result), stored)
             if suffix:
                 save_romp_results(result["romp"], stored.with_suffix(suffix))
                 os.replace(stored.with_suffix(suffix), self.out / (stem + suffix))
@@ -217,7 +218,7 @@ def summarise(
     photo = result["photo"]
     notes = [*person.get("notes", ()), *_about_photo(result)]
     return {
-        "schema": wire.RESULT_SCHEMA,
+        "schema": RESULT_SCHEMA,
         "version": result.get("version"),
         "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
         "camera": _plain(result["camera"]),

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uvatar.files.avatar_folders import RECORD, SUMMARY, THUMBNAILS, read_avatar
-from uvatar.protocol.wire import LIMITS, PHOTO_SUFFIXES, WireError, shown
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import LIMITS
+from uvatar.protocol.photo_lists import PHOTO_SUFFIXES, shown
 
 UNREADABLE = "unreadable"  # code of what is wrong with a file rather than with the photo in it
 MOST_BYTES = LIMITS.frame_bytes  # of a photo; the server takes no more
@@ -112,7 +114,7 @@ def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[
         for file in inside:
             try:
                 photos.append((file, photo_size(file)))
-            except WireError as error:
+            except UvatarError as error:
                 failures.append((shown(str(file)), f"{error.message} {error.fix}".strip()))
     return photos, failures
 
@@ -120,14 +122,14 @@ def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[
 def photo_size(path: Path) -> int:
     """Bytes of a photo's file.
 
-    Raises WireError where it is none that can be read: folder, pipe, device, too large, not there.
+    Raises UvatarError where it is none that can be read: folder, pipe, device, too large, not there.
     """
     try:
         facts = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise _unreadable(error) from error
     if stat.S_ISDIR(facts.st_mode):
-        raise WireError(
+        raise UvatarError(
             "This is a folder, or one that cannot be read.",
             UNREADABLE,
             "Name photos, and check the folder's permissions.",
@@ -135,14 +137,16 @@ def photo_size(path: Path) -> int:
     if not stat.S_ISREG(
         facts.st_mode
     ):  # opening a pipe would wait for whoever writes into it, for ever where nobody does
-        raise WireError("This is a pipe, a socket or a device, not a photo.", UNREADABLE, "Copy the photo into a file.")
+        raise UvatarError(
+            "This is a pipe, a socket or a device, not a photo.", UNREADABLE, "Copy the photo into a file."
+        )
     if facts.st_size > MOST_BYTES:
         raise _too_large(facts.st_size)
     return facts.st_size
 
 
 def read_photo(path: Path) -> bytes:
-    """A photo's bytes. Raises WireError as `photo_size`."""
+    """A photo's bytes. Raises UvatarError as `photo_size`."""
     photo_size(path)
     try:
         with path.open("rb") as file:
@@ -154,21 +158,21 @@ def read_photo(path: Path) -> bytes:
     return data
 
 
-def _unreadable(error: Exception) -> WireError:
+def _unreadable(error: Exception) -> UvatarError:
     reason = getattr(error, "strerror", None) or error
-    return WireError(f"The file cannot be read: {reason}.", UNREADABLE, "Check its name and permissions.")
+    return UvatarError(f"The file cannot be read: {reason}.", UNREADABLE, "Check its name and permissions.")
 
 
-def _too_large(size: int) -> WireError:
+def _too_large(size: int) -> UvatarError:
     message = f"The file has {size / 1e6:.0f} MB; photos of up to {MOST_BYTES / 1e6:.0f} MB are taken."
-    return WireError(message, UNREADABLE, "Save the photo as a JPEG, or make it smaller.")
+    return UvatarError(message, UNREADABLE, "Save the photo as a JPEG, or make it smaller.")
 
 
 def read_list(path: Path) -> list[str]:
     """The paths that a text file lists, one a line, each once. Empty lines and those that begin with "#" do not count.
 
     Text is UTF-8 or what the file's mark says (Windows' "Unicode": UTF-16); quotes around a path, as Windows copies
-    paths, are taken off. Raises WireError ("bad-list") where the file is no such text, OSError.
+    paths, are taken off. Raises UvatarError ("bad-list") where the file is no such text, OSError.
     """
     with path.open("rb") as file:
         raw = file.read(MOST_LIST + 1)
@@ -194,6 +198,8 @@ def _lines(text: str) -> list[str]:
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 
-def _no_list(path: Path) -> WireError:
+def _no_list(path: Path) -> UvatarError:
     fix = "Save the list as UTF-8, one path a line (Notepad: Save As, Encoding: UTF-8), or name the folder instead."
-    return WireError(f"{shown(path.name)} is neither a photo nor a list of photos in UTF-8 or UTF-16.", "bad-list", fix)
+    return UvatarError(
+        f"{shown(path.name)} is neither a photo nor a list of photos in UTF-8 or UTF-16.", "bad-list", fix
+    )

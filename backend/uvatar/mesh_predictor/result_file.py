@@ -23,7 +23,7 @@ from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction
 from uvatar.mesh_predictor.romp_format import FOCAL_PER_SIDE, RESULTS, TORSO_JOINTS
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare
-from uvatar.protocol.wire import GIVEN, LARGEST_GIVEN, MOST_GIVEN
+from uvatar.protocol.options import GIVEN, LARGEST_GIVEN, MOST_GIVEN
 
 PHOTO, SQUARE = "photo", "square"
 MOST_BYTES = 500_000_000
@@ -76,7 +76,7 @@ class GivenPeople:
 
     @classmethod
     def from_numbers(cls, numbers: Mapping[str, Any]) -> GivenPeople:
-        """What `as_numbers` gave and `wire.checked_options` accepted."""
+        """What `as_numbers` gave and `checked_options` accepted."""
         rows = {name: np.array(numbers[name], np.float32).reshape(-1, size) for name, size in GIVEN.items()}
         return cls(**rows, betas_of=numbers["betas_of"], center_in=numbers["center_in"])
 

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from uvatar.protocol.wire import data_folder
+from uvatar.protocol.discovery import data_folder
 
 # What a user's own SMPL body may be called: the official names first; the last is what `romp.prepare_smpl` packs.
 SMPL_PACKED = "SMPL_NEUTRAL.pth"

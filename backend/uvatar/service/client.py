@@ -24,8 +24,9 @@ from typing import Any
 
 import zmq
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import Runtime, WireError
+from uvatar.protocol import discovery, framing, photo_lists
+from uvatar.protocol.discovery import Runtime
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
 from uvatar.service.journal import is_open
@@ -82,10 +83,10 @@ class Client:
     def request(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Send a request and wait for its reply; events that come meanwhile are kept for `events`.
 
-        Raises WireError for what the server answers with an error, ServerGone where it does not answer.
+        Raises UvatarError for what the server answers with an error, ServerGone where it does not answer.
         """
         self._requests += 1
-        frames = wire.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
+        frames = framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
         self._has_been_cut()
         self._send(frames)
         deadline = time.monotonic() + self._reply_seconds
@@ -102,7 +103,7 @@ class Client:
                 message["kind"] == "error" and message.get("request") is None
             ):
                 if message["kind"] == "error":
-                    raise WireError.from_dict(message)
+                    raise UvatarError.from_dict(message)
                 return message
             elif "request" not in message:
                 self._events.append(message)
@@ -114,7 +115,7 @@ class Client:
             raise ServerGone("The Uvatar server takes nothing.") from error
 
     def hello(self) -> dict[str, Any]:
-        """What the server is and can do. Raises WireError ("wrong-token", "unsupported-version"), ServerGone."""
+        """What the server is and can do. Raises UvatarError ("wrong-token", "unsupported-version"), ServerGone."""
         return self.request("hello", client="uvatar python client")
 
     def reconstruct(
@@ -122,7 +123,7 @@ class Client:
     ) -> str:
         """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
         job = job or str(uuid.uuid4())
-        sent = [{"name": wire.photo_name(name), "data": data} for name, data in photos]
+        sent = [{"name": photo_lists.photo_name(name), "data": data} for name, data in photos]
         self.request("reconstruct", job=job, photos=sent, options=options or {})
         return job
 
@@ -194,7 +195,7 @@ class Client:
     def _receive(self, seconds: float) -> dict[str, Any] | None:
         if not self._socket.poll(round(seconds * 1000)):
             return None
-        return wire.unpack(self._socket.recv_multipart(copy=False))
+        return framing.unpack(self._socket.recv_multipart(copy=False))
 
 
 def _photo_event(job: str, photo: dict[str, Any]) -> dict[str, Any]:
@@ -212,7 +213,7 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def check_loopback() -> None:
-    """Raise WireError ("no-loopback") where programs of this computer cannot reach each other at 127.0.0.1."""
+    """Raise UvatarError ("no-loopback") where programs of this computer cannot reach each other at 127.0.0.1."""
     try:
         with (
             socket.create_server(("127.0.0.1", 0)) as server,
@@ -224,22 +225,22 @@ def check_loopback() -> None:
         fix = (
             "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
         )
-        raise WireError(message, "no-loopback", fix) from error
+        raise UvatarError(message, "no-loopback", fix) from error
 
 
 def make_usable(folder: Path) -> None:
     """Make a data folder, for this user alone, and try whether files can be written into it.
 
-    Raises WireError ("data-folder").
+    Raises UvatarError ("data-folder").
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=folder) as trial:
             Path(trial, "trial").write_bytes(bytes(4096))
     except OSError as error:
-        message = f"Uvatar's data folder {wire.shown(str(folder))} cannot be used: {error.strerror or error}."
+        message = f"Uvatar's data folder {photo_lists.shown(str(folder))} cannot be used: {error.strerror or error}."
         fix = "Name a folder that you may write to: with --data, or for good with UVATAR_DATA."
-        raise WireError(message, "data-folder", fix) from error
+        raise UvatarError(message, "data-folder", fix) from error
 
 
 def find(folder: Path | None = None) -> Client | None:
@@ -248,17 +249,17 @@ def find(folder: Path | None = None) -> Client | None:
     A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it
     notices) is waited for some seconds.
     """
-    folder = Path(folder or wire.data_folder())
-    runtime = wire.read_runtime(folder)
+    folder = Path(folder or discovery.data_folder())
+    runtime = discovery.read_runtime(folder)
     deadline = time.monotonic() + RUNTIME_SECONDS
     while runtime is None and time.monotonic() < deadline and is_open(folder):
         time.sleep(0.2)
-        runtime = wire.read_runtime(folder)
+        runtime = discovery.read_runtime(folder)
     return _greeted(runtime)
 
 
 def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
-    """A connection to a server on another computer. Raises ServerGone, WireError."""
+    """A connection to a server on another computer. Raises ServerGone, UvatarError."""
     if not listens(access.port, access.host):
         raise ServerGone(
             f"Nothing answers at {access.host}, port {access.port}. Is `uvatar serve --network` running there?"
@@ -266,9 +267,9 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
     client = Client(access.port, access.token, min(reply_seconds, REACH_SECONDS), access)
     try:
         client.hello()
-    except (WireError, ServerGone) as error:
+    except (UvatarError, ServerGone) as error:
         client.close()
-        if isinstance(error, WireError):
+        if isinstance(error, UvatarError):
             raise
         raise ServerGone(
             f"The server at {access.host} does not let us in: its keys have changed, or it is no Uvatar server."
@@ -285,9 +286,9 @@ def _greeted(runtime: Runtime | None) -> Client | None:
     try:
         client.hello()
         return client
-    except (WireError, ServerGone) as error:
+    except (UvatarError, ServerGone) as error:
         client.close()
-        if isinstance(error, WireError) and error.code == "unsupported-version":
+        if isinstance(error, UvatarError) and error.code == "unsupported-version":
             raise
         return None  # something else has the port of a server that died
 
@@ -298,10 +299,10 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     Args:
         serve_arguments: for ``uvatar serve``, where a server has to be started.
 
-    Raises ServerGone, with the end of its log, where the server does not come up; WireError ("no-loopback",
+    Raises ServerGone, with the end of its log, where the server does not come up; UvatarError ("no-loopback",
     "data-folder") where it could not.
     """
-    folder = Path(folder or wire.data_folder())
+    folder = Path(folder or discovery.data_folder())
     client = find(folder)
     if client:
         return client
@@ -312,7 +313,7 @@ def attach(folder: Path | None = None, serve_arguments: Sequence[str] = (), seco
     process = _start(folder, output, serve_arguments)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        client = _greeted(wire.read_runtime(folder))
+        client = _greeted(discovery.read_runtime(folder))
         if client:
             return client
         # An end is final only if no other program has started a server for this folder at the same time.

@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from uvatar.protocol.wire import LIMITS, WireError
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import LIMITS
 from uvatar.service.job_files import Manifest
 from uvatar.service.journal import Job, Journal
 
@@ -70,7 +71,7 @@ class Intake:
     ) -> None:
         """Begin to store a job that is not arriving already; one that is known is compared with what is known of it.
 
-        Raises WireError: "queue-full" where too much waits already, "disk-full".
+        Raises UvatarError: "queue-full" where too much waits already, "disk-full".
         """
         size = sum(len(data) for _, data in photos)
         known = self._journal.knows(job)
@@ -114,12 +115,12 @@ class Intake:
         load, limits = self._journal.load(), self._limits
         arriving = sum(arrival.size for arrival in self._arriving.values())
         if load.photos + photos > limits.photos or load.bytes + arriving + size > limits.bytes:
-            raise WireError(f"The queue is full: {load.photos} photos wait already.", "queue-full", _LATER)
+            raise UvatarError(f"The queue is full: {load.photos} photos wait already.", "queue-full", _LATER)
         if arriving + size > limits.arriving:
-            raise WireError(
+            raise UvatarError(
                 "The server is busy storing other jobs.", "queue-full", "Send the job again in some seconds."
             )
         if shutil.disk_usage(self._journal.folder).free < arriving + size + limits.reserve:
-            raise WireError(
+            raise UvatarError(
                 "The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again."
             )

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import atomic_files, message_files
+from uvatar.protocol.errors import UvatarError
 from uvatar.service.private import private_folder
 
 _MANIFEST = "job"
@@ -36,7 +36,7 @@ class Manifest:
         names: of the photos, for people.
         digests: sha256 of their bytes.
         sizes: of their bytes.
-        options: all of `wire.OPTIONS`.
+        options: all of `OPTIONS`.
         created: seconds since the epoch.
     """
 
@@ -65,7 +65,7 @@ class JobFiles:
     """The folders of all jobs. Ids come from `checked_id`: they name folders."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder``: is made where it is missing, for its owner alone. Raises OSError, WireError ("data-folder")."""
+        """``folder``: is made where it is missing, for its owner alone. Raises OSError, UvatarError ("data-folder")."""
         self.folder = folder
         private_folder(folder)
         for entry in folder.iterdir():
@@ -75,17 +75,17 @@ class JobFiles:
     def store(self, job: str, manifest: Manifest, photos: Sequence[bytes]) -> None:
         """Write a new job's folder: photos first.
 
-        Raises WireError ("disk-full", "data-folder"); then nothing is left of it.
+        Raises UvatarError ("disk-full", "data-folder"); then nothing is left of it.
         """
         folder = self.folder / job
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             for index, data in enumerate(photos):
-                wire.write_atomically(self._photo(job, index), [data], sync_entry=False)
-            wire.dump(asdict(manifest), folder / _MANIFEST)
-            wire.sync_folder(self.folder)
-        except (OSError, WireError) as error:
+                atomic_files.write_atomically(self._photo(job, index), [data], sync_entry=False)
+            message_files.dump(asdict(manifest), folder / _MANIFEST)
+            atomic_files.sync_folder(self.folder)
+        except (OSError, UvatarError) as error:
             self.delete(job)
             raise disk_error(error) from error
 
@@ -100,10 +100,10 @@ class JobFiles:
     def manifest(self, job: str) -> Manifest | None:
         """What the job's folder says of it, None where it is missing or damaged."""
         try:
-            stored = wire.load(self.folder / job / _MANIFEST)
+            stored = message_files.load(self.folder / job / _MANIFEST)
             names, digests, sizes = (tuple(stored[name]) for name in ("names", "digests", "sizes"))
             return Manifest(names, digests, sizes, dict(stored["options"]), float(stored["created"]))
-        except (OSError, WireError, TypeError, KeyError, ValueError):
+        except (OSError, UvatarError, TypeError, KeyError, ValueError):
             return None
 
     def has_photo(self, job: str, index: int) -> bool:
@@ -115,15 +115,15 @@ class JobFiles:
         return self._photo(job, index).read_bytes()
 
     def store_result(self, job: str, index: int, result: dict[str, Any]) -> None:
-        """Write a photo's result. Raises WireError ("disk-full", "data-folder", or what `wire.pack` raises)."""
+        """Write a photo's result. Raises UvatarError ("disk-full", "data-folder", or what `framing.pack` raises)."""
         try:
-            wire.dump(result, self._result(job, index))
+            message_files.dump(result, self._result(job, index))
         except OSError as error:
             raise disk_error(error) from error
 
     def result(self, job: str, index: int) -> dict[str, Any]:
-        """A photo's result. Raises OSError, WireError where it is missing or damaged."""
-        return wire.load(self._result(job, index))
+        """A photo's result. Raises OSError, UvatarError where it is missing or damaged."""
+        return message_files.load(self._result(job, index))
 
     def result_bytes(self, job: str, index: int) -> int:
         """Size of a photo's result; 0 where there is none."""
@@ -136,7 +136,7 @@ class JobFiles:
         try:
             self.result(job, index)
             return True
-        except (OSError, WireError):
+        except (OSError, UvatarError):
             return False
 
     def delete_photos(self, job: str) -> None:
@@ -155,7 +155,7 @@ class JobFiles:
         """Make sure that the job will not come back, whatever happens before `delete`. Raises OSError."""
         with suppress(FileNotFoundError):
             (self.folder / job / _MANIFEST).unlink()
-        wire.sync_folder(self.folder / job)
+        atomic_files.sync_folder(self.folder / job)
 
     def delete(self, job: str) -> None:
         """Delete the folder with all in it, as far as the system lets us."""
@@ -181,15 +181,15 @@ class JobFiles:
         return self.folder / job / f"result-{index:03d}"
 
 
-def disk_error(error: Exception) -> WireError:
+def disk_error(error: Exception) -> UvatarError:
     """What the failure of a write means to the artist."""
-    if isinstance(error, WireError):
+    if isinstance(error, UvatarError):
         return error
     sqlite_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     if sqlite_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return WireError(
+        return UvatarError(
             "The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again."
         )
-    return WireError(
+    return UvatarError(
         f"Uvatar's data folder cannot be used: {error}", "data-folder", "Check the data folder's disk and permissions."
     )

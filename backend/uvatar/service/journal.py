@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvatar.protocol.wire import LIMITS, WireError
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import LIMITS
 from uvatar.service.job_files import JobFiles, Manifest, disk_error
 from uvatar.service.private import close_to_others, private_folder
 
@@ -46,7 +47,7 @@ CREATE INDEX IF NOT EXISTS jobs_by_turn ON jobs (turn);
 CREATE INDEX IF NOT EXISTS photos_by_digest ON photos (digest);
 """
 
-_LOST = WireError(
+_LOST = UvatarError(
     "The disk lost what was noted about this photo, and the photo as it was sent.",
     "lost",
     "Send the photo again, in a new job.",
@@ -136,12 +137,12 @@ class Load:
 
 
 def checked_id(identifier: Any) -> str:
-    """The id if it is the text of a UUID (it names a folder, so nothing else will do). Raises WireError."""
+    """The id if it is the text of a UUID (it names a folder, so nothing else will do). Raises UvatarError."""
     if isinstance(identifier, str):
         with suppress(ValueError):
             if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):
                 return identifier
-    raise WireError("A job's id is the text of a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
+    raise UvatarError("A job's id is the text of a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
 
 
 def is_open(folder: Path) -> bool:
@@ -168,7 +169,7 @@ class Journal:
         Args:
             clock: seconds since the epoch.
 
-        Raises AlreadyServed where another process has it, WireError ("disk-full", "data-folder") and OSError where it
+        Raises AlreadyServed where another process has it, UvatarError ("disk-full", "data-folder") and OSError where it
         cannot be used.
         """
         self.folder = Path(folder)
@@ -205,7 +206,7 @@ class Journal:
     def add(self, job: str, photos: Sequence[tuple[str, bytes]], options: dict[str, Any], owner: str = "") -> Job:
         """Store a new job: photos (name, bytes) first, then its entry. The same job again changes nothing.
 
-        Raises WireError: "job-id-taken" where the id has other photos or options, "disk-full".
+        Raises UvatarError: "job-id-taken" where the id has other photos or options, "disk-full".
         """
         manifest = Manifest.of(photos, options, self.clock())
         if not self.knows(job):
@@ -222,12 +223,12 @@ class Journal:
         Args:
             owner: whoever sent it; those who send many jobs share their turns among them.
 
-        Raises WireError: "job-id-taken" where the id has other photos or options, "disk-full"; then the new folder is
+        Raises UvatarError: "job-id-taken" where the id has other photos or options, "disk-full"; then the new folder is
         deleted.
         """
         known = self._database.execute("SELECT digest FROM jobs WHERE id = ?", (job,)).fetchone()
         if known and known[0] != manifest.digest:
-            raise WireError(
+            raise UvatarError(
                 "This job id belongs to other photos or options.", "job-id-taken", "Send the job with a new id."
             )
         if not known:
@@ -239,12 +240,12 @@ class Journal:
         return self.job(job)
 
     def job(self, job: str) -> Job:
-        """The job of this id. Raises WireError ("unknown-job")."""
+        """The job of this id. Raises UvatarError ("unknown-job")."""
         row = self._database.execute(
             "SELECT id, state, options, created, updated FROM jobs WHERE id = ?", (job,)
         ).fetchone()
         if row is None:
-            raise WireError(
+            raise UvatarError(
                 "There is no job with this id.",
                 "unknown-job",
                 "Reconstruct the photos again; old results are cleaned up.",
@@ -281,7 +282,7 @@ class Journal:
     def cancel(self, job: str) -> Job:
         """Work on the job no more; it keeps the results it has. A job that is over stays as it is.
 
-        Raises WireError ("unknown-job").
+        Raises UvatarError ("unknown-job").
         """
         with self._transaction():
             self._set_state(job, "cancelled", ACTIVE)
@@ -344,7 +345,7 @@ class Journal:
         Args:
             merged: further photos of the same person that went into this one's avatar; they end with it or not at all.
 
-        Raises WireError where the result cannot be stored ("disk-full") or packed.
+        Raises UvatarError where the result cannot be stored ("disk-full") or packed.
         """
         if not self._wants(job, index):
             return False
@@ -354,7 +355,7 @@ class Journal:
         except sqlite3.Error as error:
             raise disk_error(error) from error
 
-    def fail_photo(self, job: str, index: int, error: WireError) -> bool:
+    def fail_photo(self, job: str, index: int, error: UvatarError) -> bool:
         """Note why a photo has no result. False where nobody waits for it."""
         return self._end_photos(job, {index: "failed"}, json.dumps(error.as_dict()))
 
@@ -367,37 +368,37 @@ class Journal:
         ).fetchone()[0]
 
     def result(self, job: str, index: int) -> dict[str, Any]:
-        """A photo's stored result. Raises WireError: "unknown-job", "no-result", "result-damaged"."""
+        """A photo's stored result. Raises UvatarError: "unknown-job", "no-result", "result-damaged"."""
         photos = self.job(job).photos
         if not 0 <= index < len(photos):
-            raise WireError(
+            raise UvatarError(
                 f"The job has {len(photos)} photos; there is no number {index}.",
                 "no-result",
                 "Ask for the job's status.",
             )
         if photos[index].state != "done":
-            raise WireError(
+            raise UvatarError(
                 f"{photos[index].name} has no result: it is {photos[index].state}.",
                 "no-result",
                 "Ask for the job's status.",
             )
         try:
             return self.files.result(job, index)
-        except (OSError, WireError) as error:
+        except (OSError, UvatarError) as error:
             fix = "Reconstruct the photo again."
-            raise WireError(
+            raise UvatarError(
                 f"The stored result of {photos[index].name} cannot be read: {error}", "result-damaged", fix
             ) from error
 
     def results(self, job: str) -> list[dict[str, Any] | None]:
         """All results of a job, None where there is none.
 
-        Raises WireError as `result`, "too-large" before anything is read.
+        Raises UvatarError as `result`, "too-large" before anything is read.
         """
         photos = self.job(job).photos
         done = [photo.index for photo in photos if photo.state == "done"]
         if sum(self.files.result_bytes(job, index) for index in done) > LIMITS.total_bytes:
-            raise WireError(
+            raise UvatarError(
                 "The results are too large for one message.", "too-large", "Ask for the results photo by photo."
             )
         return [self.result(job, photo.index) if photo.state == "done" else None for photo in photos]

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import LIMITS
 from uvatar.runtime import memory_limits
 from uvatar.service import network
 
@@ -39,11 +39,11 @@ class Door:
     def __init__(
         self, context: zmq.Context, host: str, port: int, token: str, keys: network.Keys | None = None
     ) -> None:
-        """Raises WireError ("port-taken") where it cannot be opened, also where it would be open to others without
+        """Raises UvatarError ("port-taken") where it cannot be opened, also where it would be open to others without
         encryption.
         """
         if host != "127.0.0.1" and keys is None:
-            raise WireError(
+            raise UvatarError(
                 "The server is not opened to the network without encryption.", "no-encryption", "Leave the address out."
             )
         self.token = token
@@ -74,7 +74,7 @@ class Door:
         """
         self.socket.close(linger=0)
         for _ in range(_REOPEN_TRIES):  # ZeroMQ lets go of a port in a thread of its own
-            with suppress(WireError):
+            with suppress(UvatarError):
                 self.socket = self._open(self.port)
                 return
             time.sleep(_REOPEN_PAUSE)
@@ -86,7 +86,7 @@ class Door:
 
     def _open(self, port: int) -> zmq.Socket:
         router = self._context.socket(zmq.ROUTER)
-        router.setsockopt(zmq.MAXMSGSIZE, wire.LIMITS.frame_bytes)  # before it makes room for them
+        router.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame_bytes)  # before it makes room for them
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # tells of clients that have gone
         router.setsockopt(zmq.RCVHWM, WAITING_REQUESTS)
         router.setsockopt(zmq.SNDHWM, WAITING_REPLIES)
@@ -99,7 +99,7 @@ class Door:
             router.bind(network.endpoint(self._host, port) if port else f"tcp://{self._host}:*")
         except zmq.ZMQError as error:
             router.close(linger=0)
-            raise WireError(
+            raise UvatarError(
                 f"Port {port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any."
             ) from error
         return router

@@ -64,7 +64,7 @@ class CurrentJob(logging.Filter):
 
 
 def logs_folder(data: Path) -> Path:
-    """The folder of logs in a data folder, made where it is missing. Raises OSError, WireError ("data-folder")."""
+    """The folder of logs in a data folder, made where it is missing. Raises OSError, UvatarError ("data-folder")."""
     folder = data / "logs"
     private_folder(folder)
     return folder

@@ -20,8 +20,9 @@ from typing import Any
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import atomic_files
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import MAGIC
 from uvatar.service.private import private_file
 
 _KEYS = "network-keys.json"
@@ -69,12 +70,12 @@ class Access:
 def load_keys(folder: Path) -> Keys:
     """The keys of the server of this data folder; they are made, for this user's eyes only, where there are none.
 
-    Whoever deletes the file locks out all access files. Raises WireError where the file is damaged or
+    Whoever deletes the file locks out all access files. Raises UvatarError where the file is damaged or
     others could have written it, or CURVE is not there, OSError.
     """
     if not zmq.has("curve"):
         fix = "Install pyzmq from its official wheel, or leave --network out."
-        raise WireError(
+        raise UvatarError(
             "This computer's ZeroMQ cannot encrypt, so the server is not opened to the network.", "no-encryption", fix
         )
     path = folder / _KEYS
@@ -82,7 +83,7 @@ def load_keys(folder: Path) -> Keys:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         server, client = ([key.decode("ascii") for key in zmq.curve_keypair()] for _ in range(2))
         keys = Keys(server[0], server[1], client[0], client[1], secrets.token_urlsafe(32))
-        wire.write_atomically(path, [json.dumps(asdict(keys)).encode("ascii")])
+        atomic_files.write_atomically(path, [json.dumps(asdict(keys)).encode("ascii")])
     private_file(path, "keys")
     return Keys(**_fields(path, Keys))
 
@@ -92,26 +93,26 @@ def write_access(folder: Path, keys: Keys, address: str, port: int) -> Path:
     host = socket.gethostname() if address in _ANY else address
     access = Access(host, port, keys.server_public, keys.client_public, keys.client_secret, keys.token)
     path = folder / _ACCESS
-    wire.write_atomically(path, [json.dumps({"magic": wire.MAGIC, **asdict(access)}, indent=1).encode("ascii")])
+    atomic_files.write_atomically(path, [json.dumps({"magic": MAGIC, **asdict(access)}, indent=1).encode("ascii")])
     return path
 
 
 def read_access(path: Path) -> Access:
-    """What `write_access` wrote. Raises WireError, OSError."""
+    """What `write_access` wrote. Raises UvatarError, OSError."""
     fields = _fields(path, Access)
     if isinstance(fields["port"], bool) or not isinstance(fields["port"], int) or not 0 < fields["port"] < 65536:
-        raise WireError(
+        raise UvatarError(
             f"{path} is no access file of Uvatar.", "bad-access", "Copy network-access.json from the server again."
         )
     return Access(**fields)
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """``host:port`` -> both. Raises WireError."""
+    """``host:port`` -> both. Raises UvatarError."""
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         fix = "Give host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
-        raise WireError(f"{text!r} is not an address.", "bad-address", fix)
+        raise UvatarError(f"{text!r} is not an address.", "bad-address", fix)
     return host.strip("[]"), int(port)
 
 
@@ -162,7 +163,7 @@ def _fields(path: Path, kind: type[Keys] | type[Access]) -> dict[str, Any]:
             return fields
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
-    raise WireError(
+    raise UvatarError(
         f"{path} is damaged.",
         "bad-access",
         "Delete it on the server, start the server again and copy its access file anew.",

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 
 import zmq
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import framing
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime import memory_limits
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.journal import Journal, Unit
@@ -126,7 +126,7 @@ class Pool:
     publish: Callable[[dict[str, Any]], None]
     context: zmq.Context
     facts: dict[str, Any] = field(default_factory=dict)
-    error: WireError | None = None
+    error: UvatarError | None = None
 
     def __post_init__(self) -> None:
         self.socket = self.context.socket(zmq.ROUTER)
@@ -204,10 +204,10 @@ class Pool:
             name, *frames = self.socket.recv_multipart(copy=False)
             process = self._processes.get(name.bytes)
             try:
-                message = wire.unpack(frames)
+                message = framing.unpack(frames)
                 if not secrets.compare_digest(str(message.pop("secret")).encode(), self._secret.encode()):
-                    raise WireError("A message to the pool has the wrong secret.")
-            except (WireError, AttributeError, KeyError) as error:
+                    raise UvatarError("A message to the pool has the wrong secret.")
+            except (UvatarError, AttributeError, KeyError) as error:
                 log.warning("Dropped a message to the pool: %s", error)
                 continue
             if process:
@@ -237,7 +237,7 @@ class Pool:
         if now >= self._next_trim:
             self._next_trim = now + TRIM_EVERY
             with suppress(
-                OSError, WireError
+                OSError, UvatarError
             ):  # `_open_log` tells of a folder that cannot be used; photos do not wait for it
                 trim(worker_log(self.journal.folder))
         if self.error:
@@ -292,7 +292,7 @@ class Pool:
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
                 fix = f"Look into {worker_log(self.journal.folder)}, or install Uvatar again."
                 verb = "hangs" if hung else "ends"
-                error = WireError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                error = UvatarError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
                 self.error = _for_memory(error, "" if hung else process.starved())
         elif process.unit and process.cancelled is None:
             self._blame(process.unit, hung, "" if hung else process.starved())
@@ -302,16 +302,16 @@ class Pool:
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
             fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
             code, verb = ("model-hung", "hung") if hung else ("model-crashed", "crashed")
-            error = WireError(f"The model process {verb} on this photo, twice.", code, fix)
+            error = UvatarError(f"The model process {verb} on this photo, twice.", code, fix)
             self._fail(unit.job, waiting[0], _for_memory(error, starved))
 
-    def _fail_all_waiting(self, error: WireError) -> None:
+    def _fail_all_waiting(self, error: UvatarError) -> None:
         for job in self.journal.jobs(states=("queued", "running")):
             for index in job.waiting():
                 self._fail(job.id, index, error)
 
     def _send(self, process: ModelProcess, **message: Any) -> None:
-        self.socket.send_multipart([process.name, *wire.pack(message)])
+        self.socket.send_multipart([process.name, *framing.pack(message)])
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
@@ -325,7 +325,9 @@ class Pool:
         except OSError as error:
             for index in unit.indices:
                 fix = "Send the photo again in a new job."
-                self._fail(unit.job, index, WireError(f"The stored photo cannot be read: {error}", "server-error", fix))
+                self._fail(
+                    unit.job, index, UvatarError(f"The stored photo cannot be read: {error}", "server-error", fix)
+                )
             return
         self._serial += 1
         process.unit, process.serial, process.cancelled = unit, self._serial, None
@@ -339,7 +341,7 @@ class Pool:
         if kind == "ready":
             process.ready, self.facts, self._failed_starts = True, message["facts"], 0
         elif kind == "broken":
-            self.error = WireError.from_dict(message["error"])
+            self.error = UvatarError.from_dict(message["error"])
             process.popen.kill()
         elif process.unit is None or message["unit"] != process.serial:
             log.info("Ignored %s of work that was dropped", kind)
@@ -359,7 +361,7 @@ class Pool:
             pace.seconds += seconds
             self._finish(unit.job, index, message["result"], message["merged"], seconds)
         else:
-            self._fail(unit.job, index, WireError.from_dict(message["error"]))
+            self._fail(unit.job, index, UvatarError.from_dict(message["error"]))
 
     def _publish_progress(self, process: ModelProcess, unit: Unit, message: dict[str, Any]) -> None:
         job = self.journal.job(unit.job)
@@ -382,10 +384,10 @@ class Pool:
                 facts = {"job": job, "photo": index, "seconds": round(seconds, 3), "timings": result.get("timings")}
                 log.info("Photo done", extra=facts)
                 self._publish_end(job, index, *merged)
-        except WireError as error:
+        except UvatarError as error:
             self._fail(job, index, error)
 
-    def _fail(self, job: str, index: int, error: WireError) -> None:
+    def _fail(self, job: str, index: int, error: UvatarError) -> None:
         try:
             if self.journal.fail_photo(job, index, error):
                 log.warning("Photo failed: %s", error.code, extra={"job": job, "photo": index})
@@ -427,11 +429,11 @@ def seconds_left(spent: float, fraction: float, waiting: int, pace: _Pace) -> fl
     return each * (1 - fraction) + waiting * each
 
 
-def _for_memory(error: WireError, starved: str) -> WireError:
+def _for_memory(error: UvatarError, starved: str) -> UvatarError:
     """The end of a model process, told as want of memory where it was that."""
     if not starved:
         return error
-    return WireError(f"{error.message} {starved}. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
+    return UvatarError(f"{error.message} {starved}. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
 
 
 def _open_log(folder: Path) -> BinaryIO:
@@ -440,6 +442,6 @@ def _open_log(folder: Path) -> BinaryIO:
     """
     try:
         return worker_log(folder).open("ab")
-    except (OSError, WireError) as error:
+    except (OSError, UvatarError) as error:
         log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
         return open(os.devnull, "wb")

@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -27,7 +27,7 @@ def private_folder(folder: Path, whole: bool = True) -> None:
         whole: nobody else may look into it either. Else that is so where it is made here; a folder that is there
             already, which may hold other things of the user's, stays as readable as it is.
 
-    Raises WireError ("data-folder") where it belongs to another user, OSError where it cannot be made.
+    Raises UvatarError ("data-folder") where it belongs to another user, OSError where it cannot be made.
     """
     try:
         folder.mkdir(mode=0o700, parents=True)
@@ -40,7 +40,7 @@ def private_folder(folder: Path, whole: bool = True) -> None:
     entry = folder.stat()
     if not _is_ours(entry):
         fix = "Name another folder with --data or UVATAR_DATA, or have this one's owner changed to you."
-        raise WireError(
+        raise UvatarError(
             f"{folder} belongs to another user, who could read and exchange what is put there.", "data-folder", fix
         )
     close_to_others(folder, _OTHERS if whole else _WRITE_OF_OTHERS)
@@ -52,14 +52,16 @@ def private_file(path: Path, what: str) -> None:
     Args:
         what: the secret in it, for messages: "token".
 
-    Raises WireError ("bad-access") where others could have written it and so may know the secret, OSError.
+    Raises UvatarError ("bad-access") where others could have written it and so may know the secret, OSError.
     """
     if os.name == "nt":
         return
     entry = path.stat()
     if entry.st_mode & _WRITE_OF_OTHERS or not _is_ours(entry):
         fix = f"Delete it, and a new one is made; or, if you trust its {what}, make it yours alone: chmod 600."
-        raise WireError(f"Other users can write to {path}, so its {what} may be one that they know.", "bad-access", fix)
+        raise UvatarError(
+            f"Other users can write to {path}, so its {what} may be one that they know.", "bad-access", fix
+        )
     close_to_others(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 from uvatar.service.journal import Journal
 
 _DAY = 86_400.0
@@ -68,7 +68,7 @@ def forget(journal: Journal, job: str | None = None, photo: str | None = None, e
         photo: sha256 of a photo: all jobs that hold it.
         everything: all jobs.
 
-    Raises WireError ("unknown-job").
+    Raises UvatarError ("unknown-job").
     """
     if everything:
         jobs = [found.id for found in journal.jobs(limit=-1)]
@@ -77,7 +77,7 @@ def forget(journal: Journal, job: str | None = None, photo: str | None = None, e
     elif job is not None:
         jobs = [journal.job(job).id]
     else:
-        raise WireError("Say what shall be deleted: a job, a photo or everything.")
+        raise UvatarError("Say what shall be deleted: a job, a photo or everything.")
     for found in jobs:
         journal.delete(found)
     journal.scrub()

@@ -28,8 +28,12 @@ import psutil
 import zmq
 
 from uvatar import __version__
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import discovery, framing, photo_lists
+from uvatar.protocol.discovery import Runtime
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
+from uvatar.protocol.options import OPTIONS, checked_options
+from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
 from uvatar.runtime.memory import always_give_back
 from uvatar.runtime.weights import bodies, models_folder
@@ -89,8 +93,8 @@ class Front:
     """A server: made, it has its port and its journal and can be found; `run` serves until `stop`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises AlreadyServed where the data folder has a server, WireError and OSError where folder or port cannot be
-        used.
+        """Raises AlreadyServed where the data folder has a server, UvatarError and OSError where folder or port cannot
+        be used.
         """
         self.settings = settings
         self.journal = Journal(settings.folder)
@@ -111,7 +115,7 @@ class Front:
             raise
         self._doors = Doors(doors, settings.memory_limit)
         self.port = doors[0].port
-        self.runtime = wire.Runtime(self.port, settings.token, os.getpid(), __version__)
+        self.runtime = Runtime(self.port, settings.token, os.getpid(), __version__)
         self._pool = Pool(self.journal, settings.pool, self._publish, self._context)
         self._doors.also_wake_for(self._pool.socket)
         self._intake = Intake(self.journal, settings.queue)
@@ -120,7 +124,7 @@ class Front:
         self._last_request = time.monotonic()
         self._next_cleaning = 0.0
         self._next_found = 0.0
-        wire.write_runtime(settings.folder, self.runtime)
+        discovery.write_runtime(settings.folder, self.runtime)
         self._handlers: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any] | None]] = {
             "hello": self._hello,
             "reconstruct": self._reconstruct,
@@ -152,9 +156,9 @@ class Front:
             self._close()
 
     def _close(self) -> None:
-        if wire.read_runtime(self.settings.folder) == self.runtime:
+        if discovery.read_runtime(self.settings.folder) == self.runtime:
             with suppress(OSError):
-                wire.runtime_file(self.settings.folder).unlink()
+                discovery.runtime_file(self.settings.folder).unlink()
         self._pool.close()
         self._intake.close()
         self._doors.close()
@@ -180,9 +184,9 @@ class Front:
 
     def _stay_found(self) -> None:
         """Write the file anew by which clients find this server, where somebody has deleted or damaged it."""
-        if wire.read_runtime(self.settings.folder) is None and self.settings.folder.is_dir():
+        if discovery.read_runtime(self.settings.folder) is None and self.settings.folder.is_dir():
             log.warning("server.json has gone: writing it again")
-            wire.write_runtime(self.settings.folder, self.runtime)
+            discovery.write_runtime(self.settings.folder, self.runtime)
 
     def _idle_too_long(self) -> bool:
         if self._pool.busy or self._intake.busy:
@@ -201,13 +205,13 @@ class Front:
         self._last_request = time.monotonic()
         request: Any = None
         try:
-            message = wire.unpack(frames)
+            message = framing.unpack(frames)
             if not isinstance(message, dict):
-                raise WireError("A request is a dictionary.")
+                raise UvatarError("A request is a dictionary.")
             if isinstance(message.get("request"), (str, int, float)):
                 request = message["request"]
             self._check_token(peer, message.get("token"))
-        except WireError as error:
+        except UvatarError as error:
             self._send(peer, {"kind": "error", **error.as_dict(), "request": request})
         else:
             self._respond(peer, {**message, "request": request})
@@ -215,7 +219,7 @@ class Front:
     def _check_token(self, peer: Peer, token: Any) -> None:
         if not isinstance(token, str) or not secrets.compare_digest(token.encode(), peer.door.token.encode()):
             fix = "Connect again: the server may have been started anew, with a new token."
-            raise WireError("The token is not this server's.", "wrong-token", fix)
+            raise UvatarError("The token is not this server's.", "wrong-token", fix)
 
     def _respond(self, peer: Peer, message: dict[str, Any]) -> None:
         """Answer a request; one about a job that is still being written waits for that."""
@@ -225,7 +229,7 @@ class Front:
             handler = self._handlers.get(message["kind"]) if isinstance(message.get("kind"), str) else None
             if handler is None:
                 known = ", ".join(self._handlers)
-                raise WireError(
+                raise UvatarError(
                     f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", "unknown-message"
                 )
             reply = handler(peer, message)
@@ -237,9 +241,9 @@ class Front:
     def _send(self, peer: Peer, message: dict[str, Any]) -> bool:
         """Send to a client, dropping it where the client has gone or does not read. False where it was dropped."""
         try:
-            frames = wire.pack(message)
-        except WireError as error:
-            frames = wire.pack({"kind": "error", "request": message.get("request"), **error.as_dict()})
+            frames = framing.pack(message)
+        except UvatarError as error:
+            frames = framing.pack({"kind": "error", "request": message.get("request"), **error.as_dict()})
         return peer.door.send(peer.identity, frames)
 
     def _publish(self, event: dict[str, Any]) -> None:
@@ -258,19 +262,19 @@ class Front:
         return {
             "kind": "hello",
             "version": self.runtime.version,
-            "protocol": wire.PROTOCOL_VERSION,
-            "result_schema": wire.RESULT_SCHEMA,
+            "protocol": PROTOCOL_VERSION,
+            "result_schema": RESULT_SCHEMA,
             "capabilities": CAPABILITIES,
-            "options": {name: option.default for name, option in wire.OPTIONS.items()},
+            "options": {name: option.default for name, option in OPTIONS.items()},
             "bodies": bodies(models_folder()),
-            "models_folder": wire.shown(str(models_folder())),
+            "models_folder": photo_lists.shown(str(models_folder())),
             "model": self._pool.status(),
         }
 
     def _reconstruct(self, peer: Peer, message: dict[str, Any]) -> None:
         identifier = checked_id(message.get("job"))
         photos = _checked_photos(message.get("photos"))
-        options = wire.checked_options(message.get("options", {}))
+        options = checked_options(message.get("options", {}))
 
         def accept(job: Job) -> None:
             if job.active:
@@ -294,7 +298,7 @@ class Front:
             "kind": "status",
             "version": self.runtime.version,
             "pid": self.runtime.pid,
-            "folder": wire.shown(str(self.settings.folder)),
+            "folder": photo_lists.shown(str(self.settings.folder)),
             "disk_free": shutil.disk_usage(self.settings.folder).free,
             "versions": versions.installed(),
             "memory": psutil.Process().memory_info().rss,
@@ -310,7 +314,7 @@ class Front:
         if photo is None:
             return {"kind": "result", "job": job, "results": self.journal.results(job)}
         if not isinstance(photo, int) or isinstance(photo, bool):
-            raise WireError("A photo's number is a whole number, from 0.")
+            raise UvatarError("A photo's number is a whole number, from 0.")
         return {"kind": "result", "job": job, "photo": photo, "result": self.journal.result(job, photo)}
 
     def _cancel(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
@@ -319,7 +323,7 @@ class Front:
     def _forget(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         photo, job, everything = message.get("photo"), message.get("job"), message.get("everything") is True
         if photo is not None and not (isinstance(photo, str) and _SHA256.fullmatch(photo)):
-            raise WireError("A photo is named by the sha256 of its bytes, in hexadecimal.")
+            raise UvatarError("A photo is named by the sha256 of its bytes, in hexadecimal.")
         if everything:
             doomed = [found.id for found in self.journal.jobs(limit=-1)]
         else:
@@ -349,7 +353,7 @@ class Front:
 
 def _error_reply(error: Exception) -> dict[str, Any]:
     """What went wrong with a request, as the client is told of it."""
-    if isinstance(error, WireError):
+    if isinstance(error, UvatarError):
         return {"kind": "error", **error.as_dict()}
     log.error("A request failed", exc_info=error)
     if isinstance(error, (OSError, sqlite3.Error)):
@@ -373,8 +377,8 @@ def _memory(pid: int) -> int | None:
 
 def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
     """The photos of a request as (name, bytes)."""
-    if not isinstance(photos, list) or not 1 <= len(photos) <= wire.JOB_PHOTOS:
-        raise WireError(f"A job has 1 to {wire.JOB_PHOTOS} photos.", fix="Send more photos as several jobs.")
+    if not isinstance(photos, list) or not 1 <= len(photos) <= JOB_PHOTOS:
+        raise UvatarError(f"A job has 1 to {JOB_PHOTOS} photos.", fix="Send more photos as several jobs.")
     checked = []
     for photo in photos:
         if (
@@ -382,8 +386,8 @@ def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
             or not isinstance(photo.get("name"), str)
             or not isinstance(photo.get("data"), bytes)
         ):
-            raise WireError("A photo has a name and its file's bytes.")
-        checked.append((wire.photo_name(photo["name"]), photo["data"]))
+            raise UvatarError("A photo has a name and its file's bytes.")
+        checked.append((photo_lists.photo_name(photo["name"]), photo["data"]))
     return checked
 
 
@@ -405,9 +409,9 @@ def serve(settings: Settings, exit_with_parent: bool = False) -> None:
         signal.signal(number, lambda *_: front.stop())
     if exit_with_parent:
         threading.Thread(target=_stop_with_parent, args=(front,), daemon=True).start()
-    ready = {"uvatar": __version__, "protocol": wire.PROTOCOL_VERSION, "port": front.port, "pid": os.getpid()}
+    ready = {"uvatar": __version__, "protocol": PROTOCOL_VERSION, "port": front.port, "pid": os.getpid()}
     with suppress(OSError, ValueError, AttributeError):  # no standard output: started without a console
-        print(json.dumps({**ready, "runtime": str(wire.runtime_file(settings.folder))}), flush=True)
+        print(json.dumps({**ready, "runtime": str(discovery.runtime_file(settings.folder))}), flush=True)
     log.info("Serving on port %d%s", front.port, f" and, encrypted, at {settings.network}" if settings.network else "")
     front.run()
     log.info("Stopped")

@@ -1,7 +1,7 @@
 """The model process: loads the pipeline once and takes photos from the front, one unit of work at a time.
 
 It is a process of its own so that a crash inside a model, or a cancelled job in the middle of a long stage, costs
-nothing but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.protocol.wire`,
+nothing but a restart.  It talks to the front alone, over a loopback socket, in the frames of `uvatar.protocol.framing`,
 and ends when the front does.  `uvatar.service.pool` has the other side of this conversation.
 """
 
@@ -22,8 +22,8 @@ from typing import Any, Protocol
 import zmq
 
 from uvatar.photos.decoding import PhotoError
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import framing
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.service.logs import CurrentJob, log_to_stream
@@ -84,7 +84,7 @@ class Worker:
             facts={**_facts(pipeline), "device": versions.device(), "versions": versions.installed()},
         )
         while True:
-            message = wire.unpack(self._socket.recv_multipart())
+            message = framing.unpack(self._socket.recv_multipart())
             if message["kind"] == "work":  # else it cancels work that was finished meanwhile
                 self._work(pipeline, message)
                 give_back()
@@ -127,7 +127,7 @@ class Worker:
         try:
             progress("starting", 0.0, "Starting")
             pipeline.reconstruct(photos, work["options"], progress, photo_done)
-            error = WireError(
+            error = UvatarError(
                 "The pipeline gave no result for this photo.", "server-error", "Please report this with the log."
             )
         except Cancelled:
@@ -151,41 +151,41 @@ class Worker:
 
     def _cancelled(self, unit: int) -> bool:
         with self._lock, suppress(zmq.Again):
-            message = wire.unpack(self._socket.recv_multipart(zmq.NOBLOCK))
+            message = framing.unpack(self._socket.recv_multipart(zmq.NOBLOCK))
             return bool(message["kind"] == "cancel" and message["unit"] == unit)
         return False
 
     def _send(self, **message: Any) -> None:
-        frames = wire.pack({"secret": self._secret, **message})
+        frames = framing.pack({"secret": self._secret, **message})
         with self._lock:
             self._socket.send_multipart(frames)
 
 
-def photo_error(failure: Exception) -> WireError:
+def photo_error(failure: Exception) -> UvatarError:
     """What an exception inside the pipeline means for the photo it was raised for."""
-    if isinstance(failure, WireError) and failure.code != "malformed":
+    if isinstance(failure, UvatarError) and failure.code != "malformed":
         return failure
     if isinstance(failure, PhotoError):
-        return WireError(str(failure), "bad-photo", "")  # the message says what to do
+        return UvatarError(str(failure), "bad-photo", "")  # the message says what to do
     if is_out_of_memory(failure):
         words = memory_limits.needed(getattr(failure, "pixels", 0))
-        return WireError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
+        return UvatarError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the
     # rest.
     words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
-    return WireError(words[:MOST_WORDS], "server-error", "Please report this with the log of the model process.")
+    return UvatarError(words[:MOST_WORDS], "server-error", "Please report this with the log of the model process.")
 
 
-def _stated_error(error: Any) -> WireError:
+def _stated_error(error: Any) -> UvatarError:
     """An entry of a result's "errors": a dictionary or a sentence."""
-    return WireError.from_dict(error) if isinstance(error, dict) else WireError(str(error), "bad-photo", "")
+    return UvatarError.from_dict(error) if isinstance(error, dict) else UvatarError(str(error), "bad-photo", "")
 
 
-def _load_error(error: Exception) -> WireError:
-    if isinstance(error, WireError):  # the self-test's own words
+def _load_error(error: Exception) -> UvatarError:
+    if isinstance(error, UvatarError):  # the self-test's own words
         return error
     if is_out_of_memory(error):
-        return WireError(
+        return UvatarError(
             f"There was not enough memory to load the models. {memory_limits.needed()}",
             "out-of-memory",
             memory_limits.FIX,
@@ -194,7 +194,7 @@ def _load_error(error: Exception) -> WireError:
         fix = "Install Uvatar again: a package that it needs is missing."
     else:
         fix = "Install Uvatar again, or look into the log of the model process."
-    return WireError(f"The models cannot be loaded: {error}", "models-not-loaded", fix)
+    return UvatarError(f"The models cannot be loaded: {error}", "models-not-loaded", fix)
 
 
 def _facts(pipeline: Any) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from . import wire
+from ..protocol import discovery
+from ..protocol.framing import MAGIC
 from .problem import NOT_INSTALLED, Problem, Remedy
 from .zmtp import Dealer
 
@@ -77,7 +78,7 @@ def without_console() -> dict[str, Any]:
 
 def environment_folder() -> Path:
     """Where `setup` makes the backend's environment if nothing else is chosen."""
-    return wire.data_folder() / "environment"
+    return discovery.data_folder() / "environment"
 
 
 def environment_python(folder: Path) -> Path:
@@ -159,7 +160,7 @@ class BackendProcess:
 
 def log_file() -> Path:
     """Where a backend that was started here writes what it says."""
-    return wire.data_folder() / "logs" / "started-by-blender.log"
+    return discovery.data_folder() / "logs" / "started-by-blender.log"
 
 
 def log_tail() -> str:
@@ -178,11 +179,11 @@ def stop_running() -> bool:
     """
     with suppress(
         OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError
-    ):  # of which WireError and ZmtpError are some
-        told = json.loads(wire.runtime_file(wire.data_folder()).read_bytes())
+    ):  # of which UvatarError and ZmtpError are some
+        told = json.loads(discovery.runtime_file(discovery.data_folder()).read_bytes())
         request = {"kind": "shutdown", "token": str(told["token"]), "request": "stop"}
         header = json.dumps(
-            {"magic": wire.MAGIC, "protocol": told["protocol"], "body": request}
+            {"magic": MAGIC, "protocol": told["protocol"], "body": request}
         )  # in the server's own version
         with closing(Dealer("127.0.0.1", int(told["port"]), _STOP_SECONDS)) as dealer:
             dealer.send([header.encode("ascii")], _STOP_SECONDS)

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from ..protocol.errors import UvatarError
 from .backend_process import BackendProcess
 from .conversation import Conversation, Order, Stopped
 from .events import Disconnected, Event
 from .problem import LOST, NOT_RUNNING, SLOW_START, Problem, Remedy, from_wire
-from .wire import WireError
 from .zmtp import Dealer
 
 RETRY = 0.3  # seconds between attempts to connect
@@ -133,7 +133,7 @@ class Connection:
                     while not self._commands.empty():
                         self._commands.get()(conversation)
                     conversation.listen()
-        except WireError as error:
+        except UvatarError as error:
             # A backend that was started anew has a new token, which may not have been written when it was asked for.
             return _End(from_wire(error), connected, error.code != "wrong-token" or endpoint == self._find())
         except OSError:

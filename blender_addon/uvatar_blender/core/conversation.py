@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import wire
+from ..protocol import framing
+from ..protocol.errors import UvatarError
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
 from .result import ResultError, parse_any
-from .wire import WireError
 from .zmtp import Dealer
 
 TICK = 0.05  # seconds between looks at what the main thread wants
@@ -87,7 +87,7 @@ class Conversation:
     # Every method may raise OSError where the connection ends, and Stopped.
 
     def begin(self) -> None:
-        """Say hello and pick up the jobs. WireError where the backend does not want to talk to us."""
+        """Say hello and pick up the jobs. UvatarError where the backend does not want to talk to us."""
         hello = self._request("hello", client="uvatar blender add-on")
         model, options, bodies = hello.get("model"), hello.get("options"), hello.get("bodies")
         self._tell(
@@ -125,18 +125,18 @@ class Conversation:
                 try:
                     self._take_status(order, self._request("status", job=order.id))
                     return
-                except WireError as error:
+                except UvatarError as error:
                     if error.code != "unknown-job" or order.accepted:
                         raise
             self._send(order)
-        except WireError as error:
+        except UvatarError as error:
             self._end(order, JobEnded(order.id, problem=from_wire(error)))
 
     def cancel(self, order: Order) -> None:
         """Have the backend work on a job no more."""
         try:
             self._request("cancel", job=order.id)
-        except WireError as error:
+        except UvatarError as error:
             if error.code != "unknown-job":  # cancelled before it arrived is cancelled too
                 self._end(order, JobEnded(order.id, problem=from_wire(error)))
                 return
@@ -146,7 +146,7 @@ class Conversation:
         """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
         try:
             self._tell(Fetched(job, photo, parse_any(self._request("result", job=job, photo=photo)["result"])))
-        except WireError as error:
+        except UvatarError as error:
             self._tell(Fetched(job, photo, None, from_wire(error)))
         except ResultError as error:
             self._tell(Fetched(job, photo, None, Problem(str(error), "Make it again.", Remedy.RUN)))
@@ -197,12 +197,12 @@ class Conversation:
             try:
                 reply = self._request("result", job=order.id, photo=photo)
                 event = PhotoDone(order.id, chosen, parse_any(reply["result"]), photo)
-            except WireError as failure:
+            except UvatarError as failure:
                 event = PhotoFailed(order.id, chosen, from_wire(failure))
             except ResultError as failure:
                 event = PhotoFailed(order.id, chosen, Problem(str(failure), "Make it again.", Remedy.RUN))
         elif state == "failed":
-            event = PhotoFailed(order.id, chosen, from_wire(WireError.from_dict(error or {})))
+            event = PhotoFailed(order.id, chosen, from_wire(UvatarError.from_dict(error or {})))
         else:
             event = PhotoMerged(order.id, chosen)
         order.told.add(photo)
@@ -237,16 +237,16 @@ class Conversation:
             self._take_status(order, event)
 
     def _request(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Ask, and wait for the reply; events that come first wait. WireError for an error reply."""
+        """Ask, and wait for the reply; events that come first wait. UvatarError for an error reply."""
         self._requests += 1
-        self._dealer.send(wire.pack({"kind": kind, "token": self._token, "request": self._requests, **fields}))
+        self._dealer.send(framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields}))
         deadline = time.monotonic() + REPLY
         while time.monotonic() < deadline:
             reply = self._receive()
             if reply is None:
                 continue
             if reply.get("kind") == "error" and reply.get("request") in (None, self._requests):
-                raise WireError.from_dict(reply)
+                raise UvatarError.from_dict(reply)
             if reply.get("request") == self._requests:
                 return reply
         raise TimeoutError("The backend does not reply.")
@@ -258,9 +258,9 @@ class Conversation:
         frames = self._dealer.receive(TICK)
         if frames is None:
             return None
-        message = wire.unpack(frames)
+        message = framing.unpack(frames)
         if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
-            raise WireError("The backend sent something that is no message.")
+            raise UvatarError("The backend sent something that is no message.")
         if "request" in message:
             return message
         self._waiting.append(message)

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from . import wire
+from ..protocol import photo_lists
 from .events import Accepted, JobEnded, JobEvent, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import Problem
 from .result import Result
@@ -114,7 +114,7 @@ def portioned(photos: Sequence[Path], options: Mapping[str, Any]) -> list[list[P
     """
     if options.get("same_person"):
         return [list(photos)]
-    return [[photos[index] for index in portion] for portion in wire.portions(map(_size, photos))]
+    return [[photos[index] for index in portion] for portion in photo_lists.portions(map(_size, photos))]
 
 
 def _size(photo: Path) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from .wire import WireError
+from ..protocol.errors import UvatarError
 
 
 class Remedy(Enum):
@@ -67,7 +67,7 @@ _REMEDIES = {
 }
 
 
-def from_wire(error: WireError) -> Problem:
+def from_wire(error: UvatarError) -> Problem:
     """The problem that an error reply, or an unreadable message, tells of."""
     return Problem(error.message, error.fix, _REMEDIES.get(error.code, Remedy.NONE))
 

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from . import wire
+from ..protocol import discovery
 from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
 from .conversation import Order
@@ -53,7 +53,7 @@ class Session:
         self.problem: Problem | None = None
         self.run: Run | None = None
         self.fetched: list[Result] = []
-        self._ledger = Ledger(wire.data_folder() / "blender")
+        self._ledger = Ledger(discovery.data_folder() / "blender")
         self.unfinished = self._ledger.unfinished()
         self._orders: dict[str, Order] = {}
         self._fetching: list[tuple[str, int]] = []
@@ -240,5 +240,5 @@ def _order(job: Job, write: Callable[[], None] | None) -> Order:
 
 
 def _find_own() -> Endpoint | None:
-    runtime = wire.read_runtime(wire.data_folder())
+    runtime = discovery.read_runtime(discovery.data_folder())
     return Endpoint("127.0.0.1", runtime.port, runtime.token) if runtime is not None else None

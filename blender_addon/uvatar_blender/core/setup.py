@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import wire
+from ..protocol import discovery
 from .backend_process import STAMP, clean_environment, environment_python, without_console
 from .packages import Packages, installed_names, packages_for
 from .problem import Problem, Remedy, in_words
@@ -94,7 +94,7 @@ class Cancelled(Exception):
 
 def log_file() -> Path:
     """What the last set-up did and said."""
-    return wire.data_folder() / "logs" / "setup.log"
+    return discovery.data_folder() / "logs" / "setup.log"
 
 
 def log_tail() -> str:

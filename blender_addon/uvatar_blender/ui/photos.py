@@ -7,8 +7,8 @@ from pathlib import Path
 
 import bpy
 
-from ..core import wire
-from ..core.wire import PHOTO_SUFFIXES
+from ..protocol import discovery
+from ..protocol.photo_lists import PHOTO_SUFFIXES
 from ..scene.painting import read_pixels
 from . import state
 from .properties import NOBODY
@@ -262,7 +262,7 @@ def file_of(image: bpy.types.Image) -> Path:
     file = Path(bpy.path.abspath(image.filepath_from_user()))
     if image.source == "FILE" and not image.is_dirty and image.packed_file is None and file.is_file():
         return file
-    folder = wire.data_folder() / "photos"
+    folder = discovery.data_folder() / "photos"
     folder.mkdir(parents=True, exist_ok=True)
     name = Path(image.name)
     stem = bpy.path.clean_name(name.stem if name.suffix.lower() in PHOTO_SUFFIXES else name.name) or "picture"

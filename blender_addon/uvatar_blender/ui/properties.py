@@ -11,7 +11,7 @@ import bpy
 
 from ..core.jobs import grouped
 from ..core.naming import Naming
-from ..core.wire import OPTIONS
+from ..protocol.options import OPTIONS
 from ..scene.avatar import ImportOptions
 
 NOBODY = "ANY"  # a photo that is not said to show a certain person

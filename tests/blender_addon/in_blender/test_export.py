@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.sample import gradient, posed_vertices, rest_vertices, world_of
-from uvatar.protocol.wire import dump
+from uvatar.protocol.message_files import dump
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.headless import EXIT_FAILED, main
 from uvatar_blender.scene import rig as rigs

@@ -93,7 +93,7 @@ def run_to_the_end(addon: Any) -> None:
 
 def test_zip_is_small_and_holds_what_a_clean_blender_needs(zipped) -> None:
     names = set(zipfile.ZipFile(zipped).namelist())
-    assert {"blender_manifest.toml", "__init__.py", "LICENSE", "core/wire.py", "headless.py"} <= names
+    assert {"blender_manifest.toml", "__init__.py", "LICENSE", "protocol/framing.py", "headless.py"} <= names
     assert not [name for name in names if "__pycache__" in name or "test" in name]
     assert zipped.stat().st_size < 800_000  # three quarters of it are the guide's pictures
 
@@ -165,7 +165,7 @@ def test_a_backend_at_an_address_and_with_a_wrong_token(addon, tmp_path) -> None
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as server:
         assert server.stdin and server.stdout
         server.stdout.readline()
-        runtime = importlib.import_module(f"{MODULE}.core.wire").read_runtime(elsewhere)
+        runtime = importlib.import_module(f"{MODULE}.protocol.discovery").read_runtime(elsewhere)
         chosen = bpy.context.preferences.addons[MODULE].preferences
         chosen.address, chosen.token = f"127.0.0.1:{runtime.port}", "wrong"
         choose(tmp_path, me=b"photo")

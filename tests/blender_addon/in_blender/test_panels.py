@@ -628,7 +628,7 @@ def test_options_reach_the_backend_and_the_import(addon) -> None:
         "unlit",
         "show",
     }
-    from uvatar.protocol.wire import checked_options
+    from uvatar.protocol.options import checked_options
 
     options = checked_options(settings.job_options())  # the backend's own check
     assert options["texture_size"] == 2048 and options["fast"] and not options["refine"] and not options["same_person"]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.blender_addon.in_blender.test_panels import Layout, addon  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import world_of
-from uvatar.protocol.wire import load
+from uvatar.protocol.message_files import load
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
 from uvatar_blender.scene import rig as rigs

@@ -151,7 +151,7 @@ def test_nothing_is_offered_without_an_avatar_or_in_another_mode(rig) -> None:
 def test_a_painted_texture_goes_to_the_backend_and_comes_back(rig, jobs) -> None:
     assert bpy.ops.uvatar.complete_texture() == {"FINISHED"}
     ((paths, options),) = jobs
-    from uvatar.protocol.wire import checked_options
+    from uvatar.protocol.options import checked_options
 
     checked = checked_options(options)  # the backend's own check
     assert checked["complete_texture"] and checked["same_person"] and all(path.stat().st_size for path in paths)

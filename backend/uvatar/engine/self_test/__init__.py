@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from uvatar.data.fit import Fit
 from uvatar.data.labels import EMPTY, SEEN
 from uvatar.engine.pipeline import Options, Pipeline
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime import constraints, versions
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.weights import recorded_sha256, weights_folder
@@ -48,7 +48,7 @@ _SUSPECTS = (
 )
 
 
-class SelfTestError(WireError):
+class SelfTestError(UvatarError):
     """This installation makes avatars that are not right; message and fix say what differs and what to do."""
 
     def __init__(self, message: str, fix: str) -> None:

@@ -10,7 +10,8 @@ import sys
 from uvatar import __version__
 from uvatar.engine.pipeline import Pipeline
 from uvatar.engine.self_test import check, remember
-from uvatar.protocol import wire
+from uvatar.protocol import discovery
+from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.weights import WeightsError
 
 
@@ -19,11 +20,11 @@ def main() -> int:
     print("version", __version__)
     try:
         found = check(Pipeline())
-        remember(found, wire.data_folder())  # the model process need not do it again
+        remember(found, discovery.data_folder())  # the model process need not do it again
         print(f"The self-test has passed: {found}.")
     except WeightsError as error:
         print(error)
-    except wire.WireError as error:
+    except UvatarError as error:
         print(error.message)
         print(error.fix)
     else:

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import discovery, framing, photo_lists
+from uvatar.protocol.errors import UvatarError
 from uvatar.service.batch.photos import Photo
 from uvatar.service.batch.run import Engine
 
@@ -29,17 +29,17 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
         threads: CPU threads of each task.
         out: where Ray may put what does not fit into its memory; nothing of a photo is written elsewhere.
 
-    Raises WireError ("no-ray") where Ray is not installed.
+    Raises UvatarError ("no-ray") where Ray is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would tell its makers
     try:
         import ray
     except ImportError as error:
-        raise WireError(
+        raise UvatarError(
             "Ray is not installed.", "no-ray", 'Install it with: python -m pip install "uvatar[ray]"'
         ) from error
 
-    def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, dict[str, Any] | WireError]]:
+    def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, dict[str, Any] | UvatarError]]:
         if address == LOCAL:
             spill = out / ".ray"
             spill.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,9 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
                     exhausted = following is None
                     if following:
                         photo, data = following
-                        running[task.remote(wire.photo_name(photo.path.name), data, options, pipeline, threads)] = photo
+                        running[
+                            task.remote(photo_lists.photo_name(photo.path.name), data, options, pipeline, threads)
+                        ] = photo
                 done, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
                 for reference in done:
                     yield running.pop(reference), _taken(ray, reference)
@@ -72,19 +74,19 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
     return work
 
 
-def _taken(ray: Any, reference: Any) -> dict[str, Any] | WireError:
+def _taken(ray: Any, reference: Any) -> dict[str, Any] | UvatarError:
     """What has come of a task."""
     try:
-        answer = wire.unpack(ray.get(reference))
-    except (ray.exceptions.RayError, WireError) as error:
+        answer = framing.unpack(ray.get(reference))
+    except (ray.exceptions.RayError, UvatarError) as error:
         message = f"Its Ray worker died {RETRIES + 1} times, or could not be started: {str(error)[:300]}"
-        return WireError(message, "model-crashed", "Look into Ray's logs, then run the batch again.")
-    return WireError.from_dict(answer["error"]) if answer.get("error") else answer["result"]
+        return UvatarError(message, "model-crashed", "Look into Ray's logs, then run the batch again.")
+    return UvatarError.from_dict(answer["error"]) if answer.get("error") else answer["result"]
 
 
 def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int) -> list[bytes]:
     """The Ray task: one photo through the pipeline, which stays loaded for the worker process's next one; frames of
-    `wire.pack`.
+    `framing.pack`.
     """
     from uvatar.service.worker import photo_error
 
@@ -97,13 +99,13 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
         [result] = results
         failed = bool(result.get("errors")) and not result.get("people")
         answer = {"error": result["errors"][0]} if failed else {"result": result}
-        return [bytes(frame) for frame in wire.pack(answer)]
+        return [bytes(frame) for frame in framing.pack(answer)]
     except Exception as error:
-        return [bytes(frame) for frame in wire.pack({"error": photo_error(error).as_dict()})]
+        return [bytes(frame) for frame in framing.pack({"error": photo_error(error).as_dict()})]
 
 
 @lru_cache(maxsize=1)
 def _loaded(pipeline: str, threads: int) -> Any:
     from uvatar.service.worker import load_pipeline
 
-    return load_pipeline(pipeline, threads, wire.data_folder())
+    return load_pipeline(pipeline, threads, discovery.data_folder())

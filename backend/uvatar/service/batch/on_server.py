@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 from uvatar.service.batch.photos import Photo
 from uvatar.service.batch.run import Engine
 from uvatar.service.client import Client, ServerGone
@@ -41,7 +41,7 @@ def engine_on_server(attach: Callable[[], Client], options: dict[str, Any], ahea
         attach: connects to the server, and starts it where it has gone.
     """
 
-    def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, dict[str, Any] | WireError]]:
+    def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, dict[str, Any] | UvatarError]]:
         sent: deque[_Sent] = deque()
         client, failures = attach(), 0
         try:
@@ -56,7 +56,7 @@ def engine_on_server(attach: Callable[[], Client], options: dict[str, Any], ahea
                             sent.append(_Sent(photo, _job_of(data, photo, options), data))
                             try:
                                 _send(client, sent[-1], options)
-                            except WireError as error:
+                            except UvatarError as error:
                                 if error.code not in ITS_OWN:
                                     raise
                                 yield sent.pop().photo, error
@@ -84,20 +84,20 @@ def _send(client: Client, one: _Sent, options: dict[str, Any]) -> None:
         try:
             client.reconstruct([(one.photo.path.name, one.data)], options, job=one.job)
             return
-        except WireError as error:
+        except UvatarError as error:
             if error.code != "queue-full":
                 raise
             time.sleep(FULL_PAUSE)
 
 
-def _wait(client: Client, one: _Sent) -> dict[str, Any] | WireError:
+def _wait(client: Client, one: _Sent) -> dict[str, Any] | UvatarError:
     """The photo's result, or why there is none."""
     end = list(client.events(one.job))[-1]["photos"][0]
     if end["state"] != "done":
-        return WireError.from_dict(end["error"] or {"code": "cancelled", "message": "It was cancelled."})
+        return UvatarError.from_dict(end["error"] or {"code": "cancelled", "message": "It was cancelled."})
     try:
         return client.result(one.job, 0)
-    except WireError as error:
+    except UvatarError as error:
         return error
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from uvatar.files.avatar_folders import RECORD, same_name, stem_of
 from uvatar.files.photo_files import NO_PHOTOS, has_photo_suffix, photos_in, read_list
-from uvatar.protocol import wire
-from uvatar.protocol.wire import WireError
+from uvatar.protocol import atomic_files, photo_lists
+from uvatar.protocol.errors import UvatarError
 
 FINAL = ("bad-photo", "bad-npz")  # failures of the photo itself: trying again changes nothing
 
@@ -70,18 +70,20 @@ def find_photos(source: Path) -> list[Photo]:
     """The photos of a folder and all folders in it, those that a text file lists (relative to that file), or the one
     that is named.
 
-    Raises WireError where there are none, or the list is none ("no-photos", "bad-list"), OSError.
+    Raises UvatarError where there are none, or the list is none ("no-photos", "bad-list"), OSError.
     """
     if source.is_dir():
         found = [Photo(path.relative_to(source).as_posix(), path) for path in photos_in(source, deep=True)]
         if not found:
-            raise WireError(NO_PHOTOS, "no-photos", "Choose another folder.")
+            raise UvatarError(NO_PHOTOS, "no-photos", "Choose another folder.")
         return found
     if has_photo_suffix(source):
         return [Photo(source.name, source)]
     listed = [Photo(line, source.parent / line) for line in read_list(source)]
     if not listed:
-        raise WireError(f"{wire.shown(source.name)} lists no photos.", "no-photos", "Write a path on each line.")
+        raise UvatarError(
+            f"{photo_lists.shown(source.name)} lists no photos.", "no-photos", "Write a path on each line."
+        )
     return listed
 
 
@@ -126,7 +128,7 @@ class Record:
         if gone:
             lines = [json.dumps(asdict(outcome)) + "\n" for outcome in self.outcomes.values()]
             self._file.close()  # Windows replaces no open file
-            wire.write_atomically(self.out / RECORD, [line.encode("ascii") for line in lines])
+            atomic_files.write_atomically(self.out / RECORD, [line.encode("ascii") for line in lines])
         return len(gone)
 
     def _is_gone(self, outcome: Outcome) -> bool:

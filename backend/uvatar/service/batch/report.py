@@ -13,7 +13,8 @@ from urllib.parse import quote
 from PIL import Image
 
 from uvatar.files.avatar_folders import THUMBNAILS, is_avatar_name
-from uvatar.protocol.wire import shown, write_atomically
+from uvatar.protocol.atomic_files import write_atomically
+from uvatar.protocol.photo_lists import shown
 from uvatar.service.batch.photos import Outcome
 
 REPORT = "report.html"

@@ -12,7 +12,7 @@ from typing import Any
 from uvatar.files.avatar_folders import is_disk_fault, output_error, prepare
 from uvatar.files.export import Exporter
 from uvatar.files.photo_files import UNREADABLE, read_photo
-from uvatar.protocol.wire import WireError
+from uvatar.protocol.errors import UvatarError
 from uvatar.service.batch.photos import Outcome, Photo, Record, figures, find_photos
 from uvatar.service.batch.report import write_report
 
@@ -20,7 +20,7 @@ REPORT_EVERY = 50  # photos
 
 # Takes photos (their names and bytes) as it has room for them; gives back each with its result or why there is none, in
 # any order.
-Engine = Callable[[Iterator[tuple[Photo, bytes]]], Iterable[tuple[Photo, dict[str, Any] | WireError]]]
+Engine = Callable[[Iterator[tuple[Photo, bytes]]], Iterable[tuple[Photo, dict[str, Any] | UvatarError]]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def run_batch(
         blender: command that writes .blend and .glb, or None.
         told: called with every outcome: how many photos are over, of how many.
 
-    Raises WireError and OSError where ``source`` or ``out`` cannot be used or the disk becomes full, whatever the
+    Raises UvatarError and OSError where ``source`` or ``out`` cannot be used or the disk becomes full, whatever the
     engine raises.
     """
     photos = find_photos(source)
@@ -77,7 +77,7 @@ def run_batch(
                 stamp = photo.stamp()  # first: a file that changes while it is read is done again
                 data = read_photo(photo.path)
                 stamps[photo.key] = stamp, hashlib.sha256(data).hexdigest()
-            except (WireError, OSError) as error:
+            except (UvatarError, OSError) as error:
                 note(_failed(photo.key, stems[photo.key], "", error))
             else:
                 yield photo, data
@@ -102,13 +102,13 @@ def run_batch(
 
 
 def _written(
-    exporter: Exporter, key: str, stem: str, stamp: str, result: dict[str, Any] | WireError, older: Collection[str]
+    exporter: Exporter, key: str, stem: str, stamp: str, result: dict[str, Any] | UvatarError, older: Collection[str]
 ) -> Outcome:
     """Write a photo's avatars in place of the ``older`` folders; its outcome.
 
     Raises OSError where the disk is full or broken.
     """
-    if isinstance(result, WireError):
+    if isinstance(result, UvatarError):
         return _failed(key, stem, stamp, result)
     try:
         people = exporter.write(result, stem, older)
@@ -123,7 +123,7 @@ def _written(
     return Outcome(key, stem, stamp, "", "", folders, figures(result), result.get("timings", {}))
 
 
-def _failed(key: str, stem: str, stamp: str, error: WireError | OSError) -> Outcome:
+def _failed(key: str, stem: str, stamp: str, error: UvatarError | OSError) -> Outcome:
     if isinstance(error, OSError):
         return Outcome(key, stem, stamp, UNREADABLE, f"The file cannot be read: {error.strerror or error}.")
     return Outcome(key, stem, stamp, error.code, f"{error.message} {error.fix}".strip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,14 +19,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from uvatar.protocol import wire
-from uvatar.protocol.wire import Limits, WireError, pack, unpack
+from uvatar.protocol import discovery, framing, message_files, photo_lists
+from uvatar.protocol.discovery import Runtime
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.framing import DTYPES, PROTOCOL_VERSION, Limits, pack, unpack
+from uvatar.protocol.options import GIVEN, checked_options
+from uvatar.protocol.photo_lists import JOB_PHOTOS
 
 from .conftest import python
 
 NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False))
 ARRAYS = hnp.arrays(
-    st.sampled_from([np.dtype(name) for name in wire.DTYPES]),
+    st.sampled_from([np.dtype(name) for name in DTYPES]),
     hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
 )
 KEYS = st.text(max_size=8).filter(lambda key: not key.startswith("$"))
@@ -39,7 +44,7 @@ patiently = settings(max_examples=200, deadline=None, suppress_health_check=[Hea
 
 
 def header(body: Any, **changes: Any) -> bytes:
-    return json.dumps({"magic": "uvatar", "protocol": wire.PROTOCOL_VERSION, "body": body, **changes}).encode()
+    return json.dumps({"magic": "uvatar", "protocol": PROTOCOL_VERSION, "body": body, **changes}).encode()
 
 
 def same(one: Any, other: Any) -> bool:
@@ -92,7 +97,7 @@ def test_arrays_are_not_copied_into_the_header() -> None:
     ],
 )
 def test_what_cannot_be_sent_is_named(message: Any, place: str) -> None:
-    with pytest.raises(WireError, match=place):
+    with pytest.raises(UvatarError, match=place):
         pack(message)
 
 
@@ -131,14 +136,14 @@ HOSTILE = {
 
 @pytest.mark.parametrize("frames", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_messages_are_refused(frames: list[bytes]) -> None:
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         unpack(frames)
     assert caught.value.code == "malformed" and caught.value.message and caught.value.fix
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True, 1e300])
 def test_another_version_is_told_apart(version: Any) -> None:
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(UvatarError) as caught:
         unpack([header({}, protocol=version)])
     assert caught.value.code == "unsupported-version" and "pdate" in caught.value.fix
 
@@ -153,9 +158,9 @@ def test_another_version_is_told_apart(version: Any) -> None:
     ],
 )
 def test_limits_hold_on_both_sides(limits: Limits, message: Any) -> None:
-    with pytest.raises(WireError) as sending:
+    with pytest.raises(UvatarError) as sending:
         pack(message, limits)
-    with pytest.raises(WireError) as receiving:
+    with pytest.raises(UvatarError) as receiving:
         unpack(pack(message), limits)
     assert sending.value.code == receiving.value.code == "too-large"
 
@@ -163,7 +168,7 @@ def test_limits_hold_on_both_sides(limits: Limits, message: Any) -> None:
 def test_a_header_cannot_keep_the_parser_busy() -> None:
     start = time.perf_counter()
     for text in (b'"' + b'\\"' * 2_000_000, b"[]" * 2_000_000, b'"' * 4_000_000, b"[" * 4_000_000):
-        with pytest.raises(WireError):
+        with pytest.raises(UvatarError):
             unpack([text])
     assert time.perf_counter() - start < 30
 
@@ -171,7 +176,7 @@ def test_a_header_cannot_keep_the_parser_busy() -> None:
 @patiently
 @given(st.lists(st.binary(max_size=200), max_size=4))
 def test_noise_is_refused_politely(frames: list[bytes]) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(UvatarError):
         unpack(frames)
 
 
@@ -185,7 +190,7 @@ def test_damaged_messages_are_refused_or_whole(message: Any, data: st.DataObject
         frame[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     try:
         out = unpack(frames)
-    except WireError:
+    except UvatarError:
         return
     assert same(out, unpack([bytes(frame) for frame in pack(out)]))
 
@@ -197,7 +202,7 @@ JSON_BODIES = st.recursive(
         st.integers(),
         st.floats(),
         st.text(max_size=5),
-        st.sampled_from(["bytes", "array", *wire.DTYPES]),
+        st.sampled_from(["bytes", "array", *DTYPES]),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
@@ -214,7 +219,7 @@ JSON_BODIES = st.recursive(
 def test_any_json_is_refused_or_understood(body: Any, frames: list[bytes]) -> None:
     try:
         out = unpack([header(body), *frames])
-    except WireError:
+    except UvatarError:
         return
     assert same(out, unpack([bytes(frame) for frame in pack(out)]))
 
@@ -222,53 +227,53 @@ def test_any_json_is_refused_or_understood(body: Any, frames: list[bytes]) -> No
 def test_files_hold_messages(tmp_path: Path) -> None:
     message = {"mesh": np.arange(12, dtype=np.float32).reshape(4, 3), "png": b"\x89PNG", "n": [1, None, 0.5]}
     path = tmp_path / "result"
-    wire.dump({"old": True}, path)
-    wire.dump(message, path)
-    assert same(wire.load(path), message)
+    message_files.dump({"old": True}, path)
+    message_files.dump(message, path)
+    assert same(message_files.load(path), message)
     assert [item.name for item in tmp_path.iterdir()] == ["result"]
 
 
 def test_every_truncation_of_a_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "result"
-    wire.dump({"mesh": np.arange(3, dtype=np.uint8), "name": "x"}, path)
+    message_files.dump({"mesh": np.arange(3, dtype=np.uint8), "name": "x"}, path)
     whole = path.read_bytes()
     for damaged in [*(whole[:length] for length in range(len(whole))), whole + b"x"]:
         path.write_bytes(damaged)
-        with pytest.raises(WireError):
-            wire.load(path)
+        with pytest.raises(UvatarError):
+            message_files.load(path)
 
 
 def test_a_file_that_claims_to_be_huge_allocates_nothing(tmp_path: Path) -> None:
     path = tmp_path / "result"
     path.write_bytes(b"UVATAR\r\n" + (1).to_bytes(4, "little") + (1 << 62).to_bytes(8, "little") + b"{}")
-    with pytest.raises(WireError):
-        wire.load(path)
+    with pytest.raises(UvatarError):
+        message_files.load(path)
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "result"
-    wire.dump({"old": True}, path)
+    message_files.dump({"old": True}, path)
 
     def no_space(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(OSError, match="No space"):
-        wire.dump({"new": True}, path)
-    assert wire.load(path) == {"old": True}
+        message_files.dump({"new": True}, path)
+    assert message_files.load(path) == {"old": True}
     assert [item.name for item in tmp_path.iterdir()] == ["result"]
 
 
 def test_options_have_defaults_and_are_checked() -> None:
-    assert wire.checked_options({"fast": True})["texture_size"] == 1024
+    assert checked_options({"fast": True})["texture_size"] == 1024
     given = {
         "photo": "me.jpg",
         "betas_of": "smpl",
         "center_in": "square",
-        **{name: [[0.5] * size] for name, size in wire.GIVEN.items()},
+        **{name: [[0.5] * size] for name, size in GIVEN.items()},
     }
-    nobody = {**given, **{name: [] for name in wire.GIVEN}}
-    assert wire.checked_options({"given_people": [given, nobody]})["given_people"] == [given, nobody]
+    nobody = {**given, **{name: [] for name in GIVEN}}
+    assert checked_options({"given_people": [given, nobody]})["given_people"] == [given, nobody]
     wrongs: tuple[Any, ...] = (
         {"texture_size": 1000},
         {"texture_size": 1024.0},
@@ -287,44 +292,43 @@ def test_options_have_defaults_and_are_checked() -> None:
         {"given_people": [{**given, "camera": [[1.0, 0.0, True]]}]},
         {"given_people": [{**given, "betas": []}]},
         {"given_people": [{**given, "betas_of": "dog"}]},
-        {"given_people": [{**given, **{name: given[name] * 257 for name in wire.GIVEN}}]},
+        {"given_people": [{**given, **{name: given[name] * 257 for name in GIVEN}}]},
         {"given_people": [{name: value for name, value in given.items() if name != "center"}]},
     )
     for wrong in wrongs:
-        with pytest.raises(WireError) as caught:
-            wire.checked_options(wrong)
+        with pytest.raises(UvatarError) as caught:
+            checked_options(wrong)
         assert caught.value.code == "bad-option"
-    assert (
-        wire.checked_options({"focal": 1200})["focal"] == 1200
-        and wire.checked_options({"focal": None})["focal"] is None
-    )
+    assert checked_options({"focal": 1200})["focal"] == 1200 and checked_options({"focal": None})["focal"] is None
 
 
 def test_the_server_is_found_by_a_file_only_its_user_can_read(tmp_path: Path) -> None:
-    runtime = wire.Runtime(50123, "secret", os.getpid(), "0.1.0")
-    assert wire.read_runtime(tmp_path) is None
-    wire.write_runtime(tmp_path, runtime)
-    assert wire.read_runtime(tmp_path) == runtime
+    runtime = Runtime(50123, "secret", os.getpid(), "0.1.0")
+    assert discovery.read_runtime(tmp_path) is None
+    discovery.write_runtime(tmp_path, runtime)
+    assert discovery.read_runtime(tmp_path) == runtime
     if sys.platform != "win32":
-        assert stat.S_IMODE(wire.runtime_file(tmp_path).stat().st_mode) == 0o600
+        assert stat.S_IMODE(discovery.runtime_file(tmp_path).stat().st_mode) == 0o600
     for damaged in (b"", b"{}", b"[]", b"nonsense", b'{"magic": "uvatar", "port": 99999}'):
-        wire.runtime_file(tmp_path).write_bytes(damaged)
-        assert wire.read_runtime(tmp_path) is None
+        discovery.runtime_file(tmp_path).write_bytes(damaged)
+        assert discovery.read_runtime(tmp_path) is None
 
 
-def test_the_add_on_can_carry_this_file_alone(tmp_path: Path) -> None:
+def test_the_add_on_can_carry_the_protocol_alone(tmp_path: Path) -> None:
     """Copied out of the package, without any other package than numpy."""
-    copy = tmp_path / "wire.py"
-    copy.write_bytes(Path(wire.__file__).read_bytes())
-    code = (
-        "import sys, wire; wire.unpack(wire.pack({'a': b'x'})); print(sorted({m.split('.')[0] for m in sys.modules}))"
-    )
+    shutil.copytree(Path(framing.__file__).parent, tmp_path / "carried", ignore=shutil.ignore_patterns("__pycache__"))
+    modules = ", ".join(path.stem for path in (tmp_path / "carried").glob("[a-z]*.py"))
+    code = f"""import sys
+from carried import {modules}
+framing.unpack(framing.pack({{'a': b'x'}}))
+print(sorted({{m.split('.')[0] for m in sys.modules}}))"""
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "numpy" in done.stdout and not {"zmq", "torch", "uvatar"} & set(json.loads(done.stdout.replace("'", '"')))
 
 
 def test_the_data_folder_can_be_chosen() -> None:
-    chosen = "import os; os.environ['UVATAR_DATA'] = 'here'; from uvatar import wire; print(wire.data_folder())"
+    chosen = "import os; os.environ['UVATAR_DATA'] = 'here'\nfrom uvatar.protocol import discovery\n"
+    chosen += "print(discovery.data_folder())"
     assert python(chosen).strip() == "here"
 
 
@@ -346,12 +350,12 @@ def test_the_data_folder_can_be_chosen() -> None:
 def test_photos_are_shared_out_by_count_and_bytes(
     sizes: list[int], photos: int, size: int, expected: list[tuple[int, int]]
 ) -> None:
-    assert [(job.start, job.stop) for job in wire.portions(sizes, photos, size)] == expected
+    assert [(job.start, job.stop) for job in photo_lists.portions(sizes, photos, size)] == expected
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 9), st.integers(1, 60))
 def test_every_photo_is_in_one_job_and_no_job_is_too_large(sizes: list[int], photos: int, size: int) -> None:
-    jobs = list(wire.portions(iter(sizes), photos, size))
+    jobs = list(photo_lists.portions(iter(sizes), photos, size))
     assert [index for job in jobs for index in job] == list(range(len(sizes)))
     assert all(0 < len(job) <= photos and (len(job) == 1 or sum(sizes[i] for i in job) <= size) for job in jobs)
 
@@ -360,7 +364,7 @@ def test_portions_are_lazy() -> None:
     """The first job is known before the sizes of all photos are."""
     asked: list[int] = []
     sizes = (asked.append(n) or 1 for n in range(10_000))  # type: ignore[func-returns-value]
-    assert next(wire.portions(sizes)) == range(wire.JOB_PHOTOS) and len(asked) == wire.JOB_PHOTOS + 1
+    assert next(photo_lists.portions(sizes)) == range(JOB_PHOTOS) and len(asked) == JOB_PHOTOS + 1
 
 
 @pytest.mark.parametrize(
@@ -376,5 +380,5 @@ def test_portions_are_lazy() -> None:
     ],
 )
 def test_any_file_name_can_be_sent_as_a_photos_name(name: str, known: str) -> None:
-    assert wire.photo_name(name) == known
-    assert wire.unpack(wire.pack({"name": wire.photo_name(name)})) == {"name": known}
+    assert photo_lists.photo_name(name) == known
+    assert framing.unpack(framing.pack({"name": photo_lists.photo_name(name)})) == {"name": known}

@@ -12,7 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from uvatar.protocol import wire
+from uvatar.protocol import framing
+from uvatar.protocol.options import GIVEN
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.listener import Peer
 from uvatar.service.pool import PoolSettings
@@ -35,7 +36,7 @@ def seeds() -> list[Frames]:
         "photo": "a.jpg",
         "betas_of": "smpl",
         "center_in": "photo",
-        **{name: [[0.5] * size] for name, size in wire.GIVEN.items()},
+        **{name: [[0.5] * size] for name, size in GIVEN.items()},
     }
     bodies: list[dict[str, Any]] = [
         {"kind": "hello", "client": "fuzz"},
@@ -57,7 +58,8 @@ def seeds() -> list[Frames]:
         {"kind": "shutdown"},
     ]
     honest = [
-        [bytes(frame) for frame in wire.pack({"token": TOKEN, "request": n, **body})] for n, body in enumerate(bodies)
+        [bytes(frame) for frame in framing.pack({"token": TOKEN, "request": n, **body})]
+        for n, body in enumerate(bodies)
     ]
     return honest + [unfiled(path.read_bytes()) for path in sorted(CORPUS.glob("*"))]
 
@@ -155,7 +157,7 @@ class _Door:
     answers: list[dict[str, Any]] = field(default_factory=list)
 
     def send(self, identity: bytes, frames: Sequence[Any]) -> bool:
-        self.answers.append(wire.unpack([bytes(frame) for frame in frames]))
+        self.answers.append(framing.unpack([bytes(frame) for frame in frames]))
         return True
 
 

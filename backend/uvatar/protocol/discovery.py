@@ -1,0 +1,77 @@
+"""Where a running server is found: the data folder, and the file in it that names the port."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .atomic_files import write_atomically
+from .errors import UvatarError
+from .framing import MAGIC, PROTOCOL_VERSION
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to reach the server that uses a data folder.
+
+    Attributes:
+        port: on 127.0.0.1.
+        token: what every request must carry.
+        pid: process id of the server.
+        version: version of the backend.
+    """
+
+    port: int
+    token: str
+    pid: int
+    version: str
+
+
+def data_folder() -> Path:
+    """Folder of jobs, results and logs: UVATAR_DATA, or where this system keeps an application's data.
+
+    It may not exist.
+
+    Raises UvatarError ("data-folder") where the system knows no home of this user (a container's user without a name).
+    """
+    if sys.platform == "win32":
+        own = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        own = "~/Library/Application Support"
+    else:
+        own = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    try:
+        return Path(os.environ.get("UVATAR_DATA") or Path(own) / "uvatar").expanduser()
+    except RuntimeError:
+        message = "This system does not say where your home folder is, so there is no place for Uvatar's data."
+        raise UvatarError(
+            message, "data-folder", "Name a folder that you may write to in the environment variable UVATAR_DATA."
+        ) from None
+
+
+def runtime_file(folder: Path) -> Path:
+    """The file in the data folder by which a running server is found."""
+    return Path(folder) / "server.json"
+
+
+def write_runtime(folder: Path, runtime: Runtime) -> None:
+    """Say where the server is; only this user can read it, for it holds the token."""
+    fields = {"magic": MAGIC, "protocol": PROTOCOL_VERSION, **vars(runtime)}
+    write_atomically(runtime_file(folder), [json.dumps(fields, indent=1).encode("ascii")])
+
+
+def read_runtime(folder: Path) -> Runtime | None:
+    """What `write_runtime` wrote, or None where there is nothing usable.
+
+    The server may have died since: say hello to be sure.
+    """
+    try:
+        fields = json.loads(runtime_file(folder).read_bytes())
+        if fields["magic"] != MAGIC or not 0 < int(fields["port"]) < 65536:
+            return None
+        return Runtime(int(fields["port"]), str(fields["token"]), int(fields["pid"]), str(fields["version"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
