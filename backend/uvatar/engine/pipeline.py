@@ -36,11 +36,11 @@ from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.engine.likeness import appearance
 from uvatar.engine.same_person import CANDIDATES, Sighting, choose_views, facing
-from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
+from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.checkpoint import CheckpointError
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people

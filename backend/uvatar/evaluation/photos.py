@@ -30,7 +30,6 @@ from uvatar.data.person import Person
 from uvatar.evaluation.metrics import (
     flat_colour_psnr,
     landmark_error,
-    mask_iou,
     masked_ssim,
     missing_as_grey,
     psnr,
@@ -38,6 +37,7 @@ from uvatar.evaluation.metrics import (
 )
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
+from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
 from uvatar.photos.decoding import PhotoError

@@ -21,7 +21,7 @@ from uvatar.body import BodyModel, measure
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.engine.pipeline import Options, PersonResult, PhotoResult, Pipeline
-from uvatar.evaluation.metrics import mask_iou, psnr
+from uvatar.evaluation.metrics import psnr
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -33,6 +33,7 @@ from uvatar.evaluation.pose_metrics import (
 )
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
 from uvatar.results.preview import overlay, render_textured
