@@ -51,7 +51,7 @@ from uvatar.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
 from uvatar.photos.decoding import PhotoError, decode_photo
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import RESULT_SCHEMA
 from uvatar.protocol.options import OPTIONS, checked_options
 from uvatar.results import preview, record
@@ -293,7 +293,7 @@ class Pipeline:
         try:
             return self.smpl.registration()
         except BodyError as error:
-            raise UvatarError(str(error), "no-body", "Or choose the open body. See `uvatar weights`.") from error
+            raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body. See `uvatar weights`.") from error
 
     def complete_texture(self, pictures: Sequence[tuple[str, bytes]], options: Options | None = None) -> dict[str, Any]:
         """A texture that the artist has painted over, its labels and, perhaps, what it was before, as PNG files -> the
@@ -309,7 +309,7 @@ class Pipeline:
                 )
             done = complete_painted(read_painted(*(data for _, data in pictures)), body)
         except TexturingError as error:
-            return {**whole, "errors": [{"code": "bad-photo", "message": str(error), "fix": ""}]}
+            return {**whole, "errors": [{"code": Code.BAD_PHOTO.value, "message": str(error), "fix": ""}]}
         pngs = {"texture_png": record.encode_png(done.image), "source_png": record.encode_png(done.source)}
         return {**whole, "texture": {"name": pictures[0][0], "body_model": body.data.name, **pngs}}
 
@@ -369,7 +369,7 @@ class Pipeline:
             except BodyError as error:
                 errors.append(
                     {
-                        "code": "bad-weights",
+                        "code": Code.BAD_WEIGHTS.value,
                         "message": str(error),
                         "fix": f"Replace or remove the file in {self.models}.",
                     }
@@ -735,7 +735,7 @@ def _find_predictor(weights: Path, models: Path) -> tuple[Predictor | None, list
         return Predictor.find(weights, models), []
     except CheckpointError as error:
         fix = f"Replace the file in {models}, or remove it; until then the Mesh Predictor is left out."
-        return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
+        return None, [{"code": Code.BAD_WEIGHTS.value, "message": str(error), "fix": fix}]
 
 
 def _find_texture_predictor(
@@ -749,13 +749,13 @@ def _find_texture_predictor(
             f"Replace the file in {models}, or remove it; until then textures are completed without the Texture "
             "Predictor."
         )
-        return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
+        return None, [{"code": Code.BAD_WEIGHTS.value, "message": str(error), "fix": fix}]
 
 
 def _no_texture_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> UvatarError:
     why = problems[0]["message"] if problems else f"{TEXTURE_FILE} is neither among Uvatar's weights nor in {models}."
     message = f"A predicted texture needs the Texture Predictor, and it has no weights: {why}"
-    return UvatarError(message, "no-weights", "Choose the projected texture, or see `uvatar weights`.")
+    return UvatarError(message, Code.NO_WEIGHTS, "Choose the projected texture, or see `uvatar weights`.")
 
 
 def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> UvatarError:
@@ -769,13 +769,13 @@ def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> Uvatar
         f"Put {ROMP_FILE} into {models}, give a result file with --from-npz, or leave refinement on. See `uvatar "
         "weights`."
     )
-    return UvatarError(message, "no-weights", fix)
+    return UvatarError(message, Code.NO_WEIGHTS, fix)
 
 
 def _described(error: PhotoError | ResultFileError) -> dict[str, str]:
     if isinstance(error, ResultFileError):
-        return {"code": "bad-npz", "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
-    return {"code": "bad-photo", "message": str(error), "fix": ""}  # the message says what to do
+        return {"code": Code.BAD_NPZ.value, "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
+    return {"code": Code.BAD_PHOTO.value, "message": str(error), "fix": ""}  # the message says what to do
 
 
 def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:

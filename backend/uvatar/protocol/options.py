@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import UvatarError
+from .errors import Code, UvatarError
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,12 @@ def checked_options(given: Any) -> dict[str, Any]:
     """
     fix = "Choose another value."
     if not isinstance(given, Mapping):
-        raise UvatarError("The options are not a dictionary.", "bad-option", fix)
+        raise UvatarError("The options are not a dictionary.", Code.BAD_OPTION, fix)
     for name, value in given.items():
         if name not in OPTIONS:
             raise UvatarError(
-                f"There is no option {str(name)[:40]!r}. Options are: {', '.join(OPTIONS)}.", "bad-option"
+                f"There is no option {str(name)[:40]!r}. Options are: {', '.join(OPTIONS)}.", Code.BAD_OPTION
             )
         if not OPTIONS[name].accepts(value):
-            raise UvatarError(f"The option {name} must be {OPTIONS[name].describe()}.", "bad-option", fix)
+            raise UvatarError(f"The option {name} must be {OPTIONS[name].describe()}.", Code.BAD_OPTION, fix)
     return {name: given.get(name, option.default) for name, option in OPTIONS.items()}
