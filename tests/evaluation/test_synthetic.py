@@ -17,7 +17,6 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.engine.pipeline import PersonResult, PhotoResult
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -39,6 +38,7 @@ from uvatar.evaluation.synthetic import (
     summarise,
 )
 from uvatar.photos.decoding import PhotoError
+from uvatar.results.result import PersonResult, PhotoResult
 
 
 @pytest.fixture(scope="module")

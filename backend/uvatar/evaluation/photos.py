@@ -47,7 +47,7 @@ from uvatar.results import preview
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
-    from uvatar.engine.pipeline import PersonResult, PhotoResult
+    from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
@@ -114,15 +114,16 @@ def evaluate_photos(
 ) -> list[PersonFigures]:
     """Reconstruct every photo of ``folder``, print the tables, and write them and the pictures into ``out``.
 
-    ``reconstruct`` turns a photo's bytes and name into a result, by default with the whole pipeline; ``body`` is the
+    ``reconstruct`` turns a photo's bytes and name into a result, by default with all stages; ``body`` is the
     model it fits. Photos that cannot be used are reported and passed over. Returns the figures of all people.
     """
     console = console or terminal()
     if reconstruct is None or body is None:
-        from uvatar.engine.pipeline import Pipeline
+        from uvatar.engine import reconstruct as stages
+        from uvatar.engine.engine import Engine
 
-        pipeline = Pipeline()
-        reconstruct, body = pipeline.reconstruct_photo, pipeline.body
+        engine = Engine.load()
+        reconstruct, body = lambda data, name: stages.reconstruct((name, data), engine), engine.body
     annotations = {a.file: a for a in read_annotations(folder)} if (folder / "annotations.json").is_file() else {}
     out.mkdir(parents=True, exist_ok=True)
     figures: list[PersonFigures] = []

@@ -1,4 +1,4 @@
-"""The result that leaves the backend: plain dictionaries of arrays and encoded pictures, schema 1.
+"""From a photo's result to the dictionary that leaves the backend: arrays and encoded pictures, schema 1.
 
 It holds all that a modelling program needs to build the avatar (docs/result-schema.md describes every key), and nothing
 that needs this package to be understood.
@@ -6,50 +6,148 @@ that needs this package to be understood.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar import __version__
 from uvatar.body import BodyModel, measure
 from uvatar.body.data import BodyData
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
+from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
 from uvatar.data.photo import Photo
+from uvatar.data.texture import Texture
+from uvatar.mesh_predictor.result_file import ResultFileError
+from uvatar.photos.encoding import encode_jpeg, encode_png
+from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.results import preview
+from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
 
-SCHEMA = 1
 MAX_INFLUENCES = 4  # game engines skin a vertex with at most four joints
-PHOTO_SIDE = 2048  # the photo travels back as a background picture, not as an archive
+PHOTO_SIDE = 2048  # pixels: the photo travels back as a background picture, not as an archive
+OVERLAY_SIDE = 1280  # pixels
 
 
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) sRGB or (H, W) grey uint8 -> PNG bytes."""
-    return _encode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+@dataclass(frozen=True)
+class Licences:
+    """Whose terms hold for an avatar, besides those of its body.
+
+    Attributes:
+        fitted_on: the body that was fitted and its licence, where it is not the avatar's.
+        mesh_predictor: licence of the Mesh Predictor's weights, where the avatar started from a prediction.
+        texture_predictor: licence of the Texture Predictor's weights, which counts where it predicted texels.
+    """
+
+    fitted_on: str | None = None
+    mesh_predictor: str | None = None
+    texture_predictor: str | None = None
 
 
-def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
-    """(H, W, 3) sRGB uint8 -> JPEG bytes."""
-    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+def present_photo(
+    result: PhotoResult,
+    people: Sequence[PersonOnBody],
+    body: BodyModel,
+    licences: Sequence[Licences],
+    turntable: bool = False,
+) -> dict[str, Any]:
+    """A photo's result as the dictionary that leaves the backend.
+
+    Args:
+        people: the result's people on ``body``, in order.
+        licences: for each of the people.
+        turntable: also render a sheet of views around every person.
+    """
+    started = time.perf_counter()
+    entries = [
+        _present_person(number, person, one, body, licence, result, turntable)
+        for number, (person, one, licence) in enumerate(zip(result.people, people, licences, strict=True))
+    ]
+    return {
+        **photo_entry(result.photo, result.camera),
+        "people": entries,
+        "timings": {**result.timings, "pictures": time.perf_counter() - started},
+        "version": __version__,
+        "notes": list(result.notes),
+        "errors": [described(failure) for failure in result.failures],
+    }
 
 
-def _encode(suffix: str, image: NDArray[np.uint8], parameters: list[int]) -> bytes:
-    bgr = image[..., ::-1] if image.ndim == 3 else image
-    done, data = cv2.imencode(suffix, np.ascontiguousarray(bgr), parameters)
-    if not done:
-        raise ValueError(f"A picture of shape {image.shape} cannot be encoded as {suffix}.")
-    return bytes(data)
+def present_failure(error: Exception) -> dict[str, Any]:
+    """The result of a photo that cannot be used."""
+    return {"schema": RESULT_SCHEMA, "people": [], "errors": [described(error)]}
 
 
-def strongest_influences(
-    weights: NDArray, count: int = MAX_INFLUENCES
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """(V, J) skin weights -> joints (V, count) and weights (V, count), strongest first, each row summing to 1."""
-    joints = np.argsort(-weights, axis=1, kind="stable")[:, :count]
-    strongest = np.take_along_axis(weights, joints, 1)
-    strongest /= strongest.sum(1, keepdims=True)
-    return joints.astype(np.uint8), strongest.astype(np.float32)
+def present_texture(texture: Texture, name: str, body: BodyModel) -> dict[str, Any]:
+    """The result of a painted texture; ``name``: of the painted picture, as it was sent."""
+    pngs = {"texture_png": encode_png(texture.image), "source_png": encode_png(texture.source)}
+    return {**_nobody(), "errors": [], "texture": {"name": name, "body_model": body.data.name, **pngs}}
+
+
+def present_texture_failure(error: Exception) -> dict[str, Any]:
+    """The result of a painted texture that cannot be completed."""
+    return {**_nobody(), "errors": [described(error)]}
+
+
+def _nobody() -> dict[str, Any]:
+    return {"schema": RESULT_SCHEMA, "people": [], "version": __version__}
+
+
+def described(error: Exception, code: Code | None = None, fix: str = "") -> dict[str, str]:
+    """An entry of a result's ``errors``; by default that of a photo which cannot be used."""
+    if code is None and isinstance(error, ResultFileError):
+        code, fix = Code.BAD_NPZ, "Choose another file, or let Uvatar predict."
+    return UvatarError(str(error), code or Code.BAD_PHOTO, fix).as_dict()  # a bad photo's message says what to do
+
+
+def _present_person(
+    number: int,
+    person: PersonResult,
+    shown: PersonOnBody,
+    body: BodyModel,
+    licences: Licences,
+    result: PhotoResult,
+    turntable: bool,
+) -> dict[str, Any]:
+    vertices = body.posed(shown.fit.body, shown.fit.offsets)[0]
+    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
+    pictures = {
+        "texture_png": encode_png(shown.texture.image) if shown.texture else b"",
+        "source_png": encode_png(shown.texture.source) if shown.texture else b"",
+        "overlay_jpeg": encode_jpeg(overlay),
+    }
+    if turntable and shown.texture:
+        pictures["turntable_png"] = encode_png(preview.turntable(vertices, body.data, shown.texture.image))
+    metrics = {
+        "landmark_error_median": person.fit.landmark_error_median,
+        "landmark_error_p95": person.fit.landmark_error_p95,
+        "mask_iou": shown.outline,
+        **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
+        **shown.metrics,
+    }
+    entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
+    predicted = licences.texture_predictor if metrics["texels_predicted"] > 0 else None
+    more = {
+        "fitted_on": licences.fitted_on,
+        "mesh_predictor": licences.mesh_predictor,
+        "texture_predictor": predicted,
+    }
+    entry["licence"].update({name: licence for name, licence in more.items() if licence is not None})
+    return entry
+
+
+def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
+    """How much of the texture was seen, mirrored, completed and predicted: shares of the texels inside the islands."""
+    counts = np.bincount(source.ravel(), minlength=5).astype(float)
+    inside = max(counts[1:].sum(), 1.0)
+    names = {SEEN: "seen", MIRRORED: "mirrored", COMPLETED: "completed", PREDICTED: "predicted"}
+    return {name: float(counts[label] / inside) for label, name in names.items()}
 
 
 def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
@@ -60,7 +158,7 @@ def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
         photo.pixels if scale == 1 else cv2.resize(photo.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     )
     return {
-        "schema": SCHEMA,
+        "schema": RESULT_SCHEMA,
         "photo": {
             "name": photo.name,
             "digest": photo.digest,
@@ -141,14 +239,11 @@ def _body_arrays(data: BodyData) -> dict[str, Any]:
     }
 
 
-def of_one_age(fits: Sequence[Fit]) -> list[Fit]:
-    """The fits to the same person that agree on whether it is a child: those that are more confident together."""
-    children, grown_ups = ([fit for fit in fits if (fit.group == "child") == young] for young in (True, False))
-    return max(grown_ups, children, key=lambda some: sum(fit.confidence for fit in some))
-
-
-def merge_betas(fits: Sequence[Fit]) -> NDArray[np.float32]:
-    """One body's betas from several photos of the same person: the mean, each photo weighted by its confidence."""
-    weights = np.array([max(fit.confidence, 1e-3) for fit in fits])
-    betas = np.stack([fit.body.betas for fit in fits])
-    return (weights[:, None] * betas).sum(0).astype(np.float32) / np.float32(weights.sum())
+def strongest_influences(
+    weights: NDArray, count: int = MAX_INFLUENCES
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """(V, J) skin weights -> joints (V, count) and weights (V, count), strongest first, each row summing to 1."""
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, :count]
+    strongest = np.take_along_axis(weights, joints, 1)
+    strongest /= strongest.sum(1, keepdims=True)
+    return joints.astype(np.uint8), strongest.astype(np.float32)

@@ -1,0 +1,45 @@
+"""The engine as a model process loads it: the class that ``--pipeline module:Class`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from uvatar.data.photo import PhotoFile
+from uvatar.data.progress import Progress
+from uvatar.engine.engine import Engine
+from uvatar.engine.jobs import PhotoDone, run_job
+from uvatar.engine.options import Options
+from uvatar.protocol.options import checked_options
+
+
+class Pipeline:
+    """An engine, loaded once; jobs go through it one at a time. A thin layer over `uvatar.engine.jobs.run_job`."""
+
+    def __init__(self, threads: int | None = None, engine: Engine | None = None) -> None:
+        """``threads``: CPU threads to use, all cores by default; ``engine``: one that is loaded already."""
+        self.engine = engine or Engine.load(threads=threads)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is loaded, for `uvatar status`."""
+        engine = self.engine
+        return {
+            "body": engine.body.data.name,
+            "licence": engine.body.data.licence,
+            "mesh_predictor": engine.mesh_predictor.name if engine.mesh_predictor else None,
+            "texture_predictor": engine.texture_predictor.resolution if engine.texture_predictor else None,
+            "threads": engine.threads,
+            "torch": torch.__version__,
+        }
+
+    def reconstruct(
+        self, photos: Sequence[PhotoFile], options: Mapping[str, Any], progress: Progress, photo_done: PhotoDone
+    ) -> None:
+        """Run a job; ``options`` as the protocol has them.
+
+        Raises UvatarError where an option is unknown or asks for what is not installed.
+        """
+        run_job(photos, Options(**checked_options(options)), self.engine, progress, photo_done)
