@@ -32,7 +32,7 @@ from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
-from uvatar.protocol.options import OPTIONS, checked_options
+from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
 from uvatar.runtime.memory import always_give_back
@@ -265,7 +265,7 @@ class Front:
             "protocol": PROTOCOL_VERSION,
             "result_schema": RESULT_SCHEMA,
             "capabilities": CAPABILITIES,
-            "options": {name: option.default for name, option in OPTIONS.items()},
+            "options": checked_options({}),
             "bodies": bodies(models_folder()),
             "models_folder": photo_lists.shown(str(models_folder())),
             "model": self._pool.status(),

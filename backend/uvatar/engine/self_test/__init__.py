@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
 from uvatar.data.labels import EMPTY, SEEN
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime import constraints, versions
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.weights import recorded_sha256, weights_folder
