@@ -17,8 +17,8 @@ from PIL import Image
 import uvatar.engine.pipeline
 import uvatar.perception.perception
 from uvatar.data.fit import BodyParameters, Fit
-from uvatar.data.labels import SEEN
-from uvatar.engine.pipeline import NobodyFound, PersonResult, Pipeline
+from uvatar.data.labels import Label
+from uvatar.engine.pipeline import NobodyFound, Options, PersonResult, Pipeline
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol import framing
@@ -52,7 +52,7 @@ def run(
 
 def share_seen(person: PersonResult) -> float:
     """The part of the texture that photos show."""
-    return float(np.mean(person.texture.source == SEEN) / np.mean(person.texture.source > 0))
+    return float(np.mean(person.texture.source == Label.SEEN) / np.mean(person.texture.source > 0))
 
 
 def test_options_are_the_wire_s() -> None:

@@ -31,7 +31,7 @@ from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
-from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.engine.likeness import appearance
@@ -676,7 +676,7 @@ def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
     """How much of the texture was seen, mirrored, completed and predicted: shares of the texels inside the islands."""
     counts = np.bincount(source.ravel(), minlength=5).astype(float)
     inside = max(counts[1:].sum(), 1.0)
-    names = {SEEN: "seen", MIRRORED: "mirrored", COMPLETED: "completed", PREDICTED: "predicted"}
+    names = {Label.SEEN: "seen", Label.MIRRORED: "mirrored", Label.COMPLETED: "completed", Label.PREDICTED: "predicted"}
     return {name: float(counts[label] / inside) for label, name in names.items()}
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
-from uvatar.data.labels import EMPTY, SEEN
-from uvatar.engine.pipeline import Pipeline
+from uvatar.data.labels import EMPTY, SEEN, Label
+from uvatar.engine.pipeline import Options, Pipeline
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import Options
 from uvatar.runtime import constraints, versions
@@ -111,8 +111,8 @@ def observe(pipeline: Pipeline) -> Observed:
     return Observed(
         landmarks.astype(np.float32),
         (vertices - vertices.mean(0)).astype(np.float32),
-        _cells(result.texture.image, labels != EMPTY),
-        float((labels == SEEN).sum() / max((labels != EMPTY).sum(), 1)),
+        _cells(result.texture.image, labels != Label.EMPTY),
+        float((labels == Label.SEEN).sum() / max((labels != Label.EMPTY).sum(), 1)),
     )
 
 
