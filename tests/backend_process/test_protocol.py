@@ -9,7 +9,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +165,11 @@ def test_limits_hold_on_both_sides(limits: Limits, message: Any) -> None:
     assert sending.value.code == receiving.value.code == "too-large"
 
 
+@pytest.mark.timeout(60)
 def test_a_header_cannot_keep_the_parser_busy() -> None:
-    start = time.perf_counter()
     for text in (b'"' + b'\\"' * 2_000_000, b"[]" * 2_000_000, b'"' * 4_000_000, b"[" * 4_000_000):
         with pytest.raises(UvatarError):
             unpack([text])
-    assert time.perf_counter() - start < 30
 
 
 @patiently
