@@ -46,13 +46,13 @@ class _Arrival:
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
-class Intake:
+class Ingest:
     """Writes new jobs one after the other in a thread of its own; all callbacks come from `tick`."""
 
     def __init__(self, journal: Journal, limits: QueueLimits) -> None:
         self._journal = journal
         self._limits = limits
-        self._writer = ThreadPoolExecutor(1, "uvatar intake")
+        self._writer = ThreadPoolExecutor(1, "uvatar ingest")
         self._arriving: dict[str, _Arrival] = {}
 
     @property
