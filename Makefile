@@ -57,7 +57,7 @@ self-test-values: .venv/ready
 	$(BIN)/python tools/record_self_test.py
 
 bench: .venv/ready
-	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # The wheels and source distributions of all three; each wheel is built from its source distribution.
 dist: .venv/ready

@@ -73,8 +73,8 @@ def _run_in(environment: Path) -> list[str]:
 
     Raises BackendOutdated.
     """
-    if outdated := outdated_version(environment):
-        raise BackendOutdated(outdated)
+    if old := outdated_version(environment):
+        raise BackendOutdated(old)
     return [str(environment_python(environment)), "-P", "-m", "uvatar"]
 
 

@@ -9,8 +9,9 @@ import bpy
 
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete, outdated_version
+from ..core.environment_stamp import read_stamp
 from ..core.packages import expected_download
-from ..core.setup import NEEDED, Recipe, read_stamp
+from ..core.setup import NEEDED, SetupOptions
 from ..protocol.version import __version__
 from . import drawing, state
 
@@ -105,12 +106,12 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             return bpy.path.abspath(self.backend)
         return str(self.environment()) if self.folder and is_complete(self.environment()) else ""
 
-    def recipe(self) -> Recipe:
+    def setup_options(self) -> SetupOptions:
         """What a set-up makes."""
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
         backend = wheel or f"uvatar=={__version__}"
         extension = _extension_beside(Path(wheel)) if wheel else f"uvatar-blender=={__version__}"
-        return Recipe(self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension)
+        return SetupOptions(self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension)
 
     def fixed_address(self) -> tuple[str, int] | None:
         """Host and port where they are given. ValueError where they are not host:port."""

@@ -33,7 +33,8 @@ _setup: Setup | None = None
 _importer: Importer | None = None
 _pictures: PictureWriter | None = None
 _previews: bpy.utils.previews.ImagePreviewCollection | None = None
-_installed: tuple[str, float, bool, str] = ("", 0.0, False, "")
+_installed: tuple[str, float, bool] = ("", 0.0, False)
+_outdated = ""  # the version of what is installed there, where it is too old
 _drawn = 0.0  # when the bar was drawn last
 
 
@@ -100,27 +101,23 @@ def begin_setup(new: Setup | None) -> None:
 
 def installed(location: str) -> bool:
     """Whether the backend is on this computer, as known some seconds ago at most: panels are drawn often."""
-    return _looked(location)[0]
+    global _installed, _outdated
+    place, when, found = _installed
+    if place != location or not 0 <= time.monotonic() - when < _LOOK_AGAIN:
+        found, _outdated = True, ""
+        try:
+            find_command(location)
+        except BackendOutdated as error:
+            found, _outdated = False, error.version
+        except BackendNotFound:
+            found = False
+        _installed = (location, time.monotonic(), found)
+    return found
 
 
 def outdated(location: str) -> str:
     """The version of the backend on this computer where it is too old for this add-on; else nothing."""
-    return _looked(location)[1]
-
-
-def _looked(location: str) -> tuple[bool, str]:
-    global _installed
-    place, when, found, version = _installed
-    if place != location or not 0 <= time.monotonic() - when < _LOOK_AGAIN:
-        found, version = True, ""
-        try:
-            find_command(location)
-        except BackendOutdated as error:
-            found, version = False, error.version
-        except BackendNotFound:
-            found = False
-        _installed = (location, time.monotonic(), found, version)
-    return found, version
+    return "" if installed(location) else _outdated
 
 
 def thumbnail(path: Path) -> int:
