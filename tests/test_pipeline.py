@@ -18,12 +18,12 @@ import uvatar.engine.pipeline
 import uvatar.perception.perception
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
-from uvatar.engine.pipeline import NobodyFound, Options, PersonResult, Pipeline
+from uvatar.engine.pipeline import NobodyFound, PersonResult, Pipeline
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol import framing
 from uvatar.protocol.framing import RESULT_SCHEMA
-from uvatar.protocol.options import OPTIONS, checked_options
+from uvatar.protocol.options import Options, checked_options
 from uvatar.results import record
 from uvatar.texturing import Texture
 
@@ -56,7 +56,7 @@ def share_seen(person: PersonResult) -> float:
 
 
 def test_options_are_the_wire_s() -> None:
-    assert {name: getattr(Options(), name) for name in OPTIONS} == checked_options({})
+    assert vars(Options()) == checked_options({})
 
 
 def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, portrait: bytes) -> None:

@@ -18,8 +18,9 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import Fit
 from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import Options
 from uvatar.texture_predictor.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.network import Prediction, TextureNetwork

@@ -19,13 +19,13 @@ from uvatar.body import BodyError, BodyModel
 from uvatar.commands.cli import app
 from uvatar.commands.weights_report import BROKEN, GOOD, brought
 from uvatar.data.labels import Label
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
-from uvatar.protocol.options import checked_options
+from uvatar.protocol.options import Options, checked_options
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
 from uvatar_blender.core.result import parse_any

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
 from uvatar.data.labels import Label
-from uvatar.engine.pipeline import Options, Pipeline
-from uvatar.protocol.errors import UvatarError
+from uvatar.engine.pipeline import Pipeline
+from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime import constraints, versions
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.weights import recorded_sha256, weights_folder
 
-CODE = "self-test-failed"
 STAMP = "self-test.json"  # in the data folder
 PHOTO = Path(__file__).with_name("photo.jpg")
 KNOWN = Path(__file__).with_name("known.npz")
@@ -52,7 +52,7 @@ class SelfTestError(UvatarError):
     """This installation makes avatars that are not right; message and fix say what differs and what to do."""
 
     def __init__(self, message: str, fix: str) -> None:
-        super().__init__(message, CODE, fix)
+        super().__init__(message, Code.SELF_TEST_FAILED, fix)
 
 
 @dataclass(frozen=True)
