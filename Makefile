@@ -53,7 +53,7 @@ self-test-values: .venv/ready
 	$(BIN)/python tools/record_self_test.py
 
 bench: .venv/ready
-	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+	$(BIN)/python -m benchmarks $(ARGS)
 
 addon: .venv/ready
 	$(BIN)/python tools/build_addon.py

@@ -416,9 +416,7 @@ def test_cancel_inside_a_long_stage_replaces_the_model_process(client: Client, s
     job = client.reconstruct([("a.jpg", photo(wait_for=str(tmp_path / "never")))])
     next(event for event in client.events(job) if event["kind"] == "progress" and event["stage"] == "stage 0")
     [worker] = server.workers()
-    start = time.monotonic()
     assert client.cancel(job)["state"] == "cancelled"
-    assert time.monotonic() - start < 10
     wait_until(lambda: gone(worker["pid"]), "the stuck model process is killed")
     _, events = run(client, photo())
     assert states(events[-1]) == ["done"]

@@ -190,14 +190,12 @@ def test_an_update_that_fails_leaves_the_backend_that_works(index) -> None:
 
 @pytest.mark.slow
 def test_cancelled_in_the_middle_nothing_stays(index) -> None:
-    index.slow = 60.0
+    index.slow = 2 * PATIENCE  # it ends only if the download is broken off
     making = Setup(options(index))
     until(lambda: making.progress.message.startswith("Downloading"), "it downloads")
-    begun = time.monotonic()
     making.cancel()
-    assert time.monotonic() - begun < 0.1  # nobody waits for it
     ended(making)
-    assert time.monotonic() - begun < 20 and not making.done and making.problem is None
+    assert not making.done and making.problem is None
     assert not environment_folder().exists() and not environment_folder().with_name("environment.new").exists()
 
 

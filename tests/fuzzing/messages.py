@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from uvatar.protocol import framing
-from uvatar.protocol.options import GIVEN
+from uvatar.protocol.given_people import GIVEN
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.listener import Peer
 from uvatar.service.pool import PoolSettings

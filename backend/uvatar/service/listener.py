@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.runtime import memory_limits
 from uvatar.service import network
@@ -44,7 +44,9 @@ class Listener:
         """
         if host != "127.0.0.1" and keys is None:
             raise UvatarError(
-                "The server is not opened to the network without encryption.", "no-encryption", "Leave the address out."
+                "The server is not opened to the network without encryption.",
+                Code.NO_ENCRYPTION,
+                "Leave the address out.",
             )
         self.token = token
         self._context = context
@@ -100,7 +102,7 @@ class Listener:
         except zmq.ZMQError as error:
             router.close(linger=0)
             raise UvatarError(
-                f"Port {port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any."
+                f"Port {port} cannot be used: {error}", Code.PORT_TAKEN, "Choose another port, or 0 for any."
             ) from error
         return router
 

@@ -30,9 +30,9 @@ import zmq
 from uvatar import __version__
 from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
-from uvatar.protocol.options import OPTIONS, checked_options
+from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
 from uvatar.runtime.memory import always_give_back
@@ -219,7 +219,7 @@ class Front:
     def _check_token(self, peer: Peer, token: Any) -> None:
         if not isinstance(token, str) or not secrets.compare_digest(token.encode(), peer.listener.token.encode()):
             fix = "Connect again: the server may have been started anew, with a new token."
-            raise UvatarError("The token is not this server's.", "wrong-token", fix)
+            raise UvatarError("The token is not this server's.", Code.WRONG_TOKEN, fix)
 
     def _respond(self, peer: Peer, message: dict[str, Any]) -> None:
         """Answer a request; one about a job that is still being written waits for that."""
@@ -230,7 +230,7 @@ class Front:
             if handler is None:
                 known = ", ".join(self._handlers)
                 raise UvatarError(
-                    f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", "unknown-message"
+                    f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", Code.UNKNOWN_MESSAGE
                 )
             reply = handler(peer, message)
         except Exception as error:
@@ -265,7 +265,7 @@ class Front:
             "protocol": PROTOCOL_VERSION,
             "result_schema": RESULT_SCHEMA,
             "capabilities": CAPABILITIES,
-            "options": {name: option.default for name, option in OPTIONS.items()},
+            "options": checked_options({}),
             "bodies": bodies(models_folder()),
             "models_folder": photo_lists.shown(str(models_folder())),
             "model": self._pool.status(),
@@ -359,12 +359,8 @@ def _error_reply(error: Exception) -> dict[str, Any]:
     if isinstance(error, (OSError, sqlite3.Error)):
         return {"kind": "error", **disk_error(error).as_dict()}
     message = f"The server failed on this request: {type(error).__name__}: {error}"
-    return {
-        "kind": "error",
-        "code": "server-error",
-        "message": message,
-        "fix": "Please report this with the server's log.",
-    }
+    unexpected = UvatarError(message, Code.SERVER_ERROR, "Please report this with the server's log.")
+    return {"kind": "error", **unexpected.as_dict()}
 
 
 def _memory(pid: int) -> int | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from ..protocol.errors import UvatarError
+from ..protocol.errors import Code, UvatarError
 from .backend_process import BackendProcess
 from .events import Disconnected, Event
 from .problem import LOST, NOT_RUNNING, SLOW_START, Problem, Remedy, from_wire
@@ -135,7 +135,7 @@ class Connection:
                     client.listen()
         except UvatarError as error:
             # A backend that was started anew has a new token, which may not have been written when it was asked for.
-            return _End(from_wire(error), connected, error.code != "wrong-token" or endpoint == self._find())
+            return _End(from_wire(error), connected, error.code != Code.WRONG_TOKEN or endpoint == self._find())
         except OSError:
             return _End(LOST if connected else NOT_RUNNING, connected)
         except (LookupError, TypeError, ValueError, AttributeError) as error:

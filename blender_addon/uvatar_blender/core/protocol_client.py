@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol import framing
-from ..protocol.errors import UvatarError
+from ..protocol.errors import Code, UvatarError
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
 from .result import ResultError, parse_any
@@ -126,7 +126,7 @@ class ProtocolClient:
                     self._take_status(pending, self._request("status", job=pending.id))
                     return
                 except UvatarError as error:
-                    if error.code != "unknown-job" or pending.accepted:
+                    if error.code != Code.UNKNOWN_JOB or pending.accepted:
                         raise
             self._send(pending)
         except UvatarError as error:
@@ -137,7 +137,7 @@ class ProtocolClient:
         try:
             self._request("cancel", job=pending.id)
         except UvatarError as error:
-            if error.code != "unknown-job":  # cancelled before it arrived is cancelled too
+            if error.code != Code.UNKNOWN_JOB:  # cancelled before it arrived is cancelled too
                 self._end(pending, JobEnded(pending.id, problem=from_wire(error)))
                 return
         self._end(pending, JobEnded(pending.id, cancelled=True))

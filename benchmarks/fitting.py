@@ -1,6 +1,6 @@
 """How long fitting takes, alone and in a batch, and how near it comes to bodies that are known.
 
-`python tests/benchmarks/bench_fitting.py`
+    python -m benchmarks.fitting [--people 10]
 
 One thread. The people are bodies in held-out standing poses, seen perfectly but for noise of BlazePose's size: 1.3 % of
 the box side in the picture; 2.5 cm across and 7 cm in depth in space.
@@ -12,22 +12,18 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy starts its threads
 
-import sys
+import argparse
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
+from benchmarks.csv_results import write_csv
 from tests.fitting.people import CAMERA, person_of, standing
 from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.fitting.fitter import FitOptions, fit_people
-
-PEOPLE = 10
 
 
 def noisy(person: Person, rng: np.random.Generator) -> Person:
@@ -46,10 +42,14 @@ def sample(rng: np.random.Generator) -> BodyParameters:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=10)
+    people_count = parser.parse_args().people
     rng = np.random.default_rng(0)
     body = load_open_body()
-    truths = [sample(rng) for _ in range(PEOPLE)]
+    truths = [sample(rng) for _ in range(people_count)]
     people = [noisy(person_of(body, truth), rng) for truth in truths]
+    rows = []
     for fast in (False, True):
         options = FitOptions(fast=fast)
         fit_people(people[:1], CAMERA, body, options)
@@ -59,15 +59,26 @@ def main() -> None:
         alone = (time.perf_counter() - start) / 3
         start = time.perf_counter()
         fits = fit_people(people, CAMERA, body, options)
-        batch = (time.perf_counter() - start) / PEOPLE
+        batch = (time.perf_counter() - start) / people_count
         errors = []
         for found, truth in zip(fits, truths, strict=True):
             a, b = body.posed(found.body)[1][:22], body.posed(truth)[1][:22]
             errors.append(np.linalg.norm((a - a[0]) - (b - b[0]), axis=-1).mean())
         name = "fast" if fast else "default"
         print(
-            f"{name}: {alone:.2f} s alone, {batch:.2f} s per person of {PEOPLE}; joints {100 * np.mean(errors):.1f} cm"
+            f"{name}: {alone:.2f} s alone, {batch:.2f} s per person of {people_count}; joints "
+            f"{100 * np.mean(errors):.1f} cm"
         )
+        rows.append(
+            {
+                "settings": name,
+                "people": people_count,
+                "alone, s": alone,
+                "in a batch, s a person": batch,
+                "mean joint error, cm": 100 * float(np.mean(errors)),
+            }
+        )
+    write_csv("fitting", rows, ["one thread; seconds on the clock"])
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""How fast the body model is, beside smplx in the same run. `python tests/benchmarks/bench_body.py`
+"""How fast the body model is, beside smplx in the same run. `python -m benchmarks.body`
 
 Prints milliseconds (median of the repeats) and the ratio ours / smplx for posing alone and with gradients.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
 
+from benchmarks.csv_results import write_csv
 from uvatar.body import BodyModel, as_smpl_dict, load_open_body, rotation_matrices
 
 
@@ -41,10 +43,15 @@ def smplx_model(body: BodyModel, batch: int) -> torch.nn.Module | None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 64])
+    batches = parser.parse_args().batches
+    rows: list[dict[str, object]] = []
     torch.manual_seed(0)
     body = load_open_body()
     print(f"{torch.get_num_threads()} threads; open body, {len(body.data.v_template)} vertices")
-    for batch, repeats in ((1, 50), (10, 20), (64, 7)):
+    for batch in batches:
+        repeats = max(7, 50 // (1 + batch // 8))
         betas, pose, transl = (torch.randn(batch, *shape) * 0.3 for shape in ((10,), (24, 3), (3,)))
         inputs = [x.requires_grad_() for x in (betas, pose, transl)]
         other = smplx_model(body, batch)
@@ -66,13 +73,19 @@ def main() -> None:
 
         for label, way in (("forward", without_gradients), ("forward + backward", with_gradients)):
             own = milliseconds(lambda way=way, ours=ours: way(ours), repeats)  # type: ignore[misc]
+            row: dict[str, object] = {"batch": batch, "what": label, "ours, ms": own}
             line = f"B={batch:<3d} {label:20s} ours {own:8.2f} ms"
             if other is not None:
                 reference = milliseconds(lambda way=way, theirs=theirs: way(theirs), repeats)  # type: ignore[misc]
+                row |= {"smplx, ms": reference, "ours / smplx": own / reference}
                 line += f"   smplx {reference:8.2f} ms   ratio {own / reference:.2f}"
             print(line)
+            rows.append(row)
         points = milliseconds(lambda b=betas, r=rotations, t=transl: body.landmarks(b, r, t), repeats)  # type: ignore[misc]
         print(f"B={batch:<3d} {'33 landmarks':20s} ours {points:8.2f} ms")
+        rows.append({"batch": batch, "what": "33 landmarks", "ours, ms": points})
+    notes = [f"{torch.get_num_threads()} threads; medians; the open body, {len(body.data.v_template)} vertices"]
+    write_csv("body", rows, notes)
 
 
 if __name__ == "__main__":

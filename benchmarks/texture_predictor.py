@@ -1,6 +1,6 @@
 """Time of the Texture Predictor on this machine's CPU, beside the StyleGAN2 that PyPI has (`stylegan2-pytorch`, MIT).
 
-    python tests/benchmarks/bench_texture_predictor.py [--threads 2] [--rounds 3] [--no-public]
+    python -m benchmarks.texture_predictor [--threads 2] [--rounds 3] [--no-public]
 
 "generator" is mapping and synthesis, at 256 x 256 texels, batch 1; "whole" is photo and structure to texture. "as
 public" is our generator with the public one's channels (512 at 4 x 4 down to 32 at 256 x 256) and without spatial
@@ -25,6 +25,7 @@ from unittest import mock
 
 import torch
 
+from benchmarks.csv_results import write_csv
 from uvatar.texture_predictor.config import default
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.network import TextureNetwork
@@ -132,7 +133,15 @@ def main() -> None:
         seconds: dict[str, list[tuple[float, float]]] = {row: [] for row in rows}
         for _ in range(arguments.rounds):
             for row in rows:
-                command = [sys.executable, __file__, "--row", row, "--threads", str(arguments.threads)]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.texture_predictor",
+                    "--row",
+                    row,
+                    "--threads",
+                    str(arguments.threads),
+                ]
                 done = subprocess.run(
                     command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
                 )
@@ -141,8 +150,11 @@ def main() -> None:
     median = {row: middle([clock for clock, _ in times]) for row, times in seconds.items()}
     work = {row: middle([cpu for _, cpu in times]) for row, times in seconds.items()}
     print(f"{f'256 x 256, batch 1, {arguments.threads} threads':36} {'ms':>8} {'CPU ms':>8}")
+    table = []
     for row, value in median.items():
-        print(f"{'stylegan2-pytorch 1.9.0' if row == 'public' else row:36} {1e3 * value:8.1f} {1e3 * work[row]:8.1f}")
+        name = "stylegan2-pytorch 1.9.0" if row == "public" else row
+        print(f"{name:36} {1e3 * value:8.1f} {1e3 * work[row]:8.1f}")
+        table.append({"what": name, "ms": 1e3 * value, "CPU ms": 1e3 * work[row]})
     verdict = "under" if median["generator"] < TARGET else "NOT under"
     print(f"generator: {verdict} {1e3 * TARGET:.0f} ms")
     if problem:
@@ -153,6 +165,10 @@ def main() -> None:
             "with the same channels, "
             f"{median['public'] / median['generator']:.2f} times as long as our default"
         )
+    notes = [f"256 x 256, batch 1, {arguments.threads} threads; medians of {arguments.rounds} rounds"]
+    write_csv(
+        "texture_predictor", table, notes + ([f"stylegan2-pytorch was not measured: {problem}"] if problem else [])
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The server under load: throughput and latency with 1, 4 and 16 clients, and a soak that looks for what grows or
 leaks.
 
-    python tests/benchmarks/bench_backend.py                 # clients
-    python tests/benchmarks/bench_backend.py --soak 500      # jobs
+    python -m benchmarks.backend                 # clients
+    python -m benchmarks.backend --soak 500      # jobs
 
 The pipeline is the tests' fake one, so that the server is measured and not the models; each result has the size of a
 real one. ``--pipeline uvatar.engine.pipeline:Pipeline`` takes the real one and the sample photos.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -22,13 +21,12 @@ from typing import Any
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.backend_process.conftest import FAKE, Server, end, photo, start  # noqa: E402
-from uvatar.service.client import Client  # noqa: E402
+from benchmarks.csv_results import write_csv
+from tests.backend_process.conftest import FAKE, Server, end, photo, start
+from uvatar.service.client import Client
 
 RESULT_BYTES = 4_500_000  # of one person's result on the wire
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 FAST = {"fast": True, "texture_size": 512}
 
 
@@ -42,7 +40,7 @@ def one_job(client: Client, data: bytes, options: dict[str, Any]) -> float:
     return time.perf_counter() - begin
 
 
-def with_clients(server: Server, count: int, jobs: int, data: bytes, options: dict[str, Any]) -> str:
+def with_clients(server: Server, count: int, jobs: int, data: bytes, options: dict[str, Any]) -> dict[str, object]:
     """Many clients at once, ``jobs`` altogether."""
     latencies: list[float] = []
 
@@ -60,10 +58,17 @@ def with_clients(server: Server, count: int, jobs: int, data: bytes, options: di
     seconds = time.perf_counter() - begin
     latencies.sort()
     middle, late = statistics.median(latencies), latencies[int(0.95 * len(latencies))]
-    return (
+    print(
         f"{count:3} clients: {len(latencies) / seconds:6.1f} photos/s, latency median {middle * 1e3:6.0f} ms, 95 % "
-        f"{late * 1e3:6.0f} ms"
+        f"{late * 1e3:6.0f} ms",
+        flush=True,
     )
+    return {
+        "clients": count,
+        "photos/s": len(latencies) / seconds,
+        "median latency, ms": middle * 1e3,
+        "latency at 95 %, ms": late * 1e3,
+    }
 
 
 def own_bytes(process: psutil.Process) -> int:
@@ -96,7 +101,7 @@ def state(server: Server) -> dict[str, dict[str, float]]:
     }
 
 
-def soak(server: Server, jobs: int, orders: Sequence[tuple[bytes, dict[str, Any]]]) -> None:
+def soak(server: Server, jobs: int, orders: Sequence[tuple[bytes, dict[str, Any]]]) -> list[dict[str, object]]:
     """Job after job, ``orders`` (photo, options) in turn, ten on a connection; the state twenty times on the way.
 
     The first tenth of the jobs is warm-up: every cache has what it holds. Growth is counted from there.
@@ -128,6 +133,9 @@ def soak(server: Server, jobs: int, orders: Sequence[tuple[bytes, dict[str, Any]
             f"  {name}: {sizes[-1]:+.1%} from job {jobs // 10} to the last, {max(sizes):+.1%} at most; "
             + ", ".join(f"{key} {then[key]:.0f} -> {last[name][key]:.0f}" for key in then)
         )
+    return [
+        {"jobs": done, "process": name, **now} for done, processes in curve.items() for name, now in processes.items()
+    ]
 
 
 def sample_orders() -> list[tuple[bytes, dict[str, Any]]]:
@@ -148,16 +156,18 @@ def main() -> None:
     parser.add_argument("--pipeline", default=FAKE)
     chosen = parser.parse_args()
     orders = sample_orders() if chosen.pipeline != FAKE else [(photo(pad=RESULT_BYTES, stages=5), {})]
+    notes = [f"{chosen.workers} model processes; data folder in the system's folder for temporary files"]
     with tempfile.TemporaryDirectory() as folder:
         server = start(Path(folder) / "data", "--workers", str(chosen.workers), pipeline=chosen.pipeline)
         try:
             with server.client() as client:
                 one_job(client, *orders[0])
             if chosen.soak:
-                soak(server, chosen.soak, orders)
+                rows = soak(server, chosen.soak, orders)
+                write_csv("backend_soak", rows, notes)
             else:
-                for count in (1, 4, 16):
-                    print(with_clients(server, count, chosen.jobs, *orders[0]), flush=True)
+                rows = [with_clients(server, count, chosen.jobs, *orders[0]) for count in (1, 4, 16)]
+                write_csv("backend", rows, [*notes, "results of 4.5 MB" if chosen.pipeline == FAKE else ""])
         finally:
             end(server)
 

@@ -1,7 +1,7 @@
 """Time to find what every pixel sees of the open body: our scan conversion beside PyTorch3D's CPU rasteriser, in one
 run.
 
-    python tests/benchmarks/bench_rendering.py [--sides 128 256] [--repeats 9]
+    python -m benchmarks.rendering [--sides 128 256] [--repeats 9]
 
 Every row is one picture of a body in a pose not seen before, so that everything which a new pose needs is counted.
 "see" adds what has gradients (barycentrics, UV, depth); "paint" is a step of texture learning on a view that is kept:
@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.csv_results import write_csv
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
 from uvatar.geometry.raster import rasterize
@@ -71,11 +72,15 @@ def main() -> None:
         f"{'side':>5} {'ours':>8} {'see':>8} {'paint':>8} {'Embree':>8} {'PyTorch3D':>10} {'ours faster':>12} "
         f"{'same triangle':>14}"
     )
+    rows: list[dict[str, object]] = []
     for side in arguments.sides:
         row = measure(side, arguments.repeats)
         faster = row["pytorch3d"] / row["ours"]
         values = " ".join(f"{row[name]:8.1f}" for name in ("ours", "see", "paint", "embree"))
         print(f"{side:5} {values} {row['pytorch3d']:10.0f} {faster:10.0f} x {100 * row['same']:12.2f} %")
+        named = {f"{name}, ms": row[name] for name in ("ours", "see", "paint", "embree", "pytorch3d")}
+        rows.append({"side, pixels": side, **named, "pytorch3d / ours": faster, "same triangle, share": row["same"]})
+    write_csv("rendering", rows, ["one thread each; medians, milliseconds a picture; open body, 27,420 triangles"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Perception against human annotations, and its speed. `python tests/benchmarks/bench_perception.py [FOLDER [EVERY]]`
+"""Perception against human annotations, and its speed.
+    python -m benchmarks.perception [--folder FOLDER] [--every 1]
 
 FOLDER holds photos with COCO annotations of one person each (annotations.json, LICENSES.tsv; default: the shared ones
 beside the repository); EVERY takes one photo in so many.
@@ -6,18 +7,19 @@ beside the repository); EVERY takes one photo in so many.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.csv_results import write_csv
 from uvatar.perception import Perception, Person
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, mask_iou, match, read_annotations
 from uvatar.photos.decoding import decode_photo
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "weights" / "perception"
 ANNOTATED = ROOT.parent / "shared" / "photos" / "annotated"
 
@@ -53,33 +55,52 @@ def measure(folder: Path, every: int = 1) -> list[Row]:
     return rows
 
 
-def summary(name: str, rows: list[Row]) -> str:
+def summary(name: str, rows: list[Row]) -> dict[str, object]:
     """One line of the table; the averages are over the people found."""
     found = [row for row in rows if row.person is not None]
-    errors = np.concatenate([row.errors for row in found])
+    errors = np.concatenate([np.zeros(0), *(row.errors for row in found)])
     ious = [row.iou for row in found]
-    return (
-        f"{name:10} n {len(rows):3} missed {len(rows) - len(found):2}"
-        f"  PCK@.05/.10 {np.mean(errors <= 0.05):.3f} / {np.mean(errors <= 0.1):.3f}"
-        f"  median error {100 * np.median(errors):.2f} %  mask IoU mean/median {np.mean(ious):.3f} / "
-        f"{np.median(ious):.3f}"
-    )
+    return {
+        "people": name,
+        "photos": len(rows),
+        "missed": len(rows) - len(found),
+        "PCK@.05": float(np.mean(errors <= 0.05)),
+        "PCK@.10": float(np.mean(errors <= 0.1)),
+        "median keypoint error, % of the box side": 100 * float(np.median(errors)),
+        "mean mask IoU": float(np.mean(ious)),
+        "median mask IoU": float(np.median(ious)),
+    }
 
 
-def main(folder: str = str(ANNOTATED), every: str = "1") -> None:
-    if not Path(folder).is_dir():
-        print(f"{folder} is missing: nothing to measure perception on")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=ANNOTATED)
+    parser.add_argument("--every", type=int, default=1, help="take one photo in so many")
+    arguments = parser.parse_args()
+    if not arguments.folder.is_dir():
+        print(f"{arguments.folder} is missing: nothing to measure perception on")
         return
-    rows = measure(Path(folder), int(every))
+    rows = measure(arguments.folder, arguments.every)
+    table = []
     for name, full in (("full body", True), ("cut", False)):
-        print(summary(name, [row for row in rows if row.annotation.full_body == full]))
+        of_kind = [row for row in rows if row.annotation.full_body == full]
+        if of_kind:
+            table.append(summary(name, of_kind))
+            print(
+                "  ".join(
+                    f"{key} {cell:.3f}" if isinstance(cell, float) else f"{key} {cell}"
+                    for key, cell in table[-1].items()
+                )
+            )
     print("missed:", ", ".join(row.annotation.file for row in rows if row.person is None) or "nobody")
     seconds, people = sum(row.seconds for row in rows), sum(row.people for row in rows)
-    print(
+    speed = (
         f"{people} people in {len(rows)} photos; processor time {seconds / len(rows):.2f} s a photo, "
         f"{seconds / people:.2f} s a person"
     )
+    print(speed)
+    write_csv("perception", table, [speed])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,7 +1,7 @@
 """Time and memory of both Mesh Predictor networks on this machine's CPU, eager and made fast, beside the layout run
 naively.
 
-    python tests/benchmarks/bench_mesh_predictor.py [--batches 1 8] [--threads 2] [--repeats 5]
+    python -m benchmarks.mesh_predictor [--batches 1 8] [--threads 2] [--repeats 5]
 
 "naive" is the network as built: NCHW, eager, float32, batch norms in place. Every row has a process of its own, so that
 their memories do not mix; the processes take turns forward by forward, and a row's speed-up is the median (and range)
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import torch
 
+from benchmarks.csv_results import write_csv
 from uvatar.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, sample
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.inference import for_inference
@@ -71,7 +72,17 @@ class Measured:
 
 def measure(network: str, batch: int, threads: int, repeats: int) -> dict[str, Measured]:
     """All rows of a network, taking turns."""
-    command = [sys.executable, __file__, "--network", network, "--batches", str(batch), "--threads", str(threads)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.mesh_predictor",
+        "--network",
+        network,
+        "--batches",
+        str(batch),
+        "--threads",
+        str(threads),
+    ]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     processes = {row: subprocess.Popen([*command, "--row", row], text=True, **pipes) for row in (*ROWS, *FAST)}  # type: ignore[call-overload]
     turns: dict[str, list[tuple[float, float]]] = {row: [] for row in processes}
@@ -146,6 +157,7 @@ def main() -> None:
         answer(arguments.network, arguments.row, arguments.batches[0], arguments.threads)
         return
     print(f"{'network':7} {'how':29} {'batch':>5} {'ms':>7} {'ms/photo':>8} {'peak MB':>7}  speed-up")
+    rows: list[dict[str, object]] = []
     for batch in arguments.batches:
         for network in [arguments.network] if arguments.network else NETWORKS:
             measured = measure(network, batch, arguments.threads, arguments.repeats)
@@ -158,11 +170,29 @@ def main() -> None:
                     f"{one.peak:7.0f}  {speed_up}",
                     flush=True,
                 )
-    print(
+                rows.append(
+                    {
+                        "network": network,
+                        "how": row,
+                        "batch": batch,
+                        "ms": milliseconds,
+                        "ms a photo": milliseconds / batch,
+                        "peak, MB": one.peak,
+                        "speed-up": statistics.median(ratios),
+                        "least speed-up": min(ratios),
+                        "greatest speed-up": max(ratios),
+                    }
+                )
+    maps = (
         f"exact network, fast against naive float32: largest difference of a map {naive_error(arguments.threads):.1e}"
     )
+    print(maps)
     mean, largest = bfloat16_error(arguments.threads)
-    print(f"joints decoded in bfloat16 against float32: mean {1e3 * mean:.2f} mm, largest {1e3 * largest:.2f} mm")
+    joints = f"joints decoded in bfloat16 against float32: mean {1e3 * mean:.2f} mm, largest {1e3 * largest:.2f} mm"
+    print(joints)
+    write_csv(
+        "mesh_predictor", rows, [f"{arguments.threads} threads; medians of {arguments.repeats} turns", maps, joints]
+    )
 
 
 if __name__ == "__main__":

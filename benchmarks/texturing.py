@@ -1,6 +1,8 @@
-"""Texturing: seconds and likeness by size. `python tests/benchmarks/bench_texturing.py [PHOTO]`
+"""Texturing: seconds and likeness by size.
 
-PHOTO (default: the photos beside the repository, else nothing to do) goes through perception, fitting and clothing
+    python -m benchmarks.texturing [PHOTO ...] [--sizes 512 1024 2048 4096]
+
+PHOTO (default: the samples) goes through perception, fitting and clothing
 first, which are not timed; times are of one thread's processor.  Likeness is the PSNR of the textured body against the
 photo, where the body and the person's mask overlap and over the whole mask (what the body leaves uncovered counts as
 grey).
@@ -8,7 +10,7 @@ grey).
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +21,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.csv_results import write_csv
 from uvatar.body import BodyModel, load_open_body
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
@@ -31,30 +34,37 @@ from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import atlas_of
 
-ROOT = Path(__file__).resolve().parents[2]
-PHOTOS = [ROOT.parent / "shared" / "photos" / name for name in ("lunge.jpg", "family.jpg", "group_of_seven.jpg")]
-SIZES = (512, 1024, 2048, 4096)
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOS = [ROOT / "samples" / name for name in ("man.jpg", "woman.jpg")]
 Result = TypeVar("Result")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, nargs="*", default=PHOTOS, metavar="PHOTO")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048, 4096])
+    arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     body = load_open_body()
     print("texel table of the open body, once per process:")
-    for size in SIZES:
+    rows: list[dict[str, object]] = []
+    for size in arguments.sizes:
         seconds, _ = timed(lambda size=size: atlas_of(body, size))  # type: ignore[misc]
         print(f"  {size:4}  {seconds:5.2f} s")
-    photos = [Path(name) for name in sys.argv[1:]] or [photo for photo in PHOTOS if photo.exists()]
-    for path in photos:
+        rows.append({"what": "texel table, once per process", "texture, pixels": size, "CPU s": seconds})
+    for path in arguments.photos:
         view = prepared(path, body)
         print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
-        for size in SIZES:
+        for size in arguments.sizes:
             seconds, texture = timed(lambda view=view, size=size: texture_person([view], body, size))  # type: ignore[misc]
             overlap, whole = likeness(view, texture, body)
             print(
                 f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
             )
+            row = {"what": path.name, "texture, pixels": size, "CPU s": seconds}
+            rows.append({**row, "PSNR in the overlap, dB": overlap, "PSNR over the mask, dB": whole})
+    write_csv("texturing", rows, ["one thread's processor time; the first person of each photo"])
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
