@@ -18,7 +18,7 @@ import uvatar.engine.pipeline
 import uvatar.perception.perception
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
-from uvatar.engine.pipeline import NobodyFound, Options, PersonResult, Pipeline
+from uvatar.engine.pipeline import NobodyFound, PersonResult, Pipeline
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol import framing

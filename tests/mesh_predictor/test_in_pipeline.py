@@ -191,7 +191,7 @@ def test_fitting_keeps_whichever_start_explains_the_person_better(
     should.
     """
     monkeypatch.setattr(
-        "uvatar.fitting.fitter.Lifter.load", lambda *_: None
+        "uvatar.fitting.models.Lifter.load", lambda *_: None
     )  # it would find the turned landmarks out by itself
 
     def astray(fit: Fit) -> float:

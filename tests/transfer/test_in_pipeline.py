@@ -19,7 +19,7 @@ from uvatar.body import BodyError, BodyModel
 from uvatar.commands.cli import app
 from uvatar.commands.weights_report import BROKEN, GOOD, brought
 from uvatar.data.labels import Label
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import torso_centers

@@ -38,6 +38,7 @@ from uvatar.engine.likeness import appearance
 from uvatar.engine.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.models import PoseModels
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.geometry.raster import rasterize
@@ -57,7 +58,7 @@ from uvatar.results import preview, record
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import PredictionError, TexturePredictor
-from uvatar.texturing import Texture, View, face_offsets, texture_person
+from uvatar.texturing import FaceSpline, Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 from uvatar.transfer import Registration, UserSmpl, carried_texture, carry_over
@@ -171,6 +172,8 @@ class Pipeline:
         weights = weights or weights_folder()
         check_shipped(weights)
         self.body = load_open_body(weights / "open_body.npz")
+        self.pose_models = PoseModels.load(weights)
+        self.face = FaceSpline.load(weights, self.body)
         self.perception = Perception(weights / "perception", threads=self.threads)
         self.models = models_folder()
         self.smpl = UserSmpl(self.body, self.models)
@@ -560,7 +563,8 @@ class Pipeline:
         """
         if options.refine:
             starts = [[] if prediction is None else prediction.starts() for prediction in seen.predictions]
-            return fit_people(seen.people, seen.camera, self.body, FitOptions(fast=options.fast, betas=betas), starts)
+            how = FitOptions(fast=options.fast, betas=betas)
+            return fit_people(seen.people, seen.camera, self.body, self.pose_models, how, starts)
         fits = []
         for person, prediction in zip(seen.people, seen.predictions, strict=True):
             assert prediction is not None  # `_look` has left the others out
@@ -575,7 +579,7 @@ class Pipeline:
         """The fit with what clothes and hair add. Raises FloatingPointError where its vertices are not finite."""
         if not options.fast and options.clothing and options.refine:
             fit = replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
-            fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body))
+            fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body, self.face))
         if not np.isfinite(self.body.posed(fit.body, fit.offsets)[0]).all():
             raise FloatingPointError("The body's vertices are not finite.")
         return fit
@@ -611,12 +615,13 @@ class Pipeline:
         predictor = self.texture_predictor
         chosen = options.texture or ("projected" if options.fast else "combined")
         if predictor is None or chosen == "projected":
-            return texture_person(views, self.body, options.texture_size), ()
+            return texture_person(views, self.body, options.texture_size, face=self.face), ()
         predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
         try:
-            return texture_person(views, self.body, options.texture_size, predict, keep_photo=chosen != "predicted"), ()
+            keep = chosen != "predicted"
+            return texture_person(views, self.body, options.texture_size, predict, keep, self.face), ()
         except PredictionError as error:
-            return texture_person(views, self.body, options.texture_size), (
+            return texture_person(views, self.body, options.texture_size, face=self.face), (
                 f"{error} It was completed without the Texture Predictor.",
             )
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
-from uvatar.data.labels import EMPTY, SEEN, Label
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.data.labels import Label
+from uvatar.engine.pipeline import Pipeline
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import Options
 from uvatar.runtime import constraints, versions
