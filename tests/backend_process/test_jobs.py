@@ -19,7 +19,9 @@ from uvatar.protocol import atomic_files, framing
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.protocol.options import checked_options
-from uvatar.service.journal import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
+from uvatar.service.job_records import JobRecord, PhotoState, checked_id
+from uvatar.service.journal import Journal
+from uvatar.service.journal_database import AlreadyServed, is_open
 from uvatar.service.pool import _Pace, seconds_left
 from uvatar.service.retention import Policy, clean, forget
 from uvatar.service.worker import MOST_WORDS
@@ -396,7 +398,7 @@ def test_the_status_of_many_photos_with_long_names_can_be_sent(letter: str) -> N
         "fix": "Please report this with the log of the model process.",
     }
     photos = tuple(PhotoState(index, name, "failed" if index else "done", error, 0) for index in range(500))
-    job = Job(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)
+    job = JobRecord(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)
     assert sum(map(len, framing.pack({"kind": "status", **job.as_dict()}))) < LIMITS.header_bytes
     assert sum(map(len, framing.pack({"kind": "status", "jobs": [job.summary()] * 20}))) < 10_000
     assert job.summary()["photos"] == 500 and job.summary()["failed"] == 499 and job.summary()["done"] == 1

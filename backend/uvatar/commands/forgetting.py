@@ -15,7 +15,8 @@ from uvatar.protocol.photo_lists import shown
 from uvatar.service.batch.photos import Record
 from uvatar.service.batch.report import REPORT, write_report
 from uvatar.service.client import Client
-from uvatar.service.journal import AlreadyServed, Journal
+from uvatar.service.journal import Journal
+from uvatar.service.journal_database import AlreadyServed
 from uvatar.service.retention import forget
 
 

@@ -96,7 +96,7 @@ def serve(
     from uvatar.protocol.errors import UvatarError
     from uvatar.service.client import make_usable
     from uvatar.service.ingest import QueueLimits
-    from uvatar.service.journal import AlreadyServed
+    from uvatar.service.journal_database import AlreadyServed
     from uvatar.service.network import split_address
     from uvatar.service.pool import PoolSettings
     from uvatar.service.private import private_file

@@ -14,7 +14,8 @@ from typing import Any
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.service.job_files import Manifest
-from uvatar.service.journal import Job, Journal
+from uvatar.service.job_records import JobRecord
+from uvatar.service.journal import Journal
 
 Photos = Sequence[tuple[str, bytes]]
 _LATER = "Wait until some of the photos that wait are finished, or cancel a job, then send this one again."
@@ -66,7 +67,7 @@ class Ingest:
         photos: Photos,
         options: dict[str, Any],
         owner: str,
-        done: Callable[[Job], None],
+        done: Callable[[JobRecord], None],
         failed: Callable[[Exception], None],
     ) -> None:
         """Begin to store a job that is not arriving already; one that is known is compared with what is known of it.

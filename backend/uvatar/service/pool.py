@@ -23,7 +23,8 @@ from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime import memory_limits
 from uvatar.runtime.spawn import environment, module_command
-from uvatar.service.journal import Journal, Unit
+from uvatar.service.job_records import WorkUnit
+from uvatar.service.journal import Journal
 from uvatar.service.logs import trim, worker_log
 
 SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
@@ -59,7 +60,7 @@ class ModelProcess:
     name: bytes
     popen: subprocess.Popen[bytes]
     gpu: str | None = None
-    unit: Unit | None = None
+    unit: WorkUnit | None = None
     serial: int = 0
     started: float = 0.0
     heard: float = field(default_factory=time.monotonic)
@@ -297,7 +298,7 @@ class Pool:
         elif process.unit and process.cancelled is None:
             self._blame(process.unit, hung, "" if hung else process.starved())
 
-    def _blame(self, unit: Unit, hung: bool, starved: str) -> None:
+    def _blame(self, unit: WorkUnit, hung: bool, starved: str) -> None:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
             fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
@@ -350,7 +351,7 @@ class Pool:
         elif process.cancelled is None:
             self._take_work(process, process.unit, kind, message)
 
-    def _take_work(self, process: ModelProcess, unit: Unit, kind: str, message: dict[str, Any]) -> None:
+    def _take_work(self, process: ModelProcess, unit: WorkUnit, kind: str, message: dict[str, Any]) -> None:
         index = message["index"]
         if kind == "progress":
             self._publish_progress(process, unit, message)
@@ -363,7 +364,7 @@ class Pool:
         else:
             self._fail(unit.job, index, UvatarError.from_dict(message["error"]))
 
-    def _publish_progress(self, process: ModelProcess, unit: Unit, message: dict[str, Any]) -> None:
+    def _publish_progress(self, process: ModelProcess, unit: WorkUnit, message: dict[str, Any]) -> None:
         job = self.journal.job(unit.job)
         waiting = len(job.waiting()) - (0 if unit.options.get("same_person") else 1)
         spent = time.monotonic() - process.started

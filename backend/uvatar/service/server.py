@@ -40,7 +40,8 @@ from uvatar.runtime.weights import bodies, models_folder
 from uvatar.service import network
 from uvatar.service.ingest import Ingest, QueueLimits
 from uvatar.service.job_files import disk_error
-from uvatar.service.journal import Job, Journal, checked_id
+from uvatar.service.job_records import JobRecord, checked_id
+from uvatar.service.journal import Journal
 from uvatar.service.listener import Listener, Listeners, Peer
 from uvatar.service.logs import log_to_folder
 from uvatar.service.pool import Pool, PoolSettings
@@ -276,11 +277,11 @@ class Front:
         photos = _checked_photos(message.get("photos"))
         options = checked_options(message.get("options", {}))
 
-        def accept(job: Job) -> None:
+        def accept(job: JobRecord) -> None:
             if job.active:
                 self._subscribe(job, peer)
                 self._pool.try_again()
-            log.info("Job accepted: %d photos, %s", len(job.photos), job.state, extra={"job": job.id})
+            log.info("JobRecord accepted: %d photos, %s", len(job.photos), job.state, extra={"job": job.id})
             self._send(peer, {"kind": "accepted", **job.as_dict(), "request": message["request"]})
 
         def refuse(error: Exception) -> None:
@@ -336,17 +337,17 @@ class Front:
         self.stop()
         return {"kind": "bye", "unfinished": self.journal.load().photos}
 
-    def _subscribe(self, job: Job, peer: Peer) -> None:
+    def _subscribe(self, job: JobRecord, peer: Peer) -> None:
         if job.active:
             self._subscribers.setdefault(job.id, set()).add(peer)
 
-    def _end(self, identifier: str) -> Job:
+    def _end(self, identifier: str) -> JobRecord:
         """Cancel a job, where it is not over."""
         was_active = self.journal.job(identifier).active
         job = self.journal.cancel(identifier)
         if was_active:
             self._pool.cancel(job.id)
-            log.info("Job cancelled", extra={"job": job.id})
+            log.info("JobRecord cancelled", extra={"job": job.id})
             self._publish({"kind": "finished", **job.as_dict()})
         return job
 
