@@ -22,7 +22,7 @@ from uvatar.protocol.options import checked_options
 from uvatar.service.job_records import JobRecord, PhotoState, checked_id
 from uvatar.service.journal import Journal
 from uvatar.service.journal_database import AlreadyServed, is_open
-from uvatar.service.pool import _Pace, seconds_left
+from uvatar.service.remaining_time import Pace, seconds_left
 from uvatar.service.retention import Policy, clean, forget
 from uvatar.service.worker import MOST_WORDS
 
@@ -380,10 +380,10 @@ def test_both_spellings_of_a_uuid_are_ids() -> None:
 
 
 def test_the_time_left_is_told_when_it_is_known() -> None:
-    assert seconds_left(spent=1, fraction=0, waiting=3, pace=_Pace()) is None
-    assert seconds_left(spent=2, fraction=0.5, waiting=0, pace=_Pace()) == pytest.approx(2)
-    assert seconds_left(spent=2, fraction=0.5, waiting=3, pace=_Pace()) == pytest.approx(2 + 3 * 4)
-    assert seconds_left(spent=0, fraction=0, waiting=1, pace=_Pace(photos=2, seconds=10)) == pytest.approx(10)
+    assert seconds_left(spent=1, fraction=0, waiting=3, pace=Pace()) is None
+    assert seconds_left(spent=2, fraction=0.5, waiting=0, pace=Pace()) == pytest.approx(2)
+    assert seconds_left(spent=2, fraction=0.5, waiting=3, pace=Pace()) == pytest.approx(2 + 3 * 4)
+    assert seconds_left(spent=0, fraction=0, waiting=1, pace=Pace(photos=2, seconds=10)) == pytest.approx(10)
 
 
 @pytest.mark.parametrize("letter", ["n", "山", "😀"])

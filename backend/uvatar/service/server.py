@@ -44,7 +44,8 @@ from uvatar.service.job_records import JobRecord, checked_id
 from uvatar.service.journal import Journal
 from uvatar.service.listener import Listener, Listeners, Peer
 from uvatar.service.logs import log_to_folder
-from uvatar.service.pool import Pool, PoolSettings
+from uvatar.service.model_process import PoolSettings
+from uvatar.service.pool import Pool
 from uvatar.service.private import private_folder
 from uvatar.service.retention import Policy, clean, forget
 
