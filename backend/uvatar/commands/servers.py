@@ -102,7 +102,7 @@ def serve(
     from uvatar.service.private import private_file
     from uvatar.service.retention import Policy
     from uvatar.service.server import Settings, new_token
-    from uvatar.service.server import serve as serve_until_stopped
+    from uvatar.service.serving import serve as serve_until_stopped
 
     console = console_of(stderr=True)
     try:

@@ -52,7 +52,7 @@ class Ingest:
 
     def __init__(self, journal: Journal, limits: QueueLimits) -> None:
         self._journal = journal
-        self._limits = limits
+        self.limits = limits
         self._writer = ThreadPoolExecutor(1, "uvatar ingest")
         self._arriving: dict[str, _Arrival] = {}
 
@@ -113,7 +113,7 @@ class Ingest:
         self._writer.shutdown(cancel_futures=True)
 
     def _check_room(self, photos: int, size: int) -> None:
-        load, limits = self._journal.load(), self._limits
+        load, limits = self._journal.load(), self.limits
         arriving = sum(arrival.size for arrival in self._arriving.values())
         if load.photos + photos > limits.photos or load.bytes + arriving + size > limits.bytes:
             raise UvatarError(f"The queue is full: {load.photos} photos wait already.", Code.QUEUE_FULL, _LATER)
