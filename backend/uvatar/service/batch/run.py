@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,8 @@ REPORT_EVERY = 50  # photos
 # Takes photos (their names and bytes) as it has room for them; gives back each with its result or why there is none, in
 # any order.
 PhotoRunner = Callable[[Iterator[tuple[BatchPhoto, bytes]]], Iterable[tuple[BatchPhoto, dict[str, Any] | UvatarError]]]
+# Takes how many photos are over, of how many, and the outcome of the last one.
+Told = Callable[[int, int, PhotoOutcome], None]
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,7 @@ class BatchTotals:
     skipped: int
 
 
-def run_batch(
-    source: Path,
-    out: Path,
-    runner: PhotoRunner,
-    blender: list[str] | None,
-    told: Callable[[int, int, PhotoOutcome], None],
-) -> BatchTotals:
+def run_batch(source: Path, out: Path, runner: PhotoRunner, blender: list[str] | None, told: Told) -> BatchTotals:
     """Reconstruct what is not done yet, write each photo's avatars and note its outcome; the report comes at the end in
     any case.
 
@@ -55,7 +51,7 @@ def run_batch(
         out: output folder.
         runner: does the work.
         blender: command that writes .blend and .glb, or None.
-        told: called with every outcome: how many photos are over, of how many.
+        told: called with every outcome.
 
     Raises UvatarError and OSError where ``source`` or ``out`` cannot be used or the disk becomes full, whatever the
     runner raises.
@@ -103,9 +99,14 @@ def run_batch(
         # Where the batch was broken off, what broke it off is told: on a full disk there is no room for the report.
         with nullcontext() if complete else suppress(OSError):
             write_report(out, record.outcomes.values(), len(photos))
+    return _totals(photos, len(photos) - len(todo), record)
+
+
+def _totals(photos: Sequence[BatchPhoto], skipped: int, record: BatchRecord) -> BatchTotals:
+    """What the record says of these photos."""
     outcomes = [record.outcomes[photo.key] for photo in photos if photo.key in record.outcomes]
     done = sum(outcome.done for outcome in outcomes)
-    return BatchTotals(len(photos), done, len(outcomes) - done, len(photos) - len(todo))
+    return BatchTotals(len(photos), done, len(outcomes) - done, skipped)
 
 
 def _written(
