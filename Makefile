@@ -19,7 +19,9 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-.PHONY: demo test test-newest test-ui lint lock self-test-values bench addon clean
+CODE := backend benchmarks blender_addon tests tools training
+
+.PHONY: demo test test-newest test-ui lint lock self-test-values bench docs addon clean
 
 demo: .venv/ready
 	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
@@ -41,8 +43,10 @@ test-ui: .venv/ready
 
 lint: .venv/ready
 	$(BIN)/python blender_addon/copy_protocol.py
-	$(BIN)/python -m ruff check backend blender_addon tools training tests
-	$(BIN)/python -m ruff format --check backend blender_addon tools training tests
+	$(BIN)/python -m ruff check $(CODE)
+	$(BIN)/python -m ruff format --check $(CODE)
+	$(BIN)/python tools/check_sizes.py
+	PYTHONPATH=backend:training:blender_addon $(BIN)/python -c "from importlinter import cli; cli.lint_imports_command(['--no-logo', '--no-cache'])"
 	$(BIN)/python -m mypy
 
 # The packages that users, tests and Set Up install: see docs/install.md.
@@ -54,6 +58,10 @@ self-test-values: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# API pages, made of the docstrings: build/docs/index.html.
+docs: .venv/ready
+	$(BIN)/python tools/make_docs.py
 
 addon: .venv/ready
 	$(BIN)/python tools/build_addon.py
