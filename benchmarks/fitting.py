@@ -24,6 +24,8 @@ from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.models import PoseModels
+from uvatar.runtime.weights import weights_folder
 
 
 def noisy(person: Person, rng: np.random.Generator) -> Person:
@@ -46,19 +48,19 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=10)
     people_count = parser.parse_args().people
     rng = np.random.default_rng(0)
-    body = load_open_body()
+    body, models = load_open_body(), PoseModels.load(weights_folder())
     truths = [sample(rng) for _ in range(people_count)]
     people = [noisy(person_of(body, truth), rng) for truth in truths]
     rows = []
     for fast in (False, True):
         options = FitOptions(fast=fast)
-        fit_people(people[:1], CAMERA, body, options)
+        fit_people(people[:1], CAMERA, body, models, options)
         start = time.perf_counter()
         for person in people[:3]:
-            fit_people([person], CAMERA, body, options)
+            fit_people([person], CAMERA, body, models, options)
         alone = (time.perf_counter() - start) / 3
         start = time.perf_counter()
-        fits = fit_people(people, CAMERA, body, options)
+        fits = fit_people(people, CAMERA, body, models, options)
         batch = (time.perf_counter() - start) / people_count
         errors = []
         for found, truth in zip(fits, truths, strict=True):

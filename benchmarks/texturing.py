@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,11 +28,12 @@ from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.evaluation.metrics import missing_as_grey, psnr
 from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.models import PoseModels
 from uvatar.perception import Perception
 from uvatar.photos.decoding import decode_photo
 from uvatar.results.preview import render_textured
 from uvatar.runtime.weights import weights_folder
-from uvatar.texturing import Texture, View, face_offsets, texture_person
+from uvatar.texturing import FaceSpline, Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import atlas_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +49,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     body = load_open_body()
+    face = FaceSpline.load(weights_folder(), body)
     print("texel table of the open body, once per process:")
     rows: list[dict[str, object]] = []
     for size in arguments.sizes:
@@ -54,10 +57,10 @@ def main() -> None:
         print(f"  {size:4}  {seconds:5.2f} s")
         rows.append({"what": "texel table, once per process", "texture, pixels": size, "CPU s": seconds})
     for path in arguments.photos:
-        view = prepared(path, body)
+        view = prepared(path, body, face)
         print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
         for size in arguments.sizes:
-            seconds, texture = timed(lambda view=view, size=size: texture_person([view], body, size))  # type: ignore[misc]
+            seconds, texture = timed(partial(texture_person, [view], body, size, face=face))
             overlap, whole = likeness(view, texture, body)
             print(
                 f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
@@ -73,15 +76,15 @@ def timed(call: Callable[[], Result]) -> tuple[float, Result]:
     return time.process_time() - start, result
 
 
-def prepared(path: Path, body: BodyModel) -> View:
+def prepared(path: Path, body: BodyModel, face: FaceSpline | None) -> View:
     """The photo's first person, fitted and clothed."""
     photo = decode_photo(path.read_bytes(), path.name)
     height, width = photo.pixels.shape[:2]
     camera = Camera.for_photo(width, height, photo.focal)
     people = Perception(weights_folder() / "perception").people(photo)
-    fit = fit_people(people, camera, body, FitOptions())[0]
+    fit = fit_people(people, camera, body, PoseModels.load(weights_folder()), FitOptions())[0]
     fit = replace(fit, offsets=clothing_offsets(fit, people[0], camera, body))
-    fit = replace(fit, offsets=fit.offsets + face_offsets(fit, people[0], camera, body))
+    fit = replace(fit, offsets=fit.offsets + face_offsets(fit, people[0], camera, body, face))
     return View(photo, people[0], camera, fit)
 
 

@@ -22,7 +22,8 @@ from uvatar.protocol import discovery, framing, message_files, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.framing import DTYPES, PROTOCOL_VERSION, Limits, pack, unpack
-from uvatar.protocol.options import GIVEN, checked_options
+from uvatar.protocol.given_people import GIVEN
+from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 
 from .conftest import python

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uvatar.body import JOINT_NAMES, BodyModel
+from uvatar.body import BodyModel
+from uvatar.data.joints import JOINT_NAMES
 from uvatar.mesh_predictor.decoding import sample
 from uvatar.mesh_predictor.network import Maps
 from uvatar.mesh_predictor.rotation import axis_angle_from_matrices

@@ -2,10 +2,7 @@
 
 from uvatar.body.data import (
     BODY,
-    JOINT_NAMES,
-    LANDMARK_NAMES,
     LEFT_EYE,
-    PARENTS,
     RIGHT_EYE,
     BodyData,
     BodyError,
@@ -20,10 +17,7 @@ from uvatar.body.official import load_smpl
 
 __all__ = [
     "BODY",
-    "JOINT_NAMES",
-    "LANDMARK_NAMES",
     "LEFT_EYE",
-    "PARENTS",
     "RIGHT_EYE",
     "BodyData",
     "BodyError",

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from uvatar.body.data import JOINT_NAMES, BodyData
+from uvatar.body.data import BodyData
 from uvatar.body.model import BodyModel
+from uvatar.data.joints import JOINT_NAMES
 
 # Heights of the girths, as fractions of the way from the hip joints to the shoulder joints.
 _CHEST_BAND, _WAIST_BAND, _HIP_BAND = (0.60, 0.70), (0.36, 0.46), (-0.15, 0.25)

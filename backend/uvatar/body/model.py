@@ -58,14 +58,9 @@ class BodyModel(nn.Module):
     landmark_weights: Tensor
     posedirs: Tensor | None
 
-    def __init__(self, data: BodyData, folder: Path | None = None) -> None:
-        """``folder``: where the weights are that belong to this body (pose prior, lifter, face correspondence).
-
-        None for a user's body.
-        """
+    def __init__(self, data: BodyData) -> None:
         super().__init__()
         self.data = data
-        self.folder = folder
         count = len(data.v_template)
         self._levels = _levels(data.parents)
         self._constant("v_template", data.v_template.reshape(-1))
@@ -178,11 +173,11 @@ def _levels(parents: NDArray[np.int32]) -> list[list[int]]:
 
 
 def load_open_body(path: Path | str | None = None) -> BodyModel:
-    """The open body that ships with the program, or the one at ``path``, with the weights beside it.
+    """The open body that ships with the program, or the one at ``path``.
 
     Raises:
         WeightsError: the program's weights are not installed.
         BodyError: the file is missing or broken.
     """
     path = Path(path) if path is not None else weights_folder() / "open_body.npz"
-    return BodyModel(load_body(path), path.parent)
+    return BodyModel(load_body(path))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uvatar.data.labels import COLOURS
+from uvatar.data.labels import LABEL_COLOURS
 from uvatar.files.avatar_folders import (
     SUMMARY,
     WORKSHOP,
@@ -273,8 +273,8 @@ def colour_labels(source_png: bytes) -> Image.Image:
     """The label map as a picture that people can read: a palette image whose indices still are the labels."""
     with Image.open(io.BytesIO(source_png)) as grey:
         labels = np.asarray(grey.convert("L"))
-    picture = Image.fromarray(np.minimum(labels, len(COLOURS) - 1), mode="P")
-    picture.putpalette([channel for colour in COLOURS for channel in colour])
+    picture = Image.fromarray(np.minimum(labels, len(LABEL_COLOURS) - 1), mode="P")
+    picture.putpalette([channel for colour in LABEL_COLOURS for channel in colour])
     return picture
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.service.job_files import JobFiles, Manifest, disk_error
 from uvatar.service.private import close_to_others, private_folder
@@ -49,7 +49,7 @@ CREATE INDEX IF NOT EXISTS photos_by_digest ON photos (digest);
 
 _LOST = UvatarError(
     "The disk lost what was noted about this photo, and the photo as it was sent.",
-    "lost",
+    Code.LOST,
     "Send the photo again, in a new job.",
 )
 
@@ -229,7 +229,7 @@ class Journal:
         known = self._database.execute("SELECT digest FROM jobs WHERE id = ?", (job,)).fetchone()
         if known and known[0] != manifest.digest:
             raise UvatarError(
-                "This job id belongs to other photos or options.", "job-id-taken", "Send the job with a new id."
+                "This job id belongs to other photos or options.", Code.JOB_ID_TAKEN, "Send the job with a new id."
             )
         if not known:
             try:
@@ -247,7 +247,7 @@ class Journal:
         if row is None:
             raise UvatarError(
                 "There is no job with this id.",
-                "unknown-job",
+                Code.UNKNOWN_JOB,
                 "Reconstruct the photos again; old results are cleaned up.",
             )
         photos = self._database.execute(
@@ -373,13 +373,13 @@ class Journal:
         if not 0 <= index < len(photos):
             raise UvatarError(
                 f"The job has {len(photos)} photos; there is no number {index}.",
-                "no-result",
+                Code.NO_RESULT,
                 "Ask for the job's status.",
             )
         if photos[index].state != "done":
             raise UvatarError(
                 f"{photos[index].name} has no result: it is {photos[index].state}.",
-                "no-result",
+                Code.NO_RESULT,
                 "Ask for the job's status.",
             )
         try:
@@ -387,7 +387,7 @@ class Journal:
         except (OSError, UvatarError) as error:
             fix = "Reconstruct the photo again."
             raise UvatarError(
-                f"The stored result of {photos[index].name} cannot be read: {error}", "result-damaged", fix
+                f"The stored result of {photos[index].name} cannot be read: {error}", Code.RESULT_DAMAGED, fix
             ) from error
 
     def results(self, job: str) -> list[dict[str, Any] | None]:
@@ -399,7 +399,7 @@ class Journal:
         done = [photo.index for photo in photos if photo.state == "done"]
         if sum(self.files.result_bytes(job, index) for index in done) > LIMITS.total_bytes:
             raise UvatarError(
-                "The results are too large for one message.", "too-large", "Ask for the results photo by photo."
+                "The results are too large for one message.", Code.TOO_LARGE, "Ask for the results photo by photo."
             )
         return [self.result(job, photo.index) if photo.state == "done" else None for photo in photos]
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import zmq
 
 from uvatar.protocol import framing
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime import memory_limits
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.journal import Journal, Unit
@@ -292,7 +292,7 @@ class Pool:
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
                 fix = f"Look into {worker_log(self.journal.folder)}, or install Uvatar again."
                 verb = "hangs" if hung else "ends"
-                error = UvatarError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                error = UvatarError(f"The model process {verb} while it loads the models.", Code.MODELS_NOT_LOADED, fix)
                 self.error = _for_memory(error, "" if hung else process.starved())
         elif process.unit and process.cancelled is None:
             self._blame(process.unit, hung, "" if hung else process.starved())
@@ -301,7 +301,7 @@ class Pool:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
             fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
-            code, verb = ("model-hung", "hung") if hung else ("model-crashed", "crashed")
+            code, verb = (Code.MODEL_HUNG, "hung") if hung else (Code.MODEL_CRASHED, "crashed")
             error = UvatarError(f"The model process {verb} on this photo, twice.", code, fix)
             self._fail(unit.job, waiting[0], _for_memory(error, starved))
 
@@ -326,7 +326,7 @@ class Pool:
             for index in unit.indices:
                 fix = "Send the photo again in a new job."
                 self._fail(
-                    unit.job, index, UvatarError(f"The stored photo cannot be read: {error}", "server-error", fix)
+                    unit.job, index, UvatarError(f"The stored photo cannot be read: {error}", Code.SERVER_ERROR, fix)
                 )
             return
         self._serial += 1
@@ -433,7 +433,7 @@ def _for_memory(error: UvatarError, starved: str) -> UvatarError:
     """The end of a model process, told as want of memory where it was that."""
     if not starved:
         return error
-    return UvatarError(f"{error.message} {starved}. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
+    return UvatarError(f"{error.message} {starved}. {memory_limits.needed()}", Code.OUT_OF_MEMORY, memory_limits.FIX)
 
 
 def _open_log(folder: Path) -> BinaryIO:

@@ -30,18 +30,18 @@ import zmq
 from uvatar import __version__
 from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
-from uvatar.protocol.options import OPTIONS, checked_options
+from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
 from uvatar.runtime.memory import always_give_back
 from uvatar.runtime.weights import bodies, models_folder
 from uvatar.service import network
-from uvatar.service.ingest import Intake, QueueLimits
+from uvatar.service.ingest import Ingest, QueueLimits
 from uvatar.service.job_files import disk_error
 from uvatar.service.journal import Job, Journal, checked_id
-from uvatar.service.listener import Door, Doors, Peer
+from uvatar.service.listener import Listener, Listeners, Peer
 from uvatar.service.logs import log_to_folder
 from uvatar.service.pool import Pool, PoolSettings
 from uvatar.service.private import private_folder
@@ -50,7 +50,7 @@ from uvatar.service.retention import Policy, clean, forget
 TICK_MS = 100  # between looks at the model processes when nothing happens
 ARRIVAL_TICK_MS = 5  # the same while a job is being written
 CLEAN_EVERY = 3600.0  # seconds
-FOUND_EVERY = 1.0  # seconds between looks whether this server can still be found
+RUNTIME_CHECK_EVERY = 1.0  # seconds between looks whether this server can still be found
 CAPABILITIES = ("same_person", "result_per_photo", "cancel", "progress", "forget")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -75,7 +75,7 @@ class Settings:
         policy: how long jobs are kept.
         queue: how much may wait.
         idle_exit: end after this many seconds without a request or a job; None to stay.
-        memory_limit: bytes of this process, at which all connections are dropped; None: see `Doors`.
+        memory_limit: bytes of this process, at which all connections are dropped; None: see `Listeners`.
     """
 
     folder: Path
@@ -99,31 +99,31 @@ class Front:
         self.settings = settings
         self.journal = Journal(settings.folder)
         self._context = zmq.Context()
-        self._gatekeeper: network.Gatekeeper | None = None
+        self._authenticator: network.ClientKeyAuthenticator | None = None
         try:
-            doors = [Door(self._context, "127.0.0.1", settings.port, settings.token)]
+            listeners = [Listener(self._context, "127.0.0.1", settings.port, settings.token)]
             if settings.network:
                 keys = network.load_keys(settings.folder)
-                self._gatekeeper = network.Gatekeeper(self._context, keys)
-                doors.append(Door(self._context, *settings.network, keys.token, keys))
-                self.access = network.write_access(settings.folder, keys, settings.network[0], doors[-1].port)
+                self._authenticator = network.ClientKeyAuthenticator(self._context, keys)
+                listeners.append(Listener(self._context, *settings.network, keys.token, keys))
+                self.access = network.write_access(settings.folder, keys, settings.network[0], listeners[-1].port)
         except BaseException:
             self.journal.close()
-            if self._gatekeeper:
-                self._gatekeeper.close()
+            if self._authenticator:
+                self._authenticator.close()
             self._context.destroy(linger=0)
             raise
-        self._doors = Doors(doors, settings.memory_limit)
-        self.port = doors[0].port
+        self._listeners = Listeners(listeners, settings.memory_limit)
+        self.port = listeners[0].port
         self.runtime = Runtime(self.port, settings.token, os.getpid(), __version__)
         self._pool = Pool(self.journal, settings.pool, self._publish, self._context)
-        self._doors.also_wake_for(self._pool.socket)
-        self._intake = Intake(self.journal, settings.queue)
+        self._listeners.also_wake_for(self._pool.socket)
+        self._ingest = Ingest(self.journal, settings.queue)
         self._subscribers: dict[str, set[Peer]] = {}
         self._stopping = threading.Event()
         self._last_request = time.monotonic()
         self._next_cleaning = 0.0
-        self._next_found = 0.0
+        self._next_runtime_check = 0.0
         discovery.write_runtime(settings.folder, self.runtime)
         self._handlers: dict[str, Callable[[Peer, dict[str, Any]], dict[str, Any] | None]] = {
             "hello": self._hello,
@@ -149,9 +149,9 @@ class Front:
         """
         try:
             while not self._stopping.is_set() and not self._idle_too_long():
-                for door in self._doors.wait(ARRIVAL_TICK_MS if self._intake.busy else TICK_MS):
-                    self._receive(*door.receive())
-                self._look_after()
+                for listener in self._listeners.wait(ARRIVAL_TICK_MS if self._ingest.busy else TICK_MS):
+                    self._receive(*listener.receive())
+                self._tick()
         finally:
             self._close()
 
@@ -160,21 +160,21 @@ class Front:
             with suppress(OSError):
                 discovery.runtime_file(self.settings.folder).unlink()
         self._pool.close()
-        self._intake.close()
-        self._doors.close()
-        if self._gatekeeper:
-            self._gatekeeper.close()
+        self._ingest.close()
+        self._listeners.close()
+        if self._authenticator:
+            self._authenticator.close()
         self._context.term()
         self.journal.close()
 
-    def _look_after(self) -> None:
+    def _tick(self) -> None:
         try:
-            self._intake.tick()
+            self._ingest.tick()
             self._pool.tick()
-            self._doors.relieve()
-            if time.monotonic() >= self._next_found:
-                self._next_found = time.monotonic() + FOUND_EVERY
-                self._stay_found()
+            self._listeners.limit_memory()
+            if time.monotonic() >= self._next_runtime_check:
+                self._next_runtime_check = time.monotonic() + RUNTIME_CHECK_EVERY
+                self._keep_runtime_file()
             if time.monotonic() >= self._next_cleaning:
                 self._next_cleaning = time.monotonic() + CLEAN_EVERY
                 clean(self.journal, self.settings.policy)
@@ -182,14 +182,14 @@ class Front:
             log.exception("Looking after the model processes failed; trying again")
             self._pool.pause()
 
-    def _stay_found(self) -> None:
+    def _keep_runtime_file(self) -> None:
         """Write the file anew by which clients find this server, where somebody has deleted or damaged it."""
         if discovery.read_runtime(self.settings.folder) is None and self.settings.folder.is_dir():
             log.warning("server.json has gone: writing it again")
             discovery.write_runtime(self.settings.folder, self.runtime)
 
     def _idle_too_long(self) -> bool:
-        if self._pool.busy or self._intake.busy:
+        if self._pool.busy or self._ingest.busy:
             self._last_request = time.monotonic()
         limit = self.settings.idle_exit
         if limit is None or time.monotonic() - self._last_request <= limit:
@@ -217,20 +217,20 @@ class Front:
             self._respond(peer, {**message, "request": request})
 
     def _check_token(self, peer: Peer, token: Any) -> None:
-        if not isinstance(token, str) or not secrets.compare_digest(token.encode(), peer.door.token.encode()):
+        if not isinstance(token, str) or not secrets.compare_digest(token.encode(), peer.listener.token.encode()):
             fix = "Connect again: the server may have been started anew, with a new token."
-            raise UvatarError("The token is not this server's.", "wrong-token", fix)
+            raise UvatarError("The token is not this server's.", Code.WRONG_TOKEN, fix)
 
     def _respond(self, peer: Peer, message: dict[str, Any]) -> None:
         """Answer a request; one about a job that is still being written waits for that."""
-        if self._intake.postpone(message.get("job"), lambda: self._respond(peer, message)):
+        if self._ingest.postpone(message.get("job"), lambda: self._respond(peer, message)):
             return
         try:
             handler = self._handlers.get(message["kind"]) if isinstance(message.get("kind"), str) else None
             if handler is None:
                 known = ", ".join(self._handlers)
                 raise UvatarError(
-                    f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", "unknown-message"
+                    f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", Code.UNKNOWN_MESSAGE
                 )
             reply = handler(peer, message)
         except Exception as error:
@@ -244,7 +244,7 @@ class Front:
             frames = framing.pack(message)
         except UvatarError as error:
             frames = framing.pack({"kind": "error", "request": message.get("request"), **error.as_dict()})
-        return peer.door.send(peer.identity, frames)
+        return peer.listener.send(peer.identity, frames)
 
     def _publish(self, event: dict[str, Any]) -> None:
         """Send an event to the job's subscribers."""
@@ -265,7 +265,7 @@ class Front:
             "protocol": PROTOCOL_VERSION,
             "result_schema": RESULT_SCHEMA,
             "capabilities": CAPABILITIES,
-            "options": {name: option.default for name, option in OPTIONS.items()},
+            "options": checked_options({}),
             "bodies": bodies(models_folder()),
             "models_folder": photo_lists.shown(str(models_folder())),
             "model": self._pool.status(),
@@ -286,7 +286,7 @@ class Front:
         def refuse(error: Exception) -> None:
             self._send(peer, {**_error_reply(error), "request": message["request"]})
 
-        self._intake.take(identifier, photos, options, f"{peer.door.port}/{peer.identity.hex()}", accept, refuse)
+        self._ingest.take(identifier, photos, options, f"{peer.listener.port}/{peer.identity.hex()}", accept, refuse)
 
     def _status(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         if message.get("job") is not None:
@@ -359,12 +359,8 @@ def _error_reply(error: Exception) -> dict[str, Any]:
     if isinstance(error, (OSError, sqlite3.Error)):
         return {"kind": "error", **disk_error(error).as_dict()}
     message = f"The server failed on this request: {type(error).__name__}: {error}"
-    return {
-        "kind": "error",
-        "code": "server-error",
-        "message": message,
-        "fix": "Please report this with the server's log.",
-    }
+    unexpected = UvatarError(message, Code.SERVER_ERROR, "Please report this with the server's log.")
+    return {"kind": "error", **unexpected.as_dict()}
 
 
 def _memory(pid: int) -> int | None:

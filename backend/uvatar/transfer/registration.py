@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from uvatar.body import JOINT_NAMES, BodyError, BodyModel
+from uvatar.body import BodyError, BodyModel
 from uvatar.body.data import BodyData
+from uvatar.data.joints import JOINT_NAMES
 from uvatar.fitting import rotations
 from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, Points, Skeleton, State
 from uvatar.geometry.mesh import face_normals, vertex_normals

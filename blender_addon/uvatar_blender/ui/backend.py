@@ -8,6 +8,7 @@ import bpy
 from .. import __package__ as extension
 from ..core import setup as setting_up
 from ..core.backend_process import log_tail, stop_running
+from ..core.environment_stamp import remove_environment
 from ..core.problem import OFFLINE, in_words
 from ..core.session import Link
 from ..core.version import addon_version
@@ -98,7 +99,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
             state.session().problem = OFFLINE
             return {"CANCELLED"}
         state.session().problem = None
-        state.begin_setup(setting_up.Setup(preferences(context).recipe()))
+        state.begin_setup(setting_up.Setup(preferences(context).setup_options()))
         return {"FINISHED"}
 
 
@@ -150,7 +151,7 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
         """Called by Blender."""
         state.session().stop_backend()
         try:
-            setting_up.remove(preferences(context).environment())
+            remove_environment(preferences(context).environment())
         except (OSError, ValueError) as error:
             self.report(
                 {"ERROR"},

@@ -9,8 +9,9 @@ import bpy
 
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete
+from ..core.environment_stamp import read_stamp
 from ..core.packages import expected_download
-from ..core.setup import NEEDED, Recipe, read_stamp
+from ..core.setup import NEEDED, SetupOptions
 from ..core.version import addon_version
 from . import drawing, state
 
@@ -104,10 +105,12 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             return bpy.path.abspath(self.backend)
         return str(self.environment()) if self.folder and is_complete(self.environment()) else ""
 
-    def recipe(self) -> Recipe:
+    def setup_options(self) -> SetupOptions:
         """What a set-up makes."""
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
-        return Recipe(self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip(), tested=_TESTED)
+        return SetupOptions(
+            self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip(), tested=_TESTED
+        )
 
     def fixed_address(self) -> tuple[str, int] | None:
         """Host and port where they are given. ValueError where they are not host:port."""

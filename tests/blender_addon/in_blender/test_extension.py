@@ -220,12 +220,12 @@ def test_a_backend_that_crashes_shows_its_log(addon, tmp_path) -> None:
 
 
 def test_the_backend_is_taken_off_this_computer_but_nobody_elses_folder(addon, tmp_path) -> None:
-    setting_up = importlib.import_module(f"{MODULE}.core.setup")
+    stamps = importlib.import_module(f"{MODULE}.core.environment_stamp")
     chosen = bpy.context.preferences.addons[MODULE].preferences
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for folder in (ours, theirs):
         (folder / "bin").mkdir(parents=True)
-    setting_up.write_stamp(ours, {"complete": True})
+    stamps.write_stamp(ours, {"complete": True})
     chosen.folder = str(theirs)
     with pytest.raises(RuntimeError, match="could not be removed"):
         bpy.ops.uvatar.remove_backend()

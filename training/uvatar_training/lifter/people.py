@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from uvatar.body import PARENTS, BodyModel
+from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
+from uvatar.data.joints import PARENTS
 from uvatar.fitting import rotations
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, POSED, assembled, features, mirrored_features, view
 from uvatar.perception.pose import MIRROR

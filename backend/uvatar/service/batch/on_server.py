@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.service.batch.photos import Photo
 from uvatar.service.batch.run import Engine
 from uvatar.service.client import Client, ServerGone
@@ -19,7 +19,7 @@ from uvatar.service.client import Client, ServerGone
 _NAMESPACE = uuid.UUID("0e2b5a0c-2f0c-4a53-9d8b-7f2c1f6f3d11")
 ATTEMPTS = 5  # to reach a server again, in a row
 FULL_PAUSE = 2.0  # seconds
-ITS_OWN = ("too-large", "malformed")  # refusals that are about one photo; others would come for every one
+ITS_OWN = (Code.TOO_LARGE, Code.MALFORMED)  # refusals that are about one photo; others would come for every one
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _send(client: Client, one: _Sent, options: dict[str, Any]) -> None:
             client.reconstruct([(one.photo.path.name, one.data)], options, job=one.job)
             return
         except UvatarError as error:
-            if error.code != "queue-full":
+            if error.code != Code.QUEUE_FULL:
                 raise
             time.sleep(FULL_PAUSE)
 
@@ -94,7 +94,7 @@ def _wait(client: Client, one: _Sent) -> dict[str, Any] | UvatarError:
     """The photo's result, or why there is none."""
     end = list(client.events(one.job))[-1]["photos"][0]
     if end["state"] != "done":
-        return UvatarError.from_dict(end["error"] or {"code": "cancelled", "message": "It was cancelled."})
+        return UvatarError.from_dict(end["error"] or {"code": Code.CANCELLED, "message": "It was cancelled."})
     try:
         return client.result(one.job, 0)
     except UvatarError as error:

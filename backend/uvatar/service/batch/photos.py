@@ -13,9 +13,9 @@ from typing import Any
 from uvatar.files.avatar_folders import RECORD, same_name, stem_of
 from uvatar.files.photo_files import NO_PHOTOS, has_photo_suffix, photos_in, read_list
 from uvatar.protocol import atomic_files, photo_lists
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 
-FINAL = ("bad-photo", "bad-npz")  # failures of the photo itself: trying again changes nothing
+FINAL = (Code.BAD_PHOTO, Code.BAD_NPZ)  # failures of the photo itself: trying again changes nothing
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ def find_photos(source: Path) -> list[Photo]:
     if source.is_dir():
         found = [Photo(path.relative_to(source).as_posix(), path) for path in photos_in(source, deep=True)]
         if not found:
-            raise UvatarError(NO_PHOTOS, "no-photos", "Choose another folder.")
+            raise UvatarError(NO_PHOTOS, Code.NO_PHOTOS, "Choose another folder.")
         return found
     if has_photo_suffix(source):
         return [Photo(source.name, source)]
     listed = [Photo(line, source.parent / line) for line in read_list(source)]
     if not listed:
         raise UvatarError(
-            f"{photo_lists.shown(source.name)} lists no photos.", "no-photos", "Write a path on each line."
+            f"{photo_lists.shown(source.name)} lists no photos.", Code.NO_PHOTOS, "Write a path on each line."
         )
     return listed
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from uvatar.files.avatar_folders import is_disk_fault, output_error, prepare
 from uvatar.files.export import Exporter
-from uvatar.files.photo_files import UNREADABLE, read_photo
-from uvatar.protocol.errors import UvatarError
+from uvatar.files.photo_files import read_photo
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.service.batch.photos import Outcome, Photo, Record, figures, find_photos
 from uvatar.service.batch.report import write_report
 
@@ -115,7 +115,7 @@ def _written(
     except OSError as error:
         if is_disk_fault(error):  # so it would go with all photos that are left, after the work on them
             raise
-        return Outcome(key, stem, stamp, "unwritable", f"Its avatars cannot be written: {error.strerror or error}.")
+        return Outcome(key, stem, stamp, Code.UNWRITABLE, f"Its avatars cannot be written: {error.strerror or error}.")
     folders = tuple(person.folder.name for person in people)
     problems = [person.problem for person in people if person.problem]
     if problems:
@@ -125,5 +125,5 @@ def _written(
 
 def _failed(key: str, stem: str, stamp: str, error: UvatarError | OSError) -> Outcome:
     if isinstance(error, OSError):
-        return Outcome(key, stem, stamp, UNREADABLE, f"The file cannot be read: {error.strerror or error}.")
+        return Outcome(key, stem, stamp, Code.UNREADABLE, f"The file cannot be read: {error.strerror or error}.")
     return Outcome(key, stem, stamp, error.code, f"{error.message} {error.fix}".strip())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said between the add-on and a backend that answers: docs/protocol.md from the client's side."""
+"""The messages between the add-on and a backend that answers: docs/protocol.md from the client's side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol import framing
-from ..protocol.errors import UvatarError
+from ..protocol.errors import Code, UvatarError
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
 from .result import ResultError, parse_any
@@ -28,7 +28,7 @@ class Stopped(Exception):
 
 
 @dataclass
-class Order:
+class PendingJob:
     """A job as the connection's thread keeps it, also from one connection to the next.
 
     Attributes:
@@ -58,26 +58,26 @@ class Order:
         return self.sent[photo] if photo < len(self.sent) else photo
 
 
-class Conversation:
-    """One connection that holds: requests with their replies, and events. Belongs to the connection's thread."""
+class ProtocolClient:
+    """An established connection: requests with their replies, and events. Belongs to the connection's thread."""
 
     def __init__(
         self,
         dealer: Dealer,
         token: str,
-        orders: dict[str, Order],
+        pending_jobs: dict[str, PendingJob],
         tell: Callable[[Event], None],
         stopped: Callable[[], bool],
     ):
         """
         Args:
-            orders: the jobs that are under way, by id; jobs that end are taken out.
+            pending_jobs: the jobs that are under way, by id; jobs that end are taken out.
             tell: takes events for the main thread.
             stopped: whether to end; then whatever is going on raises Stopped.
         """
         self._dealer = dealer
         self._token = token
-        self._orders = orders
+        self._pending_jobs = pending_jobs
         self._tell = tell
         self._stopped = stopped
         self._requests = 0
@@ -99,8 +99,8 @@ class Conversation:
                 str(hello.get("models_folder", "")),
             )
         )
-        for order in list(self._orders.values()):
-            self.advance(order)
+        for pending in list(self._pending_jobs.values()):
+            self.advance(pending)
 
     def listen(self) -> None:
         """Deal with what comes within a tick; after some silence ask whether the backend is there and how the
@@ -115,32 +115,32 @@ class Conversation:
         if silence > QUIET and time.monotonic() > self._next_question:
             self._next_question = time.monotonic() + QUIET
             self._dealer.ping()
-            for order in list(self._orders.values()):
-                self.advance(order)
+            for pending in list(self._pending_jobs.values()):
+                self.advance(pending)
 
-    def advance(self, order: Order) -> None:
+    def advance(self, pending: PendingJob) -> None:
         """Bring a job forward: ask how it is, or send it where the backend does not know it yet."""
         try:
-            if order.known:
+            if pending.known:
                 try:
-                    self._take_status(order, self._request("status", job=order.id))
+                    self._take_status(pending, self._request("status", job=pending.id))
                     return
                 except UvatarError as error:
-                    if error.code != "unknown-job" or order.accepted:
+                    if error.code != Code.UNKNOWN_JOB or pending.accepted:
                         raise
-            self._send(order)
+            self._send(pending)
         except UvatarError as error:
-            self._end(order, JobEnded(order.id, problem=from_wire(error)))
+            self._end(pending, JobEnded(pending.id, problem=from_wire(error)))
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, pending: PendingJob) -> None:
         """Have the backend work on a job no more."""
         try:
-            self._request("cancel", job=order.id)
+            self._request("cancel", job=pending.id)
         except UvatarError as error:
-            if error.code != "unknown-job":  # cancelled before it arrived is cancelled too
-                self._end(order, JobEnded(order.id, problem=from_wire(error)))
+            if error.code != Code.UNKNOWN_JOB:  # cancelled before it arrived is cancelled too
+                self._end(pending, JobEnded(pending.id, problem=from_wire(error)))
                 return
-        self._end(order, JobEnded(order.id, cancelled=True))
+        self._end(pending, JobEnded(pending.id, cancelled=True))
 
     def fetch(self, job: str, photo: int) -> None:
         """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
@@ -154,77 +154,79 @@ class Conversation:
     # -- jobs
     # -------------------------------------------------------------------------------------------------------------
 
-    def _send(self, order: Order) -> None:
-        if order.write is not None:
+    def _send(self, pending: PendingJob) -> None:
+        if pending.write is not None:
             try:
-                order.write()
+                pending.write()
             except OSError as error:
                 problem = Problem(f"What is to be sent cannot be written: {in_words(error)}.", "Then try it again.")
-                self._end(order, JobEnded(order.id, problem=problem))
+                self._end(pending, JobEnded(pending.id, problem=problem))
                 return
-            order.write = None  # with all that it holds
-        if order.payload is None:
-            order.payload, unreadable = _read_photos(order)
-            if unreadable and order.options.get("complete_texture"):  # all of its pictures or none
-                self._end(order, JobEnded(order.id, problem=NOT_SENT))
+            pending.write = None  # with all that it holds
+        if pending.payload is None:
+            pending.payload, unreadable = _read_photos(pending)
+            if unreadable and pending.options.get("complete_texture"):  # all of its pictures or none
+                self._end(pending, JobEnded(pending.id, problem=NOT_SENT))
                 return
             for photo, problem in unreadable.items():
-                self._tell(PhotoFailed(order.id, photo, problem))
-        if not order.payload:
+                self._tell(PhotoFailed(pending.id, photo, problem))
+        if not pending.payload:
             self._end(
-                order,
-                JobEnded(order.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)),
+                pending,
+                JobEnded(
+                    pending.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)
+                ),
             )
             return
-        order.known = True
-        status = self._request("reconstruct", job=order.id, photos=order.payload, options=dict(order.options))
-        order.payload, order.accepted = None, True
-        self._tell(Accepted(order.id, tuple(order.sent)))
-        self._take_status(order, status)
+        pending.known = True
+        status = self._request("reconstruct", job=pending.id, photos=pending.payload, options=dict(pending.options))
+        pending.payload, pending.accepted = None, True
+        self._tell(Accepted(pending.id, tuple(pending.sent)))
+        self._take_status(pending, status)
 
-    def _take_status(self, order: Order, status: Mapping[str, Any]) -> None:
+    def _take_status(self, pending: PendingJob, status: Mapping[str, Any]) -> None:
         for photo in status["photos"]:
-            self._end_photo(order, int(photo["index"]), photo["state"], photo.get("error"))
+            self._end_photo(pending, int(photo["index"]), photo["state"], photo.get("error"))
         if status["state"] in ("finished", "cancelled"):
-            self._end(order, JobEnded(order.id, cancelled=status["state"] == "cancelled"))
+            self._end(pending, JobEnded(pending.id, cancelled=status["state"] == "cancelled"))
 
-    def _end_photo(self, order: Order, photo: int, state: str, error: Mapping[str, Any] | None) -> None:
-        if photo in order.told or state not in ("done", "failed", "merged"):
+    def _end_photo(self, pending: PendingJob, photo: int, state: str, error: Mapping[str, Any] | None) -> None:
+        if photo in pending.told or state not in ("done", "failed", "merged"):
             return
-        chosen = order.chosen(photo)
+        chosen = pending.chosen(photo)
         event: Event
         if state == "done":
             try:
-                reply = self._request("result", job=order.id, photo=photo)
-                event = PhotoDone(order.id, chosen, parse_any(reply["result"]), photo)
+                reply = self._request("result", job=pending.id, photo=photo)
+                event = PhotoDone(pending.id, chosen, parse_any(reply["result"]), photo)
             except UvatarError as failure:
-                event = PhotoFailed(order.id, chosen, from_wire(failure))
+                event = PhotoFailed(pending.id, chosen, from_wire(failure))
             except ResultError as failure:
-                event = PhotoFailed(order.id, chosen, Problem(str(failure), "Make it again.", Remedy.RUN))
+                event = PhotoFailed(pending.id, chosen, Problem(str(failure), "Make it again.", Remedy.RUN))
         elif state == "failed":
-            event = PhotoFailed(order.id, chosen, from_wire(UvatarError.from_dict(error or {})))
+            event = PhotoFailed(pending.id, chosen, from_wire(UvatarError.from_dict(error or {})))
         else:
-            event = PhotoMerged(order.id, chosen)
-        order.told.add(photo)
+            event = PhotoMerged(pending.id, chosen)
+        pending.told.add(photo)
         self._tell(event)
 
-    def _end(self, order: Order, event: JobEnded) -> None:
-        if self._orders.pop(order.id, None) is not None:
+    def _end(self, pending: PendingJob, event: JobEnded) -> None:
+        if self._pending_jobs.pop(pending.id, None) is not None:
             self._tell(event)
 
     # -- messages
     # ---------------------------------------------------------------------------------------------------------
 
     def _deal_with(self, event: Mapping[str, Any]) -> None:
-        order = self._orders.get(str(event.get("job")))
-        if order is None:
+        pending = self._pending_jobs.get(str(event.get("job")))
+        if pending is None:
             return
         if event["kind"] == "progress":
             left = event.get("seconds_left")
             self._tell(
                 Progress(
-                    order.id,
-                    order.chosen(int(event["photo"])),
+                    pending.id,
+                    pending.chosen(int(event["photo"])),
                     str(event["stage"]),
                     float(event["fraction"]),
                     str(event["message"]),
@@ -232,9 +234,9 @@ class Conversation:
                 )
             )
         elif event["kind"] == "photo":
-            self._end_photo(order, int(event["photo"]), str(event["state"]), event.get("error"))
+            self._end_photo(pending, int(event["photo"]), str(event["state"]), event.get("error"))
         elif event["kind"] == "finished":
-            self._take_status(order, event)
+            self._take_status(pending, event)
 
     def _request(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Ask, and wait for the reply; events that come first wait. UvatarError for an error reply."""
@@ -267,17 +269,17 @@ class Conversation:
         return None
 
 
-def _read_photos(order: Order) -> tuple[list[dict[str, Any]], dict[int, Problem]]:
-    """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the order
-    which are sent.
+def _read_photos(pending: PendingJob) -> tuple[list[dict[str, Any]], dict[int, Problem]]:
+    """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the
+    pending job which are sent.
     """
     payload: list[dict[str, Any]] = []
     unreadable: dict[int, Problem] = {}
-    order.sent.clear()
-    for index, path in enumerate(order.photos):
+    pending.sent.clear()
+    for index, path in enumerate(pending.photos):
         try:
             payload.append({"name": path.name, "data": path.read_bytes()})
-            order.sent.append(index)
+            pending.sent.append(index)
         except OSError as error:
             unreadable[index] = from_os(error, path)
     return payload, unreadable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which jobs are not over, on disk: so that they can be picked up after Blender was closed, or has crashed."""
+"""Unfinished jobs, on disk, so that they can be picked up after Blender was closed, or has crashed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from .jobs import Job
 
 
-class Ledger:
-    """One small file per job in a folder of the user's data. A ledger that cannot be written never stops a job.
+class UnfinishedJobs:
+    """One small file per job in a folder of the user's data. A file that cannot be written never stops a job.
 
     One thread does all that touches the disk, in the order in which it was asked for: where the disk is busy, nobody
     waits.
@@ -23,12 +23,12 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         """``folder`` need not exist."""
         self.folder = folder
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="uvatar ledger")
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="uvatar unfinished jobs")
 
-    def note(self, job: Job) -> None:
-        """Write down a job as it stands, or strike it out when it is over."""
+    def record(self, job: Job) -> None:
+        """Write down a job as it stands, or delete its file when it is over."""
         if job.over:
-            self.strike(job.id)
+            self.remove(job.id)
             return
         fields = {
             "id": job.id,
@@ -39,11 +39,11 @@ class Ledger:
         }
         self._disk.submit(self._write, job.id, json.dumps(fields))
 
-    def strike(self, job: str) -> None:
-        """Forget a job."""
-        self._disk.submit(self._remove, job)
+    def remove(self, job: str) -> None:
+        """Delete a job's file."""
+        self._disk.submit(self._delete, job)
 
-    def unfinished(self) -> list[Job]:
+    def load(self) -> list[Job]:
         """Jobs that were not over when they were last written down, oldest first; files that are none are
         passed over.
         """
@@ -61,7 +61,7 @@ class Ledger:
                 file.write(text)
             os.replace(temporary, self._file(job))
 
-    def _remove(self, job: str) -> None:
+    def _delete(self, job: str) -> None:
         with suppress(OSError):
             self._file(job).unlink()
 

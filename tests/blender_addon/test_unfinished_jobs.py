@@ -9,8 +9,8 @@ import pytest
 from tests.blender_addon.busy_disk import hold_back_files
 from uvatar_blender.core.events import Accepted, JobEnded, PhotoDone, PhotoFailed, Progress
 from uvatar_blender.core.jobs import Job, JobState, Run, grouped
-from uvatar_blender.core.ledger import Ledger
 from uvatar_blender.core.problem import Problem
+from uvatar_blender.core.unfinished_jobs import UnfinishedJobs
 
 
 def job(identifier: str = "one", *names: str) -> Job:
@@ -18,11 +18,11 @@ def job(identifier: str = "one", *names: str) -> Job:
 
 
 def test_an_unfinished_job_is_read_back_as_it_stood(tmp_path) -> None:
-    ledger, one = Ledger(tmp_path / "blender"), job("one", "gone.jpg", "a.jpg", "b.jpg")
+    unfinished, one = UnfinishedJobs(tmp_path / "blender"), job("one", "gone.jpg", "a.jpg", "b.jpg")
     one.apply(Accepted("one", (1, 2)))
     one.imported.add(1)
-    ledger.note(one)
-    (read,) = ledger.unfinished()
+    unfinished.record(one)
+    (read,) = unfinished.load()
     assert (read.id, read.photos, read.options, read.sent, read.imported) == (
         "one",
         one.photos,
@@ -34,37 +34,37 @@ def test_an_unfinished_job_is_read_back_as_it_stood(tmp_path) -> None:
 
 
 def test_a_job_is_struck_out_when_nothing_waits_any_more(tmp_path) -> None:
-    ledger, one = Ledger(tmp_path), job()
+    unfinished, one = UnfinishedJobs(tmp_path), job()
     one.results[0] = object()  # type: ignore[assignment]
     one.apply(JobEnded("one"))
-    ledger.note(one)
-    assert ledger.unfinished()  # a result is not imported yet
+    unfinished.record(one)
+    assert unfinished.load()  # a result is not imported yet
     one.results.clear()
-    ledger.note(one)
-    assert not ledger.unfinished() and not list(tmp_path.iterdir())
+    unfinished.record(one)
+    assert not unfinished.load() and not list(tmp_path.iterdir())
 
 
 def test_a_busy_disk_keeps_nobody_waiting(tmp_path, monkeypatch) -> None:
     freed = hold_back_files(monkeypatch)
-    ledger = Ledger(tmp_path)
-    ledger.note(job())  # returns although the disk does not
+    unfinished = UnfinishedJobs(tmp_path)
+    unfinished.record(job())  # returns although the disk does not
     assert not list(tmp_path.glob("*.json"))
     freed.set()
-    ledger.flush()
-    assert [read.id for read in ledger.unfinished()] == ["one"]
+    unfinished.flush()
+    assert [read.id for read in unfinished.load()] == ["one"]
 
 
 def test_damaged_files_are_passed_over_and_a_full_disk_stops_nothing(tmp_path) -> None:
-    ledger = Ledger(tmp_path)
-    ledger.note(job())
-    ledger.flush()
+    unfinished = UnfinishedJobs(tmp_path)
+    unfinished.record(job())
+    unfinished.flush()
     for name, text in {"two.json": "{", "three.json": '{"id": "other"}', "four.json": "[]", "notes.txt": "x"}.items():
         (tmp_path / name).write_text(text)
-    assert [found.id for found in ledger.unfinished()] == ["one"]
+    assert [found.id for found in unfinished.load()] == ["one"]
     (tmp_path / "file").write_text("no folder")
-    nowhere = Ledger(tmp_path / "file")
-    nowhere.note(job())  # raises nothing
-    assert nowhere.unfinished() == []
+    nowhere = UnfinishedJobs(tmp_path / "file")
+    nowhere.record(job())  # raises nothing
+    assert nowhere.load() == []
 
 
 def test_groups_become_jobs_of_their_own() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carrying an avatar's pose or motion over to the control rig that is to lead it."""
+"""Transferring an avatar's pose or motion to the control rig that is to lead it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LIMBS = (
 )  # fmt: skip
 _CONTROLS = (*_TRUNK, *((f"{name}.{side}", joint + step) for name, joint in _LIMBS for step, side in enumerate(_SIDES)))
 _SWITCHES = tuple(f"{limb}_parent.{side}" for limb in ("upper_arm", "thigh") for side in _SIDES)
-_CARRIER = "uvatar carries "
+_TEMPORARY = "uvatar carries "
 
 
 def has_motion(rig: bpy.types.Object) -> bool:
@@ -46,7 +46,7 @@ def has_motion(rig: bpy.types.Object) -> bool:
     return strips or any(curve.data_path.startswith("pose.bones") for curve in compat.action_curves(rig))
 
 
-def carry_over(rig: bpy.types.Object, control: bpy.types.Object) -> None:
+def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """Give the control rig the pose that the avatar has, and the motion where it has one, in an action of its own.
 
     The limbs are then switched to forward kinematics, which follow a pose exactly. Both must stand at the same place,
@@ -61,7 +61,7 @@ def carry_over(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     before = scene.frame_current
     for name in set(_SWITCHES) & set(control.pose.bones.keys()):
         control.pose.bones[name]["IK_FK"] = 1.0
-    with _carried(rig, control, controls):
+    with _constrained(rig, control, controls):
         poses = [_local_pose(control, list(controls), frame) for frame in frames]
     if moving:
         _write_action(rig, control, frames, poses)
@@ -81,13 +81,13 @@ def _frames(rig: bpy.types.Object, scene: bpy.types.Scene) -> range:
 
 
 @contextmanager
-def _carried(rig: bpy.types.Object, control: bpy.types.Object, controls: dict[str, int]) -> Iterator[None]:
+def _constrained(rig: bpy.types.Object, control: bpy.types.Object, controls: dict[str, int]) -> Iterator[None]:
     """Have each control lie where its joint takes it: on a bone of the avatar that is for now made just for that."""
     rests = {name: (control.data.bones[name].matrix_local.copy(), control.data.bones[name].length) for name in controls}
     joints = joint_names(rig)
     with edit_mode(rig):
         for name, joint in controls.items():
-            bone = rig.data.edit_bones.new(_CARRIER + name)
+            bone = rig.data.edit_bones.new(_TEMPORARY + name)
             bone.length = rests[name][1]
             bone.matrix = rests[name][0]
             bone.length = rests[name][1]
@@ -96,7 +96,7 @@ def _carried(rig: bpy.types.Object, control: bpy.types.Object, controls: dict[st
     try:
         for name in controls:
             constraint = control.pose.bones[name].constraints.new("COPY_TRANSFORMS")
-            constraint.target, constraint.subtarget = rig, _CARRIER + name
+            constraint.target, constraint.subtarget = rig, _TEMPORARY + name
             made.append((control.pose.bones[name], constraint))
         yield
     finally:
@@ -104,7 +104,7 @@ def _carried(rig: bpy.types.Object, control: bpy.types.Object, controls: dict[st
             bone.constraints.remove(constraint)
         with edit_mode(rig):
             for name in controls:
-                rig.data.edit_bones.remove(rig.data.edit_bones[_CARRIER + name])
+                rig.data.edit_bones.remove(rig.data.edit_bones[_TEMPORARY + name])
 
 
 def _local_pose(control: bpy.types.Object, names: Sequence[str], frame: int) -> dict[str, Matrix]:
@@ -130,20 +130,22 @@ def _write_action(
         path = f'pose.bones["{bpy.utils.escape_identifier(bone_name)}"].'
         mode = bone.rotation_mode if bone.rotation_mode not in ("QUATERNION", "AXIS_ANGLE") else ""
         bone.rotation_mode = mode or "QUATERNION"
-        places: list[Vector] = []
-        turns: list[Euler | Quaternion] = []
+        locations: list[Vector] = []
+        rotations: list[Euler | Quaternion] = []
         for pose in poses:
-            place, turn, _ = pose[bone_name].decompose()
+            location, rotation, _ = pose[bone_name].decompose()
             if mode:
-                turns.append(turn.to_euler(mode, turns[-1]) if turns else turn.to_euler(mode))
+                rotations.append(rotation.to_euler(mode, rotations[-1]) if rotations else rotation.to_euler(mode))
             else:
-                turns.append(-turn if turns and turn.dot(turns[-1]) < 0 else turn)
-            places.append(place)
+                rotations.append(-rotation if rotations and rotation.dot(rotations[-1]) < 0 else rotation)
+            locations.append(location)
         for channel in range(3 if mode else 4):
-            rotation = "rotation_euler" if mode else "rotation_quaternion"
-            compat.fill_curve(curve(path + rotation, channel, bone_name), frames, [turn[channel] for turn in turns])
+            rotation_path = path + ("rotation_euler" if mode else "rotation_quaternion")
+            compat.fill_curve(
+                curve(rotation_path, channel, bone_name), frames, [turned[channel] for turned in rotations]
+            )
         for channel in range(3):
             if not bone.lock_location[channel] and not (bone.bone.use_connect and bone.parent):
                 compat.fill_curve(
-                    curve(path + "location", channel, bone_name), frames, [place[channel] for place in places]
+                    curve(path + "location", channel, bone_name), frames, [moved[channel] for moved in locations]
                 )
