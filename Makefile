@@ -19,7 +19,7 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-CODE := backend benchmarks blender_addon tests tools training
+SOURCES := backend benchmarks blender_addon tools training tests
 
 .PHONY: demo test test-newest test-ui lint lock self-test-values bench docs addon clean
 
@@ -43,8 +43,8 @@ test-ui: .venv/ready
 
 lint: .venv/ready
 	$(BIN)/python blender_addon/copy_protocol.py
-	$(BIN)/python -m ruff check $(CODE)
-	$(BIN)/python -m ruff format --check $(CODE)
+	$(BIN)/python -m ruff check $(SOURCES)
+	$(BIN)/python -m ruff format --check $(SOURCES)
 	$(BIN)/python tools/check_sizes.py
 	PYTHONPATH=backend:training:blender_addon $(BIN)/python -c "from importlinter import cli; cli.lint_imports_command(['--no-logo', '--no-cache'])"
 	$(BIN)/python -m mypy

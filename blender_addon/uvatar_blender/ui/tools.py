@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 
+from ..core.export_presets import Target
 from ..core.motion import MotionError
 from ..core.naming import Naming, joint_names
 from ..core.pictures import write_pictures
@@ -17,7 +18,7 @@ from ..scene import rigify
 from ..scene.avatar import UUID
 from ..scene.camera import look_through, photo_camera
 from ..scene.correctives import set_live
-from ..scene.export import Target, export_avatar
+from ..scene.export import export_avatar
 from ..scene.ground import snap_to_ground
 from ..scene.material import avatar_material, show_sources
 from ..scene.motion import SUFFIXES, apply_motion, load_motion
@@ -369,11 +370,7 @@ class UVATAR_OT_export(_OnAvatar, bpy.types.Operator):
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     target: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="For",
-        items=[
-            (Target.GLTF.value, "glTF", "One binary .glb: the web, Godot, and others"),
-            (Target.UNITY.value, "Unity", "FBX in metres, no object turned or scaled"),
-            (Target.UNREAL.value, "Unreal", "FBX in centimetres with a root bone on the ground"),
-        ],
+        items=[(target.value, target.preset.name, target.preset.description) for target in Target],
     )
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Bone names",
