@@ -1,5 +1,4 @@
-"""The sockets that clients connect to: one for this computer, and an encrypted one for others where the user opens it.
-"""
+"""The sockets that clients connect to: one for this computer, and an encrypted one for others where the user opens it."""
 
 from __future__ import annotations
 
