@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from uvatar.engine.engine import Engine
-from uvatar.engine.options import Options
 from uvatar.engine.reconstruct import reconstruct
+from uvatar.protocol.options import Options
 from uvatar.runtime.weights import WeightsError, check_shipped, weights_folder
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"

@@ -28,7 +28,6 @@ from scipy.optimize import minimize
 from uvatar.body import load_open_body
 from uvatar.data.photo import Photo
 from uvatar.engine.engine import Engine
-from uvatar.engine.options import Options
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
 from uvatar.evaluation.tables import Row, markdown
@@ -36,6 +35,7 @@ from uvatar.fitting.report import shown_share, sureness
 from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
 from uvatar.perception.perception import Found, Perception
 from uvatar.photos.decoding import PhotoError
+from uvatar.protocol.options import Options
 from uvatar.results.result import PersonResult
 from uvatar.runtime.weights import weights_folder
 

@@ -22,7 +22,6 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.engine.engine import Engine
 from uvatar.engine.jobs import present
-from uvatar.engine.options import Options
 from uvatar.engine.pipeline import Pipeline
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.files.export import Exporter, save_romp_results
@@ -34,6 +33,7 @@ from uvatar.mesh_predictor.romp_format import fitted_results
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime.weights import weights_folder
 from uvatar_training.initialise import start_heads
 

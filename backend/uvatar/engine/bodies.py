@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from uvatar.data.fit import Fit
 from uvatar.data.progress import StageProgress
 from uvatar.engine.detect import DetectedPeople
-from uvatar.engine.options import Options
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.mesh_predictor.prediction import SMPL, fit_as_predicted
+from uvatar.protocol.options import Options
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine

@@ -10,13 +10,12 @@ from uvatar.data.camera import Camera
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo, PhotoFile
 from uvatar.data.progress import Progress
-from uvatar.engine.options import Options
 from uvatar.engine.timing import Stopwatch
 from uvatar.mesh_predictor.prediction import Prediction, match_people
 from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError
 from uvatar.perception.evidence import LIKELY
 from uvatar.photos.decoding import decode_photo
-from uvatar.protocol.options import OPTIONS
+from uvatar.protocol.options import Options, declared
 from uvatar.results.result import NobodyFound
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def left_out_notes(detected: DetectedPeople, made: int) -> tuple[str, ...]:
             if made == 1
             else f"avatars were made of the {made} most prominent ones"
         )
-        most = OPTIONS["max_people"].high or made
+        most = declared()["max_people"].high or made
         more = (
             "Cut the photo into parts for the others"
             if made >= most

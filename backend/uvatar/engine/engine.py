@@ -25,7 +25,7 @@ from uvatar.texturing import FaceSpline
 from uvatar.transfer import Registration, UserSmpl
 
 if TYPE_CHECKING:
-    from uvatar.engine.options import Options
+    from uvatar.protocol.options import Options
 
 Network = TypeVar("Network")
 

@@ -22,12 +22,12 @@ from uvatar.data.progress import Progress
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
-from uvatar.engine.options import Options
 from uvatar.engine.timing import Stopwatch
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import Prediction
+from uvatar.protocol.options import Options
 from uvatar.results.result import NotFitted, PersonResult, PhotoResult
 from uvatar.texture_predictor.predictor import PredictionError
 from uvatar.texturing import face_offsets, texture_person

@@ -13,13 +13,13 @@ from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.engine.complete import complete_texture
 from uvatar.engine.finish import outline_iou
-from uvatar.engine.options import Options
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import Code
+from uvatar.protocol.options import Options
 from uvatar.results.present import Licences, described, present_failure, present_photo
 from uvatar.results.result import NotFitted, PersonOnBody, PersonResult, PhotoResult
 from uvatar.results.romp_results import romp_results

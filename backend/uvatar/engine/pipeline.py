@@ -11,8 +11,7 @@ from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.engine.engine import Engine
 from uvatar.engine.jobs import PhotoDone, run_job
-from uvatar.engine.options import Options
-from uvatar.protocol.options import checked_options
+from uvatar.protocol.options import read_options
 
 
 class Pipeline:
@@ -42,4 +41,4 @@ class Pipeline:
 
         Raises UvatarError where an option is unknown or asks for what is not installed.
         """
-        run_job(photos, Options(**checked_options(options)), self.engine, progress, photo_done)
+        run_job(photos, read_options(options), self.engine, progress, photo_done)

@@ -18,8 +18,8 @@ from uvatar.data.progress import Progress, ignore_progress, of_stage
 from uvatar.engine.bodies import fit_bodies
 from uvatar.engine.detect import detect, left_out_notes
 from uvatar.engine.finish import counted, finish_people
-from uvatar.engine.options import Options
 from uvatar.engine.timing import Stopwatch
+from uvatar.protocol.options import Options
 from uvatar.results.result import PhotoResult
 
 if TYPE_CHECKING:

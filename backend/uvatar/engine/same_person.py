@@ -27,7 +27,7 @@ from uvatar.results.result import NobodyAlike, PersonResult, PhotoResult
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
-    from uvatar.engine.options import Options
+    from uvatar.protocol.options import Options
 
 PhotoFailed = Callable[[int, PhotoError | ResultFileError], None]
 

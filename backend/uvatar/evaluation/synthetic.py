@@ -21,7 +21,6 @@ from uvatar.body import BodyModel, measure
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.engine.engine import Engine
-from uvatar.engine.options import Options
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.metrics import psnr
 from uvatar.evaluation.pose_metrics import (
@@ -38,6 +37,7 @@ from uvatar.evaluation.rendering import Paint, photograph, random_background, ra
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
+from uvatar.protocol.options import Options
 from uvatar.results.preview import overlay, render_textured
 from uvatar.results.result import PersonResult, PhotoResult
 from uvatar.runtime.terminal import terminal

@@ -20,7 +20,7 @@ from uvatar.body import BodyModel, measure
 from uvatar.body.data import BodyData
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
-from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
 from uvatar.mesh_predictor.result_file import ResultFileError
@@ -146,8 +146,7 @@ def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
     """How much of the texture was seen, mirrored, completed and predicted: shares of the texels inside the islands."""
     counts = np.bincount(source.ravel(), minlength=5).astype(float)
     inside = max(counts[1:].sum(), 1.0)
-    names = {SEEN: "seen", MIRRORED: "mirrored", COMPLETED: "completed", PREDICTED: "predicted"}
-    return {name: float(counts[label] / inside) for label, name in names.items()}
+    return {label.name.lower(): float(counts[label] / inside) for label in Label if label is not Label.EMPTY}
 
 
 def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Manifest:
         names: of the photos, for people.
         digests: sha256 of their bytes.
         sizes: of their bytes.
-        options: all of `OPTIONS`.
+        options: all of them, as `checked_options` gives them.
         created: seconds since the epoch.
     """
 

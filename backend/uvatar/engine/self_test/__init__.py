@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
-from uvatar.data.labels import EMPTY, SEEN
+from uvatar.data.labels import Label
 from uvatar.engine.engine import Engine
-from uvatar.engine.options import Options
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime import constraints, versions
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.weights import recorded_sha256, weights_folder
@@ -112,8 +112,8 @@ def observe(engine: Engine) -> Observed:
     return Observed(
         landmarks.astype(np.float32),
         (vertices - vertices.mean(0)).astype(np.float32),
-        _cells(result.texture.image, labels != EMPTY),
-        float((labels == SEEN).sum() / max((labels != EMPTY).sum(), 1)),
+        _cells(result.texture.image, labels != Label.EMPTY),
+        float((labels == Label.SEEN).sum() / max((labels != Label.EMPTY).sum(), 1)),
     )
 
 
