@@ -60,9 +60,8 @@ def partial(body: BodyModel) -> Texture:
     table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
     place = table.interpolate(surface.template, surface.faces)
     colours = np.clip(128 + 100 * place, 0, 255).astype(np.uint8)
-    return Texture(
-        table.picture(colours), table.scatter(np.where(place[:, 2] > 0, Label.SEEN, Label.EMPTY).astype(np.uint8))
-    )
+    labels = np.where(place[:, 2] > 0, Label.SEEN, Label.EMPTY).astype(np.uint8)
+    return Texture(table.picture(colours), table.scatter(labels))
 
 
 def network_of(seed: int = 0) -> TextureNetwork:
@@ -200,12 +199,8 @@ def test_the_result_names_the_weights_licence_and_a_seed_varies_it(
     first, second = (result.people[0].texture for result in results)
     certain = (first.source == Label.SEEN) & (second.source == Label.SEEN)
     assert np.abs(first.image[certain].astype(int) - second.image[certain]).mean() < 1
-    assert (
-        np.abs(
-            first.image[first.source == Label.PREDICTED].astype(int) - second.image[first.source == Label.PREDICTED]
-        ).mean()
-        > 3
-    )
+    predicted = first.source == Label.PREDICTED
+    assert np.abs(first.image[predicted].astype(int) - second.image[predicted]).mean() > 3
 
 
 def test_without_weights_the_photo_is_completed_smoothly_and_a_prediction_is_refused(
