@@ -33,7 +33,7 @@ FAST = {"fast": True, "texture_size": 512}
 def one_job(client: Client, data: bytes, options: dict[str, Any]) -> float:
     """Send a photo, wait, take its result; seconds."""
     begin = time.perf_counter()
-    job = client.reconstruct([("a.jpg", data)], options)
+    job = client.submit([("a.jpg", data)], options)
     last = list(client.events(job))[-1]
     assert last["photos"][0]["state"] == "done", last
     assert client.result(job, 0)["people"]

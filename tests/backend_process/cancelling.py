@@ -42,10 +42,10 @@ def cancel_during(stage: str, folder: Path, start: Callable[..., Server]) -> Can
     }.get(stage, {})  # type: ignore[assignment]
     with server.client() as client:
         if stage != "loading":
-            list(client.events(client.reconstruct([("warm.jpg", photo())])))
+            list(client.events(client.submit([("warm.jpg", photo())])))
         if stage == "queued":
-            client.reconstruct([("first.jpg", photo(stages=1000, seconds=0.05))])
-        job = client.reconstruct([("a.jpg", photo(**orders)), ("b.jpg", photo())])
+            client.submit([("first.jpg", photo(stages=1000, seconds=0.05))])
+        job = client.submit([("a.jpg", photo(**orders)), ("b.jpg", photo())])
         if orders:
             next(event for event in client.events(job) if event["kind"] == "progress")
         begun = time.monotonic()

@@ -39,7 +39,7 @@ CLIENT = """if True:
     from uvatar.service.client import find
     client = find(Path(sys.argv[1]))
     photos = [(name, Path(sys.argv[3], name).read_bytes()) for name in ("a.jpg", "b.jpg")]
-    client.reconstruct(photos, job=sys.argv[2])
+    client.submit(photos, job=sys.argv[2])
     Path(sys.argv[3], "acknowledged").touch()
     for event in client.events(sys.argv[2]):
         if event["kind"] == "photo" and event["state"] == "done":
@@ -98,7 +98,7 @@ def test_nothing_is_lost(start_server: StartServer, tmp_path: Path, point: str, 
         sender.wait(PATIENCE)
         with server.client() as client:
             if not acknowledged:  # nothing was promised: an honest client sends the same job again
-                client.reconstruct(photos, job=job)
+                client.submit(photos, job=job)
             end = list(client.events(job))[-1]
             assert states(end) == ["done", "done"]
             assert [client.result(job, index)["photo"]["name"] for index in (0, 1)] == ["a.jpg", "b.jpg"]
@@ -174,7 +174,7 @@ def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path)
             )  # where not even a failure can be noted, photos wait for space
             relief.start()
             try:
-                job = client.reconstruct([("a.jpg", photo(pad=200_000)), ("b.jpg", photo(pad=200_000))])
+                job = client.submit([("a.jpg", photo(pad=200_000)), ("b.jpg", photo(pad=200_000))])
             except UvatarError as error:
                 outcomes.append(error.code)
                 relief.cancel()
@@ -224,7 +224,7 @@ def test_a_client_killed_while_it_sends_leaves_nothing(start_server: StartServer
         from uvatar.service.client import find
         client = find(Path({str(server.folder)!r}))
         threading.Timer(0.02, lambda: os._exit(9)).start()
-        client.reconstruct([("a.jpg", bytes(60_000_000))] * 4)"""
+        client.submit([("a.jpg", bytes(60_000_000))] * 4)"""
     subprocess.run([sys.executable, "-c", code], env=environment(), stderr=subprocess.DEVNULL, timeout=PATIENCE)
     with server.client() as client:
         status = client.status()

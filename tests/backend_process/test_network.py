@@ -85,7 +85,7 @@ class Relay:
 
 def send_secret(client: Client) -> None:
     with client:
-        job = client.reconstruct([("a.jpg", photo(words=SECRET.decode()))])
+        job = client.submit([("a.jpg", photo(words=SECRET.decode()))])
         assert list(client.events(job))[-1]["photos"][0]["state"] == "done"
 
 

@@ -49,7 +49,7 @@ _NUMBERED = re.compile(r"([^\\/:\0]*)_p\d+", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Avatar:
+class AvatarFolder:
     """What a folder's ``result.json`` says of it.
 
     Attributes:
@@ -71,7 +71,7 @@ class Avatar:
         return self.digest in digests or any(digest in digests for digest in self.made_of)
 
 
-def read_avatar(folder: Path) -> Avatar | None:
+def read_avatar(folder: Path) -> AvatarFolder | None:
     """The avatar in a folder.
 
     None where there is none, or a ``result.json`` that is not ours or names files elsewhere.
@@ -80,7 +80,7 @@ def read_avatar(folder: Path) -> Avatar | None:
         with (folder / SUMMARY).open("rb") as file:
             summary = json.loads(file.read(MOST_SUMMARY))
         lists = [tuple(summary["files"]), tuple(summary.get("beside", ())), tuple(summary.get("made_of", ()))]
-        avatar = Avatar(folder, summary["photo"]["digest"], *lists)
+        avatar = AvatarFolder(folder, summary["photo"]["digest"], *lists)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     digests = (avatar.digest, *avatar.made_of)
@@ -93,7 +93,7 @@ def _is_plain(name: object) -> bool:
     return isinstance(name, str) and not re.search(r"[\\/:\0]", name) and name not in ("", ".", "..")
 
 
-def delete_avatar(avatar: Avatar) -> bool:
+def delete_avatar(avatar: AvatarFolder) -> bool:
     """Delete exactly the files that were written, then the folder if nothing else is in it; whether it has gone.
 
     ``result.json`` goes last: what cannot be deleted now can be found again. Raises OSError.
@@ -185,7 +185,9 @@ class Stems:
                 if stem := _COUNTED.fullmatch(folder[1]):
                     self._numbers[same_name(stem[1])].add(int(stem[2]))
 
-    def give(self, wanted: str, digest: str, own: Collection[str] = (), beside: str = "") -> tuple[str, list[Avatar]]:
+    def give(
+        self, wanted: str, digest: str, own: Collection[str] = (), beside: str = ""
+    ) -> tuple[str, list[AvatarFolder]]:
         """A stem for a photo's folders, and the avatars that an earlier run made of the photo under it.
 
         It is the one that the photo has already; else ``wanted``, with a number where others have that.
@@ -204,7 +206,7 @@ class Stems:
         self._given.add(same_name(stem))
         return stem, ours or []
 
-    def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[Avatar] | None:
+    def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[AvatarFolder] | None:
         """The avatars of the photo under this stem; None where it is another's."""
         if same_name(stem) in self._given:
             return None

@@ -94,9 +94,14 @@ class Exporter:
     _stems: Stems | None = None
 
     def write(
-        self, result: Mapping[str, Any], stem: str | None = None, own: Collection[str] = (), made_of: Sequence[str] = ()
+        self,
+        result: Mapping[str, Any],
+        stem: str | None = None,
+        own: Collection[str] = (),
+        made_of: Sequence[str] = (),
+        only: int | None = None,
     ) -> list[PersonFiles]:
-        """Write all people of a photo's result.
+        """Write the people of a photo's result.
 
         Args:
             result: docs/result-schema.md.
@@ -104,6 +109,7 @@ class Exporter:
                 another photo's.
             own: names of folders that are this photo's from an earlier run, even if it has changed since.
             made_of: sha256 of all photos, where several make one avatar.
+            only: number of the one person to write; the others' folders stay as they are.
 
         Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some
         people are new.
@@ -125,7 +131,9 @@ class Exporter:
                 os.replace(stored.with_suffix(suffix), self.out / (stem + suffix))
             make = partial(self._write_person, result, stored, stem, sorted(beside), made_of)
             with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:
-                people = list(pool.map(make, range(len(result["people"]))))
+                people = list(pool.map(make, range(len(result["people"])) if only is None else [only]))
+        if only is not None:
+            return people
         written = {person.folder.name for person in people}
         for avatar in (*older, *filter(None, (read_avatar(self.out / name) for name in own if is_avatar_name(name)))):
             if avatar.folder.name not in written:
