@@ -82,7 +82,7 @@ def test_a_photo_goes_in_and_a_result_comes_out(client: Client) -> None:
     assert [event["kind"] for event in events[-2:]] == ["photo", "finished"]
     result = client.result(job, 0)
     assert result["photo"]["name"] == "0.jpg" and len(result["people"]) == 2
-    assert result["people"][0]["template"].shape == (4, 3)
+    assert result["body"]["template"].shape == (4, 3)
     assert client.request("result", job=job)["results"][0]["photo"] == result["photo"]
     status = client.status()
     assert status["model"]["state"] == "ready" and status["model"]["name"] == "fake" and status["jobs"][0]["job"] == job

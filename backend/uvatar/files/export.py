@@ -35,9 +35,10 @@ from uvatar.files.avatar_folders import (
     stem_of,
 )
 from uvatar.protocol import message_files
-from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.people import people_of
 from uvatar.runtime.spawn import environment, module_command
 
+SUMMARY_SCHEMA = 1  # of result.json
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
 
@@ -149,7 +150,7 @@ class Exporter:
         made_of: Sequence[str],
         number: int,
     ) -> PersonFiles:
-        person = result["people"][number]
+        person = people_of(result)[number]
         workplace = stored.parent / str(number)
         workplace.mkdir()
         pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
@@ -223,11 +224,11 @@ def summarise(
     ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several
         photos of the person.
     """
-    person = result["people"][number]
+    person = people_of(result)[number]
     photo = result["photo"]
     notes = [*person.get("notes", ()), *_about_photo(result)]
     return {
-        "schema": RESULT_SCHEMA,
+        "schema": SUMMARY_SCHEMA,
         "version": result.get("version"),
         "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
         "camera": _plain(result["camera"]),
