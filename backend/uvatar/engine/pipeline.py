@@ -39,6 +39,7 @@ from uvatar.engine.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import prepare_fitting
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.geometry.raster import rasterize
@@ -216,7 +217,7 @@ class Pipeline:
         weights = weights or weights_folder()
         check_shipped(weights)
         self.body = load_open_body(weights / "open_body.npz")
-        self.pose_models = PoseModels.load(weights)
+        self.fitting_model = prepare_fitting(self.body, PoseModels.load(weights))
         self.face = FaceSpline.load(weights, self.body)
         self.perception = Perception(weights / "perception", threads=self.threads)
         self.models = models_folder()
@@ -608,7 +609,7 @@ class Pipeline:
         if options.refine:
             starts = [[] if prediction is None else prediction.starts() for prediction in seen.predictions]
             how = FitOptions(fast=options.fast, betas=betas)
-            return fit_people(seen.people, seen.camera, self.body, self.pose_models, how, starts)
+            return fit_people(seen.people, seen.camera, self.fitting_model, how, starts)
         fits = []
         for person, prediction in zip(seen.people, seen.predictions, strict=True):
             assert prediction is not None  # `_look` has left the others out
