@@ -12,12 +12,12 @@ from uvatar.body import BodyModel
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Hand, Person
 from uvatar.data.start import Start
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import State
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.shape import ShapeGroup, ShapeSettings
 from uvatar.fitting.starts import landmark_start
+from uvatar.geometry import rotations
 
 
 def fit(*people: Person, **options: object) -> list[Fit]:

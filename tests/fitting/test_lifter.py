@@ -15,7 +15,6 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
-from uvatar.fitting import rotations
 from uvatar.fitting.fitter import fit_people
 from uvatar.fitting.lifter import (
     MIRRORED_JOINTS,
@@ -28,6 +27,7 @@ from uvatar.fitting.lifter import (
 )
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import prepare_fitting
+from uvatar.geometry import rotations
 from uvatar.perception.pose import MIRROR
 from uvatar.runtime.weights import weights_folder
 

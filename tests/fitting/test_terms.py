@@ -9,7 +9,6 @@ import pytest
 
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import UNKNOWNS, Points, State
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations
@@ -17,6 +16,7 @@ from uvatar.fitting.prior import PosePrior
 from uvatar.fitting.solver import minimise
 from uvatar.fitting.terms import TERMS, LandmarkTerm
 from uvatar.fitting.terms.outline import OutlinePairs, OutlineSettings, OutlineTerm
+from uvatar.geometry import rotations
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.fitting.people import Eyes
 from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter, save_romp_results
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MeshPredictor, romp
@@ -30,6 +30,7 @@ from uvatar.mesh_predictor.romp_format import fitted_results
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime.weights import weights_folder
 from uvatar_training.initialise import start_heads
 

@@ -19,7 +19,6 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.data.start import Start
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, State
 from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
@@ -31,6 +30,7 @@ from uvatar.fitting.solver import SolverSettings, minimise, only
 from uvatar.fitting.starts import landmark_start
 from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
+from uvatar.geometry import rotations
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import State
 from uvatar.fitting.lifter import Lifted
 from uvatar.fitting.prepared import FittingModel
+from uvatar.geometry import rotations
 
 # BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered
 # people, radians.

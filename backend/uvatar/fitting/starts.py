@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.start import Start
-from uvatar.fitting import rotations
+from uvatar.geometry import rotations
 
 # BlazePose landmarks
 NOSE, LEFT_EAR, RIGHT_EAR = 0, 7, 8

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.data.labels import PREDICTED
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.photos.colour import srgb_from_linear
@@ -70,7 +70,7 @@ def texture_person(
         if predicted.shape != (size, size, 3):
             raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
         if not keep_photo:
-            everywhere = np.full(len(table), PREDICTED, np.uint8)
+            everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
             return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(everywhere), share)
         colours, source = fill_in(predicted, seen, surface, table)
     paint_eyes(colours, source, glimpses[0], skin, surface, table)

@@ -234,7 +234,7 @@ def _nearest(allowed: NDArray[np.bool_], x: NDArray, y: NDArray) -> NDArray[np.f
 def _samples(
     inside: NDArray[np.bool_], unknown: NDArray[np.bool_], x: NDArray, y: NDArray, count: int
 ) -> NDArray[np.float64]:
-    """(count, 2) pixels of the mask, half of them on its outline; ``x`` (W,) and ``y`` (H,): where the field's pixels lie."""
+    """(count, 2) pixels of the mask, half of them on its outline; ``x`` (W,), ``y`` (H,): where its pixels lie."""
     core = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     near_unknown = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     chosen = []
