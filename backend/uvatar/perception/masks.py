@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uvatar.perception.claims import background_odds, contested_odds
 from uvatar.perception.geometry import Pyramid
-from uvatar.perception.matting import sharpened
+from uvatar.photos.matting import sharpened
 from uvatar.perception.models import sigmoid
 from uvatar.perception.pose import LANDMARK_SIDE, Pose
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
-from uvatar.perception.matting import signed_distance
+from uvatar.photos.matting import signed_distance
 from uvatar.photos.colour import linear_from_srgb, smoothstep
 from uvatar.photos.sampling import bicubic, bilinear
 
