@@ -44,8 +44,6 @@ class SamplePipeline:
 def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:
     """The real pipeline's result for a painted texture."""
     from uvatar.body import load_open_body
-    from uvatar.engine.pipeline import Pipeline
+    from uvatar.engine.complete import complete_texture
 
-    pipeline = Pipeline.__new__(Pipeline)  # without loading a model
-    pipeline.body = load_open_body(OPEN_BODY)
-    return pipeline.complete_texture(pictures)
+    return complete_texture(pictures, load_open_body(OPEN_BODY))

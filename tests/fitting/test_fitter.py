@@ -186,3 +186,18 @@ def test_only_who_is_a_child_by_far_gets_a_childs_proportions(
     assert [one.name for one in decided.groups] == [group] * 2 and list(decided.owners) == [0, 1]
     assert open_age == ({0, 1} if is_open else set())
     assert list(decided.costs) == [costs[group]] * 2
+
+
+def test_progress_is_told_step_by_step(body: BodyModel) -> None:
+    told: list[float] = []
+    options = FitOptions(fast=True)
+    fit_people(
+        [person_of(body, standing())],
+        CAMERA,
+        fitting_model(),
+        options,
+        report=lambda fraction, _: told.append(fraction),
+    )
+    assert len(told) > 10
+    assert told == sorted(told)
+    assert told[-1] == 1.0

@@ -19,6 +19,7 @@ from uvatar.body import BodyError, BodyModel
 from uvatar.commands.cli import app
 from uvatar.commands.weights_report import BROKEN, GOOD, brought
 from uvatar.data.labels import Label
+from uvatar.engine.engine import Engine
 from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
@@ -51,9 +52,9 @@ def pipeline(models: Path) -> Callable[..., Pipeline]:
     def build(folder: Path = models) -> Pipeline:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("UVATAR_MODELS", str(folder))
-            built = Pipeline(threads=1)
-        built.perception = Eyes([person_of(built.body, TRUTH)])  # type: ignore[assignment]
-        return built
+            engine = Engine.load(threads=1)
+        eyes = Eyes([person_of(engine.body, TRUTH)])
+        return Pipeline(engine=replace(engine, perception=eyes))  # type: ignore[arg-type]
 
     return build
 

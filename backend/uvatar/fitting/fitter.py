@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
+from uvatar.data.progress import StageProgress
 from uvatar.data.start import Start
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, State
 from uvatar.fitting.hypotheses import Hypotheses
@@ -75,7 +76,7 @@ class FitOptions:
     only: frozenset[str] | None = None
 
 
-Report = Callable[[float], None]
+Report = Callable[[float], None]  # with the fraction of a stage that is done, 0..1
 # Fractions of the time after which the first two stages and the third are done.
 _LANDMARKS_DONE, _OUTLINE_DONE = 0.4, 0.9
 
@@ -86,7 +87,7 @@ def fit_people(
     model: FittingModel,
     options: FitOptions | None = None,
     starts: Sequence[Sequence[Start]] | None = None,
-    report: Report | None = None,
+    report: StageProgress | None = None,
     settings: FittingSettings | None = None,
 ) -> list[Fit]:
     """Fit the body model to all people of a photo at once.
@@ -97,7 +98,7 @@ def fit_people(
         model: the body, prepared by `uvatar.fitting.prepared.prepare_fitting`.
         options: how to fit.
         starts: further starts per person beside the landmarks' own.
-        report: called with the fraction done (0..1) after every step.
+        report: called with the fraction done (0..1) and a message after every step.
         settings: tuned numbers.
 
     Returns:
@@ -106,19 +107,26 @@ def fit_people(
     if not people:
         return []
     options, settings = options or FitOptions(), settings or FittingSettings()
-    report = report or (lambda fraction: None)
+    report = report or (lambda fraction, message: None)
     problem = _Problem.of(people, camera, model, options, settings)
     hypotheses = _first_hypotheses(problem, starts or [[] for _ in people])
-    hypotheses = _pose_from_landmarks(problem, hypotheses, _part(report, 0.0, _LANDMARKS_DONE))
+    hypotheses = _pose_from_landmarks(problem, hypotheses, _told(report, 0.0, _LANDMARKS_DONE, "Posing from landmarks"))
     if options.silhouette:
-        hypotheses = _fit_outline(problem, hypotheses, _part(report, _LANDMARKS_DONE, _OUTLINE_DONE))
+        hypotheses = _fit_outline(
+            problem, hypotheses, _told(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
+        )
     hypotheses, open_age = hypotheses.decided(settings.shapes)
-    hypotheses = _fit_closely(problem, hypotheses, _part(report, _OUTLINE_DONE, 1.0))
+    hypotheses = _fit_closely(problem, hypotheses, _told(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
     return _results(problem, hypotheses, open_age)
 
 
+def _told(report: StageProgress, start: float, end: float, message: str) -> Report:
+    """The report of a stage that lasts from ``start`` to ``end`` of the whole."""
+    return lambda fraction: report(start + (end - start) * fraction, message)
+
+
 def _part(report: Report, start: float, end: float) -> Report:
-    """A report for a stage that lasts from ``start`` to ``end`` of the whole."""
+    """The report of what lasts from ``start`` to ``end`` of a stage."""
     return lambda fraction: report(start + (end - start) * fraction)
 
 
