@@ -16,7 +16,7 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
-from uvatar.fitting.starts import Start
+from uvatar.data.start import Start
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
 
