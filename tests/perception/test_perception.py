@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.photo import Photo
 from uvatar.perception import Perception, Person
-from uvatar.perception.annotated import COCO_LANDMARKS, keypoint_errors, mask_iou, match, read_annotations
+from uvatar.perception.annotated import keypoint_errors, mask_iou, match, read_annotations
 from uvatar.photos.decoding import decode_photo
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "perception"

@@ -26,6 +26,7 @@ from rich.console import Console
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.evaluation.metrics import (
     flat_colour_psnr,
@@ -40,7 +41,7 @@ from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry.raster import rasterize
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
-from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
+from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
