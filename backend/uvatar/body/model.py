@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class BodyOutput(NamedTuple):
     """Posed bodies: vertices (B, V, 3) and joints (B, 24, 3), metres."""
 
-    vertices: Tensor
-    joints: Tensor
+    vertices: torch.Tensor
+    joints: torch.Tensor
 
 
 class BodyModel(nn.Module):
