@@ -101,7 +101,7 @@ def _across(points: Floats) -> Floats:
 
 
 def _palm_roi(points: Floats) -> Roi:
-    """The region of the next pass, from a hand's (21, 2) points: fingers up, palm and first finger bones in its middle."""
+    """Region of the next pass, of a hand's points (21, 2): fingers up, palm and first finger bones in its middle."""
     along = points[KNUCKLES].mean(0) - points[HandLandmark.WRIST]
     angle = float(np.arctan2(along[0], -along[1]))
     roi = _roi_around(points[STEADY_HAND_LANDMARKS], angle, 2.0)
