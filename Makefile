@@ -12,7 +12,7 @@ DEPENDENCIES := $(CACHE)/env-$(shell $(PYTHON) -c "import hashlib,sys;print(hash
 BIN := .venv/bin
 # uvatar, uvatar-training and uvatar-blender; the version of all three is in backend/uvatar/protocol/version.py.
 PROJECTS := . training blender_addon
-SOURCES := backend blender_addon tools training tests hatch_build.py
+SOURCES := backend benchmarks blender_addon tools training tests hatch_build.py
 VERSION := backend/uvatar/protocol/version.py
 # Two cores: two test processes, one thread each, are faster than two threads that wait for each other.
 TEST_THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -23,7 +23,7 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-.PHONY: demo test test-newest test-ui lint lock self-test-values bench dist addon clean
+.PHONY: demo test test-newest test-ui lint lock self-test-values bench dist docs addon clean
 
 demo: .venv/ready
 	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
@@ -47,6 +47,8 @@ lint: .venv/ready
 	$(BIN)/python blender_addon/copy_protocol.py
 	$(BIN)/python -m ruff check $(SOURCES)
 	$(BIN)/python -m ruff format --check $(SOURCES)
+	$(BIN)/python tools/check_sizes.py
+	PYTHONPATH=backend:training:blender_addon $(BIN)/python -c "from importlinter import cli; cli.lint_imports_command(['--no-logo', '--no-cache'])"
 	$(BIN)/python -m mypy
 
 # The packages that users, tests and Set Up install: see docs/install.md.
@@ -63,6 +65,10 @@ bench: .venv/ready
 dist: .venv/ready
 	for project in $(PROJECTS); do $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done
 	$(BIN)/python -m twine check --strict dist/uvatar*.whl dist/uvatar*.tar.gz
+
+# API pages, made of the docstrings: build/docs/index.html.
+docs: .venv/ready
+	$(BIN)/python tools/make_docs.py
 
 addon: .venv/ready
 	$(BIN)/python tools/build_addon.py
