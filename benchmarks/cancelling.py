@@ -11,11 +11,21 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.csv_results import write_csv
 from tests.backend_process.cancelling import STAGES, cancel_during
-from tests.backend_process.conftest import end, start
+from tests.backend_process.conftest import Server, end, start
+
+
+def server_in(folder: Path, running: ExitStack, **choices: Any) -> Server:
+    """A server that is ended with the others that are running."""
+    server = start(folder / "data", **choices)
+    running.callback(end, server)
+    return server
 
 
 def main() -> None:
@@ -26,9 +36,9 @@ def main() -> None:
     for stage in STAGES:
         taken = []
         for _ in range(repeats):
-            with tempfile.TemporaryDirectory() as folder:
-                taken.append(cancel_during(stage, Path(folder), start, end))
-        answered, free = (statistics.median(values) for values in zip(*taken, strict=True))
+            with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+                taken.append(cancel_during(stage, Path(folder), partial(server_in, Path(folder), running)))
+        answered, free = (statistics.median(getattr(one, name) for one in taken) for name in ("answered", "free"))
         print(f"cancel while {stage}: answered after {answered:.3f} s, nobody at work after {free:.3f} s", flush=True)
         rows.append({"while": stage, "answered after, s": answered, "nobody at work after, s": free})
     write_csv("cancelling", rows, [f"medians of {repeats} runs"])

@@ -38,7 +38,7 @@ def build(network: str, row: str) -> tuple[torch.nn.Module, torch.dtype, torch.m
     kind, precision, layout = row.split()
     dtype, order = getattr(torch, precision), LAYOUTS[layout]
     built = (romp() if network == "romp" else MeshPredictor(LightBackbone())).eval()
-    made = for_inference(built, dtype) if kind == "fast" else built.to(dtype=dtype, memory_format=order)
+    made = for_inference(built, dtype) if kind == "fast" else built.to(dtype).to(memory_format=order)  # type: ignore[call-overload]
     return (InSizes(made) if network == "light" else made), dtype, order
 
 
@@ -124,7 +124,7 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
     but rounding from one place to the next, so that trained weights should do better; there are none to try here.
     """
     from uvatar.body import load_open_body
-    from uvatar.mesh_predictor.rotation import six_d_from_matrices
+    from uvatar.geometry.torch_rotations import six_d_from_matrices
 
     torch.set_num_threads(threads)
     body = load_open_body()

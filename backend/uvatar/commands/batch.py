@@ -20,6 +20,7 @@ from uvatar.commands.common import (
     ServerOption,
     UncertainOption,
     attached,
+    blender_of,
     console_of,
     fatal,
 )
@@ -72,7 +73,6 @@ def batch(
     Photos without people are not tried again; other failures are, by the next run.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
-    from uvatar.files import export
     from uvatar.protocol import photo_lists
     from uvatar.protocol.errors import UvatarError
     from uvatar.protocol.options import checked_options
@@ -94,7 +94,7 @@ def batch(
         options = checked_options(chosen)
     except UvatarError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
-    blender = export.blender_command() if blend else None
+    blender = blender_of(console) if blend else None
 
     def tell(number: int, photos: int, outcome: PhotoOutcome, end_if_interrupted: Callable[[], None]) -> None:
         people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"

@@ -5,8 +5,9 @@
 
 import bpy
 
+from ..core.export_presets import Target
 from ..core.naming import Naming
-from ..scene.export import Target, export_avatar
+from ..scene.export import export_avatar
 from ..scene.rig import find_rig
 from ..scene.rig import joint_names as bone_names
 from .avatar_operator import AvatarOperator, absolute_path
@@ -28,11 +29,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     target: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="For",
-        items=[
-            (Target.GLTF.value, "glTF", "One binary .glb: the web, Godot, and others"),
-            (Target.UNITY.value, "Unity", "FBX in metres, no object turned or scaled"),
-            (Target.UNREAL.value, "Unreal", "FBX in centimetres with a root bone on the ground"),
-        ],
+        items=[(target.value, target.preset.name, target.preset.description) for target in Target],
     )
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Bone names",
