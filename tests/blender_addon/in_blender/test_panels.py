@@ -23,7 +23,7 @@ from uvatar_blender.core import pictures as core_pictures
 from uvatar_blender.core.backend_process import environment_folder, environment_python
 from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
-from uvatar_blender.core.jobs import Job, Run
+from uvatar_blender.core.jobs import Job, JobGroup
 from uvatar_blender.core.naming import Naming
 from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
 from uvatar_blender.core.rest_pose import RestPose
@@ -137,7 +137,7 @@ def drawn_preferences() -> SimpleNamespace:
 
 def started(addon: Any, *names: str) -> Job:
     job = Job("id", tuple(Path(name) for name in names))
-    addon.session().run = Run([job])
+    addon.session().run = JobGroup([job])
     return job
 
 
