@@ -13,7 +13,8 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.csv_results import write_csv
-from uvatar.body import BodyModel, as_smpl_dict, load_open_body, rotation_matrices
+from uvatar.body import BodyModel, as_smpl_dict, load_open_body
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 
 
 def milliseconds(run: Callable[[], object], repeats: int) -> float:
@@ -55,7 +56,7 @@ def main() -> None:
         betas, pose, transl = (torch.randn(batch, *shape) * 0.3 for shape in ((10,), (24, 3), (3,)))
         inputs = [x.requires_grad_() for x in (betas, pose, transl)]
         other = smplx_model(body, batch)
-        rotations = rotation_matrices(pose).detach()
+        rotations = matrices_from_axis_angle(pose).detach()
 
         def ours(inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
             return body(*inputs).vertices

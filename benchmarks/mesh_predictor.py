@@ -124,7 +124,7 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
     but rounding from one place to the next, so that trained weights should do better; there are none to try here.
     """
     from uvatar.body import load_open_body
-    from uvatar.mesh_predictor.rotation import six_d_from_matrices
+    from uvatar.geometry.torch_rotations import six_d_from_matrices
 
     torch.set_num_threads(threads)
     body = load_open_body()

@@ -19,7 +19,7 @@ import pytest
 from uvatar.service.client import Client
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.job_files import JobFiles
-from uvatar.service.pool import PoolSettings
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
 

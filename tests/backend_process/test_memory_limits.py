@@ -16,7 +16,7 @@ from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.memory_limits import kills, memory
 from uvatar.service.listener import Listeners
-from uvatar.service.pool import PoolSettings
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.worker import photo_error
 
 from .conftest import photo

@@ -19,8 +19,8 @@ from uvatar.protocol.errors import UvatarError
 from uvatar.service import network
 from uvatar.service.client import Client, ServerGone, reach
 from uvatar.service.listener import Listener
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.network import Access, read_access
-from uvatar.service.pool import PoolSettings
 from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
 

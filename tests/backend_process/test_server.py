@@ -27,7 +27,7 @@ from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.client import Client, ServerGone, attach, find
 from uvatar.service.job_files import JobFiles, disk_error
 from uvatar.service.logs import trim
-from uvatar.service.pool import PoolSettings
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
 
 from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
@@ -461,7 +461,7 @@ def test_folders_whose_names_are_no_text_are_shown(tmp_path: Path, monkeypatch: 
 
 def test_a_log_folder_that_is_lost_keeps_no_photo_waiting(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "uvatar.service.pool.worker_log", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied"))
+        "uvatar.service.logs.logs_folder", lambda folder: raise_(PermissionError(errno.EACCES, "Permission denied"))
     )
     front._pool._next_trim = 0.0
     with Client(front.port, front.runtime.token) as client:

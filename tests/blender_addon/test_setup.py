@@ -13,13 +13,20 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from uvatar_blender.core import pythons, setup
-from uvatar_blender.core.backend_process import BackendProcess, environment_folder, find_command, is_complete
-from uvatar_blender.core.environment_stamp import read_stamp, remove_environment
+from uvatar_blender.core.backend_process import (
+    BackendProcess,
+    environment_folder,
+    find_command,
+    is_complete,
+    outdated_version,
+)
+from uvatar_blender.core.environment_stamp import read_stamp, remove_environment, write_stamp
 from uvatar_blender.core.packages import Packages, packages_for
 from uvatar_blender.core.problem import Remedy
 from uvatar_blender.core.setup import Setup, SetupOptions, log_tail
@@ -63,7 +70,11 @@ class Index:
             def do_GET(self) -> None:
                 parts = self.path.strip("/").split("/")
                 if parts[0] == "simple":
-                    names = [path.name for path in index.folder.glob("*.whl") if path.name.split("-")[0] == parts[1]]
+                    names = [
+                        path.name
+                        for path in index.folder.glob("*.whl")
+                        if path.name.split("-")[0].replace("_", "-") == parts[1]
+                    ]
                     self._answer("".join(f'<a href="/files/{name}">{name}</a>' for name in names).encode(), bool(names))
                     return
                 time.sleep(index.slow)
@@ -186,6 +197,20 @@ def test_an_update_that_fails_leaves_the_backend_that_works(index) -> None:
         and making.problem.remedy is Remedy.PREFERENCES
     )
     assert is_complete(environment_folder()) and not environment_folder().with_name("environment.new").exists()
+
+
+@pytest.mark.slow
+def test_an_environment_of_an_older_add_on_is_replaced_with_the_extension_beside_the_backend(index) -> None:
+    """Version 0.1 had the backend in a module of another name."""
+    folder = environment_folder()
+    (folder / "lib" / "python3.11" / "site-packages" / "backend").mkdir(parents=True)
+    write_stamp(folder, {"complete": True, "version": "0.1.0"})
+    wheel(index.folder, "uvatar_blender", "7.7", {"uvatar_blender/__init__.py": ""})
+    making = ended(Setup(replace(options(index), extension="uvatar-blender==7.7")))
+    assert making.done, (making.problem, log_tail())
+    assert find_command("")[1:] == ["-P", "-m", "uvatar"] and not outdated_version(folder)
+    assert not list(folder.glob("lib/*/site-packages/backend"))
+    assert list(folder.glob("**/site-packages/uvatar_blender/__init__.py"))
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ import pytest
 from tests.fitting.people import CAMERA, person_of, pose_models, standing
 from uvatar.body import BodyModel, load_open_body
 from uvatar.evaluation.starts import LANDMARKS, WAYS, Ends, summary
-from uvatar.fitting import rotations
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.starts import Start
+from uvatar.geometry import rotations
 
 
 @pytest.fixture(scope="module")

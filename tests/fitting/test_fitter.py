@@ -11,11 +11,11 @@ from tests.fitting.people import CAMERA, landmarks_of, person_of, pose_models, s
 from uvatar.body import BodyModel
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Hand, Person
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import State
 from uvatar.fitting.fitter import FitOptions, _decided, _Guesses, fit_people
 from uvatar.fitting.shape import ShapeGroup
 from uvatar.fitting.starts import Start, landmark_start
+from uvatar.geometry import rotations
 
 
 def fit(body: BodyModel, *people: Person, **options: object) -> list[Fit]:

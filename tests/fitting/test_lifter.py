@@ -15,7 +15,6 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
-from uvatar.fitting import rotations
 from uvatar.fitting.fitter import fit_people
 from uvatar.fitting.lifter import (
     MIRRORED_JOINTS,
@@ -27,6 +26,7 @@ from uvatar.fitting.lifter import (
     orthonormal,
 )
 from uvatar.fitting.models import PoseModels
+from uvatar.geometry import rotations
 from uvatar.perception.pose import MIRROR
 from uvatar.runtime.weights import weights_folder
 

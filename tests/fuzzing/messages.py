@@ -16,7 +16,7 @@ from uvatar.protocol import framing
 from uvatar.protocol.given_people import GIVEN
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.listener import Peer
-from uvatar.service.pool import PoolSettings
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
 
 from .mutation import mutated

@@ -12,7 +12,7 @@ from uvatar.body.data import (
     save_body,
 )
 from uvatar.body.measure import measure
-from uvatar.body.model import BodyModel, BodyOutput, load_open_body, rotation_matrices
+from uvatar.body.model import BodyModel, BodyOutput, load_open_body
 from uvatar.body.official import load_smpl
 
 __all__ = [
@@ -29,6 +29,5 @@ __all__ = [
     "load_open_body",
     "load_smpl",
     "measure",
-    "rotation_matrices",
     "save_body",
 ]

@@ -19,7 +19,6 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.fitting import evidence as seen
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, Points, Skeleton, State
 from uvatar.fitting.lifter import Lifted
 from uvatar.fitting.models import PoseModels
@@ -30,6 +29,7 @@ from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, SURELY_CHILD, UNSEEN_CHILD_
 from uvatar.fitting.silhouette import MaskField
 from uvatar.fitting.solver import minimise, only
 from uvatar.fitting.starts import Start, landmark_start
+from uvatar.geometry import rotations
 
 FAR_BEHIND = 8.0  # nats after the landmarks from which a shape group is not tried on the outline
 OUTLINE_POINTS = 1000

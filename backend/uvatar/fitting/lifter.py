@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from uvatar.data.camera import Camera
 from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
-from uvatar.fitting import rotations
+from uvatar.geometry import rotations
 from uvatar.perception.pose import MIRROR
 from uvatar.runtime.weights import weights_folder
 

@@ -29,7 +29,7 @@ from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
-from uvatar.service.journal import is_open
+from uvatar.service.journal_database import is_open
 from uvatar.service.network import Access
 
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job

@@ -1,4 +1,4 @@
-"""The sockets that clients connect to: one for this computer, and an encrypted one for others where the user opens it."""
+"""The sockets that clients connect to: one for this computer, and an encrypted one for others where it is opened."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import zmq
 
+from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.runtime import memory_limits
@@ -31,6 +32,14 @@ class Peer:
 
     listener: Listener
     identity: bytes
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send a message, or the error that it cannot be packed; False where the client has gone or does not read."""
+        try:
+            frames = framing.pack(message)
+        except UvatarError as error:
+            frames = framing.pack({"kind": "error", "request": message.get("request"), **error.as_dict()})
+        return self.listener.send(self.identity, frames)
 
 
 class Listener:

@@ -27,7 +27,7 @@ from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.service.logs import CurrentJob, log_to_stream
-from uvatar.service.pool import REAL_PIPELINE, SECRET_VARIABLE
+from uvatar.service.model_process import REAL_PIPELINE, SECRET_VARIABLE
 
 Progress = Callable[[str, float, str], None]
 PhotoDone = Callable[[int, dict[str, Any]], None]

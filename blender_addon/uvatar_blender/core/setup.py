@@ -56,6 +56,8 @@ class SetupOptions:
         index: address of a package index; nothing for the one that pip is set to use.
         needed: bytes that must be free.
         tested: folder of the lists of packages that Uvatar was tested with; None to take what the index has.
+        extension: the same as ``backend`` for `uvatar-blender`, with which the command line writes .blend and .glb
+            files; nothing to do without.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class SetupOptions:
     index: str = ""
     needed: int = NEEDED
     tested: Path | None = None
+    extension: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,8 @@ class Setup:
             self._call([*install, "--no-deps", "--require-hashes", "-r", str(tested.path)], self._take_pip_line)
         # All that it needs is there then; where nothing was tested for this system, pip chooses, and the self-test
         # judges.
-        self._call([*install, self._options.backend], self._take_pip_line)
+        wanted = [word for word in (self._options.backend, self._options.extension) if word]
+        self._call([*install, *wanted], self._take_pip_line)
 
     def _try_it(self) -> str:
         self._tell(_TRYING, "Making a first avatar, to see whether all is right")

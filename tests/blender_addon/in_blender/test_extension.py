@@ -198,7 +198,7 @@ def test_update_ends_the_backend_that_runs_and_sets_up_the_add_ons(addon, server
     pump_until(addon, lambda: addon.session().link.value == "on", "it is connected")
     assert bpy.ops.uvatar.update_backend() == {"FINISHED"}
     assert server.wait(PATIENCE) is not None  # whoever started it
-    version = importlib.import_module(f"{MODULE}.core.version").addon_version()
+    version = importlib.import_module(f"{MODULE}.protocol.version").__version__
     assert len(begun) == 1 and version in begun[0].backend
     assert not bpy.ops.uvatar.setup_backend.poll()  # one is under way
 

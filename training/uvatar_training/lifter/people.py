@@ -18,8 +18,8 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.joints import PARENTS
-from uvatar.fitting import rotations
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, POSED, assembled, features, mirrored_features, view
+from uvatar.geometry import rotations
 from uvatar.perception.pose import MIRROR
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.scenes import GROUP_SHARES, GROUPS, random_view

@@ -1,4 +1,7 @@
-"""Rotations: 6D, matrices and axis-angle."""
+"""Rotations in torch, batched and differentiable: 6D, matrices and axis-angle.
+
+`uvatar.geometry.rotations` has those of numpy.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,24 @@ def matrices_from_6d(values: Tensor) -> Tensor:
 def six_d_from_matrices(matrices: Tensor) -> Tensor:
     """(..., 3, 3) -> (..., 6): the first two columns, row-major; the inverse of `matrices_from_6d`."""
     return matrices[..., :2].flatten(-2)
+
+
+def matrices_from_axis_angle(axis_angle: Tensor) -> Tensor:
+    """(..., 3) axis-angle in radians -> (..., 3, 3) rotations (Rodrigues), with gradients that are finite at zero."""
+    x, y, z = axis_angle.unbind(-1)
+    square = (axis_angle * axis_angle).sum(-1)
+    # sin(a)/a and (1 - cos(a))/a^2 = (sin(a/2)/(a/2))^2 / 2; below 1e-3 rad their Taylor series, where the quotients
+    # lose digits.
+    small = square < 1e-6
+    angle = torch.where(small, torch.ones_like(square), square).sqrt()
+    s = torch.where(small, 1 - square / 6, angle.sin() / angle)
+    half = torch.where(small, 1 - square / 24, 2 * (angle / 2).sin() / angle)
+    c = half * half / 2
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
+    outer = axis_angle.unsqueeze(-1) * axis_angle.unsqueeze(-2)
+    identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return identity * (1 - c * square)[..., None, None] + s[..., None, None] * cross + c[..., None, None] * outer
 
 
 def axis_angle_from_matrices(matrices: Tensor) -> Tensor:
