@@ -39,7 +39,7 @@ def cancel_during(stage: str, folder: Path, start: Callable[..., Server]) -> Can
         "between stages": {"stages": 1000, "seconds": 0.05},
         "in a stage that does not end": {"wait_for": str(never)},
         "storing the result": {"pad": 50_000_000, "stages": 1},
-    }.get(stage, {})
+    }.get(stage, {})  # type: ignore[assignment]
     with server.client() as client:
         if stage != "loading":
             list(client.events(client.reconstruct([("warm.jpg", photo())])))
