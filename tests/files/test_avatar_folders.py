@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.service.fake_pipeline import result
 from uvatar.commands.forgetting import forget_avatars
 from uvatar.files import avatar_folders
 from uvatar.files.avatar_folders import FolderNames, prepare, read_avatar, stem_of
@@ -23,8 +24,6 @@ from uvatar.protocol.errors import UvatarError
 from uvatar.service.batch.photos import BatchPhoto
 from uvatar.service.batch.record import BatchRecord
 from uvatar.service.batch.run import run_batch
-
-from .fake_pipeline import result
 
 
 def names(folder: Path) -> set[str]:
