@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks.csv_results import write_csv
-from tests.backend_process.conftest import FAKE, Server, end, photo, start
+from tests.service.servers import FAKE, Server, end, photo, start
 from uvatar.service.client import Client
 
 RESULT_BYTES = 4_500_000  # of one person's result on the wire

@@ -18,6 +18,7 @@ from uvatar.engine.reconstruct import DEFAULT_OPTIONS
 from uvatar.files.avatar import Avatar
 from uvatar.files.given_photos import GivenPhoto
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import FittingModel, prepare_fitting
 from uvatar.mesh_predictor.checkpoint import CheckpointError
 from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
@@ -40,7 +41,7 @@ class Engine:
     Attributes:
         body: the open body, on which all people are fitted and textured.
         perception: finds people, landmarks and masks.
-        pose_models: the pose prior and, where it is installed, the lifter.
+        fitting: the open body prepared for fitting, with the pose prior and, where it is installed, the lifter.
         face: lays a photo's face on the body's; None where its file belongs to another body.
         smpl: the SMPL files that the user brings.
         models: folder of the user's model files.
@@ -51,7 +52,7 @@ class Engine:
 
     body: BodyModel
     perception: Perception
-    pose_models: PoseModels
+    fitting: FittingModel
     face: FaceSpline | None
     smpl: UserSmpl
     models: Path
@@ -100,7 +101,7 @@ class Engine:
         return cls(
             body=body,
             perception=Perception(assets / "perception", threads=threads),
-            pose_models=PoseModels.load(assets),
+            fitting=prepare_fitting(body, PoseModels.load(assets)),
             face=FaceSpline.load(assets, body),
             smpl=UserSmpl(body, models),
             models=models,

@@ -23,10 +23,10 @@ from PIL import Image
 
 from uvatar.data.labels import LABEL_COLOURS
 from uvatar.files.avatar_folders import (
+    STORED_RESULT,
     SUMMARY,
-    WORKSHOP,
-    WORKSHOP_PHOTO,
-    Stems,
+    TEMPORARY_PREFIX,
+    FolderNames,
     delete_abandoned,
     delete_avatar,
     is_avatar_name,
@@ -92,7 +92,7 @@ class Exporter:
 
     out: Path
     blender: list[str] | None = None
-    _stems: Stems | None = None
+    _folder_names: FolderNames | None = None
 
     def write(
         self,
@@ -116,16 +116,16 @@ class Exporter:
         people are new.
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        if self._stems is None:
+        if self._folder_names is None:
             delete_abandoned(self.out)
-            self._stems = Stems(self.out)
+            self._folder_names = FolderNames(self.out)
         suffix = ".npz" if result.get("romp") else ""
         wanted = stem or stem_of(Path(result["photo"]["name"]).stem)
-        stem, older = self._stems.give(wanted, result["photo"]["digest"], own, suffix)
+        stem, older = self._folder_names.give(wanted, result["photo"]["digest"], own, suffix)
         beside = {name for avatar in older for name in avatar.beside} | ({stem + suffix} if suffix else set())
         # Blender reads the result, which holds the photo, from a file: in the user's folder, never in the system's.
-        with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=self.out) as workshop:
-            stored = Path(workshop) / WORKSHOP_PHOTO
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=self.out) as temporary_folder:
+            stored = Path(temporary_folder) / STORED_RESULT
             message_files.dump(dict(result), stored)
             if suffix:
                 save_romp_results(result["romp"], stored.with_suffix(suffix))
@@ -151,29 +151,29 @@ class Exporter:
         number: int,
     ) -> PersonFiles:
         person = people_of(result)[number]
-        workplace = stored.parent / str(number)
-        workplace.mkdir()
+        person_folder = stored.parent / str(number)
+        person_folder.mkdir()
         pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
         files = [name for name, key in pictures.items() if person.get(key)]
         for name in files:
-            (workplace / name).write_bytes(person[pictures[name]])
+            (person_folder / name).write_bytes(person[pictures[name]])
         if person.get("source_png"):
-            colour_labels(person["source_png"]).save(workplace / "texture_source.png")
+            colour_labels(person["source_png"]).save(person_folder / "texture_source.png")
             files.append("texture_source.png")
         problem = None
         if self.blender:
             try:
-                self._run_blender(stored, number, workplace)
+                self._run_blender(stored, number, person_folder)
                 files += ["avatar.blend", "avatar.glb"]
             except BlenderError as error:
                 problem = str(error)
-        for name in set(os.listdir(workplace)).difference(files):  # the half of a pair that Blender did not finish
-            (workplace / name).unlink()
+        for name in set(os.listdir(person_folder)).difference(files):  # the half of a pair that Blender did not finish
+            (person_folder / name).unlink()
         files = [*sorted(files), SUMMARY]
         summary = summarise(result, number, files, beside, made_of)
-        (workplace / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
+        (person_folder / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
         folder = self.out / f"{stem}_p{number}"
-        put_in_place(workplace, files, folder)
+        put_in_place(person_folder, files, folder)
         return PersonFiles(folder, summary, problem, _about_photo(result))
 
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:

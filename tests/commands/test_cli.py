@@ -21,14 +21,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from tests.service.fake_pipeline import picture, result
+from tests.service.servers import FAKE, PATIENCE, Server, photo, python, wait_until
 from uvatar.commands.cli import _report
 from uvatar.files.export import Exporter, colour_labels, readable_json, summarise
 from uvatar.protocol import discovery
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.client import find
-
-from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
-from .fake_pipeline import picture, result
 
 
 @pytest.fixture

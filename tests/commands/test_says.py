@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.commands.test_cli import data, uvatar  # noqa: F401  (a fixture)
+from tests.service.servers import FAKE, photo, wait_until
 from uvatar.commands.examination import GOOD, PROBLEM, examine
 from uvatar.runtime.weights import weights_folder
 from uvatar.service.client import find
-
-from .conftest import FAKE, photo, wait_until
-from .test_cli import data, uvatar  # noqa: F401  (a fixture)
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "man.jpg"
 

@@ -20,6 +20,7 @@ import psutil
 import pytest
 import zmq
 
+from tests.service.servers import FAKE, PATIENCE, Server, photo, python, wait_until
 from uvatar.protocol import atomic_files, discovery
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import UvatarError
@@ -29,8 +30,6 @@ from uvatar.service.job_files import JobFiles, disk_error
 from uvatar.service.logs import trim
 from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
-
-from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 
 StartServer = Callable[..., Server]
 
@@ -239,7 +238,7 @@ def test_a_crash_in_a_model_is_tried_again_once(client: Client, tmp_path: Path) 
 
 @pytest.mark.parametrize("pipeline", ["BrokenPipeline", "DyingPipeline"])
 def test_models_that_cannot_be_loaded_are_told(start_server: StartServer, pipeline: str) -> None:
-    server = start_server(pipeline=f"tests.backend_process.fake_pipeline:{pipeline}")
+    server = start_server(pipeline=f"tests.service.fake_pipeline:{pipeline}")
     with server.client() as client:
         _, events = run(client, photo(), photo())
         assert {entry["error"]["code"] for entry in events[-1]["photos"]} == {"models-not-loaded"}
@@ -539,7 +538,7 @@ def test_attach_starts_a_server_that_ends_when_idle(tmp_path: Path) -> None:
 
 def test_a_server_is_not_idle_while_a_photo_waits_for_the_models(start_server: StartServer, tmp_path: Path) -> None:
     loaded = tmp_path / "loaded"
-    slow = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+    slow = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
     server = start_server("--exit-when-idle", "0.3", pipeline=slow, UVATAR_TEST_LOADED=str(loaded))
     with server.client() as client:
         job = client.submit([("a.jpg", photo())])

@@ -7,33 +7,33 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.fitting.people import CAMERA, person_of, standing
+from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel
-from uvatar.fitting import evidence
-from uvatar.fitting.chain import UNKNOWNS, Points, Skeleton, State
+from uvatar.fitting.chain import UNKNOWNS, Points, State
+from uvatar.fitting.objective import Objective
+from uvatar.fitting.observations import Observations
 from uvatar.fitting.prior import PosePrior
-from uvatar.fitting.residuals import Objective, OutlinePairs, Widths
 from uvatar.fitting.solver import minimise
+from uvatar.fitting.terms import TERMS, LandmarkTerm
+from uvatar.fitting.terms.outline import OutlinePairs, OutlineSettings, OutlineTerm
 from uvatar.geometry import rotations
 
 
 @pytest.fixture(scope="module")
 def objective(body: BodyModel) -> Objective:
-    data = body.data
-    skeleton = Skeleton(
-        data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
-    )
-    points = Points(
-        *(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights))
-    )
-    seen = evidence.gather([person_of(body, standing())], CAMERA)
+    """All terms, the outline's with twenty pairs of vertices and pixels that are far apart."""
+    model, data = fitting_model(), body.data
+    seen = Observations.of([person_of(body, standing())], CAMERA, replace(model, lifter=None))
     rng = np.random.default_rng(0)
     index = rng.integers(len(data.v_template), size=(1, 20))
     vertices = Points(*(a.astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
     normals = rng.normal(size=(1, 20, 2))
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    outline = OutlinePairs(vertices.chosen(index), rng.uniform(200, 400, (1, 20, 2)), normals, np.ones((1, 20)))
-    return Objective(CAMERA, skeleton, points, PosePrior.load(), seen, Widths(outline=0.01), outline)
+    pairs = OutlinePairs(vertices.chosen(index), rng.uniform(200, 400, (1, 20, 2)), normals, np.ones((1, 20)))
+    terms = [kind.of(seen) for kind in TERMS if kind is not OutlineTerm]
+    outline = OutlineTerm.of(seen, OutlineSettings(error=0.01))
+    assert outline is not None
+    return Objective(CAMERA, model, [*(term for term in terms if term is not None), replace(outline, pairs=pairs)])
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,10 @@ def test_gradient_is_that_of_the_cost(objective: Objective, state: State) -> Non
 
 
 def test_far_outliers_cost_no_more_than_the_width(objective: Objective, state: State) -> None:
-    widths = Widths(prior=0, bone=1e6, balance=1e6, straight=1e6, landmark=0.01, landmark_width=0.05)
-    alone = replace(objective, outline=None, widths=widths)
-    shifted = replace(alone, evidence=replace(alone.evidence, landmarks=alone.evidence.landmarks + 1e5))
-    far = shifted.cost(state)[0] - replace(shifted, widths=replace(shifted.widths, landmark=1e6)).cost(state)[0]
-    assert far == pytest.approx(0.5 * alone.evidence.landmark_weights.sum() * (0.05 / 0.01) ** 2, rel=1e-3)
+    (term,) = (term for term in objective.terms if isinstance(term, LandmarkTerm))
+    shifted = replace(term, error=0.01, width=0.05, pixels=term.pixels + 1e5)
+    far = shifted.residuals(objective.bodies(state)).cost[0]
+    assert far == pytest.approx(0.5 * term.weights.sum() * (0.05 / 0.01) ** 2, rel=1e-3)
 
 
 def test_cost_never_rises(objective: Objective, state: State) -> None:

@@ -16,16 +16,15 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.service.cancelling import STAGES, cancel_during
+from tests.service.servers import FAKE, PATIENCE, Server, photo, wait_until
+from tests.service.test_server import code_of, gone, run, states
 from uvatar.service.client import Client
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.job_files import JobFiles
 from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
-
-from .cancelling import STAGES, cancel_during
-from .conftest import FAKE, PATIENCE, Server, photo, wait_until
-from .test_server import code_of, gone, run, states
 
 StartServer = Callable[..., Server]
 
@@ -263,7 +262,7 @@ def test_a_stopped_model_process_is_replaced(start_server: StartServer, tmp_path
 
 
 def test_models_that_never_load_are_told(start_server: StartServer, tmp_path: Path) -> None:
-    pipeline = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+    pipeline = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
     server = start_server("--load-hung-after", "1", pipeline=pipeline, UVATAR_TEST_LOADED=str(tmp_path / "never"))
     with server.client() as client:
         _, events = run(client, photo())

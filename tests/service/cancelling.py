@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.backend_process.conftest import Server, photo, wait_until
+from tests.service.servers import Server, photo, wait_until
 
 STAGES = ("loading", "queued", "between stages", "in a stage that does not end", "storing the result")
-PIPELINE = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+PIPELINE = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
 
 
 @dataclass(frozen=True)

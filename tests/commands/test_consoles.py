@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.commands.test_cli import uvatar
+from tests.service.servers import FAKE, PATIENCE, Server, photo
 from uvatar.commands.cli import app
 from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
@@ -23,9 +25,6 @@ from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.terminal import print_anything, terminal
 from uvatar.service import client as clients
 from uvatar_training import cli as training
-
-from .conftest import FAKE, PATIENCE, Server, photo
-from .test_cli import uvatar
 
 NAMES = ["写真 😀.jpg", "x [final].jpg", "[b].jpg", "[red]me.jpg", ":smile:.jpg", "café.jpg", "nobody [bold].jpg"]
 ENCODINGS = {"cp1252": "?? ?.jpg", "ascii": "?? ?.jpg", "utf-8": "写真 😀.jpg"}

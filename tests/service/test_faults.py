@@ -1,6 +1,6 @@
 """Death at every stage: of the model process, the front, both, and the client. Nothing that was acknowledged is lost.
 
-Run by hand for the figures of docs/reliability.md:  python -m pytest tests/backend_process/test_faults.py -s -n 2
+Run by hand for the figures of docs/reliability.md:  python -m pytest tests/service/test_faults.py -s -n 2
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.service.faulty_server import POINTS
+from tests.service.servers import PATIENCE, Server, photo, wait_until
+from tests.service.test_server import gone, run, states
 from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.spawn import environment
 from uvatar.service.client import Client, ServerGone, find
 
-from .conftest import PATIENCE, Server, photo, wait_until
-from .faulty_server import POINTS
-from .test_server import gone, run, states
-
 StartServer = Callable[..., Server]
 LOADING, STAGES = "while the models are loaded", ("in the first stage", "in a later stage", "in the second photo")
 VICTIMS = ("model process", "front", "front and model process", "client")
-FAULTY = "tests.backend_process.faulty_server"
-SLOW = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+FAULTY = "tests.service.faulty_server"
+SLOW = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
 
 # A client of its own, to be killed: sends the job, says when it is acknowledged, and fetches the results.
 CLIENT = """if True:
@@ -163,7 +162,7 @@ def small_disk(tmp_path: Path) -> Any:
 
 def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path) -> None:
     """At every size of what else is on it: a job is taken and finished, or refused; and afterwards all is well."""
-    server = start_server(module="tests.backend_process.careless_server", folder=small_disk / "data")
+    server = start_server(module="tests.service.careless_server", folder=small_disk / "data")
     outcomes: list[str] = []
     with server.client() as client:
         run(client, photo())
