@@ -25,6 +25,7 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import prepare_fitting
 from uvatar.runtime.weights import weights_folder
 
 
@@ -48,19 +49,20 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=10)
     people_count = parser.parse_args().people
     rng = np.random.default_rng(0)
-    body, models = load_open_body(), PoseModels.load(weights_folder())
+    body = load_open_body()
+    model = prepare_fitting(body, PoseModels.load(weights_folder()))
     truths = [sample(rng) for _ in range(people_count)]
     people = [noisy(person_of(body, truth), rng) for truth in truths]
     rows = []
     for fast in (False, True):
         options = FitOptions(fast=fast)
-        fit_people(people[:1], CAMERA, body, models, options)
+        fit_people(people[:1], CAMERA, model, options)
         start = time.perf_counter()
         for person in people[:3]:
-            fit_people([person], CAMERA, body, models, options)
+            fit_people([person], CAMERA, model, options)
         alone = (time.perf_counter() - start) / 3
         start = time.perf_counter()
-        fits = fit_people(people, CAMERA, body, models, options)
+        fits = fit_people(people, CAMERA, model, options)
         batch = (time.perf_counter() - start) / people_count
         errors = []
         for found, truth in zip(fits, truths, strict=True):

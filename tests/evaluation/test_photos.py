@@ -18,10 +18,10 @@ from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.engine.pipeline import PersonResult, PhotoResult
 from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
 from uvatar.photos.decoding import PhotoError
 from uvatar.results.preview import render_textured
+from uvatar.results.result import PersonResult, PhotoResult
 
 CAMERA = Camera.for_photo(480, 640)
 

@@ -27,6 +27,7 @@ from uvatar.fitting.lifter import (
     orthonormal,
 )
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import prepare_fitting
 from uvatar.geometry import rotations
 from uvatar.runtime.weights import weights_folder
 
@@ -132,7 +133,8 @@ def test_without_its_weights_bodies_are_fitted_from_the_landmarks(
     monkeypatch.setattr(lifter_module, "FILE", "absent.safetensors")
     assert Lifter.load() is None
     assert Lifter.load(tmp_path / "absent.safetensors") is None
-    assert fit_people([person], CAMERA, body, PoseModels.load(weights_folder()))[0].start == "landmarks"
+    model = prepare_fitting(body, PoseModels.load(weights_folder()))
+    assert fit_people([person], CAMERA, model)[0].start == "landmarks"
 
 
 def test_the_network_is_small() -> None:

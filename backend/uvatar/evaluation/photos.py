@@ -31,7 +31,6 @@ from uvatar.data.person import Person
 from uvatar.evaluation.metrics import (
     flat_colour_psnr,
     landmark_error,
-    mask_iou,
     masked_ssim,
     missing_as_grey,
     psnr,
@@ -39,6 +38,7 @@ from uvatar.evaluation.metrics import (
 )
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
+from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
@@ -49,7 +49,7 @@ from uvatar.results import preview
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
-    from uvatar.engine.pipeline import PersonResult, PhotoResult
+    from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
@@ -116,15 +116,16 @@ def evaluate_photos(
 ) -> list[PersonFigures]:
     """Reconstruct every photo of ``folder``, print the tables, and write them and the pictures into ``out``.
 
-    ``reconstruct`` turns a photo's bytes and name into a result, by default with the whole pipeline; ``body`` is the
+    ``reconstruct`` turns a photo's bytes and name into a result, by default with all stages; ``body`` is the
     model it fits. Photos that cannot be used are reported and passed over. Returns the figures of all people.
     """
     console = console or terminal()
     if reconstruct is None or body is None:
-        from uvatar.engine.pipeline import Pipeline
+        from uvatar.engine import reconstruct as stages
+        from uvatar.engine.engine import Engine
 
-        pipeline = Pipeline()
-        reconstruct, body = pipeline.reconstruct_photo, pipeline.body
+        engine = Engine.load()
+        reconstruct, body = lambda data, name: stages.reconstruct((name, data), engine), engine.body
     annotations = {a.file: a for a in read_annotations(folder)} if (folder / "annotations.json").is_file() else {}
     out.mkdir(parents=True, exist_ok=True)
     figures: list[PersonFigures] = []

@@ -44,7 +44,7 @@ class Lifted:
         betas: (10,).
         joint_spread: (22,) expected error of each joint's turn against its parent, radians; of the pelvis against the
             camera.
-        bone_spread: (19,) expected error of the directions of `uvatar.fitting.residuals.BONES`, radians.
+        bone_spread: (19,) expected error of the directions of `uvatar.fitting.terms.bones.BONES`, radians.
         betas_spread: (10,).
     """
 

@@ -19,7 +19,7 @@ from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
 from uvatar.data.landmarks import TRUNK
 from uvatar.data.person import Person
-from uvatar.fitting.starts import Start
+from uvatar.data.start import Start
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
 

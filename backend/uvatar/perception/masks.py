@@ -23,9 +23,9 @@ from uvatar.data.landmarks import (
 )
 from uvatar.perception.claims import background_odds, contested_odds
 from uvatar.perception.geometry import Pyramid
-from uvatar.perception.matting import sharpened
 from uvatar.perception.models import sigmoid
 from uvatar.perception.pose import LANDMARK_SIDE, Pose
+from uvatar.photos.matting import sharpened
 
 MAX_SIDE = 1500
 GRID = 2 * LANDMARK_SIDE

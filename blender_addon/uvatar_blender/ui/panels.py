@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..core.jobs import STAGES, JobState, Run
+from ..core.jobs import STAGES, JobGroup, JobState
 from ..core.session import Link
 from . import state
 from .backend import draw_backend
@@ -158,7 +158,7 @@ def _draw_unfinished(layout: bpy.types.UILayout) -> None:
     row.operator("uvatar.forget", icon="X")
 
 
-def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
+def _draw_progress(layout: bpy.types.UILayout, run: JobGroup) -> None:
     job = run.current
     column = layout.column(align=True)
     row = column.row(align=True)
@@ -183,7 +183,7 @@ def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
         )
 
 
-def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
+def _draw_outcome(layout: bpy.types.UILayout, run: JobGroup) -> None:
     if (building := state.importer().progress) is not None:
         fraction, name = building
         layout.progress(factor=fraction, text=f"Building {name}")
