@@ -18,7 +18,6 @@ from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.engine.pipeline import PersonResult, PhotoResult
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -40,6 +39,7 @@ from uvatar.evaluation.synthetic import (
     summarise,
 )
 from uvatar.photos.decoding import PhotoError
+from uvatar.results.result import PersonResult, PhotoResult
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body.data import BodyData, load_body
+from uvatar.data.arrays import Floats
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.runtime.weights import weights_folder
 
@@ -58,7 +59,7 @@ class BodyModel(nn.Module):
         order = [joint for level in self._levels for joint in level]
         self._order = [order.index(joint) for joint in range(len(order))]
 
-    def _constant(self, name: str, value: NDArray | None) -> None:
+    def _constant(self, name: str, value: Floats | None) -> None:
         tensor = None if value is None else torch.from_numpy(np.array(value, np.float32, order="C"))
         self.register_buffer(name, tensor, persistent=False)
 

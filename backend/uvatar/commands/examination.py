@@ -229,11 +229,11 @@ def _server(folder: Path) -> Iterator[Finding]:
 
 
 def _self_test() -> Iterator[Finding]:
-    from uvatar.engine.pipeline import Pipeline
+    from uvatar.engine.engine import Engine
     from uvatar.engine.self_test import SelfTestError, check
 
     try:
-        yield Finding("Self-test", GOOD, f"a known picture becomes the avatar that it should ({check(Pipeline())})")
+        yield Finding("Self-test", GOOD, f"a known picture becomes the avatar that it should ({check(Engine.load())})")
     except SelfTestError as error:
         yield Finding("Self-test", PROBLEM, error.message, error.fix)
 

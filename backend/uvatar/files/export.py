@@ -35,9 +35,10 @@ from uvatar.files.avatar_folders import (
     stem_of,
 )
 from uvatar.protocol import message_files
-from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.people import people_of
 from uvatar.runtime.spawn import environment, module_command
 
+SUMMARY_SCHEMA = 1  # of result.json
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
 
@@ -94,9 +95,14 @@ class Exporter:
     _folder_names: FolderNames | None = None
 
     def write(
-        self, result: Mapping[str, Any], stem: str | None = None, own: Collection[str] = (), made_of: Sequence[str] = ()
+        self,
+        result: Mapping[str, Any],
+        stem: str | None = None,
+        own: Collection[str] = (),
+        made_of: Sequence[str] = (),
+        only: int | None = None,
     ) -> list[PersonFiles]:
-        """Write all people of a photo's result.
+        """Write the people of a photo's result.
 
         Args:
             result: docs/result-schema.md.
@@ -104,6 +110,7 @@ class Exporter:
                 another photo's.
             own: names of folders that are this photo's from an earlier run, even if it has changed since.
             made_of: sha256 of all photos, where several make one avatar.
+            only: number of the one person to write; the others' folders stay as they are.
 
         Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some
         people are new.
@@ -125,7 +132,9 @@ class Exporter:
                 os.replace(stored.with_suffix(suffix), self.out / (stem + suffix))
             make = partial(self._write_person, result, stored, stem, sorted(beside), made_of)
             with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:
-                people = list(pool.map(make, range(len(result["people"]))))
+                people = list(pool.map(make, range(len(result["people"])) if only is None else [only]))
+        if only is not None:
+            return people
         written = {person.folder.name for person in people}
         for avatar in (*older, *filter(None, (read_avatar(self.out / name) for name in own if is_avatar_name(name)))):
             if avatar.folder.name not in written:
@@ -141,7 +150,7 @@ class Exporter:
         made_of: Sequence[str],
         number: int,
     ) -> PersonFiles:
-        person = result["people"][number]
+        person = people_of(result)[number]
         person_folder = stored.parent / str(number)
         person_folder.mkdir()
         pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
@@ -215,11 +224,11 @@ def summarise(
     ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several
         photos of the person.
     """
-    person = result["people"][number]
+    person = people_of(result)[number]
     photo = result["photo"]
     notes = [*person.get("notes", ()), *_about_photo(result)]
     return {
-        "schema": RESULT_SCHEMA,
+        "schema": SUMMARY_SCHEMA,
         "version": result.get("version"),
         "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
         "camera": _plain(result["camera"]),

@@ -15,7 +15,6 @@ import bpy
 import numpy as np
 import pytest
 from PIL import Image
-from uvatar_blender.protocol.version import __version__
 
 import uvatar_blender
 from tests.blender_addon.in_blender.helpers import queued
@@ -30,6 +29,7 @@ from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, 
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
+from uvatar_blender.protocol.version import __version__
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.ui import (
     avatar_panels,
