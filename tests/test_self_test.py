@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uvatar.commands import examination
+from uvatar.commands import doctor_checks
 from uvatar.engine import self_test
 from uvatar.engine.pipeline import Pipeline
 from uvatar.engine.self_test import STAMP, TOLERANCE, Observed, SelfTestError, check, check_once, deviation, read_known
@@ -164,12 +164,12 @@ def test_the_model_process_says_it_in_the_self_tests_own_words(
 
 def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline, tmp_path: Path) -> None:
     monkeypatch.setattr("uvatar.engine.pipeline.Pipeline", lambda: pipeline)
-    for seen, state in ((read_known().seen, examination.GOOD), (0.0, examination.PROBLEM)):
+    for seen, state in ((read_known().seen, doctor_checks.GOOD), (0.0, doctor_checks.PROBLEM)):
         monkeypatch.setattr(self_test, "observe", lambda _, seen=seen: _changed(seen=seen))
         [finding] = [
-            finding for finding in examination.examine(tmp_path, self_test=True) if finding.subject == "Self-test"
+            finding for finding in doctor_checks.examine(tmp_path, self_test=True) if finding.subject == "Self-test"
         ]
-        assert finding.state == state and bool(finding.fix) == (state == examination.PROBLEM)
+        assert finding.state == state and bool(finding.fix) == (state == doctor_checks.PROBLEM)
 
 
 @pytest.mark.parametrize("version", [(3, 11, 7), (3, 12, 1)])
@@ -178,7 +178,7 @@ def test_the_doctor_advises_only_what_can_be_installed(
 ) -> None:
     monkeypatch.setattr("uvatar.files.export.blender_command", lambda: None)
     monkeypatch.setattr(sys, "version_info", version)
-    [finding] = examination._blender()
+    [finding] = doctor_checks._blender()
     assert ("pip install bpy" in finding.fix) == (version[:2] == (3, 11)) and "UVATAR_BLENDER" in finding.fix
 
 

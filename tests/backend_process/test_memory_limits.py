@@ -11,7 +11,7 @@ import cv2
 import psutil
 import pytest
 
-from uvatar.commands.examination import GOOD, PROBLEM, WARNING, examine
+from uvatar.commands.doctor_checks import GOOD, PROBLEM, WARNING, examine
 from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.memory_limits import kills, memory
