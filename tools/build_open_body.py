@@ -33,10 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 from uvatar.body.data import (  # noqa: E402
     BODY,
-    JOINT_NAMES,
-    LANDMARK_NAMES,
     LEFT_EYE,
-    PARENTS,
     RIGHT_EYE,
     BodyData,
     ShapePrior,
@@ -45,6 +42,8 @@ from uvatar.body.data import (  # noqa: E402
     triangulate,
 )
 from uvatar.body.measure import measure  # noqa: E402
+from uvatar.data.joints import JOINT_NAMES, PARENTS  # noqa: E402
+from uvatar.data.landmarks import LANDMARK_NAMES  # noqa: E402
 
 PELVIS = np.array([0.0, -0.22, 0.03])  # where SMPL's pelvis rests: translations predicted for SMPL carry over
 ADULT_AGE, CHILD_AGE = 18.0, 15.0  # years; in between counts as adult in the shape priors

@@ -12,12 +12,12 @@ import pytest
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from uvatar.body import PARENTS, load_open_body
+from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.engine.pipeline import PersonResult, PhotoResult
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -39,6 +39,7 @@ from uvatar.evaluation.synthetic import (
     summarise,
 )
 from uvatar.photos.decoding import PhotoError
+from uvatar.results.result import PersonResult, PhotoResult
 
 
 @pytest.fixture(scope="module")

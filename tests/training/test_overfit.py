@@ -67,7 +67,7 @@ def test_true_maps_cost_nothing_but_the_perspective(body: BodyModel) -> None:
     cells = center_cells(labels.centers()[0])
     smpl = torch.zeros(1, 142, MAP_SIDE, MAP_SIDE)
     camera = torch.zeros(1, 3, MAP_SIDE, MAP_SIDE)
-    from uvatar.mesh_predictor.rotation import six_d_from_matrices
+    from uvatar.geometry.torch_rotations import six_d_from_matrices
     from uvatar.mesh_predictor.weak_perspective import fit_weak_camera
 
     cameras = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)

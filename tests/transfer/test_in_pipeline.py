@@ -18,7 +18,8 @@ from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar.body import BodyError, BodyModel
 from uvatar.commands.cli import make_app
 from uvatar.commands.weights_report import BROKEN, GOOD, brought
-from uvatar.data.labels import SEEN
+from uvatar.data.labels import Label
+from uvatar.engine.engine import Engine
 from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
@@ -26,6 +27,7 @@ from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options, checked_options
+from uvatar.protocol.people import people_of
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
 from uvatar_blender.core.result import parse_any
@@ -51,9 +53,9 @@ def pipeline(models: Path) -> Callable[..., Pipeline]:
     def build(folder: Path = models) -> Pipeline:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("UVATAR_MODELS", str(folder))
-            built = Pipeline(threads=1)
-        built.perception = Eyes([person_of(built.body, TRUTH)])  # type: ignore[assignment]
-        return built
+            engine = Engine.load(threads=1)
+        eyes = Eyes([person_of(engine.body, TRUTH)])
+        return Pipeline(engine=replace(engine, perception=eyes))  # type: ignore[arg-type]
 
     return build
 
@@ -72,8 +74,8 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
 ) -> None:
     built = pipeline()
     result = run(built, [("me.png", photo)], body="smpl", turntable=True)
-    on_open = run(built, [("me.png", photo)])["people"][0]
-    (person,) = result["people"]
+    [on_open] = people_of(run(built, [("me.png", photo)]))
+    (person,) = people_of(result)
     assert person["body_model"] == "smpl-neutral" and on_open["body_model"] == "open_body"
     assert (
         person["template"].shape == (6890, 3) and person["posedirs"].shape == (6890, 3, 207) and person["quads"] is None
@@ -92,7 +94,7 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
     middle = (smpl.data.uv[smpl.data.face_uv].mean(1) * 512).astype(int)
     row, column = 511 - middle[:, 1], middle[:, 0]
     side = smpl.data.v_template[smpl.data.faces].mean(1)[:, 0]
-    seen = (labels[row, column] == SEEN) & (np.abs(side) > 0.03)
+    seen = (labels[row, column] == Label.SEEN) & (np.abs(side) > 0.03)
     red = texture[row, column, 0] > texture[row, column, 2]
     assert seen.sum() > 2000 and (red == (side > 0))[seen].mean() > 0.97
     (files,) = Exporter(tmp_path).write(result)
@@ -105,7 +107,7 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
 def test_without_clothes_it_is_a_plain_smpl_body(
     pipeline: Callable[..., Pipeline], photo: bytes, smpl: BodyModel
 ) -> None:
-    (person,) = run(pipeline(), [("me.png", photo)], body="smpl", clothing=False)["people"]
+    (person,) = people_of(run(pipeline(), [("me.png", photo)], body="smpl", clothing=False))
     assert not person["offsets"].any()
 
 
@@ -114,7 +116,7 @@ def test_several_photos_of_one_person(pipeline: Callable[..., Pipeline], photo: 
     options = {"body": "smpl", "fast": True, "texture_size": 512, "same_person": True}
     pipeline().reconstruct([("a.png", photo), ("b.png", photo)], options, lambda *_: None, done.__setitem__)
     (result,) = done.values()
-    assert result["people"][0]["body_model"] == "smpl-neutral" and result["people"][0]["texture_png"]
+    assert result["body"]["body_model"] == "smpl-neutral" and result["people"][0]["texture_png"]
 
 
 def test_without_uv_map_there_is_an_avatar_and_a_note_instead_of_a_texture(
@@ -122,7 +124,7 @@ def test_without_uv_map_there_is_an_avatar_and_a_note_instead_of_a_texture(
 ) -> None:
     shutil.copy(models / "SMPL_NEUTRAL.pkl", tmp_path)
     result = run(pipeline(tmp_path), [("me.png", photo)], body="smpl", fast=True, turntable=True)
-    (person,) = result["people"]
+    (person,) = people_of(result)
     assert person["texture_png"] == b"" and person["template"].shape == (6890, 3)
     assert str(tmp_path / "smpl_uv.obj") in person["notes"][-1] and "Download" in person["notes"][-1]
     assert parse_any(result).people[0].face_uv is None
@@ -163,7 +165,7 @@ def test_an_estimator_s_own_smpl_pose_and_betas_are_the_result_where_nothing_is_
         "center": center.tolist(),
     }
     result = run(pipeline(), [("me.png", photo)], body="smpl", refine=False, given_people=[people], export_npz=True)
-    (person,) = result["people"]
+    (person,) = people_of(result)
     np.testing.assert_allclose(person["betas"], betas, atol=1e-5)
     np.testing.assert_allclose(person["pose"], pose, atol=1e-4)
     assert result["romp"]["body"] == "smpl-neutral" and person["texture_png"] and not person["offsets"].any()
@@ -175,7 +177,7 @@ def test_a_painted_texture_of_an_smpl_avatar_is_completed_in_smpl_s_layout(
 ) -> None:
     size = 128
     image, labels = np.full((size, size, 3), (10, 150, 60), np.uint8), np.zeros((size, size), np.uint8)
-    labels[:, : size // 2], labels[:, size // 2 :] = SEEN, 3
+    labels[:, : size // 2], labels[:, size // 2 :] = Label.SEEN, 3
     image[:, size // 2 :] = (0, 0, 255)  # not marked: to be filled anew
     pictures = [
         (name, cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)[1].tobytes())

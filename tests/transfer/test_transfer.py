@@ -13,14 +13,15 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.transfer.smpl_like import Other, write_files
-from uvatar.body import JOINT_NAMES, BodyError, BodyModel, load_smpl
+from uvatar.body import BodyError, BodyModel, load_smpl
 from uvatar.data.fit import BodyParameters, Fit
-from uvatar.data.labels import COMPLETED, SEEN
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.labels import Label
 from uvatar.geometry.mesh import face_normals
 from uvatar.texturing import Texture, TexturingError
 from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import Registration, carried_texture, carry_over, register
-from uvatar.transfer.closest import Mesh, closest_on_triangles, exposed
+from uvatar.transfer.closest import ClosestPoints, closest_on_triangles, exposed
 from uvatar.transfer.smpl import with_uv
 
 LEFT_WRIST, RIGHT_WRIST = JOINT_NAMES.index("left_wrist"), JOINT_NAMES.index("right_wrist")
@@ -143,7 +144,7 @@ def painted(body: BodyModel, size: int, points: NDArray) -> tuple[Texture, NDArr
 
     table, data = atlas_of(body, size).table, body.data
     where = table.interpolate(data.v_template, data.faces)
-    labels = np.where(where[:, 0] > 0, SEEN, COMPLETED).astype(np.uint8)
+    labels = np.where(where[:, 0] > 0, Label.SEEN, Label.COMPLETED).astype(np.uint8)
     return Texture(table.picture(colour(where).round().astype(np.uint8)), table.scatter(labels)), colour(points)
 
 
@@ -164,7 +165,7 @@ def test_every_texel_shows_what_lies_there(
     side = table.interpolate(place[:, 0], faces)
     sure = seen & (np.abs(side) > 0.005)
     labels = carried.source.ravel()[table.pixel]
-    assert (np.where(side > 0, SEEN, COMPLETED) == labels)[sure].mean() > 0.999
+    assert (np.where(side > 0, Label.SEEN, Label.COMPLETED) == labels)[sure].mean() > 0.999
     assert (carried.source > 0).sum() == len(table)  # and nothing outside the islands
     gutters = np.setdiff1d(np.arange(size * size), table.pixel)
     assert carried.image.reshape(-1, 3)[gutters].any(1).mean() > 0.99  # are dilated
@@ -213,9 +214,9 @@ def test_surfaces_that_face_away_are_not_the_same_place() -> None:
     square = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float)
     vertices = np.concatenate([square, square - (0, 0, 0.01)])
     faces = np.array([(0, 1, 2), (0, 2, 3), (4, 6, 5), (4, 7, 6)])
-    mesh, up = Mesh(vertices, faces), np.array([[0, 0, 1.0]])
+    mesh, up = ClosestPoints(vertices, faces), np.array([[0, 0, 1.0]])
     near_lower = np.array([[0.6, 0.3, -0.009]])
     for normals, height in ((up, 0.0), (-up, -0.01)):
         found = mesh.closest(near_lower, normals)
         np.testing.assert_allclose(mesh.at(found), [[0.6, 0.3, height]], atol=1e-12)
-    assert np.isinf(Mesh(vertices[:4], faces[:2]).closest(near_lower, -up).distance).all()
+    assert np.isinf(ClosestPoints(vertices[:4], faces[:2]).closest(near_lower, -up).distance).all()

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uvatar.body import JOINT_NAMES, BodyModel
+from uvatar.body import BodyModel
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.decoding import sample
 from uvatar.mesh_predictor.network import Maps
-from uvatar.mesh_predictor.rotation import axis_angle_from_matrices
 from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 from uvatar_training.data.batch import Batch
 from uvatar_training.losses.mesh import (

@@ -17,6 +17,7 @@ from uvatar.commands.common import (
     PipelineOption,
     ServerOption,
     attached,
+    blender_of,
     console_of,
     fatal,
 )
@@ -25,7 +26,7 @@ from uvatar.commands.interrupts import remembered_interrupts
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from uvatar.service.batch.photos import Outcome
+    from uvatar.service.batch.record import PhotoOutcome
     from uvatar.service.batch.run import Totals
 
 AHEAD = 4  # photos for each model process that the server has before it needs them
@@ -61,24 +62,23 @@ def batch(
     Photos without people are not tried again; other failures are, by the next run.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
-    from uvatar.files import export
     from uvatar.protocol.errors import UvatarError
-    from uvatar.service.batch.on_ray import engine_on_ray
-    from uvatar.service.batch.on_server import engine_on_server
+    from uvatar.service.batch.on_ray import runner_on_ray
+    from uvatar.service.batch.on_server import runner_on_server
     from uvatar.service.batch.report import REPORT
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    blender = export.blender_command() if blend else None
+    blender = blender_of(console) if blend else None
 
     try:
         if ray:
-            engine = engine_on_ray(ray, options, pipeline, threads, out)
+            runner = runner_on_ray(ray, options, pipeline, threads, out)
         else:
             attach = partial(attached, console, data, server, pipeline, "--workers", str(workers))
-            engine = engine_on_server(attach, options, AHEAD * workers)
+            runner = runner_on_server(attach, options, AHEAD * workers)
         with remembered_interrupts() as end_if_interrupted:
-            totals = run_batch(source, out, engine, blender, partial(_tell, console, end_if_interrupted))
+            totals = run_batch(source, out, runner, blender, partial(_tell, console, end_if_interrupted))
     except KeyboardInterrupt:
         console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -89,12 +89,14 @@ def batch(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _tell(console: Console, end_if_interrupted: Callable[[], None], number: int, photos: int, outcome: Outcome) -> None:
+def _tell(
+    console: Console, end_if_interrupted: Callable[[], None], number: int, photos: int, outcome: PhotoOutcome
+) -> None:
     """Say what became of a photo."""
     from uvatar.protocol import photo_lists
 
     people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
-    words = people if outcome.done else f"failed: {outcome.reason}"
+    words = people if outcome.done else f"failed: {outcome.told_reason}"
     console.print(f"{number}/{photos} {photo_lists.shown(outcome.key)}: {words}", soft_wrap=True)
     end_if_interrupted()
 

@@ -19,6 +19,7 @@ from uvatar.commands.common import (
     PipelineOption,
     ServerOption,
     attached,
+    blender_of,
     console_of,
     fatal,
 )
@@ -64,7 +65,7 @@ def reconstruct(
     console = console_of()
     found, failures = gathered(photos)
     orders, unknown = orders_of(found, from_npz)
-    blender = _blender(console) if blend else None
+    blender = blender_of(console) if blend else None
     run = Run(console, partial(attached, console, data, server, pipeline), export.Exporter(out, blender))
     ended = _follow(run, orders, options) if orders else None
     failures = [*failures, *unknown, *run.failures]
@@ -75,19 +76,6 @@ def reconstruct(
             typer.launch(str(out))
     if ended or failures or any(person.problem for person in run.people):
         raise typer.Exit(EXIT_FAILED)
-
-
-def _blender(console: Console) -> list[str] | None:
-    """The command that writes .blend and .glb; where there is none, this is said."""
-    from uvatar.files import export
-
-    blender = export.blender_command()
-    if blender is None:
-        console.print(
-            "No Blender was found, so avatar.blend and avatar.glb are left out. Set UVATAR_BLENDER to its "
-            "executable to get them."
-        )
-    return blender
 
 
 def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer.Exit | None:

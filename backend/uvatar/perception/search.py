@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.perception.geometry import Pyramid, Roi, box_iou, landmark_similarity
 from uvatar.perception.people import Detections
 from uvatar.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimator
@@ -49,7 +49,7 @@ class Hypothesis:
         return self.pose.certainty * self.quality**0.5
 
 
-def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
+def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: Floats) -> list[Hypothesis]:
     """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose
     detector's.
 
@@ -90,7 +90,7 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
     return tried
 
 
-def kept_box(box: NDArray) -> NDArray:
+def kept_box(box: Floats) -> Floats:
     """The box with a margin for what the detector cut off."""
     margin = BOX_MARGIN * (box[2:] - box[:2])
     return np.concatenate([box[:2] - margin, box[2:] + margin])

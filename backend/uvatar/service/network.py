@@ -1,4 +1,4 @@
-"""A way in from other computers: encrypted (CURVE), and only for who holds the access file.
+"""Connections from other computers: encrypted (CURVE), and only for those who hold the access file.
 
 CURVE (rfc.zeromq.org/spec/26) gives every connection keys of its own: nobody on the way reads or alters anything, the
 client knows that it talks to this server, and the server lets in one key pair only, that of the access file, before it
@@ -138,8 +138,8 @@ def encrypt_client(client: zmq.Socket, access: Access) -> None:
     client.curve_secretkey = access.secret.encode("ascii")
 
 
-class Gatekeeper:
-    """Lets in the one key (ZeroMQ's ZAP, rfc.zeromq.org/spec/27, in a thread)."""
+class ClientKeyAuthenticator:
+    """Accepts the one client key (ZeroMQ's ZAP, rfc.zeromq.org/spec/27, in a thread)."""
 
     def __init__(self, context: zmq.Context, keys: Keys) -> None:
         self._key = keys.client_public.encode("ascii")
@@ -152,7 +152,7 @@ class Gatekeeper:
         return hmac.compare_digest(key, self._key)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Accept no client any more."""
         self._authenticator.stop()
 
 

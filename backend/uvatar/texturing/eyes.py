@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
-from uvatar.data.labels import COMPLETED, SEEN
-from uvatar.photos.colour import smoothstep
+from uvatar.data.labels import Label
+from uvatar.photos.colour import LUMA, smoothstep
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.skin import FACE_SCORE
 from uvatar.texturing.surface import Surface
@@ -30,7 +30,6 @@ _IRIS_POINTS = {LEFT_EYE: [473, 474, 475, 476, 477], RIGHT_EYE: [468, 469, 470, 
 # Below these widths in pixels, the photo's eye or iris is a smudge.
 _SMALLEST_EYE, _SMALLEST_IRIS = 18.0, 6.0
 _BROWN = np.array([0.10, 0.055, 0.03], np.float32)
-_LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 
 
 def paint_eyes(
@@ -43,7 +42,7 @@ def paint_eyes(
 ) -> None:
     """Write the eyeballs' texels into ``colours`` (T, 3) linear light and ``source`` (T,)."""
     face = glimpse.view.person.face if glimpse.view.person.face_score > FACE_SCORE else None
-    white = np.full(3, np.clip(0.15 + 1.2 * float(skin @ _LUMA), 0.2, 0.75), np.float32)
+    white = np.full(3, np.clip(0.15 + 1.2 * float(skin @ LUMA), 0.2, 0.75), np.float32)
     eye_of_texel = surface.eye[surface.faces[table.face, 0]]
     for eye in (LEFT_EYE, RIGHT_EYE):
         texels = np.flatnonzero(eye_of_texel == eye)
@@ -52,7 +51,7 @@ def paint_eyes(
         directions = eye_directions(surface, eye, table, texels)
         gaze, iris = np.array([0, 0, 1], np.float32), _greyed(_BROWN, skin)
         if face is None:
-            colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), COMPLETED
+            colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), Label.COMPLETED
             continue
         values = table.interpolate(
             np.column_stack([glimpse.sight.vertices, glimpse.shift, glimpse.sight.cosine]), surface.faces, texels
@@ -70,7 +69,7 @@ def paint_eyes(
         shown[shown > 0] *= glimpse.sight.scene.visible_from(values[shown > 0, :3], bias=0.004)
         seen = glimpse.foreground.sample(pixels, glimpse.footprint[table.face[texels]])
         colours[texels] = painted + (seen - painted) * shown[:, None]
-        source[texels] = np.where(shown >= 0.5, SEEN, COMPLETED)
+        source[texels] = np.where(shown >= 0.5, Label.SEEN, Label.COMPLETED)
 
 
 def eye_directions(surface: Surface, eye: int, table: TexelTable, texels: NDArray) -> NDArray[np.float32]:
@@ -119,4 +118,4 @@ def _between_lids(lids: NDArray, pixels: NDArray[np.float32]) -> NDArray[np.floa
 
 def _greyed(colour: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
     """The colour, without its hue where the photo has none (grey skin)."""
-    return np.full(3, colour @ _LUMA, np.float32) if np.ptp(skin) < 0.06 * float(skin.max()) else colour
+    return np.full(3, colour @ LUMA, np.float32) if np.ptp(skin) < 0.06 * float(skin.max()) else colour

@@ -67,6 +67,12 @@ _REMEDIES = {
 }
 
 
+def outdated(version: str) -> Problem:
+    """The problem of a backend that an older add-on set up and this one cannot start."""
+    message = f"The Uvatar backend on this computer has version {version}, which is too old for this add-on."
+    return Problem(message, "Update it: it needs some minutes.", Remedy.UPDATE)
+
+
 def from_wire(error: UvatarError) -> Problem:
     """The problem that an error reply, or an unreadable message, tells of."""
     return Problem(error.message, error.fix, _REMEDIES.get(error.code, Remedy.NONE))

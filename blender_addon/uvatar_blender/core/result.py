@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.people import people_of
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS
 
-SCHEMA = 1
+SCHEMAS = (1, 2)  # those that are read: results of older backends are kept and imported later
 
 
 class ResultError(ValueError):
@@ -38,7 +39,7 @@ class Regressor:
 
 
 @dataclass(frozen=True)
-class Avatar:
+class AvatarData:
     """One person.
 
     Arrays of the body are in SMPL's rest frame, metres; in SMPL's T pose until `rest_pose.in_rest_pose` changes it.
@@ -115,7 +116,7 @@ class PhotoCamera:
 
 
 @dataclass(frozen=True)
-class PhotoResult:
+class AvatarsResult:
     """All that the backend found in one photo.
 
     Attributes:
@@ -127,7 +128,7 @@ class PhotoResult:
     digest: str
     jpeg: bytes
     camera: PhotoCamera
-    people: tuple[Avatar, ...]
+    people: tuple[AvatarData, ...]
     version: str
     notes: tuple[str, ...] = ()
 
@@ -150,7 +151,7 @@ class TextureResult:
     source_png: bytes
 
 
-Result = PhotoResult | TextureResult
+Result = AvatarsResult | TextureResult
 
 # Blender cuts names at 63 bytes (before 5.0). The longest that we make of a title: "<title> <id> texture.png as it
 # came".
@@ -199,13 +200,13 @@ def _parse_texture(result: Mapping[str, Any]) -> TextureResult:
         raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
 
 
-def parse_result(result: Mapping[str, Any]) -> PhotoResult:
+def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
     """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
     try:
-        if result.get("schema") != SCHEMA:
+        if result.get("schema") not in SCHEMAS:
             raise ResultError(
-                f"The backend's result has format {result.get('schema')!r}, this add-on reads format {SCHEMA}: "
-                "update both."
+                f"The backend's result has format {result.get('schema')!r}, this add-on reads formats "
+                f"{' and '.join(map(str, SCHEMAS))}: update both."
             )
         photo, camera = result["photo"], result["camera"]
         checked = PhotoCamera(
@@ -216,12 +217,12 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
         )
         if not (checked.focal > 0 and checked.width > 0 and checked.height > 0 and np.isfinite(checked.center).all()):
             raise ResultError("The backend's result is damaged: its camera has no size.")
-        return PhotoResult(
+        return AvatarsResult(
             str(photo["name"]),
             str(photo["digest"]),
             _picture(photo, "jpeg"),
             checked,
-            tuple(parse_avatar(person) for person in result["people"]),
+            tuple(parse_avatar(person) for person in people_of(result)),
             str(result.get("version", "unknown")),
             tuple(str(note) for note in result.get("notes", ())),
         )
@@ -231,8 +232,11 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
         raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
 
 
-def parse_avatar(person: Mapping[str, Any]) -> Avatar:
-    """One entry of a result's ``people`` -> checked data. Raises ResultError, or KeyError for a missing entry."""
+def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
+    """One person of a result, with the arrays of the body -> checked data.
+
+    Raises ResultError, or KeyError for a missing entry.
+    """
     quads = person.get("quads")
     faces_key, uv_key, corners = ("quads", "quad_uv", 4) if quads is not None else ("triangles", "triangle_uv", 3)
     beta_names = tuple(str(name) for name in person["beta_names"])
@@ -253,7 +257,7 @@ def parse_avatar(person: Mapping[str, Any]) -> Avatar:
         or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint)
     ):
         raise ResultError("The backend's result is damaged: its joints do not form one tree.")
-    return Avatar(
+    return AvatarData(
         id=str(person["id"]),
         body_model=str(person["body_model"]),
         betas=_floats(person, "betas", (shapes,)),

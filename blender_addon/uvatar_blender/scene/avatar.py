@@ -15,7 +15,7 @@ from mathutils import Vector
 
 from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
-from ..core.result import Avatar, PhotoResult, ResultError, file_name, short_id
+from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .material import build_material, original_texture, packed_image, packed_texture
@@ -83,7 +83,7 @@ class Imported:
 
 
 def import_people(
-    result: PhotoResult,
+    result: AvatarsResult,
     scene: bpy.types.Scene,
     people: Sequence[int] | None = None,
     options: ImportOptions | None = None,
@@ -100,7 +100,7 @@ def import_people(
 
 
 def import_steps(
-    result: PhotoResult,
+    result: AvatarsResult,
     scene: bpy.types.Scene,
     people: Sequence[int] | None = None,
     options: ImportOptions | None = None,
@@ -146,10 +146,12 @@ def import_steps(
 
 
 def _steps(
-    result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
+    result: AvatarsResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
 ) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = result.title
+    # First of all: once there is a stage, Blender evaluates a scene that may be large anew to tell where they stand.
+    taken = avatar_boxes(scene)
     stage = new_stage(stem)
     collection = bpy.data.collections.new(stem)
     stage.collection.children.link(collection)
@@ -175,7 +177,7 @@ def _steps(
             yield
         else:
             boxes[number] -= np.array(sunk)
-    step = yield from _find_places(scene, rigs, boxes, in_row)
+    step = yield from _find_places(scene, rigs, boxes, taken, in_row)
     camera, photo = None, None
     if options.camera and not in_row:
         yield
@@ -198,14 +200,17 @@ def _steps(
 
 
 def _find_places(
-    scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], in_row: bool
+    scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], avatars: Sequence[Box], in_row: bool
 ) -> Generator[None, None, float]:
-    """Move the avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike; metres
-    of the last.
+    """Move the new avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike.
+
+    Args:
+        avatars: the boxes of those that are in the scene already, in its units.
+
+    Returns: metres by which the last was moved.
     """
     units = per_metre(scene)
-    taken, others, step = [box / units for box in avatar_boxes(scene)], [], 0.0
-    yield
+    taken, others, step = [box / units for box in avatars], [], 0.0
     for box in other_boxes(scene):
         if box is None:
             yield
@@ -227,8 +232,8 @@ def _staged_box(stage: bpy.types.Scene, rig: bpy.types.Object) -> Box:
 
 
 def _build_avatar(
-    result: PhotoResult,
-    avatar: Avatar,
+    result: AvatarsResult,
+    avatar: AvatarData,
     name: str,
     stage: bpy.types.Scene,
     collection: bpy.types.Collection,
@@ -303,7 +308,7 @@ def _until_object_mode() -> Iterator[None]:
         yield
 
 
-def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avatar) -> None:
+def _record_provenance(rig: bpy.types.Object, result: AvatarsResult, avatar: AvatarData) -> None:
     """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
     rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version

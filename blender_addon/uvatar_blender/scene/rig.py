@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core import skeleton
 from ..core.naming import SMPL_NAMES
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
-from ..core.result import Avatar
+from ..core.result import AvatarData
 
 # Custom properties of the armature's data: all that is needed to move the joints with the shape.
 POINTS, POINT_DIRECTIONS, GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
@@ -32,7 +32,7 @@ class RigError(ValueError):
     """A rig that cannot be changed as asked; the message is one sentence for the artist."""
 
 
-def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float) -> bpy.types.Object:
+def build_armature(avatar: AvatarData, name: str, collection: bpy.types.Collection, ground: float) -> bpy.types.Object:
     """An armature at rest in the T pose, facing -y, linked to ``collection``.
 
     Args:
@@ -158,24 +158,44 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
 
 @contextmanager
 def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
-    """Have the armature in edit mode, from object mode and back to it; a hidden one is hidden again.
+    """Have the armature in edit mode, from object mode and back to it, however it is hidden or excluded.
 
     RigError for a linked one.
     """
     check_own(rig.data)
     layer = bpy.context.view_layer
-    before, hidden = layer.objects.active, rig.hide_get()
+    before = layer.objects.active
+    with _shown(rig, layer):
+        layer.objects.active = rig
+        # The rig may be in another scene than the window shows, where only the override makes it the active object.
+        with bpy.context.temp_override(active_object=rig, object=rig):
+            bpy.ops.object.mode_set(mode="EDIT")
+            try:
+                yield
+            finally:
+                bpy.ops.object.mode_set(mode="OBJECT")
+                layer.objects.active = before
+
+
+@contextmanager
+def _shown(rig: bpy.types.Object, layer: bpy.types.ViewLayer) -> Iterator[None]:
+    """Have an object in the view layer and not hidden, as edit mode asks for; then as it was."""
+    disabled, root = rig.hide_viewport, bpy.context.scene.collection
+    if disabled:
+        rig.hide_viewport = False
+    excluded = layer.objects.get(rig.name) != rig  # its collections are
+    if excluded:
+        root.objects.link(rig)
+    hidden = rig.hide_get()
     rig.hide_set(False)
-    layer.objects.active = rig
-    # The rig may be in another scene than the window shows, where only the override makes it the active object.
-    with bpy.context.temp_override(active_object=rig, object=rig):
-        bpy.ops.object.mode_set(mode="EDIT")
-        try:
-            yield
-        finally:
-            bpy.ops.object.mode_set(mode="OBJECT")
-            rig.hide_set(hidden)
-            layer.objects.active = before
+    try:
+        yield
+    finally:
+        rig.hide_set(hidden)
+        if excluded:
+            root.objects.unlink(rig)
+        if disabled:
+            rig.hide_viewport = True
 
 
 def place_bones(rig: bpy.types.Object, betas: NDArray) -> None:
@@ -251,7 +271,7 @@ def get_rotations(rig: bpy.types.Object) -> NDArray[np.float64]:
     return np.swapaxes(before, -1, -2) @ skeleton.from_bone_axes(local, bone_axes(rig)) @ own
 
 
-def stand_as_in_photo(rig: bpy.types.Object, avatar: Avatar) -> None:
+def stand_as_in_photo(rig: bpy.types.Object, avatar: AvatarData) -> None:
     """Place the rig in the photo's world, the camera at its origin, and give it the photo's pose.
 
     The object goes under the person at z = 0, upright and unscaled; the pelvis bone holds what is left of the place and
@@ -276,7 +296,7 @@ def set_root_offset(rig: bpy.types.Object, offset: Vector) -> None:
     rig.pose.bones[root].location = rig.data.bones[root].matrix_local.to_3x3().transposed() @ offset
 
 
-def remember_photo_pose(rig: bpy.types.Object, avatar: Avatar) -> None:
+def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
     """Keep the photo's pose, which the bones have now, to come back to."""
     rig[_PHOTO_POSE], rig[_PHOTO_OFFSET] = avatar.pose.astype(float).ravel().tolist(), list(root_offset(rig))
 

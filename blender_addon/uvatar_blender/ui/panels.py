@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import bpy
 
-from ..core.jobs import STAGES, JobState, Run
+from ..core.jobs import STAGES, JobGroup, JobState
 from ..core.session import Link
 from . import state
 from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
-from .importing import Summary, can_import
+from .importing import ImportedPhoto, can_import
 from .job_options import draw_job_options
 
 _MOST_RESULTS = 8  # photos whose results are shown, the last ones
@@ -148,7 +148,7 @@ def _draw_unfinished(layout: bpy.types.UILayout) -> None:
     row.operator("uvatar.forget", icon="X")
 
 
-def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
+def _draw_progress(layout: bpy.types.UILayout, run: JobGroup) -> None:
     job = run.current
     column = layout.column(align=True)
     row = column.row(align=True)
@@ -173,7 +173,7 @@ def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
         )
 
 
-def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
+def _draw_outcome(layout: bpy.types.UILayout, run: JobGroup) -> None:
     if (building := state.importer().progress) is not None:
         fraction, name = building
         layout.progress(factor=fraction, text=f"Building {name}")
@@ -190,7 +190,7 @@ def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
         )
 
 
-def _draw_summary(layout: bpy.types.UILayout, summary: Summary) -> None:
+def _draw_summary(layout: bpy.types.UILayout, summary: ImportedPhoto) -> None:
     box = layout.box()
     row = box.row()
     row.label(text=summary.name, icon="IMAGE_DATA")

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-from uvatar.body import PARENTS, load_open_body
+from uvatar.body import load_open_body
+from uvatar.data.joints import PARENTS
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, pa_mpjpe, torso_direction_error
 from uvatar.fitting.lifter import BETAS, BONE_COUNT, FLIP, MIRRORED_JOINTS, POSED, LifterNetwork, mirrored_features
-from uvatar.fitting.residuals import BONES
+from uvatar.fitting.terms.bones import BONES
 from uvatar_training.lifter.people import Batch, Imagined, People, Skeleton, found
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.shards import read_shards
