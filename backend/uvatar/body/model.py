@@ -71,7 +71,7 @@ class BodyModel(nn.Module):
         Args:
             betas: (B, 10).
             pose: (B, 24, 3) axis-angle, radians, or (B, 24, 3, 3) rotations, each joint relative to its parent; joint 0
-                is global_orient and turns the body about its rest pelvis.
+                is global_orient and rotates the body about its rest pelvis.
             transl: (B, 3) metres added at the end, or None.
             offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not
                 move joints.
@@ -92,7 +92,7 @@ class BodyModel(nn.Module):
         return self._joint_transforms(betas, pose if pose.ndim == 4 else matrices_from_axis_angle(pose), transl)[1]
 
     def landmarks(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
-        """BlazePose's 33 points on the bodies, (B, 33, 3), order of `LANDMARK_NAMES`; arguments as in `forward`.
+        """BlazePose's 33 points on the bodies (B, 33, 3), in the order of `Landmark`; arguments as in `forward`.
 
         Only these points are skinned, at about a hundredth of the whole body's cost. Pose blend shapes do not move
         them.
@@ -130,10 +130,10 @@ class BodyModel(nn.Module):
             joints, above = self._levels[depth], self._levels[depth - 1]
             parent = [int(parents[joint]) for joint in joints]
             slots = [above.index(joint) for joint in parent]
-            turn = world_rotation[-1][:, slots]
+            above_rotation = world_rotation[-1][:, slots]
             bone = rest[:, joints] - rest[:, parent]
-            world_position.append(world_position[-1][:, slots] + (turn @ bone.unsqueeze(-1)).squeeze(-1))
-            world_rotation.append(turn @ rotations[:, joints])
+            world_position.append(world_position[-1][:, slots] + (above_rotation @ bone.unsqueeze(-1)).squeeze(-1))
+            world_rotation.append(above_rotation @ rotations[:, joints])
         rotation = torch.cat(world_rotation, 1)[:, self._order]
         position = torch.cat(world_position, 1)[:, self._order]
         if transl is not None:

@@ -16,7 +16,7 @@ from uvatar.data.arrays import Floats
 
 @dataclass(frozen=True)
 class Roi:
-    """A square region of a photo that a model looks at, turned about its centre.
+    """A square region of a photo that a model looks at, rotated about its centre.
 
     Attributes:
         x, y: centre in pixels of the photo.

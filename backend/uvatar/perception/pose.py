@@ -120,7 +120,7 @@ class PoseEstimator:
         outputs = self._detector(crop[None].astype(np.float32) / 127.5 - 1.0)
         boxes, scores = sorted((output[0] for output in outputs), key=lambda output: -output.shape[-1])
         best = int(np.argmax(scores[:, 0]))
-        # a box, then four points of which the first is between the hips and the second on the circle round the whole
+        # a box, then four points of which the first is between the hips and the second on the circle around the whole
         # body
         points = boxes[best, 4:].reshape(4, 2) / DETECTOR_SIDE + self._anchors[best]
         hips, top = region.to_photo(points[:2] * DETECTOR_SIDE, DETECTOR_SIDE)
@@ -200,7 +200,7 @@ def heatmap_support(points: Floats, heat: Floats) -> NDArray[np.float32]:
 
 
 def _roi_from_points(center: Floats, top: Floats) -> Roi:
-    """Region round a person from the point between the hips and the point of the enclosing circle above the head."""
+    """Region around a person from the point between the hips and the point of the enclosing circle above the head."""
     dx, dy = top - center
     return Roi(float(center[0]), float(center[1]), float(2 * ROI_MARGIN * np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
 

@@ -117,6 +117,6 @@ def exposed(vertices: Floats, faces: Integers) -> NDArray[np.bool_]:
 
 def _even_directions(count: int) -> NDArray[np.float64]:
     """(N, 3) unit vectors spread over the sphere along a spiral with the golden angle."""
-    turn = np.arange(count) * np.pi * (3 - np.sqrt(5))
+    azimuth = np.arange(count) * np.pi * (3 - np.sqrt(5))
     z = 1 - (2 * np.arange(count) + 1) / count
-    return np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], -1)
+    return np.stack([np.sqrt(1 - z * z) * np.cos(azimuth), np.sqrt(1 - z * z) * np.sin(azimuth), z], -1)
