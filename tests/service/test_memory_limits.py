@@ -14,7 +14,7 @@ import pytest
 from tests.service.servers import photo
 from tests.service.test_load import client_of, front_in_thread
 from tests.service.test_server import StartServer, run
-from uvatar.commands.examination import GOOD, PROBLEM, WARNING, examine
+from uvatar.commands.doctor_checks import GOOD, PROBLEM, WARNING, examine
 from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.memory_limits import kills, memory

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar.body import BodyError, BodyModel
-from uvatar.commands.cli import app
+from uvatar.commands.cli import make_app
 from uvatar.commands.weights_report import BROKEN, GOOD, brought
 from uvatar.data.labels import Label
 from uvatar.engine.engine import Engine
@@ -221,7 +221,9 @@ def test_the_option_is_checked_and_explained(tmp_path: Path) -> None:
         checked_options({"body": "smplx"})
     (tmp_path / "a.jpg").write_bytes(b"")
     for command in ("reconstruct", "batch"):
-        helped = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        helped = CliRunner().invoke(make_app(), [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
         assert "--body" in helped.output and "not for commercial use" in " ".join(helped.output.split())
-        refused = CliRunner().invoke(app, [command, str(tmp_path), "--body", "smplx", "--out", str(tmp_path / "out")])
+        refused = CliRunner().invoke(
+            make_app(), [command, str(tmp_path), "--body", "smplx", "--out", str(tmp_path / "out")]
+        )
         assert refused.exit_code == 2 and "open_body or smpl" in " ".join(refused.output.split())

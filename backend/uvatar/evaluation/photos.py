@@ -1,4 +1,4 @@
-"""`uvatar evaluate-photos`: how well the avatars of a folder of photos lie on those photos.
+"""`uvatar evaluate photos`: how well the avatars of a folder of photos lie on those photos.
 
 One row per person, overlays and turntables beside the table. A row is *full* where the figures mean the whole person:
 head, hips, knees, ankles and feet inside the photo and seen by the landmark model, at least 300 pixels tall, and at
