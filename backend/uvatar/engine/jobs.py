@@ -51,7 +51,9 @@ def run_job(
         engine.registration(options.body)
     if options.complete_texture:
         registration = engine.registration(options.body)
-        photo_done(0, complete_texture(photos, engine.body if registration is None else registration.target))
+        ours = registration is None
+        body = engine.body if registration is None else registration.target
+        photo_done(0, complete_texture(photos, body, engine.atlases if ours else None))
     elif options.same_person:
         _run_same_person(photos, options, engine, report, photo_done)
     else:

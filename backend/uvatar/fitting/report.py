@@ -9,20 +9,19 @@ from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
+from uvatar.data.landmarks import HEAD, Landmark
 from uvatar.data.person import Person
 from uvatar.fitting.observations import SEEN, box_side, image_landmarks, inside_photo
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
-GOOD_ERROR, BAD_TAIL = (
-    0.03,
-    0.05,
-)  # of the box side: median error of a useless fit, 95th percentile that deserves a note
+# Of the box side: median error of a useless fit, 95th percentile that deserves a note.
+GOOD_ERROR, BAD_TAIL = 0.03, 0.05
 LIMBS = {
-    "head": [0, 7, 8],
-    "left arm": [13, 15],
-    "right arm": [14, 16],
-    "left leg": [25, 27],
-    "right leg": [26, 28],
+    "head": HEAD,
+    "left arm": [Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST],
+    "right arm": [Landmark.RIGHT_ELBOW, Landmark.RIGHT_WRIST],
+    "left leg": [Landmark.LEFT_KNEE, Landmark.LEFT_ANKLE],
+    "right leg": [Landmark.RIGHT_KNEE, Landmark.RIGHT_ANKLE],
 }
 UNCLEAR = 0.75  # likelihood below which the artist should look twice
 ODD_OUTLINE = 0.55  # overlap (IoU) of body and mask, below that of nearly everybody who is found where they are
