@@ -30,7 +30,7 @@ from uvatar.runtime.weights import weights_folder
 
 
 def noisy(person: Person, rng: np.random.Generator) -> Person:
-    side = float(max(person.box[2:] - person.box[:2]))
+    side = person.side
     landmarks, world = person.landmarks.copy(), person.world_landmarks.copy()
     landmarks[:, :2] += rng.normal(0, 0.013 * side / np.sqrt(2), (33, 2))
     world += rng.normal(0, [0.025, 0.025, 0.07], (33, 3)).astype(np.float32)

@@ -28,6 +28,7 @@ from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol import framing
 from uvatar.protocol.framing import RESULT_SCHEMA
 from uvatar.protocol.options import Options, checked_options
+from uvatar.protocol.people import people_of
 from uvatar.results.result import NobodyFound, PersonResult
 from uvatar.texturing import Texture
 
@@ -68,7 +69,7 @@ def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, port
     result = framing.unpack(framing.pack(results[0]))
     assert sum(frame.nbytes for frame in map(memoryview, framing.pack(results[0]))) < 8e6
     assert (result["schema"], result["errors"], len(result["people"])) == (RESULT_SCHEMA, [], 1)
-    person = result["people"][0]
+    [person] = people_of(result)
     assert person["betas"].shape == (10,) and person["pose"].shape == (24, 3)
     assert person["transl"][2] > 0 and person["metrics"]["mask_iou"] > 0.8
     np.testing.assert_allclose(person["skin_weights"].sum(1), 1, atol=1e-6)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tools import lock_dependencies
-from uvatar.commands import examination
+from uvatar.commands import doctor_checks
 from uvatar.engine import self_test
 from uvatar.engine.engine import Engine
 from uvatar.engine.pipeline import Pipeline
@@ -163,12 +163,12 @@ def test_the_model_process_says_it_in_the_self_tests_own_words(
 
 def test_the_doctor_tells_a_failure(monkeypatch: pytest.MonkeyPatch, engine: Engine, tmp_path: Path) -> None:
     monkeypatch.setattr(Engine, "load", lambda: engine)
-    for seen, state in ((read_known().seen, examination.GOOD), (0.0, examination.PROBLEM)):
+    for seen, state in ((read_known().seen, doctor_checks.GOOD), (0.0, doctor_checks.PROBLEM)):
         monkeypatch.setattr(self_test, "observe", lambda _, seen=seen: _changed(seen=seen))
         [finding] = [
-            finding for finding in examination.examine(tmp_path, self_test=True) if finding.subject == "Self-test"
+            finding for finding in doctor_checks.examine(tmp_path, self_test=True) if finding.subject == "Self-test"
         ]
-        assert finding.state == state and bool(finding.fix) == (state == examination.PROBLEM)
+        assert finding.state == state and bool(finding.fix) == (state == doctor_checks.PROBLEM)
 
 
 @pytest.mark.parametrize("version", [(3, 11, 7), (3, 12, 1)])
@@ -177,7 +177,7 @@ def test_the_doctor_advises_only_what_can_be_installed(
 ) -> None:
     monkeypatch.setattr("uvatar.files.export.blender_command", lambda: None)
     monkeypatch.setattr(sys, "version_info", version)
-    [finding] = examination._blender()
+    [finding] = doctor_checks._blender()
     assert ("pip install bpy" in finding.fix) == (version[:2] == (3, 11)) and "UVATAR_BLENDER" in finding.fix
 
 

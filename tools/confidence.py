@@ -32,7 +32,7 @@ from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
 from uvatar.evaluation.tables import Row, markdown
 from uvatar.fitting.report import shown_share, sureness
-from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
+from uvatar.perception.evidence import FEATURES, LIKELY, PersonEvidence, features, likelihood, upper_body_inside
 from uvatar.perception.perception import Found, Perception
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.options import Options
@@ -157,9 +157,9 @@ def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
     return np.asarray(minimize(cost, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
-def evidence_of(found: dict[str, Any]) -> Evidence:
+def evidence_of(found: dict[str, Any]) -> PersonEvidence:
     """The evidence of somebody found."""
-    return Evidence(**{name: found["evidence"][name] for name in Evidence.__dataclass_fields__})
+    return PersonEvidence(**{name: found["evidence"][name] for name in PersonEvidence.__dataclass_fields__})
 
 
 def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:

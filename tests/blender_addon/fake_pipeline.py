@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result
+from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result, with_body_once
 from uvatar.photos.decoding import PhotoError
 
 
@@ -37,7 +37,11 @@ class SamplePipeline:
                     time.sleep(0.02)
             photo_done(
                 index,
-                heavy_result(name) if data == b"heavy" else sample_result(people=2 if b"two" in data else 1, name=name),
+                with_body_once(
+                    heavy_result(name)
+                    if data == b"heavy"
+                    else sample_result(people=2 if b"two" in data else 1, name=name)
+                ),
             )
 
 

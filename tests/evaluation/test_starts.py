@@ -1,4 +1,4 @@
-"""`evaluate-starts`: which starts are tried, and what the table says of where their fits end."""
+"""`evaluate starts`: which starts are tried, and what the table says of where their fits end."""
 
 from __future__ import annotations
 

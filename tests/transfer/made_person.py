@@ -19,7 +19,7 @@ from tests.transfer.test_transfer import fit_of
 from uvatar.body import load_open_body, load_smpl
 from uvatar.photos.encoding import encode_png
 from uvatar.protocol import message_files
-from uvatar.results.present import person_entry
+from uvatar.results.present import body_entry, person_entry
 from uvatar.texturing import Texture
 from uvatar.transfer import carried_texture, carry_over, register
 
@@ -41,7 +41,9 @@ def main(folder: Path) -> None:
         "overlay_jpeg": b"",
     }
     person = person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
-    message_files.dump({**sample_result(), "people": [person]}, folder / "result.uvatar")
+    message_files.dump(
+        {**sample_result(), "schema": 2, "body": body_entry(smpl), "people": [person]}, folder / "result.uvatar"
+    )
     vertices, _ = smpl.posed(fit.body, fit.offsets)
     np.savez(folder / "expected.npz", vertices=vertices, weights=smpl.data.weights, uv=smpl.data.uv[smpl.data.face_uv])
 

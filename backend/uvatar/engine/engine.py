@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import cv2
 import torch
 
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.clothing.model import ClothingModel, prepare_clothing
+from uvatar.data.progress import Progress, ignore_progress
+from uvatar.engine.avatars import PhotoFailed, reconstruct_avatars
+from uvatar.engine.reconstruct import DEFAULT_OPTIONS
+from uvatar.files.avatar import Avatar
+from uvatar.files.given_photos import GivenPhoto
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import FittingModel, prepare_fitting
 from uvatar.mesh_predictor.checkpoint import CheckpointError
@@ -20,14 +25,12 @@ from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import TexturePredictor
 from uvatar.texturing import Atlases, FaceSpline
 from uvatar.transfer import Registration, UserSmpl
-
-if TYPE_CHECKING:
-    from uvatar.protocol.options import Options
 
 Network = TypeVar("Network")
 
@@ -115,6 +118,27 @@ class Engine:
             texture_predictor_problem=texture_problem,
             threads=threads,
         )
+
+    def reconstruct(
+        self,
+        photos: GivenPhoto | Iterable[GivenPhoto],
+        options: Options = DEFAULT_OPTIONS,
+        progress: Progress = ignore_progress,
+        failed: PhotoFailed | None = None,
+    ) -> Iterator[Avatar]:
+        """The avatars of everybody in the photos, photo by photo, as soon as each photo is done.
+
+        Args:
+            photos: a path, a photo file's bytes, a pair of name and bytes, or a list of these.
+            options: with ``same_person=True`` all photos become one avatar.
+            progress: called with the stage's name, the fraction of the photo that is done (0..1) and a message.
+            failed: called with the name and the UvatarError of each photo that cannot be used; the others go on.
+                None raises the first one's error.
+
+        Raises UvatarError where a photo, or all of them, cannot be used, and where the options ask for what is not
+        installed.
+        """
+        return reconstruct_avatars(photos, self, options, progress, failed)
 
     def registration(self, body: str) -> Registration | None:
         """The body of this name in agreement with the open one; None where it is the open one.

@@ -1,4 +1,4 @@
-"""`uvatar evaluate-starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors
+"""`uvatar evaluate starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors
 say?
 
 Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh

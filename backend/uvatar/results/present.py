@@ -1,4 +1,4 @@
-"""From a photo's result to the dictionary that leaves the backend: arrays and encoded pictures, schema 1.
+"""From a photo's result to the dictionary that leaves the backend: arrays and encoded pictures, schema 2.
 
 It holds all that a modelling program needs to build the avatar (docs/result-schema.md describes every key), and nothing
 that needs this package to be understood.
@@ -15,9 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar import __version__
 from uvatar.body import BodyModel, measure
-from uvatar.body.data import BodyData
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.labels import Label
@@ -27,6 +25,7 @@ from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.encoding import encode_jpeg, encode_png
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.version import __version__
 from uvatar.results import preview
 from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
 
@@ -71,6 +70,7 @@ def present_photo(
     ]
     return {
         **photo_entry(result.photo, result.camera),
+        "body": body_entry(body),
         "people": entries,
         "timings": {**result.timings, "pictures": time.perf_counter() - started},
         "version": __version__,
@@ -189,7 +189,6 @@ def person_entry(
         pictures: encoded ``texture_png``, ``source_png``, ``overlay_jpeg`` and, where asked for, ``turntable_png``.
         metrics: figures of merit by name; NaN where a figure does not exist (they become null).
     """
-    data = body.data
     parameters = fit.body
     pose = np.concatenate([parameters.global_orient[None], parameters.body_pose]).astype(np.float32)
     return {
@@ -198,18 +197,20 @@ def person_entry(
         "pose": pose,
         "transl": parameters.transl.astype(np.float32),
         "offsets": fit.offsets.astype(np.float32),
-        **_body_arrays(data),
         "box": [float(value) for value in box],
         "confidence": float(fit.confidence),
         "start": fit.start,
         "notes": list(fit.notes),
+        "licence": {"body_model": body.data.licence},
         "measurements": {name: round(float(value), 1) for name, value in measure(body, parameters.betas).items()},
         "metrics": {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()},
         **pictures,
     }
 
 
-def _body_arrays(data: BodyData) -> dict[str, Any]:
+def body_entry(body: BodyModel) -> dict[str, Any]:
+    """The part of a photo's result that is the body model's: the same for all people of the photo."""
+    data = body.data
     joints, weights = strongest_influences(data.weights)
     regressor = data.J_regressor.tocoo()
     return {
@@ -234,7 +235,6 @@ def _body_arrays(data: BodyData) -> dict[str, Any]:
         "skin_weights": weights,
         "joint_names": list(data.joint_names),
         "parents": [int(parent) for parent in data.parents],
-        "licence": {"body_model": data.licence},
     }
 
 

@@ -28,6 +28,7 @@ from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
+from uvatar.runtime.weights import WeightsError
 from uvatar.service.logs import CurrentJob, log_to_stream
 from uvatar.service.model_process import REAL_PIPELINE, SECRET_VARIABLE
 
@@ -185,7 +186,7 @@ def _stated_error(error: Any) -> UvatarError:
 
 
 def _load_error(error: Exception) -> UvatarError:
-    if isinstance(error, UvatarError):  # the self-test's own words
+    if isinstance(error, UvatarError) and not isinstance(error, WeightsError):  # the self-test's own words
         return error
     if is_out_of_memory(error):
         return UvatarError(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.face import BARE_SKIN
-from uvatar.photos.colour import linear_from_srgb, perceptual
+from uvatar.photos.colour import LUMA, linear_from_srgb, perceptual
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND
@@ -54,4 +54,4 @@ def skin_colour(
             if difference < smallest:
                 best, smallest = colour, difference
     grey = bool((np.ptp(projected_views[0].source.photo.pixels[::16, ::16], axis=-1) < 4).mean() > 0.98)
-    return np.full(3, tone @ np.array([0.21, 0.72, 0.07], np.float32), np.float32) if grey and best is tone else best
+    return np.full(3, tone @ LUMA, np.float32) if grey and best is tone else best

@@ -18,9 +18,9 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.joints import PARENTS
+from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, POSED, assembled, features, mirrored_features, view
 from uvatar.geometry import rotations
-from uvatar.perception.pose import MIRROR
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.scenes import GROUP_SHARES, GROUPS, random_view
 
@@ -302,7 +302,7 @@ def _keys(skeleton: Skeleton, betas: NDArray, turns: NDArray) -> NDArray[np.floa
 
 
 def _mirrored_points(points: NDArray) -> NDArray:
-    return points[MIRROR] * [-1.0, 1.0, 1.0]
+    return points[OTHER_SIDE_LANDMARKS] * [-1.0, 1.0, 1.0]
 
 
 def _batch(values: NDArray, turns: NDArray, betas: NDArray, mirror: NDArray) -> Batch:

@@ -165,7 +165,7 @@ def lifter_loss(network: LifterNetwork, skeleton: Skeleton, batch: Batch) -> Ten
 
 @torch.no_grad()
 def evaluate(network: LifterNetwork, skeleton: Skeleton, people: People) -> dict[str, float]:
-    """Held-out errors of the lifter alone, as `uvatar evaluate-synthetic` measures them: cm and degrees, mean over the
+    """Held-out errors of the lifter alone, as `uvatar evaluate synthetic` measures them: cm and degrees, mean over the
     people.
     """
     network.eval()

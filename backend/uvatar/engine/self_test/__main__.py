@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from uvatar import __version__
 from uvatar.engine.engine import Engine
 from uvatar.engine.self_test import check, remember
 from uvatar.protocol import discovery
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.version import __version__
 from uvatar.runtime.weights import WeightsError
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.service.fake_pipeline import result
+from tests.service.servers import Server, end, photo, start
 from uvatar.commands import running
 from uvatar.commands.running import MANY, Order, Run, jobs
 from uvatar.files.export import Exporter
@@ -20,9 +22,6 @@ from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_BYTES
-
-from .conftest import Server, end, photo, start
-from .fake_pipeline import result
 
 ONE_EACH = {"same_person": False}
 TOGETHER = {"same_person": True}

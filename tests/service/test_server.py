@@ -20,6 +20,7 @@ import psutil
 import pytest
 import zmq
 
+from tests.service.servers import FAKE, PATIENCE, Server, photo, python, wait_until
 from uvatar.protocol import atomic_files, discovery
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import UvatarError
@@ -29,8 +30,6 @@ from uvatar.service.job_files import JobFiles, disk_error
 from uvatar.service.logs import trim
 from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
-
-from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
 
 StartServer = Callable[..., Server]
 
@@ -47,7 +46,7 @@ def states(status: dict[str, Any]) -> list[str]:
 
 def run(client: Client, *photos: bytes, **options: Any) -> tuple[str, list[dict[str, Any]]]:
     """Send the photos and wait: the job's id and its events."""
-    job = client.reconstruct([(f"{index}.jpg", data) for index, data in enumerate(photos)], options)
+    job = client.submit([(f"{index}.jpg", data) for index, data in enumerate(photos)], options)
     return job, list(client.events(job))
 
 
@@ -82,7 +81,7 @@ def test_a_photo_goes_in_and_a_result_comes_out(client: Client) -> None:
     assert [event["kind"] for event in events[-2:]] == ["photo", "finished"]
     result = client.result(job, 0)
     assert result["photo"]["name"] == "0.jpg" and len(result["people"]) == 2
-    assert result["people"][0]["template"].shape == (4, 3)
+    assert result["body"]["template"].shape == (4, 3)
     assert client.request("result", job=job)["results"][0]["photo"] == result["photo"]
     status = client.status()
     assert status["model"]["state"] == "ready" and status["model"]["name"] == "fake" and status["jobs"][0]["job"] == job
@@ -104,7 +103,7 @@ def test_one_bad_photo_of_three(client: Client) -> None:
 
 
 def test_a_finished_photo_can_be_fetched_while_others_wait(client: Client, tmp_path: Path) -> None:
-    job = client.reconstruct([("a.jpg", photo()), ("b.jpg", photo(wait_for=str(tmp_path / "go")))])
+    job = client.submit([("a.jpg", photo()), ("b.jpg", photo(wait_for=str(tmp_path / "go")))])
     events = client.events(job)
     assert next(event for event in events if event["kind"] == "photo")["photo"] == 0
     assert client.result(job, 0)["photo"]["name"] == "a.jpg"
@@ -121,12 +120,12 @@ def test_photos_of_one_person_become_one_avatar(client: Client) -> None:
 def test_the_same_job_twice_is_done_once(client: Client, server: Server, tmp_path: Path) -> None:
     job, log = str(uuid.uuid4()), tmp_path / "log"
     photos = [("a.jpg", photo(log=str(log)))]
-    client.reconstruct(photos, job=job)
+    client.submit(photos, job=job)
     with server.client() as other:
-        assert other.reconstruct(photos, job=job) == job
+        assert other.submit(photos, job=job) == job
         assert states(list(other.events(job))[-1]) == ["done"]
         assert states(list(client.events(job))[-1]) == ["done"]
-        assert other.reconstruct(photos, job=job) == job
+        assert other.submit(photos, job=job) == job
         assert states(list(other.events(job))[-1]) == ["done"]
         assert code_of(other.reconstruct, [("a.jpg", b"other")], job=job) == "job-id-taken"
     assert log.read_text() == "a.jpg\n"
@@ -135,7 +134,7 @@ def test_the_same_job_twice_is_done_once(client: Client, server: Server, tmp_pat
 def test_two_workers_work_at_once(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--workers", "2")
     with server.client() as client:
-        first = client.reconstruct([("a.jpg", photo(wait_for=str(tmp_path / "go")))])
+        first = client.submit([("a.jpg", photo(wait_for=str(tmp_path / "go")))])
         second, events = run(client, photo())
         assert states(events[-1]) == ["done"]
         (tmp_path / "go").touch()
@@ -209,7 +208,7 @@ def test_senseless_requests_get_an_answer(client: Client) -> None:
 
 
 def test_a_photos_name_is_never_a_path(client: Client, server: Server) -> None:
-    job = client.reconstruct([("../../evil/../\x00name.jpg", photo())])
+    job = client.submit([("../../evil/../\x00name.jpg", photo())])
     assert client.status(job)["photos"][0]["name"] == "\ufffdname.jpg"
     list(client.events(job))
     assert {path.name for path in server.folder.parent.iterdir()} == {"data"}
@@ -221,7 +220,7 @@ def test_a_photos_name_is_never_a_path(client: Client, server: Server) -> None:
 
 def test_a_model_process_killed_in_mid_job_is_replaced(client: Client, server: Server, tmp_path: Path) -> None:
     log, go = tmp_path / "log", tmp_path / "go"
-    job = client.reconstruct([("a.jpg", photo(log=str(log))), ("b.jpg", photo(log=str(log), wait_for=str(go)))])
+    job = client.submit([("a.jpg", photo(log=str(log))), ("b.jpg", photo(log=str(log), wait_for=str(go)))])
     wait_until(lambda: log.exists() and "b.jpg" in log.read_text(), "the second photo is begun")
     [worker] = server.workers()
     psutil.Process(worker["pid"]).kill()
@@ -239,7 +238,7 @@ def test_a_crash_in_a_model_is_tried_again_once(client: Client, tmp_path: Path) 
 
 @pytest.mark.parametrize("pipeline", ["BrokenPipeline", "DyingPipeline"])
 def test_models_that_cannot_be_loaded_are_told(start_server: StartServer, pipeline: str) -> None:
-    server = start_server(pipeline=f"tests.backend_process.fake_pipeline:{pipeline}")
+    server = start_server(pipeline=f"tests.service.fake_pipeline:{pipeline}")
     with server.client() as client:
         _, events = run(client, photo(), photo())
         assert {entry["error"]["code"] for entry in events[-1]["photos"]} == {"models-not-loaded"}
@@ -250,7 +249,7 @@ def test_a_killed_front_loses_nothing(start_server: StartServer, tmp_path: Path)
     log, go = tmp_path / "log", tmp_path / "go"
     server = start_server()
     with server.client() as client:
-        job = client.reconstruct([("a.jpg", photo(log=str(log))), ("b.jpg", photo(log=str(log), wait_for=str(go)))])
+        job = client.submit([("a.jpg", photo(log=str(log))), ("b.jpg", photo(log=str(log), wait_for=str(go)))])
         wait_until(lambda: log.exists() and "b.jpg" in log.read_text(), "the second photo is begun")
         [worker] = server.workers()
         server.process.kill()
@@ -328,7 +327,7 @@ def test_a_killed_client_loses_nothing(server: Server) -> None:
         from pathlib import Path
         from uvatar.service.client import find
         client = find(Path({str(server.folder)!r}))
-        client.reconstruct([("a.jpg", b'{{"seconds": 0.2}}')], job={job!r})
+        client.submit([("a.jpg", b'{{"seconds": 0.2}}')], job={job!r})
         os.kill(os.getpid(), 9) if hasattr(os, "fork") else os._exit(9)"""
     subprocess.run([sys.executable, "-c", code], env=environment(), timeout=PATIENCE)
     with server.client() as client:
@@ -346,7 +345,7 @@ def test_whatever_is_killed_whenever_nothing_is_lost(start_server: StartServer, 
     photos = [(f"{index}.jpg", photo(log=str(log), stages=3, seconds=0.05)) for index in range(20)]
     server = start_server()
     with server.client() as client:
-        job = client.reconstruct(photos)
+        job = client.submit(photos)
     for _ in range(8):
         time.sleep(random.uniform(0.3, 1.0))
         if random.random() < 0.5:
@@ -391,7 +390,7 @@ def test_ctrl_c_ends_it_cleanly(start_server: StartServer, number: int) -> None:
 def test_shutdown_says_what_is_left(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     with server.client() as client:
-        client.reconstruct([("a.jpg", photo(wait_for=str(tmp_path / "never"))), ("b.jpg", photo())])
+        client.submit([("a.jpg", photo(wait_for=str(tmp_path / "never"))), ("b.jpg", photo())])
         assert client.shutdown() == 2
     assert server.process.wait(PATIENCE) == 0
 
@@ -400,7 +399,7 @@ def test_shutdown_says_what_is_left(start_server: StartServer, tmp_path: Path) -
 
 
 def test_cancel_between_stages_keeps_the_model_process(client: Client, server: Server) -> None:
-    job = client.reconstruct([("a.jpg", photo(stages=1000, seconds=0.1)), ("b.jpg", photo())])
+    job = client.submit([("a.jpg", photo(stages=1000, seconds=0.1)), ("b.jpg", photo())])
     events = client.events(job)
     next(event for event in events if event["kind"] == "progress" and event["stage"] == "stage 1")
     [worker] = server.workers()
@@ -413,7 +412,7 @@ def test_cancel_between_stages_keeps_the_model_process(client: Client, server: S
 
 
 def test_cancel_inside_a_long_stage_replaces_the_model_process(client: Client, server: Server, tmp_path: Path) -> None:
-    job = client.reconstruct([("a.jpg", photo(wait_for=str(tmp_path / "never")))])
+    job = client.submit([("a.jpg", photo(wait_for=str(tmp_path / "never")))])
     next(event for event in client.events(job) if event["kind"] == "progress" and event["stage"] == "stage 0")
     [worker] = server.workers()
     assert client.cancel(job)["state"] == "cancelled"
@@ -539,10 +538,10 @@ def test_attach_starts_a_server_that_ends_when_idle(tmp_path: Path) -> None:
 
 def test_a_server_is_not_idle_while_a_photo_waits_for_the_models(start_server: StartServer, tmp_path: Path) -> None:
     loaded = tmp_path / "loaded"
-    slow = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+    slow = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
     server = start_server("--exit-when-idle", "0.3", pipeline=slow, UVATAR_TEST_LOADED=str(loaded))
     with server.client() as client:
-        job = client.reconstruct([("a.jpg", photo())])
+        job = client.submit([("a.jpg", photo())])
         time.sleep(1.5)
         assert server.process.poll() is None
         loaded.touch()
@@ -569,7 +568,7 @@ def test_the_front_never_imports_models() -> None:
             thread = threading.Thread(target=front.run)
             thread.start()
             with Client(front.port, front.runtime.token) as client:
-                job = client.reconstruct([("a.jpg", b"{{}}")])
+                job = client.submit([("a.jpg", b"{{}}")])
                 assert list(client.events(job))[-1]["photos"][0]["state"] == "done"
                 client.shutdown()
             thread.join()

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.test_cli import uvatar
+from tests.service.servers import python
+from tests.service.test_jobs import new_job
 from uvatar.protocol import discovery
 from uvatar.protocol.errors import UvatarError
 from uvatar.service import private
 from uvatar.service.journal import Journal
 from uvatar.service.network import load_keys
 from uvatar.service.private import private_file, private_folder
-
-from .conftest import python
-from .test_cli import uvatar
-from .test_jobs import new_job
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files have no modes there")
 

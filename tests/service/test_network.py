@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import zmq
 
+from tests.commands.test_cli import uvatar
+from tests.service.servers import FAKE, PATIENCE, photo
 from uvatar.protocol import discovery
 from uvatar.protocol.errors import UvatarError
 from uvatar.service import network
@@ -23,9 +25,6 @@ from uvatar.service.model_process import PoolSettings
 from uvatar.service.network import Access, read_access
 from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
-
-from .conftest import FAKE, PATIENCE, photo
-from .test_cli import uvatar
 
 SECRET = b"the bytes of a face"
 
@@ -85,7 +84,7 @@ class Relay:
 
 def send_secret(client: Client) -> None:
     with client:
-        job = client.reconstruct([("a.jpg", photo(words=SECRET.decode()))])
+        job = client.submit([("a.jpg", photo(words=SECRET.decode()))])
         assert list(client.events(job))[-1]["photos"][0]["state"] == "done"
 
 

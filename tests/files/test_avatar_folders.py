@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.service.fake_pipeline import result
 from uvatar.commands.forgetting import forget_avatars
 from uvatar.files import avatar_folders
-from uvatar.files.avatar_folders import Stems, prepare, read_avatar, stem_of
+from uvatar.files.avatar_folders import FolderNames, prepare, read_avatar, stem_of
 from uvatar.files.export import Exporter
 from uvatar.protocol import message_files, photo_lists
 from uvatar.protocol.errors import UvatarError
 from uvatar.service.batch.photos import BatchPhoto
 from uvatar.service.batch.record import BatchRecord
 from uvatar.service.batch.run import run_batch
-
-from .fake_pipeline import result
 
 
 def names(folder: Path) -> set[str]:
@@ -443,6 +442,6 @@ def test_a_nearly_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_stems_of_many_folders_are_looked_up_once(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"a_p{number}").mkdir()
-    stems = Stems(tmp_path)
+    stems = FolderNames(tmp_path)
     assert stems.give("a", "0" * 64)[0] == "a"
     assert [stems.give("a", "0" * 64)[0] for _ in range(2)] == ["a-2", "a-3"]

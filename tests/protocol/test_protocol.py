@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.service.servers import python
 from uvatar.protocol import discovery, framing, message_files, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import UvatarError
@@ -25,8 +26,6 @@ from uvatar.protocol.framing import DTYPES, PROTOCOL_VERSION, Limits, pack, unpa
 from uvatar.protocol.given_people import GIVEN
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
-
-from .conftest import python
 
 NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False))
 ARRAYS = hnp.arrays(

@@ -21,14 +21,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from uvatar.commands.cli import _report
+from tests.service.fake_pipeline import picture, result
+from tests.service.servers import FAKE, PATIENCE, Server, photo, python, wait_until
+from uvatar.commands.reconstruct import report
 from uvatar.files.export import Exporter, colour_labels, readable_json, summarise
 from uvatar.protocol import discovery
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.client import find
-
-from .conftest import FAKE, PATIENCE, Server, photo, python, wait_until
-from .fake_pipeline import picture, result
 
 
 @pytest.fixture
@@ -249,17 +248,16 @@ def test_help_needs_nothing_heavy() -> None:
     assert not {"numpy", "zmq", "torch", "PIL", "rich.console"} & set(python(code).split())
     done = uvatar("--help")
     assert done.returncode == 0 and all(
-        command in done.stdout for command in ("reconstruct", "serve", "status", "stop", "evaluate-photos")
+        command in done.stdout for command in ("reconstruct", "serve", "status", "stop", "evaluate")
     )
 
 
 def test_photos_are_sent_without_the_models_libraries() -> None:
     code = """import sys
 from pathlib import Path
-from uvatar.commands import cli
+from uvatar.commands import forgetting, reconstruct
 from uvatar.files import export
-from uvatar.commands import forgetting
-cli._orders([(Path("a.jpg"), 1)], None)
+reconstruct.orders_of([(Path("a.jpg"), 1)], None)
 print(*sys.modules)"""
     assert not {"torch", "cv2", "scipy"} & set(python(code).split())
 
@@ -316,7 +314,7 @@ def test_what_is_about_a_photo_is_said_once_and_names_it_once(tmp_path: Path) ->
         ("b.jpg", "b.jpg shows nobody who looks like the person of a.jpg."),
         ("c.jpg", "The file cannot be read."),
     ]
-    _report(console, people, failures)
+    report(console, people, failures)
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
     assert (

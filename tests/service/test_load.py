@@ -16,16 +16,15 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.service.cancelling import STAGES, cancel_during
+from tests.service.servers import FAKE, PATIENCE, Server, photo, wait_until
+from tests.service.test_server import code_of, gone, run, states
 from uvatar.service.client import Client
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.job_files import JobFiles
 from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
-
-from .cancelling import STAGES, cancel_during
-from .conftest import FAKE, PATIENCE, Server, photo, wait_until
-from .test_server import code_of, gone, run, states
 
 StartServer = Callable[..., Server]
 
@@ -54,9 +53,9 @@ def client_of(front: Front) -> Client:
 def test_a_full_queue_says_so_and_takes_more_later(tmp_path: Path) -> None:
     go = tmp_path / "go"
     with front_in_thread(tmp_path / "data", queue=QueueLimits(photos=3)) as front, client_of(front) as client:
-        first = client.reconstruct([("a.jpg", photo(wait_for=str(go))), ("b.jpg", photo())])
+        first = client.submit([("a.jpg", photo(wait_for=str(go))), ("b.jpg", photo())])
         assert code_of(client.reconstruct, [("c.jpg", photo()), ("d.jpg", photo())]) == "queue-full"
-        assert client.reconstruct([("e.jpg", photo())])
+        assert client.submit([("e.jpg", photo())])
         assert code_of(client.reconstruct, [("f.jpg", photo())]) == "queue-full"
         assert [path.name for path in (tmp_path / "data" / "jobs").iterdir()].count(first) == 1
         assert len(list((tmp_path / "data" / "jobs").iterdir())) == 2
@@ -117,12 +116,11 @@ def test_clients_take_turns(start_server: StartServer, tmp_path: Path) -> None:
     log, go = tmp_path / "log", tmp_path / "go"
     server = start_server()
     with server.client() as greedy, server.client() as second, server.client() as third:
-        first = greedy.reconstruct([("wait", photo(wait_for=str(go)))])
+        first = greedy.submit([("wait", photo(wait_for=str(go)))])
         for _ in range(10):
-            greedy.reconstruct([("greedy", photo(log=str(log)))] * 5)
+            greedy.submit([("greedy", photo(log=str(log)))] * 5)
         jobs = [
-            client.reconstruct([(name, photo(log=str(log)))] * 2)
-            for client, name in ((second, "second"), (third, "third"))
+            client.submit([(name, photo(log=str(log)))] * 2) for client, name in ((second, "second"), (third, "third"))
         ]
         go.touch()
         list(greedy.events(first))
@@ -255,7 +253,7 @@ def test_a_hung_model_process_is_replaced(start_server: StartServer, tmp_path: P
 def test_a_stopped_model_process_is_replaced(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--hung-after", "1")
     with server.client() as client:
-        job = client.reconstruct([("a.jpg", photo(stages=20, seconds=0.1))])
+        job = client.submit([("a.jpg", photo(stages=20, seconds=0.1))])
         next(event for event in client.events(job) if event["kind"] == "progress")
         [worker] = server.workers()
         psutil.Process(worker["pid"]).suspend()
@@ -264,7 +262,7 @@ def test_a_stopped_model_process_is_replaced(start_server: StartServer, tmp_path
 
 
 def test_models_that_never_load_are_told(start_server: StartServer, tmp_path: Path) -> None:
-    pipeline = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+    pipeline = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
     server = start_server("--load-hung-after", "1", pipeline=pipeline, UVATAR_TEST_LOADED=str(tmp_path / "never"))
     with server.client() as client:
         _, events = run(client, photo())

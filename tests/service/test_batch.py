@@ -11,6 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.commands.test_cli import data, uvatar  # noqa: F401  (a fixture)
+from tests.service.fake_pipeline import picture, result
+from tests.service.servers import FAKE, PATIENCE, photo, wait_until
 from uvatar.files.avatar_folders import RECORD
 from uvatar.protocol import discovery
 from uvatar.protocol.errors import UvatarError
@@ -20,10 +23,6 @@ from uvatar.service.batch.record import BatchRecord, PhotoOutcome
 from uvatar.service.batch.report import write_report
 from uvatar.service.batch.run import run_batch
 from uvatar.service.client import find
-
-from .conftest import FAKE, PATIENCE, photo, wait_until
-from .fake_pipeline import picture, result
-from .test_cli import data, uvatar  # noqa: F401  (a fixture)
 
 
 def make_photos(folder: Path, count: int, **orders: Any) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.backend_process.conftest import Server, photo, wait_until
+from tests.service.servers import Server, photo, wait_until
 
 STAGES = ("loading", "queued", "between stages", "in a stage that does not end", "storing the result")
-PIPELINE = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+PIPELINE = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def cancel_during(stage: str, folder: Path, start: Callable[..., Server]) -> Can
     }.get(stage, {})  # type: ignore[assignment]
     with server.client() as client:
         if stage != "loading":
-            list(client.events(client.reconstruct([("warm.jpg", photo())])))
+            list(client.events(client.submit([("warm.jpg", photo())])))
         if stage == "queued":
-            client.reconstruct([("first.jpg", photo(stages=1000, seconds=0.05))])
-        job = client.reconstruct([("a.jpg", photo(**orders)), ("b.jpg", photo())])
+            client.submit([("first.jpg", photo(stages=1000, seconds=0.05))])
+        job = client.submit([("a.jpg", photo(**orders)), ("b.jpg", photo())])
         if orders:
             next(event for event in client.events(job) if event["kind"] == "progress")
         begun = time.monotonic()

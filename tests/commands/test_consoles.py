@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from uvatar.commands.cli import app
+from tests.commands.test_cli import uvatar
+from tests.service.servers import FAKE, PATIENCE, Server, photo
+from uvatar.commands.cli import make_app
 from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
 from uvatar.photos.decoding import PhotoError
@@ -23,9 +25,6 @@ from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.terminal import print_anything, terminal
 from uvatar.service import client as clients
 from uvatar_training import cli as training
-
-from .conftest import FAKE, PATIENCE, Server, photo
-from .test_cli import uvatar
 
 NAMES = ["写真 😀.jpg", "x [final].jpg", "[b].jpg", "[red]me.jpg", ":smile:.jpg", "café.jpg", "nobody [bold].jpg"]
 ENCODINGS = {"cp1252": "?? ?.jpg", "ascii": "?? ?.jpg", "utf-8": "写真 😀.jpg"}
@@ -145,7 +144,7 @@ def test_training_prints_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(tmp_path: Path, arguments: list[str]) -> None:
-    done = CliRunner().invoke(app, ["serve", "--data", str(tmp_path / "data"), *arguments])
+    done = CliRunner().invoke(make_app(), ["serve", "--data", str(tmp_path / "data"), *arguments])
     assert done.exit_code == 2 and not (tmp_path / "data").exists(), done.output
 
 
@@ -154,19 +153,23 @@ def test_numbers_that_mean_nothing_are_refused(tmp_path: Path, arguments: list[s
     ["localhost:80000", "localhost:0", "localhost:-1", "localhost:²", "localhost:", ":1", "1", "localhost:1e3"],
 )
 def test_addresses_that_are_none_are_refused(tmp_path: Path, address: str) -> None:
-    done = CliRunner().invoke(app, ["serve", "--data", str(tmp_path / "data"), "--network", address])
+    done = CliRunner().invoke(make_app(), ["serve", "--data", str(tmp_path / "data"), "--network", address])
     assert done.exit_code == 1 and "is not an address" in done.output and not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(range(256)), b"\xff" * 40, "ein geheimes Wörtchen".encode()])
 def test_a_token_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "token").write_bytes(content)
-    done = CliRunner().invoke(app, ["serve", "--data", str(tmp_path / "data"), "--token-file", str(tmp_path / "token")])
+    done = CliRunner().invoke(
+        make_app(), ["serve", "--data", str(tmp_path / "data"), "--token-file", str(tmp_path / "token")]
+    )
     assert done.exit_code == 2 and "16 or more" in done.output
 
 
 @pytest.mark.parametrize(
-    "command", ["reconstruct", "batch", "evaluate-photos", "evaluate-starts", "evaluate-synthetic"]
+    "command",
+    ["reconstruct", "batch", "evaluate photos", "evaluate starts", "evaluate synthetic", "evaluate-photos"]
+    + ["evaluate-starts", "evaluate-synthetic"],
 )
 def test_outputs_are_tried_before_the_work(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No server is started and no model is loaded for what could not be written."""
@@ -174,10 +177,10 @@ def test_outputs_are_tried_before_the_work(tmp_path: Path, command: str, monkeyp
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(photo())
     (tmp_path / "file").touch()
-    source = [] if command == "evaluate-synthetic" else [str(tmp_path / "photos")]
+    source = [] if command.endswith("synthetic") else [str(tmp_path / "photos")]
     known = {name for name in sys.modules if name.startswith("uvatar.evaluation.")}
     data = ["--data", str(tmp_path / "data")] if not command.startswith("evaluate") else []
-    done = CliRunner().invoke(app, [command, *source, "--out", str(tmp_path / "file"), *data])
+    done = CliRunner().invoke(make_app(), [*command.split(), *source, "--out", str(tmp_path / "file"), *data])
     assert done.exit_code == 1 and "cannot be a folder" in done.output.replace("\n", " "), done.output
     assert {name for name in sys.modules if name.startswith("uvatar.evaluation.")} == known
 

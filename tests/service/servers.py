@@ -17,7 +17,7 @@ import pytest
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.client import Client
 
-FAKE = "tests.backend_process.fake_pipeline:FakePipeline"
+FAKE = "tests.service.fake_pipeline:FakePipeline"
 PATIENCE = 60.0  # seconds; far longer than anything takes, for machines that do other things too
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from uvatar.commands.examination import GOOD, PROBLEM, examine
+from tests.commands.test_cli import data, uvatar  # noqa: F401  (a fixture)
+from tests.service.servers import FAKE, photo, wait_until
+from uvatar.commands.doctor_checks import GOOD, PROBLEM, examine
 from uvatar.runtime.weights import weights_folder
 from uvatar.service.client import find
-
-from .conftest import FAKE, photo, wait_until
-from .test_cli import data, uvatar  # noqa: F401  (a fixture)
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "man.jpg"
 
@@ -82,7 +81,7 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(tmp_path: Path, monk
     monkeypatch.setenv("UVATAR_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("UVATAR_BLENDER", str(tmp_path / "no blender"))
     monkeypatch.setattr("sys.version_info", (3, 9, 1))
-    monkeypatch.setattr("uvatar.commands.examination._MODULES", ("numpy", "no_such_package"))
+    monkeypatch.setattr("uvatar.commands.doctor_checks._MODULES", ("numpy", "no_such_package"))
     ill = {finding.subject: finding for finding in examine(tmp_path / "file" / "data") if finding.state != GOOD}
     assert {"Python", "Packages", "Weights", "Data folder", "Blender"} <= set(ill)
     assert "open_body.npz" in ill["Weights"].words and "no_such_package" in ill["Packages"].words

@@ -1,6 +1,6 @@
 """Death at every stage: of the model process, the front, both, and the client. Nothing that was acknowledged is lost.
 
-Run by hand for the figures of docs/reliability.md:  python -m pytest tests/backend_process/test_faults.py -s -n 2
+Run by hand for the figures of docs/reliability.md:  python -m pytest tests/service/test_faults.py -s -n 2
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.service.faulty_server import POINTS
+from tests.service.servers import PATIENCE, Server, photo, wait_until
+from tests.service.test_server import gone, run, states
 from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.spawn import environment
 from uvatar.service.client import Client, ServerGone, find
 
-from .conftest import PATIENCE, Server, photo, wait_until
-from .faulty_server import POINTS
-from .test_server import gone, run, states
-
 StartServer = Callable[..., Server]
 LOADING, STAGES = "while the models are loaded", ("in the first stage", "in a later stage", "in the second photo")
 VICTIMS = ("model process", "front", "front and model process", "client")
-FAULTY = "tests.backend_process.faulty_server"
-SLOW = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
+FAULTY = "tests.service.faulty_server"
+SLOW = "tests.service.fake_pipeline:SlowlyLoadingPipeline"
 
 # A client of its own, to be killed: sends the job, says when it is acknowledged, and fetches the results.
 CLIENT = """if True:
@@ -39,7 +38,7 @@ CLIENT = """if True:
     from uvatar.service.client import find
     client = find(Path(sys.argv[1]))
     photos = [(name, Path(sys.argv[3], name).read_bytes()) for name in ("a.jpg", "b.jpg")]
-    client.reconstruct(photos, job=sys.argv[2])
+    client.submit(photos, job=sys.argv[2])
     Path(sys.argv[3], "acknowledged").touch()
     for event in client.events(sys.argv[2]):
         if event["kind"] == "photo" and event["state"] == "done":
@@ -98,7 +97,7 @@ def test_nothing_is_lost(start_server: StartServer, tmp_path: Path, point: str, 
         sender.wait(PATIENCE)
         with server.client() as client:
             if not acknowledged:  # nothing was promised: an honest client sends the same job again
-                client.reconstruct(photos, job=job)
+                client.submit(photos, job=job)
             end = list(client.events(job))[-1]
             assert states(end) == ["done", "done"]
             assert [client.result(job, index)["photo"]["name"] for index in (0, 1)] == ["a.jpg", "b.jpg"]
@@ -163,7 +162,7 @@ def small_disk(tmp_path: Path) -> Any:
 
 def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path) -> None:
     """At every size of what else is on it: a job is taken and finished, or refused; and afterwards all is well."""
-    server = start_server(module="tests.backend_process.careless_server", folder=small_disk / "data")
+    server = start_server(module="tests.service.careless_server", folder=small_disk / "data")
     outcomes: list[str] = []
     with server.client() as client:
         run(client, photo())
@@ -174,7 +173,7 @@ def test_a_disk_that_is_really_full(start_server: StartServer, small_disk: Path)
             )  # where not even a failure can be noted, photos wait for space
             relief.start()
             try:
-                job = client.reconstruct([("a.jpg", photo(pad=200_000)), ("b.jpg", photo(pad=200_000))])
+                job = client.submit([("a.jpg", photo(pad=200_000)), ("b.jpg", photo(pad=200_000))])
             except UvatarError as error:
                 outcomes.append(error.code)
                 relief.cancel()
@@ -224,7 +223,7 @@ def test_a_client_killed_while_it_sends_leaves_nothing(start_server: StartServer
         from uvatar.service.client import find
         client = find(Path({str(server.folder)!r}))
         threading.Timer(0.02, lambda: os._exit(9)).start()
-        client.reconstruct([("a.jpg", bytes(60_000_000))] * 4)"""
+        client.submit([("a.jpg", bytes(60_000_000))] * 4)"""
     subprocess.run([sys.executable, "-c", code], env=environment(), stderr=subprocess.DEVNULL, timeout=PATIENCE)
     with server.client() as client:
         status = client.status()

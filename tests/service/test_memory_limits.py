@@ -11,7 +11,10 @@ import cv2
 import psutil
 import pytest
 
-from uvatar.commands.examination import GOOD, PROBLEM, WARNING, examine
+from tests.service.servers import photo
+from tests.service.test_load import client_of, front_in_thread
+from tests.service.test_server import StartServer, run
+from uvatar.commands.doctor_checks import GOOD, PROBLEM, WARNING, examine
 from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.memory_limits import kills, memory
@@ -19,12 +22,8 @@ from uvatar.service.listener import Listeners
 from uvatar.service.model_process import PoolSettings
 from uvatar.service.worker import photo_error
 
-from .conftest import photo
-from .test_load import client_of, front_in_thread
-from .test_server import StartServer, run
-
 MB = 1_000_000
-FAKES = "tests.backend_process.fake_pipeline"
+FAKES = "tests.service.fake_pipeline"
 
 
 def system(root: Path, cgroup: str, files: dict[str, str]) -> Path:

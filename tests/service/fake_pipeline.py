@@ -38,14 +38,16 @@ def picture(size: int = 8, format: str = "PNG", value: int = 1) -> bytes:
 
 def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str, Any]:
     """A result in the real schema, of a tetrahedral body."""
-    person = {
+    body = {
         "body_model": "open_body",
-        "betas": np.zeros(10, np.float32),
         "beta_names": [f"b{i}" for i in range(10)],
-        "pose": np.zeros((24, 3), np.float32),
-        "transl": np.array([0, 0, 3], np.float32),
         "template": np.eye(4, 3, dtype=np.float32),
         "joint_names": [f"j{i}" for i in range(24)],
+    }
+    person = {
+        "betas": np.zeros(10, np.float32),
+        "pose": np.zeros((24, 3), np.float32),
+        "transl": np.array([0, 0, 3], np.float32),
         "texture_png": picture(),
         "source_png": picture(value=2),
         "overlay_jpeg": picture(format="JPEG"),
@@ -58,7 +60,7 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
         "licence": {"body_model": "CC0-1.0"},
     }
     return {
-        "schema": 1,
+        "schema": 2,
         "photo": {
             "name": name,
             "digest": hashlib.sha256(data).hexdigest(),
@@ -67,6 +69,7 @@ def result(name: str, data: bytes, people: int = 1, **metrics: Any) -> dict[str,
             "jpeg": picture(format="JPEG"),
         },
         "camera": {"focal": 9.6, "center": [4.0, 4.0], "width": 8, "height": 8},
+        "body": body,
         "people": [{"id": f"p{i}", **person} for i in range(people)],
         "timings": {"fitting": 0.1},
         "version": "test",
