@@ -92,12 +92,11 @@ def test_an_engine_makes_avatars_of_a_photo(engine: Engine) -> None:
     told: list[float] = []
     photo = SAMPLES / "portrait.jpg"
     (avatar,) = engine.reconstruct(photo, QUICK, progress=lambda stage, fraction, message: told.append(fraction))
-    assert avatar.photo_name == "portrait.jpg" and avatar.confidence > 0.5
+    assert avatar.photo_name == "portrait.jpg" and 0 < avatar.confidence < 1
     assert told == sorted(told) and any(0.3 < fraction < 0.6 for fraction in told), "fitting reports its progress"
     assert avatar.texture is not None and avatar.texture.shape == (512, 512, 3)
     posed, _ = engine.body.posed(parameters_of(avatar), np.asarray(avatar.person["offsets"], np.float32))
-    # A result has the four strongest influences of a vertex, the body all of them.
-    assert np.percentile(np.abs(avatar.vertices("photo") - posed), 99) < 0.002
+    np.testing.assert_allclose(avatar.vertices("photo"), posed, atol=1e-4)
 
 
 def parameters_of(avatar: Avatar) -> BodyParameters:
