@@ -60,7 +60,7 @@ class Observations:
             camera,
             model,
             silhouette,
-            np.array([box_side(person) for person in people]),
+            np.array([person.side for person in people]),
             landmarks,
             np.stack([unseen_legs(points, camera) for points in landmarks]),
             lifted,
@@ -127,11 +127,6 @@ def standing(landmarks: NDArray) -> float:
     legs = (ankles[:, 1] - hips[:, 1]).min() / trunk  # about 1.5 for straight legs
     level = abs(ankles[0, 1] - ankles[1, 1]) / trunk
     return float(np.clip((legs - 0.9) / 0.3, 0, 1) * np.clip((0.5 - level) / 0.2, 0, 1) * ankles[:, 2].min())
-
-
-def box_side(person: Person) -> float:
-    """The longer side of the person's box, pixels."""
-    return float(max(person.box[2] - person.box[0], person.box[3] - person.box[1]))
 
 
 def inside_photo(points: NDArray, camera: Camera) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.landmarks import HEAD, Landmark
 from uvatar.data.person import Person
-from uvatar.fitting.observations import SEEN, box_side, image_landmarks, inside_photo
+from uvatar.fitting.observations import SEEN, image_landmarks, inside_photo
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
 # Of the box side: median error of a useless fit, 95th percentile that deserves a note.
@@ -45,7 +45,7 @@ def quality(person: Person, pixels: NDArray, camera: Camera, group: ShapeGroup) 
     """Judge a body whose landmarks project to ``pixels`` (33, 2); only landmarks seen inside the photo are compared."""
     inside = inside_photo(person.landmarks[:, :2], camera)
     seen = inside & (person.landmarks[:, 2] > SEEN)
-    errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / box_side(person)
+    errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / person.side
     median, tail = (float(np.percentile(errors, q)) for q in (50, 95)) if len(errors) else (1.0, 1.0)
     trust = float((person.landmarks[:, 2] * inside).mean())
     return Quality(
@@ -67,7 +67,7 @@ def _notes(person: Person, seen: NDArray, inside: NDArray, tail: float, group: S
         notes.append("It is not certain that this is a person, or how they stand: check the overlay.")
     if tail > BAD_TAIL:
         notes.append("Some joints do not meet the photo: check the overlay.")
-    if box_side(person) < SMALL:
+    if person.side < SMALL:
         notes.append("Small in the photo: pose and texture are rough.")
     return notes
 

@@ -50,7 +50,7 @@ def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -
     Frames of the pelvis, the chest and the head come from their landmarks; a limb's first joint from its direction and
     its hinge's axis; its hinge from the angle between its bones.
     """
-    local = np.tile(np.eye(3), (24, 1, 1))  # rotation of each joint against its parent
+    local = np.tile(np.eye(3), (len(Joint), 1, 1))  # rotation of each joint against its parent
     pelvis = _trunk_frame(landmarks, HIPS) @ _trunk_frame(rest, HIPS).T
     chest = _trunk_frame(landmarks, SHOULDERS) @ _trunk_frame(rest, SHOULDERS).T
     local[SPINE_JOINTS] = rotations.exp(rotations.log(pelvis.T @ chest) / len(SPINE_JOINTS))

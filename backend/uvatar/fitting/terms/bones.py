@@ -27,7 +27,12 @@ from uvatar.data.person import Hand, Person
 from uvatar.fitting.observations import Observations, inside_photo, looking_at, world_landmarks
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term, robust
 
-# Bones between BlazePose landmarks whose directions in space are compared: (from, to), left then right.
+# Bones between landmarks whose directions in space are compared, (from, to), left then right: upper arms, forearms,
+# thighs, shins, feet, sides of the trunk; then across the shoulders, the hips, the ears; then from the wrists to the
+# knuckles of the index and little fingers.
+_PAIRS = (
+    (SHOULDERS, ELBOWS), (ELBOWS, WRISTS), (HIPS, KNEES), (KNEES, ANKLES), (HEELS, TOES), (HIPS, SHOULDERS),
+)  # fmt: skip
 BONES = np.array([
     *zip(SHOULDERS, ELBOWS, strict=True), *zip(ELBOWS, WRISTS, strict=True),
     *zip(HIPS, KNEES, strict=True), *zip(KNEES, ANKLES, strict=True),
@@ -150,7 +155,7 @@ def bones_in_space(
     return directions, weights
 
 
-def _knuckle(hand: Hand, knuckle: int) -> NDArray[np.float64]:
+def _knuckle(hand: Hand, knuckle: HandLandmark) -> NDArray[np.float64]:
     """(3,) unit direction from the wrist, axes of a camera that looks at the person."""
     vector = (hand.world[knuckle] - hand.world[HandLandmark.WRIST]).astype(float)
     return vector / max(np.linalg.norm(vector), 1e-9)
