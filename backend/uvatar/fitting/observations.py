@@ -22,7 +22,6 @@ from uvatar.geometry import rotations
 KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
 FACE_SCORE = 0.5  # score from which the face mesh is believed
 SEEN = 0.5  # visibility from which a landmark counts as seen
-LEGS = [list(leg) for leg in zip(HIPS, KNEES, ANKLES, HEELS, TOES, strict=True)]  # landmarks, left and right
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def world_landmarks(person: Person, camera: Camera) -> NDArray[np.float64]:
 def _knees_straightened(world: NDArray) -> NDArray[np.float64]:
     """World landmarks (33, 3), shins and feet rotated forward about the knees by what BlazePose bends them back."""
     world = world.copy()
-    for hip, knee, ankle, heel, toe in LEGS:
+    for hip, knee, ankle, heel, toe in zip(HIPS, KNEES, ANKLES, HEELS, TOES, strict=True):
         thigh, shin = world[knee] - world[hip], world[ankle] - world[knee]
         axis = np.cross(thigh, shin)
         sine = np.linalg.norm(axis)
@@ -113,7 +112,7 @@ def _knees_straightened(world: NDArray) -> NDArray[np.float64]:
 def unseen_legs(landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
     """(2,) 1 where neither knee nor ankle of the left or the right leg is seen in the photo."""
     seen = landmarks[:, 2] * inside_photo(landmarks, camera)
-    return np.array([float(seen[[knee, ankle]].max() <= SEEN) for _, knee, ankle, _, _ in LEGS])
+    return np.array([float(seen[list(leg)].max() <= SEEN) for leg in zip(KNEES, ANKLES, strict=True)])
 
 
 def standing(landmarks: NDArray) -> float:

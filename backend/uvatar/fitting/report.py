@@ -14,10 +14,8 @@ from uvatar.data.person import Person
 from uvatar.fitting.observations import SEEN, image_landmarks, inside_photo
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
-GOOD_ERROR, BAD_TAIL = (
-    0.03,
-    0.05,
-)  # of the box side: median error of a useless fit, 95th percentile that deserves a note
+# Of the box side: median error of a useless fit, 95th percentile that deserves a note.
+GOOD_ERROR, BAD_TAIL = 0.03, 0.05
 LIMBS = {
     "head": HEAD,
     "left arm": [Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST],

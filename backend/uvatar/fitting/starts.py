@@ -6,6 +6,8 @@ lifter) is just another `Start`: the solver tries each briefly and goes on with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,6 @@ from uvatar.data.joints import (
 )
 from uvatar.data.landmarks import (
     ANKLES,
-    EARS,
     ELBOWS,
     HEELS,
     HIPS,
@@ -55,8 +56,7 @@ def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -
     local[SPINE_JOINTS] = rotations.exp(rotations.log(pelvis.T @ chest) / len(SPINE_JOINTS))
     head = chest.T @ _head_frame(landmarks) @ _head_frame(rest).T
     vector = _at_most(rotations.log(head), HEAD_MOST)
-    local[Joint.NECK] = rotations.exp(vector * NECK_SHARE)
-    local[Joint.HEAD] = rotations.exp(vector * (1 - NECK_SHARE))
+    local[Joint.NECK], local[Joint.HEAD] = rotations.exp(vector * NECK_SHARE), rotations.exp(vector * (1 - NECK_SHARE))
     for side in (0, 1):
         _pose_leg(local, pelvis, landmarks, rest, side)
         _pose_arm(local, chest, landmarks, rest, side)
@@ -100,12 +100,12 @@ def _pose_arm(local: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray,
     local[WRIST_JOINTS[side]] = rotations.exp(_at_most(rotations.log(lower.T @ palm), WRIST_MOST))
 
 
-def _bone(points: NDArray, start: list[Landmark], end: list[Landmark], side: int) -> NDArray:
+def _bone(points: NDArray, start: Sequence[int], end: Sequence[int], side: int) -> NDArray:
     vector = points[end[side]] - points[start[side]]
     return vector / max(np.linalg.norm(vector), 1e-9)
 
 
-def _trunk_frame(points: NDArray, across: list[Landmark]) -> NDArray:
+def _trunk_frame(points: NDArray, across: Sequence[int]) -> NDArray:
     up = points[SHOULDERS].mean(0) - points[HIPS].mean(0)
     return _frame(points[across[0]] - points[across[1]], up)
 
@@ -114,8 +114,10 @@ def _head_frame(points: NDArray) -> NDArray:
     """From the ears and the nose; upright-nodding is left to the solver, for landmarks in space put the ears too far
     forward.
     """
-    left, right = points[EARS]
-    return _frame(left - right, points[Landmark.NOSE] - (left + right) / 2)
+    return _frame(
+        points[Landmark.LEFT_EAR] - points[Landmark.RIGHT_EAR],
+        points[Landmark.NOSE] - (points[Landmark.LEFT_EAR] + points[Landmark.RIGHT_EAR]) / 2,
+    )
 
 
 def _palm_frame(points: NDArray, side: int) -> NDArray:

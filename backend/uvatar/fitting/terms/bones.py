@@ -34,11 +34,13 @@ _PAIRS = (
     (SHOULDERS, ELBOWS), (ELBOWS, WRISTS), (HIPS, KNEES), (KNEES, ANKLES), (HEELS, TOES), (HIPS, SHOULDERS),
 )  # fmt: skip
 BONES = np.array([
-    *(bone for start, end in _PAIRS for bone in zip(start, end, strict=True)),
-    SHOULDERS, HIPS, EARS,
-    *(bone for end in (INDICES, PINKIES) for bone in zip(WRISTS, end, strict=True)),
+    *zip(SHOULDERS, ELBOWS, strict=True), *zip(ELBOWS, WRISTS, strict=True),
+    *zip(HIPS, KNEES, strict=True), *zip(KNEES, ANKLES, strict=True),
+    *zip(HEELS, TOES, strict=True), *zip(HIPS, SHOULDERS, strict=True),
+    SHOULDERS, HIPS, EARS,  # across
+    *zip(WRISTS, INDICES, strict=True), *zip(WRISTS, PINKIES, strict=True),
 ])  # fmt: skip
-TRUNK_SIDES = slice(10, 12)
+TRUNK_SIDES = slice(10, 12)  # of the `BONES`
 HAND_BONES = 4  # the last of the `BONES`: index and little finger's, left and right
 
 

@@ -11,7 +11,7 @@ from uvatar.fitting.chain import UNKNOWNS
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, plain
 
-# (joint of the body, axis, sign of flexion): knees, elbows.
+# (joint, axis, sign of flexion)
 HINGES = (
     (Joint.LEFT_KNEE, 0, 1.0),
     (Joint.RIGHT_KNEE, 0, 1.0),

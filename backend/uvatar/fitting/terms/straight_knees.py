@@ -13,7 +13,7 @@ from uvatar.fitting.chain import UNKNOWNS
 from uvatar.fitting.observations import Observations, standing
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, robust
 
-LEGS = list(zip(HIPS, KNEES, ANKLES, strict=True))  # landmarks, left and right
+LEGS = tuple(zip(HIPS, KNEES, ANKLES, strict=True))  # landmarks, left and right
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from uvatar.fitting.chain import UNKNOWNS
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, plain
 
-LEG_JOINTS = list(zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, strict=True))  # left and right
+LEG_JOINTS = tuple(zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, strict=True))  # left and right
 
 
 @dataclass(frozen=True)
