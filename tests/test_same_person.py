@@ -16,7 +16,7 @@ from uvatar.engine.likeness import Appearance, appearance, unlikeness
 from uvatar.engine.same_person import UNLIKE, Choice, Sighting, choose_views, facing
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
-from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.results.record import of_one_age
 
 SHIRTS = {

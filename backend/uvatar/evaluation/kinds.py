@@ -26,7 +26,7 @@ from uvatar.evaluation.cuts import CUTS, cut_window
 from uvatar.evaluation.drawings import DRAWINGS
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
-from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
 from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
 from uvatar.photos.decoding import PhotoError, decode_photo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -58,7 +59,7 @@ def photograph(
 
     Lambert's law on smooth normals with sky light from above, then the blur and noise of a small sensor.
     """
-    window = _window(vertices, camera)
+    window = picture_window(vertices, camera)
     small = camera.cropped(window, SUPERSAMPLE)
     fragments = RayScene(vertices, body.faces).render(small)
     seen = fragments.mask
@@ -124,6 +125,18 @@ def texture_paint(image: NDArray[np.uint8]) -> Paint:
         return bilinear(linear, np.stack([uv[:, 0], 1 - uv[:, 1]], 1) * size)
 
     return paint
+
+
+def read_paint(path: Path) -> Paint:
+    """Paint from a file of a UV texture.
+
+    Raises:
+        ValueError: the file cannot be read as a picture.
+    """
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path} cannot be read as a picture.")
+    return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
 
 
 def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
@@ -225,7 +238,8 @@ def _random_fabric(rng: np.random.Generator) -> Callable[[NDArray], NDArray]:
     return fabric
 
 
-def _window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
+def picture_window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
+    """The part of the picture (x0, y0, x1, y1), pixels, that vertices (V, 3) in the camera's frame can be seen in."""
     pixels = camera.project(vertices)
     low = np.clip(np.floor(pixels.min(0)) - 2, 0, (camera.width - 1, camera.height - 1)).astype(int)
     high = np.clip(np.ceil(pixels.max(0)) + 2, low + 1, (camera.width, camera.height)).astype(int)

@@ -18,7 +18,7 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import Paint, random_outfit
-from uvatar.evaluation.synthetic import Sitter, random_sitter
+from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData
 from uvatar.data.camera import Camera
+from uvatar.evaluation.rendering import SUPERSAMPLE, picture_window
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
@@ -19,7 +20,6 @@ from uvatar.photos.sampling import bilinear
 from uvatar_training.synthesis.noise import fractal3
 from uvatar_training.synthesis.scenes import Scene, Sensor
 
-SUPERSAMPLE = 2
 METERED = 0.24  # mean linear light of a picture at exposure 1
 _SKY_RAYS = 8  # per vertex
 _FLOOR_REACH = 14.0  # metres at which a plain floor has faded into the panorama's ground
@@ -117,20 +117,13 @@ def _photograph(scene: Scene, body: BodyData) -> Picture:
     geometry = geometry_of(scene, body)
     light = _surroundings(scene, geometry, rng)
     if geometry is not None:
-        window = _window(geometry.rays.vertices, scene.camera)
+        window = picture_window(geometry.rays.vertices, scene.camera)
         layer = _things(scene, body, geometry, scene.camera.cropped(window, SUPERSAMPLE), rng)
         small = cv2.resize(layer, (window[2] - window[0], window[3] - window[1]), interpolation=cv2.INTER_AREA)
         area = np.s_[window[1] : window[3], window[0] : window[2]]
         light[area] = light[area] * (1 - small[..., 3:]) + small[..., :3]
     people = people_map(scene, geometry)
     return Picture(developed(light, people > 0, scene.sensor, rng), people)
-
-
-def _window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
-    pixels = camera.project(vertices)
-    low = np.clip(np.floor(pixels.min(0)) - 2, 0, (camera.width - 1, camera.height - 1)).astype(int)
-    high = np.clip(np.ceil(pixels.max(0)) + 2, low + 1, (camera.width, camera.height)).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ from uvatar_training.synthesis.environments import (
 )
 from uvatar_training.synthesis.poses import PoseSource
 from uvatar_training.synthesis.rendering import Picture, Rasteriser, Renderer
-from uvatar_training.synthesis.scenes import GROUP_SHARES, GROUPS, Cast, Figure, Scene, draw_scene
+from uvatar_training.synthesis.scenes import POPULATION, Cast, Figure, Scene, draw_scene
 from uvatar_training.synthesis.wardrobe import Wardrobe, open_wardrobe
 
 SPLITS = ("train", "held_out")
@@ -163,7 +163,7 @@ class _Looks:
         if number not in self._made:
             studio = self._studio
             own = studio._rng(0, self._shard, number)
-            group = str(own.choice(GROUPS, p=GROUP_SHARES))
+            group = POPULATION.group(own)
             held_out = studio.order.split == "held_out"
             self._made[number] = group, dress(studio.canvas, group, studio.wardrobe, own, held_out)
         return number + self._shard * 1_000_000, *self._made[number]

@@ -35,7 +35,7 @@ from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
 from uvatar_training.metrics.texels import surface_per_texel
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
-from uvatar_training.synthesis.poses import MIRRORED_JOINTS
+from uvatar_training.synthesis.bank import MIRRORED_JOINTS
 from uvatar_training.trainers.gan import grid, texture_network
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import Recipe, RecipeError
