@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import zmq
+from uvatar_blender.protocol import discovery, framing
+from uvatar_blender.protocol.discovery import Runtime
 
 from uvatar_blender.core import backend_process
 from uvatar_blender.core.backend_process import (
@@ -24,8 +26,6 @@ from uvatar_blender.core.backend_process import (
     stop_running,
 )
 from uvatar_blender.core.problem import NOT_INSTALLED, Remedy
-from uvatar_blender.protocol import discovery, framing
-from uvatar_blender.protocol.discovery import Runtime
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
 

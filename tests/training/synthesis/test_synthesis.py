@@ -20,11 +20,12 @@ from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import Sample
 from uvatar_training.data.shards import open_shards
 from uvatar_training.synthesis.anatomy import Canvas
+from uvatar_training.synthesis.bank import mirrored
 from uvatar_training.synthesis.cycles import Cycles
 from uvatar_training.synthesis.dressing import dress
 from uvatar_training.synthesis.environments import environment_from, hdri_files, procedural_environment
 from uvatar_training.synthesis.outfits import paint_over, random_outfit
-from uvatar_training.synthesis.poses import SEEDS, PoseSource, mirrored
+from uvatar_training.synthesis.poses import SEEDS, PoseSource
 from uvatar_training.synthesis.rendering import Rasteriser
 from uvatar_training.synthesis.scenes import Cast, Scene, draw_scene
 from uvatar_training.synthesis.synthesize import Order, synthesize
