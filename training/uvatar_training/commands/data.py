@@ -152,7 +152,8 @@ class ImportAgora:
         from uvatar_training.data.agora import Agora
         from uvatar_training.data.importing import write_shards
 
-        template = self.kid_template and np.load(self.kid_template, allow_pickle=False).astype(np.float32)
+        kid = self.kid_template
+        template = None if kid is None else np.load(kid, allow_pickle=False).astype(np.float32)
         body = None if self.smpl is None else load_smpl(self.smpl)
         agora = Agora(
             self.images, self.fits, self.frames, self.masks, body, template, self.cut_out, self.split, self.occlusion

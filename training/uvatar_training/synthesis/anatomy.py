@@ -84,6 +84,11 @@ def texel_points(body: BodyData, table: TexelTable) -> Points:
     return _points(body, rest, normal, weights, body.part[corner])
 
 
+def subset(points: Points, rows: NDArray) -> Points:
+    """Some of the points."""
+    return Points(**{name: value if name == "places" else value[rows] for name, value in vars(points).items()})
+
+
 @dataclass(frozen=True)
 class Canvas:
     """A body to be painted: its texels at one size, and the same surface at its vertices.
