@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from makehuman import BASE_MESH, Mesh, add_targets, read_garment, read_obj
+from makehuman import BASE_MESH, ObjMesh, add_targets, read_garment, read_obj
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -59,7 +59,7 @@ class Layer:
     uv: NDArray[np.float64]
 
 
-def triangles(mesh: Mesh, group: str | None = None) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def triangles(mesh: ObjMesh, group: str | None = None) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Fan triangles (F, 3) of a polygon mesh as vertex and as UV indices, of one group only if given."""
     corners, uv = [], []
     for polygon, polygon_uv, name in zip(mesh.polygons, mesh.polygon_uv, mesh.groups, strict=True):
@@ -70,7 +70,7 @@ def triangles(mesh: Mesh, group: str | None = None) -> tuple[NDArray[np.int32], 
     return np.array(corners, np.int32), np.array(uv, np.int32)
 
 
-def body_texels(base: Mesh, shaped: NDArray, size: int) -> BodyTexels:
+def body_texels(base: ObjMesh, shaped: NDArray, size: int) -> BodyTexels:
     """The texels of the base mesh's body and their places on one shape."""
     faces, face_uv = triangles(base, "body")
     table = build_texel_table(base.uv, face_uv, faces, len(shaped), size)

@@ -20,7 +20,7 @@ import numpy as np
 from makehuman import (
     BASE_MESH,
     Garment,
-    Mesh,
+    ObjMesh,
     add_targets,
     bone_transforms,
     read_garment,
@@ -40,7 +40,7 @@ LIPS, EARS, NAILS = "mpfb_lips.jpg", "mpfb_ears.jpg", "mpfb_fingernails.jpg"
 
 
 @dataclass(frozen=True)
-class Sitter:
+class SamplePerson:
     """A person to render.
 
     Attributes:
@@ -76,7 +76,7 @@ def _fingers(curl: float) -> dict[str, tuple[float, float, float]]:
     return pose
 
 
-MAN = Sitter(
+MAN = SamplePerson(
     targets={
         "macrodetails/universal-male-young-averagemuscle-averageweight": 1.0,
         "macrodetails/caucasian-male-young": 0.6,
@@ -97,7 +97,7 @@ MAN = Sitter(
     turn=-18,
     shaven=True,
 )  # fmt: skip
-WOMAN = Sitter(
+WOMAN = SamplePerson(
     targets={
         "macrodetails/universal-female-young-averagemuscle-averageweight": 1.0,
         "macrodetails/caucasian-female-young": 0.7,
@@ -121,16 +121,16 @@ WOMAN = Sitter(
 
 
 @dataclass(frozen=True)
-class Posed:
+class PosedSample:
     """A posed sitter in metres, z up, facing -y: the base mesh and every garment."""
 
-    base: Mesh
+    base: ObjMesh
     rest: NDArray[np.float64]
     vertices: NDArray[np.float64]
     garments: dict[str, tuple[Garment, NDArray[np.float64]]]
 
 
-def pose_sitter(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
+def pose_sitter(sitter: SamplePerson, makehuman: Path, assets: Path) -> PosedSample:
     """Shape, dress and pose a sitter; the soles stand on z = 0."""
     base = read_obj(makehuman / BASE_MESH)
     shaped = add_targets(base.vertices, makehuman / "targets", sitter.targets)
@@ -146,7 +146,7 @@ def pose_sitter(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
     def upright(vertices: NDArray) -> NDArray:
         return np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1] - floor], -1) / 10
 
-    return Posed(
+    return PosedSample(
         base,
         shaped,
         upright(posed),
@@ -157,7 +157,7 @@ def pose_sitter(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
 # ---------------------------------------------------------------- painting
 
 
-def position_map(base: Mesh, rest: NDArray, size: int) -> NDArray:
+def position_map(base: ObjMesh, rest: NDArray, size: int) -> NDArray:
     """(size, size, 3) rest position of every texel of the body's UV atlas, NaN outside it; row 0 is v = 1."""
     from scipy.interpolate import LinearNDInterpolator  # one use, slow to import
 
@@ -193,7 +193,7 @@ def region(makehuman: Path, name: str) -> NDArray:
     return values if values.mean() < 0.5 else 1 - values
 
 
-def paint_skin(sitter: Sitter, posed: Posed, makehuman: Path) -> NDArray:
+def paint_skin(sitter: SamplePerson, posed: PosedSample, makehuman: Path) -> NDArray:
     """(N, N, 3) linear RGB skin in the body's UV: blotches, lips, ears, nails and brows."""
     rng = np.random.default_rng(3)
     size = PAINT_SIZE
@@ -248,7 +248,7 @@ def blender_image(name: str, linear: NDArray) -> bpy.types.Image:
 
 
 def add_mesh(
-    name: str, mesh: Mesh, vertices: NDArray, keep: NDArray, material: bpy.types.Material, levels: int
+    name: str, mesh: ObjMesh, vertices: NDArray, keep: NDArray, material: bpy.types.Material, levels: int
 ) -> bpy.types.Object:
     """Put the faces ``keep`` of a mesh into the scene, smooth and subdivided."""
     chosen = np.flatnonzero(keep)
@@ -266,7 +266,7 @@ def add_mesh(
     return thing
 
 
-class Nodes:
+class MaterialNodes:
     """A material under construction: nodes by type, links by value."""
 
     def __init__(self, name: str) -> None:
@@ -293,7 +293,7 @@ class Nodes:
 
 def skin_material(image: bpy.types.Image) -> bpy.types.Material:
     """Skin: painted colour, some light under the surface, pores."""
-    nodes = Nodes("Skin")
+    nodes = MaterialNodes("Skin")
     paint = nodes.add("ShaderNodeTexImage", image=image)
     pores = nodes.add("ShaderNodeTexNoise", {"Scale": 900.0, "Detail": 3.0})
     bump = nodes.add("ShaderNodeBump", {"Strength": 0.12, "Distance": 0.001, "Height": pores.outputs[0]})
@@ -307,7 +307,7 @@ def skin_material(image: bpy.types.Image) -> bpy.types.Material:
 
 def eye_material(center: NDArray, gaze: NDArray, iris: tuple[float, float, float]) -> bpy.types.Material:
     """An eye coloured by the angle to its gaze: pupil, iris, limbal ring, white."""
-    nodes = Nodes("Eye")
+    nodes = MaterialNodes("Eye")
     position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]
     outward = nodes.add("ShaderNodeVectorMath", {0: position, 1: tuple(center)}, operation="SUBTRACT")
     unit = nodes.add("ShaderNodeVectorMath", {0: outward.outputs[0]}, operation="NORMALIZE")
@@ -329,7 +329,7 @@ def eye_material(center: NDArray, gaze: NDArray, iris: tuple[float, float, float
 
 def cloth_material(path: Path, hue: float) -> bpy.types.Material:
     """Cloth or leather from a CC0 diffuse picture, its ``hue`` turned (0.5: as it is)."""
-    nodes = Nodes(path.stem)
+    nodes = MaterialNodes(path.stem)
     paint = nodes.add("ShaderNodeTexImage", image=bpy.data.images.load(str(path)))
     turned = nodes.add("ShaderNodeHueSaturation", {"Color": paint.outputs["Color"], "Hue": hue})
     weave = nodes.add("ShaderNodeTexNoise", {"Scale": 350.0, "Detail": 4.0})
@@ -343,7 +343,7 @@ def cloth_material(path: Path, hue: float) -> bpy.types.Material:
 
 def lash_material() -> bpy.types.Material:
     """Eyelashes: dark and mostly see-through."""
-    nodes = Nodes("Lashes")
+    nodes = MaterialNodes("Lashes")
     nodes.put(nodes.shader.inputs["Base Color"], (0.01, 0.007, 0.005, 1.0))
     nodes.put(nodes.shader.inputs["Alpha"], 0.35)
     return nodes.material
@@ -351,7 +351,7 @@ def lash_material() -> bpy.types.Material:
 
 def hair_material(colour: tuple[float, float, float], rim: str) -> bpy.types.Material:
     """Hair: streaks along the strands (v), frayed where the attribute ``rim`` is 0 (the mesh's border)."""
-    nodes = Nodes("Hair")
+    nodes = MaterialNodes("Hair")
     uv = nodes.add("ShaderNodeUVMap", uv_map="UVMap").outputs[0]
     stretched = nodes.add("ShaderNodeMapping", {"Vector": uv, "Scale": (260.0, 6.0, 1.0)}).outputs[0]
     strands = nodes.add(
@@ -393,7 +393,7 @@ def border_distance(polygons: list[tuple[int, ...]], count: int) -> NDArray:
     return distance / 2
 
 
-def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
+def build_person(sitter: SamplePerson, makehuman: Path, assets: Path) -> PosedSample:
     """Put a sitter into the scene."""
     posed = pose_sitter(sitter, makehuman, assets)
     groups = np.array(posed.base.groups)
@@ -431,7 +431,7 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
 def build_surroundings(wall: tuple[float, float, float], ground: tuple[float, float, float], sun: float) -> None:
     """A plastered wall behind, a paved ground, a hazy sky with the sun ``sun`` degrees to the right of the camera."""
     for name, colour, roughness, scale in (("Wall", wall, 0.9, 14.0), ("Ground", ground, 0.85, 25.0)):
-        nodes = Nodes(name)
+        nodes = MaterialNodes(name)
         position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]
         stains = nodes.add(
             "ShaderNodeTexNoise", {"Vector": position, "Scale": scale, "Detail": 9.0, "Roughness": 0.65}
@@ -522,7 +522,7 @@ def main() -> None:
             continue
         bpy.ops.wm.read_factory_settings(use_empty=True)
         posed = build_person(
-            Sitter(**{**sitter.__dict__, "turn": sitter.turn + turn}), arguments.makehuman, arguments.assets
+            SamplePerson(**{**sitter.__dict__, "turn": sitter.turn + turn}), arguments.makehuman, arguments.assets
         )
         build_surroundings(wall, ground, sun)
         if arguments.preview:

@@ -24,7 +24,7 @@ from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction
 from uvatar_training.losses.uv import Seams, mirror_distance, seam_distance, seen_distance
-from uvatar_training.rendering import RenderError, UvMesh, View, paint
+from uvatar_training.rendering import PixelView, RenderError, UvMesh, paint
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class PhotoEvidence:
 
 def texture_terms(
     texture: Tensor,
-    view: View,
+    view: PixelView,
     evidence: PhotoEvidence,
     surroundings: Surroundings,
     style: Style | None = None,

@@ -29,7 +29,7 @@ from uvatar_training.trainers.complete import CompleteTrainer
 from uvatar_training.trainers.gan import GanTrainer, texture_network
 from uvatar_training.trainers.joint import JointTrainer
 from uvatar_training.trainers.mesh import MeshTrainer
-from uvatar_training.trainers.recipe import Recipe, RecipeError, load_recipe, recipe_names
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe, load_recipe, recipe_names
 from uvatar_training.trainers.run import Trainer, TrainingError, run
 from uvatar_training.trainers.texture import TextureTrainer
 
@@ -216,7 +216,7 @@ def test_the_paper_s_schedule() -> None:
 
 
 def test_rates_rise_and_fall_as_the_recipe_says() -> None:
-    recipe = Recipe("mesh", 100, 1, 1.0, warmup=10, cosine=True)
+    recipe = TrainingRecipe("mesh", 100, 1, 1.0, warmup=10, cosine=True)
     assert [recipe.rate(step) for step in (0, 4)] == pytest.approx([0.1, 0.5], rel=0.02)
     assert recipe.rate(50) == pytest.approx(0.5) and recipe.rate(99) < 0.001
 

@@ -59,9 +59,9 @@ class Synthesize:
 
         from uvatar_training.data.shards import open_shards
         from uvatar_training.synthesis.sheets import contact_sheet
-        from uvatar_training.synthesis.synthesize import Order, synthesize
+        from uvatar_training.synthesis.synthesize import SynthesisOrder, synthesize
 
-        order = Order(
+        order = SynthesisOrder(
             self.out, self.count, self.seed, self.split, self.poses, self.wardrobe, self.hdris, self.side, self.texture,
             self.textures, self.cycles, self.per_shard,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from uvatar.runtime.terminal import terminal
 if TYPE_CHECKING:
     from uvatar_training.data.problems import Skipped
     from uvatar_training.data.stream import Samples
-    from uvatar_training.trainers.recipe import Recipe
+    from uvatar_training.trainers.recipe import TrainingRecipe
     from uvatar_training.trainers.run import Trainer
 
 FROM_THE_RECIPE = tyro.conf.arg(help_behavior_hint="(default: the recipe's)")
@@ -56,7 +56,7 @@ class TrainingOptions:
         at_least(1, steps=self.steps, batch=self.batch, stop_at=self.stop_at)
         at_least(0, workers=self.workers)
 
-    def changed_recipe(self, task: str, **options: str | Path | None) -> Recipe:
+    def changed_recipe(self, task: str, **options: str | Path | None) -> TrainingRecipe:
         """The task's recipe with what the command line changes; ``options`` of the task that are None stay."""
         from uvatar_training.trainers.recipe import load_recipe
 
@@ -70,7 +70,7 @@ class TrainingOptions:
             options={**shipped.options, **{name: str(value) for name, value in options.items() if value is not None}},
         )
 
-    def train(self, trainer: Trainer, recipe: Recipe, samples: Samples[Any]) -> None:
+    def train(self, trainer: Trainer, recipe: TrainingRecipe, samples: Samples[Any]) -> None:
         """Train, and say how it ended."""
         from uvatar_training.trainers.run import run
 

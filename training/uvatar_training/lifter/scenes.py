@@ -37,7 +37,7 @@ LEAST_QUALITY = 0.25
 
 
 @dataclass(frozen=True)
-class Scene:
+class LifterScene:
     """One rendered person.
 
     Attributes:
@@ -52,7 +52,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class LandmarkSighting:
     """What perception says of a scene.
 
     Attributes:
@@ -82,7 +82,7 @@ class SceneMaker:
             [body.data.faces[:, [0, 1]], body.data.faces[:, [1, 2]], body.data.faces[:, [2, 0]]]
         )
 
-    def draw(self, rng: np.random.Generator) -> Scene | None:
+    def draw(self, rng: np.random.Generator) -> LifterScene | None:
         """One scene, or None where too little of the person would be seen."""
         camera = _camera(rng)
         parameters, vertices = self._person(camera, rng)
@@ -99,7 +99,7 @@ class SceneMaker:
             mask &= ~hidden
         if mask.sum() < max(LEAST_SEEN * whole, 1000):
             return None
-        return Scene(parameters, camera, picture, mask)
+        return LifterScene(parameters, camera, picture, mask)
 
     def _person(self, camera: Camera, rng: np.random.Generator) -> tuple[BodyParameters, NDArray[np.float32]]:
         betas = POPULATION.betas(self.body.data, POPULATION.group(rng), rng)
@@ -146,7 +146,7 @@ class Watcher:
     def __init__(self, weights: Path) -> None:
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite"), Model(weights, "pose_landmarks.tflite"))
 
-    def look(self, scene: Scene, rng: np.random.Generator) -> Sighting | None:
+    def look(self, scene: LifterScene, rng: np.random.Generator) -> LandmarkSighting | None:
         """What perception would say, or None where it would find nobody."""
         rows, columns = np.flatnonzero(scene.mask.any(1)), np.flatnonzero(scene.mask.any(0))
         tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
@@ -160,7 +160,7 @@ class Watcher:
         pose = averaged(best.pose, again)
         ((window, mask, _),) = person_masks(photo, [pose])
         passes = np.stack([_numbers(best.pose), _numbers(again)])
-        return Sighting(box, doubted(pose.landmarks, window, mask), pose.world, passes)
+        return LandmarkSighting(box, doubted(pose.landmarks, window, mask), pose.world, passes)
 
 
 def _numbers(pose: Pose) -> NDArray[np.float32]:

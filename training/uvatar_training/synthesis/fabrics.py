@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.photos.sampling import bilinear
-from uvatar_training.synthesis.anatomy import Points
+from uvatar_training.synthesis.anatomy import SurfacePoints
 from uvatar_training.synthesis.noise import fractal3, noise3
 
 # Points -> linear RGB (K, 3).
-Fabric = Callable[[Points], NDArray[np.float32]]
+Fabric = Callable[[SurfacePoints], NDArray[np.float32]]
 # What a pattern is made from -> linear RGB (K, 3).
 Pattern = Callable[["Weave"], NDArray]
 
@@ -48,7 +48,7 @@ class Print:
     half: tuple[float, float]
     front: bool
 
-    def onto(self, points: Points, colour: NDArray[np.float32]) -> NDArray[np.float32]:
+    def onto(self, points: SurfacePoints, colour: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cloth's colours (K, 3) with the print on them."""
         facing = points.normal[:, 2] > 0.1 if self.front else points.normal[:, 2] < -0.1
         place = (points.rest[:, :2] - np.array(self.centre, np.float32)) / np.array(self.half, np.float32)
@@ -131,7 +131,7 @@ def random_fabric(rng: np.random.Generator, patterns: Mapping[str, float], patte
     pitch = float(np.exp(rng.uniform(np.log(0.012), np.log(0.08))))
     crease = rng.uniform(0.05, 0.16)
 
-    def fabric(points: Points) -> NDArray[np.float32]:
+    def fabric(points: SurfacePoints) -> NDArray[np.float32]:
         own = np.random.default_rng(seed)
         u, v = points.around / np.float32(pitch), points.along / np.float32(pitch)
         colour = PATTERNS[kind](Weave(points, u, v, first, second, third, own))
@@ -150,7 +150,7 @@ class Weave:
     colours (3,), and random numbers.
     """
 
-    points: Points
+    points: SurfacePoints
     u: NDArray
     v: NDArray
     first: NDArray

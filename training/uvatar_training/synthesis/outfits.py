@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar_training.synthesis.anatomy import Points, subset
+from uvatar_training.synthesis.anatomy import SurfacePoints, subset
 from uvatar_training.synthesis.cuts import Cut, border_of, cut_of
 from uvatar_training.synthesis.draws import Draw
 from uvatar_training.synthesis.fabrics import Fabric, plain
@@ -46,11 +46,11 @@ class WornGarment:
     slack: float = 0.0
     seed: int = 0
 
-    def cover(self, points: Points) -> NDArray[np.float32]:
+    def cover(self, points: SurfacePoints) -> NDArray[np.float32]:
         """(K,) 0..1."""
         return np.clip(self.cut(points) / (2 * EDGE) + 0.5, 0, 1).astype(np.float32)
 
-    def colour(self, points: Points) -> NDArray[np.float32]:
+    def colour(self, points: SurfacePoints) -> NDArray[np.float32]:
         """(K, 3) linear RGB, meaningless where it does not cover."""
         border = self.cut(points)
         colour = self.fabric(points)
@@ -58,7 +58,7 @@ class WornGarment:
             colour = trim(points, border, colour)
         return np.clip(colour, 0.002, 0.95).astype(np.float32)
 
-    def offset(self, points: Points) -> NDArray[np.float32]:
+    def offset(self, points: SurfacePoints) -> NDArray[np.float32]:
         """(K,) metres off the skin."""
         hang = np.clip(
             1 + 0.7 * fractal3(points.rest * np.array([1, 0.5, 1], np.float32), 0.09, np.random.default_rng(self.seed)),
@@ -92,7 +92,9 @@ def random_outfit(
     return out + tailor.fill("over") + tailor.fill("shoes") + tailor.fill("gloves")
 
 
-def paint_over(points: Points, colour: NDArray[np.float32], garments: Sequence[WornGarment]) -> NDArray[np.float32]:
+def paint_over(
+    points: SurfacePoints, colour: NDArray[np.float32], garments: Sequence[WornGarment]
+) -> NDArray[np.float32]:
     """The colours (K, 3) of a bare person with the garments on."""
     for garment in garments:
         cover = garment.cover(points)
@@ -103,7 +105,7 @@ def paint_over(points: Points, colour: NDArray[np.float32], garments: Sequence[W
     return colour
 
 
-def stand_off(points: Points, garments: Sequence[WornGarment]) -> NDArray[np.float32]:
+def stand_off(points: SurfacePoints, garments: Sequence[WornGarment]) -> NDArray[np.float32]:
     """(K,) metres that everything worn stands off the skin."""
     total = np.zeros(len(points), np.float32)
     for garment in garments:

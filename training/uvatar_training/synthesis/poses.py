@@ -35,7 +35,7 @@ _SHAKE = 0.06  # radians
 
 
 @dataclass(frozen=True)
-class Posed:
+class DrawnPose:
     """A pose:
 
     (24, 3) axis-angles whose joint 0 holds lean and lying but no turn about the vertical, and what it rests on.
@@ -76,22 +76,22 @@ class PoseSource:
         self._prior = _Prior.load()
         self._bank = load_bank(bank, held_out_only) if bank else None
 
-    def draw(self, rng: np.random.Generator) -> Posed:
+    def draw(self, rng: np.random.Generator) -> DrawnPose:
         """One pose."""
         kind = str(rng.choice(_KINDS, p=_SHARES))
         if kind == "prior" or (self._bank is None and kind in ("bank", "recombined")):
-            return Posed(self._shaken(self._prior.draw(rng)[None], rng)[0], "prior", "feet")
+            return DrawnPose(self._shaken(self._prior.draw(rng)[None], rng)[0], "prior", "feet")
         if kind == "seed":
             name = str(rng.choice(list(SEEDS)))
             pose = seed_poses(name, 1, 0.08 if name in STANDING else 0.15, self._some(1, rng), rng)
             support = "chair" if name in ON_A_CHAIR else "feet" if name in (*STANDING, "squatting") else "floor"
-            return Posed(self._mirrored_at_random(pose, rng)[0], name, support)
+            return DrawnPose(self._mirrored_at_random(pose, rng)[0], name, support)
         if kind == "lying":
-            return Posed(self._lying(rng), "lying", "floor")
+            return DrawnPose(self._lying(rng), "lying", "floor")
         pose = self._some(1, rng)
         if kind == "recombined":
             pose[:, UPPER_JOINTS] = self._some(1, rng)[:, UPPER_JOINTS]
-        return Posed(self._shaken(_without_turn(pose), rng)[0], kind, "feet")
+        return DrawnPose(self._shaken(_without_turn(pose), rng)[0], kind, "feet")
 
     def _some(self, count: int, rng: np.random.Generator) -> NDArray:
         """(count, 24, 3) poses of the bank, or of the prior, mirrored at random."""

@@ -26,7 +26,7 @@ _FLOOR_REACH = 14.0  # metres at which a plain floor has faded into the panorama
 
 
 @dataclass(frozen=True)
-class Picture:
+class RenderedPicture:
     """A photo and who is where in it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Picture:
 class Renderer(Protocol):
     """Takes photos of scenes."""
 
-    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[Picture]:
+    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
         """One picture per scene, in their order."""
         ...
 
@@ -49,7 +49,7 @@ class Renderer(Protocol):
 class Rasteriser:
     """The fast renderer: ray casting for visibility and shadows, Lambert's law under a panorama."""
 
-    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[Picture]:
+    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
         """One picture per scene, in their order."""
         return [_photograph(scene, body) for scene in scenes]
 
@@ -112,7 +112,7 @@ def developed(light: NDArray, people: NDArray[np.bool_], sensor: Sensor, rng: np
     return np.clip(coded + grain, 0, 255).astype(np.uint8)
 
 
-def _photograph(scene: Scene, body: BodyData) -> Picture:
+def _photograph(scene: Scene, body: BodyData) -> RenderedPicture:
     rng = np.random.default_rng(scene.seed)
     geometry = geometry_of(scene, body)
     light = _surroundings(scene, geometry, rng)
@@ -123,7 +123,7 @@ def _photograph(scene: Scene, body: BodyData) -> Picture:
         area = np.s_[window[1] : window[3], window[0] : window[2]]
         light[area] = light[area] * (1 - small[..., 3:]) + small[..., :3]
     people = people_map(scene, geometry)
-    return Picture(developed(light, people > 0, scene.sensor, rng), people)
+    return RenderedPicture(developed(light, people > 0, scene.sensor, rng), people)
 
 
 def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Generator) -> NDArray[np.float32]:

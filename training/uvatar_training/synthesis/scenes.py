@@ -18,7 +18,7 @@ from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, heading, parameters_of
 from uvatar_training.synthesis.dressing import Dressed
 from uvatar_training.synthesis.environments import Environment
-from uvatar_training.synthesis.poses import Posed, PoseSource
+from uvatar_training.synthesis.poses import DrawnPose, PoseSource
 
 POPULATION = Population(shares=(0.44, 0.42, 0.14), spread=0.9)
 PEOPLE, PEOPLE_SHARES = (1, 2, 3, 4, 5, 6), (0.52, 0.22, 0.12, 0.07, 0.04, 0.03)
@@ -121,7 +121,7 @@ class _Standing:
     betas: NDArray
     pose: NDArray
     transl: NDArray
-    posed: Posed
+    posed: DrawnPose
     dressed: Dressed
     group: str
     person: int

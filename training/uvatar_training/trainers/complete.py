@@ -38,7 +38,7 @@ from uvatar_training.rendering.unprojection import Texels
 from uvatar_training.synthesis.bank import MIRRORED_JOINTS
 from uvatar_training.trainers.gan import grid, texture_network
 from uvatar_training.trainers.judging import judge
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 from uvatar_training.trainers.texture import export
 
@@ -72,7 +72,7 @@ class CompleteTrainer:
     to the others), and ``r1_every`` steps of the discriminator.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):

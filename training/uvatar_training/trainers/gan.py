@@ -28,7 +28,7 @@ from uvatar_training.data.gan_batch import GanBatch, prepare_gan
 from uvatar_training.initialise import grown
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.trainers.judging import judge
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS = {
@@ -118,7 +118,7 @@ class GanTrainer:
     ``augment``: adaptive discriminator augmentation, ``start``: a checkpoint.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         self.options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(self.options) - set(OPTIONS)):

@@ -35,7 +35,7 @@ from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, pla
 from uvatar_training.trainers import mesh, texture
 from uvatar_training.trainers.gan import grid, texture_network
 from uvatar_training.trainers.mesh import MeshTrainer
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 from uvatar_training.trainers.texture import on_device, texture_weights
 
@@ -54,7 +54,7 @@ class JointTrainer:
     ``texture_share``: see `TotalLoss`.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):

@@ -26,7 +26,7 @@ from uvatar_training.lifter.shards import read_shards
 from uvatar_training.lifter.skeleton import TurnedSkeleton
 from uvatar_training.losses.lifter import lifter_terms
 from uvatar_training.metrics.lifter import lifter_scores
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS: dict[str, Any] = {"real": 0.35, "imagined": 8000}
@@ -71,7 +71,7 @@ class LifterTrainer:
     imagine, whose limbs are recombined in each batch.
     """
 
-    def __init__(self, recipe: Recipe, data: LifterData) -> None:
+    def __init__(self, recipe: TrainingRecipe, data: LifterData) -> None:
         """Raises RecipeError for unknown options."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):

@@ -28,7 +28,7 @@ from uvatar_training.data.problems import Skipped
 from uvatar_training.data.stream import Delivery, Plan, Samples, stream
 from uvatar_training.trainers.checkpoints import load, save
 from uvatar_training.trainers.logs import RunLog, progress_bar
-from uvatar_training.trainers.recipe import Recipe
+from uvatar_training.trainers.recipe import TrainingRecipe
 
 _LOST = 0.2  # share of damaged samples above which a run stops: the data, not a sample, are wrong
 _LOST_AT_LEAST = 50
@@ -110,7 +110,7 @@ class Turn:
     """One step's means: the step, its generator, and how gradients become weights."""
 
     fabric: Fabric
-    recipe: Recipe
+    recipe: TrainingRecipe
     step: int
     rng: torch.Generator
     networks: Mapping[str, nn.Module]
@@ -159,7 +159,7 @@ class Result:
     files: list[Path]
 
 
-def optimiser_for(parameters: Any, recipe: Recipe) -> torch.optim.Optimizer:
+def optimiser_for(parameters: Any, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     """The recipe's optimiser."""
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if recipe.optimiser not in kinds:
@@ -171,7 +171,7 @@ def optimiser_for(parameters: Any, recipe: Recipe) -> torch.optim.Optimizer:
 
 def run(
     trainer: Trainer,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     samples: Samples[Any],
     out: Path,
     device: str = "auto",
@@ -232,7 +232,7 @@ def run(
 
 
 def _set_up(
-    trainer: Trainer, recipe: Recipe, fabric: Fabric
+    trainer: Trainer, recipe: TrainingRecipe, fabric: Fabric
 ) -> tuple[dict[str, nn.Module], dict[str, Player], dict[str, Average]]:
     """By the players' names: networks as Fabric runs them, the same with their optimisers, and running averages."""
     networks: dict[str, nn.Module] = {}
@@ -258,7 +258,7 @@ def _show(log: RunLog, step: int, trainer: Trainer, batch: Any, networks: Mappin
 
 
 def _finish(
-    trainer: Trainer, recipe: Recipe, step: int, out: Path, skipped: Skipped, averages: Mapping[str, Average]
+    trainer: Trainer, recipe: TrainingRecipe, step: int, out: Path, skipped: Skipped, averages: Mapping[str, Average]
 ) -> list[Path]:
     """Report what was skipped and, after the last step, write the weights; returns the files."""
     if report := skipped.report():
@@ -268,7 +268,7 @@ def _finish(
     return trainer.export(_shown(trainer, averages), out, f"{recipe.task}, {step} steps, seed {recipe.seed}")
 
 
-def _fabric(recipe: Recipe, device: str, devices: int | str) -> Fabric:
+def _fabric(recipe: TrainingRecipe, device: str, devices: int | str) -> Fabric:
     """One process, or those that torchrun started."""
     local, world = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -285,7 +285,7 @@ def _fabric(recipe: Recipe, device: str, devices: int | str) -> Fabric:
 def _one_step(
     trainer: Trainer,
     fabric: Fabric,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     delivery: Delivery,
     networks: Mapping[str, nn.Module],
     players: Mapping[str, Player],
@@ -323,7 +323,7 @@ def _shown(trainer: Trainer, averages: Mapping[str, Average]) -> dict[str, nn.Mo
 
 
 def _store(
-    out: Path, recipe: Recipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric
+    out: Path, recipe: TrainingRecipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric
 ) -> None:
     players = trainer.players
     if fabric.is_global_zero:
@@ -339,7 +339,7 @@ def _store(
     fabric.barrier()
 
 
-def _restore(out: Path, recipe: Recipe, trainer: Trainer, averages: Mapping[str, Average]) -> int:
+def _restore(out: Path, recipe: TrainingRecipe, trainer: Trainer, averages: Mapping[str, Average]) -> int:
     """The step to go on from, 0 for a new run."""
     state = load(out)
     if state is None:

@@ -30,7 +30,7 @@ from uvatar_training.rendering import paint
 from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
 from uvatar_training.trainers.gan import grid, texture_network
 from uvatar_training.trainers.judging import judge
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS: dict[str, Any] = {
@@ -47,7 +47,7 @@ class TextureTrainer:
     ``imagenet``: start the style encoder from torchvision's weights (downloaded), ``r1_every``, ``augment``.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):
