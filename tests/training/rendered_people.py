@@ -17,7 +17,7 @@ from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.rotation import matrices_from_6d, six_d_from_matrices
 from uvatar_training.losses.mesh import MixturePrior
-from uvatar_training.mesh_supervision import MeshLabels
+from uvatar_training.supervision.mesh import MeshLabels
 
 CAMERA = Camera.for_photo(INPUT_SIDE, INPUT_SIDE)
 

@@ -22,7 +22,7 @@ from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.metrics.baselines import flat_colour
 from uvatar_training.metrics.subjects import Subject, joined, network_inputs, random_subject
 from uvatar_training.rendering import PixelView, paint
-from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
+from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, texture_terms
 
 # Poses and outfits whose patterns 128 texels can hold: their true textures at that size score 34 to 37 dB.
 PEOPLE = (3, 5, 6, 12)

@@ -20,7 +20,7 @@ from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
-from uvatar_training.mesh_supervision import MeshLabels
+from uvatar_training.supervision.mesh import MeshLabels
 
 PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
 

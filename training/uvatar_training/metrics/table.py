@@ -22,7 +22,7 @@ from uvatar_training.metrics.subjects import Subject
 from uvatar_training.metrics.texels import TexelScores, score_texels, surface_per_texel
 from uvatar_training.rendering import PixelView, UvMesh, paint
 from uvatar_training.rendering.unprojection import Texels
-from uvatar_training.texture_supervision import face_triangles
+from uvatar_training.supervision.texture import face_triangles
 
 ORACLE_SIZES = (64, 128, 256)
 

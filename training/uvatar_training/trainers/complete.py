@@ -29,10 +29,10 @@ from uvatar_training.adversarial.discriminator import Discriminator, Discriminat
 from uvatar_training.adversarial.penalties import Lazy, r1_gamma
 from uvatar_training.data.batch import Batch, joined
 from uvatar_training.data.uv_people import UvPerson
-from uvatar_training.initialise import start_from_completion
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
 from uvatar_training.metrics.texels import surface_per_texel
+from uvatar_training.networks.initialise import start_from_completion
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
 from uvatar_training.synthesis.bank import MIRRORED_JOINTS

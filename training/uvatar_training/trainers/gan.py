@@ -25,8 +25,8 @@ from uvatar_training.adversarial.discriminator import Discriminator, Discriminat
 from uvatar_training.adversarial.penalties import Lazy, PathLength, r1_gamma
 from uvatar_training.data.batch import joined
 from uvatar_training.data.gan_batch import GanBatch, prepare_gan
-from uvatar_training.initialise import grown
 from uvatar_training.losses.adversarial import generator_loss
+from uvatar_training.networks.initialise import grown
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for

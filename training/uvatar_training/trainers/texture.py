@@ -27,7 +27,7 @@ from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistanc
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.uv import hide_half
 from uvatar_training.rendering import paint
-from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
+from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, texture_terms
 from uvatar_training.trainers.gan import grid, texture_network
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe

@@ -26,7 +26,7 @@ from uvatar_training.losses.mesh import (
     pose_prior,
     shape_distance,
 )
-from uvatar_training.targets import body_centers, center_heatmap, joint_heatmaps, kernel_radii, match, repel
+from uvatar_training.supervision.targets import body_centers, center_heatmap, joint_heatmaps, kernel_radii, match, repel
 
 TORSO = ("pelvis", "left_hip", "right_hip", "neck", "left_shoulder", "right_shoulder")
 HIPS = (JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip"))
@@ -75,7 +75,7 @@ class MeshLabels(Batch):
         return torch.stack([center_heatmap(centers[row], radii[row]) for row in rows])
 
     def joint_heatmaps(self) -> Tensor:
-        """(B, 24, 64, 64) where joints are, see `uvatar_training.targets.joint_heatmaps`."""
+        """(B, 24, 64, 64) where joints are, see `uvatar_training.supervision.targets.joint_heatmaps`."""
         return joint_heatmaps(self.joints_2d, self.visible, self.picture, len(self.labelled))
 
 

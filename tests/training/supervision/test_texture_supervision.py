@@ -19,7 +19,7 @@ from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import hide_half
 from uvatar_training.rendering import Cameras, PixelView, RenderError, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
-from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, placed_vertices, texture_terms
+from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, placed_vertices, texture_terms
 
 SIDE = 96
 

@@ -1,5 +1,5 @@
 """From a predicted texture and the photo to the terms of the Texture Loss; the counterpart of
-`uvatar_training.mesh_supervision`.
+`uvatar_training.supervision.mesh`.
 
 No texture is ever given as the truth: the renderer puts the prediction on the body, and the picture is compared with
 the photo.
