@@ -10,6 +10,10 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uvatar
 LOCK := requirements.lock
 DEPENDENCIES := $(CACHE)/env-$(shell $(PYTHON) -c "import hashlib,sys;print(hashlib.sha256(open('$(LOCK)','rb').read()+sys.version.encode()).hexdigest()[:16])")
 BIN := .venv/bin
+# uvatar, uvatar-training and uvatar-blender; the version of all three is in backend/uvatar/protocol/version.py.
+PROJECTS := . training blender_addon
+SOURCES := backend benchmarks blender_addon tools training tests hatch_build.py
+VERSION := backend/uvatar/protocol/version.py
 # Two cores: two test processes, one thread each, are faster than two threads that wait for each other.
 TEST_THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
@@ -19,7 +23,7 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-.PHONY: demo test test-newest test-ui lint lock self-test-values bench addon clean
+.PHONY: demo test test-newest test-ui lint lock self-test-values bench dist docs addon clean
 
 demo: .venv/ready
 	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
@@ -41,8 +45,10 @@ test-ui: .venv/ready
 
 lint: .venv/ready
 	$(BIN)/python blender_addon/copy_protocol.py
-	$(BIN)/python -m ruff check backend blender_addon tools training tests
-	$(BIN)/python -m ruff format --check backend blender_addon tools training tests
+	$(BIN)/python -m ruff check $(SOURCES)
+	$(BIN)/python -m ruff format --check $(SOURCES)
+	$(BIN)/python tools/check_sizes.py
+	PYTHONPATH=backend:training:blender_addon $(BIN)/python -c "from importlinter import cli; cli.lint_imports_command(['--no-logo', '--no-cache'])"
 	$(BIN)/python -m mypy
 
 # The packages that users, tests and Set Up install: see docs/install.md.
@@ -53,7 +59,16 @@ self-test-values: .venv/ready
 	$(BIN)/python tools/record_self_test.py
 
 bench: .venv/ready
-	for bench in tests/benchmarks/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# The wheels and source distributions of all three; each wheel is built from its source distribution.
+dist: .venv/ready
+	for project in $(PROJECTS); do $(BIN)/python -m build --no-isolation --outdir dist $$project || exit 1; done
+	$(BIN)/python -m twine check --strict dist/uvatar*.whl dist/uvatar*.tar.gz
+
+# API pages, made of the docstrings: build/docs/index.html.
+docs: .venv/ready
+	$(BIN)/python tools/make_docs.py
 
 addon: .venv/ready
 	$(BIN)/python tools/build_addon.py
@@ -69,9 +84,9 @@ $(DEPENDENCIES)/complete:
 	touch $@
 
 # The checkout's own environment is a few kilobytes: it borrows the dependencies and adds this source tree to them.
-.venv/ready: pyproject.toml $(LOCK) $(DEPENDENCIES)/complete
+.venv/ready: $(PROJECTS:%=%/pyproject.toml) $(VERSION) $(LOCK) $(DEPENDENCIES)/complete
 	rm -rf .venv
 	$(PYTHON) -m venv --without-pip .venv
 	$(BIN)/python -c "import pathlib,sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'dependencies.pth').write_text('import site; site.addsitedir(r\"%s\")' % '$(shell $(DEPENDENCIES)/bin/python -c "import sysconfig;print(sysconfig.get_path('purelib'))" 2>/dev/null)')"
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(PROJECTS:%=--editable %)
 	touch $@

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
+import runpy
 from pathlib import Path
 
 import pytest
 
-from blender_addon.copy_protocol import copy_protocol
-
+ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("UVATAR_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests are about this checkout's protocol, not about a copy from before its last change."""
     if not hasattr(config, "workerinput"):
-        copy_protocol()
+        runpy.run_path(str(ROOT / "blender_addon" / "copy_protocol.py"), run_name="__main__")
 
 
 def _shared_folder(name: str) -> Path:

@@ -17,13 +17,13 @@ from PIL import Image
 import uvatar.engine.pipeline
 import uvatar.perception.perception
 from uvatar.data.fit import BodyParameters, Fit
-from uvatar.data.labels import SEEN
-from uvatar.engine.pipeline import NobodyFound, Options, PersonResult, Pipeline
+from uvatar.data.labels import Label
+from uvatar.engine.pipeline import NobodyFound, PersonResult, Pipeline
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol import framing
 from uvatar.protocol.framing import RESULT_SCHEMA
-from uvatar.protocol.options import OPTIONS, checked_options
+from uvatar.protocol.options import Options, checked_options
 from uvatar.results import record
 from uvatar.texturing import Texture
 
@@ -52,11 +52,11 @@ def run(
 
 def share_seen(person: PersonResult) -> float:
     """The part of the texture that photos show."""
-    return float(np.mean(person.texture.source == SEEN) / np.mean(person.texture.source > 0))
+    return float(np.mean(person.texture.source == Label.SEEN) / np.mean(person.texture.source > 0))
 
 
 def test_options_are_the_wire_s() -> None:
-    assert {name: getattr(Options(), name) for name in OPTIONS} == checked_options({})
+    assert vars(Options()) == checked_options({})
 
 
 def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, portrait: bytes) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
-from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.results.preview import label_colours, overlay, render_textured, turntable
 from uvatar.results.preview.drawing import BACKDROP, TINTS
 from uvatar.results.preview.drawing import sample_texture as sample
@@ -151,7 +151,7 @@ def test_a_turntable_fills_its_last_row():
 
 
 def test_label_colours_tell_labels_apart_and_fill_gutters():
-    labels = np.array([[EMPTY, SEEN, MIRRORED, COMPLETED, PREDICTED]], np.uint8)
+    labels = np.array([[Label.EMPTY, Label.SEEN, Label.MIRRORED, Label.COMPLETED, Label.PREDICTED]], np.uint8)
     plain = label_colours(labels)
     assert len(np.unique(plain[0], axis=0)) == 5
     filled = label_colours(labels, fill_gutters=True)

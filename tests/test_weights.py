@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
+from uvatar.protocol.options import Options
 from uvatar.runtime.weights import WeightsError, check_shipped, weights_folder
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"

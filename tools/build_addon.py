@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the Blender extension: python tools/build_addon.py [--out dist] [--with-backend]
 
-The add-on's folder with the one file that it shares with the backend (Apache-2.0, which GPL-3.0 may include), zipped
-and validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the backend's
-wheel in it (77 MB, weights included) the extension can set the backend up from an index that has only its dependencies;
-the lists of tested packages lie beside it.
+The extension's folder with a copy of the protocol (Apache-2.0, which GPL-3.0 may include) and the manifest, zipped and
+validated by Blender's own tool, which the bpy wheel brings along: no Blender program is needed. With the wheels of
+``uvatar`` (77 MB, weights included) and ``uvatar-blender`` in it, the extension can set the backend up from an index
+that has only their dependencies; the lists of tested packages lie beside them.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import runpy
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "blender_addon"))
-from copy_protocol import copy_protocol  # noqa: E402
+from uvatar.protocol.version import __version__
 
-SOURCE = ROOT / "blender_addon" / "uvatar_blender"
+ROOT = Path(__file__).resolve().parents[1]
+DISTRIBUTION = ROOT / "blender_addon"
+SOURCE = DISTRIBUTION / "uvatar_blender"
+MANIFEST = "blender_manifest.toml"
 DOCS = ROOT / "docs"
 GUIDE_PAGES = ("artist-guide", "addon", "motion", "smpl-body")
 _GUIDE_STYLE = (
@@ -37,11 +38,13 @@ CONSTRAINTS = ROOT / "constraints"  # the packages that the backend was tested w
 
 
 def stage(folder: Path) -> Path:
-    """Copy the extension's files to ``folder``, which is replaced; returns it."""
+    """Copy the extension's files to ``folder``, which is replaced, and write its manifest; returns it."""
     if folder.exists():
         shutil.rmtree(folder)
-    copy_protocol()
+    runpy.run_path(str(DISTRIBUTION / "copy_protocol.py"), run_name="__main__")
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
+    manifest = (DISTRIBUTION / MANIFEST).read_text(encoding="utf-8").replace("{version}", __version__)
+    (folder / MANIFEST).write_text(manifest, encoding="utf-8", newline="\n")
     write_guide(folder / "guide")
     return folder
 
@@ -54,12 +57,11 @@ def build(out: Path, with_backend: bool = False) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     staged = stage(ROOT / "build" / "addon" / "uvatar")
     if with_backend:
-        build_wheel(staged / "backend")
+        build_wheels(staged / "backend")
         shutil.copytree(
             CONSTRAINTS, staged / "backend" / CONSTRAINTS.name, ignore=shutil.ignore_patterns("*-blender.txt")
         )
-    version = tomllib.loads((SOURCE / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
-    zipped = out / f"uvatar-{version}{'-with-backend' if with_backend else ''}.zip"
+    zipped = out / f"uvatar-{__version__}{'-with-backend' if with_backend else ''}.zip"
     _extension_tool("build", "--source-dir", str(staged), "--output-filepath", str(zipped))
     _extension_tool("validate", str(zipped))
     return zipped
@@ -89,20 +91,13 @@ def _guide_link(found: re.Match[str]) -> str:
     return f'<a href="{name}.html{section}">{text}</a>' if name in GUIDE_PAGES else str(text)
 
 
-def build_wheel(out: Path) -> None:
-    """The backend's wheel, for `core.setup`. Raises RuntimeError with pip's words."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(out),
-        str(ROOT),
-    ]
+def build_wheels(out: Path) -> None:
+    """Build the wheels that `core.setup` installs: the backend's and the extension's.
+
+    Raises RuntimeError with pip's words.
+    """
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    command += ["--wheel-dir", str(out), str(ROOT), str(DISTRIBUTION)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"pip wheel failed:\n{done.stdout}{done.stderr}")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from uvatar.body import JOINT_NAMES, PARENTS
+from uvatar.data.joints import JOINT_NAMES, PARENTS
 
 LICENCE = (
     "CC0-1.0: MakeHuman's poses (makehumancommunity/makehuman-assets, base/poses) retargeted, and poses of our own"

@@ -23,7 +23,8 @@ from open_body.rig import PELVIS, eye_parts, joint_mirror, mirror_map, regressor
 from open_body.shape_space import ShapeSpace, named, prior, report, shape_space
 from open_body.source import CHILD_AGE, load_source, sample_shapes, with_larger_eyes
 
-from uvatar.body.data import BODY, JOINT_NAMES, PARENTS, BodyData, regress_joints, save_body, triangulate
+from uvatar.body.data import BODY, BodyData, regress_joints, save_body, triangulate
+from uvatar.data.joints import JOINT_NAMES, PARENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 

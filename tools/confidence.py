@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 
 from uvatar.body import load_open_body
 from uvatar.data.photo import Photo
-from uvatar.engine.pipeline import Options, PersonResult, Pipeline
+from uvatar.engine.pipeline import PersonResult, Pipeline
 from uvatar.evaluation.kinds import (
     HIDDEN,
     PART,
@@ -43,6 +43,7 @@ from uvatar.fitting.report import shown_share, sureness
 from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
 from uvatar.perception.perception import Found, Perception
 from uvatar.photos.decoding import PhotoError
+from uvatar.protocol.options import Options
 from uvatar.runtime.weights import weights_folder
 
 RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones

@@ -1,12 +1,12 @@
 """Choose one version of every package for everybody, with its hashes: python tools/lock_dependencies.py [--upgrade]
 
-Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all extras), and from its versions
-``constraints/*.txt`` for users: one file for each system and Python, which README's commands, the add-on's Set Up and
-``uvatar doctor`` use. So all install what the tests have run on. A line is ``name==version --hash=sha256:… # bytes``,
-for pip's ``--require-hashes -r``; the bytes are those of the wheel to download, by which Set Up tells how far it is.
-Needs the package index, and uv (in the ``dev`` extra).
+Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all three distributions with all extras), and
+from its versions ``constraints/*.txt`` for users: one file for each system and Python, which README's commands, the
+add-on's Set Up and ``uvatar doctor`` use. So all install what the tests have run on. A line is
+``name==version --hash=sha256:… # bytes``, for pip's ``--require-hashes -r``; the bytes are those of the wheel to
+download, by which Set Up tells how far it is. Needs the package index, and uv (in the ``dev`` extra).
 
-Versions stay as they are unless pyproject.toml forbids them; ``--upgrade`` takes the newest that it allows. Run it
+Versions stay as they are unless a pyproject.toml forbids them; ``--upgrade`` takes the newest that they allow. Run it
 after a change of the dependencies there; after an upgrade run all tests, ``make test-newest`` and ``make
 self-test-values``.
 """
@@ -19,10 +19,14 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
@@ -30,7 +34,10 @@ FOLDER = ROOT / "constraints"
 # As uv names the systems. Its macOS is 13: what it chooses runs there and on newer ones.
 SYSTEMS = {"linux": "x86_64-unknown-linux-gnu", "windows": "x86_64-pc-windows-msvc", "macos": "aarch64-apple-darwin"}
 PYTHONS = ("3.11", "3.12")
-EVERYTHING = ("blender", "training", "smpl", "ray", "dev")
+PROJECTS = (ROOT, ROOT / "training", ROOT / "blender_addon")
+USERS = "uvatar"
+USERS_WITH_BLENDER = "uvatar[blender]"
+EVERYTHING = ("uvatar[blender,smpl,ray,dev]", "uvatar-training")
 # Where the common version has no wheel: torch 2.12 needs macOS 14.
 FREE = {"macos": ("torch", "torchvision")}
 # What pip refuses and uv takes: uv does not look at the upper bound of the Python that a package asks for (here below
@@ -56,26 +63,58 @@ class Pin:
     size: int
 
 
-def resolve(
-    system: str, python: str, extras: Iterable[str] = (), versions: Mapping[str, str] | None = None, wanted: str = ""
-) -> list[Pin]:
-    """All packages that Uvatar, or the requirement ``wanted``, needs on a system and a Python.
+@cache
+def projects() -> dict[str, dict[str, Any]]:
+    """What the pyproject.toml of each of Uvatar's distributions says, by the distribution's name."""
+    said = [tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")) for folder in PROJECTS]
+    return {project["project"]["name"]: project for project in said}
 
-    ``versions`` of those that are settled.
+
+def requirements(wanted: Iterable[str]) -> list[str]:
+    """The requirements on other projects that the requirements ``wanted`` lead to.
+
+    Uvatar's own distributions, which no index has yet, are replaced by what they need.
+    """
+    return list(dict.fromkeys(line for requirement in wanted for line in _replaced(requirement)))
+
+
+def _replaced(requirement: str) -> Iterator[str]:
+    parsed = Requirement(requirement.replace("{version}", "0"))
+    project = projects().get(canonicalize_name(parsed.name))
+    if project is None:
+        yield requirement
+        return
+    declared = project["project"]
+    hook = project["tool"]["hatch"].get("metadata", {}).get("hooks", {}).get("custom", {})
+    needed = [*declared.get("dependencies", ()), *hook.get("dependencies", ())]
+    extras = {**declared.get("optional-dependencies", {}), **hook.get("optional-dependencies", {})}
+    for line in [*needed, *(line for extra in sorted(parsed.extras) for line in extras[extra])]:
+        yield from _replaced(line)
+
+
+def resolve(
+    system: str,
+    python: str,
+    wanted: Iterable[str],
+    versions: Mapping[str, str] | None = None,
+    with_sources: bool = False,
+) -> list[Pin]:
+    """All packages that the requirements ``wanted`` need on a system and a Python.
+
+    Args:
+        versions: those that are settled.
+        with_sources: whether source distributions may be taken, too; users have no compiler.
 
     Raises RuntimeError with uv's words where there is no answer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        settled, answer, source = Path(folder, "settled.txt"), Path(folder, "pylock.toml"), ROOT / "pyproject.toml"
-        if wanted:
-            source = Path(folder, "wanted.in")
-            source.write_text(wanted, encoding="utf-8")
+        settled, answer, source = (Path(folder, name) for name in ("settled.txt", "pylock.toml", "wanted.in"))
+        source.write_text("".join(f"{line}\n" for line in requirements(wanted)), encoding="utf-8")
         bounds = [*REFUSED, *(f"{name}=={version}" for name, version in (versions or {}).items())]
         settled.write_text("".join(f"{bound}\n" for bound in bounds), encoding="utf-8")
         command = [sys.executable, "-m", "uv", "--no-config", "pip", "compile", "--quiet", "--format", "pylock.toml"]
-        command += [] if "training" in extras else ["--only-binary", ":all:"]  # users have no compiler
+        command += [] if with_sources else ["--only-binary", ":all:"]
         command += ["--python-platform", SYSTEMS[system], "--python-version", python, "--constraint", str(settled)]
-        command += [word for extra in extras for word in ("--extra", extra)]
         done = subprocess.run([*command, "--output-file", str(answer), str(source)], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"No set of packages for {system}, Python {python}:\n{done.stderr}")
@@ -102,7 +141,7 @@ def write(path: Path, pins: Iterable[Pin], purpose: str) -> None:
 
 def write_uv(version: str) -> None:
     """The wheels of uv, by which Set Up fetches a Python where there is none, for all systems."""
-    pins = [pin for system in SYSTEMS for pin in resolve(system, "3.12", (), {"uv": version}, f"uv=={version}")]
+    pins = [pin for system in SYSTEMS for pin in resolve(system, "3.12", [f"uv=={version}"])]
     together = Pin(
         "uv", version, tuple(sorted({digest for pin in pins for digest in pin.hashes})), max(pin.size for pin in pins)
     )
@@ -118,8 +157,9 @@ def pinned(path: Path) -> dict[str, str]:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml allows")
-    everything = resolve("linux", "3.11", EVERYTHING, {} if parser.parse_args().upgrade else pinned(LOCK))
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that are allowed")
+    settled = {} if parser.parse_args().upgrade else pinned(LOCK)
+    everything = resolve("linux", "3.11", EVERYTHING, settled, with_sources=True)
     write(LOCK, everything, "For development and CI: Linux x86-64, Python 3.11, all extras.")
     versions = {pin.name: pin.version for pin in everything}
     FOLDER.mkdir(exist_ok=True)
@@ -128,10 +168,10 @@ def main() -> None:
         settled = {name: version for name, version in versions.items() if name not in FREE.get(system, ())}
         for python in PYTHONS:
             name = f"{system}-py{python.replace('.', '')}"
-            pins = resolve(system, python, (), settled)
+            pins = resolve(system, python, [USERS], settled)
             write(FOLDER / f"{name}.txt", pins, f"The backend on {system}, Python {python}.")
             if python == "3.11":  # the only one of the two that bpy 4.5 runs on
-                pins = resolve(system, python, ("blender",), settled)
+                pins = resolve(system, python, [USERS_WITH_BLENDER], settled)
                 write(
                     FOLDER / f"{name}-blender.txt",
                     pins,

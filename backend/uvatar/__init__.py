@@ -1,3 +1,5 @@
 """The local backend: everything between photo bytes and an avatar."""
 
-__version__ = "0.1.0"
+from uvatar.protocol.version import __version__
+
+__all__ = ["__version__"]

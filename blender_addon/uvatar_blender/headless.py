@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .core.result import PhotoResult
+    from .core.result import AvatarsResult
 
 if not __package__:  # run as a file by Blender: make this folder the package that its relative imports need
     # By its path: the folder above it may be an environment's of another Python, whose numpy Blender must not find.
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _write(result: PhotoResult, options: argparse.Namespace) -> None:
+def _write(result: AvatarsResult, options: argparse.Namespace) -> None:
     import bpy  # only now: wrong arguments need not wait for it
 
     from .scene.avatar import ImportOptions, import_people

@@ -16,7 +16,7 @@ from uvatar.commands import cli
 from uvatar.service.job_files import JobFiles
 from uvatar.service.journal import Journal
 from uvatar.service.pool import Pool
-from uvatar.service.server import Front
+from uvatar.service.requests import RequestHandlers
 
 # Point -> the function at which it is, and whether it comes before or after it.
 POINTS: dict[str, tuple[type, str, str]] = {
@@ -28,7 +28,7 @@ POINTS: dict[str, tuple[type, str, str]] = {
     "when the first result is written": (JobFiles, "store_result", "after"),
     "before the first photo's end is told": (Pool, "_publish_end", "before"),
     "before the photos of the ended job are deleted": (JobFiles, "delete_photos", "before"),
-    "when a result is asked for": (Front, "_result", "before"),
+    "when a result is asked for": (RequestHandlers, "result", "before"),
 }
 
 

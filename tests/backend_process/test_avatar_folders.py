@@ -20,7 +20,8 @@ from uvatar.files.avatar_folders import Stems, prepare, read_avatar, stem_of
 from uvatar.files.export import Exporter
 from uvatar.protocol import message_files, photo_lists
 from uvatar.protocol.errors import UvatarError
-from uvatar.service.batch.photos import Photo, Record
+from uvatar.service.batch.photos import BatchPhoto
+from uvatar.service.batch.record import BatchRecord
 from uvatar.service.batch.run import run_batch
 
 from .fake_pipeline import result
@@ -366,9 +367,9 @@ def test_forgetting_takes_a_photo_out_of_a_batch(tmp_path: Path) -> None:
     assert folders(out) == ["bert_p0", "thumbnails"]
     for path in out.rglob("*"):
         assert "anna" not in path.name and (path.is_dir() or b"anna" not in path.read_bytes())
-    record = Record(out)
+    record = BatchRecord(out)
     record.close()
-    assert list(record.outcomes) == ["bert.jpg"] and record.is_done(Photo("bert.jpg", photos / "bert.jpg"))
+    assert list(record.outcomes) == ["bert.jpg"] and record.is_done(BatchPhoto("bert.jpg", photos / "bert.jpg"))
 
 
 def test_forgetting_finds_thumbnails_whose_report_has_gone(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
+from uvatar.files.avatar_folders import RECORD
 from uvatar.protocol import discovery
 from uvatar.protocol.errors import UvatarError
 from uvatar.runtime.spawn import environment, module_command
-from uvatar.service.batch.photos import RECORD, Outcome, Photo, Record, find_photos
+from uvatar.service.batch.photos import BatchPhoto, find_photos
+from uvatar.service.batch.record import BatchRecord, PhotoOutcome
 from uvatar.service.batch.report import write_report
 from uvatar.service.batch.run import run_batch
 from uvatar.service.client import find
@@ -31,8 +33,8 @@ def make_photos(folder: Path, count: int, **orders: Any) -> None:
         place.write_bytes(photo(number=number, **orders))
 
 
-def outcomes(out: Path) -> dict[str, Outcome]:
-    record = Record(out)
+def outcomes(out: Path) -> dict[str, PhotoOutcome]:
+    record = BatchRecord(out)
     record.close()
     return record.outcomes
 
@@ -74,8 +76,18 @@ def test_a_batch_killed_again_and_again_computes_nothing_twice(tmp_path: Path, d
     assert "17 of them finished before" in again.stdout and len(log.read_text().split()) == len(begun)
 
 
+def test_a_failure_names_its_photo_once() -> None:
+    reasons = {
+        "day 1.jpg is empty (0 bytes). Copy it again.": "it is empty (0 bytes). Copy it again.",
+        "No person was found in day 1.jpg. Choose another.": "No person was found in it. Choose another.",
+        "The disk is full.": "The disk is full.",
+    }
+    for reason, told in reasons.items():
+        assert PhotoOutcome("holiday/day 1.jpg", "a", "1", "bad-photo", reason).told_reason == told
+
+
 def engine_of(results: dict[str, Any], asked: list[str]) -> Any:
-    def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, Any]]:
+    def work(photos: Iterator[tuple[BatchPhoto, bytes]]) -> Iterator[tuple[BatchPhoto, Any]]:
         for one, content in photos:
             asked.append(one.key)
             yield one, results.get(one.key) or result(one.path.name, content)
@@ -108,15 +120,15 @@ def test_only_what_is_left_to_do_is_done(tmp_path: Path) -> None:
 
 
 def test_a_record_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = BatchRecord(tmp_path)
     for name in "abc":
-        record.add(Outcome(name, name, "1", folders=(name,)))
+        record.add(PhotoOutcome(name, name, "1", folders=(name,)))
     record.close()
     path = tmp_path / RECORD
     path.write_bytes(path.read_bytes()[:-9])
     assert set(outcomes(tmp_path)) == {"a", "b"}
-    record = Record(tmp_path)
-    record.add(Outcome("d", "d", "1"))
+    record = BatchRecord(tmp_path)
+    record.add(PhotoOutcome("d", "d", "1"))
     record.close()
     assert set(outcomes(tmp_path)) == {"a", "b", "d"}
 
@@ -136,7 +148,9 @@ def test_the_report_holds_no_strangers_markup(tmp_path: Path) -> None:
     (tmp_path / "a_p0").mkdir()
     (tmp_path / "a_p0" / "overlay.jpg").write_bytes(picture(300, "JPEG"))
     evil = "<script>alert(1)</script>.jpg"
-    write_report(tmp_path, [Outcome(evil, "a", "1", folders=("a_p0",)), Outcome("b", "b", "", "bad-photo", evil)], 3)
+    write_report(
+        tmp_path, [PhotoOutcome(evil, "a", "1", folders=("a_p0",)), PhotoOutcome("b", "b", "", "bad-photo", evil)], 3
+    )
     page = (tmp_path / "report.html").read_text()
     assert "<script" not in page and "1 not done yet" in page and "thumbnails/a_p0.jpg" in page
 
@@ -180,9 +194,9 @@ def test_a_batch_on_ray_survives_the_death_of_its_workers(tmp_path: Path) -> Non
 def test_ray_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from uvatar.service.batch.on_ray import engine_on_ray
+    from uvatar.service.batch.on_ray import runner_on_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UvatarError) as caught:
-        engine_on_ray("local", {}, FAKE, 1, tmp_path)
+        runner_on_ray("local", {}, FAKE, 1, tmp_path)
     assert caught.value.code == "no-ray" and "uvatar[ray]" in caught.value.fix

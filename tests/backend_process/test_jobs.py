@@ -19,8 +19,10 @@ from uvatar.protocol import atomic_files, framing
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.protocol.options import checked_options
-from uvatar.service.journal import AlreadyServed, Job, Journal, PhotoState, checked_id, is_open
-from uvatar.service.pool import _Pace, seconds_left
+from uvatar.service.job_records import JobRecord, PhotoState, checked_id
+from uvatar.service.journal import Journal
+from uvatar.service.journal_database import AlreadyServed, is_open
+from uvatar.service.remaining_time import Pace, seconds_left
 from uvatar.service.retention import Policy, clean, forget
 from uvatar.service.worker import MOST_WORDS
 
@@ -378,10 +380,10 @@ def test_both_spellings_of_a_uuid_are_ids() -> None:
 
 
 def test_the_time_left_is_told_when_it_is_known() -> None:
-    assert seconds_left(spent=1, fraction=0, waiting=3, pace=_Pace()) is None
-    assert seconds_left(spent=2, fraction=0.5, waiting=0, pace=_Pace()) == pytest.approx(2)
-    assert seconds_left(spent=2, fraction=0.5, waiting=3, pace=_Pace()) == pytest.approx(2 + 3 * 4)
-    assert seconds_left(spent=0, fraction=0, waiting=1, pace=_Pace(photos=2, seconds=10)) == pytest.approx(10)
+    assert seconds_left(spent=1, fraction=0, waiting=3, pace=Pace()) is None
+    assert seconds_left(spent=2, fraction=0.5, waiting=0, pace=Pace()) == pytest.approx(2)
+    assert seconds_left(spent=2, fraction=0.5, waiting=3, pace=Pace()) == pytest.approx(2 + 3 * 4)
+    assert seconds_left(spent=0, fraction=0, waiting=1, pace=Pace(photos=2, seconds=10)) == pytest.approx(10)
 
 
 @pytest.mark.parametrize("letter", ["n", "山", "😀"])
@@ -396,7 +398,7 @@ def test_the_status_of_many_photos_with_long_names_can_be_sent(letter: str) -> N
         "fix": "Please report this with the log of the model process.",
     }
     photos = tuple(PhotoState(index, name, "failed" if index else "done", error, 0) for index in range(500))
-    job = Job(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)
+    job = JobRecord(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)
     assert sum(map(len, framing.pack({"kind": "status", **job.as_dict()}))) < LIMITS.header_bytes
     assert sum(map(len, framing.pack({"kind": "status", "jobs": [job.summary()] * 20}))) < 10_000
     assert job.summary()["photos"] == 500 and job.summary()["failed"] == 499 and job.summary()["done"] == 1

@@ -19,10 +19,11 @@ import pytest
 from uvatar.service.client import Client
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.job_files import JobFiles
-from uvatar.service.pool import PoolSettings
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
 
+from .cancelling import STAGES, cancel_during
 from .conftest import FAKE, PATIENCE, Server, photo, wait_until
 from .test_server import code_of, gone, run, states
 
@@ -99,9 +100,7 @@ def test_nobody_waits_while_another_job_is_written(tmp_path: Path, monkeypatch: 
         sending = threading.Thread(target=busy.reconstruct, args=([("a.jpg", photo())],), kwargs={"job": job})
         sending.start()
         assert begun.wait(PATIENCE)
-        start = time.monotonic()
-        assert other.hello() and other.status()["jobs"] == []
-        assert time.monotonic() - start < 0.5
+        assert other.hello() and other.status()["jobs"] == []  # while the writing still waits to go on
         answers: list[str] = []
         asking = threading.Thread(target=lambda: answers.append(third.cancel(job)["state"]))
         asking.start()
@@ -277,38 +276,11 @@ def test_models_that_never_load_are_told(start_server: StartServer, tmp_path: Pa
 
 # -- cancelling --------------------------------------------------------------------------------------------------------
 
-STAGES = ("loading", "queued", "between stages", "in a stage that does not end", "storing the result")
-
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_cancelling_takes_less_than_a_second(start_server: StartServer, tmp_path: Path, stage: str) -> None:
-    """Until the answer, and until no process works on the job any more."""
-    loaded, never = tmp_path / "loaded", tmp_path / "never"
-    if stage != "loading":
-        loaded.touch()
-    pipeline = "tests.backend_process.fake_pipeline:SlowlyLoadingPipeline"
-    server = start_server(pipeline=pipeline, UVATAR_TEST_LOADED=str(loaded))
-    orders: dict[str, Any] = {
-        "between stages": {"stages": 1000, "seconds": 0.05},
-        "in a stage that does not end": {"wait_for": str(never)},
-        "storing the result": {"pad": 50_000_000, "stages": 1},
-    }.get(stage, {})
-    with server.client() as client:
-        if stage != "loading":
-            run(client, photo())
-        if stage == "queued":
-            client.reconstruct([("first.jpg", photo(stages=1000, seconds=0.05))])
-        job = client.reconstruct([("a.jpg", photo(**orders)), ("b.jpg", photo())])
-        if orders:
-            next(event for event in client.events(job) if event["kind"] == "progress")
-        start = time.monotonic()
-        state = client.cancel(job)["state"]
-        answered = time.monotonic() - start
-        wait_until(lambda: all(worker["job"] != job for worker in client.status()["workers"]), "no process works on it")
-        free = time.monotonic() - start
-        print(f"cancel while {stage}: answered after {answered:.3f} s, nobody at work after {free:.3f} s")
-        assert answered < 1 and free < 1
-        assert state == "cancelled"
+def test_cancelling_ends_the_work_at_every_stage(start_server: StartServer, tmp_path: Path, stage: str) -> None:
+    """How long it takes is measured by benchmarks/cancelling.py."""
+    assert cancel_during(stage, tmp_path, start_server).state == "cancelled"
 
 
 def test_workers_take_turns_on_the_gpus(start_server: StartServer) -> None:

@@ -15,8 +15,8 @@ from uvatar.commands.examination import GOOD, PROBLEM, WARNING, examine
 from uvatar.runtime import memory_limits
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.memory_limits import kills, memory
-from uvatar.service.listener import Doors
-from uvatar.service.pool import PoolSettings
+from uvatar.service.listener import Listeners
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.worker import photo_error
 
 from .conftest import photo
@@ -138,7 +138,7 @@ def test_doctor_and_memory_guard_know_the_limit(tmp_path: Path, monkeypatch: pyt
         and "needs about" in never.words
     )
     monkeypatch.setattr(memory_limits, "memory", lambda: memory_limits.Memory(6 << 30, 1 << 30))
-    assert Doors([])._limit == 3 << 30
+    assert Listeners([])._limit == 3 << 30
 
 
 @pytest.mark.parametrize(

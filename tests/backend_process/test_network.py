@@ -18,9 +18,9 @@ from uvatar.protocol import discovery
 from uvatar.protocol.errors import UvatarError
 from uvatar.service import network
 from uvatar.service.client import Client, ServerGone, reach
-from uvatar.service.listener import Door
+from uvatar.service.listener import Listener
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.network import Access, read_access
-from uvatar.service.pool import PoolSettings
 from uvatar.service.server import Front, Settings
 from uvatar_blender.core.zmtp import Dealer
 
@@ -130,7 +130,7 @@ def test_the_token_counts_inside_too(front: Front, access: Access) -> None:
 
 def test_the_network_is_not_opened_without_encryption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with zmq.Context() as context, pytest.raises(UvatarError) as caught:
-        Door(context, "0.0.0.0", 0, "token")
+        Listener(context, "0.0.0.0", 0, "token")
     assert caught.value.code == "no-encryption"
     monkeypatch.setattr(zmq, "has", lambda capability: False)
     with pytest.raises(UvatarError) as caught:

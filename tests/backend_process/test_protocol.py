@@ -9,7 +9,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from uvatar.protocol import discovery, framing, message_files, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.framing import DTYPES, PROTOCOL_VERSION, Limits, pack, unpack
-from uvatar.protocol.options import GIVEN, checked_options
+from uvatar.protocol.given_people import GIVEN
+from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 
 from .conftest import python
@@ -165,12 +165,11 @@ def test_limits_hold_on_both_sides(limits: Limits, message: Any) -> None:
     assert sending.value.code == receiving.value.code == "too-large"
 
 
+@pytest.mark.timeout(60)
 def test_a_header_cannot_keep_the_parser_busy() -> None:
-    start = time.perf_counter()
     for text in (b'"' + b'\\"' * 2_000_000, b"[]" * 2_000_000, b'"' * 4_000_000, b"[" * 4_000_000):
         with pytest.raises(UvatarError):
             unpack([text])
-    assert time.perf_counter() - start < 30
 
 
 @patiently

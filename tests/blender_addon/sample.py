@@ -154,3 +154,16 @@ def world_of(camera_points: NDArray) -> NDArray:
 def pixels_of(camera: dict[str, Any], camera_points: NDArray) -> NDArray:
     """A pinhole camera's pixels."""
     return camera_points[:, :2] / camera_points[:, 2:] * camera["focal"] + np.array(camera["center"])
+
+
+def smpl_sized(result: dict[str, Any]) -> dict[str, Any]:
+    """A body of SMPL's size: 6,890 vertices, triangles, 207 pose blend shapes."""
+    person = dict(result["people"][0])
+    for key in ("template", "shapedirs", "offsets", "skin_joints", "skin_weights"):
+        person[key] = person[key][:6890]
+    person["triangles"] = person["triangles"][(person["triangles"] < 6890).all(1)]
+    person |= {"quads": None, "quad_uv": None, "uv": np.zeros((0, 2), np.float32), "body_model": "smpl-neutral"}
+    for key in ("regressor_joints", "regressor_vertices", "regressor_weights"):
+        person[key] = None
+    person["posedirs"] = np.random.default_rng(5).normal(0, 0.004, (6890, 3, 207)).astype(np.float32)
+    return {**result, "people": [person]}

@@ -13,19 +13,24 @@ from pathlib import Path
 
 import pytest
 import zmq
-from uvatar_blender.protocol import discovery, framing
-from uvatar_blender.protocol.discovery import Runtime
 
 from uvatar_blender.core import backend_process
 from uvatar_blender.core.backend_process import (
     BackendNotFound,
+    BackendOutdated,
     BackendProcess,
     clean_environment,
+    environment_folder,
+    environment_python,
     find_command,
     log_tail,
+    outdated_version,
     stop_running,
 )
+from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.problem import NOT_INSTALLED, Remedy
+from uvatar_blender.protocol import discovery, framing
+from uvatar_blender.protocol.discovery import Runtime
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
 
@@ -48,6 +53,51 @@ def test_the_program_a_python_or_an_environment_can_be_named(tmp_path, monkeypat
     for wrong in (str(tmp_path / "nothing"), str(tmp_path)):
         with pytest.raises(BackendNotFound):
             find_command(wrong)
+
+
+def environment_of(version: str, folder: Path) -> Path:
+    """What the set-up of an add-on with that version left, without the packages."""
+    python = environment_python(folder)
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    write_stamp(folder, {"complete": True, "version": version})
+    return folder
+
+
+@posix
+@pytest.mark.parametrize("version", ["0.1.0", "0.1.9rc1"])
+def test_an_environment_of_an_older_add_on_is_offered_to_be_updated(tmp_path, monkeypatch, version: str) -> None:
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    environment_of(version, environment_folder())
+    for location in ("", str(environment_folder())):
+        with pytest.raises(BackendOutdated) as raised:
+            find_command(location)
+        assert raised.value.version == version
+        problem = BackendProcess(location).start()
+        assert problem is not None and problem.remedy is Remedy.UPDATE
+        assert version in problem.message and "too old" in problem.message and "Update it" in problem.fix
+    assert not log_tail()  # nothing was started
+
+
+@posix
+@pytest.mark.parametrize("version", ["0.2.0", "1.0", "7.7", "unknown", None])
+def test_environments_of_this_and_later_versions_are_started(tmp_path, monkeypatch, version) -> None:
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    environment_of(version, environment_folder())
+    assert find_command("") == [str(environment_python(environment_folder())), "-P", "-m", "uvatar"]
+    assert outdated_version(environment_folder()) == ""
+
+
+@posix
+def test_a_python_without_uvatar_is_said_with_what_helps(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
+    python = program(tmp_path / "python3", f"echo '{tmp_path}/python3: No module named uvatar' >&2; exit 1")
+    backend = BackendProcess(str(python))
+    assert backend.start() is None
+    _wait(backend)
+    problem = backend.failure()
+    assert "not installed" in problem.message and str(python) in problem.message
+    assert problem.remedy is Remedy.PREFERENCES
 
 
 def test_blenders_python_settings_do_not_reach_the_backend(monkeypatch) -> None:

@@ -13,15 +13,24 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from uvatar_blender.core import pythons, setup
-from uvatar_blender.core.backend_process import BackendProcess, environment_folder, find_command, is_complete
+from uvatar_blender.core.backend_process import (
+    BackendProcess,
+    environment_folder,
+    find_command,
+    is_complete,
+    outdated_version,
+)
+from uvatar_blender.core.environment_stamp import read_stamp, remove_environment, write_stamp
 from uvatar_blender.core.packages import Packages, packages_for
 from uvatar_blender.core.problem import Remedy
-from uvatar_blender.core.setup import Recipe, Setup, explain, log_tail, read_stamp
+from uvatar_blender.core.setup import Setup, SetupOptions, log_tail
+from uvatar_blender.core.setup_errors import explain
 
 PATIENCE = 300.0
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints"
@@ -61,7 +70,11 @@ class Index:
             def do_GET(self) -> None:
                 parts = self.path.strip("/").split("/")
                 if parts[0] == "simple":
-                    names = [path.name for path in index.folder.glob("*.whl") if path.name.split("-")[0] == parts[1]]
+                    names = [
+                        path.name
+                        for path in index.folder.glob("*.whl")
+                        if path.name.split("-")[0].replace("_", "-") == parts[1]
+                    ]
                     self._answer("".join(f'<a href="/files/{name}">{name}</a>' for name in names).encode(), bool(names))
                     return
                 time.sleep(index.slow)
@@ -118,14 +131,14 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
     made.close()
 
 
-def recipe(
+def options(
     index: Index,
     folder: Path | None = None,
     backend: str = "uvatar==7.7",
     needed: int = 1 << 20,
     tested: Path | None = None,
-) -> Recipe:
-    return Recipe(folder or environment_folder(), backend, index.address, needed, tested)
+) -> SetupOptions:
+    return SetupOptions(folder or environment_folder(), backend, index.address, needed, tested)
 
 
 def list_of_packages(index: Index, folder: Path, digest: str = "") -> Path:
@@ -156,7 +169,7 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 @pytest.mark.slow
 def test_an_environment_is_made_found_started_and_removed(index) -> None:
-    making = ended(Setup(recipe(index)))
+    making = ended(Setup(options(index)))
     assert making.done and making.progress.fraction == 1.0, (making.problem, log_tail())
     folder = environment_folder()
     assert is_complete(folder) and read_stamp(folder)["version"] == "7.7"
@@ -170,15 +183,15 @@ def test_an_environment_is_made_found_started_and_removed(index) -> None:
         .read_text()
         .startswith("served ['serve', '--exit-with-parent']")
     )
-    setup.remove(folder)
+    remove_environment(folder)
     assert not folder.exists()
 
 
 @pytest.mark.slow
 def test_an_update_that_fails_leaves_the_backend_that_works(index) -> None:
-    assert ended(Setup(recipe(index))).done
+    assert ended(Setup(options(index))).done
     (index.folder / "torch-9-py3-none-any.whl").unlink()
-    making = ended(Setup(recipe(index)))
+    making = ended(Setup(options(index)))
     assert (
         making.problem.message == "The package index does not have torch."
         and making.problem.remedy is Remedy.PREFERENCES
@@ -187,28 +200,40 @@ def test_an_update_that_fails_leaves_the_backend_that_works(index) -> None:
 
 
 @pytest.mark.slow
+def test_an_environment_of_an_older_add_on_is_replaced_with_the_extension_beside_the_backend(index) -> None:
+    """Version 0.1 had the backend in a module of another name."""
+    folder = environment_folder()
+    (folder / "lib" / "python3.11" / "site-packages" / "backend").mkdir(parents=True)
+    write_stamp(folder, {"complete": True, "version": "0.1.0"})
+    wheel(index.folder, "uvatar_blender", "7.7", {"uvatar_blender/__init__.py": ""})
+    making = ended(Setup(replace(options(index), extension="uvatar-blender==7.7")))
+    assert making.done, (making.problem, log_tail())
+    assert find_command("")[1:] == ["-P", "-m", "uvatar"] and not outdated_version(folder)
+    assert not list(folder.glob("lib/*/site-packages/backend"))
+    assert list(folder.glob("**/site-packages/uvatar_blender/__init__.py"))
+
+
+@pytest.mark.slow
 def test_cancelled_in_the_middle_nothing_stays(index) -> None:
-    index.slow = 60.0
-    making = Setup(recipe(index))
+    index.slow = 2 * PATIENCE  # it ends only if the download is broken off
+    making = Setup(options(index))
     until(lambda: making.progress.message.startswith("Downloading"), "it downloads")
-    begun = time.monotonic()
     making.cancel()
-    assert time.monotonic() - begun < 0.1  # nobody waits for it
     ended(making)
-    assert time.monotonic() - begun < 20 and not making.done and making.problem is None
+    assert not making.done and making.problem is None
     assert not environment_folder().exists() and not environment_folder().with_name("environment.new").exists()
 
 
 @pytest.mark.slow
 def test_without_a_network_it_says_so(index) -> None:
     index.close()
-    making = ended(Setup(recipe(index)))
+    making = ended(Setup(options(index)))
     assert making.problem.message == "The package index cannot be reached." and making.problem.remedy is Remedy.SETUP
     assert "Connection" in log_tail()
 
 
 def test_a_full_disk_is_found_before_anything_is_fetched(index, tmp_path) -> None:
-    making = ended(Setup(recipe(index, needed=1 << 60)))
+    making = ended(Setup(options(index, needed=1 << 60)))
     assert "GB free" in making.problem.message and making.problem.remedy is Remedy.PREFERENCES
     assert not environment_folder().with_name("environment.new").exists()
 
@@ -216,15 +241,15 @@ def test_a_full_disk_is_found_before_anything_is_fetched(index, tmp_path) -> Non
 def test_somebody_elses_folder_is_left_alone(index, tmp_path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
-    making = ended(Setup(recipe(index, tmp_path / "thesis")))
+    making = ended(Setup(options(index, tmp_path / "thesis")))
     assert "not Uvatar's" in making.problem.message and (tmp_path / "thesis" / "chapter1.txt").exists()
     with pytest.raises(ValueError, match="not Uvatar's"):
-        setup.remove(tmp_path / "thesis")
+        remove_environment(tmp_path / "thesis")
 
 
 def test_a_place_that_cannot_be_written(index, tmp_path) -> None:
     (tmp_path / "file").write_text("no folder")
-    making = ended(Setup(recipe(index, tmp_path / "file" / "environment")))
+    making = ended(Setup(options(index, tmp_path / "file" / "environment")))
     assert "cannot be set up" in making.problem.message and making.problem.remedy is Remedy.PREFERENCES
 
 
@@ -232,7 +257,7 @@ def test_a_python_without_pip_is_told_too(index, monkeypatch) -> None:
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None)
     monkeypatch.setattr(pythons.importlib.util, "find_spec", lambda name: None)
-    making = ended(Setup(recipe(index)))
+    making = ended(Setup(options(index)))
     assert "No Python 3.11 or 3.12" in making.problem.message and "has no pip" in making.problem.message
     assert "python.org" in making.problem.fix
 
@@ -240,7 +265,7 @@ def test_a_python_without_pip_is_told_too(index, monkeypatch) -> None:
 @pytest.mark.slow
 def test_the_packages_for_are_installed_and_no_newer_ones(index, tmp_path) -> None:
     wheel(index.folder, "torch", "10", {"torch.py": ""})
-    making = ended(Setup(recipe(index, tested=list_of_packages(index, tmp_path / "constraints"))))
+    making = ended(Setup(options(index, tested=list_of_packages(index, tmp_path / "constraints"))))
     assert making.done, (making.problem, log_tail())
     assert list(environment_folder().glob("**/torch-9.dist-info")) and not list(
         environment_folder().glob("**/torch-10.dist-info")
@@ -249,7 +274,7 @@ def test_the_packages_for_are_installed_and_no_newer_ones(index, tmp_path) -> No
 
 @pytest.mark.slow
 def test_a_file_that_is_not_the_tested_one_is_refused(index, tmp_path) -> None:
-    making = ended(Setup(recipe(index, tested=list_of_packages(index, tmp_path / "constraints", digest="0" * 64))))
+    making = ended(Setup(options(index, tested=list_of_packages(index, tmp_path / "constraints", digest="0" * 64))))
     assert making.problem is not None and "not the one Uvatar was tested with" in making.problem.message, log_tail()
     assert not environment_folder().exists()
 
@@ -266,7 +291,7 @@ def test_a_backend_that_makes_wrong_avatars_is_not_set_up(index) -> None:
         "7.8",
         {"uvatar/__init__.py": "", "uvatar/engine/__init__.py": "", "uvatar/engine/self_test.py": failing},
     )
-    making = ended(Setup(recipe(index, backend="uvatar==7.8")))
+    making = ended(Setup(options(index, backend="uvatar==7.8")))
     assert (
         making.problem.message == "The self-test failed: the texture is black." and making.problem.remedy is Remedy.LOG
     )
@@ -295,12 +320,12 @@ def test_uv_brings_a_python_where_there_is_none(index, tmp_path, monkeypatch, fr
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None if from_index else str(uv))
     wheel(index.folder, "uv", "1", {"uv-1.data/scripts/uv": uv_of_the_test(tmp_path)})
-    making = ended(Setup(recipe(index)))
+    making = ended(Setup(options(index)))
     assert making.done, (making.problem, log_tail())
     assert (tmp_path / "asked").read_text().startswith("venv --allow-existing --seed --python >=3.11,<3.13 ")
     python = Path((tmp_path / "place").read_text().strip())
     assert python == pythons.fetched_python_folder(environment_folder()) and python.is_dir()
-    setup.remove(environment_folder())
+    remove_environment(environment_folder())
     assert not python.exists()
 
 
@@ -308,7 +333,7 @@ def test_uv_brings_a_python_where_there_is_none(index, tmp_path, monkeypatch, fr
 def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index, monkeypatch) -> None:
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None)
-    making = ended(Setup(recipe(index)))  # this index has no uv
+    making = ended(Setup(options(index)))  # this index has no uv
     assert (
         making.problem.message.startswith("No Python 3.11 or 3.12 was found")
         and "does not have uv" in making.problem.message
@@ -367,7 +392,7 @@ def test_last_words_are_explained(said: str, message: str, remedy: Remedy) -> No
 
 
 def test_progress_is_of_what_is_really_downloaded_and_installed(index, tmp_path) -> None:
-    making = ended(Setup(recipe(index, needed=1 << 60)))  # any that has ended
+    making = ended(Setup(options(index, needed=1 << 60)))  # any that has ended
     making._packages = Packages(None, {"torch": 900_000_000, "numpy": 100_000_000})
     making._take_pip_line("Progress 450000000 of 900000000")
     half = making.progress.fraction
@@ -385,7 +410,7 @@ def test_progress_is_of_what_is_really_downloaded_and_installed(index, tmp_path)
 
 
 def test_progress_does_not_end_early_where_the_size_is_not_known(index) -> None:
-    making = ended(Setup(recipe(index, needed=1 << 60)))
+    making = ended(Setup(options(index, needed=1 << 60)))
     for _ in range(30):
         making._take_pip_line("Progress 200000000 of 200000000")
     assert making.progress.fraction < 0.7 and making.progress.message == "Downloading: 6000 MB"

@@ -229,7 +229,7 @@ def test_a_run_is_picked_up_after_blender_has_crashed(window, serve) -> None:
     window.press("uvatar.resume")
     window.until("rigs()", "the avatar is imported")
     window.until(
-        "not list(__import__('pathlib').Path(state.session()._ledger.folder).glob('*.json'))",
+        "not list(__import__('pathlib').Path(state.session()._unfinished_jobs.folder).glob('*.json'))",
         "nothing is left to pick up",
     )
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from uvatar.body import BodyModel, as_smpl_dict, rotation_matrices
+from uvatar.body import BodyModel, as_smpl_dict
 from uvatar.data.fit import BodyParameters
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 
 from .reference import pose_body
 
@@ -48,8 +49,8 @@ def test_rotation_matrices_are_rodrigues() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(200, 3)) * rng.choice([1e-9, 1e-4, 1e-2, 1.0, 3.0], (200, 1))
     expected = Rotation.from_rotvec(vectors).as_matrix()
-    assert np.abs(rotation_matrices(torch.tensor(vectors)).numpy() - expected).max() < 1e-9
-    assert np.abs(rotation_matrices(torch.tensor(vectors, dtype=torch.float32)).numpy() - expected).max() < 1e-6
+    assert np.abs(matrices_from_axis_angle(torch.tensor(vectors)).numpy() - expected).max() < 1e-9
+    assert np.abs(matrices_from_axis_angle(torch.tensor(vectors, dtype=torch.float32)).numpy() - expected).max() < 1e-6
 
 
 def test_gradients_are_right_also_at_the_rest_pose(body: BodyModel) -> None:
@@ -66,7 +67,7 @@ def test_gradients_are_right_also_at_the_rest_pose(body: BodyModel) -> None:
 
 def test_rotations_may_be_given_as_matrices(body: BodyModel) -> None:
     betas, pose, transl = random_people(2)
-    given = body(betas, rotation_matrices(pose), transl)
+    given = body(betas, matrices_from_axis_angle(pose), transl)
     assert torch.allclose(given.vertices, body(betas, pose, transl).vertices, atol=1e-6)
 
 

@@ -17,7 +17,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from uvatar.body import PARENTS, BodyError, BodyModel, load_smpl
+from uvatar.body import BodyError, BodyModel, load_smpl
+from uvatar.data.joints import PARENTS
 
 from .reference import pose_body
 

@@ -7,8 +7,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from uvatar.body import BODY, JOINT_NAMES, LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyModel
+from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE, BodyModel
 from uvatar.body.data import triangulate
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.runtime.weights import weights_folder
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
-from uvatar.data.labels import SEEN
+from uvatar.data.labels import Label
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
@@ -41,7 +41,7 @@ def truth(body) -> PhotoResult:
     fit = Fit(parameters, np.zeros_like(body.data.v_template), 0.0, 0.0, 1.0)
     ramp = np.linspace(60, 220, 256)
     image = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], ramp[::-1, None]), -1).astype(np.uint8)
-    texture = Texture(image, np.full((256, 256), SEEN, np.uint8))
+    texture = Texture(image, np.full((256, 256), Label.SEEN, np.uint8))
     wall = np.full((CAMERA.height, CAMERA.width, 3), (40, 160, 60), np.uint8)
     picture = render_textured(body.posed(parameters)[0], body.data, image, CAMERA, wall)
     rows, columns = np.flatnonzero(picture.mask.any(1)), np.flatnonzero(picture.mask.any(0))

@@ -12,8 +12,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from uvatar.body import PARENTS, load_open_body
+from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 import torch
@@ -12,8 +14,10 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
+from uvatar.fitting.models import PoseModels
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.perception import Found
+from uvatar.runtime.weights import weights_folder
 
 CAMERA = Camera.for_photo(480, 640)
 
@@ -26,6 +30,12 @@ class Eyes:
 
     def found(self, photo: Photo, least: float) -> Found:
         return Found(self.seen, [])
+
+
+@cache
+def pose_models() -> PoseModels:
+    """The pose prior and the lifter that ship."""
+    return PoseModels.load(weights_folder())
 
 
 def standing(**changes: NDArray) -> BodyParameters:

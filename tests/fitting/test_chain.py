@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from uvatar.body import BodyModel, load_open_body, rotation_matrices
-from uvatar.fitting import rotations
+from uvatar.body import BodyModel, load_open_body
 from uvatar.fitting.chain import Placed, Points, Skeleton, State
+from uvatar.geometry import rotations
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,8 @@ def state() -> State:
 def torch_landmarks(body: BodyModel, state: State, unknowns: torch.Tensor) -> torch.Tensor:
     count = len(state.betas)
     zero = torch.zeros(count, 2, 3, dtype=torch.float64)
-    root = rotation_matrices(unknowns[:, None, :3]) @ torch.as_tensor(state.orient)[:, None]
-    others = rotation_matrices(torch.cat([unknowns[:, 3:66].reshape(count, 21, 3), zero], 1))
+    root = matrices_from_axis_angle(unknowns[:, None, :3]) @ torch.as_tensor(state.orient)[:, None]
+    others = matrices_from_axis_angle(torch.cat([unknowns[:, 3:66].reshape(count, 21, 3), zero], 1))
     return body.landmarks(unknowns[:, 66:76], torch.cat([root, others], 1), unknowns[:, 76:])
 
 

@@ -7,19 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.fitting.people import CAMERA, landmarks_of, person_of, standing
+from tests.fitting.people import CAMERA, landmarks_of, person_of, pose_models, standing
 from uvatar.body import BodyModel
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Hand, Person
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import State
 from uvatar.fitting.fitter import FitOptions, _decided, _Guesses, fit_people
 from uvatar.fitting.shape import ShapeGroup
 from uvatar.fitting.starts import Start, landmark_start
+from uvatar.geometry import rotations
 
 
 def fit(body: BodyModel, *people: Person, **options: object) -> list[Fit]:
-    return fit_people(list(people), CAMERA, body, FitOptions(**options))  # type: ignore[arg-type]
+    return fit_people(list(people), CAMERA, body, pose_models(), FitOptions(**options))  # type: ignore[arg-type]
 
 
 def joint_error(body: BodyModel, found: Fit, truth: BodyParameters) -> np.ndarray:
@@ -101,7 +101,7 @@ def test_the_better_start_wins(body: BodyModel) -> None:
     turned = person.world_landmarks * np.array([-1, 1, -1], np.float32)
     misled = replace(person, world_landmarks=turned, landmarks=person.landmarks)
     start = Start("learned", rotations.exp(truth.global_orient.astype(float)), truth.body_pose[:21].astype(float))
-    found = fit_people([misled], CAMERA, body, starts=[[start]])[0]
+    found = fit_people([misled], CAMERA, body, pose_models(), starts=[[start]])[0]
     assert found.start == "learned"
     assert joint_error(body, found, truth)[:22].mean() < 0.12
 

@@ -15,7 +15,6 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
-from uvatar.fitting import rotations
 from uvatar.fitting.fitter import fit_people
 from uvatar.fitting.lifter import (
     MIRRORED_JOINTS,
@@ -26,7 +25,10 @@ from uvatar.fitting.lifter import (
     mirrored_features,
     orthonormal,
 )
+from uvatar.fitting.models import PoseModels
+from uvatar.geometry import rotations
 from uvatar.perception.pose import MIRROR
+from uvatar.runtime.weights import weights_folder
 
 
 def mirror_image(person: Person, camera: Camera) -> Person:
@@ -126,7 +128,7 @@ def test_without_its_weights_bodies_are_fitted_from_the_landmarks(
     monkeypatch.setattr(lifter_module, "FILE", "absent.safetensors")
     assert Lifter.load() is None
     assert Lifter.load(tmp_path / "absent.safetensors") is None
-    assert fit_people([person], CAMERA, body)[0].start == "landmarks"
+    assert fit_people([person], CAMERA, body, PoseModels.load(weights_folder()))[0].start == "landmarks"
 
 
 def test_the_network_is_small() -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from tests.fitting.people import CAMERA, person_of, standing
 from uvatar.body import BodyModel
-from uvatar.fitting import evidence, rotations
+from uvatar.fitting import evidence
 from uvatar.fitting.chain import UNKNOWNS, Points, Skeleton, State
 from uvatar.fitting.prior import PosePrior
 from uvatar.fitting.residuals import Objective, OutlinePairs, Widths
 from uvatar.fitting.solver import minimise
+from uvatar.geometry import rotations
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from random import Random
 from typing import Any
 
 from uvatar.protocol import framing
-from uvatar.protocol.options import GIVEN
+from uvatar.protocol.given_people import GIVEN
 from uvatar.service.ingest import QueueLimits
 from uvatar.service.listener import Peer
-from uvatar.service.pool import PoolSettings
+from uvatar.service.model_process import PoolSettings
 from uvatar.service.server import Front, Settings
 
 from .mutation import mutated
@@ -149,7 +149,7 @@ def _twist(node: Any, random: Random) -> None:
 
 
 @dataclass(eq=False)
-class _Door:
+class _Listener:
     """Takes the answers in place of a socket."""
 
     token: str = TOKEN
@@ -170,17 +170,17 @@ def fuzz(folder: Path, count: int, seed: int, keep: bool = False) -> Watch:
     """
     random, watch = Random(seed), Watch()
     front = Front(Settings(folder, pool=PoolSettings(workers=0), queue=QueueLimits(photos=20)))
-    door = _Door()
+    listener = _Listener()
     everything = seeds()
     try:
         for number in range(-len(everything), count):
             frames = everything[number] if number < 0 else mutant(random.choice(everything), everything, random)
-            peer = Peer(door, bytes([random.randrange(16)]))  # type: ignore[arg-type]
+            peer = Peer(listener, bytes([random.randrange(16)]))  # type: ignore[arg-type]
             with watch.call():
                 front._receive(peer, frames)
-                while front._intake.busy:
-                    front._intake.tick()
-            answers, door.answers = door.answers, []
+                while front._ingest.busy:
+                    front._ingest.tick()
+            answers, listener.answers = listener.answers, []
             outcome = check(frames, answers)
             if watch.note(outcome) and number >= 0 and len(everything) < 2000:
                 everything.append(frames)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from uvatar.body import PARENTS
+from uvatar.data.joints import PARENTS
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from tests.fitting.people import Eyes
 from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter, save_romp_results
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MeshPredictor, romp
@@ -30,6 +30,7 @@ from uvatar.mesh_predictor.romp_format import fitted_results
 from uvatar.photos.decoding import decode_photo
 from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime.weights import weights_folder
 from uvatar_training.networks.initialise import start_heads
 
@@ -190,7 +191,7 @@ def test_fitting_keeps_whichever_start_explains_the_person_better(
     should.
     """
     monkeypatch.setattr(
-        "uvatar.fitting.fitter.Lifter.load", lambda *_: None
+        "uvatar.fitting.models.Lifter.load", lambda *_: None
     )  # it would find the turned landmarks out by itself
 
     def astray(fit: Fit) -> float:

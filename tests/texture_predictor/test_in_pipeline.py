@@ -16,10 +16,11 @@ from tests.fitting.people import Eyes
 from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_of
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import Fit
-from uvatar.data.labels import EMPTY, PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.engine.pipeline import Pipeline
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import Options
 from uvatar.texture_predictor.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.network import Prediction, TextureNetwork
@@ -55,7 +56,8 @@ def partial(body: BodyModel) -> Texture:
     table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
     place = table.interpolate(surface.template, surface.faces)
     colours = np.clip(128 + 100 * place, 0, 255).astype(np.uint8)
-    return Texture(table.picture(colours), table.scatter(np.where(place[:, 2] > 0, SEEN, EMPTY).astype(np.uint8)))
+    labels = np.where(place[:, 2] > 0, Label.SEEN, Label.EMPTY).astype(np.uint8)
+    return Texture(table.picture(colours), table.scatter(labels))
 
 
 def network_of(seed: int = 0) -> TextureNetwork:
@@ -105,7 +107,7 @@ def test_the_network_is_given_the_fit_and_what_the_photo_shows(
     )
     assert float((structure.partial[0, :3] - expected).abs()[:, shown].max()) < 0.05
     # echoed, enlarged again and compared with what was given
-    seen = partial.source == SEEN
+    seen = partial.source == Label.SEEN
     assert np.abs(answer[seen].astype(int) - partial.image[seen]).mean() < 4
 
 
@@ -177,12 +179,12 @@ def test_combined_is_the_default_where_there_are_weights(pipeline: Callable[...,
     built = pipeline()
     assert built.facts["texture_predictor"] == 64
     slow = Options(texture_size=SIZE, clothing=False)
-    assert PREDICTED in np.unique(built.reconstruct_photo(photo, "one.png", slow).people[0].texture.source)
-    assert PREDICTED not in labels_of(built, photo, None)  # a first look does without
-    assert {SEEN, PREDICTED} <= labels_of(built, photo, "combined")
-    assert PREDICTED not in labels_of(built, photo, "projected") and labels_of(built, photo, "predicted") == {
-        EMPTY,
-        PREDICTED,
+    assert Label.PREDICTED in np.unique(built.reconstruct_photo(photo, "one.png", slow).people[0].texture.source)
+    assert Label.PREDICTED not in labels_of(built, photo, None)  # a first look does without
+    assert {Label.SEEN, Label.PREDICTED} <= labels_of(built, photo, "combined")
+    assert Label.PREDICTED not in labels_of(built, photo, "projected") and labels_of(built, photo, "predicted") == {
+        Label.EMPTY,
+        Label.PREDICTED,
     }
 
 
@@ -194,18 +196,17 @@ def test_the_result_names_the_weights_licence_and_a_seed_varies_it(
     person = built.present(results[0])["people"][0]
     assert person["licence"]["texture_predictor"] and person["metrics"]["texels_predicted"] > 0.2
     first, second = (result.people[0].texture for result in results)
-    certain = (first.source == SEEN) & (second.source == SEEN)
+    certain = (first.source == Label.SEEN) & (second.source == Label.SEEN)
     assert np.abs(first.image[certain].astype(int) - second.image[certain]).mean() < 1
-    assert (
-        np.abs(first.image[first.source == PREDICTED].astype(int) - second.image[first.source == PREDICTED]).mean() > 3
-    )
+    predicted = first.source == Label.PREDICTED
+    assert np.abs(first.image[predicted].astype(int) - second.image[predicted]).mean() > 3
 
 
 def test_without_weights_the_photo_is_completed_smoothly_and_a_prediction_is_refused(
     pipeline: Callable[..., Pipeline], photo: bytes
 ) -> None:
     built = pipeline(installed=False)
-    assert PREDICTED not in labels_of(built, photo, None)
+    assert Label.PREDICTED not in labels_of(built, photo, None)
     for texture in ("combined", "predicted"):
         with pytest.raises(UvatarError, match=FILE) as refused:
             built.reconstruct([("one.png", photo)], {"texture": texture}, lambda *_: None, lambda *_: None)
@@ -234,10 +235,10 @@ def test_a_person_whom_it_cannot_predict_is_completed_smoothly_with_a_note(
 
     monkeypatch.setattr(built.texture_predictor, "predict", refuse)
     (person,) = built.reconstruct_photo(photo, "one.png", QUICK).people
-    assert PREDICTED not in np.unique(person.texture.source)
+    assert Label.PREDICTED not in np.unique(person.texture.source)
     assert person.fit.notes[-1] == "Nothing is seen. It was completed without the Texture Predictor."
 
 
 def test_several_photos_of_one_person(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
     merged = pipeline().reconstruct_same_person([("one.png", photo), ("two.png", photo)], QUICK)
-    assert merged is not None and PREDICTED in np.unique(merged[1].people[0].texture.source)
+    assert merged is not None and Label.PREDICTED in np.unique(merged[1].people[0].texture.source)

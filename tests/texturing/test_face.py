@@ -12,7 +12,7 @@ from tests.texturing.conftest import SIZE, Studio, plain
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
 from uvatar.texturing.atlas import atlas_of
-from uvatar.texturing.face import face_offsets, face_shift, load_correspondence
+from uvatar.texturing.face import FaceSpline, face_offsets, face_shift, load_correspondence
 from uvatar.texturing.sight import look
 
 NOSE_TIP, CHIN, RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 4, 152, 33, 263
@@ -32,10 +32,14 @@ def with_face(view: View, face: NDArray[np.float32]) -> View:
     return replace(view, person=replace(view.person, face=face, face_score=1.0))
 
 
+def spline_of(studio: Studio) -> FaceSpline | None:
+    return FaceSpline.load(weights_folder(), studio.body)
+
+
 def shift_of(studio: Studio, view: View) -> NDArray[np.float32]:
     surface = atlas_of(studio.body, SIZE).surface
     vertices, _ = studio.body.posed(view.fit.body, view.fit.offsets)
-    return face_shift(view.person, look(vertices, surface, view.person, view.camera), studio.body)
+    return face_shift(view.person, look(vertices, surface, view.person, view.camera), spline_of(studio))
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def test_offsets_bring_the_mesh_onto_the_photo(studio: Studio) -> None:
     face = projected_face(studio, view)
     target = (face + [2.5, -1.5]).astype(np.float32)
     view = with_face(view, target)
-    offsets = face_offsets(view.fit, view.person, view.camera, studio.body)
+    offsets = face_offsets(view.fit, view.person, view.camera, studio.body, spline_of(studio))
     clothed = replace(view, fit=replace(view.fit, offsets=view.fit.offsets + offsets))
     error = np.linalg.norm(projected_face(studio, clothed) - target, axis=1)[:468]
     assert np.median(error) < 0.3
@@ -98,4 +102,4 @@ def test_offsets_bring_the_mesh_onto_the_photo(studio: Studio) -> None:
 
 
 def test_no_face_no_offsets(studio: Studio, view: View) -> None:
-    assert not face_offsets(view.fit, view.person, view.camera, studio.body).any()
+    assert not face_offsets(view.fit, view.person, view.camera, studio.body, spline_of(studio)).any()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from uvatar.body import load_open_body
-from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.results.record import encode_png
 from uvatar.texturing.atlas import TexturingError, atlas_of
@@ -28,25 +28,25 @@ def painted(body) -> Texture:
     table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
     place = surface.template[surface.faces[table.face, 0]]
     marked = (place[:, 0] > 0.25) | ((place[:, 2] > 0.05) & (place[:, 1] < 0.2) & (place[:, 0] > -0.25))
-    source = table.scatter(np.where(marked, SEEN, COMPLETED).astype(np.uint8))
+    source = table.scatter(np.where(marked, Label.SEEN, Label.COMPLETED).astype(np.uint8))
     noise = np.random.default_rng(0).integers(-10, 10, (SIZE, SIZE, 3))
-    image = np.where(source[..., None] == SEEN, np.array([40, 160, 80]) + noise, 255).astype(np.uint8)
+    image = np.where(source[..., None] == Label.SEEN, np.array([40, 160, 80]) + noise, 255).astype(np.uint8)
     return Texture(image, source)
 
 
 def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
     done = complete_painted(painted, body)
-    marked = painted.source == SEEN
+    marked = painted.source == Label.SEEN
     assert np.array_equal(done.image[marked], painted.image[marked])
     table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
     right_arm = table.scatter(surface.template[surface.faces[table.face, 0], 0] < -0.3)
     assert np.abs(np.median(done.image[right_arm], axis=0) - (40, 160, 80)).max() < 12  # mirrored from the painted one
-    assert (done.source[right_arm] == MIRRORED).mean() > 0.8
+    assert (done.source[right_arm] == Label.MIRRORED).mean() > 0.8
     back = table.scatter(
         (surface.template[surface.faces[table.face, 0], 2] < -0.04) & (surface.eye[surface.faces[table.face, 0]] == 0)
     )
     assert np.abs(np.median(done.image[back], axis=0) - (40, 160, 80)).max() < 25  # and nothing of the white is left
-    assert set(np.unique(done.source)) <= {EMPTY, SEEN, MIRRORED, COMPLETED}
+    assert set(np.unique(done.source)) <= {Label.EMPTY, Label.SEEN, Label.MIRRORED, Label.COMPLETED}
 
 
 def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
@@ -69,14 +69,14 @@ def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
 def test_what_differs_from_the_original_is_kept_too(body, painted) -> None:
     change, labels = painted.image.copy(), painted.source
     change[::2] = np.clip(change[::2], 1, None) - 1  # rounding
-    other = np.argwhere(labels == COMPLETED)
+    other = np.argwhere(labels == Label.COMPLETED)
     rows, columns = other[: len(other) // 3].T
     change[rows, columns, 1] ^= 2
     change[0, 0] ^= 255
-    assert labels[0, 0] == EMPTY
+    assert labels[0, 0] == Label.EMPTY
     read = read_painted(encode_png(change), encode_png(labels), encode_png(painted.image))
     expected = labels.copy()
-    expected[rows, columns] = SEEN
+    expected[rows, columns] = Label.SEEN
     assert np.array_equal(read.source, expected) and np.array_equal(read.image, change)
     with pytest.raises(TexturingError, match="not the size"):
         read_painted(encode_png(change), encode_png(labels), encode_png(painted.image[:64, :64]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.texturing.conftest import SIZE, Studio, plain
-from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.person import Hand
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import texture_person
@@ -126,8 +126,8 @@ def test_in_a_close_up_the_legs_may_be_behind_the_camera(studio: Studio) -> None
     fit = replace(view.fit, body=replace(lying, transl=np.array([0, 0.3, 0.6], np.float32)))
     assert studio.body.posed(fit.body)[0][:, 2].min() < 0
     texture = texture_person([replace(view, fit=fit)], studio.body, SIZE)
-    assert np.isin(texture.source, (SEEN, MIRRORED, COMPLETED, EMPTY)).all()
-    assert (texture.source == SEEN).any()
+    assert np.isin(texture.source, (Label.SEEN, Label.MIRRORED, Label.COMPLETED, Label.EMPTY)).all()
+    assert (texture.source == Label.SEEN).any()
 
 
 def test_bodies_behind_the_camera_are_refused(studio: Studio) -> None:

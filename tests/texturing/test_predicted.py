@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.texturing.conftest import SIZE, Studio
-from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import Texture, TexturingError, texture_person
 from uvatar.texturing.atlas import Atlas, atlas_of
@@ -90,9 +90,9 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
     dim = table.picture(srgb_from_linear(linear_from_srgb(truth.reshape(-1, 3)[table.pixel]) * light[:, None]))
     view = studio.photograph(cloth)
     projected, combined = texture_person([view], studio.body, SIZE), texture_person([view], studio.body, SIZE, dim)
-    seen, unseen = combined.source == SEEN, combined.source == PREDICTED
-    body = (table.scatter(surface.eye[surface.faces[table.face, 0]] == 0)) & (projected.source != EMPTY)
-    assert np.array_equal(seen & body, (projected.source == SEEN) & body)
+    seen, unseen = combined.source == Label.SEEN, combined.source == Label.PREDICTED
+    body = (table.scatter(surface.eye[surface.faces[table.face, 0]] == 0)) & (projected.source != Label.EMPTY)
+    assert np.array_equal(seen & body, (projected.source == Label.SEEN) & body)
     moved = np.abs(combined.image[seen & body].astype(int) - projected.image[seen & body]).max(1)
     assert (moved == 0).mean() > 0.95 and moved.max() < 12  # only where the photo itself was blended in
 
@@ -106,7 +106,8 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
     # no step where photo and prediction meet, on the body: as smooth there as the truth is
     labels, image = combined.source.ravel()[table.pixel], combined.image.reshape(-1, 3)[table.pixel].astype(float)
     pairs, _ = neighbours(surface, table)
-    border = pairs[np.isin(labels[pairs], (SEEN, PREDICTED)).all(1) & (labels[pairs[:, 0]] != labels[pairs[:, 1]])]
+    known = np.isin(labels[pairs], (Label.SEEN, Label.PREDICTED)).all(1)
+    border = pairs[known & (labels[pairs[:, 0]] != labels[pairs[:, 1]])]
     own = truth.reshape(-1, 3)[table.pixel].astype(float)
     step = np.abs((image[border[:, 0]] - image[border[:, 1]]) - (own[border[:, 0]] - own[border[:, 1]])).max(1)
     assert len(border) > 300 and np.median(step) < 8
@@ -125,15 +126,15 @@ def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio
     )
     np.testing.assert_array_equal(called.image, given.image)
     (completed,) = asked
-    assert {SEEN, MIRRORED, COMPLETED} <= set(np.unique(completed.source))
+    assert {Label.SEEN, Label.MIRRORED, Label.COMPLETED} <= set(np.unique(completed.source))
     same = completed.source == alone.source
     assert same.mean() > 0.99 and (completed.image[same] == alone.image[same]).all(1).mean() > 0.9  # but for the eyes
-    assert MIRRORED not in given.source
+    assert Label.MIRRORED not in given.source
 
 
 def test_the_prediction_alone(studio: Studio, truth: NDArray, atlas: Atlas) -> None:
     alone = texture_person([studio.photograph(cloth)], studio.body, SIZE, truth, keep_photo=False)
-    assert set(np.unique(alone.source)) == {EMPTY, PREDICTED}
+    assert set(np.unique(alone.source)) == {Label.EMPTY, Label.PREDICTED}
     np.testing.assert_array_equal(alone.image, truth)
 
 

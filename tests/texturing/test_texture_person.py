@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.texturing.conftest import SIZE, Studio, plain, waves
-from uvatar.data.labels import COMPLETED, EMPTY, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.texturing import Texture, TexturingError, texture_person
 from uvatar.texturing.atlas import atlas_of
 
@@ -38,18 +38,18 @@ def front(studio: Studio) -> Texture:
 
 def test_seen_texels_carry_the_photographed_colours(front: Texture, rest_of_texel: tuple[NDArray, NDArray]) -> None:
     rest, _ = rest_of_texel
-    seen = front.source == SEEN
+    seen = front.source == Label.SEEN
     assert seen.mean() > 0.2
     assert decibels(front.image[seen] - waves(rest[seen])) > 27
 
 
 def test_labels_say_which_side_was_seen(front: Texture, rest_of_texel: tuple[NDArray, NDArray]) -> None:
     rest, filled = rest_of_texel
-    assert ((front.source != EMPTY) == filled).mean() > 0.998
+    assert ((front.source != Label.EMPTY) == filled).mean() > 0.998
     trunk = filled & (np.abs(rest[..., 0]) < 0.08) & (rest[..., 1] > -0.2) & (rest[..., 1] < 0.1)
     depth = rest[..., 2] - 0.5 * (rest[trunk][:, 2].min() + rest[trunk][:, 2].max())
-    assert (front.source[trunk & (depth > 0.03)] == SEEN).mean() > 0.98
-    assert not (front.source[trunk & (depth < -0.03)] == SEEN).any()
+    assert (front.source[trunk & (depth > 0.03)] == Label.SEEN).mean() > 0.98
+    assert not (front.source[trunk & (depth < -0.03)] == Label.SEEN).any()
 
 
 def test_what_is_not_seen_continues_the_colours_of_the_same_height(
@@ -60,7 +60,7 @@ def test_what_is_not_seen_continues_the_colours_of_the_same_height(
 
     texture = texture_person([studio.photograph(bands)], studio.body, SIZE)
     rest, filled = rest_of_texel
-    far = filled & (texture.source == COMPLETED) & (np.abs(rest[..., 0]) < 0.15)
+    far = filled & (texture.source == Label.COMPLETED) & (np.abs(rest[..., 0]) < 0.15)
     far &= (np.abs(rest[..., 1] + 0.25) > 0.12) & (rest[..., 1] < 0.1) & (rest[..., 1] > -0.9)
     assert far.sum() > 1000
     assert np.abs(texture.image[far] - bands(rest[far])).mean() < 20
@@ -106,7 +106,7 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(studio: Studio, rest_of_texel: 
     redness = texture.image[..., 0].astype(int) - texture.image[..., 2]
     assert trunk.sum() > 2000
     assert (redness[trunk] > 0).mean() < 0.005
-    hidden = trunk & (texture.source != SEEN) & (rest[..., 2] > 0.12)
+    hidden = trunk & (texture.source != Label.SEEN) & (rest[..., 2] > 0.12)
     assert hidden.sum() > 50, "the forearm hides part of the trunk"
 
 
@@ -115,7 +115,7 @@ def test_the_hidden_side_is_mirrored_where_both_sides_look_alike(
 ) -> None:
     texture = texture_person([studio.photograph(waves, turn=60)], studio.body, SIZE)
     rest, _ = rest_of_texel
-    mirrored = texture.source == MIRRORED
+    mirrored = texture.source == Label.MIRRORED
     assert mirrored.mean() > 0.05
     assert decibels(texture.image[mirrored] - waves(rest[mirrored])) > 20
 
@@ -127,7 +127,7 @@ def test_a_side_that_looks_different_is_not_mirrored(studio: Studio, rest_of_tex
     texture = texture_person([studio.photograph(two_halves, turn=35)], studio.body, SIZE)
     rest, filled = rest_of_texel
     legs = filled & (rest[..., 1] < -0.45)
-    assert not (texture.source[legs] == MIRRORED).any()
+    assert not (texture.source[legs] == Label.MIRRORED).any()
     wrong = np.where(
         rest[..., 0] > 0, texture.image[..., 1] > texture.image[..., 0], texture.image[..., 0] > texture.image[..., 1]
     )
@@ -139,9 +139,9 @@ def test_two_photos_merge(studio: Studio, rest_of_texel: tuple[NDArray, NDArray]
     views = [studio.photograph(waves), studio.photograph(waves, turn=180, gain=0.8)]
     alone = [texture_person([view], studio.body, SIZE) for view in views]
     both = texture_person(views, studio.body, SIZE)
-    shares = [(texture.source[filled] == SEEN).mean() for texture in (*alone, both)]
+    shares = [(texture.source[filled] == Label.SEEN).mean() for texture in (*alone, both)]
     assert shares[2] > max(shares[:2]) + 0.25
-    seen = both.source == SEEN
+    seen = both.source == Label.SEEN
     assert decibels(both.image[seen] - waves(rest[seen])) > 22
 
 
@@ -151,7 +151,7 @@ def test_the_background_does_not_tint_the_outline(studio: Studio) -> None:
     grown = np.pad(view.person.mask, 1, mode="edge")
     grown = np.max([grown[i : i + 640, j : j + 640] for i in range(3) for j in range(3)], axis=0)
     texture = texture_person([replace(view, person=replace(view.person, mask=grown))], studio.body, SIZE)
-    seen = (texture.source == SEEN) | (texture.source == MIRRORED)
+    seen = (texture.source == Label.SEEN) | (texture.source == Label.MIRRORED)
     green = texture.image[..., 1].astype(int) - texture.image[..., 2]
     assert (green[seen] > -60).mean() < 0.035
     assert (green[seen] > 40).mean() < 0.001
@@ -176,7 +176,7 @@ def test_a_grey_photo_gives_a_grey_texture(studio: Studio) -> None:
 
 
 def test_eyes_are_eyes_even_where_no_face_is_known(front: Texture, studio: Studio) -> None:
-    ball = front.image[eye_texels(studio) & (front.source != EMPTY)].astype(int)
+    ball = front.image[eye_texels(studio) & (front.source != Label.EMPTY)].astype(int)
     luma = ball.mean(-1)
     assert luma.max() > 120 and luma.min() < 60
     assert np.ptp(ball, axis=-1)[luma > 140].max() < 12, "the white of the eye has no colour"
@@ -189,9 +189,9 @@ def test_a_predicted_texture_completes_and_is_tinted_to_the_person(
     stripes = np.zeros((SIZE, SIZE, 3), np.uint8)
     stripes[filled] = np.where(np.sin(60 * rest[filled][:, 1:2]) > 0, 180, 90)
     texture = texture_person([studio.photograph(waves)], studio.body, SIZE, predicted=stripes)
-    assert (texture.source[filled] == PREDICTED).mean() > 0.3
+    assert (texture.source[filled] == Label.PREDICTED).mean() > 0.3
     back = (
-        (texture.source == PREDICTED)
+        (texture.source == Label.PREDICTED)
         & (np.abs(rest[..., 0]) < 0.1)
         & (np.abs(rest[..., 1] + 0.05) < 0.15)
         & (rest[..., 2] < 0.02)
@@ -225,7 +225,7 @@ def test_a_garment_s_hem_is_as_sharp_on_the_back_as_its_slices_are(studio: Studi
     texture = texture_person([studio.photograph(clothes)], studio.body, SIZE)
     place = table.interpolate(surface.template, surface.faces)
     behind = (place[:, 2] < surface.template[:, 2].mean() - 0.03) & (np.abs(place[:, 0]) < 0.12)
-    middle = behind & (np.abs(place[:, 1] - hem) < 0.15) & (texture.source.ravel()[table.pixel] == COMPLETED)
+    middle = behind & (np.abs(place[:, 1] - hem) < 0.15) & (texture.source.ravel()[table.pixel] == Label.COMPLETED)
     brightness = texture.image.reshape(-1, 3)[table.pixel].mean(1)
     between = middle & (brightness > 60) & (brightness < 200)
     assert middle.sum() > 300

@@ -14,10 +14,10 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.fitting.prior import PosePrior
 from uvatar.geometry.raster import rasterize
+from uvatar.geometry.torch_rotations import matrices_from_6d, six_d_from_matrices
 from uvatar.mesh_predictor.network import INPUT_SIDE
-from uvatar.mesh_predictor.rotation import matrices_from_6d, six_d_from_matrices
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import MixturePrior
-from uvatar_training.supervision.mesh import MeshLabels
 
 CAMERA = Camera.for_photo(INPUT_SIDE, INPUT_SIDE)
 

@@ -15,10 +15,11 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.mesh_predictor.decoding import find_centers, sample
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
+from uvatar_training.losses.targets import center_cells
 from uvatar_training.networks.initialise import start_heads
-from uvatar_training.supervision.mesh import MeshLabels, mesh_terms
-from uvatar_training.supervision.targets import center_cells
+from uvatar_training.supervision.mesh import mesh_terms
 
 COUNTS = [1, 2, 3, 4, 1, 2, 3, 4]
 TERMS = {"center", "camera", "pose", "shape", "joints_2d", "joints_3d", "joints_aligned", "prior"}
@@ -67,7 +68,7 @@ def test_true_maps_cost_nothing_but_the_perspective(body: BodyModel) -> None:
     cells = center_cells(labels.centers()[0])
     smpl = torch.zeros(1, 142, MAP_SIDE, MAP_SIDE)
     camera = torch.zeros(1, 3, MAP_SIDE, MAP_SIDE)
-    from uvatar.mesh_predictor.rotation import six_d_from_matrices
+    from uvatar.geometry.torch_rotations import six_d_from_matrices
     from uvatar.mesh_predictor.weak_perspective import fit_weak_camera
 
     cameras = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)

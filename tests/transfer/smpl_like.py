@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from uvatar.body import BODY, JOINT_NAMES, BodyModel
+from uvatar.body import BODY, BodyModel
+from uvatar.data.joints import JOINT_NAMES
 from uvatar.geometry.mesh import face_normals, vertex_normals
 
 VERTICES, FACES = 6890, 13776

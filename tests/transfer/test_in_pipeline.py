@@ -18,14 +18,14 @@ from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar.body import BodyError, BodyModel
 from uvatar.commands.cli import app
 from uvatar.commands.weights_report import BROKEN, GOOD, brought
-from uvatar.data.labels import SEEN
-from uvatar.engine.pipeline import Options, Pipeline
+from uvatar.data.labels import Label
+from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
-from uvatar.protocol.options import checked_options
+from uvatar.protocol.options import Options, checked_options
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
 from uvatar_blender.core.result import parse_any
@@ -92,7 +92,7 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
     middle = (smpl.data.uv[smpl.data.face_uv].mean(1) * 512).astype(int)
     row, column = 511 - middle[:, 1], middle[:, 0]
     side = smpl.data.v_template[smpl.data.faces].mean(1)[:, 0]
-    seen = (labels[row, column] == SEEN) & (np.abs(side) > 0.03)
+    seen = (labels[row, column] == Label.SEEN) & (np.abs(side) > 0.03)
     red = texture[row, column, 0] > texture[row, column, 2]
     assert seen.sum() > 2000 and (red == (side > 0))[seen].mean() > 0.97
     (files,) = Exporter(tmp_path).write(result)
@@ -175,7 +175,7 @@ def test_a_painted_texture_of_an_smpl_avatar_is_completed_in_smpl_s_layout(
 ) -> None:
     size = 128
     image, labels = np.full((size, size, 3), (10, 150, 60), np.uint8), np.zeros((size, size), np.uint8)
-    labels[:, : size // 2], labels[:, size // 2 :] = SEEN, 3
+    labels[:, : size // 2], labels[:, size // 2 :] = Label.SEEN, 3
     image[:, size // 2 :] = (0, 0, 255)  # not marked: to be filled anew
     pictures = [
         (name, cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)[1].tobytes())

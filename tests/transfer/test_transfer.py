@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.transfer.smpl_like import Other, write_files
-from uvatar.body import JOINT_NAMES, BodyError, BodyModel, load_smpl
+from uvatar.body import BodyError, BodyModel, load_smpl
 from uvatar.data.fit import BodyParameters, Fit
-from uvatar.data.labels import COMPLETED, SEEN
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.labels import Label
 from uvatar.geometry.mesh import face_normals
 from uvatar.texturing import Texture, TexturingError
 from uvatar.texturing.atlas import atlas_of
@@ -143,7 +144,7 @@ def painted(body: BodyModel, size: int, points: NDArray) -> tuple[Texture, NDArr
 
     table, data = atlas_of(body, size).table, body.data
     where = table.interpolate(data.v_template, data.faces)
-    labels = np.where(where[:, 0] > 0, SEEN, COMPLETED).astype(np.uint8)
+    labels = np.where(where[:, 0] > 0, Label.SEEN, Label.COMPLETED).astype(np.uint8)
     return Texture(table.picture(colour(where).round().astype(np.uint8)), table.scatter(labels)), colour(points)
 
 
@@ -164,7 +165,7 @@ def test_every_texel_shows_what_lies_there(
     side = table.interpolate(place[:, 0], faces)
     sure = seen & (np.abs(side) > 0.005)
     labels = carried.source.ravel()[table.pixel]
-    assert (np.where(side > 0, SEEN, COMPLETED) == labels)[sure].mean() > 0.999
+    assert (np.where(side > 0, Label.SEEN, Label.COMPLETED) == labels)[sure].mean() > 0.999
     assert (carried.source > 0).sum() == len(table)  # and nothing outside the islands
     gutters = np.setdiff1d(np.arange(size * size), table.pixel)
     assert carried.image.reshape(-1, 3)[gutters].any(1).mean() > 0.99  # are dilated

@@ -8,7 +8,9 @@ from scipy import sparse
 
 from open_body.shape_space import ShapeSpace
 from open_body.source import Array, Source
-from uvatar.body.data import BODY, JOINT_NAMES, LANDMARK_NAMES, LEFT_EYE
+from uvatar.body.data import BODY, LEFT_EYE
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.landmarks import LANDMARK_NAMES
 
 # BlazePose's point minus ours, rest frame, left side, millimetres: learned mirror-symmetrically over 37 photos of
 # people. Hip and ear are carried over to where this body has those points; ear, mouth and eye corners are set so that

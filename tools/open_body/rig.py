@@ -9,7 +9,8 @@ from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
 from open_body.source import Array, Shapes, Source
-from uvatar.body.data import BODY, JOINT_NAMES, LEFT_EYE, PARENTS, RIGHT_EYE
+from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE
+from uvatar.data.joints import JOINT_NAMES, PARENTS
 
 PELVIS = np.array([0.0, -0.22, 0.03])  # where SMPL's pelvis rests: translations predicted for SMPL carry over
 COLLAR_RAISE = np.radians(12)  # a shoulder girdle rises when the arms go from MakeHuman's A to a T

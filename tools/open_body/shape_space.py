@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from open_body.source import ADULT_AGE, Array, Shapes
-from uvatar.body.data import JOINT_NAMES, BodyData, ShapePrior
+from uvatar.body.data import BodyData, ShapePrior
 from uvatar.body.measure import measure
+from uvatar.data.joints import JOINT_NAMES
 
 DENSITY = 1010.0  # kg per cubic metre of the closed surface
 # What a component may be called after, and how to read it off shaped joints and girths.

@@ -11,7 +11,7 @@ import torch
 from anny.shape_distribution import SimpleShapeDistribution
 from numpy.typing import NDArray
 
-from uvatar.body.data import JOINT_NAMES
+from uvatar.data.joints import JOINT_NAMES
 
 ADULT_AGE, CHILD_AGE = 18.0, 15.0  # years; in between counts as adult in the shape priors
 # What macro parameters cannot do to limbs and girths: standard deviations of MakeHuman's local targets, so that the

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         parse(arguments).run()
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed: pip install 'uvatar[training]'"
+        message = f"{error.name} is not installed: pip install uvatar-training"
         terminal(stderr=True).print(f"Error: {message}", style="red", soft_wrap=True)
         raise SystemExit(1) from None
     except (ValueError, RuntimeError) as error:

@@ -2,10 +2,7 @@
 
 from uvatar.body.data import (
     BODY,
-    JOINT_NAMES,
-    LANDMARK_NAMES,
     LEFT_EYE,
-    PARENTS,
     RIGHT_EYE,
     BodyData,
     BodyError,
@@ -15,15 +12,12 @@ from uvatar.body.data import (
     save_body,
 )
 from uvatar.body.measure import measure
-from uvatar.body.model import BodyModel, BodyOutput, load_open_body, rotation_matrices
+from uvatar.body.model import BodyModel, BodyOutput, load_open_body
 from uvatar.body.official import load_smpl
 
 __all__ = [
     "BODY",
-    "JOINT_NAMES",
-    "LANDMARK_NAMES",
     "LEFT_EYE",
-    "PARENTS",
     "RIGHT_EYE",
     "BodyData",
     "BodyError",
@@ -35,6 +29,5 @@ __all__ = [
     "load_open_body",
     "load_smpl",
     "measure",
-    "rotation_matrices",
     "save_body",
 ]

@@ -16,24 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-JOINT_NAMES = (
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
-    "spine3", "left_foot",
-    "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow",
-    "left_wrist", "right_wrist", "left_hand", "right_hand",
-)  # fmt: skip
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-# The 33 points of BlazePose, in its order.
-LANDMARK_NAMES = (
-    "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
-    "left_ear", "right_ear",
-    "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist",
-    "right_wrist",
-    "left_pinky", "right_pinky", "left_index", "right_index", "left_thumb", "right_thumb", "left_hip", "right_hip",
-    "left_knee",
-    "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index",
-)  # fmt: skip
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.landmarks import LANDMARK_NAMES
+
 BODY, LEFT_EYE, RIGHT_EYE = range(3)  # values of BodyData.part
 _NUM_BETAS, _NUM_JOINTS, _NUM_LANDMARKS = 10, len(JOINT_NAMES), len(LANDMARK_NAMES)
 _REGRESSOR_KEYS = ("J_regressor_data", "J_regressor_indices", "J_regressor_indptr")

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from uvatar.body.data import JOINT_NAMES, BodyData
+from uvatar.body.data import BodyData
 from uvatar.body.model import BodyModel
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.geometry.adjacency import triangle_edges
 
 # Heights of the girths, as fractions of the way from the hip joints to the shoulder joints.
 _CHEST_BAND, _WAIST_BAND, _HIP_BAND = (0.60, 0.70), (0.36, 0.46), (-0.15, 0.25)
@@ -55,7 +57,7 @@ def girth(vertices: NDArray[np.float64], faces: NDArray[np.int32], height: float
 
     0 where it misses it.
     """
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = triangle_edges(faces)
     above = vertices[:, 1] > height
     edges = edges[above[edges[:, 0]] != above[edges[:, 1]]]
     if len(edges) < 3:

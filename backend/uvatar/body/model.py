@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body.data import BodyData, load_body
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.runtime.weights import weights_folder
 
 if TYPE_CHECKING:
@@ -23,26 +24,8 @@ if TYPE_CHECKING:
 class BodyOutput(NamedTuple):
     """Posed bodies: vertices (B, V, 3) and joints (B, 24, 3), metres."""
 
-    vertices: Tensor
-    joints: Tensor
-
-
-def rotation_matrices(axis_angle: Tensor) -> Tensor:
-    """(..., 3) axis-angle in radians -> (..., 3, 3) rotations (Rodrigues), with gradients that are finite at zero."""
-    x, y, z = axis_angle.unbind(-1)
-    square = (axis_angle * axis_angle).sum(-1)
-    # sin(a)/a and (1 - cos(a))/a^2 = (sin(a/2)/(a/2))^2 / 2; below 1e-3 rad their Taylor series, where the quotients
-    # lose digits.
-    small = square < 1e-6
-    angle = torch.where(small, torch.ones_like(square), square).sqrt()
-    s = torch.where(small, 1 - square / 6, angle.sin() / angle)
-    half = torch.where(small, 1 - square / 24, 2 * (angle / 2).sin() / angle)
-    c = half * half / 2
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
-    outer = axis_angle.unsqueeze(-1) * axis_angle.unsqueeze(-2)
-    identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return identity * (1 - c * square)[..., None, None] + s[..., None, None] * cross + c[..., None, None] * outer
+    vertices: torch.Tensor
+    joints: torch.Tensor
 
 
 class BodyModel(nn.Module):
@@ -58,14 +41,9 @@ class BodyModel(nn.Module):
     landmark_weights: Tensor
     posedirs: Tensor | None
 
-    def __init__(self, data: BodyData, folder: Path | None = None) -> None:
-        """``folder``: where the weights are that belong to this body (pose prior, lifter, face correspondence).
-
-        None for a user's body.
-        """
+    def __init__(self, data: BodyData) -> None:
         super().__init__()
         self.data = data
-        self.folder = folder
         count = len(data.v_template)
         self._levels = _levels(data.parents)
         self._constant("v_template", data.v_template.reshape(-1))
@@ -97,7 +75,7 @@ class BodyModel(nn.Module):
             offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not
                 move joints.
         """
-        rotations = pose if pose.ndim == 4 else rotation_matrices(pose)
+        rotations = pose if pose.ndim == 4 else matrices_from_axis_angle(pose)
         rest = torch.addmm(self.v_template, betas, self.shapedirs)
         if self.posedirs is not None:
             identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
@@ -110,7 +88,7 @@ class BodyModel(nn.Module):
 
     def joints(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
         """The joints alone, (B, 24, 3); arguments as in `forward`, which costs a hundred times as much."""
-        return self._joint_transforms(betas, pose if pose.ndim == 4 else rotation_matrices(pose), transl)[1]
+        return self._joint_transforms(betas, pose if pose.ndim == 4 else matrices_from_axis_angle(pose), transl)[1]
 
     def landmarks(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
         """BlazePose's 33 points on the bodies, (B, 33, 3), order of `LANDMARK_NAMES`; arguments as in `forward`.
@@ -118,7 +96,7 @@ class BodyModel(nn.Module):
         Only these points are skinned, at about a hundredth of the whole body's cost. Pose blend shapes do not move
         them.
         """
-        rotations = pose if pose.ndim == 4 else rotation_matrices(pose)
+        rotations = pose if pose.ndim == 4 else matrices_from_axis_angle(pose)
         rest = self.landmark_template + torch.einsum("pck,bk->bpc", self.landmark_shapedirs, betas)
         transforms, _ = self._joint_transforms(betas, rotations, transl)
         return _skin(rest, self.landmark_weights, transforms)
@@ -178,11 +156,11 @@ def _levels(parents: NDArray[np.int32]) -> list[list[int]]:
 
 
 def load_open_body(path: Path | str | None = None) -> BodyModel:
-    """The open body that ships with the program, or the one at ``path``, with the weights beside it.
+    """The open body that ships with the program, or the one at ``path``.
 
     Raises:
         WeightsError: the program's weights are not installed.
         BodyError: the file is missing or broken.
     """
     path = Path(path) if path is not None else weights_folder() / "open_body.npz"
-    return BodyModel(load_body(path), path.parent)
+    return BodyModel(load_body(path))

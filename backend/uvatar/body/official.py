@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from uvatar.body.data import JOINT_NAMES, LANDMARK_NAMES, PARENTS, BodyData, BodyError, regress_joints
+from uvatar.body.data import BodyData, BodyError, regress_joints
 from uvatar.body.model import BodyModel
 from uvatar.body.safe_pickle import PickleRefused, as_array, load_pickle
+from uvatar.data.joints import JOINT_NAMES, PARENTS
+from uvatar.data.landmarks import LANDMARK_NAMES
 
 _VERTICES, _FACES, _BETAS = 6890, 13776, 10
 _MOST_BYTES = 2_000_000_000  # the largest official file is 400 MB

@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from uvatar.body.data import BODY, BodyData
+from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit, vertex_normals
 
 HOOP = 30.0  # how much more a field resists change around a limb than along it
@@ -75,10 +76,10 @@ def nodes_on(data: BodyData, bones: NDArray, count: int) -> Nodes:
     vertex = np.repeat(np.arange(len(place)), index.shape[1])
     spread = sparse.csr_matrix((weight.ravel(), (vertex, index.ravel())), (len(place), len(seeds)))
     owner = index[:, 0]
-    edges = np.concatenate([owner[data.faces[:, [0, 1]]], owner[data.faces[:, [1, 2]]], owner[data.faces[:, [2, 0]]]])
-    graph = graph_of(edges[edges[:, 0] != edges[:, 1]], len(seeds))
-    averaging = averaging_of(graph)
-    laplacian = sparse.identity(len(seeds)) - averaging
+    edges = owner[triangle_edges(data.faces)]
+    graph = adjacency(edges[edges[:, 0] != edges[:, 1]], len(seeds))
+    means = averaging(graph)
+    deviation = sparse.identity(len(seeds)) - means
     pairs = graph.tocoo()
     towards = unit(data.v_template[seeds[pairs.row]] - data.v_template[seeds[pairs.col]])
     along = np.abs((towards * bones[seeds[pairs.row]]).sum(1))
@@ -86,18 +87,4 @@ def nodes_on(data: BodyData, bones: NDArray, count: int) -> Nodes:
     hoops = (hoops + hoops.T) / 2
     degree = np.asarray(hoops.sum(1)).ravel()
     stretching = (sparse.diags(degree) - hoops) / max(degree.mean() / (1 + HOOP / 2), 1)
-    return Nodes(spread, averaging, (laplacian.T @ laplacian).tocsr(), stretching.tocsr(), spacing)
-
-
-def graph_of(edges: NDArray, count: int) -> sparse.csr_matrix:
-    """Adjacency (N, N) of ones from (E, 2) pairs, both ways."""
-    ones = np.ones(len(edges))
-    graph = sparse.csr_matrix((ones, (edges[:, 0], edges[:, 1])), (count, count))
-    graph = graph + graph.T
-    graph.data[:] = 1
-    return graph
-
-
-def averaging_of(graph: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The matrix that replaces every value by the mean of its neighbours'."""
-    return sparse.diags(1 / np.maximum(np.asarray(graph.sum(1)).ravel(), 1)) @ graph
+    return Nodes(spread, means, (deviation.T @ deviation).tocsr(), stretching.tocsr(), spacing)

@@ -25,12 +25,13 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
-from uvatar.clothing.fields import Nodes, averaging_of, graph_of, nodes_on
+from uvatar.clothing.fields import Nodes, nodes_on
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.fitting.unfolding import unfolded
+from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize
 
@@ -181,9 +182,8 @@ def _wardrobe(body: BodyModel) -> _Wardrobe:
     bare = _hand_share(data)
     slide_size = slide.atnodes_on((FACE_STIFFNESS * _face_share(data) + HAND_SLIDE_STIFFNESS * bare)[:, None])[:, 0]
     size = np.concatenate([swell_size, slide_size, slide_size])
-    edges = np.concatenate([data.faces[:, [0, 1]], data.faces[:, [1, 2]], data.faces[:, [2, 0]]])
-    neighbours = graph_of(edges, len(data.v_template))
-    return _Wardrobe(swell, slide, smoothness, size, bare.astype(np.float32), averaging_of(neighbours))
+    neighbours = averaging(adjacency(triangle_edges(data.faces), len(data.v_template)))
+    return _Wardrobe(swell, slide, smoothness, size, bare.astype(np.float32), neighbours)
 
 
 def _stiffness(data: BodyData) -> NDArray:

@@ -20,13 +20,14 @@ from uvatar.commands.common import (
     ServerOption,
     UncertainOption,
     attached,
+    blender_of,
     console_of,
     fatal,
 )
 from uvatar.commands.interrupts import remembered_interrupts
 
 if TYPE_CHECKING:
-    from uvatar.service.batch.photos import Outcome
+    from uvatar.service.batch.record import PhotoOutcome
 
 AHEAD = 4  # photos for each model process that the server has before it needs them
 
@@ -72,12 +73,11 @@ def batch(
     Photos without people are not tried again; other failures are, by the next run.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
-    from uvatar.files import export
     from uvatar.protocol import photo_lists
     from uvatar.protocol.errors import UvatarError
     from uvatar.protocol.options import checked_options
-    from uvatar.service.batch.on_ray import engine_on_ray
-    from uvatar.service.batch.on_server import engine_on_server
+    from uvatar.service.batch.on_ray import runner_on_ray
+    from uvatar.service.batch.on_server import runner_on_server
     from uvatar.service.batch.report import REPORT
     from uvatar.service.batch.run import run_batch
 
@@ -94,22 +94,22 @@ def batch(
         options = checked_options(chosen)
     except UvatarError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}") from error
-    blender = export.blender_command() if blend else None
+    blender = blender_of(console) if blend else None
 
-    def tell(number: int, photos: int, outcome: Outcome, end_if_interrupted: Callable[[], None]) -> None:
+    def tell(number: int, photos: int, outcome: PhotoOutcome, end_if_interrupted: Callable[[], None]) -> None:
         people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
-        words = people if outcome.done else f"failed: {outcome.reason}"
+        words = people if outcome.done else f"failed: {outcome.told_reason}"
         console.print(f"{number}/{photos} {photo_lists.shown(outcome.key)}: {words}", soft_wrap=True)
         end_if_interrupted()
 
     try:
         if ray:
-            engine = engine_on_ray(ray, options, pipeline, threads, out)
+            runner = runner_on_ray(ray, options, pipeline, threads, out)
         else:
             attach = partial(attached, console, data, server, pipeline, "--workers", str(workers))
-            engine = engine_on_server(attach, options, AHEAD * workers)
+            runner = runner_on_server(attach, options, AHEAD * workers)
         with remembered_interrupts() as end_if_interrupted:
-            totals = run_batch(source, out, engine, blender, partial(tell, end_if_interrupted=end_if_interrupted))
+            totals = run_batch(source, out, runner, blender, partial(tell, end_if_interrupted=end_if_interrupted))
     except KeyboardInterrupt:
         console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None

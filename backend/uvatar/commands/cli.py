@@ -23,6 +23,7 @@ from uvatar.commands.common import (
     ServerOption,
     UncertainOption,
     attached,
+    blender_of,
     console_of,
     fatal,
 )
@@ -144,12 +145,7 @@ def reconstruct(
     found, failures = gathered(photos)
     orders, unknown = _orders(found, from_npz)
     failures += unknown
-    blender = export.blender_command() if blend else None
-    if blend and blender is None:
-        console.print(
-            "No Blender was found, so avatar.blend and avatar.glb are left out. Set UVATAR_BLENDER to its "
-            "executable to get them."
-        )
+    blender = blender_of(console) if blend else None
     people: list[PersonFiles] = []
     ended: typer.Exit | None = None
     if orders:

@@ -61,6 +61,17 @@ def console_of(stderr: bool = False) -> Console:
     return terminal(stderr)
 
 
+def blender_of(console: Console) -> list[str] | None:
+    """The command that writes .blend and .glb files. Where there is none, the console says why and what helps."""
+    from uvatar.files.export import blender_advice, blender_command
+
+    command = blender_command()
+    if command is None:
+        missing, fix = blender_advice()
+        console.print(f"{missing} avatar.blend and avatar.glb are left out. {fix}", soft_wrap=True)
+    return command
+
+
 def fatal(console: Console, error: Exception) -> typer.Exit:
     """Print an error that ends the command; what to raise."""
     console.print(in_words(error), style="red", soft_wrap=True)

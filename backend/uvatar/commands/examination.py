@@ -241,10 +241,8 @@ def _self_test() -> Iterator[Finding]:
 def _blender() -> Iterator[Finding]:
     command = export.blender_command()
     if command is None:
-        fix = "Install Blender 4.2 or newer and name its program in UVATAR_BLENDER"
-        # bpy 4.5 has wheels for this Python alone; those for newer ones need another Python than the backend does.
-        fix += ", or: python -m pip install bpy==4.5.*" if sys.version_info[:2] == (3, 11) else "."
-        yield Finding("Blender", WARNING, "None was found: the command line writes no .blend and .glb.", fix)
+        missing, fix = export.blender_advice()
+        yield Finding("Blender", WARNING, f"{missing} The command line writes no .blend and .glb files.", fix)
         return
     if command[0] == sys.executable:
         yield Finding("Blender", GOOD, "the bpy package of this Python")

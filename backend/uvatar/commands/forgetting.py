@@ -12,10 +12,11 @@ from uvatar.files.avatar_folders import RECORD, SUMMARY, THUMBNAILS, delete_aban
 from uvatar.files.photo_files import gathered, read_photo
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
-from uvatar.service.batch.photos import Record
+from uvatar.service.batch.record import BatchRecord
 from uvatar.service.batch.report import REPORT, write_report
 from uvatar.service.client import Client
-from uvatar.service.journal import AlreadyServed, Journal
+from uvatar.service.journal import Journal
+from uvatar.service.journal_database import AlreadyServed
 from uvatar.service.retention import forget
 
 
@@ -110,7 +111,7 @@ def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
 
 def _forget_in_record(out: Path, digests: Collection[str]) -> None:
     """Take photos out of a batch's record, report and thumbnails. Raises OSError."""
-    record = Record(out)
+    record = BatchRecord(out)
     try:
         if not record.forget(digests):
             return

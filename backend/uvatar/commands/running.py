@@ -19,7 +19,7 @@ from uvatar.files.avatar_folders import is_disk_fault, output_error
 from uvatar.files.export import Exporter, PersonFiles
 from uvatar.files.photo_files import read_photo
 from uvatar.protocol import photo_lists
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.protocol.photo_lists import JOB_BYTES, JOB_PHOTOS, shown
 from uvatar.service.client import Client, ServerGone
@@ -162,7 +162,7 @@ class Run:
                 self._client.reconstruct(photos, options, job)
                 return
             except UvatarError as error:
-                if error.code != "queue-full":
+                if error.code != Code.QUEUE_FULL:
                     raise
             if not told:
                 self.console.print("The server's queue is full: waiting until it has room. Ctrl+C ends this.")
@@ -226,7 +226,7 @@ def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, mos
                 f"All photos of one person make one job, which holds {most_photos} photos and {largest / 1e6:.0f} "
                 "MB at most."
             )
-            raise UvatarError(message, "too-large", "Choose some of them: a few from each side are enough.")
+            raise UvatarError(message, Code.TOO_LARGE, "Choose some of them: a few from each side are enough.")
         yield range(len(orders))
         return
     for portion in photo_lists.portions(sizes, most_photos, min(most_bytes, JOB_BYTES)):

@@ -96,13 +96,13 @@ def serve(
     from uvatar.protocol.errors import UvatarError
     from uvatar.service.client import make_usable
     from uvatar.service.ingest import QueueLimits
-    from uvatar.service.journal import AlreadyServed
+    from uvatar.service.journal_database import AlreadyServed
+    from uvatar.service.model_process import PoolSettings
     from uvatar.service.network import split_address
-    from uvatar.service.pool import PoolSettings
     from uvatar.service.private import private_file
     from uvatar.service.retention import Policy
     from uvatar.service.server import Settings, new_token
-    from uvatar.service.server import serve as serve_until_stopped
+    from uvatar.service.serving import serve as serve_until_stopped
 
     console = console_of(stderr=True)
     try:

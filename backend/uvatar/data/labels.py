@@ -1,12 +1,21 @@
-"""The labels of a texture's source map: where each texel's colour comes from, and the colours that show it to
-people.
-"""
+"""The labels of a texture's source map: where the colour of each texel comes from."""
 
 from __future__ import annotations
 
-EMPTY, SEEN, MIRRORED, COMPLETED, PREDICTED = range(5)
+from enum import IntEnum
 
-NAMES = ("empty", "seen", "mirrored", "completed", "predicted")
 
-# Told apart by colour-blind eyes too (Okabe and Ito 2008).
-COLOURS = ((0, 0, 0), (0, 158, 115), (86, 180, 233), (230, 159, 0), (204, 121, 167))
+class Label(IntEnum):
+    """Where a texel's colour comes from; its value is what the source map (uint8) holds."""
+
+    EMPTY = 0  # outside the islands
+    SEEN = 1  # a photo, or what the artist painted
+    MIRRORED = 2  # the other side of the body
+    COMPLETED = 3  # interpolated from what is known
+    PREDICTED = 4  # the Texture Predictor
+
+
+LABEL_NAMES = tuple(label.name.lower() for label in Label)
+
+# (R, G, B), sRGB, for each label: told apart by colour-blind eyes too (Okabe and Ito 2008).
+LABEL_COLOURS = ((0, 0, 0), (0, 158, 115), (86, 180, 233), (230, 159, 0), (204, 121, 167))

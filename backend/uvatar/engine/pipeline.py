@@ -31,13 +31,14 @@ from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
-from uvatar.data.labels import COMPLETED, MIRRORED, PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.engine.likeness import appearance
 from uvatar.engine.same_person import CANDIDATES, Sighting, choose_views, facing
 from uvatar.evaluation.metrics import mask_iou
 from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.models import PoseModels
 from uvatar.fitting.report import LEAST_SEEN, finished
 from uvatar.fitting.shape import AGE_NOTES
 from uvatar.geometry.raster import rasterize
@@ -50,14 +51,14 @@ from uvatar.mesh_predictor.smpl_files import neutral_smpl, packed_regressors
 from uvatar.perception.evidence import LIKELY
 from uvatar.perception.perception import Perception
 from uvatar.photos.decoding import PhotoError, decode_photo
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import RESULT_SCHEMA
-from uvatar.protocol.options import OPTIONS, checked_options
+from uvatar.protocol.options import Options, declared, read_options
 from uvatar.results import preview, record
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import PredictionError, TexturePredictor
-from uvatar.texturing import Texture, View, face_offsets, texture_person
+from uvatar.texturing import FaceSpline, Texture, View, face_offsets, texture_person
 from uvatar.texturing.atlas import TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 from uvatar.transfer import Registration, UserSmpl, carried_texture, carry_over
@@ -78,50 +79,6 @@ class NotFitted(PhotoError):
 
 class NobodyAlike(PhotoError):
     """The photo shows nobody who looks like the person of the other photos."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the artist chooses for a job: `uvatar.protocol.options.OPTIONS` as fields.
-
-    Attributes:
-        body: "open_body", or "smpl" for avatars on the SMPL body of the user's own files.
-        texture_size: pixels on a side of the texture.
-        texture: "projected" (the photo, and what completes it), "predicted" (that, changed by the Texture Predictor all
-            over), "combined" (changed where the photo shows nothing), or None for combined; with ``fast``, or without
-            the predictor's weights, projected.
-        texture_seed: 0 for the most likely prediction; other numbers give variations of it.
-        fast: fewer fitting steps and no clothing offsets: a first look.
-        clothing: shape the body's outline to clothes and hair.
-        same_person: all photos show one person: merge them into one avatar; a photo alone may show several views of the
-            person.
-        max_people: at most this many people of each photo, the most prominent first.
-        uncertain: also make avatars of who may be no person, or stand otherwise than it seems.
-        focal: focal length in pixels where the artist knows better than the photo's EXIF, else None.
-        turntable: also render a sheet of views around every person.
-        refine: fit the predicted people to the photo; without, the Mesh Predictor's prediction alone is the result.
-        given_people: people of ROMP or another estimator for each photo (docs/protocol.md), used in place of
-            predicting; or None.
-        complete_texture: the job's pictures are a painted texture, its labels and, perhaps, what it was: complete it,
-            looking for nobody.
-        export_npz: also give the people in the keys of ROMP's result files.
-    """
-
-    body: str = OPEN_BODY
-    texture_size: int = 1024
-    texture: str | None = None
-    texture_seed: int = 0
-    fast: bool = False
-    clothing: bool = True
-    same_person: bool = False
-    max_people: int = 32
-    uncertain: bool = False
-    focal: float | None = None
-    turntable: bool = False
-    refine: bool = True
-    given_people: Sequence[Mapping[str, Any]] | None = None
-    complete_texture: bool = False
-    export_npz: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,6 +172,8 @@ class Pipeline:
         weights = weights or weights_folder()
         check_shipped(weights)
         self.body = load_open_body(weights / "open_body.npz")
+        self.pose_models = PoseModels.load(weights)
+        self.face = FaceSpline.load(weights, self.body)
         self.perception = Perception(weights / "perception", threads=self.threads)
         self.models = models_folder()
         self.smpl = UserSmpl(self.body, self.models)
@@ -244,7 +203,7 @@ class Pipeline:
 
         Raises UvatarError where the options ask for what is not installed.
         """
-        chosen = Options(**checked_options(options))
+        chosen = read_options(options)
         if not chosen.refine and self.predictor is None and chosen.given_people is None:
             raise _no_predictor(self.models, self.problems)
         if chosen.texture in ("predicted", "combined") and self.texture_predictor is None:
@@ -290,7 +249,7 @@ class Pipeline:
         try:
             return self.smpl.registration()
         except BodyError as error:
-            raise UvatarError(str(error), "no-body", "Or choose the open body. See `uvatar weights`.") from error
+            raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body. See `uvatar weights`.") from error
 
     def complete_texture(self, pictures: Sequence[tuple[str, bytes]], options: Options | None = None) -> dict[str, Any]:
         """A texture that the artist has painted over, its labels and, perhaps, what it was before, as PNG files -> the
@@ -306,7 +265,7 @@ class Pipeline:
                 )
             done = complete_painted(read_painted(*(data for _, data in pictures)), body)
         except TexturingError as error:
-            return {**whole, "errors": [{"code": "bad-photo", "message": str(error), "fix": ""}]}
+            return {**whole, "errors": [{"code": Code.BAD_PHOTO.value, "message": str(error), "fix": ""}]}
         pngs = {"texture_png": record.encode_png(done.image), "source_png": record.encode_png(done.source)}
         return {**whole, "texture": {"name": pictures[0][0], "body_model": body.data.name, **pngs}}
 
@@ -366,7 +325,7 @@ class Pipeline:
             except BodyError as error:
                 errors.append(
                     {
-                        "code": "bad-weights",
+                        "code": Code.BAD_WEIGHTS.value,
                         "message": str(error),
                         "fix": f"Replace or remove the file in {self.models}.",
                     }
@@ -604,7 +563,8 @@ class Pipeline:
         """
         if options.refine:
             starts = [[] if prediction is None else prediction.starts() for prediction in seen.predictions]
-            return fit_people(seen.people, seen.camera, self.body, FitOptions(fast=options.fast, betas=betas), starts)
+            how = FitOptions(fast=options.fast, betas=betas)
+            return fit_people(seen.people, seen.camera, self.body, self.pose_models, how, starts)
         fits = []
         for person, prediction in zip(seen.people, seen.predictions, strict=True):
             assert prediction is not None  # `_look` has left the others out
@@ -619,7 +579,7 @@ class Pipeline:
         """The fit with what clothes and hair add. Raises FloatingPointError where its vertices are not finite."""
         if not options.fast and options.clothing and options.refine:
             fit = replace(fit, offsets=clothing_offsets(fit, person, camera, self.body))
-            fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body))
+            fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, self.body, self.face))
         if not np.isfinite(self.body.posed(fit.body, fit.offsets)[0]).all():
             raise FloatingPointError("The body's vertices are not finite.")
         return fit
@@ -655,12 +615,13 @@ class Pipeline:
         predictor = self.texture_predictor
         chosen = options.texture or ("projected" if options.fast else "combined")
         if predictor is None or chosen == "projected":
-            return texture_person(views, self.body, options.texture_size), ()
+            return texture_person(views, self.body, options.texture_size, face=self.face), ()
         predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
         try:
-            return texture_person(views, self.body, options.texture_size, predict, keep_photo=chosen != "predicted"), ()
+            keep = chosen != "predicted"
+            return texture_person(views, self.body, options.texture_size, predict, keep, self.face), ()
         except PredictionError as error:
-            return texture_person(views, self.body, options.texture_size), (
+            return texture_person(views, self.body, options.texture_size, face=self.face), (
                 f"{error} It was completed without the Texture Predictor.",
             )
 
@@ -720,7 +681,7 @@ def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
     """How much of the texture was seen, mirrored, completed and predicted: shares of the texels inside the islands."""
     counts = np.bincount(source.ravel(), minlength=5).astype(float)
     inside = max(counts[1:].sum(), 1.0)
-    names = {SEEN: "seen", MIRRORED: "mirrored", COMPLETED: "completed", PREDICTED: "predicted"}
+    names = {Label.SEEN: "seen", Label.MIRRORED: "mirrored", Label.COMPLETED: "completed", Label.PREDICTED: "predicted"}
     return {name: float(counts[label] / inside) for label, name in names.items()}
 
 
@@ -730,7 +691,7 @@ def _find_predictor(weights: Path, models: Path) -> tuple[Predictor | None, list
         return Predictor.find(weights, models), []
     except CheckpointError as error:
         fix = f"Replace the file in {models}, or remove it; until then the Mesh Predictor is left out."
-        return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
+        return None, [{"code": Code.BAD_WEIGHTS.value, "message": str(error), "fix": fix}]
 
 
 def _find_texture_predictor(
@@ -744,13 +705,13 @@ def _find_texture_predictor(
             f"Replace the file in {models}, or remove it; until then textures are completed without the Texture "
             "Predictor."
         )
-        return None, [{"code": "bad-weights", "message": str(error), "fix": fix}]
+        return None, [{"code": Code.BAD_WEIGHTS.value, "message": str(error), "fix": fix}]
 
 
 def _no_texture_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> UvatarError:
     why = problems[0]["message"] if problems else f"{TEXTURE_FILE} is neither among Uvatar's weights nor in {models}."
     message = f"A predicted texture needs the Texture Predictor, and it has no weights: {why}"
-    return UvatarError(message, "no-weights", "Choose the projected texture, or see `uvatar weights`.")
+    return UvatarError(message, Code.NO_WEIGHTS, "Choose the projected texture, or see `uvatar weights`.")
 
 
 def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> UvatarError:
@@ -764,13 +725,13 @@ def _no_predictor(models: Path, problems: Sequence[Mapping[str, str]]) -> Uvatar
         f"Put {ROMP_FILE} into {models}, give a result file with --from-npz, or leave refinement on. See `uvatar "
         "weights`."
     )
-    return UvatarError(message, "no-weights", fix)
+    return UvatarError(message, Code.NO_WEIGHTS, fix)
 
 
 def _described(error: PhotoError | ResultFileError) -> dict[str, str]:
     if isinstance(error, ResultFileError):
-        return {"code": "bad-npz", "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
-    return {"code": "bad-photo", "message": str(error), "fix": ""}  # the message says what to do
+        return {"code": Code.BAD_NPZ.value, "message": str(error), "fix": "Choose another file, or let Uvatar predict."}
+    return {"code": Code.BAD_PHOTO.value, "message": str(error), "fix": ""}  # the message says what to do
 
 
 def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:
@@ -782,7 +743,7 @@ def _left_out(seen: _Seen, made: int) -> tuple[str, ...]:
             if made == 1
             else f"avatars were made of the {made} most prominent ones"
         )
-        most = OPTIONS["max_people"].high or made
+        most = declared()["max_people"].high or made
         more = (
             "Cut the photo into parts for the others"
             if made >= most

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvatar.body import BodyModel, rotation_matrices
+from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.cuts import CUTS, cut_window
@@ -28,6 +28,7 @@ from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
 from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.photo_lists import PHOTO_SUFFIXES
@@ -233,5 +234,5 @@ def projected(body: BodyModel, parameters: BodyParameters, camera: Camera) -> ND
         torch.from_numpy(np.asarray(value, np.float32))[None] for value in (parameters.betas, parameters.transl)
     )
     with torch.no_grad():
-        marks = body.landmarks(betas, rotation_matrices(pose)[None], transl)[0].numpy()
+        marks = body.landmarks(betas, matrices_from_axis_angle(pose)[None], transl)[0].numpy()
     return camera.project(marks)[COCO_LANDMARKS]

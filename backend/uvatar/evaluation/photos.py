@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from uvatar.body import BodyModel, rotation_matrices
+from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
@@ -39,6 +39,7 @@ from uvatar.evaluation.metrics import (
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry.raster import rasterize
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
@@ -193,7 +194,7 @@ def body_landmarks(body: BodyModel, fit: Fit) -> NDArray[np.float32]:
         torch.from_numpy(np.asarray(value, np.float32))[None] for value in (fit.body.betas, fit.body.transl)
     )
     with torch.no_grad():
-        return body.landmarks(betas, rotation_matrices(pose)[None], transl)[0].numpy()
+        return body.landmarks(betas, matrices_from_axis_angle(pose)[None], transl)[0].numpy()
 
 
 def _side(person: Person) -> float:

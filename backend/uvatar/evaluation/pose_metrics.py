@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body.data import JOINT_NAMES
+from uvatar.data.joints import JOINT_NAMES
 
 # Trunk, head and limbs; hands and toes say nothing that wrists and ankles do not.
 BODY_JOINTS = [i for i, name in enumerate(JOINT_NAMES) if name.split("_")[-1] not in ("hand", "foot")]

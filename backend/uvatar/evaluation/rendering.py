@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import LANDMARK_NAMES, LEFT_EYE, RIGHT_EYE, BodyData
+from uvatar.body import LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.data.camera import Camera
+from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear

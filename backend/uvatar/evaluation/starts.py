@@ -20,6 +20,7 @@ from uvatar.data.camera import Camera
 from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.models import PoseModels
 from uvatar.mesh_predictor.prediction import NAME as MESH
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
@@ -77,6 +78,7 @@ def evaluate_starts(
     """
     console = console or terminal()
     body, perception = load_open_body(), Perception(weights_folder() / "perception")
+    models = PoseModels.load(weights_folder())
     predictor = predictor or Predictor.find(weights_folder(), models_folder())
     ends: list[Ends] = []
     for path in photos_in(folder):
@@ -91,7 +93,10 @@ def evaluate_starts(
         if not people:
             continue
         starts = [[start] for start in predictor.look(photo.pixels).of(people).starts()] if predictor else None
-        fits = [fit_people(people, camera, body, FitOptions(fast=fast, only=names), starts) for _, names, fast in WAYS]
+        fits = [
+            fit_people(people, camera, body, models, FitOptions(fast=fast, only=names), starts)
+            for _, names, fast in WAYS
+        ]
         for number, one in enumerate(zip(*fits, strict=True)):
             ends.append(Ends(path.name, number, tuple(fit.cost for fit in one), tuple(fit.start for fit in one)))
         console.print(f"{shown(path.name)}: {len(people)} found")

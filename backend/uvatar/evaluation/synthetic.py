@@ -19,7 +19,7 @@ from rich.table import Table
 from uvatar.body import BodyModel, measure
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.engine.pipeline import Options, PersonResult, PhotoResult, Pipeline
+from uvatar.engine.pipeline import PersonResult, PhotoResult, Pipeline
 from uvatar.evaluation.metrics import mask_iou, psnr
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
@@ -35,6 +35,7 @@ from uvatar.evaluation.rendering import Paint, photograph, random_background, ra
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
+from uvatar.protocol.options import Options
 from uvatar.results.preview import overlay, render_textured
 from uvatar.runtime.terminal import terminal
 

@@ -23,7 +23,7 @@ from itertools import chain, count
 from pathlib import Path, PureWindowsPath
 
 from uvatar.protocol import message_files
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.photo_lists import shown
 
 SUMMARY = "result.json"
@@ -245,14 +245,14 @@ def output_error(out: Path, error: OSError) -> UvatarError:
     """What it means that files cannot be written: "disk-full", "unwritable"."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = "Free some space there, or choose another folder with --out, then run the same command again."
-        return UvatarError(f"The disk that holds {shown(str(out))} is full.", "disk-full", fix)
+        return UvatarError(f"The disk that holds {shown(str(out))} is full.", Code.DISK_FULL, fix)
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         words = (
             f"{shown(str(out))} cannot be a folder: there is a file of this name, or of one of the folders above it."
         )
-        return UvatarError(words, "unwritable", "Choose another folder with --out.")
+        return UvatarError(words, Code.UNWRITABLE, "Choose another folder with --out.")
     fix = "Choose another folder with --out, or change the permissions of this one."
-    return UvatarError(f"Nothing can be written to {shown(str(out))}: {error.strerror or error}.", "unwritable", fix)
+    return UvatarError(f"Nothing can be written to {shown(str(out))}: {error.strerror or error}.", Code.UNWRITABLE, fix)
 
 
 def is_disk_fault(error: OSError) -> bool:

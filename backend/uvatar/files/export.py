@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uvatar.data.labels import COLOURS
+from uvatar.data.labels import LABEL_COLOURS
 from uvatar.files.avatar_folders import (
     SUMMARY,
     WORKSHOP,
@@ -273,8 +274,8 @@ def colour_labels(source_png: bytes) -> Image.Image:
     """The label map as a picture that people can read: a palette image whose indices still are the labels."""
     with Image.open(io.BytesIO(source_png)) as grey:
         labels = np.asarray(grey.convert("L"))
-    picture = Image.fromarray(np.minimum(labels, len(COLOURS) - 1), mode="P")
-    picture.putpalette([channel for colour in COLOURS for channel in colour])
+    picture = Image.fromarray(np.minimum(labels, len(LABEL_COLOURS) - 1), mode="P")
+    picture.putpalette([channel for colour in LABEL_COLOURS for channel in colour])
     return picture
 
 
@@ -286,12 +287,14 @@ def _blender_environment() -> dict[str, str]:
 
 
 def blender_command() -> list[str] | None:
-    """The command that runs the add-on's code without a window, None where this computer has neither Blender nor bpy.
+    """The command that runs the extension's code without a window.
 
-    In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender on the search path.
+    None where this installation has no `uvatar_blender` package, or this computer has neither Blender nor bpy; see
+    `blender_advice`. In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender
+    on the search path.
     """
-    addon = importlib.util.find_spec("uvatar_blender")
-    if addon is None or addon.origin is None:
+    extension = importlib.util.find_spec("uvatar_blender")
+    if extension is None or extension.origin is None:
         return None
     chosen = os.environ.get("UVATAR_BLENDER")
     if not chosen and importlib.util.find_spec("bpy"):
@@ -299,5 +302,18 @@ def blender_command() -> list[str] | None:
     executable = chosen or shutil.which("blender")
     if not executable:
         return None
-    script = Path(addon.origin).with_name("headless.py")
+    script = Path(extension.origin).with_name("headless.py")
     return [executable, "--background", "--factory-startup", "--python-exit-code", "1", "--python", str(script), "--"]
+
+
+def blender_advice() -> tuple[str, str]:
+    """What is missing where `blender_command` finds nothing, and what to do about it; each is a sentence."""
+    # bpy 4.5 has wheels for this Python alone; those for newer ones need another Python than the backend does.
+    has_bpy = sys.version_info[:2] == (3, 11)
+    if importlib.util.find_spec("uvatar_blender") is None:
+        fix = 'Install it: python -m pip install "uvatar[blender]".'
+        if not has_bpy:
+            fix += " It also needs Blender 4.2 or newer; name its program in UVATAR_BLENDER."
+        return "The package uvatar-blender is not installed.", fix
+    fix = "Install Blender 4.2 or newer and name its program in UVATAR_BLENDER"
+    return "No Blender was found.", fix + (", or: python -m pip install bpy==4.5.*" if has_bpy else ".")

@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uvatar.files.avatar_folders import RECORD, SUMMARY, THUMBNAILS, read_avatar
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.protocol.photo_lists import PHOTO_SUFFIXES, shown
 
-UNREADABLE = "unreadable"  # code of what is wrong with a file rather than with the photo in it
 MOST_BYTES = LIMITS.frame_bytes  # of a photo; the server takes no more
 NO_PHOTOS = f"There are no photos in this folder. Photos are files whose names end with {', '.join(PHOTO_SUFFIXES)}."
 MOST_LIST = 64 << 20  # bytes of a list of photos: half a million long paths
@@ -131,14 +130,14 @@ def photo_size(path: Path) -> int:
     if stat.S_ISDIR(facts.st_mode):
         raise UvatarError(
             "This is a folder, or one that cannot be read.",
-            UNREADABLE,
+            Code.UNREADABLE,
             "Name photos, and check the folder's permissions.",
         )
     if not stat.S_ISREG(
         facts.st_mode
     ):  # opening a pipe would wait for whoever writes into it, for ever where nobody does
         raise UvatarError(
-            "This is a pipe, a socket or a device, not a photo.", UNREADABLE, "Copy the photo into a file."
+            "This is a pipe, a socket or a device, not a photo.", Code.UNREADABLE, "Copy the photo into a file."
         )
     if facts.st_size > MOST_BYTES:
         raise _too_large(facts.st_size)
@@ -160,12 +159,12 @@ def read_photo(path: Path) -> bytes:
 
 def _unreadable(error: Exception) -> UvatarError:
     reason = getattr(error, "strerror", None) or error
-    return UvatarError(f"The file cannot be read: {reason}.", UNREADABLE, "Check its name and permissions.")
+    return UvatarError(f"The file cannot be read: {reason}.", Code.UNREADABLE, "Check its name and permissions.")
 
 
 def _too_large(size: int) -> UvatarError:
     message = f"The file has {size / 1e6:.0f} MB; photos of up to {MOST_BYTES / 1e6:.0f} MB are taken."
-    return UvatarError(message, UNREADABLE, "Save the photo as a JPEG, or make it smaller.")
+    return UvatarError(message, Code.UNREADABLE, "Save the photo as a JPEG, or make it smaller.")
 
 
 def read_list(path: Path) -> list[str]:
@@ -201,5 +200,5 @@ def _lines(text: str) -> list[str]:
 def _no_list(path: Path) -> UvatarError:
     fix = "Save the list as UTF-8, one path a line (Notepad: Save As, Encoding: UTF-8), or name the folder instead."
     return UvatarError(
-        f"{shown(path.name)} is neither a photo nor a list of photos in UTF-8 or UTF-16.", "bad-list", fix
+        f"{shown(path.name)} is neither a photo nor a list of photos in UTF-8 or UTF-16.", Code.BAD_LIST, fix
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.fitting import rotations
+from uvatar.geometry import rotations
 
 POSED = 22  # joints 0..21 turn; the two hand joints of SMPL (22, 23) stay at rest
 # Order of the unknowns: global turn, body pose, shape, translation.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
 from uvatar.data.person import Hand, Person
-from uvatar.fitting import rotations
 from uvatar.fitting.residuals import BONES, Evidence, bone_directions
+from uvatar.geometry import rotations
 
 # How far each landmark is trusted beside the others (its visibility comes on top): the face is small, fingers and hips
 # are vague.

@@ -19,9 +19,9 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.fitting import evidence as seen
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import BETAS, ORIENT, TRANSL, UNKNOWNS, Points, Skeleton, State
-from uvatar.fitting.lifter import Lifted, Lifter
+from uvatar.fitting.lifter import Lifted
+from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prior import PosePrior
 from uvatar.fitting.report import quality
 from uvatar.fitting.residuals import Evidence, Objective, OutlinePairs, Widths, bone_directions, project
@@ -29,6 +29,7 @@ from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, SURELY_CHILD, UNSEEN_CHILD_
 from uvatar.fitting.silhouette import MaskField
 from uvatar.fitting.solver import minimise, only
 from uvatar.fitting.starts import Start, landmark_start
+from uvatar.geometry import rotations
 
 FAR_BEHIND = 8.0  # nats after the landmarks from which a shape group is not tried on the outline
 OUTLINE_POINTS = 1000
@@ -66,6 +67,7 @@ def fit_people(
     people: Sequence[Person],
     camera: Camera,
     body: BodyModel,
+    models: PoseModels,
     options: FitOptions | None = None,
     starts: Sequence[Sequence[Start]] | None = None,
     progress: Progress | None = None,
@@ -75,6 +77,7 @@ def fit_people(
     Args:
         people: what perception found.
         camera: the photo's camera; it does not move.
+        models: the pose prior and, where it is installed, the lifter.
         starts: further starts per person beside the landmarks' own.
         progress: called with the fraction done (0..1) and a message.
 
@@ -84,7 +87,7 @@ def fit_people(
         return []
     options = options or FitOptions()
     report = progress or (lambda fraction, message: None)
-    problem = _Problem.of(people, body, camera, options)
+    problem = _Problem.of(people, body, camera, models, options)
     report(0.0, "Posing from landmarks")
     guesses = _first_guesses(problem, starts or [[] for _ in people])
     guesses = _pose_from_landmarks(problem, guesses)
@@ -160,8 +163,10 @@ class _Problem:
     options: FitOptions
 
     @classmethod
-    def of(cls, people: Sequence[Person], body: BodyModel, camera: Camera, options: FitOptions) -> _Problem:
-        data, lifter, prior = body.data, Lifter.load(body.folder), PosePrior.load(body.folder)
+    def of(
+        cls, people: Sequence[Person], body: BodyModel, camera: Camera, models: PoseModels, options: FitOptions
+    ) -> _Problem:
+        data, lifter, prior = body.data, models.lifter, models.prior
         lifted = [lifter.lift(person, camera) for person in people] if lifter else []
         skeleton = Skeleton(
             data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)

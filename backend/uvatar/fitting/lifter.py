@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from uvatar.body import PARENTS
 from uvatar.data.camera import Camera
+from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
-from uvatar.fitting import rotations
+from uvatar.geometry import rotations
 from uvatar.perception.pose import MIRROR
 from uvatar.runtime.weights import weights_folder
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.fitting import rotations
+from uvatar.geometry import rotations
 
 # BlazePose landmarks
 NOSE, LEFT_EAR, RIGHT_EAR = 0, 7, 8

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uvatar.geometry.torch_rotations import matrices_from_6d
 from uvatar.mesh_predictor.network import MAP_SIDE, Maps
-from uvatar.mesh_predictor.rotation import matrices_from_6d
 
 CENTER_THRESHOLD = 0.25
 MAX_PEOPLE = 64

@@ -17,7 +17,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.fitting.starts import Start
-from uvatar.mesh_predictor.rotation import axis_angle_from_matrices
+from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
 
 NAME = "mesh_predictor"

@@ -23,7 +23,7 @@ from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction
 from uvatar.mesh_predictor.romp_format import FOCAL_PER_SIDE, RESULTS, TORSO_JOINTS
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare
-from uvatar.protocol.options import GIVEN, LARGEST_GIVEN, MOST_GIVEN
+from uvatar.protocol.given_people import GIVEN, LARGEST_GIVEN, MOST_GIVEN
 
 PHOTO, SQUARE = "photo", "square"
 MOST_BYTES = 500_000_000

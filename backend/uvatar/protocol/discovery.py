@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .atomic_files import write_atomically
-from .errors import UvatarError
+from .errors import Code, UvatarError
 from .framing import MAGIC, PROTOCOL_VERSION
 
 
@@ -48,7 +48,7 @@ def data_folder() -> Path:
     except RuntimeError:
         message = "This system does not say where your home folder is, so there is no place for Uvatar's data."
         raise UvatarError(
-            message, "data-folder", "Name a folder that you may write to in the environment variable UVATAR_DATA."
+            message, Code.DATA_FOLDER, "Name a folder that you may write to in the environment variable UVATAR_DATA."
         ) from None
 
 

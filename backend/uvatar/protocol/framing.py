@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UvatarError
+from .errors import Code, UvatarError
 
 MAGIC = "uvatar"
 PROTOCOL_VERSION = 1
@@ -85,7 +85,7 @@ def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
         raise UvatarError(
             f"The other side speaks protocol version {str(header.get('protocol'))[:20]}, this side speaks "
             f"{PROTOCOL_VERSION}.",
-            "unsupported-version",
+            Code.UNSUPPORTED_VERSION,
         )
     if set(header) != {"magic", "protocol", "body"}:
         raise UvatarError("The message's header has missing or unknown parts.")
@@ -100,19 +100,21 @@ def check_sizes(sizes: Sequence[int], limits: Limits) -> None:
     fix = "Send fewer or smaller photos in one job, or ask for the result photo by photo."
     if len(sizes) - 1 > limits.frames:
         raise UvatarError(
-            f"The message has {len(sizes) - 1} frames; at most {limits.frames} are accepted.", "too-large", fix
+            f"The message has {len(sizes) - 1} frames; at most {limits.frames} are accepted.", Code.TOO_LARGE, fix
         )
     if sizes[0] > limits.header_bytes:
         raise UvatarError(
-            f"The message's header has {sizes[0]} bytes; at most {limits.header_bytes} are accepted.", "too-large", fix
+            f"The message's header has {sizes[0]} bytes; at most {limits.header_bytes} are accepted.",
+            Code.TOO_LARGE,
+            fix,
         )
     if max(sizes) > limits.frame_bytes:
         raise UvatarError(
-            f"A photo or array has {max(sizes)} bytes; at most {limits.frame_bytes} are accepted.", "too-large", fix
+            f"A photo or array has {max(sizes)} bytes; at most {limits.frame_bytes} are accepted.", Code.TOO_LARGE, fix
         )
     if sum(sizes) > limits.total_bytes:
         raise UvatarError(
-            f"The message has {sum(sizes)} bytes; at most {limits.total_bytes} are accepted.", "too-large", fix
+            f"The message has {sum(sizes)} bytes; at most {limits.total_bytes} are accepted.", Code.TOO_LARGE, fix
         )
 
 

@@ -1,39 +1,98 @@
-"""The options of a job: each is declared once, here."""
+"""The options of a job. Each is declared once, as a field of `Options`.
+
+From the declaration come the check of what a client sends (`checked_options`), the flags of the command line
+(`uvatar.commands.job_options`), the properties and the panel of the Blender extension
+(``uvatar_blender/ui/job_options.py``) and the table in docs/options.md (``tools/options_table.py``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .errors import UvatarError
+from .errors import Code, UvatarError
+from .given_people import GIVEN, are_people
+
+RECONSTRUCT, BATCH = "reconstruct", "batch"  # the commands that make avatars
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option on the command line. It is called as the option, with hyphens.
+
+    Attributes:
+        help: what ``--help`` says of it; empty for what the option is about.
+        commands: those that have it.
+        defaults: of commands where it is not the option's own.
+    """
+
+    help: str = ""
+    commands: tuple[str, ...] = (RECONSTRUCT, BATCH)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An option in Blender's panel. A switch is a checkbox, one of several choices a menu, a number a number field.
+
+    Attributes:
+        label: its name; empty for the option's name.
+        tooltip: what Blender says of it, without a full stop at its end; empty for what the option is about.
+        choices: identifier in the .blend, label and tooltip of each choice, in the menu's order; empty where the
+            values speak for themselves.
+        group: heading of the column that it is in; empty for a line of its own.
+        shown_if: another option -> the values of it with which this one is shown.
+        active_if: another option -> the value of it without which this one has no effect and is greyed out.
+    """
+
+    label: str = ""
+    tooltip: str = ""
+    choices: Mapping[Any, tuple[str, str, str]] = field(default_factory=dict)
+    group: str = "Make"
+    shown_if: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    active_if: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One thing that can be chosen for a job.
+    """The declaration of an option.
 
     Attributes:
         default: the value where a job does not say.
+        about: what it does, in a sentence.
         choices: the only values, or None.
         low, high: the range of a number, both included; None for no number.
         optional: None is a value too.
-        people: people of photos as another estimator sees them (`given_people` below).
+        people: people of photos as another estimator sees them (`protocol.given_people`).
+        flag: how it appears on the command line; None where it makes no sense there.
+        panel: how it appears in Blender's panel; None where it makes no sense there.
     """
 
     default: Any
+    about: str
     choices: tuple[Any, ...] | None = None
     low: float | None = None
     high: float | None = None
     optional: bool = False
     people: bool = False
+    flag: Flag | None = Flag()
+    panel: Panel | None = Panel()
+
+    @property
+    def kind(self) -> type:
+        """Type of its values, None aside: bool, int, float, str, or list for people."""
+        if self.people:
+            return list
+        value = self.default if self.choices is None else self.choices[0]
+        return float if value is None else type(value)
 
     def accepts(self, value: Any) -> bool:
         """Whether a job may have this value."""
         if value is None:
             return self.optional
         if self.people:
-            return isinstance(value, list) and all(_are_people(photo) for photo in value)
+            return are_people(value)
         if self.choices is not None:
             return any(type(value) is type(choice) and value == choice for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -44,94 +103,225 @@ class Option:
     def describe(self) -> str:
         """The values that are accepted, in words."""
         if self.people:
-            values = (
-                f"for each photo its name and {', '.join(GIVEN)}: rows of {', '.join(map(str, GIVEN.values()))} numbers"
-            )
+            numbers = ", ".join(map(str, GIVEN.values()))
+            values = f"for each photo its name and {', '.join(GIVEN)}: rows of {numbers} numbers"
+        elif self.choices:
+            values = " or ".join(map(str, self.choices))
         else:
-            values = (
-                " or ".join(str(choice) for choice in self.choices)
-                if self.choices
-                else f"between {self.low:g} and {self.high:g}"
-            )
+            values = f"between {self.low:g} and {self.high:g}"
         return f"{values} or nothing" if self.optional else values
 
 
-# People of a photo as another estimator sees them: numbers in a row, a row per person; and where its words come from.
-GIVEN = {"thetas": 72, "camera": 3, "betas": 10, "confidence": 1, "center": 2}
-GIVEN_WORDS = {"betas_of": ("smpl", "open_body"), "center_in": ("photo", "square")}
-MOST_GIVEN = 256  # people of one photo
-LARGEST_GIVEN = 1e9  # number that means anything
+def option(default: Any, about: str, **facts: Any) -> Any:
+    """A field of `Options`; the further arguments are those of `Option`. A default of True or False makes a switch."""
+    if isinstance(default, bool):
+        facts["choices"] = (True, False)
+    return field(default=default, metadata={"option": Option(default, about, **facts)})
 
 
-def _are_people(photo: Any) -> bool:
-    """Whether these are numbers of people and the photo's name, and nothing else."""
-    if (
-        not isinstance(photo, dict)
-        or set(photo) != {"photo", *GIVEN, *GIVEN_WORDS}
-        or not isinstance(photo["photo"], str)
-    ):
-        return False
-    if any(photo[name] not in words for name, words in GIVEN_WORDS.items()):
-        return False
-    if not all(
-        isinstance(photo[name], list) and len(photo[name]) == len(photo["thetas"]) <= MOST_GIVEN for name in GIVEN
-    ):
-        return False
-    return all(
-        isinstance(row, list) and len(row) == size and all(map(_is_number, row))
-        for name, size in GIVEN.items()
-        for row in photo[name]
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST_GIVEN
-
-
-_SWITCH = (True, False)
 # What a texture is made of: the photo and what completes it; that, changed by the Texture Predictor all over; changed
 # where no photo looks.
 TEXTURES = ("projected", "predicted", "combined")
 # Which body avatars have: the one that ships, or SMPL, whose files the user brings.
 BODIES = ("open_body", "smpl")
-OPTIONS: Mapping[str, Option] = {
-    "body": Option("open_body", choices=BODIES),  # people are fitted on the open body and carried over to the other
-    "texture_size": Option(1024, choices=(512, 1024, 2048, 4096)),  # pixels on a side
-    "texture": Option(
-        None, choices=TEXTURES, optional=True
-    ),  # None: combined, or with `fast` or without weights projected
-    "texture_seed": Option(0, low=0, high=1_000_000),  # 0: the most likely prediction; others: variations of it
-    "fast": Option(False, choices=_SWITCH),  # fewer steps, no clothing: a first look
-    "clothing": Option(True, choices=_SWITCH),  # shape the outline to clothes and hair
-    "same_person": Option(False, choices=_SWITCH),  # all photos, or all views in one photo, show one person: one avatar
-    "max_people": Option(32, low=1, high=64),  # of each photo, the most prominent first
-    "uncertain": Option(False, choices=_SWITCH),  # also make avatars of who may be no person
-    "focal": Option(None, low=10, high=1_000_000, optional=True),  # pixels; None: what the photo says
-    "turntable": Option(False, choices=_SWITCH),  # also render a sheet of views around every person
-    "refine": Option(
-        True, choices=_SWITCH
-    ),  # fit to the photo; without, the Mesh Predictor's prediction alone is the result
-    "given_people": Option(None, people=True, optional=True),  # another estimator's people: no prediction
-    "complete_texture": Option(
-        False, choices=_SWITCH
-    ),  # the "photos" are a painted texture and its labels: fill what is not marked
-    "export_npz": Option(False, choices=_SWITCH),  # also give the people in the keys of ROMP's result files
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is chosen for a job.
+
+    A value of the wrong type or range is refused by `read_options`, not here.
+    """
+
+    body: str = option(
+        "open_body",
+        "Which body avatars have. People are fitted on the open body and carried over to the other one.",
+        choices=BODIES,
+        flag=Flag(
+            "open_body: the body that comes with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar "
+            "weights` says which, and where they go), with SMPL's mesh, betas, skin and UV layout; under SMPL's "
+            "licence, not for commercial use."
+        ),
+        panel=Panel(
+            "Body",
+            "Which body avatars have",
+            {
+                "open_body": ("open_body", "Open body", "Uvatar's own body: free for all uses"),
+                "smpl": (
+                    "smpl",
+                    "SMPL (your own file)",
+                    "SMPL's mesh, shape sliders, correctives and UV map, from your files; not for commercial use",
+                ),
+            },
+            group="",
+        ),
+    )
+    texture_size: int = option(
+        1024,
+        "Pixels on a side of the texture.",
+        choices=(512, 1024, 2048, 4096),
+        flag=Flag("Pixels on a side of the texture: 512, 1024, 2048 or 4096."),
+        panel=Panel(
+            "Texture",
+            choices={size: (str(size), f"{size} px", "") for size in (512, 1024, 2048, 4096)},
+            group="",
+        ),
+    )
+    texture: str | None = option(
+        None,
+        "What the texture is made of. Without a value: combined; with fast, or without the Texture Predictor's "
+        "weights, projected.",
+        choices=TEXTURES,
+        optional=True,
+        flag=Flag(
+            "projected: the photo, completed smoothly. predicted: what the Texture Predictor makes of all of it. "
+            "combined: the photo, and predicted where it shows nothing. [default: combined where the predictor's "
+            "weights are installed, else projected]"
+        ),
+        panel=Panel(
+            "Unseen parts",
+            "What the texture shows where no photo looks",
+            {
+                None: (
+                    "AUTO",
+                    "Automatic",
+                    "Predicted where the Texture Predictor has its weights, otherwise grown from what is seen",
+                ),
+                "combined": (
+                    "combined",
+                    "Predicted",
+                    "The photos where they show something, the Texture Predictor elsewhere",
+                ),
+                "projected": (
+                    "projected",
+                    "Grown",
+                    "The photos and what can be mirrored; the rest grown smoothly from these",
+                ),
+                "predicted": (
+                    "predicted",
+                    "Predict all",
+                    "The whole texture from the Texture Predictor: softer, without the photo's light",
+                ),
+            },
+            group="",
+        ),
+    )
+    texture_seed: int = option(
+        0,
+        "0 is the most likely prediction of the texture; other numbers are variations of it.",
+        low=0,
+        high=1_000_000,
+        flag=Flag("Other numbers than 0: variations of the predicted texture."),
+        panel=Panel(
+            "Variation",
+            "0: the most likely prediction; others: variations of it",
+            group="",
+            shown_if={"texture": ("combined", "predicted")},
+        ),
+    )
+    fast: bool = option(
+        False,
+        "A quick first look: fewer steps, no clothing, no predicted texture.",
+        panel=Panel(tooltip="A first look in about 60 % of the time, without clothes, hair and predicted texture"),
+    )
+    refine: bool = option(
+        True,
+        "Fit the body to the photo. Without, the Mesh Predictor's prediction alone is the result.",
+        flag=Flag("Fit to the photo; without, only predict."),
+        panel=Panel(tooltip="Fit the body to the photo. Without, the Mesh Predictor's first guess is the result"),
+    )
+    clothing: bool = option(
+        True,
+        "Shape the body's outline to clothes and hair.",
+        panel=Panel(
+            "Clothes and hair",
+            "Shape the body's outline to clothes and hair, as a shape key that can be turned off",
+            active_if={"refine": True, "fast": False},
+        ),
+    )
+    same_person: bool = option(
+        False,
+        "All photos, or all views in one photo, show one person: make one avatar of them.",
+        flag=Flag(commands=(RECONSTRUCT,)),
+        panel=None,  # it comes from the letters of the photos
+    )
+    max_people: int = option(
+        32,
+        "At most this many people of each photo, the most prominent first.",
+        low=1,
+        high=64,
+        panel=None,
+    )
+    uncertain: bool = option(
+        False,
+        "Also make avatars of who may not be a person, or stand otherwise than it seems.",
+        panel=Panel(
+            "Uncertain people",
+            "Also make avatars of who may not be a person, or may stand otherwise than it seems: people half hidden, "
+            "for example",
+        ),
+    )
+    focal: float | None = option(
+        None,
+        "Focal length in pixels, if you know better than the photo.",
+        low=10,
+        high=1_000_000,
+        optional=True,
+        panel=None,
+    )
+    turntable: bool = option(
+        False,
+        "Also render eight views around each avatar.",
+        flag=Flag(defaults={RECONSTRUCT: True}),
+        panel=None,
+    )
+    export_npz: bool = option(
+        False,
+        "Also give the people in the keys of ROMP's result files.",
+        flag=Flag("Also write <photo>.npz with the keys of ROMP's results.", commands=(RECONSTRUCT,)),
+        panel=None,
+    )
+    given_people: Sequence[Mapping[str, Any]] | None = option(
+        None,
+        "People as another estimator sees them, used instead of predicting.",
+        people=True,
+        optional=True,
+        flag=None,  # --from-npz names their files
+        panel=None,
+    )
+    complete_texture: bool = option(
+        False,
+        "The pictures are a painted texture and its labels: complete it.",
+        flag=None,
+        panel=None,
+    )
+
+
+def declared() -> dict[str, Option]:
+    """The declaration of each option."""
+    return {one.name: one.metadata["option"] for one in fields(Options)}
 
 
 def checked_options(given: Any) -> dict[str, Any]:
-    """The options of a job, with the defaults for what is not given.
+    """The options of a job as they cross the wire, with the defaults for what is not given.
 
-    Raises UvatarError for unknown names and unusable values.
+    Raises:
+        UvatarError: "bad-option" for unknown names and unusable values.
     """
     fix = "Choose another value."
     if not isinstance(given, Mapping):
-        raise UvatarError("The options are not a dictionary.", "bad-option", fix)
+        raise UvatarError("The options are not a dictionary.", Code.BAD_OPTION, fix)
+    options = declared()
     for name, value in given.items():
-        if name not in OPTIONS:
+        if name not in options:
             raise UvatarError(
-                f"There is no option {str(name)[:40]!r}. Options are: {', '.join(OPTIONS)}.", "bad-option"
+                f"There is no option {str(name)[:40]!r}. Options are: {', '.join(options)}.", Code.BAD_OPTION
             )
-        if not OPTIONS[name].accepts(value):
-            raise UvatarError(f"The option {name} must be {OPTIONS[name].describe()}.", "bad-option", fix)
-    return {name: given.get(name, option.default) for name, option in OPTIONS.items()}
+        if not options[name].accepts(value):
+            raise UvatarError(f"The option {name} must be {options[name].describe()}.", Code.BAD_OPTION, fix)
+    return {name: given.get(name, option.default) for name, option in options.items()}
+
+
+def read_options(given: Any) -> Options:
+    """`checked_options` as `Options`, whose `vars` are the dictionary again. Raises UvatarError."""
+    return Options(**checked_options(given))

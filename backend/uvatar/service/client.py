@@ -26,10 +26,10 @@ import zmq
 
 from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
-from uvatar.service.journal import is_open
+from uvatar.service.journal_database import is_open
 from uvatar.service.network import Access
 
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
@@ -225,7 +225,7 @@ def check_loopback() -> None:
         fix = (
             "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
         )
-        raise UvatarError(message, "no-loopback", fix) from error
+        raise UvatarError(message, Code.NO_LOOPBACK, fix) from error
 
 
 def make_usable(folder: Path) -> None:
@@ -240,7 +240,7 @@ def make_usable(folder: Path) -> None:
     except OSError as error:
         message = f"Uvatar's data folder {photo_lists.shown(str(folder))} cannot be used: {error.strerror or error}."
         fix = "Name a folder that you may write to: with --data, or for good with UVATAR_DATA."
-        raise UvatarError(message, "data-folder", fix) from error
+        raise UvatarError(message, Code.DATA_FOLDER, fix) from error
 
 
 def find(folder: Path | None = None) -> Client | None:
@@ -288,7 +288,7 @@ def _greeted(runtime: Runtime | None) -> Client | None:
         return client
     except (UvatarError, ServerGone) as error:
         client.close()
-        if isinstance(error, UvatarError) and error.code == "unsupported-version":
+        if isinstance(error, UvatarError) and error.code == Code.UNSUPPORTED_VERSION:
             raise
         return None  # something else has the port of a server that died
 

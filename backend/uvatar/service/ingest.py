@@ -11,10 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.service.job_files import Manifest
-from uvatar.service.journal import Job, Journal
+from uvatar.service.job_records import JobRecord
+from uvatar.service.journal import Journal
 
 Photos = Sequence[tuple[str, bytes]]
 _LATER = "Wait until some of the photos that wait are finished, or cancel a job, then send this one again."
@@ -46,13 +47,13 @@ class _Arrival:
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
-class Intake:
+class Ingest:
     """Writes new jobs one after the other in a thread of its own; all callbacks come from `tick`."""
 
     def __init__(self, journal: Journal, limits: QueueLimits) -> None:
         self._journal = journal
-        self._limits = limits
-        self._writer = ThreadPoolExecutor(1, "uvatar intake")
+        self.limits = limits
+        self._writer = ThreadPoolExecutor(1, "uvatar ingest")
         self._arriving: dict[str, _Arrival] = {}
 
     @property
@@ -66,7 +67,7 @@ class Intake:
         photos: Photos,
         options: dict[str, Any],
         owner: str,
-        done: Callable[[Job], None],
+        done: Callable[[JobRecord], None],
         failed: Callable[[Exception], None],
     ) -> None:
         """Begin to store a job that is not arriving already; one that is known is compared with what is known of it.
@@ -112,15 +113,17 @@ class Intake:
         self._writer.shutdown(cancel_futures=True)
 
     def _check_room(self, photos: int, size: int) -> None:
-        load, limits = self._journal.load(), self._limits
+        load, limits = self._journal.load(), self.limits
         arriving = sum(arrival.size for arrival in self._arriving.values())
         if load.photos + photos > limits.photos or load.bytes + arriving + size > limits.bytes:
-            raise UvatarError(f"The queue is full: {load.photos} photos wait already.", "queue-full", _LATER)
+            raise UvatarError(f"The queue is full: {load.photos} photos wait already.", Code.QUEUE_FULL, _LATER)
         if arriving + size > limits.arriving:
             raise UvatarError(
-                "The server is busy storing other jobs.", "queue-full", "Send the job again in some seconds."
+                "The server is busy storing other jobs.", Code.QUEUE_FULL, "Send the job again in some seconds."
             )
         if shutil.disk_usage(self._journal.folder).free < arriving + size + limits.reserve:
             raise UvatarError(
-                "The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again."
+                "The disk is full.",
+                Code.DISK_FULL,
+                "Free some space on the disk of Uvatar's data folder, then try again.",
             )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from uvatar.protocol import atomic_files, message_files
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.service.private import private_folder
 
 _MANIFEST = "job"
@@ -36,7 +36,7 @@ class Manifest:
         names: of the photos, for people.
         digests: sha256 of their bytes.
         sizes: of their bytes.
-        options: all of `OPTIONS`.
+        options: all of them, as `checked_options` gives them.
         created: seconds since the epoch.
     """
 
@@ -188,8 +188,10 @@ def disk_error(error: Exception) -> UvatarError:
     sqlite_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     if sqlite_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return UvatarError(
-            "The disk is full.", "disk-full", "Free some space on the disk of Uvatar's data folder, then try again."
+            "The disk is full.", Code.DISK_FULL, "Free some space on the disk of Uvatar's data folder, then try again."
         )
     return UvatarError(
-        f"Uvatar's data folder cannot be used: {error}", "data-folder", "Check the data folder's disk and permissions."
+        f"Uvatar's data folder cannot be used: {error}",
+        Code.DATA_FOLDER,
+        "Check the data folder's disk and permissions.",
     )

@@ -1,4 +1,4 @@
-"""The sockets that clients come in by: this computer's, and an encrypted one for others where the user opens it."""
+"""The sockets that clients connect to: one for this computer, and an encrypted one for others where it is opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import zmq
 
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol import framing
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.runtime import memory_limits
 from uvatar.service import network
@@ -27,14 +28,22 @@ log = logging.getLogger("uvatar.service.listener")
 
 @dataclass(frozen=True)
 class Peer:
-    """A client's connection: by which door it came, and its name there."""
+    """A client's connection: the listener that accepted it, and its identity there."""
 
-    door: Door
+    listener: Listener
     identity: bytes
 
+    def send(self, message: dict[str, Any]) -> bool:
+        """Send a message, or the error that it cannot be packed; False where the client has gone or does not read."""
+        try:
+            frames = framing.pack(message)
+        except UvatarError as error:
+            frames = framing.pack({"kind": "error", "request": message.get("request"), **error.as_dict()})
+        return self.listener.send(self.identity, frames)
 
-class Door:
-    """A ROUTER socket. Who may come in has its token; see `uvatar.service.network` for the keys."""
+
+class Listener:
+    """A ROUTER socket that accepts whoever has its token; see `uvatar.service.network` for the keys."""
 
     def __init__(
         self, context: zmq.Context, host: str, port: int, token: str, keys: network.Keys | None = None
@@ -44,7 +53,9 @@ class Door:
         """
         if host != "127.0.0.1" and keys is None:
             raise UvatarError(
-                "The server is not opened to the network without encryption.", "no-encryption", "Leave the address out."
+                "The server is not opened to the network without encryption.",
+                Code.NO_ENCRYPTION,
+                "Leave the address out.",
             )
         self.token = token
         self._context = context
@@ -100,56 +111,55 @@ class Door:
         except zmq.ZMQError as error:
             router.close(linger=0)
             raise UvatarError(
-                f"Port {port} cannot be used: {error}", "port-taken", "Choose another port, or 0 for any."
+                f"Port {port} cannot be used: {error}", Code.PORT_TAKEN, "Choose another port, or 0 for any."
             ) from error
         return router
 
 
-class Doors:
-    """All doors of a server, and a watch over the memory that those who come in take up.
+class Listeners:
+    """All listeners of a server, and a watch over the memory that their connections take up.
 
     ZeroMQ limits the size of a frame and the number of messages before it makes room for them, but not the number of
     frames of one message: whoever reaches the port could fill the memory with one message that never ends, before
-        anybody
-    sees a token.  So when the process has grown beyond all that honest clients need, the doors are closed and opened
-    again, which frees what was sent.
+    anybody sees a token.  So when the process has grown beyond all that honest clients need, the listeners are closed
+    and opened again, which frees what was sent.
     """
 
-    def __init__(self, doors: Sequence[Door], memory_limit: int | None = None) -> None:
+    def __init__(self, listeners: Sequence[Listener], memory_limit: int | None = None) -> None:
         """``memory_limit``: bytes of this process; by default half of the memory that there is, 2 to 8 GB."""
-        self._doors = list(doors)
+        self._listeners = list(listeners)
         self._process = psutil.Process()
         self._limit = memory_limit or min(max(memory_limits.memory().total // 2, 2 << 30), 8 << 30)
         self._floor = 0
         self._poller = zmq.Poller()
-        for door in self._doors:
-            self._poller.register(door.socket, zmq.POLLIN)
+        for listener in self._listeners:
+            self._poller.register(listener.socket, zmq.POLLIN)
 
     def also_wake_for(self, socket: zmq.Socket) -> None:
         """Let `wait` end for this socket too."""
         self._poller.register(socket, zmq.POLLIN)
 
-    def wait(self, milliseconds: int) -> Iterator[Door]:
-        """The doors at which somebody stands, after at most this time."""
+    def wait(self, milliseconds: int) -> Iterator[Listener]:
+        """The listeners that have a message, after at most this time."""
         ready = dict(self._poller.poll(milliseconds))
-        return (door for door in self._doors if door.socket in ready)
+        return (listener for listener in self._listeners if listener.socket in ready)
 
-    def relieve(self) -> bool:
-        """Close and open the doors where the process has grown too large; whether that was done."""
+    def limit_memory(self) -> bool:
+        """Close the listeners and open them again where the process has grown too large; whether that was done."""
         size = self._process.memory_info().rss
         self._floor = min(self._floor, size)
         if size < max(self._limit, self._floor + MEMORY_STEP):
             return False
         log.error("The process has grown to %d MB: dropping all connections", size >> 20)
-        for door in self._doors:
-            self._poller.unregister(door.socket)
-            door.reopen()
-            self._poller.register(door.socket, zmq.POLLIN)
+        for listener in self._listeners:
+            self._poller.unregister(listener.socket)
+            listener.reopen()
+            self._poller.register(listener.socket, zmq.POLLIN)
         self._floor = size  # until it has shrunk; what the allocator keeps is no reason to do this again
         return True
 
     def close(self) -> None:
-        """Close all doors."""
-        for door in self._doors:
+        """Close all listeners."""
+        for listener in self._listeners:
             with suppress(zmq.ZMQError):
-                door.close()
+                listener.close()

@@ -1,4 +1,4 @@
-"""A way in from other computers: encrypted (CURVE), and only for who holds the access file.
+"""Connections from other computers: encrypted (CURVE), and only for those who hold the access file.
 
 CURVE (rfc.zeromq.org/spec/26) gives every connection keys of its own: nobody on the way reads or alters anything, the
 client knows that it talks to this server, and the server lets in one key pair only, that of the access file, before it
@@ -21,7 +21,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from uvatar.protocol import atomic_files
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import MAGIC
 from uvatar.service.private import private_file
 
@@ -76,7 +76,9 @@ def load_keys(folder: Path) -> Keys:
     if not zmq.has("curve"):
         fix = "Install pyzmq from its official wheel, or leave --network out."
         raise UvatarError(
-            "This computer's ZeroMQ cannot encrypt, so the server is not opened to the network.", "no-encryption", fix
+            "This computer's ZeroMQ cannot encrypt, so the server is not opened to the network.",
+            Code.NO_ENCRYPTION,
+            fix,
         )
     path = folder / _KEYS
     if not path.exists():
@@ -102,7 +104,7 @@ def read_access(path: Path) -> Access:
     fields = _fields(path, Access)
     if isinstance(fields["port"], bool) or not isinstance(fields["port"], int) or not 0 < fields["port"] < 65536:
         raise UvatarError(
-            f"{path} is no access file of Uvatar.", "bad-access", "Copy network-access.json from the server again."
+            f"{path} is no access file of Uvatar.", Code.BAD_ACCESS, "Copy network-access.json from the server again."
         )
     return Access(**fields)
 
@@ -112,7 +114,7 @@ def split_address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         fix = "Give host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
-        raise UvatarError(f"{text!r} is not an address.", "bad-address", fix)
+        raise UvatarError(f"{text!r} is not an address.", Code.BAD_ADDRESS, fix)
     return host.strip("[]"), int(port)
 
 
@@ -136,8 +138,8 @@ def encrypt_client(client: zmq.Socket, access: Access) -> None:
     client.curve_secretkey = access.secret.encode("ascii")
 
 
-class Gatekeeper:
-    """Lets in the one key (ZeroMQ's ZAP, rfc.zeromq.org/spec/27, in a thread)."""
+class ClientKeyAuthenticator:
+    """Accepts the one client key (ZeroMQ's ZAP, rfc.zeromq.org/spec/27, in a thread)."""
 
     def __init__(self, context: zmq.Context, keys: Keys) -> None:
         self._key = keys.client_public.encode("ascii")
@@ -150,7 +152,7 @@ class Gatekeeper:
         return hmac.compare_digest(key, self._key)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Accept no client any more."""
         self._authenticator.stop()
 
 
@@ -165,6 +167,6 @@ def _fields(path: Path, kind: type[Keys] | type[Access]) -> dict[str, Any]:
         pass
     raise UvatarError(
         f"{path} is damaged.",
-        "bad-access",
+        Code.BAD_ACCESS,
         "Delete it on the server, start the server again and copy its access file anew.",
     )

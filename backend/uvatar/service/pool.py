@@ -1,114 +1,37 @@
-"""The front's model processes: starts them, gives them photos from the journal, stores what they make, replaces the
-dead.
+"""The front's model processes: gives them photos from the journal, stores what they make, replaces the dead.
 
-Nothing here imports a model.  `uvatar.service.worker` is what runs in the processes.
+Nothing here imports a model.  `uvatar.service.model_process` starts them, and `uvatar.service.worker` is what runs in
+them.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import zmq
 
 from uvatar.protocol import framing
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime import memory_limits
-from uvatar.runtime.spawn import environment, module_command
-from uvatar.service.journal import Journal, Unit
+from uvatar.service.job_records import WorkUnit
+from uvatar.service.journal import Journal
 from uvatar.service.logs import trim, worker_log
+from uvatar.service.model_process import ModelProcess, PoolSettings, start_process
+from uvatar.service.remaining_time import Pace, seconds_left
 
-SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
-REAL_PIPELINE = "uvatar.engine.pipeline:Pipeline"  # others are the tests'
 MAX_CRASHES = 2  # of the model process on one photo; then it is the photo's fault
 MAX_FAILED_STARTS = 2  # in a row; then it is the installation's fault
 CANCEL_GRACE = 0.7  # seconds that a stage may take to notice that its job is cancelled; with the rest under a second
 DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be noted
 TRIM_EVERY = 10.0  # seconds between looks at how large the model processes' log has grown
-_KILLED = (
-    -9
-)  # how a process has ended that was killed from outside (not on Windows, which does no such thing for memory)
 
 log = logging.getLogger("uvatar.service.pool")
-
-
-@dataclass
-class ModelProcess:
-    """One model process and what it is at.
-
-    Attributes:
-        name: identity of its socket.
-        gpu: the GPU that it was given; None where it takes what it finds.
-        unit: the photos that it works on, None when it is idle.
-        serial: number of that work: late messages of earlier work are known by it.
-        started: when it got them (monotonic seconds).
-        heard: when it said something last; when it was started, before that.
-        cancelled: when it was told to drop them, None if it was not.
-        ready: the pipeline is loaded.
-        kills: processes that the system had killed for memory when it was started; None where that is unknown.
-    """
-
-    name: bytes
-    popen: subprocess.Popen[bytes]
-    gpu: str | None = None
-    unit: Unit | None = None
-    serial: int = 0
-    started: float = 0.0
-    heard: float = field(default_factory=time.monotonic)
-    cancelled: float | None = None
-    ready: bool = False
-    kills: int | None = field(default_factory=lambda: memory_limits.kills())
-
-    def starved(self) -> str:
-        """In words, that the system has killed it because memory ran out; nothing where it did not."""
-        if self.popen.returncode != _KILLED:
-            return ""
-        now = memory_limits.kills()
-        if now is None or self.kills is None:
-            return "The system has killed it, most often because memory ran out"
-        return "The system has killed it because memory ran out" if now > self.kills else ""
-
-
-@dataclass
-class _Pace:
-    """Seconds that photos of a job took so far."""
-
-    photos: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class PoolSettings:
-    """How model processes are started.
-
-    Attributes:
-        workers: how many.
-        pipeline: "module:attribute" of the pipeline's class.
-        threads: CPU threads of each, None for an equal share of all.
-        gpus: as CUDA numbers or names them; model processes take turns among them. Empty: whatever each finds.
-        patience: seconds that a stage may take before the process counts as hung.
-        loading_patience: the same for loading the models.
-    """
-
-    workers: int = 1
-    pipeline: str = REAL_PIPELINE
-    threads: int | None = None
-    gpus: tuple[str, ...] = ()
-    patience: float = 300.0
-    loading_patience: float = 300.0
-
-    @property
-    def threads_each(self) -> int:
-        """CPU threads of each model process."""
-        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
 
 
 @dataclass
@@ -139,7 +62,7 @@ class Pool:
         self._failed_starts = 0
         self._paused_until = 0.0
         self._next_trim = 0.0
-        self._pace: dict[str, _Pace] = {}
+        self._pace: dict[str, Pace] = {}
 
     # -- what the front asks ------------------------------------------------------------------------------------------
 
@@ -220,25 +143,24 @@ class Pool:
         now = time.monotonic()
         for process in list(self._processes.values()):
             if process.popen.poll() is not None:
-                self._bury(process)
+                self._remove_dead(process)
             elif process.cancelled is not None and now - process.cancelled > CANCEL_GRACE:
                 log.info("Model process %d does not stop: killing it", process.popen.pid)
                 process.popen.kill()
                 process.popen.wait()
                 process.unit = None  # nobody's crash
-                self._bury(process)
+                self._remove_dead(process)
             elif self._hangs(process, now):
                 log.error("Model process %d has hung for %.0f s: killing it", process.popen.pid, now - process.heard)
                 process.popen.kill()
                 process.popen.wait()
-                self._bury(process, hung=True)
+                self._remove_dead(process, hung=True)
         while self.error is None and len(self._processes) < self.settings.workers:
             self._start()
         if now >= self._next_trim:
             self._next_trim = now + TRIM_EVERY
-            with suppress(
-                OSError, UvatarError
-            ):  # `_open_log` tells of a folder that cannot be used; photos do not wait for it
+            # `start_process` logs that a folder cannot be used; photos do not wait for it.
+            with suppress(OSError, UvatarError):
                 trim(worker_log(self.journal.folder))
         if self.error:
             self._fail_all_waiting(self.error)
@@ -256,34 +178,18 @@ class Pool:
 
     def _start(self) -> None:
         self._started += 1
+        gpu = self._free_gpu() if self.settings.gpus else None
         name = f"worker-{self._started}"
-        command = module_command(
-            "uvatar.service.worker", "--port", str(self._port), "--name", name, "--pipeline", self.settings.pipeline
-        )
-        command += ["--threads", str(self.settings.threads_each), "--data", str(self.journal.folder)]
-        # One heap for all threads: that is the one which `uvatar.runtime.memory.give_back` can make smaller (glibc;
-        # nothing to others).
-        variables = {SECRET_VARIABLE: self._secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
-        if self.settings.gpus:
-            variables["CUDA_VISIBLE_DEVICES"] = self._free_gpu()
-        with _open_log(self.journal.folder) as output:
-            popen = subprocess.Popen(
-                command,
-                env=environment(**variables),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        log.info("Started model process %d", popen.pid)
-        self._processes[name.encode()] = ModelProcess(name.encode(), popen, variables.get("CUDA_VISIBLE_DEVICES"))
+        process = start_process(name, self.settings, self._port, self._secret, self.journal.folder, gpu)
+        log.info("Started model process %d", process.popen.pid)
+        self._processes[process.name] = process
 
     def _free_gpu(self) -> str:
         """The GPU that the fewest model processes use."""
         used = [process.gpu for process in self._processes.values()]
         return min(self.settings.gpus, key=used.count)
 
-    def _bury(self, process: ModelProcess, hung: bool = False) -> None:
+    def _remove_dead(self, process: ModelProcess, hung: bool = False) -> None:
         """A process is dead: find out whose fault it was, and let `tick` start another."""
         del self._processes[process.name]
         log.warning("Model process %d ended with code %s", process.popen.pid, process.popen.returncode)
@@ -292,16 +198,16 @@ class Pool:
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
                 fix = f"Look into {worker_log(self.journal.folder)}, or install Uvatar again."
                 verb = "hangs" if hung else "ends"
-                error = UvatarError(f"The model process {verb} while it loads the models.", "models-not-loaded", fix)
+                error = UvatarError(f"The model process {verb} while it loads the models.", Code.MODELS_NOT_LOADED, fix)
                 self.error = _for_memory(error, "" if hung else process.starved())
         elif process.unit and process.cancelled is None:
-            self._blame(process.unit, hung, "" if hung else process.starved())
+            self._count_crash(process.unit, hung, "" if hung else process.starved())
 
-    def _blame(self, unit: Unit, hung: bool, starved: str) -> None:
+    def _count_crash(self, unit: WorkUnit, hung: bool, starved: str) -> None:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
             fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
-            code, verb = ("model-hung", "hung") if hung else ("model-crashed", "crashed")
+            code, verb = (Code.MODEL_HUNG, "hung") if hung else (Code.MODEL_CRASHED, "crashed")
             error = UvatarError(f"The model process {verb} on this photo, twice.", code, fix)
             self._fail(unit.job, waiting[0], _for_memory(error, starved))
 
@@ -326,7 +232,7 @@ class Pool:
             for index in unit.indices:
                 fix = "Send the photo again in a new job."
                 self._fail(
-                    unit.job, index, UvatarError(f"The stored photo cannot be read: {error}", "server-error", fix)
+                    unit.job, index, UvatarError(f"The stored photo cannot be read: {error}", Code.SERVER_ERROR, fix)
                 )
             return
         self._serial += 1
@@ -350,24 +256,24 @@ class Pool:
         elif process.cancelled is None:
             self._take_work(process, process.unit, kind, message)
 
-    def _take_work(self, process: ModelProcess, unit: Unit, kind: str, message: dict[str, Any]) -> None:
+    def _take_work(self, process: ModelProcess, unit: WorkUnit, kind: str, message: dict[str, Any]) -> None:
         index = message["index"]
         if kind == "progress":
             self._publish_progress(process, unit, message)
         elif kind == "photo_done":
             seconds = time.monotonic() - process.started
-            pace = self._pace.setdefault(unit.job, _Pace())
+            pace = self._pace.setdefault(unit.job, Pace())
             pace.photos += 1
             pace.seconds += seconds
             self._finish(unit.job, index, message["result"], message["merged"], seconds)
         else:
             self._fail(unit.job, index, UvatarError.from_dict(message["error"]))
 
-    def _publish_progress(self, process: ModelProcess, unit: Unit, message: dict[str, Any]) -> None:
+    def _publish_progress(self, process: ModelProcess, unit: WorkUnit, message: dict[str, Any]) -> None:
         job = self.journal.job(unit.job)
         waiting = len(job.waiting()) - (0 if unit.options.get("same_person") else 1)
         spent = time.monotonic() - process.started
-        left = seconds_left(spent, message["fraction"], waiting, self._pace.get(unit.job, _Pace()))
+        left = seconds_left(spent, message["fraction"], waiting, self._pace.get(unit.job, Pace()))
         keys = ("stage", "fraction", "message")
         event = {
             "kind": "progress",
@@ -411,37 +317,8 @@ class Pool:
             self.publish({"kind": "finished", **job.as_dict()})
 
 
-def seconds_left(spent: float, fraction: float, waiting: int, pace: _Pace) -> float | None:
-    """Seconds until a job is finished, None where nothing can be said yet.
-
-    Args:
-        spent: seconds on the photo that is being worked on.
-        fraction: of that photo that is done, 0..1.
-        waiting: photos after it.
-        pace: what the job's photos took so far.
-    """
-    if pace.photos:
-        each = pace.seconds / pace.photos
-    elif fraction >= 0.05:
-        each = spent / fraction
-    else:
-        return None
-    return each * (1 - fraction) + waiting * each
-
-
 def _for_memory(error: UvatarError, starved: str) -> UvatarError:
     """The end of a model process, told as want of memory where it was that."""
     if not starved:
         return error
-    return UvatarError(f"{error.message} {starved}. {memory_limits.needed()}", "out-of-memory", memory_limits.FIX)
-
-
-def _open_log(folder: Path) -> BinaryIO:
-    """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not
-    wait for it.
-    """
-    try:
-        return worker_log(folder).open("ab")
-    except (OSError, UvatarError) as error:
-        log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
-        return open(os.devnull, "wb")
+    return UvatarError(f"{error.message} {starved}. {memory_limits.needed()}", Code.OUT_OF_MEMORY, memory_limits.FIX)

@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -41,7 +41,7 @@ def private_folder(folder: Path, whole: bool = True) -> None:
     if not _is_ours(entry):
         fix = "Name another folder with --data or UVATAR_DATA, or have this one's owner changed to you."
         raise UvatarError(
-            f"{folder} belongs to another user, who could read and exchange what is put there.", "data-folder", fix
+            f"{folder} belongs to another user, who could read and exchange what is put there.", Code.DATA_FOLDER, fix
         )
     close_to_others(folder, _OTHERS if whole else _WRITE_OF_OTHERS)
 
@@ -60,7 +60,7 @@ def private_file(path: Path, what: str) -> None:
     if entry.st_mode & _WRITE_OF_OTHERS or not _is_ours(entry):
         fix = f"Delete it, and a new one is made; or, if you trust its {what}, make it yours alone: chmod 600."
         raise UvatarError(
-            f"Other users can write to {path}, so its {what} may be one that they know.", "bad-access", fix
+            f"Other users can write to {path}, so its {what} may be one that they know.", Code.BAD_ACCESS, fix
         )
     close_to_others(path)
 

@@ -23,11 +23,11 @@ import zmq
 
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol import framing
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.service.logs import CurrentJob, log_to_stream
-from uvatar.service.pool import REAL_PIPELINE, SECRET_VARIABLE
+from uvatar.service.model_process import REAL_PIPELINE, SECRET_VARIABLE
 
 Progress = Callable[[str, float, str], None]
 PhotoDone = Callable[[int, dict[str, Any]], None]
@@ -128,13 +128,13 @@ class Worker:
             progress("starting", 0.0, "Starting")
             pipeline.reconstruct(photos, work["options"], progress, photo_done)
             error = UvatarError(
-                "The pipeline gave no result for this photo.", "server-error", "Please report this with the log."
+                "The pipeline gave no result for this photo.", Code.SERVER_ERROR, "Please report this with the log."
             )
         except Cancelled:
             open_indices = []
         except Exception as failure:
             error = photo_error(failure)
-            if error.code == "server-error":  # a fault of ours, not of the photo
+            if error.code == Code.SERVER_ERROR:  # a fault of ours, not of the photo
                 place = "".join(traceback.format_tb(failure.__traceback__)[-1:])
                 # The same fault, again and again, is told whole once: a traceback has kilobytes.
                 log.error(
@@ -163,22 +163,24 @@ class Worker:
 
 def photo_error(failure: Exception) -> UvatarError:
     """What an exception inside the pipeline means for the photo it was raised for."""
-    if isinstance(failure, UvatarError) and failure.code != "malformed":
+    if isinstance(failure, UvatarError) and failure.code != Code.MALFORMED:
         return failure
     if isinstance(failure, PhotoError):
-        return UvatarError(str(failure), "bad-photo", "")  # the message says what to do
+        return UvatarError(str(failure), Code.BAD_PHOTO, "")  # the message says what to do
     if is_out_of_memory(failure):
         words = memory_limits.needed(getattr(failure, "pixels", 0))
-        return UvatarError(f"There was not enough memory for this photo. {words}", "out-of-memory", memory_limits.FIX)
+        return UvatarError(
+            f"There was not enough memory for this photo. {words}", Code.OUT_OF_MEMORY, memory_limits.FIX
+        )
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the
     # rest.
     words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
-    return UvatarError(words[:MOST_WORDS], "server-error", "Please report this with the log of the model process.")
+    return UvatarError(words[:MOST_WORDS], Code.SERVER_ERROR, "Please report this with the log of the model process.")
 
 
 def _stated_error(error: Any) -> UvatarError:
     """An entry of a result's "errors": a dictionary or a sentence."""
-    return UvatarError.from_dict(error) if isinstance(error, dict) else UvatarError(str(error), "bad-photo", "")
+    return UvatarError.from_dict(error) if isinstance(error, dict) else UvatarError(str(error), Code.BAD_PHOTO, "")
 
 
 def _load_error(error: Exception) -> UvatarError:
@@ -187,14 +189,14 @@ def _load_error(error: Exception) -> UvatarError:
     if is_out_of_memory(error):
         return UvatarError(
             f"There was not enough memory to load the models. {memory_limits.needed()}",
-            "out-of-memory",
+            Code.OUT_OF_MEMORY,
             memory_limits.FIX,
         )
     if isinstance(error, ImportError):
         fix = "Install Uvatar again: a package that it needs is missing."
     else:
         fix = "Install Uvatar again, or look into the log of the model process."
-    return UvatarError(f"The models cannot be loaded: {error}", "models-not-loaded", fix)
+    return UvatarError(f"The models cannot be loaded: {error}", Code.MODELS_NOT_LOADED, fix)
 
 
 def _facts(pipeline: Any) -> dict[str, Any]:

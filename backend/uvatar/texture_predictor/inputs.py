@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.body.model import rotation_matrices
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.geometry.mesh import vertex_normals
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.surface import AXIS_OF_PART, HEAD, PARTS
@@ -187,4 +187,4 @@ class Crop:
 def pose_of(body: BodyParameters) -> Tensor:
     """(1, 24, 3, 3) rotations of a fitted body's joints."""
     vectors = np.concatenate([np.reshape(body.global_orient, (1, 3)), np.reshape(body.body_pose, (23, 3))])
-    return rotation_matrices(torch.from_numpy(vectors.astype(np.float32)))[None]
+    return matrices_from_axis_angle(torch.from_numpy(vectors.astype(np.float32)))[None]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.data.labels import SEEN
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.texture_predictor.checkpoint import load_checkpoint
@@ -111,7 +111,7 @@ class TexturePredictor:
         return np.asarray((255 * picture.clip(0, 1)).round(), np.uint8)
 
     def _inputs(self, view: View, completed: Texture) -> tuple[Structure, torch.Tensor]:
-        seen = completed.source == SEEN
+        seen = completed.source == Label.SEEN
         if not seen.any():
             raise PredictionError(
                 "The photo shows nothing of this person's surface, so there is nothing to predict its texture from."

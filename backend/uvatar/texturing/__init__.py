@@ -3,8 +3,8 @@
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.texturing.atlas import TexturingError
-from uvatar.texturing.face import face_offsets
+from uvatar.texturing.face import FaceSpline, face_offsets
 from uvatar.texturing.person import texture_person
 from uvatar.texturing.predicted import Predict
 
-__all__ = ["Predict", "Texture", "TexturingError", "View", "face_offsets", "texture_person"]
+__all__ = ["FaceSpline", "Predict", "Texture", "TexturingError", "View", "face_offsets", "texture_person"]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from uvatar.data.labels import COMPLETED, MIRRORED, SEEN
+from uvatar.data.labels import Label
 from uvatar.photos.colour import colour_distance, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
@@ -85,9 +85,9 @@ def complete(seen: SeenColours, surface: Surface, table: TexelTable) -> tuple[ND
     low_band = table.interpolate(low, surface.faces)
     fill = low_band * _fine_structure(seen, low, surface, table)[:, None]
     mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, surface, table)
-    labels = np.where(mirrored_share > 0.5, MIRRORED, COMPLETED)
+    labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
     fill += (seen.colours - fill) * seen.alpha[:, None]
-    return fill, np.where(seen.alpha >= 0.5, SEEN, labels).astype(np.uint8)
+    return fill, np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
 
 
 def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np.float32]:

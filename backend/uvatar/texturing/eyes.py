@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
-from uvatar.data.labels import COMPLETED, SEEN
+from uvatar.data.labels import Label
 from uvatar.photos.colour import smoothstep
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.skin import FACE_SCORE
@@ -52,7 +52,7 @@ def paint_eyes(
         directions = eye_directions(surface, eye, table, texels)
         gaze, iris = np.array([0, 0, 1], np.float32), _greyed(_BROWN, skin)
         if face is None:
-            colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), COMPLETED
+            colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), Label.COMPLETED
             continue
         values = table.interpolate(
             np.column_stack([glimpse.sight.vertices, glimpse.shift, glimpse.sight.cosine]), surface.faces, texels
@@ -70,7 +70,7 @@ def paint_eyes(
         shown[shown > 0] *= glimpse.sight.scene.visible_from(values[shown > 0, :3], bias=0.004)
         seen = glimpse.foreground.sample(pixels, glimpse.footprint[table.face[texels]])
         colours[texels] = painted + (seen - painted) * shown[:, None]
-        source[texels] = np.where(shown >= 0.5, SEEN, COMPLETED)
+        source[texels] = np.where(shown >= 0.5, Label.SEEN, Label.COMPLETED)
 
 
 def eye_directions(surface: Surface, eye: int, table: TexelTable, texels: NDArray) -> NDArray[np.float32]:

@@ -8,7 +8,6 @@ thin-plate spline that brings its landmarks onto the same points of the mesh, an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from uvatar.runtime.weights import WeightsError
 from uvatar.texturing.sight import Sight
 from uvatar.texturing.skin import FACE_SCORE
 
-_FILE = "face_correspondence.npz"
+FILE = "face_correspondence.npz"
 # Farther turned away (cosine between the face's normal and the line of sight), too little of the face is seen.
 _MOST_TURNED = 0.64
 # How far the spline gives way to noise in single landmarks (lengths in face widths).
@@ -70,20 +69,64 @@ def load_correspondence(path: Path, body: BodyModel) -> FaceCorrespondence | Non
         return FaceCorrespondence(stored["index"], stored["vertices"], stored["barycentric"])
 
 
-def face_shift(person: Person, sight: Sight, body: BodyModel) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class FaceSpline:
+    """What moves of a body's face landmarks do to its head's vertices; made once for each body.
+
+    Moves (H, 2) = weights (H, K) @ moves of the landmarks (K, 2).
+
+    Attributes:
+        correspondence: the K landmarks on the body.
+        vertices: (H,) vertices of the head that move with them.
+        weights: (H, K).
+    """
+
+    correspondence: FaceCorrespondence
+    vertices: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def load(cls, folder: Path, body: BodyModel) -> FaceSpline | None:
+        """From the correspondence in a folder of weights, or None where that belongs to another body.
+
+        Raises WeightsError where it is missing.
+        """
+        points = load_correspondence(folder / FILE, body)
+        return None if points is None else cls.of(points, body)
+
+    @classmethod
+    def of(cls, points: FaceCorrespondence, body: BodyModel) -> FaceSpline:
+        """Thin-plate spline (Bookstein 1989) over the rest face as seen from the front, smoothed, as one matrix."""
+        template = body.data.v_template
+        landmarks = points.at(template)
+        distance, _ = cKDTree(landmarks).query(template, distance_upper_bound=_FADE[1])
+        vertices = np.flatnonzero(np.isfinite(distance))
+        width = float(np.ptp(landmarks[:, 0]))
+        knots, places = landmarks[:, :2] / width, template[vertices, :2] / width
+        count = len(knots)
+        system = np.zeros((count + 3, count + 3))
+        system[:count, :count] = _thin_plate(knots, knots) + _SMOOTHING * np.eye(count)
+        system[:count, count:] = np.column_stack([np.ones(count), knots])
+        system[count:, :count] = system[:count, count:].T
+        solution = np.linalg.solve(system, np.eye(count + 3, count))
+        basis = np.column_stack([_thin_plate(places, knots), np.ones(len(places)), places])
+        fade = 1 - smoothstep(distance[vertices], *_FADE)
+        return cls(points, vertices.astype(np.int32), (fade[:, None] * (basis @ solution)).astype(np.float32))
+
+
+def face_shift(person: Person, sight: Sight, spline: FaceSpline | None) -> NDArray[np.float32]:
     """(V, 2) pixels to add to where the vertices project so that the photo's features land on the mesh's.
 
-    Zeros where no face is seen, the face is turned away, the move is not a small one, or the body's face is unknown.
+    Zeros where no face is seen, the face is turned away, the move is not a small one, or ``spline`` is None.
     """
-    return _shift(person, sight.pixels, sight.cosine, body)
+    return _shift(person, sight.pixels, sight.cosine, spline)
 
 
 def _shift(
-    person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[np.float32], body: BodyModel
+    person: Person, pixels: NDArray[np.float32], vertex_cosine: NDArray[np.float32], spline: FaceSpline | None
 ) -> NDArray[np.float32]:
     shift = np.zeros((len(pixels), 2), np.float32)
-    spline = _spline_of(body) if person.face is not None and person.face_score > FACE_SCORE else None
-    if spline is None or person.face is None:
+    if spline is None or person.face is None or person.face_score <= FACE_SCORE:
         return shift
     points = spline.correspondence
     cosine = points.at(vertex_cosine[:, None])[:, 0]
@@ -103,7 +146,9 @@ def _shift(
     return shift
 
 
-def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> NDArray[np.float32]:
+def face_offsets(
+    fit: Fit, person: Person, camera: Camera, body: BodyModel, spline: FaceSpline | None
+) -> NDArray[np.float32]:
     """(V, 3) rest-pose offsets, metres, that move the mesh's features onto the photo's, to be added to ``fit.offsets``.
 
     The same spline as `face_shift`, applied to the mesh in the image plane instead of to the photo: the head takes on
@@ -114,7 +159,7 @@ def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> N
     vertices, _ = body.posed(fit.body, fit.offsets)
     normals = vertex_normals(vertices, body.data.faces)
     cosine = -(normals * vertices).sum(1) / np.linalg.norm(vertices, axis=1)
-    shift = _shift(person, camera.project(vertices).astype(np.float32), cosine.astype(np.float32), body)
+    shift = _shift(person, camera.project(vertices).astype(np.float32), cosine.astype(np.float32), spline)
     moved = np.flatnonzero(shift.any(1))
     move = np.zeros_like(vertices)
     move[:, :2] = shift * vertices[:, 2:] / camera.focal
@@ -130,38 +175,6 @@ def face_offsets(fit: Fit, person: Person, camera: Camera, body: BodyModel) -> N
     ]
     offsets[moved] = np.linalg.solve(np.stack(columns, -1), move[moved][..., None])[..., 0]
     return offsets
-
-
-@dataclass(frozen=True)
-class _Spline:
-    """What the moves of the landmarks do to the head's vertices: moves (H, 2) = weights (H, K) @ moves (K, 2)."""
-
-    correspondence: FaceCorrespondence
-    vertices: NDArray[np.int32]
-    weights: NDArray[np.float32]
-
-
-@lru_cache(maxsize=4)
-def _spline_of(body: BodyModel) -> _Spline | None:
-    """Thin-plate spline (Bookstein 1989) over the rest face as seen from the front, smoothed, as one matrix."""
-    points = load_correspondence(body.folder / _FILE, body) if body.folder else None
-    if points is None:
-        return None
-    template = body.data.v_template
-    landmarks = points.at(template)
-    distance, _ = cKDTree(landmarks).query(template, distance_upper_bound=_FADE[1])
-    vertices = np.flatnonzero(np.isfinite(distance))
-    width = float(np.ptp(landmarks[:, 0]))
-    knots, places = landmarks[:, :2] / width, template[vertices, :2] / width
-    count = len(knots)
-    system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _thin_plate(knots, knots) + _SMOOTHING * np.eye(count)
-    system[:count, count:] = np.column_stack([np.ones(count), knots])
-    system[count:, :count] = system[:count, count:].T
-    solution = np.linalg.solve(system, np.eye(count + 3, count))
-    basis = np.column_stack([_thin_plate(places, knots), np.ones(len(places)), places])
-    fade = 1 - smoothstep(distance[vertices], *_FADE)
-    return _Spline(points, vertices.astype(np.int32), (fade[:, None] * (basis @ solution)).astype(np.float32))
 
 
 def _thin_plate(a: NDArray, b: NDArray) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.data.labels import EMPTY, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing.atlas import TexturingError, atlas_of
@@ -40,7 +40,7 @@ def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -
         before = _decoded(original, cv2.IMREAD_COLOR)
         if before.shape != image.shape:
             raise TexturingError("The painted texture has not the size that it had before it was painted over.")
-        labels[(cv2.absdiff(image, before).max(2) > _ROUNDING) & (labels != EMPTY)] = SEEN
+        labels[(cv2.absdiff(image, before).max(2) > _ROUNDING) & (labels != Label.EMPTY)] = Label.SEEN
     return Texture(np.ascontiguousarray(image[..., ::-1]), labels)
 
 
@@ -67,7 +67,7 @@ def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.ui
     surface, table = atlas.surface, atlas.table
     colours = linear_from_srgb(painted.image.reshape(-1, 3)[table.pixel])
     labels = painted.source.ravel()[table.pixel]
-    marked = labels == SEEN
+    marked = labels == Label.SEEN
     if not marked.any():
         raise TexturingError(
             "Nothing of the texture is marked to be kept: paint something, or keep what the photo shows."

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.data.labels import PREDICTED
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.photos.colour import srgb_from_linear
@@ -16,7 +16,7 @@ from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.completion import SeenColours, complete
 from uvatar.texturing.detail import borrowed_detail
 from uvatar.texturing.eyes import paint_eyes
-from uvatar.texturing.face import face_shift
+from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.merging import merge
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import Glimpse, glimpse, project
@@ -33,6 +33,7 @@ def texture_person(
     size: int = 1024,
     predicted: NDArray[np.uint8] | Predict | None = None,
     keep_photo: bool = True,
+    face: FaceSpline | None = None,
 ) -> Texture:
     """Project the photos onto the body and complete what they do not show.
 
@@ -43,6 +44,7 @@ def texture_person(
         predicted: (size, size, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the
             smoothly completed texture, or None for that.
         keep_photo: False gives the prediction as it is, also where the photos show something.
+        face: lays the photo's face on the body's; None leaves it where the fit puts it.
 
     Raises:
         TexturingError: no views, an unusable size, a body without UV layout, or a prediction of another size.
@@ -55,7 +57,7 @@ def texture_person(
         raise TexturingError(f"The texture's size must be between {SMALLEST} and {LARGEST} pixels, not {size}.")
     atlas = atlas_of(body, size)
     surface, table = atlas.surface, atlas.table
-    glimpses = [_glimpse(view, body, surface, size) for view in views]
+    glimpses = [_glimpse(view, body, surface, size, face) for view in views]
     colours, alpha, certain = merge([project(glimpse, surface, table) for glimpse in glimpses], len(table))
     skin = skin_colour(glimpses, colours, alpha, surface, table)
     detail, lender = borrowed_detail(glimpses[0], alpha, surface, table)
@@ -68,7 +70,7 @@ def texture_person(
         if predicted.shape != (size, size, 3):
             raise TexturingError(f"The predicted texture has shape {predicted.shape}, expected {(size, size, 3)}.")
         if not keep_photo:
-            everywhere = np.full(len(table), PREDICTED, np.uint8)
+            everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
             return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(everywhere), share)
         colours, source = fill_in(predicted, seen, surface, table)
     paint_eyes(colours, source, glimpses[0], skin, surface, table)
@@ -77,7 +79,7 @@ def texture_person(
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source), share)
 
 
-def _glimpse(view: View, body: BodyModel, surface: Surface, size: int) -> Glimpse:
+def _glimpse(view: View, body: BodyModel, surface: Surface, size: int, face: FaceSpline | None) -> Glimpse:
     vertices, _ = body.posed(view.fit.body, view.fit.offsets)
     sight = look(vertices, surface, view.person, view.camera)
-    return glimpse(view, sight, face_shift(view.person, sight, body), surface, size)
+    return glimpse(view, sight, face_shift(view.person, sight, face), surface, size)

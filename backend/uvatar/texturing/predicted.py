@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.labels import PREDICTED, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.texturing.completion import SEEN_PULL, SeenColours
@@ -43,6 +43,6 @@ def fill_in(
         surface, [(colour - own, SEEN_PULL * share), (np.zeros_like(own), np.full(len(own), _PREDICTED_PULL))]
     )
     fill = prediction + table.interpolate(difference, surface.faces)
-    labels = np.where(seen.alpha >= 0.5, SEEN, PREDICTED).astype(np.uint8)
+    labels = np.where(seen.alpha >= 0.5, Label.SEEN, Label.PREDICTED).astype(np.uint8)
     colours = fill + (seen.colours - fill) * seen.alpha[:, None]
     return colours, labels

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.data import BodyData
+from uvatar.geometry.adjacency import adjacency, triangle_edges
 
 # Parts that differ in what they may be completed from. Left and right of a pair follow each other.
 TRUNK, HEAD, LEFT_LEG, RIGHT_LEG, LEFT_FOOT, RIGHT_FOOT, LEFT_ARM, RIGHT_ARM, LEFT_HAND, RIGHT_HAND = range(10)
@@ -70,10 +71,7 @@ def build_surface(data: BodyData) -> Surface:
     part = _PART_OF_JOINT[np.argmax(data.weights, axis=1)]
     scalp, face_front = _head_regions(template, part, data.landmark_template)
     ring, ring_part = _rings(template, part)
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    ones = np.ones(len(edges), np.float32)
-    graph = sparse.coo_matrix((ones, edges.T), shape=(len(template), len(template))).tocsr()
-    graph = (graph + graph.T).sign()
+    graph = adjacency(triangle_edges(faces), len(template)).astype(np.float32)
     a, b, c = (template[faces[:, k]] for k in range(3))
     return Surface(
         faces=faces, uv=data.uv, face_uv=data.face_uv, template=template, part=part, eye=data.part, mirror=data.mirror,

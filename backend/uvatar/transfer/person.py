@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData
 from uvatar.data.fit import BodyParameters, Fit
-from uvatar.fitting import rotations
 from uvatar.fitting.chain import ORIENT, POSE, POSED, TRANSL, UNKNOWNS, State
 from uvatar.fitting.solver import only
+from uvatar.geometry import rotations
 from uvatar.transfer.registration import Registration, points_of, skeleton_of
 
 _STEPS = 5

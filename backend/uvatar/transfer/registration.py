@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from uvatar.body import JOINT_NAMES, BodyError, BodyModel
+from uvatar.body import BodyError, BodyModel
 from uvatar.body.data import BodyData
-from uvatar.fitting import rotations
+from uvatar.data.joints import JOINT_NAMES
 from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, Points, Skeleton, State
+from uvatar.geometry import rotations
+from uvatar.geometry.adjacency import adjacency, bilaplacian, laplacian, triangle_edges
 from uvatar.geometry.mesh import face_normals, vertex_normals
 from uvatar.transfer.closest import Mesh, exposed
 
@@ -225,13 +227,8 @@ def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.flo
     give way less.
     """
     count = len(vertices)
-    edges = np.concatenate([theirs.faces[:, [0, 1]], theirs.faces[:, [1, 2]], theirs.faces[:, [2, 0]]])
-    graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count)).tocsr()
-    graph = (graph + graph.T).sign()
-    degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1)
-    stretching = sparse.diags(degree) - graph
-    laplacian = sparse.diags(1 / degree) @ stretching
-    bending = laplacian.T @ laplacian
+    graph = adjacency(triangle_edges(theirs.faces), count)
+    stretching, bending = laplacian(graph), bilaplacian(graph)
     hands = theirs.weights[:, _HANDS].sum(1)
     trust = 1 - (1 - _HAND_TRUST) * hands
     wrapped = vertices

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .plain_pickle import PickleRefused, load_plain
+from .plain_pickle import PlainPickleRefused, load_plain
 
 _MOST_BYTES = (
     500_000_000  # that all arrays of a file may take in memory together: 200,000 frames of matrices of 24 joints
@@ -52,7 +52,7 @@ def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, 
             raise ArrayFileError("it is neither an .npz nor a .npy file")
         except ArrayFileError:
             raise
-        except PickleRefused as error:
+        except PlainPickleRefused as error:
             raise ArrayFileError(f"{error}: save its arrays with numpy.savez") from error
         except MemoryError as error:
             raise ArrayFileError("there is not enough memory for it") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,18 +16,27 @@ from typing import Any
 
 from ..protocol import discovery
 from ..protocol.framing import MAGIC
-from .problem import NOT_INSTALLED, Problem, Remedy
+from .problem import NOT_INSTALLED, Problem, Remedy, outdated
 from .zmtp import Dealer
 
 # `uvatar serve` ends with this code where the data folder has a server already: then there is one to connect to.
 EXIT_ALREADY_SERVED = 3
 STAMP = "uvatar-environment.json"  # in an environment that `setup` made
+OLDEST = (0, 2)  # what this add-on can start: before, the backend's module had another name than `uvatar`
 _LOG_TAIL_BYTES = 4000
 _STOP_SECONDS = 2.0  # for a backend to answer; Blender waits for it
 
 
 class BackendNotFound(Exception):
     """There is no backend at the given place."""
+
+
+class BackendOutdated(BackendNotFound):
+    """What an older add-on set up there cannot be started by this one; ``version`` is the backend's."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.version = version
 
 
 def find_command(location: str) -> list[str]:
@@ -36,7 +46,7 @@ def find_command(location: str) -> list[str]:
         location: the ``uvatar`` program, or a Python executable that has it installed, or a folder of a virtual
             environment; nothing for the environment that was set up from Blender, else the one on the search path.
 
-    Raises BackendNotFound.
+    Raises BackendNotFound, of which BackendOutdated is one.
     """
     if not location:
         if is_complete(environment_folder()):
@@ -60,7 +70,11 @@ def find_command(location: str) -> list[str]:
 def _run_in(environment: Path) -> list[str]:
     """The backend in an environment that `setup` made; whatever is in Blender's working folder is not taken for it
     (-P).
+
+    Raises BackendOutdated.
     """
+    if old := outdated_version(environment):
+        raise BackendOutdated(old)
     return [str(environment_python(environment)), "-P", "-m", "uvatar"]
 
 
@@ -94,6 +108,16 @@ def is_complete(folder: Path) -> bool:
     return False
 
 
+def outdated_version(folder: Path) -> str:
+    """The version of the backend in an environment that `setup` made, if this add-on cannot start it; else nothing."""
+    with suppress(OSError, ValueError, AttributeError):
+        version = str(json.loads((folder / STAMP).read_text(encoding="utf-8")).get("version"))
+        numbers = re.match(r"(\d+)\.(\d+)", version)
+        if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
+            return version
+    return ""
+
+
 class BackendProcess:
     """A backend to be started from here when it is needed. Methods may be called from any thread."""
 
@@ -124,6 +148,8 @@ class BackendProcess:
                         env=clean_environment(),
                         **without_console(),
                     )
+            except BackendOutdated as error:
+                return outdated(error.version)
             except BackendNotFound:
                 return NOT_INSTALLED
             except OSError as error:
@@ -147,6 +173,12 @@ class BackendProcess:
             return None
         lines = log_tail().strip().splitlines()
         reason = lines[-1].strip() if lines else f"it ended with code {code}."
+        if reason.endswith("No module named uvatar"):
+            place = self._location or str(environment_folder())
+            message = f"Uvatar is not installed in {place}."
+            if is_complete(Path(place).expanduser()):
+                return Problem(message, "Set the backend up again.", Remedy.SETUP)
+            return Problem(message, "Install it there, or name another place.", Remedy.PREFERENCES)
         return Problem(f"The backend could not start: {reason}", "Its log says more.", Remedy.LOG)
 
     def stop(self) -> None:

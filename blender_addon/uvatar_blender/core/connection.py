@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from ..protocol.errors import UvatarError
+from ..protocol.errors import Code, UvatarError
 from .backend_process import BackendProcess
-from .conversation import Conversation, Order, Stopped
 from .events import Disconnected, Event
 from .problem import LOST, NOT_RUNNING, SLOW_START, Problem, Remedy, from_wire
+from .protocol_client import PendingJob, ProtocolClient, Stopped
 from .zmtp import Dealer
 
 RETRY = 0.3  # seconds between attempts to connect
@@ -43,19 +43,19 @@ class Connection:
         self,
         find: Callable[[], Endpoint | None],
         backend: BackendProcess | None = None,
-        orders: Iterable[Order] = (),
+        pending_jobs: Iterable[PendingJob] = (),
     ) -> None:
         """
         Args:
             find: where the backend is, or None where that is not known; asked by the thread before each attempt.
             backend: to be started where none is found; None to give up then.
-            orders: jobs to go on with.
+            pending_jobs: jobs to go on with.
         """
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._commands: queue.SimpleQueue[Callable[[Conversation], None]] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Callable[[ProtocolClient], None]] = queue.SimpleQueue()
         self._find = find
         self._backend = backend
-        self._orders = {order.id: order for order in orders}
+        self._pending_jobs = {pending.id: pending for pending in pending_jobs}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uvatar connection", daemon=True)
         self._thread.start()
@@ -74,27 +74,27 @@ class Connection:
             except queue.Empty:
                 return happened
 
-    def submit(self, order: Order) -> None:
-        """Have photos reconstructed. From now on the order belongs to the thread."""
+    def submit(self, pending: PendingJob) -> None:
+        """Have photos reconstructed. From now on it belongs to the thread."""
 
-        def begin(conversation: Conversation) -> None:
-            self._orders[order.id] = order
-            conversation.advance(order)
+        def begin(client: ProtocolClient) -> None:
+            self._pending_jobs[pending.id] = pending
+            client.advance(pending)
 
         self._commands.put(begin)
 
     def cancel(self, job: str) -> None:
         """Have a job worked on no more; `JobEnded` follows."""
 
-        def cancel(conversation: Conversation) -> None:
-            if job in self._orders:
-                conversation.cancel(self._orders[job])
+        def cancel(client: ProtocolClient) -> None:
+            if job in self._pending_jobs:
+                client.cancel(self._pending_jobs[job])
 
         self._commands.put(cancel)
 
     def fetch(self, job: str, photo: int) -> None:
         """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
-        self._commands.put(lambda conversation: conversation.fetch(job, photo))
+        self._commands.put(lambda client: client.fetch(job, photo))
 
     def close(self) -> None:
         """End the thread soon, without waiting for it. Jobs go on in the backend."""
@@ -126,16 +126,16 @@ class Connection:
         connected = False
         try:
             with closing(Dealer(endpoint.host, endpoint.port)) as dealer:
-                conversation = Conversation(dealer, endpoint.token, self._orders, self._events.put, self._stop.is_set)
-                conversation.begin()
+                client = ProtocolClient(dealer, endpoint.token, self._pending_jobs, self._events.put, self._stop.is_set)
+                client.begin()
                 connected = True
                 while True:
                     while not self._commands.empty():
-                        self._commands.get()(conversation)
-                    conversation.listen()
+                        self._commands.get()(client)
+                    client.listen()
         except UvatarError as error:
             # A backend that was started anew has a new token, which may not have been written when it was asked for.
-            return _End(from_wire(error), connected, error.code != "wrong-token" or endpoint == self._find())
+            return _End(from_wire(error), connected, error.code != Code.WRONG_TOKEN or endpoint == self._find())
         except OSError:
             return _End(LOST if connected else NOT_RUNNING, connected)
         except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -27,11 +27,11 @@ _MOST_BYTES = 500_000_000  # of all arrays together
 _DEEPEST = 50  # arrays and dictionaries within each other
 
 
-class PickleRefused(ValueError):
+class PlainPickleRefused(ValueError):
     """The pickle asks for something that plain arrays do not need."""
 
 
-class _Container:
+class _PlainContainer:
     kind = ""
 
     def __init__(self, *arguments: Any) -> None:
@@ -42,32 +42,32 @@ class _Container:
         self.state = state
 
 
-class _Unpickler(pickle.Unpickler):
+class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in _NUMPY:
-            return type(name, (_Container,), {"kind": _NUMPY[name]})
+            return type(name, (_PlainContainer,), {"kind": _NUMPY[name]})
         if (module, name) == ("_codecs", "encode"):
             return _encode
         if (module, name) == ("collections", "OrderedDict"):
             return dict
-        raise PickleRefused(f"it holds objects of {module}, not only arrays")
+        raise PlainPickleRefused(f"it holds objects of {module}, not only arrays")
 
     def persistent_load(self, pid: Any) -> Any:
-        raise PickleRefused("it refers to data outside itself")
+        raise PlainPickleRefused("it refers to data outside itself")
 
 
 def load_plain(raw: bytes) -> Any:
     """What a pickle holds: dictionaries, lists, text and numbers as they are, arrays of numbers as arrays.
 
-    Raises PickleRefused where it holds anything else; nearly any exception where it is damaged.
+    Raises PlainPickleRefused where it holds anything else; nearly any exception where it is damaged.
     """
     step = 0
     for step, (opcode, argument, _) in enumerate(pickletools.genops(raw)):
         # A pickle may name a far place to remember something at, and Python would make room for all places before it.
         far = "PUT" in opcode.name and isinstance(argument, int) and argument > _MOST_STEPS
         if step > _MOST_STEPS or far:
-            raise PickleRefused("it would take too much memory")
-    return _plain(_Unpickler(io.BytesIO(raw), encoding="latin1").load(), _DEEPEST, _Left(_FEW_STEPS + step))
+            raise PlainPickleRefused("it would take too much memory")
+    return _plain(_PlainUnpickler(io.BytesIO(raw), encoding="latin1").load(), _DEEPEST, _Left(_FEW_STEPS + step))
 
 
 @dataclass
@@ -81,32 +81,32 @@ class _Left:
         self.steps -= steps
         self.bytes -= size
         if self.steps < 0 or self.bytes < 0:
-            raise PickleRefused("it would take too much memory")
+            raise PlainPickleRefused("it would take too much memory")
 
 
 def _encode(text: Any, encoding: Any = "") -> bytes:
     """How pickles of protocol 2 carry bytes."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise PickleRefused("it asks for another encoding than latin1")
+        raise PlainPickleRefused("it asks for another encoding than latin1")
     return text.encode("latin1")
 
 
 def _plain(value: Any, deeper: int, left: _Left) -> Any:
     left.take(1, 0)
     if deeper < 0:
-        raise PickleRefused("its parts lie too deep within each other")
+        raise PlainPickleRefused("its parts lie too deep within each other")
     if isinstance(value, dict):
         return {str(key): _plain(item, deeper - 1, left) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, deeper - 1, left) for item in value]
     if isinstance(value, str | bytes | int | float | None):
         return value
-    if isinstance(value, _Container):
+    if isinstance(value, _PlainContainer):
         return _array(value, deeper, left)
-    raise PickleRefused(f"it holds a {type(value).__name__}, not only arrays")
+    raise PlainPickleRefused(f"it holds a {type(value).__name__}, not only arrays")
 
 
-def _array(value: _Container, deeper: int, left: _Left) -> Any:
+def _array(value: _PlainContainer, deeper: int, left: _Left) -> Any:
     if value.kind == "array" and isinstance(value.state, tuple) and len(value.state) == 5:
         _, shape, dtype, fortran, raw = value.state
         if isinstance(raw, list):  # an array of objects
@@ -116,16 +116,16 @@ def _array(value: _Container, deeper: int, left: _Left) -> Any:
         return _from_bytes(*value.arguments, left)
     if value.kind == "scalar" and len(value.arguments) == 2:
         return _from_bytes(value.arguments[1], value.arguments[0], (), "C", left)
-    raise PickleRefused("it holds an array of an unknown kind")
+    raise PlainPickleRefused("it holds an array of an unknown kind")
 
 
 def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any, left: _Left) -> NDArray[Any]:
     """An array of plain numbers or text; the sizes must agree."""
-    if not (isinstance(dtype, _Container) and dtype.kind == "dtype" and dtype.arguments):
-        raise PickleRefused("an array in it has no type of numbers")
+    if not (isinstance(dtype, _PlainContainer) and dtype.kind == "dtype" and dtype.arguments):
+        raise PlainPickleRefused("an array in it has no type of numbers")
     code = str(dtype.arguments[0])
     if code[:1] not in "fiubUS" or not code[1:].isdigit() or len(code) > 6:
-        raise PickleRefused(f"an array in it holds {code[:20]!r}, not numbers")
+        raise PlainPickleRefused(f"an array in it holds {code[:20]!r}, not numbers")
     big = isinstance(dtype.state, tuple) and len(dtype.state) > 1 and dtype.state[1] == ">"
     element = np.dtype(code).newbyteorder(">" if big else "<")
     if isinstance(raw, str):  # Python 2's
@@ -135,8 +135,8 @@ def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any, left: _Left) -> ND
         or not isinstance(shape, tuple)
         or not all(type(n) is int and n >= 0 for n in shape)
     ):
-        raise PickleRefused("an array in it is damaged")
+        raise PlainPickleRefused("an array in it is damaged")
     if len(raw) != math.prod(shape) * element.itemsize or order not in ("C", "F"):
-        raise PickleRefused("an array in it has more or fewer bytes than its shape says")
+        raise PlainPickleRefused("an array in it has more or fewer bytes than its shape says")
     left.take(0, len(raw))
     return np.frombuffer(raw, element).reshape(shape, order=order).astype(np.dtype(code))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ..protocol.errors import UvatarError
+from ..protocol.errors import Code, UvatarError
 
 
 class Remedy(Enum):
@@ -52,19 +52,25 @@ OFFLINE = Problem(
 )
 
 _REMEDIES = {
-    "wrong-token": Remedy.CONNECT,
-    "unsupported-version": Remedy.UPDATE,
-    "bad-option": Remedy.UPDATE,
-    "unknown-message": Remedy.UPDATE,
-    "models-not-loaded": Remedy.LOG,
-    "self-test-failed": Remedy.UPDATE,
-    "model-crashed": Remedy.LOG,
-    "server-error": Remedy.LOG,
-    "data-folder": Remedy.LOG,
-    "unknown-job": Remedy.RUN,
-    "result-damaged": Remedy.RUN,
-    "disk-full": Remedy.RUN,
+    Code.WRONG_TOKEN: Remedy.CONNECT,
+    Code.UNSUPPORTED_VERSION: Remedy.UPDATE,
+    Code.BAD_OPTION: Remedy.UPDATE,
+    Code.UNKNOWN_MESSAGE: Remedy.UPDATE,
+    Code.MODELS_NOT_LOADED: Remedy.LOG,
+    Code.SELF_TEST_FAILED: Remedy.UPDATE,
+    Code.MODEL_CRASHED: Remedy.LOG,
+    Code.SERVER_ERROR: Remedy.LOG,
+    Code.DATA_FOLDER: Remedy.LOG,
+    Code.UNKNOWN_JOB: Remedy.RUN,
+    Code.RESULT_DAMAGED: Remedy.RUN,
+    Code.DISK_FULL: Remedy.RUN,
 }
+
+
+def outdated(version: str) -> Problem:
+    """The problem of a backend that an older add-on set up and this one cannot start."""
+    message = f"The Uvatar backend on this computer has version {version}, which is too old for this add-on."
+    return Problem(message, "Update it: it needs some minutes.", Remedy.UPDATE)
 
 
 def from_wire(error: UvatarError) -> Problem:

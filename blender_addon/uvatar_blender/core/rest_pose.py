@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .skeleton import JOINTS, rotation_matrices
 
 if TYPE_CHECKING:
-    from .result import Avatar
+    from .result import AvatarData
 
 A_POSE_DROP = np.radians(45.0)  # how far the arms hang below the T's: between Mixamo's and Unreal's A
 _SHOULDERS = {16: -1.0, 17: 1.0}  # left, right: turning about the body's z axis lowers them
@@ -71,7 +71,7 @@ def swung_joints(joints: NDArray, whole: NDArray, parents: Sequence[int]) -> NDA
     return placed
 
 
-def in_rest_pose(avatar: Avatar, rest: RestPose) -> Avatar:
+def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
     """The same person modelled in another rest pose; from the T only.
 
     The skinned, corrected body of the pose becomes the rest body. It stays linear in the betas, since the rotations are

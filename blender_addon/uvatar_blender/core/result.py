@@ -38,7 +38,7 @@ class Regressor:
 
 
 @dataclass(frozen=True)
-class Avatar:
+class AvatarData:
     """One person.
 
     Arrays of the body are in SMPL's rest frame, metres; in SMPL's T pose until `rest_pose.in_rest_pose` changes it.
@@ -115,7 +115,7 @@ class PhotoCamera:
 
 
 @dataclass(frozen=True)
-class PhotoResult:
+class AvatarsResult:
     """All that the backend found in one photo.
 
     Attributes:
@@ -127,7 +127,7 @@ class PhotoResult:
     digest: str
     jpeg: bytes
     camera: PhotoCamera
-    people: tuple[Avatar, ...]
+    people: tuple[AvatarData, ...]
     version: str
     notes: tuple[str, ...] = ()
 
@@ -150,7 +150,7 @@ class TextureResult:
     source_png: bytes
 
 
-Result = PhotoResult | TextureResult
+Result = AvatarsResult | TextureResult
 
 # Blender cuts names at 63 bytes (before 5.0). The longest that we make of a title: "<title> <id> texture.png as it
 # came".
@@ -199,7 +199,7 @@ def _parse_texture(result: Mapping[str, Any]) -> TextureResult:
         raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
 
 
-def parse_result(result: Mapping[str, Any]) -> PhotoResult:
+def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
     """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
     try:
         if result.get("schema") != SCHEMA:
@@ -216,7 +216,7 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
         )
         if not (checked.focal > 0 and checked.width > 0 and checked.height > 0 and np.isfinite(checked.center).all()):
             raise ResultError("The backend's result is damaged: its camera has no size.")
-        return PhotoResult(
+        return AvatarsResult(
             str(photo["name"]),
             str(photo["digest"]),
             _picture(photo, "jpeg"),
@@ -231,7 +231,7 @@ def parse_result(result: Mapping[str, Any]) -> PhotoResult:
         raise ResultError(f"The backend's result is damaged: {type(error).__name__} {error}.") from error
 
 
-def parse_avatar(person: Mapping[str, Any]) -> Avatar:
+def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
     """One entry of a result's ``people`` -> checked data. Raises ResultError, or KeyError for a missing entry."""
     quads = person.get("quads")
     faces_key, uv_key, corners = ("quads", "quad_uv", 4) if quads is not None else ("triangles", "triangle_uv", 3)
@@ -253,7 +253,7 @@ def parse_avatar(person: Mapping[str, Any]) -> Avatar:
         or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint)
     ):
         raise ResultError("The backend's result is damaged: its joints do not form one tree.")
-    return Avatar(
+    return AvatarData(
         id=str(person["id"]),
         body_model=str(person["body_model"]),
         betas=_floats(person, "betas", (shapes,)),

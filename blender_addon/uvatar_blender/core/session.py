@@ -16,12 +16,12 @@ from typing import Any
 from ..protocol import discovery
 from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
-from .conversation import Order
 from .events import Connected, Disconnected, Event, Fetched, JobEnded, Progress
 from .jobs import Job, JobState, Run, portioned
-from .ledger import Ledger
 from .problem import Problem, Remedy
+from .protocol_client import PendingJob
 from .result import Result
+from .unfinished_jobs import UnfinishedJobs
 
 
 class Link(Enum):
@@ -53,9 +53,9 @@ class Session:
         self.problem: Problem | None = None
         self.run: Run | None = None
         self.fetched: list[Result] = []
-        self._ledger = Ledger(discovery.data_folder() / "blender")
-        self.unfinished = self._ledger.unfinished()
-        self._orders: dict[str, Order] = {}
+        self._unfinished_jobs = UnfinishedJobs(discovery.data_folder() / "blender")
+        self.unfinished = self._unfinished_jobs.load()
+        self._pending_jobs: dict[str, PendingJob] = {}
         self._fetching: list[tuple[str, int]] = []
         self._fixed = False
         self._connection: Connection | None = None
@@ -127,16 +127,16 @@ class Session:
     def forget_unfinished(self) -> None:
         """Let the jobs that an earlier Blender left unfinished be. The backend still does those that it has."""
         for job in self.unfinished:
-            self._ledger.strike(job.id)
+            self._unfinished_jobs.remove(job.id)
         self.unfinished = []
 
     def _begin(self, jobs: list[Job], write: Callable[[], None] | None = None) -> Run:
         self.run = Run(jobs)
-        self._orders = {job.id: _order(job, write) for job in jobs}
+        self._pending_jobs = {job.id: _pending_job(job, write) for job in jobs}
         for job in jobs:
-            self._ledger.note(job)
+            self._unfinished_jobs.record(job)
             if self._connection is not None:
-                self._connection.submit(self._orders[job.id])
+                self._connection.submit(self._pending_jobs[job.id])
         return self.run
 
     def cancel(self) -> None:
@@ -157,7 +157,7 @@ class Session:
         job.results.pop(photo, None)
         job.imported.add(photo)
         job.people += people
-        self._ledger.note(job)
+        self._unfinished_jobs.record(job)
 
     def fetch(self, job: str, photo: int) -> None:
         """Ask for a result once more; it comes to `fetched`. ``photo`` as the backend counts.
@@ -185,7 +185,7 @@ class Session:
             elif self.run is not None and (job := self.run.job(event.job)) is not None:
                 self._end(job, event) if isinstance(event, JobEnded) else job.apply(event)
                 if not isinstance(event, Progress):
-                    self._ledger.note(job)
+                    self._unfinished_jobs.record(job)
         return events
 
     def _take_link(self, event: Connected | Disconnected) -> None:
@@ -203,8 +203,8 @@ class Session:
 
     def _end(self, job: Job, event: JobEnded) -> None:
         job.apply(event)
-        self._orders.pop(job.id, None)
-        self._ledger.note(job)
+        self._pending_jobs.pop(job.id, None)
+        self._unfinished_jobs.record(job)
 
     def close(self) -> None:
         """End the connection and the backend that was started here.
@@ -212,11 +212,11 @@ class Session:
         Neither is waited for; jobs can be picked up again.
         """
         self.stop_backend()
-        self._ledger.flush()
+        self._unfinished_jobs.flush()
 
     def _reconnect(self, find: Callable[[], Endpoint | None], backend: BackendProcess | None) -> None:
         self._drop_connection()
-        self._connection = Connection(find, backend, list(self._orders.values()))
+        self._connection = Connection(find, backend, list(self._pending_jobs.values()))
         for job, photo in self._fetching:
             self._connection.fetch(job, photo)
         self.link, self.problem = Link.CONNECTING, None
@@ -229,14 +229,14 @@ class Session:
         self.link = Link.OFF
 
 
-def _order(job: Job, write: Callable[[], None] | None) -> Order:
+def _pending_job(job: Job, write: Callable[[], None] | None) -> PendingJob:
     """What the connection's thread needs to bring a job to its end, from wherever it stands."""
-    order = Order(job.id, job.photos, job.options, write)
+    pending = PendingJob(job.id, job.photos, job.options, write)
     if job.sent is not None:
-        order.known = order.accepted = True
-        order.sent = list(job.sent)
-        order.told = {job.number(photo) for photo in job.imported}
-    return order
+        pending.known = pending.accepted = True
+        pending.sent = list(job.sent)
+        pending.told = {job.number(photo) for photo in job.imported}
+    return pending
 
 
 def _find_own() -> Endpoint | None:

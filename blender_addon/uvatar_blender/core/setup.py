@@ -11,8 +11,6 @@ used.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..protocol import discovery
-from .backend_process import STAMP, clean_environment, environment_python, without_console
+from .backend_process import clean_environment, environment_python, without_console
+from .environment_stamp import read_stamp, write_stamp
 from .packages import Packages, installed_names, packages_for
 from .problem import Problem, Remedy, in_words
 from .pythons import ADVICE, TAG_PROGRAM, bundled_pip, fetched_python_folder, find_python, find_uv
+from .setup_errors import explain
 
 # What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU
 # libraries: 5.1 GB installed, and 2.9 GB of downloads that lie beside it until then. Elsewhere torch is a fraction of
@@ -37,15 +37,8 @@ NEEDED = (9 if sys.platform.startswith("linux") else 4) << 30
 PIP = "pip>=24.1"  # the first that tells its progress
 PROGRESS_BAR = ("--progress-bar", "raw")
 
-_NETWORK = re.compile(
-    r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection "
-    r"(refused|reset)|"
-    r"Network is unreachable|Max retries|Connection broken|timed out",
-    re.IGNORECASE,
-)
 LOOK_SECONDS = 0.5  # between two looks at what pip has installed
 _LOG_TAIL_BYTES = 8000
-_NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
 _DOWNLOADING, _INSTALLING, _TRYING = (
     0.08,
     0.70,
@@ -54,7 +47,7 @@ _DOWNLOADING, _INSTALLING, _TRYING = (
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SetupOptions:
     """What to set up where.
 
     Attributes:
@@ -63,6 +56,8 @@ class Recipe:
         index: address of a package index; nothing for the one that pip is set to use.
         needed: bytes that must be free.
         tested: folder of the lists of packages that Uvatar was tested with; None to take what the index has.
+        extension: the same as ``backend`` for `uvatar-blender`, with which the command line writes .blend and .glb
+            files; nothing to do without.
     """
 
     folder: Path
@@ -70,10 +65,11 @@ class Recipe:
     index: str = ""
     needed: int = NEEDED
     tested: Path | None = None
+    extension: str = ""
 
 
 @dataclass(frozen=True)
-class Progress:
+class SetupProgress:
     """How far the set-up is: ``fraction`` 0 to 1, and what it does, in the artist's words."""
 
     fraction: float
@@ -88,7 +84,7 @@ class SetupError(Exception):
         self.problem = problem
 
 
-class Cancelled(Exception):
+class SetupCancelled(Exception):
     """The artist does not want it any more."""
 
 
@@ -112,11 +108,11 @@ class Setup:
         problem: why it failed, or None.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.progress = Progress(0.0, "Starting")
+    def __init__(self, options: SetupOptions) -> None:
+        self.progress = SetupProgress(0.0, "Starting")
         self.problem: Problem | None = None
-        self._recipe = recipe
-        self._work = recipe.folder.with_name(recipe.folder.name + ".new")
+        self._options = options
+        self._work = options.folder.with_name(options.folder.name + ".new")
         self._cancelled = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._downloaded = 0
@@ -150,10 +146,10 @@ class Setup:
     # ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        folder = self._recipe.folder
+        folder = self._options.folder
         try:
             log_file().parent.mkdir(parents=True, exist_ok=True)
-            log_file().write_text(f"Setting up {self._recipe.backend} in {folder}\n", encoding="utf-8")
+            log_file().write_text(f"Setting up {self._options.backend} in {folder}\n", encoding="utf-8")
             self._check_folder()
             self._make_environment()
             self._install()
@@ -166,7 +162,7 @@ class Setup:
             return
         except SetupError as error:
             self.problem = error.problem
-        except Cancelled:
+        except SetupCancelled:
             pass
         except OSError as error:
             self.problem = Problem(
@@ -185,7 +181,7 @@ class Setup:
         written.
         """
         self._tell(0.0, "Looking for room")
-        for folder in (self._recipe.folder, self._work):
+        for folder in (self._options.folder, self._work):
             if folder.exists() and any(folder.iterdir()) and read_stamp(folder) is None:
                 raise SetupError(
                     Problem(f"{folder} is not empty and not Uvatar's.", "Choose another folder.", Remedy.PREFERENCES)
@@ -193,7 +189,7 @@ class Setup:
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
         write_stamp(self._work, {"complete": False})
-        free, needed = shutil.disk_usage(self._work).free, self._recipe.needed
+        free, needed = shutil.disk_usage(self._work).free, self._options.needed
         if free < needed:
             message = (
                 f"The disk has {free / (1 << 30):.1f} GB free; the backend needs {needed / (1 << 30):.0f} GB while "
@@ -213,7 +209,7 @@ class Setup:
             self._tell(0.03, "Fetching Python")
             # Into a folder of ours beside the environment: uv would put it among its own, where nobody takes it away
             # again.
-            place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._recipe.folder)), "UV_NO_CACHE": "1"}
+            place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._options.folder)), "UV_NO_CACHE": "1"}
             self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder], variables=place)
         except (SetupError, OSError) as error:
             why = error.problem.message if isinstance(error, SetupError) else f"{in_words(error)}."
@@ -226,7 +222,7 @@ class Setup:
         path.
         """
         self._tell(0.02, "Fetching what fetches Python")
-        tested = self._recipe.tested / "uv.txt" if self._recipe.tested else None
+        tested = self._options.tested / "uv.txt" if self._options.tested else None
         what = ["--require-hashes", "-r", str(tested)] if tested is not None and tested.is_file() else ["uv"]
         pip = [*bundled_pip(), "--disable-pip-version-check", "--no-input"]
         self._call(
@@ -239,7 +235,7 @@ class Setup:
         return self._work / "uv"
 
     def _index(self) -> list[str]:
-        return ["--index-url", self._recipe.index] if self._recipe.index else []
+        return ["--index-url", self._options.index] if self._options.index else []
 
     def _install(self) -> None:
         python = str(environment_python(self._work))
@@ -250,7 +246,7 @@ class Setup:
         self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *self._index(), PIP])
         said: list[str] = []
         self._call([python, "-c", TAG_PROGRAM], said.append)
-        tested = packages_for(self._recipe.tested, said[-1] if said else "")
+        tested = packages_for(self._options.tested, said[-1] if said else "")
         self._tell(_DOWNLOADING, "Downloading")
         install = [
             *pip,
@@ -268,7 +264,8 @@ class Setup:
             self._call([*install, "--no-deps", "--require-hashes", "-r", str(tested.path)], self._take_pip_line)
         # All that it needs is there then; where nothing was tested for this system, pip chooses, and the self-test
         # judges.
-        self._call([*install, self._recipe.backend], self._take_pip_line)
+        wanted = [word for word in (self._options.backend, self._options.extension) if word]
+        self._call([*install, *wanted], self._take_pip_line)
 
     def _try_it(self) -> str:
         self._tell(_TRYING, "Making a first avatar, to see whether all is right")
@@ -278,7 +275,7 @@ class Setup:
 
     def _take_pip_line(self, line: str) -> None:
         """Make progress of what pip says."""
-        if match := re.match(r"Progress (\d+) of (\d+)", line):
+        if match := re.match(r"SetupProgress (\d+) of (\d+)", line):
             done, size = int(match[1]), int(match[2])
             come, total = self._downloaded + done, self._packages.total
             of = f" of {total / 1e6:.0f}" if total else ""
@@ -308,14 +305,14 @@ class Setup:
         take: Callable[[str], object] = lambda line: None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a program to its end; its lines go to the log and to ``take``. Raises SetupError, Cancelled."""
+        """Run a program to its end; its lines go to the log and to ``take``. Raises SetupError, SetupCancelled."""
         lines: list[str] = []
         ended = threading.Event()
         with open(log_file(), "a", encoding="utf-8") as log:
             log.write(f"\n> {' '.join(command)}\n")
             with self._lock:
                 if self._cancelled.is_set():
-                    raise Cancelled
+                    raise SetupCancelled
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -337,7 +334,7 @@ class Setup:
                     assert process.stdout is not None
                     for line in process.stdout:
                         take(line.strip())
-                        if not line.startswith("Progress "):
+                        if not line.startswith("SetupProgress "):
                             log.write(line)
                             log.flush()
                             lines.append(line.strip())
@@ -346,7 +343,7 @@ class Setup:
         with self._lock:
             self._process = None
         if self._cancelled.is_set():
-            raise Cancelled
+            raise SetupCancelled
         if process.returncode:
             raise SetupError(explain(lines))
 
@@ -355,55 +352,4 @@ class Setup:
             self._look_at_installed()
 
     def _tell(self, fraction: float, message: str) -> None:
-        self.progress = Progress(max(fraction, self.progress.fraction), message)
-
-
-def explain(lines: Sequence[str]) -> Problem:
-    """What a program's last words mean for the artist."""
-    said = "\n".join(lines[-60:])
-    if failed := next((line for line in lines if line.startswith("The self-test failed")), ""):
-        return Problem(failed[:400], "The backend was not set up. Its log says more.", Remedy.LOG)
-    if re.search(r"No space left|Errno 28|disk is full|not enough space", said, re.IGNORECASE):
-        return Problem("The disk is full.", "Free some space, or choose another folder.", Remedy.PREFERENCES)
-    if _NETWORK.search(said):
-        return Problem(
-            "The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP
-        )
-    if re.search(r"error sending request|dns error|Failed to (download|fetch)", said):  # uv's words
-        return Problem("The download failed.", "Look after the network, then set it up again.", Remedy.SETUP)
-    if missing := _NOT_FOUND.search(said):
-        return Problem(
-            f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES
-        )
-    if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:
-        message = "The package index gave a file that is not the one Uvatar was tested with."
-        return Problem(message, "Set it up again; if it happens again, name another index.", Remedy.PREFERENCES)
-    if re.search(r"Permission denied|Access is denied|Errno 13", said, re.IGNORECASE):
-        return Problem(
-            "The folder cannot be written: permission is missing.", "Choose another folder.", Remedy.PREFERENCES
-        )
-    reason = next((line for line in reversed(lines) if line), "a program failed without a word")
-    return Problem(f"The set-up failed: {reason.removeprefix('ERROR: ')[:200]}", "Its log says more.", Remedy.LOG)
-
-
-def read_stamp(folder: Path) -> dict[str, object] | None:
-    """What the stamp of an environment says; None where the folder is no environment of ours."""
-    with suppress(OSError, ValueError):
-        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        return stamp if isinstance(stamp, dict) else None
-    return None
-
-
-def write_stamp(folder: Path, fields: dict[str, object]) -> None:
-    """Write the stamp; a reader sees the old one or the new one. Raises OSError."""
-    temporary = folder / f"{STAMP}.part"
-    temporary.write_text(json.dumps({"uvatar": "environment", **fields}), encoding="utf-8")
-    os.replace(temporary, folder / STAMP)
-
-
-def remove(folder: Path) -> None:
-    """Take an environment of ours away. Raises OSError where it cannot be, ValueError where it is not ours."""
-    if read_stamp(folder) is None:
-        raise ValueError(f"{folder} is not Uvatar's.")
-    shutil.rmtree(folder)
-    shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)
+        self.progress = SetupProgress(max(fraction, self.progress.fraction), message)

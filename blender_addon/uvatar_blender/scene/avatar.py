@@ -15,7 +15,7 @@ from mathutils import Vector
 
 from ..core.naming import Naming, joint_names
 from ..core.rest_pose import RestPose, in_rest_pose
-from ..core.result import Avatar, PhotoResult, ResultError, file_name, short_id
+from ..core.result import AvatarData, AvatarsResult, ResultError, file_name, short_id
 from .camera import build_camera, look_through, render_aspect
 from .correctives import add_correctives
 from .material import build_material, original_texture, packed_image, packed_texture
@@ -83,7 +83,7 @@ class Imported:
 
 
 def import_people(
-    result: PhotoResult,
+    result: AvatarsResult,
     scene: bpy.types.Scene,
     people: Sequence[int] | None = None,
     options: ImportOptions | None = None,
@@ -100,7 +100,7 @@ def import_people(
 
 
 def import_steps(
-    result: PhotoResult,
+    result: AvatarsResult,
     scene: bpy.types.Scene,
     people: Sequence[int] | None = None,
     options: ImportOptions | None = None,
@@ -146,7 +146,7 @@ def import_steps(
 
 
 def _steps(
-    result: PhotoResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
+    result: AvatarsResult, scene: bpy.types.Scene, people: Sequence[int] | None, options: ImportOptions
 ) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = result.title
@@ -227,8 +227,8 @@ def _staged_box(stage: bpy.types.Scene, rig: bpy.types.Object) -> Box:
 
 
 def _build_avatar(
-    result: PhotoResult,
-    avatar: Avatar,
+    result: AvatarsResult,
+    avatar: AvatarData,
     name: str,
     stage: bpy.types.Scene,
     collection: bpy.types.Collection,
@@ -303,7 +303,7 @@ def _until_object_mode() -> Iterator[None]:
         yield
 
 
-def _record_provenance(rig: bpy.types.Object, result: PhotoResult, avatar: Avatar) -> None:
+def _record_provenance(rig: bpy.types.Object, result: AvatarsResult, avatar: AvatarData) -> None:
     """Custom properties that say where the avatar comes from; they are kept in .blend and, as extras, in glTF."""
     rig["uvatar_photo"], rig["uvatar_photo_digest"] = file_name(result.name), result.digest
     rig["uvatar_person"], rig["uvatar_body_model"], rig["uvatar_version"] = avatar.id, avatar.body_model, result.version

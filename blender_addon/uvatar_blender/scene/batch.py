@@ -9,11 +9,11 @@ from pathlib import Path
 
 import bpy
 
-from ..core.result import PhotoResult, ResultError, short_id
+from ..core.result import AvatarsResult, ResultError, short_id
 from .avatar import STAGE, ImportOptions, import_steps, new_stage, on_stage, parts
 
 
-def save_steps(result: PhotoResult, folder: Path, options: ImportOptions) -> Generator[bool, None, list[Path]]:
+def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> Generator[bool, None, list[Path]]:
     """Save each person of a photo as a .blend of its own in ``folder``, in slices; the files.
 
     No file that is there is replaced.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.naming import SMPL_NAMES
-from ..core.result import Avatar
+from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
 from .mesh import CORRECTIVE, add_key, is_corrective, key_vertices
 from .rig import bone_axes, joint_names, rest_frames
@@ -31,7 +31,7 @@ _LIMIT = 2.0  # no entry of R - I is larger
 _AT_ONCE = 6  # shape keys in a slice
 
 
-def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: Avatar) -> Iterator[None]:
+def add_correctives(body: bpy.types.Object, rig: bpy.types.Object, avatar: AvatarData) -> Iterator[None]:
     """Give the body one driven shape key per pose blend shape, in slices. Does nothing for a body without any."""
     if avatar.posedirs is None:
         return

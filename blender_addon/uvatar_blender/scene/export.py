@@ -6,13 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from ..core.export_presets import Preset, Target
 from ..core.fbx import hide_folders
 from ..core.naming import Naming, joint_names
 from . import compat
@@ -20,29 +20,7 @@ from .export_copy import GameCopy, game_copy, strip
 from .rig import RigError, edit_mode, rename_joints
 from .root_motion import move_root
 
-
-class Target(Enum):
-    """What reads the file."""
-
-    GLTF = "GLTF"
-    UNITY = "UNITY"
-    UNREAL = "UNREAL"
-
-    @property
-    def suffix(self) -> str:
-        """The file's suffix."""
-        return ".glb" if self is Target.GLTF else ".fbx"
-
-    @property
-    def naming(self) -> Naming | None:
-        """What bones are called there; None: as in Blender."""
-        return Naming.UNREAL if self is Target.UNREAL else None
-
-
 _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # of an object whose data are y up, to stand in Blender
-_CENTIMETRES = 100.0
-_ROOT = "root"  # Unreal's mannequin has a root bone on the ground, whose motion is the character's
-_ARMATURE = "Armature"  # Unreal drops an object of this name instead of making a second root of it
 
 
 def save_blend(path: Path) -> None:
@@ -72,9 +50,9 @@ def export_avatar(
     camera.
 
     What is seen is what is exported: shape, clothing and modifiers become the base mesh. The shape sliders stay as
-        morph targets with
-    weight 0 = this person (engines know only weights from 0 to 1). Pose correctives and overlays stay behind. Skinning
-    is linear in all engines. The .blend is not changed, and the avatar may be linked from another.
+    morph targets with weight 0 = this person (engines know only weights from 0 to 1). Pose correctives and overlays
+    stay behind. Skinning is linear in all engines. The .blend is not changed, and the avatar may be linked from
+    another.
 
     Args:
         target: glTF: metres, y up. Unity: metres, y up, every object unturned and unscaled. Unreal: centimetres,
@@ -91,20 +69,22 @@ def export_avatar(
 
     Raises OSError where the file cannot be written, RigError where the avatar is incomplete.
     """
-    fbx = target is not Target.GLTF
+    preset = target.preset
+    fbx = preset.suffix == ".fbx"
     with game_copy(rig, animation, principled=fbx) as copy, _as_os_error(path):
-        naming = naming or target.naming
+        naming = naming or preset.naming
         if naming is not None:
             rename_joints(copy.rig, joint_names(naming) if isinstance(naming, Naming) else naming)
-        if target is Target.UNREAL:
-            _add_root(copy.rig)
-            copy.names.take(copy.rig, _ARMATURE, bpy.data.objects)
-            copy.stage.unit_settings.scale_length = 1.0 / _CENTIMETRES
+        if preset.root_bone:
+            _add_root(copy.rig, preset)
+        if preset.armature:
+            copy.names.take(copy.rig, preset.armature, bpy.data.objects)
         if animation and root_motion:
-            move_root(copy.rig, *_pelvis_and_root(copy.rig))
+            move_root(copy.rig, *_pelvis_and_root(copy.rig, preset.root_bone or "root"))
         if fbx:
-            scale = _CENTIMETRES if target is Target.UNREAL else 1.0
-            _turn_data(copy.rig, copy.body, _Y_UP.inverted() @ Matrix.Scale(scale, 4))
+            if preset.scale != 1.0:
+                copy.stage.unit_settings.scale_length = 1.0 / preset.scale
+            _turn_data(copy.rig, copy.body, _Y_UP.inverted() @ Matrix.Scale(preset.scale, 4))
             copy.rig.matrix_world = _Y_UP
         strip(copy.rig, copy.body, provenance)
         _select(copy)
@@ -176,26 +156,28 @@ def _write_fbx(path: Path, animation: bool, provenance: bool) -> None:
     )
 
 
-def _add_root(rig: bpy.types.Object) -> None:
+def _add_root(rig: bpy.types.Object, preset: Preset) -> None:
     """A bone at the origin, its axes the object's own, above all others."""
-    if _ROOT in rig.data.bones:
+    name = str(preset.root_bone)
+    if name in rig.data.bones:
         raise RigError(
-            f"{rig.name} has a bone named {_ROOT} already, which files for Unreal get on the ground: rename it first."
+            f"{rig.name} has a bone named {name} already, which files for {preset.name} get on the ground: rename it "
+            "first."
         )
     with edit_mode(rig):
         bones = rig.data.edit_bones
         tops = [bone for bone in bones if bone.parent is None]
-        root = bones.new(_ROOT)
+        root = bones.new(name)
         root.head, root.tail = Vector((0, 0, 0)), Vector((0, 0.2, 0))
         root.use_deform = False
         for top in tops:
             top.parent = root
 
 
-def _pelvis_and_root(rig: bpy.types.Object) -> tuple[str, str | None]:
+def _pelvis_and_root(rig: bpy.types.Object, root: str) -> tuple[str, str | None]:
     """The root joint's bone, and the bone above it if there is one."""
     top = next(bone for bone in rig.data.bones if bone.parent is None)
-    return (top.children[0].name, top.name) if top.name == _ROOT else (top.name, None)
+    return (top.children[0].name, top.name) if top.name == root else (top.name, None)
 
 
 def _turn_data(rig: bpy.types.Object, body: bpy.types.Object, matrix: Matrix) -> None:

@@ -71,11 +71,11 @@ def game_copy(rig: bpy.types.Object, animation: bool, principled: bool) -> Itera
         clip = _clip_name(rig)  # before the avatar lends its name
         stage = _stage(scene, rig.name)
         copied_rig, copied_body = (_copy(thing, stage, names) for thing in (rig, body))
-        _hang(copied_rig, copied_body, rig)
+        _isolate(copied_rig, copied_body, rig)
         remarks: list[str] = []
         plain_materials(copied_body, names, principled)
         samples = _sample_motion(rig, scene, stage) if animation else None
-        _bare(copied_rig)
+        _clear_pose_and_constraints(copied_rig)
         if samples is not None:
             _key(copied_rig, clip, samples)
             stage.frame_start, stage.frame_end = 0, len(samples) - 1
@@ -150,7 +150,7 @@ def _copy(original: bpy.types.Object, stage: bpy.types.Scene, names: Names) -> b
     return copy
 
 
-def _hang(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.Object) -> None:
+def _isolate(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.Object) -> None:
     """Put both copies at the origin, with nothing but the rig that leads the body."""
     for thing in (rig, body):
         thing.parent, thing.parent_type = None, "OBJECT"
@@ -166,7 +166,7 @@ def _hang(rig: bpy.types.Object, body: bpy.types.Object, original: bpy.types.Obj
             modifier.object = rig
 
 
-def _bare(rig: bpy.types.Object) -> None:
+def _clear_pose_and_constraints(rig: bpy.types.Object) -> None:
     """At rest, free of constraints and drivers."""
     rig.data.animation_data_clear()
     rig.data.pose_position = "POSE"

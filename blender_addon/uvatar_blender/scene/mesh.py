@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.result import Avatar
+from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY
 
 BETA_LIMIT = 5.0  # how far the shape sliders go, in standard deviations
@@ -25,7 +25,7 @@ def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
 
 
 def build_mesh(
-    avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float
+    avatar: AvatarData, name: str, collection: bpy.types.Collection, ground: float
 ) -> Generator[None, None, bpy.types.Object]:
     """Build an object with the avatar's rest body, linked to ``collection``; in slices, the object is the generator's
     value.
@@ -62,7 +62,7 @@ def _fill(mesh: bpy.types.Mesh, vertices: NDArray[np.float32], faces: NDArray[np
     mesh.update(calc_edges=True)
 
 
-def _add_shape_keys(body: bpy.types.Object, avatar: Avatar, basis: NDArray[np.float32]) -> Iterator[None]:
+def _add_shape_keys(body: bpy.types.Object, avatar: AvatarData, basis: NDArray[np.float32]) -> Iterator[None]:
     body.shape_key_add(name="Basis", from_mix=False)
     for index, (name, value) in enumerate(zip(avatar.beta_names, avatar.betas, strict=True)):
         set_slider(add_key(body, name, basis + to_armature_axes(avatar.shapedirs[:, :, index])), float(value))
@@ -88,7 +88,7 @@ def set_slider(key: bpy.types.ShapeKey, value: float) -> None:
     key.value = value
 
 
-def _add_vertex_groups(body: bpy.types.Object, avatar: Avatar) -> Iterator[None]:
+def _add_vertex_groups(body: bpy.types.Object, avatar: AvatarData) -> Iterator[None]:
     """Weights as they are, not quantised. Whole weights of 1, most of a body's, go in with one call per group."""
     joints, weights = avatar.skin_joints, avatar.skin_weights
     for joint, name in enumerate(avatar.joint_names):

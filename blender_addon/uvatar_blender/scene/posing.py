@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .carry import has_motion
+from .control_rig_motion import has_motion
 from .rig import LED_BY, RigError, joint_names
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core import skeleton
 from ..core.naming import SMPL_NAMES
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
-from ..core.result import Avatar
+from ..core.result import AvatarData
 
 # Custom properties of the armature's data: all that is needed to move the joints with the shape.
 POINTS, POINT_DIRECTIONS, GROUND = "uvatar_points", "uvatar_point_directions", "uvatar_ground"
@@ -32,7 +32,7 @@ class RigError(ValueError):
     """A rig that cannot be changed as asked; the message is one sentence for the artist."""
 
 
-def build_armature(avatar: Avatar, name: str, collection: bpy.types.Collection, ground: float) -> bpy.types.Object:
+def build_armature(avatar: AvatarData, name: str, collection: bpy.types.Collection, ground: float) -> bpy.types.Object:
     """An armature at rest in the T pose, facing -y, linked to ``collection``.
 
     Args:
@@ -251,7 +251,7 @@ def get_rotations(rig: bpy.types.Object) -> NDArray[np.float64]:
     return np.swapaxes(before, -1, -2) @ skeleton.from_bone_axes(local, bone_axes(rig)) @ own
 
 
-def stand_as_in_photo(rig: bpy.types.Object, avatar: Avatar) -> None:
+def stand_as_in_photo(rig: bpy.types.Object, avatar: AvatarData) -> None:
     """Place the rig in the photo's world, the camera at its origin, and give it the photo's pose.
 
     The object goes under the person at z = 0, upright and unscaled; the pelvis bone holds what is left of the place and
@@ -276,7 +276,7 @@ def set_root_offset(rig: bpy.types.Object, offset: Vector) -> None:
     rig.pose.bones[root].location = rig.data.bones[root].matrix_local.to_3x3().transposed() @ offset
 
 
-def remember_photo_pose(rig: bpy.types.Object, avatar: Avatar) -> None:
+def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
     """Keep the photo's pose, which the bones have now, to come back to."""
     rig[_PHOTO_POSE], rig[_PHOTO_OFFSET] = avatar.pose.astype(float).ravel().tolist(), list(root_offset(rig))
 

@@ -11,7 +11,7 @@ import addon_utils
 import bpy
 from mathutils import Vector
 
-from .carry import carry_over
+from .control_rig_motion import transfer_motion
 from .rig import AVATAR, LED_BY, RigError, edit_mode, joint_names
 
 METARIG = "uvatar_metarig_of"
@@ -126,7 +126,7 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bp
 
 def lead(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """Have the control rig take the avatar's pose and motion over, and lead it from there."""
-    carry_over(rig, control)
+    transfer_motion(rig, control)
     follow(rig, control)
 
 

@@ -9,18 +9,36 @@ from . import (
     avatar_panels,
     backend,
     batch,
+    export_operators,
     guide,
+    motion_operators,
     operators,
     panels,
     photos,
     preferences,
     properties,
+    rigify_operators,
     sliders,
     state,
     tools,
 )
 
-_MODULES = (preferences, properties, sliders, backend, photos, operators, tools, guide, panels, batch, avatar_panels)
+_MODULES = (
+    preferences,
+    properties,
+    sliders,
+    backend,
+    photos,
+    operators,
+    tools,
+    motion_operators,
+    rigify_operators,
+    export_operators,
+    guide,
+    panels,
+    batch,
+    avatar_panels,
+)
 
 
 def register() -> None:

@@ -8,11 +8,11 @@ from contextlib import suppress
 
 import bpy
 
+from ..core.export_presets import Target
 from ..core.naming import naming_of
 from ..scene.avatar import PHOTO_NOTES
 from ..scene.camera import photo_camera
 from ..scene.correctives import correctives
-from ..scene.export import Target
 from ..scene.material import LABELS, avatar_material, shown_sources, source_image
 from ..scene.measures import measurements
 from ..scene.mesh import CLOTHING_KEY
@@ -34,7 +34,6 @@ _ICONS = {
     "Completed": "COLORSET_02_VEC",
     "Predicted": "COLORSET_05_VEC",
 }
-_TARGETS = {Target.GLTF: "glTF", Target.UNITY: "FBX for Unity", Target.UNREAL: "FBX for Unreal"}
 
 
 class _AvatarPanel(Panel):
@@ -168,8 +167,8 @@ class UVATAR_PT_export(_AvatarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender."""
         column = self.layout.column(align=True)
-        for target, text in _TARGETS.items():
-            column.operator("uvatar.export", text=text, icon="EXPORT").target = target.value
+        for target in Target:
+            column.operator("uvatar.export", text=target.preset.button, icon="EXPORT").target = target.value
 
 
 class UVATAR_PT_origin(_AvatarPanel, bpy.types.Panel):

@@ -8,9 +8,10 @@ import bpy
 from .. import __package__ as extension
 from ..core import setup as setting_up
 from ..core.backend_process import log_tail, stop_running
+from ..core.environment_stamp import remove_environment
 from ..core.problem import OFFLINE, in_words
 from ..core.session import Link
-from ..core.version import addon_version
+from ..protocol.version import __version__
 from . import drawing, state
 from .preferences import costs, preferences
 
@@ -98,7 +99,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
             state.session().problem = OFFLINE
             return {"CANCELLED"}
         state.session().problem = None
-        state.begin_setup(setting_up.Setup(preferences(context).recipe()))
+        state.begin_setup(setting_up.Setup(preferences(context).setup_options()))
         return {"FINISHED"}
 
 
@@ -150,7 +151,7 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
         """Called by Blender."""
         state.session().stop_backend()
         try:
-            setting_up.remove(preferences(context).environment())
+            remove_environment(preferences(context).environment())
         except (OSError, ValueError) as error:
             self.report(
                 {"ERROR"},
@@ -240,13 +241,15 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     words.alignment = "EXPAND"
     if session.link is Link.ON:
         words.label(text=f"Backend {session.version} is ready", icon="LINKED")
-        if session.version != addon_version():
+        if session.version != __version__:
             row.operator("uvatar.update_backend", text="", icon="FILE_REFRESH")
     elif session.link is Link.CONNECTING:
         words.label(text="Connecting…", icon="SORTTIME")
     else:
         there = bool(chosen.address) or state.installed(chosen.location())
-        words.label(text="Backend is off" if there else "No backend yet", icon="UNLINKED")
+        old = "" if there else state.outdated(chosen.location())
+        off = f"Backend {old} is too old" if old else "No backend yet"
+        words.label(text="Backend is off" if there else off, icon="UNLINKED")
         button = row.row()
         button.ui_units_x = 4.5
         if chosen.address:
@@ -254,7 +257,8 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         elif there:
             button.operator("uvatar.start_backend", text="Start")
         elif not drawing.offers_setup(failed) and not drawing.offers_setup(problem):
-            button.operator("uvatar.setup_backend", text="Set Up")
+            name, text = ("update_backend", "Update") if old else ("setup_backend", "Set Up")
+            button.operator(f"uvatar.{name}", text=text)
     row.operator("uvatar.open_preferences", text="", icon="PREFERENCES", emboss=False)
     if problem is not None:
         drawing.draw_problem(layout, problem)

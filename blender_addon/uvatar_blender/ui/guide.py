@@ -9,7 +9,7 @@ import bpy
 
 _ADDON = Path(__file__).resolve().parents[1]
 # In the built add-on (tools/build_addon.py writes it), and in a checkout of the source.
-_PLACES = (_ADDON / "guide" / "artist-guide.html", _ADDON.parent / "docs" / "artist-guide.md")
+_PLACES = (_ADDON / "guide" / "artist-guide.html", _ADDON.parents[1] / "docs" / "artist-guide.md")
 
 
 def guide() -> Path | None:

@@ -13,7 +13,7 @@ from typing import Any
 import bpy
 
 from ..core.problem import Problem, Remedy
-from ..core.result import PhotoResult, Result, ResultError, TextureResult
+from ..core.result import AvatarsResult, Result, ResultError, TextureResult
 from ..core.session import Session
 from ..scene.avatar import Imported, import_steps
 from ..scene.batch import save_steps
@@ -27,7 +27,7 @@ _SLICES = (
 
 
 @dataclass(frozen=True)
-class Person:
+class ImportedPerson:
     """An imported person, as the panel shows it. ``preview``: the body over the photo, or None."""
 
     id: str
@@ -36,7 +36,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ImportedPhoto:
     """An imported photo, as the panel shows it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Summary:
     job: str
     number: int
     name: str
-    people: tuple[Person, ...]
+    people: tuple[ImportedPerson, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -78,7 +78,7 @@ class Importer:
     """
 
     def __init__(self, session: Session) -> None:
-        self.summaries: list[Summary] = []
+        self.summaries: list[ImportedPhoto] = []
         self.folders: dict[str, Path] = {}
         self._session = session
         self._building: _Building | None = None
@@ -169,7 +169,7 @@ class Importer:
         result = job.results[photo]
 
         def done(people: int) -> None:
-            if isinstance(result, PhotoResult):
+            if isinstance(result, AvatarsResult):
                 self.summaries.append(summarize(result, job.id, job.number(photo)))
             session.imported(job, photo, people)
 
@@ -191,7 +191,7 @@ class Importer:
 
 
 def _people(result: Result) -> int:
-    return len(result.people) if isinstance(result, PhotoResult) else 1
+    return len(result.people) if isinstance(result, AvatarsResult) else 1
 
 
 def can_import() -> bool:
@@ -206,7 +206,7 @@ def can_import() -> bool:
     )
 
 
-def summarize(result: PhotoResult, job: str, number: int) -> Summary:
+def summarize(result: AvatarsResult, job: str, number: int) -> ImportedPhoto:
     """What the panel shows of a result; previews go to files that Blender removes when it ends."""
     people = []
     for avatar in result.people:
@@ -218,5 +218,7 @@ def summarize(result: PhotoResult, job: str, number: int) -> Summary:
                 preview.write_bytes(avatar.overlay_jpeg)
             except OSError:
                 preview = None
-        people.append(Person(avatar.id, float(confidence) if isinstance(confidence, (int, float)) else None, preview))
-    return Summary(job, number, result.name, tuple(people), result.notes)
+        people.append(
+            ImportedPerson(avatar.id, float(confidence) if isinstance(confidence, (int, float)) else None, preview)
+        )
+    return ImportedPhoto(job, number, result.name, tuple(people), result.notes)

@@ -10,7 +10,7 @@ from ..core.session import Link
 from . import state
 from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
-from .importing import Summary, can_import
+from .importing import ImportedPhoto, can_import
 
 _MOST_RESULTS = 8  # photos whose results are shown, the last ones
 _PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the chosen photo and of an overlay's preview, in buttons
@@ -200,7 +200,7 @@ def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
         )
 
 
-def _draw_summary(layout: bpy.types.UILayout, summary: Summary) -> None:
+def _draw_summary(layout: bpy.types.UILayout, summary: ImportedPhoto) -> None:
     box = layout.box()
     row = box.row()
     row.label(text=summary.name, icon="IMAGE_DATA")

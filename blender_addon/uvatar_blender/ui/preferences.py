@@ -8,10 +8,11 @@ from pathlib import Path
 import bpy
 
 from .. import __package__ as extension
-from ..core.backend_process import environment_folder, is_complete
+from ..core.backend_process import environment_folder, is_complete, outdated_version
+from ..core.environment_stamp import read_stamp
 from ..core.packages import expected_download
-from ..core.setup import NEEDED, Recipe, read_stamp
-from ..core.version import addon_version
+from ..core.setup import NEEDED, SetupOptions
+from ..protocol.version import __version__
 from . import drawing, state
 
 _SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what came in the add-on's zip beside it
@@ -85,8 +86,9 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             return  # its button is there
         folder, row = self.environment(), layout.row()
         if is_complete(folder):
-            stamp = read_stamp(folder) or {}
-            row.label(text=f"Version {stamp.get('version')} is set up", icon="CHECKMARK")
+            stamp, old = read_stamp(folder) or {}, outdated_version(folder)
+            text = f"Version {stamp.get('version')} is set up" + (": too old for this add-on" if old else "")
+            row.label(text=text, icon="ERROR" if old else "CHECKMARK")
             row.operator("uvatar.setup_backend", text="Update", icon="FILE_REFRESH")
             row.operator("uvatar.remove_backend", text="Remove", icon="TRASH")
         else:
@@ -104,10 +106,12 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             return bpy.path.abspath(self.backend)
         return str(self.environment()) if self.folder and is_complete(self.environment()) else ""
 
-    def recipe(self) -> Recipe:
+    def setup_options(self) -> SetupOptions:
         """What a set-up makes."""
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
-        return Recipe(self.environment(), wheel or f"uvatar=={addon_version()}", self.index.strip(), tested=_TESTED)
+        backend = wheel or f"uvatar=={__version__}"
+        extension = _extension_beside(Path(wheel)) if wheel else f"uvatar-blender=={__version__}"
+        return SetupOptions(self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension)
 
     def fixed_address(self) -> tuple[str, int] | None:
         """Host and port where they are given. ValueError where they are not host:port."""
@@ -129,6 +133,12 @@ def costs() -> str:
 def _shipped_wheel() -> str:
     """The wheel that came in the add-on's zip, or nothing."""
     wheels = sorted(_SHIPPED.glob("uvatar-*.whl"))
+    return str(wheels[-1]) if wheels else ""
+
+
+def _extension_beside(wheel: Path) -> str:
+    """The extension's wheel in the folder of the backend's, or nothing."""
+    wheels = sorted(wheel.parent.glob("uvatar_blender-*.whl"))
     return str(wheels[-1]) if wheels else ""
 
 

@@ -11,7 +11,7 @@ import bpy
 
 from ..core.jobs import grouped
 from ..core.naming import Naming
-from ..protocol.options import OPTIONS
+from ..protocol.options import declared
 from ..scene.avatar import ImportOptions
 
 NOBODY = "ANY"  # a photo that is not said to show a certain person
@@ -182,7 +182,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
             "texture": None if self.texture == "AUTO" else self.texture,
             "texture_seed": self.texture_seed,
         }
-        return {name: value for name, value in chosen.items() if name in OPTIONS}
+        return {name: value for name, value in chosen.items() if name in declared()}
 
     def import_options(self) -> ImportOptions:
         """How results come into the scene."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import bpy
 import bpy.utils.previews
 
-from ..core.backend_process import BackendNotFound, find_command
+from ..core.backend_process import BackendNotFound, BackendOutdated, find_command
 from ..core.pictures import PictureWriter
 from ..core.problem import unwritten
 from ..core.session import Session
@@ -34,6 +34,7 @@ _importer: Importer | None = None
 _pictures: PictureWriter | None = None
 _previews: bpy.utils.previews.ImagePreviewCollection | None = None
 _installed: tuple[str, float, bool] = ("", 0.0, False)
+_outdated = ""  # the version of what is installed there, where it is too old
 _drawn = 0.0  # when the bar was drawn last
 
 
@@ -100,16 +101,23 @@ def begin_setup(new: Setup | None) -> None:
 
 def installed(location: str) -> bool:
     """Whether the backend is on this computer, as known some seconds ago at most: panels are drawn often."""
-    global _installed
+    global _installed, _outdated
     place, when, found = _installed
     if place != location or not 0 <= time.monotonic() - when < _LOOK_AGAIN:
-        found = True
+        found, _outdated = True, ""
         try:
             find_command(location)
+        except BackendOutdated as error:
+            found, _outdated = False, error.version
         except BackendNotFound:
             found = False
         _installed = (location, time.monotonic(), found)
     return found
+
+
+def outdated(location: str) -> str:
+    """The version of the backend on this computer where it is too old for this add-on; else nothing."""
+    return "" if installed(location) else _outdated
 
 
 def thumbnail(path: Path) -> int:

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from tests.blender_addon.in_blender.helpers import imported, shown
+from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.export import Target, export_avatar
+from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.ground import snap_to_ground
 from uvatar_blender.scene.measures import measurements
 from uvatar_blender.scene.mesh import set_slider

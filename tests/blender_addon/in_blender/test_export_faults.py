@@ -18,13 +18,14 @@ from scipy.spatial import cKDTree
 from tests.blender_addon.in_blender.helpers import imported
 from tests.blender_addon.in_blender.snapshot import differences, snapshot
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
+from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import export_copy, material
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
 from uvatar_blender.scene.batch import save_steps
-from uvatar_blender.scene.export import Target, export_avatar
+from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.motion import apply_motion, load_motion
 from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
 

@@ -198,7 +198,7 @@ def test_update_ends_the_backend_that_runs_and_sets_up_the_add_ons(addon, server
     pump_until(addon, lambda: addon.session().link.value == "on", "it is connected")
     assert bpy.ops.uvatar.update_backend() == {"FINISHED"}
     assert server.wait(PATIENCE) is not None  # whoever started it
-    version = importlib.import_module(f"{MODULE}.core.version").addon_version()
+    version = importlib.import_module(f"{MODULE}.protocol.version").__version__
     assert len(begun) == 1 and version in begun[0].backend
     assert not bpy.ops.uvatar.setup_backend.poll()  # one is under way
 
@@ -220,12 +220,12 @@ def test_a_backend_that_crashes_shows_its_log(addon, tmp_path) -> None:
 
 
 def test_the_backend_is_taken_off_this_computer_but_nobody_elses_folder(addon, tmp_path) -> None:
-    setting_up = importlib.import_module(f"{MODULE}.core.setup")
+    stamps = importlib.import_module(f"{MODULE}.core.environment_stamp")
     chosen = bpy.context.preferences.addons[MODULE].preferences
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for folder in (ours, theirs):
         (folder / "bin").mkdir(parents=True)
-    setting_up.write_stamp(ours, {"complete": True})
+    stamps.write_stamp(ours, {"complete": True})
     chosen.folder = str(theirs)
     with pytest.raises(RuntimeError, match="could not be removed"):
         bpy.ops.uvatar.remove_backend()

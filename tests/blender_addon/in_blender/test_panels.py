@@ -15,11 +15,14 @@ import bpy
 import numpy as np
 import pytest
 from PIL import Image
+from uvatar_blender.protocol.version import __version__
 
 import uvatar_blender
 from tests.blender_addon.in_blender.helpers import queued
 from tests.blender_addon.sample import encoded, gradient, heavy_result
 from uvatar_blender.core import pictures as core_pictures
+from uvatar_blender.core.backend_process import environment_folder, environment_python
+from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
 from uvatar_blender.core.jobs import Job, Run
 from uvatar_blender.core.naming import Naming
@@ -27,7 +30,6 @@ from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, 
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
-from uvatar_blender.core.version import addon_version
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.ui import (
     avatar_panels,
@@ -159,8 +161,26 @@ def test_a_backend_that_is_off_can_be_started(addon, tmp_path, monkeypatch) -> N
     addon.session().link, addon.session().version = Link.ON, "9.9"
     page = drawn(panels.UVATAR_PT_photos)
     assert "Backend 9.9 is ready" in page.labels and "uvatar.update_backend" in page.buttons
-    addon.session().version = addon_version()
+    addon.session().version = __version__
     assert "uvatar.update_backend" not in drawn(panels.UVATAR_PT_photos).buttons
+
+
+def test_a_backend_that_an_older_add_on_set_up_can_be_updated(addon, monkeypatch) -> None:
+    """Version 0.1 had the backend in a module of another name, which this add-on cannot start."""
+    monkeypatch.setattr(state, "_LOOK_AGAIN", 0.0)
+    folder = environment_folder()
+    environment_python(folder).parent.mkdir(parents=True)
+    environment_python(folder).touch()
+    write_stamp(folder, {"complete": True, "version": "0.1.0"})
+    page = drawn(panels.UVATAR_PT_photos)
+    assert "Backend 0.1.0 is too old" in page.labels and "uvatar.start_backend" not in page.buttons
+    assert "uvatar.update_backend" in page.buttons
+    page = drawn_preferences()
+    assert "Version 0.1.0 is set up: too old for this add-on" in page.labels
+    assert {"uvatar.setup_backend", "uvatar.remove_backend"} <= set(page.buttons)
+    write_stamp(folder, {"complete": True, "version": __version__})
+    assert "Backend is off" in drawn(panels.UVATAR_PT_photos).labels
+    assert f"Version {__version__} is set up" in drawn_preferences().labels
 
 
 class MadeUpSetup:
@@ -236,9 +256,13 @@ def test_it_says_before_it_starts_what_is_fetched(addon, monkeypatch) -> None:
 def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None:
     chosen = bpy.context.preferences.addons["uvatar_blender"].preferences
     assert chosen.environment() == tmp_path / "data" / "environment" and chosen.location() == ""
-    assert chosen.recipe().backend == f"uvatar=={addon_version()}"  # the source tree has no wheel in it
+    assert chosen.setup_options().backend == f"uvatar=={__version__}"  # the source tree has no wheel in it
+    assert chosen.setup_options().extension == f"uvatar-blender=={__version__}"
     chosen.folder, chosen.wheel = str(tmp_path / "elsewhere"), str(tmp_path / "uvatar-1-py3-none-any.whl")
-    assert chosen.recipe().folder == tmp_path / "elsewhere" and chosen.recipe().backend == chosen.wheel
+    assert chosen.setup_options().folder == tmp_path / "elsewhere" and chosen.setup_options().backend == chosen.wheel
+    assert chosen.setup_options().extension == ""
+    (tmp_path / "uvatar_blender-1-py3-none-any.whl").touch()  # beside it, as in the add-on's zip
+    assert chosen.setup_options().extension == str(tmp_path / "uvatar_blender-1-py3-none-any.whl")
     chosen.address = "nonsense"
     with pytest.raises(RuntimeError, match="is not an address"):
         bpy.ops.uvatar.connect()

@@ -14,12 +14,13 @@ import pytest
 from scipy.spatial import cKDTree
 
 from tests.blender_addon.sample import gradient, rest_vertices, sample_result
+from uvatar_blender.core.export_presets import Target
 from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import material
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
-from uvatar_blender.scene.export import Target, export_avatar
+from uvatar_blender.scene.export import export_avatar
 from uvatar_blender.scene.motion import apply_motion, load_motion
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])

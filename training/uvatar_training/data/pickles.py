@@ -45,7 +45,7 @@ def read_table(path: Path) -> Any:
         from pandas import DataFrame
         from pandas.compat import pickle_compat
     except ImportError as error:
-        raise DataError(path, "needs pandas to be read: pip install 'uvatar[training]'") from error
+        raise DataError(path, "needs pandas to be read: pip install uvatar-training") from error
 
     class Tables(pickle_compat.Unpickler):  # type: ignore[name-defined, misc]
         def find_class(self, module: str, name: str) -> Any:

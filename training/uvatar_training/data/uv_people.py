@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.data.labels import EMPTY, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.texture_predictor.config import Config
 from uvatar.texturing.painted import complete_painted
@@ -188,7 +188,7 @@ def _record(ready: TextureBatch, body: BodyModel, rng: np.random.Generator) -> t
     colours, alpha = np.ascontiguousarray(partial[..., :3]), partial[..., 3]
     shown = [alpha, *(_less(alpha, rng) for _ in range(SHOWN - 1))]
     completed = [
-        complete_painted(Texture(colours, np.where(part > 127, SEEN, EMPTY).astype(np.uint8)), body).image
+        complete_painted(Texture(colours, np.where(part > 127, Label.SEEN, Label.EMPTY).astype(np.uint8)), body).image
         for part in shown
     ]
     fit = ready.pose[0].numpy(), ready.betas[0].numpy(), ready.camera[0].numpy()

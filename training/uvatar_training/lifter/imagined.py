@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvatar.body import PARENTS, BodyModel
-from uvatar.fitting import rotations
+from uvatar.body import BodyModel
+from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import POSED
+from uvatar.geometry import rotations
 from uvatar_training.data.batch import joined
 from uvatar_training.lifter.errors import LIMBS, NEIGHBOURS, SightingErrors, pose_keys
 from uvatar_training.lifter.people import DrawnPerson, LifterBatch, batch_of

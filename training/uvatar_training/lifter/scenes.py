@@ -15,6 +15,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, read_paint
 from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, parameters_of
+from uvatar.geometry.adjacency import triangle_edges
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.masks import doubted, person_masks
@@ -78,9 +79,7 @@ class SceneMaker:
 
     def __init__(self, body: BodyModel, poses: PoseSampler, textures: Sequence[Path] = ()) -> None:
         self.body, self.poses, self.textures = body, poses, list(textures)
-        self._edges = np.concatenate(
-            [body.data.faces[:, [0, 1]], body.data.faces[:, [1, 2]], body.data.faces[:, [2, 0]]]
-        )
+        self._edges = triangle_edges(body.data.faces)
 
     def draw(self, rng: np.random.Generator) -> LifterScene | None:
         """One scene, or None where too little of the person would be seen."""

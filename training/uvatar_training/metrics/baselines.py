@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.data.labels import EMPTY, SEEN
+from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.texture_predictor.inputs import UvPlane
 from uvatar.texturing.painted import complete_painted
@@ -46,7 +46,7 @@ def completed(partial: Tensor, plane: UvPlane, body: BodyModel, predicted: Tenso
         for part in (everywhere, predicted)
     )
     assert image is not None
-    source = np.where(partial[0, 3].numpy() >= 0.5, SEEN, EMPTY).astype(np.uint8)
+    source = np.where(partial[0, 3].numpy() >= 0.5, Label.SEEN, Label.EMPTY).astype(np.uint8)
     texture = complete_painted(Texture(image, source), body, fill)
     return torch.from_numpy(texture.image).permute(2, 0, 1)[None].float() / 255
 

@@ -9,9 +9,9 @@ from typing import cast
 import torch
 from torch import nn
 
+from uvatar.geometry.torch_rotations import six_d_from_matrices
 from uvatar.mesh_predictor.decoding import SCALE_BASE
 from uvatar.mesh_predictor.network import MeshPredictor
-from uvatar.mesh_predictor.rotation import six_d_from_matrices
 from uvatar.texture_predictor.config import Config, ConfigError
 from uvatar.texture_predictor.layers import Conv2d
 from uvatar.texture_predictor.network import TextureNetwork

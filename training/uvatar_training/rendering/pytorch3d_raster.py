@@ -51,7 +51,7 @@ def _rasterize(
         from pytorch3d.structures import Meshes
     except ImportError as error:
         raise RenderError(
-            f"PyTorch3D is needed for this and cannot be loaded ({error}): pip install 'uvatar[training]'."
+            f"PyTorch3D is needed for this and cannot be loaded ({error}): pip install uvatar-training."
         ) from error
     z = vertices[..., 2:]
     bounded = (z[..., 0] > NEAR)[:, faces].all(-1)

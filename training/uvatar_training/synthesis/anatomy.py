@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import JOINT_NAMES, LANDMARK_NAMES, BodyData
+from uvatar.body import BodyData
+from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.texturing.texels import TexelTable, build_texel_table
 

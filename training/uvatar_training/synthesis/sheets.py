@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import PARENTS
+from uvatar.data.joints import PARENTS
 from uvatar_training.data.sample import Sample
 
 

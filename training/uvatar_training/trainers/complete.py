@@ -31,12 +31,13 @@ from uvatar_training.data.batch import Batch, joined
 from uvatar_training.data.uv_people import UvPerson
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
+from uvatar_training.metrics.pictures import grid
 from uvatar_training.metrics.texels import surface_per_texel
 from uvatar_training.networks.initialise import start_from_completion
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
 from uvatar_training.synthesis.bank import MIRRORED_JOINTS
-from uvatar_training.trainers.gan import grid, texture_network
+from uvatar_training.trainers.gan import texture_network
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for

@@ -23,11 +23,11 @@ from uvatar.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.mesh_predictor.weak_perspective import project_weakly
 from uvatar_training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.data.problems import Skipped
 from uvatar_training.data.sample import Sample
 from uvatar_training.data.stream import Plan, Samples, stream
-from uvatar_training.supervision.mesh import MeshLabels
-from uvatar_training.supervision.targets import center_cells, extents
+from uvatar_training.losses.targets import center_cells, extents
 from uvatar_training.trainers.mesh import draw_skeleton
 
 NEAR, NEAR_SHARE = (

@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
-from uvatar.body import PARENTS, BodyModel, load_open_body
+from uvatar.body import BodyModel, load_open_body
+from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import FILE, LifterNetwork, mirrored_features
 from uvatar_training.lifter.errors import found
 from uvatar_training.lifter.imagined import Imagined, Mixture
+from uvatar_training.lifter.losses import lifter_terms
 from uvatar_training.lifter.people import LifterBatch, People, prepare_person
 from uvatar_training.lifter.poses import PoseSampler
+from uvatar_training.lifter.scores import lifter_scores
 from uvatar_training.lifter.shards import read_shards
 from uvatar_training.lifter.skeleton import TurnedSkeleton
-from uvatar_training.losses.lifter import lifter_terms
-from uvatar_training.metrics.lifter import lifter_scores
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 

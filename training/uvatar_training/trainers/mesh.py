@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from uvatar.body import JOINT_NAMES, PARENTS, BodyModel, load_open_body
+from uvatar.body import BodyModel, load_open_body
+from uvatar.data.joints import JOINT_NAMES, PARENTS
 from uvatar.fitting.prior import PosePrior
 from uvatar.mesh_predictor.checkpoint import read_state_dict
 from uvatar.mesh_predictor.decoding import find_centers, sample

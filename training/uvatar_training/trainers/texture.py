@@ -26,9 +26,10 @@ from uvatar_training.data.texture_batch import TextureBatch, TextureStage, prepa
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.uv import hide_half
+from uvatar_training.metrics.pictures import grid
 from uvatar_training.rendering import paint
 from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, texture_terms
-from uvatar_training.trainers.gan import grid, texture_network
+from uvatar_training.trainers.gan import texture_network
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
-from uvatar.data.labels import EMPTY, SEEN
-from uvatar.engine.pipeline import Options, Pipeline
-from uvatar.protocol.errors import UvatarError
+from uvatar.data.labels import Label
+from uvatar.engine.pipeline import Pipeline
+from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime import constraints, versions
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.weights import recorded_sha256, weights_folder
 
-CODE = "self-test-failed"
 STAMP = "self-test.json"  # in the data folder
 PHOTO = Path(__file__).with_name("photo.jpg")
 KNOWN = Path(__file__).with_name("known.npz")
@@ -52,7 +52,7 @@ class SelfTestError(UvatarError):
     """This installation makes avatars that are not right; message and fix say what differs and what to do."""
 
     def __init__(self, message: str, fix: str) -> None:
-        super().__init__(message, CODE, fix)
+        super().__init__(message, Code.SELF_TEST_FAILED, fix)
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def observe(pipeline: Pipeline) -> Observed:
     return Observed(
         landmarks.astype(np.float32),
         (vertices - vertices.mean(0)).astype(np.float32),
-        _cells(result.texture.image, labels != EMPTY),
-        float((labels == SEEN).sum() / max((labels != EMPTY).sum(), 1)),
+        _cells(result.texture.image, labels != Label.EMPTY),
+        float((labels == Label.SEEN).sum() / max((labels != Label.EMPTY).sum(), 1)),
     )
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from uvatar.protocol import discovery, framing, photo_lists
-from uvatar.protocol.errors import UvatarError
-from uvatar.service.batch.photos import Photo
-from uvatar.service.batch.run import Engine
+from uvatar.protocol.errors import Code, UvatarError
+from uvatar.service.batch.photos import BatchPhoto
+from uvatar.service.batch.run import PhotoRunner
 
 RETRIES = 3  # of a photo whose Ray worker died
 LOCAL = "local"
 
 
-def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path) -> Engine:
+def runner_on_ray(address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path) -> PhotoRunner:
     """Have a Ray cluster do it.
 
     Args:
@@ -36,10 +36,10 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
         import ray
     except ImportError as error:
         raise UvatarError(
-            "Ray is not installed.", "no-ray", 'Install it with: python -m pip install "uvatar[ray]"'
+            "Ray is not installed.", Code.NO_RAY, 'Install it with: python -m pip install "uvatar[ray]"'
         ) from error
 
-    def work(photos: Iterator[tuple[Photo, bytes]]) -> Iterator[tuple[Photo, dict[str, Any] | UvatarError]]:
+    def work(photos: Iterator[tuple[BatchPhoto, bytes]]) -> Iterator[tuple[BatchPhoto, dict[str, Any] | UvatarError]]:
         if address == LOCAL:
             spill = out / ".ray"
             spill.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def engine_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
             ray.init(address=address, log_to_driver=False)
         task = ray.remote(num_cpus=threads, max_retries=RETRIES)(reconstruct_one)
         ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
-        running: dict[Any, Photo] = {}
+        running: dict[Any, BatchPhoto] = {}
         try:
             exhausted = False
             while running or not exhausted:
@@ -80,7 +80,7 @@ def _taken(ray: Any, reference: Any) -> dict[str, Any] | UvatarError:
         answer = framing.unpack(ray.get(reference))
     except (ray.exceptions.RayError, UvatarError) as error:
         message = f"Its Ray worker died {RETRIES + 1} times, or could not be started: {str(error)[:300]}"
-        return UvatarError(message, "model-crashed", "Look into Ray's logs, then run the batch again.")
+        return UvatarError(message, Code.MODEL_CRASHED, "Look into Ray's logs, then run the batch again.")
     return UvatarError.from_dict(answer["error"]) if answer.get("error") else answer["result"]
 
 

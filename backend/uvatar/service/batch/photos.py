@@ -1,25 +1,17 @@
-"""Which photos a batch has, and which of them are done already."""
+"""Which photos a batch has."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Collection, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from uvatar.files.avatar_folders import RECORD, same_name, stem_of
 from uvatar.files.photo_files import NO_PHOTOS, has_photo_suffix, photos_in, read_list
-from uvatar.protocol import atomic_files, photo_lists
-from uvatar.protocol.errors import UvatarError
-
-FINAL = ("bad-photo", "bad-npz")  # failures of the photo itself: trying again changes nothing
+from uvatar.protocol import photo_lists
+from uvatar.protocol.errors import Code, UvatarError
 
 
 @dataclass(frozen=True)
-class Photo:
+class BatchPhoto:
     """One photo of a batch.
 
     Attributes:
@@ -36,150 +28,22 @@ class Photo:
         return f"{facts.st_size}-{facts.st_mtime_ns}"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a photo: a line of the record.
-
-    Attributes:
-        stem: of its folders' names below the output folder, ``<stem>_p0`` and so on.
-        stamp: of the file that was read, empty where it could not be.
-        digest: sha256 of the file, likewise.
-        code, reason: why it failed; empty where it did not.
-        folders: of its people, relative to the output folder.
-        people: figures of each: confidence, landmark_error, outline.
-        seconds: that the pipeline took by stage.
-    """
-
-    key: str
-    stem: str
-    stamp: str
-    code: str = ""
-    reason: str = ""
-    folders: tuple[str, ...] = ()
-    people: tuple[Mapping[str, float | None], ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    digest: str = ""
-
-    @property
-    def done(self) -> bool:
-        """Whether there are avatars."""
-        return not self.code
-
-
-def find_photos(source: Path) -> list[Photo]:
+def find_photos(source: Path) -> list[BatchPhoto]:
     """The photos of a folder and all folders in it, those that a text file lists (relative to that file), or the one
     that is named.
 
     Raises UvatarError where there are none, or the list is none ("no-photos", "bad-list"), OSError.
     """
     if source.is_dir():
-        found = [Photo(path.relative_to(source).as_posix(), path) for path in photos_in(source, deep=True)]
+        found = [BatchPhoto(path.relative_to(source).as_posix(), path) for path in photos_in(source, deep=True)]
         if not found:
-            raise UvatarError(NO_PHOTOS, "no-photos", "Choose another folder.")
+            raise UvatarError(NO_PHOTOS, Code.NO_PHOTOS, "Choose another folder.")
         return found
     if has_photo_suffix(source):
-        return [Photo(source.name, source)]
-    listed = [Photo(line, source.parent / line) for line in read_list(source)]
+        return [BatchPhoto(source.name, source)]
+    listed = [BatchPhoto(line, source.parent / line) for line in read_list(source)]
     if not listed:
         raise UvatarError(
-            f"{photo_lists.shown(source.name)} lists no photos.", "no-photos", "Write a path on each line."
+            f"{photo_lists.shown(source.name)} lists no photos.", Code.NO_PHOTOS, "Write a path on each line."
         )
     return listed
-
-
-class Record:
-    """The outcomes so far, in a file of the output folder: a line of JSON for each, on the disk before the next is
-    begun.
-    """
-
-    def __init__(self, out: Path) -> None:
-        """Raises OSError."""
-        self.out = out
-        self.outcomes: dict[str, Outcome] = {}
-        self._stems: set[str] = set()  # as `same_name` has them
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / RECORD
-        if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                with suppress(ValueError, TypeError, KeyError):  # the last line may have been cut short
-                    self._keep(Outcome(**json.loads(line)))
-        self._file = path.open("a", encoding="utf-8")
-        self._file.write("\n")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def add(self, outcome: Outcome) -> None:
-        """Note an outcome. Raises OSError."""
-        self._keep(outcome)
-        self._file.write(json.dumps(asdict(outcome)) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def forget(self, digests: Collection[str]) -> int:
-        """Drop the outcomes of photos (sha256), and of those that noted no sha256 but whose avatars are gone; how many.
-
-        Raises OSError.
-        """
-        gone = [key for key, outcome in self.outcomes.items() if outcome.digest in digests or self._is_gone(outcome)]
-        for key in gone:
-            del self.outcomes[key]
-        if gone:
-            lines = [json.dumps(asdict(outcome)) + "\n" for outcome in self.outcomes.values()]
-            self._file.close()  # Windows replaces no open file
-            atomic_files.write_atomically(self.out / RECORD, [line.encode("ascii") for line in lines])
-        return len(gone)
-
-    def _is_gone(self, outcome: Outcome) -> bool:
-        return (
-            not outcome.digest
-            and bool(outcome.folders)
-            and not any((self.out / folder).exists() for folder in outcome.folders)
-        )
-
-    def is_done(self, photo: Photo) -> bool:
-        """Whether nothing is left to do for this very file: its avatars are there, or it showed nobody."""
-        outcome = self.outcomes.get(photo.key)
-        try:
-            if outcome is None or outcome.stamp != photo.stamp():
-                return False
-        except OSError:
-            return False
-        if not outcome.done:
-            return outcome.code in FINAL
-        return all((self.out / folder / "result.json").is_file() for folder in outcome.folders)
-
-    def stem(self, photo: Photo) -> str:
-        """The name of the photo's folders: that of the last run, else one that no other photo has."""
-        known = self.outcomes.get(photo.key)
-        if known:
-            return known.stem
-        stem = stem_of(os.path.splitext(photo.key)[0], keep_end=True)
-        free, count = stem, 1
-        while same_name(free) in self._stems:
-            count += 1
-            free = f"{stem}-{count}"
-        self._stems.add(same_name(free))
-        return free
-
-    def folders(self, photo: Photo) -> tuple[str, ...]:
-        """Names of the photo's folders from an earlier run."""
-        known = self.outcomes.get(photo.key)
-        return known.folders if known else ()
-
-    def _keep(self, outcome: Outcome) -> None:
-        self.outcomes[outcome.key] = outcome
-        self._stems.add(same_name(outcome.stem))
-
-
-def figures(result: Mapping[str, Any]) -> tuple[dict[str, float | None], ...]:
-    """Of each person in a photo's result: how sure, how far off, how well outlined."""
-    names = {"landmark_error": "landmark_error_median", "outline": "mask_iou"}
-    return tuple(
-        {
-            "confidence": person.get("confidence"),
-            **{name: (person.get("metrics") or {}).get(key) for name, key in names.items()},
-        }
-        for person in result["people"]
-    )

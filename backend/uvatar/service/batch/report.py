@@ -15,7 +15,7 @@ from PIL import Image
 from uvatar.files.avatar_folders import THUMBNAILS, is_avatar_name
 from uvatar.protocol.atomic_files import write_atomically
 from uvatar.protocol.photo_lists import shown
-from uvatar.service.batch.photos import Outcome
+from uvatar.service.batch.record import PhotoOutcome
 
 REPORT = "report.html"
 SIDE = 240  # pixels of a thumbnail's longer side
@@ -29,7 +29,7 @@ figcaption { font-size: 13px; overflow-wrap: anywhere }
 """
 
 
-def write_report(out: Path, outcomes: Iterable[Outcome], photos: int) -> Path:
+def write_report(out: Path, outcomes: Iterable[PhotoOutcome], photos: int) -> Path:
     """Write the page and the thumbnails that it lacks; where it is. Raises OSError.
 
     Args:
@@ -63,7 +63,7 @@ def write_report(out: Path, outcomes: Iterable[Outcome], photos: int) -> Path:
     return out / REPORT
 
 
-def _timings(done: Sequence[Outcome]) -> str:
+def _timings(done: Sequence[PhotoOutcome]) -> str:
     """Median seconds of each stage."""
     stages = {stage: None for outcome in done for stage in outcome.seconds}
     if not stages:
@@ -74,7 +74,7 @@ def _timings(done: Sequence[Outcome]) -> str:
     return f"<h2>Time per photo (median)</h2><table>{cells}<tr><th>together</th><th>{total:.2f} s</th></tr></table>"
 
 
-def _card(out: Path, outcome: Outcome, number: int, folder: str) -> str:
+def _card(out: Path, outcome: PhotoOutcome, number: int, folder: str) -> str:
     person = outcome.people[number] if number < len(outcome.people) else {}
     words = [f"{name.replace('_', ' ')} {value:.1%}" for name, value in person.items() if value is not None]
     picture = _thumbnail(out, folder)

@@ -1,0 +1,49 @@
+"""The points of MediaPipe's face mesh (Kartynnik et al. 2019) that have a name here; the mesh has 478, irises included.
+
+Left and right are the person's own.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from uvatar.data.landmarks import Landmark
+
+
+class FaceLandmark(IntEnum):
+    """A point of the face mesh; its value is its row in every (478, ...) array of them."""
+
+    NOSE_TIP = 1
+    RIGHT_EYE_OUTER = 33
+    MOUTH_RIGHT = 61
+    RIGHT_EYE_INNER = 133
+    LEFT_EYE_OUTER = 263
+    MOUTH_LEFT = 291
+    LEFT_EYE_INNER = 362
+    RIGHT_IRIS = 468  # its centre
+    LEFT_IRIS = 473  # its centre
+
+
+FACE_LANDMARKS = 478
+
+# The body landmarks that the face mesh gives, too, and more sharply.
+FACE_OF_BODY_LANDMARK = {
+    Landmark.NOSE: FaceLandmark.NOSE_TIP,
+    Landmark.LEFT_EYE_INNER: FaceLandmark.LEFT_EYE_INNER,
+    Landmark.LEFT_EYE: FaceLandmark.LEFT_IRIS,
+    Landmark.LEFT_EYE_OUTER: FaceLandmark.LEFT_EYE_OUTER,
+    Landmark.RIGHT_EYE_INNER: FaceLandmark.RIGHT_EYE_INNER,
+    Landmark.RIGHT_EYE: FaceLandmark.RIGHT_IRIS,
+    Landmark.RIGHT_EYE_OUTER: FaceLandmark.RIGHT_EYE_OUTER,
+    Landmark.MOUTH_LEFT: FaceLandmark.MOUTH_LEFT,
+    Landmark.MOUTH_RIGHT: FaceLandmark.MOUTH_RIGHT,
+}
+
+# The rims of the lids, from the outer corner round below and back above.
+LEFT_LIDS = [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]
+RIGHT_LIDS = [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]
+# The irises: the centre, then four points of the rim.
+LEFT_IRIS = [473, 474, 475, 476, 477]
+RIGHT_IRIS = [468, 469, 470, 471, 472]
+# Points of the cheeks, the nose and the forehead, where neither hair nor beard is likely.
+BARE_SKIN = [50, 280, 205, 425, 101, 330, 4, 5, 151, 108, 337]

@@ -1,0 +1,38 @@
+"""The 21 landmarks of a hand, in the order of MediaPipe's hand landmark model (Zhang et al. 2020)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class HandLandmark(IntEnum):
+    """A point of a hand; its value is its row in every (21, ...) array of them. The knuckles are the MCP joints."""
+
+    WRIST = 0
+    THUMB_CMC = 1
+    THUMB_MCP = 2
+    THUMB_IP = 3
+    THUMB_TIP = 4
+    INDEX_MCP = 5
+    INDEX_PIP = 6
+    INDEX_DIP = 7
+    INDEX_TIP = 8
+    MIDDLE_MCP = 9
+    MIDDLE_PIP = 10
+    MIDDLE_DIP = 11
+    MIDDLE_TIP = 12
+    RING_MCP = 13
+    RING_PIP = 14
+    RING_DIP = 15
+    RING_TIP = 16
+    PINKY_MCP = 17
+    PINKY_PIP = 18
+    PINKY_DIP = 19
+    PINKY_TIP = 20
+
+
+# Lists, so that they index the rows of an array of points.
+PALM = [
+    HandLandmark.WRIST, HandLandmark.THUMB_CMC, HandLandmark.INDEX_MCP, HandLandmark.MIDDLE_MCP,
+    HandLandmark.RING_MCP, HandLandmark.PINKY_MCP,
+]  # fmt: skip

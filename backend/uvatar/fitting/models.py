@@ -1,0 +1,27 @@
+"""What fitting has learned about poses, loaded once and passed to every fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from uvatar.fitting.lifter import Lifter
+from uvatar.fitting.prior import PosePrior
+
+
+@dataclass(frozen=True)
+class PoseModels:
+    """The learned parts of fitting.
+
+    Attributes:
+        prior: which poses people take.
+        lifter: a first pose from the landmarks; None where its weights are not installed.
+    """
+
+    prior: PosePrior
+    lifter: Lifter | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> PoseModels:
+        """The models in a folder of weights. Raises FileNotFoundError where there is no pose prior."""
+        return cls(PosePrior.load(folder), Lifter.load(folder))

@@ -1,0 +1,73 @@
+"""Rotations in numpy, batched: vectors (axis times angle), matrices and the derivatives that the solver needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from uvatar.data.arrays import Floats
+
+_SMALL = 1e-4  # radians, below which the series replaces the closed form
+
+
+def skew(vectors: Floats) -> Floats:
+    """(..., 3) -> (..., 3, 3) matrices K with K x = v cross x."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    zero = np.zeros_like(x)
+    rows = [zero, -z, y, z, zero, -x, -y, x, zero]
+    return np.stack(rows, -1).reshape(*vectors.shape[:-1], 3, 3)
+
+
+def exp(vectors: Floats) -> Floats:
+    """Rotation vectors (..., 3), radians -> rotation matrices (..., 3, 3) (Rodrigues)."""
+    return _series(vectors, _sine_ratio, _cosine_ratio)
+
+
+def left_jacobian(vectors: Floats) -> Floats:
+    """(..., 3) -> (..., 3, 3) matrix J with exp(v + d) ~ exp(J d) exp(v) for small d (Sola et al. 2018,
+    equation 145).
+    """
+    return _series(vectors, _cosine_ratio, _cubic_ratio)
+
+
+def log(matrices: Floats) -> Floats:
+    """Rotation matrices (..., 3, 3) -> rotation vectors (..., 3) of at most pi radians."""
+    return Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(*matrices.shape[:-2], 3)
+
+
+def between(source: Floats, target: Floats) -> Floats:
+    """The smallest rotation (3, 3) that turns direction ``source`` (3,) to ``target`` (3,)."""
+    source, target = source / np.linalg.norm(source), target / np.linalg.norm(target)
+    axis = np.cross(source, target)
+    sine, cosine = float(np.linalg.norm(axis)), float(source @ target)
+    if sine < 1e-8:
+        if cosine > 0:
+            return np.eye(3)
+        axis, sine = np.cross(source, np.eye(3)[np.abs(source).argmin()]), 0.0
+    return exp(axis / np.linalg.norm(axis) * np.arctan2(sine, cosine))
+
+
+def _series(vectors: Floats, first: Callable[[Floats], Floats], second: Callable[[Floats], Floats]) -> Floats:
+    """I + first(angle) K + second(angle) K^2."""
+    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
+    matrix = skew(vectors)
+    square = matrix @ matrix
+    return np.eye(3) + first(angle) * matrix + second(angle) * square
+
+
+def _sine_ratio(angle: Floats) -> Floats:
+    """sin(a) / a."""
+    return np.sinc(angle / np.pi)
+
+
+def _cosine_ratio(angle: Floats) -> Floats:
+    """(1 - cos(a)) / a^2, as sin^2(a/2) so that nothing cancels."""
+    return 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+
+
+def _cubic_ratio(angle: Floats) -> Floats:
+    """(a - sin(a)) / a^3."""
+    safe = np.where(angle < _SMALL, 1.0, angle)
+    return np.where(angle < _SMALL, 1 / 6, (safe - np.sin(safe)) / safe**3)

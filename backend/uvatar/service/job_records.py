@@ -1,0 +1,98 @@
+"""What the journal says of jobs: their states, photos, and the work that they still need."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from uvatar.protocol.errors import UvatarError
+
+ACTIVE = ("queued", "running")  # states of jobs that are not over
+
+
+@dataclass(frozen=True)
+class PhotoState:
+    """How far one photo of a job has come.
+
+    Attributes:
+        index: place in the job, from 0.
+        state: "waiting", "done", "failed" or "merged" (into another photo's avatar).
+        error: code, message and fix of a failed photo.
+        crashes: how often the model process died on it.
+    """
+
+    index: int
+    name: str
+    state: str
+    error: dict[str, str] | None
+    crashes: int
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as the journal has it.
+
+    Attributes:
+        state: "queued", "running", "finished" or "cancelled".
+        created, updated: seconds since the epoch.
+    """
+
+    id: str
+    state: str
+    options: dict[str, Any]
+    created: float
+    updated: float
+    photos: tuple[PhotoState, ...]
+
+    @property
+    def active(self) -> bool:
+        """Whether there is still work to do."""
+        return self.state in ACTIVE
+
+    def waiting(self) -> list[int]:
+        """Indices of the photos that are not finished yet."""
+        return [photo.index for photo in self.photos if photo.state == "waiting"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The job's status as it crosses the wire."""
+        photos = [{"index": p.index, "name": p.name, "state": p.state, "error": p.error} for p in self.photos]
+        return {"job": self.id, "state": self.state, "created": self.created, "photos": photos}
+
+    def summary(self) -> dict[str, Any]:
+        """The job among others: how many photos are in which state.
+
+        Its size does not depend on their number and names.
+        """
+        states = Counter(photo.state for photo in self.photos)
+        counts = {state: states[state] for state in ("waiting", "done", "failed", "merged")}
+        return {"job": self.id, "state": self.state, "created": self.created, "photos": len(self.photos), **counts}
+
+
+@dataclass(frozen=True)
+class WorkUnit:
+    """The photos of a job that the model process takes at once: one, or all where they show the same person."""
+
+    job: str
+    indices: tuple[int, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class QueueLoad:
+    """What waits to be done: jobs that are not over, and their photos that are not finished."""
+
+    jobs: int
+    photos: int
+    bytes: int
+
+
+def checked_id(identifier: Any) -> str:
+    """The id if it is the text of a UUID (it names a folder, so nothing else will do). Raises UvatarError."""
+    if isinstance(identifier, str):
+        with suppress(ValueError):
+            if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):
+                return identifier
+    raise UvatarError("A job's id is the text of a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")

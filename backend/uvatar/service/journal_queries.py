@@ -1,0 +1,117 @@
+"""The journal's statements: reading and writing rows of jobs and photos.
+
+Functions that write are called within a `transaction`; `delete_job` makes its own. They move states forward only, as
+`uvatar.service.journal` says.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from uvatar.service.job_files import JobFiles, Manifest
+from uvatar.service.job_records import ACTIVE, JobRecord, PhotoState, QueueLoad
+from uvatar.service.journal_database import transaction
+
+
+def read_job(database: sqlite3.Connection, job: str) -> JobRecord | None:
+    """The job of this id, None where there is none."""
+    row = database.execute("SELECT id, state, options, created, updated FROM jobs WHERE id = ?", (job,)).fetchone()
+    if row is None:
+        return None
+    photos = database.execute(
+        "SELECT number, name, state, error, crashes FROM photos WHERE job = ? ORDER BY number", (job,)
+    ).fetchall()
+    states = (
+        PhotoState(number, name, state, json.loads(error) if error else None, crashes)
+        for number, name, state, error, crashes in photos
+    )
+    return JobRecord(row[0], row[1], json.loads(row[2]), row[3], row[4], tuple(states))
+
+
+def newest_jobs(database: sqlite3.Connection, states: Collection[str], limit: int) -> list[str]:
+    """Ids of the newest jobs, newest first; only of those in ``states`` where given."""
+    where = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
+    query = f"SELECT id FROM jobs {where} ORDER BY rowid DESC LIMIT ?"
+    return [job for (job,) in database.execute(query, (*states, limit)).fetchall()]
+
+
+def job_digest(database: sqlite3.Connection, job: str) -> str | None:
+    """The digest of a job's photos and options, None where there is no job of this id."""
+    row = database.execute("SELECT digest FROM jobs WHERE id = ?", (job,)).fetchone()
+    return row[0] if row else None
+
+
+def job_is_over(database: sqlite3.Connection, job: str) -> bool:
+    """Whether the job is known and over."""
+    row = database.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
+    return row is not None and row[0] not in ACTIVE
+
+
+def queue_load(database: sqlite3.Connection) -> QueueLoad:
+    """What waits to be done."""
+    jobs = database.execute("SELECT COUNT(*) FROM jobs WHERE state IN (?, ?)", ACTIVE).fetchone()[0]
+    photos, size = database.execute(
+        "SELECT COUNT(*), TOTAL(bytes) FROM photos JOIN jobs ON jobs.id = photos.job"
+        " WHERE jobs.state IN (?, ?) AND photos.state = 'waiting'",
+        ACTIVE,
+    ).fetchone()
+    return QueueLoad(jobs, photos, int(size))
+
+
+def photo_waits(database: sqlite3.Connection, job: str, index: int) -> bool:
+    """Whether the photo is not finished, and its job not over."""
+    row = database.execute(
+        "SELECT 1 FROM photos JOIN jobs ON jobs.id = photos.job WHERE job = ? AND number = ?"
+        " AND photos.state = 'waiting' AND jobs.state IN (?, ?)",
+        (job, index, *ACTIVE),
+    ).fetchone()
+    return row is not None
+
+
+def insert_job(database: sqlite3.Connection, job: str, manifest: Manifest, owner: str, now: float) -> None:
+    """Add a job with its photos."""
+    row = (job, json.dumps(manifest.options), manifest.digest, owner, manifest.created, now)
+    photos = zip(manifest.names, manifest.digests, manifest.sizes, strict=True)
+    database.execute(
+        "INSERT INTO jobs (id, state, options, digest, owner, created, updated) VALUES (?, 'queued', ?, ?, ?, ?, ?)",
+        row,
+    )
+    database.executemany(
+        "INSERT INTO photos (job, number, name, digest, bytes) VALUES (?, ?, ?, ?, ?)",
+        [(job, number, *photo) for number, photo in enumerate(photos)],
+    )
+
+
+def delete_job(database: sqlite3.Connection, files: JobFiles, job: str) -> None:
+    """Delete a job with its photos and results, for good: not even a crash in the middle brings it back.
+
+    Files go first, which makes room for the journal's own writing on a full disk.
+    """
+    files.disown(job)
+    files.delete(job)
+    with transaction(database):
+        database.execute("DELETE FROM jobs WHERE id = ?", (job,))
+
+
+def set_job_state(database: sqlite3.Connection, job: str, state: str, now: float) -> None:
+    """Change the state of a job that is not over."""
+    database.execute(
+        "UPDATE jobs SET state = ?, updated = ? WHERE id = ? AND state IN (?, ?)", (state, now, job, *ACTIVE)
+    )
+
+
+def end_photos(database: sqlite3.Connection, job: str, states: dict[int, str], error: str | None, now: float) -> None:
+    """Write the final states of photos that wait; a job without photos that wait is finished.
+
+    Args:
+        error: JSON of the error, for photos that failed.
+    """
+    database.executemany(
+        "UPDATE photos SET state = ?, error = ? WHERE job = ? AND number = ? AND state = 'waiting'",
+        [(state, error, job, index) for index, state in states.items()],
+    )
+    waiting = database.execute("SELECT COUNT(*) FROM photos WHERE job = ? AND state = 'waiting'", (job,)).fetchone()[0]
+    if not waiting:
+        set_job_state(database, job, "finished", now)

@@ -1,0 +1,133 @@
+"""One model process as the front sees it: how it is started, what it is working on, and why it ended.
+
+`uvatar.service.worker` is what runs in the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from uvatar.protocol.errors import UvatarError
+from uvatar.runtime import memory_limits
+from uvatar.runtime.spawn import environment, module_command
+from uvatar.service.job_records import WorkUnit
+from uvatar.service.logs import worker_log
+
+SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
+REAL_PIPELINE = "uvatar.engine.pipeline:Pipeline"  # others are the tests'
+# How a process has ended that was killed from outside (not on Windows, which does no such thing for memory).
+_KILLED = -9
+
+log = logging.getLogger("uvatar.service.pool")
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """How model processes are started.
+
+    Attributes:
+        workers: how many.
+        pipeline: "module:attribute" of the pipeline's class.
+        threads: CPU threads of each, None for an equal share of all.
+        gpus: as CUDA numbers or names them; model processes take turns among them. Empty: whatever each finds.
+        patience: seconds that a stage may take before the process counts as hung.
+        loading_patience: the same for loading the models.
+    """
+
+    workers: int = 1
+    pipeline: str = REAL_PIPELINE
+    threads: int | None = None
+    gpus: tuple[str, ...] = ()
+    patience: float = 300.0
+    loading_patience: float = 300.0
+
+    @property
+    def threads_each(self) -> int:
+        """CPU threads of each model process."""
+        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
+
+
+@dataclass
+class ModelProcess:
+    """One model process and what it is at.
+
+    Attributes:
+        name: identity of its socket.
+        gpu: the GPU that it was given; None where it takes what it finds.
+        unit: the photos that it works on, None when it is idle.
+        serial: number of that work: late messages of earlier work are known by it.
+        started: when it got them (monotonic seconds).
+        heard: when it said something last; when it was started, before that.
+        cancelled: when it was told to drop them, None if it was not.
+        ready: the pipeline is loaded.
+        kills: processes that the system had killed for memory when it was started; None where that is unknown.
+    """
+
+    name: bytes
+    popen: subprocess.Popen[bytes]
+    gpu: str | None = None
+    unit: WorkUnit | None = None
+    serial: int = 0
+    started: float = 0.0
+    heard: float = field(default_factory=time.monotonic)
+    cancelled: float | None = None
+    ready: bool = False
+    kills: int | None = field(default_factory=lambda: memory_limits.kills())
+
+    def starved(self) -> str:
+        """In words, that the system has killed it because memory ran out; nothing where it did not."""
+        if self.popen.returncode != _KILLED:
+            return ""
+        now = memory_limits.kills()
+        if now is None or self.kills is None:
+            return "The system has killed it, most often because memory ran out"
+        return "The system has killed it because memory ran out" if now > self.kills else ""
+
+
+def start_process(
+    name: str, settings: PoolSettings, port: int, secret: str, folder: Path, gpu: str | None
+) -> ModelProcess:
+    """Start a model process.
+
+    Args:
+        name: identity of its socket.
+        port: of the pool's socket, which it connects to.
+        secret: what every message of it must carry.
+        folder: the server's data folder.
+        gpu: the GPU that it may use; None where it takes what it finds.
+    """
+    command = module_command(
+        "uvatar.service.worker", "--port", str(port), "--name", name, "--pipeline", settings.pipeline
+    )
+    command += ["--threads", str(settings.threads_each), "--data", str(folder)]
+    # One heap for all threads: that is the one which `uvatar.runtime.memory.give_back` can make smaller (glibc only).
+    variables = {SECRET_VARIABLE: secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
+    if gpu is not None:
+        variables["CUDA_VISIBLE_DEVICES"] = gpu
+    with _open_log(folder) as output:
+        popen = subprocess.Popen(
+            command,
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    return ModelProcess(name.encode(), popen, gpu)
+
+
+def _open_log(folder: Path) -> BinaryIO:
+    """Where model processes write; nowhere, which the server's log says, where that file cannot be used: photos do not
+    wait for it.
+    """
+    try:
+        return worker_log(folder).open("ab")
+    except (OSError, UvatarError) as error:
+        log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
+        return open(os.devnull, "wb")

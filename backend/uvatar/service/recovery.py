@@ -1,0 +1,79 @@
+"""Recovery after a crash: bringing the journal and the jobs' folders to agree."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+
+from uvatar.protocol.errors import Code, UvatarError
+from uvatar.service.job_files import JobFiles
+from uvatar.service.job_records import JobRecord
+from uvatar.service.journal_database import transaction
+from uvatar.service.journal_queries import delete_job, end_photos, insert_job, job_is_over, read_job
+
+_LOST = UvatarError(
+    "The disk lost what was noted about this photo, and the photo as it was sent.",
+    Code.LOST,
+    "Send the photo again, in a new job.",
+)
+
+log = logging.getLogger("uvatar.service.journal")
+
+
+def reconcile(database: sqlite3.Connection, files: JobFiles, now: float) -> None:
+    """Make journal and folders agree: a power cut may have thrown back either of them.
+
+    Jobs that were running are queued again, and jobs that only their folders know are entered in the journal.
+
+    Args:
+        now: seconds since the epoch.
+
+    Raises sqlite3.Error, OSError.
+    """
+    known = {job for (job,) in database.execute("SELECT id FROM jobs")}
+    for job in known:
+        if not files.exists(job):  # its deletion was interrupted
+            delete_job(database, files, job)
+    for job in files.jobs() - known:
+        manifest = files.manifest(job)
+        if manifest:
+            log.warning("Job %s is missing in the journal: taken from its folder", job, extra={"job": job})
+            with transaction(database):
+                insert_job(database, job, manifest, "", now)
+        else:
+            files.delete(job)
+    with transaction(database):
+        database.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
+    for (identifier,) in database.execute("SELECT id FROM jobs").fetchall():
+        files.delete_parts(identifier)
+        record = read_job(database, identifier)
+        if record and record.active:
+            _settle(database, files, record, now)
+        if job_is_over(database, identifier):
+            files.delete_photos(identifier)
+
+
+def _settle(database: sqlite3.Connection, files: JobFiles, job: JobRecord, now: float) -> None:
+    """Make the states of an active job's photos what its folder shows."""
+    open_or_done = [photo.index for photo in job.photos if photo.state in ("waiting", "done")]
+    whole = {index for index in open_or_done if files.result_is_whole(job.id, index)}
+    ends: dict[int, str] = {}
+    for photo in job.photos:
+        if photo.state == "done" and photo.index not in whole and files.has_photo(job.id, photo.index):
+            log.warning("The result of photo %d is damaged: doing it again", photo.index, extra={"job": job.id})
+            with transaction(database):
+                database.execute(
+                    "UPDATE photos SET state = 'waiting' WHERE job = ? AND number = ?", (job.id, photo.index)
+                )
+        elif photo.state == "waiting":
+            if photo.index in whole:
+                ends[photo.index] = "done"
+            elif job.options.get("same_person") and whole:
+                ends[photo.index] = "merged"
+            elif not files.has_photo(job.id, photo.index):
+                ends[photo.index] = "failed"
+    lost = {index: end for index, end in ends.items() if end == "failed"}
+    with transaction(database):
+        end_photos(database, job.id, lost, json.dumps(_LOST.as_dict()), now)
+        end_photos(database, job.id, {index: end for index, end in ends.items() if index not in lost}, None, now)

@@ -1,0 +1,46 @@
+"""Which photos are worked on next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+
+from uvatar.service.job_records import ACTIVE, JobRecord, WorkUnit
+from uvatar.service.journal_database import transaction
+from uvatar.service.journal_queries import read_job, set_job_state
+
+
+def next_unit(database: sqlite3.Connection, in_flight: Collection[tuple[str, int]], now: float) -> WorkUnit | None:
+    """The next photos to work on, and note that their job had its turn; None where there is nothing to do.
+
+    Owners take turns photo by photo, and so do the jobs of each, so that one photo need not wait for a hundred of
+    somebody else's.
+
+    Args:
+        in_flight: (job, photo index) that model processes are working on.
+        now: seconds since the epoch.
+    """
+    rows = database.execute(
+        "SELECT id FROM jobs WHERE state IN (?, ?)"
+        " ORDER BY (SELECT MAX(turn) FROM jobs AS others WHERE others.owner = jobs.owner), turn, rowid",
+        ACTIVE,
+    ).fetchall()
+    for (identifier,) in rows:
+        job = read_job(database, identifier)
+        unit = _unit(job, in_flight) if job else None
+        if unit:
+            with transaction(database):
+                database.execute("UPDATE jobs SET turn = (SELECT MAX(turn) + 1 FROM jobs) WHERE id = ?", (identifier,))
+                set_job_state(database, identifier, "running", now)
+            return unit
+    return None
+
+
+def _unit(job: JobRecord, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
+    """The job's photos to work on next, None where none waits that nobody is working on."""
+    if job.options.get("same_person"):
+        busy = any((job.id, photo.index) in in_flight for photo in job.photos)
+        indices = tuple(photo.index for photo in job.photos if photo.state != "failed")
+        return None if busy or not job.waiting() else WorkUnit(job.id, indices, job.options)
+    free = [index for index in job.waiting() if (job.id, index) not in in_flight]
+    return WorkUnit(job.id, (free[0],), job.options) if free else None

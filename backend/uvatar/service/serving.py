@@ -1,0 +1,52 @@
+"""The server's process: `serve` runs a server until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+
+from uvatar import __version__
+from uvatar.protocol import discovery
+from uvatar.protocol.framing import PROTOCOL_VERSION
+from uvatar.runtime.memory import always_give_back
+from uvatar.service.logs import log_to_folder
+from uvatar.service.private import private_folder
+from uvatar.service.server import Front, Settings
+
+log = logging.getLogger("uvatar.service.server")
+
+
+def serve(settings: Settings, exit_with_parent: bool = False) -> None:
+    """Run a server in this process until it is stopped: by a request, Ctrl+C, SIGTERM or, if asked for, its parent's
+    death.
+
+    One JSON line on the standard output says when it is ready, for a parent that waits for it.  Raises as `Front`.
+    """
+    always_give_back()
+    os.umask(0o077)
+    private_folder(settings.folder, whole=False)
+    log_to_folder(settings.folder)
+    front = Front(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: front.stop())
+    if exit_with_parent:
+        threading.Thread(target=_stop_with_parent, args=(front,), daemon=True).start()
+    ready = {"uvatar": __version__, "protocol": PROTOCOL_VERSION, "port": front.port, "pid": os.getpid()}
+    with suppress(OSError, ValueError, AttributeError):  # no standard output: started without a console
+        print(json.dumps({**ready, "runtime": str(discovery.runtime_file(settings.folder))}), flush=True)
+    log.info("Serving on port %d%s", front.port, f" and, encrypted, at {settings.network}" if settings.network else "")
+    front.run()
+    log.info("Stopped")
+
+
+def _stop_with_parent(front: Front) -> None:
+    """Wait for the end of standard input: its other end closes when the parent ends, in whatever way."""
+    with suppress(OSError, ValueError, AttributeError):
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+    front.stop()

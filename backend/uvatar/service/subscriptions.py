@@ -1,0 +1,29 @@
+"""Who is told of a job's events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvatar.service.job_records import JobRecord
+from uvatar.service.listener import Peer
+
+
+class Subscriptions:
+    """The clients that follow each job."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, set[Peer]] = {}
+
+    def add(self, job: JobRecord, peer: Peer) -> None:
+        """Have a client told of a job's events, where there are any to come."""
+        if job.active:
+            self._peers.setdefault(job.id, set()).add(peer)
+
+    def publish(self, event: dict[str, Any]) -> None:
+        """Send an event to those who follow its job; whoever cannot be reached is dropped."""
+        peers = self._peers.get(event["job"], set())
+        for peer in list(peers):
+            if not peer.send(event):
+                peers.discard(peer)
+        if event["kind"] == "finished":
+            self._peers.pop(event["job"], None)

@@ -1,0 +1,34 @@
+"""All benchmarks, one after the other, each in a process of its own: `python -m benchmarks [NAME ...]`, `make bench`.
+
+Each writes benchmarks/results/NAME.csv. They take about half an hour altogether on two cores; `python -m
+benchmarks.NAME` runs one, with options of its own where it has some (`--help`).
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+import benchmarks
+
+NO_BENCHMARKS = {"__main__", "csv_results"}
+
+
+def main() -> None:
+    """Run those that were named, or all; the exit status is 1 where one fails."""
+    known = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in NO_BENCHMARKS]
+    chosen = sys.argv[1:] or known
+    if unknown := set(chosen) - set(known):
+        sys.exit(f"There is no benchmark named {', '.join(sorted(unknown))}. There are: {', '.join(known)}.")
+    failed = []
+    for name in chosen:
+        print(f"\n== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode != 0:
+            failed.append(name)
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

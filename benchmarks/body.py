@@ -1,0 +1,93 @@
+"""How fast the body model is, beside smplx in the same run. `python -m benchmarks.body`
+
+Prints milliseconds (median of the repeats) and the ratio ours / smplx for posing alone and with gradients.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.csv_results import write_csv
+from uvatar.body import BodyModel, as_smpl_dict, load_open_body
+from uvatar.geometry.torch_rotations import matrices_from_axis_angle
+
+
+def milliseconds(run: Callable[[], object], repeats: int) -> float:
+    """Median time of ``run`` over ``repeats``, after two warm-up runs."""
+    run()
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def gradients(vertices: torch.Tensor) -> None:
+    vertices.square().mean().backward()
+
+
+def smplx_model(body: BodyModel, batch: int) -> torch.nn.Module | None:
+    """The same body in smplx, or None where smplx is not installed."""
+    try:
+        import smplx
+        from smplx.utils import Struct
+    except ImportError:
+        return None
+    return smplx.SMPL("", data_struct=Struct(**as_smpl_dict(body.data)), batch_size=batch)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 64])
+    batches = parser.parse_args().batches
+    rows: list[dict[str, object]] = []
+    torch.manual_seed(0)
+    body = load_open_body()
+    print(f"{torch.get_num_threads()} threads; open body, {len(body.data.v_template)} vertices")
+    for batch in batches:
+        repeats = max(7, 50 // (1 + batch // 8))
+        betas, pose, transl = (torch.randn(batch, *shape) * 0.3 for shape in ((10,), (24, 3), (3,)))
+        inputs = [x.requires_grad_() for x in (betas, pose, transl)]
+        other = smplx_model(body, batch)
+        rotations = matrices_from_axis_angle(pose).detach()
+
+        def ours(inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
+            return body(*inputs).vertices
+
+        def theirs(other: torch.nn.Module | None = other, inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
+            betas, pose, transl = inputs
+            return other(betas=betas, global_orient=pose[:, :1], body_pose=pose[:, 1:], transl=transl).vertices  # type: ignore[misc]
+
+        def without_gradients(model: Callable[[], torch.Tensor]) -> None:
+            with torch.no_grad():
+                model()
+
+        def with_gradients(model: Callable[[], torch.Tensor]) -> None:
+            gradients(model())
+
+        for label, way in (("forward", without_gradients), ("forward + backward", with_gradients)):
+            own = milliseconds(lambda way=way, ours=ours: way(ours), repeats)  # type: ignore[misc]
+            row: dict[str, object] = {"batch": batch, "what": label, "ours, ms": own}
+            line = f"B={batch:<3d} {label:20s} ours {own:8.2f} ms"
+            if other is not None:
+                reference = milliseconds(lambda way=way, theirs=theirs: way(theirs), repeats)  # type: ignore[misc]
+                row |= {"smplx, ms": reference, "ours / smplx": own / reference}
+                line += f"   smplx {reference:8.2f} ms   ratio {own / reference:.2f}"
+            print(line)
+            rows.append(row)
+        points = milliseconds(lambda b=betas, r=rotations, t=transl: body.landmarks(b, r, t), repeats)  # type: ignore[misc]
+        print(f"B={batch:<3d} {'33 landmarks':20s} ours {points:8.2f} ms")
+        rows.append({"batch": batch, "what": "33 landmarks", "ours, ms": points})
+    notes = [f"{torch.get_num_threads()} threads; medians; the open body, {len(body.data.v_template)} vertices"]
+    write_csv("body", rows, notes)
+
+
+if __name__ == "__main__":
+    main()

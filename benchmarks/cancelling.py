@@ -1,0 +1,48 @@
+"""How long it takes to cancel a job, by what is being done with it.
+
+    python -m benchmarks.cancelling [--repeats 3]
+
+Seconds on the clock until the answer, and until no process works on the job any more. The pipeline is the tests' fake
+one, so that its stages last as long as is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.csv_results import write_csv
+from tests.backend_process.cancelling import STAGES, cancel_during
+from tests.backend_process.conftest import Server, end, start
+
+
+def server_in(folder: Path, running: ExitStack, **choices: Any) -> Server:
+    """A server that is ended with the others that are running."""
+    server = start(folder / "data", **choices)
+    running.callback(end, server)
+    return server
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    repeats = parser.parse_args().repeats
+    rows = []
+    for stage in STAGES:
+        taken = []
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+                taken.append(cancel_during(stage, Path(folder), partial(server_in, Path(folder), running)))
+        answered, free = (statistics.median(getattr(one, name) for one in taken) for name in ("answered", "free"))
+        print(f"cancel while {stage}: answered after {answered:.3f} s, nobody at work after {free:.3f} s", flush=True)
+        rows.append({"while": stage, "answered after, s": answered, "nobody at work after, s": free})
+    write_csv("cancelling", rows, [f"medians of {repeats} runs"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Perception against human annotations, and its speed.
+    python -m benchmarks.perception [--folder FOLDER] [--every 1]
+
+FOLDER holds photos with COCO annotations of one person each (annotations.json, LICENSES.tsv; default: the shared ones
+beside the repository); EVERY takes one photo in so many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.csv_results import write_csv
+from uvatar.perception import Perception, Person
+from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, mask_iou, match, read_annotations
+from uvatar.photos.decoding import decode_photo
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "weights" / "perception"
+ANNOTATED = ROOT.parent / "shared" / "photos" / "annotated"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One photo's outcome: the annotated person as found (or None), keypoint errors, mask IoU, people found,
+    seconds.
+    """
+
+    annotation: Annotation
+    person: Person | None
+    errors: np.ndarray
+    iou: float
+    people: int
+    seconds: float  # processor time
+
+
+def measure(folder: Path, every: int = 1) -> list[Row]:
+    """Find the people in every photo of the folder and compare the annotated ones."""
+    perception = Perception(WEIGHTS)
+    rows = []
+    for annotation in read_annotations(folder)[::every]:
+        photo = decode_photo((folder / annotation.file).read_bytes(), annotation.file)
+        start = time.process_time()
+        people = perception.people(photo)
+        seconds = time.process_time() - start
+        person = match(people, annotation)
+        height, width = photo.pixels.shape[:2]
+        errors = np.zeros(0) if person is None else keypoint_errors(person.landmarks[COCO_LANDMARKS, :2], annotation)
+        iou = 0.0 if person is None else mask_iou(person, annotation, width, height)
+        rows.append(Row(annotation, person, errors, iou, len(people), seconds))
+    return rows
+
+
+def summary(name: str, rows: list[Row]) -> dict[str, object]:
+    """One line of the table; the averages are over the people found."""
+    found = [row for row in rows if row.person is not None]
+    errors = np.concatenate([np.zeros(0), *(row.errors for row in found)])
+    ious = [row.iou for row in found]
+    return {
+        "people": name,
+        "photos": len(rows),
+        "missed": len(rows) - len(found),
+        "PCK@.05": float(np.mean(errors <= 0.05)),
+        "PCK@.10": float(np.mean(errors <= 0.1)),
+        "median keypoint error, % of the box side": 100 * float(np.median(errors)),
+        "mean mask IoU": float(np.mean(ious)),
+        "median mask IoU": float(np.median(ious)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=ANNOTATED)
+    parser.add_argument("--every", type=int, default=1, help="take one photo in so many")
+    arguments = parser.parse_args()
+    if not arguments.folder.is_dir():
+        print(f"{arguments.folder} is missing: nothing to measure perception on")
+        return
+    rows = measure(arguments.folder, arguments.every)
+    table = []
+    for name, full in (("full body", True), ("cut", False)):
+        of_kind = [row for row in rows if row.annotation.full_body == full]
+        if of_kind:
+            table.append(summary(name, of_kind))
+            print(
+                "  ".join(
+                    f"{key} {cell:.3f}" if isinstance(cell, float) else f"{key} {cell}"
+                    for key, cell in table[-1].items()
+                )
+            )
+    print("missed:", ", ".join(row.annotation.file for row in rows if row.person is None) or "nobody")
+    seconds, people = sum(row.seconds for row in rows), sum(row.people for row in rows)
+    speed = (
+        f"{people} people in {len(rows)} photos; processor time {seconds / len(rows):.2f} s a photo, "
+        f"{seconds / people:.2f} s a person"
+    )
+    print(speed)
+    write_csv("perception", table, [speed])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Time to find what every pixel sees of the open body: our scan conversion beside PyTorch3D's CPU rasteriser, in one
+run.
+
+    python -m benchmarks.rendering [--sides 128 256] [--repeats 9]
+
+Every row is one picture of a body in a pose not seen before, so that everything which a new pose needs is counted.
+"see" adds what has gradients (barycentrics, UV, depth); "paint" is a step of texture learning on a view that is kept:
+look-up of a 128x128 texture and its gradient. Medians; ours and PyTorch3D's take turns, so that both meet the same
+machine. One thread each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.csv_results import write_csv
+from uvatar.body import load_open_body
+from uvatar.data.camera import Camera
+from uvatar.geometry.raster import rasterize
+from uvatar_training.rendering import Cameras, UvMesh, paint, see, visible_faces
+from uvatar_training.rendering.pytorch3d_raster import visible_faces_pytorch3d
+
+
+def timed(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def measure(side: int, repeats: int) -> dict[str, float]:
+    """Median milliseconds by name, and the share of pixels on which ours and PyTorch3D agree."""
+    body = load_open_body()
+    mesh = UvMesh.of(body.data)
+    camera = Camera(1.4 * side, (side / 2, side / 2), side, side)
+    cameras = Cameras.of([camera])
+    pose = torch.zeros(1, 24, 3)
+    pose[0, 0, 0] = math.pi
+    pose[0, 16, 2], pose[0, 17, 2] = -1.1, 1.1
+    vertices = body(torch.zeros(1, 10), pose, torch.tensor([[0.0, 0.05, 3.0]])).vertices
+    texture = torch.rand(1, 3, 128, 128, requires_grad=True)
+    view = see(vertices, mesh, cameras).detach()
+    actions: dict[str, tuple[Callable[[], object], int]] = {
+        "ours": (lambda: visible_faces(vertices, mesh.faces, cameras), repeats),
+        "see": (lambda: see(vertices, mesh, cameras), repeats),
+        "paint": (lambda: paint(view, texture).mean().backward(), repeats),
+        "embree": (lambda: rasterize(vertices[0].numpy(), body.data.faces, camera), repeats),
+        "pytorch3d": (lambda: visible_faces_pytorch3d(vertices, mesh.faces, cameras), 1),
+    }
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(3):
+        for name, (action, count) in actions.items():
+            times[name] += [timed(action) for _ in range(count)]
+    milliseconds = {name: 1e3 * statistics.median(values) for name, values in times.items()}
+    same = visible_faces(vertices, mesh.faces, cameras) == visible_faces_pytorch3d(vertices, mesh.faces, cameras)
+    return milliseconds | {"same": float(same.float().mean())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sides", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print("open body, 27,420 triangles; milliseconds per picture")
+    print(
+        f"{'side':>5} {'ours':>8} {'see':>8} {'paint':>8} {'Embree':>8} {'PyTorch3D':>10} {'ours faster':>12} "
+        f"{'same triangle':>14}"
+    )
+    rows: list[dict[str, object]] = []
+    for side in arguments.sides:
+        row = measure(side, arguments.repeats)
+        faster = row["pytorch3d"] / row["ours"]
+        values = " ".join(f"{row[name]:8.1f}" for name in ("ours", "see", "paint", "embree"))
+        print(f"{side:5} {values} {row['pytorch3d']:10.0f} {faster:10.0f} x {100 * row['same']:12.2f} %")
+        named = {f"{name}, ms": row[name] for name in ("ours", "see", "paint", "embree", "pytorch3d")}
+        rows.append({"side, pixels": side, **named, "pytorch3d / ours": faster, "same triangle, share": row["same"]})
+    write_csv("rendering", rows, ["one thread each; medians, milliseconds a picture; open body, 27,420 triangles"])
+
+
+if __name__ == "__main__":
+    main()

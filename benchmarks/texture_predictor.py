@@ -1,0 +1,175 @@
+"""Time of the Texture Predictor on this machine's CPU, beside the StyleGAN2 that PyPI has (`stylegan2-pytorch`, MIT).
+
+    python -m benchmarks.texture_predictor [--threads 2] [--rounds 3] [--no-public]
+
+"generator" is mapping and synthesis, at 256 x 256 texels, batch 1; "whole" is photo and structure to texture. "as
+public" is our generator with the public one's channels (512 at 4 x 4 down to 32 at 256 x 256) and without spatial
+conditioning. The public package is installed into a temporary folder for the length of the run, without its trackers
+and trainers; no network, no row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from benchmarks.csv_results import write_csv
+from uvatar.texture_predictor.config import default
+from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.network import TextureNetwork
+
+TARGET = 0.25  # seconds for the generator at 256 x 256 on 2 cores
+PUBLIC = (
+    "stylegan2-pytorch==1.9.0",
+    "vector-quantize-pytorch==0.1.0",
+    "einops",
+    "kornia",
+    "kornia-rs",
+    "fire",
+    "termcolor",
+)
+OURS = ("generator", "generator bfloat16", "whole", "generator as public")
+
+
+def ours(row: str) -> Callable[[], object]:
+    config = default()
+    if row == "generator as public":
+        config = replace(
+            config,
+            latent=512,
+            structure=512,
+            style=512,
+            mapping_layers=8,
+            channel_max=512,
+            spatial_base=0,
+            spatial_max=0,
+        )
+    network = TextureNetwork(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    size, side = config.resolution, config.photo_side
+    pose, numbers = torch.eye(3).expand(1, 24, 3, 3), (torch.zeros(1, 10), torch.zeros(1, 3))
+    maps = (
+        (torch.rand(1, 7, size, size), *(torch.rand(1, count, size, size) for count in (4, 4, 3)))
+        if config.spatial
+        else ()
+    )
+    structure = Structure(pose, *numbers, *maps)
+    if row == "whole":
+        photo = torch.rand(1, 3, side, side).contiguous(memory_format=torch.channels_last)
+        return lambda: network(photo, structure)
+    vector, features = network.structure_encoder(structure)
+    latent = torch.randn(1, config.latent)
+    dtype = torch.bfloat16 if "bfloat16" in row else torch.float32
+    return lambda: network.synthesis(network.codes(latent, vector), features, dtype=dtype)
+
+
+def public() -> Callable[[], object]:
+    """stylegan2-pytorch's own generator at its defaults, 256 x 256: it insists on a GPU when imported, but its layers
+    do not.
+    """
+    with (
+        mock.patch("torch.cuda.is_available", return_value=True),
+        mock.patch.dict(sys.modules, {"aim": types.ModuleType("aim")}),
+    ):
+        package = importlib.import_module("stylegan2_pytorch.stylegan2_pytorch")
+    mapping, generator = package.StyleVectorizer(512, 8).eval(), package.Generator(256, 512).eval()
+    latent, noise = torch.randn(1, 512), torch.rand(1, 256, 256, 1)
+    return lambda: generator(mapping(latent)[:, None].expand(-1, generator.num_layers, -1), noise)
+
+
+def measure(row: str, threads: int, repeats: int = 7) -> tuple[float, float]:
+    """Median seconds of one row, by the clock and of all threads' CPU time, which other programs disturb less."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    times = []
+    with torch.inference_mode():
+        run = public() if row == "public" else ours(row)
+        for _ in range(2):
+            run()
+        for _ in range(repeats):
+            start, worked = time.perf_counter(), time.process_time()
+            run()
+            times.append((time.perf_counter() - start, time.process_time() - worked))
+    return middle([clock for clock, _ in times]), middle([cpu for _, cpu in times])
+
+
+def middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def install(folder: Path) -> str:
+    """Put the public package into a folder; what went wrong, or nothing."""
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(folder)]
+    command = [sys.executable, "-m", "pip", "install", *options, *PUBLIC]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3, help="every row once per round, each in a process of its own")
+    parser.add_argument("--no-public", action="store_true", help="do not install and measure the public package")
+    parser.add_argument("--row", help="internal: measure one row")
+    arguments = parser.parse_args()
+    if arguments.row:
+        print(*measure(arguments.row, arguments.threads))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        problem = "left out as asked" if arguments.no_public else install(Path(folder))
+        rows = OURS if problem else (*OURS, "public")
+        path = os.pathsep.join(part for part in (os.environ.get("PYTHONPATH"), folder) if part)
+        seconds: dict[str, list[tuple[float, float]]] = {row: [] for row in rows}
+        for _ in range(arguments.rounds):
+            for row in rows:
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.texture_predictor",
+                    "--row",
+                    row,
+                    "--threads",
+                    str(arguments.threads),
+                ]
+                done = subprocess.run(
+                    command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+                )
+                clock, cpu = map(float, done.stdout.split())
+                seconds[row].append((clock, cpu))
+    median = {row: middle([clock for clock, _ in times]) for row, times in seconds.items()}
+    work = {row: middle([cpu for _, cpu in times]) for row, times in seconds.items()}
+    print(f"{f'256 x 256, batch 1, {arguments.threads} threads':36} {'ms':>8} {'CPU ms':>8}")
+    table = []
+    for row, value in median.items():
+        name = "stylegan2-pytorch 1.9.0" if row == "public" else row
+        print(f"{name:36} {1e3 * value:8.1f} {1e3 * work[row]:8.1f}")
+        table.append({"what": name, "ms": 1e3 * value, "CPU ms": 1e3 * work[row]})
+    verdict = "under" if median["generator"] < TARGET else "NOT under"
+    print(f"generator: {verdict} {1e3 * TARGET:.0f} ms")
+    if problem:
+        print(f"stylegan2-pytorch was not measured: {problem}")
+    else:
+        print(
+            f"stylegan2-pytorch takes {median['public'] / median['generator as public']:.2f} times as long "
+            "with the same channels, "
+            f"{median['public'] / median['generator']:.2f} times as long as our default"
+        )
+    notes = [f"256 x 256, batch 1, {arguments.threads} threads; medians of {arguments.rounds} rounds"]
+    write_csv(
+        "texture_predictor", table, notes + ([f"stylegan2-pytorch was not measured: {problem}"] if problem else [])
+    )
+
+
+if __name__ == "__main__":
+    main()

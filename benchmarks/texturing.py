@@ -1,0 +1,105 @@
+"""Texturing: seconds and likeness by size.
+
+    python -m benchmarks.texturing [PHOTO ...] [--sizes 512 1024 2048 4096]
+
+PHOTO (default: the samples) goes through perception, fitting and clothing
+first, which are not timed; times are of one thread's processor.  Likeness is the PSNR of the textured body against the
+photo, where the body and the person's mask overlap and over the whole mask (what the body leaves uncovered counts as
+grey).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.csv_results import write_csv
+from uvatar.body import BodyModel, load_open_body
+from uvatar.clothing.offsets import clothing_offsets
+from uvatar.data.camera import Camera
+from uvatar.evaluation.metrics import missing_as_grey, psnr
+from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.models import PoseModels
+from uvatar.perception import Perception
+from uvatar.photos.decoding import decode_photo
+from uvatar.results.preview import render_textured
+from uvatar.runtime.weights import weights_folder
+from uvatar.texturing import FaceSpline, Texture, View, face_offsets, texture_person
+from uvatar.texturing.atlas import atlas_of
+
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOS = [ROOT / "samples" / name for name in ("man.jpg", "woman.jpg")]
+Result = TypeVar("Result")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, nargs="*", default=PHOTOS, metavar="PHOTO")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048, 4096])
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    body = load_open_body()
+    face = FaceSpline.load(weights_folder(), body)
+    print("texel table of the open body, once per process:")
+    rows: list[dict[str, object]] = []
+    for size in arguments.sizes:
+        seconds, _ = timed(lambda size=size: atlas_of(body, size))  # type: ignore[misc]
+        print(f"  {size:4}  {seconds:5.2f} s")
+        rows.append({"what": "texel table, once per process", "texture, pixels": size, "CPU s": seconds})
+    for path in arguments.photos:
+        view = prepared(path, body, face)
+        print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
+        for size in arguments.sizes:
+            seconds, texture = timed(partial(texture_person, [view], body, size, face=face))
+            overlap, whole = likeness(view, texture, body)
+            print(
+                f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
+            )
+            row = {"what": path.name, "texture, pixels": size, "CPU s": seconds}
+            rows.append({**row, "PSNR in the overlap, dB": overlap, "PSNR over the mask, dB": whole})
+    write_csv("texturing", rows, ["one thread's processor time; the first person of each photo"])
+
+
+def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    start = time.process_time()
+    result = call()
+    return time.process_time() - start, result
+
+
+def prepared(path: Path, body: BodyModel, face: FaceSpline | None) -> View:
+    """The photo's first person, fitted and clothed."""
+    photo = decode_photo(path.read_bytes(), path.name)
+    height, width = photo.pixels.shape[:2]
+    camera = Camera.for_photo(width, height, photo.focal)
+    people = Perception(weights_folder() / "perception").people(photo)
+    fit = fit_people(people, camera, body, PoseModels.load(weights_folder()), FitOptions())[0]
+    fit = replace(fit, offsets=clothing_offsets(fit, people[0], camera, body))
+    fit = replace(fit, offsets=fit.offsets + face_offsets(fit, people[0], camera, body, face))
+    return View(photo, people[0], camera, fit)
+
+
+def likeness(view: View, texture: Texture, body: BodyModel) -> tuple[float, float]:
+    """PSNR in the overlap of body and mask, and over the mask, at 900 pixels' height at most."""
+    x0, y0, x1, y1 = view.person.window
+    camera = view.camera.cropped(view.person.window, min(1.0, 900 / (y1 - y0)))
+    size = (camera.width, camera.height)
+    photo = cv2.resize(view.photo.pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(view.person.mask, size, interpolation=cv2.INTER_AREA) >= 128
+    vertices, _ = body.posed(view.fit.body, view.fit.offsets)
+    picture = render_textured(vertices, body.data, texture.image, camera)
+    drawn = picture.coverage > 0.99
+    return psnr(picture.image, photo, mask & drawn), psnr(missing_as_grey(picture.image, drawn), photo, mask)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages between the add-on and a backend that answers: docs/protocol.md from the client's side."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..protocol import framing
+from ..protocol.errors import Code, UvatarError
+from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
+from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
+from .result import ResultError, parse_any
+from .zmtp import Dealer
+
+TICK = 0.05  # seconds between looks at what the main thread wants
+QUIET = 3.0  # seconds without a word from the backend before it is asked for a sign of life and for the jobs' status
+SILENT = 20.0  # seconds after which a backend that gives none is taken for dead
+REPLY = 60.0  # seconds that a reply may take: a busy disk may be slow to store a job
+
+
+class Stopped(Exception):
+    """The thread was asked to end."""
+
+
+@dataclass
+class PendingJob:
+    """A job as the connection's thread keeps it, also from one connection to the next.
+
+    Attributes:
+        id: UUID.
+        photos: files as chosen.
+        options: as the protocol names them.
+        write: writes those photos that are no files yet; None when it has. May raise OSError.
+        known: whether the backend may know the job: ask for its status before sending it.
+        accepted: whether it has said that it has the job.
+        sent: index among the chosen files of each photo that was sent: those that cannot be read are not.
+        payload: names and bytes of the photos, until the backend has them on disk.
+        told: photos (as the backend counts) whose end was told.
+    """
+
+    id: str
+    photos: tuple[Path, ...]
+    options: Mapping[str, Any]
+    write: Callable[[], None] | None = None
+    known: bool = False
+    accepted: bool = False
+    sent: list[int] = field(default_factory=list)
+    payload: list[dict[str, Any]] | None = None
+    told: set[int] = field(default_factory=set)
+
+    def chosen(self, photo: int) -> int:
+        """Index among the chosen files of a photo as the backend counts."""
+        return self.sent[photo] if photo < len(self.sent) else photo
+
+
+class ProtocolClient:
+    """An established connection: requests with their replies, and events. Belongs to the connection's thread."""
+
+    def __init__(
+        self,
+        dealer: Dealer,
+        token: str,
+        pending_jobs: dict[str, PendingJob],
+        tell: Callable[[Event], None],
+        stopped: Callable[[], bool],
+    ):
+        """
+        Args:
+            pending_jobs: the jobs that are under way, by id; jobs that end are taken out.
+            tell: takes events for the main thread.
+            stopped: whether to end; then whatever is going on raises Stopped.
+        """
+        self._dealer = dealer
+        self._token = token
+        self._pending_jobs = pending_jobs
+        self._tell = tell
+        self._stopped = stopped
+        self._requests = 0
+        self._waiting: deque[dict[str, Any]] = deque()  # the backend's events, until no request is under way
+        self._next_question = 0.0
+
+    # Every method may raise OSError where the connection ends, and Stopped.
+
+    def begin(self) -> None:
+        """Say hello and pick up the jobs. UvatarError where the backend does not want to talk to us."""
+        hello = self._request("hello", client="uvatar blender add-on")
+        model, options, bodies = hello.get("model"), hello.get("options"), hello.get("bodies")
+        self._tell(
+            Connected(
+                str(hello.get("version")),
+                str(model.get("state")) if isinstance(model, Mapping) else "unknown",
+                frozenset(str(name) for name in options) if isinstance(options, Mapping) else frozenset(),
+                frozenset(str(name) for name in bodies) if isinstance(bodies, list) else frozenset(),
+                str(hello.get("models_folder", "")),
+            )
+        )
+        for pending in list(self._pending_jobs.values()):
+            self.advance(pending)
+
+    def listen(self) -> None:
+        """Deal with what comes within a tick; after some silence ask whether the backend is there and how the
+        jobs are.
+        """
+        self._receive()
+        while self._waiting:
+            self._deal_with(self._waiting.popleft())
+        silence = time.monotonic() - self._dealer.last_heard
+        if silence > SILENT:
+            raise ConnectionError("The backend is silent.")
+        if silence > QUIET and time.monotonic() > self._next_question:
+            self._next_question = time.monotonic() + QUIET
+            self._dealer.ping()
+            for pending in list(self._pending_jobs.values()):
+                self.advance(pending)
+
+    def advance(self, pending: PendingJob) -> None:
+        """Bring a job forward: ask how it is, or send it where the backend does not know it yet."""
+        try:
+            if pending.known:
+                try:
+                    self._take_status(pending, self._request("status", job=pending.id))
+                    return
+                except UvatarError as error:
+                    if error.code != Code.UNKNOWN_JOB or pending.accepted:
+                        raise
+            self._send(pending)
+        except UvatarError as error:
+            self._end(pending, JobEnded(pending.id, problem=from_wire(error)))
+
+    def cancel(self, pending: PendingJob) -> None:
+        """Have the backend work on a job no more."""
+        try:
+            self._request("cancel", job=pending.id)
+        except UvatarError as error:
+            if error.code != Code.UNKNOWN_JOB:  # cancelled before it arrived is cancelled too
+                self._end(pending, JobEnded(pending.id, problem=from_wire(error)))
+                return
+        self._end(pending, JobEnded(pending.id, cancelled=True))
+
+    def fetch(self, job: str, photo: int) -> None:
+        """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
+        try:
+            self._tell(Fetched(job, photo, parse_any(self._request("result", job=job, photo=photo)["result"])))
+        except UvatarError as error:
+            self._tell(Fetched(job, photo, None, from_wire(error)))
+        except ResultError as error:
+            self._tell(Fetched(job, photo, None, Problem(str(error), "Make it again.", Remedy.RUN)))
+
+    # -- jobs
+    # -------------------------------------------------------------------------------------------------------------
+
+    def _send(self, pending: PendingJob) -> None:
+        if pending.write is not None:
+            try:
+                pending.write()
+            except OSError as error:
+                problem = Problem(f"What is to be sent cannot be written: {in_words(error)}.", "Then try it again.")
+                self._end(pending, JobEnded(pending.id, problem=problem))
+                return
+            pending.write = None  # with all that it holds
+        if pending.payload is None:
+            pending.payload, unreadable = _read_photos(pending)
+            if unreadable and pending.options.get("complete_texture"):  # all of its pictures or none
+                self._end(pending, JobEnded(pending.id, problem=NOT_SENT))
+                return
+            for photo, problem in unreadable.items():
+                self._tell(PhotoFailed(pending.id, photo, problem))
+        if not pending.payload:
+            self._end(
+                pending,
+                JobEnded(
+                    pending.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)
+                ),
+            )
+            return
+        pending.known = True
+        status = self._request("reconstruct", job=pending.id, photos=pending.payload, options=dict(pending.options))
+        pending.payload, pending.accepted = None, True
+        self._tell(Accepted(pending.id, tuple(pending.sent)))
+        self._take_status(pending, status)
+
+    def _take_status(self, pending: PendingJob, status: Mapping[str, Any]) -> None:
+        for photo in status["photos"]:
+            self._end_photo(pending, int(photo["index"]), photo["state"], photo.get("error"))
+        if status["state"] in ("finished", "cancelled"):
+            self._end(pending, JobEnded(pending.id, cancelled=status["state"] == "cancelled"))
+
+    def _end_photo(self, pending: PendingJob, photo: int, state: str, error: Mapping[str, Any] | None) -> None:
+        if photo in pending.told or state not in ("done", "failed", "merged"):
+            return
+        chosen = pending.chosen(photo)
+        event: Event
+        if state == "done":
+            try:
+                reply = self._request("result", job=pending.id, photo=photo)
+                event = PhotoDone(pending.id, chosen, parse_any(reply["result"]), photo)
+            except UvatarError as failure:
+                event = PhotoFailed(pending.id, chosen, from_wire(failure))
+            except ResultError as failure:
+                event = PhotoFailed(pending.id, chosen, Problem(str(failure), "Make it again.", Remedy.RUN))
+        elif state == "failed":
+            event = PhotoFailed(pending.id, chosen, from_wire(UvatarError.from_dict(error or {})))
+        else:
+            event = PhotoMerged(pending.id, chosen)
+        pending.told.add(photo)
+        self._tell(event)
+
+    def _end(self, pending: PendingJob, event: JobEnded) -> None:
+        if self._pending_jobs.pop(pending.id, None) is not None:
+            self._tell(event)
+
+    # -- messages
+    # ---------------------------------------------------------------------------------------------------------
+
+    def _deal_with(self, event: Mapping[str, Any]) -> None:
+        pending = self._pending_jobs.get(str(event.get("job")))
+        if pending is None:
+            return
+        if event["kind"] == "progress":
+            left = event.get("seconds_left")
+            self._tell(
+                Progress(
+                    pending.id,
+                    pending.chosen(int(event["photo"])),
+                    str(event["stage"]),
+                    float(event["fraction"]),
+                    str(event["message"]),
+                    None if left is None else float(left),
+                )
+            )
+        elif event["kind"] == "photo":
+            self._end_photo(pending, int(event["photo"]), str(event["state"]), event.get("error"))
+        elif event["kind"] == "finished":
+            self._take_status(pending, event)
+
+    def _request(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Ask, and wait for the reply; events that come first wait. UvatarError for an error reply."""
+        self._requests += 1
+        self._dealer.send(framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields}))
+        deadline = time.monotonic() + REPLY
+        while time.monotonic() < deadline:
+            reply = self._receive()
+            if reply is None:
+                continue
+            if reply.get("kind") == "error" and reply.get("request") in (None, self._requests):
+                raise UvatarError.from_dict(reply)
+            if reply.get("request") == self._requests:
+                return reply
+        raise TimeoutError("The backend does not reply.")
+
+    def _receive(self) -> dict[str, Any] | None:
+        """A reply that comes within a tick, or None; an event is put with those that wait."""
+        if self._stopped():
+            raise Stopped
+        frames = self._dealer.receive(TICK)
+        if frames is None:
+            return None
+        message = framing.unpack(frames)
+        if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
+            raise UvatarError("The backend sent something that is no message.")
+        if "request" in message:
+            return message
+        self._waiting.append(message)
+        return None
+
+
+def _read_photos(pending: PendingJob) -> tuple[list[dict[str, Any]], dict[int, Problem]]:
+    """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the
+    pending job which are sent.
+    """
+    payload: list[dict[str, Any]] = []
+    unreadable: dict[int, Problem] = {}
+    pending.sent.clear()
+    for index, path in enumerate(pending.photos):
+        try:
+            payload.append({"name": path.name, "data": path.read_bytes()})
+            pending.sent.append(index)
+        except OSError as error:
+            unreadable[index] = from_os(error, path)
+    return payload, unreadable

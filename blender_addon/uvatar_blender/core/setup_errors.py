@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the output of a failed program means for the artist who sets the backend up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .problem import Problem, Remedy
+
+_NETWORK = re.compile(
+    r"name resolution|getaddrinfo|NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection "
+    r"(refused|reset)|"
+    r"Network is unreachable|Max retries|Connection broken|timed out",
+    re.IGNORECASE,
+)
+_NOT_FOUND = re.compile(r"No matching distribution found for (\S+)")
+
+
+def explain(lines: Sequence[str]) -> Problem:
+    """What a program's last words mean for the artist."""
+    said = "\n".join(lines[-60:])
+    if failed := next((line for line in lines if line.startswith("The self-test failed")), ""):
+        return Problem(failed[:400], "The backend was not set up. Its log says more.", Remedy.LOG)
+    if re.search(r"No space left|Errno 28|disk is full|not enough space", said, re.IGNORECASE):
+        return Problem("The disk is full.", "Free some space, or choose another folder.", Remedy.PREFERENCES)
+    if _NETWORK.search(said):
+        return Problem(
+            "The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP
+        )
+    if re.search(r"error sending request|dns error|Failed to (download|fetch)", said):  # uv's words
+        return Problem("The download failed.", "Look after the network, then set it up again.", Remedy.SETUP)
+    if missing := _NOT_FOUND.search(said):
+        return Problem(
+            f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES
+        )
+    if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:
+        message = "The package index gave a file that is not the one Uvatar was tested with."
+        return Problem(message, "Set it up again; if it happens again, name another index.", Remedy.PREFERENCES)
+    if re.search(r"Permission denied|Access is denied|Errno 13", said, re.IGNORECASE):
+        return Problem(
+            "The folder cannot be written: permission is missing.", "Choose another folder.", Remedy.PREFERENCES
+        )
+    reason = next((line for line in reversed(lines) if line), "a program failed without a word")
+    return Problem(f"The set-up failed: {reason.removeprefix('ERROR: ')[:200]}", "Its log says more.", Remedy.LOG)

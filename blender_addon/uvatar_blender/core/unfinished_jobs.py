@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Unfinished jobs, on disk, so that they can be picked up after Blender was closed, or has crashed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from .jobs import Job
+
+
+class UnfinishedJobs:
+    """One small file per job in a folder of the user's data. A file that cannot be written never stops a job.
+
+    One thread does all that touches the disk, in the order in which it was asked for: where the disk is busy, nobody
+    waits.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` need not exist."""
+        self.folder = folder
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="uvatar unfinished jobs")
+
+    def record(self, job: Job) -> None:
+        """Write down a job as it stands, or delete its file when it is over."""
+        if job.over:
+            self.remove(job.id)
+            return
+        fields = {
+            "id": job.id,
+            "photos": [str(path) for path in job.photos],
+            "options": dict(job.options),
+            "sent": None if job.sent is None else list(job.sent),
+            "imported": sorted(job.imported),
+        }
+        self._disk.submit(self._write, job.id, json.dumps(fields))
+
+    def remove(self, job: str) -> None:
+        """Delete a job's file."""
+        self._disk.submit(self._delete, job)
+
+    def load(self) -> list[Job]:
+        """Jobs that were not over when they were last written down, oldest first; files that are none are
+        passed over.
+        """
+        return self._disk.submit(self._read).result()
+
+    def flush(self) -> None:
+        """Wait until all is on the disk."""
+        self._disk.submit(lambda: None).result()
+
+    def _write(self, job: str, text: str) -> None:
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, self._file(job))
+
+    def _delete(self, job: str) -> None:
+        with suppress(OSError):
+            self._file(job).unlink()
+
+    def _read(self) -> list[Job]:
+        found = []
+        with suppress(OSError):
+            for file in sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+                with suppress(OSError, ValueError, KeyError, TypeError):
+                    fields = json.loads(file.read_text(encoding="utf-8"))
+                    sent = None if fields["sent"] is None else tuple(int(photo) for photo in fields["sent"])
+                    job = Job(
+                        str(fields["id"]),
+                        tuple(Path(path) for path in fields["photos"]),
+                        dict(fields["options"]),
+                        sent=sent,
+                    )
+                    job.imported = {int(photo) for photo in fields["imported"]}
+                    job.ended = set(job.imported)
+                    if file == self._file(job.id) and job.photos:
+                        found.append(job)
+        return found
+
+    def _file(self, job: str) -> Path:
+        return self.folder / f"{job}.json"

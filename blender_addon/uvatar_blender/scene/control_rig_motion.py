@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transferring an avatar's pose or motion to the control rig that is to lead it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import bpy
+from mathutils import Euler, Matrix, Quaternion, Vector
+
+from . import compat
+from .rig import edit_mode, joint_names
+
+_SIDES = ("L", "R")
+# Rigify's controls that together hold every pose, parents first, and the joint with which each one moves. The limbs
+# have both their kinds: a pose looks the same through forward and through inverse kinematics, so that the artist may go
+# on with either.
+_TRUNK = (
+    ("torso", 0),
+    ("spine_fk", 0),
+    ("spine_fk.001", 3),
+    ("spine_fk.002", 6),
+    ("spine_fk.003", 9),
+    ("neck", 12),
+    ("head", 15),
+)
+_LIMBS = (
+    ("shoulder", 13), ("upper_arm_fk", 16), ("forearm_fk", 18), ("hand_fk", 20), ("upper_arm_ik", 16), ("hand_ik", 20),
+    ("thigh_fk", 1), ("shin_fk", 4), ("foot_fk", 7), ("toe_fk", 10), ("thigh_ik", 1), ("foot_ik", 7), ("toe_ik", 10),
+)  # fmt: skip
+_CONTROLS = (*_TRUNK, *((f"{name}.{side}", joint + step) for name, joint in _LIMBS for step, side in enumerate(_SIDES)))
+_SWITCHES = tuple(f"{limb}_parent.{side}" for limb in ("upper_arm", "thigh") for side in _SIDES)
+_TEMPORARY = "uvatar carries "
+
+
+def has_motion(rig: bpy.types.Object) -> bool:
+    """Whether keyframes or strips move the avatar's bones."""
+    animation = rig.animation_data
+    strips = (
+        animation is not None
+        and animation.use_nla
+        and any(track.strips and not track.mute for track in animation.nla_tracks)
+    )
+    return strips or any(curve.data_path.startswith("pose.bones") for curve in compat.action_curves(rig))
+
+
+def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
+    """Give the control rig the pose that the avatar has, and the motion where it has one, in an action of its own.
+
+    The limbs are then switched to forward kinematics, which follow a pose exactly. Both must stand at the same place,
+    the avatar not led yet, in object mode. Controls that a changed metarig does not have are passed over.
+    """
+    scene = bpy.context.scene
+    controls = {name: joint for name, joint in _CONTROLS if name in control.pose.bones}
+    moving = has_motion(rig)
+    if not moving and all(rig.pose.bones[name].matrix_basis == Matrix.Identity(4) for name in joint_names(rig)):
+        return  # at rest, as the control rig is
+    frames = _frames(rig, scene) if moving else [scene.frame_current]
+    before = scene.frame_current
+    for name in set(_SWITCHES) & set(control.pose.bones.keys()):
+        control.pose.bones[name]["IK_FK"] = 1.0
+    with _constrained(rig, control, controls):
+        poses = [_local_pose(control, list(controls), frame) for frame in frames]
+    if moving:
+        _write_action(rig, control, frames, poses)
+    else:
+        for name, matrix in poses[0].items():
+            control.pose.bones[name].matrix_basis = matrix
+    scene.frame_set(before)
+
+
+def _frames(rig: bpy.types.Object, scene: bpy.types.Scene) -> range:
+    """The frames of the avatar's own action; of the scene where strips move it."""
+    animation = rig.animation_data
+    if animation.action is None:
+        return range(scene.frame_start, scene.frame_end + 1)
+    first, last = animation.action.frame_range
+    return range(math.floor(first), math.ceil(last) + 1)
+
+
+@contextmanager
+def _constrained(rig: bpy.types.Object, control: bpy.types.Object, controls: dict[str, int]) -> Iterator[None]:
+    """Have each control lie where its joint takes it: on a bone of the avatar that is for now made just for that."""
+    rests = {name: (control.data.bones[name].matrix_local.copy(), control.data.bones[name].length) for name in controls}
+    joints = joint_names(rig)
+    with edit_mode(rig):
+        for name, joint in controls.items():
+            bone = rig.data.edit_bones.new(_TEMPORARY + name)
+            bone.length = rests[name][1]
+            bone.matrix = rests[name][0]
+            bone.length = rests[name][1]
+            bone.parent, bone.use_deform = rig.data.edit_bones[joints[joint]], False
+    made = []
+    try:
+        for name in controls:
+            constraint = control.pose.bones[name].constraints.new("COPY_TRANSFORMS")
+            constraint.target, constraint.subtarget = rig, _TEMPORARY + name
+            made.append((control.pose.bones[name], constraint))
+        yield
+    finally:
+        for bone, constraint in made:
+            bone.constraints.remove(constraint)
+        with edit_mode(rig):
+            for name in controls:
+                rig.data.edit_bones.remove(rig.data.edit_bones[_TEMPORARY + name])
+
+
+def _local_pose(control: bpy.types.Object, names: Sequence[str], frame: int) -> dict[str, Matrix]:
+    """The controls' own transforms that put them where they lie at a frame."""
+    bpy.context.scene.frame_set(frame)
+    bones = control.pose.bones
+    return {
+        name: control.convert_space(
+            pose_bone=bones[name], matrix=bones[name].matrix, from_space="POSE", to_space="LOCAL"
+        )
+        for name in names
+    }
+
+
+def _write_action(
+    rig: bpy.types.Object, control: bpy.types.Object, frames: Sequence[int], poses: Sequence[dict[str, Matrix]]
+) -> None:
+    """A key on every frame for every control."""
+    name = rig.animation_data.action.name if rig.animation_data.action else rig.name
+    curve = compat.curve_maker(control, bpy.data.actions.new(f"{name} control"))
+    for bone_name in poses[0]:
+        bone = control.pose.bones[bone_name]
+        path = f'pose.bones["{bpy.utils.escape_identifier(bone_name)}"].'
+        mode = bone.rotation_mode if bone.rotation_mode not in ("QUATERNION", "AXIS_ANGLE") else ""
+        bone.rotation_mode = mode or "QUATERNION"
+        locations: list[Vector] = []
+        rotations: list[Euler | Quaternion] = []
+        for pose in poses:
+            location, rotation, _ = pose[bone_name].decompose()
+            if mode:
+                rotations.append(rotation.to_euler(mode, rotations[-1]) if rotations else rotation.to_euler(mode))
+            else:
+                rotations.append(-rotation if rotations and rotation.dot(rotations[-1]) < 0 else rotation)
+            locations.append(location)
+        for channel in range(3 if mode else 4):
+            rotation_path = path + ("rotation_euler" if mode else "rotation_quaternion")
+            compat.fill_curve(
+                curve(rotation_path, channel, bone_name), frames, [turned[channel] for turned in rotations]
+            )
+        for channel in range(3):
+            if not bone.lock_location[channel] and not (bone.bone.use_connect and bone.parent):
+                compat.fill_curve(
+                    curve(path + "location", channel, bone_name), frames, [moved[channel] for moved in locations]
+                )

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all operators on the selected avatar share."""
+
+from pathlib import Path
+
+import bpy
+
+from ..core.motion import MotionError
+from ..scene.rig import RigError, find_rig
+
+
+class AvatarOperator:
+    """Mixin of the operators on the selected avatar: says in one sentence why it cannot."""
+
+    modes: tuple[str, ...] = ("OBJECT",)
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Called by Blender."""
+        if find_rig(context.object) is None:
+            cls.poll_message_set("Select an avatar")  # type: ignore[attr-defined]
+            return False
+        if context.mode not in cls.modes:
+            cls.poll_message_set("Go to Object Mode first")  # type: ignore[attr-defined]
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        try:
+            said = self.act(context, find_rig(context.object))
+        except (RigError, MotionError, OSError) as error:
+            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        if said:
+            self.report({"INFO"}, said)  # type: ignore[attr-defined]
+        return {"FINISHED"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:
+        """Do it; what to tell, if anything. Raises RigError, MotionError or OSError."""
+        raise NotImplementedError
+
+
+def absolute_path(path: str) -> Path:
+    """A path that may begin at the .blend's folder ("//"). Raises OSError where the .blend has none yet."""
+    if path.startswith("//") and not bpy.data.filepath:
+        raise OSError(f"{path} begins at the .blend's folder: save the .blend first, or choose another place.")
+    return Path(bpy.path.abspath(path))

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator that exports the selected avatar for a game engine."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+import bpy
+
+from ..core.export_presets import Target
+from ..core.naming import Naming
+from ..scene.export import export_avatar
+from ..scene.rig import find_rig
+from ..scene.rig import joint_names as bone_names
+from .avatar_operator import AvatarOperator, absolute_path
+from .properties import NAMINGS
+
+_OF_THE_PRESET, _AS_THEY_ARE = "PRESET", "KEEP"
+
+
+class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
+    """Write the avatar for a game engine: shape baked in, rest pose, skin, texture and shape sliders"""
+
+    bl_idname = "uvatar.export"
+    bl_label = "Export"
+    modes = ("OBJECT", "POSE")
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(default="*.glb;*.fbx", options={"HIDDEN"})  # type: ignore[valid-type]
+    # Blender's file browser reads this: it shows where a file would be replaced.
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
+    target: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="For",
+        items=[(target.value, target.preset.name, target.preset.description) for target in Target],
+    )
+    naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Bone names",
+        items=[
+            (_OF_THE_PRESET, "Automatic", "The mannequin's names for Unreal, otherwise as they are in Blender"),
+            (_AS_THEY_ARE, "As they are", "The names that the bones have in Blender"),
+            *NAMINGS,
+        ],
+    )
+    animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Motion", description="Also write the avatar's motion over the scene's frames"
+    )
+    root_motion: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Root motion",
+        description="Let the root, which engines move, go the avatar's way over the ground: Unreal's root bone, "
+        "elsewhere the armature. "
+        "Otherwise the pelvis goes it",
+    )
+    provenance: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Include provenance",
+        description="Also write the photo's name and digest, the pose in it and the measurements, for whoever gets "
+        "the file to read",
+        default=False,
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Called by Blender: asks for the file."""
+        rig = find_rig(context.object)
+        assert rig is not None  # see poll
+        self.filepath = bpy.path.clean_name(rig.name) + Target(self.target).suffix
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def check(self, context: bpy.types.Context) -> bool:
+        """Called by Blender when an option changes in the file browser: the name follows what the file is for."""
+        before = self.filepath
+        if bpy.path.basename(before):
+            self.filepath = _suffixed(before, Target(self.target))
+        return bool(self.filepath != before)
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
+        target = Target(self.target)
+        if not bpy.path.basename(self.filepath):
+            raise OSError("The file has no name: give it one.")
+        path = absolute_path(_suffixed(self.filepath, target))
+        names = {_OF_THE_PRESET: None, _AS_THEY_ARE: bone_names(rig)}
+        naming = names[self.naming] if self.naming in names else Naming(self.naming)
+        for remark in export_avatar(rig, path, target, naming, self.animation, self.provenance, self.root_motion):
+            self.report({"WARNING"}, remark)
+        return f"{path.name} written"
+
+
+def _suffixed(path: str, target: Target) -> str:
+    """A path with the target's suffix instead of another target's; all else of a name stays, "Anna 1.2" for example."""
+    ours = next((other.suffix for other in Target if path.lower().endswith(other.suffix)), "")
+    return path[: len(path) - len(ours)] + target.suffix
+
+
+CLASSES = (UVATAR_OT_export,)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that give the selected avatar a motion."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+import bpy
+
+from ..core.upright import UpAxis
+from ..scene import rigify
+from ..scene.motion import SUFFIXES, apply_motion, load_motion
+from ..scene.rig import RigError
+from .avatar_operator import AvatarOperator, absolute_path
+
+
+class UVATAR_OT_import_motion(AvatarOperator, bpy.types.Operator):
+    """Make the avatar move as in a BVH file or a file of SMPL poses (AMASS, AIST++, video estimators)"""
+
+    bl_idname = "uvatar.import_motion"
+    bl_label = "Import Motion"
+    bl_options = {"REGISTER", "UNDO"}
+    modes = ("OBJECT", "POSE")
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH")  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
+    up: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Up axis",
+        description="The axis that points up in the file's world. Choose it where the avatar lies but should stand, "
+        "or the other way round",
+        items=[
+            (UpAxis.AUTOMATIC.value, "Automatic", "As this kind of file has it, or as people stand in it"),
+            (UpAxis.Y.value, "Y", "Most BVH files, AIST++, GVHMR"),
+            (UpAxis.Z.value, "Z", "AMASS, Blender"),
+            (UpAxis.MINUS_Y.value, "−Y", "A camera's axes: ROMP, 4D-Humans"),
+        ],
+    )
+    start: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="First frame", description="Frame on which the motion begins. Loops for game engines begin at 0", default=0
+    )
+    resample: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Scene's frame rate",
+        description="Keep the motion's speed. Otherwise each frame of the file is one of the scene",
+        default=True,
+    )
+    ground: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="On the ground",
+        description="Raise or lower the whole motion so that its lowest step touches the ground",
+        default=True,
+    )
+    here: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Begin here", description="Begin where the avatar stands instead of where the file has it", default=True
+    )
+    shape: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Shape, too", description="Take the body's shape from the file. Only for SMPL's own bodies"
+    )
+    fit_range: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Set the scene's range",
+        description="Let the scene play from the motion's first to its last frame",
+        default=True,
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Called by Blender: asks for the file."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
+        path, scene = absolute_path(self.filepath), context.scene
+        rate = scene.render.fps / scene.render.fps_base if self.resample else None
+        motion, control = load_motion(rig, path, UpAxis(self.up)), rigify.control_rig(rig)
+        if control is not None and self.shape:
+            raise RigError(
+                f"{rig.name} follows its control rig, which would keep the old shape: leave the control rig first."
+            )
+        action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
+        if control is not None:  # only now: where the motion cannot be applied it goes on leading
+            rigify.unfollow(rig)
+            rigify.lead(rig, control)
+        first, last = (int(frame) for frame in action.frame_range)
+        if self.fit_range:
+            scene.frame_start, scene.frame_end = first, max(last, first)
+        scene.frame_set(scene.frame_current)
+        return " ".join((f"{last - first + 1} frames.", *motion.notes))
+
+
+CLASSES = (UVATAR_OT_import_motion,)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that have a Rigify control rig lead the selected avatar."""
+
+# No "from __future__ import annotations" here: Blender reads the properties from the annotations.
+
+import bpy
+
+from ..scene import rigify
+from .avatar_operator import AvatarOperator
+
+
+class UVATAR_OT_make_metarig(AvatarOperator, bpy.types.Operator):
+    """Add Rigify's human metarig with its bones on the avatar's joints, ready to generate"""
+
+    bl_idname = "uvatar.make_metarig"
+    bl_label = "Add Metarig"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        rigify.make_metarig(rig)
+
+
+class UVATAR_OT_generate_control_rig(AvatarOperator, bpy.types.Operator):
+    """Have Rigify generate its control rig from the metarig, and let it lead the avatar, motion included.
+
+    Takes some ten seconds
+    """
+
+    bl_idname = "uvatar.generate_control_rig"
+    bl_label = "Generate and Follow"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        rigify.generate_control_rig(rig, rigify.find_metarig(rig) or rigify.make_metarig(rig))
+
+
+class UVATAR_OT_leave_control_rig(AvatarOperator, bpy.types.Operator):
+    """Let the avatar's own bones lead again"""
+
+    bl_idname = "uvatar.leave_control_rig"
+    bl_label = "Leave Control Rig"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
+        rigify.unfollow(rig)
+
+
+CLASSES = (
+    UVATAR_OT_make_metarig,
+    UVATAR_OT_generate_control_rig,
+    UVATAR_OT_leave_control_rig,
+)
