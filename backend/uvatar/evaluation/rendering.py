@@ -36,6 +36,14 @@ class Light:
     colour: NDArray[np.float64]
     ambient: NDArray[np.float64]
 
+    def on(self, albedo: NDArray, facing: NDArray, upward: NDArray) -> NDArray[np.float64]:
+        """(K, 3) linear RGB of a surface with albedo (K, 3), from the cosines (K,) of its normals to the light and to
+        straight up.
+        """
+        # Wrapped a little past the terminator, as light does on skin and cloth.
+        direct = np.clip((facing + 0.25) / 1.25, 0, 1)
+        return albedo * (direct[:, None] * self.colour + (0.65 + 0.35 * upward)[:, None] * self.ambient)
+
 
 def random_light(rng: np.random.Generator) -> Light:
     """A light from above on the camera's side, warm or cool, with enough sky that shadows stay readable."""
@@ -74,10 +82,7 @@ def photograph(
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
     uv = at(body.uv, body.face_uv[fragments.face[seen]]) if body.has_uv else np.zeros((len(share), 2))
     albedo = paint(at(body.v_template), uv, body.part[corners[:, 0]])
-    # Wrapped a little past the terminator, as light does on skin and cloth.
-    direct = np.clip((normals @ light.direction + 0.25) / 1.25, 0, 1)
-    sky = 0.65 - 0.35 * normals[:, 1]
-    lit = albedo * (direct[:, None] * light.colour + sky[:, None] * light.ambient)
+    lit = light.on(albedo, normals @ light.direction, -normals[:, 1])
 
     height, width = seen.shape
     samples = np.zeros((height, width, 4), np.float32)
@@ -88,9 +93,14 @@ def photograph(
     picture[area] = picture[area] * (1 - layer[..., 3:]) + layer[..., :3]
     mask = np.zeros(picture.shape[:2], bool)
     mask[area] = layer[..., 3] > 0.5
-    soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 0.8))
-    noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, rng.uniform(1, 4), picture.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8), mask
+    return sensed(picture, rng.uniform(0.4, 0.8), rng.uniform(1, 4), rng), mask
+
+
+def sensed(picture: NDArray, blur: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What a small sensor makes of linear light (H, W, 3): ``blur`` in pixels, ``noise`` in 8-bit levels."""
+    soft = cv2.GaussianBlur(picture, (0, 0), blur)
+    noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, noise, picture.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 def random_background(width: int, height: int, rng: np.random.Generator) -> NDArray[np.uint8]:

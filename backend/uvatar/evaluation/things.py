@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.evaluation.rendering import Light, random_background, random_light
-from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
+from uvatar.evaluation.rendering import Light, random_background, random_light, sensed
+from uvatar.photos.colour import linear_from_srgb
 
 SIDE = 320  # pixels
 STEPS, NEAR = 48, 2e-3
@@ -307,9 +306,7 @@ def render_solid(parts: Sequence[SolidPart], rng: np.random.Generator) -> NDArra
     light = random_light(rng)
     picture = linear_from_srgb(background).reshape(-1, 3).copy()
     picture[seen] = _shade(parts, points[seen], light, to_world, rng)
-    soft = cv2.GaussianBlur(picture.reshape(SIDE, SIDE, 3), (0, 0), 0.7)
-    noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, 2, soft.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return sensed(picture.reshape(SIDE, SIDE, 3), 0.7, 2, rng)
 
 
 def _field(parts: Sequence[SolidPart], points: NDArray) -> NDArray:
@@ -350,5 +347,4 @@ def _shade(
     normals = np.stack([_field(parts, points + step) - _field(parts, points - step) for step in steps], -1)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     towards = to_world @ (light.direction * [1, -1, -1])
-    direct = np.clip((normals @ towards + 0.25) / 1.25, 0, 1)
-    return albedo * (direct[:, None] * light.colour + (0.65 + 0.35 * normals[:, 1:2]) * light.ambient)
+    return light.on(albedo, normals @ towards, normals[:, 1])
