@@ -87,6 +87,7 @@ def edit(*keys: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         (edit("garments", "belt", "cut", "off_the_arms", 0, "band", "height", to="$hight"), "there is no 'hight'"),
         (edit("garments", "belt", "cut", "arms", to="covered"), "arms must be free or bare"),
         (edit("garments", "top", "numbers", "sleeve", "shares", to=[1.0]), "one share for each of one_of"),
+        (edit("garments", "top", "name", to="{sleeves} top"), "top, name: there is no 'sleeves'"),
         (edit("fabrics", "train", "tweed", to=1.0), "fabrics, train: there is no 'tweed'"),
         (edit("borders", to={}), "there is no 'sleeve'"),
         (edit("garments", "belt", to={"name": "belt"}), "belt lacks numbers"),

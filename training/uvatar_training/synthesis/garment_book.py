@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
@@ -103,6 +104,9 @@ def _wrong_garment(book: GarmentBook, name: str, garment: Mapping[str, Any]) -> 
     for number, entry in garment["numbers"].items():
         yield from _wrong_value(f"{name}, numbers, {number}", entry, known)
         known.append(number)
+    if isinstance(garment["name"], str):
+        words = [word for _, word, _, _ in string.Formatter().parse(garment["name"]) if word is not None]
+        yield from _unknown(f"{name}, name", words, known)
     cut = garment["cut"]
     yield from _unknown(f"{name}, cut", cut, ("arms", "everywhere", "off_the_arms"))
     if cut.get("arms") not in ("free", "bare"):
