@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks.csv_results import write_csv
-from tests.backend_process.conftest import FAKE, Server, end, photo, start
+from tests.service.servers import FAKE, Server, end, photo, start
 from uvatar.service.client import Client
 
 RESULT_BYTES = 4_500_000  # of one person's result on the wire
@@ -33,7 +33,7 @@ FAST = {"fast": True, "texture_size": 512}
 def one_job(client: Client, data: bytes, options: dict[str, Any]) -> float:
     """Send a photo, wait, take its result; seconds."""
     begin = time.perf_counter()
-    job = client.reconstruct([("a.jpg", data)], options)
+    job = client.submit([("a.jpg", data)], options)
     last = list(client.events(job))[-1]
     assert last["photos"][0]["state"] == "done", last
     assert client.result(job, 0)["people"]

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.csv_results import write_csv
-from tests.backend_process.cancelling import STAGES, cancel_during
-from tests.backend_process.conftest import Server, end, start
+from tests.service.cancelling import STAGES, cancel_during
+from tests.service.servers import Server, end, start
 
 
 def server_in(folder: Path, running: ExitStack, **choices: Any) -> Server:

@@ -25,11 +25,12 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import prepare_fitting
 from uvatar.runtime.weights import weights_folder
 
 
 def noisy(person: Person, rng: np.random.Generator) -> Person:
-    side = float(max(person.box[2:] - person.box[:2]))
+    side = person.side
     landmarks, world = person.landmarks.copy(), person.world_landmarks.copy()
     landmarks[:, :2] += rng.normal(0, 0.013 * side / np.sqrt(2), (33, 2))
     world += rng.normal(0, [0.025, 0.025, 0.07], (33, 3)).astype(np.float32)
@@ -48,19 +49,20 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=10)
     people_count = parser.parse_args().people
     rng = np.random.default_rng(0)
-    body, models = load_open_body(), PoseModels.load(weights_folder())
+    body = load_open_body()
+    model = prepare_fitting(body, PoseModels.load(weights_folder()))
     truths = [sample(rng) for _ in range(people_count)]
     people = [noisy(person_of(body, truth), rng) for truth in truths]
     rows = []
     for fast in (False, True):
         options = FitOptions(fast=fast)
-        fit_people(people[:1], CAMERA, body, models, options)
+        fit_people(people[:1], CAMERA, model, options)
         start = time.perf_counter()
         for person in people[:3]:
-            fit_people([person], CAMERA, body, models, options)
+            fit_people([person], CAMERA, model, options)
         alone = (time.perf_counter() - start) / 3
         start = time.perf_counter()
-        fits = fit_people(people, CAMERA, body, models, options)
+        fits = fit_people(people, CAMERA, model, options)
         batch = (time.perf_counter() - start) / people_count
         errors = []
         for found, truth in zip(fits, truths, strict=True):

@@ -38,7 +38,7 @@ def build(network: str, row: str) -> tuple[torch.nn.Module, torch.dtype, torch.m
     kind, precision, layout = row.split()
     dtype, order = getattr(torch, precision), LAYOUTS[layout]
     built = (romp() if network == "romp" else MeshPredictor(LightBackbone())).eval()
-    made = for_inference(built, dtype) if kind == "fast" else built.to(dtype=dtype, memory_format=order)
+    made = for_inference(built, dtype) if kind == "fast" else built.to(dtype).to(memory_format=order)  # type: ignore[call-overload]
     return (InSizes(made) if network == "light" else made), dtype, order
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.csv_results import write_csv
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.perception import Perception, Person
-from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, mask_iou, match, read_annotations
+from uvatar.perception.annotated import Annotation, keypoint_errors, mask_iou, match, read_annotations
 from uvatar.photos.decoding import decode_photo
 
 ROOT = Path(__file__).resolve().parents[1]

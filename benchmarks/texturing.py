@@ -29,6 +29,7 @@ from uvatar.data.camera import Camera
 from uvatar.evaluation.metrics import missing_as_grey, psnr
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import prepare_fitting
 from uvatar.perception import Perception
 from uvatar.photos.decoding import decode_photo
 from uvatar.results.preview import render_textured
@@ -82,7 +83,8 @@ def prepared(path: Path, body: BodyModel, face: FaceSpline | None) -> View:
     height, width = photo.pixels.shape[:2]
     camera = Camera.for_photo(width, height, photo.focal)
     people = Perception(weights_folder() / "perception").people(photo)
-    fit = fit_people(people, camera, body, PoseModels.load(weights_folder()), FitOptions())[0]
+    model = prepare_fitting(body, PoseModels.load(weights_folder()))
+    fit = fit_people(people, camera, model, FitOptions())[0]
     fit = replace(fit, offsets=clothing_offsets(fit, people[0], camera, body))
     fit = replace(fit, offsets=fit.offsets + face_offsets(fit, people[0], camera, body, face))
     return View(photo, people[0], camera, fit)

@@ -12,6 +12,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,10 +57,7 @@ def main() -> None:
     for size in arguments.sizes if registration.target.data.has_uv else ():
         table = atlas_of(body, size).table
         texture = Texture(np.full((size, size, 3), 128, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
-        times = [
-            timed(lambda texture=texture: carried_texture(texture, registration, len(texture.image)))[0]
-            for _ in range(4)
-        ]  # type: ignore[misc]
+        times = [timed(partial(carried_texture, texture, registration, len(texture.image)))[0] for _ in range(4)]
         print(
             f"texture, {size} pixels: {times[0]:.2f} s for the first person, {np.median(times[1:]):.3f} s for the "
             "others"

@@ -14,17 +14,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import uvatar.engine.pipeline
+import uvatar.engine.bodies
+import uvatar.engine.finish
 import uvatar.perception.perception
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
-from uvatar.engine.pipeline import NobodyFound, PersonResult, Pipeline
+from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.reconstruct import reconstruct
+from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
+from uvatar.photos.encoding import encode_jpeg
 from uvatar.protocol import framing
 from uvatar.protocol.framing import RESULT_SCHEMA
 from uvatar.protocol.options import Options, checked_options
-from uvatar.results import record
+from uvatar.protocol.people import people_of
+from uvatar.results.result import NobodyFound, PersonResult
 from uvatar.texturing import Texture
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -64,7 +69,7 @@ def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, port
     result = framing.unpack(framing.pack(results[0]))
     assert sum(frame.nbytes for frame in map(memoryview, framing.pack(results[0]))) < 8e6
     assert (result["schema"], result["errors"], len(result["people"])) == (RESULT_SCHEMA, [], 1)
-    person = result["people"][0]
+    [person] = people_of(result)
     assert person["betas"].shape == (10,) and person["pose"].shape == (24, 3)
     assert person["transl"][2] > 0 and person["metrics"]["mask_iou"] > 0.8
     np.testing.assert_allclose(person["skin_weights"].sum(1), 1, atol=1e-6)
@@ -103,11 +108,11 @@ def beside(*names: str) -> bytes:
 def test_the_back_goes_onto_the_one_who_looks_alike(pipeline: Pipeline, pair: tuple[str, str]) -> None:
     photos = [("pair.png", beside(*pair)), ("man_back.jpg", (SAMPLES / "man_back.jpg").read_bytes())]
     failed: list[int] = []
-    merged = pipeline.reconstruct_same_person(photos, QUICK, failed=lambda index, error: failed.append(index))
+    merged = reconstruct_same_person(photos, pipeline.engine, QUICK, failed=lambda index, error: failed.append(index))
     assert merged is not None and not failed
     side = "left" if pair[0] == "man.jpg" else "right"
     assert merged[1].notes == (f"pair.png shows 2 people; the one on the {side} was taken.",)
-    alone = pipeline.reconstruct_photo(photos[1][1], "man_back.jpg", QUICK).people[0]
+    alone = reconstruct(("man_back.jpg", photos[1][1]), pipeline.engine, QUICK).people[0]
     (person,) = merged[1].people
     assert share_seen(person) > share_seen(alone) + 0.15  # front and back
 
@@ -126,9 +131,9 @@ def test_a_photo_of_somebody_else_fails_by_name_and_the_others_go_on(pipeline: P
 
 def test_a_sheet_of_front_and_back_is_one_avatar(pipeline: Pipeline) -> None:
     sheet = beside("man.jpg", "man_back.jpg")
-    index, result = pipeline.reconstruct_same_person([("sheet.png", sheet)], QUICK) or (None, None)
+    index, result = reconstruct_same_person([("sheet.png", sheet)], pipeline.engine, QUICK) or (None, None)
     assert index == 0 and result.notes == ("2 views of one person in sheet.png became one avatar.",)
-    both = pipeline.reconstruct_photo(sheet, "sheet.png", QUICK)
+    both = reconstruct(("sheet.png", sheet), pipeline.engine, QUICK)
     assert share_seen(result.people[0]) > max(map(share_seen, both.people)) + 0.15
 
 
@@ -177,13 +182,13 @@ def test_people_who_are_not_certain_are_told_of(
 
 def test_the_limit_takes_the_first_of_all_and_says_who_is_left_out(pipeline: Pipeline) -> None:
     pair = beside("man.jpg", "woman.jpg", "man.jpg")
-    everybody = pipeline.reconstruct_photo(pair, "pair.png", QUICK)
+    everybody = reconstruct(("pair.png", pair), pipeline.engine, QUICK)
     assert len(everybody.people) == 3 and not everybody.notes
     for most, made in (
         (1, "an avatar was made of the most prominent one"),
         (2, "avatars were made of the 2 most prominent ones"),
     ):
-        some = pipeline.reconstruct_photo(pair, "pair.png", replace(QUICK, max_people=most))
+        some = reconstruct(("pair.png", pair), pipeline.engine, replace(QUICK, max_people=most))
         np.testing.assert_array_equal(
             [one.person.box for one in some.people], [one.person.box for one in everybody.people[:most]]
         )
@@ -199,23 +204,23 @@ def test_an_empty_room_is_told_apart_from_a_broken_photo(pipeline: Pipeline) -> 
     buffer = io.BytesIO()
     Image.fromarray(wall).save(buffer, "JPEG")
     with pytest.raises(NobodyFound, match=r"No person was found in wall.jpg.*shows a person"):
-        pipeline.reconstruct_photo(buffer.getvalue(), "wall.jpg")
+        reconstruct(("wall.jpg", buffer.getvalue()), pipeline.engine)
 
 
 def side_by_side(*names: str) -> bytes:
     """A picture of several samples beside each other."""
     pictures = [decode_photo((SAMPLES / name).read_bytes(), name).pixels for name in names]
-    return record.encode_jpeg(np.concatenate([picture[:1080, :720] for picture in pictures], 1))
+    return encode_jpeg(np.concatenate([picture[:1080, :720] for picture in pictures], 1))
 
 
 def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = uvatar.engine.pipeline.fit_people
+    real = uvatar.engine.bodies.fit_people
 
     def broken(*arguments: Any) -> list[Fit]:
         first, second = real(*arguments)
         return [first, replace(second, body=replace(second.body, transl=second.body.transl * np.float32("nan")))]
 
-    monkeypatch.setattr(uvatar.engine.pipeline, "fit_people", broken)
+    monkeypatch.setattr(uvatar.engine.bodies, "fit_people", broken)
     results, _ = run(pipeline, [("two.jpg", side_by_side("man.jpg", "woman.jpg"))], texture_size=512, fast=True)
     assert len(results[0]["people"]) == 1
     [error] = results[0]["errors"]
@@ -226,7 +231,7 @@ def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, m
 def test_an_avatar_without_the_photo_on_it_is_an_error(
     pipeline: Pipeline, portrait: bytes, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    real = uvatar.engine.pipeline.texture_person
+    real = uvatar.engine.finish.texture_person
 
     def texture(*arguments: Any, **named: Any) -> Texture:
         if spoil == "not finite":
@@ -235,7 +240,7 @@ def test_an_avatar_without_the_photo_on_it_is_an_error(
             raise RuntimeError("Factor is exactly singular")
         return replace(real(*arguments, **named), seen=1e-4)
 
-    monkeypatch.setattr(uvatar.engine.pipeline, "texture_person", texture)
+    monkeypatch.setattr(uvatar.engine.finish, "texture_person", texture)
     results, _ = run(pipeline, [("portrait.jpg", portrait)], texture_size=512, fast=True)
     assert not results[0]["people"]
     [error] = results[0]["errors"]
@@ -248,7 +253,7 @@ def test_every_photo_of_one_person_is_told_that_no_avatar_could_be_made(
     def texture(*arguments: Any, **named: Any) -> Texture:
         raise RuntimeError("Factor is exactly singular")
 
-    monkeypatch.setattr(uvatar.engine.pipeline, "texture_person", texture)
+    monkeypatch.setattr(uvatar.engine.finish, "texture_person", texture)
     photos = [("broken.jpg", portrait[:900]), ("a.jpg", portrait), ("b.jpg", portrait)]
     told: list[int] = []
     results: dict[int, dict[str, Any]] = {}
@@ -278,7 +283,7 @@ def test_a_torso_is_where_it_is_and_its_missing_head_is_said(
     pipeline: Pipeline, shared_faults: Path, name: str
 ) -> None:
     photo = (shared_faults / "photos" / name).read_bytes()
-    result = pipeline.reconstruct_photo(photo, name, Options(texture_size=128, fast=True))
+    result = reconstruct((name, photo), pipeline.engine, Options(texture_size=128, fast=True))
     [person] = result.people
     assert any("Outside the photo: head" in note for note in person.fit.notes)
     height, width = result.photo.pixels.shape[:2]

@@ -12,12 +12,12 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
+from uvatar.engine.choice import UNLIKE, Choice, Sighting, choose_views, facing
 from uvatar.engine.likeness import Appearance, appearance, unlikeness
-from uvatar.engine.same_person import UNLIKE, Choice, Sighting, choose_views, facing
+from uvatar.engine.same_person import of_one_age
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
-from uvatar.results.record import of_one_age
 
 SHIRTS = {
     "red": (40.0, 50.0, 30.0),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.engine import Engine
+from uvatar.engine.reconstruct import reconstruct
 from uvatar.protocol.options import Options
 from uvatar.runtime.weights import WeightsError, check_shipped, weights_folder
 
@@ -30,14 +31,14 @@ def test_an_exchanged_file_is_refused(tmp_path: Path) -> None:
         check_shipped(tmp_path)
 
 
-def test_a_pipeline_reads_the_weights_that_it_is_given_and_no_others(
+def test_an_engine_reads_the_weights_that_it_is_given_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = weights_folder()
     monkeypatch.setenv("UVATAR_WEIGHTS", str(tmp_path / "nowhere"))
-    pipeline = Pipeline(weights=given, threads=1)
+    engine = Engine.load(given, threads=1)
     options = Options(fast=True, clothing=False, texture_size=512)
-    [person] = pipeline.reconstruct_photo(SAMPLE.read_bytes(), SAMPLE.name, options).people
+    [person] = reconstruct((SAMPLE.name, SAMPLE.read_bytes()), engine, options).people
     assert person.person.face is not None  # so that also the correspondence of faces was read
     with pytest.raises(WeightsError, match="nowhere"):
-        Pipeline()
+        Engine.load()

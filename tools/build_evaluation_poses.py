@@ -1,4 +1,4 @@
-"""Build `weights/evaluation_poses.npz`: poses for `uvatar evaluate-synthetic` that no prior was fitted to.
+"""Build `weights/evaluation_poses.npz`: poses for `uvatar evaluate synthetic` that no prior was fitted to.
 
     python tools/build_evaluation_poses.py --bvh ../shared/assets/makehuman/poses --out weights/evaluation_poses.npz
 

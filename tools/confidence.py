@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from scipy.optimize import minimize
 
 from uvatar.body import load_open_body
 from uvatar.data.photo import Photo
-from uvatar.engine.pipeline import PersonResult, Pipeline
+from uvatar.engine.engine import Engine
+from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.kinds import (
     HIDDEN,
     PART,
@@ -40,10 +41,11 @@ from uvatar.evaluation.kinds import (
 )
 from uvatar.evaluation.tables import Row, markdown
 from uvatar.fitting.report import shown_share, sureness
-from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, features, likelihood, upper_body_inside
+from uvatar.perception.evidence import FEATURES, LIKELY, PersonEvidence, features, likelihood, upper_body_inside
 from uvatar.perception.perception import Found, Perception
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.options import Options
+from uvatar.results.result import PersonResult
 from uvatar.runtime.weights import weights_folder
 
 RIDGE = 0.02  # the weights' own cost, so that few pictures do not make large ones
@@ -71,24 +73,24 @@ def run(folder: Path, out: Path, share: tuple[int, int]) -> None:
     """Make avatars of the pictures that ``out`` does not know yet, every ``share[1]``-th from ``share[0]`` on."""
     out.mkdir(parents=True, exist_ok=True)
     done = {look["name"] for look in read(out)}
-    pipeline = Pipeline(threads=1)
-    pipeline.predictor = None  # one more start of the fitting: what is judged here does not need it
-    pipeline.perception = everybody = Everybody(weights_folder() / "perception")
+    everybody = Everybody(weights_folder() / "perception")
+    # The Mesh Predictor is one more start of the fitting: what is judged here does not need it.
+    engine = replace(Engine.load(threads=1), mesh_predictor=None, perception=everybody)
     with (out / f"{share[0]}.jsonl").open("a", encoding="utf-8") as file:
         for picture in list(read_pictures(folder))[share[0] :: share[1]]:
             if picture.name not in done:
-                file.write(json.dumps(looked_at(pipeline, everybody, picture)) + "\n")
+                file.write(json.dumps(looked_at(engine, everybody, picture)) + "\n")
                 file.flush()
 
 
-def looked_at(pipeline: Pipeline, everybody: Everybody, picture: LabelledPicture) -> dict[str, Any]:
+def looked_at(engine: Engine, everybody: Everybody, picture: LabelledPicture) -> dict[str, Any]:
     """Everybody found in a picture: evidence, figures, and whether they are right (None where the truth does
     not say).
     """
     data = cv2.imencode(".png", picture.pixels[..., ::-1])[1].tobytes()
     everybody.last = Found([], [])
     try:
-        made = pipeline.reconstruct_photo(data, picture.name, Options(fast=True, texture_size=TEXTURE))
+        made = reconstruct((picture.name, data), engine, Options(fast=True, texture_size=TEXTURE))
     except PhotoError:  # nobody
         people: list[PersonResult] = []
     else:
@@ -99,7 +101,7 @@ def looked_at(pipeline: Pipeline, everybody: Everybody, picture: LabelledPicture
         evidence = next(
             evidence for person, evidence in zip(last.people, last.evidence, strict=True) if person is result.person
         )
-        marks = projected(pipeline.body, result.fit.body, made.camera)
+        marks = projected(engine.body, result.fit.body, made.camera)
         right: bool | None = picture.kind != THING and not picture.misplaced(marks)
         if not right and picture.kind in (PERSON, HIDDEN) and not _about(picture, result.person.box):
             right = None  # somebody else, who is not annotated
@@ -164,9 +166,9 @@ def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
     return np.asarray(minimize(cost, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
-def evidence_of(found: dict[str, Any]) -> Evidence:
+def evidence_of(found: dict[str, Any]) -> PersonEvidence:
     """The evidence of somebody found."""
-    return Evidence(**{name: found["evidence"][name] for name in Evidence.__dataclass_fields__})
+    return PersonEvidence(**{name: found["evidence"][name] for name in PersonEvidence.__dataclass_fields__})
 
 
 def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:

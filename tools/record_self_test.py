@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.engine import Engine
 from uvatar.engine.self_test import KNOWN, PHOTO, deviation, observe, read_known, write_known
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "man.jpg"
@@ -27,7 +27,7 @@ def main() -> None:
                 (round(sample.width * HEIGHT / sample.height), HEIGHT), Image.Resampling.LANCZOS
             )
         small.save(PHOTO, "JPEG", quality=80)
-    observed = observe(Pipeline())
+    observed = observe(Engine.load())
     if KNOWN.exists():
         print(f"Before, it was {deviation(observed, read_known())}")
     write_known(observed)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result
+from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result, with_body_once
 from uvatar.photos.decoding import PhotoError
 
 
@@ -37,15 +37,17 @@ class SamplePipeline:
                     time.sleep(0.02)
             photo_done(
                 index,
-                heavy_result(name) if data == b"heavy" else sample_result(people=2 if b"two" in data else 1, name=name),
+                with_body_once(
+                    heavy_result(name)
+                    if data == b"heavy"
+                    else sample_result(people=2 if b"two" in data else 1, name=name)
+                ),
             )
 
 
 def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:
     """The real pipeline's result for a painted texture."""
     from uvatar.body import load_open_body
-    from uvatar.engine.pipeline import Pipeline
+    from uvatar.engine.complete import complete_texture
 
-    pipeline = Pipeline.__new__(Pipeline)  # without loading a model
-    pipeline.body = load_open_body(OPEN_BODY)
-    return pipeline.complete_texture(pictures)
+    return complete_texture(pictures, load_open_body(OPEN_BODY))

@@ -108,6 +108,14 @@ def sample_result(people: int = 1, texture: int = 64, seed: int = 0, name: str =
     }
 
 
+def with_body_once(result: dict[str, Any]) -> dict[str, Any]:
+    """The same result in schema 2: `sample_result` is in schema 1, which has the body with every person."""
+    shared = body_arrays().keys() - {"licence"}
+    people = [{key: value for key, value in person.items() if key not in shared} for person in result["people"]]
+    body = {key: value for key, value in result["people"][0].items() if key in shared}
+    return {**result, "schema": 2, "body": body, "people": people}
+
+
 def heavy_result(name: str = "me.jpg") -> dict[str, Any]:
     """One person who is as much work to import as any:
 

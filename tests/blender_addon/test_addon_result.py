@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.blender_addon.sample import joints, rest_vertices, sample_result
+from tests.blender_addon.sample import joints, rest_vertices, sample_result, with_body_once
 from uvatar_blender.core.result import ResultError, parse_result
 
 
@@ -77,4 +77,15 @@ def test_missing_parts_are_refused(result, key: str) -> None:
 
 def test_another_format_says_what_to_do(result) -> None:
     with pytest.raises(ResultError, match="update"):
-        parse_result({**result, "schema": 2})
+        parse_result({**result, "schema": 3})
+
+
+def test_results_of_before_the_body_was_sent_once_still_open() -> None:
+    stored = sample_result(people=2)
+    assert stored["schema"] == 1 and "body" not in stored
+    before, now = parse_result(stored), parse_result(with_body_once(stored))
+    assert len(now.people) == 2 and with_body_once(stored)["people"][1].keys() & {"template", "uv", "parents"} == set()
+    for one, other in zip(before.people, now.people, strict=True):
+        for key, value in vars(one).items():
+            if key != "regressor":
+                np.testing.assert_array_equal(value, getattr(other, key))

@@ -171,7 +171,7 @@ def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypa
         "uvatar",
         "serve",
         "--pipeline",
-        "tests.backend_process.fake_pipeline:FakePipeline",
+        "tests.service.fake_pipeline:FakePipeline",
     ]
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE) as server:
         assert server.stdout and server.stdout.readline()

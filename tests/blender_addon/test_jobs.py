@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from uvatar_blender.protocol.photo_lists import JOB_BYTES, JOB_PHOTOS
 
 from uvatar_blender.core.jobs import portioned
 from uvatar_blender.core.session import Session
+from uvatar_blender.protocol.photo_lists import JOB_BYTES, JOB_PHOTOS
 
 _MIB = 1 << 20
 

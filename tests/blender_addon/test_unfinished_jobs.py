@@ -8,7 +8,7 @@ import pytest
 
 from tests.blender_addon.busy_disk import hold_back_files
 from uvatar_blender.core.events import Accepted, JobEnded, PhotoDone, PhotoFailed, Progress
-from uvatar_blender.core.jobs import Job, JobState, Run, grouped
+from uvatar_blender.core.jobs import Job, JobGroup, JobState, grouped
 from uvatar_blender.core.problem import Problem
 from uvatar_blender.core.unfinished_jobs import UnfinishedJobs
 
@@ -77,7 +77,7 @@ def test_groups_become_jobs_of_their_own() -> None:
 
 
 def test_a_run_adds_up_its_jobs() -> None:
-    run = Run([job("one", "a.jpg"), job("two", "b.jpg", "c.jpg", "d.jpg")])
+    run = JobGroup([job("one", "a.jpg"), job("two", "b.jpg", "c.jpg", "d.jpg")])
     run.jobs[0].apply(Progress("one", 0, "fitting", 0.5, "Fitting", 10.0))
     assert run.fraction == pytest.approx(0.125) and run.current.id == "one" and run.seconds_left >= 10.0
     run.jobs[0].apply(PhotoFailed("one", 0, Problem("No person was found.")))

@@ -6,12 +6,12 @@ import pytest
 from uvatar.evaluation.metrics import (
     flat_colour_psnr,
     landmark_error,
-    mask_iou,
     masked_ssim,
     missing_as_grey,
     psnr,
     spoilt_shares,
 )
+from uvatar.geometry.masks import mask_iou
 
 
 @pytest.fixture

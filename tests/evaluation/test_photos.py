@@ -14,14 +14,14 @@ from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.engine.pipeline import PersonResult, PhotoResult
 from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
-from uvatar.perception.annotated import COCO_LANDMARKS
 from uvatar.photos.decoding import PhotoError
 from uvatar.results.preview import render_textured
+from uvatar.results.result import PersonResult, PhotoResult
 
 CAMERA = Camera.for_photo(480, 640)
 

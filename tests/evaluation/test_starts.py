@@ -1,4 +1,4 @@
-"""`evaluate-starts`: which starts are tried, and what the table says of where their fits end."""
+"""`evaluate starts`: which starts are tried, and what the table says of where their fits end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.fitting.people import CAMERA, person_of, pose_models, standing
+from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.start import Start
 from uvatar.evaluation.starts import LANDMARKS, WAYS, Ends, summary
 from uvatar.fitting.fitter import FitOptions, fit_people
-from uvatar.fitting.starts import Start
 from uvatar.geometry import rotations
 
 
@@ -28,7 +28,7 @@ def test_only_the_named_starts_are_tried_and_a_better_one_ends_lower(body: BodyM
     start = Start("learned", rotations.exp(truth.global_orient.astype(float)), truth.body_pose[:21].astype(float))
 
     def fitted(*names: str):
-        return fit_people([misled], CAMERA, body, pose_models(), FitOptions(only=frozenset(names)), [[start]])[0]
+        return fit_people([misled], CAMERA, fitting_model(), FitOptions(only=frozenset(names)), [[start]])[0]
 
     alone, learned, both = fitted(LANDMARKS), fitted("learned"), fitted(LANDMARKS, "learned")
     assert (alone.start, learned.start, both.start) == (LANDMARKS, "learned", "learned")

@@ -18,7 +18,6 @@ from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.engine.pipeline import PersonResult, PhotoResult
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -33,6 +32,7 @@ from uvatar.evaluation.rendering import photograph, random_background, random_li
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.synthetic import evaluate_synthetic, matched, score_person, summarise
 from uvatar.photos.decoding import PhotoError
+from uvatar.results.result import PersonResult, PhotoResult
 
 
 @pytest.fixture(scope="module")

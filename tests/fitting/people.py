@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvatar.body import BodyModel
+from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import FittingModel, prepare_fitting
 from uvatar.geometry.raster import rasterize
 from uvatar.perception.perception import Found
 from uvatar.runtime.weights import weights_folder
@@ -33,9 +34,9 @@ class Eyes:
 
 
 @cache
-def pose_models() -> PoseModels:
-    """The pose prior and the lifter that ship."""
-    return PoseModels.load(weights_folder())
+def fitting_model() -> FittingModel:
+    """The open body, ready to be fitted with the pose prior and the lifter that ship."""
+    return prepare_fitting(load_open_body(), PoseModels.load(weights_folder()))
 
 
 def standing(**changes: NDArray) -> BodyParameters:

@@ -15,7 +15,7 @@ from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
-from uvatar.evaluation.metrics import mask_iou
+from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.mesh import face_normals, vertex_normals
 from uvatar.geometry.raster import rasterize
 

@@ -7,19 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.fitting.people import CAMERA, landmarks_of, person_of, pose_models, standing
+from tests.fitting.people import CAMERA, fitting_model, landmarks_of, person_of, standing
 from uvatar.body import BodyModel
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Hand, Person
+from uvatar.data.start import Start
 from uvatar.fitting.chain import State
-from uvatar.fitting.fitter import FitOptions, _decided, _Guesses, fit_people
-from uvatar.fitting.shape import ShapeGroup
-from uvatar.fitting.starts import Start, landmark_start
+from uvatar.fitting.fitter import FitOptions, fit_people
+from uvatar.fitting.hypotheses import Hypotheses
+from uvatar.fitting.shape import ShapeGroup, ShapeSettings
+from uvatar.fitting.starts import landmark_start
 from uvatar.geometry import rotations
 
 
-def fit(body: BodyModel, *people: Person, **options: object) -> list[Fit]:
-    return fit_people(list(people), CAMERA, body, pose_models(), FitOptions(**options))  # type: ignore[arg-type]
+def fit(*people: Person, **options: object) -> list[Fit]:
+    return fit_people(list(people), CAMERA, fitting_model(), FitOptions(**options))  # type: ignore[arg-type]
 
 
 def joint_error(body: BodyModel, found: Fit, truth: BodyParameters) -> np.ndarray:
@@ -38,7 +40,7 @@ def walking() -> BodyParameters:
 
 @pytest.mark.parametrize("truth", [standing(), walking()], ids=["standing", "walking"])
 def test_a_body_seen_perfectly_is_recovered(body: BodyModel, truth: BodyParameters) -> None:
-    found = fit(body, person_of(body, truth))[0]
+    found = fit(person_of(body, truth))[0]
     assert joint_error(body, found, truth)[:22].mean() < 0.05
     assert found.landmark_error_median < 0.006
     assert found.landmark_error_p95 < 0.02
@@ -47,22 +49,22 @@ def test_a_body_seen_perfectly_is_recovered(body: BodyModel, truth: BodyParamete
 
 
 def test_fast_is_nearly_as_good(body: BodyModel) -> None:
-    found = fit(body, person_of(body, walking()), fast=True)[0]
+    found = fit(person_of(body, walking()), fast=True)[0]
     assert joint_error(body, found, walking())[:22].mean() < 0.07
     assert found.landmark_error_p95 < 0.03
 
 
 def test_people_do_not_disturb_each_other(body: BodyModel) -> None:
     people = [person_of(body, standing()), person_of(body, walking())]
-    together = fit(body, *people)
+    together = fit(*people)
     for person, mine in zip(people, together, strict=True):
-        alone = fit(body, person)[0]
+        alone = fit(person)[0]
         assert np.abs(alone.body.body_pose - mine.body.body_pose).max() < 1e-3
         assert np.abs(alone.body.transl - mine.body.transl).max() < 1e-3
 
 
 def test_nobody(body: BodyModel) -> None:
-    assert fit(body) == []
+    assert fit() == []
 
 
 def test_legs_outside_the_photo_stay_plausible_and_are_told(body: BodyModel) -> None:
@@ -70,7 +72,7 @@ def test_legs_outside_the_photo_stay_plausible_and_are_told(body: BodyModel) -> 
     person = person_of(body, truth)
     wild = person.landmarks.copy()
     wild[25:] += np.array([150.0, 40.0, 0.0])  # guesses about what is outside the photo must not matter
-    found = fit(body, replace(person, landmarks=wild.astype(np.float32)))[0]
+    found = fit(replace(person, landmarks=wild.astype(np.float32)))[0]
     knees = found.body.body_pose[[3, 4], 0]
     assert (knees > -0.1).all() and (knees < 1.0).all()
     assert joint_error(body, found, truth)[[7, 8]].max() < 0.3
@@ -81,7 +83,7 @@ def test_a_child_gets_a_childs_proportions(body: BodyModel) -> None:
     betas = body.data.shape_prior["child"].mean.copy()
     betas[[0, 3]] -= 1.6  # about three years old
     truth = standing(betas=betas, transl=np.array([0.0, -0.2, 2.2]))
-    found = fit(body, person_of(body, truth))[0]
+    found = fit(person_of(body, truth))[0]
     head = lambda p: np.ptp(body.posed(p)[0][body.data.weights[:, 15] > 0.9][:, 1]) / np.ptp(body.posed(p)[0][:, 1])  # noqa: E731
     adult = replace(truth, betas=np.zeros(10, np.float32))
     assert abs(head(found.body) - head(truth)) < 0.4 * abs(head(adult) - head(truth))
@@ -90,7 +92,7 @@ def test_a_child_gets_a_childs_proportions(body: BodyModel) -> None:
 
 def test_a_known_shape_is_kept(body: BodyModel) -> None:
     betas = np.linspace(-1, 1, 10).astype(np.float32)
-    found = fit(body, person_of(body, standing()), betas=betas)[0]
+    found = fit(person_of(body, standing()), betas=betas)[0]
     assert np.allclose(found.body.betas, betas, atol=1e-6)
 
 
@@ -101,7 +103,7 @@ def test_the_better_start_wins(body: BodyModel) -> None:
     turned = person.world_landmarks * np.array([-1, 1, -1], np.float32)
     misled = replace(person, world_landmarks=turned, landmarks=person.landmarks)
     start = Start("learned", rotations.exp(truth.global_orient.astype(float)), truth.body_pose[:21].astype(float))
-    found = fit_people([misled], CAMERA, body, pose_models(), starts=[[start]])[0]
+    found = fit_people([misled], CAMERA, fitting_model(), starts=[[start]])[0]
     assert found.start == "learned"
     assert joint_error(body, found, truth)[:22].mean() < 0.12
 
@@ -117,7 +119,7 @@ def test_hand_landmarks_turn_the_palm(body: BodyModel) -> None:
     world[5], world[17] = points[19] - points[15], points[17] - points[15]
     hand = Hand(points=np.zeros((21, 2), np.float32), world=world, score=0.95)
     across = lambda p: (lambda q: (q[19] - q[17]) / np.linalg.norm(q[19] - q[17]))(landmarks_of(body, p))  # noqa: E731
-    found = fit(body, replace(person, left_hand=hand))[0]
+    found = fit(replace(person, left_hand=hand))[0]
     assert across(found.body) @ across(truth) > 0.9
 
 
@@ -132,7 +134,7 @@ def test_start_reads_the_pose_off_the_landmarks(body: BodyModel) -> None:
 
 def test_a_hidden_mask_is_no_disaster(body: BodyModel) -> None:
     person = person_of(body, standing())
-    found = fit(body, replace(person, mask=np.zeros_like(person.mask)))[0]
+    found = fit(replace(person, mask=np.zeros_like(person.mask)))[0]
     assert joint_error(body, found, standing())[:22].mean() < 0.06
 
 
@@ -145,7 +147,7 @@ def test_legs_that_nobody_sees_hang_and_head_and_trunk_alone_are_no_child(body: 
     hips = int(landmarks[23:25, 1].max() - whole.window[1])
     mask = whole.mask.copy()
     mask[hips:] = 0
-    found = fit(body, replace(whole, landmarks=landmarks, mask=mask), silhouette=False)[0]
+    found = fit(replace(whole, landmarks=landmarks, mask=mask), silhouette=False)[0]
     assert np.linalg.norm(found.body.body_pose[[0, 1, 3, 4]], axis=1).max() < 0.3
     assert not any("child" in note for note in found.notes)
 
@@ -179,8 +181,23 @@ def test_only_who_is_a_child_by_far_gets_a_childs_proportions(
         np.zeros((2 * count, 3)),
     )
     owners = np.repeat([0, 1], count)  # somebody else beside the person, who is as certain
-    guesses = _Guesses(owners, [start] * (2 * count), groups * 2, state, np.array(list(costs.values()) * 2))
-    decided, open_age = _decided(guesses)
+    hypotheses = Hypotheses(owners, [start] * (2 * count), groups * 2, state, np.array(list(costs.values()) * 2))
+    decided, open_age = hypotheses.decided(ShapeSettings())
     assert [one.name for one in decided.groups] == [group] * 2 and list(decided.owners) == [0, 1]
     assert open_age == ({0, 1} if is_open else set())
     assert list(decided.costs) == [costs[group]] * 2
+
+
+def test_progress_is_told_step_by_step(body: BodyModel) -> None:
+    told: list[float] = []
+    options = FitOptions(fast=True)
+    fit_people(
+        [person_of(body, standing())],
+        CAMERA,
+        fitting_model(),
+        options,
+        report=lambda fraction, _: told.append(fraction),
+    )
+    assert len(told) > 10
+    assert told == sorted(told)
+    assert told[-1] == 1.0

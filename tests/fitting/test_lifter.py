@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from tests.fitting.people import CAMERA, landmarks_of, person_of, standing
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
+from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
 from uvatar.fitting.fitter import fit_people
@@ -26,13 +27,17 @@ from uvatar.fitting.lifter import (
     orthonormal,
 )
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import prepare_fitting
 from uvatar.geometry import rotations
-from uvatar.perception.pose import MIRROR
 from uvatar.runtime.weights import weights_folder
 
 
 def mirror_image(person: Person, camera: Camera) -> Person:
-    landmarks, world, box = person.landmarks[MIRROR].copy(), person.world_landmarks[MIRROR].copy(), person.box.copy()
+    landmarks, world, box = (
+        person.landmarks[OTHER_SIDE_LANDMARKS].copy(),
+        person.world_landmarks[OTHER_SIDE_LANDMARKS].copy(),
+        person.box.copy(),
+    )
     landmarks[:, 0] = camera.width - landmarks[:, 0]
     world[:, 0] *= -1
     box[[0, 2]] = camera.width - box[[2, 0]]
@@ -128,7 +133,8 @@ def test_without_its_weights_bodies_are_fitted_from_the_landmarks(
     monkeypatch.setattr(lifter_module, "FILE", "absent.safetensors")
     assert Lifter.load() is None
     assert Lifter.load(tmp_path / "absent.safetensors") is None
-    assert fit_people([person], CAMERA, body, PoseModels.load(weights_folder()))[0].start == "landmarks"
+    model = prepare_fitting(body, PoseModels.load(weights_folder()))
+    assert fit_people([person], CAMERA, model)[0].start == "landmarks"
 
 
 def test_the_network_is_small() -> None:

@@ -20,7 +20,10 @@ from tests.fitting.people import Eyes
 from uvatar.body import load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
+from uvatar.engine.engine import Engine
+from uvatar.engine.jobs import present
 from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.reconstruct import reconstruct
 from uvatar.files.export import Exporter, save_romp_results
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MeshPredictor, romp
@@ -67,9 +70,8 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: list[Perso
             network = MeshPredictor(LightBackbone())
             start_heads(network)
             save_file(network.state_dict(), weights / "mesh_predictor.safetensors")
-        built = Pipeline(weights, threads=1)
-        built.perception = Eyes(people if seen is None else seen)  # type: ignore[assignment]
-        return built
+        eyes = Eyes(people if seen is None else seen)
+        return Pipeline(engine=replace(Engine.load(weights, threads=1), perception=eyes))  # type: ignore[arg-type]
 
     return build
 
@@ -83,8 +85,8 @@ def given(path: Path, bodies: list[BodyParameters]) -> list[dict[str, Any]]:
 
 def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
     built = pipeline()
-    assert built.predictor is None and built.facts["mesh_predictor"] is None
-    result = built.reconstruct_photo(photo, "two.png", QUICK)
+    assert built.engine.mesh_predictor is None and built.facts["mesh_predictor"] is None
+    result = reconstruct(("two.png", photo), built.engine, QUICK)
     assert "mesh_predictor" not in {person.fit.start for person in result.people} and result.prediction is None
 
 
@@ -113,7 +115,7 @@ def test_the_network_that_ships_sees_where_people_are_and_which_way_they_face(na
 def test_with_weights_every_person_is_predicted_and_refined(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
     built = pipeline(light=True)
     assert built.facts["mesh_predictor"] == "light"
-    result = built.reconstruct_photo(photo, "two.png", QUICK)
+    result = reconstruct(("two.png", photo), built.engine, QUICK)
     assert len(result.people) == 2 and result.prediction is not None and result.timings["predicting"] > 0
     assert max(person.fit.landmark_error_median for person in result.people) < 0.01  # a useless prediction does no harm
 
@@ -123,13 +125,13 @@ def test_without_refinement_the_prediction_is_the_result(
 ) -> None:
     built = pipeline(light=True)
     options = replace(QUICK, refine=False, export_npz=True)
-    result = built.reconstruct_photo(photo, "two.png", options)
+    result = reconstruct(("two.png", photo), built.engine, options)
     for person in result.people:
         assert person.fit.start == "mesh_predictor" and not person.fit.offsets.any()
         assert (
             np.abs(person.fit.body.body_pose).max() < 0.2 and person.fit.body.transl[2] > 1
         )  # the untrained network's standing person
-    entry = built.present(result, options)
+    entry = present(result, built.engine, options)
     assert entry["people"][0]["licence"]["mesh_predictor"] == "Apache-2.0"
     romp = entry["romp"]
     # The untrained network may put a person where nothing of the photo reaches the texture: that one is an error, the
@@ -148,7 +150,7 @@ def test_a_file_without_refinement_is_the_result_as_it_is(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
     options = replace(QUICK, refine=False, given_people=given(tmp_path / "two.npz", BODIES[::-1]))
-    result = pipeline().reconstruct_photo(photo, "two.png", options)
+    result = reconstruct(("two.png", photo), pipeline().engine, options)
     for person, truth in zip(result.people, BODIES, strict=True):  # the file's order is another
         np.testing.assert_allclose(person.fit.body.body_pose, truth.body_pose, atol=1e-5)
         np.testing.assert_allclose(person.fit.body.betas, truth.betas, atol=1e-6)
@@ -159,7 +161,7 @@ def test_people_whom_the_file_does_not_hold_are_left_out_without_refinement(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
     one = replace(QUICK, refine=False, given_people=given(tmp_path / "one.npz", BODIES[1:]))
-    result = pipeline().reconstruct_photo(photo, "two.png", one)
+    result = reconstruct(("two.png", photo), pipeline().engine, one)
     np.testing.assert_allclose(
         [person.fit.body.body_pose for person in result.people], [BODIES[1].body_pose], atol=1e-5
     )
@@ -202,11 +204,11 @@ def test_fitting_keeps_whichever_start_explains_the_person_better(
     truth = BODIES[0]
     turned = replace(people[0], world_landmarks=people[0].world_landmarks * np.array([1, -1, -1], np.float32))
     good = replace(QUICK, given_people=given(tmp_path / "good.npz", [truth]))
-    fit = pipeline(seen=[turned]).reconstruct_photo(photo, "two.png", good).people[0].fit
+    fit = reconstruct(("two.png", photo), pipeline(seen=[turned]).engine, good).people[0].fit
     assert fit.start == "mesh_predictor" and fit.landmark_error_p95 < 0.02 and astray(fit) < 0.3
     handstand = replace(truth, global_orient=np.array([0.1, 0, 0], np.float32), body_pose=truth.body_pose[::-1].copy())
     bad = replace(QUICK, given_people=given(tmp_path / "bad.npz", [handstand]))
-    fit = pipeline(seen=people[:1]).reconstruct_photo(photo, "two.png", bad).people[0].fit
+    fit = reconstruct(("two.png", photo), pipeline(seen=people[:1]).engine, bad).people[0].fit
     assert fit.landmark_error_p95 < 0.02 and astray(fit) < 0.3
 
 
@@ -222,8 +224,8 @@ def test_with_romp_s_weights_and_smpl_the_file_holds_romp_s_own_people(
     built = pipeline()
     assert built.facts["mesh_predictor"] == "romp"
     options = replace(QUICK, refine=False, export_npz=True, max_people=1)
-    result = built.reconstruct_photo(photo, "two.png", options)
-    entry = built.present(result, options)
+    result = reconstruct(("two.png", photo), built.engine, options)
+    entry = present(result, built.engine, options)
     assert result.prediction is not None and len(result.people) == 1 < len(result.prediction)
     assert not result.people[0].fit.body.betas.any()  # SMPL's betas are nothing to the open body
     assert "non-commercial" in entry["people"][0]["licence"]["mesh_predictor"]
@@ -234,8 +236,8 @@ def test_with_romp_s_weights_and_smpl_the_file_holds_romp_s_own_people(
     assert np.isfinite(own["joints"]).all()  # all 71
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "SMPL_NEUTRAL.pkl").write_bytes(b"nothing")
-    built.models = tmp_path / "broken"
-    entry = built.present(result, options)
+    broken = replace(built.engine, models=tmp_path / "broken")
+    entry = present(result, broken, options)
     assert (
         "romp" not in entry
         and entry["errors"][0]["code"] == "bad-weights"
@@ -249,8 +251,8 @@ def test_a_broken_checkpoint_is_reported_and_left_out(
     (tmp_path / "models").mkdir()
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "models" / "ROMP.pkl")
     built = pipeline()
-    assert built.predictor is None
-    entry = built.present(built.reconstruct_photo(photo, "two.png", replace(QUICK, max_people=1)), QUICK)
+    assert built.engine.mesh_predictor is None
+    entry = present(reconstruct(("two.png", photo), built.engine, replace(QUICK, max_people=1)), built.engine, QUICK)
     assert len(entry["people"]) == 1
     problem = entry["errors"][0]
     assert (

@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.photo import Photo
 from uvatar.evaluation.cuts import CUTS, cut_window
 from uvatar.evaluation.drawings import DRAWINGS
 from uvatar.evaluation.kinds import LabelledPicture, part, synthetic_people, things
 from uvatar.evaluation.things import SOLIDS
 from uvatar.perception import Perception
-from uvatar.perception.annotated import COCO_LANDMARKS
-from uvatar.perception.evidence import FEATURES, LIKELY, Evidence, covered, features, likelihood, likely_enough
+from uvatar.perception.evidence import FEATURES, LIKELY, PersonEvidence, covered, features, likelihood, likely_enough
 from uvatar.perception.geometry import Roi
 from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
 from uvatar.perception.pose import Pose
 from uvatar.photos.decoding import decode_photo
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
-CERTAIN = Evidence(rival=0.0, presence=1.0, support=0.85, apart=0.02, box=0.87, upright=1.0)
+CERTAIN = PersonEvidence(rival=0.0, presence=1.0, support=0.85, apart=0.02, box=0.87, upright=1.0)
 
 
 @pytest.fixture(scope="module")

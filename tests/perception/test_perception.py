@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.photo import Photo
 from uvatar.perception import Perception, Person
-from uvatar.perception.annotated import COCO_LANDMARKS, keypoint_errors, mask_iou, match, read_annotations
+from uvatar.perception.annotated import keypoint_errors, mask_iou, match, read_annotations
 from uvatar.photos.decoding import decode_photo
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "perception"
@@ -101,7 +102,7 @@ def test_faces_and_hands_of_people_who_look_at_the_camera(perception: Perception
     assert len(faces) >= 7
     for person in faces:
         # BlazePose's and the mesh's outer eye corners
-        side = np.max(person.box[2:] - person.box[:2])
+        side = person.side
         assert np.abs(person.face[[263, 33]] - person.landmarks[[3, 6], :2]).max() < 0.03 * side
     assert sum(hand is not None for person in people for hand in (person.left_hand, person.right_hand)) >= 5
 

@@ -7,18 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS, Landmark
 from uvatar.perception.geometry import Roi
 from uvatar.perception.people import Detections
-from uvatar.perception.pose import (
-    HEATMAP_SHARE,
-    LANDMARK_SIDE,
-    MIRROR,
-    Pose,
-    anchors,
-    averaged,
-    grey_outside,
-    heatmap_points,
-)
+from uvatar.perception.pose import HEATMAP_SHARE, LANDMARK_SIDE, Pose, anchors, averaged, grey_outside, heatmap_points
 from uvatar.perception.search import Hypothesis, choose
 
 
@@ -33,9 +25,9 @@ def made(x: float, certainty: float = 0.8) -> Pose:
 
 
 def test_mirror_swaps_sides_and_is_its_own_inverse() -> None:
-    assert (MIRROR[MIRROR] == np.arange(33)).all()
+    assert [OTHER_SIDE_LANDMARKS[i] for i in OTHER_SIDE_LANDMARKS] == list(Landmark)
     # eyes, ears, mouth, shoulders, fingers, toes
-    assert [MIRROR[i] for i in (0, 2, 7, 9, 11, 19, 31)] == [0, 5, 8, 10, 12, 20, 32]
+    assert [OTHER_SIDE_LANDMARKS[i] for i in (0, 2, 7, 9, 11, 19, 31)] == [0, 5, 8, 10, 12, 20, 32]
 
 
 def test_detector_anchors() -> None:

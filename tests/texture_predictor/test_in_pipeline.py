@@ -18,7 +18,11 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import Fit
 from uvatar.data.labels import Label
 from uvatar.data.photo import Photo
+from uvatar.engine.engine import Engine
+from uvatar.engine.jobs import present
 from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.reconstruct import DEFAULT_OPTIONS, reconstruct
+from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options
 from uvatar.texture_predictor.checkpoint import save_checkpoint
@@ -158,11 +162,8 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: BodyModel) -
             path.write_bytes(content)
         elif installed:
             save_checkpoint(network_of(), path)
-        built = Pipeline(threads=1)
-        built.perception = Eyes([person_of(SOMEBODY, body)])  # type: ignore[assignment]
-        if not installed:
-            built.texture_predictor = None
-        return built
+        engine = replace(Engine.load(threads=1), perception=Eyes([person_of(SOMEBODY, body)]))  # type: ignore[arg-type]
+        return Pipeline(engine=engine if installed else replace(engine, texture_predictor=None))
 
     return build
 
@@ -170,7 +171,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: BodyModel) -
 def labels_of(pipeline: Pipeline, photo: bytes, texture: str | None) -> set[int]:
     return set(
         np.unique(
-            pipeline.reconstruct_photo(photo, "one.png", replace(QUICK, texture=texture)).people[0].texture.source
+            reconstruct(("one.png", photo), pipeline.engine, replace(QUICK, texture=texture)).people[0].texture.source
         )
     )
 
@@ -179,7 +180,7 @@ def test_combined_is_the_default_where_there_are_weights(pipeline: Callable[...,
     built = pipeline()
     assert built.facts["texture_predictor"] == 64
     slow = Options(texture_size=SIZE, clothing=False)
-    assert Label.PREDICTED in np.unique(built.reconstruct_photo(photo, "one.png", slow).people[0].texture.source)
+    assert Label.PREDICTED in np.unique(reconstruct(("one.png", photo), built.engine, slow).people[0].texture.source)
     assert Label.PREDICTED not in labels_of(built, photo, None)  # a first look does without
     assert {Label.SEEN, Label.PREDICTED} <= labels_of(built, photo, "combined")
     assert Label.PREDICTED not in labels_of(built, photo, "projected") and labels_of(built, photo, "predicted") == {
@@ -192,8 +193,8 @@ def test_the_result_names_the_weights_licence_and_a_seed_varies_it(
     pipeline: Callable[..., Pipeline], photo: bytes
 ) -> None:
     built = pipeline()
-    results = [built.reconstruct_photo(photo, "one.png", replace(QUICK, texture_seed=seed)) for seed in (0, 1)]
-    person = built.present(results[0])["people"][0]
+    results = [reconstruct(("one.png", photo), built.engine, replace(QUICK, texture_seed=seed)) for seed in (0, 1)]
+    person = present(results[0], built.engine, DEFAULT_OPTIONS)["people"][0]
     assert person["licence"]["texture_predictor"] and person["metrics"]["texels_predicted"] > 0.2
     first, second = (result.people[0].texture for result in results)
     certain = (first.source == Label.SEEN) & (second.source == Label.SEEN)
@@ -215,9 +216,9 @@ def test_without_weights_the_photo_is_completed_smoothly_and_a_prediction_is_ref
 
 def test_a_broken_checkpoint_is_reported_and_left_out(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
     built = pipeline(content=b"nothing")
-    assert built.texture_predictor is None
-    result = built.reconstruct_photo(photo, "one.png", replace(QUICK, texture=None))
-    (problem,) = built.present(result, QUICK)["errors"]
+    assert built.engine.texture_predictor is None
+    result = reconstruct(("one.png", photo), built.engine, replace(QUICK, texture=None))
+    (problem,) = present(result, built.engine, QUICK)["errors"]
     assert (
         problem["code"] == "bad-weights"
         and f"{FILE} is damaged" in problem["message"]
@@ -233,12 +234,12 @@ def test_a_person_whom_it_cannot_predict_is_completed_smoothly_with_a_note(
     def refuse(*_: Any, **__: Any) -> None:
         raise PredictionError("Nothing is seen.")
 
-    monkeypatch.setattr(built.texture_predictor, "predict", refuse)
-    (person,) = built.reconstruct_photo(photo, "one.png", QUICK).people
+    monkeypatch.setattr(built.engine.texture_predictor, "predict", refuse)
+    (person,) = reconstruct(("one.png", photo), built.engine, QUICK).people
     assert Label.PREDICTED not in np.unique(person.texture.source)
     assert person.fit.notes[-1] == "Nothing is seen. It was completed without the Texture Predictor."
 
 
 def test_several_photos_of_one_person(pipeline: Callable[..., Pipeline], photo: bytes) -> None:
-    merged = pipeline().reconstruct_same_person([("one.png", photo), ("two.png", photo)], QUICK)
+    merged = reconstruct_same_person([("one.png", photo), ("two.png", photo)], pipeline().engine, QUICK)
     assert merged is not None and Label.PREDICTED in np.unique(merged[1].people[0].texture.source)

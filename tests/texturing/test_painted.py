@@ -10,7 +10,7 @@ import pytest
 from uvatar.body import load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
-from uvatar.results.record import encode_png
+from uvatar.photos.encoding import encode_png
 from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.painted import complete_painted, read_painted
 
@@ -50,19 +50,17 @@ def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
 
 
 def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
-    from uvatar.engine.pipeline import Pipeline
+    from uvatar.engine.complete import complete_texture
     from uvatar_blender.core.result import TextureResult, parse_any
 
     pictures = [
         (f"avatar{suffix}.png", encode_png(picture))
         for suffix, picture in (("", painted.image), (" labels", painted.source))
     ]
-    pipeline = Pipeline.__new__(Pipeline)  # without loading a model: nothing but the body is needed
-    pipeline.body = body
-    result = parse_any(pipeline.complete_texture(pictures))
+    result = parse_any(complete_texture(pictures, body))
     assert isinstance(result, TextureResult) and result.name == "avatar.png" and result.body_model == "open_body"
     assert read_painted(result.texture_png, result.source_png).image.shape == (SIZE, SIZE, 3)
-    (error,) = pipeline.complete_texture(pictures[:1])["errors"]
+    (error,) = complete_texture(pictures[:1], body)["errors"]
     assert "two or three pictures" in error["message"]
 
 

@@ -16,8 +16,9 @@ from tests.blender_addon.sample import sample_result
 from tests.transfer.smpl_like import other_body, write_files
 from tests.transfer.test_transfer import fit_of
 from uvatar.body import load_open_body, load_smpl
+from uvatar.photos.encoding import encode_png
 from uvatar.protocol import message_files
-from uvatar.results import record
+from uvatar.results.present import body_entry, person_entry
 from uvatar.texturing import Texture
 from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import carried_texture, carry_over, register
@@ -35,12 +36,14 @@ def main(folder: Path) -> None:
     texture = carried_texture(green, registration, SIZE)
     fit = carry_over(fit_of(ours, 1, dressed=True), registration).fit
     pictures = {
-        "texture_png": record.encode_png(texture.image),
-        "source_png": record.encode_png(texture.source),
+        "texture_png": encode_png(texture.image),
+        "source_png": encode_png(texture.source),
         "overlay_jpeg": b"",
     }
-    person = record.person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
-    message_files.dump({**sample_result(), "people": [person]}, folder / "result.uvatar")
+    person = person_entry("p0", fit, smpl, np.array([0, 0, 300, 400]), pictures, {"carried_over_mean": 0.002})
+    message_files.dump(
+        {**sample_result(), "schema": 2, "body": body_entry(smpl), "people": [person]}, folder / "result.uvatar"
+    )
     vertices, _ = smpl.posed(fit.body, fit.offsets)
     np.savez(folder / "expected.npz", vertices=vertices, weights=smpl.data.weights, uv=smpl.data.uv[smpl.data.face_uv])
 

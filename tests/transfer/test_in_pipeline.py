@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from tests.fitting.people import CAMERA, Eyes, person_of, standing
 from uvatar.body import BodyError, BodyModel
-from uvatar.commands.cli import app
+from uvatar.commands.cli import make_app
 from uvatar.commands.weights_report import BROKEN, GOOD, brought
 from uvatar.data.labels import Label
+from uvatar.engine.engine import Engine
 from uvatar.engine.pipeline import Pipeline
 from uvatar.files.export import Exporter
 from uvatar.geometry.raster import rasterize
@@ -26,6 +27,7 @@ from uvatar.mesh_predictor.prediction import torso_centers
 from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options, checked_options
+from uvatar.protocol.people import people_of
 from uvatar.runtime.weights import bodies
 from uvatar.transfer import UserSmpl
 from uvatar_blender.core.result import parse_any
@@ -51,9 +53,9 @@ def pipeline(models: Path) -> Callable[..., Pipeline]:
     def build(folder: Path = models) -> Pipeline:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("UVATAR_MODELS", str(folder))
-            built = Pipeline(threads=1)
-        built.perception = Eyes([person_of(built.body, TRUTH)])  # type: ignore[assignment]
-        return built
+            engine = Engine.load(threads=1)
+        eyes = Eyes([person_of(engine.body, TRUTH)])
+        return Pipeline(engine=replace(engine, perception=eyes))  # type: ignore[arg-type]
 
     return build
 
@@ -72,8 +74,8 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
 ) -> None:
     built = pipeline()
     result = run(built, [("me.png", photo)], body="smpl", turntable=True)
-    on_open = run(built, [("me.png", photo)])["people"][0]
-    (person,) = result["people"]
+    [on_open] = people_of(run(built, [("me.png", photo)]))
+    (person,) = people_of(result)
     assert person["body_model"] == "smpl-neutral" and on_open["body_model"] == "open_body"
     assert (
         person["template"].shape == (6890, 3) and person["posedirs"].shape == (6890, 3, 207) and person["quads"] is None
@@ -105,7 +107,7 @@ def test_a_photo_becomes_a_person_on_the_smpl_body(
 def test_without_clothes_it_is_a_plain_smpl_body(
     pipeline: Callable[..., Pipeline], photo: bytes, smpl: BodyModel
 ) -> None:
-    (person,) = run(pipeline(), [("me.png", photo)], body="smpl", clothing=False)["people"]
+    (person,) = people_of(run(pipeline(), [("me.png", photo)], body="smpl", clothing=False))
     assert not person["offsets"].any()
 
 
@@ -114,7 +116,7 @@ def test_several_photos_of_one_person(pipeline: Callable[..., Pipeline], photo: 
     options = {"body": "smpl", "fast": True, "texture_size": 512, "same_person": True}
     pipeline().reconstruct([("a.png", photo), ("b.png", photo)], options, lambda *_: None, done.__setitem__)
     (result,) = done.values()
-    assert result["people"][0]["body_model"] == "smpl-neutral" and result["people"][0]["texture_png"]
+    assert result["body"]["body_model"] == "smpl-neutral" and result["people"][0]["texture_png"]
 
 
 def test_without_uv_map_there_is_an_avatar_and_a_note_instead_of_a_texture(
@@ -122,7 +124,7 @@ def test_without_uv_map_there_is_an_avatar_and_a_note_instead_of_a_texture(
 ) -> None:
     shutil.copy(models / "SMPL_NEUTRAL.pkl", tmp_path)
     result = run(pipeline(tmp_path), [("me.png", photo)], body="smpl", fast=True, turntable=True)
-    (person,) = result["people"]
+    (person,) = people_of(result)
     assert person["texture_png"] == b"" and person["template"].shape == (6890, 3)
     assert str(tmp_path / "smpl_uv.obj") in person["notes"][-1] and "Download" in person["notes"][-1]
     assert parse_any(result).people[0].face_uv is None
@@ -163,7 +165,7 @@ def test_an_estimator_s_own_smpl_pose_and_betas_are_the_result_where_nothing_is_
         "center": center.tolist(),
     }
     result = run(pipeline(), [("me.png", photo)], body="smpl", refine=False, given_people=[people], export_npz=True)
-    (person,) = result["people"]
+    (person,) = people_of(result)
     np.testing.assert_allclose(person["betas"], betas, atol=1e-5)
     np.testing.assert_allclose(person["pose"], pose, atol=1e-4)
     assert result["romp"]["body"] == "smpl-neutral" and person["texture_png"] and not person["offsets"].any()
@@ -219,7 +221,9 @@ def test_the_option_is_checked_and_explained(tmp_path: Path) -> None:
         checked_options({"body": "smplx"})
     (tmp_path / "a.jpg").write_bytes(b"")
     for command in ("reconstruct", "batch"):
-        helped = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        helped = CliRunner().invoke(make_app(), [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
         assert "--body" in helped.output and "not for commercial use" in " ".join(helped.output.split())
-        refused = CliRunner().invoke(app, [command, str(tmp_path), "--body", "smplx", "--out", str(tmp_path / "out")])
+        refused = CliRunner().invoke(
+            make_app(), [command, str(tmp_path), "--body", "smplx", "--out", str(tmp_path / "out")]
+        )
         assert refused.exit_code == 2 and "open_body or smpl" in " ".join(refused.output.split())

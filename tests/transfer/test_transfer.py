@@ -21,7 +21,7 @@ from uvatar.geometry.mesh import face_normals
 from uvatar.texturing import Texture, TexturingError
 from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import Registration, carried_texture, carry_over, register
-from uvatar.transfer.closest import Mesh, closest_on_triangles, exposed
+from uvatar.transfer.closest import ClosestPoints, closest_on_triangles, exposed
 from uvatar.transfer.smpl import with_uv
 
 LEFT_WRIST, RIGHT_WRIST = JOINT_NAMES.index("left_wrist"), JOINT_NAMES.index("right_wrist")
@@ -214,9 +214,9 @@ def test_surfaces_that_face_away_are_not_the_same_place() -> None:
     square = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float)
     vertices = np.concatenate([square, square - (0, 0, 0.01)])
     faces = np.array([(0, 1, 2), (0, 2, 3), (4, 6, 5), (4, 7, 6)])
-    mesh, up = Mesh(vertices, faces), np.array([[0, 0, 1.0]])
+    mesh, up = ClosestPoints(vertices, faces), np.array([[0, 0, 1.0]])
     near_lower = np.array([[0.6, 0.3, -0.009]])
     for normals, height in ((up, 0.0), (-up, -0.01)):
         found = mesh.closest(near_lower, normals)
         np.testing.assert_allclose(mesh.at(found), [[0.6, 0.3, height]], atol=1e-12)
-    assert np.isinf(Mesh(vertices[:4], faces[:2]).closest(near_lower, -up).distance).all()
+    assert np.isinf(ClosestPoints(vertices[:4], faces[:2]).closest(near_lower, -up).distance).all()

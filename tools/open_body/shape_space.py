@@ -92,7 +92,7 @@ def shape_space(bodies: Array, shapes: Shapes, faces: NDArray[np.int32], mirror:
     log_bmi = np.log(DENSITY * volume(bodies, faces) / stature**2)
     adult = shapes.age >= ADULT_AGE
     people = np.where(adult, (90 - ADULT_AGE) / adult.sum(), (ADULT_AGE - 3) / (~adult).sum())
-    units = [np.sqrt(np.cov(values, aweights=people)) for values in (stature, log_bmi)]
+    units = [float(np.sqrt(np.cov(values, aweights=people))) for values in (stature, log_bmi)]
     scale = _Scale(stature[adult].mean(), log_bmi[adult].mean(), units[0], units[1], faces)
     s, b = (stature - scale.stature) / scale.unit_stature, (log_bmi - scale.log_bmi) / scale.unit_log_bmi
     template, tall, heavy = _partial_effects(bodies, shapes, s, b, mirror)

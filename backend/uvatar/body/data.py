@@ -191,7 +191,7 @@ def load_body(path: Path) -> BodyData:
         raise BodyError(f"The body file {path} is damaged ({error}). Install the program again.") from error
 
 
-def _from_stored(stored: dict[str, NDArray]) -> BodyData:
+def _from_stored(stored: dict[str, NDArray[Any]]) -> BodyData:
     v_template = stored["v_template"].astype(np.float32)
     shapedirs = stored["shapedirs"].astype(np.float32)
     weights = stored["weights"].astype(np.float32)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body.data import BodyData, load_body
+from uvatar.data.arrays import Floats
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.runtime.weights import weights_folder
 
@@ -58,7 +59,7 @@ class BodyModel(nn.Module):
         order = [joint for level in self._levels for joint in level]
         self._order = [order.index(joint) for joint in range(len(order))]
 
-    def _constant(self, name: str, value: NDArray | None) -> None:
+    def _constant(self, name: str, value: Floats | None) -> None:
         tensor = None if value is None else torch.from_numpy(np.array(value, np.float32, order="C"))
         self.register_buffer(name, tensor, persistent=False)
 
@@ -70,7 +71,7 @@ class BodyModel(nn.Module):
         Args:
             betas: (B, 10).
             pose: (B, 24, 3) axis-angle, radians, or (B, 24, 3, 3) rotations, each joint relative to its parent; joint 0
-                is global_orient and turns the body about its rest pelvis.
+                is global_orient and rotates the body about its rest pelvis.
             transl: (B, 3) metres added at the end, or None.
             offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not
                 move joints.
@@ -91,7 +92,7 @@ class BodyModel(nn.Module):
         return self._joint_transforms(betas, pose if pose.ndim == 4 else matrices_from_axis_angle(pose), transl)[1]
 
     def landmarks(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
-        """BlazePose's 33 points on the bodies, (B, 33, 3), order of `LANDMARK_NAMES`; arguments as in `forward`.
+        """BlazePose's 33 points on the bodies (B, 33, 3), in the order of `Landmark`; arguments as in `forward`.
 
         Only these points are skinned, at about a hundredth of the whole body's cost. Pose blend shapes do not move
         them.
@@ -129,10 +130,10 @@ class BodyModel(nn.Module):
             joints, above = self._levels[depth], self._levels[depth - 1]
             parent = [int(parents[joint]) for joint in joints]
             slots = [above.index(joint) for joint in parent]
-            turn = world_rotation[-1][:, slots]
+            above_rotation = world_rotation[-1][:, slots]
             bone = rest[:, joints] - rest[:, parent]
-            world_position.append(world_position[-1][:, slots] + (turn @ bone.unsqueeze(-1)).squeeze(-1))
-            world_rotation.append(turn @ rotations[:, joints])
+            world_position.append(world_position[-1][:, slots] + (above_rotation @ bone.unsqueeze(-1)).squeeze(-1))
+            world_rotation.append(above_rotation @ rotations[:, joints])
         rotation = torch.cat(world_rotation, 1)[:, self._order]
         position = torch.cat(world_position, 1)[:, self._order]
         if transl is not None:

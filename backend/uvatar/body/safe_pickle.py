@@ -90,7 +90,7 @@ def load_pickle(file: IO[bytes]) -> Any:
     return _Unpickler(file, encoding="latin1").load()
 
 
-def as_array(value: Any) -> NDArray | sparse.spmatrix:
+def as_array(value: Any) -> NDArray[Any] | sparse.spmatrix:
     """The array or sparse matrix in something that `load_pickle` returned. Raises ValueError where there is none."""
     if isinstance(value, np.ndarray):
         return value
@@ -126,7 +126,7 @@ def unwrap(value: Any) -> Any:
     return value
 
 
-def _from_bytes(raw: Any, dtype: Any, shape: Any, order: str) -> NDArray:
+def _from_bytes(raw: Any, dtype: Any, shape: Any, order: str) -> NDArray[Any]:
     """An array of plain numbers; the element type comes from a closed list, the sizes must agree."""
     if not (isinstance(dtype, _Container) and dtype.kind == "dtype"):
         raise ValueError("an array in it has no element type")

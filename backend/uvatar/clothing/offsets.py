@@ -27,10 +27,10 @@ from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.clothing.fields import Nodes, nodes_on
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
+from uvatar.clothing.unfolding import unfolded
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
-from uvatar.fitting.unfolding import unfolded
 from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit
 from uvatar.geometry.raster import rasterize

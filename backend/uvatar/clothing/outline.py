@@ -66,7 +66,7 @@ class OutlineShifts:
 def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
     """The person's mask with room around it, scaled so that the box's longer side is ``side`` pixels."""
     x0, y0, x1, y1 = person.window
-    box_side = float(max(person.box[2] - person.box[0], person.box[3] - person.box[1], 1))
+    box_side = max(person.side, 1.0)
     margin = int(np.ceil(1.2 * OUTWARD_REACH * box_side))
     scale = side / box_side
     view = camera.cropped((x0 - margin, y0 - margin, x1 + margin, y1 + margin), scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,12 +13,9 @@ from uvatar.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
-    OPEN_BODY,
-    BodyOption,
     DataOption,
     PipelineOption,
     ServerOption,
-    UncertainOption,
     attached,
     blender_of,
     console_of,
@@ -27,7 +24,10 @@ from uvatar.commands.common import (
 from uvatar.commands.interrupts import remembered_interrupts
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from uvatar.service.batch.record import PhotoOutcome
+    from uvatar.service.batch.run import Totals
 
 AHEAD = 4  # photos for each model process that the server has before it needs them
 
@@ -40,18 +40,7 @@ def batch(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
-    body: BodyOption = OPEN_BODY,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="A quick first look: fewer steps, no clothing, no predicted texture.")
-    ] = False,
-    texture_size: Annotated[int, typer.Option(help="Pixels on a side of the texture: 512, 1024, 2048 or 4096.")] = 1024,
-    max_people: Annotated[
-        int, typer.Option(help="At most this many people of each photo, the most prominent first.")
-    ] = 32,
-    uncertain: UncertainOption = False,
-    turntable: Annotated[
-        bool, typer.Option("--turntable/--no-turntable", help="Also render eight views around each avatar.")
-    ] = False,
+    options: dict[str, Any],
     blend: Annotated[
         bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
     ] = True,
@@ -73,34 +62,14 @@ def batch(
     Photos without people are not tried again; other failures are, by the next run.
     Exit code 0: all photos worked. 1: some did not. 130: interrupted.
     """
-    from uvatar.protocol import photo_lists
     from uvatar.protocol.errors import UvatarError
-    from uvatar.protocol.options import checked_options
     from uvatar.service.batch.on_ray import runner_on_ray
     from uvatar.service.batch.on_server import runner_on_server
     from uvatar.service.batch.report import REPORT
     from uvatar.service.batch.run import run_batch
 
     console = console_of()
-    try:
-        chosen = {
-            "body": body,
-            "fast": fast,
-            "texture_size": texture_size,
-            "max_people": max_people,
-            "uncertain": uncertain,
-            "turntable": turntable,
-        }
-        options = checked_options(chosen)
-    except UvatarError as error:
-        raise typer.BadParameter(f"{error.message} {error.fix}") from error
     blender = blender_of(console) if blend else None
-
-    def tell(number: int, photos: int, outcome: PhotoOutcome, end_if_interrupted: Callable[[], None]) -> None:
-        people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
-        words = people if outcome.done else f"failed: {outcome.told_reason}"
-        console.print(f"{number}/{photos} {photo_lists.shown(outcome.key)}: {words}", soft_wrap=True)
-        end_if_interrupted()
 
     try:
         if ray:
@@ -109,15 +78,29 @@ def batch(
             attach = partial(attached, console, data, server, pipeline, "--workers", str(workers))
             runner = runner_on_server(attach, options, AHEAD * workers)
         with remembered_interrupts() as end_if_interrupted:
-            totals = run_batch(source, out, runner, blender, partial(tell, end_if_interrupted=end_if_interrupted))
+            totals = run_batch(source, out, runner, blender, partial(_tell, console, end_if_interrupted))
     except KeyboardInterrupt:
         console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
-    words = (
-        f"{totals.photos} photos: {totals.done} done, {totals.failed} failed, {totals.skipped} of them finished before."
-    )
-    console.print(f"{words} {out / REPORT}", soft_wrap=True)
+    console.print(f"{_summary(totals)} {out / REPORT}", soft_wrap=True)
     if totals.failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _tell(
+    console: Console, end_if_interrupted: Callable[[], None], number: int, photos: int, outcome: PhotoOutcome
+) -> None:
+    """Say what became of a photo."""
+    from uvatar.protocol import photo_lists
+
+    people = "1 person" if len(outcome.folders) == 1 else f"{len(outcome.folders)} people"
+    words = people if outcome.done else f"failed: {outcome.told_reason}"
+    console.print(f"{number}/{photos} {photo_lists.shown(outcome.key)}: {words}", soft_wrap=True)
+    end_if_interrupted()
+
+
+def _summary(totals: Totals) -> str:
+    done = f"{totals.photos} photos: {totals.done} done, {totals.failed} failed"
+    return f"{done}, {totals.skipped} of them finished before."

@@ -1,4 +1,4 @@
-"""What the commands share: options, exit codes, the way to a server, words for the terminal."""
+"""What the commands share: options about the server, exit codes, the way to a server, words for the terminal."""
 
 from __future__ import annotations
 
@@ -20,20 +20,6 @@ EXIT_INTERRUPTED = 130
 IDLE_SECONDS = 300  # a server that a command started waits this long for the next one, with its models loaded
 DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 
-OPEN_BODY = "open_body"
-
-UncertainOption = Annotated[
-    bool,
-    typer.Option("--uncertain", help="Also make avatars of who may be no person, or stands otherwise than it seems."),
-]
-BodyOption = Annotated[
-    str,
-    typer.Option(
-        help="open_body: the body that comes with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar "
-        "weights` says which, and "
-        "where they go), with SMPL's mesh, betas, skin and UV layout; under SMPL's licence, not for commercial use."
-    ),
-]
 DataOption = Annotated[
     Path | None,
     typer.Option(

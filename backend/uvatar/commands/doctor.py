@@ -23,7 +23,7 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from uvatar.commands.examination import GOOD, PROBLEM, examine
+    from uvatar.commands.doctor_checks import GOOD, PROBLEM, examine
     from uvatar.protocol import discovery
 
     console = console_of()

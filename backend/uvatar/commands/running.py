@@ -159,7 +159,7 @@ class Run:
         told = False
         while True:
             try:
-                self._client.reconstruct(photos, options, job)
+                self._client.submit(photos, options, job)
                 return
             except UvatarError as error:
                 if error.code != Code.QUEUE_FULL:

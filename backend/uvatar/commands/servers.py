@@ -39,51 +39,59 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
+PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Also let other computers in at this address of this one, encrypted."),
+]
+TokenFileOption = Annotated[
+    Path | None, typer.Option(help="File with the token that clients must know; made if missing.")
+]
+WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")
+]
+GpusOption = Annotated[
+    str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")
+]
+HungOption = Annotated[
+    float,
+    typer.Option(callback=_finite, min=1, help="Seconds after which a stage counts as hung; its photo is tried again."),
+]
+LoadHungOption = Annotated[float, typer.Option(callback=_finite, min=1, help="The same for loading the models.")]
+ExitWithParentOption = Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")]
+ExitWhenIdleOption = Annotated[
+    float | None, typer.Option(callback=_finite, min=0, help="End after this many seconds without work.")
+]
+KeepDaysOption = Annotated[float, typer.Option(callback=_finite, min=0, help="Days for which results are kept.")]
+KeepSizeOption = Annotated[float, typer.Option(callback=_finite, min=0, help="Gigabytes of results that are kept.")]
+QueueOption = Annotated[int, typer.Option(min=1, help="Photos that may wait; further jobs are refused.")]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option(
+        callback=_finite,
+        min=0.1,
+        help="Memory of the server itself at which it drops all connections. [default: 2 to 8]",
+    ),
+]
+
+
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = 0,
-    network: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Also let other computers in at this address of this one, encrypted."),
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(help="File with the token that clients must know; made if missing.")
-    ] = None,
+    port: PortOption = 0,
+    network: NetworkOption = None,
+    token_file: TokenFileOption = None,
     data: DataOption = None,
-    workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")
-    ] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")
-    ] = None,
-    gpus: Annotated[
-        str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")
-    ] = "",
-    hung_after: Annotated[
-        float,
-        typer.Option(
-            callback=_finite, min=1, help="Seconds after which a stage counts as hung; its photo is tried again."
-        ),
-    ] = 300,
-    load_hung_after: Annotated[
-        float, typer.Option(callback=_finite, min=1, help="The same for loading the models.")
-    ] = 300,
-    exit_with_parent: Annotated[
-        bool, typer.Option("--exit-with-parent", help="End when standard input closes.")
-    ] = False,
-    exit_when_idle: Annotated[
-        float | None, typer.Option(callback=_finite, min=0, help="End after this many seconds without work.")
-    ] = None,
-    keep_days: Annotated[float, typer.Option(callback=_finite, min=0, help="Days for which results are kept.")] = 30,
-    keep_gb: Annotated[float, typer.Option(callback=_finite, min=0, help="Gigabytes of results that are kept.")] = 10,
-    queue_photos: Annotated[int, typer.Option(min=1, help="Photos that may wait; further jobs are refused.")] = 5000,
-    memory_gb: Annotated[
-        float | None,
-        typer.Option(
-            callback=_finite,
-            min=0.1,
-            help="Memory of the server itself at which it drops all connections. [default: 2 to 8]",
-        ),
-    ] = None,
+    workers: WorkersOption = 1,
+    threads: ThreadsOption = None,
+    gpus: GpusOption = "",
+    hung_after: HungOption = 300,
+    load_hung_after: LoadHungOption = 300,
+    exit_with_parent: ExitWithParentOption = False,
+    exit_when_idle: ExitWhenIdleOption = None,
+    keep_days: KeepDaysOption = 30,
+    keep_gb: KeepSizeOption = 10,
+    queue_photos: QueueOption = 5000,
+    memory_gb: MemoryOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
     """Run the server, in this terminal, until Ctrl+C or `uvatar stop`.
@@ -99,15 +107,12 @@ def serve(
     from uvatar.service.journal_database import AlreadyServed
     from uvatar.service.model_process import PoolSettings
     from uvatar.service.network import split_address
-    from uvatar.service.private import private_file
     from uvatar.service.retention import Policy
     from uvatar.service.server import Settings, new_token
     from uvatar.service.serving import serve as serve_until_stopped
 
     console = console_of(stderr=True)
     try:
-        if token_file and token_file.is_file():
-            private_file(token_file, "token")
         settings = Settings(
             folder=data or discovery.data_folder(),
             port=port,
@@ -263,14 +268,19 @@ def _size(count: float) -> str:
 
 
 def _token(path: Path) -> str:
-    """The token in a file, which is made, readable by its owner only, where there is none. Raises OSError."""
+    """The token in a file, which is made, readable by its owner only, where there is none.
+
+    Raises UvatarError ("bad-access") where others can write to the file, OSError.
+    """
     from uvatar.protocol import atomic_files
+    from uvatar.service.private import private_file
     from uvatar.service.server import new_token
 
     if not path.exists():
         atomic_files.write_atomically(path, [new_token().encode()])
     if not path.is_file():
         raise typer.BadParameter(f"The token file {path} is not a file.")
+    private_file(path, "token")
     with path.open("rb") as file:
         token = file.read(MOST_TOKEN).decode("ascii", "replace").strip()
     if len(token) < 16 or not token.isascii() or not token.isprintable():

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from uvatar.data.arrays import Floats
 
 # Where a photo says nothing of its lens: f = 1.2 x the longer side, about 45 degrees across (a phone's main camera at
 # 1x to 1.5x).
@@ -37,11 +38,11 @@ class Camera:
         """The camera of a photo of this size; ``focal`` in pixels, or None to assume a common lens."""
         return cls(focal or ASSUMED_FOCAL_PER_SIDE * max(width, height), (width / 2, height / 2), width, height)
 
-    def project(self, points: NDArray) -> NDArray:
+    def project(self, points: Floats) -> Floats:
         """(..., 3) points in the camera frame -> (..., 2) pixels. Points must be in front of the camera (z > 0)."""
         return points[..., :2] / points[..., 2:3] * self.focal + np.asarray(self.center, points.dtype)
 
-    def rays(self, pixels: NDArray) -> NDArray:
+    def rays(self, pixels: Floats) -> Floats:
         """(..., 2) pixels -> (..., 3) unit directions through them, camera frame."""
         xy = (pixels - np.asarray(self.center)) / self.focal
         directions = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)

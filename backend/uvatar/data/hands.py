@@ -32,6 +32,13 @@ class HandLandmark(IntEnum):
 
 
 # Lists, so that they index the rows of an array of points.
+# All without the last two of each finger and the thumb's tip: they stay where they are when fingers curl.
+STEADY_HAND_LANDMARKS = [
+    HandLandmark.WRIST, HandLandmark.THUMB_CMC, HandLandmark.THUMB_MCP, HandLandmark.THUMB_IP,
+    HandLandmark.INDEX_MCP, HandLandmark.INDEX_PIP, HandLandmark.MIDDLE_MCP, HandLandmark.MIDDLE_PIP,
+    HandLandmark.RING_MCP, HandLandmark.RING_PIP, HandLandmark.PINKY_MCP, HandLandmark.PINKY_PIP,
+]  # fmt: skip
+# The outline of the palm.
 PALM = [
     HandLandmark.WRIST, HandLandmark.THUMB_CMC, HandLandmark.INDEX_MCP, HandLandmark.MIDDLE_MCP,
     HandLandmark.RING_MCP, HandLandmark.PINKY_MCP,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Hand:
-    """21 hand landmarks in MediaPipe's order (0 wrist, 1-4 thumb, 5-8 index, ..., 17-20 little finger).
+    """The landmarks of a hand, in the order of `uvatar.data.hands.HandLandmark`.
 
     Attributes:
         points: (21, 2) pixels of the photo.
@@ -30,7 +30,8 @@ class Person:
     Attributes:
         box: (4,) x0, y0, x1, y1 of the person, inside the photo.
         score: detection confidence, 0..1.
-        landmarks: (33, 3) BlazePose landmarks: x, y in pixels (may lie outside the photo) and visibility 0..1.
+        landmarks: (33, 3) in the order of `uvatar.data.landmarks.Landmark`: x, y in pixels (may lie outside the photo)
+            and visibility 0..1.
         world_landmarks: (33, 3) the same in metres, origin between the hips, camera axes (x right, y down, z away).
         window: (x0, y0, x1, y1) integer pixel window that ``mask`` covers, inside the photo.
         mask: (y1-y0, x1-x0) uint8, 255 where this person is visible, soft at the outline; other people's pixels are 0.
@@ -54,3 +55,8 @@ class Person:
     left_hand: Hand | None = None
     right_hand: Hand | None = None
     likelihood: float = 1.0
+
+    @property
+    def side(self) -> float:
+        """The longer side of the box, pixels: the unit of what is measured relative to the person's size."""
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))

@@ -23,3 +23,7 @@ class Photo:
     focal: float | None
     digest: str
     name: str = "photo"
+
+
+# A photo as it is given: the file name that the artist knows it by (no folder), and the file's bytes.
+PhotoFile = tuple[str, bytes]

@@ -18,27 +18,38 @@ from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
+from uvatar.data.joints import (
+    ANKLE_JOINTS,
+    COLLAR_JOINTS,
+    ELBOW_JOINTS,
+    FOOT_JOINTS,
+    HAND_JOINTS,
+    HIP_JOINTS,
+    KNEE_JOINTS,
+    SHOULDER_JOINTS,
+    WRIST_JOINTS,
+    Joint,
+)
+from uvatar.data.landmarks import Landmark
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.geometry.raster import rasterize
 
-# Joints of the regions: chest, waist, hips, thighs, shins, feet, upper arms, forearms, hands; the head is two regions,
-# face and hair.
+# Joints of the regions; the head is two regions, hair and face.
 _REGIONS = (
-    (6, 9, 13, 14),
-    (3,),
-    (0,),
-    (1, 2),
-    (4, 5),
-    (7, 8, 10, 11),
-    (16, 17),
-    (18, 19),
-    (20, 21, 22, 23),
-    (12, 15),
-    (12, 15),
+    [Joint.SPINE2, Joint.SPINE3, *COLLAR_JOINTS],  # chest
+    [Joint.SPINE1],  # waist
+    [Joint.PELVIS],  # hips
+    HIP_JOINTS,  # thighs
+    KNEE_JOINTS,  # shins
+    [*ANKLE_JOINTS, *FOOT_JOINTS],  # feet
+    SHOULDER_JOINTS,  # upper arms
+    ELBOW_JOINTS,  # forearms
+    [*WRIST_JOINTS, *HAND_JOINTS],  # hands
+    [Joint.NECK, Joint.HEAD],  # hair
+    [Joint.NECK, Joint.HEAD],  # face
 )
 _HEAD, _FACE = len(_REGIONS) - 2, len(_REGIONS) - 1
-_LEFT_EYE, _LEFT_EAR = 2, 7  # BlazePose
 _FOREHEAD = 0.04  # metres that the face reaches above the eyes
 # pixels of a person's longer side at which colours are compared, so that a fabric's pattern is as fine in every photo
 _SIDE = 160
@@ -91,10 +102,10 @@ def _regions(data: BodyData) -> NDArray[np.int64]:
     """(V,) region of every vertex."""
     of_joint = np.zeros(data.weights.shape[1], np.int64)
     for number, joints in enumerate(_REGIONS):
-        of_joint[list(joints)] = min(number, _HEAD)
+        of_joint[joints] = min(number, _HEAD)
     region = of_joint[np.argmax(data.weights, axis=1)]
     place, marks = data.v_template, data.landmark_template
-    face = (place[:, 2] > marks[_LEFT_EAR, 2] + 0.01) & (place[:, 1] < marks[_LEFT_EYE, 1] + _FOREHEAD)
+    face = (place[:, 2] > marks[Landmark.LEFT_EAR, 2] + 0.01) & (place[:, 1] < marks[Landmark.LEFT_EYE, 1] + _FOREHEAD)
     region[(region == _HEAD) & face] = _FACE
     return region
 

@@ -1,217 +1,184 @@
-"""Whom an avatar from several photos is of: one person of each photo, chosen by looks over all photos; or several views
-in one photo.
-"""
+"""One avatar from several photos of the same person, or from several views in one photo."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from uvatar.data.fit import BodyParameters
-from uvatar.data.person import Person
-from uvatar.engine.likeness import Appearance, unlikeness
+from uvatar.data.fit import Fit
+from uvatar.data.photo import PhotoFile
+from uvatar.data.progress import Progress, ignore_progress, of_stage, within
+from uvatar.data.view import View
+from uvatar.engine.bodies import fit_bodies
+from uvatar.engine.choice import CANDIDATES, Choice, Sighting, choose_views, facing
+from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
+from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
+from uvatar.engine.likeness import appearance
+from uvatar.engine.reconstruct import DEFAULT_OPTIONS
+from uvatar.engine.timing import Stopwatch
+from uvatar.fitting.shape import AGE_NOTES
+from uvatar.mesh_predictor.result_file import ResultFileError
+from uvatar.photos.decoding import PhotoError
+from uvatar.results.result import NobodyAlike, PersonResult, PhotoResult
 
-# Delta E as `likeness.unlikeness` measures it. 40 rendered people in two photos each, turned at random and in other
-# light: the same person 4.5 in the median, 11.3 at most; two people 20 in the median, below 13 in one pair of ten. Real
-# people of different photos: 22 in the median, below 13.7 in one pair of ten, for many wear the same colours; seven in
-# black suits all look alike.
-ALIKE = 9.0  # up to here two views are of one person without a remark
-UNLIKE = 13.0  # from here on they are of two people
-UNKNOWN = 11.0  # what it counts where the two views show no part of the body in common
-CLOSE_CALL = 3.0  # by which the one who was chosen must look more like the other photos' than anybody else of the photo
-CANDIDATES = 8  # people of each of several photos who are compared, the most prominent ones
-# cosine: views of a sheet are of other sides; where all face within 45 degrees of each other, several people are as
-# likely
-TURNED = 0.7
-PROMINENCE = (
-    2.0  # per halving of the height in the photo: of people who look equally like, the most prominent one is meant
-)
+if TYPE_CHECKING:
+    from uvatar.engine.engine import Engine
+    from uvatar.protocol.options import Options
 
-
-@dataclass(frozen=True)
-class Sighting:
-    """One person of one photo: a candidate.
-
-    Attributes:
-        photo: index of the photo.
-        number: of the person within the photo, 0 the most prominent.
-        facing: (3,) unit vector forward from the pelvis, camera frame.
-    """
-
-    photo: int
-    number: int
-    person: Person
-    look: Appearance
-    facing: NDArray[np.float64]
-
-    @property
-    def height(self) -> float:
-        """Of the box, pixels."""
-        return float(np.ptp(self.person.box[[1, 3]]))
+PhotoFailed = Callable[[int, PhotoError | ResultFileError], None]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which sightings are of the one person.
+class _Context:
+    """What all steps of one merge share."""
 
-    Attributes:
-        views: the sightings that go into the avatar; where one photo alone is given, perhaps several of it.
-        left_out: photos that show nobody who looks like the person, and why, in a sentence.
-        notes: what to know about the choice, in sentences.
-        separate: the views, all of one photo, are of different people after all.
+    engine: Engine
+    options: Options
+    report: Progress
+    clock: Stopwatch
+
+
+def reconstruct_same_person(
+    photos: Sequence[PhotoFile],
+    engine: Engine,
+    options: Options = DEFAULT_OPTIONS,
+    report: Progress = ignore_progress,
+    failed: PhotoFailed | None = None,
+) -> tuple[int, PhotoResult] | None:
+    """One avatar from all photos; `uvatar.engine.choice` chooses of whom.
+
+    Shape is the mean of all views'; every view's texels are used where it sees best; pose, camera and clothing are
+    those of the view that fits best.
+
+    Args:
+        failed: told of photos that cannot be used or show nobody who looks like the person, by index; the others are
+            merged without them. None raises the error of the first one that cannot be used.
+
+    Returns the index of the photo that pose and camera are from, and its result; where there is one photo alone and
+    its people look unlike, each has an avatar. None where no photo is left.
+
+    Raises NotFitted where no avatar could be made.
     """
-
-    views: list[Sighting]
-    left_out: dict[int, str]
-    notes: tuple[str, ...]
-    separate: bool = False
-
-
-def choose_views(sightings: Sequence[Sighting], names: Mapping[int, str]) -> Choice:
-    """Find the one person whom all photos show; ``names`` of the photos by index. At least one sighting."""
-    apart = _apart(sightings)
-    photo = np.array([one.photo for one in sightings])
-    if len(set(photo.tolist())) == 1:
-        return _in_one_photo(sightings, apart, names[sightings[0].photo])
-    prior = _prior(sightings)
-    chosen = _settled(_best_of_each(apart, photo, prior), apart, photo, prior)
-    kept = _consistent(chosen, apart)
-    views = [sightings[i] for i in kept]
-    named = _listed([names[view.photo] for view in views])
-    left_out = {
-        sightings[
-            i
-        ].photo: f"{names[sightings[i].photo]} shows nobody who looks like the person of {named}, so it was left out. "
-        "If it shows the same person, in other clothes for example, make an avatar of it alone."
-        for i in chosen
-        if i not in kept
-    }
-    notes = [f"{names[index]} was left out: it shows nobody who looks like this person." for index in left_out]
-    for i in kept:
-        notes += _remarks(i, kept, sightings, apart, names[sightings[i].photo])
-    return Choice(views, left_out, tuple(notes))
+    if len(photos) > 1:
+        options = replace(options, max_people=min(options.max_people, CANDIDATES))
+    context = _Context(engine, options, report, Stopwatch())
+    detected = _detected(photos, context, failed)
+    if not detected:
+        return None
+    fits: dict[int, list[Fit]] = {}
+    for i, one in detected.items():
+        start, end = (0.3 + 0.2 * (len(fits) + step) / len(detected) for step in (0, 1))
+        report("fitting", start, f"Fitting {counted(one.people)} in {one.photo.name}")
+        fits[i] = fit_bodies(one, engine, options, of_stage(report, "fitting", start, end))
+    choice = choose_views(_sightings(detected, fits, engine), {i: one.photo.name for i, one in detected.items()})
+    context.clock.lap("fitting")
+    if choice.separate:
+        [(index, one)] = detected.items()
+        notes = choice.notes + left_out_notes(one, options.max_people)
+        return index, finish_people(one, fits[index], notes, engine, options, report, context.clock)
+    for index, why in choice.left_out.items():
+        if failed is not None:
+            failed(index, NobodyAlike(why))
+    return _of_chosen(choice, detected, fits, context)
 
 
-def _apart(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
-    """(N, N) unlikeness of all pairs."""
-    looks = [one.look for one in sightings]
-    apart = np.array([unlikeness(look, looks) for look in looks])
-    apart[np.isnan(apart)] = UNKNOWN
-    np.fill_diagonal(apart, 0.0)
-    return apart
+def of_one_age(fits: Sequence[Fit]) -> list[Fit]:
+    """The fits to the same person that agree on whether it is a child: those that are more confident together."""
+    children, grown_ups = ([fit for fit in fits if (fit.group == "child") == young] for young in (True, False))
+    return max(grown_ups, children, key=lambda some: sum(fit.confidence for fit in some))
 
 
-def _prior(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
-    """(N,) delta E that a person of little prominence in the photo counts as further apart."""
-    highest: dict[int, float] = {}
-    for one in sightings:
-        highest[one.photo] = max(highest.get(one.photo, 1.0), one.height)
-    return np.array([PROMINENCE * np.log2(highest[one.photo] / max(one.height, 1.0)) for one in sightings])
+def merge_betas(fits: Sequence[Fit]) -> NDArray[np.float32]:
+    """One body's betas from several photos of the same person: the mean, each photo weighted by its confidence."""
+    weights = np.array([max(fit.confidence, 1e-3) for fit in fits])
+    betas = np.stack([fit.body.betas for fit in fits])
+    return (weights[:, None] * betas).sum(0).astype(np.float32) / np.float32(weights.sum())
 
 
-def _best_of_each(apart: NDArray, photo: NDArray, prior: NDArray) -> list[int]:
-    """One sighting of each photo: those nearest to the sighting that has the nearest ones.
+def _detected(photos: Sequence[PhotoFile], context: _Context, failed: PhotoFailed | None) -> dict[int, DetectedPeople]:
+    """The people of all photos that can be used, by the photos' indices."""
+    detected: dict[int, DetectedPeople] = {}
+    share = 0.3 / len(photos)
+    for i, photo in enumerate(photos):
+        report = within(context.report, share * i, share * (i + 1))
+        try:
+            detected[i] = detect(photo, context.engine, context.options, report, context.clock)
+        except (PhotoError, ResultFileError) as error:
+            if failed is None:
+                raise
+            failed(i, error)
+    return detected
 
-    Photos where nobody is near do not count.
+
+def _sightings(
+    detected: Mapping[int, DetectedPeople], fits: Mapping[int, Sequence[Fit]], engine: Engine
+) -> list[Sighting]:
+    """Everybody in all photos, as candidates for the one person."""
+    return [
+        Sighting(index, number, person, appearance(one.photo, person, one.camera, fit, engine.body), facing(fit.body))
+        for index, one in detected.items()
+        for number, (person, fit) in enumerate(zip(one.people, fits[index], strict=True))
+    ]
+
+
+def _of_chosen(
+    choice: Choice, detected: Mapping[int, DetectedPeople], fits: Mapping[int, Sequence[Fit]], context: _Context
+) -> tuple[int, PhotoResult]:
+    """The avatar of the chosen views, and the index of the photo that pose and camera are from."""
+    crowds = [one for one in detected.values() if one.found > len(one.people)]
+    compared = (
+        f"Of {one.found} people in {one.photo.name} the {len(one.people)} most prominent were compared."
+        for one in crowds
+    )
+    notes = (*choice.notes, *compared)
+    views = [detected[view.photo].only([view.number]) for view in choice.views]
+    view_fits = [fits[view.photo][view.number] for view in choice.views]
+    if len(views) == 1:
+        engine, options, report, clock = context.engine, context.options, context.report, context.clock
+        return choice.views[0].photo, finish_people(views[0], view_fits, notes, engine, options, report, clock)
+    index, result = _merged(views, view_fits, context)
+    return choice.views[index].photo, replace(result, notes=notes)
+
+
+def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _Context) -> tuple[int, PhotoResult]:
+    """One avatar from views of one person, each alone in its ``detected``; and the number of the view that pose and
+    camera are from.
     """
-    photos = np.unique(photo)
-    near = np.minimum(apart, UNLIKE) + prior
-    total = prior + sum(near[:, photo == one].min(1) * (photo != one) for one in photos)
-    anchor = int(np.argmin(total))
-    return [anchor if photo[anchor] == one else _least(near[anchor], photo == one) for one in photos]
+    engine, options, report, clock = context.engine, context.options, context.report, context.clock
+    report("fitting", 0.5, f"Fitting one body to {len(detected)} views of a person")
+    agreed = of_one_age(fits)
+    betas = merge_betas(agreed)
+    age = tuple(note for note in AGE_NOTES if any(note in fit.notes for fit in agreed))
+    step = 0.1 / len(detected)
+    fits = [
+        fit_bodies(one, engine, options, of_stage(report, "fitting", 0.5 + step * i, 0.5 + step * (i + 1)), betas)[0]
+        for i, one in enumerate(detected)
+    ]
+    clock.lap("fitting")
+    views: list[View] = []
+    for one, fit in zip(detected, fits, strict=True):
+        report("texturing", 0.6 + 0.2 * len(views) / len(detected), f"Dressing the body in {one.photo.name}")
+        with sound_numbers(one.people[0], one.photo):
+            view = View(one.photo, one.people[0], one.camera, fit)
+            views.append(replace(view, fit=clothe(view, engine, options)))
+    clock.lap("clothing")
+    report("texturing", 0.8, "Merging the views into one texture")
+    # Eyes and missing detail come from the first view: one with a face, the one that fits best.
+    order = sorted(range(len(views)), key=lambda i: (views[i].person.face is None, -_worth(views[i])))
+    best = max(range(len(views)), key=lambda i: _worth(views[i]))
+    main = views[best]
+    with sound_numbers(main.person, main.photo):
+        texture, notes = texture_views([views[i] for i in order], engine, options)
+    clock.lap("texturing")
+    person = PersonResult(main.person, replace(main.fit, notes=main.fit.notes + age + notes), texture)
+    person = judge(person, main.photo, main.camera, engine)
+    return best, PhotoResult(main.photo, main.camera, [person], clock.laps, detected[best].everybody)
 
 
-def _settled(chosen: list[int], apart: NDArray, photo: NDArray, prior: NDArray) -> list[int]:
-    """The choice after each photo's has been made anew by what all others' look like, until nothing changes."""
-    for _ in range(len(chosen)):
-        before = list(chosen)
-        for place, i in enumerate(before):
-            others = chosen[:place] + chosen[place + 1 :]
-            cost = np.minimum(apart[:, others], UNLIKE).mean(1) + prior
-            chosen[place] = _least(cost, photo == photo[i])
-        if chosen == before:
-            break
-    return chosen
-
-
-def _least(cost: NDArray, among: NDArray[np.bool_]) -> int:
-    places = np.flatnonzero(among)
-    return int(places[np.argmin(cost[places])])
-
-
-def _consistent(chosen: Sequence[int], apart: NDArray) -> list[int]:
-    """The largest part of the chosen ones that all look like one of them; of parts of equal size the one with the
-    earliest photo's.
-    """
-    groups = [[j for j in chosen if apart[i, j] < UNLIKE] for i in chosen]
-    return max(groups, key=lambda group: (len(group), -min(group)))
-
-
-def _remarks(i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: NDArray, name: str) -> list[str]:
-    """What to say of the sighting that was chosen of one photo."""
-    others = [j for j in kept if j != i]
-    rivals = [j for j, one in enumerate(sightings) if one.photo == sightings[i].photo and j != i]
-    remarks = []
-    if rivals:
-        where = _place(sightings[i], [sightings[j] for j in rivals])
-        remarks.append(f"{name} shows {len(rivals) + 1} people; {where} was taken.")
-    if not others:
-        return remarks
-    mine = apart[i, others].mean()
-    if mine > ALIKE:
-        remarks.append(
-            f"The person of {name} looks a little unlike that of the other photos: check that it is the same one."
-        )
-    if rivals and apart[np.ix_(rivals, others)].mean(1).min() < mine + CLOSE_CALL:
-        remarks.append(
-            f"Others in {name} look much the same: check that the right one was taken, or cut the others out of the "
-            "photo."
-        )
-    return remarks
-
-
-def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str) -> Choice:
-    """Several views of one person in one photo: all who look like the person who has the most who look alike."""
-    if len(sightings) == 1:
-        return Choice(list(sightings), {}, (), separate=True)
-    near = np.minimum(apart, UNLIKE).sum(1) + _prior(sightings)
-    anchor = int(np.argmin(near))
-    kept = [i for i in range(len(sightings)) if apart[anchor, i] < UNLIKE]
-    if len(kept) == 1:
-        note = f"The {len(sightings)} people of {name} look unlike, so each became an avatar of their own."
-        return Choice(list(sightings), {}, (note,), separate=True)
-    notes = [f"{len(kept)} views of one person in {name} became one avatar."]
-    if len(kept) < len(sightings):
-        rest = len(sightings) - len(kept)
-        notes.append(
-            f"{'One' if rest == 1 else rest} more in {name} looked unlike and {'was' if rest == 1 else 'were'} left "
-            "out."
-        )
-    facing = np.array([sightings[i].facing for i in kept])
-    if max(apart[anchor, kept]) > ALIKE or (facing @ facing.T).min() > TURNED:
-        notes.append("Check that they show one person, not several who are dressed alike.")
-    return Choice([sightings[i] for i in kept], {}, tuple(notes))
-
-
-def facing(body: BodyParameters) -> NDArray[np.float64]:
-    """(3,) the direction in which a body's pelvis faces, camera frame."""
-    return Rotation.from_rotvec(body.global_orient).apply([0.0, 0.0, 1.0])
-
-
-def _place(one: Sighting, others: Sequence[Sighting]) -> str:
-    """Where in the photo somebody is, in words."""
-    middle = [float(np.mean(sighting.person.box[[0, 2]])) for sighting in (one, *others)]
-    rank = sum(x < middle[0] for x in middle[1:])
-    if rank == 0:
-        return "the one on the left"
-    if rank == len(others):
-        return "the one on the right"
-    return f"number {rank + 1} from the left"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _worth(view: View) -> float:
+    """How much a view says of the person: how well it fits, and how large it is."""
+    return view.fit.confidence * float(np.ptp(view.person.box[[1, 3]]))

@@ -9,9 +9,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-# COCO's 17 keypoints
-NOSE, EYES, HEAD = 0, [1, 2], [0, 1, 2, 3, 4]
-SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = ([first, first + 1] for first in range(5, 17, 2))
+from uvatar.data import landmarks
+from uvatar.data.landmarks import COCO_LANDMARKS, Landmark
+
+
+def _rows(group: list[Landmark]) -> list[int]:
+    """Which of COCO's keypoints these landmarks are."""
+    return [COCO_LANDMARKS.index(landmark) for landmark in group]
+
+
+NOSE, EYES = COCO_LANDMARKS.index(Landmark.NOSE), _rows(landmarks.EYES)
+HEAD = _rows([Landmark.NOSE, *landmarks.EYES, *landmarks.EARS])
+SHOULDERS, ELBOWS, WRISTS = _rows(landmarks.SHOULDERS), _rows(landmarks.ELBOWS), _rows(landmarks.WRISTS)
+HIPS, KNEES, ANKLES = _rows(landmarks.HIPS), _rows(landmarks.KNEES), _rows(landmarks.ANKLES)
 LEAST = 48  # pixels of a cut's shorter side
 
 # (17, 3) x, y, flag (2 visible, 1 hidden, 0 unknown) and the person's box (4,) -> the part's x0, y0, x1, y1; None where

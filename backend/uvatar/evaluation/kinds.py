@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.evaluation.cuts import CUTS, cut_window
 from uvatar.evaluation.drawings import DRAWINGS
 from uvatar.evaluation.poses import load_poses
@@ -29,7 +30,7 @@ from uvatar.evaluation.rendering import photograph, random_background, random_li
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
-from uvatar.perception.annotated import COCO_LANDMARKS, VISIBLE, read_annotations
+from uvatar.perception.annotated import VISIBLE, read_annotations
 from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.photo_lists import PHOTO_SUFFIXES
 

@@ -47,14 +47,6 @@ def missing_as_grey(image: NDArray, drawn: NDArray[np.bool_]) -> NDArray:
     return np.where(drawn[..., None], image, np.asarray(MID_GREY, image.dtype))
 
 
-def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_], known: NDArray[np.bool_] | None = None) -> float:
-    """Intersection over union of two masks of one shape, counting only ``known`` pixels; NaN where both are empty."""
-    if known is not None:
-        a, b = a & known, b & known
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else float("nan")
-
-
 def masked_ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> float:
     """Structural similarity with windows that are cut at the mask: pixels outside weigh nothing, not even as black.
 

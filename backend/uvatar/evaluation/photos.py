@@ -1,4 +1,4 @@
-"""`uvatar evaluate-photos`: how well the avatars of a folder of photos lie on those photos.
+"""`uvatar evaluate photos`: how well the avatars of a folder of photos lie on those photos.
 
 One row per person, overlays and turntables beside the table. A row is *full* where the figures mean the whole person:
 head, hips, knees, ankles and feet inside the photo and seen by the landmark model, at least 300 pixels tall, and at
@@ -26,11 +26,11 @@ from rich.console import Console
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
+from uvatar.data.landmarks import ANKLES, COCO_LANDMARKS, HEAD, HIPS, KNEES, TOES
 from uvatar.data.person import Person
 from uvatar.evaluation.metrics import (
     flat_colour_psnr,
     landmark_error,
-    mask_iou,
     masked_ssim,
     missing_as_grey,
     psnr,
@@ -38,9 +38,10 @@ from uvatar.evaluation.metrics import (
 )
 from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
+from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
-from uvatar.perception.annotated import COCO_LANDMARKS, Annotation, keypoint_errors, match, read_annotations
+from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.photo_lists import shown
@@ -48,7 +49,7 @@ from uvatar.results import preview
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
-    from uvatar.engine.pipeline import PersonResult, PhotoResult
+    from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
 
@@ -56,7 +57,7 @@ COMPARED_SIDE = 1024  # pixels of the box side at most when colours are compared
 FULL_HEIGHT = 300  # pixels
 FULL_HIDDEN = 0.15  # share of the body behind other people
 VISIBLE = 0.5
-HEAD, LIMBS = [0, 7, 8], [23, 24, 25, 26, 27, 28, 31, 32]  # BlazePose: nose and ears; hips, knees, ankles, toes
+LEGS = [*HIPS, *KNEES, *ANKLES, *TOES]
 
 # What issue 2 asks of every full person: column, least or greatest value.
 AT_MOST = {"landmark median %": 0.8, "landmark p95 %": 2.5}
@@ -115,15 +116,16 @@ def evaluate_photos(
 ) -> list[PersonFigures]:
     """Reconstruct every photo of ``folder``, print the tables, and write them and the pictures into ``out``.
 
-    ``reconstruct`` turns a photo's bytes and name into a result, by default with the whole pipeline; ``body`` is the
+    ``reconstruct`` turns a photo's bytes and name into a result, by default with all stages; ``body`` is the
     model it fits. Photos that cannot be used are reported and passed over. Returns the figures of all people.
     """
     console = console or terminal()
     if reconstruct is None or body is None:
-        from uvatar.engine.pipeline import Pipeline
+        from uvatar.engine import reconstruct as stages
+        from uvatar.engine.engine import Engine
 
-        pipeline = Pipeline()
-        reconstruct, body = pipeline.reconstruct_photo, pipeline.body
+        engine = Engine.load()
+        reconstruct, body = lambda data, name: stages.reconstruct((name, data), engine), engine.body
     annotations = {a.file: a for a in read_annotations(folder)} if (folder / "annotations.json").is_file() else {}
     out.mkdir(parents=True, exist_ok=True)
     figures: list[PersonFigures] = []
@@ -154,7 +156,7 @@ def measure_person(
 ) -> PersonFigures:
     """All figures of one person, measured in the photo's pixels or in at most `COMPARED_SIDE` of them."""
     seen, fit = person.person, person.fit
-    side = _side(seen)
+    side = seen.side
     marks = result.camera.project(body_landmarks(body, fit))
     visible = seen.landmarks[:, 2] > VISIBLE
     landmarks = landmark_error(marks, seen.landmarks[:, :2], visible, side)
@@ -197,17 +199,13 @@ def body_landmarks(body: BodyModel, fit: Fit) -> NDArray[np.float32]:
         return body.landmarks(betas, matrices_from_axis_angle(pose)[None], transl)[0].numpy()
 
 
-def _side(person: Person) -> float:
-    return float(max(person.box[2] - person.box[0], person.box[3] - person.box[1]))
-
-
 def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
     """Whether the figures mean the whole person (see the module's description)."""
     x, y, visibility = person.landmarks.T
     inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height)
     seen = inside & (visibility > VISIBLE)
     # One toe may hide behind the other foot.
-    whole = seen[HEAD].any() and inside[LIMBS].all() and seen[LIMBS].sum() >= len(LIMBS) - 1
+    whole = seen[HEAD].any() and inside[LEGS].all() and seen[LEGS].sum() >= len(LEGS) - 1
     return bool(whole and person.box[3] - person.box[1] >= FULL_HEIGHT and hidden <= FULL_HIDDEN)
 
 
@@ -215,7 +213,7 @@ def _close_up(
     person: Person, result: PhotoResult
 ) -> tuple[Camera, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
     """The part of the photo around a person: camera, pixels, the person's mask, the other people's."""
-    side, camera = _side(person), result.camera
+    side, camera = person.side, result.camera
     x0, y0, x1, y1 = person.window
     margin = round(0.15 * side)
     left, top = max(min(int(person.box[0]) - margin, x0), 0), max(min(int(person.box[1]) - margin, y0), 0)

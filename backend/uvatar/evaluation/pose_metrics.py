@@ -5,18 +5,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.joints import (
+    ANKLE_JOINTS,
+    ELBOW_JOINTS,
+    FOOT_JOINTS,
+    HAND_JOINTS,
+    HIP_JOINTS,
+    KNEE_JOINTS,
+    SHOULDER_JOINTS,
+    WRIST_JOINTS,
+    Joint,
+)
+from uvatar.data.landmarks import ANKLES, ELBOWS, HIPS, KNEES, SHOULDERS, WRISTS
 
 # Trunk, head and limbs; hands and toes say nothing that wrists and ankles do not.
-BODY_JOINTS = [i for i, name in enumerate(JOINT_NAMES) if name.split("_")[-1] not in ("hand", "foot")]
-_LIMB_JOINTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+BODY_JOINTS = [joint for joint in Joint if joint not in (*HAND_JOINTS, *FOOT_JOINTS)]
 # The joints that landmark models know too, in the order of `LIMB_LANDMARKS`.
-LIMB_JOINTS = [JOINT_NAMES.index(f"{side}_{name}") for name in _LIMB_JOINTS for side in ("left", "right")]
-LIMB_LANDMARKS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
-_HIPS, _SHOULDERS = (
-    [JOINT_NAMES.index(f"{side}_hip") for side in ("left", "right")],
-    [JOINT_NAMES.index(f"{side}_shoulder") for side in ("left", "right")],
-)
+LIMB_JOINTS = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HIP_JOINTS, *KNEE_JOINTS, *ANKLE_JOINTS]
+LIMB_LANDMARKS = [*SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES]
 
 
 def mpjpe(joints: NDArray, truth: NDArray, root: int | list[int] = 0) -> float:
@@ -54,7 +60,7 @@ def torso_direction_error(joints: NDArray, truth: NDArray) -> float:
     """Degrees between the directions from the middle of the hips to the middle of the shoulders; joints (24, 3)."""
 
     def upward(points: NDArray) -> NDArray:
-        return points[_SHOULDERS].mean(0) - points[_HIPS].mean(0)
+        return points[SHOULDER_JOINTS].mean(0) - points[HIP_JOINTS].mean(0)
 
     return _degrees_between(upward(joints), upward(truth))
 
@@ -63,8 +69,8 @@ def facing_error(joints: NDArray, truth: NDArray) -> float:
     """Degrees between the directions in which the trunks face; joints (24, 3)."""
 
     def forward(points: NDArray) -> NDArray:
-        across = points[_SHOULDERS[0]] + points[_HIPS[0]] - points[_SHOULDERS[1]] - points[_HIPS[1]]
-        return np.cross(across, points[_SHOULDERS].mean(0) - points[_HIPS].mean(0))
+        across = points[SHOULDER_JOINTS[0]] + points[HIP_JOINTS[0]] - points[SHOULDER_JOINTS[1]] - points[HIP_JOINTS[1]]
+        return np.cross(across, points[SHOULDER_JOINTS].mean(0) - points[HIP_JOINTS].mean(0))
 
     return _degrees_between(forward(joints), forward(truth))
 

@@ -42,7 +42,8 @@ class Light:
         """
         # Wrapped a little past the terminator, as light does on skin and cloth.
         direct = np.clip((facing + 0.25) / 1.25, 0, 1)
-        return albedo * (direct[:, None] * self.colour + (0.65 + 0.35 * upward)[:, None] * self.ambient)
+        light = direct[:, None] * self.colour + (0.65 + 0.35 * upward)[:, None] * self.ambient
+        return np.asarray(albedo * light, np.float64)
 
 
 def random_light(rng: np.random.Generator) -> Light:

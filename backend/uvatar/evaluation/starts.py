@@ -1,4 +1,4 @@
-"""`uvatar evaluate-starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors
+"""`uvatar evaluate starts`: does fitting end lower, or sooner, where it may also begin with what the learned predictors
 say?
 
 Every person of every photo is fitted from the landmarks' own pose alone, and again with the pose lifter's, the Mesh
@@ -21,6 +21,7 @@ from uvatar.evaluation.tables import Row, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.fitting.fitter import FitOptions, fit_people
 from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import prepare_fitting
 from uvatar.mesh_predictor.prediction import NAME as MESH
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.perception.perception import Perception
@@ -78,7 +79,7 @@ def evaluate_starts(
     """
     console = console or terminal()
     body, perception = load_open_body(), Perception(weights_folder() / "perception")
-    models = PoseModels.load(weights_folder())
+    model = prepare_fitting(body, PoseModels.load(weights_folder()))
     predictor = predictor or Predictor.find(weights_folder(), models_folder())
     ends: list[Ends] = []
     for path in photos_in(folder):
@@ -93,10 +94,7 @@ def evaluate_starts(
         if not people:
             continue
         starts = [[start] for start in predictor.look(photo.pixels).of(people).starts()] if predictor else None
-        fits = [
-            fit_people(people, camera, body, models, FitOptions(fast=fast, only=names), starts)
-            for _, names, fast in WAYS
-        ]
+        fits = [fit_people(people, camera, model, FitOptions(fast=fast, only=names), starts) for _, names, fast in WAYS]
         for number, one in enumerate(zip(*fits, strict=True)):
             ends.append(Ends(path.name, number, tuple(fit.cost for fit in one), tuple(fit.start for fit in one)))
         console.print(f"{shown(path.name)}: {len(people)} found")

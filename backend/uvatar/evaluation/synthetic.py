@@ -19,8 +19,9 @@ from rich.table import Table
 from uvatar.body import BodyModel, measure
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.engine.pipeline import PersonResult, PhotoResult, Pipeline
-from uvatar.evaluation.metrics import mask_iou, psnr
+from uvatar.engine.engine import Engine
+from uvatar.engine.reconstruct import reconstruct
+from uvatar.evaluation.metrics import psnr
 from uvatar.evaluation.pose_metrics import (
     BODY_JOINTS,
     LIMB_JOINTS,
@@ -33,10 +34,12 @@ from uvatar.evaluation.pose_metrics import (
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, read_paint
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
+from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.options import Options
 from uvatar.results.preview import overlay, render_textured
+from uvatar.results.result import PersonResult, PhotoResult
 from uvatar.runtime.terminal import terminal
 
 JPEG_QUALITY = 92
@@ -106,14 +109,14 @@ def evaluate_synthetic(
 
     Args:
         out_dir: gets table.csv, sheet_*.jpg and the pictures.
-        reconstruct: picture bytes and name -> result; by default the pipeline with a small texture.
+        reconstruct: picture bytes and name -> result; by default the engine with a small texture.
         poses: npz of poses (see `load_poses`); by default those that ship with the program.
         textures: folder of clothed UV textures (png, jpg) of the open body; by default procedural outfits.
         body: the body that is rendered and fitted, where ``reconstruct`` is given.
     """
     if reconstruct is None or body is None:
-        pipeline = Pipeline()
-        body, reconstruct = pipeline.body, reconstruct or _small_texture(pipeline)
+        engine = Engine.load()
+        body, reconstruct = engine.body, reconstruct or _small_texture(engine)
     images = (
         sorted(path for path in textures.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
         if textures
@@ -260,9 +263,9 @@ def as_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _small_texture(pipeline: Pipeline) -> Reconstruct:
+def _small_texture(engine: Engine) -> Reconstruct:
     options = Options(texture_size=512)
-    return lambda data, name: pipeline.reconstruct_photo(data, name, options)
+    return lambda data, name: reconstruct((name, data), engine, options)
 
 
 def standing_joints(body: BodyModel) -> NDArray[np.float32]:

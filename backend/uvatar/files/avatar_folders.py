@@ -29,17 +29,15 @@ from uvatar.protocol.photo_lists import shown
 SUMMARY = "result.json"
 RECORD, THUMBNAILS = "batch.jsonl", "thumbnails"  # of a batch, beside the folders
 
-WORKSHOP = ".uvatar-"  # how the folders begin in which avatars are made before they are put in their place
-WORKSHOP_PHOTO = "photo.uvatar"
-ABANDONED = (
-    3600.0  # seconds without a change after which nobody works there any more; Blender has five minutes for a person
-)
+TEMPORARY_PREFIX = ".uvatar-"  # how the folders begin in which avatars are made before they are put in their place
+STORED_RESULT = "photo.uvatar"
+# Seconds without a change after which nobody works there any more; Blender has five minutes for a person.
+ABANDONED = 3600.0
 
 MOST_SUMMARY = 16 << 20  # bytes; one has some 10 kB
 LONGEST = 160  # bytes of a stem in UTF-8: with number and suffix well below the 255 that file systems hold
-ROOM = (
-    64 << 20
-)  # bytes that have to be free for a start: one person's files take 5 to 20 MB, and as much while they are made
+# Bytes that have to be free for a start: one person's files take 5 to 20 MB, and as much while they are made.
+ROOM = 64 << 20
 
 # Faults of the disk rather than of one file: what comes after would fail in the same way.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -49,7 +47,7 @@ _NUMBERED = re.compile(r"([^\\/:\0]*)_p\d+", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Avatar:
+class AvatarFolder:
     """What a folder's ``result.json`` says of it.
 
     Attributes:
@@ -71,7 +69,7 @@ class Avatar:
         return self.digest in digests or any(digest in digests for digest in self.made_of)
 
 
-def read_avatar(folder: Path) -> Avatar | None:
+def read_avatar(folder: Path) -> AvatarFolder | None:
     """The avatar in a folder.
 
     None where there is none, or a ``result.json`` that is not ours or names files elsewhere.
@@ -80,7 +78,7 @@ def read_avatar(folder: Path) -> Avatar | None:
         with (folder / SUMMARY).open("rb") as file:
             summary = json.loads(file.read(MOST_SUMMARY))
         lists = [tuple(summary["files"]), tuple(summary.get("beside", ())), tuple(summary.get("made_of", ()))]
-        avatar = Avatar(folder, summary["photo"]["digest"], *lists)
+        avatar = AvatarFolder(folder, summary["photo"]["digest"], *lists)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     digests = (avatar.digest, *avatar.made_of)
@@ -93,7 +91,7 @@ def _is_plain(name: object) -> bool:
     return isinstance(name, str) and not re.search(r"[\\/:\0]", name) and name not in ("", ".", "..")
 
 
-def delete_avatar(avatar: Avatar) -> bool:
+def delete_avatar(avatar: AvatarFolder) -> bool:
     """Delete exactly the files that were written, then the folder if nothing else is in it; whether it has gone.
 
     ``result.json`` goes last: what cannot be deleted now can be found again. Raises OSError.
@@ -168,7 +166,7 @@ def same_name(stem: str) -> str:
     return unicodedata.normalize("NFC", stem).casefold()
 
 
-class Stems:
+class FolderNames:
     """Who has which name in an output folder, from earlier runs and in this one."""
 
     def __init__(self, out: Path) -> None:
@@ -185,7 +183,9 @@ class Stems:
                 if stem := _COUNTED.fullmatch(folder[1]):
                     self._numbers[same_name(stem[1])].add(int(stem[2]))
 
-    def give(self, wanted: str, digest: str, own: Collection[str] = (), beside: str = "") -> tuple[str, list[Avatar]]:
+    def give(
+        self, wanted: str, digest: str, own: Collection[str] = (), beside: str = ""
+    ) -> tuple[str, list[AvatarFolder]]:
         """A stem for a photo's folders, and the avatars that an earlier run made of the photo under it.
 
         It is the one that the photo has already; else ``wanted``, with a number where others have that.
@@ -204,7 +204,7 @@ class Stems:
         self._given.add(same_name(stem))
         return stem, ours or []
 
-    def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[Avatar] | None:
+    def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[AvatarFolder] | None:
         """The avatars of the photo under this stem; None where it is another's."""
         if same_name(stem) in self._given:
             return None
@@ -230,8 +230,8 @@ def prepare(out: Path) -> None:
     """Make an output folder and try whether files can be written into it, before hours of work. Raises UvatarError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=out) as trial:
-            Path(trial, WORKSHOP_PHOTO).write_bytes(
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=out) as trial:
+            Path(trial, STORED_RESULT).write_bytes(
                 bytes(4096)
             )  # called so that a killed run's is found by `delete_abandoned`
         free = shutil.disk_usage(out).free
@@ -261,25 +261,28 @@ def is_disk_fault(error: OSError) -> bool:
 
 
 def delete_abandoned(folder: Path, digests: Collection[str] = ()) -> int:
-    """Delete the workshops in a folder that killed runs left: where nobody works any more, or the photo is one of
-    these; how many.
+    """Delete what killed runs left in a folder, their temporary folders; how many.
+
+    Only those in which nobody works any more, and those of the photos with these sha256.
     """
     deleted = 0
-    for place in folder.glob(f"{WORKSHOP}*"):
+    for place in folder.glob(f"{TEMPORARY_PREFIX}*"):
         with suppress(OSError):
             newest = max(path.lstat().st_mtime for path in (place, *place.rglob("*")))
-            if _is_workshop(place) and (time.time() - newest > ABANDONED or _digest(place / WORKSHOP_PHOTO) in digests):
+            if _is_temporary_folder(place) and (
+                time.time() - newest > ABANDONED or _digest(place / STORED_RESULT) in digests
+            ):
                 shutil.rmtree(place)
                 deleted += 1
     return deleted
 
 
-def _is_workshop(place: Path) -> bool:
+def _is_temporary_folder(place: Path) -> bool:
     """Whether nothing but what we put there lies in it: the photo's result, whole or in part, and a folder for each
     person.
     """
     return place.is_dir() and all(
-        re.fullmatch(rf"\d+|\.?{re.escape(WORKSHOP_PHOTO)}(\..*)?", name) for name in os.listdir(place)
+        re.fullmatch(rf"\d+|\.?{re.escape(STORED_RESULT)}(\..*)?", name) for name in os.listdir(place)
     )
 
 

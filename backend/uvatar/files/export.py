@@ -23,10 +23,10 @@ from PIL import Image
 
 from uvatar.data.labels import LABEL_COLOURS
 from uvatar.files.avatar_folders import (
+    STORED_RESULT,
     SUMMARY,
-    WORKSHOP,
-    WORKSHOP_PHOTO,
-    Stems,
+    TEMPORARY_PREFIX,
+    FolderNames,
     delete_abandoned,
     delete_avatar,
     is_avatar_name,
@@ -35,9 +35,10 @@ from uvatar.files.avatar_folders import (
     stem_of,
 )
 from uvatar.protocol import message_files
-from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.people import people_of
 from uvatar.runtime.spawn import environment, module_command
 
+SUMMARY_SCHEMA = 1  # of result.json
 MAX_BLENDERS = 4  # at once; each takes a core and some 400 MB
 BLENDER_SECONDS = 300.0  # for one person; far more than it takes, but not for ever
 
@@ -91,12 +92,17 @@ class Exporter:
 
     out: Path
     blender: list[str] | None = None
-    _stems: Stems | None = None
+    _folder_names: FolderNames | None = None
 
     def write(
-        self, result: Mapping[str, Any], stem: str | None = None, own: Collection[str] = (), made_of: Sequence[str] = ()
+        self,
+        result: Mapping[str, Any],
+        stem: str | None = None,
+        own: Collection[str] = (),
+        made_of: Sequence[str] = (),
+        only: int | None = None,
     ) -> list[PersonFiles]:
-        """Write all people of a photo's result.
+        """Write the people of a photo's result.
 
         Args:
             result: docs/result-schema.md.
@@ -104,28 +110,31 @@ class Exporter:
                 another photo's.
             own: names of folders that are this photo's from an earlier run, even if it has changed since.
             made_of: sha256 of all photos, where several make one avatar.
+            only: number of the one person to write; the others' folders stay as they are.
 
         Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some
         people are new.
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        if self._stems is None:
+        if self._folder_names is None:
             delete_abandoned(self.out)
-            self._stems = Stems(self.out)
+            self._folder_names = FolderNames(self.out)
         suffix = ".npz" if result.get("romp") else ""
         wanted = stem or stem_of(Path(result["photo"]["name"]).stem)
-        stem, older = self._stems.give(wanted, result["photo"]["digest"], own, suffix)
+        stem, older = self._folder_names.give(wanted, result["photo"]["digest"], own, suffix)
         beside = {name for avatar in older for name in avatar.beside} | ({stem + suffix} if suffix else set())
         # Blender reads the result, which holds the photo, from a file: in the user's folder, never in the system's.
-        with tempfile.TemporaryDirectory(prefix=WORKSHOP, dir=self.out) as workshop:
-            stored = Path(workshop) / WORKSHOP_PHOTO
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=self.out) as temporary_folder:
+            stored = Path(temporary_folder) / STORED_RESULT
             message_files.dump(dict(result), stored)
             if suffix:
                 save_romp_results(result["romp"], stored.with_suffix(suffix))
                 os.replace(stored.with_suffix(suffix), self.out / (stem + suffix))
             make = partial(self._write_person, result, stored, stem, sorted(beside), made_of)
             with ThreadPoolExecutor(min(MAX_BLENDERS, os.cpu_count() or 1)) as pool:
-                people = list(pool.map(make, range(len(result["people"]))))
+                people = list(pool.map(make, range(len(result["people"])) if only is None else [only]))
+        if only is not None:
+            return people
         written = {person.folder.name for person in people}
         for avatar in (*older, *filter(None, (read_avatar(self.out / name) for name in own if is_avatar_name(name)))):
             if avatar.folder.name not in written:
@@ -141,30 +150,30 @@ class Exporter:
         made_of: Sequence[str],
         number: int,
     ) -> PersonFiles:
-        person = result["people"][number]
-        workplace = stored.parent / str(number)
-        workplace.mkdir()
+        person = people_of(result)[number]
+        person_folder = stored.parent / str(number)
+        person_folder.mkdir()
         pictures = {"texture.png": "texture_png", "overlay.jpg": "overlay_jpeg", "turntable.png": "turntable_png"}
         files = [name for name, key in pictures.items() if person.get(key)]
         for name in files:
-            (workplace / name).write_bytes(person[pictures[name]])
+            (person_folder / name).write_bytes(person[pictures[name]])
         if person.get("source_png"):
-            colour_labels(person["source_png"]).save(workplace / "texture_source.png")
+            colour_labels(person["source_png"]).save(person_folder / "texture_source.png")
             files.append("texture_source.png")
         problem = None
         if self.blender:
             try:
-                self._run_blender(stored, number, workplace)
+                self._run_blender(stored, number, person_folder)
                 files += ["avatar.blend", "avatar.glb"]
             except BlenderError as error:
                 problem = str(error)
-        for name in set(os.listdir(workplace)).difference(files):  # the half of a pair that Blender did not finish
-            (workplace / name).unlink()
+        for name in set(os.listdir(person_folder)).difference(files):  # the half of a pair that Blender did not finish
+            (person_folder / name).unlink()
         files = [*sorted(files), SUMMARY]
         summary = summarise(result, number, files, beside, made_of)
-        (workplace / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
+        (person_folder / SUMMARY).write_text(readable_json(summary), encoding="utf-8")
         folder = self.out / f"{stem}_p{number}"
-        put_in_place(workplace, files, folder)
+        put_in_place(person_folder, files, folder)
         return PersonFiles(folder, summary, problem, _about_photo(result))
 
     def _run_blender(self, stored: Path, number: int, folder: Path) -> None:
@@ -215,11 +224,11 @@ def summarise(
     ``files`` and ``beside``: names of the files in the person's folder and beside it; ``made_of``: sha256 of several
         photos of the person.
     """
-    person = result["people"][number]
+    person = people_of(result)[number]
     photo = result["photo"]
     notes = [*person.get("notes", ()), *_about_photo(result)]
     return {
-        "schema": RESULT_SCHEMA,
+        "schema": SUMMARY_SCHEMA,
         "version": result.get("version"),
         "photo": {key: photo[key] for key in ("name", "digest", "width", "height")},
         "camera": _plain(result["camera"]),

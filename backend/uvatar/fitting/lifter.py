@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from uvatar.data.camera import Camera
 from uvatar.data.joints import PARENTS
+from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.geometry import rotations
-from uvatar.perception.pose import MIRROR
 from uvatar.runtime.weights import weights_folder
 
 FILE = "pose_lifter.safetensors"
@@ -44,7 +44,7 @@ class Lifted:
         betas: (10,).
         joint_spread: (22,) expected error of each joint's turn against its parent, radians; of the pelvis against the
             camera.
-        bone_spread: (19,) expected error of the directions of `uvatar.fitting.residuals.BONES`, radians.
+        bone_spread: (19,) expected error of the directions of `uvatar.fitting.terms.bones.BONES`, radians.
         betas_spread: (10,).
     """
 
@@ -172,12 +172,12 @@ def assembled(points: NDArray, world: NDArray, visibility: NDArray, ray: NDArray
 
 def mirrored_features(values: NDArray) -> NDArray[np.float64]:
     """The features (..., 201) of the mirror image."""
-    points = values[..., :66].reshape(*values.shape[:-1], 33, 2)[..., MIRROR, :] * [-1.0, 1.0]
-    world = values[..., 66:165].reshape(*values.shape[:-1], 33, 3)[..., MIRROR, :] * [-1.0, 1.0, 1.0]
+    points = values[..., :66].reshape(*values.shape[:-1], 33, 2)[..., OTHER_SIDE_LANDMARKS, :] * [-1.0, 1.0]
+    world = values[..., 66:165].reshape(*values.shape[:-1], 33, 3)[..., OTHER_SIDE_LANDMARKS, :] * [-1.0, 1.0, 1.0]
     flat = [
         points.reshape(*values.shape[:-1], 66),
         world.reshape(*values.shape[:-1], 99),
-        values[..., 165:198][..., MIRROR],
+        values[..., 165:198][..., OTHER_SIDE_LANDMARKS],
     ]
     return np.concatenate([*flat, values[..., 198:199] * -1, values[..., 199:]], -1)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
-from uvatar.fitting.evidence import SEEN, box_side, image_landmarks, inside_photo
+from uvatar.fitting.observations import SEEN, box_side, image_landmarks, inside_photo
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
 GOOD_ERROR, BAD_TAIL = (

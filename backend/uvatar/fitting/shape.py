@@ -9,23 +9,37 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData, ShapePrior
 
-# What each group costs before anything is seen, in nats. Small children win by more than this (9 to 34 nats on real
-# photos), slim adults do not. The outline of a dressed adult says little of their sex (coats and skirts widen the hips
-# of both), so "adult" lies between men and women, with a flat chest, and "female" needs evidence.
-GROUP_COSTS = {"adult": 0.0, "female": 2.0, "child": 3.0}
-# Nats on top where no leg is seen, half where one is not: a head and a trunk alone do not tell a child, and a leg under
-# a table is made up.
-UNSEEN_CHILD_COST = 20.0
-# What a child must win by, as a share of what the fit costs: where much is left unexplained, a nat more says little. Of
-# 90 people in real photos whose legs are seen, thirteen win by 1.0 to 9.6 %, children of up to about ten all of them;
-# six by up to 0.5 %: a boy of about twelve, and five youths and grown-ups (skaters, skiers, a woman at a desk).
-SURELY_CHILD = 0.0075
 CHILD_NOTE = "Given a child's proportions."
 PERHAPS_CHILD_NOTE = "Given a grown-up's proportions, but may be a child: the photo leaves it open."
 AGE_NOTES = (CHILD_NOTE, PERHAPS_CHILD_NOTE)
-MALE_SHARE = 0.65  # of the mean adult's shape: up to here the chest stays flat
-GENDER_VARIANCE = 0.1  # of the adults' step from the female to the male mean
-LEAST_VARIANCE = 1e-3  # of a beta, so that every covariance can be inverted
+
+
+@dataclass(frozen=True)
+class ShapeSettings:
+    """Tuned numbers of the choice between groups of people.
+
+    Attributes:
+        group_costs: (group, nats that it costs before anything is seen). Small children win by more than this (9 to 34
+            nats on real photos), slim adults do not. The outline of a dressed adult says little of their sex (coats and
+            skirts widen the hips of both), so "adult" lies between men and women, with a flat chest, and "female" needs
+            evidence.
+        unseen_child_cost: nats on top of a child's where no leg is seen, half where one is not: a head and a trunk
+            alone do not tell a child, and a leg under a table is made up.
+        surely_child: what a child must win by, as a share of what the fit costs: where much is left unexplained, a nat
+            more says little. Of 90 people in real photos whose legs are seen, thirteen win by 1.0 to 9.6 %, children of
+            up to about ten all of them; six by up to 0.5 %: a boy of about twelve, and five youths and grown-ups
+            (skaters, skiers, a woman at a desk).
+        male_share: of the mean adult's shape: up to here the chest stays flat.
+        gender_variance: of the adults' step from the female to the male mean.
+        least_variance: of a beta, so that every covariance can be inverted.
+    """
+
+    group_costs: tuple[tuple[str, float], ...] = (("adult", 0.0), ("female", 2.0), ("child", 3.0))
+    unseen_child_cost: float = 20.0
+    surely_child: float = 0.0075
+    male_share: float = 0.65
+    gender_variance: float = 0.1
+    least_variance: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,25 +59,27 @@ class ShapeGroup:
     cost: float = 0.0
 
 
-def shape_groups(data: BodyData) -> list[ShapeGroup]:
+def shape_groups(data: BodyData, settings: ShapeSettings) -> list[ShapeGroup]:
     """The groups that a body model knows; for SMPL's own files one, the standard normal that their betas have."""
     priors = dict(data.shape_prior)
     if {"male", "female"} <= priors.keys():
-        priors["adult"] = _adults(priors["male"], priors["female"])
-    return [_group(name, priors[name]) for name in GROUP_COSTS if name in priors] or [
+        priors["adult"] = _adults(priors["male"], priors["female"], settings)
+    costs = settings.group_costs
+    return [_group(name, priors[name], cost, settings) for name, cost in costs if name in priors] or [
         ShapeGroup("all", np.zeros(10), np.eye(10))
     ]
 
 
-def _adults(male: ShapePrior, female: ShapePrior) -> ShapePrior:
-    step = male.mean - female.mean
+def _adults(male: ShapePrior, female: ShapePrior, settings: ShapeSettings) -> ShapePrior:
+    """Men and women together."""
+    step, share = male.mean - female.mean, settings.male_share
     covariance = (
-        MALE_SHARE * male.covariance + (1 - MALE_SHARE) * female.covariance + GENDER_VARIANCE * np.outer(step, step)
+        share * male.covariance + (1 - share) * female.covariance + settings.gender_variance * np.outer(step, step)
     )
-    return ShapePrior(female.mean + MALE_SHARE * step, covariance)
+    return ShapePrior(female.mean + share * step, covariance)
 
 
-def _group(name: str, prior: ShapePrior) -> ShapeGroup:
-    factor = np.linalg.cholesky(prior.covariance.astype(float) + LEAST_VARIANCE * np.eye(10))
-    cost = GROUP_COSTS[name] + float(np.log(np.diag(factor)).sum())
+def _group(name: str, prior: ShapePrior, cost: float, settings: ShapeSettings) -> ShapeGroup:
+    factor = np.linalg.cholesky(prior.covariance.astype(float) + settings.least_variance * np.eye(10))
+    cost = cost + float(np.log(np.diag(factor)).sum())
     return ShapeGroup(name, prior.mean.astype(float), np.linalg.inv(factor), cost)

@@ -2,44 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, State
-from uvatar.fitting.residuals import Objective
+from uvatar.fitting.chain import BETAS, ORIENT, POSE, UNKNOWNS, State
+from uvatar.fitting.objective import Objective
 
-MAX_TURN = 0.6  # radians that a joint may turn in one step: axis-angles are only nearly linear
-FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-6, 1e4
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """Tuned numbers of the solver.
+
+    Attributes:
+        most_rotation: radians that a joint may rotate in one step: axis-angles are only nearly linear.
+        first_damping, least_damping, most_damping: Marquardt's factor on the Hessian's diagonal.
+        easier, harder: what a step that lowers the cost divides the damping by, and one that does not multiplies it by.
+        ridge: added to the diagonal, so that what nothing pulls at stays.
+    """
+
+    most_rotation: float = 0.6
+    first_damping: float = 1e-2
+    least_damping: float = 1e-6
+    most_damping: float = 1e4
+    easier: float = 4.0
+    harder: float = 8.0
+    ridge: float = 1e-6
 
 
 def minimise(
-    objective: Objective, state: State, steps: int, damping: NDArray | None = None, free: NDArray | None = None
-) -> tuple[State, NDArray, NDArray]:
-    """Lower the objective by at most ``steps`` Gauss-Newton steps, damped (Marquardt 1963) so that no body's cost ever
-    rises.
+    objective: Objective,
+    state: State,
+    steps: int,
+    damping: NDArray[np.float64] | None = None,
+    free: NDArray[np.bool_] | None = None,
+    settings: SolverSettings | None = None,
+    report: Callable[[float], None] | None = None,
+) -> tuple[State, NDArray[np.float64], NDArray[np.float64]]:
+    """Lower the objective by Gauss-Newton steps, damped (Marquardt 1963) so that no body's cost ever rises.
 
-    ``damping`` (B,) from an earlier call continues where that left off; ``free`` (79,) holds back the unknowns where it
-    is False. Returns the bodies, their costs (B,) and the damping (B,).
+    Args:
+        objective: of the bodies.
+        state: where they start.
+        steps: at most so many.
+        damping: (B,) from an earlier call, to continue where that left off.
+        free: (79,) False for unknowns that are held back.
+        settings: tuned numbers.
+        report: called with the fraction done after every step.
+
+    Returns:
+        The bodies, their costs (B,) and the damping (B,).
     """
+    settings = settings or SolverSettings()
     count = len(state.betas)
-    damping = np.full(count, FIRST_DAMPING) if damping is None else damping
+    damping = np.full(count, settings.first_damping) if damping is None else damping
     held = np.zeros((count, UNKNOWNS), bool)
-    held[:, BETAS] = objective.evidence.betas_fixed[:, None]
+    held[:, BETAS] = objective.betas_fixed
     if free is not None:
         held |= ~free
     cost = objective.cost(state) if steps == 0 else np.empty(count)
-    for _ in range(steps):
+    for number in range(steps):
         cost, gradient, hessian = objective.linearised(state)
-        step = _step(gradient, hessian, damping, held)
+        step = _step(gradient, hessian, damping, held, settings)
         trial = state.stepped(step)
         trial_cost = objective.cost(trial)
         better = trial_cost < cost
         state, cost = trial.where(better, state), np.where(better, trial_cost, cost)
-        damping = np.clip(np.where(better, damping / 4, damping * 8), LEAST_DAMPING, MOST_DAMPING)
+        damping = np.where(better, damping / settings.easier, damping * settings.harder)
+        damping = np.clip(damping, settings.least_damping, settings.most_damping)
+        if report is not None:
+            report((number + 1) / steps)
     return state, cost, damping
 
 
-def only(*parts: slice) -> NDArray:
+def only(*parts: slice) -> NDArray[np.bool_]:
     """(79,) True for the unknowns of these parts."""
     free = np.zeros(UNKNOWNS, bool)
     for part in parts:
@@ -47,15 +85,15 @@ def only(*parts: slice) -> NDArray:
     return free
 
 
-def _step(gradient: NDArray, hessian: NDArray, damping: NDArray, held: NDArray) -> NDArray:
+def _step(
+    gradient: NDArray, hessian: NDArray, damping: NDArray, held: NDArray, settings: SolverSettings
+) -> NDArray[np.float64]:
+    """(B, 79) the damped step, shortened where a joint would rotate too far; 0 where ``held`` (B, 79)."""
     diagonal = np.einsum("bii->bi", hessian)
     system = np.where(held[:, :, None] | held[:, None], 0.0, hessian)
-    np.einsum("bii->bi", system)[:] = np.where(held, 1.0, diagonal * (1 + damping[:, None]) + 1e-6)
+    np.einsum("bii->bi", system)[:] = np.where(held, 1.0, diagonal * (1 + damping[:, None]) + settings.ridge)
     step = -np.linalg.solve(system, np.where(held, 0.0, gradient)[..., None])[..., 0]
-    turns = np.concatenate([step[:, ORIENT], step[:, POSE]], 1)
-    largest = np.abs(turns).max(1)
-    step *= np.minimum(1, MAX_TURN / np.maximum(largest, 1e-9))[:, None]
+    angles = np.concatenate([step[:, ORIENT], step[:, POSE]], 1)
+    largest = np.abs(angles).max(1)
+    step *= np.minimum(1, settings.most_rotation / np.maximum(largest, 1e-9))[:, None]
     return step
-
-
-__all__ = ["BETAS", "ORIENT", "POSE", "TRANSL", "minimise", "only"]

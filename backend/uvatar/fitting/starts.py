@@ -6,11 +6,10 @@ lifter) is just another `Start`: the solver tries each briefly and goes on with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.start import Start
 from uvatar.geometry import rotations
 
 # BlazePose landmarks
@@ -23,23 +22,8 @@ SPINE, NECK, HEAD = (3, 6, 9), 12, 15
 
 ELBOW_MOST, KNEE_MOST = 2.5, 2.5  # radians
 FOOT_MOST, HEAD_MOST, WRIST_MOST = 0.6, 0.9, 0.8
-NECK_SHARE = 0.4  # of the head's turn against the chest
+NECK_SHARE = 0.4  # of the head's rotation against the chest
 FOOT_SAYS = 0.3  # how much the foot's direction counts for the knee's axis where the knee is nearly straight
-
-
-@dataclass(frozen=True)
-class Start:
-    """A first guess of one person's pose.
-
-    Attributes:
-        name: what made it, for the report ("landmarks", "mesh_predictor", ...).
-        orient: (3, 3) rotation of the pelvis, camera frame.
-        pose: (21, 3) axis-angle of joints 1..21, radians.
-    """
-
-    name: str
-    orient: NDArray[np.float64]
-    pose: NDArray[np.float64]
 
 
 def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -> Start:
@@ -48,20 +32,20 @@ def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -
     Frames of the pelvis, the chest and the head come from their landmarks; a limb's first joint from its direction and
     its hinge's axis; its hinge from the angle between its bones.
     """
-    turns = np.tile(np.eye(3), (24, 1, 1))  # of each joint against its parent
+    local = np.tile(np.eye(3), (24, 1, 1))  # rotation of each joint against its parent
     pelvis = _trunk_frame(landmarks, HIPS) @ _trunk_frame(rest, HIPS).T
     chest = _trunk_frame(landmarks, SHOULDERS) @ _trunk_frame(rest, SHOULDERS).T
-    turns[list(SPINE)] = rotations.exp(rotations.log(pelvis.T @ chest) / len(SPINE))
+    local[list(SPINE)] = rotations.exp(rotations.log(pelvis.T @ chest) / len(SPINE))
     head = chest.T @ _head_frame(landmarks) @ _head_frame(rest).T
     vector = _at_most(rotations.log(head), HEAD_MOST)
-    turns[NECK], turns[HEAD] = rotations.exp(vector * NECK_SHARE), rotations.exp(vector * (1 - NECK_SHARE))
+    local[NECK], local[HEAD] = rotations.exp(vector * NECK_SHARE), rotations.exp(vector * (1 - NECK_SHARE))
     for side in (0, 1):
-        _pose_leg(turns, pelvis, landmarks, rest, side)
-        _pose_arm(turns, chest, landmarks, rest, side)
-    return Start(name, pelvis, rotations.log(turns[1:22]))
+        _pose_leg(local, pelvis, landmarks, rest, side)
+        _pose_arm(local, chest, landmarks, rest, side)
+    return Start(name, pelvis, rotations.log(local[1:22]))
 
 
-def _pose_leg(turns: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
+def _pose_leg(local: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
     thigh, shin, foot = (
         _bone(landmarks, HIPS, KNEES, side),
         _bone(landmarks, KNEES, ANKLES, side),
@@ -74,14 +58,14 @@ def _pose_leg(turns: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray
     rest_axis = np.cross(_bone(rest, HEELS, TOES, side), rest_thigh)
     upper = _frame(thigh, axis) @ _frame(rest_thigh, rest_axis).T
     bend = _signed_angle(thigh, shin, axis) - _signed_angle(rest_thigh, _bone(rest, KNEES, ANKLES, side), rest_axis)
-    turns[HIP[side]] = pelvis.T @ upper
-    turns[KNEE[side]] = rotations.exp(np.array([np.clip(bend, 0, KNEE_MOST), 0, 0]))
-    lower = upper @ turns[KNEE[side]]
+    local[HIP[side]] = pelvis.T @ upper
+    local[KNEE[side]] = rotations.exp(np.array([np.clip(bend, 0, KNEE_MOST), 0, 0]))
+    lower = upper @ local[KNEE[side]]
     ankle = rotations.between(_bone(rest, HEELS, TOES, side), lower.T @ foot)
-    turns[ANKLE[side]] = rotations.exp(_at_most(rotations.log(ankle), FOOT_MOST))
+    local[ANKLE[side]] = rotations.exp(_at_most(rotations.log(ankle), FOOT_MOST))
 
 
-def _pose_arm(turns: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
+def _pose_arm(local: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
     upper_arm, forearm = _bone(landmarks, SHOULDERS, ELBOWS, side), _bone(landmarks, ELBOWS, WRISTS, side)
     rest_upper = _bone(rest, SHOULDERS, ELBOWS, side)
     sign = -1.0 if side == 0 else 1.0  # the elbow flexes about -y on the left, about +y on the right
@@ -91,11 +75,11 @@ def _pose_arm(turns: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray,
     axis = np.cross(upper_arm, forearm) + 0.15 * (chest @ swung @ rest_axis)
     upper = _frame(upper_arm, axis) @ _frame(rest_upper, rest_axis).T
     bend = np.arccos(np.clip(upper_arm @ forearm, -1, 1))
-    turns[SHOULDER[side]] = chest.T @ upper
-    turns[ELBOW[side]] = rotations.exp(np.array([0, sign * min(bend, ELBOW_MOST), 0]))
-    lower = upper @ turns[ELBOW[side]]
+    local[SHOULDER[side]] = chest.T @ upper
+    local[ELBOW[side]] = rotations.exp(np.array([0, sign * min(bend, ELBOW_MOST), 0]))
+    lower = upper @ local[ELBOW[side]]
     palm = _palm_frame(landmarks, side) @ _palm_frame(rest, side).T
-    turns[WRIST[side]] = rotations.exp(_at_most(rotations.log(lower.T @ palm), WRIST_MOST))
+    local[WRIST[side]] = rotations.exp(_at_most(rotations.log(lower.T @ palm), WRIST_MOST))
 
 
 def _bone(points: NDArray, start: tuple[int, int], end: tuple[int, int], side: int) -> NDArray:

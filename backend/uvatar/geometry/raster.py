@@ -13,6 +13,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 
 
@@ -35,7 +36,7 @@ class Fragments:
         """(H, W) True where the picture shows the mesh."""
         return self.face >= 0
 
-    def interpolate(self, corner_values: NDArray, faces: NDArray) -> NDArray:
+    def interpolate(self, corner_values: Floats, faces: Integers) -> Floats:
         """Values (N, C) at the mesh's vertices, indexed by ``faces`` (F, 3) -> (H, W, C) at the pixels, 0 outside."""
         corners = corner_values[faces[np.maximum(self.face, 0)]]
         return np.einsum("hwk,hwkc->hwc", self.barycentric, corners)
@@ -44,7 +45,7 @@ class Fragments:
 class RayScene:
     """A triangle mesh that rays can be shot at. Triangles are seen from both sides."""
 
-    def __init__(self, vertices: NDArray, faces: NDArray) -> None:
+    def __init__(self, vertices: Floats, faces: Integers) -> None:
         """``vertices`` (V, 3) metres, ``faces`` (F, 3)."""
         self.vertices = np.ascontiguousarray(vertices, np.float32)
         self.faces = np.ascontiguousarray(faces, np.int32)
@@ -52,7 +53,7 @@ class RayScene:
         self._mesh = TriangleMesh(self._scene, self.vertices, self.faces)
 
     def first_hits(
-        self, origins: NDArray, directions: NDArray
+        self, origins: Floats, directions: Floats
     ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
         """Rays (N, 3), (N, 3) -> face (N,) or -1, barycentric (N, 3), distance (N,) in lengths of the direction, inf
         for none.
@@ -67,7 +68,7 @@ class RayScene:
         distance = np.where(missed, np.float32(np.inf), hit["tfar"]).astype(np.float32)
         return face, barycentric, distance
 
-    def visible_from(self, points: NDArray, eye: NDArray | None = None, bias: float = 0.01) -> NDArray[np.bool_]:
+    def visible_from(self, points: Floats, eye: Floats | None = None, bias: float = 0.01) -> NDArray[np.bool_]:
         """Whether (N, 3) points on or near the surface are seen from ``eye`` (3,), the camera frame's origin by
         default.
 
@@ -97,7 +98,7 @@ class RayScene:
         )
 
 
-def rasterize(vertices: NDArray, faces: NDArray, camera: Camera) -> Fragments:
+def rasterize(vertices: Floats, faces: Integers, camera: Camera) -> Fragments:
     """Render a mesh (V, 3), (F, 3) in the camera frame.
 
     Keep a `RayScene` instead where the mesh is asked more than once.

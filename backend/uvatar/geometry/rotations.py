@@ -38,7 +38,7 @@ def log(matrices: Floats) -> Floats:
 
 
 def between(source: Floats, target: Floats) -> Floats:
-    """The smallest rotation (3, 3) that turns direction ``source`` (3,) to ``target`` (3,)."""
+    """The smallest rotation (3, 3) that takes direction ``source`` (3,) to ``target`` (3,)."""
     source, target = source / np.linalg.norm(source), target / np.linalg.norm(target)
     axis = np.cross(source, target)
     sine, cosine = float(np.linalg.norm(axis)), float(source @ target)

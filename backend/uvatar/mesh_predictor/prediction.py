@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Integers
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
+from uvatar.data.landmarks import TRUNK
 from uvatar.data.person import Person
-from uvatar.fitting.starts import Start
+from uvatar.data.start import Start
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
 
 NAME = "mesh_predictor"
 SMPL, OPEN_BODY = "smpl", "open_body"
-HIPS = [1, 2]  # SMPL's joints
-TORSO_LANDMARKS = (11, 12, 23, 24)  # shoulders and hips
 NEAR = 0.25  # of a person's box: a prediction whose centre is further from the person's torso is of somebody else
 SEEN = 0.5  # visibility of a landmark that counts
 _PER_PERSON = ("score", "center", "camera", "pose", "betas")
@@ -58,7 +59,7 @@ class Prediction:
     def __len__(self) -> int:
         return len(self.score)
 
-    def rows(self, index: Sequence[int] | NDArray) -> Prediction:
+    def rows(self, index: Sequence[int] | Integers) -> Prediction:
         """The people ``index``."""
         rows = np.asarray(index, np.int64)
         return self._with({name: getattr(self, name)[rows] for name in _PER_PERSON})
@@ -81,7 +82,7 @@ class Prediction:
         """
         vectors = self.axis_angles().astype(np.float64)
         return [
-            Start(NAME, orient[0].astype(np.float64), pose[1:22])
+            Start(NAME, orient[0].astype(np.float64), pose[1:POSED_JOINTS])
             for orient, pose in zip(self.pose, vectors, strict=True)
         ]
 
@@ -89,14 +90,13 @@ class Prediction:
         """Every person on ``body`` in front of the photo's pinhole camera, nothing refined.
 
         Betas of another body mean nothing to this one: then it keeps its mean shape. SMPL's pelvis and the open body's
-            rest at the
-        same place (to 4 mm), so that the weak-perspective camera holds for both.
+        rest at the same place (to 4 mm), so that the weak-perspective camera holds for both.
         """
         if not len(self):
             return []
         betas = self.betas if self.betas_of == kind_of(body) else np.zeros_like(self.betas)
         joints = body.joints(torch.from_numpy(betas), torch.from_numpy(self.pose))
-        origin = joints[:, HIPS].mean(1, keepdim=True) if self.root_aligned else torch.zeros(1, 1, 3)
+        origin = joints[:, HIP_JOINTS].mean(1, keepdim=True) if self.root_aligned else torch.zeros(1, 1, 3)
         transl = (
             translation(joints - origin, torch.from_numpy(self.camera), self.square, camera) - origin[:, 0]
         ).numpy()
@@ -111,9 +111,7 @@ def kind_of(body: BodyModel) -> str:
 
 def torso_centers(people: Sequence[Person]) -> NDArray[np.float32]:
     """(P, 2) pixels: where the Mesh Predictor has been taught to see a person's centre."""
-    landmarks = np.array([person.landmarks[list(TORSO_LANDMARKS)] for person in people], np.float32).reshape(
-        -1, len(TORSO_LANDMARKS), 3
-    )
+    landmarks = np.array([person.landmarks[TRUNK] for person in people], np.float32).reshape(-1, len(TRUNK), 3)
     seen = landmarks[..., 2:] > SEEN
     weight = np.where(seen.any(1, keepdims=True), seen, True)
     return (landmarks[..., :2] * weight).sum(1) / weight.sum(1)
@@ -126,7 +124,7 @@ def match_people(prediction: Prediction, people: Sequence[Person]) -> NDArray[np
     matches = np.full(len(people), -1, np.int64)
     if not len(prediction) or not people:
         return matches
-    size = np.array([max(person.box[2] - person.box[0], person.box[3] - person.box[1]) for person in people])
+    size = np.array([person.side for person in people], np.float32)
     apart = np.linalg.norm(torso_centers(people)[:, None] - prediction.center[None], axis=-1) / size[:, None]
     # A pair that is too far apart costs as much as none, so that it never takes a prediction from a pair that is near.
     rows, columns = linear_sum_assignment(np.minimum(apart, NEAR))
@@ -144,8 +142,7 @@ def fit_as_predicted(parameters: BodyParameters, person: Person, body: BodyModel
     points = body.landmarks(betas, vectors, transl)[0].numpy()
     points[:, 2] = np.maximum(points[:, 2], 1e-3)  # a prediction may reach behind the camera
     visible = person.landmarks[:, 2] > SEEN
-    side = max(float(person.box[2] - person.box[0]), float(person.box[3] - person.box[1]), 1.0)
-    errors = np.linalg.norm(camera.project(points) - person.landmarks[:, :2], axis=-1)[visible] / side
+    errors = np.linalg.norm(camera.project(points) - person.landmarks[:, :2], axis=-1)[visible] / max(person.side, 1.0)
     median, p95 = (float(np.percentile(errors, q)) for q in (50, 95)) if visible.any() else (1.0, 1.0)
     confidence = float(person.likelihood * person.landmarks[:, 2].mean() * np.exp(-((median / 0.03) ** 2)))
     return Fit(parameters, np.zeros((len(body.data.v_template), 3), np.float32), median, p95, confidence, NAME)

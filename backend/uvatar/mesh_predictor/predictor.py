@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from uvatar.data.arrays import Floats
 from uvatar.data.person import Person
 from uvatar.mesh_predictor.checkpoint import load_checkpoint
 from uvatar.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, centers_at, find_centers, sample
@@ -34,7 +35,7 @@ class Look:
     maps: Maps
     found: Prediction
 
-    def at(self, pixels: NDArray) -> Prediction:
+    def at(self, pixels: Floats) -> Prediction:
         """The people at given body centres (P, 2), pixels of the photo, whether or not the heatmap sees anybody
         there.
         """

@@ -295,7 +295,7 @@ def _centers(results: dict[str, Any], camera: NDArray[np.float32]) -> tuple[NDAr
     body's origin.
     """
     if "pj2d_org" in results:
-        torso = np.asarray(as_array(results["pj2d_org"]), np.float32)[:, list(TORSO_JOINTS), :2].mean(1)
+        torso = np.asarray(as_array(results["pj2d_org"]), np.float32)[:, TORSO_JOINTS, :2].mean(1)
         if _usable(torso):
             return torso, PHOTO
     if "center_preds" in results:

@@ -8,16 +8,19 @@ the file; `uvatar.mesh_predictor.result_file` reads it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
+from uvatar.data.joints import HIP_JOINTS, SHOULDER_JOINTS, Joint
 from uvatar.mesh_predictor.network import INPUT_SIDE
-from uvatar.mesh_predictor.prediction import HIPS, Prediction
+from uvatar.mesh_predictor.prediction import Prediction
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly, translation
 
 RESULTS = "results"
@@ -25,8 +28,8 @@ FOCAL_PER_SIDE = (
     3**0.5 / 2
 )  # of ROMP's pinhole camera, 60 degrees across the padded square: what cam_trans is meant for
 JOINTS = 71
-HIP_JOINTS = [45, 46]  # from the "extra" regressor: ROMP's own middle of the hips
-TORSO_JOINTS = (0, 1, 2, 12, 16, 17)
+ROMP_HIPS = [45, 46]  # of the 71 joints, from the "extra" regressor: ROMP's own middle of the hips
+TORSO_JOINTS = [Joint.PELVIS, *HIP_JOINTS, Joint.NECK, *SHOULDER_JOINTS]
 
 # SMPL's mesh vertices that are joints 24 to 44: nose, eyes and ears, toes and heels, finger tips.
 VERTEX_JOINTS = (
@@ -50,7 +53,7 @@ class Regressors:
 
 def predicted_results(
     prediction: Prediction, body: BodyModel, regressors: Regressors | None = None
-) -> dict[str, NDArray]:
+) -> dict[str, NDArray[Any]]:
     """ROMP's results of a prediction: with ROMP's weights and the neutral SMPL body, ROMP's own.
 
     ``cam_trans`` is the least-squares translation for ROMP's camera of 60 degrees (ROMP: EPnP with RANSAC and its
@@ -64,7 +67,7 @@ def predicted_results(
     joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, regressors)
     vertices = posed.vertices.numpy()
     if prediction.root_aligned:
-        hips = joints[:, HIP_JOINTS] if np.isfinite(joints[:, HIP_JOINTS]).all() else joints[:, HIPS]
+        hips = joints[:, ROMP_HIPS] if np.isfinite(joints[:, ROMP_HIPS]).all() else joints[:, HIP_JOINTS]
         origin = hips.mean(1, keepdims=True)
         vertices, joints = vertices - origin, joints - origin
     shift = torch.zeros(0, 3)
@@ -83,7 +86,9 @@ def predicted_results(
     }
 
 
-def fitted_results(people: list[tuple[BodyParameters, float]], body: BodyModel, camera: Camera) -> dict[str, NDArray]:
+def fitted_results(
+    people: list[tuple[BodyParameters, float]], body: BodyModel, camera: Camera
+) -> dict[str, NDArray[Any]]:
     """The same keys for fitted bodies, each with its confidence:
 
     ``cam`` and ``cam_trans`` are those that show each body where it is.
@@ -104,7 +109,7 @@ def fitted_results(people: list[tuple[BodyParameters, float]], body: BodyModel, 
     seen = square.to_normalised(torch.from_numpy(pixels[:, :24]).float())
     cam = fit_weak_camera(posed.joints, seen, torch.ones(len(people), 24, dtype=torch.bool))
     shift = translation(posed.joints, cam, square, _romp_camera(square)) if people else torch.zeros(0, 3)
-    centers = (seen[:, list(TORSO_JOINTS)].mean(1) + 1) / 2 * INPUT_SIDE
+    centers = (seen[:, TORSO_JOINTS].mean(1) + 1) / 2 * INPUT_SIDE
     return {
         **_pose_keys(pose, betas),
         "cam": cam.numpy(),
@@ -122,7 +127,7 @@ def _romp_camera(square: PaddedSquare) -> Camera:
     return Camera(FOCAL_PER_SIDE * side, (side / 2 - square.left, side / 2 - square.top), side, side)
 
 
-def _pose_keys(pose: NDArray, betas: NDArray) -> dict[str, NDArray]:
+def _pose_keys(pose: Floats, betas: Floats) -> dict[str, NDArray[Any]]:
     return {
         "global_orient": pose[:, 0],
         "body_pose": pose[:, 1:].reshape(-1, 69),
@@ -131,7 +136,7 @@ def _pose_keys(pose: NDArray, betas: NDArray) -> dict[str, NDArray]:
     }
 
 
-def _joints(vertices: NDArray, joints: NDArray, body: BodyModel, regressors: Regressors | None) -> NDArray[np.float32]:
+def _joints(vertices: Floats, joints: Floats, body: BodyModel, regressors: Regressors | None) -> NDArray[np.float32]:
     """(N, 71, 3) ROMP's joints; NaN where the body (not SMPL's mesh) or the user's files (no regressors) cannot say."""
     every = np.full((len(joints), JOINTS, 3), np.nan, np.float32)
     every[:, :24] = joints

@@ -88,8 +88,7 @@ def translation(joints: Tensor, camera: Tensor, square: PaddedSquare, pinhole: C
     """(N, 3) metres to add to the body so that the photo's pinhole camera sees it where the weak-perspective one does.
 
     Least squares over the joints (N, J, 3): f (X + tx) = u (Z + tz) is linear in the translation, u being the target
-        pixel
-    relative to the principal point. It needs no start and no random numbers (ROMP: EPnP with RANSAC).
+    pixel relative to the principal point. It needs no start and no random numbers (ROMP: EPnP with RANSAC).
     """
     target = square.to_pixels(project_weakly(joints, camera)) - torch.tensor(
         pinhole.center, dtype=joints.dtype, device=joints.device

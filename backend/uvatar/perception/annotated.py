@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
+from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.perception.geometry import box_iou
 
-# BlazePose landmark of each of COCO's 17 keypoints
-COCO_LANDMARKS = np.array([0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
 VISIBLE = 2
 FOUND_OVERLAP = 0.5
 
@@ -74,7 +74,7 @@ def read_annotations(folder: Path) -> list[Annotation]:
     return sorted(annotations, key=lambda annotation: annotation.file)
 
 
-def keypoint_errors(points: NDArray, annotation: Annotation) -> NDArray[np.float32]:
+def keypoint_errors(points: Floats, annotation: Annotation) -> NDArray[np.float32]:
     """Distances of (17, 2) points from the visible keypoints as parts of the box side; (number visible,)."""
     visible = annotation.keypoints[:, 2] == VISIBLE
     return np.linalg.norm(points[visible] - annotation.keypoints[visible, :2], axis=1) / annotation.side

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from uvatar.data.landmarks import ELBOWS, INDICES, PINKIES, SHOULDERS, THUMBS, WRISTS
 from uvatar.perception.pose import Pose
 
-# shoulder, elbow, wrist and the hand's points of the left and the right arm
-ARMS = ((11, 13, 15, 17, 19, 21), (12, 14, 16, 18, 20, 22))
+# Shoulder, elbow, wrist and the hand's landmarks of the left and the right arm.
+ARMS = [list(arm) for arm in zip(SHOULDERS, ELBOWS, WRISTS, PINKIES, INDICES, THUMBS, strict=True)]
 SAME_ARM = 0.35  # elbows and wrists nearer than this part of the longer forearm: one arm, found twice
 UNEQUAL = 2.0  # how much a difference in length between a person's arms counts against a claim
 SURER = 0.05  # claims nearer than this are equal
@@ -52,7 +53,7 @@ def without_borrowed_arms(poses: list[Pose]) -> list[Pose]:
             claim = _arm_claim(poses[a], side_a) - _arm_claim(poses[b], side_b)
             if apart < SAME_ARM * forearm and abs(claim) > SURER:
                 loser, side = (b, side_b) if claim > 0 else (a, side_a)
-                arm = list(ARMS[side][1:])
+                arm = ARMS[side][1:]
                 visibility[loser][arm] = np.minimum(visibility[loser][arm], BORROWED)
     return [
         replace(pose, landmarks=np.column_stack([pose.landmarks[:, :2], seen]))
@@ -62,7 +63,7 @@ def without_borrowed_arms(poses: list[Pose]) -> list[Pose]:
 
 def _joints(pose: Pose, side: int) -> NDArray[np.float32]:
     """(3, 3) shoulder, elbow and wrist of the left (0) or the right (1) arm."""
-    return pose.landmarks[list(ARMS[side][:3])]
+    return pose.landmarks[ARMS[side][:3]]
 
 
 def _arm_claim(pose: Pose, side: int) -> float:

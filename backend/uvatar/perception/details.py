@@ -10,6 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
+from uvatar.data.face import FACE_LANDMARKS, FaceLandmark
+from uvatar.data.hands import STEADY_HAND_LANDMARKS, HandLandmark
+from uvatar.data.landmarks import EYES, INDICES, MOUTH, PINKIES, WRISTS
 from uvatar.data.person import Hand
 from uvatar.perception.geometry import Pyramid, Roi
 from uvatar.perception.models import Model, sigmoid
@@ -19,13 +23,7 @@ MIN_FACE, MIN_HAND = 24.0, 16.0  # pixels of the photo across the region: below,
 MIN_SCORE = 0.5
 MIN_WRIST = 0.3  # visibility
 
-# BlazePose landmarks
-EYES, MOUTH = [2, 5], [9, 10]  # left, right
-LEFT_HAND, RIGHT_HAND = (15, 17, 19), (16, 18, 20)  # wrist, little finger, index finger
-# face mesh: outer corners of the right and the left eye
-RIGHT_EYE, LEFT_EYE = 33, 263
-# hand landmarks without the fingertips: they stay put when fingers curl
-PALM = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]
+KNUCKLES = [HandLandmark.INDEX_MCP, HandLandmark.MIDDLE_MCP, HandLandmark.RING_MCP]
 
 
 class FaceModel:
@@ -34,7 +32,7 @@ class FaceModel:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def find(self, photo: Pyramid, landmarks: NDArray) -> tuple[NDArray[np.float32] | None, float]:
+    def find(self, photo: Pyramid, landmarks: Floats) -> tuple[NDArray[np.float32] | None, float]:
         """(478, 2) pixels of the photo, and how certain that is a face, 0..1; None and 0 where no face is seen.
 
         Args:
@@ -48,16 +46,17 @@ class FaceModel:
         if roi.size < MIN_FACE:
             return None, 0.0
         points, _ = self._look(photo, roi)
-        across = points[LEFT_EYE] - points[RIGHT_EYE]
-        points, score = self._look(photo, _roi_round(points, float(np.arctan2(across[1], across[0])), 1.5))
+        across = _across(points)
+        points, score = self._look(photo, _roi_around(points, float(np.arctan2(across[1], across[0])), 1.5))
         near = np.hypot(*(points.mean(0) - center)) < 1.5 * height
         # the mesh model also sees faces on the backs of heads; the body says which eye is on which side
-        faces_us = float((points[LEFT_EYE] - points[RIGHT_EYE]) @ (landmarks[EYES[0], :2] - landmarks[EYES[1], :2])) > 0
+        left_eye, right_eye = landmarks[EYES, :2]
+        faces_us = float(_across(points) @ (left_eye - right_eye)) > 0
         return (points.astype(np.float32), score) if near and faces_us and score >= MIN_SCORE else (None, 0.0)
 
-    def _look(self, photo: Pyramid, roi: Roi) -> tuple[NDArray, float]:
+    def _look(self, photo: Pyramid, roi: Roi) -> tuple[Floats, float]:
         points, score, _ = self._model(photo.crop(roi, FACE_SIDE)[None].astype(np.float32) / 255.0)
-        return roi.to_photo(points.reshape(478, 3)[:, :2], FACE_SIDE), float(sigmoid(score.reshape(-1)[0]))
+        return roi.to_photo(points.reshape(FACE_LANDMARKS, 3)[:, :2], FACE_SIDE), float(sigmoid(score.reshape(-1)[0]))
 
 
 class HandModel:
@@ -66,13 +65,14 @@ class HandModel:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def find(self, photo: Pyramid, landmarks: NDArray, left: bool) -> Hand | None:
+    def find(self, photo: Pyramid, landmarks: Floats, left: bool) -> Hand | None:
         """The person's left or right hand, or None where it is not seen.
 
         Args:
             landmarks: (33, 3) of the body.
         """
-        wrist, little, index = landmarks[list(LEFT_HAND if left else RIGHT_HAND)]
+        side = 0 if left else 1
+        wrist, little, index = landmarks[[WRISTS[side], PINKIES[side], INDICES[side]]]
         along = (2 * index + little)[:2] / 3 - wrist[:2]
         center = wrist[:2] + 1.2 * along
         roi = Roi(
@@ -82,31 +82,36 @@ class HandModel:
             return None
         first = self._look(photo, roi, left)
         hand = max(first, self._look(photo, _palm_roi(first.points), left), key=lambda seen: seen.score)
-        near = np.hypot(*(hand.points[0] - wrist[:2])) < 0.4 * roi.size
+        near = np.hypot(*(hand.points[HandLandmark.WRIST] - wrist[:2])) < 0.4 * roi.size
         return hand if near and hand.score >= MIN_SCORE else None
 
     def _look(self, photo: Pyramid, roi: Roi, left: bool) -> Hand:
         points, presence, right_handed, world = self._model(photo.crop(roi, HAND_SIDE)[None].astype(np.float32) / 255.0)
-        turned = world.reshape(21, 3).copy()
-        turned[:, :2] = turned[:, :2] @ roi.rotation.T
-        xy = roi.to_photo(points.reshape(21, 3)[:, :2], HAND_SIDE)
+        rotated = world.reshape(len(HandLandmark), 3).copy()
+        rotated[:, :2] = rotated[:, :2] @ roi.rotation.T
+        xy = roi.to_photo(points.reshape(len(HandLandmark), 3)[:, :2], HAND_SIDE)
         right = float(right_handed.reshape(-1)[0])
         score = float(presence.reshape(-1)[0]) * (1 - right if left else right)
-        return Hand(xy.astype(np.float32), turned.astype(np.float32), score)
+        return Hand(xy.astype(np.float32), rotated.astype(np.float32), score)
 
 
-def _palm_roi(points: NDArray) -> Roi:
-    """Region of the next pass: fingers up, palm and first finger bones in its middle."""
-    along = points[[5, 9, 13]].mean(0) - points[0]
+def _across(points: Floats) -> Floats:
+    """(2,) from the outer corner of the right eye to that of the left one, of a face mesh (478, 2)."""
+    return points[FaceLandmark.LEFT_EYE_OUTER] - points[FaceLandmark.RIGHT_EYE_OUTER]
+
+
+def _palm_roi(points: Floats) -> Roi:
+    """Region of the next pass, of a hand's points (21, 2): fingers up, palm and first finger bones in its middle."""
+    along = points[KNUCKLES].mean(0) - points[HandLandmark.WRIST]
     angle = float(np.arctan2(along[0], -along[1]))
-    roi = _roi_round(points[PALM], angle, 2.0)
+    roi = _roi_around(points[STEADY_HAND_LANDMARKS], angle, 2.0)
     up = np.array([np.sin(angle), -np.cos(angle)]) * 0.1 * roi.size
     return Roi(roi.x + float(up[0]), roi.y + float(up[1]), roi.size, angle)
 
 
-def _roi_round(points: NDArray, angle: float, scale: float) -> Roi:
-    """Square region at an angle round points, ``scale`` times as large as they need."""
-    turn = Roi(0.0, 0.0, 1.0, angle).rotation
-    low, high = (points @ turn).min(0), (points @ turn).max(0)
-    center = (low + high) / 2 @ turn.T
+def _roi_around(points: Floats, angle: float, scale: float) -> Roi:
+    """A square region at an angle (radians) around points (N, 2), ``scale`` times as large as they need."""
+    rotation = Roi(0.0, 0.0, 1.0, angle).rotation
+    low, high = (points @ rotation).min(0), (points @ rotation).max(0)
+    center = (low + high) / 2 @ rotation.T
     return Roi(float(center[0]), float(center[1]), scale * float(np.max(high - low)), angle)

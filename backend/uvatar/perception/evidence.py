@@ -24,14 +24,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
+from uvatar.data.landmarks import ELBOWS, HEAD, HIPS, SHOULDERS, WRISTS
 from uvatar.perception.geometry import box_iou
 from uvatar.perception.pose import Pose
 
-UPPER = [0, 7, 8, 13, 14, 15, 16]  # nose, ears, elbows, wrists
+UPPER = [*HEAD, *ELBOWS, *WRISTS]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PersonEvidence:
     """What speaks for one found person. All 0..1 unless said otherwise.
 
     Attributes:
@@ -51,7 +53,7 @@ class Evidence:
     upright: float
 
     @classmethod
-    def of(cls, pose: Pose, again: Pose, size: tuple[int, int], box: NDArray, rival: float) -> Evidence:
+    def of(cls, pose: Pose, again: Pose, size: tuple[int, int], box: Floats, rival: float) -> PersonEvidence:
         """The evidence of a pose and of ``again``, the same region seen mirrored, in a photo of ``size`` (width,
         height).
         """
@@ -59,7 +61,7 @@ class Evidence:
         inside = np.all((points >= 0) & (points <= size), axis=1)
         support = (pose.support + again.support) / 2
         outline = np.clip(pose.outline_box(), 0, [*size, *size])
-        up = points[[11, 12]].mean(0) - points[[23, 24]].mean(0)
+        up = points[SHOULDERS].mean(0) - points[HIPS].mean(0)
         return cls(
             rival=rival,
             presence=min(pose.presence, again.presence),
@@ -84,18 +86,18 @@ CERTAIN, LIKELY_IN_COMPANY = 0.9, 0.15
 COVERED = 0.85
 
 
-def features(evidence: Evidence) -> NDArray[np.float64]:
+def features(evidence: PersonEvidence) -> NDArray[np.float64]:
     """The evidence as the regression takes it: one number for each of `FEATURES`."""
     apart = -np.log(max(evidence.apart, 0.01))
     return np.array([1.0, evidence.rival, evidence.presence, evidence.support, apart, evidence.box, evidence.upright])
 
 
-def likelihood(evidence: Evidence) -> float:
+def likelihood(evidence: PersonEvidence) -> float:
     """0..1: how likely it is a person whose landmarks lie where the photo shows them."""
     return float(1 / (1 + np.exp(-features(evidence) @ WEIGHTS)))
 
 
-def likely_enough(likelihoods: NDArray[np.float64], boxes: NDArray, least: float = LIKELY) -> NDArray[np.bool_]:
+def likely_enough(likelihoods: NDArray[np.float64], boxes: Floats, least: float = LIKELY) -> NDArray[np.bool_]:
     """(N,) who of those found in one photo are people.
 
     Args:
@@ -110,7 +112,7 @@ def likely_enough(likelihoods: NDArray[np.float64], boxes: NDArray, least: float
     return enough
 
 
-def covered(box: NDArray, others: NDArray) -> float:
+def covered(box: Floats, others: Floats) -> float:
     """The share of a box (4,) that lies in any of the others (N, 4)."""
     x, y = (
         np.unique(np.clip(np.r_[box[k], others[:, k], box[k + 2], others[:, k + 2]], box[k], box[k + 2]))
@@ -124,7 +126,7 @@ def covered(box: NDArray, others: NDArray) -> float:
     return float(area[inside].sum() / max(area.sum(), 1e-9))
 
 
-def upper_body_inside(landmarks: NDArray, size: tuple[int, int]) -> bool:
+def upper_body_inside(landmarks: Floats, size: tuple[int, int]) -> bool:
     """Whether a photo of ``size`` (width, height) shows anything of the head or the arms of landmarks (33, 2 or more),
     pixels.
     """

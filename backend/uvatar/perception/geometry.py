@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
+
 
 @dataclass(frozen=True)
 class Roi:
-    """A square region of a photo that a model looks at, turned about its centre.
+    """A square region of a photo that a model looks at, rotated about its centre.
 
     Attributes:
         x, y: centre in pixels of the photo.
@@ -40,11 +42,11 @@ class Roi:
         """The same region, its crop mirrored left to right."""
         return replace(self, mirrored=not self.mirrored)
 
-    def to_photo(self, points: NDArray, side: int) -> NDArray:
+    def to_photo(self, points: Floats, side: int) -> Floats:
         """(..., 2) points of a crop of ``side`` pixels -> pixels of the photo."""
         return (points / side - 0.5) * self.size @ self.rotation.T + np.array([self.x, self.y])
 
-    def to_crop(self, points: NDArray, side: int) -> NDArray:
+    def to_crop(self, points: Floats, side: int) -> Floats:
         """(..., 2) pixels of the photo -> points of a crop of ``side`` pixels."""
         return ((points - np.array([self.x, self.y])) @ self.rotation / self.size + 0.5) * side
 
@@ -74,7 +76,7 @@ class Pyramid:
         """(side, side, 3) picture of the region; ``border`` says what fills the part outside the photo."""
         return self.warp(roi.matrix(side), (side, side), border)
 
-    def warp(self, matrix: NDArray, size: tuple[int, int], border: int = cv2.BORDER_CONSTANT) -> NDArray[np.uint8]:
+    def warp(self, matrix: Floats, size: tuple[int, int], border: int = cv2.BORDER_CONSTANT) -> NDArray[np.uint8]:
         """Picture of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the photo."""
         level = self.level(float(np.linalg.norm(matrix[:, 0])))
         reduced = matrix * (np.array([level.shape[1] / self.width, level.shape[0] / self.height])[:, None])
@@ -89,7 +91,7 @@ class Pyramid:
         return self.warp(np.array([[(x1 - x0) / size[0], 0.0, x0], [0.0, (y1 - y0) / size[1], y0]]), size)
 
 
-def box_iou(a: NDArray, b: NDArray) -> NDArray:
+def box_iou(a: Floats, b: Floats) -> Floats:
     """(N, 4) and (M, 4) boxes x0, y0, x1, y1 -> (N, M) intersection over union."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
@@ -98,7 +100,7 @@ def box_iou(a: NDArray, b: NDArray) -> NDArray:
     return overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-9)
 
 
-def landmark_similarity(a: NDArray, b: NDArray, scale: float, weights: NDArray, sigma: float = 0.1) -> float:
+def landmark_similarity(a: Floats, b: Floats, scale: float, weights: Floats, sigma: float = 0.1) -> float:
     """Object keypoint similarity of two sets of landmarks, 0 different .. 1 equal.
 
     Args:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
+from uvatar.data.landmarks import (
+    ANKLES,
+    ELBOWS,
+    HEELS,
+    HIPS,
+    INDICES,
+    PINKIES,
+    SHOULDERS,
+    THUMBS,
+    TOES,
+    WRISTS,
+)
 from uvatar.perception.claims import background_odds, contested_odds
 from uvatar.perception.geometry import Pyramid
-from uvatar.perception.matting import sharpened
 from uvatar.perception.models import sigmoid
 from uvatar.perception.pose import LANDMARK_SIDE, Pose
+from uvatar.photos.matting import sharpened
 
 MAX_SIDE = 1500
 GRID = 2 * LANDMARK_SIDE
@@ -24,15 +37,16 @@ WINDOW_MARGIN = 0.05
 MIN_HOLE = 0.002
 MIN_PIECE = 0.02
 STRAY = 0.03  # of the landmarks' extent: farther from the person's mask, a landmark is hidden or wrong
-ARMS = ((11, 13), (13, 15), (15, 19), (12, 14), (14, 16), (16, 20))  # to the index finger
+# The bones of both arms, to the index finger.
+ARMS = [bone for arm in zip(SHOULDERS, ELBOWS, WRISTS, INDICES, strict=True) for bone in pairwise(arm)]
 ARM_RADIUS = 0.09  # of the trunk's length, with a sleeve
 ARM_ODDS = 4.0  # log odds that an arm seen here adds to its owner's
-LIMB_ENDS = (
-    (15, 17, 19, 21),
-    (16, 18, 20, 22),
-    (27, 29, 31),
-    (28, 30, 32),
-)  # hands with their wrists, feet with their ankles
+# Hands with their wrists, feet with their ankles.
+LIMB_ENDS = [
+    list(end)
+    for pairs in ((WRISTS, PINKIES, INDICES, THUMBS), (ANKLES, HEELS, TOES))
+    for end in zip(*pairs, strict=True)
+]
 DOUBT = 0.4  # times the visibility of such a landmark
 
 
@@ -54,7 +68,7 @@ def person_masks(photo: Pyramid, poses: list[Pose]) -> list[tuple[Window, NDArra
     ]
 
 
-def logits_in(pose: Pose, matrix: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
+def logits_in(pose: Pose, matrix: Floats, size: tuple[int, int]) -> NDArray[np.float32]:
     """A pose's log odds on a grid of ``size`` (width, height) whose points lie at ``matrix`` (2, 3) @ point in the
     photo.
     """
@@ -101,7 +115,7 @@ def _refined(photo: Pyramid, poses: list[Pose], index: int, window: Window) -> N
     return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
 
 
-def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_photo: NDArray) -> NDArray[np.float32]:
+def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_photo: Floats) -> NDArray[np.float32]:
     """One person's log odds over ``guide``, less where others have the better claim or colours tell of nobody."""
     size = guide.shape[1], guide.shape[0]
     claims = [logits_in(pose, to_photo, size) for pose in poses]
@@ -122,12 +136,12 @@ def _own_odds(guide: NDArray[np.float32], poses: list[Pose], index: int, to_phot
     return np.minimum(odds, own + background_odds(guide, own, rivals))
 
 
-def _arm_odds(pose: Pose, to_photo: NDArray, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _arm_odds(pose: Pose, to_photo: Floats, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Log odds that a person's arms add: the coarse segmentation loses thin arms between people and gives them to the
     neighbour.
     """
     points = (pose.landmarks[:, :2] - to_photo[:, 2]) / [to_photo[0, 0], to_photo[1, 1]]
-    shoulders, hips = points[[11, 12]], points[[23, 24]]
+    shoulders, hips = points[SHOULDERS], points[HIPS]
     trunk = max(
         float(np.linalg.norm(shoulders.mean(0) - hips.mean(0))),
         1.2 * float(np.linalg.norm(shoulders[0] - shoulders[1])),
@@ -146,7 +160,7 @@ def _scaled(window: Window, scale: float) -> tuple[int, int]:
     return max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
 
 
-def _one_piece(odds: NDArray[np.float32], pose: Pose, to_photo: NDArray) -> NDArray[np.float32]:
+def _one_piece(odds: NDArray[np.float32], pose: Pose, to_photo: Floats) -> NDArray[np.float32]:
     """Drop background islands (small pieces that hold no landmark) and fill pinholes."""
     size = odds.shape[1], odds.shape[0]
     count, labels, stats, _ = cv2.connectedComponentsWithStats((odds > 0).astype(np.uint8), connectivity=4)
@@ -181,7 +195,7 @@ def guided_coefficients(
         (H, W, 4): filtered value = first three . colour + fourth; may be upsampled and applied to a finer guide.
     """
 
-    def mean(x: NDArray) -> NDArray:
+    def mean(x: Floats) -> Floats:
         return cv2.blur(x, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
 
     mean_guide, mean_values = mean(guide), mean(values)
@@ -243,8 +257,8 @@ def doubted(landmarks: NDArray[np.float32], window: Window, mask: NDArray[np.uin
     for limb in LIMB_ENDS:
         # a limb that is mostly off the mask is off it altogether: its last points may lie on something else of the
         # person
-        if stray[list(limb)].mean() > 0.5:
-            stray[list(limb)] = True
+        if stray[limb].mean() > 0.5:
+            stray[limb] = True
     result = landmarks.copy()
     result[stray, 2] *= DOUBT
     return result

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from uvatar.data.arrays import Floats
 
 REBUILD_HINT = "rebuild the folder with: python tools/fetch_perception_models.py"
 
@@ -31,7 +32,7 @@ class Model:
         self._threads = threads
         self._interpreter: Any = None
 
-    def __call__(self, batch: NDArray) -> list[NDArray]:
+    def __call__(self, batch: Floats) -> list[Floats]:
         """Run on one input tensor (batch of one) -> the outputs in the file's order, as float32 or integer arrays.
 
         Raises:
@@ -76,6 +77,6 @@ def _load(data: bytes, threads: int) -> Any:
     return interpreter
 
 
-def sigmoid(x: NDArray) -> NDArray:
+def sigmoid(x: Floats) -> Floats:
     """Logistic function that does not overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.perception.geometry import Pyramid, box_iou
 from uvatar.perception.models import Model
 
@@ -90,7 +91,7 @@ class PeopleDetector:
         same = box_iou(found.boxes, self._boxes(deltas, likely, window)) > RIVAL_OVERLAP
         return replace(found, rivals=np.max(same * animals[likely], axis=1, initial=0.0).astype(np.float32))
 
-    def _boxes(self, deltas: NDArray, keep: NDArray[np.bool_], window: Window) -> NDArray[np.float32]:
+    def _boxes(self, deltas: Floats, keep: NDArray[np.bool_], window: Window) -> NDArray[np.float32]:
         """(K, 4) boxes in the photo of the anchors to keep, seen in a window of it."""
         x0, y0, x1, y1 = window
         cy, cx, h, w = self._anchors[keep].T
@@ -128,7 +129,7 @@ def without_bystanders(found: Detections) -> Detections:
     return found.only(kept)
 
 
-def _sides(boxes: NDArray) -> NDArray:
+def _sides(boxes: Floats) -> Floats:
     """(N, 4) boxes -> (N,) longer sides."""
     return np.max(boxes[:, 2:] - boxes[:, :2], axis=1, initial=0.0)
 

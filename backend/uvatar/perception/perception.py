@@ -13,7 +13,7 @@ from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.perception.claims import without_borrowed_arms
 from uvatar.perception.details import FaceModel, HandModel
-from uvatar.perception.evidence import LIKELY, POSSIBLE, Evidence, likelihood, likely_enough, upper_body_inside
+from uvatar.perception.evidence import LIKELY, POSSIBLE, PersonEvidence, likelihood, likely_enough, upper_body_inside
 from uvatar.perception.geometry import Pyramid
 from uvatar.perception.heads import head_outside, with_head_at, with_head_upright
 from uvatar.perception.masks import doubted, person_masks
@@ -91,7 +91,7 @@ class Perception:
         again = self._poses.look(pyramid, item.pose.roi.flipped(), kept_box(box))
         pose = averaged(item.pose, again)
         face, face_score = self._faces.find(pyramid, pose.landmarks)
-        evidence = Evidence.of(item.pose, again, size, box, rival)
+        evidence = PersonEvidence.of(item.pose, again, size, box, rival)
         head = head_outside(pose, size, face is not None)
         landmarks = pose.landmarks if head is None else with_head_at(pose.landmarks, head)
         likely = likelihood(evidence) if upper_body_inside(landmarks, size) else 0.0
@@ -126,7 +126,7 @@ class Found:
     """
 
     people: list[Person]
-    evidence: list[Evidence]
+    evidence: list[PersonEvidence]
     left_out: int = 0
 
 
@@ -143,6 +143,6 @@ class _Look:
     pose: Pose
     face: NDArray[np.float32] | None
     face_score: float
-    evidence: Evidence
+    evidence: PersonEvidence
     likelihood: float
     head: NDArray[np.float64] | None

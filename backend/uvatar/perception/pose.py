@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
+from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS, Landmark
 from uvatar.perception.geometry import Pyramid, Roi
 from uvatar.perception.models import Model, sigmoid
 
@@ -23,8 +25,11 @@ DISAGREEMENT = 0.08  # of the landmarks' extent
 HEATMAP_RADIUS = 3
 HEATMAP_PEAK = 0.5
 HEATMAP_SHARE = 0.7  # of the way from the regressed point to the heatmap's
-# index of the same landmark on the other side of the body
-MIRROR = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + (1 if i % 2 else -1) for i in range(11, 33))])
+# The model's landmarks: those of the body, then two that say where it looks next and four that are not used.
+ALL_LANDMARKS = 39
+NEXT_CENTER, NEXT_TOP = 33, 34
+
+_BODY = len(Landmark)
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class PoseEstimator:
         self._landmarks = landmarks
         self._anchors = anchors()
 
-    def find(self, photo: Pyramid, region: Roi, keep: NDArray | None = None) -> tuple[Roi, float]:
+    def find(self, photo: Pyramid, region: Roi, keep: Floats | None = None) -> tuple[Roi, float]:
         """The landmark region of the most certain person in ``region``, and how certain it is, 0..1.
 
         Args:
@@ -115,46 +120,45 @@ class PoseEstimator:
         outputs = self._detector(crop[None].astype(np.float32) / 127.5 - 1.0)
         boxes, scores = sorted((output[0] for output in outputs), key=lambda output: -output.shape[-1])
         best = int(np.argmax(scores[:, 0]))
-        # a box, then four points of which the first is between the hips and the second on the circle round the whole
+        # a box, then four points of which the first is between the hips and the second on the circle around the whole
         # body
         points = boxes[best, 4:].reshape(4, 2) / DETECTOR_SIDE + self._anchors[best]
         hips, top = region.to_photo(points[:2] * DETECTOR_SIDE, DETECTOR_SIDE)
         return _roi_from_points(hips, top), float(sigmoid(scores[best, 0]))
 
-    def look(self, photo: Pyramid, roi: Roi, keep: NDArray | None = None) -> Pose:
+    def look(self, photo: Pyramid, roi: Roi, keep: Floats | None = None) -> Pose:
         """One pass of the landmark model over ``roi`` (arguments as for ``find``)."""
         crop = grey_outside(photo.crop(roi, LANDMARK_SIDE), roi, keep)
         points, presence, logits, heat, world = self._landmarks(crop[None].astype(np.float32) / 255.0)
-        points = points.reshape(39, 5)
-        heat = sigmoid(heat[0, :, :, :33])
+        points = points.reshape(ALL_LANDMARKS, 5)
+        heat = sigmoid(heat[0, :, :, :_BODY])
         person = cv2.resize(logits[0, :, :, 0], heat.shape[:2], interpolation=cv2.INTER_AREA) > 0
-        points[:33, :2] = heatmap_points(points[:33, :2], heat, person)
+        points[:_BODY, :2] = heatmap_points(points[:_BODY, :2], heat, person)
         xy = roi.to_photo(points[:, :2], LANDMARK_SIDE)
-        visibility = sigmoid(points[:33, 3]) * sigmoid(points[:33, 4])
-        turned = world.reshape(39, 3)[:33].copy()
-        turned[:, :2] = turned[:, :2] @ roi.rotation.T
-        landmarks = np.column_stack([xy[:33], visibility])
-        support = heatmap_support(points[:33, :2], heat)
+        visibility = sigmoid(points[:_BODY, 3]) * sigmoid(points[:_BODY, 4])
+        rotated = world.reshape(ALL_LANDMARKS, 3)[:_BODY].copy()
+        rotated[:, :2] = rotated[:, :2] @ roi.rotation.T
+        landmarks = np.column_stack([xy[:_BODY], visibility])
+        support = heatmap_support(points[:_BODY, :2], heat)
         if roi.mirrored:
-            landmarks, turned, support = landmarks[MIRROR], turned[MIRROR], support[MIRROR]
+            landmarks, rotated, support = (values[OTHER_SIDE_LANDMARKS] for values in (landmarks, rotated, support))
         return Pose(
             landmarks.astype(np.float32),
-            turned.astype(np.float32),
+            rotated.astype(np.float32),
             float(presence.reshape(-1)[0]),
             float(np.mean(np.max(heat, axis=(0, 1)))),
             support,
             logits[0, :, :, 0],
             roi,
-            _roi_from_points(xy[33], xy[34]),
+            _roi_from_points(xy[NEXT_CENTER], xy[NEXT_TOP]),
         )
 
 
-def heatmap_points(points: NDArray, heat: NDArray, person: NDArray[np.bool_]) -> NDArray[np.float64]:
+def heatmap_points(points: Floats, heat: Floats, person: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Move landmarks towards the centre of gravity of their heatmaps nearby, where those show a clear peak.
 
     The heatmaps measure where the regressed points guess: on people in unusual poses they are nearer to the truth.  A
-        point
-    that was guessed beside the person goes to its heatmap's peak on the person, however far.
+    point that was guessed beside the person goes to its heatmap's peak on the person, however far.
 
     Args:
         points: (K, 2) pixels of the landmark model's crop.
@@ -181,7 +185,7 @@ def heatmap_points(points: NDArray, heat: NDArray, person: NDArray[np.bool_]) ->
     return moved
 
 
-def heatmap_support(points: NDArray, heat: NDArray) -> NDArray[np.float32]:
+def heatmap_support(points: Floats, heat: Floats) -> NDArray[np.float32]:
     """(K,) peaks of the heatmaps (S, S, K) within `HEATMAP_RADIUS` of the (K, 2) points of the crop.
 
     0 for points outside it.
@@ -195,13 +199,13 @@ def heatmap_support(points: NDArray, heat: NDArray) -> NDArray[np.float32]:
     return support
 
 
-def _roi_from_points(center: NDArray, top: NDArray) -> Roi:
-    """Region round a person from the point between the hips and the point of the enclosing circle above the head."""
+def _roi_from_points(center: Floats, top: Floats) -> Roi:
+    """Region around a person from the point between the hips and the point of the enclosing circle above the head."""
     dx, dy = top - center
     return Roi(float(center[0]), float(center[1]), float(2 * ROI_MARGIN * np.hypot(dx, dy)), float(np.arctan2(dx, -dy)))
 
 
-def grey_outside(crop: NDArray[np.uint8], roi: Roi, box: NDArray | None) -> NDArray[np.uint8]:
+def grey_outside(crop: NDArray[np.uint8], roi: Roi, box: Floats | None) -> NDArray[np.uint8]:
     """Grey out what of a crop lies outside a box of the photo, so that the model cannot jump to a neighbour."""
     if box is None:
         return crop

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.perception.geometry import Pyramid, Roi, box_iou, landmark_similarity
 from uvatar.perception.people import Detections
 from uvatar.perception.pose import LANDMARK_SIDE, ROI_MARGIN, Pose, PoseEstimator
@@ -49,16 +49,15 @@ class Hypothesis:
         return self.pose.certainty * self.quality**0.5
 
 
-def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArray) -> list[Hypothesis]:
+def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: Floats) -> list[Hypothesis]:
     """Poses for one box: from an upright region (good for whole people), and, unless that fits, from the pose
     detector's.
 
-    The detector misses people who lie: for a wide box, regions turned to either side are tried as well. What lies
-        outside the
-    box is greyed, so that the model does not jump to a neighbour, and the region is refined once.  Where none of
-    the poses is what is seen, much of the person may lie outside the photo or behind a table, and the region is too
-    small: the model fits a whole body into it, its head on a shirt for instance.  Larger ones are tried then, and not
-    refined, because refining shrinks them onto what is seen.
+    The detector misses people who lie: for a wide box, regions rotated to either side are tried as well. What lies
+    outside the box is greyed, so that the model does not jump to a neighbour, and the region is refined once.  Where
+    none of the poses is what is seen, much of the person may lie outside the photo or behind a table, and the region is
+    too small: the model fits a whole body into it, its head on a shirt for instance.  Larger ones are tried then, and
+    not refined, because refining shrinks them onto what is seen.
     """
     keep = kept_box(box)
     x, y = (box[:2] + box[2:]) / 2
@@ -79,8 +78,8 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
     cut = bool(np.any(box < EDGE) or np.any(box[2:] > size - EDGE))
     if not cut and first.quality > GOOD_QUALITY and first.pose.certainty > GOOD_CERTAINTY:
         return [first]
-    turns = (np.pi / 2, -np.pi / 2) if not cut and box[2] - box[0] > LYING * (box[3] - box[1]) else ()
-    regions = [estimator.find(photo, upright, keep)[0], *(replace(upright, angle=turn) for turn in turns)]
+    angles = (np.pi / 2, -np.pi / 2) if not cut and box[2] - box[0] > LYING * (box[3] - box[1]) else ()
+    regions = [estimator.find(photo, upright, keep)[0], *(replace(upright, angle=angle) for angle in angles)]
     tried = [first, *(refined(region) for region in regions)]
     if max(hypothesis.support for hypothesis in tried) < UNSEEN:
         tried += [
@@ -90,7 +89,7 @@ def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: NDArra
     return tried
 
 
-def kept_box(box: NDArray) -> NDArray:
+def kept_box(box: Floats) -> Floats:
     """The box with a margin for what the detector cut off."""
     margin = BOX_MARGIN * (box[2:] - box[:2])
     return np.concatenate([box[:2] - margin, box[2:] + margin])

@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
+
+# (R, G, B) shares of luminance: of linear light (Rec. 709, rounded), and of coded values as `perceptual` weighs them.
+LUMA = np.array([0.21, 0.72, 0.07], np.float32)
+_CODED_LUMA = np.array([0.3, 0.6, 0.1], np.float32)
 _STEPS = 1 << 14
 
 
@@ -13,22 +18,22 @@ def linear_from_srgb(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return _DECODE[pixels]
 
 
-def srgb_from_linear(values: NDArray) -> NDArray[np.uint8]:
+def srgb_from_linear(values: Floats) -> NDArray[np.uint8]:
     """(...,) linear light -> uint8 sRGB, clipped to 0..1."""
     return _ENCODE[(np.clip(values, 0, 1) * (_STEPS - 1) + 0.5).astype(np.uint16)]
 
 
-def perceptual(values: NDArray) -> NDArray[np.float32]:
+def perceptual(values: Floats) -> NDArray[np.float32]:
     """(..., 3) linear light -> (..., 3) float32 gamma-coded luma and two chroma differences, about 0..1.
 
     Equal distances look about equally far apart: good enough to ask whether two patches are the same garment.
     """
     coded = np.cbrt(np.clip(values, 0, None)).astype(np.float32)
-    luma = coded @ np.array([0.3, 0.6, 0.1], np.float32)
+    luma = coded @ _CODED_LUMA
     return np.stack([luma, coded[..., 0] - luma, coded[..., 2] - luma], -1)
 
 
-def colour_distance(a: NDArray, b: NDArray) -> NDArray[np.float32]:
+def colour_distance(a: Floats, b: Floats) -> NDArray[np.float32]:
     """(...,) how different colours (..., 3) in linear light look; light changes brightness more than hue, so hue counts
     more.
     """
@@ -36,7 +41,7 @@ def colour_distance(a: NDArray, b: NDArray) -> NDArray[np.float32]:
     return np.linalg.norm(difference, axis=-1)
 
 
-def smoothstep(values: NDArray, low: float, high: float) -> NDArray:
+def smoothstep(values: Floats, low: float, high: float) -> Floats:
     """0 up to ``low``, 1 from ``high`` on, smooth between."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

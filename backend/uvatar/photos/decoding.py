@@ -45,7 +45,7 @@ _JPEG_MARKER = re.compile(
 _JPEG_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 _START_OF_SCAN, _END_OF_JPEG = 0xDA, 0xD9
 # EXIF's Orientation -> what makes the picture upright.
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -209,10 +209,10 @@ def _exif(image: Image.Image) -> Mapping[int, Any]:
 
 
 def _upright(image: Image.Image, exif: Mapping[int, Any]) -> Image.Image:
-    """The image turned as EXIF says. Pillow turns TIFFs itself."""
+    """The image rotated as EXIF says. Pillow rotates TIFFs itself."""
     orientation = exif.get(ExifTags.Base.Orientation)
-    turn = _TURNS.get(orientation) if isinstance(orientation, int) and image.format != "TIFF" else None
-    return image if turn is None else image.transpose(turn)
+    method = _TRANSPOSITIONS.get(orientation) if isinstance(orientation, int) and image.format != "TIFF" else None
+    return image if method is None else image.transpose(method)
 
 
 def _focal(exif: Mapping[int, Any], size: tuple[int, int]) -> float | None:

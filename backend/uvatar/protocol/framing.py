@@ -20,7 +20,7 @@ from .errors import Code, UvatarError
 
 MAGIC = "uvatar"
 PROTOCOL_VERSION = 1
-RESULT_SCHEMA = 1
+RESULT_SCHEMA = 2
 # Little-endian wherever it matters: what a file or a socket holds is the same on every machine.
 DTYPES = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
 

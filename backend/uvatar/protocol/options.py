@@ -108,7 +108,7 @@ class Option:
         elif self.choices:
             values = " or ".join(map(str, self.choices))
         else:
-            values = f"between {self.low:g} and {self.high:g}"
+            values = f"between {self.low:,} and {self.high:,}"
         return f"{values} or nothing" if self.optional else values
 
 

@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib import metadata
 
-from uvatar import __version__
+from uvatar.protocol.version import __version__
 
 PACKAGES = (
     "numpy", "torch", "ai-edge-litert", "opencv-python-headless", "pillow", "pillow-heif", "scipy", "embreex",

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from uvatar.protocol.discovery import data_folder
+from uvatar.protocol.errors import Code, UvatarError
 
 # What a user's own SMPL body may be called: the official names first; the last is what `romp.prepare_smpl` packs.
 SMPL_PACKED = "SMPL_NEUTRAL.pth"
@@ -17,8 +18,11 @@ SMPL_UV = "smpl_uv.obj"  # SMPL's UV map, as its makers name it
 _SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UvatarError):
     """A file of the weights folder is missing or is not the one that was shipped; the message says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Code.NO_WEIGHTS, "")
 
 
 def weights_folder() -> Path:

@@ -1,10 +1,10 @@
 """A client of the server: what the command line uses, and what a script of yours can use.
 
-with attach() as client:
-    job = client.reconstruct([("me.jpg", Path("me.jpg").read_bytes())])
-    for event in client.events(job):
-        ...
-    result = client.result(job, 0)
+with Client.connect() as client:
+    for avatar in client.reconstruct("me.jpg"):
+        avatar.save("out")
+
+`Client.submit`, `Client.events` and `Client.result` are the steps of that, for programs that ask for a job by its id.
 """
 
 from __future__ import annotations
@@ -17,16 +17,21 @@ import tempfile
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import zmq
 
+from uvatar.data.photo import PhotoFile
+from uvatar.data.progress import Progress, ignore_progress
+from uvatar.files.avatar import Avatar, avatars_of
+from uvatar.files.given_photos import GivenPhoto, photo_files
 from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.options import Options
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
 from uvatar.service.journal_database import is_open
@@ -118,13 +123,51 @@ class Client:
         """What the server is and can do. Raises UvatarError ("wrong-token", "unsupported-version"), ServerGone."""
         return self.request("hello", client="uvatar python client")
 
+    @classmethod
+    def connect(cls, folder: Path | str | None = None, server: Path | str | None = None) -> Client:
+        """A connection for a script: to the server of this computer, which is started where none runs, or to another.
+
+        Args:
+            folder: the server's data folder, by default UVATAR_DATA or the system's place for it.
+            server: the access file of a server on another computer (`uvatar serve --network`).
+
+        Raises ServerGone, UvatarError.
+        """
+        if server is not None:
+            return reach(network.read_access(Path(server)))
+        return attach(Path(folder) if folder else None)
+
     def reconstruct(
-        self, photos: Sequence[tuple[str, bytes]], options: dict[str, Any] | None = None, job: str | None = None
+        self,
+        photos: GivenPhoto | Iterable[GivenPhoto],
+        options: Options | None = None,
+        progress: Progress = ignore_progress,
+        failed: Callable[[str, UvatarError], None] | None = None,
+    ) -> Iterator[Avatar]:
+        """The avatars of everybody in the photos, as soon as each photo is done; as `uvatar.Engine.reconstruct`.
+
+        Raises UvatarError, ServerGone.
+        """
+        files = photo_files(photos)
+        job = self.submit(files, vars(options or Options()))
+        for event in self.events(job):
+            if event["kind"] == "progress":
+                progress(event["stage"], event["fraction"], event["message"])
+            elif event["kind"] == "photo" and event["state"] == "done":
+                yield from avatars_of(self.result(job, event["photo"]))
+            elif event["kind"] == "photo" and event["error"]:
+                error = UvatarError.from_dict(event["error"])
+                if failed is None:
+                    raise error
+                failed(files[event["photo"]][0], error)
+
+    def submit(
+        self, photos: Sequence[PhotoFile], options: Mapping[str, Any] | None = None, job: str | None = None
     ) -> str:
         """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
         job = job or str(uuid.uuid4())
         sent = [{"name": photo_lists.photo_name(name), "data": data} for name, data in photos]
-        self.request("reconstruct", job=job, photos=sent, options=options or {})
+        self.request("reconstruct", job=job, photos=sent, options=dict(options or {}))
         return job
 
     def status(self, job: str | None = None) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from typing import Any
 
 import zmq
 
-from uvatar import __version__
 from uvatar.protocol import discovery, framing
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.version import __version__
 from uvatar.service import network
 from uvatar.service.ingest import Ingest, QueueLimits
 from uvatar.service.journal import Journal

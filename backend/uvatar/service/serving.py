@@ -10,9 +10,9 @@ import sys
 import threading
 from contextlib import suppress
 
-from uvatar import __version__
 from uvatar.protocol import discovery
 from uvatar.protocol.framing import PROTOCOL_VERSION
+from uvatar.protocol.version import __version__
 from uvatar.runtime.memory import always_give_back
 from uvatar.service.logs import log_to_folder
 from uvatar.service.private import private_folder

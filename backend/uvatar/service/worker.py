@@ -21,15 +21,17 @@ from typing import Any, Protocol
 
 import zmq
 
+from uvatar.data.photo import PhotoFile
+from uvatar.data.progress import Progress
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
+from uvatar.runtime.weights import WeightsError
 from uvatar.service.logs import CurrentJob, log_to_stream
 from uvatar.service.model_process import REAL_PIPELINE, SECRET_VARIABLE
 
-Progress = Callable[[str, float, str], None]
 PhotoDone = Callable[[int, dict[str, Any]], None]
 
 MOST_WORDS = 400  # characters of an error: a job's status holds up to 500 of them, and has to fit a message
@@ -41,7 +43,7 @@ class Reconstructor(Protocol):
     """What the worker needs of a pipeline; `uvatar.engine.pipeline.Pipeline` is the real one."""
 
     def reconstruct(
-        self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
+        self, photos: list[PhotoFile], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
     ) -> Any:
         """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
 
@@ -184,7 +186,7 @@ def _stated_error(error: Any) -> UvatarError:
 
 
 def _load_error(error: Exception) -> UvatarError:
-    if isinstance(error, UvatarError):  # the self-test's own words
+    if isinstance(error, UvatarError) and not isinstance(error, WeightsError):  # the self-test's own words
         return error
     if is_out_of_memory(error):
         return UvatarError(
@@ -226,7 +228,7 @@ def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
     """
     pipeline = load_attribute(path)(threads=threads)
     if path == REAL_PIPELINE:
-        load_attribute("uvatar.engine.self_test:check_once")(pipeline, folder)
+        load_attribute("uvatar.engine.self_test:check_once")(pipeline.engine, folder)
     return pipeline
 
 

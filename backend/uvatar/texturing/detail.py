@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.photos.colour import LUMA
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.surface import HEAD, LEFT_HAND, RIGHT_HAND, Surface
@@ -23,7 +24,6 @@ _SIGMAS = 1.5
 _STRONGEST = 0.15
 # Strands of hair: how many around the head, how long (metres), and how much they differ in brightness.
 _STRANDS, _STRAND_ROWS, _STRAND_LENGTH, _STRAND_CONTRAST = 560, 64, 0.03, 0.08
-_LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 
 
 def borrowed_detail(
@@ -44,8 +44,8 @@ def borrowed_detail(
     usable = (sight.part_at(points) == surface.part[vertex[texels]]) & (sight.trust_at(points) > 0.5)
     usable &= foreground.depth_inside(pixels) > 0.5 * coarse_width
     texels, pixels = texels[usable], pixels[usable]
-    fine = foreground.sample(pixels, glimpse.footprint[table.face[texels]]) @ _LUMA
-    coarse = foreground.sample(pixels, coarse_width) @ _LUMA
+    fine = foreground.sample(pixels, glimpse.footprint[table.face[texels]]) @ LUMA
+    coarse = foreground.sample(pixels, coarse_width) @ LUMA
     contrast = fine / np.maximum(coarse, 0.01) - 1
     limit = np.minimum(_SIGMAS * _roughness(contrast, surface.ring[vertex[texels]], len(surface.ring_part)), _STRONGEST)
     detail[texels] = np.clip(contrast, -limit, limit)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
 from uvatar.data.labels import Label
-from uvatar.photos.colour import smoothstep
+from uvatar.photos.colour import LUMA, smoothstep
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.skin import FACE_SCORE
 from uvatar.texturing.surface import Surface
@@ -30,7 +30,6 @@ _IRIS_POINTS = {LEFT_EYE: [473, 474, 475, 476, 477], RIGHT_EYE: [468, 469, 470, 
 # Below these widths in pixels, the photo's eye or iris is a smudge.
 _SMALLEST_EYE, _SMALLEST_IRIS = 18.0, 6.0
 _BROWN = np.array([0.10, 0.055, 0.03], np.float32)
-_LUMA = np.array([0.21, 0.72, 0.07], np.float32)
 
 
 def paint_eyes(
@@ -43,7 +42,7 @@ def paint_eyes(
 ) -> None:
     """Write the eyeballs' texels into ``colours`` (T, 3) linear light and ``source`` (T,)."""
     face = glimpse.view.person.face if glimpse.view.person.face_score > FACE_SCORE else None
-    white = np.full(3, np.clip(0.15 + 1.2 * float(skin @ _LUMA), 0.2, 0.75), np.float32)
+    white = np.full(3, np.clip(0.15 + 1.2 * float(skin @ LUMA), 0.2, 0.75), np.float32)
     eye_of_texel = surface.eye[surface.faces[table.face, 0]]
     for eye in (LEFT_EYE, RIGHT_EYE):
         texels = np.flatnonzero(eye_of_texel == eye)
@@ -119,4 +118,4 @@ def _between_lids(lids: NDArray, pixels: NDArray[np.float32]) -> NDArray[np.floa
 
 def _greyed(colour: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.float32]:
     """The colour, without its hue where the photo has none (grey skin)."""
-    return np.full(3, colour @ _LUMA, np.float32) if np.ptp(skin) < 0.06 * float(skin.max()) else colour
+    return np.full(3, colour @ LUMA, np.float32) if np.ptp(skin) < 0.06 * float(skin.max()) else colour

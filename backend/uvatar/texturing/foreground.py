@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
-from uvatar.perception.matting import signed_distance
 from uvatar.photos.colour import linear_from_srgb, smoothstep
+from uvatar.photos.matting import signed_distance
 from uvatar.photos.sampling import bicubic, bilinear
 
 # Background may have crept this far into the person: a fraction of the longer side, and pixels.  More cleans masks that

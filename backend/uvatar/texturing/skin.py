@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.photos.colour import linear_from_srgb, perceptual
+from uvatar.photos.colour import LUMA, linear_from_srgb, perceptual
 from uvatar.texturing.projection import Glimpse
 from uvatar.texturing.surface import HEAD, LEFT_ARM, LEFT_HAND, RIGHT_ARM, RIGHT_HAND, Surface
 from uvatar.texturing.texels import TexelTable
@@ -56,4 +56,4 @@ def skin_colour(
             if difference < smallest:
                 best, smallest = colour, difference
     grey = bool((np.ptp(glimpses[0].view.photo.pixels[::16, ::16], axis=-1) < 4).mean() > 0.98)
-    return np.full(3, tone @ np.array([0.21, 0.72, 0.07], np.float32), np.float32) if grey and best is tone else best
+    return np.full(3, tone @ LUMA, np.float32) if grey and best is tone else best

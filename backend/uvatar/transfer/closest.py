@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.mesh import face_normals, unit
 from uvatar.geometry.raster import RayScene
 
@@ -32,17 +33,17 @@ class Anchors:
     barycentric: NDArray[np.float64]
     distance: NDArray[np.float64]
 
-    def rows(self, faces: NDArray, vertices: int) -> sparse.csr_matrix:
+    def rows(self, faces: Integers, vertices: int) -> sparse.csr_matrix:
         """(N, V) matrix: values at the mesh's vertices -> values at these places."""
         count = len(self.face)
         rows = np.repeat(np.arange(count), 3)
         return sparse.csr_matrix((self.barycentric.ravel(), (rows, faces[self.face].ravel())), shape=(count, vertices))
 
 
-class Mesh:
+class ClosestPoints:
     """A triangle mesh that is asked for closest points."""
 
-    def __init__(self, vertices: NDArray, faces: NDArray, allowed: NDArray[np.bool_] | None = None) -> None:
+    def __init__(self, vertices: Floats, faces: Integers, allowed: NDArray[np.bool_] | None = None) -> None:
         """``vertices`` (V, 3), ``faces`` (F, 3); ``allowed`` (F,): triangles that may be found, all by default."""
         self._index = np.arange(len(faces)) if allowed is None else np.flatnonzero(allowed)
         self._all = np.asarray(vertices, np.float64)[faces]
@@ -50,7 +51,7 @@ class Mesh:
         self._normals = unit(face_normals(np.asarray(vertices, np.float64), faces[self._index]))
         self._tree = cKDTree(self._corners.mean(1))
 
-    def closest(self, points: NDArray, normals: NDArray) -> Anchors:
+    def closest(self, points: Floats, normals: Floats) -> Anchors:
         """The places closest to ``points`` (N, 3) whose normals are within 60 degrees of ``normals`` (N, 3)."""
         points = np.asarray(points, np.float64)
         parts = [
@@ -65,7 +66,7 @@ class Mesh:
         """(N, 3) where these places are."""
         return np.einsum("nk,nkx->nx", anchors.barycentric, self._all[anchors.face])
 
-    def _closest(self, points: NDArray, normals: NDArray) -> Anchors:
+    def _closest(self, points: Floats, normals: Floats) -> Anchors:
         _, near = self._tree.query(points, k=min(_CANDIDATES, len(self._index)))
         barycentric = closest_on_triangles(points[:, None], self._corners[near])
         distance = np.linalg.norm(
@@ -77,7 +78,7 @@ class Mesh:
         return Anchors(self._index[near[rows, best]].astype(np.int32), barycentric[rows, best], distance[rows, best])
 
 
-def closest_on_triangles(points: NDArray, corners: NDArray) -> NDArray[np.float64]:
+def closest_on_triangles(points: Floats, corners: Floats) -> NDArray[np.float64]:
     """Barycentric weights (..., 3) of the closest point of triangles (..., 3, 3) to points (..., 3).
 
     The closest point of the triangle's plane where that is inside, else the closest one of the three edges.
@@ -100,7 +101,7 @@ def closest_on_triangles(points: NDArray, corners: NDArray) -> NDArray[np.float6
     return np.where((inside >= 0).all(-1, keepdims=True), inside, on_edge)
 
 
-def exposed(vertices: NDArray, faces: NDArray) -> NDArray[np.bool_]:
+def exposed(vertices: Floats, faces: Integers) -> NDArray[np.bool_]:
     """(F,) whether a triangle sees the sky anywhere: not the inside of a mouth, nor what lies behind an eyeball."""
     scene = RayScene(vertices, faces)
     middles = vertices[faces].mean(1)
@@ -116,6 +117,6 @@ def exposed(vertices: NDArray, faces: NDArray) -> NDArray[np.bool_]:
 
 def _even_directions(count: int) -> NDArray[np.float64]:
     """(N, 3) unit vectors spread over the sphere along a spiral with the golden angle."""
-    turn = np.arange(count) * np.pi * (3 - np.sqrt(5))
+    azimuth = np.arange(count) * np.pi * (3 - np.sqrt(5))
     z = 1 - (2 * np.arange(count) + 1) / count
-    return np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], -1)
+    return np.stack([np.sqrt(1 - z * z) * np.cos(azimuth), np.sqrt(1 - z * z) * np.sin(azimuth), z], -1)

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import BodyData
+from uvatar.data.arrays import Floats
 from uvatar.data.fit import BodyParameters, Fit
+from uvatar.data.joints import WRIST_JOINTS
 from uvatar.fitting.chain import ORIENT, POSE, POSED, TRANSL, UNKNOWNS, State
 from uvatar.fitting.solver import only
 from uvatar.geometry import rotations
@@ -47,19 +49,19 @@ def carry_over(fit: Fit, registration: Registration) -> Carried:
     state = _posed_alike(fit.body, betas, registration)
     body = _parameters(state, fit.body, registration)
     offsets = _offsets(fit, betas, registration) if fit.offsets.any() else np.zeros_like(target.data.v_template)
-    goal = _goal(source.posed(fit.body, fit.offsets)[0], _source_turns(fit.body, source.data), registration)
+    goal = _goal(source.posed(fit.body, fit.offsets)[0], _source_rotations(fit.body, source.data), registration)
     apart = np.linalg.norm(target.posed(body, offsets)[0] - goal, axis=1)
     return Carried(
         replace(fit, body=body, offsets=offsets), float(apart @ registration.weight), float(np.percentile(apart, 95))
     )
 
 
-def _posed_alike(body: BodyParameters, betas: NDArray, registration: Registration) -> State:
-    """The target in the photo's pose: Gauss-Newton steps over pose and place from the source's turns."""
+def _posed_alike(body: BodyParameters, betas: Floats, registration: Registration) -> State:
+    """The target in the photo's pose: Gauss-Newton steps over pose and place from the source's rotations."""
     target = registration.target.data
-    turns = _source_turns(body, registration.source.data)
-    goal = _goal(registration.source.posed(body)[0], turns, registration)
-    state = _state(turns @ registration.turns, betas, target)
+    world = _source_rotations(body, registration.source.data)
+    goal = _goal(registration.source.posed(body)[0], world, registration)
+    state = _state(world @ registration.rotations, betas, target)
     skeleton = skeleton_of(target)
     chosen = np.arange(len(goal))[::_STRIDE]
     weight = registration.weight[chosen] / registration.weight[chosen].sum()
@@ -81,11 +83,11 @@ def _posed_alike(body: BodyParameters, betas: NDArray, registration: Registratio
     return state
 
 
-def _state(turns: NDArray, betas: NDArray, data: BodyData) -> State:
-    """A body at the origin whose joints are turned by ``turns`` (24, 3, 3), each against the frame that it is in; hands
-    straight.
+def _state(world: Floats, betas: Floats, data: BodyData) -> State:
+    """A body at the origin, hands straight; ``world`` (24, 3, 3): rotations of its joints against the frame that it is
+    in.
     """
-    local = np.stack([turns[k] if k == 0 else turns[data.parents[k]].T @ turns[k] for k in range(POSED)])
+    local = np.stack([world[k] if k == 0 else world[data.parents[k]].T @ world[k] for k in range(POSED)])
     return State(local[None, 0], rotations.log(local[1:])[None], betas[None], np.zeros((1, 3)))
 
 
@@ -93,14 +95,15 @@ def _parameters(state: State, body: BodyParameters, registration: Registration) 
     """SMPL's parameters; the hands' own joints, which a surface without fingers' joints says nothing of, turn as they
     did.
     """
-    wrists = registration.turns[[20, 21]]
-    hands = rotations.log(np.swapaxes(wrists, 1, 2) @ rotations.exp(body.body_pose[21:].astype(np.float64)) @ wrists)
+    wrists = registration.rotations[WRIST_JOINTS]
+    own = rotations.exp(body.body_pose[POSED - 1 :].astype(np.float64))
+    hands = rotations.log(np.swapaxes(wrists, 1, 2) @ own @ wrists)
     pose = np.concatenate([rotations.log(rotations.exp(state.pose[0])), hands])
     orient = rotations.log(state.orient)[0]
     return BodyParameters(*(array.astype(np.float32) for array in (state.betas[0], orient, pose, state.transl[0])))
 
 
-def _source_turns(body: BodyParameters, data: BodyData) -> NDArray[np.float64]:
+def _source_rotations(body: BodyParameters, data: BodyData) -> NDArray[np.float64]:
     """(24, 3, 3) rotation of every joint in the camera frame."""
     local = rotations.exp(np.concatenate([body.global_orient[None], body.body_pose]).astype(np.float64))
     world = [local[0]]
@@ -109,20 +112,20 @@ def _source_turns(body: BodyParameters, data: BodyData) -> NDArray[np.float64]:
     return np.stack(world)
 
 
-def _goal(source_vertices: NDArray, turns: NDArray, registration: Registration) -> NDArray[np.float64]:
+def _goal(source_vertices: Floats, world: Floats, registration: Registration) -> NDArray[np.float64]:
     """(V, 3) where the target's vertices belong: at their anchors on the source's posed surface, as far above it as
     they hover.
     """
-    blend = np.einsum("vk,kij->vij", registration.target.data.weights, turns, optimize=True)
+    blend = np.einsum("vk,kij->vij", registration.target.data.weights, world, optimize=True)
     return registration.anchors @ source_vertices + np.einsum("vij,vj->vi", blend, registration.hover)
 
 
-def _offsets(fit: Fit, betas: NDArray, registration: Registration) -> NDArray[np.float32]:
+def _offsets(fit: Fit, betas: Floats, registration: Registration) -> NDArray[np.float32]:
     """(V, 3) the naked target at rest -> the dressed person, compared in the source's rest pose, where nothing
     is bent.
     """
     ours, target = registration.source.data, registration.target.data
-    state = _state(registration.turns, betas, target)
+    state = _state(registration.rotations, betas, target)
     placed = skeleton_of(target).pose(state).place(points_of(target, state))
     naked = ours.v_template + ours.shapedirs @ fit.body.betas
     between = registration.anchors @ naked + registration.hover - placed.positions[0]

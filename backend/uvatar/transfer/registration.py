@@ -14,7 +14,7 @@ person.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,14 @@ from scipy.sparse.linalg import splu
 
 from uvatar.body import BodyError, BodyModel
 from uvatar.body.data import BodyData
-from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.arrays import Floats, Integers
+from uvatar.data.joints import HAND_JOINTS, WRIST_JOINTS
 from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, Points, Skeleton, State
 from uvatar.geometry import rotations
 from uvatar.geometry.adjacency import adjacency, bilaplacian, laplacian, triangle_edges
 from uvatar.geometry.mesh import face_normals, vertex_normals
-from uvatar.transfer.closest import Mesh, exposed
+from uvatar.texturing.texels import TexelTable
+from uvatar.transfer.closest import ClosestPoints, exposed
 
 # Steps of the pose and shape that bring the joints together; then rounds of closest points, with the metres within
 # which they count.
@@ -41,17 +43,15 @@ _POSE_COST, _BETA_COST = 1e-5, 5e-7
 # The displacement's stiffness, round by round, and the metres within which closest points count.
 _WRAPS = ((10.0, 0.03), (3.0, 0.02), (1.0, 0.015), (0.3, 0.01))
 _STRETCHING = 0.001  # against bending
-_HAND_TRUST, _BACK_TRUST = (
-    0.1,
-    0.5,
-)  # of closest points on hands, and of the source's points, against the target's vertices
+# Of closest points on hands, and of the source's points, against the target's vertices.
+_HAND_TRUST, _BACK_TRUST = 0.1, 0.5
 _LARGEST_HOVER = 0.02  # metres between the two surfaces, on average: what is further away is no body like SMPL's
 _NO_BODY = (
     "The mesh of '{}' cannot be laid on the open body: it should be a person with level arms, in metres, as in "
     "SMPL's own files."
 )
 _INVERSE_DAMPING = 0.01  # where one body's shape space has no counterpart in the other's
-_HANDS = [JOINT_NAMES.index(name) for name in ("left_wrist", "right_wrist", "left_hand", "right_hand")]
+_HANDS = [*WRIST_JOINTS, *HAND_JOINTS]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Registration:
 
     Attributes:
         source, target: the bodies.
-        turns: (24, 3, 3) how far each of the target's joints is turned, body axes, where its rest pose is the source's.
+        rotations: (24, 3, 3) of the target's joints, body axes, that bring its rest pose to the source's.
         anchors: (V, S) csr: the source's vertices -> places on its surface that belong to the target's vertices.
         hover: (V, 3) metres from these places to the target's vertices, in the source's rest pose.
         shape, shape_shift: (10, 10), (10,): target betas = shape @ source betas + shape_shift.
@@ -68,11 +68,13 @@ class Registration:
         weight: (V,) share of the surface around each target vertex; they sum to 1.
         outside: (F,) the source's triangles that are seen from outside: not the inside of the mouth, nor the backs of
             the eyeballs.
+        look_ups: for the sizes of textures that were carried over last, where each texel looks
+            (`uvatar.transfer.texture`).
     """
 
     source: BodyModel
     target: BodyModel
-    turns: NDArray[np.float64]
+    rotations: NDArray[np.float64]
     anchors: sparse.csr_matrix
     hover: NDArray[np.float64]
     shape: NDArray[np.float64]
@@ -80,12 +82,13 @@ class Registration:
     wrapped: NDArray[np.float64]
     weight: NDArray[np.float64]
     outside: NDArray[np.bool_]
+    look_ups: dict[int, tuple[TexelTable, NDArray[np.float32]]] = field(default_factory=dict, repr=False)
 
-    def target_betas(self, betas: NDArray) -> NDArray[np.float64]:
+    def target_betas(self, betas: Floats) -> NDArray[np.float64]:
         """(10,) betas of the source -> (10,) of the target."""
         return self.shape @ betas + self.shape_shift
 
-    def source_betas(self, betas: NDArray) -> NDArray[np.float32]:
+    def source_betas(self, betas: Floats) -> NDArray[np.float32]:
         """(10,) betas of the target -> (10,) of the source, the smallest of those that explain them."""
         system = self.shape.T @ self.shape + _INVERSE_DAMPING * np.eye(len(self.shape))
         return np.linalg.solve(system, self.shape.T @ (betas - self.shape_shift)).astype(np.float32)
@@ -131,7 +134,7 @@ class _Skin:
     """
 
     outside: NDArray[np.bool_]
-    mesh: Mesh
+    mesh: ClosestPoints
     vertices: NDArray[np.float64]
     normals: NDArray[np.float64]
 
@@ -141,7 +144,10 @@ class _Skin:
         seen = np.unique(data.faces[outside])
         points, normals = data.v_template[seen], vertex_normals(data.v_template, data.faces)[seen]
         return cls(
-            outside, Mesh(data.v_template, data.faces, outside), points.astype(np.float64), normals.astype(np.float64)
+            outside,
+            ClosestPoints(data.v_template, data.faces, outside),
+            points.astype(np.float64),
+            normals.astype(np.float64),
         )
 
 
@@ -151,7 +157,7 @@ def skeleton_of(data: BodyData) -> Skeleton:
     return Skeleton(*joints, tuple(int(parent) for parent in data.parents))
 
 
-def points_of(data: BodyData, state: State, chosen: slice | NDArray = slice(None)) -> Points:
+def points_of(data: BodyData, state: State, chosen: slice | Integers = slice(None)) -> Points:
     """The chosen vertices of one body, in its rest pose, with what its pose blend shapes add in this pose."""
     template = data.v_template[chosen].astype(np.float64)
     if data.posedirs is not None:
@@ -166,7 +172,7 @@ def _weights(data: BodyData) -> NDArray[np.float64]:
     return weight / weight.sum()
 
 
-def _aligned(ours: BodyData, theirs: BodyData, skin: _Skin, weight: NDArray) -> State:
+def _aligned(ours: BodyData, theirs: BodyData, skin: _Skin, weight: Floats) -> State:
     """The target's pose, shape and place on the source's mean body."""
     state = State(np.eye(3)[None], np.zeros((1, 21, 3)), np.zeros((1, 10)), np.zeros((1, 3)))
     skeleton = skeleton_of(theirs)
@@ -183,18 +189,18 @@ def _aligned(ours: BodyData, theirs: BodyData, skin: _Skin, weight: NDArray) -> 
         forth = _plane_terms(
             state, skeleton, theirs, chosen, to, own[chosen], weight[chosen] * (there.distance < reach)
         )
-        back = Mesh(vertices, theirs.faces).closest(points, normals)
+        back = ClosestPoints(vertices, theirs.faces).closest(points, normals)
         corner = theirs.faces[back.face, back.barycentric.argmax(1)]
         here = _plane_terms(state, skeleton, theirs, corner, points, normals, (back.distance < reach).astype(float))
         state = state.stepped(_step(state, [forth, here, _joint_terms(skeleton, state, goal, _JOINT_WEIGHT)]))
     return state
 
 
-_Terms = tuple[NDArray, NDArray]  # J^T J (79, 79) and J^T r (79,) of weights that sum to 1
+_Terms = tuple[Floats, Floats]  # J^T J (79, 79) and J^T r (79,) of weights that sum to 1
 
 
 def _plane_terms(
-    state: State, skeleton: Skeleton, data: BodyData, index: NDArray, goal: NDArray, normals: NDArray, weight: NDArray
+    state: State, skeleton: Skeleton, data: BodyData, index: Integers, goal: Floats, normals: Floats, weight: Floats
 ) -> _Terms:
     """Vertices ``index`` (N,) towards the planes through ``goal`` (N, 3) with ``normals`` (N, 3)."""
     used = weight > 0
@@ -205,7 +211,7 @@ def _plane_terms(
     return rows.T @ (rows * weight[:, None]), rows.T @ (weight * residual)
 
 
-def _joint_terms(skeleton: Skeleton, state: State, goal: NDArray, weight: float) -> _Terms:
+def _joint_terms(skeleton: Skeleton, state: State, goal: Floats, weight: float) -> _Terms:
     joints = Points(skeleton.template, skeleton.shapedirs, np.eye(len(goal)))
     placed = skeleton.pose(state).place(joints)
     rows = placed.derivative()[0].reshape(-1, UNKNOWNS)
@@ -222,7 +228,7 @@ def _step(state: State, terms: list[_Terms]) -> NDArray[np.float64]:
     return -np.linalg.solve(system, np.sum([term[1] for term in terms], axis=0) + cost * value)[None]
 
 
-def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.float64]:
+def _wrapped(vertices: Floats, theirs: BodyData, skin: _Skin) -> NDArray[np.float64]:
     """The target's posed vertices, smoothly displaced onto the source's surface; hands, whose fingers no joint moves,
     give way less.
     """
@@ -235,7 +241,7 @@ def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.flo
     for stiffness, reach in _WRAPS:
         there = skin.mesh.closest(wrapped, vertex_normals(wrapped, theirs.faces))
         known = trust * (there.distance < reach)
-        mesh = Mesh(wrapped, theirs.faces)
+        mesh = ClosestPoints(wrapped, theirs.faces)
         back = mesh.closest(skin.vertices, skin.normals)
         rows = back.rows(theirs.faces, count)
         known_back = (rows @ trust) * (back.distance < reach) * _BACK_TRUST
@@ -247,7 +253,7 @@ def _wrapped(vertices: NDArray, theirs: BodyData, skin: _Skin) -> NDArray[np.flo
 
 
 def _shape_matrix(
-    placed: Placed, anchors: sparse.csr_matrix, hover: NDArray, ours: BodyData, weight: NDArray
+    placed: Placed, anchors: sparse.csr_matrix, hover: Floats, ours: BodyData, weight: Floats
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Betas of the target as an affine function of the source's: least squares over the surface, drawn a little to
     zero.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.texture import Texture
 from uvatar.geometry.mesh import face_normals, unit, vertex_normals
 from uvatar.geometry.raster import RayScene
@@ -14,12 +13,13 @@ from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
 from uvatar.texturing.atlas import TexturingError, atlas_of
 from uvatar.texturing.texels import TexelTable, build_texel_table
-from uvatar.transfer.closest import FACING, Mesh
+from uvatar.transfer.closest import FACING, ClosestPoints
 from uvatar.transfer.registration import Registration
 
 _REACH = 0.02  # metres along the normal within which the other surface is looked for
 _START = 1e-4  # metres that rays start behind the surface, so that they do not miss one that coincides with it
 _AT_ONCE = 1 << 18
+_KEPT = 2  # sizes of textures whose look-up is kept
 
 
 def carried_texture(texture: Texture, registration: Registration, size: int) -> Texture:
@@ -39,18 +39,26 @@ def carried_texture(texture: Texture, registration: Registration, size: int) -> 
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(labels))
 
 
-@lru_cache(maxsize=2)
 def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:
-    """The T texels of the target's texture, and where in the source's each of them looks:
+    """`_made_look_up`, kept in the registration for the sizes that were asked for last."""
+    kept = registration.look_ups
+    if size not in kept:
+        while len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)), None)
+        kept[size] = _made_look_up(registration, size)
+    return kept[size]
 
-    (T, 2) from the left and from the top, 0 to 1.
+
+def _made_look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray[np.float32]]:
+    """The T texels of the target's texture, and (T, 2) where in the source's each of them looks, 0 to 1 from the left
+    and from the top.
     """
     target, source = registration.target.data, registration.source.data
     table = build_texel_table(target.uv, target.face_uv, target.faces, len(target.v_template), size)
     normals = vertex_normals(registration.wrapped, target.faces)
     faces = np.flatnonzero(registration.outside)
     scene = RayScene(source.v_template, source.faces[faces])
-    mesh = Mesh(source.v_template, source.faces, registration.outside)
+    mesh = ClosestPoints(source.v_template, source.faces, registration.outside)
     facing = unit(face_normals(source.v_template, source.faces[faces]))
     corners = source.uv[source.face_uv]
     places = np.empty((len(table), 2), np.float32)
@@ -70,7 +78,7 @@ def _look_up(registration: Registration, size: int) -> tuple[TexelTable, NDArray
 
 
 def _along_normals(
-    scene: RayScene, facing: NDArray, points: NDArray, normals: NDArray
+    scene: RayScene, facing: Floats, points: Floats, normals: Floats
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Triangles (N,) nearest along the normals, either way, that face the same way, -1 for none; and barycentric
     weights (N, 3).

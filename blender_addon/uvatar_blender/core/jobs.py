@@ -125,7 +125,7 @@ def _size(photo: Path) -> int:
 
 
 @dataclass
-class Run:
+class JobGroup:
     """The jobs of one press of the button; ``begun`` on `time.monotonic`'s clock."""
 
     jobs: list[Job]

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..protocol.people import people_of
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS
 
-SCHEMA = 1
+SCHEMAS = (1, 2)  # those that are read: results of older backends are kept and imported later
 
 
 class ResultError(ValueError):
@@ -202,10 +203,10 @@ def _parse_texture(result: Mapping[str, Any]) -> TextureResult:
 def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
     """The result of one photo as it crosses the wire -> checked data. Raises ResultError."""
     try:
-        if result.get("schema") != SCHEMA:
+        if result.get("schema") not in SCHEMAS:
             raise ResultError(
-                f"The backend's result has format {result.get('schema')!r}, this add-on reads format {SCHEMA}: "
-                "update both."
+                f"The backend's result has format {result.get('schema')!r}, this add-on reads formats "
+                f"{' and '.join(map(str, SCHEMAS))}: update both."
             )
         photo, camera = result["photo"], result["camera"]
         checked = PhotoCamera(
@@ -221,7 +222,7 @@ def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
             str(photo["digest"]),
             _picture(photo, "jpeg"),
             checked,
-            tuple(parse_avatar(person) for person in result["people"]),
+            tuple(parse_avatar(person) for person in people_of(result)),
             str(result.get("version", "unknown")),
             tuple(str(note) for note in result.get("notes", ())),
         )
@@ -232,7 +233,10 @@ def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
 
 
 def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
-    """One entry of a result's ``people`` -> checked data. Raises ResultError, or KeyError for a missing entry."""
+    """One person of a result, with the arrays of the body -> checked data.
+
+    Raises ResultError, or KeyError for a missing entry.
+    """
     quads = person.get("quads")
     faces_key, uv_key, corners = ("quads", "quad_uv", 4) if quads is not None else ("triangles", "triangle_uv", 3)
     beta_names = tuple(str(name) for name in person["beta_names"])

@@ -17,7 +17,7 @@ from ..protocol import discovery
 from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
 from .events import Connected, Disconnected, Event, Fetched, JobEnded, Progress
-from .jobs import Job, JobState, Run, portioned
+from .jobs import Job, JobGroup, JobState, portioned
 from .problem import Problem, Remedy
 from .protocol_client import PendingJob
 from .result import Result
@@ -51,7 +51,7 @@ class Session:
         self.bodies: frozenset[str] = frozenset()
         self.models_folder = ""
         self.problem: Problem | None = None
-        self.run: Run | None = None
+        self.run: JobGroup | None = None
         self.fetched: list[Result] = []
         self._unfinished_jobs = UnfinishedJobs(discovery.data_folder() / "blender")
         self.unfinished = self._unfinished_jobs.load()
@@ -108,7 +108,7 @@ class Session:
 
     def reconstruct(
         self, jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None
-    ) -> Run:
+    ) -> JobGroup:
         """Have photos reconstructed, with the options of each job, several jobs where they are many.
 
         Progress and results come with `pump`.
@@ -119,7 +119,7 @@ class Session:
         shared = [(portion, options) for photos, options in jobs for portion in portioned(photos, options)]
         return self._begin([Job(str(uuid.uuid4()), tuple(photos), dict(options)) for photos, options in shared], write)
 
-    def resume(self) -> Run:
+    def resume(self) -> JobGroup:
         """Go on with the jobs that an earlier Blender left unfinished."""
         jobs, self.unfinished = self.unfinished, []
         return self._begin(jobs)
@@ -130,8 +130,8 @@ class Session:
             self._unfinished_jobs.remove(job.id)
         self.unfinished = []
 
-    def _begin(self, jobs: list[Job], write: Callable[[], None] | None = None) -> Run:
-        self.run = Run(jobs)
+    def _begin(self, jobs: list[Job], write: Callable[[], None] | None = None) -> JobGroup:
+        self.run = JobGroup(jobs)
         self._pending_jobs = {job.id: _pending_job(job, write) for job in jobs}
         for job in jobs:
             self._unfinished_jobs.record(job)

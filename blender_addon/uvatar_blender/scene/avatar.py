@@ -150,6 +150,8 @@ def _steps(
 ) -> Generator[None, None, Imported]:
     chosen = [result.people[index] for index in (range(len(result.people)) if people is None else people)]
     stem = result.title
+    # First of all: once there is a stage, Blender evaluates a scene that may be large anew to tell where they stand.
+    taken = avatar_boxes(scene)
     stage = new_stage(stem)
     collection = bpy.data.collections.new(stem)
     stage.collection.children.link(collection)
@@ -175,7 +177,7 @@ def _steps(
             yield
         else:
             boxes[number] -= np.array(sunk)
-    step = yield from _find_places(scene, rigs, boxes, in_row)
+    step = yield from _find_places(scene, rigs, boxes, taken, in_row)
     camera, photo = None, None
     if options.camera and not in_row:
         yield
@@ -198,14 +200,17 @@ def _steps(
 
 
 def _find_places(
-    scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], in_row: bool
+    scene: bpy.types.Scene, rigs: Sequence[bpy.types.Object], boxes: list[Box], avatars: Sequence[Box], in_row: bool
 ) -> Generator[None, None, float]:
-    """Move the avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike; metres
-    of the last.
+    """Move the new avatars, and their boxes, beside what is in the scene: each for itself in a row, else all alike.
+
+    Args:
+        avatars: the boxes of those that are in the scene already, in its units.
+
+    Returns: metres by which the last was moved.
     """
     units = per_metre(scene)
-    taken, others, step = [box / units for box in avatar_boxes(scene)], [], 0.0
-    yield
+    taken, others, step = [box / units for box in avatars], [], 0.0
     for box in other_boxes(scene):
         if box is None:
             yield

@@ -46,6 +46,12 @@ def has_motion(rig: bpy.types.Object) -> bool:
     return strips or any(curve.data_path.startswith("pose.bones") for curve in compat.action_curves(rig))
 
 
+def is_at_rest(rig: bpy.types.Object) -> bool:
+    """Whether the avatar has neither pose nor motion."""
+    posed = any(rig.pose.bones[name].matrix_basis != Matrix.Identity(4) for name in joint_names(rig))
+    return not posed and not has_motion(rig)
+
+
 def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """Give the control rig the pose that the avatar has, and the motion where it has one, in an action of its own.
 
@@ -54,9 +60,9 @@ def transfer_motion(rig: bpy.types.Object, control: bpy.types.Object) -> None:
     """
     scene = bpy.context.scene
     controls = {name: joint for name, joint in _CONTROLS if name in control.pose.bones}
+    if is_at_rest(rig):
+        return  # as the control rig is
     moving = has_motion(rig)
-    if not moving and all(rig.pose.bones[name].matrix_basis == Matrix.Identity(4) for name in joint_names(rig)):
-        return  # at rest, as the control rig is
     frames = _frames(rig, scene) if moving else [scene.frame_current]
     before = scene.frame_current
     for name in set(_SWITCHES) & set(control.pose.bones.keys()):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def export_avatar(
     animation: bool = False,
     provenance: bool = False,
     root_motion: bool = False,
+    progress: Callable[[float], None] | None = None,
 ) -> list[str]:
     """Write one avatar for a game engine: mesh, skin, texture and shape sliders in their rest pose at the origin; no
     camera.
@@ -64,6 +65,7 @@ def export_avatar(
             elsewhere the armature.
         provenance: also write where the avatar comes from: photo, digest, pose, measurements and the like, as custom
             properties.
+        progress: called with the fraction (0 to 1) of the motion's frames that were sampled.
 
     Returns: sentences on what is not exported as it is seen.
 
@@ -71,7 +73,7 @@ def export_avatar(
     """
     preset = target.preset
     fbx = preset.suffix == ".fbx"
-    with game_copy(rig, animation, principled=fbx) as copy, _as_os_error(path):
+    with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
         naming = naming or preset.naming
         if naming is not None:
             rename_joints(copy.rig, joint_names(naming) if isinstance(naming, Naming) else naming)

@@ -5,7 +5,7 @@ happens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +51,9 @@ class GameCopy:
 
 
 @contextmanager
-def game_copy(rig: bpy.types.Object, animation: bool, principled: bool) -> Iterator[GameCopy]:
+def game_copy(
+    rig: bpy.types.Object, animation: bool, principled: bool, progress: Callable[[float], None] | None = None
+) -> Iterator[GameCopy]:
     """A `GameCopy` of the avatar while it lasts; afterwards the file and the window are as they were.
 
     Linked and overridden avatars are copied, too. Nothing that was in the file before is ever removed from it.
@@ -59,6 +61,7 @@ def game_copy(rig: bpy.types.Object, animation: bool, principled: bool) -> Itera
     Args:
         animation: give the copy the avatar's motion, as seen on each frame of the scene.
         principled: turn the material without light into one that FBX files can hold.
+        progress: called with the fraction (0 to 1) of the motion's frames that were sampled.
 
     Raises RigError where the avatar is incomplete.
     """
@@ -74,7 +77,7 @@ def game_copy(rig: bpy.types.Object, animation: bool, principled: bool) -> Itera
         _isolate(copied_rig, copied_body, rig)
         remarks: list[str] = []
         plain_materials(copied_body, names, principled)
-        samples = _sample_motion(rig, scene, stage) if animation else None
+        samples = _sample_motion(rig, scene, stage, progress) if animation else None
         _clear_pose_and_constraints(copied_rig)
         if samples is not None:
             _key(copied_rig, clip, samples)
@@ -197,11 +200,13 @@ def _leaders(bone: bpy.types.PoseBone) -> list[bpy.types.Object]:
     return [constraint.target for constraint in bone.constraints if getattr(constraint, "target", None) is not None]
 
 
-def _sample_motion(rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.types.Scene) -> np.ndarray:
+def _sample_motion(
+    rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.types.Scene, progress: Callable[[float], None] | None
+) -> np.ndarray:
     """(F, B, 7) place and turn (w, x, y, z) of each bone against its rest on each frame of the scene, as seen.
 
     Evaluated in the stage, which no window shows yet: what the artist has posed and not keyed stays as it is, and so
-        does her frame.
+    does her frame.
     """
     watcher = bpy.data.objects.new("watcher", None)  # has Blender evaluate every bone, also of a hidden avatar
     stage.collection.objects.link(watcher)
@@ -220,6 +225,8 @@ def _sample_motion(rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.typ
             bone = evaluated.pose.bones[name]
             matrix = evaluated.convert_space(pose_bone=bone, matrix=bone.matrix, from_space="POSE", to_space="LOCAL")
             samples[row, column] = (*matrix.to_translation(), *matrix.to_quaternion())
+        if progress is not None:
+            progress((row + 1) / len(frames))
     stage.frame_set(scene.frame_current)
     bpy.data.objects.remove(watcher)
     return samples

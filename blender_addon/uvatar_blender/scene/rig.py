@@ -158,24 +158,44 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
 
 @contextmanager
 def edit_mode(rig: bpy.types.Object) -> Iterator[None]:
-    """Have the armature in edit mode, from object mode and back to it; a hidden one is hidden again.
+    """Have the armature in edit mode, from object mode and back to it, however it is hidden or excluded.
 
     RigError for a linked one.
     """
     check_own(rig.data)
     layer = bpy.context.view_layer
-    before, hidden = layer.objects.active, rig.hide_get()
+    before = layer.objects.active
+    with _shown(rig, layer):
+        layer.objects.active = rig
+        # The rig may be in another scene than the window shows, where only the override makes it the active object.
+        with bpy.context.temp_override(active_object=rig, object=rig):
+            bpy.ops.object.mode_set(mode="EDIT")
+            try:
+                yield
+            finally:
+                bpy.ops.object.mode_set(mode="OBJECT")
+                layer.objects.active = before
+
+
+@contextmanager
+def _shown(rig: bpy.types.Object, layer: bpy.types.ViewLayer) -> Iterator[None]:
+    """Have an object in the view layer and not hidden, as edit mode asks for; then as it was."""
+    disabled, root = rig.hide_viewport, bpy.context.scene.collection
+    if disabled:
+        rig.hide_viewport = False
+    excluded = layer.objects.get(rig.name) != rig  # its collections are
+    if excluded:
+        root.objects.link(rig)
+    hidden = rig.hide_get()
     rig.hide_set(False)
-    layer.objects.active = rig
-    # The rig may be in another scene than the window shows, where only the override makes it the active object.
-    with bpy.context.temp_override(active_object=rig, object=rig):
-        bpy.ops.object.mode_set(mode="EDIT")
-        try:
-            yield
-        finally:
-            bpy.ops.object.mode_set(mode="OBJECT")
-            rig.hide_set(hidden)
-            layer.objects.active = before
+    try:
+        yield
+    finally:
+        rig.hide_set(hidden)
+        if excluded:
+            root.objects.unlink(rig)
+        if disabled:
+            rig.hide_viewport = True
 
 
 def place_bones(rig: bpy.types.Object, betas: NDArray) -> None:

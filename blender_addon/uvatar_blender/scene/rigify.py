@@ -11,8 +11,8 @@ import addon_utils
 import bpy
 from mathutils import Vector
 
-from .control_rig_motion import transfer_motion
-from .rig import AVATAR, LED_BY, RigError, edit_mode, joint_names
+from .control_rig_motion import is_at_rest, transfer_motion
+from .rig import AVATAR, LED_BY, RigError, check_own, edit_mode, joint_names
 
 METARIG = "uvatar_metarig_of"
 _FOLLOW = "Uvatar follows Rigify"  # name of the constraints
@@ -93,13 +93,21 @@ def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
     return next((thing for thing in made if thing[METARIG] in (rig, rig.name)), None)  # older versions noted the name
 
 
-def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bpy.types.Object:
+def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None = None) -> bpy.types.Object:
     """Have Rigify generate the control rig (some ten seconds) and the avatar's bones follow it. Needs object mode.
 
-    RigError.
+    Args:
+        metarig: what Rigify generates from; by default the one that was made for this avatar, or a new one.
+
+    Raises RigError; where the avatar cannot follow, before anything is made.
     """
     if control_rig(rig) is not None:  # it would be asked to take over what it leads itself
         raise RigError(f"{rig.name} follows a control rig already: leave that one first.")
+    if rig.library is not None:
+        check_own(rig)
+    if not is_at_rest(rig):  # pose and motion are transferred by way of bones of its own
+        check_own(rig.data)
+    metarig = metarig or find_metarig(rig) or make_metarig(rig)
     _enable()
     before = set(bpy.data.objects)
     layer = bpy.context.view_layer
@@ -120,7 +128,8 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object) -> bp
     _add_leaders(rig, control)
     lead(rig, control)
     metarig.hide_set(True)
-    rig.hide_set(True)
+    if layer.objects.get(rig.name) == rig:  # else its collection is excluded
+        rig.hide_set(True)
     return control
 
 

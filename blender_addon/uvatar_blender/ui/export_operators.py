@@ -77,7 +77,22 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
         path = absolute_path(_suffixed(self.filepath, target))
         names = {_OF_THE_PRESET: None, _AS_THEY_ARE: bone_names(rig)}
         naming = names[self.naming] if self.naming in names else Naming(self.naming)
-        for remark in export_avatar(rig, path, target, naming, self.animation, self.provenance, self.root_motion):
+        told = context.window_manager
+        told.progress_begin(0, 100)  # beside the pointer: Blender's window stands still meanwhile
+        try:
+            remarks = export_avatar(
+                rig,
+                path,
+                target,
+                naming,
+                self.animation,
+                self.provenance,
+                self.root_motion,
+                progress=lambda fraction: told.progress_update(100 * fraction),
+            )
+        finally:
+            told.progress_end()
+        for remark in remarks:
             self.report({"WARNING"}, remark)
         return f"{path.name} written"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import bpy
 
-from ..core.jobs import STAGES, JobState, Run
+from ..core.jobs import STAGES, JobGroup, JobState
 from ..core.session import Link
 from . import state
 from .backend import draw_backend
 from .drawing import draw_import_options, draw_problem, draw_text, duration
 from .importing import ImportedPhoto, can_import
+from .job_options import draw_job_options
 
 _MOST_RESULTS = 8  # photos whose results are shown, the last ones
 _PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the chosen photo and of an overlay's preview, in buttons
@@ -86,18 +87,7 @@ class UVATAR_PT_options(Panel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.uvatar
         layout.use_property_split = True
         layout.use_property_decorate = False
-        _draw_body(layout, settings)
-        layout.prop(settings, "texture_size")
-        layout.prop(settings, "texture")
-        if settings.texture in ("combined", "predicted"):
-            layout.prop(settings, "texture_seed")
-        column = layout.column(heading="Make")
-        column.prop(settings, "fast")
-        column.prop(settings, "refine")
-        clothing = column.row()
-        clothing.active = settings.refine and not settings.fast
-        clothing.prop(settings, "clothing")
-        column.prop(settings, "uncertain")
+        draw_job_options(layout, settings, {"body": _draw_body})
         layout.separator()
         draw_import_options(layout, settings)
 
@@ -158,7 +148,7 @@ def _draw_unfinished(layout: bpy.types.UILayout) -> None:
     row.operator("uvatar.forget", icon="X")
 
 
-def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
+def _draw_progress(layout: bpy.types.UILayout, run: JobGroup) -> None:
     job = run.current
     column = layout.column(align=True)
     row = column.row(align=True)
@@ -183,7 +173,7 @@ def _draw_progress(layout: bpy.types.UILayout, run: Run) -> None:
         )
 
 
-def _draw_outcome(layout: bpy.types.UILayout, run: Run) -> None:
+def _draw_outcome(layout: bpy.types.UILayout, run: JobGroup) -> None:
     if (building := state.importer().progress) is not None:
         fraction, name = building
         layout.progress(factor=fraction, text=f"Building {name}")

@@ -11,8 +11,8 @@ import bpy
 
 from ..core.jobs import grouped
 from ..core.naming import Naming
-from ..protocol.options import declared
 from ..scene.avatar import ImportOptions
+from .job_options import chosen_options, option_properties
 
 NOBODY = "ANY"  # a photo that is not said to show a certain person
 _PERSONS = [(NOBODY, "All", "Every person in the photo becomes an avatar")] + [
@@ -44,68 +44,11 @@ class UVATAR_PG_photo(bpy.types.PropertyGroup):
 
 
 class UVATAR_PG_scene(bpy.types.PropertyGroup):
-    """Photos and options."""
+    """Photos and options: those of a job (below), and how avatars come into the scene."""
 
     photos: bpy.props.CollectionProperty(type=UVATAR_PG_photo)  # type: ignore[valid-type]
     active_photo: bpy.props.IntProperty()  # type: ignore[valid-type]
 
-    body: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Body",
-        description="Which body avatars have",
-        items=[
-            ("open_body", "Open body", "Uvatar's own body: free for all uses"),
-            (
-                "smpl",
-                "SMPL (your own file)",
-                "SMPL's mesh, shape sliders, correctives and UV map, from your files; not for commercial use",
-            ),
-        ],
-    )
-    texture_size: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Texture",
-        description="Pixels on a side of the texture",
-        items=[(size, f"{size} px", "") for size in ("512", "1024", "2048", "4096")],
-        default="1024",
-    )
-    refine: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Refine",
-        description="Fit the body to the photo. Without, the Mesh Predictor's first guess is the result",
-        default=True,
-    )
-    clothing: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Clothes and hair",
-        description="Shape the body's outline to clothes and hair, as a shape key that can be turned off",
-        default=True,
-    )
-    fast: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Fast", description="A first look in about 60 % of the time, without clothes, hair and predicted texture"
-    )
-    uncertain: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Uncertain people",
-        description="Also make avatars of who may not be a person, or may stand otherwise than it seems: people "
-        "half hidden, for example",
-    )
-    texture: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Unseen parts",
-        description="What the texture shows where no photo looks",
-        items=[
-            (
-                "AUTO",
-                "Automatic",
-                "Predicted where the Texture Predictor has its weights, otherwise grown from what is seen",
-            ),
-            ("combined", "Predicted", "The photos where they show something, the Texture Predictor elsewhere"),
-            ("projected", "Grown", "The photos and what can be mirrored; the rest grown smoothly from these"),
-            (
-                "predicted",
-                "Predict all",
-                "The whole texture from the Texture Predictor: softer, without the photo's light",
-            ),
-        ],
-    )
-    texture_seed: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="Variation", description="0: the most likely prediction; others: variations of it", min=0, max=1_000_000
-    )
     rest_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Rest pose",
         description="What mesh and bones rest in",
@@ -171,18 +114,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
 
     def job_options(self, same_person: bool = False) -> dict[str, Any]:
         """The backend's options."""
-        chosen = {
-            "body": self.body,
-            "texture_size": int(self.texture_size),
-            "refine": self.refine,
-            "clothing": self.clothing,
-            "fast": self.fast,
-            "uncertain": self.uncertain,
-            "same_person": same_person,
-            "texture": None if self.texture == "AUTO" else self.texture,
-            "texture_seed": self.texture_seed,
-        }
-        return {name: value for name, value in chosen.items() if name in declared()}
+        return {**chosen_options(self), "same_person": same_person}
 
     def import_options(self) -> ImportOptions:
         """How results come into the scene."""
@@ -196,5 +128,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
             placement=self.placement,
         )
 
+
+UVATAR_PG_scene.__annotations__.update(option_properties())
 
 CLASSES = (UVATAR_PG_photo, UVATAR_PG_scene)

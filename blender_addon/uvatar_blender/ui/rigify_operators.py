@@ -31,7 +31,7 @@ class UVATAR_OT_generate_control_rig(AvatarOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
-        rigify.generate_control_rig(rig, rigify.find_metarig(rig) or rigify.make_metarig(rig))
+        rigify.generate_control_rig(rig)
 
 
 class UVATAR_OT_leave_control_rig(AvatarOperator, bpy.types.Operator):

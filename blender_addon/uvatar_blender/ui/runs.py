@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from ..core.jobs import Run
+from ..core.jobs import JobGroup
 from ..core.session import Link
 from . import state
 from .backend import link_up
@@ -35,7 +35,9 @@ def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
     return True
 
 
-def begin(jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None) -> Run:
+def begin(
+    jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None
+) -> JobGroup:
     """`Session.reconstruct`, watched; needs `linked`."""
     state.importer().begin_run()
     run = state.session().reconstruct(jobs, write)

@@ -141,7 +141,9 @@ def test_unreal_s_root_bone_goes_the_way_where_asked_to(walker, scene, tmp_path,
 
 
 def test_without_a_root_bone_the_armature_goes_the_way(walker, tmp_path) -> None:
-    export_avatar(walker, tmp_path / "a.glb", Target.GLTF, animation=True, root_motion=True)
+    told: list[float] = []
+    export_avatar(walker, tmp_path / "a.glb", Target.GLTF, animation=True, root_motion=True, progress=told.append)
+    assert len(told) == FRAMES and told == sorted(told) and told[-1] == 1.0
     document, binary = glb(tmp_path / "a.glb")
     names = [node.get("name") for node in document["nodes"]]
     ways = {}

@@ -15,7 +15,6 @@ import bpy
 import numpy as np
 import pytest
 from PIL import Image
-from uvatar_blender.protocol.version import __version__
 
 import uvatar_blender
 from tests.blender_addon.in_blender.helpers import queued
@@ -24,12 +23,13 @@ from uvatar_blender.core import pictures as core_pictures
 from uvatar_blender.core.backend_process import environment_folder, environment_python
 from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
-from uvatar_blender.core.jobs import Job, Run
+from uvatar_blender.core.jobs import Job, JobGroup
 from uvatar_blender.core.naming import Naming
 from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
+from uvatar_blender.protocol.version import __version__
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.ui import (
     avatar_panels,
@@ -137,7 +137,7 @@ def drawn_preferences() -> SimpleNamespace:
 
 def started(addon: Any, *names: str) -> Job:
     job = Job("id", tuple(Path(name) for name in names))
-    addon.session().run = Run([job])
+    addon.session().run = JobGroup([job])
     return job
 
 

@@ -16,6 +16,7 @@ from uvatar_blender.scene import compat, rigify
 from uvatar_blender.scene import rig as rigs
 from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.motion import apply_motion, load_motion
+from uvatar_blender.scene.shape import refresh_joints
 from uvatar_blender.ui import avatar_panels, guide, sliders
 
 FRAMES = 12
@@ -261,3 +262,39 @@ def test_help_opens_a_file_of_this_computer(addon, monkeypatch) -> None:  # noqa
     monkeypatch.setattr(guide, "_PLACES", (Path("/nowhere"),))
     with pytest.raises(RuntimeError, match="guide is missing"):
         bpy.ops.uvatar.guide()
+
+
+@pytest.mark.parametrize("how", ["excluded", "disabled", "hidden"])
+def test_joints_are_fitted_in_an_avatar_that_is_not_shown(result, scene, how: str) -> None:
+    rig = import_people(parse_result(result), scene).rigs[0]
+    (collection,) = scene.collection.children
+    layer = bpy.context.view_layer.layer_collection.children[collection.name]
+    body = rigs.find_body(rig)
+    body.data.shape_keys.key_blocks["stature"].value = 1.0
+    before = rig.data.bones["head"].head_local.copy()
+    if how == "excluded":
+        layer.exclude = True
+    elif how == "disabled":
+        rig.hide_viewport = True
+    else:
+        layer.hide_viewport = True
+    active = bpy.context.view_layer.objects.active
+    refresh_joints(rig)
+    assert (rig.data.bones["head"].head_local - before).length > 1e-4
+    assert bpy.context.view_layer.objects.active == active and rig.name not in scene.collection.objects
+    assert layer.exclude == (how == "excluded") and rig.hide_viewport == (how == "disabled")
+
+
+def test_a_linked_avatar_gets_no_control_rig_and_nothing_is_left_behind(result, scene, tmp_path) -> None:
+    import_people(parse_result(result), scene)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (there, here):
+        here.collections = there.collections
+    (collection,) = here.collections
+    bpy.context.scene.collection.children.link(collection)
+    rig = next(thing for thing in collection.objects if rigs.is_rig(thing))
+    before = set(bpy.data.objects)
+    with pytest.raises(rigs.RigError, match="linked from library.blend"):
+        rigify.generate_control_rig(rig)
+    assert set(bpy.data.objects) == before

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
+from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.fitting.lifter import assembled, features, mirrored_features, view
-from uvatar.perception.pose import MIRROR
 from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
 
 NEIGHBOURS = 8
@@ -144,4 +144,4 @@ def pose_keys(skeleton: TurnedSkeleton, betas: NDArray, turns: NDArray) -> NDArr
 
 
 def _mirrored_points(points: NDArray) -> NDArray:
-    return points[MIRROR] * [-1.0, 1.0, 1.0]
+    return points[OTHER_SIDE_LANDMARKS] * [-1.0, 1.0, 1.0]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import BETAS, BONE_COUNT, POSED
-from uvatar.fitting.residuals import BONES
+from uvatar.fitting.terms.bones import BONES
 from uvatar_training.lifter.people import LifterBatch
 from uvatar_training.lifter.skeleton import TurnedSkeleton
 

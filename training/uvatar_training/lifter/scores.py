@@ -17,7 +17,7 @@ from uvatar_training.lifter.skeleton import TurnedSkeleton
 
 @torch.no_grad()
 def lifter_scores(network: nn.Module, skeleton: TurnedSkeleton, people: People) -> dict[str, float]:
-    """Held-out errors of the lifter alone, as `uvatar evaluate-synthetic` measures them: cm and degrees, mean over the
+    """Held-out errors of the lifter alone, as `uvatar evaluate synthetic` measures them: cm and degrees, mean over the
     people.
     """
     device = next(network.parameters()).device

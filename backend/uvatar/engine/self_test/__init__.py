@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from uvatar.data.fit import Fit
 from uvatar.data.labels import Label
-from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.engine import Engine
+from uvatar.engine.reconstruct import reconstruct
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import Options
 from uvatar.runtime import constraints, versions
@@ -101,12 +102,12 @@ class Deviation:
 TOLERANCE = Deviation(landmarks=1.0, vertices=16.0, texture=9.0, seen=3.0)
 
 
-def observe(pipeline: Pipeline) -> Observed:
-    """Reconstruct the picture. Raises what the pipeline raises; arrays may hold numbers that are not finite."""
-    done = pipeline.reconstruct_photo(PHOTO.read_bytes(), PHOTO.name, _OPTIONS)
+def observe(engine: Engine) -> Observed:
+    """Reconstruct the picture. Raises what `reconstruct` raises; arrays may hold numbers that are not finite."""
+    done = reconstruct((PHOTO.name, PHOTO.read_bytes()), engine, _OPTIONS)
     result = done.people[0]
     landmarks = result.person.landmarks[:, :2] / done.photo.pixels.shape[0]
-    vertices = _vertices(pipeline, result.fit)
+    vertices = _vertices(engine, result.fit)
     labels = result.texture.source
     return Observed(
         landmarks.astype(np.float32),
@@ -128,10 +129,10 @@ def deviation(observed: Observed, known: Observed) -> Deviation:
     )
 
 
-def check(pipeline: Pipeline) -> Deviation:
+def check(engine: Engine) -> Deviation:
     """Reconstruct the picture and compare; how far it is off. Raises SelfTestError where that is too far."""
     try:
-        found = deviation(observe(pipeline), read_known())
+        found = deviation(observe(engine), read_known())
     except Exception as error:  # a library that has changed can raise anything
         if is_out_of_memory(error):
             raise
@@ -144,7 +145,7 @@ def check(pipeline: Pipeline) -> Deviation:
     return found
 
 
-def check_once(pipeline: Pipeline, folder: Path) -> None:
+def check_once(engine: Engine, folder: Path) -> None:
     """`check`, unless this environment has passed it before: the data folder ``folder`` remembers.
 
     Raises SelfTestError.
@@ -152,7 +153,7 @@ def check_once(pipeline: Pipeline, folder: Path) -> None:
     with suppress(OSError, ValueError, AttributeError):
         if json.loads((folder / STAMP).read_text(encoding="utf-8")).get("passed") == _environment():
             return
-    remember(check(pipeline), folder)
+    remember(check(engine), folder)
 
 
 def remember(found: Deviation, folder: Path) -> None:
@@ -181,8 +182,8 @@ def write_known(observed: Observed) -> None:
     )
 
 
-def _vertices(pipeline: Pipeline, fit: Fit) -> NDArray[np.float32]:
-    vertices, _ = pipeline.body.posed(fit.body, fit.offsets)
+def _vertices(engine: Engine, fit: Fit) -> NDArray[np.float32]:
+    vertices, _ = engine.body.posed(fit.body, fit.offsets)
     return vertices[::_EVERY]
 
 

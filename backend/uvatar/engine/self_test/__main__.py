@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from uvatar import __version__
-from uvatar.engine.pipeline import Pipeline
+from uvatar.engine.engine import Engine
 from uvatar.engine.self_test import check, remember
 from uvatar.protocol import discovery
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.version import __version__
 from uvatar.runtime.weights import WeightsError
 
 
@@ -19,7 +19,7 @@ def main() -> int:
     """Entry point."""
     print("version", __version__)
     try:
-        found = check(Pipeline())
+        found = check(Engine.load())
         remember(found, discovery.data_folder())  # the model process need not do it again
         print(f"The self-test has passed: {found}.")
     except WeightsError as error:

@@ -82,7 +82,7 @@ def runner_on_server(attach: Callable[[], Client], options: dict[str, Any], ahea
 def _send(client: Client, one: _Sent, options: dict[str, Any]) -> None:
     while True:
         try:
-            client.reconstruct([(one.photo.path.name, one.data)], options, job=one.job)
+            client.submit([(one.photo.path.name, one.data)], options, job=one.job)
             return
         except UvatarError as error:
             if error.code != Code.QUEUE_FULL:

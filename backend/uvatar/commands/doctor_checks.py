@@ -1,0 +1,267 @@
+"""``uvatar doctor``: whether this computer has what Uvatar needs, and what to do where it has not."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from uvatar.commands import weights_report
+from uvatar.files import export
+from uvatar.protocol import discovery
+from uvatar.runtime import constraints, memory_limits, versions
+from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
+from uvatar.service import client
+
+GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
+NEEDED_DISK = 2 * 10**9
+NEEDED_MEMORY = 3 * 10**9
+_PYTHONS = ((3, 11), (3, 12))
+_MODULES = (
+    "numpy",
+    "torch",
+    "ai_edge_litert",
+    "cv2",
+    "PIL",
+    "pillow_heif",
+    "scipy",
+    "embreex",
+    "safetensors",
+    "zmq",
+    "psutil",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look has found.
+
+    Attributes:
+        subject: what was looked at.
+        state: "ok", "warning" (Uvatar works, with less) or "problem".
+        words: what was found.
+        fix: what to do; empty where nothing is to be done.
+    """
+
+    subject: str
+    state: str
+    words: str
+    fix: str = ""
+
+
+def examine(folder: Path, self_test: bool = False) -> Iterator[Finding]:
+    """Look at everything, with ``folder`` as the data folder. Changes nothing and sends nothing anywhere.
+
+    ``self_test``: also load the models and reconstruct a small picture whose avatar is known.
+    """
+    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python,
+        _packages,
+        _processors,
+        _memory,
+        _weights,
+        lambda: _data_folder(folder),
+        _ports,
+        lambda: _server(folder),
+        _blender,
+        _ray,
+        *((_self_test,) if self_test else ()),
+    )
+    for look in looks:
+        try:
+            yield from look()
+        except Exception as error:  # the doctor has to survive what it finds
+            yield Finding("doctor", PROBLEM, f"A look failed: {type(error).__name__}: {error}", "Please report this.")
+
+
+def _python() -> Iterator[Finding]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] in _PYTHONS and sys.maxsize > 2**32:
+        yield Finding("Python", GOOD, f"{found}, {sys.executable}")
+    else:
+        yield Finding(
+            "Python", PROBLEM, f"{found}, {sys.maxsize.bit_length() + 1} bit", "Install Python 3.11 or 3.12, 64 bit."
+        )
+
+
+def _packages() -> Iterator[Finding]:
+    missing = []
+    for name in _MODULES:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a broken library can raise anything
+            missing.append(f"{name} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
+    if missing:
+        yield Finding(
+            "Packages",
+            PROBLEM,
+            f"Cannot be used: {', '.join(missing)}",
+            "Install Uvatar again, into an environment of its own.",
+        )
+    else:
+        moved = constraints.differences()
+        as_tested = "; all as tested" if constraints.constraints_file() else ""
+        note = f"; not the tested versions: {', '.join(map(str, moved))}" if moved else as_tested
+        yield Finding(
+            "Packages", GOOD, ", ".join(f"{name} {version}" for name, version in versions.installed().items()) + note
+        )
+
+
+def _processors() -> Iterator[Finding]:
+    import torch
+
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+        yield Finding("GPU", GOOD, f"{', '.join(names)}; CUDA {torch.version.cuda}")
+    elif shutil.which("nvidia-smi"):
+        fix = "Install NVIDIA's current driver, and torch from its wheels with CUDA."
+        yield Finding(
+            "GPU", WARNING, "There is an NVIDIA driver, but torch sees no GPU; the processor does the work.", fix
+        )
+    else:
+        yield Finding("GPU", GOOD, f"none; {os.cpu_count()} processor cores do the work")
+
+
+def _memory() -> Iterator[Finding]:
+    memory = memory_limits.memory()
+    words = memory.describe()
+    if memory.total < memory_limits.MODEL_BYTES:
+        yield Finding("Memory", PROBLEM, memory_limits.needed(), memory_limits.FIX)
+    elif memory.available < NEEDED_MEMORY:
+        yield Finding(
+            "Memory", WARNING, words, f"{memory_limits.FIX} A model process takes 1.3 GB, more for large photos."
+        )
+    else:
+        yield Finding("Memory", GOOD, words)
+
+
+def _weights() -> Iterator[Finding]:
+    try:
+        folder = weights_folder()
+    except WeightsError as error:
+        yield Finding("Weights", PROBLEM, str(error), "Install Uvatar again.")
+        return
+    shipped, brought = weights_report.shipped(folder), weights_report.brought(models_folder())
+    broken = [item for item in shipped if item.state == weights_report.BROKEN]
+    for item in broken:
+        yield Finding("Weights", PROBLEM, f"{item.name}: {item.remark}", "Install Uvatar again.")
+    if not broken:
+        whole = sum(item.state == weights_report.GOOD for item in shipped)
+        yield Finding("Weights", GOOD, f"{whole} files in {folder} are as they were shipped (sha256)")
+    for item in brought:
+        if item.state == weights_report.BROKEN:
+            yield Finding(
+                "Your models",
+                WARNING,
+                f"{item.name}: {item.remark}",
+                f"Replace the file in {models_folder()}, or remove it.",
+            )
+
+
+def _data_folder(folder: Path) -> Iterator[Finding]:
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        fix = "Give yourself the right to write there, or name another folder in UVATAR_DATA."
+        yield Finding("Data folder", PROBLEM, f"{place} cannot be written to: {error.strerror or error}", fix)
+        return
+    free = shutil.disk_usage(place).free
+    words = f"{folder}, {free / 1e9:.1f} GB free"
+    if free < NEEDED_DISK:
+        yield Finding(
+            "Data folder", WARNING, words, "Free some space, or name a folder on another disk in UVATAR_DATA."
+        )
+    else:
+        yield Finding("Data folder", GOOD, words)
+
+
+def _ports() -> Iterator[Finding]:
+    import zmq
+
+    try:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.create_connection(listener.getsockname(), timeout=5),
+        ):
+            listener.accept()[0].close()
+    except OSError as error:
+        fix = "Allow Python to use 127.0.0.1 in your firewall or security program."
+        yield Finding("Ports", PROBLEM, f"This computer does not let programs talk to each other: {error}", fix)
+        return
+    curve = "encryption for other computers is there" if zmq.has("curve") else "no encryption, so no other computers"
+    yield Finding("Ports", GOOD, f"127.0.0.1 can be used; {curve}")
+
+
+def _server(folder: Path) -> Iterator[Finding]:
+    runtime = discovery.read_runtime(folder)
+    found = client.find(folder)
+    if found is None:
+        state = (
+            "A server was killed; the next one goes on with its jobs"
+            if runtime
+            else "none runs; it is started when it is needed"
+        )
+        yield Finding("Server", GOOD, state)
+        return
+    with found:
+        facts = found.status()
+    model = facts["model"]
+    if model["state"] == "broken":
+        yield Finding("Server", PROBLEM, model["error"]["message"], model["error"]["fix"])
+    elif facts["version"] != versions.__version__:
+        yield Finding(
+            "Server", WARNING, f"It is version {facts['version']}, this is {versions.__version__}", "Run `uvatar stop`."
+        )
+    else:
+        yield Finding(
+            "Server", GOOD, f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos wait"
+        )
+
+
+def _self_test() -> Iterator[Finding]:
+    from uvatar.engine.engine import Engine
+    from uvatar.engine.self_test import SelfTestError, check
+
+    try:
+        yield Finding("Self-test", GOOD, f"a known picture becomes the avatar that it should ({check(Engine.load())})")
+    except SelfTestError as error:
+        yield Finding("Self-test", PROBLEM, error.message, error.fix)
+
+
+def _blender() -> Iterator[Finding]:
+    command = export.blender_command()
+    if command is None:
+        missing, fix = export.blender_advice()
+        yield Finding("Blender", WARNING, f"{missing} The command line writes no .blend and .glb files.", fix)
+        return
+    if command[0] == sys.executable:
+        yield Finding("Blender", GOOD, "the bpy package of this Python")
+        return
+    try:
+        done = subprocess.run(
+            [command[0], "--version"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        )
+        words = done.stdout.splitlines()[0] if done.stdout else "it says nothing"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield Finding(
+            "Blender", PROBLEM, f"{command[0]} cannot be run: {error}", "Name a working Blender in UVATAR_BLENDER."
+        )
+        return
+    yield Finding("Blender", GOOD, f"{words}, {command[0]}")
+
+
+def _ray() -> Iterator[Finding]:
+    if importlib.util.find_spec("ray"):
+        yield Finding("Ray", GOOD, "installed: `uvatar batch --ray` can be used")
+    else:
+        yield Finding("Ray", GOOD, 'not installed; optional, for clusters: python -m pip install "uvatar[ray]"')

@@ -1,0 +1,77 @@
+"""The commands that measure how good avatars are: `uvatar evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uvatar.commands.common import console_of, fatal
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder of photos.", exists=True, file_okay=False)]
+
+
+def photos(
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table, overlays and turntables.")] = Path(
+        "evaluation"
+    ),
+) -> None:
+    """Reconstruct a folder of photos and measure how well each avatar lies on its photo."""
+    _prepare(out)
+    from uvatar.evaluation.photos import evaluate_photos
+
+    evaluate_photos(folder, out)
+
+
+def synthetic(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
+        "evaluation-synthetic"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="How many people to render.")] = 30,
+    seed: Annotated[int, typer.Option(help="Which people: the same number gives the same ones.")] = 0,
+    poses: Annotated[
+        Path | None,
+        typer.Option(
+            help="npz of poses, or a bank whose held-out blocks are used. [default: those that ship]", exists=True
+        ),
+    ] = None,
+    textures: Annotated[
+        Path | None, typer.Option(help="Folder of the open body's textures. [default: made-up outfits]", exists=True)
+    ] = None,
+) -> None:
+    """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
+    _prepare(out)
+    from uvatar.evaluation.synthetic import evaluate_synthetic
+
+    evaluate_synthetic(out, poses=poses, textures=textures, count=count, seed=seed)
+
+
+def starts(
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-starts"),
+    weights: Annotated[
+        Path | None, typer.Option(help="Mesh Predictor to try. [default: the installed one]", exists=True)
+    ] = None,
+) -> None:
+    """Compare where fitting ends with and without the learned starts: the pose lifter's and the Mesh Predictor's."""
+    _prepare(out)
+    from uvatar.evaluation.starts import evaluate_starts
+    from uvatar.mesh_predictor.predictor import Predictor
+
+    evaluate_starts(folder, out, Predictor.load(weights) if weights else None)
+
+
+COMMANDS = (photos, synthetic, starts)
+
+
+def _prepare(out: Path) -> None:
+    """See that something can be written there before hours of work; end the command where it cannot."""
+    from uvatar.files.avatar_folders import prepare
+    from uvatar.protocol.errors import UvatarError
+
+    try:
+        prepare(out)
+    except UvatarError as error:
+        raise fatal(console_of(), error) from error

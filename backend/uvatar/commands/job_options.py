@@ -1,0 +1,68 @@
+"""The flags of a job's options, made from their declaration (`uvatar.protocol.options`)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.options import Flag, Option, checked_options, declared
+
+PLACE = "options"  # the parameter of a command's function that stands for all of its flags
+
+
+def with_job_options(command: str, function: Callable[..., None]) -> Callable[..., None]:
+    """A command's function with a flag for each option that is declared for this command.
+
+    ``function`` has a parameter ``options``, to which it is given all options of a job, checked. In the place of that
+    parameter the flags appear in ``--help``. A value that is refused ends the command as wrong usage does.
+
+    Args:
+        command: as declarations name it.
+    """
+    flags = {
+        name: option
+        for name, option in declared().items()
+        if option.flag is not None and command in option.flag.commands
+    }
+
+    @functools.wraps(function)
+    def with_flags(**given: Any) -> None:
+        try:
+            options = checked_options({name: given.pop(name) for name in flags})
+        except UvatarError as error:
+            raise typer.BadParameter(f"{error.message} {error.fix}") from error
+        function(options=options, **given)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if parameter.name == PLACE:
+            parameters += [_parameter(name, option, command) for name, option in flags.items()]
+        else:
+            parameters.append(parameter)
+    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    with_flags.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    return with_flags
+
+
+def spelling(name: str, option: Option) -> str:
+    """How an option's flag is written; a switch that is on for some command can be turned off, too."""
+    words = name.replace("_", "-")
+    on_somewhere = option.flag is not None and any((option.default, *option.flag.defaults.values()))
+    return f"--{words}/--no-{words}" if option.kind is bool and on_somewhere else f"--{words}"
+
+
+def _parameter(name: str, option: Option, command: str) -> inspect.Parameter:
+    """An option as typer reads it from a function's signature."""
+    flag = option.flag or Flag()
+    kind = option.kind | None if option.optional else option.kind
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=flag.defaults.get(command, option.default),
+        annotation=Annotated[kind, typer.Option(spelling(name, option), help=flag.help or option.about)],
+    )

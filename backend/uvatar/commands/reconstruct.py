@@ -1,0 +1,169 @@
+"""The command for some photos: `uvatar reconstruct`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from uvatar.commands.common import (
+    DEFAULT_PIPELINE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    DataOption,
+    PipelineOption,
+    ServerOption,
+    attached,
+    blender_of,
+    console_of,
+    fatal,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from uvatar.commands.running import Order, Run
+    from uvatar.files.export import PersonFiles
+
+
+def reconstruct(
+    photos: Annotated[
+        list[Path], typer.Argument(help="Photos with people in them, or folders of photos.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the avatars are written to.")] = Path("avatars"),
+    *,
+    options: dict[str, Any],
+    from_npz: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="People from ROMP's or another estimator's .npz, or a folder of <photo>.npz, not from predicting.",
+        ),
+    ] = None,
+    blend: Annotated[
+        bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
+    ] = True,
+    show: Annotated[bool, typer.Option("--open", help="Open the folder when done, where there is a desktop.")] = False,
+    data: DataOption = None,
+    server: ServerOption = None,
+    pipeline: PipelineOption = DEFAULT_PIPELINE,
+) -> None:
+    """Make avatars of the people in photos.
+
+    Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
+    Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
+    """
+    from uvatar.commands.running import Run
+    from uvatar.files import export
+    from uvatar.files.photo_files import gathered
+
+    console = console_of()
+    found, failures = gathered(photos)
+    orders, unknown = orders_of(found, from_npz)
+    blender = blender_of(console) if blend else None
+    run = Run(console, partial(attached, console, data, server, pipeline), export.Exporter(out, blender))
+    ended = _follow(run, orders, options) if orders else None
+    failures = [*failures, *unknown, *run.failures]
+    report(console, run.people, failures)
+    if run.people:
+        console.print(f"Written to {out}", soft_wrap=True)
+        if show and _has_desktop():
+            typer.launch(str(out))
+    if ended or failures or any(person.problem for person in run.people):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer.Exit | None:
+    """See the photos through; how the command ends after what was made, where not all of them could be.
+
+    Raises:
+        typer.Exit: Ctrl+C was pressed, or nothing could be made.
+    """
+    from uvatar.files.avatar_folders import prepare
+    from uvatar.protocol.errors import UvatarError
+
+    out = run.exporter.out
+    try:
+        prepare(out)
+        run.follow(orders, options)
+    except KeyboardInterrupt:
+        run.console.print(f"Cancelled. What was finished is in {out}", soft_wrap=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (UvatarError, OSError) as error:
+        ended = fatal(run.console, error)
+        if not run.people:
+            raise ended from error
+        return ended
+    return None
+
+
+def orders_of(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[list[Order], list[tuple[str, str]]]:
+    """Photos (path, bytes) with their people where ``results`` names result files, and (photo, reason) of those that
+    have none there.
+    """
+    from uvatar.commands.running import Order
+
+    if results is None or not photos:
+        return [Order(path, size) for path, size in photos], []
+    from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
+    from uvatar.protocol.photo_lists import photo_name
+
+    files = ResultFiles(results)
+    orders, failures = [], []
+    for path, size in photos:
+        name = photo_name(path.name)
+        try:
+            orders.append(Order(path, size, {"photo": name, **files.people(path.name).as_numbers()}))
+        except ResultFileError as error:
+            failures.append((name, str(error)))
+    return orders, failures
+
+
+def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:
+    """Print a table of the avatars, and what there is to say about photos."""
+    from rich.table import Table
+
+    if people:
+        table = Table("Avatar", "Sure", "Landmark error", "Outline match", "Height", "Remarks")
+        for person in people:
+            facts = person.summary["person"]
+            metrics = facts.get("metrics") or {}
+            own = [note for note in person.summary["notes"] if note not in person.about_photo]
+            remarks = [*own, *([f"No .blend and .glb: {person.problem}"] if person.problem else [])]
+            table.add_row(
+                person.folder.name,
+                _percent(facts.get("confidence")),
+                _percent(metrics.get("landmark_error_median"), 2),
+                _percent(metrics.get("mask_iou")),
+                _centimetres((facts.get("measurements") or {}).get("stature")),
+                " ".join(remarks),
+            )
+        console.print(table)
+    for name, note in dict.fromkeys(
+        (person.summary["photo"]["name"], note) for person in people for note in person.about_photo
+    ):
+        console.print(_about(name, note), soft_wrap=True)
+    for name, reason in failures:
+        console.print(_about(name, reason), style="red", soft_wrap=True)
+
+
+def _about(name: str, words: str) -> str:
+    """Words about a photo, with its name before them where they do not name it."""
+    return words if name in words else f"{name}: {words}"
+
+
+def _percent(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:.{digits}%}"
+
+
+def _centimetres(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} cm"
+
+
+def _has_desktop() -> bool:
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

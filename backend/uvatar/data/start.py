@@ -1,0 +1,23 @@
+"""A first guess of a person's pose, from whatever stage has one: where fitting starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Start:
+    """A first guess of one person's pose.
+
+    Attributes:
+        name: what made it, for the report ("landmarks", "mesh_predictor", ...).
+        orient: (3, 3) rotation of the pelvis, camera frame.
+        pose: (21, 3) axis-angle of joints 1..21, radians.
+    """
+
+    name: str
+    orient: NDArray[np.float64]
+    pose: NDArray[np.float64]

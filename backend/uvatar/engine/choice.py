@@ -1,0 +1,217 @@
+"""Whom an avatar from several photos is of: one person of each photo, chosen by looks over all photos; or several views
+in one photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from uvatar.data.fit import BodyParameters
+from uvatar.data.person import Person
+from uvatar.engine.likeness import Appearance, unlikeness
+
+# Delta E as `likeness.unlikeness` measures it. 40 rendered people in two photos each, turned at random and in other
+# light: the same person 4.5 in the median, 11.3 at most; two people 20 in the median, below 13 in one pair of ten. Real
+# people of different photos: 22 in the median, below 13.7 in one pair of ten, for many wear the same colours; seven in
+# black suits all look alike.
+ALIKE = 9.0  # up to here two views are of one person without a remark
+UNLIKE = 13.0  # from here on they are of two people
+UNKNOWN = 11.0  # what it counts where the two views show no part of the body in common
+CLOSE_CALL = 3.0  # by which the one who was chosen must look more like the other photos' than anybody else of the photo
+CANDIDATES = 8  # people of each of several photos who are compared, the most prominent ones
+# cosine: views of a sheet are of other sides; where all face within 45 degrees of each other, several people are as
+# likely
+TURNED = 0.7
+PROMINENCE = (
+    2.0  # per halving of the height in the photo: of people who look equally like, the most prominent one is meant
+)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One person of one photo: a candidate.
+
+    Attributes:
+        photo: index of the photo.
+        number: of the person within the photo, 0 the most prominent.
+        facing: (3,) unit vector forward from the pelvis, camera frame.
+    """
+
+    photo: int
+    number: int
+    person: Person
+    look: Appearance
+    facing: NDArray[np.float64]
+
+    @property
+    def height(self) -> float:
+        """Of the box, pixels."""
+        return float(np.ptp(self.person.box[[1, 3]]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which sightings are of the one person.
+
+    Attributes:
+        views: the sightings that go into the avatar; where one photo alone is given, perhaps several of it.
+        left_out: photos that show nobody who looks like the person, and why, in a sentence.
+        notes: what to know about the choice, in sentences.
+        separate: the views, all of one photo, are of different people after all.
+    """
+
+    views: list[Sighting]
+    left_out: dict[int, str]
+    notes: tuple[str, ...]
+    separate: bool = False
+
+
+def choose_views(sightings: Sequence[Sighting], names: Mapping[int, str]) -> Choice:
+    """Find the one person whom all photos show; ``names`` of the photos by index. At least one sighting."""
+    apart = _apart(sightings)
+    photo = np.array([one.photo for one in sightings])
+    if len(set(photo.tolist())) == 1:
+        return _in_one_photo(sightings, apart, names[sightings[0].photo])
+    prior = _prior(sightings)
+    chosen = _settled(_best_of_each(apart, photo, prior), apart, photo, prior)
+    kept = _consistent(chosen, apart)
+    views = [sightings[i] for i in kept]
+    named = _listed([names[view.photo] for view in views])
+    left_out = {
+        sightings[
+            i
+        ].photo: f"{names[sightings[i].photo]} shows nobody who looks like the person of {named}, so it was left out. "
+        "If it shows the same person, in other clothes for example, make an avatar of it alone."
+        for i in chosen
+        if i not in kept
+    }
+    notes = [f"{names[index]} was left out: it shows nobody who looks like this person." for index in left_out]
+    for i in kept:
+        notes += _remarks(i, kept, sightings, apart, names[sightings[i].photo])
+    return Choice(views, left_out, tuple(notes))
+
+
+def _apart(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+    """(N, N) unlikeness of all pairs."""
+    looks = [one.look for one in sightings]
+    apart = np.array([unlikeness(look, looks) for look in looks])
+    apart[np.isnan(apart)] = UNKNOWN
+    np.fill_diagonal(apart, 0.0)
+    return apart
+
+
+def _prior(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+    """(N,) delta E that a person of little prominence in the photo counts as further apart."""
+    highest: dict[int, float] = {}
+    for one in sightings:
+        highest[one.photo] = max(highest.get(one.photo, 1.0), one.height)
+    return np.array([PROMINENCE * np.log2(highest[one.photo] / max(one.height, 1.0)) for one in sightings])
+
+
+def _best_of_each(apart: NDArray, photo: NDArray, prior: NDArray) -> list[int]:
+    """One sighting of each photo: those nearest to the sighting that has the nearest ones.
+
+    Photos where nobody is near do not count.
+    """
+    photos = np.unique(photo)
+    near = np.minimum(apart, UNLIKE) + prior
+    total = prior + sum(near[:, photo == one].min(1) * (photo != one) for one in photos)
+    anchor = int(np.argmin(total))
+    return [anchor if photo[anchor] == one else _least(near[anchor], photo == one) for one in photos]
+
+
+def _settled(chosen: list[int], apart: NDArray, photo: NDArray, prior: NDArray) -> list[int]:
+    """The choice after each photo's has been made anew by what all others' look like, until nothing changes."""
+    for _ in range(len(chosen)):
+        before = list(chosen)
+        for place, i in enumerate(before):
+            others = chosen[:place] + chosen[place + 1 :]
+            cost = np.minimum(apart[:, others], UNLIKE).mean(1) + prior
+            chosen[place] = _least(cost, photo == photo[i])
+        if chosen == before:
+            break
+    return chosen
+
+
+def _least(cost: NDArray, among: NDArray[np.bool_]) -> int:
+    places = np.flatnonzero(among)
+    return int(places[np.argmin(cost[places])])
+
+
+def _consistent(chosen: Sequence[int], apart: NDArray) -> list[int]:
+    """The largest part of the chosen ones that all look like one of them; of parts of equal size the one with the
+    earliest photo's.
+    """
+    groups = [[j for j in chosen if apart[i, j] < UNLIKE] for i in chosen]
+    return max(groups, key=lambda group: (len(group), -min(group)))
+
+
+def _remarks(i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: NDArray, name: str) -> list[str]:
+    """What to say of the sighting that was chosen of one photo."""
+    others = [j for j in kept if j != i]
+    rivals = [j for j, one in enumerate(sightings) if one.photo == sightings[i].photo and j != i]
+    remarks = []
+    if rivals:
+        where = _place(sightings[i], [sightings[j] for j in rivals])
+        remarks.append(f"{name} shows {len(rivals) + 1} people; {where} was taken.")
+    if not others:
+        return remarks
+    mine = apart[i, others].mean()
+    if mine > ALIKE:
+        remarks.append(
+            f"The person of {name} looks a little unlike that of the other photos: check that it is the same one."
+        )
+    if rivals and apart[np.ix_(rivals, others)].mean(1).min() < mine + CLOSE_CALL:
+        remarks.append(
+            f"Others in {name} look much the same: check that the right one was taken, or cut the others out of the "
+            "photo."
+        )
+    return remarks
+
+
+def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str) -> Choice:
+    """Several views of one person in one photo: all who look like the person who has the most who look alike."""
+    if len(sightings) == 1:
+        return Choice(list(sightings), {}, (), separate=True)
+    near = np.minimum(apart, UNLIKE).sum(1) + _prior(sightings)
+    anchor = int(np.argmin(near))
+    kept = [i for i in range(len(sightings)) if apart[anchor, i] < UNLIKE]
+    if len(kept) == 1:
+        note = f"The {len(sightings)} people of {name} look unlike, so each became an avatar of their own."
+        return Choice(list(sightings), {}, (note,), separate=True)
+    notes = [f"{len(kept)} views of one person in {name} became one avatar."]
+    if len(kept) < len(sightings):
+        rest = len(sightings) - len(kept)
+        notes.append(
+            f"{'One' if rest == 1 else rest} more in {name} looked unlike and {'was' if rest == 1 else 'were'} left "
+            "out."
+        )
+    facing = np.array([sightings[i].facing for i in kept])
+    if max(apart[anchor, kept]) > ALIKE or (facing @ facing.T).min() > TURNED:
+        notes.append("Check that they show one person, not several who are dressed alike.")
+    return Choice([sightings[i] for i in kept], {}, tuple(notes))
+
+
+def facing(body: BodyParameters) -> NDArray[np.float64]:
+    """(3,) the direction in which a body's pelvis faces, camera frame."""
+    return Rotation.from_rotvec(body.global_orient).apply([0.0, 0.0, 1.0])
+
+
+def _place(one: Sighting, others: Sequence[Sighting]) -> str:
+    """Where in the photo somebody is, in words."""
+    middle = [float(np.mean(sighting.person.box[[0, 2]])) for sighting in (one, *others)]
+    rank = sum(x < middle[0] for x in middle[1:])
+    if rank == 0:
+        return "the one on the left"
+    if rank == len(others):
+        return "the one on the right"
+    return f"number {rank + 1} from the left"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,32 @@
+"""Completing a texture that the artist has painted over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from uvatar.body import BodyModel
+from uvatar.data.photo import PhotoFile
+from uvatar.results.present import present_texture, present_texture_failure
+from uvatar.texturing.atlas import TexturingError
+from uvatar.texturing.painted import complete_painted, read_painted
+
+
+def complete_texture(pictures: Sequence[PhotoFile], body: BodyModel) -> dict[str, Any]:
+    """The completed texture as a result (docs/result-schema.md).
+
+    Args:
+        pictures: PNG files: the painted texture, its labels and, perhaps, what it was before.
+        body: whose UV layout it has.
+
+    Where they cannot be used the result says why in ``errors``.
+    """
+    try:
+        if len(pictures) not in (2, 3):
+            raise TexturingError(
+                "A texture is completed from two or three pictures: as painted, its labels, and as it was before."
+            )
+        done = complete_painted(read_painted(*(data for _, data in pictures)), body)
+    except TexturingError as error:
+        return present_texture_failure(error)
+    return present_texture(done, pictures[0][0], body)

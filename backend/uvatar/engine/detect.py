@@ -1,0 +1,129 @@
+"""The first stages of a photo: decoding, finding its people, predicting their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from uvatar.data.camera import Camera
+from uvatar.data.person import Person
+from uvatar.data.photo import Photo, PhotoFile
+from uvatar.data.progress import Progress
+from uvatar.engine.timing import Stopwatch
+from uvatar.mesh_predictor.prediction import Prediction, match_people
+from uvatar.mesh_predictor.result_file import GivenPeople, ResultFileError
+from uvatar.perception.evidence import LIKELY
+from uvatar.photos.decoding import decode_photo
+from uvatar.protocol.options import Options, declared
+from uvatar.results.result import NobodyFound
+
+if TYPE_CHECKING:
+    from uvatar.engine.engine import Engine
+
+
+@dataclass(frozen=True)
+class DetectedPeople:
+    """A photo after perception and prediction.
+
+    Attributes:
+        predictions: one for each of ``people``, or None where there is none.
+        everybody: whom the Mesh Predictor found by itself, or whom the given file holds.
+        found: how many people perception found; perhaps more than there may be in ``people``.
+        uncertain: how many more were left out because it is not certain enough that they are people.
+    """
+
+    photo: Photo
+    camera: Camera
+    people: list[Person]
+    predictions: list[Prediction | None]
+    everybody: Prediction | None
+    found: int
+    uncertain: int = 0
+
+    def only(self, numbers: Sequence[int]) -> DetectedPeople:
+        """The same photo with these of its people."""
+        return replace(
+            self, people=[self.people[i] for i in numbers], predictions=[self.predictions[i] for i in numbers]
+        )
+
+
+def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress, clock: Stopwatch) -> DetectedPeople:
+    """Decode a photo, find its people, and predict their bodies where there is a Mesh Predictor or a result file.
+
+    Raises:
+        PhotoError: the photo cannot be read.
+        NobodyFound: it shows nobody.
+        ResultFileError: the people given for the photo are missing, or none of them is in it.
+    """
+    name, data = photo
+    decoded = decode_photo(data, name)
+    height, width = decoded.pixels.shape[:2]
+    camera = Camera.for_photo(width, height, options.focal or decoded.focal)
+    clock.lap("reading")
+    report("finding people", 0.05, "Looking for people")
+    found = engine.perception.found(decoded, least=0.0 if options.uncertain else LIKELY)
+    people = found.people[: options.max_people]
+    clock.lap("finding people")
+    if not people:
+        raise NobodyFound(
+            f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall "
+            "and from the hips up."
+            + (" If something in it is a person after all, turn the option uncertain on." if found.left_out else "")
+        )
+    report("predicting", 0.25, "Predicting bodies")
+    predictions, everybody = _predicted(decoded, people, engine, options)
+    clock.lap("predicting")
+    detected = DetectedPeople(decoded, camera, people, predictions, everybody, len(found.people), found.left_out)
+    if options.refine:
+        return detected
+    known = [i for i, prediction in enumerate(predictions) if prediction is not None]
+    if not known:
+        raise ResultFileError(
+            f"None of the people given for {name} is in it: was the result file made from this photo?"
+        )
+    return detected.only(known)
+
+
+def _predicted(
+    photo: Photo, people: list[Person], engine: Engine, options: Options
+) -> tuple[list[Prediction | None], Prediction | None]:
+    """A prediction for each person where there is one, and everybody who was predicted."""
+    if options.given_people is not None:
+        numbers = next((one for one in options.given_people if one["photo"] == photo.name), None)
+        if numbers is None:
+            raise ResultFileError(f"No people are given for {photo.name}.")
+        height, width = photo.pixels.shape[:2]
+        given = GivenPeople.from_numbers(numbers).prediction(width, height)
+        return [given.rows([i]) if i >= 0 else None for i in match_people(given, people)], given
+    if engine.mesh_predictor is None:
+        return [None] * len(people), None
+    look = engine.mesh_predictor.look(photo.pixels)
+    every = look.of(people)
+    return [every.rows([i]) for i in range(len(people))], look.found
+
+
+def left_out_notes(detected: DetectedPeople, made: int) -> tuple[str, ...]:
+    """Sentences about people who were found and not made, where there are any."""
+    notes = []
+    if detected.found > made:
+        who = (
+            "an avatar was made of the most prominent one"
+            if made == 1
+            else f"avatars were made of the {made} most prominent ones"
+        )
+        most = declared()["max_people"].high or made
+        more = (
+            "Cut the photo into parts for the others"
+            if made >= most
+            else f"Raise the option max_people (at most {most:g}) for more"
+        )
+        notes.append(f"{detected.found} people were found, and {who}. {more}.")
+    if detected.uncertain:
+        who = (
+            "One more may be a person and was"
+            if detected.uncertain == 1
+            else f"{detected.uncertain} more may be people and were"
+        )
+        notes.append(f"{who} left out, because it is not certain: turn the option uncertain on to make avatars of all.")
+    return tuple(notes)

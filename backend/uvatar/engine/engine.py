@@ -1,0 +1,182 @@
+"""What is loaded once: body, networks and everything else that the stages learn from files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import torch
+
+from uvatar.body import BodyError, BodyModel, load_open_body
+from uvatar.data.progress import Progress, ignore_progress
+from uvatar.engine.avatars import PhotoFailed, reconstruct_avatars
+from uvatar.engine.reconstruct import DEFAULT_OPTIONS
+from uvatar.files.avatar import Avatar
+from uvatar.files.given_photos import GivenPhoto
+from uvatar.fitting.models import PoseModels
+from uvatar.fitting.prepared import FittingModel, prepare_fitting
+from uvatar.mesh_predictor.checkpoint import CheckpointError
+from uvatar.mesh_predictor.prediction import OPEN_BODY
+from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
+from uvatar.perception.perception import Perception
+from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.options import Options
+from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
+from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
+from uvatar.texture_predictor.predictor import TexturePredictor
+from uvatar.texturing import FaceSpline
+from uvatar.transfer import Registration, UserSmpl
+
+Network = TypeVar("Network")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that reconstruction needs besides photos; `load` reads it from the disk.
+
+    Attributes:
+        body: the open body, on which all people are fitted and textured.
+        perception: finds people, landmarks and masks.
+        fitting: the open body prepared for fitting, with the pose prior and, where it is installed, the lifter.
+        face: lays a photo's face on the body's; None where its file belongs to another body.
+        smpl: the SMPL files that the user brings.
+        models: folder of the user's model files.
+        mesh_predictor, texture_predictor: None where their weights are not installed or cannot be used.
+        mesh_predictor_problem, texture_predictor_problem: what is wrong with weights that cannot be used.
+        threads: CPU threads that the stages use.
+    """
+
+    body: BodyModel
+    perception: Perception
+    fitting: FittingModel
+    face: FaceSpline | None
+    smpl: UserSmpl
+    models: Path
+    mesh_predictor: Predictor | None
+    texture_predictor: TexturePredictor | None
+    mesh_predictor_problem: UvatarError | None = None
+    texture_predictor_problem: UvatarError | None = None
+    threads: int = 1
+
+    @classmethod
+    def load(
+        cls,
+        assets: Path | str | None = None,
+        *,
+        models: Path | str | None = None,
+        threads: int | None = None,
+    ) -> Engine:
+        """Load everything; it takes some seconds.
+
+        Args:
+            assets: folder of the shipped weights, by default the one that is installed.
+            models: folder of the user's own model files, by default UVATAR_MODELS or ``models`` in the data folder.
+            threads: CPU threads to use, all cores by default.
+
+        Raises:
+            WeightsError: shipped weights are missing or damaged.
+            BodyError: the open body cannot be read.
+        """
+        threads = threads or os.cpu_count() or 1
+        # Stages run people in parallel, one thread each: libraries that start threads of their own would only get in
+        # the way.
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(1)
+        assets = Path(assets) if assets else weights_folder()
+        models = Path(models) if models else models_folder()
+        check_shipped(assets)
+        body = load_open_body(assets / "open_body.npz")
+        mesh_predictor, mesh_problem = _found(
+            lambda: Predictor.find(assets, models), models, "the Mesh Predictor is left out."
+        )
+        texture_predictor, texture_problem = _found(
+            lambda: TexturePredictor.find(assets, models, body),
+            models,
+            "textures are completed without the Texture Predictor.",
+        )
+        return cls(
+            body=body,
+            perception=Perception(assets / "perception", threads=threads),
+            fitting=prepare_fitting(body, PoseModels.load(assets)),
+            face=FaceSpline.load(assets, body),
+            smpl=UserSmpl(body, models),
+            models=models,
+            mesh_predictor=mesh_predictor,
+            texture_predictor=texture_predictor,
+            mesh_predictor_problem=mesh_problem,
+            texture_predictor_problem=texture_problem,
+            threads=threads,
+        )
+
+    def reconstruct(
+        self,
+        photos: GivenPhoto | Iterable[GivenPhoto],
+        options: Options = DEFAULT_OPTIONS,
+        progress: Progress = ignore_progress,
+        failed: PhotoFailed | None = None,
+    ) -> Iterator[Avatar]:
+        """The avatars of everybody in the photos, photo by photo, as soon as each photo is done.
+
+        Args:
+            photos: a path, a photo file's bytes, a pair of name and bytes, or a list of these.
+            options: with ``same_person=True`` all photos become one avatar.
+            progress: called with the stage's name, the fraction of the photo that is done (0..1) and a message.
+            failed: called with the name and the UvatarError of each photo that cannot be used; the others go on.
+                None raises the first one's error.
+
+        Raises UvatarError where a photo, or all of them, cannot be used, and where the options ask for what is not
+        installed.
+        """
+        return reconstruct_avatars(photos, self, options, progress, failed)
+
+    def registration(self, body: str) -> Registration | None:
+        """The body of this name in agreement with the open one; None where it is the open one.
+
+        Raises UvatarError (`Code.NO_BODY`) where its files are missing or cannot be used.
+        """
+        if body == OPEN_BODY:
+            return None
+        try:
+            return self.smpl.registration()
+        except BodyError as error:
+            raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body. See `uvatar weights`.") from error
+
+    def check(self, options: Options) -> None:
+        """Raise UvatarError where the options ask for a network that is not installed."""
+        if not options.refine and self.mesh_predictor is None and options.given_people is None:
+            raise self._no_mesh_predictor()
+        if options.texture in ("predicted", "combined") and self.texture_predictor is None:
+            raise self._no_texture_predictor()
+
+    def _no_mesh_predictor(self) -> UvatarError:
+        why = f"neither {LIGHT_FILE} among Uvatar's weights nor {ROMP_FILE} in {self.models} is there."
+        if self.mesh_predictor_problem:
+            why = self.mesh_predictor_problem.message
+        message = f"Without refinement the Mesh Predictor alone makes the result, and it has no weights: {why}"
+        fix = (
+            f"Put {ROMP_FILE} into {self.models}, give a result file with --from-npz, or leave refinement on. See "
+            "`uvatar weights`."
+        )
+        return UvatarError(message, Code.NO_WEIGHTS, fix)
+
+    def _no_texture_predictor(self) -> UvatarError:
+        why = f"{TEXTURE_FILE} is neither among Uvatar's weights nor in {self.models}."
+        if self.texture_predictor_problem:
+            why = self.texture_predictor_problem.message
+        message = f"A predicted texture needs the Texture Predictor, and it has no weights: {why}"
+        return UvatarError(message, Code.NO_WEIGHTS, "Choose the projected texture, or see `uvatar weights`.")
+
+
+def _found(
+    find: Callable[[], Network | None], models: Path, meanwhile: str
+) -> tuple[Network | None, UvatarError | None]:
+    """A network, where there are weights, and what is wrong with a file of the user's that cannot be used."""
+    try:
+        return find(), None
+    except CheckpointError as error:
+        fix = f"Replace the file in {models}, or remove it; until then {meanwhile}"
+        return None, UvatarError(str(error), Code.BAD_WEIGHTS, fix)

@@ -1,0 +1,167 @@
+"""The last stages of a person: clothes, texture, and a judgement of the finished avatar."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.clothing.offsets import clothing_offsets
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.person import Person
+from uvatar.data.photo import Photo
+from uvatar.data.progress import Progress
+from uvatar.data.texture import Texture
+from uvatar.data.view import View
+from uvatar.engine.detect import DetectedPeople
+from uvatar.engine.timing import Stopwatch
+from uvatar.fitting.report import LEAST_SEEN, finished
+from uvatar.geometry.masks import mask_iou
+from uvatar.geometry.raster import rasterize
+from uvatar.mesh_predictor.prediction import Prediction
+from uvatar.protocol.options import Options
+from uvatar.results.result import NotFitted, PersonResult, PhotoResult
+from uvatar.texture_predictor.predictor import PredictionError
+from uvatar.texturing import face_offsets, texture_person
+
+if TYPE_CHECKING:
+    from uvatar.engine.engine import Engine
+
+OUTLINE_SIDE = 400  # pixels of a mask's longer side at most when body and mask are compared
+
+
+def finish_people(
+    detected: DetectedPeople,
+    fits: Sequence[Fit],
+    notes: tuple[str, ...],
+    engine: Engine,
+    options: Options,
+    report: Progress,
+    clock: Stopwatch,
+) -> PhotoResult:
+    """The photo's people, fitted already, with clothes and textures.
+
+    Raises NotFitted where none of them becomes an avatar.
+    """
+    results: list[PersonResult] = []
+    failures: list[NotFitted] = []
+    report("texturing", 0.6, f"Dressing and texturing {counted(detected.people)}")
+    with ThreadPoolExecutor(engine.threads) as pool:
+        everyone = zip(detected.people, fits, detected.predictions, strict=True)
+        finishing = [
+            pool.submit(finish_person, View(detected.photo, person, detected.camera, fit), prediction, engine, options)
+            for person, fit, prediction in everyone
+        ]
+        for number, future in enumerate(finishing, 1):
+            try:
+                results.append(future.result())
+            except NotFitted as failure:
+                failures.append(failure)
+            fraction = 0.6 + 0.4 * number / len(finishing)
+            report("texturing", fraction, f"Textured person {number} of {len(finishing)}")
+    clock.lap("clothing and texturing")
+    if not results:
+        raise failures[0]
+    return PhotoResult(detected.photo, detected.camera, results, clock.laps, detected.everybody, notes, tuple(failures))
+
+
+def finish_person(view: View, prediction: Prediction | None, engine: Engine, options: Options) -> PersonResult:
+    """One person of one photo, fitted already, with clothes and texture. Raises NotFitted."""
+    clock = Stopwatch()
+    with sound_numbers(view.person, view.photo):
+        fit = clothe(view, engine, options)
+        clock.lap("clothing")
+        texture, notes = texture_views([replace(view, fit=fit)], engine, options)
+    clock.lap("texturing")
+    as_is = None if options.refine else prediction
+    done = PersonResult(view.person, replace(fit, notes=fit.notes + notes), texture, prediction=as_is)
+    return replace(judge(done, view.photo, view.camera, engine), seconds=clock.laps)
+
+
+def clothe(view: View, engine: Engine, options: Options) -> Fit:
+    """The view's fit with what clothes and hair add. Raises FloatingPointError where its vertices are not finite."""
+    fit, person, camera, body = view.fit, view.person, view.camera, engine.body
+    if not options.fast and options.clothing and options.refine:
+        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, body))
+        fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
+    if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
+        raise FloatingPointError("The body's vertices are not finite.")
+    return fit
+
+
+def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tuple[Texture, tuple[str, ...]]:
+    """A person's texture from one or more views, and what to know about it, in sentences."""
+    predictor = engine.texture_predictor
+    chosen = options.texture or ("projected" if options.fast else "combined")
+    without = functools.partial(texture_person, views, engine.body, options.texture_size, face=engine.face)
+    if predictor is None or chosen == "projected":
+        return without(), ()
+    predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)
+    try:
+        return without(predicted=predict, keep_photo=chosen != "predicted"), ()
+    except PredictionError as error:
+        return without(), (f"{error} It was completed without the Texture Predictor.",)
+
+
+def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) -> PersonResult:
+    """The person with outline and confidence as the finished avatar has them.
+
+    Raises NotFitted where (next to) nothing of the photo is on the avatar.
+    """
+    vertices = engine.body.posed(person.fit.body, person.fit.offsets)[0]
+    if not person.texture.seen >= LEAST_SEEN:
+        raise not_fitted(person.person, photo, "nothing of the photo reached the texture")
+    outline = outline_iou(person.person, vertices, engine.body.data.faces, camera)
+    return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))
+
+
+def outline_iou(person: Person, vertices: NDArray[np.float32], faces: NDArray[np.int32], camera: Camera) -> float:
+    """Intersection over union of the body's outline and the person's mask, where no other person is.
+
+    NaN where neither is seen.
+
+    ``vertices`` (V, 3) in the camera frame; compared in a picture of the mask's window of at most `OUTLINE_SIDE`
+    pixels.
+    """
+    x0, y0, x1, y1 = person.window
+    small = camera.cropped(person.window, min(1.0, OUTLINE_SIDE / max(x1 - x0, y1 - y0)))
+    mask, others = (
+        cv2.resize(image, (small.width, small.height), interpolation=cv2.INTER_AREA) > 127
+        for image in (person.mask, person.others)
+    )
+    return mask_iou(rasterize(vertices, faces, small).mask, mask, known=~others)
+
+
+@contextmanager
+def sound_numbers(person: Person, photo: Photo) -> Iterator[None]:
+    """Raise NotFitted where the numbers of a person are not finite, or a system of equations has no solution."""
+    try:
+        yield
+    except (np.linalg.LinAlgError, FloatingPointError) as error:
+        raise not_fitted(person, photo, "the numbers do not add up") from error
+    except RuntimeError as error:
+        if "singular" not in str(error):  # scipy's word for a system of equations without a solution
+            raise
+        raise not_fitted(person, photo, "the numbers do not add up") from error
+
+
+def not_fitted(person: Person, photo: Photo, why: str) -> NotFitted:
+    """The error that says of whom no avatar could be made, and why."""
+    x, y = (person.box[:2] + person.box[2:]) / 2
+    return NotFitted(
+        f"No avatar could be made of the person at {x:.0f}, {y:.0f} of {photo.name}: {why}. "
+        "Try another photo, or one where the person is larger; if it happens with every photo, run `uvatar doctor`."
+    )
+
+
+def counted(people: Sequence[Person]) -> str:
+    """How many people, in words."""
+    return "1 person" if len(people) == 1 else f"{len(people)} people"

@@ -1,0 +1,205 @@
+"""An avatar as a script holds it: arrays in metres, and files when they are asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from uvatar.files.export import Exporter, PersonFiles, blender_command
+from uvatar.protocol.people import people_of
+
+Pose = Literal["rest", "photo"]
+
+
+@dataclass(frozen=True, eq=False)
+class Avatar:
+    """One person of one photo, as a rigged and textured body.
+
+    Lengths are metres. There are two frames: "rest" is the T pose in SMPL's axes (x to the person's left, y up,
+    z forward), "photo" the pose and place that the photo shows, in the camera frame (x right, y down, z forward, the
+    camera at the origin).
+
+    Attributes:
+        result: the photo's whole result (docs/result-schema.md).
+        number: which of its people this is; 0 is the most prominent one.
+    """
+
+    result: Mapping[str, Any]
+    number: int = 0
+
+    def __repr__(self) -> str:
+        return f"Avatar({self.photo_name!r}, number={self.number}, confidence={self.confidence:.2f})"
+
+    @cached_property
+    def person(self) -> dict[str, Any]:
+        """This person's entry of the result, with the arrays of the body."""
+        return people_of(self.result)[self.number]
+
+    @property
+    def photo_name(self) -> str:
+        """The name of the photo that the pose is from."""
+        return str(self.result["photo"]["name"])
+
+    @property
+    def confidence(self) -> float:
+        """0..1: how sure it is that this is a person and that the avatar is like them (docs/confidence.md)."""
+        return float(self.person["confidence"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about this avatar and about the photo as a whole, in sentences."""
+        return (*self.person.get("notes", ()), *self.result.get("notes", ()))
+
+    @property
+    def measurements(self) -> dict[str, float]:
+        """Of the body without clothes, centimetres: stature, chest, waist, hip and others."""
+        return dict(self.person["measurements"])
+
+    @property
+    def betas(self) -> NDArray[np.float32]:
+        """(10,) shape coefficients."""
+        return np.asarray(self.person["betas"], np.float32)
+
+    @property
+    def pose(self) -> NDArray[np.float32]:
+        """(24, 3) axis-angle, radians, each joint relative to its parent; 0 is the orientation in the camera frame."""
+        return np.asarray(self.person["pose"], np.float32)
+
+    @property
+    def transl(self) -> NDArray[np.float32]:
+        """(3,) metres, added to the posed body, camera frame."""
+        return np.asarray(self.person["transl"], np.float32)
+
+    @property
+    def faces(self) -> NDArray[np.int32]:
+        """(F, 4) corners of the quads, or (F, 3) of the triangles where the body has no quads."""
+        quads = self.person["quads"]
+        return np.asarray(self.person["triangles"] if quads is None else quads, np.int32)
+
+    @property
+    def face_uv(self) -> NDArray[np.int32]:
+        """Like `faces`, as indices into `uv`."""
+        quads = self.person["quads"]
+        return np.asarray(self.person["triangle_uv"] if quads is None else self.person["quad_uv"], np.int32)
+
+    @property
+    def uv(self) -> NDArray[np.float32]:
+        """(T, 2) texture coordinates, origin bottom-left, v up."""
+        return np.asarray(self.person["uv"], np.float32)
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """The names of the 24 joints."""
+        return tuple(self.person["joint_names"])
+
+    @cached_property
+    def texture(self) -> NDArray[np.uint8] | None:
+        """(N, N, 3) sRGB, row 0 at v = 1; None for a body without UV layout."""
+        return _picture(self.person["texture_png"], "RGB")
+
+    @cached_property
+    def texture_source(self) -> NDArray[np.uint8] | None:
+        """(N, N) where each texel comes from (`uvatar.data.labels.Label`); None for a body without UV layout."""
+        return _picture(self.person["source_png"], "L")
+
+    @property
+    def joints(self) -> NDArray[np.float32]:
+        """(24, 3) joints as the photo shows them, metres, camera frame."""
+        return self.joints_in("photo")
+
+    def joints_in(self, pose: Pose = "rest") -> NDArray[np.float32]:
+        """(24, 3) joints, metres: "rest" in the T pose, body frame; "photo" as in the photo, camera frame."""
+        _check(pose)
+        rest = self._rest_joints()
+        if pose == "rest":
+            return rest.astype(np.float32)
+        _, placed = _chain(self.pose.astype(float), rest, self.person["parents"])
+        return (placed + self.transl).astype(np.float32)
+
+    def vertices(self, pose: Pose = "rest") -> NDArray[np.float32]:
+        """(V, 3) vertices with clothes and hair, metres: "rest" in the T pose, body frame; "photo" as in the photo,
+        camera frame.
+        """
+        _check(pose)
+        person = self.person
+        rest = person["template"].astype(float) + person["shapedirs"] @ self.betas.astype(float) + person["offsets"]
+        if pose == "rest":
+            return rest.astype(np.float32)
+        heads = self._rest_joints()
+        turns = _rotations(self.pose.astype(float))
+        if person["posedirs"] is not None:
+            rest = rest + person["posedirs"].astype(float) @ (turns[1:] - np.eye(3)).reshape(-1)
+        world, placed = _chain(self.pose.astype(float), heads, person["parents"])
+        shift = placed - np.einsum("jab,jb->ja", world, heads)
+        weights, joints = person["skin_weights"].astype(float), person["skin_joints"]
+        turned = np.einsum("vkab,vb->vka", world[joints], rest) + shift[joints]
+        return (np.einsum("vk,vka->va", weights, turned) + self.transl).astype(np.float32)
+
+    def save(self, folder: Path | str, blender: bool = True) -> PersonFiles:
+        """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
+
+        Texture, overlay and result.json always (docs/result-schema.md); avatar.blend and avatar.glb where Blender or
+        bpy is found.
+
+        Args:
+            blender: False leaves avatar.blend and avatar.glb out, which take some seconds.
+
+        Returns what was written; its ``problem`` says why Blender's files are missing.
+
+        Raises OSError where a file cannot be written.
+        """
+        exporter = Exporter(Path(folder), blender_command() if blender else None)
+        (written,) = exporter.write(self.result, only=self.number)
+        return written
+
+    def _rest_joints(self) -> NDArray[np.float64]:
+        """(24, 3) joints of the shaped body at rest."""
+        joints = self.person["joint_template"] + self.person["joint_shapedirs"] @ self.betas.astype(float)
+        return np.asarray(joints, np.float64)
+
+
+def avatars_of(result: Mapping[str, Any]) -> list[Avatar]:
+    """The avatars of a photo's result, the most prominent person first."""
+    return [Avatar(result, number) for number in range(len(result["people"]))]
+
+
+def _check(pose: str) -> None:
+    if pose not in ("rest", "photo"):
+        raise ValueError(f'The pose is "rest" or "photo", not {pose!r}.')
+
+
+def _picture(data: bytes, mode: str) -> NDArray[np.uint8] | None:
+    if not data:
+        return None
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert(mode), np.uint8)
+
+
+def _rotations(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 3) axis-angle, radians -> (N, 3, 3) rotations (Rodrigues)."""
+    angle = np.linalg.norm(vectors, axis=-1)[:, None, None]
+    x, y, z = (vectors / np.maximum(angle[..., 0], 1e-12)).T
+    zero = np.zeros_like(x)
+    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+
+
+def _chain(
+    pose: NDArray[np.float64], heads: NDArray[np.float64], parents: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotations (24, 3, 3) and places (24, 3) of the posed joints, from the rest joints ``heads`` (24, 3)."""
+    local = _rotations(pose)
+    world, placed = local.copy(), heads.copy()
+    for joint, parent in enumerate(parents):
+        if parent >= 0:
+            world[joint] = world[parent] @ local[joint]
+            placed[joint] = placed[parent] + world[parent] @ (heads[joint] - heads[parent])
+    return world, placed

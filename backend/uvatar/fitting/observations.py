@@ -1,0 +1,140 @@
+"""What perception saw of the people of a photo, corrected and in one frame, for all terms of the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.data.camera import Camera
+from uvatar.data.person import Person
+from uvatar.fitting.chain import State
+from uvatar.fitting.lifter import Lifted
+from uvatar.fitting.prepared import FittingModel
+from uvatar.geometry import rotations
+
+# BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered
+# people, radians.
+KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
+# Landmarks that the face mesh gives more sharply: BlazePose's index -> index of the 478-point mesh.
+FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 61}
+FACE_SCORE = 0.5  # score from which the face mesh is believed
+SEEN = 0.5  # visibility from which a landmark counts as seen
+LEGS = ([25, 27], [26, 28])  # landmarks of knee and ankle, left and right
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The people of a photo as the fit sees them, a row for each of N.
+
+    Attributes:
+        people: what perception found.
+        camera: the photo's.
+        model: the body that is fitted.
+        silhouette: whether the outline is to be fitted.
+        side: (N,) longer side of each person's box, pixels: the unit of landmark errors.
+        landmarks: (N, 33, 3) pixels and visibility.
+        unseen_legs: (N, 2) 1 where nothing is seen of the left or the right leg.
+        lifted: what the pose lifter says of each; empty where there is none.
+        lifted_landmarks: (N, 33, 3) the landmarks of the lifted bodies, metres, camera axes; None where there are none.
+    """
+
+    people: Sequence[Person]
+    camera: Camera
+    model: FittingModel
+    silhouette: bool
+    side: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    unseen_legs: NDArray[np.float64]
+    lifted: Sequence[Lifted] = ()
+    lifted_landmarks: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, people: Sequence[Person], camera: Camera, model: FittingModel, silhouette: bool = True) -> Observations:
+        """What is seen of the people, and what the model's lifter makes of it."""
+        landmarks = np.stack([image_landmarks(person) for person in people])
+        lifted = [model.lifter.lift(person, camera) for person in people] if model.lifter else []
+        return cls(
+            people,
+            camera,
+            model,
+            silhouette,
+            np.array([box_side(person) for person in people]),
+            landmarks,
+            np.stack([unseen_legs(points, camera) for points in landmarks]),
+            lifted,
+            _landmarks_of(lifted, model) if lifted else None,
+        )
+
+
+def _landmarks_of(lifted: Sequence[Lifted], model: FittingModel) -> NDArray[np.float64]:
+    """(N, 33, 3) metres, of the lifted bodies, the pelvis of each at the origin."""
+    orient, pose, betas = (np.stack([getattr(one, name) for one in lifted]) for name in ("orient", "pose", "betas"))
+    state = State(orient, pose, betas, np.zeros((len(lifted), 3)))
+    return model.skeleton.pose(state).place(model.landmarks).positions
+
+
+def image_landmarks(person: Person) -> NDArray[np.float64]:
+    """(33, 3) pixels and visibility, the face's points from the face mesh where there is one."""
+    landmarks = person.landmarks.astype(float)
+    if person.face is not None and person.face_score > FACE_SCORE:
+        for ours, theirs in FACE_POINTS.items():
+            landmarks[ours, :2] = person.face[theirs]
+    return landmarks
+
+
+def looking_at(person: Person, camera: Camera) -> NDArray[np.float64]:
+    """(3, 3) rotation from the axes of a camera that looks at the person to those of the photo's camera."""
+    middle = (person.box[:2] + person.box[2:]).astype(float) / 2
+    return rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays(middle))
+
+
+def world_landmarks(person: Person, camera: Camera) -> NDArray[np.float64]:
+    """(33, 3) metres in the axes of the photo's camera: perception's are those of a camera that looks at the person."""
+    return _knees_straightened(person.world_landmarks.astype(float)) @ looking_at(person, camera).T
+
+
+def _knees_straightened(world: NDArray) -> NDArray[np.float64]:
+    """World landmarks (33, 3), shins and feet rotated forward about the knees by what BlazePose bends them back."""
+    world = world.copy()
+    for hip, knee, ankle, heel, toe in ((23, 25, 27, 29, 31), (24, 26, 28, 30, 32)):
+        thigh, shin = world[knee] - world[hip], world[ankle] - world[knee]
+        axis = np.cross(thigh, shin)
+        sine = np.linalg.norm(axis)
+        bend = np.arctan2(sine, thigh @ shin)
+        swing = np.interp(bend, KNEE_SEEN, KNEE_TRUE) - bend
+        below = [ankle, heel, toe]
+        world[below] = world[knee] + (world[below] - world[knee]) @ rotations.exp(axis / max(sine, 1e-9) * swing).T
+    return world
+
+
+def unseen_legs(landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
+    """(2,) 1 where neither knee nor ankle of the left or the right leg is seen in the photo."""
+    seen = landmarks[:, 2] * inside_photo(landmarks, camera)
+    return np.array([float(seen[leg].max() <= SEEN) for leg in LEGS])
+
+
+def standing(landmarks: NDArray) -> float:
+    """0..1, whether someone with these image landmarks (33, 3) stands on both feet.
+
+    Both legs are seen, long, and end side by side.
+    """
+    shoulders, hips, ankles = (landmarks[list(pair)] for pair in ((11, 12), (23, 24), (27, 28)))
+    trunk = hips[:, 1].mean() - shoulders[:, 1].mean()
+    if trunk <= 0:
+        return 0.0
+    legs = (ankles[:, 1] - hips[:, 1]).min() / trunk  # about 1.5 for straight legs
+    level = abs(ankles[0, 1] - ankles[1, 1]) / trunk
+    return float(np.clip((legs - 0.9) / 0.3, 0, 1) * np.clip((0.5 - level) / 0.2, 0, 1) * ankles[:, 2].min())
+
+
+def box_side(person: Person) -> float:
+    """The longer side of the person's box, pixels."""
+    return float(max(person.box[2] - person.box[0], person.box[3] - person.box[1]))
+
+
+def inside_photo(points: NDArray, camera: Camera) -> NDArray[np.bool_]:
+    """Which points (N, 2 or more), pixels first, lie inside the photo."""
+    return (points[:, :2] >= 0).all(1) & (points[:, 0] < camera.width) & (points[:, 1] < camera.height)

@@ -1,0 +1,142 @@
+"""The bones in space: the directions between landmarks, against those of perception's landmarks in space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.data.camera import Camera
+from uvatar.data.person import Hand, Person
+from uvatar.fitting.observations import Observations, inside_photo, looking_at, world_landmarks
+from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term, robust
+
+# Bones between BlazePose landmarks whose directions in space are compared: (from, to), left then right.
+BONES = np.array([
+    (11, 13), (12, 14), (13, 15), (14, 16),  # upper arms, forearms
+    (23, 25), (24, 26), (25, 27), (26, 28),  # thighs, shins
+    (29, 31), (30, 32), (23, 11), (24, 12),  # feet, sides of the trunk
+    (11, 12), (23, 24), (7, 8),  # across the shoulders, the hips, the ears
+    (15, 19), (16, 20), (15, 17), (16, 18),  # wrist to index and little finger's knuckle
+])  # fmt: skip
+TRUNK_SIDES = slice(10, 12)
+HAND_BONES = 4  # the last of the `BONES`: index and little finger's, left and right
+INDEX_KNUCKLE, PINKY_KNUCKLE = 5, 17  # of the hand model
+
+
+@dataclass(frozen=True)
+class BoneSettings:
+    """Tuned numbers of the bone term.
+
+    Attributes:
+        error: expected error of a bone's direction, radians.
+        search_error: the same in the first stage.
+        close_error: the same in the last stage, where the directions found so far are held.
+        width: of the robust function, radians.
+        trust: (19,) weight of each of the `BONES` (BlazePose's error: thigh 12, shin 11, trunk 9, upper arm 22, forearm
+            26, feet 30, hands 40 degrees; shins are biased on top).
+        trunk_back: radians that BlazePose leans trunks back.
+        hand_trust: weight of the hand bones where the hand model saw the hand.
+        hand_score: score from which the hand model is believed.
+    """
+
+    error: float = 0.2
+    search_error: float = 0.15
+    close_error: float = 0.025
+    width: float = 0.6
+    trust: tuple[float, ...] = (
+        *[0.8] * 2, *[0.7] * 2, *[1.0] * 2, *[0.5] * 2, *[0.4] * 2, *[1.0] * 2, 1.0, 1.0, 0.5, *[0.2] * 4,
+    )  # fmt: skip
+    trunk_back: float = 0.1
+    hand_trust: float = 0.8
+    hand_score: float = 0.5
+
+
+@dataclass(frozen=True)
+class BoneTerm(Term):
+    """Differences of unit directions.
+
+    Attributes:
+        directions: (B, 19, 3) unit directions of the `BONES`, camera axes.
+        weights: (B, 19).
+    """
+
+    directions: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    error: float
+    settings: BoneSettings
+
+    @classmethod
+    def of(cls, observed: Observations, settings: BoneSettings | None = None) -> BoneTerm:
+        """A row for each person: what perception says, half way to what the lifter says where there is one.
+
+        Half way: alone the lifter's directions say more of depth, but its bodies have grown-up proportions, and
+        children would be taken for adults. Hands stay what the hand model saw.
+        """
+        settings = settings or BoneSettings()
+        people = zip(observed.people, observed.landmarks, strict=True)
+        seen = [bones_in_space(person, points, observed.camera, settings) for person, points in people]
+        directions, weights = np.stack([one for one, _ in seen]), np.stack([one for _, one in seen])
+        if observed.lifted_landmarks is not None:
+            between = directions + bone_directions(observed.lifted_landmarks)
+            between /= np.maximum(np.linalg.norm(between, axis=-1, keepdims=True), 1e-9)
+            directions = np.concatenate([between[:, :-HAND_BONES], directions[:, -HAND_BONES:]], 1)
+        return cls(directions, weights, settings.error, settings)
+
+    def at(self, stage: Stage) -> BoneTerm:
+        """Strict in the first stage, and in the last."""
+        errors = {Stage.SEARCH: self.settings.search_error, Stage.CLOSE: self.settings.close_error}
+        return replace(self, error=errors.get(stage, self.settings.error))
+
+    def held(self, bodies: PosedBodies) -> BoneTerm:
+        """The directions found so far are held: what the picture's noise would change of them is depth."""
+        directions = bone_directions(bodies.landmarks.positions)
+        return replace(self, directions=directions, weights=np.ones(directions.shape[:2]))
+
+    def residuals(self, bodies: PosedBodies) -> Residuals:
+        """Three residuals of every bone."""
+        start, end = BONES.T
+        positions, whole = bodies.landmarks.positions, bodies.landmark_jacobian
+        vector = positions[:, end] - positions[:, start]
+        length = np.linalg.norm(vector, axis=-1, keepdims=True)
+        unit = vector / length
+        jacobian = None
+        if whole is not None:
+            moved = (whole[:, end] - whole[:, start]) / length[..., None]
+            jacobian = moved - unit[..., None] * np.einsum("bni,bnij->bnj", unit, moved)[:, :, None]
+        return robust(unit - self.directions, jacobian, self.weights / self.error**2, self.settings.width)
+
+
+def bone_directions(landmarks: NDArray) -> NDArray[np.float64]:
+    """Unit directions (..., 19, 3) of the `BONES` between landmarks (..., 33, 3)."""
+    start, end = BONES.T
+    vectors = landmarks[..., end, :] - landmarks[..., start, :]
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def bones_in_space(
+    person: Person, landmarks: NDArray, camera: Camera, settings: BoneSettings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Unit directions (19, 3) of the `BONES` in camera axes as perception says, and the weight of each (19,)."""
+    start, end = BONES.T
+    world = world_landmarks(person, camera)
+    directions = bone_directions(world)
+    forward = np.cross(world[11] - world[12], directions[TRUNK_SIDES].mean(0))
+    directions[TRUNK_SIDES] += settings.trunk_back * forward / max(np.linalg.norm(forward), 1e-9)
+    seen = landmarks[:, 2] * inside_photo(landmarks, camera)
+    weights = np.array(settings.trust) * np.minimum(seen[start], seen[end])
+    rotation = looking_at(person, camera)
+    for side, hand in enumerate((person.left_hand, person.right_hand)):
+        if hand is not None and hand.score > settings.hand_score:
+            first = len(BONES) - HAND_BONES + side
+            for bone, knuckle in ((first, INDEX_KNUCKLE), (first + 2, PINKY_KNUCKLE)):
+                directions[bone] = rotation @ _knuckle(hand, knuckle)
+                weights[bone] = settings.hand_trust * hand.score
+    return directions, weights
+
+
+def _knuckle(hand: Hand, knuckle: int) -> NDArray[np.float64]:
+    """(3,) unit direction from the wrist, axes of a camera that looks at the person."""
+    vector = (hand.world[knuckle] - hand.world[0]).astype(float)
+    return vector / max(np.linalg.norm(vector), 1e-9)

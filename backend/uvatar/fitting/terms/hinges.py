@@ -1,0 +1,52 @@
+"""Limits of the hinges: knees and elbows bend one way only, and so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from uvatar.fitting.chain import UNKNOWNS
+from uvatar.fitting.observations import Observations
+from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, plain
+
+# (joint of the body, axis, sign of flexion): knees, elbows.
+HINGES = ((4, 0, 1.0), (5, 0, 1.0), (18, 1, -1.0), (19, 1, 1.0))
+
+
+@dataclass(frozen=True)
+class HingeSettings:
+    """Tuned numbers of the hinges' term, radians.
+
+    Attributes:
+        least, most: flexion that costs nothing.
+        error: expected deviation beyond these limits.
+    """
+
+    least: float = 0.0
+    most: float = 2.6
+    error: float = 0.05
+
+
+@dataclass(frozen=True)
+class HingeTerm(Term):
+    """Flexion beyond the limits, radians."""
+
+    settings: HingeSettings
+
+    @classmethod
+    def of(cls, observed: Observations, settings: HingeSettings | None = None) -> HingeTerm:  # noqa: ARG003
+        """The same for everybody."""
+        return cls(settings or HingeSettings())
+
+    def residuals(self, bodies: PosedBodies) -> Residuals:
+        """One residual of every hinge."""
+        pose = bodies.state.pose
+        flexion = np.stack([sign * pose[:, joint - 1, axis] for joint, axis, sign in HINGES], 1)
+        values = np.minimum(flexion - self.settings.least, 0) + np.maximum(flexion - self.settings.most, 0)
+        jacobian = None
+        if bodies.with_derivatives:
+            jacobian = np.zeros((len(pose), len(HINGES), UNKNOWNS))
+            for row, (joint, axis, sign) in enumerate(HINGES):
+                jacobian[:, row, 3 * joint + axis] = np.where(values[:, row] != 0, sign, 0)
+        return plain(values, jacobian, np.full_like(values, 1 / self.settings.error))

@@ -1,0 +1,25 @@
+"""Pictures as files' bytes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """(H, W, 3) sRGB or (H, W) grey uint8 -> PNG bytes."""
+    return _encode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+
+
+def encode_jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
+    """(H, W, 3) sRGB uint8 -> JPEG bytes."""
+    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _encode(suffix: str, image: NDArray[np.uint8], parameters: list[int]) -> bytes:
+    bgr = image[..., ::-1] if image.ndim == 3 else image
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(bgr), parameters)
+    if not done:
+        raise ValueError(f"A picture of shape {image.shape} cannot be encoded as {suffix}.")
+    return bytes(data)

@@ -1,0 +1,248 @@
+"""From a photo's result to the dictionary that leaves the backend: arrays and encoded pictures, schema 2.
+
+It holds all that a modelling program needs to build the avatar (docs/result-schema.md describes every key), and nothing
+that needs this package to be understood.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar.body import BodyModel, measure
+from uvatar.data.camera import Camera
+from uvatar.data.fit import Fit
+from uvatar.data.labels import Label
+from uvatar.data.photo import Photo
+from uvatar.data.texture import Texture
+from uvatar.mesh_predictor.result_file import ResultFileError
+from uvatar.photos.encoding import encode_jpeg, encode_png
+from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.framing import RESULT_SCHEMA
+from uvatar.protocol.version import __version__
+from uvatar.results import preview
+from uvatar.results.result import PersonOnBody, PersonResult, PhotoResult
+
+MAX_INFLUENCES = 4  # game engines skin a vertex with at most four joints
+PHOTO_SIDE = 2048  # pixels: the photo travels back as a background picture, not as an archive
+OVERLAY_SIDE = 1280  # pixels
+
+
+@dataclass(frozen=True)
+class Licences:
+    """Whose terms hold for an avatar, besides those of its body.
+
+    Attributes:
+        fitted_on: the body that was fitted and its licence, where it is not the avatar's.
+        mesh_predictor: licence of the Mesh Predictor's weights, where the avatar started from a prediction.
+        texture_predictor: licence of the Texture Predictor's weights, which counts where it predicted texels.
+    """
+
+    fitted_on: str | None = None
+    mesh_predictor: str | None = None
+    texture_predictor: str | None = None
+
+
+def present_photo(
+    result: PhotoResult,
+    people: Sequence[PersonOnBody],
+    body: BodyModel,
+    licences: Sequence[Licences],
+    turntable: bool = False,
+) -> dict[str, Any]:
+    """A photo's result as the dictionary that leaves the backend.
+
+    Args:
+        people: the result's people on ``body``, in order.
+        licences: for each of the people.
+        turntable: also render a sheet of views around every person.
+    """
+    started = time.perf_counter()
+    entries = [
+        _present_person(number, person, one, body, licence, result, turntable)
+        for number, (person, one, licence) in enumerate(zip(result.people, people, licences, strict=True))
+    ]
+    return {
+        **photo_entry(result.photo, result.camera),
+        "body": body_entry(body),
+        "people": entries,
+        "timings": {**result.timings, "pictures": time.perf_counter() - started},
+        "version": __version__,
+        "notes": list(result.notes),
+        "errors": [described(failure) for failure in result.failures],
+    }
+
+
+def present_failure(error: Exception) -> dict[str, Any]:
+    """The result of a photo that cannot be used."""
+    return {"schema": RESULT_SCHEMA, "people": [], "errors": [described(error)]}
+
+
+def present_texture(texture: Texture, name: str, body: BodyModel) -> dict[str, Any]:
+    """The result of a painted texture; ``name``: of the painted picture, as it was sent."""
+    pngs = {"texture_png": encode_png(texture.image), "source_png": encode_png(texture.source)}
+    return {**_nobody(), "errors": [], "texture": {"name": name, "body_model": body.data.name, **pngs}}
+
+
+def present_texture_failure(error: Exception) -> dict[str, Any]:
+    """The result of a painted texture that cannot be completed."""
+    return {**_nobody(), "errors": [described(error)]}
+
+
+def _nobody() -> dict[str, Any]:
+    return {"schema": RESULT_SCHEMA, "people": [], "version": __version__}
+
+
+def described(error: Exception, code: Code | None = None, fix: str = "") -> dict[str, str]:
+    """An entry of a result's ``errors``; by default that of a photo which cannot be used."""
+    if code is None and isinstance(error, ResultFileError):
+        code, fix = Code.BAD_NPZ, "Choose another file, or let Uvatar predict."
+    return UvatarError(str(error), code or Code.BAD_PHOTO, fix).as_dict()  # a bad photo's message says what to do
+
+
+def _present_person(
+    number: int,
+    person: PersonResult,
+    shown: PersonOnBody,
+    body: BodyModel,
+    licences: Licences,
+    result: PhotoResult,
+    turntable: bool,
+) -> dict[str, Any]:
+    vertices = body.posed(shown.fit.body, shown.fit.offsets)[0]
+    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
+    pictures = {
+        "texture_png": encode_png(shown.texture.image) if shown.texture else b"",
+        "source_png": encode_png(shown.texture.source) if shown.texture else b"",
+        "overlay_jpeg": encode_jpeg(overlay),
+    }
+    if turntable and shown.texture:
+        pictures["turntable_png"] = encode_png(preview.turntable(vertices, body.data, shown.texture.image))
+    metrics = {
+        "landmark_error_median": person.fit.landmark_error_median,
+        "landmark_error_p95": person.fit.landmark_error_p95,
+        "mask_iou": shown.outline,
+        **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
+        **shown.metrics,
+    }
+    entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
+    predicted = licences.texture_predictor if metrics["texels_predicted"] > 0 else None
+    more = {
+        "fitted_on": licences.fitted_on,
+        "mesh_predictor": licences.mesh_predictor,
+        "texture_predictor": predicted,
+    }
+    entry["licence"].update({name: licence for name, licence in more.items() if licence is not None})
+    return entry
+
+
+def source_shares(source: NDArray[np.uint8]) -> dict[str, float]:
+    """How much of the texture was seen, mirrored, completed and predicted: shares of the texels inside the islands."""
+    counts = np.bincount(source.ravel(), minlength=5).astype(float)
+    inside = max(counts[1:].sum(), 1.0)
+    return {label.name.lower(): float(counts[label] / inside) for label in Label if label is not Label.EMPTY}
+
+
+def photo_entry(photo: Photo, camera: Camera) -> dict[str, Any]:
+    """The part of a photo's result that all its people share."""
+    height, width = photo.pixels.shape[:2]
+    scale = min(1.0, PHOTO_SIDE / max(width, height))
+    small = (
+        photo.pixels if scale == 1 else cv2.resize(photo.pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    )
+    return {
+        "schema": RESULT_SCHEMA,
+        "photo": {
+            "name": photo.name,
+            "digest": photo.digest,
+            "width": width,
+            "height": height,
+            "jpeg": encode_jpeg(small.astype(np.uint8, copy=False)),
+        },
+        "camera": {
+            "focal": camera.focal,
+            "center": list(camera.center),
+            "width": camera.width,
+            "height": camera.height,
+        },
+    }
+
+
+def person_entry(
+    identifier: str,
+    fit: Fit,
+    body: BodyModel,
+    box: NDArray,
+    pictures: Mapping[str, bytes],
+    metrics: Mapping[str, float],
+) -> dict[str, Any]:
+    """One person's part of the result.
+
+    Args:
+        identifier: unique within the photo, "p0" the most prominent.
+        pictures: encoded ``texture_png``, ``source_png``, ``overlay_jpeg`` and, where asked for, ``turntable_png``.
+        metrics: figures of merit by name; NaN where a figure does not exist (they become null).
+    """
+    parameters = fit.body
+    pose = np.concatenate([parameters.global_orient[None], parameters.body_pose]).astype(np.float32)
+    return {
+        "id": identifier,
+        "betas": parameters.betas.astype(np.float32),
+        "pose": pose,
+        "transl": parameters.transl.astype(np.float32),
+        "offsets": fit.offsets.astype(np.float32),
+        "box": [float(value) for value in box],
+        "confidence": float(fit.confidence),
+        "start": fit.start,
+        "notes": list(fit.notes),
+        "licence": {"body_model": body.data.licence},
+        "measurements": {name: round(float(value), 1) for name, value in measure(body, parameters.betas).items()},
+        "metrics": {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()},
+        **pictures,
+    }
+
+
+def body_entry(body: BodyModel) -> dict[str, Any]:
+    """The part of a photo's result that is the body model's: the same for all people of the photo."""
+    data = body.data
+    joints, weights = strongest_influences(data.weights)
+    regressor = data.J_regressor.tocoo()
+    return {
+        "body_model": data.name,
+        "beta_names": list(data.beta_names),
+        "template": data.v_template.astype(np.float32),
+        "shapedirs": data.shapedirs.astype(np.float32),
+        "joint_template": data.joint_template.astype(np.float32),
+        "joint_shapedirs": data.joint_shapedirs.astype(np.float32),
+        "regressor_joints": regressor.row.astype(np.uint8),
+        "regressor_vertices": regressor.col.astype(np.int32),
+        "regressor_weights": regressor.data.astype(np.float32),
+        "posedirs": None
+        if data.posedirs is None
+        else data.posedirs.astype(np.float16),  # 17 MB otherwise; at most 0.02 mm off
+        "quads": None if data.quads is None else data.quads.astype(np.int32),
+        "quad_uv": None if data.quad_uv is None else data.quad_uv.astype(np.int32),
+        "triangles": data.faces.astype(np.int32),
+        "triangle_uv": data.face_uv.astype(np.int32),
+        "uv": data.uv.astype(np.float32),
+        "skin_joints": joints,
+        "skin_weights": weights,
+        "joint_names": list(data.joint_names),
+        "parents": [int(parent) for parent in data.parents],
+    }
+
+
+def strongest_influences(
+    weights: NDArray, count: int = MAX_INFLUENCES
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """(V, J) skin weights -> joints (V, count) and weights (V, count), strongest first, each row summing to 1."""
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, :count]
+    strongest = np.take_along_axis(weights, joints, 1)
+    strongest /= strongest.sum(1, keepdims=True)
+    return joints.astype(np.uint8), strongest.astype(np.float32)
