@@ -24,9 +24,6 @@ class SamplePipeline:
     def reconstruct(
         self, photos: list[tuple[str, bytes]], options: dict[str, Any], progress: Any, photo_done: Any
     ) -> None:
-        if options["complete_texture"]:
-            photo_done(0, completed(photos))
-            return
         for index, (name, data) in enumerate(photos):
             progress("fitting", 0.5, f"Fitting {name}")
             if data.startswith(b"bad"):
@@ -43,6 +40,9 @@ class SamplePipeline:
                     else sample_result(people=2 if b"two" in data else 1, name=name)
                 ),
             )
+
+    def complete_texture(self, pictures: list[tuple[str, bytes]], body: str, progress: Any) -> dict[str, Any]:
+        return completed(pictures)
 
 
 def completed(pictures: list[tuple[str, bytes]]) -> dict[str, Any]:

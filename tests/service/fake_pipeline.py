@@ -107,6 +107,10 @@ class FakePipeline:
         if options["same_person"]:
             photo_done(0, result(*photos[0]))
 
+    def complete_texture(self, pictures: list[tuple[str, bytes]], body: str, progress: Any) -> dict[str, Any]:
+        texture = {"name": pictures[0][0], "body_model": body, "pictures": len(pictures)}
+        return {"schema": 2, "people": [], "version": "test", "errors": [], "texture": texture}
+
     def _work(self, name: str, orders: dict[str, Any], progress: Any) -> None:
         stages = orders.get("stages", 2)
         if "log" in orders:

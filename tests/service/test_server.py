@@ -117,6 +117,14 @@ def test_photos_of_one_person_become_one_avatar(client: Client) -> None:
     assert states(events[-1]) == ["done", "merged"]
 
 
+@pytest.mark.parametrize("more", [{}, {"same_person": True}])  # the add-on says so for servers of version 0.1
+def test_a_painted_texture_is_completed_from_all_its_pictures(client: Client, more: dict[str, Any]) -> None:
+    job, events = run(client, b"painted", b"labels", b"before", complete_texture=True, body="open_body", **more)
+    assert states(events[-1]) == ["done", "merged", "merged"]
+    assert client.result(job, 0)["texture"] == {"name": "0.jpg", "body_model": "open_body", "pictures": 3}
+    assert code_of(client.result, job, 1) == "no-result"
+
+
 def test_the_same_job_twice_is_done_once(client: Client, server: Server, tmp_path: Path) -> None:
     job, log = str(uuid.uuid4()), tmp_path / "log"
     photos = [("a.jpg", photo(log=str(log)))]

@@ -137,9 +137,14 @@ def test_without_uv_map_there_is_an_avatar_and_a_note_instead_of_a_texture(
 def test_without_the_file_the_job_is_refused_with_where_it_goes(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
-    for options in ({"body": "smpl"}, {"body": "smpl", "complete_texture": True}):
+    photos = [("me.png", photo)]
+    jobs: tuple[Callable[[Pipeline], Any], ...] = (
+        lambda loaded: run(loaded, photos, body="smpl"),
+        lambda loaded: loaded.complete_texture(photos, "smpl", lambda *_: None),
+    )
+    for job in jobs:
         with pytest.raises(UvatarError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL") as refused:
-            run(pipeline(tmp_path), [("me.png", photo)], **options)
+            job(pipeline(tmp_path))
         assert refused.value.code == "no-body" and str(tmp_path) in refused.value.message
     (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(b"nothing")
     with pytest.raises(UvatarError, match="SMPL_NEUTRAL.npz is damaged"):
@@ -183,7 +188,7 @@ def test_a_painted_texture_of_an_smpl_avatar_is_completed_in_smpl_s_layout(
         (name, cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)[1].tobytes())
         for name, picture in (("a.png", image), ("a labels.png", labels))
     ]
-    texture = run(pipeline(), pictures, body="smpl", complete_texture=True)["texture"]
+    texture = pipeline().complete_texture(pictures, "smpl", lambda *_: None)["texture"]
     assert texture["body_model"] == "smpl-neutral"
     filled = cv2.imdecode(np.frombuffer(texture["texture_png"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
     assert (np.abs(filled[:, size // 2 + 8 :] - (10, 150, 60)).max(2) < 40).mean() > 0.9

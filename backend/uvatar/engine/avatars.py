@@ -13,7 +13,7 @@ from uvatar.files.avatar import Avatar, avatars_of
 from uvatar.files.given_photos import GivenPhoto, photo_files
 from uvatar.mesh_predictor.result_file import ResultFileError
 from uvatar.photos.decoding import PhotoError
-from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options, read_options
 from uvatar.results.present import described
 
@@ -40,10 +40,6 @@ def reconstruct_avatars(
     """
     options = read_options(vars(options))  # raises where a value cannot be used
     engine.check(options)
-    if options.complete_texture:
-        raise UvatarError(
-            "A painted texture does not become an avatar.", Code.BAD_OPTION, "Call uvatar.engine.complete instead."
-        )
     files = photo_files(photos)
     if options.same_person:
         yield from _of_one_person(files, engine, options, report, failed)

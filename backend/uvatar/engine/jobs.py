@@ -11,7 +11,6 @@ from uvatar.body import BodyError
 from uvatar.data.camera import Camera
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
-from uvatar.engine.complete import complete_texture
 from uvatar.engine.finish import outline_iou
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
@@ -35,7 +34,7 @@ PhotoDone = Callable[[int, dict[str, Any]], None]
 def run_job(
     photos: Sequence[PhotoFile], options: Options, engine: Engine, report: Progress, photo_done: PhotoDone
 ) -> None:
-    """Reconstruct a job's photos in order, or complete the painted texture that they are.
+    """Reconstruct a job's photos in order.
 
     A photo that cannot be used gets a result without people that says why in ``errors``; the others go on.
 
@@ -49,10 +48,7 @@ def run_job(
     if options.body != OPEN_BODY:
         report("reading", 0.0, "Getting the SMPL body ready")
         engine.registration(options.body)
-    if options.complete_texture:
-        registration = engine.registration(options.body)
-        photo_done(0, complete_texture(photos, engine.body if registration is None else registration.target))
-    elif options.same_person:
+    if options.same_person:
         _run_same_person(photos, options, engine, report, photo_done)
     else:
         for index, photo in enumerate(photos):

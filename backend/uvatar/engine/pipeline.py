@@ -9,8 +9,10 @@ import torch
 
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
+from uvatar.engine.complete import complete_texture
 from uvatar.engine.engine import Engine
 from uvatar.engine.jobs import PhotoDone, run_job
+from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.protocol.options import read_options
 
 
@@ -37,8 +39,20 @@ class Pipeline:
     def reconstruct(
         self, photos: Sequence[PhotoFile], options: Mapping[str, Any], progress: Progress, photo_done: PhotoDone
     ) -> None:
-        """Run a job; ``options`` as the protocol has them.
+        """Reconstruct photos; ``options`` as the protocol has them.
 
         Raises UvatarError where an option is unknown or asks for what is not installed.
         """
         run_job(photos, read_options(options), self.engine, progress, photo_done)
+
+    def complete_texture(self, pictures: Sequence[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:
+        """Complete a painted texture (`uvatar.engine.complete`); ``body``: "open_body" or "smpl".
+
+        Raises UvatarError where that body is not installed.
+        """
+        if body != OPEN_BODY:
+            progress("reading", 0.0, "Getting the SMPL body ready")
+        registration = self.engine.registration(body)
+        if registration is None:
+            return complete_texture(pictures, self.engine.body, self.engine.atlases)
+        return complete_texture(pictures, registration.target)

@@ -99,7 +99,7 @@ def photograph(
 
 def sensed(picture: NDArray, blur: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What a small sensor makes of linear light (H, W, 3): ``blur`` in pixels, ``noise`` in 8-bit levels."""
-    soft = cv2.GaussianBlur(picture, (0, 0), blur)
+    soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), picture.dtype)
     noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, noise, picture.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
 

@@ -289,12 +289,16 @@ class Options:
         flag=None,  # --from-npz names their files
         panel=None,
     )
-    complete_texture: bool = option(
-        False,
-        "The pictures are a painted texture and its labels: complete it.",
-        flag=None,
-        panel=None,
+
+
+# Makes the job one of another kind (`protocol.jobs`): its pictures are no photos. Clients of protocol version 1 ask for
+# it as if it were an option, so it is checked with the options.
+COMPLETE_TEXTURE = "complete_texture"
+_KINDS = {
+    COMPLETE_TEXTURE: Option(
+        False, "Complete the painted texture that the pictures are.", (True, False), flag=None, panel=None
     )
+}
 
 
 def declared() -> dict[str, Option]:
@@ -311,7 +315,7 @@ def checked_options(given: Any) -> dict[str, Any]:
     fix = "Choose another value."
     if not isinstance(given, Mapping):
         raise UvatarError("The options are not a dictionary.", Code.BAD_OPTION, fix)
-    options = declared()
+    options = {**declared(), **_KINDS}
     for name, value in given.items():
         if name not in options:
             raise UvatarError(
@@ -323,5 +327,6 @@ def checked_options(given: Any) -> dict[str, Any]:
 
 
 def read_options(given: Any) -> Options:
-    """`checked_options` as `Options`, whose `vars` are the dictionary again. Raises UvatarError."""
-    return Options(**checked_options(given))
+    """`checked_options` as `Options`, without what only says of which kind the job is. Raises UvatarError."""
+    checked = checked_options(given)
+    return Options(**{name: checked[name] for name in declared()})

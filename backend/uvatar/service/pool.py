@@ -18,6 +18,7 @@ import zmq
 
 from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.jobs import has_one_result
 from uvatar.runtime import memory_limits
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.journal import Journal
@@ -271,7 +272,7 @@ class Pool:
 
     def _publish_progress(self, process: ModelProcess, unit: WorkUnit, message: dict[str, Any]) -> None:
         job = self.journal.job(unit.job)
-        waiting = len(job.waiting()) - (0 if unit.options.get("same_person") else 1)
+        waiting = len(job.waiting()) - (0 if has_one_result(unit.options) else 1)
         spent = time.monotonic() - process.started
         left = seconds_left(spent, message["fraction"], waiting, self._pace.get(unit.job, Pace()))
         keys = ("stage", "fraction", "message")

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.jobs import has_one_result
 from uvatar.service.job_files import JobFiles
 from uvatar.service.job_records import JobRecord
 from uvatar.service.journal_database import transaction
@@ -69,7 +70,7 @@ def _settle(database: sqlite3.Connection, files: JobFiles, job: JobRecord, now: 
         elif photo.state == "waiting":
             if photo.index in whole:
                 ends[photo.index] = "done"
-            elif job.options.get("same_person") and whole:
+            elif has_one_result(job.options) and whole:
                 ends[photo.index] = "merged"
             elif not files.has_photo(job.id, photo.index):
                 ends[photo.index] = "failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
+from uvatar.protocol.jobs import has_one_result
 from uvatar.service.job_records import ACTIVE, JobRecord, WorkUnit
 from uvatar.service.journal_database import transaction
 from uvatar.service.journal_queries import read_job, set_job_state
@@ -38,7 +39,7 @@ def next_unit(database: sqlite3.Connection, in_flight: Collection[tuple[str, int
 
 def _unit(job: JobRecord, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
     """The job's photos to work on next, None where none waits that nobody is working on."""
-    if job.options.get("same_person"):
+    if has_one_result(job.options):
         busy = any((job.id, photo.index) in in_flight for photo in job.photos)
         indices = tuple(photo.index for photo in job.photos if photo.state != "failed")
         return None if busy or not job.waiting() else WorkUnit(job.id, indices, job.options)

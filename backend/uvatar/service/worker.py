@@ -26,6 +26,7 @@ from uvatar.data.progress import Progress
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.jobs import CompleteTexture, Reconstruct, has_one_result, read_job
 from uvatar.runtime import memory_limits, versions
 from uvatar.runtime.memory import give_back, is_out_of_memory
 from uvatar.runtime.weights import WeightsError
@@ -46,6 +47,9 @@ class Reconstructor(Protocol):
         self, photos: list[PhotoFile], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
     ) -> Any:
         """Work on the photos; call ``photo_done(index, result)`` for each as soon as it is finished."""
+
+    def complete_texture(self, pictures: list[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:
+        """The result of a painted texture (`uvatar.protocol.jobs.CompleteTexture`)."""
 
 
 class Cancelled(BaseException):
@@ -116,11 +120,9 @@ class Worker:
             if errors and not result.get("people"):
                 self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
             else:
-                # The one avatar of one person takes in all photos that are left: their ends are one event, noted at
-                # once.
-                merged = (
-                    [other for other in open_indices if other != index] if work["options"].get("same_person") else []
-                )
+                # The one result of a job takes in all pictures that are left: their ends are one event, noted at once.
+                whole = has_one_result(work["options"])
+                merged = [other for other in open_indices if other != index] if whole else []
                 self._send(kind="photo_done", unit=unit, index=index, result=result, merged=merged)
                 for other in merged:
                     open_indices.remove(other)
@@ -128,7 +130,7 @@ class Worker:
 
         try:
             progress("starting", 0.0, "Starting")
-            pipeline.reconstruct(photos, work["options"], progress, photo_done)
+            _run(pipeline, photos, work["options"], progress, photo_done)
             error = UvatarError(
                 "The pipeline gave no result for this photo.", Code.SERVER_ERROR, "Please report this with the log."
             )
@@ -161,6 +163,21 @@ class Worker:
         frames = framing.pack({"secret": self._secret, **message})
         with self._lock:
             self._socket.send_multipart(frames)
+
+
+def _run(
+    pipeline: Reconstructor,
+    pictures: list[PhotoFile],
+    options: dict[str, Any],
+    progress: Progress,
+    photo_done: PhotoDone,
+) -> None:
+    """Have a pipeline do the kind of job that the options ask for."""
+    match read_job(options):
+        case Reconstruct():
+            pipeline.reconstruct(pictures, options, progress, photo_done)
+        case CompleteTexture(body=body):
+            photo_done(0, pipeline.complete_texture(pictures, body, progress))
 
 
 def photo_error(failure: Exception) -> UvatarError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol import photo_lists
+from ..protocol.jobs import has_one_result
 from .events import Accepted, JobEnded, JobEvent, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import Problem
 from .result import Result
@@ -110,9 +111,9 @@ class Job:
 def portioned(photos: Sequence[Path], options: Mapping[str, Any]) -> list[list[Path]]:
     """The photos of each job where they are more, or larger, than one job may have.
 
-    One person's photos must be one job.
+    Pictures that become one result must be one job.
     """
-    if options.get("same_person"):
+    if has_one_result(options):
         return [list(photos)]
     return [[photos[index] for index in portion] for portion in photo_lists.portions(map(_size, photos))]
 

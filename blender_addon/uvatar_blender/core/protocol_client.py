@@ -12,6 +12,7 @@ from typing import Any
 
 from ..protocol import framing
 from ..protocol.errors import Code, UvatarError
+from ..protocol.options import COMPLETE_TEXTURE
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
 from .result import ResultError, parse_any
@@ -165,7 +166,7 @@ class ProtocolClient:
             pending.write = None  # with all that it holds
         if pending.payload is None:
             pending.payload, unreadable = _read_photos(pending)
-            if unreadable and pending.options.get("complete_texture"):  # all of its pictures or none
+            if unreadable and pending.options.get(COMPLETE_TEXTURE):  # all of its pictures or none
                 self._end(pending, JobEnded(pending.id, problem=NOT_SENT))
                 return
             for photo, problem in unreadable.items():

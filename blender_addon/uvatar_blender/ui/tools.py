@@ -10,6 +10,7 @@ import bpy
 from ..core.naming import Naming, joint_names
 from ..core.pictures import write_pictures
 from ..core.rest_pose import RestPose
+from ..protocol.options import COMPLETE_TEXTURE
 from ..scene.avatar import UUID
 from ..scene.camera import look_through, photo_camera
 from ..scene.correctives import set_live
@@ -206,7 +207,8 @@ class UVATAR_OT_complete_texture(AvatarOperator, bpy.types.Operator):
         if not linked(self, context):
             return
         body = "smpl" if str(rig.get("uvatar_body_model", "")).startswith("smpl") else "open_body"
-        job = list(pictures), {"complete_texture": True, "same_person": True, "body": body}
+        # A backend of version 0.1 takes the pictures together only where they are said to show one person.
+        job = list(pictures), {COMPLETE_TEXTURE: True, "same_person": True, "body": body}
         begin([job], partial(write_pictures, pictures))
 
 

@@ -1,0 +1,48 @@
+"""The kinds of jobs. On the wire each of them is a request ``reconstruct`` with options (docs/protocol.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .options import COMPLETE_TEXTURE, Options, checked_options, read_options
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Make avatars of the people in photos."""
+
+    options: Options
+
+
+@dataclass(frozen=True)
+class CompleteTexture:
+    """Complete a painted texture.
+
+    Its pictures are PNG files: the texture as it was painted, its labels and, perhaps, the texture as it was before.
+
+    Attributes:
+        body: whose UV layout the texture has, one of `BODIES`.
+    """
+
+    body: str
+
+
+Job = Reconstruct | CompleteTexture
+
+
+def read_job(options: Any) -> Job:
+    """The job that a request's options ask for. Raises UvatarError ("bad-option")."""
+    checked = checked_options(options)
+    if checked[COMPLETE_TEXTURE]:
+        return CompleteTexture(checked["body"])
+    return Reconstruct(read_options(checked))
+
+
+def has_one_result(options: Mapping[str, Any]) -> bool:
+    """Whether all pictures of a job with these options, checked already, become one result, and so are not shared out.
+
+    The other pictures then end as ``merged``.
+    """
+    return bool(options.get("same_person") or options.get(COMPLETE_TEXTURE))
