@@ -96,7 +96,7 @@ def test_nobody_waits_while_another_job_is_written(tmp_path: Path, monkeypatch: 
         client_of(front) as third,
     ):
         job = str(uuid.uuid4())
-        sending = threading.Thread(target=busy.reconstruct, args=([("a.jpg", photo())],), kwargs={"job": job})
+        sending = threading.Thread(target=busy.submit, args=([("a.jpg", photo())],), kwargs={"job": job})
         sending.start()
         assert begun.wait(PATIENCE)
         assert other.hello() and other.status()["jobs"] == []  # while the writing still waits to go on
