@@ -28,7 +28,7 @@ from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options
 from uvatar.texture_predictor.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.network import Prediction, TextureNetwork
+from uvatar.texture_predictor.network import TextureNetwork, TexturePrediction
 from uvatar.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
 from uvatar.texturing import Texture, View
 
@@ -95,9 +95,9 @@ def test_the_network_is_given_the_fit_and_what_the_photo_shows(
 ) -> None:
     given: list[Any] = []
 
-    def record(photo: torch.Tensor, structure: Any, rng: Any, truncation: float) -> Prediction:
+    def record(photo: torch.Tensor, structure: Any, rng: Any, truncation: float) -> TexturePrediction:
         given.extend([photo, structure])
-        return Prediction(structure.partial[:, :3], None)  # type: ignore[arg-type]
+        return TexturePrediction(structure.partial[:, :3], None)  # type: ignore[arg-type]
 
     monkeypatch.setattr(predictor, "network", type("Echo", (), {"config": CONFIG, "__call__": staticmethod(record)})())
     answer = predictor.predict(view, partial)

@@ -23,7 +23,7 @@ from uvatar.texture_predictor.synthesis import Mapping, Synthesis, mixed
 
 
 @dataclass(frozen=True)
-class Prediction:
+class TexturePrediction:
     """What the network says of B photos.
 
     Attributes:
@@ -54,7 +54,7 @@ class TextureNetwork(nn.Module):
         truncation: float = 1.0,
         mixing: float = 0.0,
         dtype: torch.dtype = torch.float32,
-    ) -> Prediction:
+    ) -> TexturePrediction:
         """Photos and structures -> textures.
 
         Args:
@@ -69,7 +69,7 @@ class TextureNetwork(nn.Module):
         _check(photo, structure, self.config)
         style = self.style_encoder(photo)
         latent = style.mean if rng is None else style.sample(rng)
-        return Prediction(self.generate(latent, structure, rng, truncation, mixing, dtype), style)
+        return TexturePrediction(self.generate(latent, structure, rng, truncation, mixing, dtype), style)
 
     def generate(
         self,
