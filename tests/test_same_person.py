@@ -17,7 +17,7 @@ from uvatar.engine.likeness import Appearance, appearance, unlikeness
 from uvatar.engine.same_person import of_one_age
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import Paint, photograph, random_light, random_outfit
-from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 
 SHIRTS = {
     "red": (40.0, 50.0, 30.0),

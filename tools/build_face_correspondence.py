@@ -118,9 +118,9 @@ def posed_head(body: BodyModel, turn: float, nod: float) -> tuple[NDArray[np.flo
 def textured(skin: NDArray[np.float32], uv: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The picture of the head before a grey wall."""
     size = skin.shape[0]
-    colours = bilinear(skin, np.column_stack([uv.reshape(-1, 2)[:, 0], 1 - uv.reshape(-1, 2)[:, 1]]) * size).reshape(
-        *mask.shape, 3
-    )
+    flat = uv.reshape(-1, 2)
+    places = np.asarray(np.column_stack([flat[:, 0], 1 - flat[:, 1]]) * size, uv.dtype)
+    colours = bilinear(skin, places).reshape(*mask.shape, 3)
     return srgb_from_linear(np.where(mask[..., None], colours, 0.4))
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.evaluation.poses import held_out
-from uvatar_training.synthesis.poses import SEEDS, mirrored, seed_poses, upright
+from uvatar_training.synthesis.bank import mirrored, upright
+from uvatar_training.synthesis.poses import SEEDS, seed_poses
 
 COMPONENTS = 8
 SEEDS_EACH = {"standing": 1500, "standing, legs apart": 500, "standing, weight on one leg": 500}

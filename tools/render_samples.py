@@ -11,244 +11,32 @@ from __future__ import annotations
 import argparse
 import io
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
 import numpy as np
-from makehuman import (
-    BASE_MESH,
-    Garment,
-    Mesh,
-    add_targets,
-    bone_transforms,
-    read_garment,
-    read_obj,
-    read_skeleton,
-    skin,
-)
+from makehuman import Garment, ObjMesh
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
+from sample_people.materials import (
+    MaterialNodes,
+    blender_image,
+    cloth_material,
+    eye_material,
+    hair_material,
+    lash_material,
+    skin_material,
+)
+from sample_people.painting import paint_skin
+from sample_people.people import LEFT_EYE, MAN, RIGHT_EYE, WOMAN, PosedSample, SamplePerson, pose_person
 
 SIZE = (720, 1080)
 SAMPLES = 20
 MAX_BYTES = 600_000
-PAINT_SIZE = 2048
-LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)  # the base mesh's eye vertices
-LIPS, EARS, NAILS = "mpfb_lips.jpg", "mpfb_ears.jpg", "mpfb_fingernails.jpg"
-
-
-@dataclass(frozen=True)
-class Sitter:
-    """A person to render.
-
-    Attributes:
-        targets: shape targets and strengths.
-        clothes, hair: asset folder names.
-        skin, hair_colour, iris: linear RGB.
-        pose: bone -> rotation vector in degrees about body axes.
-        turn: degrees that the body is turned to its left.
-        hue: garment -> how far its colours are turned round the colour wheel, 0.5 for not at all.
-        shaven: without the strips of hair in front of the ears.
-    """
-
-    targets: Mapping[str, float]
-    clothes: tuple[str, ...]
-    hair: str
-    skin: tuple[float, float, float]
-    hair_colour: tuple[float, float, float]
-    iris: tuple[float, float, float]
-    pose: Mapping[str, tuple[float, float, float]]
-    turn: float
-    hue: Mapping[str, float] = field(default_factory=dict)
-    shaven: bool = False
-
-
-def _fingers(curl: float) -> dict[str, tuple[float, float, float]]:
-    """Relaxed hands: every finger bends a little more than the one before it."""
-    pose = {}
-    for finger in range(2, 6):
-        for part, share in ((1, 0.8), (2, 1.0), (3, 0.7)):
-            angle = curl * share * (0.8 + 0.12 * (finger - 2))
-            pose[f"finger{finger}-{part}.L"] = (0.0, angle * 0.3, -angle)
-            pose[f"finger{finger}-{part}.R"] = (0.0, -angle * 0.3, angle)
-    return pose
-
-
-MAN = Sitter(
-    targets={
-        "macrodetails/universal-male-young-averagemuscle-averageweight": 1.0,
-        "macrodetails/caucasian-male-young": 0.6,
-        "macrodetails/african-male-young": 0.4,
-        "macrodetails/proportions/male-young-averagemuscle-averageweight-idealproportions": 0.2,
-    },
-    clothes=("male_casualsuit03", "shoes01"),
-    hair="short04",
-    skin=(0.42, 0.22, 0.135),
-    hair_colour=(0.02, 0.013, 0.009),
-    iris=(0.08, 0.04, 0.02),
-    pose={
-        "upperarm01.L": (4, 6, -43), "upperarm01.R": (8, -6, 41), "lowerarm01.L": (-6, 0, -7),
-        "lowerarm01.R": (-12, 0, 10),
-        "upperleg01.L": (-5, 8, -4), "upperleg01.R": (2, -4, 7), "lowerleg01.L": (9, 0, 0), "foot.L": (-3, 0, 0),
-        "spine03": (0, -3, 1), "spine01": (1, 4, -1), "neck02": (0, 6, 0), "head": (2, 8, -2), **_fingers(22),
-    },
-    turn=-18,
-    shaven=True,
-)  # fmt: skip
-WOMAN = Sitter(
-    targets={
-        "macrodetails/universal-female-young-averagemuscle-averageweight": 1.0,
-        "macrodetails/caucasian-female-young": 0.7,
-        "macrodetails/asian-female-young": 0.3,
-        "macrodetails/proportions/female-young-averagemuscle-averageweight-idealproportions": 0.6,
-    },
-    clothes=("female_elegantsuit01", "shoes04"),
-    hair="ponytail01",
-    skin=(0.66, 0.40, 0.29),
-    hair_colour=(0.09, 0.035, 0.015),
-    iris=(0.05, 0.09, 0.06),
-    pose={
-        "upperarm01.L": (8, 0, -32), "upperarm01.R": (-2, -4, 36), "lowerarm01.L": (-10, 10, -14),
-        "lowerarm01.R": (-34, -10, 14),
-        "upperleg01.L": (3, 4, -6), "upperleg01.R": (-5, -8, 5), "lowerleg01.R": (9, 0, 0),
-        "spine03": (0, 4, -1), "spine01": (0, -3, 1), "neck02": (0, -4, 0), "head": (2, -8, 2), **_fingers(24),
-    },
-    turn=24,
-    hue={"female_elegantsuit01": 0.08},
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Posed:
-    """A posed sitter in metres, z up, facing -y: the base mesh and every garment."""
-
-    base: Mesh
-    rest: NDArray[np.float64]
-    vertices: NDArray[np.float64]
-    garments: dict[str, tuple[Garment, NDArray[np.float64]]]
-
-
-def pose_sitter(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
-    """Shape, dress and pose a sitter; the soles stand on z = 0."""
-    base = read_obj(makehuman / BASE_MESH)
-    shaped = add_targets(base.vertices, makehuman / "targets", sitter.targets)
-    skeleton = read_skeleton(makehuman, shaped)
-    motions = bone_transforms(skeleton, {**sitter.pose, "root": (0, sitter.turn, 0)})
-    garments = {}
-    for kind, name in [*(("clothes", name) for name in sitter.clothes), ("hair", sitter.hair)]:
-        garment = read_garment(assets / kind / name / f"{name}.mhclo")
-        garments[name] = garment, skin(garment.fitted(shaped), garment.skin_weights(skeleton.weights), motions)
-    posed = skin(shaped, skeleton.weights, motions)
-    floor = min(vertices[:, 1].min() for _, vertices in garments.values())
-
-    def upright(vertices: NDArray) -> NDArray:
-        return np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1] - floor], -1) / 10
-
-    return Posed(
-        base,
-        shaped,
-        upright(posed),
-        {name: (garment, upright(vertices)) for name, (garment, vertices) in garments.items()},
-    )
-
-
-# ---------------------------------------------------------------- painting
-
-
-def position_map(base: Mesh, rest: NDArray, size: int) -> NDArray:
-    """(size, size, 3) rest position of every texel of the body's UV atlas, NaN outside it; row 0 is v = 1."""
-    from scipy.interpolate import LinearNDInterpolator  # one use, slow to import
-
-    uv, points = [], []
-    for polygon, corners, group in zip(base.polygons, base.polygon_uv, base.groups, strict=True):
-        if group == "body":
-            uv += [base.uv[c] for c in corners]
-            points += [rest[v] for v in polygon]
-    coarse = size // 4
-    grid = (np.arange(coarse) + 0.5) / coarse
-    unique, first = np.unique(np.round(uv, 6), axis=0, return_index=True)
-    u, v = np.meshgrid(grid, 1 - grid)
-    table = LinearNDInterpolator(unique, np.array(points)[first])(u, v)
-    return np.repeat(np.repeat(table, 4, 0), 4, 1)
-
-
-def noise(shape: tuple[int, int], radius: float, rng: np.random.Generator) -> NDArray:
-    """(H, W) smooth noise of mean 0 and deviation 1."""
-    picture = Image.fromarray((rng.random(shape) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-    values = np.asarray(picture, np.float64)
-    return (values - values.mean()) / max(values.std(), 1e-6)
-
-
-def region(makehuman: Path, name: str) -> NDArray:
-    """(N, N) 0..1: one of mpfb2's CC0 region masks in the body's UV."""
-    picture = (
-        Image.open(makehuman / "textures" / name)
-        .convert("L")
-        .resize((PAINT_SIZE, PAINT_SIZE))
-        .filter(ImageFilter.GaussianBlur(3))
-    )
-    values = np.asarray(picture, np.float64) / 255
-    return values if values.mean() < 0.5 else 1 - values
-
-
-def paint_skin(sitter: Sitter, posed: Posed, makehuman: Path) -> NDArray:
-    """(N, N, 3) linear RGB skin in the body's UV: blotches, lips, ears, nails and brows."""
-    rng = np.random.default_rng(3)
-    size = PAINT_SIZE
-    colour = np.broadcast_to(np.array(sitter.skin), (size, size, 3)).copy()
-    blotches = 0.05 * noise((size, size), 30, rng) + 0.03 * noise((size, size), 6, rng)
-    colour *= (1 + blotches)[..., None]
-    colour[..., 0] *= 1 + 0.03 * noise((size, size), 60, rng)
-    for name, tint, strength in (
-        (LIPS, (0.62, 0.30, 0.32), 0.85),
-        (EARS, (1.0, 0.75, 0.7), 0.5),
-        (NAILS, (1.1, 0.95, 0.95), 0.5),
-    ):
-        mask = strength * region(makehuman, name)[..., None]
-        colour *= 1 - mask + mask * np.array(tint)
-    points = position_map(posed.base, posed.rest, size)
-    eyes = [posed.rest[part].mean(0) for part in (LEFT_EYE, RIGHT_EYE)]
-    strands = noise((size, size), 2.0, rng)
-    for eye in eyes:
-        side = np.sign(eye[0])
-        across = (points[..., 0] - eye[0]) * side  # decimetres, outward
-        arch = 0.205 + 0.05 * across - 0.45 * (across - 0.05) ** 2
-        width = np.interp(across, [-0.19, -0.12, 0.1, 0.27], [0.0, 0.07, 0.055, 0.0])
-        distance = np.abs(points[..., 1] - eye[1] - arch) / np.maximum(width, 1e-6)
-        brow = (
-            np.clip(1.4 - distance, 0, 1)
-            * (width > 0)
-            * np.clip(1.0 + 0.15 * strands, 0, 1)
-            * (points[..., 2] > eye[2])
-        )
-        brow = np.nan_to_num(brow)[..., None]
-        colour = colour * (1 - 0.9 * brow) + 0.9 * brow * np.array(sitter.hair_colour)
-        # Blood and shade around the eye; without them eyes look cut out.
-        around = np.nan_to_num(np.exp(-(np.linalg.norm(points - eye - [0, 0, 0.12], axis=-1) ** 2) / 0.02))[..., None]
-        colour *= 1 - 0.25 * around * np.array([0.5, 1.0, 1.0])
-    scalp = np.nan_to_num(np.clip((points[..., 1] - eyes[0][1] - 0.62) / 0.12, 0, 1))[..., None]
-    colour = colour * (1 - 0.9 * scalp) + 0.9 * scalp * np.array(sitter.hair_colour)
-    return np.clip(colour, 0, 1)
-
-
-# ---------------------------------------------------------------- Blender
-
-
-def blender_image(name: str, linear: NDArray) -> bpy.types.Image:
-    """A linear float image (N, N, 3), row 0 at the top, as a Blender image."""
-    height, width = linear.shape[:2]
-    image = bpy.data.images.new(name, width, height, float_buffer=True)
-    image.colorspace_settings.name = "Linear Rec.709"
-    rgba = np.ones((height, width, 4), np.float32)
-    rgba[..., :3] = linear[::-1]
-    image.pixels.foreach_set(rgba.ravel())
-    return image
 
 
 def add_mesh(
-    name: str, mesh: Mesh, vertices: NDArray, keep: NDArray, material: bpy.types.Material, levels: int
+    name: str, mesh: ObjMesh, vertices: NDArray, keep: NDArray, material: bpy.types.Material, levels: int
 ) -> bpy.types.Object:
     """Put the faces ``keep`` of a mesh into the scene, smooth and subdivided."""
     chosen = np.flatnonzero(keep)
@@ -264,110 +52,6 @@ def add_mesh(
         modifier = thing.modifiers.new("Subdivision", "SUBSURF")
         modifier.levels = modifier.render_levels = levels
     return thing
-
-
-class Nodes:
-    """A material under construction: nodes by type, links by value."""
-
-    def __init__(self, name: str) -> None:
-        self.material = bpy.data.materials.new(name)
-        self.material.use_nodes = True
-        self.tree = self.material.node_tree
-        self.shader = self.tree.nodes["Principled BSDF"]
-
-    def add(self, kind: str, inputs: Mapping[str | int, object] | None = None, **attributes: object) -> bpy.types.Node:
-        """A new node; an input that is a socket is linked, any other value is set."""
-        node = self.tree.nodes.new(kind)
-        for name, attribute in attributes.items():
-            setattr(node, name, attribute)
-        for key, value in (inputs or {}).items():
-            self.put(node.inputs[key], value)
-        return node
-
-    def put(self, socket: bpy.types.NodeSocket, value: object) -> None:
-        if isinstance(value, bpy.types.NodeSocket):
-            self.tree.links.new(value, socket)
-        else:
-            socket.default_value = value
-
-
-def skin_material(image: bpy.types.Image) -> bpy.types.Material:
-    """Skin: painted colour, some light under the surface, pores."""
-    nodes = Nodes("Skin")
-    paint = nodes.add("ShaderNodeTexImage", image=image)
-    pores = nodes.add("ShaderNodeTexNoise", {"Scale": 900.0, "Detail": 3.0})
-    bump = nodes.add("ShaderNodeBump", {"Strength": 0.12, "Distance": 0.001, "Height": pores.outputs[0]})
-    for socket, value in {
-        "Base Color": paint.outputs["Color"], "Roughness": 0.48, "Normal": bump.outputs[0], "Subsurface Weight": 0.12,
-        "Subsurface Radius": (0.012, 0.004, 0.002), "Specular IOR Level": 0.35,
-    }.items():  # fmt: skip
-        nodes.put(nodes.shader.inputs[socket], value)
-    return nodes.material
-
-
-def eye_material(center: NDArray, gaze: NDArray, iris: tuple[float, float, float]) -> bpy.types.Material:
-    """An eye coloured by the angle to its gaze: pupil, iris, limbal ring, white."""
-    nodes = Nodes("Eye")
-    position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]
-    outward = nodes.add("ShaderNodeVectorMath", {0: position, 1: tuple(center)}, operation="SUBTRACT")
-    unit = nodes.add("ShaderNodeVectorMath", {0: outward.outputs[0]}, operation="NORMALIZE")
-    cosine = nodes.add("ShaderNodeVectorMath", {0: unit.outputs[0], 1: tuple(gaze)}, operation="DOT_PRODUCT")
-    angle = nodes.add("ShaderNodeMath", {0: cosine.outputs["Value"]}, operation="ARCCOSINE")
-    ramp = nodes.add("ShaderNodeValToRGB", {0: angle.outputs[0]})
-    black, ring, white = (0.004,) * 3, (0.02,) * 3, (0.62, 0.58, 0.55)
-    bright = tuple(1.5 * c for c in iris)
-    stops = [(0.0, black), (0.20, black), (0.24, iris), (0.44, bright), (0.50, ring), (0.56, white)]
-    elements = ramp.color_ramp.elements
-    while len(elements) < len(stops):
-        elements.new(0.5)
-    for element, (place, colour) in zip(elements, stops, strict=True):
-        element.position, element.color = place, (*colour, 1.0)
-    nodes.put(nodes.shader.inputs["Base Color"], ramp.outputs[0])
-    nodes.put(nodes.shader.inputs["Roughness"], 0.08)
-    return nodes.material
-
-
-def cloth_material(path: Path, hue: float) -> bpy.types.Material:
-    """Cloth or leather from a CC0 diffuse picture, its ``hue`` turned (0.5: as it is)."""
-    nodes = Nodes(path.stem)
-    paint = nodes.add("ShaderNodeTexImage", image=bpy.data.images.load(str(path)))
-    turned = nodes.add("ShaderNodeHueSaturation", {"Color": paint.outputs["Color"], "Hue": hue})
-    weave = nodes.add("ShaderNodeTexNoise", {"Scale": 350.0, "Detail": 4.0})
-    bump = nodes.add("ShaderNodeBump", {"Strength": 0.25, "Distance": 0.002, "Height": weave.outputs[0]})
-    for socket, value in {
-        "Base Color": turned.outputs[0], "Roughness": 0.8, "Normal": bump.outputs[0], "Sheen Weight": 0.15,
-    }.items():  # fmt: skip
-        nodes.put(nodes.shader.inputs[socket], value)
-    return nodes.material
-
-
-def lash_material() -> bpy.types.Material:
-    """Eyelashes: dark and mostly see-through."""
-    nodes = Nodes("Lashes")
-    nodes.put(nodes.shader.inputs["Base Color"], (0.01, 0.007, 0.005, 1.0))
-    nodes.put(nodes.shader.inputs["Alpha"], 0.35)
-    return nodes.material
-
-
-def hair_material(colour: tuple[float, float, float], rim: str) -> bpy.types.Material:
-    """Hair: streaks along the strands (v), frayed where the attribute ``rim`` is 0 (the mesh's border)."""
-    nodes = Nodes("Hair")
-    uv = nodes.add("ShaderNodeUVMap", uv_map="UVMap").outputs[0]
-    stretched = nodes.add("ShaderNodeMapping", {"Vector": uv, "Scale": (260.0, 6.0, 1.0)}).outputs[0]
-    strands = nodes.add(
-        "ShaderNodeTexNoise", {"Vector": stretched, "Scale": 1.0, "Detail": 3.0, "Roughness": 0.6}
-    ).outputs[0]
-    ramp = nodes.add("ShaderNodeValToRGB", {0: strands})
-    for element, (place, gain) in zip(ramp.color_ramp.elements, ((0.3, 0.35), (0.75, 1.9)), strict=True):
-        element.position, element.color = place, (*(gain * c for c in colour), 1.0)
-    border = nodes.add("ShaderNodeAttribute", attribute_name=rim).outputs["Fac"]
-    lifted = nodes.add("ShaderNodeMath", {0: border, 1: 0.9}, operation="MULTIPLY").outputs[0]
-    solid = nodes.add("ShaderNodeMath", {0: lifted, 1: strands}, operation="ADD").outputs[0]
-    alpha = nodes.add("ShaderNodeMapRange", {0: solid, 1: 0.55, 2: 0.75}).outputs[0]
-    bump = nodes.add("ShaderNodeBump", {"Strength": 0.6, "Distance": 0.003, "Height": strands}).outputs[0]
-    for socket, value in {"Base Color": ramp.outputs[0], "Roughness": 0.42, "Alpha": alpha, "Normal": bump}.items():
-        nodes.put(nodes.shader.inputs[socket], value)
-    return nodes.material
 
 
 def without_sideburns(garment: Garment, rest: NDArray) -> NDArray[np.bool_]:
@@ -393,15 +77,15 @@ def border_distance(polygons: list[tuple[int, ...]], count: int) -> NDArray:
     return distance / 2
 
 
-def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
-    """Put a sitter into the scene."""
-    posed = pose_sitter(sitter, makehuman, assets)
+def build_person(person: SamplePerson, makehuman: Path, assets: Path) -> PosedSample:
+    """Put a person into the scene."""
+    posed = pose_person(person, makehuman, assets)
     groups = np.array(posed.base.groups)
     hidden = np.zeros(len(posed.vertices), bool)
     for garment, _ in posed.garments.values():
         hidden[garment.hidden] = True
     covered = np.array([hidden[list(polygon)].all() for polygon in posed.base.polygons])
-    paint = blender_image("Skin", paint_skin(sitter, posed, makehuman))
+    paint = blender_image("Skin", paint_skin(person, posed, makehuman))
     add_mesh("Body", posed.base, posed.vertices, (groups == "body") & ~covered, skin_material(paint), 2)
     for side, part in (("l", LEFT_EYE), ("r", RIGHT_EYE)):
         eye = posed.vertices[part]
@@ -409,21 +93,21 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
         center = eye.mean(0)
         front = rest[:, 2] > np.quantile(rest[:, 2], 0.9)
         gaze = eye[front].mean(0) - center
-        material = eye_material(center, gaze / np.linalg.norm(gaze), sitter.iris)
+        material = eye_material(center, gaze / np.linalg.norm(gaze), person.iris)
         add_mesh(f"Eye {side}", posed.base, posed.vertices, groups == f"helper-{side}-eye", material, 2)
         lashes = np.char.startswith(groups, f"helper-{side}-eyelashes")
         add_mesh(f"Lashes {side}", posed.base, posed.vertices, lashes, lash_material(), 1)
     for name, (garment, vertices) in posed.garments.items():
         everything = np.ones(len(garment.mesh.polygons), bool)
-        if name == sitter.hair:
-            shorn = without_sideburns(garment, posed.rest) if sitter.shaven else everything
-            thing = add_mesh(name, garment.mesh, vertices, shorn, hair_material(sitter.hair_colour, "rim"), 1)
+        if name == person.hair:
+            shorn = without_sideburns(garment, posed.rest) if person.shaven else everything
+            thing = add_mesh(name, garment.mesh, vertices, shorn, hair_material(person.hair_colour, "rim"), 1)
             rim = border_distance(
                 [polygon for polygon, kept in zip(garment.mesh.polygons, shorn, strict=True) if kept], len(vertices)
             )
             thing.data.attributes.new("rim", "FLOAT", "POINT").data.foreach_set("value", rim.astype(np.float32))
         else:
-            material = cloth_material(assets / "clothes" / name / f"{name}_diffuse.png", sitter.hue.get(name, 0.5))
+            material = cloth_material(assets / "clothes" / name / f"{name}_diffuse.png", person.hue.get(name, 0.5))
             add_mesh(name, garment.mesh, vertices, everything, material, 1)
     return posed
 
@@ -431,7 +115,7 @@ def build_person(sitter: Sitter, makehuman: Path, assets: Path) -> Posed:
 def build_surroundings(wall: tuple[float, float, float], ground: tuple[float, float, float], sun: float) -> None:
     """A plastered wall behind, a paved ground, a hazy sky with the sun ``sun`` degrees to the right of the camera."""
     for name, colour, roughness, scale in (("Wall", wall, 0.9, 14.0), ("Ground", ground, 0.85, 25.0)):
-        nodes = Nodes(name)
+        nodes = MaterialNodes(name)
         position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]
         stains = nodes.add(
             "ShaderNodeTexNoise", {"Vector": position, "Scale": scale, "Detail": 9.0, "Roughness": 0.65}
@@ -517,12 +201,12 @@ def main() -> None:
         "man_back": (MAN, 165.0, (0.50, 0.47, 0.41), (0.30, 0.29, 0.28), 42.0),
         "woman": (WOMAN, 0.0, (0.33, 0.40, 0.42), (0.34, 0.31, 0.27), -48.0),
     }
-    for name, (sitter, turn, wall, ground, sun) in pictures.items():
+    for name, (person, turn, wall, ground, sun) in pictures.items():
         if arguments.only not in (None, name):
             continue
         bpy.ops.wm.read_factory_settings(use_empty=True)
         posed = build_person(
-            Sitter(**{**sitter.__dict__, "turn": sitter.turn + turn}), arguments.makehuman, arguments.assets
+            SamplePerson(**{**person.__dict__, "turn": person.turn + turn}), arguments.makehuman, arguments.assets
         )
         build_surroundings(wall, ground, sun)
         if arguments.preview:

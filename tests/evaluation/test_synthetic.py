@@ -29,15 +29,8 @@ from uvatar.evaluation.pose_metrics import (
 )
 from uvatar.evaluation.poses import evaluation_indices, held_out, load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
-from uvatar.evaluation.synthetic import (
-    HEIGHT,
-    WIDTH,
-    evaluate_synthetic,
-    matched,
-    random_sitter,
-    score_person,
-    summarise,
-)
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
+from uvatar.evaluation.synthetic import evaluate_synthetic, matched, score_person, summarise
 from uvatar.photos.decoding import PhotoError
 from uvatar.results.result import PersonResult, PhotoResult
 

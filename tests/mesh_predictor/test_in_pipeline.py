@@ -35,7 +35,7 @@ from uvatar.protocol import framing
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options
 from uvatar.runtime.weights import weights_folder
-from uvatar_training.initialise import start_heads
+from uvatar_training.networks.initialise import start_heads
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 BODIES = [body_at(-0.6, 1), body_at(0.7, 2)]

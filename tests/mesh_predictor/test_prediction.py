@@ -18,7 +18,7 @@ from uvatar.mesh_predictor.network import MeshPredictor
 from uvatar.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people, torso_centers
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera
-from uvatar_training.initialise import start_heads
+from uvatar_training.networks.initialise import start_heads
 
 
 @pytest.fixture(scope="module")

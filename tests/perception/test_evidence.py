@@ -13,7 +13,7 @@ from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.photo import Photo
 from uvatar.evaluation.cuts import CUTS, cut_window
 from uvatar.evaluation.drawings import DRAWINGS
-from uvatar.evaluation.kinds import Picture, part, synthetic_people, things
+from uvatar.evaluation.kinds import LabelledPicture, part, synthetic_people, things
 from uvatar.evaluation.things import SOLIDS
 from uvatar.perception import Perception
 from uvatar.perception.evidence import FEATURES, LIKELY, PersonEvidence, covered, features, likelihood, likely_enough
@@ -32,12 +32,12 @@ def perception() -> Perception:
 
 
 @pytest.fixture(scope="module")
-def whole() -> list[Picture]:
+def whole() -> list[LabelledPicture]:
     body: BodyModel = load_open_body(WEIGHTS / "open_body.npz")
     return list(synthetic_people(body, 6))
 
 
-def found_in(perception: Perception, picture: Picture) -> list[np.ndarray]:
+def found_in(perception: Perception, picture: LabelledPicture) -> list[np.ndarray]:
     """(17, 2) keypoints of everybody found."""
     return [
         person.landmarks[COCO_LANDMARKS, :2]
@@ -112,7 +112,7 @@ THERE = [("head and shoulders", 4), ("head and shoulders", 5), ("close-up", 1)]
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "of"), NOBODY + THERE)
 def test_parts_of_people_are_where_they_are_or_nobody(
-    perception: Perception, whole: list[Picture], kind: str, of: int
+    perception: Perception, whole: list[LabelledPicture], kind: str, of: int
 ) -> None:
     cut = part(whole[of], kind)
     assert cut is not None
@@ -139,7 +139,7 @@ def test_cuts_show_their_part(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_whole_people_are_found(perception: Perception, whole: list[Picture]) -> None:
+def test_whole_people_are_found(perception: Perception, whole: list[LabelledPicture]) -> None:
     for picture in whole:
         found = found_in(perception, picture)
         assert len(found) == 1 and not picture.misplaced(found[0]), picture.name

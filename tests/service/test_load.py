@@ -54,9 +54,9 @@ def test_a_full_queue_says_so_and_takes_more_later(tmp_path: Path) -> None:
     go = tmp_path / "go"
     with front_in_thread(tmp_path / "data", queue=QueueLimits(photos=3)) as front, client_of(front) as client:
         first = client.submit([("a.jpg", photo(wait_for=str(go))), ("b.jpg", photo())])
-        assert code_of(client.reconstruct, [("c.jpg", photo()), ("d.jpg", photo())]) == "queue-full"
+        assert code_of(client.submit, [("c.jpg", photo()), ("d.jpg", photo())]) == "queue-full"
         assert client.submit([("e.jpg", photo())])
-        assert code_of(client.reconstruct, [("f.jpg", photo())]) == "queue-full"
+        assert code_of(client.submit, [("f.jpg", photo())]) == "queue-full"
         assert [path.name for path in (tmp_path / "data" / "jobs").iterdir()].count(first) == 1
         assert len(list((tmp_path / "data" / "jobs").iterdir())) == 2
         go.touch()
@@ -75,7 +75,7 @@ def test_a_full_queue_says_so_and_takes_more_later(tmp_path: Path) -> None:
 )
 def test_room_is_looked_for_before_anything_is_written(tmp_path: Path, limits: QueueLimits, code: str) -> None:
     with front_in_thread(tmp_path, queue=limits) as front, client_of(front) as client:
-        assert code_of(client.reconstruct, [("a.jpg", bytes(2000))]) == code
+        assert code_of(client.submit, [("a.jpg", bytes(2000))]) == code
         assert list((tmp_path / "jobs").iterdir()) == []
 
 

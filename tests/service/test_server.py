@@ -135,7 +135,7 @@ def test_the_same_job_twice_is_done_once(client: Client, server: Server, tmp_pat
         assert states(list(client.events(job))[-1]) == ["done"]
         assert other.submit(photos, job=job) == job
         assert states(list(other.events(job))[-1]) == ["done"]
-        assert code_of(other.reconstruct, [("a.jpg", b"other")], job=job) == "job-id-taken"
+        assert code_of(other.submit, [("a.jpg", b"other")], job=job) == "job-id-taken"
     assert log.read_text() == "a.jpg\n"
 
 
@@ -484,7 +484,7 @@ def test_a_job_is_not_accepted_on_a_full_disk(front: Front, monkeypatch: pytest.
     with Client(front.port, front.runtime.token, PATIENCE) as client:
         with monkeypatch.context() as full:
             full.setattr(atomic_files, "write_atomically", no_space)
-            assert code_of(client.reconstruct, [("a.jpg", photo())]) == "disk-full"
+            assert code_of(client.submit, [("a.jpg", photo())]) == "disk-full"
         assert client.status()["jobs"] == []
         _, events = run(client, photo())
         assert states(events[-1]) == ["done"]

@@ -14,7 +14,7 @@ from uvatar.texture_predictor.config import CONFIGS, Config, ConfigError, defaul
 from uvatar.texture_predictor.encoders import StyleEncoder, uv_maps
 from uvatar.texture_predictor.network import TextureNetwork
 from uvatar.texture_predictor.synthesis import mixed
-from uvatar_training.initialise import grown
+from uvatar_training.networks.initialise import grown
 
 NARROW = replace(small(), resolution=64, photo_side=64, channel_max=32)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar_training.rendering import Cameras, UvMesh
-from uvatar_training.synthesis.synthesize import Order, synthesize
+from uvatar_training.synthesis.synthesize import SynthesisOrder, synthesize
 
 
 @pytest.fixture(scope="session")
@@ -72,5 +72,5 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of six training and three held-out pictures of synthetic people, small and procedural."""
     folder = tmp_path_factory.mktemp("shards")
     for split, count in (("train", 6), ("held_out", 3)):
-        synthesize(Order(folder, count, seed=3, split=split, side=192, texture=64, per_shard=3))
+        synthesize(SynthesisOrder(folder, count, seed=3, split=split, side=192, texture=64, per_shard=3))
     return folder

@@ -16,8 +16,8 @@ from uvatar.fitting.prior import PosePrior
 from uvatar.geometry.raster import rasterize
 from uvatar.geometry.torch_rotations import matrices_from_6d, six_d_from_matrices
 from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import MixturePrior
-from uvatar_training.mesh_supervision import MeshLabels
 
 CAMERA = Camera.for_photo(INPUT_SIDE, INPUT_SIDE)
 

@@ -15,10 +15,11 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.mesh_predictor.decoding import find_centers, sample
 from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor
-from uvatar_training.initialise import start_heads
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
-from uvatar_training.mesh_supervision import MeshLabels, mesh_terms
-from uvatar_training.targets import center_cells
+from uvatar_training.losses.targets import center_cells
+from uvatar_training.networks.initialise import start_heads
+from uvatar_training.supervision.mesh import mesh_terms
 
 COUNTS = [1, 2, 3, 4, 1, 2, 3, 4]
 TERMS = {"center", "camera", "pose", "shape", "joints_2d", "joints_3d", "joints_aligned", "prior"}

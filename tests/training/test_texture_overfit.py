@@ -21,8 +21,8 @@ from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistanc
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.metrics.baselines import flat_colour
 from uvatar_training.metrics.subjects import Subject, joined, network_inputs, random_subject
-from uvatar_training.rendering import View, paint
-from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
+from uvatar_training.rendering import PixelView, paint
+from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, texture_terms
 
 # Poses and outfits whose patterns 128 texels can hold: their true textures at that size score 34 to 37 dB.
 PEOPLE = (3, 5, 6, 12)
@@ -37,14 +37,14 @@ def some(structure: Structure, people: Tensor) -> Structure:
     return Structure(**parts)
 
 
-def scores(view: View, texture: Tensor, photo: Tensor) -> list[float]:
+def scores(view: PixelView, texture: Tensor, photo: Tensor) -> list[float]:
     """Foreground PSNR of every person's picture, decibels."""
     pictures = paint(view, texture.clamp(0, 1))
     arrays = [(255 * picture.permute(0, 2, 3, 1)).double().numpy() for picture in (pictures, photo)]
     return [psnr(a, b, mask) for a, b, mask in zip(*arrays, view.mask[:, 0].numpy(), strict=True)]
 
 
-def learnt(subjects: list[Subject], body: BodyModel) -> tuple[Tensor, View, Tensor]:
+def learnt(subjects: list[Subject], body: BodyModel) -> tuple[Tensor, PixelView, Tensor]:
     """Textures (4, 3, 128, 128) after training on the subjects' photos alone; their views and photos."""
     torch.manual_seed(0)
     network = TextureNetwork(replace(small(), photo_side=64)).eval()  # four photos are no statistics for a batch norm

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from uvatar.service.batch.record import PhotoOutcome
-    from uvatar.service.batch.run import Totals
+    from uvatar.service.batch.run import BatchTotals
 
 AHEAD = 4  # photos for each model process that the server has before it needs them
 
@@ -101,6 +101,6 @@ def _tell(
     end_if_interrupted()
 
 
-def _summary(totals: Totals) -> str:
+def _summary(totals: BatchTotals) -> str:
     done = f"{totals.photos} photos: {totals.done} done, {totals.failed} failed"
     return f"{done}, {totals.skipped} of them finished before."

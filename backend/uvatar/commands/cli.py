@@ -27,9 +27,9 @@ def make_app() -> typer.Typer:
         app.command()(command)
     app.command()(weights.weights)
     evaluation = _group("Measure how good avatars are: on photos, on rendered people, and by how fitting begins.")
-    for command in evaluate.COMMANDS:
-        evaluation.command()(command)
-        app.command(f"evaluate-{command.__name__}", hidden=True)(command)  # as it was called until 0.1
+    for measure in evaluate.COMMANDS:
+        evaluation.command()(measure)
+        app.command(f"evaluate-{measure.__name__}", hidden=True)(measure)  # as it was called until 0.1
     app.add_typer(evaluation, name="evaluate")
     return app
 

@@ -26,12 +26,13 @@ from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import Options
-from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
+from uvatar.runtime.weights import WeightsError, check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import TexturePredictor
 from uvatar.texturing import Atlases, FaceSpline
 from uvatar.transfer import Registration, UserSmpl
 
+BODY_FILE = "open_body.npz"
 Network = TypeVar("Network")
 
 
@@ -93,8 +94,10 @@ class Engine:
         cv2.setNumThreads(1)
         assets = Path(assets) if assets else weights_folder()
         models = Path(models) if models else models_folder()
+        if not (assets / BODY_FILE).is_file():
+            raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or name another folder.")
         check_shipped(assets)
-        body = load_open_body(assets / "open_body.npz")
+        body = load_open_body(assets / BODY_FILE)
         mesh_predictor, mesh_problem = _found(
             lambda: Predictor.find(assets, models), models, "the Mesh Predictor is left out."
         )

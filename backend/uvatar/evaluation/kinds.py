@@ -27,7 +27,7 @@ from uvatar.evaluation.cuts import CUTS, cut_window
 from uvatar.evaluation.drawings import DRAWINGS
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
-from uvatar.evaluation.synthetic import HEIGHT, WIDTH, random_sitter
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.perception.annotated import VISIBLE, read_annotations
@@ -42,7 +42,7 @@ SIZES = (0.6, 1.67)  # a body that much smaller or larger than the person is not
 
 
 @dataclass(frozen=True)
-class Picture:
+class LabelledPicture:
     """A picture and its truth.
 
     Attributes:
@@ -116,21 +116,23 @@ def write_pictures(
             truth.write(json.dumps(line) + "\n")
 
 
-def read_pictures(folder: Path) -> Iterator[Picture]:
+def read_pictures(folder: Path) -> Iterator[LabelledPicture]:
     """The pictures that `write_pictures` made, in order."""
     for line in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         pixels = decode_photo((folder / f"{entry['name']}.png").read_bytes(), entry["name"]).pixels
         keypoints = None if entry["keypoints"] is None else np.array(entry["keypoints"], np.float32)
-        yield Picture(entry["name"], entry["kind"], entry["what"], pixels, keypoints, float(entry["side"]))
+        yield LabelledPicture(entry["name"], entry["kind"], entry["what"], pixels, keypoints, float(entry["side"]))
 
 
-def real_things(folders: Sequence[Path]) -> Iterator[Picture]:
+def real_things(folders: Sequence[Path]) -> Iterator[LabelledPicture]:
     """Pictures of things from folders, by name; those that cannot be read are passed over."""
     for folder in folders:
         for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES):
             try:
-                yield Picture(f"real_{path.stem}", THING, "real", decode_photo(path.read_bytes(), path.name).pixels)
+                yield LabelledPicture(
+                    f"real_{path.stem}", THING, "real", decode_photo(path.read_bytes(), path.name).pixels
+                )
             except PhotoError:
                 continue
 
@@ -140,19 +142,21 @@ def _extent(points: NDArray) -> float:
     return float(np.sqrt(np.sum(np.var(points, axis=0))))
 
 
-def things(count: int) -> Iterator[Picture]:
+def things(count: int) -> Iterator[LabelledPicture]:
     """Rendered and drawn things, three rendered ones to one that is drawn."""
     for number in range(count):
         rng = np.random.default_rng([16, number])
         if number % 4:
             maker = SOLIDS[(number - number // 4) % len(SOLIDS)]
-            yield Picture(f"thing_{number:03d}_{maker.__name__}", THING, maker.__name__, render_solid(maker(rng), rng))
+            yield LabelledPicture(
+                f"thing_{number:03d}_{maker.__name__}", THING, maker.__name__, render_solid(maker(rng), rng)
+            )
         else:
             draw = DRAWINGS[number // 4 % len(DRAWINGS)]
-            yield Picture(f"thing_{number:03d}_{draw.__name__}", THING, draw.__name__, draw(rng))
+            yield LabelledPicture(f"thing_{number:03d}_{draw.__name__}", THING, draw.__name__, draw(rng))
 
 
-def synthetic_people(body: BodyModel, count: int) -> Iterator[Picture]:
+def synthetic_people(body: BodyModel, count: int) -> Iterator[LabelledPicture]:
     """Rendered people in poses that nothing was fitted to, all of them in the picture."""
     bank = load_poses(None)
     for number in range(count):
@@ -170,7 +174,7 @@ def synthetic_people(body: BodyModel, count: int) -> Iterator[Picture]:
         if abs(sitter.yaw) > 60:
             flags[:3] = 1
         side = float(max(np.ptp(rows), np.ptp(columns)))
-        yield Picture(
+        yield LabelledPicture(
             f"synthetic_{number:03d}",
             PERSON,
             "synthetic",
@@ -180,19 +184,19 @@ def synthetic_people(body: BodyModel, count: int) -> Iterator[Picture]:
         )
 
 
-def annotated_people(folder: Path) -> Iterator[Picture]:
+def annotated_people(folder: Path) -> Iterator[LabelledPicture]:
     """Real people with human annotations (`uvatar.perception.annotated`); those that are cut, small or hidden are a
     kind of their own.
     """
     for annotation in read_annotations(folder):
         pixels = decode_photo((folder / annotation.file).read_bytes(), annotation.file).pixels
         kind = PERSON if annotation.full_body else HIDDEN
-        yield Picture(
+        yield LabelledPicture(
             f"annotated_{Path(annotation.file).stem}", kind, "annotated", pixels, annotation.keypoints, annotation.side
         )
 
 
-def parts(people: Sequence[Picture], most: int) -> Iterator[Picture]:
+def parts(people: Sequence[LabelledPicture], most: int) -> Iterator[LabelledPicture]:
     """Cuts of people, of every kind of cut at most ``most``, in a mixed order."""
     taken = dict.fromkeys(CUTS, 0)
     for index in np.random.default_rng(18).permutation(len(people) * len(CUTS)):
@@ -202,7 +206,7 @@ def parts(people: Sequence[Picture], most: int) -> Iterator[Picture]:
             yield cut
 
 
-def part(whole: Picture, kind: str) -> Picture | None:
+def part(whole: LabelledPicture, kind: str) -> LabelledPicture | None:
     """The part ``kind`` of a whole person, enlarged where it is small; None where it is not there to be cut."""
     if whole.keypoints is None:
         return None
@@ -219,7 +223,9 @@ def part(whole: Picture, kind: str) -> Picture | None:
     pixels = cv2.resize(whole.pixels[y0:y1, x0:x1], None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     keypoints = whole.keypoints.copy()
     keypoints[:, :2] = (keypoints[:, :2] - [x0, y0]) * scale
-    return Picture(f"{kind} of {whole.name}", PART, kind, np.asarray(pixels, np.uint8), keypoints, whole.side * scale)
+    return LabelledPicture(
+        f"{kind} of {whole.name}", PART, kind, np.asarray(pixels, np.uint8), keypoints, whole.side * scale
+    )
 
 
 def projected(body: BodyModel, parameters: BodyParameters, camera: Camera) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -35,6 +36,15 @@ class Light:
     colour: NDArray[np.float64]
     ambient: NDArray[np.float64]
 
+    def on(self, albedo: NDArray, facing: NDArray, upward: NDArray) -> NDArray[np.float64]:
+        """(K, 3) linear RGB of a surface with albedo (K, 3), from the cosines (K,) of its normals to the light and to
+        straight up.
+        """
+        # Wrapped a little past the terminator, as light does on skin and cloth.
+        direct = np.clip((facing + 0.25) / 1.25, 0, 1)
+        light = direct[:, None] * self.colour + (0.65 + 0.35 * upward)[:, None] * self.ambient
+        return np.asarray(albedo * light, np.float64)
+
 
 def random_light(rng: np.random.Generator) -> Light:
     """A light from above on the camera's side, warm or cool, with enough sky that shadows stay readable."""
@@ -59,7 +69,7 @@ def photograph(
 
     Lambert's law on smooth normals with sky light from above, then the blur and noise of a small sensor.
     """
-    window = _window(vertices, camera)
+    window = picture_window(vertices, camera)
     small = camera.cropped(window, SUPERSAMPLE)
     fragments = RayScene(vertices, body.faces).render(small)
     seen = fragments.mask
@@ -73,10 +83,7 @@ def photograph(
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
     uv = at(body.uv, body.face_uv[fragments.face[seen]]) if body.has_uv else np.zeros((len(share), 2))
     albedo = paint(at(body.v_template), uv, body.part[corners[:, 0]])
-    # Wrapped a little past the terminator, as light does on skin and cloth.
-    direct = np.clip((normals @ light.direction + 0.25) / 1.25, 0, 1)
-    sky = 0.65 - 0.35 * normals[:, 1]
-    lit = albedo * (direct[:, None] * light.colour + sky[:, None] * light.ambient)
+    lit = light.on(albedo, normals @ light.direction, -normals[:, 1])
 
     height, width = seen.shape
     samples = np.zeros((height, width, 4), np.float32)
@@ -87,9 +94,14 @@ def photograph(
     picture[area] = picture[area] * (1 - layer[..., 3:]) + layer[..., :3]
     mask = np.zeros(picture.shape[:2], bool)
     mask[area] = layer[..., 3] > 0.5
-    soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 0.8))
-    noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, rng.uniform(1, 4), picture.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8), mask
+    return sensed(picture, rng.uniform(0.4, 0.8), rng.uniform(1, 4), rng), mask
+
+
+def sensed(picture: NDArray, blur: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What a small sensor makes of linear light (H, W, 3): ``blur`` in pixels, ``noise`` in 8-bit levels."""
+    soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), picture.dtype)
+    noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, noise, picture.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 def random_background(width: int, height: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -125,6 +137,18 @@ def texture_paint(image: NDArray[np.uint8]) -> Paint:
         return bilinear(linear, np.stack([uv[:, 0], 1 - uv[:, 1]], 1) * size)
 
     return paint
+
+
+def read_paint(path: Path) -> Paint:
+    """Paint from a file of a UV texture.
+
+    Raises:
+        ValueError: the file cannot be read as a picture.
+    """
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path} cannot be read as a picture.")
+    return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
 
 
 def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
@@ -226,7 +250,8 @@ def _random_fabric(rng: np.random.Generator) -> Callable[[NDArray], NDArray]:
     return fabric
 
 
-def _window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
+def picture_window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
+    """The part of the picture (x0, y0, x1, y1), pixels, that vertices (V, 3) in the camera's frame can be seen in."""
     pixels = camera.project(vertices)
     low = np.clip(np.floor(pixels.min(0)) - 2, 0, (camera.width - 1, camera.height - 1)).astype(int)
     high = np.clip(np.ceil(pixels.max(0)) + 2, low + 1, (camera.width, camera.height)).astype(int)

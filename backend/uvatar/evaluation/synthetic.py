@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
-from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel, measure
 from uvatar.data.camera import Camera
@@ -34,7 +33,8 @@ from uvatar.evaluation.pose_metrics import (
     torso_direction_error,
 )
 from uvatar.evaluation.poses import load_poses
-from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, read_paint
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.photos.decoding import PhotoError
@@ -43,35 +43,11 @@ from uvatar.results.preview import overlay, render_textured
 from uvatar.results.result import PersonResult, PhotoResult
 from uvatar.runtime.terminal import terminal
 
-WIDTH, HEIGHT = 640, 800
 JPEG_QUALITY = 92
-GROUPS, GROUP_SHARES = ("male", "female", "child"), (0.45, 0.4, 0.15)
-# Shapes are drawn with this share of the population's spread: the rarest bodies are the prior's guesses, not people.
-SHAPE_SPREAD = 0.8
-FOCAL_PER_SIDE = (1.0, 1.8)
-# Most photos show people from the front half; the others come from all round.
-FRONT_SHARE, FRONT_YAW = 0.7, 60.0
-FACING_CAMERA = np.array([np.pi, 0, 0])
 ARMS_DOWN = 1.25  # radians
 SHEET_ROWS, CELL = 10, (240, 300)
 
 Reconstruct = Callable[[bytes, str], PhotoResult]
-
-
-@dataclass(frozen=True)
-class Sitter:
-    """A synthetic person and the camera that sees it.
-
-    Attributes:
-        name: for tables and files; group: "male", "female" or "child"; yaw: degrees turned from facing the camera.
-        body: the truth, in the frame of ``camera``.
-    """
-
-    name: str
-    group: str
-    yaw: float
-    body: BodyParameters
-    camera: Camera
 
 
 @dataclass(frozen=True)
@@ -154,7 +130,7 @@ def evaluate_synthetic(
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         sitter = random_sitter(f"{number:03d}", bank[order[number % len(bank)]], body, rng)
-        paint = _paint_from(images[rng.integers(len(images))]) if images else random_outfit(body.data, rng)
+        paint = read_paint(images[rng.integers(len(images))]) if images else random_outfit(body.data, rng)
         score, row = _evaluate_one(sitter, paint, body, reconstruct, out_dir / "pictures", rng)
         scores.append(score)
         rows.append(row)
@@ -165,59 +141,6 @@ def evaluate_synthetic(
         (out_dir / f"sheet_{start // SHEET_ROWS}.jpg").write_bytes(_jpeg(sheet))
     terminal().print(as_table(evaluation))
     return evaluation
-
-
-def random_sitter(name: str, pose: NDArray, body: BodyModel, rng: np.random.Generator) -> Sitter:
-    """A person of random shape in ``pose`` (24, 3), seen from a random side by a random lens, filling most of the
-    picture.
-    """
-    group = str(rng.choice(GROUPS, p=GROUP_SHARES))
-    prior = body.data.shape_prior[group]
-    betas = rng.multivariate_normal(prior.mean, SHAPE_SPREAD**2 * prior.covariance)
-    yaw = rng.uniform(-FRONT_YAW, FRONT_YAW) if rng.random() < FRONT_SHARE else rng.uniform(-180, 180)
-    pitch = np.clip(rng.normal(6, 7), -10, 25)
-    trunk = Rotation.from_rotvec(pose[0])
-    forward = trunk.apply([0, 0, 1])
-    own_yaw = np.degrees(np.arctan2(forward[0], forward[2]))
-    # Turned to the wanted side, flipped into the camera's axes (y down), then seen from above by the pitch.
-    sideways, downward = (
-        Rotation.from_euler("y", yaw - own_yaw, degrees=True),
-        Rotation.from_euler("x", pitch, degrees=True),
-    )
-    turn = downward * Rotation.from_rotvec(FACING_CAMERA) * sideways
-    camera = Camera(rng.uniform(*FOCAL_PER_SIDE) * HEIGHT, (WIDTH / 2, HEIGHT / 2), WIDTH, HEIGHT)
-    parameters = BodyParameters(
-        betas.astype(np.float32),
-        (turn * trunk).as_rotvec().astype(np.float32),
-        pose[1:].astype(np.float32),
-        np.zeros(3, np.float32),
-    )
-    vertices, _ = body.posed(parameters)
-    transl = _framed(vertices, camera, rng.uniform(0.72, 0.9), rng.uniform(-0.03, 0.03, 2))
-    return Sitter(
-        name,
-        group,
-        float(yaw),
-        BodyParameters(parameters.betas, parameters.global_orient, parameters.body_pose, transl),
-        camera,
-    )
-
-
-def _framed(vertices: NDArray, camera: Camera, fill: float, shift: NDArray) -> NDArray[np.float32]:
-    """The translation that centres vertices (V, 3) in the picture, ``shift`` shares of it aside, and lets them fill
-    ``fill`` of it.
-    """
-    middle = (vertices.min(0) + vertices.max(0)) / 2
-    transl = -middle + [0, 0, 3.0]
-    size = np.array([camera.width, camera.height])
-    for _ in range(8):
-        pixels = camera.project(vertices + transl)
-        extent = (np.ptp(pixels, axis=0) / size).max()
-        depth = middle[2] + transl[2]
-        wanted = size * (0.5 + shift) - (pixels.max(0) + pixels.min(0)) / 2
-        transl[:2] += wanted * depth / camera.focal
-        transl[2] += depth * (extent / fill - 1)
-    return transl.astype(np.float32)
 
 
 def _evaluate_one(
@@ -351,15 +274,8 @@ def standing_joints(body: BodyModel) -> NDArray[np.float32]:
     pose = np.zeros((23, 3), np.float32)
     pose[Joint.LEFT_SHOULDER - 1, 2], pose[Joint.RIGHT_SHOULDER - 1, 2] = -ARMS_DOWN, ARMS_DOWN
     return body.posed(
-        BodyParameters(np.zeros(10, np.float32), FACING_CAMERA.astype(np.float32), pose, np.zeros(3, np.float32))
+        BodyParameters(np.zeros(10, np.float32), np.array([np.pi, 0, 0], np.float32), pose, np.zeros(3, np.float32))
     )[1]
-
-
-def _paint_from(path: Path) -> Paint:
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"{path.name} is not a picture that can be read.")
-    return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.evaluation.rendering import Light, random_background, random_light
-from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
+from uvatar.evaluation.rendering import Light, random_background, random_light, sensed
+from uvatar.photos.colour import linear_from_srgb
 
 SIDE = 320  # pixels
 STEPS, NEAR = 48, 2e-3
@@ -25,7 +24,7 @@ Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Part:
+class SolidPart:
     """A round cone from ``a`` to ``b`` with radii ``ra`` and ``rb``, y up; where ``scale`` is not 1, squeezed along the
     axes about ``a``.
 
@@ -57,7 +56,7 @@ class Part:
         return (np.linalg.norm(local - along[:, None] * axis, axis=1) - radius) * float(scale.min()) * 0.9
 
 
-Maker = Callable[[np.random.Generator], Sequence[Part]]
+Maker = Callable[[np.random.Generator], Sequence[SolidPart]]
 
 
 def _colour(rng: np.random.Generator, brown: float = 0.5) -> NDArray[np.float64]:
@@ -67,34 +66,36 @@ def _colour(rng: np.random.Generator, brown: float = 0.5) -> NDArray[np.float64]
     return rng.uniform(0.02, 0.8, 3)
 
 
-def _ball(at: Point, radius: float, colour: NDArray, scale: Point = (1.0, 1.0, 1.0), sharp: bool = False) -> Part:
-    return Part(at, at, radius, radius, colour, scale, sharp=sharp)
+def _ball(at: Point, radius: float, colour: NDArray, scale: Point = (1.0, 1.0, 1.0), sharp: bool = False) -> SolidPart:
+    return SolidPart(at, at, radius, radius, colour, scale, sharp=sharp)
 
 
-def _eyes(x: float, y: float, z: float, apart: float, size: float) -> list[Part]:
+def _eyes(x: float, y: float, z: float, apart: float, size: float) -> list[SolidPart]:
     return [_ball((x + side * apart, y, z), size, np.full(3, 0.01), sharp=True) for side in (-1, 1)]
 
 
-def quadruped(rng: np.random.Generator) -> Sequence[Part]:
+def quadruped(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A horse, dog, cow, giraffe or what comes of it, from the side."""
     fur, leg, neck, thick = _colour(rng, 0.8), rng.uniform(0.5, 1.1), rng.uniform(0.2, 1.0), rng.uniform(0.2, 0.4)
     top, long = leg + thick * 0.6, rng.uniform(0.5, 0.8)
     lean = rng.uniform(0.1, 0.5)
     head = (long + lean, top + neck, 0.0)
     parts = [
-        Part((-long, top, 0), (long, top, 0), thick, thick * 0.9, fur),
-        Part((long, top, 0), head, thick * 0.6, thick * 0.4, fur),
-        Part(
+        SolidPart((-long, top, 0), (long, top, 0), thick, thick * 0.9, fur),
+        SolidPart((long, top, 0), head, thick * 0.6, thick * 0.4, fur),
+        SolidPart(
             head, (head[0] + rng.uniform(0.25, 0.5), head[1] - rng.uniform(0, 0.25), 0), thick * 0.5, thick * 0.3, fur
         ),
-        Part((-long - thick * 0.6, top, 0), (-long - 0.45, top - rng.uniform(-0.2, 0.6), 0), 0.08, 0.04, fur),
+        SolidPart((-long - thick * 0.6, top, 0), (-long - 0.45, top - rng.uniform(-0.2, 0.6), 0), 0.08, 0.04, fur),
         _ball((head[0] + 0.1, head[1] + 0.08, 0.25 * thick + 0.05), 0.05, np.full(3, 0.01), sharp=True),
     ]
     for x in (-long * 0.85, long * 0.85):
         for z in (-1, 1):
             swing = rng.uniform(-0.2, 0.2)
             parts.append(
-                Part((x, top - 0.1, z * thick * 0.5), (x + swing, 0.0, z * thick * 0.5), thick * 0.4, thick * 0.22, fur)
+                SolidPart(
+                    (x, top - 0.1, z * thick * 0.5), (x + swing, 0.0, z * thick * 0.5), thick * 0.4, thick * 0.22, fur
+                )
             )
     if rng.random() < 0.4:
         band = _colour(rng, 0)
@@ -104,21 +105,21 @@ def quadruped(rng: np.random.Generator) -> Sequence[Part]:
     return parts
 
 
-def bird(rng: np.random.Generator) -> Sequence[Part]:
+def bird(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A bird on two legs."""
     feather, beak, leg, neck = _colour(rng), _colour(rng, 0), rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.8)
     head = (0.5, leg + 0.5 + neck, 0.0)
     return [
-        Part((-0.4, leg + 0.3, 0), (0.3, leg + 0.4, 0), 0.25, 0.3, feather),
-        Part((0.35, leg + 0.5, 0), head, 0.18, 0.12, feather),
-        _ball(head, 0.18, feather), Part(head, (head[0] + 0.4, head[1] - 0.05, 0), 0.08, 0.02, beak, sharp=True),
-        Part((-0.4, leg + 0.3, 0), (-0.9, leg + 0.2, 0), 0.18, 0.08, feather),
-        *(Part((0, leg + 0.2, z), (0.05, 0, z), 0.05, 0.04, beak) for z in (-0.12, 0.12)),
+        SolidPart((-0.4, leg + 0.3, 0), (0.3, leg + 0.4, 0), 0.25, 0.3, feather),
+        SolidPart((0.35, leg + 0.5, 0), head, 0.18, 0.12, feather),
+        _ball(head, 0.18, feather), SolidPart(head, (head[0] + 0.4, head[1] - 0.05, 0), 0.08, 0.02, beak, sharp=True),
+        SolidPart((-0.4, leg + 0.3, 0), (-0.9, leg + 0.2, 0), 0.18, 0.08, feather),
+        *(SolidPart((0, leg + 0.2, z), (0.05, 0, z), 0.05, 0.04, beak) for z in (-0.12, 0.12)),
         *_eyes(0.58, head[1] + 0.05, 0, 0.0, 0.06),
     ]  # fmt: skip
 
 
-def sitting_animal(rng: np.random.Generator) -> Sequence[Part]:
+def sitting_animal(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A toy bear, cat or rabbit that sits and looks at you: two arms, two legs, a face, and nobody."""
     fur, light = _colour(rng, 0.8), rng.uniform(0.3, 0.8) * np.array([0.9, 0.8, 0.65])
     ear = rng.uniform(0.1, 0.5)
@@ -127,45 +128,45 @@ def sitting_animal(rng: np.random.Generator) -> Sequence[Part]:
         _ball((0, 1.35, 0), 0.4, fur),
         _ball((0, 1.25, 0.3), 0.18, light), _ball((0, 1.32, 0.47), 0.06, np.full(3, 0.02), sharp=True),
         *_eyes(0, 1.45, 0.34, 0.15, 0.05),
-        *(Part((s * 0.28, 1.6, 0), (s * 0.33, 1.65 + ear, 0), 0.13, 0.1, fur) for s in (-1, 1)),
-        *(Part((s * 0.4, 0.85, 0.1), (s * 0.62, rng.uniform(0.3, 1.2), 0.35), 0.15, 0.13, fur) for s in (-1, 1)),
-        *(Part((s * 0.3, 0.15, 0.2), (s * 0.5, 0.12, 0.7), 0.19, 0.16, fur) for s in (-1, 1)),
+        *(SolidPart((s * 0.28, 1.6, 0), (s * 0.33, 1.65 + ear, 0), 0.13, 0.1, fur) for s in (-1, 1)),
+        *(SolidPart((s * 0.4, 0.85, 0.1), (s * 0.62, rng.uniform(0.3, 1.2), 0.35), 0.15, 0.13, fur) for s in (-1, 1)),
+        *(SolidPart((s * 0.3, 0.15, 0.2), (s * 0.5, 0.12, 0.7), 0.19, 0.16, fur) for s in (-1, 1)),
     ]  # fmt: skip
 
 
-def dinosaur(rng: np.random.Generator) -> Sequence[Part]:
+def dinosaur(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A dinosaur or kangaroo on two legs."""
     skin, lean = _colour(rng, 0.3), rng.uniform(-0.1, 0.5)
     return [
-        Part((0, 0.8, 0), (lean, 1.3, 0), 0.36, 0.25, skin),
-        Part((lean, 1.3, 0), (lean + 0.25, 1.75, 0), 0.2, 0.15, skin),
-        Part((lean + 0.2, 1.8, 0), (lean + 0.65, 1.75, 0), 0.2, 0.12, skin),
-        Part((-0.1, 0.7, 0), (-1.1, 0.3, 0), 0.28, 0.04, skin),
-        *(Part((0, 0.75, z), (0.15, 0.4, z), 0.24, 0.14, skin) for z in (-0.2, 0.2)),
-        *(Part((0.12, 0.4, z), (0.05, 0, z), 0.13, 0.1, skin) for z in (-0.2, 0.2)),
-        *(Part((lean + 0.1, 1.25, z), (lean + 0.4, 1.05, z), 0.08, 0.05, skin) for z in (-0.2, 0.2)),
+        SolidPart((0, 0.8, 0), (lean, 1.3, 0), 0.36, 0.25, skin),
+        SolidPart((lean, 1.3, 0), (lean + 0.25, 1.75, 0), 0.2, 0.15, skin),
+        SolidPart((lean + 0.2, 1.8, 0), (lean + 0.65, 1.75, 0), 0.2, 0.12, skin),
+        SolidPart((-0.1, 0.7, 0), (-1.1, 0.3, 0), 0.28, 0.04, skin),
+        *(SolidPart((0, 0.75, z), (0.15, 0.4, z), 0.24, 0.14, skin) for z in (-0.2, 0.2)),
+        *(SolidPart((0.12, 0.4, z), (0.05, 0, z), 0.13, 0.1, skin) for z in (-0.2, 0.2)),
+        *(SolidPart((lean + 0.1, 1.25, z), (lean + 0.4, 1.05, z), 0.08, 0.05, skin) for z in (-0.2, 0.2)),
         _ball((lean + 0.35, 1.9, 0.14), 0.04, np.full(3, 0.01), sharp=True),
     ]  # fmt: skip
 
 
-def turned(rng: np.random.Generator) -> Sequence[Part]:
+def turned(rng: np.random.Generator) -> Sequence[SolidPart]:
     """What a lathe makes: a vase, bottle, lamp, skittle or pawn."""
     body, heights = _colour(rng), np.linspace(0, 2, rng.integers(4, 8))
     radii = rng.uniform(0.12, 0.55, len(heights))
     stack = [
-        Part((0, y0, 0), (0, y1, 0), r0, r1, body)
+        SolidPart((0, y0, 0), (0, y1, 0), r0, r1, body)
         for y0, y1, r0, r1 in zip(heights, heights[1:], radii, radii[1:], strict=False)
     ]
     return [*stack, _ball((0, 2, 0), float(radii[-1]) * rng.uniform(0.8, 1.6), _colour(rng))]
 
 
-def pumpkin(rng: np.random.Generator) -> Sequence[Part]:
+def pumpkin(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A pumpkin, some with a carved face."""
     skin = np.array([0.75, 0.22, 0.02]) * rng.uniform(0.7, 1.2)
     ribs = [
         _ball((0.35 * np.cos(t), 0.7, 0.35 * np.sin(t)), 0.55, skin, (1, 1.05, 1)) for t in np.arange(8) * np.pi / 4
     ]
-    stem = Part((0, 1.2, 0), (0.1, 1.6, 0), 0.1, 0.07, np.array([0.1, 0.2, 0.03]))
+    stem = SolidPart((0, 1.2, 0), (0.1, 1.6, 0), 0.1, 0.07, np.array([0.1, 0.2, 0.03]))
     if rng.random() < 0.4:
         return [*ribs, stem]
     dark = np.full(3, 0.01)
@@ -175,17 +176,17 @@ def pumpkin(rng: np.random.Generator) -> Sequence[Part]:
     return [*ribs, stem, *_eyes(0, 0.9, 0.8, 0.28, 0.13), *mouth]
 
 
-def hat(rng: np.random.Generator) -> Sequence[Part]:
+def hat(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A hat on nobody's head."""
     felt, high = _colour(rng), rng.uniform(0.3, 1.2)
     return [
         _ball((0, 0.3, 0), 1.0, felt, (1, rng.uniform(0.05, 0.2), 0.9)),
-        Part((0, 0.85, 0), (0, 0.85 + high, 0), 0.55, 0.45, felt),
-        Part((0, 0.42, 0), (0, 0.55, 0), 0.57, 0.57, _colour(rng, 0), (1, 0.15, 1), sharp=True),
+        SolidPart((0, 0.85, 0), (0, 0.85 + high, 0), 0.55, 0.45, felt),
+        SolidPart((0, 0.42, 0), (0, 0.55, 0), 0.57, 0.57, _colour(rng, 0), (1, 0.15, 1), sharp=True),
     ]  # fmt: skip
 
 
-def snowman(rng: np.random.Generator) -> Sequence[Part]:
+def snowman(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A snowman with a face and arms of sticks."""
     snow, wood = np.full(3, 0.8), np.array([0.1, 0.05, 0.02])
     return [
@@ -193,21 +194,21 @@ def snowman(rng: np.random.Generator) -> Sequence[Part]:
         _ball((0, 1.15, 0), 0.36, snow),
         _ball((0, 1.65, 0), 0.26, snow),
         *_eyes(0, 1.72, 0.23, 0.09, 0.04),
-        Part((0, 1.63, 0.25), (0, 1.6, 0.5), 0.06, 0.01, np.array([0.8, 0.25, 0.02]), sharp=True),
+        SolidPart((0, 1.63, 0.25), (0, 1.6, 0.5), 0.06, 0.01, np.array([0.8, 0.25, 0.02]), sharp=True),
         *(
-            Part((s * 0.3, 1.2, 0), (s * 0.9, rng.uniform(1.0, 1.7), 0.1), 0.04, 0.02, wood, sharp=True)
+            SolidPart((s * 0.3, 1.2, 0), (s * 0.9, rng.uniform(1.0, 1.7), 0.1), 0.04, 0.02, wood, sharp=True)
             for s in (-1, 1)
         ),
         *(_ball((0, y, 0.34), 0.04, wood, sharp=True) for y in (1.0, 1.15, 1.3)),
     ]
 
 
-def robot(rng: np.random.Generator) -> Sequence[Part]:
+def robot(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A toy robot of boxes."""
     tin, other = _colour(rng, 0), _colour(rng, 0)
 
-    def block(at: Point, half: Point, colour: NDArray) -> Part:
-        return Part(at, at, 0.03, 0.03, colour, box=half, sharp=True)
+    def block(at: Point, half: Point, colour: NDArray) -> SolidPart:
+        return SolidPart(at, at, 0.03, 0.03, colour, box=half, sharp=True)
 
     return [
         block((0, 1.0, 0), (0.38, 0.42, 0.25), tin), block((0, 1.7, 0), (0.28, 0.2, 0.22), other),
@@ -218,19 +219,19 @@ def robot(rng: np.random.Generator) -> Sequence[Part]:
     ]  # fmt: skip
 
 
-def chair(rng: np.random.Generator) -> Sequence[Part]:
+def chair(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A chair, stool or table."""
     wood, seat, back = _colour(rng, 0.8), rng.uniform(0.5, 1.1), rng.uniform(0, 1.2)
 
-    def beam(at: Point, half: Point) -> Part:
-        return Part(at, at, 0.01, 0.01, wood, box=half, sharp=True)
+    def beam(at: Point, half: Point) -> SolidPart:
+        return SolidPart(at, at, 0.01, 0.01, wood, box=half, sharp=True)
 
     legs = [beam((x, seat / 2, z), (0.06, seat / 2, 0.06)) for x in (-0.5, 0.5) for z in (-0.45, 0.45)]
     rest = [beam((0, seat + back / 2, -0.5), (0.58, back / 2, 0.05))] if back > 0.3 else []
     return [*legs, beam((0, seat, 0), (0.6, 0.06, 0.55)), *rest]
 
 
-def plant(rng: np.random.Generator) -> Sequence[Part]:
+def plant(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A tree, cactus or mushroom."""
     green, bark = np.array([0.08, 0.3, 0.05]) * rng.uniform(0.5, 1.8), _colour(rng, 1)
     kind = rng.integers(3)
@@ -238,22 +239,22 @@ def plant(rng: np.random.Generator) -> Sequence[Part]:
         crowns = [
             _ball(tuple(rng.normal((0, 1.5, 0), (0.4, 0.3, 0.3))), rng.uniform(0.3, 0.5), green) for _ in range(7)
         ]  # type: ignore[arg-type]
-        return [Part((0, 0, 0), (0, 1.3, 0), 0.14, 0.1, bark), *crowns]
+        return [SolidPart((0, 0, 0), (0, 1.3, 0), 0.14, 0.1, bark), *crowns]
     if kind == 1:
         arms = [(s, rng.uniform(0.7, 1.3)) for s in (-1, 1)]
         return [
-            Part((0, 0, 0), (0, 1.9, 0), 0.26, 0.22, green),
-            *(Part((0, y, 0), (s * 0.55, y + 0.05, 0), 0.15, 0.15, green) for s, y in arms),
-            *(Part((s * 0.55, y, 0), (s * 0.58, y + 0.6, 0), 0.15, 0.13, green) for s, y in arms),
+            SolidPart((0, 0, 0), (0, 1.9, 0), 0.26, 0.22, green),
+            *(SolidPart((0, y, 0), (s * 0.55, y + 0.05, 0), 0.15, 0.15, green) for s, y in arms),
+            *(SolidPart((s * 0.55, y, 0), (s * 0.58, y + 0.6, 0), 0.15, 0.13, green) for s, y in arms),
             _ball((0, 0, 0), 0.4, bark, (1, 0.6, 1)),
         ]  # fmt: skip
     return [
-        Part((0, 0, 0), (0, 1.2, 0), 0.25, 0.18, np.full(3, 0.7)),
+        SolidPart((0, 0, 0), (0, 1.2, 0), 0.25, 0.18, np.full(3, 0.7)),
         _ball((0, 1.3, 0), 0.75, _colour(rng, 0), (1, 0.5, 1)),
     ]
 
 
-def fruit(rng: np.random.Generator) -> Sequence[Part]:
+def fruit(rng: np.random.Generator) -> Sequence[SolidPart]:
     """Fruit in a bowl."""
     pieces = [
         _ball(
@@ -267,15 +268,15 @@ def fruit(rng: np.random.Generator) -> Sequence[Part]:
     return [*pieces, _ball((0, 0.2, 0), 1.0, _colour(rng), (1, 0.35, 0.8), sharp=True)]
 
 
-def dummy(rng: np.random.Generator) -> Sequence[Part]:
+def dummy(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A tailor's dummy on its stand: no head, arms or legs."""
     cloth, wood = _colour(rng), _colour(rng, 1)
     waist = rng.uniform(0.2, 0.28)
     return [
-        Part((0, 1.6, 0), (0, 1.25, 0), 0.32, waist, cloth, (1, 1, 0.7)),
-        Part((0, 1.25, 0), (0, 0.95, 0), waist, 0.34, cloth, (1, 1, 0.75)),
-        Part((0, 1.75, 0), (0, 1.95, 0), 0.13, 0.1, cloth),
-        Part((0, 0.9, 0), (0, 0.1, 0), 0.05, 0.05, wood, sharp=True),
+        SolidPart((0, 1.6, 0), (0, 1.25, 0), 0.32, waist, cloth, (1, 1, 0.7)),
+        SolidPart((0, 1.25, 0), (0, 0.95, 0), waist, 0.34, cloth, (1, 1, 0.75)),
+        SolidPart((0, 1.75, 0), (0, 1.95, 0), 0.13, 0.1, cloth),
+        SolidPart((0, 0.9, 0), (0, 0.1, 0), 0.05, 0.05, wood, sharp=True),
         _ball((0, 0.05, 0), 0.4, wood, (1, 0.15, 1), sharp=True),
     ]  # fmt: skip
 
@@ -285,7 +286,7 @@ SOLIDS: tuple[Maker, ...] = (
 )  # fmt: skip
 
 
-def render_solid(parts: Sequence[Part], rng: np.random.Generator) -> NDArray[np.uint8]:
+def render_solid(parts: Sequence[SolidPart], rng: np.random.Generator) -> NDArray[np.uint8]:
     """A picture (SIDE, SIDE, 3) of parts that stand on y = 0, turned a little at random, over a plain or an
     out-of-focus place.
     """
@@ -305,12 +306,10 @@ def render_solid(parts: Sequence[Part], rng: np.random.Generator) -> NDArray[np.
     light = random_light(rng)
     picture = linear_from_srgb(background).reshape(-1, 3).copy()
     picture[seen] = _shade(parts, points[seen], light, to_world, rng)
-    soft = cv2.GaussianBlur(picture.reshape(SIDE, SIDE, 3), (0, 0), 0.7)
-    noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, 2, soft.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return sensed(picture.reshape(SIDE, SIDE, 3), 0.7, 2, rng)
 
 
-def _field(parts: Sequence[Part], points: NDArray) -> NDArray:
+def _field(parts: Sequence[SolidPart], points: NDArray) -> NDArray:
     """(N,) lower bounds of the distance of (N, 3) points from the melted parts."""
     soft = [part.distance(points) for part in parts if not part.sharp]
     hard = [part.distance(points) for part in parts if part.sharp]
@@ -321,7 +320,7 @@ def _field(parts: Sequence[Part], points: NDArray) -> NDArray:
     return np.minimum(distance, np.min(hard, 0)) if hard else distance
 
 
-def _trace(parts: Sequence[Part], eye: NDArray, rays: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
+def _trace(parts: Sequence[SolidPart], eye: NDArray, rays: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
     """Distance along each ray (N, 3) from ``eye``, and whether it meets the parts."""
     depth, far = np.zeros(len(rays)), float(np.linalg.norm(eye)) + 4.0
     alive, seen = np.arange(len(rays)), np.zeros(len(rays), bool)
@@ -336,7 +335,7 @@ def _trace(parts: Sequence[Part], eye: NDArray, rays: NDArray) -> tuple[NDArray,
 
 
 def _shade(
-    parts: Sequence[Part], points: NDArray, light: Light, to_world: NDArray, rng: np.random.Generator
+    parts: Sequence[SolidPart], points: NDArray, light: Light, to_world: NDArray, rng: np.random.Generator
 ) -> NDArray:
     """Linear RGB of (N, 3) points of the surface: the nearest parts' colours, mottled, under one light and a sky."""
     distances = np.array([part.distance(points) for part in parts])
@@ -348,5 +347,4 @@ def _shade(
     normals = np.stack([_field(parts, points + step) - _field(parts, points - step) for step in steps], -1)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     towards = to_world @ (light.direction * [1, -1, -1])
-    direct = np.clip((normals @ towards + 0.25) / 1.25, 0, 1)
-    return albedo * (direct[:, None] * light.colour + (0.65 + 0.35 * normals[:, 1:2]) * light.ambient)
+    return light.on(albedo, normals @ towards, normals[:, 1])

@@ -31,6 +31,7 @@ from uvatar.files.given_photos import GivenPhoto, photo_files
 from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.protocol.messages import JobRequest, SentPhoto, finished_event, photo_event
 from uvatar.protocol.options import Options
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
@@ -166,8 +167,8 @@ class Client:
     ) -> str:
         """Hand over a job: photos as (name, bytes); its id. When this returns, the server has it on disk."""
         job = job or str(uuid.uuid4())
-        sent = [{"name": photo_lists.photo_name(name), "data": data} for name, data in photos]
-        self.request("reconstruct", job=job, photos=sent, options=dict(options or {}))
+        sent: list[SentPhoto] = [{"name": photo_lists.photo_name(name), "data": data} for name, data in photos]
+        self.request("reconstruct", **JobRequest(job=job, photos=sent, options=dict(options or {})))
         return job
 
     def status(self, job: str | None = None) -> dict[str, Any]:
@@ -211,21 +212,21 @@ class Client:
                         continue
                     told.add(event["photo"])
                 elif event["kind"] == "finished":
-                    yield from (_photo_event(job, photo) for photo in event["photos"] if photo["index"] not in told)
+                    yield from (
+                        dict(photo_event(job, photo)) for photo in event["photos"] if photo["index"] not in told
+                    )
                     yield event
                     return
                 yield event
 
     def _catch_up(self, job: str) -> None:
         """Subscribe to the job, and make events of what its status says."""
-        status = self.status(job)
+        status: Any = self.status(job)
         for photo in status["photos"]:
             if photo["state"] != "waiting":
-                self._events.append(_photo_event(job, photo))
+                self._events.append(dict(photo_event(job, photo)))
         if status["state"] in ("finished", "cancelled"):
-            self._events.append(
-                {key: status[key] for key in ("job", "state", "created", "photos")} | {"kind": "finished"}
-            )
+            self._events.append(dict(finished_event(status)))
 
     def _has_been_cut(self) -> bool:
         """Whether the connection has been lost since this was asked last."""
@@ -239,11 +240,6 @@ class Client:
         if not self._socket.poll(round(seconds * 1000)):
             return None
         return framing.unpack(self._socket.recv_multipart(copy=False))
-
-
-def _photo_event(job: str, photo: dict[str, Any]) -> dict[str, Any]:
-    """The event that a photo of a job's status has come to its end."""
-    return {"kind": "photo", "job": job, "photo": photo["index"], "state": photo["state"], "error": photo["error"]}
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:

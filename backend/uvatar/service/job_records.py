@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.messages import JobStatus, JobSummary, PhotoStatus
 
 ACTIVE = ("queued", "running")  # states of jobs that are not over
 
@@ -56,19 +57,29 @@ class JobRecord:
         """Indices of the photos that are not finished yet."""
         return [photo.index for photo in self.photos if photo.state == "waiting"]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JobStatus:
         """The job's status as it crosses the wire."""
-        photos = [{"index": p.index, "name": p.name, "state": p.state, "error": p.error} for p in self.photos]
+        photos: list[PhotoStatus] = [
+            {"index": p.index, "name": p.name, "state": p.state, "error": p.error} for p in self.photos
+        ]
         return {"job": self.id, "state": self.state, "created": self.created, "photos": photos}
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JobSummary:
         """The job among others: how many photos are in which state.
 
         Its size does not depend on their number and names.
         """
         states = Counter(photo.state for photo in self.photos)
-        counts = {state: states[state] for state in ("waiting", "done", "failed", "merged")}
-        return {"job": self.id, "state": self.state, "created": self.created, "photos": len(self.photos), **counts}
+        return {
+            "job": self.id,
+            "state": self.state,
+            "created": self.created,
+            "photos": len(self.photos),
+            "waiting": states["waiting"],
+            "done": states["done"],
+            "failed": states["failed"],
+            "merged": states["merged"],
+        }
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import zmq
 from uvatar.protocol import framing
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.jobs import has_one_result
+from uvatar.protocol.messages import Event, finished_event, photo_event
 from uvatar.runtime import memory_limits
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.journal import Journal
@@ -47,7 +48,7 @@ class Pool:
 
     journal: Journal
     settings: PoolSettings
-    publish: Callable[[dict[str, Any]], None]
+    publish: Callable[[Event], None]
     context: zmq.Context
     facts: dict[str, Any] = field(default_factory=dict)
     error: UvatarError | None = None
@@ -275,15 +276,18 @@ class Pool:
         waiting = len(job.waiting()) - (0 if has_one_result(unit.options) else 1)
         spent = time.monotonic() - process.started
         left = seconds_left(spent, message["fraction"], waiting, self._pace.get(unit.job, Pace()))
-        keys = ("stage", "fraction", "message")
-        event = {
-            "kind": "progress",
-            "job": unit.job,
-            "photo": message["index"],
-            "photos": len(job.photos),
-            "seconds_left": left,
-        }
-        self.publish({**event, **{key: message[key] for key in keys}})
+        self.publish(
+            {
+                "kind": "progress",
+                "job": unit.job,
+                "photo": message["index"],
+                "photos": len(job.photos),
+                "stage": message["stage"],
+                "fraction": message["fraction"],
+                "message": message["message"],
+                "seconds_left": left,
+            }
+        )
 
     def _finish(self, job: str, index: int, result: dict[str, Any], merged: list[int], seconds: float) -> None:
         try:
@@ -303,19 +307,28 @@ class Pool:
             log.exception("The photo's failure cannot be noted", extra={"job": job, "photo": index})
             self.pause()
             photos = len(self.journal.job(job).photos)
-            waiting = {"stage": "waiting", "fraction": 0.0, "message": f"{error.message} Waiting", "seconds_left": None}
-            self.publish({"kind": "progress", "job": job, "photo": index, "photos": photos, **waiting})
+            self.publish(
+                {
+                    "kind": "progress",
+                    "job": job,
+                    "photo": index,
+                    "photos": photos,
+                    "stage": "waiting",
+                    "fraction": 0.0,
+                    "message": f"{error.message} Waiting",
+                    "seconds_left": None,
+                }
+            )
 
     def _publish_end(self, job_id: str, *indices: int) -> None:
         job = self.journal.job(job_id)
-        for photo in (job.photos[index] for index in indices):
-            self.publish(
-                {"kind": "photo", "job": job_id, "photo": photo.index, "state": photo.state, "error": photo.error}
-            )
+        status = job.as_dict()
+        for index in indices:
+            self.publish(photo_event(job_id, status["photos"][index]))
         if not job.active:
             log.info("Job finished", extra={"job": job_id})
             self._pace.pop(job_id, None)
-            self.publish({"kind": "finished", **job.as_dict()})
+            self.publish(finished_event(status))
 
 
 def _for_memory(error: UvatarError, starved: str) -> UvatarError:

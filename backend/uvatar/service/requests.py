@@ -15,6 +15,7 @@ from uvatar.protocol import photo_lists
 from uvatar.protocol.discovery import Runtime
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import PROTOCOL_VERSION, RESULT_SCHEMA
+from uvatar.protocol.messages import Hello, finished_event
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
@@ -88,7 +89,7 @@ class RequestHandlers:
     def hello(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         """What the server is and can do."""
         log.info("Hello from %s", str(message.get("client"))[:80])
-        return {
+        reply: Hello = {
             "kind": "hello",
             "version": self._runtime.version,
             "protocol": PROTOCOL_VERSION,
@@ -99,6 +100,7 @@ class RequestHandlers:
             "models_folder": photo_lists.shown(str(models_folder())),
             "model": self._pool.status(),
         }
+        return dict(reply)
 
     def reconstruct(self, peer: Peer, message: dict[str, Any]) -> None:
         """Take a job; `accepted` follows when it is on the disk."""
@@ -178,7 +180,7 @@ class RequestHandlers:
         if was_active:
             self._pool.cancel(job.id)
             log.info("Job cancelled", extra={"job": job.id})
-            self._subscriptions.publish({"kind": "finished", **job.as_dict()})
+            self._subscriptions.publish(finished_event(job.as_dict()))
         return job
 
 

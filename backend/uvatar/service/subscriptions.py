@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from uvatar.protocol.messages import Event
 from uvatar.service.job_records import JobRecord
 from uvatar.service.listener import Peer
 
@@ -19,7 +18,7 @@ class Subscriptions:
         if job.active:
             self._peers.setdefault(job.id, set()).add(peer)
 
-    def publish(self, event: dict[str, Any]) -> None:
+    def publish(self, event: Event) -> None:
         """Send an event to those who follow its job; whoever cannot be reached is dropped."""
         peers = self._peers.get(event["job"], set())
         for peer in list(peers):

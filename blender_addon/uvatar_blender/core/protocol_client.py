@@ -12,6 +12,7 @@ from typing import Any
 
 from ..protocol import framing
 from ..protocol.errors import Code, UvatarError
+from ..protocol.messages import JobRequest, SentPhoto
 from ..protocol.options import COMPLETE_TEXTURE
 from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
 from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
@@ -51,7 +52,7 @@ class PendingJob:
     known: bool = False
     accepted: bool = False
     sent: list[int] = field(default_factory=list)
-    payload: list[dict[str, Any]] | None = None
+    payload: list[SentPhoto] | None = None
     told: set[int] = field(default_factory=set)
 
     def chosen(self, photo: int) -> int:
@@ -180,7 +181,8 @@ class ProtocolClient:
             )
             return
         pending.known = True
-        status = self._request("reconstruct", job=pending.id, photos=pending.payload, options=dict(pending.options))
+        job = JobRequest(job=pending.id, photos=pending.payload, options=dict(pending.options))
+        status = self._request("reconstruct", **job)
         pending.payload, pending.accepted = None, True
         self._tell(Accepted(pending.id, tuple(pending.sent)))
         self._take_status(pending, status)
@@ -270,11 +272,11 @@ class ProtocolClient:
         return None
 
 
-def _read_photos(pending: PendingJob) -> tuple[list[dict[str, Any]], dict[int, Problem]]:
+def _read_photos(pending: PendingJob) -> tuple[list[SentPhoto], dict[int, Problem]]:
     """Names and bytes of the photos, and what is wrong with those that cannot be read, by index; notes in the
     pending job which are sent.
     """
-    payload: list[dict[str, Any]] = []
+    payload: list[SentPhoto] = []
     unreadable: dict[int, Problem] = {}
     pending.sent.clear()
     for index, path in enumerate(pending.photos):

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.evaluation.poses import held_out
+from uvatar.fitting.lifter import FILE, Lifter
+from uvatar.runtime.weights import weights_folder
 from uvatar_training.data.problems import DataError
+from uvatar_training.data.stream import Plan, stream
+from uvatar_training.lifter.errors import found
+from uvatar_training.lifter.imagined import Imagined
 from uvatar_training.lifter.make import make_lifter_data
-from uvatar_training.lifter.people import Imagined, People, Skeleton, found, global_turns
+from uvatar_training.lifter.people import People
 from uvatar_training.lifter.poses import PoseSampler
 from uvatar_training.lifter.shards import read_shards
-from uvatar_training.lifter.train import LifterRecipe, train_lifter
+from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
+from uvatar_training.trainers.lifter import LifterData, LifterTrainer
+from uvatar_training.trainers.recipe import RecipeError, load_recipe
+from uvatar_training.trainers.run import Result, run
 
 PEOPLE = 4
 
@@ -83,7 +95,7 @@ def test_the_skeleton_is_the_body(body: BodyModel) -> None:
     pose = rng.normal(0, 0.5, (5, 24, 3)).astype(np.float32)
     pose[:, 22:] = 0
     turns = torch.from_numpy(np.stack([global_turns(one[0], one[1:]) for one in pose]).astype(np.float32))
-    joints, landmarks = Skeleton(body)(betas, turns)
+    joints, landmarks = TurnedSkeleton(body)(betas, turns)
     expected, expected_landmarks = (
         body.joints(betas, torch.from_numpy(pose)),
         body.landmarks(betas, torch.from_numpy(pose)),
@@ -96,7 +108,7 @@ def test_imagined_people_in_rendered_poses_look_like_the_rendered(
     folders: tuple[Path, Path], body: BodyModel, bank: Path
 ) -> None:
     """Errors put back onto the very people they were taken from give what perception said, but for the jitter."""
-    skeleton = Skeleton(body)
+    skeleton = TurnedSkeleton(body)
     rows = read_shards(list(folders[0].glob("*.npz")))
     imagined = Imagined(rows, skeleton, body, PoseSampler.load(bank), count=8, seed=0)
     true_lens = People.of(rows)
@@ -115,21 +127,54 @@ def test_imagined_people_in_rendered_poses_look_like_the_rendered(
 def test_training_repeats_itself_and_goes_on_where_it_stopped(
     folders: tuple[Path, Path], bank: Path, tmp_path: Path
 ) -> None:
-    recipe = LifterRecipe(steps=6, batch=8, imagined=20, report=3)
-    train_lifter(*folders, bank, tmp_path / "whole.safetensors", recipe)
+    recipe = load_recipe("lifter", "toy")
+    data = LifterData.open(*folders, bank)
 
-    class Stopped(Exception):
-        pass
+    def train(folder: str, stop_at: int | None = None) -> Result:
+        return run(LifterTrainer(recipe, data), recipe, data.people, tmp_path / folder, "cpu", stop_at=stop_at)
 
-    def stop(step: int, loss: float) -> None:
-        if step == 4:
-            raise Stopped
+    (whole,) = train("whole").files
+    stopped = train("parts", stop_at=4)
+    assert stopped.step == 4 and not stopped.files
+    (parts,) = train("parts").files
+    assert whole.read_bytes() == parts.read_bytes()
+    with safe_open(whole, "pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+    assert facts["errors"]["mpjpe_20"] > 0 and facts["recipe"]["steps"] == recipe.steps
+    assert list((tmp_path / "whole" / "pictures").glob("*.jpg"))
+    assert list((tmp_path / "whole" / "tensorboard").iterdir())
 
-    with pytest.raises(Stopped):
-        train_lifter(*folders, bank, tmp_path / "parts.safetensors", recipe, stop)
-    errors = train_lifter(*folders, bank, tmp_path / "parts.safetensors", recipe)
-    assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "parts.safetensors").read_bytes()
-    assert errors["mpjpe_20"] > 0
+
+def test_trained_weights_are_in_the_format_of_those_that_ship(
+    folders: tuple[Path, Path], bank: Path, tmp_path: Path
+) -> None:
+    recipe = load_recipe("lifter", "toy")
+    data = LifterData.open(*folders, bank)
+    trainer = LifterTrainer(recipe, data)
+    (path,) = trainer.export({"lifter": trainer.players["lifter"].network}, tmp_path, "untrained")
+    assert path.name == FILE and Lifter.load(tmp_path) is not None
+    ours, shipped = load_file(path), load_file(weights_folder() / FILE)
+    assert {name: (tensor.shape, tensor.dtype) for name, tensor in ours.items()} == {
+        name: (tensor.shape, tensor.dtype) for name, tensor in shipped.items()
+    }
+
+
+def test_loading_processes_are_handed_no_network(folders: tuple[Path, Path], bank: Path) -> None:
+    recipe = load_recipe("lifter", "toy")
+    data = LifterData.open(*folders, bank)
+    trainer = LifterTrainer(recipe, data)
+    batches = []
+    for parts in (
+        (data.people, trainer.prepare, trainer.collate),
+        pickle.loads(pickle.dumps((data.people, trainer.prepare, trainer.collate))),
+    ):
+        with stream(*parts, Plan(len(data.people), 8, seed=0), 0, 1) as deliveries:
+            batches.append(next(deliveries).batch)
+    assert len(batches[0].betas) == 8
+    torch.testing.assert_close(vars(batches[0]), vars(batches[1]), rtol=0, atol=0)
+    assert not any(isinstance(value, torch.nn.Parameter) for value in vars(trainer.collate.imagined).values())
+    with pytest.raises(RecipeError, match="no options wings"):
+        LifterTrainer(recipe.with_(options={"wings": 2}), data)
 
 
 def test_bad_data_is_named(tmp_path: Path, bank: Path, folders: tuple[Path, Path]) -> None:
@@ -149,7 +194,7 @@ def test_bad_data_is_named(tmp_path: Path, bank: Path, folders: tuple[Path, Path
 
 def test_lost_people_are_left_out(folders: tuple[Path, Path], body: BodyModel) -> None:
     rows = {name: array.copy() for name, array in read_shards(list(folders[0].glob("*.npz"))).items()}
-    skeleton = Skeleton(body)
+    skeleton = TurnedSkeleton(body)
     kept = len(found(rows, skeleton)["betas"])
     rows["landmarks"][0, :, 2] = 1
     rows["landmarks"][0, :, :2] += np.random.default_rng(0).normal(0, 300, (33, 2))

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from uvatar.data.camera import Camera
 from uvatar.evaluation.metrics import psnr
-from uvatar_training.rendering import Cameras, UvMesh, View, paint, see
+from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see
 
 SCRIPT = Path(__file__).with_name("render_in_blender.py")
 
 
-def smooth_inside(view: View) -> np.ndarray:
+def smooth_inside(view: PixelView) -> np.ndarray:
     """(H, W) pixels whose 3x3 surroundings show one piece of surface and one piece of the texture."""
     values = torch.cat([view.depth[..., None].clamp_max(100), view.uv], -1)[0].permute(2, 0, 1)[None]
     high = torch.nn.functional.max_pool2d(values, 3, 1, 1)

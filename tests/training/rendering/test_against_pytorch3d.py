@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from uvatar.data.camera import Camera
-from uvatar_training.rendering import Cameras, UvMesh, View, paint, see, visible_faces
+from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see, visible_faces
 from uvatar_training.rendering.pytorch3d_raster import soft_silhouette, visible_faces_pytorch3d
 
 pytest.importorskip("pytorch3d")
@@ -61,12 +61,12 @@ def reference(people: Tensor, mesh: UvMesh, camera: Camera, texture: Tensor, bod
 
 
 @pytest.fixture(scope="module")
-def view(people: Tensor, mesh: UvMesh, cameras: Cameras) -> View:
+def view(people: Tensor, mesh: UvMesh, cameras: Cameras) -> PixelView:
     return see(people[:1], mesh, cameras)
 
 
 @pytest.mark.slow
-def test_the_same_triangles_at_the_same_places(reference: Reference, view: View) -> None:
+def test_the_same_triangles_at_the_same_places(reference: Reference, view: PixelView) -> None:
     same = reference.face == view.face[0]
     assert same.float().mean() >= 0.999
     seen = same & (view.face[0] >= 0)

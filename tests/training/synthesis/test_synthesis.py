@@ -20,14 +20,15 @@ from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import Sample
 from uvatar_training.data.shards import open_shards
 from uvatar_training.synthesis.anatomy import Canvas
+from uvatar_training.synthesis.bank import mirrored
 from uvatar_training.synthesis.cycles import Cycles
 from uvatar_training.synthesis.dressing import dress
 from uvatar_training.synthesis.environments import environment_from, hdri_files, procedural_environment
 from uvatar_training.synthesis.outfits import paint_over, random_outfit
-from uvatar_training.synthesis.poses import SEEDS, PoseSource, mirrored
+from uvatar_training.synthesis.poses import SEEDS, PoseSource
 from uvatar_training.synthesis.rendering import Rasteriser
 from uvatar_training.synthesis.scenes import Cast, Scene, draw_scene
-from uvatar_training.synthesis.synthesize import Order, synthesize
+from uvatar_training.synthesis.synthesize import SynthesisOrder, synthesize
 from uvatar_training.synthesis.wardrobe import Wardrobe, open_wardrobe
 
 
@@ -43,7 +44,7 @@ def samples(shards: Path) -> list[Sample]:
 
 
 def test_the_same_seed_makes_the_same_files_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
-    orders = [Order(tmp_path / name, 4, seed=9, side=64, texture=64, per_shard=2) for name in ("a", "b", "c")]
+    orders = [SynthesisOrder(tmp_path / name, 4, seed=9, side=64, texture=64, per_shard=2) for name in ("a", "b", "c")]
     for order in orders[:2]:
         assert synthesize(order) == 4
     files = [sorted((tmp_path / name).glob("*.tar")) for name in ("a", "b")]
@@ -173,7 +174,7 @@ def test_bad_inputs_are_named(what: dict, message: str, tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     changes = {name: value if name == "split" else tmp_path / value for name, value in what.items()}
     with pytest.raises(DataError, match=message):
-        synthesize(Order(tmp_path / "out", 1, side=64, texture=64, **changes))
+        synthesize(SynthesisOrder(tmp_path / "out", 1, side=64, texture=64, **changes))
 
 
 def test_an_even_panorama_lights_evenly_and_a_lamp_is_found() -> None:

@@ -9,7 +9,7 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from uvatar_training.mesh_supervision import MeshLabels
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.trainers.evaluate import paired, reach
 
 _REST = {field.name: torch.empty(0) for field in fields(MeshLabels)}

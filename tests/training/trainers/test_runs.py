@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
 from uvatar.body import load_open_body
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
 from uvatar.texture_predictor.config import ConfigError, small
 from uvatar.texture_predictor.network import TextureNetwork
-from uvatar_training.cli import app
+from uvatar_training.cli import main
+from uvatar_training.commands.parse import COMMANDS
 from uvatar_training.data.shards import ShardSet, open_shards
 from uvatar_training.data.stream import Plan, stream
 from uvatar_training.data.uv_people import UvPeople, open_uv_people
@@ -29,7 +29,7 @@ from uvatar_training.trainers.complete import CompleteTrainer
 from uvatar_training.trainers.gan import GanTrainer, texture_network
 from uvatar_training.trainers.joint import JointTrainer
 from uvatar_training.trainers.mesh import MeshTrainer
-from uvatar_training.trainers.recipe import Recipe, RecipeError, load_recipe, recipe_names
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe, load_recipe, recipe_names
 from uvatar_training.trainers.run import Trainer, TrainingError, run
 from uvatar_training.trainers.texture import TextureTrainer
 
@@ -216,7 +216,7 @@ def test_the_paper_s_schedule() -> None:
 
 
 def test_rates_rise_and_fall_as_the_recipe_says() -> None:
-    recipe = Recipe("mesh", 100, 1, 1.0, warmup=10, cosine=True)
+    recipe = TrainingRecipe("mesh", 100, 1, 1.0, warmup=10, cosine=True)
     assert [recipe.rate(step) for step in (0, 4)] == pytest.approx([0.1, 0.5], rel=0.02)
     assert recipe.rate(50) == pytest.approx(0.5) and recipe.rate(99) < 0.001
 
@@ -249,11 +249,12 @@ def test_every_shipped_recipe_can_be_used_and_bad_ones_are_named(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_from_nothing_to_a_scored_network_on_the_command_line(tmp_path: Path) -> None:
+def test_from_nothing_to_a_scored_network_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def call(*words: str) -> str:
-        result = CliRunner().invoke(app, list(words), catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-        return result.output
+        main(words)
+        return capsys.readouterr().out
 
     data, out = str(tmp_path / "data"), str(tmp_path / "run")
     for split, count in (("train", "4"), ("held_out", "2")):
@@ -286,6 +287,32 @@ def test_from_nothing_to_a_scored_network_on_the_command_line(tmp_path: Path) ->
     words = ("complete", "--data", data, "--out", f"{out}-uv", "--recipe", "toy", "--device", "cpu")
     assert "Stopped at step 2 of 4" in call(*words, "--stop-at", "2")
     assert "Trained to step 4" in call(*words)
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    run_options = ("--out", "--recipe", "--steps", "--batch", "--learning-rate", "--precision", "--seed", "--device")
+    run_options += ("--workers", "--stop-at", "--minutes", "--data")
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        text = capsys.readouterr().out
+        assert ended.value.code == 0 and f"usage: uvatar-train {name}" in text
+        if name in TRAINERS or name == "lifter":
+            assert [option for option in run_options if f"{option} " not in text] == []
+
+
+def test_options_that_make_no_sense_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (
+        (["gan", "--out", str(tmp_path)], "Give either --data or --textures."),
+        (["mesh", "--out", str(tmp_path), "--data", "x", "--stop-at", "0"], "--stop-at must be at least 1, not 0."),
+        (["synthesize", "--out", str(tmp_path), "--side", "3"], "--side must be at least 64, not 3."),
+        (["evaluate", "--out", str(tmp_path), "--weights", "mesh.safetensors"], "is scored on --data."),
+        (["mesh", "--data", "x"], "--out"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        told = capsys.readouterr().err
+        assert ended.value.code == 2 and message in told and "Traceback" not in told, told
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class DiscriminatorConfig:
         return min(self.channel_base // size, self.channel_max)
 
 
-class _Block(nn.Module):
+class _DiscriminatorBlock(nn.Module):
     """Two convolutions around a shortcut, half the size."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -62,7 +62,9 @@ class Discriminator(nn.Module):
         self.config = config
         self.entry = Conv2d(config.channels, config.features(config.resolution), 1)
         sizes = [config.resolution >> k for k in range(int(math.log2(config.resolution // _LAST)))]
-        self.blocks = nn.Sequential(*(_Block(config.features(size), config.features(size // 2)) for size in sizes))
+        self.blocks = nn.Sequential(
+            *(_DiscriminatorBlock(config.features(size), config.features(size // 2)) for size in sizes)
+        )
         last = config.features(_LAST)
         self.join = Conv2d(last + 1, last, 3)
         self.hidden = Linear(last * _LAST**2, last)

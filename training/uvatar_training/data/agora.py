@@ -94,7 +94,7 @@ def _metres(centimetres: tuple[float, float, float]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Fit:
+class AgoraFit:
     """One person's SMPL fit: betas (10,), or (11,) of a child; rotations (axis-angle) and translation (metres) in
     SMPL's own frame.
     """
@@ -105,7 +105,7 @@ class Fit:
     transl: NDArray[np.float32]
 
 
-def read_fit(path: Path, kid: bool) -> Fit:
+def read_fit(path: Path, kid: bool) -> AgoraFit:
     """A fit's pickle; its keys are ``root_pose`` and ``translation`` or ``global_orient`` and ``transl``.
 
     Adults' fits may carry an eleventh beta, which means nothing and is dropped. Raises DataError naming the file:
@@ -127,7 +127,7 @@ def read_fit(path: Path, kid: bool) -> Fit:
 
     betas = numbers(11 if kid else 10, "betas")[: 11 if kid else 10]
     pose = numbers(69, "body_pose")[:69].reshape(23, 3)
-    return Fit(betas, numbers(3, "global_orient", "root_pose")[:3], pose, numbers(3, "transl", "translation")[:3])
+    return AgoraFit(betas, numbers(3, "global_orient", "root_pose")[:3], pose, numbers(3, "transl", "translation")[:3])
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class Agora:
             pixels.astype(np.float32), inside, facts=facts,
         )  # fmt: skip
 
-    def _rest_joints(self, fit: Fit, kid: bool) -> NDArray[np.float64] | None:
+    def _rest_joints(self, fit: AgoraFit, kid: bool) -> NDArray[np.float64] | None:
         """(24, 3) of the fit's rest shape; None without a body, and for children without their template."""
         if self.body is None or (kid and self.kid_template is None):
             return None
@@ -338,7 +338,7 @@ def split_of(scan: str) -> str:
     return "held_out" if int.from_bytes(digest[:4], "big") % HELD_OUT_EVERY == 0 else "train"
 
 
-def posed_joints(body: BodyModel, rest: NDArray, fit: Fit) -> NDArray[np.float64]:
+def posed_joints(body: BodyModel, rest: NDArray, fit: AgoraFit) -> NDArray[np.float64]:
     """(24, 3) joints of a fit in SMPL's own frame, metres, from its rest joints (24, 3): forward kinematics in
     float64.
     """

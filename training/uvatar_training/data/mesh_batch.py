@@ -18,9 +18,9 @@ from uvatar.body import BodyModel
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar_training.data.batch import Batch
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
-from uvatar_training.mesh_supervision import MeshLabels
 
 PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
 

@@ -21,7 +21,7 @@ from uvatar.texture_predictor.inputs import Crop, pose_of
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
-from uvatar_training.rendering import Cameras, RenderError, UvMesh, View, see
+from uvatar_training.rendering import Cameras, PixelView, RenderError, UvMesh, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 
 SMALLEST = 48  # pixels across the longer side of a person's box
@@ -34,7 +34,7 @@ class TextureBatch(Batch):
     Attributes:
         photo: (B, 3, S, S) sRGB 0..1 before mid-grey, for the style encoder.
         picture: (B, 3, P, P) the crop that renderings are compared with; mask: (B, 1, P, P) bool.
-        face, barycentric, uv, depth: of a `View` of the bodies in the crops' cameras.
+        face, barycentric, uv, depth: of a `PixelView` of the bodies in the crops' cameras.
         pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.encoders.Structure`.
         partial: (B, 4, R, R) what the pictures show of the texture, and where.
         truth: (B, 3, R, R) the whole texture in the picture's light, NaN where it is unknown.
@@ -54,9 +54,9 @@ class TextureBatch(Batch):
     truth: Tensor
 
     @property
-    def view(self) -> View:
+    def view(self) -> PixelView:
         """What the crops' cameras see of the bodies."""
-        return View(self.face, self.barycentric, self.uv, self.depth)
+        return PixelView(self.face, self.barycentric, self.uv, self.depth)
 
 
 @dataclass(frozen=True)

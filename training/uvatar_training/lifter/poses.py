@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from uvatar.evaluation.poses import evaluation_indices, held_out
-from uvatar_training.synthesis.poses import mirrored, read_bank, upright
+from uvatar_training.synthesis.bank import ARM_JOINTS, load_bank, mirrored
 
-ARMS, LEGS, HEAD = [13, 14, 16, 17, 18, 19, 20, 21], [1, 2, 4, 5, 7, 8], [12, 15]
+LEGS, HEAD = [1, 2, 4, 5, 7, 8], [12, 15]
 HIPS, KNEES, SPINE, ANKLES, WRISTS = [1, 2], [4, 5], [3, 6, 9], [7, 8], [20, 21]
 BANK_SHARE, LYING_SHARE = 0.66, 0.1
 RECOMBINED = {"arms": 0.3, "legs": 0.2, "head": 0.5}
-INVENTED_ARMS, INVENTED_LEGS = 0.2, 0.08
+INVENTED_ARM_JOINTS, INVENTED_LEGS = 0.2, 0.08
 JITTER = 0.07  # radians, of every joint
 
 
@@ -77,20 +76,13 @@ class PoseSampler:
 
     @classmethod
     def load(cls, path: Path, validation: bool = False) -> PoseSampler:
-        """From an npz with ``aa`` (N, 24, 3): without its held-out blocks (`uvatar.evaluation.poses`), or of these
-        alone.
-
-        Raises:
-            DataError: the file is missing or holds no poses.
-        """
-        poses = read_bank(path)
-        chosen = evaluation_indices(len(poses)) if validation else np.flatnonzero(~held_out(len(poses)))
-        return cls(upright(poses[chosen]))
+        """From a bank: the poses to train on, or the held-out ones alone (`load_bank`, which raises DataError)."""
+        return cls(load_bank(path, validation))
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """One pose (24, 3)."""
         pose = self._captured(rng) if rng.random() < BANK_SHARE else self._invented(rng)
-        if rng.random() < INVENTED_ARMS:
+        if rng.random() < INVENTED_ARM_JOINTS:
             for side in (0, 1):
                 if rng.random() < 0.7:
                     _invent_arm(pose, side, rng)
@@ -108,7 +100,7 @@ class PoseSampler:
 
     def _captured(self, rng: np.random.Generator) -> NDArray[np.float64]:
         pose = self._any(rng).copy()
-        for part, joints in (("arms", ARMS), ("legs", LEGS), ("head", HEAD)):
+        for part, joints in (("arms", ARM_JOINTS), ("legs", LEGS), ("head", HEAD)):
             if rng.random() < RECOMBINED[part]:
                 pose[joints] = self._any(rng)[joints]
         return pose
@@ -117,7 +109,7 @@ class PoseSampler:
         names = list(STANCES)
         stance = STANCES[names[rng.integers(len(names))]]
         pose = np.zeros((24, 3))
-        pose[[*ARMS, *HEAD]] = self._any(rng)[[*ARMS, *HEAD]]
+        pose[[*ARM_JOINTS, *HEAD]] = self._any(rng)[[*ARM_JOINTS, *HEAD]]
         _pose_legs(pose, stance, rng)
         pose[SPINE, 0] = rng.uniform(*stance.lean) / 3
         pose[SPINE, 1:] = rng.normal(0, 0.08, 2)

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, texture_paint
+from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, read_paint
+from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, parameters_of
 from uvatar.geometry.adjacency import triangle_edges
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.perception.geometry import Pyramid
@@ -26,10 +26,11 @@ from uvatar_training.lifter.poses import PoseSampler
 
 SIDE = 400  # pixels of a picture's shorter side: the landmark model looks at 256
 ASPECTS = (0.67, 0.75, 0.8, 1.0, 1.33, 1.5)  # width by height
-GROUPS, GROUP_SHARES = ("male", "female", "child"), (0.43, 0.39, 0.18)
-FOCAL_PER_SIDE = (0.8, 2.4)
-FRONT_SHARE, FRONT_YAW = 0.6, 75.0
-FACING_CAMERA = Rotation.from_rotvec([np.pi, 0, 0])
+POPULATION = Population(shares=(0.43, 0.39, 0.18))
+LENSES = Lenses(0.8, 2.4)
+# From the front mostly, from above more than from below, hardly tilted.
+VIEWPOINTS = Viewpoints(front_share=0.6, front_yaw=75.0, pitch=(6, 10), pitch_range=(-20, 45), roll=4)
+FRAMING = Framing(least_depth=0.6, clip=0.3)
 CUT_SHARE, OCCLUDED_SHARE, CROWDED_SHARE, DRESSED_SHARE, BAKED_SHARE = 0.25, 0.25, 0.12, 0.6, 0.5
 LEAST_SEEN = 0.2  # of the person, inside the picture and not behind something
 BOX_JITTER = 0.03  # of the box's side, as the detector's
@@ -37,7 +38,7 @@ LEAST_QUALITY = 0.25
 
 
 @dataclass(frozen=True)
-class Scene:
+class LifterScene:
     """One rendered person.
 
     Attributes:
@@ -52,7 +53,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class LandmarkSighting:
     """What perception says of a scene.
 
     Attributes:
@@ -80,7 +81,7 @@ class SceneMaker:
         self.body, self.poses, self.textures = body, poses, list(textures)
         self._edges = triangle_edges(body.data.faces)
 
-    def draw(self, rng: np.random.Generator) -> Scene | None:
+    def draw(self, rng: np.random.Generator) -> LifterScene | None:
         """One scene, or None where too little of the person would be seen."""
         camera = _camera(rng)
         parameters, vertices = self._person(camera, rng)
@@ -97,27 +98,21 @@ class SceneMaker:
             mask &= ~hidden
         if mask.sum() < max(LEAST_SEEN * whole, 1000):
             return None
-        return Scene(parameters, camera, picture, mask)
+        return LifterScene(parameters, camera, picture, mask)
 
     def _person(self, camera: Camera, rng: np.random.Generator) -> tuple[BodyParameters, NDArray[np.float32]]:
-        prior = self.body.data.shape_prior[str(rng.choice(GROUPS, p=GROUP_SHARES))]
-        betas = rng.multivariate_normal(prior.mean, prior.covariance).astype(np.float32)
+        betas = POPULATION.betas(self.body.data, POPULATION.group(rng), rng)
         pose = self.poses.draw(rng)
-        orient = (random_view(rng) * Rotation.from_rotvec(pose[0])).as_rotvec().astype(np.float32)
-        parameters = BodyParameters(betas, orient, pose[1:].astype(np.float32), np.zeros(3, np.float32))
+        posed = np.concatenate([VIEWPOINTS.draw(rng).seen(pose[0])[None], pose[1:]])
         offsets = self._clothes(rng) if rng.random() < DRESSED_SHARE else None
-        vertices, _ = self.body.posed(parameters, offsets)
+        vertices, _ = self.body.posed(parameters_of(betas, posed, np.zeros(3)), offsets)
         transl = _framed(vertices, camera, rng)
-        return BodyParameters(betas, orient, parameters.body_pose, transl), vertices + transl
+        return parameters_of(betas, posed, transl), vertices + transl
 
     def _paint(self, rng: np.random.Generator) -> Paint:
         if not self.textures or rng.random() > BAKED_SHARE:
             return random_outfit(self.body.data, rng)
-        path = self.textures[rng.integers(len(self.textures))]
-        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"{path} is not a picture that can be read.")
-        return texture_paint(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+        return read_paint(self.textures[rng.integers(len(self.textures))])
 
     def _clothes(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """(V, 3) how far cloth and hair stand off the rest body: loose tops and trousers, hair on the crown."""
@@ -150,7 +145,7 @@ class Watcher:
     def __init__(self, weights: Path) -> None:
         self._poses = PoseEstimator(Model(weights, "pose_detector.tflite"), Model(weights, "pose_landmarks.tflite"))
 
-    def look(self, scene: Scene, rng: np.random.Generator) -> Sighting | None:
+    def look(self, scene: LifterScene, rng: np.random.Generator) -> LandmarkSighting | None:
         """What perception would say, or None where it would find nobody."""
         rows, columns = np.flatnonzero(scene.mask.any(1)), np.flatnonzero(scene.mask.any(0))
         tight = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
@@ -164,7 +159,7 @@ class Watcher:
         pose = averaged(best.pose, again)
         ((window, mask, _),) = person_masks(photo, [pose])
         passes = np.stack([_numbers(best.pose), _numbers(again)])
-        return Sighting(box, doubted(pose.landmarks, window, mask), pose.world, passes)
+        return LandmarkSighting(box, doubted(pose.landmarks, window, mask), pose.world, passes)
 
 
 def _numbers(pose: Pose) -> NDArray[np.float32]:
@@ -174,45 +169,22 @@ def _numbers(pose: Pose) -> NDArray[np.float32]:
 def _camera(rng: np.random.Generator) -> Camera:
     aspect = ASPECTS[rng.integers(len(ASPECTS))]
     width, height = (round(SIDE * aspect), SIDE) if aspect > 1 else (SIDE, round(SIDE / aspect))
-    focal = np.exp(rng.uniform(*np.log(FOCAL_PER_SIDE))) * max(width, height)
-    return Camera(float(focal), (width / 2, height / 2), width, height)
-
-
-def random_view(rng: np.random.Generator) -> Rotation:
-    """World axes (y up) to camera axes: from the front mostly, from above more than from below, hardly tilted."""
-    yaw = rng.uniform(-FRONT_YAW, FRONT_YAW) if rng.random() < FRONT_SHARE else rng.uniform(-180, 180)
-    pitch = np.clip(rng.normal(6, 10), -20, 45)
-    down, across = (
-        Rotation.from_euler("x", pitch, degrees=True),
-        Rotation.from_euler("z", rng.normal(0, 4), degrees=True),
-    )
-    return across * down * FACING_CAMERA * Rotation.from_euler("y", yaw, degrees=True)
+    return LENSES.camera(width, height, rng)
 
 
 def _framed(vertices: NDArray, camera: Camera, rng: np.random.Generator) -> NDArray[np.float32]:
     """The translation that puts vertices (V, 3) into the picture: whole and anywhere, or close and cut by its edges."""
-    size = np.array([camera.width, camera.height])
     cut = rng.random() < CUT_SHARE
     fill = rng.uniform(0.8, 1.9) if cut else rng.uniform(0.5, 0.93)
-    middle = (vertices.min(0) + vertices.max(0)) / 2
-    transl = -middle + [0, 0, 3.0]
-    place = None
-    for _ in range(8):
-        pixels = camera.project(np.maximum(vertices + transl, [-np.inf, -np.inf, 0.3]))
-        low, high = pixels.min(0), pixels.max(0)
-        extent = (high - low) / size
-        if place is None:
-            room = np.maximum(1 - extent * fill / extent.max(), 0) / 2
-            place = rng.uniform(-1, 1, 2) * (room + cut * 0.35 * fill * np.array([0.5, 1.0]))
-        depth = middle[2] + transl[2]
-        transl[:2] += (size * (0.5 + place) - (low + high) / 2) * depth / camera.focal
-        transl[2] = max(depth * extent.max() / fill, 0.6) - middle[2]
-    return transl.astype(np.float32)
+    extent = FRAMING.extent(vertices, camera)
+    room = np.maximum(1 - extent * fill / extent.max(), 0) / 2
+    aside = rng.uniform(-1, 1, 2) * (room + cut * 0.35 * fill * np.array([0.5, 1.0]))
+    return FRAMING.placed(vertices, camera, fill, aside).astype(np.float32)
 
 
 def _area(vertices: NDArray, camera: Camera) -> float:
     """Pixels that a person covers, in the picture and beyond: a third of the box, as people mostly do."""
-    pixels = camera.project(np.maximum(vertices, [-np.inf, -np.inf, 0.3]))
+    pixels = FRAMING.projected(vertices, camera)
     return float(np.prod(np.ptp(pixels, axis=0)) / 3)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar_training.data.problems import DataError
-from uvatar_training.lifter.scenes import Scene, SceneMaker, Sighting, Watcher
+from uvatar_training.lifter.scenes import LandmarkSighting, LifterScene, SceneMaker, Watcher
 
 SHARD = 50  # people
 
@@ -71,7 +71,7 @@ def read_shards(paths: Sequence[Path]) -> dict[str, NDArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _row(scene: Scene, sighting: Sighting) -> dict[str, NDArray]:
+def _row(scene: LifterScene, sighting: LandmarkSighting) -> dict[str, NDArray]:
     body, camera = scene.body, scene.camera
     return {
         "betas": body.betas,

@@ -77,7 +77,7 @@ def center_focal(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
 
 def joint_maps_distance(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
     """Squared error of heatmaps (B, J, H, W), summed, per joint that there is in
-    `uvatar_training.targets.joint_heatmaps`; of pictures where ``labelled`` (B,)."""
+    `uvatar_training.losses.targets.joint_heatmaps`; of pictures where ``labelled`` (B,)."""
     squared = (predicted - target).square().flatten(1).sum(1)
     joints = target.flatten(1).sum(1) / (2 * math.pi)  # what a Gaussian of one cell sums to
     return (squared * labelled).sum() / (joints * labelled).sum().clamp_min(1)

@@ -29,12 +29,12 @@ from uvatar_training.data.texture_batch import TextureStage
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, Perceptual, lpips
 from uvatar_training.metrics.baselines import completed, oracle
 from uvatar_training.metrics.frechet import FrechetDistance
+from uvatar_training.metrics.pictures import grid
 from uvatar_training.metrics.shard_subjects import shard_subjects
 from uvatar_training.metrics.subjects import Subject, network_inputs, random_subject
 from uvatar_training.metrics.table import Judge, baseline_textures
 from uvatar_training.rendering import UvMesh, paint
 from uvatar_training.rendering.unprojection import Texels
-from uvatar_training.trainers.gan import grid
 
 SIZE, TRUTH_SIZE = 256, 512  # texels of the baselines and of the truth
 # What the sheet shows from behind, below the photo and the truth.
@@ -47,9 +47,11 @@ def evaluate_textures(
     """Print and write into ``out`` the table of baselines and of the network in ``checkpoint``, and a sheet of the
     people.
 
-    ``data``: folder of held-out shards whose people are scored; None: random people in painted outfits. Raises
-        CheckpointError,
-    DataError.
+    Args:
+        data: folder of held-out shards whose people are scored; None for random people in painted outfits.
+
+    Raises:
+        CheckpointError, DataError: files that cannot be used.
     """
     body, console = load_open_body(), terminal()
     subjects = _painted(body, people, side, seed) if data is None else _pictured(body, people, side, data)

@@ -8,8 +8,10 @@ mid-grey. Where LPIPS' weights are missing another perceptual distance may stand
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -102,3 +104,17 @@ def _distance(image: Tensor, photo: Tensor, perceptual: Perceptual | None) -> fl
         return float("nan")
     with torch.no_grad():
         return float(perceptual(image, photo).mean())
+
+
+def grid(rows: Sequence[Tensor], cell: int = 192) -> NDArray[np.uint8]:
+    """Rows of pictures (B, 3, H, W) 0..1 as one (H', W', 3) picture."""
+    out = []
+    for row in rows:
+        tiles = (row.detach().float().clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+        out.append(
+            np.concatenate(
+                [np.asarray(cv2.resize(tile, (cell, cell), interpolation=cv2.INTER_AREA), np.uint8) for tile in tiles],
+                1,
+            )
+        )
+    return np.concatenate(out)

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from uvatar.evaluation.synthetic import Sitter
+from uvatar.evaluation.sitters import Sitter
 from uvatar.texture_predictor.inputs import Crop
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import Sample

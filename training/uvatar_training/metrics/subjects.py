@@ -18,13 +18,13 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import Paint, random_outfit
-from uvatar.evaluation.synthetic import Sitter, random_sitter
+from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of
 from uvatar.texturing.atlas import Atlas
 from uvatar_training.metrics.baselines import completed
-from uvatar_training.rendering import Cameras, UvMesh, View, paint, see
+from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 
 # The photo's pixels are averaged from this many samples squared: it has no jagged edges to be learnt.
@@ -50,10 +50,10 @@ class Subject:
     vertices: Tensor
     camera: Camera
     cameras: Cameras
-    view: View
+    view: PixelView
     photo: Tensor
     texture: Tensor
-    behind: View
+    behind: PixelView
     photo_behind: Tensor
     mask: Tensor
 
@@ -132,10 +132,10 @@ def photographed(vertices: Tensor, mesh: UvMesh, texture: Tensor, camera: Camera
     return torch.where(mask & seen, colour, 1.0)
 
 
-def joined(views: Sequence[View]) -> View:
+def joined(views: Sequence[PixelView]) -> PixelView:
     """Views of one picture size as one batch."""
     parts = ("face", "barycentric", "uv", "depth")
-    return View(*(torch.cat([getattr(view, name) for view in views]) for name in parts))
+    return PixelView(*(torch.cat([getattr(view, name) for view in views]) for name in parts))
 
 
 def turned(vertices: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ from uvatar_training.metrics.frechet import FrechetDistance
 from uvatar_training.metrics.pictures import PictureScores, score_picture
 from uvatar_training.metrics.subjects import Subject
 from uvatar_training.metrics.texels import TexelScores, score_texels, surface_per_texel
-from uvatar_training.rendering import UvMesh, View, paint
+from uvatar_training.rendering import PixelView, UvMesh, paint
 from uvatar_training.rendering.unprojection import Texels
-from uvatar_training.texture_supervision import face_triangles
+from uvatar_training.supervision.texture import face_triangles
 
 ORACLE_SIZES = (64, 128, 256)
 
@@ -92,7 +92,7 @@ class Judge:
             row[f"{score.name}, {score.pictures} pictures"] = score.value
         return row
 
-    def _picture(self, image: Tensor, photo: Tensor, view: View, mask: Tensor, on_face: Tensor) -> PictureScores:
+    def _picture(self, image: Tensor, photo: Tensor, view: PixelView, mask: Tensor, on_face: Tensor) -> PictureScores:
         face = mask[0, 0] & on_face[view.face[0].clamp_min(0)]
         return score_picture(torch.where(mask, image, 1.0)[0], photo[0], mask[0, 0], face, self.perceptual)
 

@@ -8,7 +8,7 @@ vertices, cameras and texture.  Where the geometry stands still, `see` is called
 from uvatar_training.rendering.cameras import Cameras
 from uvatar_training.rendering.mesh import RenderError, UvMesh
 from uvatar_training.rendering.painting import Rendering, paint, render, sample_texture
-from uvatar_training.rendering.view import Rasterizer, View, see, visible_faces
+from uvatar_training.rendering.view import PixelView, Rasterizer, see, visible_faces
 
 __all__ = [
     "Cameras",
@@ -16,7 +16,7 @@ __all__ = [
     "RenderError",
     "Rendering",
     "UvMesh",
-    "View",
+    "PixelView",
     "paint",
     "render",
     "sample_texture",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from uvatar_training.rendering.cameras import Cameras
 from uvatar_training.rendering.mesh import RenderError, UvMesh
-from uvatar_training.rendering.view import Rasterizer, View, see, visible_faces
+from uvatar_training.rendering.view import PixelView, Rasterizer, see, visible_faces
 
 WHITE = 1.0
 
@@ -41,7 +41,7 @@ def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
     return F.grid_sample(texture, grid.to(texture.dtype), "bilinear", "border", align_corners=False)
 
 
-def paint(view: View, texture: Tensor, background: Tensor | float = WHITE) -> Tensor:
+def paint(view: PixelView, texture: Tensor, background: Tensor | float = WHITE) -> Tensor:
     """The pictures (B, C, H, W) of what is seen with its textures (B, C, N, N), or with one texture (1, C, N, N) for
     all.
 

@@ -12,7 +12,7 @@ from uvatar.body import BodyModel
 from uvatar.texturing.atlas import texels_of
 from uvatar_training.rendering.cameras import Cameras
 from uvatar_training.rendering.mesh import UvMesh
-from uvatar_training.rendering.view import View
+from uvatar_training.rendering.view import PixelView
 
 # Surface that turns away more than this cosine from the ray is smeared over too many texels to tell their colours.
 FACING = 0.2
@@ -51,7 +51,9 @@ class Texels:
         return flat.unflatten(1, (self.size, self.size)).permute(0, 3, 1, 2)
 
 
-def unproject(photo: Tensor, vertices: Tensor, mesh: UvMesh, texels: Texels, cameras: Cameras, view: View) -> Tensor:
+def unproject(
+    photo: Tensor, vertices: Tensor, mesh: UvMesh, texels: Texels, cameras: Cameras, view: PixelView
+) -> Tensor:
     """What photos (B, C, H, W) of the bodies (B, V, 3) show of their textures:
 
     (B, C + 1, R, R), the last channel 1 where seen.

@@ -20,7 +20,7 @@ Rasterizer = Callable[[Tensor, Tensor, Cameras], Tensor]
 
 
 @dataclass(frozen=True)
-class View:
+class PixelView:
     """What every pixel sees. Gradients lead to the vertices and cameras that it was made from; detach it to keep it.
 
     Attributes:
@@ -41,17 +41,17 @@ class View:
         """(B, 1, H, W) bool, where the picture shows the mesh."""
         return (self.face >= 0)[:, None]
 
-    def detach(self) -> View:
+    def detach(self) -> PixelView:
         """The view as plain numbers: what to keep of a geometry that stands still."""
-        return View(self.face, self.barycentric.detach(), self.uv.detach(), self.depth.detach())
+        return PixelView(self.face, self.barycentric.detach(), self.uv.detach(), self.depth.detach())
 
-    def to(self, device: torch.device | str) -> View:
+    def to(self, device: torch.device | str) -> PixelView:
         """The same view on another device."""
-        return View(*(getattr(self, name).to(device) for name in ("face", "barycentric", "uv", "depth")))
+        return PixelView(*(getattr(self, name).to(device) for name in ("face", "barycentric", "uv", "depth")))
 
-    def __getitem__(self, pictures: slice | Tensor) -> View:
+    def __getitem__(self, pictures: slice | Tensor) -> PixelView:
         """The views of some of the pictures."""
-        return View(self.face[pictures], self.barycentric[pictures], self.uv[pictures], self.depth[pictures])
+        return PixelView(self.face[pictures], self.barycentric[pictures], self.uv[pictures], self.depth[pictures])
 
 
 def visible_faces(vertices: Tensor, faces: Tensor, cameras: Cameras) -> Tensor:
@@ -73,7 +73,7 @@ def visible_faces(vertices: Tensor, faces: Tensor, cameras: Cameras) -> Tensor:
     return torch.from_numpy(np.stack(pictures))
 
 
-def see(vertices: Tensor, mesh: UvMesh, cameras: Cameras, rasterizer: Rasterizer = visible_faces) -> View:
+def see(vertices: Tensor, mesh: UvMesh, cameras: Cameras, rasterizer: Rasterizer = visible_faces) -> PixelView:
     """What every camera sees of its person.
 
     Args:
@@ -96,7 +96,7 @@ def see(vertices: Tensor, mesh: UvMesh, cameras: Cameras, rasterizer: Rasterizer
     weights, depth = weights.to(vertices.dtype), depth.to(vertices.dtype)
     uv = (weights[..., None] * mesh.face_uv[seen]).sum(1)
     at = (picture, row, column)
-    return View(
+    return PixelView(
         face,
         vertices.new_zeros(*face.shape, 3).index_put(at, weights),
         uv.new_zeros(*face.shape, 2).index_put(at, uv),

@@ -30,7 +30,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Points:
+class SurfacePoints:
     """K points of the rest body's surface (texels or vertices).
 
     Attributes:
@@ -73,17 +73,22 @@ def places_of(body: BodyData) -> Places:
     )
 
 
-def vertex_points(body: BodyData) -> Points:
+def vertex_points(body: BodyData) -> SurfacePoints:
     """The body's vertices as points."""
     return _points(body, body.v_template, vertex_normals(body.v_template, body.faces), body.weights, body.part)
 
 
-def texel_points(body: BodyData, table: TexelTable) -> Points:
+def texel_points(body: BodyData, table: TexelTable) -> SurfacePoints:
     """The centres of the texels of ``table`` as points."""
     normal = table.interpolate(vertex_normals(body.v_template, body.faces), body.faces)
     corner = body.faces[table.face, 0]
     rest, weights = table.interpolate(body.v_template, body.faces), table.interpolate(body.weights, body.faces)
     return _points(body, rest, normal, weights, body.part[corner])
+
+
+def subset(points: SurfacePoints, rows: NDArray) -> SurfacePoints:
+    """Some of the points."""
+    return SurfacePoints(**{name: value if name == "places" else value[rows] for name, value in vars(points).items()})
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,8 @@ class Canvas:
 
     body: BodyData
     table: TexelTable
-    texels: Points
-    vertices: Points
+    texels: SurfacePoints
+    vertices: SurfacePoints
 
     @classmethod
     def of(cls, body: BodyData, size: int) -> Canvas:
@@ -106,7 +111,7 @@ class Canvas:
         return cls(body, table, texel_points(body, table), vertex_points(body))
 
 
-def _points(body: BodyData, rest: NDArray, normal: NDArray, weights: NDArray, part: NDArray) -> Points:
+def _points(body: BodyData, rest: NDArray, normal: NDArray, weights: NDArray, part: NDArray) -> SurfacePoints:
     places = places_of(body)
     rest = np.asarray(rest, np.float32)
 
@@ -125,7 +130,7 @@ def _points(body: BodyData, rest: NDArray, normal: NDArray, weights: NDArray, pa
     )
     radius = np.where(on_arm, 0.045, np.where(on_leg, 0.075, 0.15))
     along = np.where(on_arm, np.abs(x), y)
-    return Points(
+    return SurfacePoints(
         rest,
         np.asarray(normal, np.float32),
         head,

@@ -18,7 +18,7 @@ import numpy as np
 
 from uvatar.body import BodyData
 from uvatar_training.data.problems import DataError
-from uvatar_training.synthesis.rendering import Picture, developed, geometry_of, people_map
+from uvatar_training.synthesis.rendering import RenderedPicture, developed, geometry_of, people_map
 from uvatar_training.synthesis.scenes import Scene
 
 TIMEOUT_PER_SCENE = 300  # seconds
@@ -31,7 +31,7 @@ class Cycles:
     samples: int = 24
     threads: int = 0
 
-    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[Picture]:
+    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
         """One picture per scene. Raises DataError where Blender is not installed or fails."""
         if importlib.util.find_spec("bpy") is None:
             raise DataError(
@@ -59,7 +59,7 @@ class Cycles:
                     )
                 people = people_map(scene, geometry_of(scene, body))
                 image = developed(np.load(path), people > 0, scene.sensor, np.random.default_rng(scene.seed))
-                pictures.append(Picture(image, people))
+                pictures.append(RenderedPicture(image, people))
         return pictures
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from uvatar.body import BODY
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar_training.synthesis.anatomy import Canvas, Points
+from uvatar_training.synthesis.anatomy import Canvas, SurfacePoints
 from uvatar_training.synthesis.noise import fractal3
 from uvatar_training.synthesis.outfits import paint_over, random_outfit, stand_off
 from uvatar_training.synthesis.skin import Looks, hair_cover, paint_hair, paint_skin, random_looks
-from uvatar_training.synthesis.wardrobe import Layer, Wardrobe
+from uvatar_training.synthesis.wardrobe import Wardrobe, WardrobeLayer
 
 BAKED_SHARE = 0.45  # of people whose clothes come from the wardrobe, where there is one
 SKIN_SHARE = 0.5
@@ -93,7 +93,7 @@ def _wear(
     canvas: Canvas,
     colour: NDArray,
     off: NDArray,
-    layer: Layer,
+    layer: WardrobeLayer,
     rng: np.random.Generator,
     thickness: float,
     slack: float,
@@ -103,7 +103,7 @@ def _wear(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Lay a baked layer on: all of it, or only what is above (``side`` 1) or below (-1) the waist."""
 
-    def part(points: Points) -> NDArray[np.float32]:
+    def part(points: SurfacePoints) -> NDArray[np.float32]:
         height = np.where(points.arm > 0.5, 1.0, points.rest[:, 1] - _WAIST)
         return (
             np.ones(len(points), np.float32)
@@ -126,5 +126,5 @@ def _wear(
     return colour.astype(np.float32), np.maximum(off, vertex_cover * (thickness + slack * hang)).astype(np.float32)
 
 
-def _locks(points: Points, looks: Looks) -> NDArray[np.float32]:
+def _locks(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     return np.clip(1 + 0.4 * fractal3(points.rest, 0.03, np.random.default_rng(looks.seed + 3)), 0.3, 2)

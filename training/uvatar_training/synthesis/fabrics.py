@@ -5,7 +5,7 @@ points.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -14,18 +14,13 @@ from numpy.typing import NDArray
 
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.photos.sampling import bilinear
-from uvatar_training.synthesis.anatomy import Points
+from uvatar_training.synthesis.anatomy import SurfacePoints
 from uvatar_training.synthesis.noise import fractal3, noise3
 
 # Points -> linear RGB (K, 3).
-Fabric = Callable[[Points], NDArray[np.float32]]
-TRAIN_PATTERNS = {
-    "plain": 6.0, "heather": 2.0, "across": 2.0, "down": 1.0, "checks": 1.0, "plaid": 1.5, "dots": 1.0,
-    "camouflage": 0.5, "blossoms": 1.0,
-    "denim": 2.5, "knit": 1.5, "fade": 0.6, "blocks": 0.8,
-}  # fmt: skip
-# Seen only by the held-out people.
-HELD_OUT_PATTERNS = {"plain": 6.0, "herringbone": 1.5, "argyle": 1.5, "marble": 1.0, "waves": 1.5, "denim": 2.0}
+Fabric = Callable[[SurfacePoints], NDArray[np.float32]]
+# What a pattern is made from -> linear RGB (K, 3).
+Pattern = Callable[["Weave"], NDArray]
 
 
 def random_colour(rng: np.random.Generator, dull: float = 0.5) -> NDArray[np.float32]:
@@ -53,7 +48,7 @@ class Print:
     half: tuple[float, float]
     front: bool
 
-    def onto(self, points: Points, colour: NDArray[np.float32]) -> NDArray[np.float32]:
+    def onto(self, points: SurfacePoints, colour: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cloth's colours (K, 3) with the print on them."""
         facing = points.normal[:, 2] > 0.1 if self.front else points.normal[:, 2] < -0.1
         place = (points.rest[:, :2] - np.array(self.centre, np.float32)) / np.array(self.half, np.float32)
@@ -112,9 +107,18 @@ def random_print(rng: np.random.Generator, chest: float) -> Print:
     )
 
 
-def random_fabric(rng: np.random.Generator, held_out: bool = False, pattern: str | None = None) -> Fabric:
-    """A fabric: one to three colours in a pattern, with weave and creases."""
-    patterns = HELD_OUT_PATTERNS if held_out else TRAIN_PATTERNS
+def plain(colour: NDArray[np.float32]) -> Fabric:
+    """Leather, wool or rubber of one colour (3,), linear RGB."""
+    return lambda points: np.broadcast_to(colour, (len(points), 3)).astype(np.float32)
+
+
+def random_fabric(rng: np.random.Generator, patterns: Mapping[str, float], pattern: str | None = None) -> Fabric:
+    """A fabric: one to three colours in a pattern, with weave and creases.
+
+    Args:
+        patterns: of `PATTERNS`, and how often each is worn.
+        pattern: this one, whatever ``patterns`` says.
+    """
     weights = np.array(list(patterns.values()))
     kind = pattern or str(rng.choice(list(patterns), p=weights / weights.sum()))
     seed = int(rng.integers(2**31))
@@ -127,9 +131,10 @@ def random_fabric(rng: np.random.Generator, held_out: bool = False, pattern: str
     pitch = float(np.exp(rng.uniform(np.log(0.012), np.log(0.08))))
     crease = rng.uniform(0.05, 0.16)
 
-    def fabric(points: Points) -> NDArray[np.float32]:
+    def fabric(points: SurfacePoints) -> NDArray[np.float32]:
         own = np.random.default_rng(seed)
-        colour = _mixed(points, kind, (first, second, third), pitch, own)
+        u, v = points.around / np.float32(pitch), points.along / np.float32(pitch)
+        colour = PATTERNS[kind](Weave(points, u, v, first, second, third, own))
         # Folds run across limbs and trunk; their light and shade are in the cloth as they are in textures taken from
         # photos.
         folds = fractal3(points.rest * np.array([1.0, 2.2, 1.0], np.float32), 0.11, own) * crease
@@ -139,70 +144,110 @@ def random_fabric(rng: np.random.Generator, held_out: bool = False, pattern: str
     return fabric
 
 
-def _mixed(
-    points: Points, kind: str, colours: tuple[NDArray, NDArray, NDArray], pitch: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """The pattern without light and shade."""
-    first, second, third = colours
-    u, v = points.around / np.float32(pitch), points.along / np.float32(pitch)
+@dataclass(frozen=True)
+class Weave:
+    """What a pattern is made from: points, their place ``u`` round and ``v`` along the limb in repeats (K,), three
+    colours (3,), and random numbers.
+    """
 
-    def wave(phase: NDArray, duty: float = 0.0) -> NDArray:
-        return _step(np.sin(2 * np.pi * phase) - duty, 0.15)
+    points: SurfacePoints
+    u: NDArray
+    v: NDArray
+    first: NDArray
+    second: NDArray
+    third: NDArray
+    rng: np.random.Generator
 
-    def between(a: NDArray, b: NDArray, amount: NDArray) -> NDArray[np.float32]:
-        return (a + amount[:, None] * (b - a)).astype(np.float32)
+    @property
+    def plain(self) -> NDArray[np.float32]:
+        """(K, 3) the first colour."""
+        return np.broadcast_to(self.first, (len(self.points), 3)).astype(np.float32)
 
-    plain = np.broadcast_to(first, (len(points), 3)).astype(np.float32)
-    if kind == "plain":
-        return plain
-    if kind == "heather":
-        return between(first, second, 0.25 * _step(noise3(points.rest, 0.006, rng), 1.0))
-    if kind == "across":
-        return between(first, second, wave(v, rng.uniform(-0.5, 0.8)))
-    if kind == "down":
-        return between(first, second, wave(u, rng.uniform(-0.3, 0.9)))
-    if kind == "checks":
-        return between(first, second, 0.5 * wave(u) + 0.5 * wave(v))
-    if kind == "plaid":
-        broad = 0.5 * wave(u / 2) + 0.5 * wave(v / 2)
-        return between(between(first, second, broad), third, 0.6 * np.maximum(wave(u + 0.2, 0.93), wave(v + 0.2, 0.93)))
-    if kind == "dots":
-        spread = np.hypot(np.mod(u, 1) - 0.5, np.mod(v + 0.5 * np.floor(u), 1) - 0.5)
-        return between(first, second, _step(rng.uniform(0.15, 0.32) - spread, 0.05))
-    if kind == "camouflage":
-        out = between(first, second, _step(fractal3(points.rest, 0.08, rng) - 0.2, 0.1))
-        return between(out, third, _step(fractal3(points.rest, 0.06, rng) - 0.6, 0.1))
-    if kind == "blossoms":
-        out = between(first, second, _step(noise3(points.rest, 0.02, rng) - 0.9, 0.15))
-        return between(out, third, _step(noise3(points.rest, 0.015, rng) - 1.2, 0.15))
-    if kind == "denim":
-        worn = np.clip(points.normal[:, 2], 0, 1) * _step(fractal3(points.rest, 0.15, rng), 1.0)
-        return between(plain, second, 0.35 * worn) * (1 + 0.12 * noise3(points.rest, 0.003, rng)[:, None])
-    if kind == "knit":
-        return (
-            plain
-            * (1 + 0.25 * np.sin(2 * np.pi * points.around / 0.008) * np.sin(2 * np.pi * points.along / 0.008))[:, None]
-        )
-    if kind == "fade":
-        height = points.along
-        return between(first, second, np.clip((height - height.min()) / max(float(np.ptp(height)), 1e-6), 0, 1))
-    if kind == "blocks":
-        return between(
-            between(first, second, _step(points.along - rng.uniform(-0.05, 0.12), 0.004)),
-            third,
-            _step(points.arm - 0.5, 0.2),
-        )
-    if kind == "herringbone":
-        zigzag = v + 0.5 * np.abs(np.mod(u, 2) - 1)
-        return between(first, second, wave(zigzag * 2))
-    if kind == "argyle":
-        diamond = np.abs(np.mod(u, 2) - 1) + np.abs(np.mod(v / 1.5, 2) - 1)
-        return between(between(first, second, _step(diamond - 1, 0.05)), third, wave(u + v / 1.5, 0.95))
-    if kind == "marble":
-        return between(first, second, 0.5 + 0.5 * np.sin(40 * points.rest[:, 1] + 4 * fractal3(points.rest, 0.12, rng)))
-    if kind == "waves":
-        return between(first, second, wave(v + 0.4 * np.sin(2 * np.pi * u / 3)))
-    raise ValueError(f"There is no pattern {kind!r}.")
+    def mixed(self, amount: NDArray) -> NDArray[np.float32]:
+        """(K, 3) from the first colour to the second by ``amount`` (K,)."""
+        return _between(self.first, self.second, amount)
+
+
+def _between(a: NDArray, b: NDArray, amount: NDArray) -> NDArray[np.float32]:
+    return (a + amount[:, None] * (b - a)).astype(np.float32)
+
+
+def _wave(phase: NDArray, duty: float = 0.0) -> NDArray:
+    return _step(np.sin(2 * np.pi * phase) - duty, 0.15)
+
+
+def _plaid(w: Weave) -> NDArray:
+    broad = 0.5 * _wave(w.u / 2) + 0.5 * _wave(w.v / 2)
+    return _between(w.mixed(broad), w.third, 0.6 * np.maximum(_wave(w.u + 0.2, 0.93), _wave(w.v + 0.2, 0.93)))
+
+
+def _dots(w: Weave) -> NDArray:
+    spread = np.hypot(np.mod(w.u, 1) - 0.5, np.mod(w.v + 0.5 * np.floor(w.u), 1) - 0.5)
+    return w.mixed(_step(w.rng.uniform(0.15, 0.32) - spread, 0.05))
+
+
+def _camouflage(w: Weave) -> NDArray:
+    out = w.mixed(_step(fractal3(w.points.rest, 0.08, w.rng) - 0.2, 0.1))
+    return _between(out, w.third, _step(fractal3(w.points.rest, 0.06, w.rng) - 0.6, 0.1))
+
+
+def _blossoms(w: Weave) -> NDArray:
+    out = w.mixed(_step(noise3(w.points.rest, 0.02, w.rng) - 0.9, 0.15))
+    return _between(out, w.third, _step(noise3(w.points.rest, 0.015, w.rng) - 1.2, 0.15))
+
+
+def _denim(w: Weave) -> NDArray:
+    worn = np.clip(w.points.normal[:, 2], 0, 1) * _step(fractal3(w.points.rest, 0.15, w.rng), 1.0)
+    return _between(w.plain, w.second, 0.35 * worn) * (1 + 0.12 * noise3(w.points.rest, 0.003, w.rng)[:, None])
+
+
+def _knit(w: Weave) -> NDArray:
+    around, along = (np.sin(2 * np.pi * place / 0.008) for place in (w.points.around, w.points.along))
+    return w.plain * (1 + 0.25 * around * along)[:, None]
+
+
+def _fade(w: Weave) -> NDArray:
+    height = w.points.along
+    return w.mixed(np.clip((height - height.min()) / max(float(np.ptp(height)), 1e-6), 0, 1))
+
+
+def _blocks(w: Weave) -> NDArray:
+    halves = w.mixed(_step(w.points.along - w.rng.uniform(-0.05, 0.12), 0.004))
+    return _between(halves, w.third, _step(w.points.arm - 0.5, 0.2))
+
+
+def _argyle(w: Weave) -> NDArray:
+    diamond = np.abs(np.mod(w.u, 2) - 1) + np.abs(np.mod(w.v / 1.5, 2) - 1)
+    return _between(w.mixed(_step(diamond - 1, 0.05)), w.third, _wave(w.u + w.v / 1.5, 0.95))
+
+
+def _marble(w: Weave) -> NDArray:
+    veins = 40 * w.points.rest[:, 1] + 4 * fractal3(w.points.rest, 0.12, w.rng)
+    return w.mixed(0.5 + 0.5 * np.sin(veins))
+
+
+# Patterns without light and shade.
+PATTERNS: dict[str, Pattern] = {
+    "plain": lambda w: w.plain,
+    "heather": lambda w: w.mixed(0.25 * _step(noise3(w.points.rest, 0.006, w.rng), 1.0)),
+    "across": lambda w: w.mixed(_wave(w.v, w.rng.uniform(-0.5, 0.8))),
+    "down": lambda w: w.mixed(_wave(w.u, w.rng.uniform(-0.3, 0.9))),
+    "checks": lambda w: w.mixed(0.5 * _wave(w.u) + 0.5 * _wave(w.v)),
+    "plaid": _plaid,
+    "dots": _dots,
+    "camouflage": _camouflage,
+    "blossoms": _blossoms,
+    "denim": _denim,
+    "knit": _knit,
+    "fade": _fade,
+    "blocks": _blocks,
+    "herringbone": lambda w: w.mixed(_wave((w.v + 0.5 * np.abs(np.mod(w.u, 2) - 1)) * 2)),
+    "argyle": _argyle,
+    "marble": lambda w: w.mixed(
+        0.5 + 0.5 * np.sin(40 * w.points.rest[:, 1] + 4 * fractal3(w.points.rest, 0.12, w.rng))
+    ),
+    "waves": lambda w: w.mixed(_wave(w.v + 0.4 * np.sin(2 * np.pi * w.u / 3))),
+}
 
 
 def _step(values: NDArray, width: float) -> NDArray[np.float32]:

@@ -1,13 +1,7 @@
-"""Poses without limit: a bank of motion capture mirrored, recombined and shaken, and seeds of what the bank has few of.
-
-A bank is an .npz with ``aa`` (N, 24, 3): SMPL joints' axis-angles, radians, body axes (x left, y up, z forward),
-ordered by clip, so that neighbours are alike. Joint 0 turns the body in the world. `uvatar.evaluation.poses.held_out`
-says which blocks nobody trains on.
-"""
+"""Poses without limit: a bank of captured ones mirrored, recombined and shaken, and seeds of what banks have few of."""
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from uvatar.evaluation.poses import evaluation_indices, held_out
 from uvatar.runtime.weights import weights_folder
-from uvatar_training.data.problems import DataError
+from uvatar_training.synthesis.bank import ARM_JOINTS, load_bank, mirrored
 
-MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
-ARM_JOINTS = [13, 14, 16, 17, 18, 19, 20, 21]
 UPPER_JOINTS = [6, 9, 12, *ARM_JOINTS, 15]
 # Seeds: (left hip, right hip) and (left knee, right knee) rotation vectors, and the lean of each of three spine joints.
 SEEDS: dict[str, tuple[list[float], list[float], float, float, float]] = {
@@ -39,16 +30,12 @@ SEEDS: dict[str, tuple[list[float], list[float], float, float, float]] = {
 }
 STANDING = ("standing", "standing, legs apart", "standing, weight on one leg")
 ON_A_CHAIR = ("on a chair", "on a chair, leaning back", "legs crossed on a chair")
-# The bank was made for a body whose rest pose leans; on ours its people stand with the pelvis tipped forward and the
-# chest leaning back (medians of those with straight legs): radians taken out of the hips and put into each of three
-# spine joints.
-PELVIS_TILT, SPINE_LEAN = 0.17, 0.12
 _KINDS, _SHARES = ("bank", "recombined", "seed", "lying", "prior"), (0.5, 0.15, 0.22, 0.07, 0.06)
 _SHAKE = 0.06  # radians
 
 
 @dataclass(frozen=True)
-class Posed:
+class DrawnPose:
     """A pose:
 
     (24, 3) axis-angles whose joint 0 holds lean and lying but no turn about the vertical, and what it rests on.
@@ -59,23 +46,6 @@ class Posed:
     pose: NDArray[np.float64]
     kind: str
     support: str
-
-
-def mirrored(poses: NDArray) -> NDArray:
-    """The poses (N, 24, 3) of the people's mirror images."""
-    return poses[:, MIRRORED_JOINTS] * np.array([1.0, -1.0, -1.0])
-
-
-def upright(poses: NDArray) -> NDArray:
-    """The bank's poses (N, 24, 3) with the lean of its rest pose taken out."""
-    poses = poses.copy()
-    untilt = Rotation.from_rotvec([PELVIS_TILT, 0, 0])
-    # The pelvis is tipped back and the hips bent by as much, so that the legs stay where they are.
-    poses[:, 0] = (Rotation.from_rotvec(poses[:, 0]) * untilt.inv()).as_rotvec()
-    for hip in (1, 2):
-        poses[:, hip] = (untilt * Rotation.from_rotvec(poses[:, hip])).as_rotvec()
-    poses[:, [3, 6, 9], 0] += SPINE_LEAN
-    return poses
 
 
 def seed_poses(name: str, count: int, noise: float, bank: NDArray, rng: np.random.Generator) -> NDArray:
@@ -104,31 +74,24 @@ class PoseSource:
         Raises DataError for an unusable bank.
         """
         self._prior = _Prior.load()
-        poses = read_bank(bank) if bank else None
-        if poses is None:
-            self._bank = None
-        else:
-            chosen = evaluation_indices(len(poses)) if held_out_only else np.flatnonzero(~held_out(len(poses)))
-            if not len(chosen):
-                raise DataError(str(bank), f"has {len(poses)} poses, too few to hold some out of (1,000 are a block)")
-            self._bank = upright(poses[chosen])
+        self._bank = load_bank(bank, held_out_only) if bank else None
 
-    def draw(self, rng: np.random.Generator) -> Posed:
+    def draw(self, rng: np.random.Generator) -> DrawnPose:
         """One pose."""
         kind = str(rng.choice(_KINDS, p=_SHARES))
         if kind == "prior" or (self._bank is None and kind in ("bank", "recombined")):
-            return Posed(self._shaken(self._prior.draw(rng)[None], rng)[0], "prior", "feet")
+            return DrawnPose(self._shaken(self._prior.draw(rng)[None], rng)[0], "prior", "feet")
         if kind == "seed":
             name = str(rng.choice(list(SEEDS)))
             pose = seed_poses(name, 1, 0.08 if name in STANDING else 0.15, self._some(1, rng), rng)
             support = "chair" if name in ON_A_CHAIR else "feet" if name in (*STANDING, "squatting") else "floor"
-            return Posed(self._mirrored_at_random(pose, rng)[0], name, support)
+            return DrawnPose(self._mirrored_at_random(pose, rng)[0], name, support)
         if kind == "lying":
-            return Posed(self._lying(rng), "lying", "floor")
+            return DrawnPose(self._lying(rng), "lying", "floor")
         pose = self._some(1, rng)
         if kind == "recombined":
             pose[:, UPPER_JOINTS] = self._some(1, rng)[:, UPPER_JOINTS]
-        return Posed(self._shaken(_without_turn(pose), rng)[0], kind, "feet")
+        return DrawnPose(self._shaken(_without_turn(pose), rng)[0], kind, "feet")
 
     def _some(self, count: int, rng: np.random.Generator) -> NDArray:
         """(count, 24, 3) poses of the bank, or of the prior, mirrored at random."""
@@ -192,17 +155,3 @@ def _without_turn(poses: NDArray) -> NDArray:
         forward = trunk.apply([0.0, 0.0, 1.0])
         pose[0] = (Rotation.from_euler("y", -np.arctan2(forward[0], forward[2])) * trunk).as_rotvec()
     return out
-
-
-def read_bank(path: Path) -> NDArray[np.float64]:
-    """The poses (N, 24, 3) of a bank as they are in the file; DataError where it is none."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            poses = file["aa"].astype(np.float64)
-    except FileNotFoundError:
-        raise DataError(path, "there is no such pose bank") from None
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(path, f"is no pose bank, an .npz with 'aa' (N, 24, 3): {error}") from None
-    if poses.ndim != 3 or poses.shape[1:] != (24, 3) or not np.isfinite(poses).all():
-        raise DataError(path, f"holds 'aa' of shape {poses.shape}, expected (N, 24, 3) finite numbers")
-    return poses

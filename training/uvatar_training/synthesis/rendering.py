@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from uvatar.body import BodyData
 from uvatar.data.camera import Camera
+from uvatar.evaluation.rendering import SUPERSAMPLE, picture_window
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
@@ -19,14 +20,13 @@ from uvatar.photos.sampling import bilinear
 from uvatar_training.synthesis.noise import fractal3
 from uvatar_training.synthesis.scenes import Scene, Sensor
 
-SUPERSAMPLE = 2
 METERED = 0.24  # mean linear light of a picture at exposure 1
 _SKY_RAYS = 8  # per vertex
 _FLOOR_REACH = 14.0  # metres at which a plain floor has faded into the panorama's ground
 
 
 @dataclass(frozen=True)
-class Picture:
+class RenderedPicture:
     """A photo and who is where in it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Picture:
 class Renderer(Protocol):
     """Takes photos of scenes."""
 
-    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[Picture]:
+    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
         """One picture per scene, in their order."""
         ...
 
@@ -49,7 +49,7 @@ class Renderer(Protocol):
 class Rasteriser:
     """The fast renderer: ray casting for visibility and shadows, Lambert's law under a panorama."""
 
-    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[Picture]:
+    def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
         """One picture per scene, in their order."""
         return [_photograph(scene, body) for scene in scenes]
 
@@ -112,25 +112,18 @@ def developed(light: NDArray, people: NDArray[np.bool_], sensor: Sensor, rng: np
     return np.clip(coded + grain, 0, 255).astype(np.uint8)
 
 
-def _photograph(scene: Scene, body: BodyData) -> Picture:
+def _photograph(scene: Scene, body: BodyData) -> RenderedPicture:
     rng = np.random.default_rng(scene.seed)
     geometry = geometry_of(scene, body)
     light = _surroundings(scene, geometry, rng)
     if geometry is not None:
-        window = _window(geometry.rays.vertices, scene.camera)
+        window = picture_window(geometry.rays.vertices, scene.camera)
         layer = _things(scene, body, geometry, scene.camera.cropped(window, SUPERSAMPLE), rng)
         small = cv2.resize(layer, (window[2] - window[0], window[3] - window[1]), interpolation=cv2.INTER_AREA)
         area = np.s_[window[1] : window[3], window[0] : window[2]]
         light[area] = light[area] * (1 - small[..., 3:]) + small[..., :3]
     people = people_map(scene, geometry)
-    return Picture(developed(light, people > 0, scene.sensor, rng), people)
-
-
-def _window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
-    pixels = camera.project(vertices)
-    low = np.clip(np.floor(pixels.min(0)) - 2, 0, (camera.width - 1, camera.height - 1)).astype(int)
-    high = np.clip(np.ceil(pixels.max(0)) + 2, low + 1, (camera.width, camera.height)).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+    return RenderedPicture(developed(light, people > 0, scene.sensor, rng), people)
 
 
 def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ No pixels yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,22 @@ from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import JOINT_NAMES
+from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, heading, parameters_of
 from uvatar_training.synthesis.dressing import Dressed
 from uvatar_training.synthesis.environments import Environment
-from uvatar_training.synthesis.poses import Posed, PoseSource
+from uvatar_training.synthesis.poses import DrawnPose, PoseSource
 
-GROUPS, GROUP_SHARES = ("male", "female", "child"), (0.44, 0.42, 0.14)
-SHAPE_SPREAD = 0.9  # of the population's: the rarest bodies are the prior's guesses, not people
+POPULATION = Population(shares=(0.44, 0.42, 0.14), spread=0.9)
 PEOPLE, PEOPLE_SHARES = (1, 2, 3, 4, 5, 6), (0.52, 0.22, 0.12, 0.07, 0.04, 0.03)
 FRAMINGS, FRAMING_SHARES = ("full", "knees", "waist", "bust", "wide", "group"), (0.38, 0.12, 0.14, 0.08, 0.1, 0.18)
 ASPECTS = ((3, 4), (2, 3), (1, 1), (4, 3), (3, 2), (16, 9), (9, 16))
-FOCAL_PER_SIDE = (0.65, 2.8)
-FRONT_SHARE, FRONT_YAW = 0.6, 60.0
+LENSES = Lenses(0.65, 2.8)
+VIEWPOINTS = Viewpoints(
+    front_share=0.6, front_yaw=60.0, pitch=(7, 8), pitch_range=(-12, 35), steep=(35, 75), steep_share=0.07,
+    roll=1.5, tilted=12, tilted_share=0.06,
+)  # fmt: skip
 NEAREST = 0.35  # metres before the camera; nearer figures are left out
-FACING_CAMERA = np.diag([1.0, -1.0, -1.0])  # from y up and z towards the camera to the camera's own axes
+FRAMING = Framing(rounds=12, step=(-0.5, 1), nearest=NEAREST + 0.05)
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class _Standing:
     betas: NDArray
     pose: NDArray
     transl: NDArray
-    posed: Posed
+    posed: DrawnPose
     dressed: Dressed
     group: str
     person: int
@@ -168,13 +171,12 @@ def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
 
 def _draw_person(cast: Cast, rng: np.random.Generator) -> _Standing:
     number, group, dressed = cast.looks(rng)
-    prior = cast.body.data.shape_prior[group]
-    betas = rng.multivariate_normal(prior.mean, SHAPE_SPREAD**2 * prior.covariance)
+    betas = POPULATION.betas(cast.body.data, group, rng)
     posed = cast.poses.draw(rng)
     pose = posed.pose.copy()
     turn = Rotation.from_euler("y", rng.uniform(0, 2 * np.pi))
     pose[0] = (turn * Rotation.from_rotvec(pose[0])).as_rotvec()
-    vertices, joints = cast.body.posed(_parameters(betas, pose, np.zeros(3)), dressed.offsets)
+    vertices, joints = cast.body.posed(parameters_of(betas, pose, np.zeros(3)), dressed.offsets)
     lift = np.array([-joints[0, 0], -vertices[:, 1].min(), -joints[0, 2]])
     return _Standing(betas, pose, lift, posed, dressed, group, number, vertices + lift, joints + lift)
 
@@ -216,41 +218,19 @@ def _choose_camera(
     if framing == "group" and len(people) > 2:
         aspect = ((4, 3), (3, 2), (16, 9))[rng.integers(3)]
     width, height = (round(side * a / max(aspect)) for a in aspect)
-    focal = float(np.exp(rng.uniform(*np.log(FOCAL_PER_SIDE)))) * side
-    camera = Camera(focal, (width / 2, height / 2), width, height)
-    forward = Rotation.from_rotvec(main.pose[0]).apply([0.0, 0.0, 1.0])
-    own = np.degrees(np.arctan2(forward[0], forward[2]))
-    yaw = rng.uniform(-FRONT_YAW, FRONT_YAW) if rng.random() < FRONT_SHARE else rng.uniform(-180, 180)
-    pitch = rng.uniform(35, 75) if rng.random() < 0.07 else float(np.clip(rng.normal(7, 8), -12, 35))
-    roll = rng.normal(0, 12) if rng.random() < 0.06 else rng.normal(0, 1.5)
+    camera = LENSES.camera(width, height, rng)
+    view = VIEWPOINTS.draw(rng)
+    view = replace(view, yaw=view.yaw - np.degrees(heading(main.pose[0])))
     fill = {"wide": rng.uniform(0.2, 0.5), "bust": rng.uniform(0.7, 1.0)}.get(framing, rng.uniform(0.55, 1.02))
     aside = rng.normal(0, 0.18 if framing == "wide" else 0.05, 2)
     for _ in range(4):
-        turn = Rotation.from_euler("z", roll, degrees=True) * Rotation.from_euler("x", pitch, degrees=True)
-        rotation = turn.as_matrix() @ FACING_CAMERA @ Rotation.from_euler("y", yaw - own, degrees=True).as_matrix()
-        shift = framed(points @ rotation.T, camera, fill, aside)
+        rotation = view.matrix()
+        seen = points @ rotation.T
+        shift = replace(FRAMING, start=4.0 + np.ptp(seen[:, 2])).placed(seen, camera, fill, aside)
         if -(rotation.T @ shift)[1] > 0.12:
             break
-        pitch += 12  # the camera would be under the floor: look from higher up
+        view = replace(view, pitch=view.pitch + 12)  # the camera would be under the floor: look from higher up
     return camera, rotation, shift
-
-
-def framed(points: NDArray, camera: Camera, fill: float, aside: NDArray) -> NDArray[np.float64]:
-    """The translation (3,) that centres points (K, 3), ``aside`` shares of the picture off, and lets them fill ``fill``
-    of it.
-    """
-    middle = (points.min(0) + points.max(0)) / 2
-    shift = -middle + [0, 0, 4.0 + np.ptp(points[:, 2])]
-    size = np.array([camera.width, camera.height])
-    for _ in range(12):
-        pixels = camera.project(points + shift)
-        extent = (np.ptp(pixels, axis=0) / size).max()
-        depth = middle[2] + shift[2]
-        wanted = size * (0.5 + aside) - (pixels.max(0) + pixels.min(0)) / 2
-        shift[:2] += wanted * depth / camera.focal
-        nearest = points[:, 2].min() + shift[2]
-        shift[2] += max(depth * np.clip(extent / fill - 1, -0.5, 1), NEAREST + 0.05 - nearest)
-    return shift
 
 
 def _in_camera(person: _Standing, body: BodyModel, rotation: NDArray, shift: NDArray) -> Figure:
@@ -262,19 +242,13 @@ def _in_camera(person: _Standing, body: BodyModel, rotation: NDArray, shift: NDA
     vertices = (person.vertices @ rotation.T + shift).astype(np.float32)
     joints = (person.joints @ rotation.T + shift).astype(np.float32)
     return Figure(
-        _parameters(person.betas, pose, transl),
+        parameters_of(person.betas, pose, transl),
         person.dressed,
         person.group,
         person.posed.kind,
         person.person,
         vertices,
         joints,
-    )
-
-
-def _parameters(betas: NDArray, pose: NDArray, transl: NDArray) -> BodyParameters:
-    return BodyParameters(
-        betas.astype(np.float32), pose[0].astype(np.float32), pose[1:].astype(np.float32), transl.astype(np.float32)
     )
 
 
@@ -314,8 +288,7 @@ def _seat(person: _Standing, body: BodyModel, rng: np.random.Generator) -> Prop:
     hips = body.data.weights[:, [0, 1, 2]].sum(1) > 0.7
     under = person.vertices[hips]
     pelvis, width = person.joints[0], rng.uniform(0.2, 0.5)
-    forward = Rotation.from_rotvec(person.pose[0]).apply([0.0, 0.0, 1.0])
-    turn = np.arctan2(forward[0], forward[2])
+    turn = heading(person.pose[0])
     back = Rotation.from_euler("y", turn).apply([0, 0, -rng.uniform(0.0, 0.12)])
     half = np.array([width, 0, rng.uniform(0.18, 0.26)])
     top = max(float(np.quantile(under[:, 1], 0.03)), 0.05)

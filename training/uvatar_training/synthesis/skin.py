@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE
 from uvatar.photos.colour import linear_from_srgb
-from uvatar_training.synthesis.anatomy import Points
+from uvatar_training.synthesis.anatomy import SurfacePoints
 from uvatar_training.synthesis.noise import fractal3, noise3
 
 # sRGB of skin from light to dark; tones between are mixed.
@@ -89,7 +89,7 @@ def random_looks(rng: np.random.Generator, group: str) -> Looks:
     )
 
 
-def paint_skin(points: Points, looks: Looks) -> NDArray[np.float32]:
+def paint_skin(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     """(K, 3): skin with blotches, redder and darker where blood and folds are, a face, eyes."""
     rng = np.random.default_rng(looks.seed)
     x, y, z = points.rest.T
@@ -107,7 +107,7 @@ def paint_skin(points: Points, looks: Looks) -> NDArray[np.float32]:
     return _paint_eyes(points, np.clip(colour, 0.002, 0.95), looks.iris)
 
 
-def _paint_face(points: Points, colour: NDArray, looks: Looks) -> NDArray[np.float32]:
+def _paint_face(points: SurfacePoints, colour: NDArray, looks: Looks) -> NDArray[np.float32]:
     x, y, z = points.rest.T
     mark = points.places.landmark
     ahead = _soft(z - mark["left_ear"][2] - 0.02, 0.01) * points.head
@@ -145,7 +145,7 @@ def _paint_face(points: Points, colour: NDArray, looks: Looks) -> NDArray[np.flo
     return (colour * (1 - 0.15 * under[:, None])).astype(np.float32)
 
 
-def _paint_eyes(points: Points, colour: NDArray[np.float32], iris: NDArray[np.float32]) -> NDArray[np.float32]:
+def _paint_eyes(points: SurfacePoints, colour: NDArray[np.float32], iris: NDArray[np.float32]) -> NDArray[np.float32]:
     for part in (LEFT_EYE, RIGHT_EYE):
         here = np.flatnonzero(points.part == part)
         if not len(here):
@@ -163,7 +163,7 @@ def _paint_eyes(points: Points, colour: NDArray[np.float32], iris: NDArray[np.fl
     return colour.astype(np.float32)
 
 
-def hair_cover(points: Points, looks: Looks) -> NDArray[np.float32]:
+def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     """(K,) 0..1 how much hair hides the skin, beard included."""
     rng = np.random.default_rng(looks.seed + 1)
     x, y, z = points.rest.T
@@ -205,7 +205,7 @@ def hair_cover(points: Points, looks: Looks) -> NDArray[np.float32]:
     return (cover * (points.part == BODY)).astype(np.float32)
 
 
-def paint_hair(points: Points, looks: Looks) -> NDArray[np.float32]:
+def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     """(K, 3) strands that run down from the crown."""
     rng = np.random.default_rng(looks.seed + 2)
     x, y, z = points.rest.T

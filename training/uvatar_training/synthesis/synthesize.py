@@ -32,8 +32,8 @@ from uvatar_training.synthesis.environments import (
     read_panorama,
 )
 from uvatar_training.synthesis.poses import PoseSource
-from uvatar_training.synthesis.rendering import Picture, Rasteriser, Renderer
-from uvatar_training.synthesis.scenes import GROUP_SHARES, GROUPS, Cast, Figure, Scene, draw_scene
+from uvatar_training.synthesis.rendering import Rasteriser, RenderedPicture, Renderer
+from uvatar_training.synthesis.scenes import POPULATION, Cast, Figure, Scene, draw_scene
 from uvatar_training.synthesis.wardrobe import Wardrobe, open_wardrobe
 
 SPLITS = ("train", "held_out")
@@ -43,7 +43,7 @@ SMALLEST_PERSON = 150  # pixels; fewer are no person to learn from
 
 
 @dataclass(frozen=True)
-class Order:
+class SynthesisOrder:
     """What to make.
 
     Attributes:
@@ -83,7 +83,7 @@ class Order:
 class Studio:
     """What one process keeps between shards: body, canvas, poses, wardrobe, panoramas."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: SynthesisOrder) -> None:
         """Raises DataError for files that are missing or unusable."""
         if order.split not in SPLITS:
             raise DataError(str(order.out), f"there is no split {order.split!r}: choose 'train' or 'held_out'")
@@ -118,7 +118,7 @@ class Studio:
             return environment_from(panorama, name, rng)
         return procedural_environment(rng)
 
-    def _sample(self, scene: Scene, picture: Picture, renderer: str) -> Sample:
+    def _sample(self, scene: Scene, picture: RenderedPicture, renderer: str) -> Sample:
         counts = np.bincount(picture.people.ravel(), minlength=len(scene.figures) + 1)[1:]
         kept = [k for k, count in enumerate(counts) if count >= SMALLEST_PERSON]
         place = np.zeros(len(scene.figures) + 1, np.uint8)
@@ -163,13 +163,13 @@ class _Looks:
         if number not in self._made:
             studio = self._studio
             own = studio._rng(0, self._shard, number)
-            group = str(own.choice(GROUPS, p=GROUP_SHARES))
+            group = POPULATION.group(own)
             held_out = studio.order.split == "held_out"
             self._made[number] = group, dress(studio.canvas, group, studio.wardrobe, own, held_out)
         return number + self._shard * 1_000_000, *self._made[number]
 
 
-def synthesize(order: Order, workers: int = 1, progress: Callable[[int], None] = lambda _: None) -> int:
+def synthesize(order: SynthesisOrder, workers: int = 1, progress: Callable[[int], None] = lambda _: None) -> int:
     """Make what is ordered; shards that are there already are kept.
 
     ``progress`` is told of every finished shard's pictures.
@@ -192,7 +192,7 @@ def synthesize(order: Order, workers: int = 1, progress: Callable[[int], None] =
     return len(open_shards(order.out, order.split))
 
 
-def _work(order: Order, shard: tuple[int, Path, int]) -> int:
+def _work(order: SynthesisOrder, shard: tuple[int, Path, int]) -> int:
     """One shard in a process of its own: opening the studio takes a second or two, a shard a minute."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

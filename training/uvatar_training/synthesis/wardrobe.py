@@ -24,7 +24,7 @@ HELD_OUT_EVERY = 5
 
 
 @dataclass(frozen=True)
-class Layer:
+class WardrobeLayer:
     """One picture of the wardrobe.
 
     Attributes:
@@ -56,9 +56,9 @@ class Layer:
 class Wardrobe:
     """Layers by kind; an empty one is allowed: then all clothes are procedural."""
 
-    layers: Mapping[str, Sequence[Layer]]
+    layers: Mapping[str, Sequence[WardrobeLayer]]
 
-    def choose(self, kind: str, group: str, rng: np.random.Generator) -> Layer | None:
+    def choose(self, kind: str, group: str, rng: np.random.Generator) -> WardrobeLayer | None:
         """A random layer that fits ("child" wears both groups' things), None where there is none."""
         fitting = [layer for layer in self.layers.get(kind, ()) if group == "child" or layer.group in (group, "any")]
         return fitting[rng.integers(len(fitting))] if fitting else None
@@ -80,7 +80,7 @@ def open_wardrobe(folder: Path | None, size: int, held_out: bool) -> Wardrobe:
             groups.setdefault((kind, rest.partition("_")[0]), []).append(path)
     if not groups:
         raise DataError(folder, "holds no layers: it should hold files like outfit_female_casual.png")
-    layers: dict[str, list[Layer]] = {}
+    layers: dict[str, list[WardrobeLayer]] = {}
     for (kind, group), paths in groups.items():
         paths.sort(key=lambda path: hashlib.sha256(path.stem.encode()).digest())
         chosen = [path for number, path in enumerate(paths) if (number % HELD_OUT_EVERY == 0) == held_out]
@@ -88,12 +88,12 @@ def open_wardrobe(folder: Path | None, size: int, held_out: bool) -> Wardrobe:
     return Wardrobe(layers)
 
 
-def _read(path: Path, kind: str, group: str, size: int) -> Layer:
+def _read(path: Path, kind: str, group: str, size: int) -> WardrobeLayer:
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3:
         raise DataError(path, "is not a colour picture")
     alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
     rgba = np.concatenate([image[..., 2::-1], alpha], 2)
-    return Layer(
+    return WardrobeLayer(
         kind, group, path.stem, np.asarray(cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
     )

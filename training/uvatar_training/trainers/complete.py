@@ -29,16 +29,17 @@ from uvatar_training.adversarial.discriminator import Discriminator, Discriminat
 from uvatar_training.adversarial.penalties import Lazy, r1_gamma
 from uvatar_training.data.batch import Batch, joined
 from uvatar_training.data.uv_people import UvPerson
-from uvatar_training.initialise import start_from_completion
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
+from uvatar_training.metrics.pictures import grid
 from uvatar_training.metrics.texels import surface_per_texel
+from uvatar_training.networks.initialise import start_from_completion
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
-from uvatar_training.synthesis.poses import MIRRORED_JOINTS
-from uvatar_training.trainers.gan import grid, texture_network
+from uvatar_training.synthesis.bank import MIRRORED_JOINTS
+from uvatar_training.trainers.gan import texture_network
 from uvatar_training.trainers.judging import judge
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 from uvatar_training.trainers.texture import export
 
@@ -72,7 +73,7 @@ class CompleteTrainer:
     to the others), and ``r1_every`` steps of the discriminator.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):

@@ -15,7 +15,7 @@ from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from uvatar.body import BodyModel, load_open_body
+from uvatar.body import BodyModel, BodyOutput, load_open_body
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
 from uvatar.evaluation.synthetic import standing_joints
 from uvatar.mesh_predictor.decoding import PredictedBodies, find_centers, sample
@@ -23,11 +23,11 @@ from uvatar.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.mesh_predictor.weak_perspective import project_weakly
 from uvatar_training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
+from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.data.problems import Skipped
 from uvatar_training.data.sample import Sample
 from uvatar_training.data.stream import Plan, Samples, stream
-from uvatar_training.mesh_supervision import MeshLabels
-from uvatar_training.targets import center_cells, extents
+from uvatar_training.losses.targets import center_cells, extents
 from uvatar_training.trainers.mesh import draw_skeleton
 
 NEAR, NEAR_SHARE = (
@@ -139,14 +139,10 @@ def evaluate_mesh(
                 if not countable[person]:
                     continue
                 found_count += 1
-                joints, truth = predicted.joints[peak].numpy(), labels.joints[person].numpy()
-                pve = np.nan
-                if labels.betas_known[person]:
-                    away = (predicted.vertices[peak] - predicted.joints[peak, :1]) - (
-                        true.vertices[person] - true.joints[person, :1]
-                    )
-                    pve = float(away.norm(dim=-1).mean())
-                joints, truth = joints[BODY_JOINTS], truth[BODY_JOINTS]
+                known = bool(labels.betas_known[person])
+                truth = labels.joints[person].numpy()[BODY_JOINTS]
+                joints = predicted.joints[peak].numpy()[BODY_JOINTS]
+                pve = _vertex_error(predicted, peak, true, person) if known else np.nan
                 errors.append((mpjpe(joints, truth), pa_mpjpe(joints, truth), pve))
                 standing.append((mpjpe(still, truth), pa_mpjpe(still, truth)))
                 names.append(delivery.names[int(labels.picture[person])])
@@ -155,6 +151,13 @@ def evaluate_mesh(
     table = 100 * np.array(errors, np.float64).reshape(-1, len(COLUMNS))
     still_standing = 100 * np.array(standing, np.float64).reshape(-1, 2)
     return MeshScores(people, found_count, alarms, table, still_standing, names, skipped), pictures[:24]
+
+
+def _vertex_error(predicted: BodyOutput, peak: int, true: BodyOutput, person: int) -> float:
+    """Mean distance of a body's vertices from the true ones, metres, once their pelvises are laid on one another."""
+    ours = predicted.vertices[peak] - predicted.joints[peak, :1]
+    theirs = true.vertices[person] - true.joints[person, :1]
+    return float((ours - theirs).norm(dim=-1).mean())
 
 
 def reach(labels: MeshLabels) -> Tensor:

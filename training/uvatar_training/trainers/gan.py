@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,10 +24,11 @@ from uvatar_training.adversarial.discriminator import Discriminator, Discriminat
 from uvatar_training.adversarial.penalties import Lazy, PathLength, r1_gamma
 from uvatar_training.data.batch import joined
 from uvatar_training.data.gan_batch import GanBatch, prepare_gan
-from uvatar_training.initialise import grown
 from uvatar_training.losses.adversarial import generator_loss
+from uvatar_training.metrics.pictures import grid
+from uvatar_training.networks.initialise import grown
 from uvatar_training.trainers.judging import judge
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS = {
@@ -118,7 +118,7 @@ class GanTrainer:
     ``augment``: adaptive discriminator augmentation, ``start``: a checkpoint.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         self.options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(self.options) - set(OPTIONS)):
@@ -202,17 +202,3 @@ class GanTrainer:
         path = folder / FILE
         save_checkpoint(networks["generator"].network, path, note=note)  # type: ignore[arg-type]
         return [path]
-
-
-def grid(rows: Sequence[Tensor], cell: int = 192) -> NDArray[np.uint8]:
-    """Rows of pictures (B, 3, H, W) 0..1 as one (H', W', 3) picture."""
-    out = []
-    for row in rows:
-        tiles = (row.detach().float().clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-        out.append(
-            np.concatenate(
-                [np.asarray(cv2.resize(tile, (cell, cell), interpolation=cv2.INTER_AREA), np.uint8) for tile in tiles],
-                1,
-            )
-        )
-    return np.concatenate(out)

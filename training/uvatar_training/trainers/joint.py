@@ -22,20 +22,21 @@ from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
 from uvatar.texture_predictor.encoders import Style
 from uvatar.texture_predictor.inputs import Crop
 from uvatar_training.data.joint_batch import JointBatch, collate_joint, prepare_joint
-from uvatar_training.depthwise import QuickDepthwise
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
+from uvatar_training.losses.targets import match
 from uvatar_training.losses.texture import TextureLoss
 from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import UnseenError, hide_half
+from uvatar_training.metrics.pictures import grid
+from uvatar_training.networks.depthwise import QuickDepthwise
 from uvatar_training.rendering import Cameras, RenderError, UvMesh, see
 from uvatar_training.rendering.unprojection import Texels, unproject
-from uvatar_training.targets import match
-from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, placed_vertices, texture_terms
+from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, placed_vertices, texture_terms
 from uvatar_training.trainers import mesh, texture
-from uvatar_training.trainers.gan import grid, texture_network
+from uvatar_training.trainers.gan import texture_network
 from uvatar_training.trainers.mesh import MeshTrainer
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 from uvatar_training.trainers.texture import on_device, texture_weights
 
@@ -54,7 +55,7 @@ class JointTrainer:
     ``texture_share``: see `TotalLoss`.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):

@@ -25,12 +25,12 @@ from uvatar.mesh_predictor.network import CENTER_HEAD, INPUT_SIDE, Maps, MeshPre
 from uvatar.mesh_predictor.weak_perspective import project_weakly
 from uvatar_training.data.mesh_batch import MeshBatch, Shaking
 from uvatar_training.data.mosaics import collate_tiles, prepare_tiles
-from uvatar_training.depthwise import QuickDepthwise
-from uvatar_training.initialise import start_heads
 from uvatar_training.losses.features import EfficientNetFeatures
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior, joint_maps_distance
-from uvatar_training.mesh_supervision import mesh_terms
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.networks.depthwise import QuickDepthwise
+from uvatar_training.networks.initialise import start_heads
+from uvatar_training.supervision.mesh import mesh_terms
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS = {
@@ -52,7 +52,7 @@ class MeshTrainer:
     else is predicted stays as it was.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options, CheckpointError for a start that does not fit."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-TASKS = ("mesh", "gan", "complete", "texture", "joint")
+TASKS = ("mesh", "gan", "complete", "texture", "joint", "lifter")
 
 
 class RecipeError(ValueError):
@@ -19,7 +19,7 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """How long, how fast and on what a network is trained.
 
     Attributes:
@@ -61,10 +61,10 @@ class Recipe:
             rate *= factor if step >= int(milestone) else 1.0
         return rate * (0.5 + 0.5 * math.cos(math.pi * min(1.0, step / self.steps))) if self.cosine else rate
 
-    def with_(self, **changes: Any) -> Recipe:
+    def with_(self, **changes: Any) -> TrainingRecipe:
         """The recipe with some entries changed; None leaves an entry as it is."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return Recipe(**values | {name: value for name, value in changes.items() if value is not None})
+        return TrainingRecipe(**values | {name: value for name, value in changes.items() if value is not None})
 
 
 def recipe_names(task: str) -> list[str]:
@@ -77,7 +77,7 @@ def recipe_names(task: str) -> list[str]:
     )
 
 
-def load_recipe(task: str, name: str) -> Recipe:
+def load_recipe(task: str, name: str) -> TrainingRecipe:
     """A recipe that ships ("paper", "default", "toy"), or a file's.
 
     Raises RecipeError naming the file and what is wrong in it.
@@ -101,8 +101,8 @@ def load_recipe(task: str, name: str) -> Recipe:
     return _recipe(entries, task, label)
 
 
-def _recipe(entries: Any, task: str, label: str) -> Recipe:
-    known = {item.name: item for item in fields(Recipe)}
+def _recipe(entries: Any, task: str, label: str) -> TrainingRecipe:
+    known = {item.name: item for item in fields(TrainingRecipe)}
     if not isinstance(entries, dict):
         raise RecipeError(f"{label} holds no entries.")
     if unknown := sorted(set(entries) - set(known)):
@@ -120,4 +120,4 @@ def _recipe(entries: Any, task: str, label: str) -> Recipe:
             entries["betas"] = tuple(float(value) for value in entries["betas"])
     except (TypeError, ValueError):
         raise RecipeError(f"{label}: learning_rate and betas must be numbers.") from None
-    return Recipe(**entries)
+    return TrainingRecipe(**entries)

@@ -14,22 +14,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from uvatar.runtime.terminal import terminal
 from uvatar_training.adversarial.averaging import Average
 from uvatar_training.data.problems import Skipped
-from uvatar_training.data.shards import encoded
 from uvatar_training.data.stream import Delivery, Plan, Samples, stream
 from uvatar_training.trainers.checkpoints import load, save
-from uvatar_training.trainers.recipe import Recipe
+from uvatar_training.trainers.logs import RunLog, progress_bar
+from uvatar_training.trainers.recipe import TrainingRecipe
 
 _LOST = 0.2  # share of damaged samples above which a run stops: the data, not a sample, are wrong
 _LOST_AT_LEAST = 50
@@ -97,12 +96,21 @@ class Trainer(Protocol):
         ...
 
 
+@runtime_checkable
+class ScoredTrainer(Trainer, Protocol):
+    """A trainer that has held-out data of its own, which are scored whenever pictures are made."""
+
+    def scores(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
+        """Errors of the averaged networks by name."""
+        ...
+
+
 @dataclass
 class Turn:
     """One step's means: the step, its generator, and how gradients become weights."""
 
     fabric: Fabric
-    recipe: Recipe
+    recipe: TrainingRecipe
     step: int
     rng: torch.Generator
     networks: Mapping[str, nn.Module]
@@ -151,7 +159,7 @@ class Result:
     files: list[Path]
 
 
-def optimiser_for(parameters: Any, recipe: Recipe) -> torch.optim.Optimizer:
+def optimiser_for(parameters: Any, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     """The recipe's optimiser."""
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if recipe.optimiser not in kinds:
@@ -163,7 +171,7 @@ def optimiser_for(parameters: Any, recipe: Recipe) -> torch.optim.Optimizer:
 
 def run(
     trainer: Trainer,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     samples: Samples[Any],
     out: Path,
     device: str = "auto",
@@ -188,25 +196,16 @@ def run(
     """
     fabric = _fabric(recipe, device, devices)
     fabric.launch()
-    networks: dict[str, nn.Module] = {}
-    players: dict[str, Player] = {}
-    averages: dict[str, Average] = {}
-    for name, player in trainer.players.items():
-        network, optimiser = fabric.setup(player.network, player.optimiser)
-        networks[name], players[name] = network, Player(network, optimiser, player.averaged)
-        if player.averaged and recipe.average:
-            averages[name] = Average(player.network, recipe.average)
-    first = _restore(out, recipe, trainer, averages)
+    networks, players, averages = _set_up(trainer, recipe, fabric)
+    first = step = _restore(out, recipe, trainer, averages)
     last = min(recipe.steps, stop_at or recipe.steps)
     plan = Plan(len(samples), recipe.batch, recipe.seed, fabric.global_rank, fabric.world_size)
+    pinned = fabric.device.type == "cuda"
     skipped, losses, started = Skipped(), {}, time.monotonic()
-    step = first
     with (
-        _Log(out, first, fabric.is_global_zero) as log,
-        _bar(fabric.is_global_zero) as bar,
-        stream(
-            samples, trainer.prepare, trainer.collate, plan, first, last, workers, split, fabric.device.type == "cuda"
-        ) as deliveries,
+        RunLog(out, first, fabric.is_global_zero) as log,
+        progress_bar(fabric.is_global_zero) as bar,
+        stream(samples, trainer.prepare, trainer.collate, plan, first, last, workers, split, pinned) as deliveries,
     ):
         task = bar.add_task(recipe.task, total=recipe.steps, completed=first, losses="")
         for delivery in deliveries:
@@ -217,32 +216,59 @@ def run(
             for name, average in averages.items():
                 average.update(trainer.players[name].network, recipe.batch)
             step = delivery.step + 1
-            bar.update(
-                task,
-                completed=step,
-                losses="  ".join(f"{name} {value:.3g}" for name, value in list(losses.items())[:6]),
-            )
+            bar.update(task, completed=step, losses=_shortly(losses))
             if step % recipe.log_every == 0 or step == last:
-                log.scalars(
-                    step, {**losses, "learning_rate": recipe.rate(delivery.step), "skipped": float(len(skipped))}
-                )
+                rate = recipe.rate(delivery.step)
+                log.scalars(step, {**losses, "learning_rate": rate, "skipped": float(len(skipped))})
             if fabric.is_global_zero and (step % recipe.picture_every == 0 or step == recipe.steps):
-                log.picture(step, trainer.pictures(delivery.batch.to(fabric.device), _shown(trainer, averages)))
+                _show(log, step, trainer, delivery.batch.to(fabric.device), _shown(trainer, averages))
             over = seconds is not None and time.monotonic() - started > seconds
             if step % recipe.checkpoint_every == 0 or step == last or over:
                 _store(out, recipe, step, trainer, averages, fabric)
             if over:
                 break
-    files = []
-    if fabric.is_global_zero:
-        if report := skipped.report():
-            terminal().print(report, style="yellow")
-        if step >= recipe.steps:
-            files = trainer.export(_shown(trainer, averages), out, f"{recipe.task}, {step} steps, seed {recipe.seed}")
+    files = _finish(trainer, recipe, step, out, skipped, averages) if fabric.is_global_zero else []
     return Result(step, losses, skipped, files)
 
 
-def _fabric(recipe: Recipe, device: str, devices: int | str) -> Fabric:
+def _set_up(
+    trainer: Trainer, recipe: TrainingRecipe, fabric: Fabric
+) -> tuple[dict[str, nn.Module], dict[str, Player], dict[str, Average]]:
+    """By the players' names: networks as Fabric runs them, the same with their optimisers, and running averages."""
+    networks: dict[str, nn.Module] = {}
+    players: dict[str, Player] = {}
+    averages: dict[str, Average] = {}
+    for name, player in trainer.players.items():
+        network, optimiser = fabric.setup(player.network, player.optimiser)
+        networks[name], players[name] = network, Player(network, optimiser, player.averaged)
+        if player.averaged and recipe.average:
+            averages[name] = Average(player.network, recipe.average)
+    return networks, players, averages
+
+
+def _shortly(losses: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3g}" for name, value in list(losses.items())[:6])
+
+
+def _show(log: RunLog, step: int, trainer: Trainer, batch: Any, networks: Mapping[str, nn.Module]) -> None:
+    """Log what the averaged networks make of a batch, and their scores where the trainer has held-out data."""
+    log.picture(step, trainer.pictures(batch, networks))
+    if isinstance(trainer, ScoredTrainer):
+        log.scalars(step, {f"held_out/{name}": value for name, value in trainer.scores(networks).items()})
+
+
+def _finish(
+    trainer: Trainer, recipe: TrainingRecipe, step: int, out: Path, skipped: Skipped, averages: Mapping[str, Average]
+) -> list[Path]:
+    """Report what was skipped and, after the last step, write the weights; returns the files."""
+    if report := skipped.report():
+        terminal().print(report, style="yellow")
+    if step < recipe.steps:
+        return []
+    return trainer.export(_shown(trainer, averages), out, f"{recipe.task}, {step} steps, seed {recipe.seed}")
+
+
+def _fabric(recipe: TrainingRecipe, device: str, devices: int | str) -> Fabric:
     """One process, or those that torchrun started."""
     local, world = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -259,7 +285,7 @@ def _fabric(recipe: Recipe, device: str, devices: int | str) -> Fabric:
 def _one_step(
     trainer: Trainer,
     fabric: Fabric,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     delivery: Delivery,
     networks: Mapping[str, nn.Module],
     players: Mapping[str, Player],
@@ -297,7 +323,7 @@ def _shown(trainer: Trainer, averages: Mapping[str, Average]) -> dict[str, nn.Mo
 
 
 def _store(
-    out: Path, recipe: Recipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric
+    out: Path, recipe: TrainingRecipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric
 ) -> None:
     players = trainer.players
     if fabric.is_global_zero:
@@ -313,7 +339,7 @@ def _store(
     fabric.barrier()
 
 
-def _restore(out: Path, recipe: Recipe, trainer: Trainer, averages: Mapping[str, Average]) -> int:
+def _restore(out: Path, recipe: TrainingRecipe, trainer: Trainer, averages: Mapping[str, Average]) -> int:
     """The step to go on from, 0 for a new run."""
     state = load(out)
     if state is None:
@@ -330,45 +356,3 @@ def _restore(out: Path, recipe: Recipe, trainer: Trainer, averages: Mapping[str,
         weights, average.samples = state["averages"][name]
         average.network.load_state_dict(weights)
     return int(state["step"])
-
-
-class _Log:
-    """Scalars and pictures for TensorBoard, pictures also as files."""
-
-    def __init__(self, out: Path, first: int, active: bool) -> None:
-        self._out, self._first, self._active = out, first, active
-        self._writer: Any = None
-
-    def __enter__(self) -> _Log:
-        if self._active:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self._out / "tensorboard"), purge_step=self._first or None)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step)
-
-    def picture(self, step: int, image: NDArray[np.uint8]) -> None:
-        if self._writer is not None:
-            self._writer.add_image("pictures", image, step, dataformats="HWC")
-            folder = self._out / "pictures"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{step:07d}.jpg").write_bytes(encoded(image, ".jpg", 90))
-
-
-def _bar(active: bool) -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-    )
-    return Progress(*columns, disable=not active)

@@ -26,11 +26,12 @@ from uvatar_training.data.texture_batch import TextureBatch, TextureStage, prepa
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.uv import hide_half
+from uvatar_training.metrics.pictures import grid
 from uvatar_training.rendering import paint
-from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, texture_terms
-from uvatar_training.trainers.gan import grid, texture_network
+from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, texture_terms
+from uvatar_training.trainers.gan import texture_network
 from uvatar_training.trainers.judging import judge
-from uvatar_training.trainers.recipe import Recipe, RecipeError
+from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
 
 OPTIONS: dict[str, Any] = {
@@ -47,7 +48,7 @@ class TextureTrainer:
     ``imagenet``: start the style encoder from torchvision's weights (downloaded), ``r1_every``, ``augment``.
     """
 
-    def __init__(self, recipe: Recipe, body: BodyModel | None = None) -> None:
+    def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:
         """Raises RecipeError for unknown options."""
         options = {**OPTIONS, **recipe.options}
         if unknown := sorted(set(options) - set(OPTIONS)):

@@ -21,7 +21,7 @@ from uvatar_training.losses.mesh import (
     pose_prior,
     shape_distance,
 )
-from uvatar_training.targets import joint_heatmaps
+from uvatar_training.losses.targets import joint_heatmaps
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from uvatar_training.targets import (
+from uvatar_training.losses.targets import (
     body_centers,
     center_cells,
     center_heatmap,

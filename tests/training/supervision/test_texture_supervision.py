@@ -17,9 +17,9 @@ from uvatar_training.losses.mesh import MeshLoss, joints_2d_distance
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import hide_half
-from uvatar_training.rendering import Cameras, RenderError, UvMesh, View, paint, see
+from uvatar_training.rendering import Cameras, PixelView, RenderError, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
-from uvatar_training.texture_supervision import PhotoEvidence, Surroundings, placed_vertices, texture_terms
+from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, placed_vertices, texture_terms
 
 SIDE = 96
 
@@ -35,13 +35,13 @@ def cameras() -> Cameras:
 
 
 @pytest.fixture(scope="module")
-def view(people: Tensor, mesh: UvMesh, cameras: Cameras) -> View:
+def view(people: Tensor, mesh: UvMesh, cameras: Cameras) -> PixelView:
     return see(people, mesh, cameras)
 
 
 @pytest.fixture(scope="module")
 def evidence(
-    people: Tensor, mesh: UvMesh, cameras: Cameras, view: View, texture: Tensor, body: BodyModel
+    people: Tensor, mesh: UvMesh, cameras: Cameras, view: PixelView, texture: Tensor, body: BodyModel
 ) -> PhotoEvidence:
     photo = paint(view, texture)
     partial = unproject(photo, people, mesh, Texels.of(body, 64), cameras, view)
@@ -49,7 +49,7 @@ def evidence(
 
 
 def test_the_true_texture_costs_only_what_symmetry_and_seams_ask(
-    view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
+    view: PixelView, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
 ) -> None:
     true, other = (texture_terms(t.expand(2, -1, -1, -1), view, evidence, surroundings) for t in (texture, 1 - texture))
     assert set(true) == {"perceptual", "reconstruction", "face", "seen", "mirror", "seam"}
@@ -59,7 +59,7 @@ def test_the_true_texture_costs_only_what_symmetry_and_seams_ask(
 
 
 def test_terms_that_need_more_come_with_it(
-    view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
+    view: PixelView, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
 ) -> None:
     style = Style(torch.ones(2, 4), torch.zeros(2, 4))
     bare = PhotoEvidence(evidence.photo, evidence.mask)
@@ -70,7 +70,7 @@ def test_terms_that_need_more_come_with_it(
 
 @pytest.mark.parametrize("term", ["perceptual", "reconstruction", "face", "seen", "mirror", "seam"])
 def test_every_term_s_gradient_reaches_the_texture(
-    term: str, view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
+    term: str, view: PixelView, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
 ) -> None:
     guess = (1 - texture).repeat(2, 1, 1, 1).requires_grad_()
     texture_terms(guess, view, evidence, surroundings)[term].backward()
@@ -79,7 +79,7 @@ def test_every_term_s_gradient_reaches_the_texture(
 
 
 def test_a_photo_of_somewhere_else_is_refused(
-    view: View, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
+    view: PixelView, evidence: PhotoEvidence, surroundings: Surroundings, texture: Tensor
 ) -> None:
     elsewhere = evidence.mask.clone()
     elsewhere[0] = False

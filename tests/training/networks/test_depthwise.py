@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from uvatar_training.depthwise import QuickDepthwise
+from uvatar_training.networks.depthwise import QuickDepthwise
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -1,5 +1,5 @@
 """From a predicted texture and the photo to the terms of the Texture Loss; the counterpart of
-`uvatar_training.mesh_supervision`.
+`uvatar_training.supervision.mesh`.
 
 No texture is ever given as the truth: the renderer puts the prediction on the body, and the picture is compared with
 the photo.
@@ -24,7 +24,7 @@ from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction
 from uvatar_training.losses.uv import Seams, mirror_distance, seam_distance, seen_distance
-from uvatar_training.rendering import RenderError, UvMesh, View, paint
+from uvatar_training.rendering import PixelView, RenderError, UvMesh, paint
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class PhotoEvidence:
 
 def texture_terms(
     texture: Tensor,
-    view: View,
+    view: PixelView,
     evidence: PhotoEvidence,
     surroundings: Surroundings,
     style: Style | None = None,

@@ -1,0 +1,167 @@
+"""Commands that make data, or bring it into shards."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uvatar.runtime.terminal import terminal
+from uvatar_training.commands.training_options import at_least, progress, tell_skipped
+
+_SHEET = 24  # pictures on the contact sheet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesize:
+    """Make synthetic photos of people and write them as shards; start it again to go on where it stopped.
+
+    Attributes:
+        out: Folder of the shards; the contact sheet goes beside them.
+        count: How many pictures.
+        seed: The same seed makes the same pictures on any machine.
+        split: train, or held_out: other bodies, pose clips, garments and backgrounds.
+        poses: Pose bank (.npz, aa (N, 24, 3)); by default poses of the prior that ships.
+        wardrobe: Folder of tools/bake_wardrobe.py; by default all clothes are procedural.
+        hdris: Folder of panoramas; by default Blender's own eight where bpy is installed.
+        side: Longer side of the pictures, pixels.
+        texture: Side of the textures, texels.
+        textures: Store each person's texture.
+        cycles: Share of the shards, 0 to 1, that Blender's Cycles renders (slow, realistic).
+        per_shard: Pictures per shard: the piece of work that is lost when stopped.
+        workers: Processes.
+    """
+
+    out: Path
+    count: int = 1000
+    seed: int = 0
+    split: str = "train"
+    poses: Path | None = None
+    wardrobe: Path | None = None
+    hdris: Path | None = None
+    side: int = 512
+    texture: int = 512
+    textures: bool = True
+    cycles: float = 0.0
+    per_shard: int = 100
+    workers: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2) - 1))
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for numbers that make no sense."""
+        at_least(1, count=self.count, per_shard=self.per_shard, workers=self.workers)
+        at_least(64, side=self.side, texture=self.texture)
+        if not 0 <= self.cycles <= 1:
+            raise ValueError(f"--cycles must be from 0 to 1, not {self.cycles}.")
+
+    def run(self) -> None:
+        """Make the pictures and a sheet of some of them."""
+        import cv2
+
+        from uvatar_training.data.shards import open_shards
+        from uvatar_training.synthesis.sheets import contact_sheet
+        from uvatar_training.synthesis.synthesize import SynthesisOrder, synthesize
+
+        order = SynthesisOrder(
+            self.out, self.count, self.seed, self.split, self.poses, self.wardrobe, self.hdris, self.side, self.texture,
+            self.textures, self.cycles, self.per_shard,
+        )  # fmt: skip
+        with progress() as bar:
+            task = bar.add_task("pictures", total=self.count)
+            synthesize(order, self.workers, lambda done: bar.advance(task, done))
+        shards = open_shards(self.out, self.split)
+        step = max(1, len(shards) // _SHEET)
+        sheet = contact_sheet([shards.read(k) for k in range(0, len(shards), step)][:_SHEET])
+        path = self.out / f"{self.split}.jpg"
+        cv2.imwrite(str(path), sheet[..., ::-1])
+        terminal().print(f"{len(shards)} pictures in {self.out}; look at {path}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifterPictures:
+    """Render people and write down what perception says of them; start it again to go on where it stopped.
+
+    Attributes:
+        out: Folder of the shards.
+        poses: Pose bank (.npz, aa (N, 24, 3)).
+        count: How many people.
+        seed: Runs with other seeds may fill the same folder at the same time.
+        textures: Folder of clothed UV textures; by default all clothes are procedural.
+        validation: Take the bank's held-out poses.
+    """
+
+    out: Path
+    poses: Path
+    count: int = 12_000
+    seed: int = 1
+    textures: Path | None = None
+    validation: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for numbers that make no sense."""
+        at_least(1, count=self.count)
+
+    def run(self) -> None:
+        """Render the people."""
+        from uvatar_training.lifter.make import make_lifter_data
+
+        with progress() as bar:
+            task = bar.add_task("people", total=self.count)
+
+            def show(done: int) -> None:
+                bar.update(task, completed=done)
+
+            lost = make_lifter_data(
+                self.out, self.poses, self.count, self.seed, self.textures, self.validation, progress=show
+            )
+        terminal().print(f"{self.count} people in {self.out}; {lost} more were not found or hardly seen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportAgora:
+    """Bring AGORA (for non-commercial research only) into shards.
+
+    Attributes:
+        images: Folder of the images.
+        fits: Folder that gt_path_smpl is relative to.
+        frames: Folder of the dataframes (*_withjv.pkl, or *.pkl with --smpl).
+        out: Folder of the shards.
+        masks: Folder of the person masks.
+        smpl: Neutral SMPL file, for where people stand.
+        kid_template: smpl_kid_template.npy
+        cut_out: One person per sample, alone on white.
+        split: train or held_out, by scan.
+        occlusion: People who are hidden by more than this percentage are left out.
+    """
+
+    images: Path
+    fits: Path
+    frames: Path
+    out: Path
+    masks: Path | None = None
+    smpl: Path | None = None
+    kid_template: Path | None = None
+    cut_out: bool = False
+    split: str = "train"
+    occlusion: float = 70.0
+
+    def run(self) -> None:
+        """Read the data set and write the shards."""
+        import numpy as np
+
+        from uvatar.body import load_smpl
+        from uvatar_training.data.agora import Agora
+        from uvatar_training.data.importing import write_shards
+
+        kid = self.kid_template
+        template = None if kid is None else np.load(kid, allow_pickle=False).astype(np.float32)
+        body = None if self.smpl is None else load_smpl(self.smpl)
+        agora = Agora(
+            self.images, self.fits, self.frames, self.masks, body, template, self.cut_out, self.split, self.occlusion
+        )
+        with progress() as bar:
+            task = bar.add_task("samples", total=None)
+            count = write_shards(
+                agora.samples(), self.out, self.split, "agora", progress=lambda done: bar.advance(task, done)
+            )
+        terminal().print(f"{count} samples in {self.out}")
+        tell_skipped(agora.skipped)

@@ -1,0 +1,174 @@
+"""Commands that train networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uvatar_training.commands.training_options import TrainingOptions, progress, tell_skipped
+
+if TYPE_CHECKING:
+    from uvatar_training.data.stream import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMesh(TrainingOptions):
+    """Train the Mesh Predictor on pictures of people; goes on from the newest checkpoint in the folder.
+
+    Attributes:
+        data: Folder of shards (uvatar-train synthesize).
+    """
+
+    data: Path
+
+    def run(self) -> None:
+        """Train."""
+        from uvatar_training.data.shards import open_shards
+        from uvatar_training.trainers.mesh import MeshTrainer
+
+        samples = open_shards(self.data, "train", pictures_only=True)
+        recipe = self.changed_recipe("mesh")
+        self.train(MeshTrainer(recipe), recipe, samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainGan(TrainingOptions):
+    """Pre-train the Texture Predictor's generator on textures alone.
+
+    Attributes:
+        data: Folder of shards whose people have textures.
+        textures: Instead: textures in the open body's UV, or SURREAL's smpl_data.
+        smpl: With SURREAL: an SMPL file.
+        smpl_uv: With SURREAL: SMPL's OBJ with texture coordinates.
+    """
+
+    data: Path | None = None
+    textures: Path | None = None
+    smpl: Path | None = None
+    smpl_uv: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for options that exclude each other."""
+        super().__post_init__()
+        if (self.data is None) == (self.textures is None):
+            raise ValueError("Give either --data or --textures.")
+
+    def run(self) -> None:
+        """Train."""
+        from uvatar.body import load_open_body, load_smpl
+        from uvatar_training.data.shards import open_shards
+        from uvatar_training.data.textures import TextureSamples, surreal_textures, texture_folder
+        from uvatar_training.trainers.gan import GanTrainer
+
+        body = load_open_body() if self.smpl is None else load_smpl(self.smpl, self.smpl_uv)
+        recipe = self.changed_recipe("gan")
+        samples: Samples[Any]
+        if self.textures is not None:
+            read = texture_folder if self.smpl is None else surreal_textures
+            samples = TextureSamples(read(self.textures, body.data, 512), "train", body.data.name)
+        else:
+            assert self.data is not None
+            samples = open_shards(self.data, "train")
+        self.train(GanTrainer(recipe, body), recipe, samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainComplete(TrainingOptions):
+    """Train the Texture Predictor in the UV plane alone, on people whose textures are known: fast enough for two CPU
+    cores.
+
+    Attributes:
+        data: Folder of shards (uvatar-train synthesize).
+        start: Checkpoint to start from, of gan for example.
+    """
+
+    data: Path
+    start: Path | None = None
+
+    def run(self) -> None:
+        """Train."""
+        from uvatar_training.data.uv_people import open_uv_people
+        from uvatar_training.trainers.complete import CompleteTrainer
+
+        recipe = self.changed_recipe("complete", start=self.start)
+        trainer = CompleteTrainer(recipe)
+        with progress() as bar:
+            task = bar.add_task("people of the shards", total=None)
+
+            def show(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            side, workers = trainer.config.photo_side, max(1, self.workers)
+            people, skipped = open_uv_people(self.data, "train", side, workers=workers, progress=show)
+        tell_skipped(skipped)
+        self.train(trainer, recipe, people)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTexture(TrainingOptions):
+    """Train the Texture Predictor on pictures of people whose bodies are known.
+
+    Attributes:
+        data: Folder of shards (uvatar-train synthesize).
+        start: Checkpoint to start from, of gan for example.
+    """
+
+    data: Path
+    start: Path | None = None
+
+    def run(self) -> None:
+        """Train."""
+        from uvatar_training.data.shards import open_shards
+        from uvatar_training.trainers.texture import TextureTrainer
+
+        recipe = self.changed_recipe("texture", start=self.start)
+        samples = open_shards(self.data, "train")
+        self.train(TextureTrainer(recipe), recipe, samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJoint(TrainingOptions):
+    """Train both predictors end to end.
+
+    Attributes:
+        data: Folder of shards (uvatar-train synthesize).
+        mesh_start: The Mesh Predictor to start from.
+        texture_start: The Texture Predictor to start from.
+    """
+
+    data: Path
+    mesh_start: Path | None = None
+    texture_start: Path | None = None
+
+    def run(self) -> None:
+        """Train."""
+        from uvatar_training.data.shards import open_shards
+        from uvatar_training.trainers.joint import JointTrainer
+
+        recipe = self.changed_recipe("joint", mesh=self.mesh_start, texture=self.texture_start)
+        samples = open_shards(self.data, "train")
+        self.train(JointTrainer(recipe), recipe, samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLifter(TrainingOptions):
+    """Train the pose lifter on what perception said of rendered people.
+
+    Attributes:
+        data: Folder of shards (uvatar-train lifter-data).
+        validation: The same of held-out poses (lifter-data --validation), for the scores along the way.
+        poses: Pose bank (.npz, aa (N, 24, 3)), from which more people are imagined.
+    """
+
+    data: Path
+    validation: Path
+    poses: Path
+
+    def run(self) -> None:
+        """Train."""
+        from uvatar_training.trainers.lifter import LifterData, LifterTrainer
+
+        recipe = self.changed_recipe("lifter")
+        data = LifterData.open(self.data, self.validation, self.poses)
+        self.train(LifterTrainer(recipe, data), recipe, data.people)

@@ -1,0 +1,147 @@
+"""How perception errs on rendered people: their sightings against the truth, to be put onto other people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uvatar.data.camera import Camera
+from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
+from uvatar.fitting.lifter import assembled, features, mirrored_features, view
+from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
+
+NEIGHBOURS = 8
+LOST = 0.6  # median error of the visible landmarks, of the person's size: more is a sighting of somebody else
+POINT_JITTER, SPACE_JITTER, SIZE_JITTER = 0.03, 0.02, 0.15  # of a neighbour's errors: size, metres, log
+# Landmarks that err together: head, arms, legs.
+LIMBS = [
+    list(range(11)),
+    [11, 13, 15, 17, 19, 21],
+    [12, 14, 16, 18, 20, 22],
+    [23, 25, 27, 29, 31],
+    [24, 26, 28, 30, 32],
+]
+
+
+def found(rows: dict[str, NDArray], skeleton: TurnedSkeleton) -> dict[str, NDArray]:
+    """The rows of people whom perception found where they are: not those whose visible landmarks lie on
+    somebody else.
+    """
+    errors = SightingErrors.of(rows, skeleton)
+    distance = np.where(errors.visibility > 0.5, np.linalg.norm(errors.flat, axis=-1), np.nan)[::2]
+    blank = np.isnan(distance).all(1)
+    distance[blank] = np.inf
+    good = np.nanmedian(distance, axis=1) < LOST
+    return {name: array[good] for name, array in rows.items()}
+
+
+@dataclass(frozen=True)
+class SightingErrors:
+    """How perception erred on rendered people and on their mirror images (2N rows).
+
+    Attributes:
+        keys: (2N, 99) the true landmarks in space, which say how similar two poses are.
+        flat: (2N, 33, 2) error in the picture, of the person's size; space: (2N, 33, 3) in space, metres.
+        visibility: (2N, 33); scale: (2N,) of perception's space against the truth; size: (2N,) logarithm, radians;
+            rays: (2N, 2).
+    """
+
+    keys: NDArray[np.float32]
+    flat: NDArray[np.float64]
+    space: NDArray[np.float64]
+    visibility: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    size: NDArray[np.float64]
+    rays: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: dict[str, NDArray], skeleton: TurnedSkeleton) -> SightingErrors:
+        parts = []
+        for i in range(len(rows["betas"])):
+            focal, width, height = (float(value) for value in rows["camera"][i])
+            camera = Camera.for_photo(int(width), int(height), focal)
+            looking = view(rows["box"][i], camera)
+            turns = (looking.T @ global_turns(rows["global_orient"][i], rows["body_pose"][i])).astype(np.float32)
+            with torch.no_grad():
+                joints, points = skeleton(torch.from_numpy(rows["betas"][i : i + 1]), torch.from_numpy(turns[None]))
+            # The skeleton's landmarks start at the pelvis; the truth's translation moves the rest pelvis.
+            rest = skeleton.pelvis(rows["betas"][i])
+            place = points[0].numpy() + looking.T @ (rows["transl"][i] + rest)
+            values = features(rows["landmarks"][i], rows["world"][i], rows["box"][i], camera)
+            for mirror in (False, True):
+                parts.append(
+                    _error(
+                        mirrored_features(values) if mirror else values, _mirrored_points(place) if mirror else place
+                    )
+                )
+        return cls(*(np.stack(arrays) for arrays in zip(*parts, strict=True)))
+
+    def nearest(self, keys: NDArray) -> NDArray[np.int64]:
+        """(K, 99) -> (K, 8) rows in the most similar poses."""
+        apart = (self.keys**2).sum(1) - 2 * keys @ self.keys.T
+        return np.argpartition(apart, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+
+    def applied(self, points: NDArray, rows: NDArray, rays: NDArray, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Features (B, 201) of people with true landmarks (B, 33, 3) from the pelvis, each of whose `LIMBS` is seen
+        with the errors of a row (B, 5)."""
+        row = rows[:, 0]
+        visibility, flat_error, space_error = (
+            np.empty((len(row), *array.shape[1:])) for array in (self.visibility, self.flat, self.space)
+        )
+        for limb, source in zip(LIMBS, rows.T, strict=True):
+            for mixed, array in ((visibility, self.visibility), (flat_error, self.flat), (space_error, self.space)):
+                mixed[:, limb] = array[source][:, limb]
+        weight = (visibility + 0.02)[..., None]
+        weight = weight / weight.sum(1, keepdims=True)
+        size = np.exp(self.size[row] + rng.normal(0, SIZE_JITTER, len(row)))[:, None, None]
+        spread = np.sqrt(
+            (weight * (points[..., :2] - (weight * points[..., :2]).sum(1, keepdims=True)) ** 2).sum(
+                (1, 2), keepdims=True
+            )
+        )
+        depth = np.maximum(points[..., 2:] + spread / size, 0.1)
+        flat = points[..., :2] / depth
+        extent = np.sqrt((weight * (flat - (weight * flat).sum(1, keepdims=True)) ** 2).sum((1, 2), keepdims=True))
+        flat = flat + extent * (flat_error + rng.normal(0, POINT_JITTER, flat.shape))
+        hips = points[:, [23, 24]].mean(1, keepdims=True)
+        space = (
+            self.scale[row][:, None, None] * (points - hips) + space_error + rng.normal(0, SPACE_JITTER, points.shape)
+        )
+        return assembled(flat, space, visibility, rays)
+
+
+def _error(values: NDArray, place: NDArray) -> tuple[NDArray, ...]:
+    """One row of `SightingErrors` from features (201,) and true landmarks (33, 3) before the camera that looks at the
+    person.
+    """
+    seen, space, visibility = values[:66].reshape(33, 2), values[66:165].reshape(33, 3), values[165:198]
+    size = np.exp(values[-1])
+    flat = place[:, :2] / np.maximum(place[:, 2:], 0.1)
+    weight = (visibility + 0.02)[:, None]
+    weight = weight / weight.sum()
+    # Both about the same point: what perception takes for the mean of the landmarks lies where the truth's is, but for
+    # its errors.
+    offset = (weight * flat).sum(0)
+    error = seen - (flat - offset) / size
+    centred = place - place[[23, 24]].mean(0)
+    scale = np.sqrt((weight * space**2).sum() / (weight * centred**2).sum())
+    return _key(place), error, space - scale * centred, visibility, scale, values[-1], values[198:200]
+
+
+def _key(points: NDArray) -> NDArray[np.float32]:
+    centred = points - points[..., [23, 24], :].mean(-2, keepdims=True)
+    size = np.sqrt((centred**2).mean((-2, -1), keepdims=True))
+    return (centred / size).reshape(*points.shape[:-2], -1).astype(np.float32)
+
+
+@torch.no_grad()
+def pose_keys(skeleton: TurnedSkeleton, betas: NDArray, turns: NDArray) -> NDArray[np.float32]:
+    """(K, 99) what `SightingErrors.nearest` compares, of bodies with betas (K, 10) and turns (K, 22, 3, 3)."""
+    return _key(skeleton(torch.from_numpy(betas), torch.from_numpy(turns))[1].numpy())
+
+
+def _mirrored_points(points: NDArray) -> NDArray:
+    return points[OTHER_SIDE_LANDMARKS] * [-1.0, 1.0, 1.0]

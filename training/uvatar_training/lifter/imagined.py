@@ -1,0 +1,116 @@
+"""People whom nobody rendered, given the errors of the sightings.
+
+A rendered person costs a third of a second, so there are thousands, not millions. The others are drawn from the same
+poses and shapes, and err as the rendered person in the most similar pose erred: the same limbs lost, swapped or
+leaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uvatar.body import BodyModel
+from uvatar.data.joints import PARENTS
+from uvatar.fitting.lifter import POSED
+from uvatar.geometry import rotations
+from uvatar_training.data.batch import joined
+from uvatar_training.lifter.errors import LIMBS, NEIGHBOURS, SightingErrors, pose_keys
+from uvatar_training.lifter.people import DrawnPerson, LifterBatch, batch_of
+from uvatar_training.lifter.poses import PoseSampler
+from uvatar_training.lifter.scenes import POPULATION, VIEWPOINTS
+from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
+
+PATCHED_SHARE = 0.5  # of the imagined people, each of whose limbs errs as another neighbour's
+# Joints that move together, and the share of imagined people who have each of these from somebody else.
+PARTS = [[13, 16, 18, 20], [14, 17, 19, 21], [1, 4, 7, 10], [2, 5, 8, 11], [12, 15], [3, 6, 9]]
+SWAPPED_SHARE = 0.25
+
+
+class Imagined:
+    """People nobody rendered, with the errors of rendered ones in similar poses.
+
+    Args:
+        rows: of shards; body, poses: whom they show and what they do.
+        count: how many to draw; each is seen with the errors of any of its 8 neighbours, plain or mirrored.
+    """
+
+    def __init__(
+        self,
+        rows: dict[str, NDArray],
+        skeleton: TurnedSkeleton,
+        body: BodyModel,
+        poses: PoseSampler,
+        count: int,
+        seed: int,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        errors = SightingErrors.of(rows, skeleton)
+        self.errors, self._skeleton = errors, skeleton
+        turns = np.empty((count, POSED, 3, 3), np.float32)
+        betas = np.empty((count, 10), np.float32)
+        self._rays = errors.rays[rng.integers(len(errors.rays), size=count)]
+        for i in range(count):
+            pose = poses.draw(rng)
+            betas[i] = POPULATION.betas(body.data, POPULATION.group(rng), rng)
+            orient = VIEWPOINTS.draw(rng).seen(pose[0])
+            turns[i] = _looking_along(self._rays[i]).T @ global_turns(orient, pose[1:])
+        self._turns, self._betas = turns, betas
+        self._nearest = np.concatenate(
+            [errors.nearest(pose_keys(skeleton, betas[i : i + 500], turns[i : i + 500])) for i in range(0, count, 500)]
+        )
+
+    def draw(self, count: int, rng: np.random.Generator) -> LifterBatch:
+        """A random batch."""
+        index = rng.integers(len(self._betas), size=count)
+        turns, betas = self._recombined(index, rng), self._betas[rng.permutation(index)]
+        neighbour = self._nearest[index[:, None], rng.integers(NEIGHBOURS, size=(count, len(LIMBS)))]
+        neighbour = np.where(rng.random((count, 1)) < PATCHED_SHARE, neighbour, neighbour[:, :1])
+        with torch.no_grad():
+            _, points = self._skeleton(torch.from_numpy(betas), torch.from_numpy(turns))
+        values = self.errors.applied(points.numpy().astype(np.float64), neighbour, self._rays[index], rng)
+        return batch_of(values.astype(np.float32), turns, betas, rng.random(count) < 0.5)
+
+    def _recombined(self, index: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Turns (B, 22, 3, 3) of people some of whose limbs are bent as another's."""
+        turns = self._turns[index]
+        parents = [max(int(parent), 0) for parent in PARENTS[:POSED]]
+        local = turns[:, parents].swapaxes(-1, -2) @ turns
+        others = self._turns[rng.integers(len(self._turns), size=len(index))]
+        other = others[:, parents].swapaxes(-1, -2) @ others
+        for part in PARTS:
+            swapped = rng.random(len(index)) < SWAPPED_SHARE
+            local[:, part] = np.where(swapped[:, None, None, None], other[:, part], local[:, part])
+        turns = turns.copy()
+        for k in range(1, POSED):
+            turns[:, k] = turns[:, parents[k]] @ local[:, k]
+        return turns
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Rendered people -> a batch in which a share ``real`` of them is kept and imagined people stand in for the others.
+
+    What is imagined depends on the people and their seeds alone, so that a run that goes on sees the same batches.
+    """
+
+    imagined: Imagined
+    real: float
+
+    def __call__(self, people: Sequence[DrawnPerson]) -> LifterBatch:
+        kept = round(self.real * len(people))
+        parts = [person.seen for person in people[:kept]]
+        if kept < len(people):
+            rng = np.random.default_rng([person.seed for person in people])
+            parts.append(self.imagined.draw(len(people) - kept, rng))
+        return joined(parts)
+
+
+def _looking_along(ray: NDArray) -> NDArray[np.float64]:
+    """(3, 3) as `view`, from x and y (2,) of the ray."""
+    forward = np.array([0.0, 0.0, 1.0])
+    return rotations.between(forward, np.array([*ray, np.sqrt(max(1 - ray @ ray, 1e-6))]))

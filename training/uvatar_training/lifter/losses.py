@@ -1,0 +1,67 @@
+"""What the pose lifter is taught: turns, joints and landmarks, and how far off it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from uvatar.data.joints import PARENTS
+from uvatar.fitting.lifter import BETAS, BONE_COUNT, POSED
+from uvatar.fitting.terms.bones import BONES
+from uvatar_training.lifter.people import LifterBatch
+from uvatar_training.lifter.skeleton import TurnedSkeleton
+
+JOINT_WEIGHT, LANDMARK_WEIGHT, BETAS_WEIGHT, SPREAD_WEIGHT = 5.0, 5.0, 0.02, 0.02
+LEAST_SPREAD = np.log(0.02)
+
+
+def lifter_terms(network: nn.Module, skeleton: TurnedSkeleton, batch: LifterBatch) -> dict[str, Tensor]:
+    """Distance of rotations, joints and landmarks, and the negative log likelihood of the errors under the spreads
+    given; by name, weighted, to be summed.
+    """
+    turns, betas, spreads = network(batch.features)
+    with torch.no_grad():
+        true_joints, true_landmarks = skeleton(batch.betas, batch.turns)
+    joints, landmarks = skeleton(betas, turns)
+    rotation = (turns - batch.turns).square().sum((-2, -1)).add(1e-4).sqrt().mean()
+    place = (joints - true_joints).square().sum(-1).add(1e-5).sqrt().mean()
+    surface = (landmarks - true_landmarks).square().sum(-1).add(1e-5).sqrt().mean()
+    shape = (betas - batch.betas).abs().mean()
+    # The spreads learn what the errors are; they do not pull at what errs.
+    with torch.no_grad():
+        errors = torch.cat(
+            [_local_errors(turns, batch.turns), _bone_errors(landmarks, true_landmarks), (betas - batch.betas).abs()], 1
+        )
+    degrees = torch.tensor([3.0] * POSED + [2.0] * BONE_COUNT + [1.0] * BETAS, device=errors.device)
+    logs = spreads.clamp(LEAST_SPREAD, 2.0)
+    # Student's t with five degrees of freedom: one swapped leg says little about the spread of the others.
+    likelihood = (3.0 * torch.log1p((errors / logs.exp()).square() / (5.0 * degrees)) * degrees + degrees * logs).mean()
+    return {
+        "rotation": rotation,
+        "joints": JOINT_WEIGHT * place,
+        "landmarks": LANDMARK_WEIGHT * surface,
+        "betas": BETAS_WEIGHT * shape,
+        "spreads": SPREAD_WEIGHT * likelihood,
+    }
+
+
+def _local_errors(turns: Tensor, truth: Tensor) -> Tensor:
+    """(B, 22) angle between the joints' turns against their parents (for the pelvis against the camera), radians."""
+    parents = [max(int(parent), 0) for parent in PARENTS[:POSED]]
+    ours, theirs = turns[:, parents].transpose(-1, -2) @ turns, truth[:, parents].transpose(-1, -2) @ truth
+    ours, theirs = torch.cat([turns[:, :1], ours[:, 1:]], 1), torch.cat([truth[:, :1], theirs[:, 1:]], 1)
+    return _angle((ours - theirs).square().sum((-2, -1)).sqrt() / np.sqrt(8))
+
+
+def _bone_errors(landmarks: Tensor, truth: Tensor) -> Tensor:
+    """(B, 19) angle between the directions of `BONES`, radians."""
+    start, end = torch.from_numpy(BONES.T).to(landmarks.device)
+    ours, theirs = (
+        torch.nn.functional.normalize(points[:, end] - points[:, start], dim=-1) for points in (landmarks, truth)
+    )
+    return _angle((ours - theirs).norm(dim=-1) / 2)
+
+
+def _angle(half_sine: Tensor) -> Tensor:
+    return 2 * torch.asin(half_sine.clamp(max=1.0))

@@ -1,0 +1,69 @@
+"""Joints and landmarks of many bodies at once, from turns against the camera instead of turns against the parents."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor, nn
+
+from uvatar.body import BodyModel
+from uvatar.data.joints import PARENTS
+from uvatar.fitting.lifter import POSED
+
+_TENSORS = ("joint_template", "joint_shapedirs", "landmark_template", "landmark_shapedirs", "landmark_weights")
+
+
+class TurnedSkeleton(nn.Module):
+    """Joints and landmarks of bodies whose joints' turns against the camera are given: no chain to follow, one
+    product. Its buffers follow ``.to(device)``.
+    """
+
+    above: Tensor
+    joint_template: Tensor
+    joint_shapedirs: Tensor
+    landmark_template: Tensor
+    landmark_shapedirs: Tensor
+    landmark_weights: Tensor
+
+    def __init__(self, body: BodyModel) -> None:
+        super().__init__()
+        parents = [int(parent) for parent in body.data.parents]
+        above = torch.zeros(24, 24)
+        for k in range(1, 24):
+            above[k] = above[parents[k]]
+            above[k, k] = 1
+        self._parents = [max(parent, 0) for parent in parents]
+        self._turning = [k if k < POSED else parents[k] for k in range(24)]
+        self.register_buffer("above", above, persistent=False)
+        for name in _TENSORS:
+            self.register_buffer(name, getattr(body, name).clone(), persistent=False)
+
+    def pelvis(self, betas: NDArray) -> NDArray[np.float64]:
+        """(3,) the pelvis at rest of a body with ``betas`` (10,)."""
+        rest, directions = self.joint_template[0].cpu().numpy(), self.joint_shapedirs[0].cpu().numpy()
+        return (rest + directions @ betas).astype(np.float64)
+
+    def forward(self, betas: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+        """betas (B, 10), turns (B, 22, 3, 3) -> joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis."""
+        rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
+        turns = turns[:, self._turning]
+        bones = (turns[:, self._parents] @ (rest - rest[:, self._parents]).unsqueeze(-1)).squeeze(-1)
+        joints = torch.einsum("kj,bjc->bkc", self.above, bones)
+        shift = joints - (turns @ rest.unsqueeze(-1)).squeeze(-1)
+        points = self.landmark_template + torch.einsum("pck,bk->bpc", self.landmark_shapedirs, betas)
+        mixed = torch.einsum("pk,bkx->bpx", self.landmark_weights, torch.cat([turns.flatten(2), shift], -1))
+        landmarks = (mixed[..., :9].unflatten(-1, (3, 3)) @ points.unsqueeze(-1)).squeeze(-1) + mixed[..., 9:]
+        return joints, landmarks
+
+
+def global_turns(orient: NDArray, pose: NDArray) -> NDArray[np.float64]:
+    """(22, 3, 3) turns of joints 0..21 against the axes of ``orient`` (3,), from it and ``pose`` (21 or 23, 3),
+    axis-angle.
+    """
+    local = Rotation.from_rotvec(np.concatenate([orient[None], pose[: POSED - 1]])).as_matrix()
+    turns = np.empty((POSED, 3, 3))
+    for k in range(POSED):
+        turns[k] = local[k] if PARENTS[k] < 0 else turns[PARENTS[k]] @ local[k]
+    return turns

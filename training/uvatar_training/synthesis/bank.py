@@ -1,0 +1,69 @@
+"""Banks of captured poses, as synthetic photos and the pose lifter's pictures use them.
+
+A bank is an .npz with ``aa`` (N, 24, 3): SMPL joints' axis-angles, radians, body axes (x left, y up, z forward),
+ordered by clip, so that neighbours are alike. Joint 0 turns the body in the world. `uvatar.evaluation.poses.held_out`
+says which blocks nobody trains on.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from uvatar.evaluation.poses import evaluation_indices, held_out
+from uvatar_training.data.problems import DataError
+
+MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
+ARM_JOINTS = [13, 14, 16, 17, 18, 19, 20, 21]
+# The bank was made for a body whose rest pose leans; on ours its people stand with the pelvis tipped forward and the
+# chest leaning back (medians of those with straight legs): radians taken out of the hips and put into each of three
+# spine joints.
+PELVIS_TILT, SPINE_LEAN = 0.17, 0.12
+
+
+def load_bank(path: Path, held_out_only: bool = False) -> NDArray[np.float64]:
+    """The poses (N, 24, 3) of a bank, upright: those to train on, or the held-out blocks, away from those trained on.
+
+    Raises:
+        DataError: the file is missing, holds no poses, or too few of them.
+    """
+    poses = read_bank(path)
+    chosen = evaluation_indices(len(poses)) if held_out_only else np.flatnonzero(~held_out(len(poses)))
+    if not len(chosen):
+        raise DataError(path, f"has {len(poses)} poses, too few to hold some out of (1,000 are a block)")
+    return upright(poses[chosen])
+
+
+def read_bank(path: Path) -> NDArray[np.float64]:
+    """The poses (N, 24, 3) of a bank as they are in the file; DataError where it is none."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            poses = file["aa"].astype(np.float64)
+    except FileNotFoundError:
+        raise DataError(path, "there is no such pose bank") from None
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(path, f"is no pose bank, an .npz with 'aa' (N, 24, 3): {error}") from None
+    if poses.ndim != 3 or poses.shape[1:] != (24, 3) or not np.isfinite(poses).all():
+        raise DataError(path, f"holds 'aa' of shape {poses.shape}, expected (N, 24, 3) finite numbers")
+    return poses
+
+
+def mirrored(poses: NDArray) -> NDArray:
+    """The poses (N, 24, 3) of the people's mirror images."""
+    return poses[:, MIRRORED_JOINTS] * np.array([1.0, -1.0, -1.0])
+
+
+def upright(poses: NDArray) -> NDArray:
+    """The bank's poses (N, 24, 3) with the lean of its rest pose taken out."""
+    poses = poses.copy()
+    untilt = Rotation.from_rotvec([PELVIS_TILT, 0, 0])
+    # The pelvis is tipped back and the hips bent by as much, so that the legs stay where they are.
+    poses[:, 0] = (Rotation.from_rotvec(poses[:, 0]) * untilt.inv()).as_rotvec()
+    for hip in (1, 2):
+        poses[:, hip] = (untilt * Rotation.from_rotvec(poses[:, hip])).as_rotvec()
+    poses[:, [3, 6, 9], 0] += SPINE_LEAN
+    return poses

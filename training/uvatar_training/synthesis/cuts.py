@@ -1,0 +1,116 @@
+"""Borders that garments are cut by: signed distances on the rest body, metres, positive where there is cloth.
+
+Each takes its values by the names of `garments.yaml`, section ``borders``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvatar_training.synthesis.anatomy import SurfacePoints
+
+# Points -> signed distance (K,), positive inside.
+Cut = Callable[[SurfacePoints], NDArray[np.float32]]
+Border = Callable[[SurfacePoints, Any], NDArray]
+
+
+def cut_of(everywhere: Sequence[Cut], off_the_arms: Sequence[Cut], bare_arms: bool) -> Cut:
+    """The cut inside all borders; of those off the arms the arms know nothing, and are bare or free of them."""
+
+    def cut(points: SurfacePoints) -> NDArray[np.float32]:
+        distance = np.full(len(points), np.inf)
+        for border in everywhere:
+            distance = np.minimum(distance, border(points))
+        if off_the_arms:
+            rest = np.minimum.reduce([border(points) for border in off_the_arms])
+            distance = np.minimum(distance, np.where(points.arm > 0.5, -1.0 if bare_arms else 1.0, rest))
+        return distance.astype(np.float32)
+
+    return cut
+
+
+def border_of(kind: str, values: Mapping[str, Any]) -> Cut:
+    """One of `BORDERS` with its values."""
+    border, settings = BORDERS[kind], SimpleNamespace(**values)
+    return lambda points: border(points, settings)
+
+
+def _sleeve(points: SurfacePoints, at: Any) -> NDArray:
+    return points.places.joint["left_shoulder"][0] + at.length - np.abs(points.rest[:, 0])
+
+
+def _above(points: SurfacePoints, at: Any) -> NDArray:
+    return points.rest[:, 1] - at.height
+
+
+def _jagged(points: SurfacePoints, at: Any) -> NDArray:
+    return points.rest[:, 1] - at.height + at.jag * np.sin(points.rest[:, 0] * at.waves)
+
+
+def _below(points: SurfacePoints, at: Any) -> NDArray:
+    return at.height - points.rest[:, 1]
+
+
+def _below_joint(points: SurfacePoints, at: Any) -> NDArray:
+    return points.places.joint[at.joint][1] + at.height - points.rest[:, 1]
+
+
+def _beyond_joint(points: SurfacePoints, at: Any) -> NDArray:
+    return np.abs(points.rest[:, 0]) - points.places.joint[at.joint][0] + at.margin
+
+
+def _band(points: SurfacePoints, at: Any) -> NDArray:
+    return at.half - np.abs(points.rest[:, 1] - at.height)
+
+
+def _neckline(points: SurfacePoints, at: Any) -> NDArray:
+    x, y, z = points.rest.T
+    neck = points.places.joint["neck"]
+    if at.shape == "high":
+        return np.minimum(neck[1] + at.collar - y, at.high)
+    front = np.clip((z - neck[2]) / at.front, 0, 1)
+    base = neck[1] - at.drop - at.slope * np.clip(z - neck[2] - at.slope_from, 0, at.slope_reach)
+    if at.shape in ("vee", "shirt"):
+        dip = at.depth * np.clip(1 - np.abs(x) / at.vee, 0, 1)
+    elif at.shape == "boat":
+        dip = at.boat_slope * np.clip(np.abs(x) - at.boat, at.boat_dip, 0)
+    else:
+        dip = at.depth * np.exp(-((x / at.scoop) ** 2))
+    return base - front * dip - y
+
+
+def _opening(points: SurfacePoints, at: Any) -> NDArray:
+    x, y, z = points.rest.T
+    lapel = np.clip((y - at.lapel_from) / at.lapel_over, 0, 1) * at.lapel
+    ahead = (points.normal[:, 2] > 0) & (points.arm < 0.5) & (z > points.places.joint["neck"][2] - at.behind)
+    return np.where(ahead, np.abs(x) - at.gap - lapel, 1.0)
+
+
+def _shoe(points: SurfacePoints, at: Any) -> NDArray:
+    _, y, z = points.rest.T
+    ankle = points.places.joint["left_ankle"]
+    throat = (at.throat if at.shaft < 0 else 0.0) * np.clip(z - ankle[2] - at.throat_from, 0, at.throat_reach)
+    lip = ankle[1] + at.shaft - throat - y
+    if not at.sandal:
+        return lip
+    strap = np.sin((z - ankle[2]) * at.straps)
+    return np.minimum(lip, np.where(y > points.places.floor + at.sole, at.strap * strap, 1.0))
+
+
+BORDERS: dict[str, Border] = {
+    "sleeve": _sleeve,
+    "above": _above,
+    "jagged": _jagged,
+    "below": _below,
+    "below_joint": _below_joint,
+    "beyond_joint": _beyond_joint,
+    "band": _band,
+    "neckline": _neckline,
+    "opening": _opening,
+    "shoe": _shoe,
+}
