@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.fitting.chain import Placed, Points, Skeleton, State
+from uvatar.fitting.chain import BodyPoints, BodySkeleton, Placed, State
 from uvatar.geometry import rotations
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 
@@ -38,10 +38,10 @@ def torch_landmarks(body: BodyModel, state: State, unknowns: torch.Tensor) -> to
 
 def numpy_landmarks(body: BodyModel, state: State) -> Placed:
     data = body.data
-    skeleton = Skeleton(
+    skeleton = BodySkeleton(
         data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
     )
-    points = Points(
+    points = BodyPoints(
         *(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights))
     )
     return skeleton.pose(state).place(points)

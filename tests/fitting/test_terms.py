@@ -9,7 +9,7 @@ import pytest
 
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel
-from uvatar.fitting.chain import UNKNOWNS, Points, State
+from uvatar.fitting.chain import UNKNOWNS, BodyPoints, State
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.prior import PosePrior
@@ -26,7 +26,7 @@ def objective(body: BodyModel) -> Objective:
     seen = Observations.of([person_of(body, standing())], CAMERA, replace(model, lifter=None))
     rng = np.random.default_rng(0)
     index = rng.integers(len(data.v_template), size=(1, 20))
-    vertices = Points(*(a.astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
+    vertices = BodyPoints(*(a.astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
     normals = rng.normal(size=(1, 20, 2))
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     pairs = OutlinePairs(vertices.chosen(index), rng.uniform(200, 400, (1, 20, 2)), normals, np.ones((1, 20)))

@@ -67,7 +67,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Points:
+class BodyPoints:
     """Points on the rest body that bend with it; shared by all bodies, or (B, ...) one set per body.
 
     Attributes:
@@ -80,13 +80,13 @@ class Points:
     shapedirs: NDArray[np.float64]
     weights: NDArray[np.float64]
 
-    def chosen(self, index: NDArray) -> Points:
+    def chosen(self, index: NDArray) -> BodyPoints:
         """The points ``index`` (any shape, say (B, M)), one axis per axis of ``index``."""
-        return Points(self.template[index], self.shapedirs[index], self.weights[index])
+        return BodyPoints(self.template[index], self.shapedirs[index], self.weights[index])
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class BodySkeleton:
     """Rest joints of a body model, and how shape moves them.
 
     Attributes:
@@ -106,7 +106,7 @@ class Skeleton:
             table[k] += table[self.parents[k]]
         return table[:, :POSED]
 
-    def pose(self, state: State) -> Posed:
+    def pose(self, state: State) -> PosedSkeleton:
         """Put the joints in place, with the derivatives that all points share."""
         rest = _shaped(self.template, self.shapedirs, state.betas)
         count = len(state.betas)
@@ -127,12 +127,12 @@ class Skeleton:
             )
         parents = np.array(self.parents[1:POSED])
         axes[:, 1:] = turn[:, parents] @ rotations.left_jacobian(state.pose)
-        return Posed(state, turn, rest, place, place_by_beta, axes, self.shapedirs, self.below())
+        return PosedSkeleton(state, turn, rest, place, place_by_beta, axes, self.shapedirs, self.below())
 
 
 @dataclass(frozen=True)
-class Posed:
-    """A posed skeleton: `place` skins points with it. Made by `Skeleton.pose`.
+class PosedSkeleton:
+    """A posed skeleton: `place` skins points with it. Made by `BodySkeleton.pose`.
 
     Attributes:
         state: what it was posed with.
@@ -152,7 +152,7 @@ class Posed:
     joint_shapedirs: NDArray
     below: NDArray
 
-    def place(self, points: Points) -> Placed:
+    def place(self, points: BodyPoints) -> Placed:
         """Skin the points: positions in the camera frame."""
         rest = _shaped(points.template, points.shapedirs, self.state.betas)
         shift = self.joints - np.einsum("bkij,bkj->bki", self.turn, self.rest)
@@ -170,8 +170,8 @@ class Placed:
         positions: (B, P, 3) metres, camera frame.
     """
 
-    posed: Posed
-    points: Points
+    posed: PosedSkeleton
+    points: BodyPoints
     rest: NDArray
     shift: NDArray
     blend: NDArray

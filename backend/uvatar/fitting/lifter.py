@@ -56,7 +56,7 @@ class Lifted:
     betas_spread: NDArray[np.float64]
 
 
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -79,7 +79,7 @@ class LifterNetwork(nn.Module):
         self.mean = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)
         self.first = nn.Linear(FEATURES, WIDTH)
-        self.blocks = nn.Sequential(*(_Block(WIDTH) for _ in range(BLOCKS)))
+        self.blocks = nn.Sequential(*(_ResidualBlock(WIDTH) for _ in range(BLOCKS)))
         self.norm = nn.LayerNorm(WIDTH)
         self.turns = nn.Linear(WIDTH, POSED * 6)
         self.betas = nn.Linear(WIDTH, BETAS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uvatar.body import BODY, BodyData, BodyModel
-from uvatar.fitting.chain import Points, Skeleton
+from uvatar.fitting.chain import BodyPoints, BodySkeleton
 from uvatar.fitting.lifter import Lifter
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prior import PosePrior
@@ -30,9 +30,9 @@ class FittingModel:
         lifter: a first pose from the landmarks; None where its weights are not installed.
     """
 
-    skeleton: Skeleton
-    landmarks: Points
-    outline: Points
+    skeleton: BodySkeleton
+    landmarks: BodyPoints
+    outline: BodyPoints
     vertices: int
     groups: tuple[ShapeGroup, ...]
     prior: PosePrior
@@ -42,10 +42,10 @@ class FittingModel:
 def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings | None = None) -> FittingModel:
     """Prepare a body for fitting with the learned parts ``models``."""
     data = body.data
-    skeleton = Skeleton(
+    skeleton = BodySkeleton(
         data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
     )
-    landmarks = Points(
+    landmarks = BodyPoints(
         *(a.astype(float) for a in (data.landmark_template, data.landmark_shapedirs, data.landmark_weights))
     )
     groups = tuple(shape_groups(data, shapes or ShapeSettings()))
@@ -53,11 +53,11 @@ def prepare_fitting(body: BodyModel, models: PoseModels, shapes: ShapeSettings |
     return FittingModel(skeleton, landmarks, outline, len(data.v_template), groups, models.prior, models.lifter)
 
 
-def _outline_points(data: BodyData) -> Points:
+def _outline_points(data: BodyData) -> BodyPoints:
     """Vertices drawn at random, each as often as the area around it says."""
     corners = data.v_template[data.faces].astype(float)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=-1)
     share = np.bincount(data.faces.reshape(-1), np.repeat(area, 3), len(data.v_template)) * (data.part == BODY)
     rng = np.random.default_rng(0)
     index = rng.choice(len(share), min(OUTLINE_POINTS, int((share > 0).sum())), replace=False, p=share / share.sum())
-    return Points(*(a[index].astype(float) for a in (data.v_template, data.shapedirs, data.weights)))
+    return BodyPoints(*(a[index].astype(float) for a in (data.v_template, data.shapedirs, data.weights)))

@@ -25,7 +25,7 @@ from uvatar.body import BodyError, BodyModel
 from uvatar.body.data import BodyData
 from uvatar.data.arrays import Floats, Integers
 from uvatar.data.joints import HAND_JOINTS, WRIST_JOINTS
-from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, Placed, Points, Skeleton, State
+from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, BodyPoints, BodySkeleton, Placed, State
 from uvatar.geometry import rotations
 from uvatar.geometry.adjacency import adjacency, bilaplacian, laplacian, triangle_edges
 from uvatar.geometry.mesh import face_normals, vertex_normals
@@ -151,19 +151,19 @@ class _Skin:
         )
 
 
-def skeleton_of(data: BodyData) -> Skeleton:
+def skeleton_of(data: BodyData) -> BodySkeleton:
     """The body's joints, for derivatives."""
     joints = data.joint_template.astype(np.float64), data.joint_shapedirs.astype(np.float64)
-    return Skeleton(*joints, tuple(int(parent) for parent in data.parents))
+    return BodySkeleton(*joints, tuple(int(parent) for parent in data.parents))
 
 
-def points_of(data: BodyData, state: State, chosen: slice | Integers = slice(None)) -> Points:
+def points_of(data: BodyData, state: State, chosen: slice | Integers = slice(None)) -> BodyPoints:
     """The chosen vertices of one body, in its rest pose, with what its pose blend shapes add in this pose."""
     template = data.v_template[chosen].astype(np.float64)
     if data.posedirs is not None:
         local = np.concatenate([rotations.exp(state.pose[0]), np.broadcast_to(np.eye(3), (2, 3, 3))])
         template = template + data.posedirs[chosen] @ (local - np.eye(3)).ravel()
-    return Points(template, data.shapedirs[chosen].astype(np.float64), data.weights[chosen].astype(np.float64))
+    return BodyPoints(template, data.shapedirs[chosen].astype(np.float64), data.weights[chosen].astype(np.float64))
 
 
 def _weights(data: BodyData) -> NDArray[np.float64]:
@@ -200,7 +200,7 @@ _Terms = tuple[Floats, Floats]  # J^T J (79, 79) and J^T r (79,) of weights that
 
 
 def _plane_terms(
-    state: State, skeleton: Skeleton, data: BodyData, index: Integers, goal: Floats, normals: Floats, weight: Floats
+    state: State, skeleton: BodySkeleton, data: BodyData, index: Integers, goal: Floats, normals: Floats, weight: Floats
 ) -> _Terms:
     """Vertices ``index`` (N,) towards the planes through ``goal`` (N, 3) with ``normals`` (N, 3)."""
     used = weight > 0
@@ -211,8 +211,8 @@ def _plane_terms(
     return rows.T @ (rows * weight[:, None]), rows.T @ (weight * residual)
 
 
-def _joint_terms(skeleton: Skeleton, state: State, goal: Floats, weight: float) -> _Terms:
-    joints = Points(skeleton.template, skeleton.shapedirs, np.eye(len(goal)))
+def _joint_terms(skeleton: BodySkeleton, state: State, goal: Floats, weight: float) -> _Terms:
+    joints = BodyPoints(skeleton.template, skeleton.shapedirs, np.eye(len(goal)))
     placed = skeleton.pose(state).place(joints)
     rows = placed.derivative()[0].reshape(-1, UNKNOWNS)
     residual = (placed.positions[0] - goal).ravel()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
-from uvatar.fitting.chain import UNKNOWNS, Placed, Posed, State
+from uvatar.fitting.chain import UNKNOWNS, Placed, PosedSkeleton, State
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.shape import ShapeGroup
 
@@ -44,7 +44,7 @@ class PosedBodies:
     """
 
     state: State
-    posed: Posed
+    posed: PosedSkeleton
     landmarks: Placed
     landmark_jacobian: NDArray[np.float64] | None
     camera: Camera

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.data.person import Person
-from uvatar.fitting.chain import Points
+from uvatar.fitting.chain import BodyPoints
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term, project, robust
 
@@ -58,7 +58,7 @@ class OutlinePairs:
         weights: (B, M), 0 for padding.
     """
 
-    points: Points
+    points: BodyPoints
     targets: NDArray[np.float64]
     normals: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -77,7 +77,7 @@ class OutlineTerm(Term):
 
     side: NDArray[np.float64]
     fields: tuple[MaskField | None, ...]
-    points: Points
+    points: BodyPoints
     settings: OutlineSettings
     pairs: OutlinePairs | None = None
 
