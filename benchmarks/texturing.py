@@ -24,6 +24,7 @@ import torch
 
 from benchmarks.csv_results import write_csv
 from uvatar.body import BodyModel, load_open_body
+from uvatar.clothing.model import prepare_clothing
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.evaluation.metrics import missing_as_grey, psnr
@@ -35,7 +36,7 @@ from uvatar.photos.decoding import decode_photo
 from uvatar.results.preview import render_textured
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import FaceSpline, Texture, View, face_offsets, texture_person
-from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.atlas import Atlas, Atlases
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = [ROOT / "samples" / name for name in ("man.jpg", "woman.jpg")]
@@ -50,18 +51,18 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     body = load_open_body()
-    face = FaceSpline.load(weights_folder(), body)
+    face, atlases = FaceSpline.load(weights_folder(), body), Atlases(body)
     print("texel table of the open body, once per process:")
     rows: list[dict[str, object]] = []
     for size in arguments.sizes:
-        seconds, _ = timed(lambda size=size: atlas_of(body, size))  # type: ignore[misc]
+        seconds, _ = timed(lambda size=size: Atlas.of(body, size))  # type: ignore[misc]
         print(f"  {size:4}  {seconds:5.2f} s")
         rows.append({"what": "texel table, once per process", "texture, pixels": size, "CPU s": seconds})
     for path in arguments.photos:
         view = prepared(path, body, face)
         print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
         for size in arguments.sizes:
-            seconds, texture = timed(partial(texture_person, [view], body, size, face=face))
+            seconds, texture = timed(partial(texture_person, [view], body, atlases.at(size), face=face))
             overlap, whole = likeness(view, texture, body)
             print(
                 f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"
@@ -85,7 +86,7 @@ def prepared(path: Path, body: BodyModel, face: FaceSpline | None) -> View:
     people = Perception(weights_folder() / "perception").people(photo)
     model = prepare_fitting(body, PoseModels.load(weights_folder()))
     fit = fit_people(people, camera, model, FitOptions())[0]
-    fit = replace(fit, offsets=clothing_offsets(fit, people[0], camera, body))
+    fit = replace(fit, offsets=clothing_offsets(fit, people[0], camera, prepare_clothing(body)))
     fit = replace(fit, offsets=fit.offsets + face_offsets(fit, people[0], camera, body, face))
     return View(photo, people[0], camera, fit)
 

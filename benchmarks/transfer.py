@@ -26,7 +26,7 @@ from tests.transfer.test_transfer import fit_of
 from uvatar.body import load_open_body
 from uvatar.runtime.weights import models_folder, smpl_path
 from uvatar.texturing import Texture
-from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.atlas import Atlas
 from uvatar.transfer import UserSmpl, carried_texture, carry_over
 
 Result = TypeVar("Result")
@@ -55,7 +55,7 @@ def main() -> None:
     print(f"pose, shape, clothes: {seconds:.3f} s a person, {1000 * distance:.1f} mm from the open body's surface")
     rows.append({"what": "pose, shape, clothes of a person", "CPU s": seconds})
     for size in arguments.sizes if registration.target.data.has_uv else ():
-        table = atlas_of(body, size).table
+        table = Atlas.of(body, size).table
         texture = Texture(np.full((size, size, 3), 128, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
         times = [timed(partial(carried_texture, texture, registration, len(texture.image)))[0] for _ in range(4)]
         print(

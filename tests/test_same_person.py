@@ -12,7 +12,7 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
-from uvatar.engine.choice import UNLIKE, Choice, Sighting, choose_views, facing
+from uvatar.engine.choice import DEFAULT_SETTINGS, Choice, Sighting, choose_views, facing
 from uvatar.engine.likeness import Appearance, appearance, unlikeness
 from uvatar.engine.same_person import of_one_age
 from uvatar.evaluation.poses import load_poses
@@ -182,9 +182,9 @@ def test_rendered_people_look_like_themselves_from_all_sides_and_unlike_others(b
         paint = random_outfit(body.data, rng)
         views.append([seen(body, paint, shape, rng) for _ in range(2)])
     apart = np.array([unlikeness(one[0], [other[1] for other in views]) for one in views])
-    assert np.diag(apart).max() < UNLIKE
+    assert np.diag(apart).max() < DEFAULT_SETTINGS.unlike
     assert (apart.argmin(0) == np.arange(4)).all() and (apart.argmin(1) == np.arange(4)).all()
-    assert np.mean(apart[~np.eye(4, dtype=bool)] >= UNLIKE) > 0.7
+    assert np.mean(apart[~np.eye(4, dtype=bool)] >= DEFAULT_SETTINGS.unlike) > 0.7
 
 
 def test_facing() -> None:

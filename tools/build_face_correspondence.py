@@ -25,7 +25,7 @@ from uvatar.geometry.raster import RayScene
 from uvatar.perception.models import Model
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.eyes import eye_colours, eye_directions
 
 _TURNS = (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees about the vertical axis
@@ -68,12 +68,12 @@ def painted_skin(path: Path, body: BodyModel, size: int = 1024) -> NDArray[np.fl
     pixels = np.asarray(
         cv2.resize(cv2.imread(str(path)), (size, size), interpolation=cv2.INTER_AREA)[..., ::-1], np.uint8
     )
-    atlas = atlas_of(body, size)
+    atlas = Atlas.of(body, size)
     colours = linear_from_srgb(pixels.reshape(-1, 3)[atlas.table.pixel])
     eye = atlas.surface.eye[atlas.surface.faces[atlas.table.face, 0]]
     for side in (LEFT_EYE, RIGHT_EYE):
         texels = np.flatnonzero(eye == side)
-        directions = eye_directions(atlas.surface, side, atlas.table, texels)
+        directions = eye_directions(atlas, side, texels)
         iris, white = np.array([0.1, 0.055, 0.03], np.float32), np.full(3, 0.6, np.float32)
         colours[texels] = eye_colours(directions, np.array([0, 0, 1], np.float32), iris, white)
     return atlas.table.picture(colours)

@@ -5,12 +5,14 @@ looked for.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BODY, BodyModel, load_open_body
+from uvatar.clothing.model import ClothingModel, prepare_clothing
 from uvatar.clothing.offsets import clothing_offsets
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
@@ -25,6 +27,11 @@ CAMERA = Camera.for_photo(500, 700)
 @pytest.fixture(scope="module")
 def body():
     return load_open_body()
+
+
+@cache
+def clothing_model(body: BodyModel) -> ClothingModel:
+    return prepare_clothing(body)
 
 
 def standing(body, yaw: float = 0.2, arms: float = 1.0, x: float = 0.1) -> Fit:
@@ -89,7 +96,7 @@ def dressed(body):
     """A fit without clothes, the coat's true offsets, and the offsets found from its mask."""
     fit = standing(body)
     true = coat(body, 0.07)
-    found = clothing_offsets(fit, seen_as(silhouette(body, fit, true)), CAMERA, body)
+    found = clothing_offsets(fit, seen_as(silhouette(body, fit, true)), CAMERA, clothing_model(body))
     return fit, true, found
 
 
@@ -129,13 +136,13 @@ def test_a_jagged_mask_folds_nothing(body):
     noise = np.kron(rng.random((700 // 10, 500 // 10)) < 0.5, np.ones((10, 10), bool))
     ring = mask & ~silhouette(body, fit)
     jagged = mask & ~(ring & noise)
-    found = clothing_offsets(fit, seen_as(jagged), CAMERA, body)
+    found = clothing_offsets(fit, seen_as(jagged), CAMERA, clothing_model(body))
     assert spoilt_quads(body.posed(fit.body)[0], body.posed(fit.body, found)[0], body.data.faces) == 0
 
 
 def test_a_naked_body_stays_as_it_is(body):
     fit = standing(body)
-    found = clothing_offsets(fit, seen_as(silhouette(body, fit)), CAMERA, body)
+    found = clothing_offsets(fit, seen_as(silhouette(body, fit)), CAMERA, clothing_model(body))
     assert np.linalg.norm(found, axis=1).max() < 0.018
     assert np.linalg.norm(found, axis=1).mean() < 0.004
 
@@ -158,7 +165,7 @@ def test_a_skirt_closes_the_gap_between_the_legs(body):
     for row in range(top, bottom):
         share = (row - top) / (bottom - top)
         mask[row, int(legs[0] + 8 * (1 - share)) - 6 : int(legs[-1] - 8 * (1 - share)) + 7] = True
-    found = clothing_offsets(fit, seen_as(mask), CAMERA, body)
+    found = clothing_offsets(fit, seen_as(mask), CAMERA, clothing_model(body))
     before, after = silhouette(body, fit), silhouette(body, fit, found)
     gap = slice(top + (bottom - top) // 2, bottom - 8), slice(int(legs[0]), int(legs[-1]))
     assert before[gap].mean() < 0.9
@@ -172,7 +179,7 @@ def test_somebody_in_front_is_not_a_hem(body):
     others = np.zeros_like(true)
     rows, columns = np.flatnonzero(true.any(1)), np.flatnonzero(true.any(0))
     others[int(rows.mean()) :, : int(columns.mean())] = True
-    found = clothing_offsets(fit, seen_as(true, others), CAMERA, body)
+    found = clothing_offsets(fit, seen_as(true, others), CAMERA, clothing_model(body))
     assert np.linalg.norm(found, axis=1).max() < 0.02
     assert mask_iou(silhouette(body, fit, found), true) > 0.98
 
@@ -182,7 +189,7 @@ def test_the_edge_of_the_photo_is_not_a_hem(body):
     tall = silhouette(body, fit)
     rows = np.flatnonzero(tall.any(1))
     cut = Camera(CAMERA.focal, CAMERA.center, CAMERA.width, int(rows.mean()))
-    found = clothing_offsets(fit, seen_as(silhouette(body, fit, camera=cut)), cut, body)
+    found = clothing_offsets(fit, seen_as(silhouette(body, fit, camera=cut)), cut, clothing_model(body))
     assert np.linalg.norm(found, axis=1).max() < 0.018
     legs = body.data.v_template[:, 1] < -0.6
     assert np.linalg.norm(found[legs], axis=1).max() < 0.005
@@ -194,7 +201,7 @@ def test_displacements_are_limited(body):
     mask = silhouette(body, fit)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     mask[rows[0] : rows[-1], columns[0] : columns[-1]] = True
-    found = clothing_offsets(fit, seen_as(mask), CAMERA, body)
+    found = clothing_offsets(fit, seen_as(mask), CAMERA, clothing_model(body))
     assert np.linalg.norm(found, axis=1).max() <= 0.12 * np.ptp(body.data.v_template[:, 1]) + 1e-6
 
 
@@ -202,7 +209,7 @@ def test_a_mask_somewhere_else_gives_no_clothes(body):
     fit = standing(body)
     mask = np.zeros((CAMERA.height, CAMERA.width), bool)
     mask[:20, :20] = True
-    assert not clothing_offsets(fit, seen_as(mask), CAMERA, body).any()
+    assert not clothing_offsets(fit, seen_as(mask), CAMERA, clothing_model(body)).any()
 
 
 def test_a_body_of_triangles_is_dressed_too(body):
@@ -210,7 +217,10 @@ def test_a_body_of_triangles_is_dressed_too(body):
     triangles = BodyModel(replace(body.data, quads=None, quad_uv=None))
     fit = standing(body)
     mask = silhouette(body, fit, coat(body, 0.07))
-    assert mask_iou(silhouette(body, fit, clothing_offsets(fit, seen_as(mask), CAMERA, triangles)), mask) > 0.96
+    assert (
+        mask_iou(silhouette(body, fit, clothing_offsets(fit, seen_as(mask), CAMERA, clothing_model(triangles))), mask)
+        > 0.96
+    )
 
 
 def test_a_limb_twisted_half_around_stays_finite(body):
@@ -218,6 +228,6 @@ def test_a_limb_twisted_half_around_stays_finite(body):
     pose = fit.body.body_pose.copy()
     pose[[17, 19], 0] = np.pi
     twisted = replace(fit, body=replace(fit.body, body_pose=pose))
-    found = clothing_offsets(twisted, seen_as(silhouette(body, fit, coat(body, 0.07))), CAMERA, body)
+    found = clothing_offsets(twisted, seen_as(silhouette(body, fit, coat(body, 0.07))), CAMERA, clothing_model(body))
     assert np.isfinite(found).all()
     assert np.linalg.norm(found, axis=1).max() <= 0.12 * np.ptp(body.data.v_template[:, 1]) + 1e-6

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.atlases import atlas_of
 from tests.fitting.people import Eyes
 from tests.mesh_predictor.photographed import CAMERA, body_at, person_of, photo_of
 from uvatar.body import BodyModel, load_open_body
@@ -30,7 +31,6 @@ from uvatar.texture_predictor.config import small
 from uvatar.texture_predictor.network import Prediction, TextureNetwork
 from uvatar.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
 from uvatar.texturing import Texture, View
-from uvatar.texturing.atlas import atlas_of
 
 SIZE = 512
 CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16, trust=0.5)

@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from tests.atlases import atlas_of
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
-from uvatar.texturing.atlas import atlas_of
 
 SIZE = 128
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
-from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.face import FaceSpline, face_offsets, face_shift, load_correspondence
 from uvatar.texturing.sight import look
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.atlases import atlas_of
 from uvatar.body import load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.encoding import encode_png
-from uvatar.texturing.atlas import TexturingError, atlas_of
+from uvatar.texturing.atlas import TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 
 SIZE = 256
@@ -35,7 +36,7 @@ def painted(body) -> Texture:
 
 
 def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
-    done = complete_painted(painted, body)
+    done = complete_painted(painted, atlas_of(body, SIZE))
     marked = painted.source == Label.SEEN
     assert np.array_equal(done.image[marked], painted.image[marked])
     table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
@@ -90,4 +91,4 @@ def test_pngs_are_read_and_nonsense_is_refused(body, painted) -> None:
     with pytest.raises(TexturingError, match="one size"):
         read_painted(encode_png(painted.image), encode_png(painted.source[:64, :64]))
     with pytest.raises(TexturingError, match="Nothing of the texture is marked"):
-        complete_painted(Texture(painted.image, np.zeros_like(painted.source)), body)
+        complete_painted(Texture(painted.image, np.zeros_like(painted.source)), atlas_of(body, SIZE))

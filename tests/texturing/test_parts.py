@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain
 from uvatar.data.labels import Label
 from uvatar.data.person import Hand
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import texture_person
-from uvatar.texturing.atlas import atlas_of
 from uvatar.texturing.foreground import cut_out
 from uvatar.texturing.sight import look
 from uvatar.texturing.surface import LEFT_HAND, TRUNK
@@ -125,7 +125,7 @@ def test_in_a_close_up_the_legs_may_be_behind_the_camera(studio: Studio) -> None
     lying = studio.parameters(pose={1: (-1.57, 0, 0), 2: (-1.57, 0, 0)})
     fit = replace(view.fit, body=replace(lying, transl=np.array([0, 0.3, 0.6], np.float32)))
     assert studio.body.posed(fit.body)[0][:, 2].min() < 0
-    texture = texture_person([replace(view, fit=fit)], studio.body, SIZE)
+    texture = texture_person([replace(view, fit=fit)], studio.body, atlas_of(studio.body, SIZE))
     assert np.isin(texture.source, (Label.SEEN, Label.MIRRORED, Label.COMPLETED, Label.EMPTY)).all()
     assert (texture.source == Label.SEEN).any()
 

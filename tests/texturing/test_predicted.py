@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio
 from uvatar.data.labels import Label
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import Texture, TexturingError, texture_person
-from uvatar.texturing.atlas import Atlas, atlas_of
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.membrane import neighbours, without_seams
 
 
@@ -38,7 +39,7 @@ def truth(atlas: Atlas) -> NDArray[np.uint8]:
 
 def test_neighbours_are_near_on_the_body_also_across_seams(atlas: Atlas) -> None:
     surface, table = atlas.surface, atlas.table
-    pairs, seam = neighbours(surface, table)
+    pairs, seam = neighbours(atlas)
     place = table.interpolate(surface.template, surface.faces)
     apart = np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
     rows, columns = np.divmod(table.pixel[pairs], SIZE)
@@ -52,8 +53,8 @@ def test_seams_are_closed_as_a_dense_solver_does(studio: Studio) -> None:
     atlas = atlas_of(studio.body, 64)
     count = len(atlas.table)
     colours = np.random.default_rng(0).random((count, 3)).astype(np.float32)
-    got = without_seams(colours, atlas.surface, atlas.table)
-    pairs, seam = neighbours(atlas.surface, atlas.table)
+    got = without_seams(colours, atlas)
+    pairs, seam = neighbours(atlas)
     system, right = np.eye(count) / (0.07 * 64) ** 2, np.zeros((count, 3))
     for (a, b), across in zip(pairs, seam, strict=True):
         step = colours[b] - colours[a] if across else np.zeros(3)
@@ -67,11 +68,11 @@ def test_seams_are_closed_as_a_dense_solver_does(studio: Studio) -> None:
 
 def test_a_prediction_s_own_seams_are_closed(atlas: Atlas) -> None:
     """Colours of the UV plane, which know nothing of what touches on the body."""
-    surface, table = atlas.surface, atlas.table
+    table = atlas.table
     rows, columns = np.divmod(table.pixel, SIZE)
     colours = np.column_stack([rows, columns, np.full_like(rows, SIZE // 2)]).astype(np.float32) / SIZE
-    pairs, seam = neighbours(surface, table)
-    closed = without_seams(colours, surface, table)
+    pairs, seam = neighbours(atlas)
+    closed = without_seams(colours, atlas)
     gap, before = (np.abs(values[pairs[seam, 0]] - values[pairs[seam, 1]]).max(1) for values in (closed, colours))
     assert np.median(before) > 0.1 and np.median(gap) < 0.1 * np.median(before)
     within = np.abs((closed - colours)[pairs[~seam, 0]] - (closed - colours)[pairs[~seam, 1]]).max(1)
@@ -89,7 +90,10 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
     light = np.array([0.6, 0.9, 0.7, 0.5, 0.8, 0.6, 0.75, 0.55, 0.9, 0.65])[surface.part[surface.faces[table.face, 0]]]
     dim = table.picture(srgb_from_linear(linear_from_srgb(truth.reshape(-1, 3)[table.pixel]) * light[:, None]))
     view = studio.photograph(cloth)
-    projected, combined = texture_person([view], studio.body, SIZE), texture_person([view], studio.body, SIZE, dim)
+    projected, combined = (
+        texture_person([view], studio.body, atlas),
+        texture_person([view], studio.body, atlas, dim),
+    )
     seen, unseen = combined.source == Label.SEEN, combined.source == Label.PREDICTED
     body = (table.scatter(surface.eye[surface.faces[table.face, 0]] == 0)) & (projected.source != Label.EMPTY)
     assert np.array_equal(seen & body, (projected.source == Label.SEEN) & body)
@@ -101,11 +105,11 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
 
     assert (unseen & body).sum() > 0.3 * body.sum()
     assert error(combined.image) < 0.85 * error(dim)
-    exact = texture_person([view], studio.body, SIZE, truth)
+    exact = texture_person([view], studio.body, atlas, truth)
     assert error(exact.image) < 0.2 * error(projected.image)  # and a prediction that is right stays what it is
     # no step where photo and prediction meet, on the body: as smooth there as the truth is
     labels, image = combined.source.ravel()[table.pixel], combined.image.reshape(-1, 3)[table.pixel].astype(float)
-    pairs, _ = neighbours(surface, table)
+    pairs, _ = neighbours(atlas)
     known = np.isin(labels[pairs], (Label.SEEN, Label.PREDICTED)).all(1)
     border = pairs[known & (labels[pairs[:, 0]] != labels[pairs[:, 1]])]
     own = truth.reshape(-1, 3)[table.pixel].astype(float)
@@ -113,7 +117,7 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
     assert len(border) > 300 and np.median(step) < 8
 
 
-def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio, truth: NDArray) -> None:
+def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
     asked: list[Texture] = []
 
     def predict(completed: Texture) -> NDArray[np.uint8]:
@@ -122,7 +126,7 @@ def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio
 
     view = studio.photograph(cloth)
     called, given, alone = (
-        texture_person([view], studio.body, SIZE, prediction) for prediction in (predict, truth, None)
+        texture_person([view], studio.body, atlas, prediction) for prediction in (predict, truth, None)
     )
     np.testing.assert_array_equal(called.image, given.image)
     (completed,) = asked
@@ -133,12 +137,12 @@ def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio
 
 
 def test_the_prediction_alone(studio: Studio, truth: NDArray, atlas: Atlas) -> None:
-    alone = texture_person([studio.photograph(cloth)], studio.body, SIZE, truth, keep_photo=False)
+    alone = texture_person([studio.photograph(cloth)], studio.body, atlas, truth, keep_photo=False)
     assert set(np.unique(alone.source)) == {Label.EMPTY, Label.PREDICTED}
     np.testing.assert_array_equal(alone.image, truth)
 
 
-def test_a_prediction_of_another_size_is_refused(studio: Studio, truth: NDArray) -> None:
+def test_a_prediction_of_another_size_is_refused(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
     for predicted in (truth[::2, ::2], lambda partial: truth[::2, ::2]):
         with pytest.raises(TexturingError, match="predicted texture has shape"):
-            texture_person([studio.photograph(cloth, side=128)], studio.body, SIZE, predicted)
+            texture_person([studio.photograph(cloth, side=128)], studio.body, atlas, predicted)

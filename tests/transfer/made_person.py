@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.atlases import atlas_of
 from tests.blender_addon.sample import sample_result
 from tests.transfer.smpl_like import other_body, write_files
 from tests.transfer.test_transfer import fit_of
@@ -20,7 +21,6 @@ from uvatar.photos.encoding import encode_png
 from uvatar.protocol import message_files
 from uvatar.results.present import body_entry, person_entry
 from uvatar.texturing import Texture
-from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import carried_texture, carry_over, register
 
 SIZE, COLOUR = 128, (10, 200, 30)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.atlases import atlas_of
 from tests.transfer.smpl_like import Other, write_files
 from uvatar.body import BodyError, BodyModel, load_smpl
 from uvatar.data.fit import BodyParameters, Fit
@@ -19,7 +20,6 @@ from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.labels import Label
 from uvatar.geometry.mesh import face_normals
 from uvatar.texturing import Texture, TexturingError
-from uvatar.texturing.atlas import atlas_of
 from uvatar.transfer import Registration, carried_texture, carry_over, register
 from uvatar.transfer.closest import ClosestPoints, closest_on_triangles, exposed
 from uvatar.transfer.smpl import with_uv

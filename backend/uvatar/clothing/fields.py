@@ -13,7 +13,7 @@ from uvatar.body.data import BODY, BodyData
 from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit, vertex_normals
 
-HOOP = 30.0  # how much more a field resists change around a limb than along it
+AROUND = 30.0  # how much more a field resists change around a limb than along it
 FINE_PARTS = (
     "head",
     "left_wrist",
@@ -44,7 +44,7 @@ class Nodes:
     stretching: sparse.csr_matrix
     spacing: float
 
-    def atnodes_on(self, values: NDArray) -> NDArray:
+    def at_nodes(self, values: NDArray) -> NDArray:
         """Values (V, C) at the vertices -> (K, C), the mean over each node's surroundings."""
         share = np.asarray(self.spread.sum(0)).ravel()
         return (self.spread.T @ values) / np.maximum(share, 1e-9)[:, None]
@@ -83,8 +83,8 @@ def nodes_on(data: BodyData, bones: NDArray, count: int) -> Nodes:
     pairs = graph.tocoo()
     towards = unit(data.v_template[seeds[pairs.row]] - data.v_template[seeds[pairs.col]])
     along = np.abs((towards * bones[seeds[pairs.row]]).sum(1))
-    hoops = sparse.csr_matrix((1 + HOOP * (1 - along**2), (pairs.row, pairs.col)), graph.shape)
-    hoops = (hoops + hoops.T) / 2
-    degree = np.asarray(hoops.sum(1)).ravel()
-    stretching = (sparse.diags(degree) - hoops) / max(degree.mean() / (1 + HOOP / 2), 1)
+    around = sparse.csr_matrix((1 + AROUND * (1 - along**2), (pairs.row, pairs.col)), graph.shape)
+    around = (around + around.T) / 2
+    degree = np.asarray(around.sum(1)).ravel()
+    stretching = (sparse.diags(degree) - around) / max(degree.mean() / (1 + AROUND / 2), 1)
     return Nodes(spread, means, (deviation.T @ deviation).tocsr(), stretching.tocsr(), spacing)

@@ -20,7 +20,7 @@ from uvatar.geometry.raster import Fragments
 
 # Lengths as fractions of the person's box side.
 OUTWARD_REACH = 0.12  # a coat or hair stands off the body at most this far
-BARE_REACH = 0.025  # ... and hands are drawn so far at most
+HAND_REACH = 0.025  # ... and hands are drawn so far at most
 INWARD_REACH = 0.035  # further inside, something in front hides the body rather than the body being too wide
 # Pixels by which the body is to reach over the mask's border: a gap shows more than an overlap.
 OVERLAP = 0.25
@@ -85,11 +85,11 @@ def mask_picture(person: Person, camera: Camera, side: int) -> MaskPicture:
     )
 
 
-def outline_shifts(fragments: Fragments, mask: MaskPicture, bare: NDArray[np.float32]) -> OutlineShifts:
+def outline_shifts(fragments: Fragments, mask: MaskPicture, hands: NDArray[np.float32]) -> OutlineShifts:
     """How far the outline of the rendered body is from where the mask puts it, for the points where the mask can tell.
 
-    ``bare`` (H, W) is 1 where the rendered body shows parts that nothing is worn on, 0 elsewhere: a hand before a skirt
-    does not reach for the skirt's hem.
+    ``hands`` (H, W) is 1 where the rendered body shows hands, on which nothing is worn, 0 elsewhere: a hand before a
+    skirt does not reach for the skirt's hem.
     """
     body = fragments.mask.astype(np.uint8)
     rim = (body > 0) & (cv2.erode(body, np.ones((3, 3), np.uint8), borderValue=(1, 1, 1, 1)) == 0)
@@ -103,7 +103,7 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture, bare: NDArray[np.flo
         return OutlineShifts(np.zeros((0, 2), np.int64), normal, np.zeros(0, np.float32))
 
     inward = INWARD_REACH * mask.side
-    outward = (OUTWARD_REACH + (BARE_REACH - OUTWARD_REACH) * bare[rows, columns]) * mask.side
+    outward = (OUTWARD_REACH + (HAND_REACH - OUTWARD_REACH) * hands[rows, columns]) * mask.side
     steps = (
         np.arange(-np.ceil(inward / _STEP), np.ceil(OUTWARD_REACH * mask.side / _STEP) + 2, dtype=np.float32) * _STEP
     )

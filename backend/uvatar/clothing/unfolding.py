@@ -11,17 +11,17 @@ from uvatar.geometry.mesh import face_normals, unit
 
 UNFOLD_ROUNDS = 60
 PATIENCE = 30  # rounds after which smoothing alone is not expected to help any more
-TURN_LIMIT = 0.1  # least cosine between a triangle's normals without and with clothes
+FLIP_LIMIT = 0.1  # least cosine between a triangle's normals without and with clothes
 FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 
 
 def unfolded(
-    offsets: NDArray, rest: NDArray, posed: NDArray, turn: NDArray, data: BodyData, averaging: sparse.csr_matrix
+    offsets: NDArray, rest: NDArray, posed: NDArray, skinning: NDArray, data: BodyData, averaging: sparse.csr_matrix
 ) -> NDArray:
     """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they
     did.
 
-    ``offsets``, ``rest``, ``posed`` (V, 3); ``turn`` (V, 3, 3) takes a rest-pose displacement into the pose;
+    ``offsets``, ``rest``, ``posed`` (V, 3); ``skinning`` (V, 3, 3) takes a rest-pose displacement into the pose;
     ``averaging`` (V, V) replaces a vertex's value by the mean of its neighbours'.
     """
     offsets = offsets.copy()
@@ -31,7 +31,7 @@ def unfolded(
     for attempt in range(UNFOLD_ROUNDS):
         faces = pairs[suspects]
         spoilt = _spoilt(rest, rest + offsets, faces) | _spoilt(
-            posed, posed + np.einsum("vij,vj->vi", turn, offsets), faces
+            posed, posed + np.einsum("vij,vj->vi", skinning, offsets), faces
         )
         if not spoilt.any():
             break
@@ -51,8 +51,8 @@ def unfolded(
 
 
 def _spoilt(before: NDArray, after: NDArray, pairs: NDArray) -> NDArray[np.bool_]:
-    """Which pairs of triangles (P, 2, 3), the halves of a quad, clothes have turned over or folded on each other."""
+    """Which pairs of triangles (P, 2, 3), the halves of a quad, clothes have flipped over or folded on each other."""
     old, new = unit(face_normals(before, pairs)), unit(face_normals(after, pairs))
-    turned = ((old * new).sum(-1) < TURN_LIMIT).any(1)
+    flipped = ((old * new).sum(-1) < FLIP_LIMIT).any(1)
     flat_before, flat_after = (old[:, 0] * old[:, 1]).sum(-1), (new[:, 0] * new[:, 1]).sum(-1)
-    return turned | ((flat_after < FOLD_LIMIT) & (flat_before > FOLD_LIMIT))
+    return flipped | ((flat_after < FOLD_LIMIT) & (flat_before > FOLD_LIMIT))

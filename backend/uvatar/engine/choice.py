@@ -15,21 +15,39 @@ from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.engine.likeness import Appearance, unlikeness
 
-# Delta E as `likeness.unlikeness` measures it. 40 rendered people in two photos each, turned at random and in other
-# light: the same person 4.5 in the median, 11.3 at most; two people 20 in the median, below 13 in one pair of ten. Real
-# people of different photos: 22 in the median, below 13.7 in one pair of ten, for many wear the same colours; seven in
-# black suits all look alike.
-ALIKE = 9.0  # up to here two views are of one person without a remark
-UNLIKE = 13.0  # from here on they are of two people
-UNKNOWN = 11.0  # what it counts where the two views show no part of the body in common
-CLOSE_CALL = 3.0  # by which the one who was chosen must look more like the other photos' than anybody else of the photo
-CANDIDATES = 8  # people of each of several photos who are compared, the most prominent ones
-# cosine: views of a sheet are of other sides; where all face within 45 degrees of each other, several people are as
-# likely
-TURNED = 0.7
-PROMINENCE = (
-    2.0  # per halving of the height in the photo: of people who look equally like, the most prominent one is meant
-)
+
+@dataclass(frozen=True)
+class ChoiceSettings:
+    """Tuned numbers of the choice; differences are delta E as `likeness.unlikeness` measures them.
+
+    How they were chosen: of 40 rendered people in two photos each, turned at random and in other light, the same person
+    is 4.5 in the median and 11.3 at most; two people are 20 in the median, and below 13 in one pair of ten. Real people
+    of different photos are 22 in the median, below 13.7 in one pair of ten, for many wear the same colours; seven in
+    black suits all look alike.
+
+    Attributes:
+        alike: up to here two views are of one person without a remark.
+        unlike: from here on they are of two people.
+        unknown: what it counts where the two views show no part of the body in common.
+        close_call: by so much the one who was chosen must look more like the other photos' than anybody else of the
+            photo.
+        candidates: people of each of several photos who are compared, the most prominent ones.
+        turned: cosine: views of a sheet are of other sides; where all face within 45 degrees of each other, several
+            people are as likely.
+        prominence: delta E per halving of the height in the photo: of people who look equally like, the most prominent
+            one is meant.
+    """
+
+    alike: float = 9.0
+    unlike: float = 13.0
+    unknown: float = 11.0
+    close_call: float = 3.0
+    candidates: int = 8
+    turned: float = 0.7
+    prominence: float = 2.0
+
+
+DEFAULT_SETTINGS = ChoiceSettings()
 
 
 @dataclass(frozen=True)
@@ -71,15 +89,17 @@ class Choice:
     separate: bool = False
 
 
-def choose_views(sightings: Sequence[Sighting], names: Mapping[int, str]) -> Choice:
+def choose_views(
+    sightings: Sequence[Sighting], names: Mapping[int, str], settings: ChoiceSettings = DEFAULT_SETTINGS
+) -> Choice:
     """Find the one person whom all photos show; ``names`` of the photos by index. At least one sighting."""
-    apart = _apart(sightings)
+    apart = _apart(sightings, settings)
     photo = np.array([one.photo for one in sightings])
     if len(set(photo.tolist())) == 1:
-        return _in_one_photo(sightings, apart, names[sightings[0].photo])
-    prior = _prior(sightings)
-    chosen = _settled(_best_of_each(apart, photo, prior), apart, photo, prior)
-    kept = _consistent(chosen, apart)
+        return _in_one_photo(sightings, apart, names[sightings[0].photo], settings)
+    prior = _prior(sightings, settings)
+    chosen = _settled(_best_of_each(apart, photo, prior, settings), apart, photo, prior, settings)
+    kept = _consistent(chosen, apart, settings)
     views = [sightings[i] for i in kept]
     named = _listed([names[view.photo] for view in views])
     left_out = {
@@ -92,46 +112,46 @@ def choose_views(sightings: Sequence[Sighting], names: Mapping[int, str]) -> Cho
     }
     notes = [f"{names[index]} was left out: it shows nobody who looks like this person." for index in left_out]
     for i in kept:
-        notes += _remarks(i, kept, sightings, apart, names[sightings[i].photo])
+        notes += _remarks(i, kept, sightings, apart, names[sightings[i].photo], settings)
     return Choice(views, left_out, tuple(notes))
 
 
-def _apart(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+def _apart(sightings: Sequence[Sighting], settings: ChoiceSettings) -> NDArray[np.float64]:
     """(N, N) unlikeness of all pairs."""
     looks = [one.look for one in sightings]
     apart = np.array([unlikeness(look, looks) for look in looks])
-    apart[np.isnan(apart)] = UNKNOWN
+    apart[np.isnan(apart)] = settings.unknown
     np.fill_diagonal(apart, 0.0)
     return apart
 
 
-def _prior(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+def _prior(sightings: Sequence[Sighting], settings: ChoiceSettings) -> NDArray[np.float64]:
     """(N,) delta E that a person of little prominence in the photo counts as further apart."""
     highest: dict[int, float] = {}
     for one in sightings:
         highest[one.photo] = max(highest.get(one.photo, 1.0), one.height)
-    return np.array([PROMINENCE * np.log2(highest[one.photo] / max(one.height, 1.0)) for one in sightings])
+    return np.array([settings.prominence * np.log2(highest[one.photo] / max(one.height, 1.0)) for one in sightings])
 
 
-def _best_of_each(apart: NDArray, photo: NDArray, prior: NDArray) -> list[int]:
+def _best_of_each(apart: NDArray, photo: NDArray, prior: NDArray, settings: ChoiceSettings) -> list[int]:
     """One sighting of each photo: those nearest to the sighting that has the nearest ones.
 
     Photos where nobody is near do not count.
     """
     photos = np.unique(photo)
-    near = np.minimum(apart, UNLIKE) + prior
+    near = np.minimum(apart, settings.unlike) + prior
     total = prior + sum(near[:, photo == one].min(1) * (photo != one) for one in photos)
     anchor = int(np.argmin(total))
     return [anchor if photo[anchor] == one else _least(near[anchor], photo == one) for one in photos]
 
 
-def _settled(chosen: list[int], apart: NDArray, photo: NDArray, prior: NDArray) -> list[int]:
+def _settled(chosen: list[int], apart: NDArray, photo: NDArray, prior: NDArray, settings: ChoiceSettings) -> list[int]:
     """The choice after each photo's has been made anew by what all others' look like, until nothing changes."""
     for _ in range(len(chosen)):
         before = list(chosen)
         for place, i in enumerate(before):
             others = chosen[:place] + chosen[place + 1 :]
-            cost = np.minimum(apart[:, others], UNLIKE).mean(1) + prior
+            cost = np.minimum(apart[:, others], settings.unlike).mean(1) + prior
             chosen[place] = _least(cost, photo == photo[i])
         if chosen == before:
             break
@@ -143,15 +163,17 @@ def _least(cost: NDArray, among: NDArray[np.bool_]) -> int:
     return int(places[np.argmin(cost[places])])
 
 
-def _consistent(chosen: Sequence[int], apart: NDArray) -> list[int]:
+def _consistent(chosen: Sequence[int], apart: NDArray, settings: ChoiceSettings) -> list[int]:
     """The largest part of the chosen ones that all look like one of them; of parts of equal size the one with the
     earliest photo's.
     """
-    groups = [[j for j in chosen if apart[i, j] < UNLIKE] for i in chosen]
+    groups = [[j for j in chosen if apart[i, j] < settings.unlike] for i in chosen]
     return max(groups, key=lambda group: (len(group), -min(group)))
 
 
-def _remarks(i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: NDArray, name: str) -> list[str]:
+def _remarks(
+    i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: NDArray, name: str, settings: ChoiceSettings
+) -> list[str]:
     """What to say of the sighting that was chosen of one photo."""
     others = [j for j in kept if j != i]
     rivals = [j for j, one in enumerate(sightings) if one.photo == sightings[i].photo and j != i]
@@ -162,11 +184,11 @@ def _remarks(i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: 
     if not others:
         return remarks
     mine = apart[i, others].mean()
-    if mine > ALIKE:
+    if mine > settings.alike:
         remarks.append(
             f"The person of {name} looks a little unlike that of the other photos: check that it is the same one."
         )
-    if rivals and apart[np.ix_(rivals, others)].mean(1).min() < mine + CLOSE_CALL:
+    if rivals and apart[np.ix_(rivals, others)].mean(1).min() < mine + settings.close_call:
         remarks.append(
             f"Others in {name} look much the same: check that the right one was taken, or cut the others out of the "
             "photo."
@@ -174,13 +196,13 @@ def _remarks(i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: 
     return remarks
 
 
-def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str) -> Choice:
+def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str, settings: ChoiceSettings) -> Choice:
     """Several views of one person in one photo: all who look like the person who has the most who look alike."""
     if len(sightings) == 1:
         return Choice(list(sightings), {}, (), separate=True)
-    near = np.minimum(apart, UNLIKE).sum(1) + _prior(sightings)
+    near = np.minimum(apart, settings.unlike).sum(1) + _prior(sightings, settings)
     anchor = int(np.argmin(near))
-    kept = [i for i in range(len(sightings)) if apart[anchor, i] < UNLIKE]
+    kept = [i for i in range(len(sightings)) if apart[anchor, i] < settings.unlike]
     if len(kept) == 1:
         note = f"The {len(sightings)} people of {name} look unlike, so each became an avatar of their own."
         return Choice(list(sightings), {}, (note,), separate=True)
@@ -192,7 +214,7 @@ def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str) -> C
             "out."
         )
     facing = np.array([sightings[i].facing for i in kept])
-    if max(apart[anchor, kept]) > ALIKE or (facing @ facing.T).min() > TURNED:
+    if max(apart[anchor, kept]) > settings.alike or (facing @ facing.T).min() > settings.turned:
         notes.append("Check that they show one person, not several who are dressed alike.")
     return Choice([sightings[i] for i in kept], {}, tuple(notes))
 

@@ -12,6 +12,7 @@ import cv2
 import torch
 
 from uvatar.body import BodyError, BodyModel, load_open_body
+from uvatar.clothing.model import ClothingModel, prepare_clothing
 from uvatar.data.progress import Progress, ignore_progress
 from uvatar.engine.avatars import PhotoFailed, reconstruct_avatars
 from uvatar.engine.reconstruct import DEFAULT_OPTIONS
@@ -28,7 +29,7 @@ from uvatar.protocol.options import Options
 from uvatar.runtime.weights import check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import TexturePredictor
-from uvatar.texturing import FaceSpline
+from uvatar.texturing import Atlases, FaceSpline
 from uvatar.transfer import Registration, UserSmpl
 
 Network = TypeVar("Network")
@@ -42,7 +43,9 @@ class Engine:
         body: the open body, on which all people are fitted and textured.
         perception: finds people, landmarks and masks.
         fitting: the open body prepared for fitting, with the pose prior and, where it is installed, the lifter.
+        clothing: the open body prepared for clothing.
         face: lays a photo's face on the body's; None where its file belongs to another body.
+        atlases: the open body's surface and texels, by the texture's size.
         smpl: the SMPL files that the user brings.
         models: folder of the user's model files.
         mesh_predictor, texture_predictor: None where their weights are not installed or cannot be used.
@@ -53,7 +56,9 @@ class Engine:
     body: BodyModel
     perception: Perception
     fitting: FittingModel
+    clothing: ClothingModel
     face: FaceSpline | None
+    atlases: Atlases
     smpl: UserSmpl
     models: Path
     mesh_predictor: Predictor | None
@@ -102,7 +107,9 @@ class Engine:
             body=body,
             perception=Perception(assets / "perception", threads=threads),
             fitting=prepare_fitting(body, PoseModels.load(assets)),
+            clothing=prepare_clothing(body),
             face=FaceSpline.load(assets, body),
+            atlases=Atlases(body),
             smpl=UserSmpl(body, models),
             models=models,
             mesh_predictor=mesh_predictor,

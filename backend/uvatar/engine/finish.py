@@ -90,7 +90,7 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
     """The view's fit with what clothes and hair add. Raises FloatingPointError where its vertices are not finite."""
     fit, person, camera, body = view.fit, view.person, view.camera, engine.body
     if not options.fast and options.clothing and options.refine:
-        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, body))
+        fit = replace(fit, offsets=clothing_offsets(fit, person, camera, engine.clothing))
         fit = replace(fit, offsets=fit.offsets + face_offsets(fit, person, camera, body, engine.face))
     if not np.isfinite(body.posed(fit.body, fit.offsets)[0]).all():
         raise FloatingPointError("The body's vertices are not finite.")
@@ -101,7 +101,9 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
     """A person's texture from one or more views, and what to know about it, in sentences."""
     predictor = engine.texture_predictor
     chosen = options.texture or ("projected" if options.fast else "combined")
-    without = functools.partial(texture_person, views, engine.body, options.texture_size, face=engine.face)
+    without = functools.partial(
+        texture_person, views, engine.body, engine.atlases.at(options.texture_size), face=engine.face
+    )
     if predictor is None or chosen == "projected":
         return without(), ()
     predict = functools.partial(predictor.predict, views[0], seed=options.texture_seed or None)

@@ -50,16 +50,32 @@ _REGIONS = (
     [Joint.NECK, Joint.HEAD],  # face
 )
 _HEAD, _FACE = len(_REGIONS) - 2, len(_REGIONS) - 1
-_FOREHEAD = 0.04  # metres that the face reaches above the eyes
-# pixels of a person's longer side at which colours are compared, so that a fabric's pattern is as fine in every photo
-_SIDE = 160
 _QUANTILES = np.linspace(0.1, 0.9, 9)
-_LEAST_PIXELS = 12  # of a region that is compared
-_LIGHT = np.array(
-    [15.0, 6.0, 6.0]
-)  # L*, a*, b* by which the whole of a person may differ between two photos: other light, another camera
-_LIGHTNESS_COUNTS = 0.6  # of a difference in L* beside one in a* and b*: folds and shadows change it
-_MOST = 35.0  # delta E from which a region counts no more: something lies before it, or a jacket is off
+
+
+@dataclass(frozen=True)
+class LikenessSettings:
+    """Tuned numbers of describing and comparing people; `ChoiceSettings` says what they give.
+
+    Attributes:
+        side: pixels of a person's longer side at which colours are compared, so that a fabric's pattern is as fine in
+            every photo.
+        forehead: metres that the face reaches above the eyes.
+        least_pixels: of a region that is compared.
+        light: L*, a*, b* by which the whole of a person may differ between two photos: other light, another camera.
+        lightness_weight: of a difference in L* beside one in a* and b*: folds and shadows change it.
+        largest: delta E from which a region counts no more: something lies before it, or a jacket is off.
+    """
+
+    side: float = 160
+    forehead: float = 0.04
+    least_pixels: int = 12
+    light: tuple[float, float, float] = (15.0, 6.0, 6.0)
+    lightness_weight: float = 0.6
+    largest: float = 35.0
+
+
+DEFAULT_SETTINGS = LikenessSettings()
 
 
 @dataclass(frozen=True)
@@ -76,10 +92,17 @@ class Appearance:
     pixels: NDArray[np.int64]
 
 
-def appearance(photo: Photo, person: Person, camera: Camera, fit: Fit, body: BodyModel) -> Appearance:
+def appearance(
+    photo: Photo,
+    person: Person,
+    camera: Camera,
+    fit: Fit,
+    body: BodyModel,
+    settings: LikenessSettings = DEFAULT_SETTINGS,
+) -> Appearance:
     """Describe a person by the photo's colours where the fitted body and the person's mask agree."""
     x0, y0, x1, y1 = person.window
-    scale = min(1.0, _SIDE / max(float(np.ptp(person.box[[0, 2]])), float(np.ptp(person.box[[1, 3]])), 1.0))
+    scale = min(1.0, settings.side / max(float(np.ptp(person.box[[0, 2]])), float(np.ptp(person.box[[1, 3]])), 1.0))
     small = camera.cropped(person.window, scale)
     size = max(small.width, 1), max(small.height, 1)
     fragments = rasterize(body.posed(fit.body)[0], body.data.faces, small)
@@ -90,7 +113,7 @@ def appearance(photo: Photo, person: Person, camera: Camera, fit: Fit, body: Bod
     picture = cv2.resize(photo.pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[seen]
     corner = np.argmax(fragments.barycentric[seen], axis=1)
-    region = _regions(body.data)[body.data.faces[fragments.face[seen], corner]]
+    region = _regions(body.data, settings)[body.data.faces[fragments.face[seen], corner]]
     pixels = np.bincount(region, minlength=len(_REGIONS))
     colours = np.zeros((len(_REGIONS), len(_QUANTILES), 3), np.float32)
     for number in np.flatnonzero(pixels):
@@ -98,29 +121,37 @@ def appearance(photo: Photo, person: Person, camera: Camera, fit: Fit, body: Bod
     return Appearance(colours, pixels)
 
 
-def _regions(data: BodyData) -> NDArray[np.int64]:
+def _regions(data: BodyData, settings: LikenessSettings) -> NDArray[np.int64]:
     """(V,) region of every vertex."""
     of_joint = np.zeros(data.weights.shape[1], np.int64)
     for number, joints in enumerate(_REGIONS):
         of_joint[joints] = min(number, _HEAD)
     region = of_joint[np.argmax(data.weights, axis=1)]
     place, marks = data.v_template, data.landmark_template
-    face = (place[:, 2] > marks[Landmark.LEFT_EAR, 2] + 0.01) & (place[:, 1] < marks[Landmark.LEFT_EYE, 1] + _FOREHEAD)
+    face = (place[:, 2] > marks[Landmark.LEFT_EAR, 2] + 0.01) & (
+        place[:, 1] < marks[Landmark.LEFT_EYE, 1] + settings.forehead
+    )
     region[(region == _HEAD) & face] = _FACE
     return region
 
 
-def unlikeness(one: Appearance, others: Sequence[Appearance]) -> NDArray[np.float64]:
+def unlikeness(
+    one: Appearance, others: Sequence[Appearance], settings: LikenessSettings = DEFAULT_SETTINGS
+) -> NDArray[np.float64]:
     """(N,) how unlike somebody looks each of ``others``: the mean delta E of what both photos show.
 
     NaN where that is nothing.
     """
     pixels = np.minimum(one.pixels, np.stack([other.pixels for other in others]))
-    weight = np.sqrt(np.where(pixels >= _LEAST_PIXELS, pixels, 0.0))
+    weight = np.sqrt(np.where(pixels >= settings.least_pixels, pixels, 0.0))
     shown = weight.sum(1) > 0
     weight[shown] /= weight[shown].sum(1, keepdims=True)
     apart = one.colours - np.stack([other.colours for other in others])
     light = np.einsum("nr,nrc->nc", weight, np.median(apart, axis=2))
-    apart = (apart - np.clip(light, -_LIGHT, _LIGHT)[:, None, None]) * [_LIGHTNESS_COUNTS, 1.0, 1.0]
-    regions = np.minimum(np.sqrt((apart**2).sum(-1)).mean(-1), _MOST)
+    apart = (apart - np.clip(light, -np.array(settings.light), settings.light)[:, None, None]) * [
+        settings.lightness_weight,
+        1.0,
+        1.0,
+    ]
+    regions = np.minimum(np.sqrt((apart**2).sum(-1)).mean(-1), settings.largest)
     return np.where(shown, (weight * regions).sum(1), np.nan)

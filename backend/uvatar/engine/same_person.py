@@ -14,7 +14,7 @@ from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress, ignore_progress, of_stage, within
 from uvatar.data.view import View
 from uvatar.engine.bodies import fit_bodies
-from uvatar.engine.choice import CANDIDATES, Choice, Sighting, choose_views, facing
+from uvatar.engine.choice import DEFAULT_SETTINGS, Choice, Sighting, choose_views, facing
 from uvatar.engine.detect import DetectedPeople, detect, left_out_notes
 from uvatar.engine.finish import clothe, counted, finish_people, judge, sound_numbers, texture_views
 from uvatar.engine.likeness import appearance
@@ -64,7 +64,7 @@ def reconstruct_same_person(
     Raises NotFitted where no avatar could be made.
     """
     if len(photos) > 1:
-        options = replace(options, max_people=min(options.max_people, CANDIDATES))
+        options = replace(options, max_people=min(options.max_people, DEFAULT_SETTINGS.candidates))
     context = _Context(engine, options, report, Stopwatch())
     detected = _detected(photos, context, failed)
     if not detected:

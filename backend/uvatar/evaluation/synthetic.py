@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 from uvatar.body import BodyModel, measure
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
+from uvatar.data.joints import HIP_JOINTS, Joint
 from uvatar.engine.engine import Engine
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.evaluation.metrics import psnr
@@ -275,7 +276,7 @@ def score_person(
     x0, y0, x1, y1 = person.window
     seen[y0:y1, x0:x1] = person.mask > 127
     landmarks = person.world_landmarks[LIMB_LANDMARKS]
-    limbs, limb_hips = joints[LIMB_JOINTS], [6, 7]
+    limbs, limb_hips = joints[LIMB_JOINTS], [LIMB_JOINTS.index(joint) for joint in HIP_JOINTS]
     standing = standing_joints(body)
 
     def cm(metres: float) -> float:
@@ -348,7 +349,7 @@ def _small_texture(engine: Engine) -> Reconstruct:
 def standing_joints(body: BodyModel) -> NDArray[np.float32]:
     """Joints (24, 3) of the mean person standing with arms down and facing the camera."""
     pose = np.zeros((23, 3), np.float32)
-    pose[15, 2], pose[16, 2] = -ARMS_DOWN, ARMS_DOWN  # left and right shoulder
+    pose[Joint.LEFT_SHOULDER - 1, 2], pose[Joint.RIGHT_SHOULDER - 1, 2] = -ARMS_DOWN, ARMS_DOWN
     return body.posed(
         BodyParameters(np.zeros(10, np.float32), FACING_CAMERA.astype(np.float32), pose, np.zeros(3, np.float32))
     )[1]

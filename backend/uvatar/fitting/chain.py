@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.joints import POSED_JOINTS
 from uvatar.geometry import rotations
 
-POSED = 22  # joints 0..21 turn; the two hand joints of SMPL (22, 23) stay at rest
+POSED = POSED_JOINTS
 # Order of the unknowns: global turn, body pose, shape, translation.
 ORIENT, POSE, BETAS, TRANSL = slice(0, 3), slice(3, 66), slice(66, 76), slice(76, 79)
 UNKNOWNS = 79

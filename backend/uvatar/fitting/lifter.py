@@ -18,19 +18,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from uvatar.data.camera import Camera
-from uvatar.data.joints import PARENTS
+from uvatar.data.joints import OTHER_SIDE_JOINTS, PARENTS, POSED_JOINTS
 from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.geometry import rotations
 from uvatar.runtime.weights import weights_folder
 
 FILE = "pose_lifter.safetensors"
-POSED, BONE_COUNT, BETAS = 22, 19, 10
+POSED, BONE_COUNT, BETAS = POSED_JOINTS, 19, 10
 # 33 landmarks in the picture (2) and in space (3) with visibility, the ray to the person (2), its logarithmic size.
 FEATURES = 33 * 6 + 3
 WIDTH, BLOCKS, DROPOUT = 384, 2, 0.1
 LEAST_SIZE = 1e-3  # of a person, radians
-MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20])
+MIRRORED_JOINTS = np.array(OTHER_SIDE_JOINTS[:POSED])
 SPREADS = POSED + BONE_COUNT + BETAS
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
+from uvatar.data.face import FACE_OF_BODY_LANDMARK
+from uvatar.data.landmarks import ANKLES, HEELS, HIPS, KNEES, SHOULDERS, TOES
 from uvatar.data.person import Person
 from uvatar.fitting.chain import State
 from uvatar.fitting.lifter import Lifted
@@ -18,11 +20,8 @@ from uvatar.geometry import rotations
 # BlazePose bends nearly straight knees: seen at (first row), they are really at (second row), medians over rendered
 # people, radians.
 KNEE_SEEN, KNEE_TRUE = np.radians([[0, 20, 30, 40, 50, 60, 180], [0, 3, 12, 26, 38, 52, 180]])
-# Landmarks that the face mesh gives more sharply: BlazePose's index -> index of the 478-point mesh.
-FACE_POINTS = {0: 1, 1: 362, 2: 473, 3: 263, 4: 133, 5: 468, 6: 33, 9: 291, 10: 61}
 FACE_SCORE = 0.5  # score from which the face mesh is believed
 SEEN = 0.5  # visibility from which a landmark counts as seen
-LEGS = ([25, 27], [26, 28])  # landmarks of knee and ankle, left and right
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Observations:
             camera,
             model,
             silhouette,
-            np.array([box_side(person) for person in people]),
+            np.array([person.side for person in people]),
             landmarks,
             np.stack([unseen_legs(points, camera) for points in landmarks]),
             lifted,
@@ -80,7 +79,7 @@ def image_landmarks(person: Person) -> NDArray[np.float64]:
     """(33, 3) pixels and visibility, the face's points from the face mesh where there is one."""
     landmarks = person.landmarks.astype(float)
     if person.face is not None and person.face_score > FACE_SCORE:
-        for ours, theirs in FACE_POINTS.items():
+        for ours, theirs in FACE_OF_BODY_LANDMARK.items():
             landmarks[ours, :2] = person.face[theirs]
     return landmarks
 
@@ -99,7 +98,7 @@ def world_landmarks(person: Person, camera: Camera) -> NDArray[np.float64]:
 def _knees_straightened(world: NDArray) -> NDArray[np.float64]:
     """World landmarks (33, 3), shins and feet rotated forward about the knees by what BlazePose bends them back."""
     world = world.copy()
-    for hip, knee, ankle, heel, toe in ((23, 25, 27, 29, 31), (24, 26, 28, 30, 32)):
+    for hip, knee, ankle, heel, toe in zip(HIPS, KNEES, ANKLES, HEELS, TOES, strict=True):
         thigh, shin = world[knee] - world[hip], world[ankle] - world[knee]
         axis = np.cross(thigh, shin)
         sine = np.linalg.norm(axis)
@@ -113,7 +112,7 @@ def _knees_straightened(world: NDArray) -> NDArray[np.float64]:
 def unseen_legs(landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
     """(2,) 1 where neither knee nor ankle of the left or the right leg is seen in the photo."""
     seen = landmarks[:, 2] * inside_photo(landmarks, camera)
-    return np.array([float(seen[leg].max() <= SEEN) for leg in LEGS])
+    return np.array([float(seen[list(leg)].max() <= SEEN) for leg in zip(KNEES, ANKLES, strict=True)])
 
 
 def standing(landmarks: NDArray) -> float:
@@ -121,18 +120,13 @@ def standing(landmarks: NDArray) -> float:
 
     Both legs are seen, long, and end side by side.
     """
-    shoulders, hips, ankles = (landmarks[list(pair)] for pair in ((11, 12), (23, 24), (27, 28)))
+    shoulders, hips, ankles = (landmarks[pair] for pair in (SHOULDERS, HIPS, ANKLES))
     trunk = hips[:, 1].mean() - shoulders[:, 1].mean()
     if trunk <= 0:
         return 0.0
     legs = (ankles[:, 1] - hips[:, 1]).min() / trunk  # about 1.5 for straight legs
     level = abs(ankles[0, 1] - ankles[1, 1]) / trunk
     return float(np.clip((legs - 0.9) / 0.3, 0, 1) * np.clip((0.5 - level) / 0.2, 0, 1) * ankles[:, 2].min())
-
-
-def box_side(person: Person) -> float:
-    """The longer side of the person's box, pixels."""
-    return float(max(person.box[2] - person.box[0], person.box[3] - person.box[1]))
 
 
 def inside_photo(points: NDArray, camera: Camera) -> NDArray[np.bool_]:

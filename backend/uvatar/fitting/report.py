@@ -9,20 +9,19 @@ from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
+from uvatar.data.landmarks import HEAD, Landmark
 from uvatar.data.person import Person
-from uvatar.fitting.observations import SEEN, box_side, image_landmarks, inside_photo
+from uvatar.fitting.observations import SEEN, image_landmarks, inside_photo
 from uvatar.fitting.shape import CHILD_NOTE, ShapeGroup
 
-GOOD_ERROR, BAD_TAIL = (
-    0.03,
-    0.05,
-)  # of the box side: median error of a useless fit, 95th percentile that deserves a note
+# Of the box side: median error of a useless fit, 95th percentile that deserves a note.
+GOOD_ERROR, BAD_TAIL = 0.03, 0.05
 LIMBS = {
-    "head": [0, 7, 8],
-    "left arm": [13, 15],
-    "right arm": [14, 16],
-    "left leg": [25, 27],
-    "right leg": [26, 28],
+    "head": HEAD,
+    "left arm": [Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST],
+    "right arm": [Landmark.RIGHT_ELBOW, Landmark.RIGHT_WRIST],
+    "left leg": [Landmark.LEFT_KNEE, Landmark.LEFT_ANKLE],
+    "right leg": [Landmark.RIGHT_KNEE, Landmark.RIGHT_ANKLE],
 }
 UNCLEAR = 0.75  # likelihood below which the artist should look twice
 ODD_OUTLINE = 0.55  # overlap (IoU) of body and mask, below that of nearly everybody who is found where they are
@@ -46,7 +45,7 @@ def quality(person: Person, pixels: NDArray, camera: Camera, group: ShapeGroup) 
     """Judge a body whose landmarks project to ``pixels`` (33, 2); only landmarks seen inside the photo are compared."""
     inside = inside_photo(person.landmarks[:, :2], camera)
     seen = inside & (person.landmarks[:, 2] > SEEN)
-    errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / box_side(person)
+    errors = np.linalg.norm(pixels - image_landmarks(person)[:, :2], axis=-1)[seen] / person.side
     median, tail = (float(np.percentile(errors, q)) for q in (50, 95)) if len(errors) else (1.0, 1.0)
     trust = float((person.landmarks[:, 2] * inside).mean())
     return Quality(
@@ -68,7 +67,7 @@ def _notes(person: Person, seen: NDArray, inside: NDArray, tail: float, group: S
         notes.append("It is not certain that this is a person, or how they stand: check the overlay.")
     if tail > BAD_TAIL:
         notes.append("Some joints do not meet the photo: check the overlay.")
-    if box_side(person) < SMALL:
+    if person.side < SMALL:
         notes.append("Small in the photo: pose and texture are rough.")
     return notes
 

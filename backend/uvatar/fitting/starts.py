@@ -6,19 +6,37 @@ lifter) is just another `Start`: the solver tries each briefly and goes on with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.joints import (
+    ANKLE_JOINTS,
+    ELBOW_JOINTS,
+    HIP_JOINTS,
+    KNEE_JOINTS,
+    POSED_JOINTS,
+    SHOULDER_JOINTS,
+    SPINE_JOINTS,
+    WRIST_JOINTS,
+    Joint,
+)
+from uvatar.data.landmarks import (
+    ANKLES,
+    ELBOWS,
+    HEELS,
+    HIPS,
+    INDICES,
+    KNEES,
+    PINKIES,
+    SHOULDERS,
+    TOES,
+    WRISTS,
+    Landmark,
+)
 from uvatar.data.start import Start
 from uvatar.geometry import rotations
-
-# BlazePose landmarks
-NOSE, LEFT_EAR, RIGHT_EAR = 0, 7, 8
-SHOULDERS, ELBOWS, WRISTS, PINKIES, INDICES = (11, 12), (13, 14), (15, 16), (17, 18), (19, 20)
-HIPS, KNEES, ANKLES, HEELS, TOES = (23, 24), (25, 26), (27, 28), (29, 30), (31, 32)
-# Joints of the body, (left, right)
-HIP, KNEE, ANKLE, SHOULDER, ELBOW, WRIST = (1, 2), (4, 5), (7, 8), (16, 17), (18, 19), (20, 21)
-SPINE, NECK, HEAD = (3, 6, 9), 12, 15
 
 ELBOW_MOST, KNEE_MOST = 2.5, 2.5  # radians
 FOOT_MOST, HEAD_MOST, WRIST_MOST = 0.6, 0.9, 0.8
@@ -32,17 +50,17 @@ def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -
     Frames of the pelvis, the chest and the head come from their landmarks; a limb's first joint from its direction and
     its hinge's axis; its hinge from the angle between its bones.
     """
-    local = np.tile(np.eye(3), (24, 1, 1))  # rotation of each joint against its parent
+    local = np.tile(np.eye(3), (len(Joint), 1, 1))  # rotation of each joint against its parent
     pelvis = _trunk_frame(landmarks, HIPS) @ _trunk_frame(rest, HIPS).T
     chest = _trunk_frame(landmarks, SHOULDERS) @ _trunk_frame(rest, SHOULDERS).T
-    local[list(SPINE)] = rotations.exp(rotations.log(pelvis.T @ chest) / len(SPINE))
+    local[SPINE_JOINTS] = rotations.exp(rotations.log(pelvis.T @ chest) / len(SPINE_JOINTS))
     head = chest.T @ _head_frame(landmarks) @ _head_frame(rest).T
     vector = _at_most(rotations.log(head), HEAD_MOST)
-    local[NECK], local[HEAD] = rotations.exp(vector * NECK_SHARE), rotations.exp(vector * (1 - NECK_SHARE))
+    local[Joint.NECK], local[Joint.HEAD] = rotations.exp(vector * NECK_SHARE), rotations.exp(vector * (1 - NECK_SHARE))
     for side in (0, 1):
         _pose_leg(local, pelvis, landmarks, rest, side)
         _pose_arm(local, chest, landmarks, rest, side)
-    return Start(name, pelvis, rotations.log(local[1:22]))
+    return Start(name, pelvis, rotations.log(local[1:POSED_JOINTS]))
 
 
 def _pose_leg(local: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
@@ -58,11 +76,11 @@ def _pose_leg(local: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray
     rest_axis = np.cross(_bone(rest, HEELS, TOES, side), rest_thigh)
     upper = _frame(thigh, axis) @ _frame(rest_thigh, rest_axis).T
     bend = _signed_angle(thigh, shin, axis) - _signed_angle(rest_thigh, _bone(rest, KNEES, ANKLES, side), rest_axis)
-    local[HIP[side]] = pelvis.T @ upper
-    local[KNEE[side]] = rotations.exp(np.array([np.clip(bend, 0, KNEE_MOST), 0, 0]))
-    lower = upper @ local[KNEE[side]]
+    local[HIP_JOINTS[side]] = pelvis.T @ upper
+    local[KNEE_JOINTS[side]] = rotations.exp(np.array([np.clip(bend, 0, KNEE_MOST), 0, 0]))
+    lower = upper @ local[KNEE_JOINTS[side]]
     ankle = rotations.between(_bone(rest, HEELS, TOES, side), lower.T @ foot)
-    local[ANKLE[side]] = rotations.exp(_at_most(rotations.log(ankle), FOOT_MOST))
+    local[ANKLE_JOINTS[side]] = rotations.exp(_at_most(rotations.log(ankle), FOOT_MOST))
 
 
 def _pose_arm(local: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
@@ -75,20 +93,20 @@ def _pose_arm(local: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray,
     axis = np.cross(upper_arm, forearm) + 0.15 * (chest @ swung @ rest_axis)
     upper = _frame(upper_arm, axis) @ _frame(rest_upper, rest_axis).T
     bend = np.arccos(np.clip(upper_arm @ forearm, -1, 1))
-    local[SHOULDER[side]] = chest.T @ upper
-    local[ELBOW[side]] = rotations.exp(np.array([0, sign * min(bend, ELBOW_MOST), 0]))
-    lower = upper @ local[ELBOW[side]]
+    local[SHOULDER_JOINTS[side]] = chest.T @ upper
+    local[ELBOW_JOINTS[side]] = rotations.exp(np.array([0, sign * min(bend, ELBOW_MOST), 0]))
+    lower = upper @ local[ELBOW_JOINTS[side]]
     palm = _palm_frame(landmarks, side) @ _palm_frame(rest, side).T
-    local[WRIST[side]] = rotations.exp(_at_most(rotations.log(lower.T @ palm), WRIST_MOST))
+    local[WRIST_JOINTS[side]] = rotations.exp(_at_most(rotations.log(lower.T @ palm), WRIST_MOST))
 
 
-def _bone(points: NDArray, start: tuple[int, int], end: tuple[int, int], side: int) -> NDArray:
+def _bone(points: NDArray, start: Sequence[int], end: Sequence[int], side: int) -> NDArray:
     vector = points[end[side]] - points[start[side]]
     return vector / max(np.linalg.norm(vector), 1e-9)
 
 
-def _trunk_frame(points: NDArray, across: tuple[int, int]) -> NDArray:
-    up = points[list(SHOULDERS)].mean(0) - points[list(HIPS)].mean(0)
+def _trunk_frame(points: NDArray, across: Sequence[int]) -> NDArray:
+    up = points[SHOULDERS].mean(0) - points[HIPS].mean(0)
     return _frame(points[across[0]] - points[across[1]], up)
 
 
@@ -96,7 +114,10 @@ def _head_frame(points: NDArray) -> NDArray:
     """From the ears and the nose; upright-nodding is left to the solver, for landmarks in space put the ears too far
     forward.
     """
-    return _frame(points[LEFT_EAR] - points[RIGHT_EAR], points[NOSE] - (points[LEFT_EAR] + points[RIGHT_EAR]) / 2)
+    return _frame(
+        points[Landmark.LEFT_EAR] - points[Landmark.RIGHT_EAR],
+        points[Landmark.NOSE] - (points[Landmark.LEFT_EAR] + points[Landmark.RIGHT_EAR]) / 2,
+    )
 
 
 def _palm_frame(points: NDArray, side: int) -> NDArray:

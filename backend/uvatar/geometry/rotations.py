@@ -53,8 +53,9 @@ def _series(vectors: Floats, first: Callable[[Floats], Floats], second: Callable
     """I + first(angle) K + second(angle) K^2."""
     angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
     matrix = skew(vectors)
-    square = matrix @ matrix
-    return np.eye(3) + first(angle) * matrix + second(angle) * square
+    square: Floats = matrix @ matrix
+    result: Floats = np.eye(3) + first(angle) * matrix + second(angle) * square
+    return result
 
 
 def _sine_ratio(angle: Floats) -> Floats:

@@ -19,7 +19,7 @@ STEM_CHANNELS = 32
 
 
 @dataclass(frozen=True)
-class Stage:
+class BackboneStage:
     """``repeats`` inverted residual blocks; the first one strides and changes the channels."""
 
     repeats: int
@@ -31,13 +31,13 @@ class Stage:
 
 
 STAGES = (
-    Stage(1, 3, 1, 1, 32, 16),
-    Stage(2, 3, 2, 6, 16, 24),
-    Stage(2, 5, 2, 6, 24, 40),
-    Stage(3, 3, 2, 6, 40, 80),
-    Stage(3, 5, 1, 6, 80, 112),
-    Stage(4, 5, 2, 6, 112, 192),
-    Stage(1, 3, 1, 6, 192, 320),
+    BackboneStage(1, 3, 1, 1, 32, 16),
+    BackboneStage(2, 3, 2, 6, 16, 24),
+    BackboneStage(2, 5, 2, 6, 24, 40),
+    BackboneStage(3, 3, 2, 6, 40, 80),
+    BackboneStage(3, 5, 1, 6, 80, 112),
+    BackboneStage(4, 5, 2, 6, 112, 192),
+    BackboneStage(1, 3, 1, 6, 192, 320),
 )
 # Index of the stage whose output is the last at 1/4, 1/8, 1/16 and 1/32 of the picture.
 PYRAMID_STAGES = (1, 2, 4, 6)

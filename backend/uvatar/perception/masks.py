@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -195,7 +196,7 @@ def guided_coefficients(
         (H, W, 4): filtered value = first three . colour + fourth; may be upsampled and applied to a finer guide.
     """
 
-    def mean(x: Floats) -> Floats:
+    def mean(x: Floats) -> NDArray[Any]:
         return cv2.blur(x, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
 
     mean_guide, mean_values = mean(guide), mean(values)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvatar.data.arrays import Floats
 
@@ -32,7 +33,7 @@ class Model:
         self._threads = threads
         self._interpreter: Any = None
 
-    def __call__(self, batch: Floats) -> list[Floats]:
+    def __call__(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         """Run on one input tensor (batch of one) -> the outputs in the file's order, as float32 or integer arrays.
 
         Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ def linear_from_srgb(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return _DECODE[pixels]
 
 
-def srgb_from_linear(values: Floats) -> NDArray[np.uint8]:
+def srgb_from_linear(values: NDArray[Any]) -> NDArray[np.uint8]:
     """(...,) linear light -> uint8 sRGB, clipped to 0..1."""
     return _ENCODE[(np.clip(values, 0, 1) * (_STEPS - 1) + 0.5).astype(np.uint16)]
 

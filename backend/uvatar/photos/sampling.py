@@ -6,23 +6,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.data.arrays import Floats
+from uvatar.data.arrays import Floats, Integers
 
 # cv2.remap takes pictures of less than 2^15 pixels a side: long lists of points are folded into rows.
 _ROW = 4096
 
 
-def bilinear(picture: NDArray[np.float32], points: Floats) -> NDArray[np.float32]:
+def bilinear(picture: NDArray[np.float32], points: Floats | Integers) -> NDArray[np.float32]:
     """Linear interpolation of `sampled`."""
     return sampled(picture, points, cv2.INTER_LINEAR)
 
 
-def bicubic(picture: NDArray[np.float32], points: Floats) -> NDArray[np.float32]:
+def bicubic(picture: NDArray[np.float32], points: Floats | Integers) -> NDArray[np.float32]:
     """Cubic interpolation of `sampled`: sharper where a picture is enlarged; it may overshoot at edges."""
     return sampled(picture, points, cv2.INTER_CUBIC)
 
 
-def sampled(picture: NDArray[np.float32], points: Floats, interpolation: int) -> NDArray[np.float32]:
+def sampled(picture: NDArray[np.float32], points: Floats | Integers, interpolation: int) -> NDArray[np.float32]:
     """Values (K,) or (K, C) of an (h, w) or (h, w, C <= 4) picture at (K, 2) points.
 
     Points are in pixels from the top-left corner, so the first pixel's centre is (0.5, 0.5); outside, the border goes

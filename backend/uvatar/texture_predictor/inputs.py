@@ -17,7 +17,7 @@ from uvatar.data.fit import BodyParameters
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.texture_predictor.encoders import Structure
-from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.surface import AXIS_OF_PART, HEAD, PARTS
 
 # The crop's side, in longer sides of the person's box.
@@ -87,8 +87,12 @@ class UvPlane:
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:
-    """The UV plane of a body's rest shape. Raises TexturingError where the body has no UV layout."""
-    atlas = atlas_of(body, size)
+    """The UV plane of a body's rest shape at (size, size). Raises TexturingError where the body has no UV layout."""
+    return plane_of(body, Atlas.of(body, size))
+
+
+def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
+    """The UV plane of a body's rest shape at the size of its atlas."""
     surface, table, data = atlas.surface, atlas.table, body.data
     places = data.v_template - data.joint_template[0]
     values = table.interpolate(np.column_stack([places, vertex_normals(data.v_template, data.faces)]), surface.faces)
@@ -98,17 +102,13 @@ def uv_plane(body: BodyModel, size: int) -> UvPlane:
     grid = table.scatter(np.column_stack([2 * mirrored[:, 0] - 1, 1 - 2 * mirrored[:, 1]]).astype(np.float32))
     grid[geometry[..., 6] == 0] = -3
     maps = torch.from_numpy(geometry).permute(2, 0, 1)[None].contiguous()
-    return UvPlane(maps, torch.from_numpy(grid)[None], _spread(body, maps))
+    return UvPlane(maps, torch.from_numpy(grid)[None], _spread(body, maps, atlas))
 
 
-def _spread(body: BodyModel, geometry: Tensor) -> Tensor:
+def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
     """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only
     where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings."""
-    surface, coarse, fine = (
-        atlas_of(body, _PLACES).surface,
-        atlas_of(body, _PLACES).table,
-        atlas_of(body, geometry.shape[-1]).table,
-    )
+    surface, coarse, fine = atlas.surface, atlas.resized(_PLACES).table, atlas.table
     # with the gutters filled: enlarging must not mix in what lies beyond an island's border
     places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(
         -1, 3

@@ -17,9 +17,9 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.texture_predictor.checkpoint import load_checkpoint
 from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
+from uvatar.texture_predictor.inputs import Crop, UvPlane, plane_of, pose_of
 from uvatar.texture_predictor.network import TextureNetwork
-from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.membrane import without_seams
 
 FILE = "texture_predictor.safetensors"
@@ -52,7 +52,8 @@ class TexturePredictor:
         # convolutions on CPUs are fastest with the channels side by side in memory
         self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.body, self.licence = body, licence
-        self.plane: UvPlane = uv_plane(body, network.config.resolution)
+        self.atlas = Atlas.of(body, network.config.resolution)
+        self.plane: UvPlane = plane_of(body, self.atlas)
 
     @classmethod
     def find(cls, weights: Path, models: Path, body: BodyModel) -> TexturePredictor | None:
@@ -102,10 +103,9 @@ class TexturePredictor:
             raise PredictionError(
                 "The texture predictor's answer is not finite: its weights are damaged or do not suit this body."
             )
-        atlas = atlas_of(self.body, self.resolution)
-        texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[atlas.table.pixel]
+        texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[self.atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart
-        picture = _resized(atlas.table.picture(without_seams(texels, atlas.surface, atlas.table)), len(completed.image))
+        picture = _resized(self.atlas.table.picture(without_seams(texels, self.atlas)), len(completed.image))
         if structure.completed is not None:
             picture = picture + completed.image * np.float32(1 / 255)
         return np.asarray((255 * picture.clip(0, 1)).round(), np.uint8)

@@ -17,9 +17,9 @@ from scipy import sparse
 from uvatar.data.labels import Label
 from uvatar.photos.colour import colour_distance, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.lowband import Anchor, diffuse, vertex_colours
 from uvatar.texturing.surface import HEAD, LEFT_HAND, PARTS, RIGHT_HAND, TRUNK, Surface
-from uvatar.texturing.texels import TexelTable
 
 # Pulls of a vertex towards a colour, relative to the pull of its neighbours on the mesh.
 SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.4, 0.15, 0.15
@@ -27,7 +27,7 @@ SEEN_PULL, _MIRRORED_PULL, _RING_PULL, _HAIR_PULL, _SKIN_PULL = 10.0, 1.0, 0.4, 
 _SEEN_SHARE = 0.3
 _HAIR_SHADES = (0.15, 0.5)
 # The top of the head is only ever seen at a grazing angle.
-_GLIMPSED_SHARE = 0.02
+_GRAZED_SHARE = 0.02
 # Sides look alike below these median differences of luma and chroma (`perceptual` units); light from one side changes
 # luma more.
 _LUMA_ALIKE, _CHROMA_ALIKE = 0.13, 0.05
@@ -61,30 +61,30 @@ class SeenColours:
     lender: NDArray[np.float32]
     skin: NDArray[np.float32]
 
-    def at_vertices(self, surface: Surface, table: TexelTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def at_vertices(self, atlas: Atlas) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Colours (V, 3) around the vertices, and the share (V,) 0..1 of their texels that may speak for what is not
         seen.
         """
         known = np.flatnonzero(self.certain > 0).astype(np.int32)
-        return vertex_colours(self.colours[known], self.certain[known], known, surface, table)
+        return vertex_colours(self.colours[known], self.certain[known], known, atlas)
 
 
-def complete(seen: SeenColours, surface: Surface, table: TexelTable) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def complete(seen: SeenColours, atlas: Atlas) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Fill every texel that no photo shows.
 
     Returns:
         colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED or COMPLETED.
     """
-    colour, share = seen.at_vertices(surface, table)
-    mirrorable = _mirrorable(colour, share, surface)
-    photo, mirrored = (colour, SEEN_PULL * share), _mirrored(colour, share, mirrorable, surface)
-    rings = _ring_anchor(colour, share, surface)
-    low = diffuse(
-        surface, [photo, mirrored, rings, *_priors(colour, share, seen.skin, surface)], _cut_at_borders(rings, surface)
-    )
-    low_band = table.interpolate(low, surface.faces)
-    fill = low_band * _fine_structure(seen, low, surface, table)[:, None]
-    mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, surface, table)
+    colour, share = seen.at_vertices(atlas)
+    mirrorable = _mirrorable(colour, share, atlas.surface)
+    photo, mirrored = (colour, SEEN_PULL * share), _mirrored(colour, share, mirrorable, atlas.surface)
+    rings = _ring_anchor(colour, share, atlas.surface)
+    priors = _priors(colour, share, seen.skin, atlas.surface)
+    cut = _cut_at_borders(rings, atlas.surface)
+    low = diffuse(atlas.surface, [photo, mirrored, rings, *priors], cut)
+    low_band = atlas.interpolate(low)
+    fill = low_band * _fine_structure(seen, low, atlas)[:, None]
+    mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, atlas)
     labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
     fill += (seen.colours - fill) * seen.alpha[:, None]
     return fill, np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
@@ -122,21 +122,20 @@ def _mirror_in(
     low_band: NDArray[np.float32],
     seen: SeenColours,
     mirrorable: NDArray,
-    surface: Surface,
-    table: TexelTable,
+    atlas: Atlas,
 ) -> NDArray[np.float32]:
     """Give ``fill`` (T, 3) the high band of the mirror image's texels where these are seen; how far (T,) it was
     replaced by that.
     """
-    mirrored = np.zeros(len(table), np.float32)
-    allowed = table.interpolate(mirrorable, surface.faces)
+    mirrored = np.zeros(len(atlas.table), np.float32)
+    allowed = atlas.interpolate(mirrorable)
     texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
-    places = table.interpolate_corners(surface.mirror_uv, texels)
-    places = np.column_stack([places[:, 0], 1 - places[:, 1]]) * np.float32(table.size)
-    alpha = bilinear(table.picture(seen.alpha), places)
+    places = atlas.table.interpolate_corners(atlas.surface.mirror_uv, texels)
+    places = np.column_stack([places[:, 0], 1 - places[:, 1]]) * np.float32(atlas.table.size)
+    alpha = bilinear(atlas.table.picture(seen.alpha), places)
     found = np.flatnonzero(alpha > 0.01)
     texels, alpha = texels[found], alpha[found]
-    high_band = bilinear(table.picture((seen.colours - low_band) * seen.alpha[:, None]), places[found])
+    high_band = bilinear(atlas.table.picture((seen.colours - low_band) * seen.alpha[:, None]), places[found])
     mirrored[texels] = alpha * allowed[texels]
     fill[texels] += (low_band[texels] + high_band / alpha[:, None] - fill[texels]) * mirrored[texels, None]
     return mirrored
@@ -163,7 +162,7 @@ def _cut_at_borders(rings: Anchor, surface: Surface) -> sparse.csr_matrix:
 def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[Anchor]:
     """Weak anchors for what is not seen: hair on the scalp, skin on face and hands."""
     unseen, priors = 1 - share, []
-    scalp_seen = np.flatnonzero(surface.scalp & (share > _GLIMPSED_SHARE))
+    scalp_seen = np.flatnonzero(surface.scalp & (share > _GRAZED_SHARE))
     if len(scalp_seen) >= 10:
         # below the top of the ears there is skin, and on the crown there is light: the back of the head is in shade
         height = surface.template[:, 1]
@@ -213,9 +212,7 @@ def _weighted_median(values: NDArray, weights: NDArray) -> NDArray:
     return np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
 
 
-def _fine_structure(
-    seen: SeenColours, low: NDArray[np.float32], surface: Surface, table: TexelTable
-) -> NDArray[np.float32]:
+def _fine_structure(seen: SeenColours, low: NDArray[np.float32], atlas: Atlas) -> NDArray[np.float32]:
     """(T,) factors: borrowed detail where it comes from a place of about the colour that it goes to."""
     lends = 1 - smoothstep(colour_distance(low, seen.lender), *_LENDS)
-    return 1 + seen.detail * table.interpolate(np.where(surface.scalp, 1, lends).astype(np.float32), surface.faces)
+    return 1 + seen.detail * atlas.interpolate(np.where(atlas.surface.scalp, 1, lends).astype(np.float32))

@@ -11,22 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
+from uvatar.data.face import LEFT_IRIS, LEFT_LIDS, RIGHT_IRIS, RIGHT_LIDS
 from uvatar.data.labels import Label
 from uvatar.photos.colour import LUMA, smoothstep
-from uvatar.texturing.projection import Glimpse
+from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.projection import ProjectedView
 from uvatar.texturing.skin import FACE_SCORE
-from uvatar.texturing.surface import Surface
-from uvatar.texturing.texels import TexelTable
 
 # Half angles of iris and pupil as seen from the eyeball's centre, radians.
 _IRIS, _PUPIL, _BLEND = 0.44, 0.17, 0.07
 _FARTHEST_GAZE = 0.6
-# MediaPipe's face mesh: rim of the lids in order, and the iris (centre, then four points on its rim).
-_LIDS = {
-    LEFT_EYE: [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466],
-    RIGHT_EYE: [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246],
-}
-_IRIS_POINTS = {LEFT_EYE: [473, 474, 475, 476, 477], RIGHT_EYE: [468, 469, 470, 471, 472]}
+# Points of the face mesh.
+_LIDS = {LEFT_EYE: LEFT_LIDS, RIGHT_EYE: RIGHT_LIDS}
+_IRIS_POINTS = {LEFT_EYE: LEFT_IRIS, RIGHT_EYE: RIGHT_IRIS}
 # Below these widths in pixels, the photo's eye or iris is a smudge.
 _SMALLEST_EYE, _SMALLEST_IRIS = 18.0, 6.0
 _BROWN = np.array([0.10, 0.055, 0.03], np.float32)
@@ -35,50 +32,48 @@ _BROWN = np.array([0.10, 0.055, 0.03], np.float32)
 def paint_eyes(
     colours: NDArray[np.float32],
     source: NDArray[np.uint8],
-    glimpse: Glimpse,
+    view: ProjectedView,
     skin: NDArray[np.float32],
-    surface: Surface,
-    table: TexelTable,
+    atlas: Atlas,
 ) -> None:
     """Write the eyeballs' texels into ``colours`` (T, 3) linear light and ``source`` (T,)."""
-    face = glimpse.view.person.face if glimpse.view.person.face_score > FACE_SCORE else None
+    face = view.source.person.face if view.source.person.face_score > FACE_SCORE else None
     white = np.full(3, np.clip(0.15 + 1.2 * float(skin @ LUMA), 0.2, 0.75), np.float32)
-    eye_of_texel = surface.eye[surface.faces[table.face, 0]]
+    eye_of_texel = atlas.of_first_vertex(atlas.surface.eye)
     for eye in (LEFT_EYE, RIGHT_EYE):
         texels = np.flatnonzero(eye_of_texel == eye)
         if not len(texels):
             continue
-        directions = eye_directions(surface, eye, table, texels)
+        directions = eye_directions(atlas, eye, texels)
         gaze, iris = np.array([0, 0, 1], np.float32), _greyed(_BROWN, skin)
         if face is None:
             colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), Label.COMPLETED
             continue
-        values = table.interpolate(
-            np.column_stack([glimpse.sight.vertices, glimpse.shift, glimpse.sight.cosine]), surface.faces, texels
-        )
-        pixels = glimpse.pixels(values[:, :3], values[:, 3:5]).astype(np.float32)
+        values = atlas.interpolate(np.column_stack([view.sight.vertices, view.shift, view.sight.cosine]), texels)
+        pixels = view.pixels(values[:, :3], values[:, 3:5]).astype(np.float32)
         facing = values[:, 5] > 0.1
         points = face[_IRIS_POINTS[eye]]
         if facing.any():
             gaze = _limited(directions[facing][np.linalg.norm(pixels[facing] - points[0], axis=1).argmin()])
         width = float(np.linalg.norm(points[1:] - points[0], axis=1).mean()) * 2
         if width > _SMALLEST_IRIS:
-            iris = _iris_colour(glimpse, points, width)
+            iris = _iris_colour(view, points, width)
         painted = eye_colours(directions, gaze, iris, white)
-        shown = _between_lids(face[_LIDS[eye]], pixels) * facing * (glimpse.foreground.depth_inside(pixels) > 0)
-        shown[shown > 0] *= glimpse.sight.scene.visible_from(values[shown > 0, :3], bias=0.004)
-        seen = glimpse.foreground.sample(pixels, glimpse.footprint[table.face[texels]])
+        shown = _between_lids(face[_LIDS[eye]], pixels) * facing * (view.foreground.depth_inside(pixels) > 0)
+        shown[shown > 0] *= view.sight.scene.visible_from(values[shown > 0, :3], bias=0.004)
+        seen = view.foreground.sample(pixels, view.footprint[atlas.table.face[texels]])
         colours[texels] = painted + (seen - painted) * shown[:, None]
         source[texels] = np.where(shown >= 0.5, Label.SEEN, Label.COMPLETED)
 
 
-def eye_directions(surface: Surface, eye: int, table: TexelTable, texels: NDArray) -> NDArray[np.float32]:
+def eye_directions(atlas: Atlas, eye: int, texels: NDArray) -> NDArray[np.float32]:
     """(K, 3) unit directions of an eyeball's texels from its centre, rest frame (z forward)."""
+    surface = atlas.surface
     ball = surface.template[surface.eye == eye]
     low, high = ball.min(0), ball.max(0)
     # the cornea bulges forward: the centre lies one radius before the back
     centre = np.array([*(low + high)[:2] / 2, low[2] + (high - low)[:2].mean() / 2], np.float32)
-    rays = table.interpolate(surface.template, surface.faces, texels) - centre
+    rays = atlas.interpolate(surface.template, texels) - centre
     return (rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-9)).astype(np.float32)
 
 
@@ -99,11 +94,11 @@ def _limited(gaze: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.array([*(gaze[:2] / max(sideways, 1e-9) * np.sin(angle)), np.cos(angle)], np.float32)
 
 
-def _iris_colour(glimpse: Glimpse, points: NDArray, width: float) -> NDArray[np.float32]:
+def _iris_colour(view: ProjectedView, points: NDArray, width: float) -> NDArray[np.float32]:
     """Median between pupil and rim on the iris' lower half: the upper lid and its shadow hide the other."""
     angles = np.radians(np.arange(15, 166, 15))
     ring = points[0] + 0.32 * width * np.column_stack([np.cos(angles), np.sin(angles)])
-    return np.median(glimpse.foreground.sample(ring.astype(np.float32), max(1.0, 0.1 * width)), axis=0)
+    return np.median(view.foreground.sample(ring.astype(np.float32), max(1.0, 0.1 * width)), axis=0)
 
 
 def _between_lids(lids: NDArray, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

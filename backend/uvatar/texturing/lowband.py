@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.surface import Surface
-from uvatar.texturing.texels import TexelTable
 
 # A vertex that nothing pulls at, and whose neighbours nothing pulls at, ends up with this linear light.
 _NOTHING_PULL, _NOTHING = 1e-5, 0.2
@@ -24,20 +24,19 @@ def vertex_colours(
     colours: NDArray[np.float32],
     weights: NDArray[np.float32],
     texels: NDArray[np.int32],
-    surface: Surface,
-    table: TexelTable,
+    atlas: Atlas,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean colour (V, 3) of the texels around each vertex, and the share (V,) 0..1 of them that is known.
 
     ``colours`` (M, 3) and ``weights`` (M,) 0..1 belong to the chosen ``texels`` (M,).
     """
-    corners = surface.faces[table.face[texels]].ravel()
-    spread = (table.barycentric[texels] * weights[:, None]).ravel()
-    count = len(surface.template)
+    corners = atlas.surface.faces[atlas.table.face[texels]].ravel()
+    spread = (atlas.table.barycentric[texels] * weights[:, None]).ravel()
+    count = len(atlas.surface.template)
     total = np.bincount(corners, spread, count)
     sums = [np.bincount(corners, spread * np.repeat(colours[:, k], 3), count) for k in range(3)]
     mean = np.stack(sums, -1) / np.maximum(total, 1e-9)[:, None]
-    return mean.astype(np.float32), np.minimum(total / np.maximum(table.mass, 1e-9), 1).astype(np.float32)
+    return mean.astype(np.float32), np.minimum(total / np.maximum(atlas.table.mass, 1e-9), 1).astype(np.float32)
 
 
 def diffuse(surface: Surface, anchors: Sequence[Anchor], graph: sparse.csr_matrix | None = None) -> NDArray[np.float32]:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from uvatar.texturing.surface import Surface
-from uvatar.texturing.texels import TexelTable
+from uvatar.texturing.atlas import Atlas
 
 # How far a step is spread: this share of the texture's side, about fifteen centimetres of the body. Four times as far
 # off it is gone.
@@ -20,54 +19,54 @@ _REACH = 0.07
 _TOLERANCE, _MOST_STEPS = 0.003, 400
 
 
-def neighbours(surface: Surface, table: TexelTable) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+def neighbours(atlas: Atlas) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """(E, 2) pairs of texels that touch each other, and whether (E,) they do so across a seam of the UV layout."""
-    size = table.size
+    size = atlas.table.size
     place = np.full(size * size, -1, np.int32)
-    place[table.pixel] = np.arange(len(table), dtype=np.int32)
+    place[atlas.table.pixel] = np.arange(len(atlas.table), dtype=np.int32)
     picture = place.reshape(size, size)
     beside = np.column_stack([picture[:, :-1].ravel(), picture[:, 1:].ravel()])
     below = np.column_stack([picture[:-1].ravel(), picture[1:].ravel()])
     within = np.concatenate([beside, below])
-    within, across = within[(within >= 0).all(1)], _across_seams(surface, table)
+    within, across = within[(within >= 0).all(1)], _across_seams(atlas)
     return np.concatenate([within, across]), np.arange(len(within) + len(across)) >= len(within)
 
 
-def _across_seams(surface: Surface, table: TexelTable) -> NDArray[np.int32]:
+def _across_seams(atlas: Atlas) -> NDArray[np.int32]:
     """Pairs of texels on the two sides of the edges that the UV layout has cut, a pair for each texel along the
     edge.
     """
-    corners = np.stack([surface.faces, np.roll(surface.faces, -1, 1)], -1).reshape(-1, 2)
-    places = np.stack([surface.face_uv, np.roll(surface.face_uv, -1, 1)], -1).reshape(-1, 2)
+    corners = np.stack([atlas.surface.faces, np.roll(atlas.surface.faces, -1, 1)], -1).reshape(-1, 2)
+    places = np.stack([atlas.surface.face_uv, np.roll(atlas.surface.face_uv, -1, 1)], -1).reshape(-1, 2)
     backwards = corners[:, 0] > corners[:, 1]
     corners[backwards], places[backwards] = corners[backwards, ::-1], places[backwards, ::-1]
     order = np.lexsort(corners.T)
     corners, places = corners[order], places[order]
     # an edge of a closed surface has two triangles: they follow each other now
     twin = np.flatnonzero((corners[:-1] == corners[1:]).all(1) & (places[:-1] != places[1:]).any(1))
-    sides = surface.uv[np.stack([places[twin], places[twin + 1]], 1)] * table.size  # (K, side, end, 2)
+    sides = atlas.surface.uv[np.stack([places[twin], places[twin + 1]], 1)] * atlas.table.size  # (K, side, end, 2)
     length = np.linalg.norm(sides[:, :, 1] - sides[:, :, 0], axis=-1).max(1)
     count = np.maximum(np.ceil(length), 1).astype(np.int64)
     edge = np.repeat(np.arange(len(twin)), count)
     step = (np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge]
     points = sides[edge, :, 0] + (sides[edge, :, 1] - sides[edge, :, 0]) * step[:, None, None]
-    column = np.clip(points[..., 0].astype(np.int64), 0, table.size - 1)
-    row = np.clip((table.size - points[..., 1]).astype(np.int64), 0, table.size - 1)
-    return np.unique(table.source[row * table.size + column], axis=0)
+    column = np.clip(points[..., 0].astype(np.int64), 0, atlas.table.size - 1)
+    row = np.clip((atlas.table.size - points[..., 1]).astype(np.int64), 0, atlas.table.size - 1)
+    return np.unique(atlas.table.source[row * atlas.table.size + column], axis=0)
 
 
-def without_seams(colours: NDArray[np.float32], surface: Surface, table: TexelTable) -> NDArray[np.float32]:
+def without_seams(colours: NDArray[np.float32], atlas: Atlas) -> NDArray[np.float32]:
     """A texture (T, 3) made in the UV plane, with the two sides of every seam brought to the same colours, changed as
     little as can be.
 
     Minimises the squared deviations of the differences between neighbours from 0 across seams and from their own
     elsewhere, and, weakly, of the colours from themselves.
     """
-    pairs, across = neighbours(surface, table)
+    pairs, across = neighbours(atlas)
     a, b = pairs.T
     step = np.where(across[:, None], colours[b] - colours[a], 0).astype(np.float32)
-    incidence = _incidence(a, b, len(table))
-    screen = sparse.identity(len(table), dtype=np.float32) / np.float32(max(_REACH * table.size, 1.0) ** 2)
+    incidence = _incidence(a, b, len(atlas.table))
+    screen = sparse.identity(len(atlas.table), dtype=np.float32) / np.float32(max(_REACH * atlas.table.size, 1.0) ** 2)
     return colours + _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step)
 
 

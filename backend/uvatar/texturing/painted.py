@@ -6,17 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import BodyModel
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
-from uvatar.texturing.atlas import TexturingError, atlas_of
+from uvatar.texturing.atlas import LARGEST, SMALLEST, Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, complete
 from uvatar.texturing.lowband import vertex_colours
-from uvatar.texturing.person import LARGEST, SMALLEST
 from uvatar.texturing.predicted import fill_in
-from uvatar.texturing.surface import Surface
-from uvatar.texturing.texels import TexelTable
 
 _MIDDLING_SKIN = np.array([190, 150, 128], np.uint8)
 _FEWEST = 50  # texels of the face that may tell the colour of the skin
@@ -52,18 +48,17 @@ def _decoded(png: bytes, kind: int) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
-def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.uint8] | None = None) -> Texture:
+def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8] | None = None) -> Texture:
     """Keep the texels that are labelled SEEN, and the eyes; fill all others from them as a photo's unseen texels are
     filled.
 
     Args:
         painted: (N, N) in the body's UV layout.
+        atlas: the body's at N x N texels.
         predicted: (N, N, 3) sRGB to fill with instead.
 
-    Raises TexturingError where nothing is labelled SEEN, or the body has no UV layout.
+    Raises TexturingError where nothing is labelled SEEN.
     """
-    size = len(painted.source)
-    atlas = atlas_of(body, size)
     surface, table = atlas.surface, atlas.table
     colours = linear_from_srgb(painted.image.reshape(-1, 3)[table.pixel])
     labels = painted.source.ravel()[table.pixel]
@@ -72,22 +67,20 @@ def complete_painted(painted: Texture, body: BodyModel, predicted: NDArray[np.ui
         raise TexturingError(
             "Nothing of the texture is marked to be kept: paint something, or keep what the photo shows."
         )
-    eyes = surface.eye[surface.faces[table.face, 0]] > 0
+    eyes = atlas.of_first_vertex(surface.eye) > 0
     alpha = marked.astype(np.float32)
     nothing = np.zeros(len(table), np.float32)
     known = np.flatnonzero(marked)
-    lender, _ = vertex_colours(colours[known], alpha[known], known, surface, table)
-    seen = SeenColours(colours, alpha, alpha, nothing, lender, _skin(colours, marked, surface, table))
-    filled, source = complete(seen, surface, table) if predicted is None else fill_in(predicted, seen, surface, table)
+    lender, _ = vertex_colours(colours[known], alpha[known], known, atlas)
+    seen = SeenColours(colours, alpha, alpha, nothing, lender, _skin(colours, marked, atlas))
+    filled, source = complete(seen, atlas) if predicted is None else fill_in(predicted, seen, atlas)
     filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
     kept = table.scatter(marked | eyes)
     image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))
     return Texture(image, table.scatter(source))
 
 
-def _skin(
-    colours: NDArray[np.float32], marked: NDArray[np.bool_], surface: Surface, table: TexelTable
-) -> NDArray[np.float32]:
+def _skin(colours: NDArray[np.float32], marked: NDArray[np.bool_], atlas: Atlas) -> NDArray[np.float32]:
     """(3,) linear light: the median of what is marked of the face, else a middling tone."""
-    face = surface.face_front[surface.faces[table.face, 0]] & marked
+    face = atlas.of_first_vertex(atlas.surface.face_front) & marked
     return np.median(colours[face], axis=0) if face.sum() >= _FEWEST else linear_from_srgb(_MIDDLING_SKIN)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from uvatar.data.person import Person
 from uvatar.data.view import View
 from uvatar.photos.colour import colour_distance, smoothstep
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.foreground import Foreground, cut_out, restored_detail
 from uvatar.texturing.lowband import diffuse, vertex_colours
 from uvatar.texturing.sight import Sight
 from uvatar.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
-from uvatar.texturing.texels import TexelTable
 
 # A texel counts from the first of these cosines to the line of sight on, fully from the second: later costs a decibel
 # at outlines.
@@ -26,7 +26,7 @@ _CERTAIN = (0.05, 0.6)
 _BIAS = 0.01
 # Doubtful texels are judged by the mean colour this far around them (metres), and pass fully below the first colour
 # distance.
-_HEARING = 0.012
+_SURROUNDINGS = 0.012
 _SEEN_PULL = 10.0
 _LOOKS_RIGHT = (0.2, 0.4)
 # So near to another person's pixels, as a fraction of the window, the picture may show that person.
@@ -53,16 +53,18 @@ class Projection:
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class ProjectedView:
     """One photo, ready to be asked for the colours of the body.
 
     Attributes:
+        source: the photo with the person and the fit.
+        sight: the posed body before the camera.
         shift: (V, 2) pixels of the photo to add to where each vertex projects (the face's alignment; zeros elsewhere).
         foreground: the person cut out of the photo.
         footprint: (F,) width of a texel of every triangle in pixels of the photo.
     """
 
-    view: View
+    source: View
     sight: Sight
     shift: NDArray[np.float32]
     foreground: Foreground
@@ -70,45 +72,48 @@ class Glimpse:
 
     def pixels(self, points: NDArray[np.float32], shift: NDArray[np.float32]) -> NDArray[np.float32]:
         """Where (K, 3) points of the camera frame, shifted by (K, 2), lie in the photo."""
-        return self.view.camera.project(points) + shift
+        return self.source.camera.project(points) + shift
 
 
-def glimpse(view: View, sight: Sight, shift: NDArray[np.float32], surface: Surface, size: int) -> Glimpse:
-    """Cut the person out of the photo as finely as ``size`` texels a side need it."""
-    footprint = texel_footprints(sight.pixels, surface, size)
+def projected_view(view: View, sight: Sight, shift: NDArray[np.float32], atlas: Atlas) -> ProjectedView:
+    """Cut the person out of the photo as finely as the atlas' texels need it."""
+    footprint = texel_footprints(sight.pixels, atlas.surface, atlas.size)
     # grazing triangles ask for less than a pixel, but have nothing to show for it
     finest = float(np.percentile(footprint[sight.facing], 25)) if sight.facing.any() else 1.0
-    return Glimpse(view, sight, shift, cut_out(view.photo, view.person, finest), footprint)
+    return ProjectedView(view, sight, shift, cut_out(view.photo, view.person, finest), footprint)
 
 
-def project(glimpse: Glimpse, surface: Surface, table: TexelTable) -> Projection:
+def project(view: ProjectedView, atlas: Atlas) -> Projection:
     """Sample the photo at every texel that it sees; eyeballs are left to `eyes`.
 
     Where the picture may show another part or person, a texel that looks like the trusted texels around it is taken
     after all: either it is the right part, or the wrong one does not show.
     """
-    sight = glimpse.sight
+    sight = view.sight
     seen_faces = (
-        sight.facing & (sight.cosine[surface.faces].max(1) > _GRAZING[0]) & (surface.eye[surface.faces[:, 0]] == 0)
+        sight.facing
+        & (sight.cosine[atlas.surface.faces].max(1) > _GRAZING[0])
+        & (atlas.surface.eye[atlas.surface.faces[:, 0]] == 0)
     )
-    texels = np.flatnonzero(seen_faces[table.face]).astype(np.int32)
-    values = table.interpolate(np.column_stack([sight.vertices, sight.cosine, glimpse.shift]), surface.faces, texels)
+    texels = np.flatnonzero(seen_faces[atlas.table.face]).astype(np.int32)
+    values = atlas.interpolate(np.column_stack([sight.vertices, sight.cosine, view.shift]), texels)
     points, cosine = values[:, :3], values[:, 3]
-    pixels = glimpse.pixels(points, values[:, 4:])
-    weights = np.where(glimpse.foreground.depth_inside(pixels) > 0, smoothstep(cosine, *_GRAZING), 0).astype(np.float32)
+    pixels = view.pixels(points, values[:, 4:])
+    weights = np.where(view.foreground.depth_inside(pixels) > 0, smoothstep(cosine, *_GRAZING), 0).astype(np.float32)
     kept = np.flatnonzero(weights > 0.01)
     kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
     texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
-    width = glimpse.footprint[table.face[texels]]
-    colours = restored_detail(glimpse.foreground, pixels, width, glimpse.foreground.sample(pixels, width))
-    trust = np.where(_near_others(glimpse.view.person, pixels), 0, sight.trust_at(points))
+    width = view.footprint[atlas.table.face[texels]]
+    colours = restored_detail(view.foreground, pixels, width, view.foreground.sample(pixels, width))
+    trust = np.where(_near_others(view.source.person, pixels), 0, sight.trust_at(points))
     doubtful = np.flatnonzero(
-        (trust < 0.99) & ~np.isin(surface.part[surface.faces[table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND))
+        (trust < 0.99)
+        & ~np.isin(atlas.surface.part[atlas.surface.faces[atlas.table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND))
     )
     if len(doubtful):
-        colour, share = vertex_colours(colours, weights * trust * certainty(cosine), texels, surface, table)
-        expected = table.interpolate(diffuse(surface, [(colour, _SEEN_PULL * share)]), surface.faces, texels[doubtful])
-        around = glimpse.foreground.sample(pixels[doubtful], _HEARING * sight.pixels_per_metre)
+        colour, share = vertex_colours(colours, weights * trust * certainty(cosine), texels, atlas)
+        expected = atlas.interpolate(diffuse(atlas.surface, [(colour, _SEEN_PULL * share)]), texels[doubtful])
+        around = view.foreground.sample(pixels[doubtful], _SURROUNDINGS * sight.pixels_per_metre)
         trust[doubtful] = np.maximum(trust[doubtful], 1 - smoothstep(colour_distance(around, expected), *_LOOKS_RIGHT))
     weights = weights * trust
     kept = np.flatnonzero(weights > 0.01)

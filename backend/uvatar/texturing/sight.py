@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
+from uvatar.data.hands import PALM
+from uvatar.data.landmarks import ELBOWS, INDICES, PINKIES, SHOULDERS, THUMBS, WRISTS
 from uvatar.data.person import Hand, Person
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
@@ -31,12 +33,16 @@ _FOREARM_RADIUS = 0.048
 _UPPER_ARM_RADIUS = 0.036
 _FINGER_RADIUS = 0.018
 _HAND_SLACK = 0.012
-_BLAZEPOSE_ARMS = {LEFT_ARM: (11, 13, 15, (17, 19, 21)), RIGHT_ARM: (12, 14, 16, (18, 20, 22))}
+_BLAZEPOSE_ARMS = {
+    arm: (shoulder, elbow, wrist, fingers)
+    for arm, shoulder, elbow, wrist, *fingers in zip(
+        (LEFT_ARM, RIGHT_ARM), SHOULDERS, ELBOWS, WRISTS, PINKIES, INDICES, THUMBS, strict=True
+    )
+}
 _HAND_OF_ARM = {LEFT_ARM: LEFT_HAND, RIGHT_ARM: RIGHT_HAND}
 _HAND_BONES = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (5, 9), (9, 10), (10, 11), (11, 12),
                (9, 13), (13, 14),
                (14, 15), (15, 16), (13, 17), (0, 17), (17, 18), (18, 19), (19, 20)]  # fmt: skip
-_PALM = [0, 1, 5, 9, 13, 17]
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,7 @@ def _draw_hand(canvas: NDArray[np.uint8], hand: Hand, picture: _PhotoToPicture) 
     points = picture(hand.points)
     for start, end in _HAND_BONES:
         _capsule(canvas, points[start], points[end], picture.thickness(_FINGER_RADIUS))
-    cv2.fillConvexPoly(canvas, cv2.convexHull(points[_PALM].round().astype(np.int32)), (255,))
+    cv2.fillConvexPoly(canvas, cv2.convexHull(points[PALM].round().astype(np.int32)), (255,))
 
 
 def _capsule(canvas: NDArray[np.uint8], start: NDArray, end: NDArray, thickness: int) -> None:

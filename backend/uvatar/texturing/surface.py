@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.data import BodyData
+from uvatar.data.landmarks import EYES, MOUTH
 from uvatar.geometry.adjacency import adjacency, triangle_edges
 
 # Parts that differ in what they may be completed from. Left and right of a pair follow each other.
@@ -82,8 +83,8 @@ def build_surface(data: BodyData) -> Surface:
 
 
 def _head_regions(template: NDArray, part: NDArray, landmarks: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Scalp and face from the places of eyes and mouth (BlazePose landmarks 2, 5 and 9, 10 of the rest body)."""
-    eyes, mouth = landmarks[[2, 5]].mean(0), landmarks[[9, 10]].mean(0)
+    """Scalp and face from the places of eyes and mouth (landmarks of the rest body)."""
+    eyes, mouth = landmarks[EYES].mean(0), landmarks[MOUTH].mean(0)
     unit = eyes[1] - mouth[1]
     height = (template[:, 1] - mouth[1]) / unit
     head = part == HEAD

@@ -11,7 +11,7 @@ from uvatar.geometry.mesh import face_normals, unit, vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.atlas import TexturingError, atlas_of
+from uvatar.texturing.atlas import TexturingError, texels_of
 from uvatar.texturing.texels import TexelTable, build_texel_table
 from uvatar.transfer.closest import FACING, ClosestPoints
 from uvatar.transfer.registration import Registration
@@ -30,7 +30,7 @@ def carried_texture(texture: Texture, registration: Registration, size: int) -> 
     """
     if not registration.target.data.has_uv:
         raise TexturingError(f"The body '{registration.target.data.name}' has no UV layout, so it cannot be textured.")
-    ours = atlas_of(registration.source, len(texture.source)).table
+    ours = texels_of(registration.source, len(texture.source))
     table, places = _look_up(registration, size)
     places = places * np.float32(len(texture.source))
     colours = bilinear(linear_from_srgb(texture.image), places)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.atlases import atlas_of
 from uvatar.body import BodyModel
-from uvatar.texturing.atlas import atlas_of
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.textures import surreal_textures, texture_folder
 

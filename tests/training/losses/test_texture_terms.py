@@ -198,7 +198,7 @@ def test_seams_join_the_two_places_of_the_same_points(mesh: UvMesh, body: BodyMo
     assert len(seams.first) > 1000 and (seams.first - seams.second).norm(dim=1).median() > 0.02
     # Positions on the rest body, filled beyond the islands, have no seam; the texture's own coordinates have nothing
     # but.
-    from uvatar.texturing.atlas import atlas_of
+    from tests.atlases import atlas_of
 
     atlas = atlas_of(body, 512)
     rest = atlas.table.picture(atlas.table.interpolate(body.data.v_template, body.data.faces)).astype(np.float32)

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvatar.body import BodyModel, load_open_body
+from uvatar.body import load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.texture_predictor.config import Config
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.painted import complete_painted
 from uvatar_training.data.problems import DataError, Skipped
 from uvatar_training.data.shards import shard_paths, shard_set
@@ -163,7 +164,7 @@ def _make(shard: Path, file: Path, size: int, side: int) -> list[DataError]:
                 continue
             if ready.truth.isfinite().all() and float(ready.partial[:, 3].mean()) >= FEWEST_TEXELS:
                 rows.append(
-                    (f"{sample.name}/{person}", *_record(ready, stage.body, np.random.default_rng([number, person])))
+                    (f"{sample.name}/{person}", *_record(ready, _atlas(size), np.random.default_rng([number, person])))
                 )
     part = file.with_suffix(f".{os.getpid()}.part")  # several processes of one run may all make it
     try:
@@ -180,7 +181,12 @@ def _stage(size: int, side: int) -> TextureStage:
     return TextureStage.of(load_open_body(), Config(resolution=size, photo_side=side), size)
 
 
-def _record(ready: TextureBatch, body: BodyModel, rng: np.random.Generator) -> tuple[NDArray, ...]:
+@cache
+def _atlas(size: int) -> Atlas:
+    return Atlas.of(load_open_body(), size)
+
+
+def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tuple[NDArray, ...]:
     photo, partial, truth = (
         (255 * part[0].permute(1, 2, 0)).round().clamp(0, 255).byte().numpy()
         for part in (ready.photo, ready.partial, ready.truth)
@@ -188,7 +194,7 @@ def _record(ready: TextureBatch, body: BodyModel, rng: np.random.Generator) -> t
     colours, alpha = np.ascontiguousarray(partial[..., :3]), partial[..., 3]
     shown = [alpha, *(_less(alpha, rng) for _ in range(SHOWN - 1))]
     completed = [
-        complete_painted(Texture(colours, np.where(part > 127, Label.SEEN, Label.EMPTY).astype(np.uint8)), body).image
+        complete_painted(Texture(colours, np.where(part > 127, Label.SEEN, Label.EMPTY).astype(np.uint8)), atlas).image
         for part in shown
     ]
     fit = ready.pose[0].numpy(), ready.betas[0].numpy(), ready.camera[0].numpy()

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uvatar.body import BodyModel
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.texture_predictor.inputs import UvPlane
+from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.painted import complete_painted
 
 
@@ -35,7 +35,7 @@ def projected_and_mirrored(partial: Tensor, plane: UvPlane) -> Tensor:
     return plane.completed(partial, plane.mirrored(partial))
 
 
-def completed(partial: Tensor, plane: UvPlane, body: BodyModel, predicted: Tensor | None = None) -> Tensor:
+def completed(partial: Tensor, plane: UvPlane, atlas: Atlas, predicted: Tensor | None = None) -> Tensor:
     """What the product makes of one person's (1, 4, R, R): without a prediction by mirroring, slices of limbs and
     garments, hair and skin (`uvatar.texturing.completion`); with one (1, 3, R, R) from that. (1, 3, R, R)."""
     everywhere = projected_and_mirrored(
@@ -47,7 +47,7 @@ def completed(partial: Tensor, plane: UvPlane, body: BodyModel, predicted: Tenso
     )
     assert image is not None
     source = np.where(partial[0, 3].numpy() >= 0.5, Label.SEEN, Label.EMPTY).astype(np.uint8)
-    texture = complete_painted(Texture(image, source), body, fill)
+    texture = complete_painted(Texture(image, source), atlas, fill)
     return torch.from_numpy(texture.image).permute(2, 0, 1)[None].float() / 255
 
 

@@ -20,8 +20,9 @@ from uvatar.runtime.terminal import terminal
 from uvatar.texture_predictor.checkpoint import load_checkpoint
 from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.inputs import uv_plane
+from uvatar.texture_predictor.inputs import plane_of, uv_plane
 from uvatar.texture_predictor.predictor import changes
+from uvatar.texturing.atlas import Atlas
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.shards import encoded, open_shards
 from uvatar_training.data.texture_batch import TextureStage
@@ -61,10 +62,11 @@ def evaluate_textures(
             made = changes(network(photo, structure).texture, structure, network.config.trust)
             textures["predicted"] = _laid_on(made, structure, textures["the product without weights"])
         textures["predicted, at 64"] = [oracle(texture, 64) for texture in textures["predicted"]]
-        plane, mesh, texels = uv_plane(body, SIZE), UvMesh.of(body.data), Texels.of(body, SIZE)
+        atlas = Atlas.of(body, SIZE)
+        plane, mesh, texels = plane_of(body, atlas), UvMesh.of(body.data), Texels.of(body, SIZE)
         pairs = zip(subjects, textures["predicted"], strict=True)
         textures["the product with them"] = [
-            completed(who.partial(mesh, texels), plane, body, texture) for who, texture in pairs
+            completed(who.partial(mesh, texels), plane, atlas, texture) for who, texture in pairs
         ]
     perceptual: Perceptual
     try:

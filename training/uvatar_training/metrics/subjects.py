@@ -22,7 +22,7 @@ from uvatar.evaluation.synthetic import Sitter, random_sitter
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texture_predictor.encoders import Structure
 from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of
-from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.atlas import Atlas
 from uvatar_training.metrics.baselines import completed
 from uvatar_training.rendering import Cameras, UvMesh, View, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
@@ -94,6 +94,7 @@ def network_inputs(
 ) -> tuple[Tensor, Structure]:
     """What a Texture Predictor is given for these people: crops (B, 3, photo_side, photo_side) and structure."""
     mesh, texels = UvMesh.of(body.data), Texels.of(body, plane.geometry.shape[-1])
+    atlas = Atlas.of(body, texels.size)
     crops, cameras = [], []
     for subject in subjects:
         mask = subject.mask[0, 0].numpy()
@@ -105,13 +106,13 @@ def network_inputs(
     pose = torch.cat([pose_of(subject.sitter.body) for subject in subjects])
     betas = torch.stack([torch.from_numpy(subject.sitter.body.betas) for subject in subjects])
     partial = [subject.partial(mesh, texels) for subject in subjects]
-    whole = torch.cat([completed(part, plane, body) for part in partial])
+    whole = torch.cat([completed(part, plane, atlas) for part in partial])
     return torch.cat(crops), plane.structure(pose, betas, torch.cat(cameras), torch.cat(partial), whole)
 
 
 def baked(outfit: Paint, body: BodyModel, size: int) -> Tensor:
     """(1, 3, size, size) the UV texture, sRGB 0..1, of a surface painted by ``outfit``; gutters filled."""
-    atlas = atlas_of(body, size)
+    atlas = Atlas.of(body, size)
     data, table = body.data, atlas.table
     rest, uv = table.interpolate(data.v_template, data.faces), table.interpolate_corners(data.uv[data.face_uv])
     colours = srgb_from_linear(outfit(rest.astype(np.float64), uv, data.part[data.faces[table.face, 0]]))

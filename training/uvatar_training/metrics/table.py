@@ -11,9 +11,9 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.evaluation.tables import Row
-from uvatar.texture_predictor.inputs import uv_plane
-from uvatar.texturing.atlas import atlas_of
-from uvatar.texturing.surface import HEAD
+from uvatar.texture_predictor.inputs import plane_of
+from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.surface import HEAD, build_surface
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.metrics.baselines import completed, flat_colour, oracle, projected, projected_and_mirrored
 from uvatar_training.metrics.frechet import FrechetDistance
@@ -60,7 +60,7 @@ class Judge:
         mesh, texels = UvMesh.of(self.body.data), Texels.of(self.body, self.size)
         surface = surface_per_texel(self.body, texels)[0, 0]
         on_face = face_triangles(self.body)
-        part = torch.from_numpy(atlas_of(self.body, self.size).surface.part).to(torch.long)
+        part = torch.from_numpy(build_surface(self.body.data).part).to(torch.long)
         on_head = (part == HEAD)[mesh.faces[:, 0]]
         head_texels, face_texels = (
             texels.picture(of[texels.face].float()[None, :, None])[0, 0] for of in (on_head, on_face)
@@ -102,7 +102,8 @@ def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -
 
     "mean texture" and "another person's" are of the other subjects; both need at least two.
     """
-    mesh, texels, plane = UvMesh.of(body.data), Texels.of(body, size), uv_plane(body, size)
+    atlas = Atlas.of(body, size)
+    mesh, texels, plane = UvMesh.of(body.data), Texels.of(body, size), plane_of(body, atlas)
     partials = [subject.partial(mesh, texels) for subject in subjects]
     truths = [oracle(subject.texture, size) for subject in subjects]
     textures = {
@@ -115,7 +116,7 @@ def baseline_textures(subjects: Sequence[Subject], body: BodyModel, size: int) -
         textures["another person's"] = truths[1:] + truths[:1]
     textures["projection"] = [projected(partial, plane) for partial in partials]
     textures["projection, mirrored"] = [projected_and_mirrored(partial, plane) for partial in partials]
-    textures["the product without weights"] = [completed(partial, plane, body) for partial in partials]
+    textures["the product without weights"] = [completed(partial, plane, atlas) for partial in partials]
     textures |= {f"oracle {side}": [oracle(subject.texture, side) for subject in subjects] for side in ORACLE_SIZES}
     return textures
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.texturing.atlas import atlas_of
+from uvatar.texturing.atlas import texels_of
 from uvatar_training.rendering.cameras import Cameras
 from uvatar_training.rendering.mesh import UvMesh
 from uvatar_training.rendering.view import View
@@ -41,7 +41,7 @@ class Texels:
     @classmethod
     def of(cls, body: BodyModel, size: int, device: torch.device | str | None = None) -> Texels:
         """The body's texels at (size, size). Raises TexturingError where it has no UV layout."""
-        table = atlas_of(body, size).table
+        table = texels_of(body, size)
         place, face = (torch.from_numpy(values).long().to(device) for values in (table.pixel, table.face))
         return cls(size, place, face, torch.from_numpy(table.barycentric).to(device))
 

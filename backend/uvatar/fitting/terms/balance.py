@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.landmarks import ANKLES, TOES, TRUNK
 from uvatar.fitting.observations import Observations, standing
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, robust
 
-# Landmarks of the trunk and of the feet: shoulders and hips, ankles and toes.
-TRUNK, FEET = np.array([11, 12, 23, 24]), np.array([27, 28, 31, 32])
+FEET = [*ANKLES, *TOES]
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.data.camera import Camera
+from uvatar.data.hands import HandLandmark
+from uvatar.data.landmarks import (
+    ANKLES,
+    EARS,
+    ELBOWS,
+    HEELS,
+    HIPS,
+    INDICES,
+    KNEES,
+    PINKIES,
+    SHOULDERS,
+    TOES,
+    WRISTS,
+    Landmark,
+)
 from uvatar.data.person import Hand, Person
 from uvatar.fitting.observations import Observations, inside_photo, looking_at, world_landmarks
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term, robust
 
-# Bones between BlazePose landmarks whose directions in space are compared: (from, to), left then right.
+# Bones between landmarks whose directions in space are compared, (from, to), left then right: upper arms, forearms,
+# thighs, shins, feet, sides of the trunk; then across the shoulders, the hips, the ears; then from the wrists to the
+# knuckles of the index and little fingers.
+_PAIRS = (
+    (SHOULDERS, ELBOWS), (ELBOWS, WRISTS), (HIPS, KNEES), (KNEES, ANKLES), (HEELS, TOES), (HIPS, SHOULDERS),
+)  # fmt: skip
 BONES = np.array([
-    (11, 13), (12, 14), (13, 15), (14, 16),  # upper arms, forearms
-    (23, 25), (24, 26), (25, 27), (26, 28),  # thighs, shins
-    (29, 31), (30, 32), (23, 11), (24, 12),  # feet, sides of the trunk
-    (11, 12), (23, 24), (7, 8),  # across the shoulders, the hips, the ears
-    (15, 19), (16, 20), (15, 17), (16, 18),  # wrist to index and little finger's knuckle
+    *zip(SHOULDERS, ELBOWS, strict=True), *zip(ELBOWS, WRISTS, strict=True),
+    *zip(HIPS, KNEES, strict=True), *zip(KNEES, ANKLES, strict=True),
+    *zip(HEELS, TOES, strict=True), *zip(HIPS, SHOULDERS, strict=True),
+    SHOULDERS, HIPS, EARS,  # across
+    *zip(WRISTS, INDICES, strict=True), *zip(WRISTS, PINKIES, strict=True),
 ])  # fmt: skip
-TRUNK_SIDES = slice(10, 12)
+TRUNK_SIDES = slice(10, 12)  # of the `BONES`
 HAND_BONES = 4  # the last of the `BONES`: index and little finger's, left and right
-INDEX_KNUCKLE, PINKY_KNUCKLE = 5, 17  # of the hand model
 
 
 @dataclass(frozen=True)
@@ -122,7 +141,7 @@ def bones_in_space(
     start, end = BONES.T
     world = world_landmarks(person, camera)
     directions = bone_directions(world)
-    forward = np.cross(world[11] - world[12], directions[TRUNK_SIDES].mean(0))
+    forward = np.cross(world[Landmark.LEFT_SHOULDER] - world[Landmark.RIGHT_SHOULDER], directions[TRUNK_SIDES].mean(0))
     directions[TRUNK_SIDES] += settings.trunk_back * forward / max(np.linalg.norm(forward), 1e-9)
     seen = landmarks[:, 2] * inside_photo(landmarks, camera)
     weights = np.array(settings.trust) * np.minimum(seen[start], seen[end])
@@ -130,13 +149,13 @@ def bones_in_space(
     for side, hand in enumerate((person.left_hand, person.right_hand)):
         if hand is not None and hand.score > settings.hand_score:
             first = len(BONES) - HAND_BONES + side
-            for bone, knuckle in ((first, INDEX_KNUCKLE), (first + 2, PINKY_KNUCKLE)):
+            for bone, knuckle in ((first, HandLandmark.INDEX_MCP), (first + 2, HandLandmark.PINKY_MCP)):
                 directions[bone] = rotation @ _knuckle(hand, knuckle)
                 weights[bone] = settings.hand_trust * hand.score
     return directions, weights
 
 
-def _knuckle(hand: Hand, knuckle: int) -> NDArray[np.float64]:
+def _knuckle(hand: Hand, knuckle: HandLandmark) -> NDArray[np.float64]:
     """(3,) unit direction from the wrist, axes of a camera that looks at the person."""
-    vector = (hand.world[knuckle] - hand.world[0]).astype(float)
+    vector = (hand.world[knuckle] - hand.world[HandLandmark.WRIST]).astype(float)
     return vector / max(np.linalg.norm(vector), 1e-9)

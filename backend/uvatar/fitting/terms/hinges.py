@@ -6,12 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uvatar.data.joints import Joint
 from uvatar.fitting.chain import UNKNOWNS
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, plain
 
-# (joint of the body, axis, sign of flexion): knees, elbows.
-HINGES = ((4, 0, 1.0), (5, 0, 1.0), (18, 1, -1.0), (19, 1, 1.0))
+# (joint, axis, sign of flexion)
+HINGES = (
+    (Joint.LEFT_KNEE, 0, 1.0),
+    (Joint.RIGHT_KNEE, 0, 1.0),
+    (Joint.LEFT_ELBOW, 1, -1.0),
+    (Joint.RIGHT_ELBOW, 1, 1.0),
+)
 
 
 @dataclass(frozen=True)

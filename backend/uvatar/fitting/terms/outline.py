@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from uvatar.data.person import Person
 from uvatar.fitting.chain import Points
-from uvatar.fitting.observations import Observations, box_side
+from uvatar.fitting.observations import Observations
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Stage, Term, project, robust
 
 
@@ -161,7 +161,7 @@ class MaskField:
     @classmethod
     def of(cls, person: Person, width: int, height: int, settings: OutlineSettings) -> MaskField | None:
         """The field of a person in a photo of this size, or None where the mask is empty."""
-        side = box_side(person)
+        side = person.side
         scale = min(1.0, settings.working_side / side)
         margin = int(np.ceil(settings.margin * side))
         x0, y0, x1, y1 = person.window

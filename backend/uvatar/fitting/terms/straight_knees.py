@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.joints import KNEE_JOINTS
+from uvatar.data.landmarks import ANKLES, HIPS, KNEES
 from uvatar.fitting.chain import UNKNOWNS
 from uvatar.fitting.observations import Observations, standing
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, robust
 
-KNEES = (4, 5)  # joints of the body
-LEGS = ((23, 25, 27), (24, 26, 28))  # landmarks of hip, knee and ankle, left and right
+LEGS = tuple(zip(HIPS, KNEES, ANKLES, strict=True))  # landmarks, left and right
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ class StraightKneeTerm(Term):
 
     def residuals(self, bodies: PosedBodies) -> Residuals:
         """One residual of each knee."""
-        values = np.stack([bodies.state.pose[:, joint - 1, 0] for joint in KNEES], 1)[..., None]
+        values = np.stack([bodies.state.pose[:, joint - 1, 0] for joint in KNEE_JOINTS], 1)[..., None]
         jacobian = None
         if bodies.with_derivatives:
-            jacobian = np.zeros((len(values), len(KNEES), 1, UNKNOWNS))
-            for row, joint in enumerate(KNEES):
+            jacobian = np.zeros((len(values), len(KNEE_JOINTS), 1, UNKNOWNS))
+            for row, joint in enumerate(KNEE_JOINTS):
                 jacobian[:, row, 0, 3 * joint] = 1
         return robust(values, jacobian, self.weights / self.settings.error**2, self.settings.width)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.joints import ANKLE_JOINTS, HIP_JOINTS, KNEE_JOINTS
 from uvatar.fitting.chain import UNKNOWNS
 from uvatar.fitting.observations import Observations
 from uvatar.fitting.terms.base import PosedBodies, Residuals, Term, plain
 
-LEG_JOINTS = ((1, 4, 7), (2, 5, 8))  # hip, knee and ankle, left and right
+LEG_JOINTS = tuple(zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, strict=True))  # left and right
 
 
 @dataclass(frozen=True)
