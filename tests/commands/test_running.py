@@ -52,7 +52,7 @@ class FakeClient:
     def status(self) -> dict[str, Any]:
         return {"queue": self.queue}
 
-    def reconstruct(self, photos: Any, options: dict[str, Any], job: str) -> None:
+    def submit(self, photos: Any, options: dict[str, Any], job: str) -> None:
         if self.refusals:
             raise self.refusals.pop()
         self.names[job] = [name for name, _ in photos]
