@@ -20,13 +20,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress, ignore_progress
-from uvatar.files.avatar import Avatar, avatars_of
 from uvatar.files.given_photos import GivenPhoto, photo_files
 from uvatar.protocol import discovery, framing, photo_lists
 from uvatar.protocol.discovery import Runtime
@@ -37,6 +36,9 @@ from uvatar.runtime.spawn import environment, module_command
 from uvatar.service import network
 from uvatar.service.journal_database import is_open
 from uvatar.service.network import Access
+
+if TYPE_CHECKING:
+    from uvatar.files.avatar import Avatar
 
 REPLY_SECONDS = 60.0  # a server on a busy disk may take long to store a job
 SILENCE_SECONDS = 3.0  # without events; then ask how the job is
@@ -149,6 +151,8 @@ class Client:
 
         Raises UvatarError, ServerGone.
         """
+        from uvatar.files.avatar import avatars_of  # with an image library, which the server must not load
+
         files = photo_files(photos)
         job = self.submit(files, vars(options or Options()))
         for event in self.events(job):

@@ -275,7 +275,7 @@ class Setup:
 
     def _take_pip_line(self, line: str) -> None:
         """Make progress of what pip says."""
-        if match := re.match(r"SetupProgress (\d+) of (\d+)", line):
+        if match := re.match(r"Progress (\d+) of (\d+)", line):
             done, size = int(match[1]), int(match[2])
             come, total = self._downloaded + done, self._packages.total
             of = f" of {total / 1e6:.0f}" if total else ""
@@ -334,7 +334,7 @@ class Setup:
                     assert process.stdout is not None
                     for line in process.stdout:
                         take(line.strip())
-                        if not line.startswith("SetupProgress "):
+                        if not line.startswith("Progress "):
                             log.write(line)
                             log.flush()
                             lines.append(line.strip())

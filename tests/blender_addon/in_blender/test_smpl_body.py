@@ -15,6 +15,7 @@ import pytest
 from tests.blender_addon.in_blender.test_panels import Layout, addon  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import world_of
 from uvatar.protocol.message_files import load
+from uvatar.protocol.people import people_of
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
 from uvatar_blender.scene import rig as rigs
@@ -68,7 +69,7 @@ def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(made, sc
     assert (
         rig["uvatar_body_model"] == "smpl-neutral" and "Max Planck" in json.loads(rig["uvatar_licence"])["body_model"]
     )
-    names = result["people"][0]["joint_names"]
+    names = people_of(result)[0]["joint_names"]
     assert len(rig.data.bones) == 24 and [group.name for group in body.vertex_groups] == names
     for index in range(0, 6890, 131):
         groups = {group.group: group.weight for group in body.data.vertices[index].groups}
