@@ -79,6 +79,6 @@ def person_of(body: BodyModel, parameters: BodyParameters, camera: Camera = CAME
         landmarks=np.concatenate([pixels, np.ones((33, 1))], 1).astype(np.float32),
         world_landmarks=(points - middle).astype(np.float32),
         window=(x0, y0, x1, y1),
-        mask=mask[y0:y1, x0:x1],
+        mask=mask[y0:y1, x0:x1].astype(np.uint8),
         others=np.zeros((y1 - y0, x1 - x0), np.uint8),
     )
