@@ -8,10 +8,12 @@ import itertools
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from uvatar.photos.decoding import PhotoError, decode_photo
@@ -24,12 +26,12 @@ GREY_RGB = np.repeat(GREY[..., None], 3, -1)
 DEPTHS = (8, 10, 12, 14, 16)
 
 
-def of_depth(pixels: np.ndarray, bits: int) -> np.ndarray:
+def of_depth(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     """The picture in the lower ``bits`` bits of 16."""
     return np.round(pixels / 255 * (2**bits - 1)).astype(np.uint16)
 
 
-def tiff(samples: np.ndarray, order: str = "<", **tags: int | Sequence[int]) -> bytes:
+def tiff(samples: NDArray[Any], order: str = "<", **tags: int | Sequence[int]) -> bytes:
     """A TIFF file of one strip; ``tags`` by the names below."""
     kind = samples.dtype
     numbers = {"width": 256, "bits": 258, "photometric": 262, "largest": 281, "format": 339}
@@ -60,7 +62,7 @@ def tiff(samples: np.ndarray, order: str = "<", **tags: int | Sequence[int]) -> 
     return head + struct.pack(f"{order}H", len(entries)) + table + struct.pack(f"{order}I", 0) + extra
 
 
-def png(samples: np.ndarray, significant: int = 0) -> bytes:
+def png(samples: NDArray[Any], significant: int = 0) -> bytes:
     """A PNG file of 16-bit samples, with an ``sBIT`` chunk where ``significant`` bits are stated."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
@@ -80,7 +82,7 @@ def png(samples: np.ndarray, significant: int = 0) -> bytes:
     )
 
 
-def opaque(pixels: np.ndarray) -> np.ndarray:
+def opaque(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.dstack([pixels, np.full(pixels.shape[:2], 65535, np.uint16)])
 
 
@@ -117,7 +119,7 @@ def test_transparency_of_dim_colour_is_laid_over_white() -> None:
     ).max() <= 1
 
 
-def packed_twelve(samples: np.ndarray) -> bytes:
+def packed_twelve(samples: NDArray[Any]) -> bytes:
     """A TIFF whose BitsPerSample is 12: three bytes hold two samples, the upper bits first."""
     first, second = np.moveaxis(samples.reshape(-1, 2).astype(int), 1, 0)
     packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], -1).astype(np.uint8)
@@ -133,7 +135,7 @@ def test_twelve_bits_packed() -> None:
 
 
 @pytest.mark.parametrize("shades", [GREY, COLOURS])
-def test_what_the_file_states_counts_before_its_largest_number(shades: np.ndarray) -> None:
+def test_what_the_file_states_counts_before_its_largest_number(shades: NDArray[Any]) -> None:
     expected = np.broadcast_to((shades if shades.ndim == 3 else shades[..., None]) / 4.0, COLOURS.shape)
     dim = of_depth(shades, 12) // 4  # the largest number would fit 10 bits
     assert difference(decode_photo(png(dim, significant=12)), expected) < 1

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pillow_heif
 import pytest
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 import uvatar.photos.decoding
@@ -24,7 +26,7 @@ from uvatar.runtime.spawn import environment
 WIDTH, HEIGHT = 96, 64
 
 
-def picture() -> np.ndarray:
+def picture() -> NDArray[Any]:
     """(64, 96, 3): red grows to the right, green grows downwards."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     return np.stack([columns * 255 // WIDTH, rows * 255 // HEIGHT, np.full_like(rows, 40)], -1).astype(np.uint8)
@@ -36,7 +38,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return stream.getvalue()
 
 
-def difference(photo: Photo, expected: np.ndarray) -> float:
+def difference(photo: Photo, expected: NDArray[Any]) -> float:
     return float(np.abs(photo.pixels.astype(int) - expected.astype(int)).mean())
 
 

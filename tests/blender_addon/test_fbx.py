@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def text(value: str) -> bytes:
 
 
 def record(
-    name: bytes, properties: list[bytes], children: list[tuple] = (), start: int = 0, long: bool = False
+    name: bytes, properties: list[bytes], children: list[tuple[Any, ...]] = (), start: int = 0, long: bool = False
 ) -> bytes:
     """A record that begins at ``start`` in the file; children are (name, properties, children)."""
     number = "<QQQB" if long else "<IIIB"

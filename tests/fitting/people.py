@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def fitting_model() -> FittingModel:
     return prepare_fitting(load_open_body(), PoseModels.load(weights_folder()))
 
 
-def standing(**changes: NDArray) -> BodyParameters:
+def standing(**changes: NDArray[Any]) -> BodyParameters:
     """An adult facing the camera with hanging arms, 3.2 m away."""
     pose = np.zeros((23, 3), np.float32)
     pose[15], pose[16] = [0, -0.2, -1.2], [0, 0.2, 1.2]  # shoulders

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -150,7 +151,9 @@ def test_coordinate_channels_put_one_at_the_last_pixel() -> None:
 
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("build", [romp, lambda: MeshPredictor(LightBackbone())], ids=["romp", "light"])
-def test_inference_copy_computes_the_same(build, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_inference_copy_computes_the_same(
+    build: Callable[[], MeshPredictor], packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not packed:  # as on processors that oneDNN has no packed convolutions for
         monkeypatch.setattr("uvatar.mesh_predictor.inference.can_pack", lambda dtype: False)
     torch.manual_seed(3)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from photographed import CAMERA, body_at
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
@@ -70,7 +71,7 @@ def load_results(path: Path, width: int, height: int, photo: str = "photo.jpg") 
     return GivenPeople.from_numbers(numbers).prediction(width, height)
 
 
-def read_as_romp_s_scripts_do(path: Path) -> dict[str, np.ndarray]:
+def read_as_romp_s_scripts_do(path: Path) -> dict[str, NDArray[Any]]:
     return np.load(path, allow_pickle=True)["results"][()]
 
 
@@ -117,7 +118,7 @@ def test_cam_trans_is_where_romp_s_camera_sees_the_body(smpl: BodyModel) -> None
         body = results["joints"][person, :24].astype(float)
         seen = (people.camera[person, 0] * body[:, :2] + people.camera[person, 1:] + 1) * 256
 
-        def missed(shift: np.ndarray, body: np.ndarray = body, seen: np.ndarray = seen) -> np.ndarray:
+        def missed(shift: NDArray[Any], body: NDArray[Any] = body, seen: NDArray[Any] = seen) -> NDArray[Any]:
             placed = body + shift
             return (placed[:, :2] / placed[:, 2:] * 443.4 + 256 - seen).ravel()
 
@@ -277,7 +278,7 @@ class Hostile:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.marker),)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from rendered_people import pictures_of_people, prior_of_the_fitting
 from scipy.spatial.transform import Rotation
 from torch import nn
@@ -183,7 +185,7 @@ def _pictures(labels: MeshLabels, rows: torch.Tensor) -> MeshLabels:
     return MeshLabels(**{**people, "picture": place[people["picture"]], "labelled": labels.labelled[rows]})
 
 
-def aligned_error(predicted: np.ndarray, true: np.ndarray) -> float:
+def aligned_error(predicted: NDArray[Any], true: NDArray[Any]) -> float:
     """Mean distance of joints (J, 3) after the best similarity, by scipy."""
     p, t = predicted - predicted.mean(0), true - true.mean(0)
     rotation, _ = Rotation.align_vectors(t, p)

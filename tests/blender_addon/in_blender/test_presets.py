@@ -79,7 +79,7 @@ def opened(path: Path, importer: str = "python") -> tuple[bpy.types.Object, bpy.
 
 @pytest.mark.parametrize("importer", IMPORTERS)
 @pytest.mark.parametrize("target", list(Target))
-def test_what_comes_back_is_the_avatar(files, person, target: Target, importer: str) -> None:
+def test_what_comes_back_is_the_avatar(files: Path, person: dict[str, Any], target: Target, importer: str) -> None:
     rig, body = opened(files / f"me{target.value}{target.suffix}", importer)
     # bones: all, under their names, one root, no leaves
     names = set(joint_names(NAMINGS[target])) | ({"root"} if target is Target.UNREAL else set())
@@ -120,7 +120,7 @@ def test_what_comes_back_is_the_avatar(files, person, target: Target, importer: 
 
 
 @pytest.mark.parametrize("target", [Target.UNITY, Target.UNREAL])
-def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files, target: Target) -> None:
+def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files: Path, target: Target) -> None:
     """As the engines see it: read without Blender's importers, which put such things right."""
     sys.path.append(bpy.utils.system_resource("SCRIPTS", path="addons_core"))
     from io_scene_fbx import parse_fbx
@@ -158,7 +158,7 @@ def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files, target: Target
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
-def test_the_a_is_exported_as_the_rest_pose(scene, tmp_path, rest: str) -> None:
+def test_the_a_is_exported_as_the_rest_pose(scene: Any, tmp_path: Path, rest: str) -> None:
     (rig,) = import_people(parse_result(sample_result()), scene, options=ImportOptions(rest_pose=rest)).rigs
     export_avatar(rig, tmp_path / "a.fbx", Target.UNREAL)
     opened_rig, _ = opened(tmp_path / "a.fbx")
@@ -167,7 +167,7 @@ def test_the_a_is_exported_as_the_rest_pose(scene, tmp_path, rest: str) -> None:
 
 
 @pytest.mark.parametrize("target", list(Target))
-def test_motion_is_exported_as_it_is_seen(scene, tmp_path, target: Target) -> None:
+def test_motion_is_exported_as_it_is_seen(scene: Any, tmp_path: Path, target: Target) -> None:
     (rig,) = import_people(parse_result(sample_result()), scene, options=ImportOptions(photo_pose=False)).rigs
     rig.location = (0, 0, 0)
     body = rigs.find_body(rig)
@@ -195,7 +195,7 @@ def test_motion_is_exported_as_it_is_seen(scene, tmp_path, target: Target) -> No
         assert np.percentile(distance, 99) < 2e-3 and distance.max() < 0.01
 
 
-def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(scene, tmp_path) -> None:
+def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(scene: Any, tmp_path: Path) -> None:
     (rig,) = import_people(parse_result(sample_result()), scene).rigs
     before = {
         thing.name

@@ -30,7 +30,7 @@ def drawn(settings: Any) -> Any:
     return layout.page
 
 
-def test_the_panel_offers_smpl_where_the_backend_has_its_file(addon) -> None:  # noqa: F811
+def test_the_panel_offers_smpl_where_the_backend_has_its_file(addon: Any) -> None:  # noqa: F811
     settings, session = bpy.context.scene.uvatar, addon.session()
     assert settings.job_options()["body"] == "open_body"
     assert drawn(settings).labels == []  # no backend yet: nothing is known
@@ -60,7 +60,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Any]
     return load(folder / "result.uvatar"), np.load(folder / "expected.npz")
 
 
-def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(made, scene) -> None:
+def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(
+    made: tuple[dict[str, Any], Any], scene: Any
+) -> None:
     result, expected = made
     rig = import_people(parse_result(result), scene).rigs[0]
     body = rigs.find_body(rig)
@@ -87,7 +89,7 @@ def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(made, sc
     assert CLOTHING_KEY in body.data.shape_keys.key_blocks
 
 
-def test_it_stands_as_the_backend_says_pose_correctives_included(made, scene) -> None:
+def test_it_stands_as_the_backend_says_pose_correctives_included(made: tuple[dict[str, Any], Any], scene: Any) -> None:
     result, expected = made
     imported = import_people(parse_result(result), scene)
     body = rigs.find_body(imported.rigs[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 def person(texture: bool = True, **changes: object) -> PersonLabel:
     smooth = np.add.outer(np.arange(32), np.arange(32))[..., None] * np.array([2, 3, 1])
-    values: dict = {
+    values: dict[str, Any] = {
         "body": "open_body", "betas": RNG.normal(size=10), "global_orient": RNG.normal(size=3),
         "body_pose": RNG.normal(size=(23, 3)),
         "transl": RNG.normal(size=3), "joints": RNG.normal(size=(24, 3)), "joints_2d": RNG.uniform(0, 40, (24, 2)),
@@ -39,7 +40,7 @@ def sample(name: str = "a", count: int = 2, **changes: object) -> Sample:
     mask = np.zeros((30, 40), np.uint8)
     for number in range(count):
         mask[:, 10 * number : 10 * number + 8] = number + 1
-    values: dict = {
+    values: dict[str, Any] = {
         "name": name, "source": "test", "split": "train", "image": image, "camera": Camera(50.5, (20.25, 15), 40, 30),
         "people": tuple(person(texture=number == 0) for number in range(count)), "mask": mask,
     }  # fmt: skip
@@ -157,6 +158,6 @@ def test_folders_without_what_is_wanted_are_named(tmp_path: Path) -> None:
         ({"camera": Camera(50, (1, 1), 10, 10)}, "its camera's 10x10"),
     ],
 )
-def test_samples_that_contradict_themselves_are_refused_by_name(change: dict, message: str) -> None:
+def test_samples_that_contradict_themselves_are_refused_by_name(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=f"^mine: .*{message}"):
         sample("mine", **change)

@@ -35,7 +35,16 @@ def test_others_are_left_alone() -> None:
         assert all(torch.equal(one, other) for one, other in zip(plain, quick, strict=True))
 
 
-def gradients(features, weight, offset, stride, padding, dtype, quick, groups=None) -> list[torch.Tensor]:
+def gradients(
+    features: torch.Tensor,
+    weight: torch.Tensor,
+    offset: torch.Tensor | None,
+    stride: int,
+    padding: int,
+    dtype: torch.dtype,
+    quick: bool,
+    groups: int | None = None,
+) -> list[torch.Tensor]:
     """Of a convolution's product with a fixed tensor, in features, weight and offset."""
     given = [part.bfloat16().to(dtype).requires_grad_() for part in (features, weight, offset) if part is not None]
     result = F.conv2d(

@@ -30,7 +30,7 @@ from uvatar_training.trainers.gan import GanTrainer, texture_network
 from uvatar_training.trainers.joint import JointTrainer
 from uvatar_training.trainers.mesh import MeshTrainer
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe, load_recipe, recipe_names
-from uvatar_training.trainers.run import Trainer, TrainingError, run
+from uvatar_training.trainers.run import Result, Trainer, TrainingError, run
 from uvatar_training.trainers.texture import TextureTrainer
 
 TRAINERS = {
@@ -47,7 +47,7 @@ def samples(shards: Path) -> ShardSet:
     return open_shards(shards, "train")
 
 
-def train(task: str, samples: ShardSet, out: Path, **options: object):  # type: ignore[no-untyped-def]
+def train(task: str, samples: ShardSet, out: Path, **options: object) -> Result:
     recipe = load_recipe(task, "toy")
     trainer = TRAINERS[task](recipe)
     return run(trainer, recipe, data_for(trainer, samples), out, "cpu", **options)  # type: ignore[arg-type]
