@@ -8,7 +8,7 @@ import itertools
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def of_depth(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     return np.round(pixels / 255 * (2**bits - 1)).astype(np.uint16)
 
 
-def tiff(samples: NDArray[Any], order: str = "<", **tags: int | Sequence[int]) -> bytes:
+def tiff(samples: NDArray[Any], order: Literal["<", ">"] = "<", **tags: int | Sequence[int]) -> bytes:
     """A TIFF file of one strip; ``tags`` by the names below."""
     kind = samples.dtype
     numbers = {"width": 256, "bits": 258, "photometric": 262, "largest": 281, "format": 339}
@@ -87,7 +87,7 @@ def opaque(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize(("bits", "order"), list(itertools.product(DEPTHS, "<>")))
-def test_grey_of_any_depth_has_its_brightness(bits: int, order: str) -> None:
+def test_grey_of_any_depth_has_its_brightness(bits: int, order: Literal["<", ">"]) -> None:
     deep = of_depth(GREY, bits)
     assert difference(decode_photo(tiff(deep, order)), GREY_RGB) < 1
     assert difference(decode_photo(png(deep)), GREY_RGB) < 1
@@ -188,6 +188,7 @@ def test_one_grey_of_16_bits_may_be_transparent() -> None:
 def test_lab_and_ycbcr() -> None:
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     in_lab = ImageCms.profileToProfile(Image.fromarray(COLOURS), srgb, lab, outputMode="LAB")
+    assert in_lab is not None
     assert difference(decode_photo(encoded(in_lab, "TIFF")), COLOURS) < 2
     assert difference(decode_photo(encoded(Image.fromarray(COLOURS).convert("YCbCr"), "TIFF")), COLOURS) < 2
 
@@ -205,11 +206,15 @@ def test_palettes_with_alpha(form: str) -> None:
     palette = Image.fromarray(COLOURS).quantize(16)
     clear = np.asarray(palette) == 0
     expected = np.where(clear[..., None], 255, np.asarray(palette.convert("RGB")))
-    options = {"PNG": {"transparency": bytes([0] + [255] * 15)}, "GIF": {"transparency": 0}, "TIFF": {}}[form]
+    options: dict[str, dict[str, Any]] = {
+        "PNG": {"transparency": bytes([0] + [255] * 15)},
+        "GIF": {"transparency": 0},
+        "TIFF": {},
+    }
     if form == "TIFF":
         palette = palette.convert("PA")
         palette.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
-    assert difference(decode_photo(encoded(palette, form, **options)), expected) < 1
+    assert difference(decode_photo(encoded(palette, form, **options[form])), expected) < 1
 
 
 def test_a_giant_of_16_bits_takes_little_memory_beside_its_pixels() -> None:

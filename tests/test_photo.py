@@ -44,7 +44,7 @@ def difference(photo: Photo, expected: NDArray[Any]) -> float:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 def test_formats(kind: str) -> None:
-    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    options: dict[str, Any] = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
     photo = decode_photo(encoded(Image.fromarray(picture()), kind, **options), "a.png")
     assert photo.pixels.dtype == np.uint8 and photo.pixels.shape == (HEIGHT, WIDTH, 3)
     assert difference(photo, picture()) < 4
@@ -68,7 +68,7 @@ KINDS = {
 @pytest.mark.parametrize("suffix", PHOTO_SUFFIXES)
 def test_every_suffix_that_is_offered_can_be_read(suffix: str, tmp_path: Path) -> None:
     kind, image = KINDS[suffix], Image.fromarray(picture())
-    options = {"quality": 95} if kind in ("JPEG", "MPO", "WEBP", "AVIF") else {}
+    options: dict[str, Any] = {"quality": 95} if kind in ("JPEG", "MPO", "WEBP", "AVIF") else {}
     path = tmp_path / f"photo{suffix}"
     if kind == "MPO":
         options |= {"save_all": True, "append_images": [image.rotate(180)]}

@@ -26,7 +26,9 @@ def card(x0: float = -0.2, x1: float = 0.2, y0: float = -0.3, y1: float = 0.3, z
 
 
 CARD_FACES = np.array([(0, 2, 1), (0, 3, 2)], np.int32)
-CARD = SimpleNamespace(faces=CARD_FACES, uv=np.array([(0, 1), (1, 1), (1, 0), (0, 0)], np.float32), face_uv=CARD_FACES)
+CARD: Any = SimpleNamespace(
+    faces=CARD_FACES, uv=np.array([(0, 1), (1, 1), (1, 0), (0, 0)], np.float32), face_uv=CARD_FACES
+)
 
 
 def quarters(size: int = 64) -> NDArray[Any]:
@@ -37,7 +39,7 @@ def quarters(size: int = 64) -> NDArray[Any]:
     return texture
 
 
-def box() -> tuple[NDArray[Any], SimpleNamespace]:
+def box() -> tuple[NDArray[Any], Any]:
     """A tall box 2 m in front of the camera; front red, the side on the picture's right green, back blue, left
     white.
     """

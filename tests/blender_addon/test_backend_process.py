@@ -55,7 +55,7 @@ def test_the_program_a_python_or_an_environment_can_be_named(tmp_path: Path, mon
             find_command(wrong)
 
 
-def environment_of(version: str, folder: Path) -> Path:
+def environment_of(version: str | None, folder: Path) -> Path:
     """What the set-up of an add-on with that version left, without the packages."""
     python = environment_python(folder)
     python.parent.mkdir(parents=True)

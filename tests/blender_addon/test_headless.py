@@ -54,7 +54,7 @@ def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(
     monkeypatch.setenv("UVATAR_BLENDER", str(blender))
     monkeypatch.setenv("PYTHONPATH", str(wheel))
     monkeypatch.setattr(
-        export.importlib.util,
+        importlib.util,
         "find_spec",
         lambda name: SimpleNamespace(origin=str(wheel / name / "__init__.py")) if name != "bpy" else None,
     )

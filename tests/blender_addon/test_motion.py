@@ -228,7 +228,7 @@ def test_the_lowest_step_touches_the_ground() -> None:
     rotations = np.tile(np.eye(3), (3, 24, 1, 1))
     clip = motion.Motion(rotations, np.array([[5.0, 1, 0.3], [5, 1, 0.1], [5, 1, 0.5]]), 30.0)
     standing = motion.grounded(motion.starting_here(clip), JOINTS - (0, 0, JOINTS[:, 2].min() - 0.03), toes, PARENTS)
-    assert np.allclose(standing.pelvis, [[0, 0, 0.2], [0, 0, 0], [0, 0, 0.4]])
+    assert np.allclose(standing.pelvis, [[0.0, 0, 0.2], [0.0, 0, 0], [0.0, 0, 0.4]])
 
 
 def test_without_places_each_frame_is_put_on_the_ground() -> None:

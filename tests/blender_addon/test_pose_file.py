@@ -300,7 +300,7 @@ def lying(up: NDArray[Any], head: NDArray[Any], face: NDArray[Any]) -> NDArray[A
 
 X, Y, Z = np.eye(3)
 STANDING = lying(Z, Z, -Y)
-CLIPS = {  # of z-up worlds: the root's turns and the places of the pelvis
+CLIPS: dict[str, tuple[NDArray[Any], Any]] = {  # of z-up worlds: the root's turns and the places of the pelvis
     "prone, head to -y": (lying(Z, -Y, -Z), (0, 0, 0.12)),
     "prone, head to y": (lying(Z, Y, -Z), (0, 0, 0.12)),
     "supine, head to y": (lying(Z, Y, Z), (0, 0, 0.12)),
@@ -506,7 +506,8 @@ class Hollow:
     """Pickled, it is an array whose bytes are a number: made from it, they would be that many zeros."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        make, arguments, (version, _, kind, fortran, _) = np.zeros(3).__reduce__()
+        whole: Any = np.zeros(3).__reduce__()
+        make, arguments, (version, _, kind, fortran, _) = whole
         return make, arguments, (version, (10**9,), kind, fortran, 8 * 10**9)
 
 

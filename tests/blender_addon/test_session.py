@@ -84,10 +84,10 @@ class Server:
                     self._socket.send_multipart([client, *frames])
             if not self._socket.poll(10):
                 continue
-            client, *frames = self._socket.recv_multipart()
+            client, *received = self._socket.recv_multipart()
             self.clients.add(client)
             try:
-                request = framing.unpack(frames)
+                request = framing.unpack(received)
                 self.requests.append(request)
                 reply = self._answer(request)
             except UvatarError as error:
@@ -229,8 +229,8 @@ def test_failed_and_unreadable_photos_do_not_stop_the_others(server: Server, ses
     server.jobs[job]["photos"][0] |= {"state": "failed", "error": error}
     server.publish(kind="finished", **server.jobs[job])
     until(session, lambda: not session.running, "the job is over")
-    (job,) = session.run.jobs
-    assert job.state is JobState.DONE and job.results[2].name == "me.jpg"  # counted as the artist chose them
+    (ran,) = session.run.jobs
+    assert ran.state is JobState.DONE and ran.results[2].name == "me.jpg"  # counted as the artist chose them
     assert "gone.jpg cannot be read" in session.run.jobs[0].problems[0].message
     assert session.run.jobs[0].problems[1].message == error["message"]
 

@@ -172,7 +172,8 @@ def test_an_environment_is_made_found_started_and_removed(index: Index) -> None:
     making = ended(Setup(options(index)))
     assert making.done and making.progress.fraction == 1.0, (making.problem, log_tail())
     folder = environment_folder()
-    assert is_complete(folder) and read_stamp(folder)["version"] == "7.7"
+    stamp = read_stamp(folder)
+    assert is_complete(folder) and stamp is not None and stamp["version"] == "7.7"
     assert find_command("")[1:] == ["-P", "-m", "uvatar"] and Path(find_command("")[0]).is_relative_to(folder)
     assert find_command(str(folder)) == find_command("")
     backend = BackendProcess("")
@@ -256,7 +257,7 @@ def test_a_place_that_cannot_be_written(index: Index, tmp_path: Path) -> None:
 def test_a_python_without_pip_is_told_too(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None)
-    monkeypatch.setattr(pythons.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     making = ended(Setup(options(index)))
     assert "No Python 3.11 or 3.12" in making.problem.message and "has no pip" in making.problem.message
     assert "python.org" in making.problem.fix

@@ -79,10 +79,11 @@ def test_groups_become_jobs_of_their_own() -> None:
 def test_a_run_adds_up_its_jobs() -> None:
     run = JobGroup([job("one", "a.jpg"), job("two", "b.jpg", "c.jpg", "d.jpg")])
     run.jobs[0].apply(Progress("one", 0, "fitting", 0.5, "Fitting", 10.0))
-    assert run.fraction == pytest.approx(0.125) and run.current.id == "one" and run.seconds_left >= 10.0
+    assert run.fraction == pytest.approx(0.125) and run.current.id == "one"
+    assert run.seconds_left is not None and run.seconds_left >= 10.0
     run.jobs[0].apply(PhotoFailed("one", 0, Problem("No person was found.")))
     run.jobs[0].apply(JobEnded("one"))
-    assert run.fraction == pytest.approx(0.25) and run.state is JobState.RUNNING and run.current.id == "two"
+    assert run.fraction == pytest.approx(0.25) and (run.state, run.current.id) == (JobState.RUNNING, "two")
     run.jobs[1].apply(PhotoDone("two", 1, object()))  # type: ignore[arg-type]
     assert list(run.waiting()) == [(run.jobs[1], 1)]
     run.jobs[1].apply(JobEnded("two"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Never
 
 import cv2
@@ -168,7 +167,7 @@ def test_picture_shows_the_body_where_its_mask_is(body: BodyModel, sitter: Sitte
     # The mask against an independent outline: the projected triangles filled by OpenCV.
     filled = np.zeros((HEIGHT, WIDTH), np.uint8)
     for triangle in np.round(sitter.camera.project(vertices)[body.data.faces] - 0.5).astype(np.int32):
-        cv2.fillConvexPoly(filled, triangle, 1)
+        cv2.fillConvexPoly(filled, triangle, (1,))
     outline = filled.astype(bool)
     assert (mask & outline).sum() / (mask | outline).sum() > 0.96
     away = ~cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))).astype(bool)
@@ -210,7 +209,7 @@ def test_nobody_near_the_truth_is_no_match(body: BodyModel, sitter: Sitter) -> N
     elsewhere = np.zeros_like(mask)
     elsewhere[:40, :40] = True
     assert matched(result, elsewhere) is None
-    assert matched(SimpleNamespace(people=[]), mask) is None
+    assert matched(replace(result, people=[]), mask) is None
 
 
 def test_evaluation_counts_missed_people_and_writes_table_and_sheet(body: BodyModel, tmp_path: Path) -> None:

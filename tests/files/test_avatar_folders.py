@@ -425,7 +425,7 @@ def test_a_folder_is_written_to_before_the_work(
     def refused(**_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(avatar_folders.tempfile, "TemporaryDirectory", refused)
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refused)
     with pytest.raises(UvatarError, match=words) as caught:
         prepare(tmp_path)
     assert caught.value.code == code

@@ -66,9 +66,8 @@ def person_of(body: BodyModel, parameters: BodyParameters, camera: Camera = CAME
     """What perfect perception sees of this body: rendered mask, exact landmarks, all visible."""
     points = landmarks_of(body, parameters)
     vertices, _ = body.posed(parameters)
-    mask = cv2.morphologyEx(
-        rasterize(vertices, body.data.faces, camera).mask.astype(np.uint8) * 255, cv2.MORPH_CLOSE, np.ones((3, 3))
-    )
+    drawn = rasterize(vertices, body.data.faces, camera).mask.astype(np.uint8) * 255
+    mask = np.asarray(cv2.morphologyEx(drawn, cv2.MORPH_CLOSE, np.ones((3, 3))), np.uint8)
     rows, columns = np.nonzero(mask)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
     x0, y0, x1, y1 = (int(v) for v in box)

@@ -76,7 +76,13 @@ def seen_as(mask: NDArray[Any], others: NDArray[Any] | None = None) -> Person:
     landmarks = np.zeros((33, 3), np.float32)
     box = np.array([x0, y0, x1, y1], np.float32)
     return Person(
-        box, 1.0, landmarks, landmarks, window, mask[crop].astype(np.uint8) * 255, others[crop].astype(np.uint8) * 255
+        box,
+        1.0,
+        landmarks,
+        landmarks,
+        window,
+        mask[crop].astype(np.uint8) * np.uint8(255),
+        others[crop].astype(np.uint8) * np.uint8(255),
     )
 
 

@@ -218,7 +218,8 @@ def test_with_romp_s_weights_and_smpl_the_file_holds_romp_s_own_people(
     torch.manual_seed(0)
     network = romp()
     start_heads(network)
-    torch.nn.init.constant_(network.final_layers["2"][-1].bias, 0.5)  # somebody everywhere
+    head: Any = network.final_layers["2"]
+    torch.nn.init.constant_(head[-1].bias, 0.5)  # somebody everywhere
     torch.save(network.state_dict(), models / "ROMP.pkl")
     monkeypatch.setenv("UVATAR_MODELS", str(models))
     built = pipeline()

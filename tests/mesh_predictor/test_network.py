@@ -28,8 +28,10 @@ def reference_forward(state: dict[str, torch.Tensor], image: torch.Tensor) -> di
         return functional.conv2d(x, weight, state.get(f"{name}.bias"), stride, weight.shape[-1] // 2)
 
     def bn(x: torch.Tensor, name: str) -> torch.Tensor:
-        parts = (state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        return functional.batch_norm(x, *parts, training=False, eps=1e-5)
+        mean, variance, weight, bias = (
+            state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return functional.batch_norm(x, mean, variance, weight, bias, training=False, eps=1e-5)
 
     def basic(x: torch.Tensor, name: str) -> torch.Tensor:
         y = functional.relu(bn(conv(x, f"{name}.conv1"), f"{name}.bn1"))

@@ -30,7 +30,7 @@ def body() -> BodyModel:
 
 def prediction(centers: list[tuple[float, float]], **fields: NDArray[Any]) -> Prediction:
     count = len(centers)
-    plain = {
+    plain: dict[str, Any] = {
         "score": np.linspace(0.9, 0.3, count).astype(np.float32),
         "center": np.array(centers, np.float32).reshape(-1, 2),
         "camera": np.tile(np.array([0.6, 0, 0], np.float32), (count, 1)),

@@ -101,7 +101,7 @@ def test_landmarks_off_the_mask_are_doubted() -> None:
 def test_a_thin_arm_that_the_segmentation_hardly_saw_is_its_owner_s_where_the_landmarks_put_it() -> None:
     trunk = ellipse(200, 256, 60, 150)
     arm = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.line(arm, (250, 170), (300, 300), 1, 24)
+    cv2.line(arm, (250, 170), (300, 300), (1,), 24)
     photo = np.where(
         (trunk | (arm > 0))[..., None], np.array([200, 120, 60], np.uint8), np.array([40, 60, 90], np.uint8)
     )

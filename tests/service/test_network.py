@@ -112,7 +112,7 @@ def other_pair() -> dict[str, str]:
 @pytest.mark.parametrize("wrong", ["client", "server"])
 def test_wrong_keys_are_refused(access: Access, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uvatar.service.client.REACH_SECONDS", 2.0)
-    changes = other_pair() if wrong == "client" else {"server": other_pair()["public"]}
+    changes: dict[str, Any] = other_pair() if wrong == "client" else {"server": other_pair()["public"]}
     with pytest.raises(ServerGone, match="does not let us in"):
         reach(replace(access, **changes))
 

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "texture_predictor.safetensors"
 
 
-def altered(path: Path, config: dict[str, Any] | None = None, **changes: torch.Tensor | None) -> Path:
+def altered(path: Path, config: dict[str, Any] | None = None, /, **changes: torch.Tensor | None) -> Path:
     """The file with some tensors replaced or, where None, left out."""
     state = {**load_file(path), **changes}
     metadata = {"format": FORMAT, "config": json.dumps(config or CONFIG.as_dict())}

@@ -158,6 +158,7 @@ def test_mapping_network_against_float64() -> None:
     latent, structure = random(3, config.latent), 10 * random(3, config.structure, seed=1)
     parts = [part.double().numpy() for part in (latent, structure)]
     x = np.concatenate([part / np.sqrt((part**2).mean(1, keepdims=True) + 1e-8) for part in parts], 1)
+    layer: Any
     for layer in mapping.layers:
         x = (
             x @ (layer.weight.detach().double().numpy().T * 0.01 / math.sqrt(x.shape[1]))

@@ -21,7 +21,7 @@ from uvatar.geometry.raster import RayScene
 from uvatar.texturing import View
 
 SIZE = 256
-Paint = Callable[[NDArray], NDArray]  # rest positions (N, 3) -> sRGB (N, 3), 0..255
+Paint = Callable[[NDArray[Any]], NDArray[Any]]  # rest positions (N, 3) -> sRGB (N, 3), 0..255
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import ImportOptions, import_people
+from uvatar_blender.scene.mesh import evaluated_vertices
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 

@@ -19,8 +19,9 @@ from uvatar.protocol.message_files import dump
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.headless import EXIT_FAILED, main
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.export import export_glb
+from uvatar_blender.scene.mesh import evaluated_vertices
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -18,8 +18,8 @@ from tests.blender_addon.in_blender.helpers import imported
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.scene import compat
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import evaluated_vertices
 from uvatar_blender.scene.export import export_avatar
+from uvatar_blender.scene.mesh import evaluated_vertices
 from uvatar_blender.scene.motion import apply_motion, load_motion
 
 FRAMES, RATE = 25, 24

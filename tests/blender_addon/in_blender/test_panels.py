@@ -43,12 +43,15 @@ from uvatar_blender.ui import (
     sliders,
     state,
 )
+from uvatar_blender.ui.view import Views
 
 KINDS = {"naming": Naming, "rest_pose": RestPose}
 
 
 class Layout:
     """Stands in for bpy.types.UILayout; sub-layouts write into the same lists."""
+
+    page: SimpleNamespace
 
     def __init__(self, page: SimpleNamespace | None = None) -> None:
         object.__setattr__(
@@ -97,7 +100,7 @@ class Layout:
     ) -> None:
         assert hasattr(bpy.types, kind)
         for item in getattr(owner, name):
-            photos.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)
+            photos.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ class _Drawn:
 
 def drawn_preferences() -> SimpleNamespace:
     layout = Layout()
-    preferences.UVATAR_AP_preferences.draw(_Drawn(layout), bpy.context)
+    preferences.UVATAR_AP_preferences.draw(_Drawn(layout), bpy.context)  # type: ignore[arg-type]
     return layout.page
 
 
@@ -249,7 +252,7 @@ def test_it_says_before_it_starts_what_is_fetched(addon: Any, monkeypatch: pytes
     monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
     assert preferences.costs().startswith("It downloads some hundred MB")
     dialogue = SimpleNamespace(layout=Layout())
-    backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)
+    backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)  # type: ignore[arg-type]
     assert any("one is fetched, too" in label for label in dialogue.layout.page.labels)
 
 
@@ -555,7 +558,7 @@ def test_views_stay_where_another_scene_is_shown(
     addon: Any, result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = []
-    monkeypatch.setattr(importing.Views, "show", lambda self, box, scene: shown.append(scene))
+    monkeypatch.setattr(Views, "show", lambda self, box, scene: shown.append(scene))
     job, scene = started(addon, "a.jpg"), bpy.context.scene
     job.apply(PhotoDone("id", 0, parse_result(result)))
     addon.pump()

@@ -53,7 +53,9 @@ def test_photos_stand_side_by_side_as_wide_as_they_are(scene: Any, placement: st
         assert apart(one, cube) > GAP - 1e-4 or one[0, 1] > 1 or one[1, 1] < -1, "not in the cube"
         assert one[0, 2] == pytest.approx(0, abs=1e-4)
     for photo in made:
-        assert np.allclose(photo.box, around([boxes[rig.name] for rig in photo.rigs]), atol=1e-4)
+        assert photo.box is not None and np.allclose(
+            photo.box, around([boxes[rig.name] for rig in photo.rigs]), atol=1e-4
+        )
 
 
 def test_what_is_deleted_meanwhile_is_no_obstacle(scene: Any) -> None:
@@ -128,4 +130,4 @@ def test_side_by_side_at_another_unit_scale(scene: Any) -> None:
     for one, other in itertools.pairwise(boxes):
         assert apart(one, other) == pytest.approx(100 * GAP, abs=1)
     for photo, box_ in zip(made, boxes, strict=True):
-        assert np.allclose(photo.box, box_, atol=0.01)
+        assert photo.box is not None and np.allclose(photo.box, box_, atol=0.01)

@@ -19,8 +19,9 @@ from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import material
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import ImportOptions, import_people
 from uvatar_blender.scene.export import export_avatar
+from uvatar_blender.scene.mesh import evaluated_vertices
 from uvatar_blender.scene.motion import apply_motion, load_motion
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tests.blender_addon.sample import joints, pixels_of, posed_vertices, rest_vertices, sample_result, world_of
 from uvatar_blender.core.result import ResultError, parse_result
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import Imported, ImportOptions, evaluated_vertices, import_people
-from uvatar_blender.scene.mesh import CLOTHING_KEY, mixed_vertices
+from uvatar_blender.scene.avatar import Imported, ImportOptions, import_people
+from uvatar_blender.scene.mesh import CLOTHING_KEY, evaluated_vertices, mixed_vertices
 from uvatar_blender.scene.shape import refresh_joints
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -40,7 +40,7 @@ def shown_linear(rig: bpy.types.Object) -> NDArray[Any]:
 def test_deformed_mesh_is_lbs_of_the_photos_pose(two_people: dict[str, Any], scene: Any) -> None:
     made = imported(two_people, scene)
     for rig, person in zip(made.rigs, two_people["people"], strict=True):
-        expected = world_of(posed_vertices(person)) + (0, 0, made.camera.location.z)
+        expected = world_of(posed_vertices(person)) + np.array([0, 0, made.camera.location.z])
         assert np.abs(shown_linear(rig) - expected).max() < 1e-4
 
 

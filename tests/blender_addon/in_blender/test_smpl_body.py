@@ -18,9 +18,9 @@ from uvatar.protocol.message_files import load
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.material import avatar_material, texture_image
-from uvatar_blender.scene.mesh import CLOTHING_KEY
+from uvatar_blender.scene.mesh import CLOTHING_KEY, evaluated_vertices
 from uvatar_blender.ui import panels
 
 

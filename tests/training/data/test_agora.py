@@ -150,16 +150,15 @@ def _fit(path: Path, tensors: list[torch.Tensor], person: int, kid: bool) -> Non
 
 
 def agora(root: Path, body: BodyModel | None, **changes: object) -> Agora:
-    return Agora(
-        **{
-            "images": root / "images",
-            "fits": root / "fits",
-            "frames": root / "frames",
-            "masks": root / "masks",
-            "body": body,
-            **changes,
-        }
-    )
+    given: dict[str, Any] = {
+        "images": root / "images",
+        "fits": root / "fits",
+        "frames": root / "frames",
+        "masks": root / "masks",
+        "body": body,
+        **changes,
+    }
+    return Agora(**given)
 
 
 @pytest.fixture(autouse=True)
@@ -299,7 +298,7 @@ def test_pickles_that_ask_to_run_something_are_refused(
     with pytest.raises(DataError, match=r"evil\.pkl.*asks to run 'builtins.print'"):
         getattr(pickles, reader)(path)
     # Hidden in a storage, where torch's own function would trust it.
-    storage = torch.storage._load_from_bytes  # type: ignore[attr-defined]
+    storage = torch.storage._load_from_bytes
 
     class Nested:
         def __reduce__(self) -> tuple[Any, ...]:

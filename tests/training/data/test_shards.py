@@ -70,6 +70,7 @@ def test_samples_come_back_as_they_went_in(tmp_path: Path) -> None:
         assert np.abs(read.image.astype(int) - wrote.image).max() < 12  # JPEG
         assert (read.mask is None) == (wrote.mask is None)
         if wrote.mask is not None:
+            assert read.mask is not None
             np.testing.assert_array_equal(read.mask, wrote.mask)
         for one, other in zip(read.people, wrote.people, strict=True):
             for name in ("betas", "global_orient", "body_pose", "transl", "joints", "joints_2d", "visible"):
@@ -77,6 +78,7 @@ def test_samples_come_back_as_they_went_in(tmp_path: Path) -> None:
             assert one.facts == other.facts and (one.texture is None) == (other.texture is None)
             if other.texture is not None and other.stand_off is not None:
                 assert one.texture is not None and np.abs(one.texture.astype(int) - other.texture).max() < 20
+                assert one.stand_off is not None
                 np.testing.assert_allclose(one.stand_off, other.stand_off, atol=1e-6)
 
 

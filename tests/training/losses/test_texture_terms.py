@@ -53,7 +53,7 @@ def test_reconstruction_and_features_see_the_person_only(perceptual: FeatureDist
     expected = np.abs(image.numpy() - photo.numpy())[:, :, disc[0, 0].numpy()].mean()
     np.testing.assert_allclose(reconstruction(image, photo, disc), expected, rtol=1e-5)
     elsewhere = torch.where(disc, image, picture(1, 3, 64, 64))
-    for term in (reconstruction, lambda *a: perceptual_distance(*a, perceptual)):
+    for term in (reconstruction, lambda image, photo, mask: perceptual_distance(image, photo, mask, perceptual)):
         torch.testing.assert_close(term(elsewhere, photo, disc), term(image, photo, disc))
         assert term(photo, photo, disc) == 0
 

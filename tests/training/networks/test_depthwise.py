@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -44,12 +46,11 @@ def gradients(
     dtype: torch.dtype,
     quick: bool,
     groups: int | None = None,
-) -> list[torch.Tensor]:
+) -> list[Any]:
     """Of a convolution's product with a fixed tensor, in features, weight and offset."""
     given = [part.bfloat16().to(dtype).requires_grad_() for part in (features, weight, offset) if part is not None]
-    result = F.conv2d(
-        given[0], given[1], *given[2:], stride=stride, padding=padding, groups=groups or features.shape[1]
-    )
+    bias = None if offset is None else given[2]
+    result = F.conv2d(given[0], given[1], bias, stride=stride, padding=padding, groups=groups or features.shape[1])
     pull = torch.randn(result.shape, generator=torch.Generator().manual_seed(1)).bfloat16().to(dtype)
     if quick:
         with QuickDepthwise():

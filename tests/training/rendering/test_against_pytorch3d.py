@@ -114,5 +114,6 @@ def test_a_soft_silhouette_covers_the_body_and_pulls_its_outline() -> None:
     aside = torch.tensor([[[0.06, 0.0, 0.0]]], requires_grad=True)
     pulled = soft_silhouette(vertices + aside, ball.faces_packed(), cameras)
     (pulled - mask).square().mean().backward()
+    assert aside.grad is not None
     gradient = aside.grad[0, 0]
     assert gradient[0] > 0 and gradient[0] > 20 * gradient[1].abs()
