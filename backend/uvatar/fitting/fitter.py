@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
@@ -172,8 +173,8 @@ class _Problem:
         objective: Objective,
         state: State,
         steps: int,
-        damping: NDArray | None = None,
-        free: NDArray | None = None,
+        damping: Floats | None = None,
+        free: NDArray[np.bool_] | None = None,
         report: Report | None = None,
     ) -> tuple[State, NDArray[np.float64]]:
         """`minimise` with the settings of this call: the bodies and the damping."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.joints import OTHER_SIDE_JOINTS, PARENTS, POSED_JOINTS
 from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
@@ -64,7 +65,8 @@ class _ResidualBlock(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.outer(self.dropout(torch.relu(self.inner(self.norm(x)))))
+        y: Tensor = x + self.outer(self.dropout(torch.relu(self.inner(self.norm(x)))))
+        return y
 
 
 class LifterNetwork(nn.Module):
@@ -125,7 +127,7 @@ class Lifter:
         return self.lift_landmarks(person.landmarks, person.world_landmarks, person.box, camera)
 
     @torch.no_grad()
-    def lift_landmarks(self, landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -> Lifted:
+    def lift_landmarks(self, landmarks: Floats, world: Floats, box: Floats, camera: Camera) -> Lifted:
         """The same from image landmarks (33, 3), world landmarks (33, 3) and the box (4,) alone."""
         plain = features(landmarks, world, box, camera)
         both = torch.from_numpy(np.stack([plain, mirrored_features(plain)]).astype(np.float32))
@@ -144,12 +146,12 @@ _MIRRORED_BONES = np.array([1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13, 14, 16
 MIRRORED_SPREADS = np.concatenate([MIRRORED_JOINTS, POSED + _MIRRORED_BONES, np.arange(POSED + BONE_COUNT, SPREADS)])
 
 
-def view(box: NDArray, camera: Camera) -> NDArray[np.float64]:
+def view(box: Floats, camera: Camera) -> NDArray[np.float64]:
     """(3, 3) from the axes of a camera that looks at the middle of a box (4,) to those of the photo's camera."""
     return rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((box[:2] + box[2:]).astype(float) / 2))
 
 
-def features(landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -> NDArray[np.float64]:
+def features(landmarks: Floats, world: Floats, box: Floats, camera: Camera) -> NDArray[np.float64]:
     """(201,) what the network sees of a person: image landmarks (33, 3), world landmarks (33, 3), box (4,)."""
     inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, 0] < camera.width) & (landmarks[:, 1] < camera.height)
     looking = view(box, camera)
@@ -157,7 +159,7 @@ def features(landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -
     return assembled(rays[:, :2] / np.maximum(rays[:, 2:], 0.1), world, landmarks[:, 2] * inside, looking[:2, 2])
 
 
-def assembled(points: NDArray, world: NDArray, visibility: NDArray, ray: NDArray) -> NDArray[np.float64]:
+def assembled(points: Floats, world: Floats, visibility: Floats, ray: Floats) -> NDArray[np.float64]:
     """(..., 201) features of landmarks (..., 33, 2) in the plane at distance 1 before a camera that looks at the
     person, landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2)."""
     weight = (visibility + 0.02)[..., None]
@@ -170,7 +172,7 @@ def assembled(points: NDArray, world: NDArray, visibility: NDArray, ray: NDArray
     return np.concatenate([numbers, ray, np.log(size[..., 0])], -1)
 
 
-def mirrored_features(values: NDArray) -> NDArray[np.float64]:
+def mirrored_features(values: Floats) -> NDArray[np.float64]:
     """The features (..., 201) of the mirror image."""
     points = values[..., :66].reshape(*values.shape[:-1], 33, 2)[..., OTHER_SIDE_LANDMARKS, :] * [-1.0, 1.0]
     world = values[..., 66:165].reshape(*values.shape[:-1], 33, 3)[..., OTHER_SIDE_LANDMARKS, :] * [-1.0, 1.0, 1.0]
@@ -182,8 +184,9 @@ def mirrored_features(values: NDArray) -> NDArray[np.float64]:
     return np.concatenate([*flat, values[..., 198:199] * -1, values[..., 199:]], -1)
 
 
-def _mean_turn(a: NDArray, b: NDArray) -> NDArray:
+def _mean_turn(a: Floats, b: Floats) -> Floats:
     """The rotations (..., 3, 3) nearest to the mean of two (least squares)."""
     u, _, vt = np.linalg.svd(a + b)
     u[..., :, 2] *= np.linalg.det(u @ vt)[..., None]
-    return u @ vt
+    mean: Floats = u @ vt
+    return mean

@@ -50,4 +50,5 @@ class _EndsInFloat32(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """As the head, to float32."""
-        return self.last(self.first(x).float())
+        out: Tensor = self.last(self.first(x).float())
+        return out

@@ -73,7 +73,8 @@ class TexturePredictor:
     @property
     def resolution(self) -> int:
         """Texels on a side of the network's textures."""
-        return self.network.config.resolution
+        resolution: int = self.network.config.resolution
+        return resolution
 
     def predict(
         self, view: View, completed: Texture, seed: int | None = None, truncation: float = 1.0

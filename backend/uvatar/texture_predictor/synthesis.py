@@ -65,7 +65,8 @@ class Condition(nn.Module):
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """(B, channels, H, W), (B, features, H, W) -> (B, channels, H, W)."""
         scale, shift = self.convolution(features.to(x.dtype)).chunk(2, 1)
-        return x * (1 + scale) + shift
+        styled: Tensor = x * (1 + scale) + shift
+        return styled
 
 
 class Block(nn.Module):
@@ -139,7 +140,8 @@ class Synthesis(nn.Module):
             x, colour = block(x, own, noise[first:last], features[index] if self.config.spatial else None)
             rgb = colour if rgb is None else upsample(rgb) + colour
         assert rgb is not None
-        return 0.5 + 0.5 * rgb
+        image: Tensor = 0.5 + 0.5 * rgb
+        return image
 
     def noise(self, batch: int, rng: torch.Generator) -> list[Tensor]:
         """Noise for every convolution, drawn from ``rng`` on its device."""

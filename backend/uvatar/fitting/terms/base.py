@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.fitting.chain import UNKNOWNS, Placed, PosedSkeleton, State
 from uvatar.fitting.observations import Observations
@@ -112,12 +113,12 @@ class Term(ABC):
         return self
 
 
-def plain(values: NDArray, jacobian: NDArray | None, scale: NDArray) -> Residuals:
+def plain(values: Floats, jacobian: Floats | None, scale: Floats) -> Residuals:
     """Residuals (B, R) with derivatives (B, R, 79) and scale (B, R) as they are, that is, half their squares."""
     return Residuals(values, jacobian, scale, 0.5 * ((values * scale) ** 2).sum(1))
 
 
-def robust(values: NDArray, jacobian: NDArray | None, weights: NDArray, width: float) -> Residuals:
+def robust(values: Floats, jacobian: Floats | None, weights: Floats, width: float) -> Residuals:
     """Residual vectors (B, N, K) with derivatives (B, N, K, 79), weights (B, N), Geman-McClure of their lengths.
 
     A residual of length d costs s^2 d^2 / (2 (s^2 + d^2)), which is quadratic below the width s and levels off above
@@ -132,7 +133,7 @@ def robust(values: NDArray, jacobian: NDArray | None, weights: NDArray, width: f
     return Residuals(values.reshape(count, -1), flat, scale, cost)
 
 
-def project(points: NDArray, camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def project(points: Floats, camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(..., 3) camera frame, metres -> pixels (..., 2) and their derivative (..., 2, 3).
 
     Points nearer than 10 cm count as 10 cm away.
