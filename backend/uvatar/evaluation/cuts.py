@@ -56,7 +56,7 @@ def _points(keypoints: Floats, group: list[int]) -> Floats:
 
 
 def _below_head(keypoints: Floats, trunk: float) -> float:
-    """y from which on nothing of the head is seen."""
+    """The y from which on nothing of the head is seen."""
     return max(
         float(keypoints[SHOULDERS, 1].min()) - 0.12 * trunk, float(_points(keypoints, HEAD)[:, 1].max()) + 0.18 * trunk
     )

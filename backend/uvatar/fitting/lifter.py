@@ -88,13 +88,15 @@ class LifterNetwork(nn.Module):
         self.spreads = nn.Linear(WIDTH, SPREADS)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (B, 201) -> turns (B, 22, 3, 3), betas (B, 10), logarithms of the spreads (B, 51)."""
         hidden = self.norm(self.blocks(self.first((features - self.mean) * self.scale)))
         return orthonormal(self.turns(hidden).unflatten(-1, (POSED, 6))), self.betas(hidden), self.spreads(hidden)
 
 
 def orthonormal(values: Tensor) -> Tensor:
     """(..., 6), two columns after each other -> rotations (..., 3, 3) (Zhou et al. 2019, "On the continuity of rotation
-    representations", eq. 15)."""
+    representations", eq. 15).
+    """
     a, b = values[..., :3], values[..., 3:]
     first = torch.nn.functional.normalize(a, dim=-1)
     second = torch.nn.functional.normalize(b - (first * b).sum(-1, keepdim=True) * first, dim=-1)
@@ -161,7 +163,8 @@ def features(landmarks: Floats, world: Floats, box: Floats, camera: Camera) -> N
 
 def assembled(points: Floats, world: Floats, visibility: Floats, ray: Floats) -> NDArray[np.float64]:
     """(..., 201) features of landmarks (..., 33, 2) in the plane at distance 1 before a camera that looks at the
-    person, landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2)."""
+    person, landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2).
+    """
     weight = (visibility + 0.02)[..., None]
     weight = weight / weight.sum(-2, keepdims=True)
     centred = points - (weight * points).sum(-2, keepdims=True)

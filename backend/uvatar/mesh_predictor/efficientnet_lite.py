@@ -128,7 +128,8 @@ class EfficientNetLite0(nn.Module):
 class LightBackbone(nn.Module):
     """EfficientNet-Lite0 and a top-down pyramid to 1/8 of the picture, with a residual block where a cell sees a limb
     and where it sees a person: which way somebody faces takes more than the sum of what the trunk says at every
-    size."""
+    size.
+    """
 
     channels, stride = 96, 8
 

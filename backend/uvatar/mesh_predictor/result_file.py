@@ -94,10 +94,11 @@ class ResultFiles:
     """A result file, or a folder of files named like the photos."""
 
     def __init__(self, path: Path) -> None:
-        """``path``:
+        """Opens nothing yet.
 
-        ROMP's, BEV's or HMR 2's .npz of a picture or video, another estimator's with such keys, or a folder of such
-        files.
+        Args:
+            path: ROMP's, BEV's or HMR 2's .npz of a picture or video, another estimator's with such keys, or a folder
+                of such files.
         """
         self._path = path
         self._opened: tuple[Path, dict[str, Any]] | None = None  # one video's file serves many photos

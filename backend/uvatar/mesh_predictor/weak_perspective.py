@@ -29,6 +29,7 @@ class PaddedSquare:
 
     @classmethod
     def around(cls, width: int, height: int) -> PaddedSquare:
+        """The square around a photo of this size, pixels."""
         side = max(width, height)
         return cls(side, (side - height) // 2, (side - width) // 2)
 

@@ -100,6 +100,7 @@ def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
 
 
 def check_sizes(sizes: Sequence[int], limits: Limits) -> None:
+    """Raise UvatarError where frames of these sizes, bytes, are more or larger than the limits allow."""
     fix = "Send fewer or smaller photos in one job, or ask for the result photo by photo."
     if len(sizes) - 1 > limits.frames:
         raise UvatarError(

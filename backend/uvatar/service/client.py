@@ -55,7 +55,7 @@ class Client:
     def __init__(
         self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None
     ) -> None:
-        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet:
+        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet.
 
         `hello` finds out whether a server is there.
         """

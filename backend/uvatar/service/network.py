@@ -27,7 +27,7 @@ from uvatar.service.private import private_file
 
 _KEYS = "network-keys.json"
 _ACCESS = "network-access.json"
-_ANY = ("0.0.0.0", "*", "::")
+_ANY = ("0.0.0.0", "*", "::")  # noqa: S104 (to recognise them)
 
 
 @dataclass(frozen=True)

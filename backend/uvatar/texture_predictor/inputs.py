@@ -108,7 +108,8 @@ def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
 
 def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
     """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only
-    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings."""
+    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings.
+    """
     surface, coarse, fine = atlas.surface, atlas.resized(_PLACES).table, atlas.table
     # with the gutters filled: enlarging must not mix in what lies beyond an island's border
     places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(

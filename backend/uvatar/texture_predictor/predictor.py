@@ -41,7 +41,8 @@ class TexturePredictor:
     """A network with its weights, ready for people."""
 
     def __init__(self, network: TextureNetwork, body: BodyModel, licence: str = LICENCE) -> None:
-        """
+        """Prepare a network for one body.
+
         Args:
             network: with trained weights, in evaluation mode.
             body: whose UV layout the textures have.

@@ -7,6 +7,7 @@ with the code from the photo that is co-modulation (Zhao et al. 2021).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -37,7 +38,7 @@ class Mapping(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         widths = [config.latent + config.structure] + [config.style] * config.mapping_layers
-        self.layers = nn.ModuleList(Linear(a, b, rate=_MAPPING_RATE) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(Linear(a, b, rate=_MAPPING_RATE) for a, b in itertools.pairwise(widths))
         self.register_buffer("average", torch.zeros(config.style))
 
     def forward(self, latent: Tensor, structure: Tensor, truncation: float = 1.0) -> Tensor:

@@ -96,19 +96,19 @@ class Term(ABC):
         arrays = {name: value[index] for name, value in values.items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays)  # type: ignore[type-var]
 
-    def in_groups(self, groups: Sequence[ShapeGroup]) -> Self:  # noqa: ARG002 (most terms hold for every group)
+    def in_groups(self, groups: Sequence[ShapeGroup]) -> Self:
         """The term for bodies of these groups, one for each row."""
         return self
 
-    def at(self, stage: Stage) -> Self | None:  # noqa: ARG002 (most terms are the same in every stage)
+    def at(self, stage: Stage) -> Self | None:
         """The term with the numbers of a stage; None where it has no part in it."""
         return self
 
-    def paired(self, bodies: PosedBodies) -> Self:  # noqa: ARG002 (most terms compare what is paired for good)
+    def paired(self, bodies: PosedBodies) -> Self:
         """The term with what it compares paired anew (iterated closest points), before every step."""
         return self
 
-    def held(self, bodies: PosedBodies) -> Self:  # noqa: ARG002 (most terms go on as they are)
+    def held(self, bodies: PosedBodies) -> Self:
         """The term of the last stage, which starts at these bodies."""
         return self
 

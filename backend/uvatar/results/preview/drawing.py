@@ -162,6 +162,7 @@ def _shrink(values: Floats, factor: int) -> Floats:
 def texture_paint(
     vertices: Floats, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
 ) -> Callable[[Fragments], Floats]:
+    """What colours fragments (H, W) by the texture (N, N, 3) sRGB: linear light (H, W, 3)."""
     linear = linear_from_srgb(_shrunk_to_samples(vertices, body, texture, camera, supersample))
     return lambda fragments: sample_texture(linear, fragments.interpolate(body.uv, body.face_uv))
 
