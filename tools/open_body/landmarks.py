@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from open_body.shape_space import ShapeSpace
-from open_body.source import Array, Source
+from tools.open_body.shape_space import ShapeSpace
+from tools.open_body.source import Array, Source
 from uvatar.body.data import BODY, LEFT_EYE
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES

@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
-from open_body.source import Array, Shapes, Source
+from tools.open_body.source import Array, Shapes, Source
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 

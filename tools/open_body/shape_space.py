@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from open_body.source import ADULT_AGE, Array, Shapes
+from tools.open_body.source import ADULT_AGE, Array, Shapes
 from uvatar.body.data import BodyData, ShapePrior
 from uvatar.body.measure import measure
 from uvatar.data.joints import JOINT_NAMES
