@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY
 
@@ -19,7 +20,7 @@ CORRECTIVE = "Pose "  # how the names of shape keys begin that the pose drives
 _KEYS_AT_ONCE, _GROUPS_AT_ONCE = 4, 6
 
 
-def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
+def to_armature_axes(points: Floats) -> NDArray[np.float32]:
     """(..., 3) points of the body frame in the armature's axes."""
     return (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
 

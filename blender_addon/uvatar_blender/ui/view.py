@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import bpy
 import numpy as np
 from mathutils import Vector
 from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from ..scene.placement import Box, around
 
 _MARGIN = 1.15  # of the distance from which the box just fills the view
@@ -22,7 +24,7 @@ class Views:
 
     def __init__(self) -> None:
         self._box: Box | None = None
-        self._left: dict[int, NDArray] = {}  # how each view was left, by its space's address
+        self._left: dict[int, NDArray[Any]] = {}  # how each view was left, by its space's address
 
     def forget(self) -> None:
         """A new run begins, or another file."""
@@ -107,5 +109,5 @@ def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:
     return float(next(sidebars, 0))
 
 
-def _state(view: bpy.types.RegionView3D) -> NDArray:
+def _state(view: bpy.types.RegionView3D) -> Floats:
     return np.array((*view.view_location, *view.view_rotation, view.view_distance))

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import load_open_body
+from uvatar.data.arrays import Floats
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.texture_predictor.config import Config
@@ -123,13 +124,13 @@ def _is_current(file: Path, shard: Path) -> bool:
     return file.exists() and file.stat().st_mtime_ns >= shard.stat().st_mtime_ns
 
 
-def _mapped(file: Path) -> NDArray:
+def _mapped(file: Path) -> Floats:
     # by name and in every process anew: sent to a loading process, the array itself would be copied into its memory
     return _opened(file, file.stat().st_mtime_ns)
 
 
 @cache
-def _opened(file: Path, changed: int) -> NDArray:
+def _opened(file: Path, changed: int) -> Floats:
     """The people of a file as it was ``changed`` last."""
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
@@ -186,7 +187,7 @@ def _atlas(size: int) -> Atlas:
     return Atlas.of(load_open_body(), size)
 
 
-def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tuple[NDArray, ...]:
+def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tuple[Floats, ...]:
     photo, partial, truth = (
         (255 * part[0].permute(1, 2, 0)).round().clamp(0, 255).byte().numpy()
         for part in (ready.photo, ready.partial, ready.truth)

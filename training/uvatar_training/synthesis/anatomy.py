@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.geometry.mesh import vertex_normals
@@ -86,7 +87,7 @@ def texel_points(body: BodyData, table: TexelTable) -> SurfacePoints:
     return _points(body, rest, normal, weights, body.part[corner])
 
 
-def subset(points: SurfacePoints, rows: NDArray) -> SurfacePoints:
+def subset(points: SurfacePoints, rows: Floats) -> SurfacePoints:
     """Some of the points."""
     return SurfacePoints(**{name: value if name == "places" else value[rows] for name, value in vars(points).items()})
 
@@ -111,7 +112,7 @@ class Canvas:
         return cls(body, table, texel_points(body, table), vertex_points(body))
 
 
-def _points(body: BodyData, rest: NDArray, normal: NDArray, weights: NDArray, part: NDArray) -> SurfacePoints:
+def _points(body: BodyData, rest: Floats, normal: Floats, weights: Floats, part: Floats) -> SurfacePoints:
     places = places_of(body)
     rest = np.asarray(rest, np.float32)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE
+from uvatar.data.arrays import Floats
 from uvatar.photos.colour import linear_from_srgb
 from uvatar_training.synthesis.anatomy import SurfacePoints
 from uvatar_training.synthesis.noise import fractal3, noise3
@@ -107,7 +108,7 @@ def paint_skin(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     return _paint_eyes(points, np.clip(colour, 0.002, 0.95), looks.iris)
 
 
-def _paint_face(points: SurfacePoints, colour: NDArray, looks: Looks) -> NDArray[np.float32]:
+def _paint_face(points: SurfacePoints, colour: Floats, looks: Looks) -> NDArray[np.float32]:
     x, y, z = points.rest.T
     mark = points.places.landmark
     ahead = _soft(z - mark["left_ear"][2] - 0.02, 0.01) * points.head
@@ -218,16 +219,16 @@ def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     return (looks.hair * np.clip(1 + light + band, 0.3, 2.2)[:, None]).astype(np.float32)
 
 
-def _soft(values: NDArray, width: float) -> NDArray[np.float32]:
+def _soft(values: Floats, width: float) -> NDArray[np.float32]:
     """Smooth step: 0 below -width, 1 above width."""
     t = np.clip(np.asarray(values, np.float32) / np.float32(2 * width) + np.float32(0.5), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def _line(values: NDArray, half: float) -> NDArray[np.float32]:
+def _line(values: Floats, half: float) -> NDArray[np.float32]:
     """1 where |values| is under ``half``, with soft edges."""
     return _soft(half - np.abs(values), half * 0.5)
 
 
-def _blob(x: NDArray, y: NDArray, z: NDArray, radius: float) -> NDArray[np.float32]:
+def _blob(x: Floats, y: Floats, z: Floats, radius: float) -> NDArray[np.float32]:
     return np.exp(-(x**2 + y**2 + z**2) / radius**2).astype(np.float32)

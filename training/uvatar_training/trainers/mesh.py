@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 from uvatar.fitting.prior import PosePrior
 from uvatar.mesh_predictor.checkpoint import read_state_dict
@@ -199,7 +200,7 @@ def maps_of(tensors: Sequence[Tensor]) -> Maps:
     return Maps(*(tensor.float() for tensor in tensors))
 
 
-def draw_skeleton(image: NDArray[np.uint8], points: NDArray, colour: tuple[int, int, int]) -> None:
+def draw_skeleton(image: NDArray[np.uint8], points: Floats, colour: tuple[int, int, int]) -> None:
     """Bones of one person (24, 2) pixels into ``image``."""
     places = [tuple(int(c) for c in np.clip(point, -2000, 2000)) for point in np.nan_to_num(points)]
     for joint, parent in enumerate(PARENTS):
