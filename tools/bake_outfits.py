@@ -131,7 +131,8 @@ def _read(path: Path) -> NDArray[np.float32]:
     """A picture (H, W, 4) of RGB and alpha, 0..1."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
-    return (np.concatenate([image[..., 2::-1], alpha], 2) / 255).astype(np.float32)
+    picture: NDArray[np.float32] = (np.concatenate([image[..., 2::-1], alpha], 2) / 255).astype(np.float32)
+    return picture
 
 
 def _sample(picture: NDArray[np.float32], uv: Floats) -> Floats:
@@ -140,7 +141,7 @@ def _sample(picture: NDArray[np.float32], uv: Floats) -> Floats:
     return values.reshape(len(uv), -1)
 
 
-def recoloured(colour: Floats, rng: np.random.Generator, hue: bool = True) -> Floats:
+def recoloured(colour: Floats, rng: np.random.Generator, hue: bool = True) -> NDArray[np.float32]:
     """The same cloth (T, 3) in another lightness and strength of colour, and in another ``hue``."""
     hsv = np.asarray(cv2.cvtColor(colour.reshape(1, -1, 3).astype(np.float32), cv2.COLOR_RGB2HSV), np.float32)
     if hue:
@@ -148,7 +149,8 @@ def recoloured(colour: Floats, rng: np.random.Generator, hue: bool = True) -> Fl
     hsv[..., 1] *= rng.uniform(0.3, 1.2)
     hsv[..., 2] = np.clip(hsv[..., 2] * rng.uniform(0.7, 1.4) + rng.uniform(0, 0.12), 0, 1)
     hsv[..., 1] = np.clip(hsv[..., 1], 0, 1)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).reshape(-1, 3)
+    rgb = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32)
+    return rgb.reshape(-1, 3)
 
 
 def paint_eyes(image: NDArray[np.float32], body: BodyData, size: int, rng: np.random.Generator) -> None:
@@ -214,7 +216,8 @@ def main() -> None:
             (choose([path for path in clothes if path.stem.startswith("shoes")]), CLOTH_REACH),
             (choose(hairs), HAIR_REACH),
         ]
-        picture = cv2.resize(_read(skin)[..., :3], (arguments.size, arguments.size), interpolation=cv2.INTER_AREA)
+        side = (arguments.size, arguments.size)
+        picture = np.asarray(cv2.resize(_read(skin)[..., :3], side, interpolation=cv2.INTER_AREA), np.float32)
         colour = picture.reshape(-1, 3)[table.pixel]
         for path, reach in chosen:
             if (group, path.stem) not in fitted:

@@ -40,7 +40,8 @@ def bake(path: Path, texels: BodyTexels, reach: float) -> NDArray[np.uint8]:
         cover = cover * (texels.position[:, 1] > texels.base[EYES, 1].mean() - HAIR_BELOW_EYES)
     colour = _sample(_read(layer.picture)[..., :3], layer.uv)
     picture = texels.table.picture(np.concatenate([colour, cover[:, None]], 1).astype(np.float32))
-    return np.round(picture * 255).clip(0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.round(picture * 255).clip(0, 255).astype(np.uint8)
+    return pixels
 
 
 def main() -> None:

@@ -87,8 +87,9 @@ def shortest_turn(start: Floats, end: Floats) -> Floats:
     """The smallest rotation (3, 3) that takes one direction to another."""
     start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
     axis = np.cross(start, end)
-    sine = np.linalg.norm(axis)
-    return Rotation.from_rotvec(axis / max(sine, 1e-9) * np.arctan2(sine, start @ end)).as_matrix()
+    sine = float(np.linalg.norm(axis))
+    turn: Floats = Rotation.from_rotvec(axis / max(sine, 1e-9) * np.arctan2(sine, start @ end)).as_matrix()
+    return turn
 
 
 def local_pose(world: Floats) -> Floats:
@@ -111,7 +112,9 @@ def retargeted(path: Path) -> Floats:
         suffix = {"left": ".L", "right": ".R", "": ""}[side]
         turn = world[bone + suffix]
         if end:
-            limb = np.array(REST_LIMBS[kind], float) * ([-1, 1, 1] if side == "right" else [1, 1, 1])
+            limb = np.array(REST_LIMBS[kind], float) * np.array(
+                [-1.0, 1.0, 1.0] if side == "right" else [1.0, 1.0, 1.0]
+            )
             turn = turn @ shortest_turn(limb, rest[end + suffix] - rest[bone + suffix])
         result.append(turn)
     return local_pose(np.array(result))
@@ -282,7 +285,8 @@ def mirrored(poses: Floats) -> Floats:
     order = [
         JOINT_NAMES.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in JOINT_NAMES
     ]
-    return poses[:, order] * np.array([1.0, -1.0, -1.0])
+    flipped: Floats = poses[:, order] * np.array([1.0, -1.0, -1.0])
+    return flipped
 
 
 def main() -> None:

@@ -101,7 +101,8 @@ def mean_points(skins: list[Floats], body: BodyModel, model: Model) -> NDArray[n
     if len(found) < len(skins):
         raise SystemExit("The face model found too few faces on the rendered heads.")
     print(f"{len(found)} of {len(skins) * len(_TURNS) * len(_NODS)} pictures used")
-    return np.nanmedian(np.stack(found), axis=0)
+    median: NDArray[np.float64] = np.nanmedian(np.stack(found), axis=0)
+    return median
 
 
 def posed_head(body: BodyModel, turn: float, nod: float) -> tuple[NDArray[np.float32], Camera]:
@@ -142,7 +143,8 @@ def symmetric(points: Floats, body: BodyModel) -> NDArray[np.float64]:
     flipped = points * [-1, 1, 1]
     distance = np.linalg.norm(points[:, None] - flipped[None], axis=-1)
     _, partner = linear_sum_assignment(distance**2)
-    return (points + flipped[partner]) / 2
+    mean: NDArray[np.float64] = (points + flipped[partner]) / 2
+    return mean
 
 
 def on_surface(points: Floats, body: BodyModel) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -169,7 +171,8 @@ def _closest(point: Floats, corners: Floats) -> NDArray[np.float64]:
     scale = np.maximum(uu * vv - uv * uv, 1e-18)
     second, third = (vv * wu - uv * wv) / scale, (uu * wv - uv * wu) / scale
     weights = np.clip(np.stack([1 - second - third, second, third], -1), 0, None)
-    return weights / weights.sum(-1, keepdims=True)
+    normalised: NDArray[np.float64] = weights / weights.sum(-1, keepdims=True)
+    return normalised
 
 
 def sheet(skin: NDArray[np.float32], body: BodyModel, points: Floats) -> NDArray[np.uint8]:

@@ -80,7 +80,8 @@ def _spread(samples: Floats, count: int, rng: np.random.Generator) -> list[int]:
 def _log_density(samples: Floats, mean: Floats, covariance: Floats) -> Floats:
     factor = np.linalg.cholesky(covariance)
     white = np.linalg.solve(factor, (samples - mean).T)
-    return -0.5 * (white**2).sum(0) - np.log(np.diag(factor)).sum()
+    density: Floats = -0.5 * (white**2).sum(0) - np.log(np.diag(factor)).sum()
+    return density
 
 
 def main() -> None:

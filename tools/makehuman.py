@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,12 +103,15 @@ def read_skeleton(folder: Path, vertices: Floats) -> MakeHumanSkeleton:
         for name in ready:
             del waiting[name]
 
-    def head(bone: Mapping) -> Floats:
+    def head(bone: Mapping[str, Any]) -> Floats:
         end = bone["head"]
         if end["strategy"] == "CUBE":
             (first, last), *_ = cubes[end["cube_name"]]
-            return vertices[first : last + 1].mean(0)
-        return vertices[end.get("vertex_indices") or [end["vertex_index"]]].mean(0)
+            rows: Any = slice(first, last + 1)
+        else:
+            rows = end.get("vertex_indices") or [end["vertex_index"]]
+        mean: Floats = vertices[rows].mean(0)
+        return mean
 
     weights = np.zeros((len(vertices), len(names)))
     for index, name in enumerate(names):
@@ -137,7 +141,8 @@ def bone_transforms(skeleton: MakeHumanSkeleton, degrees: Mapping[str, tuple[flo
 def skin(vertices: Floats, weights: Floats, motions: Floats) -> Floats:
     """Linear blend skinning of (V, 3) vertices with (V, B) weights."""
     blended = np.einsum("vb,bij->vij", weights, motions)
-    return np.einsum("vij,vj->vi", blended[:, :3, :3], vertices) + blended[:, :3, 3]
+    skinned: Floats = np.einsum("vij,vj->vi", blended[:, :3, :3], vertices) + blended[:, :3, 3]
+    return skinned
 
 
 @dataclass(frozen=True)
@@ -162,12 +167,14 @@ class Garment:
     def fitted(self, base: Floats) -> Floats:
         """(N, 3) garment vertices on a shaped base mesh."""
         scale = [abs(base[a, axis] - base[b, axis]) / length for axis, (a, b, length) in enumerate(self.scale_vertices)]
-        return np.einsum("nk,nkc->nc", self.weights, base[self.anchors]) + self.offsets * scale
+        places: Floats = np.einsum("nk,nkc->nc", self.weights, base[self.anchors]) + self.offsets * scale
+        return places
 
     def skin_weights(self, base_weights: Floats) -> Floats:
         """(N, B) skinning weights, inherited from the anchors."""
         inherited = np.einsum("nk,nkb->nb", np.abs(self.weights), base_weights[self.anchors])
-        return inherited / inherited.sum(1, keepdims=True)
+        normalised: Floats = inherited / inherited.sum(1, keepdims=True)
+        return normalised
 
 
 def read_garment(path: Path) -> Garment:

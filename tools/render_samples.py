@@ -61,7 +61,8 @@ def without_sideburns(garment: Garment, rest: Floats) -> NDArray[np.bool_]:
     vertices = garment.fitted(rest)
     center = np.array([vertices[list(polygon)].mean(0) for polygon in garment.mesh.polygons])
     eyes = rest[LEFT_EYE].mean(0)
-    return (center[:, 1] > eyes[1] + 0.15) | (center[:, 2] < eyes[2] - 0.85)
+    kept: NDArray[np.bool_] = (center[:, 1] > eyes[1] + 0.15) | (center[:, 2] < eyes[2] - 0.85)
+    return kept
 
 
 def border_distance(polygons: list[tuple[int, ...]], count: int) -> Floats:

@@ -36,7 +36,8 @@ def noise(shape: tuple[int, int], radius: float, rng: np.random.Generator) -> Fl
     """(H, W) smooth noise of mean 0 and deviation 1."""
     picture = Image.fromarray((rng.random(shape) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
     values = np.asarray(picture, np.float64)
-    return (values - values.mean()) / max(values.std(), 1e-6)
+    normalised: Floats = (values - values.mean()) / max(values.std(), 1e-6)
+    return normalised
 
 
 def region(makehuman: Path, name: str) -> Floats:
@@ -88,4 +89,5 @@ def paint_skin(person: SamplePerson, posed: PosedSample, makehuman: Path) -> Flo
         colour *= 1 - 0.25 * around * np.array([0.5, 1.0, 1.0])
     scalp = np.nan_to_num(np.clip((points[..., 1] - eyes[0][1] - 0.62) / 0.12, 0, 1))[..., None]
     colour = colour * (1 - 0.9 * scalp) + 0.9 * scalp * np.array(person.hair_colour)
-    return np.clip(colour, 0, 1)
+    clipped: Floats = np.clip(colour, 0, 1)
+    return clipped

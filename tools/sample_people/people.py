@@ -132,7 +132,8 @@ def pose_person(person: SamplePerson, makehuman: Path, assets: Path) -> PosedSam
     floor = min(vertices[:, 1].min() for _, vertices in garments.values())
 
     def upright(vertices: Floats) -> Floats:
-        return np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1] - floor], -1) / 10
+        metres: Floats = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1] - floor], -1) / 10
+        return metres
 
     return PosedSample(
         base,

@@ -268,7 +268,10 @@ def _betas(content: Mapping[str, Any]) -> NDArray[np.float64] | None:
     betas = np.asarray(content[key])
     if betas.dtype.kind not in "fiu" or not betas.size or not (np.abs(betas) < 100).all():
         return None
-    return betas.reshape(-1, betas.shape[-1] if betas.ndim else 1)[0].astype(np.float64)[:10]
+    first: NDArray[np.float64] | None = betas.reshape(-1, betas.shape[-1] if betas.ndim else 1)[0].astype(np.float64)[
+        :10
+    ]
+    return first
 
 
 def _up(family: _Family, rotations: Floats, places: Floats) -> UpAxis:

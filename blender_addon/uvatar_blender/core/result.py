@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol.people import people_of
-from .arrays import Floats
 from .pictures import picture_size
 from .rest_pose import RestPose
 from .skeleton import ARMATURE_FROM_BODY, JOINTS
@@ -314,7 +313,7 @@ def _regressor(person: Mapping[str, Any], vertices: int) -> Regressor:
     )
 
 
-def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Floats:
+def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[Any]:
     array = np.asarray(person[key])
     if (
         array.ndim != len(shape)

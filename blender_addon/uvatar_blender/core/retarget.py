@@ -120,7 +120,8 @@ def _foot_alignment(joint: int, joints: Floats, theirs: Standing, shank: Floats,
     there = _foot_axes(points, theirs.then(joint) - theirs.then(_BEFORE[joint]))
     cosine, sine = np.cos(pitch), np.sin(pitch)
     lifted = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
-    return there @ lifted @ own.T
+    alignment: NDArray[np.float64] = there @ lifted @ own.T
+    return alignment
 
 
 def _foot_axes(along: Floats, shank: Floats) -> NDArray[np.float64]:

@@ -36,7 +36,8 @@ def quaternions_from(matrices: Floats) -> NDArray[np.float64]:
         np.stack([minus[2] / z, plus[0, 2] / z, plus[1, 2] / z, z], -1),
     ]
     chosen = np.take_along_axis(np.stack(candidates, -2), largest[..., None, None], -2)[..., 0, :]
-    return chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
+    unit_length: NDArray[np.float64] = chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
+    return unit_length
 
 
 def matrices_from(quaternions: Floats) -> NDArray[np.float64]:
@@ -47,7 +48,8 @@ def matrices_from(quaternions: Floats) -> NDArray[np.float64]:
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
     ]  # fmt: skip
-    return np.stack(rows, -1).reshape(*np.shape(w), 3, 3)
+    matrices: NDArray[np.float64] = np.stack(rows, -1).reshape(*np.shape(w), 3, 3)
+    return matrices
 
 
 def without_flips(quaternions: Floats) -> NDArray[np.float64]:
@@ -72,7 +74,8 @@ def slerp(start: Floats, end: Floats, share: Floats) -> NDArray[np.float64]:
         (1 - share) * start + share * end,
         (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / sine,
     )
-    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+    unit_length: NDArray[np.float64] = mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+    return unit_length
 
 
 class Notation(Enum):

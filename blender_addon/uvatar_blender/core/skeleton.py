@@ -67,7 +67,7 @@ def tip_vertices(joint_template: Floats, template: Floats, strongest_joint: Inte
 
 
 def skeleton_points(
-    joint_template: Floats, joint_shapedirs: Floats, template: Floats, shapedirs: Floats, tips: Floats
+    joint_template: Floats, joint_shapedirs: Floats, template: Floats, shapedirs: Floats, tips: Integers
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The joints and the five tips as a linear function of shape, so that a rig follows the betas with no mesh at hand.
 
@@ -99,7 +99,8 @@ def _tip_direction(joint: int, joints: Floats) -> Floats:
     direction = joints[joint] - joints[parent]
     if joint in (_LEFT_FOOT, _RIGHT_FOOT):
         direction = direction * (1, 0, 1)  # toes lie flat
-    return direction / max(np.linalg.norm(direction), 1e-9)
+    unit_length: Floats = direction / max(np.linalg.norm(direction), 1e-9)
+    return unit_length
 
 
 def rest_bones(points: Floats, parents: Sequence[int]) -> RestBones:
@@ -134,7 +135,8 @@ def rotation_matrices(axis_angle: Floats) -> NDArray[np.float64]:
     x, y, z = np.moveaxis(axis_angle / np.maximum(angle[..., 0], 1e-12), -1, 0)
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    matrices: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return matrices
 
 
 def armature_rotations(pose: Floats) -> NDArray[np.float64]:
@@ -149,7 +151,7 @@ def armature_rotations(pose: Floats) -> NDArray[np.float64]:
         identity for a person who stands upright and faces the camera.
     """
     rotations = rotation_matrices(pose)
-    turned = ARMATURE_FROM_BODY @ rotations @ ARMATURE_FROM_BODY.T
+    turned: NDArray[np.float64] = ARMATURE_FROM_BODY @ rotations @ ARMATURE_FROM_BODY.T
     turned[0] = WORLD_FROM_CAMERA @ rotations[0] @ ARMATURE_FROM_BODY.T
     return turned
 

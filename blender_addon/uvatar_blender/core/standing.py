@@ -120,7 +120,8 @@ class _Posture:
         in_line = [-(self.trunk * leg).sum(-1) > _IN_LINE for leg in self.legs]
         straight = [value > _STRAIGHT for value in self.straight]
         across = np.abs((self.trunk * self.left).sum(-1)) < 1 - _IN_LINE
-        return np.all([*in_line, *straight, across, self.twist > _NOT_TWISTED], 0)
+        standing: NDArray[np.bool_] = np.all([*in_line, *straight, across, self.twist > _NOT_TWISTED], 0)
+        return standing
 
     def axes(self, frame: int | None = None) -> NDArray[np.float64]:
         """(3, 3) whose columns are the trunk's left, front and up, in a frame."""
@@ -131,7 +132,8 @@ class _Posture:
 
 def _vertical(up: UpAxis, frames: _Posture, some: slice, joints: Floats) -> NDArray[np.float64]:
     if up is not UpAxis.AUTOMATIC:
-        return WORLDS[up][2]
+        up_axis: NDArray[np.float64] = WORLDS[up][2]
+        return up_axis
     usual = [WORLDS[axis][2] for axis in (UpAxis.Y, UpAxis.Z, UpAxis.MINUS_Y)]
     return seen_axis(usual, frames.trunk[some], joints)
 
@@ -190,13 +192,18 @@ def _joint(places: Floats, ends: Floats, bone: Mapping[int, int], joint: int) ->
 
 def _straightness(at: _At, limb: tuple[int, int, int]) -> NDArray[np.float64]:
     upper, middle, lower = (at(joint) for joint in limb)
-    return _length(lower - upper) / np.maximum(_length(middle - upper) + _length(lower - middle), 1e-12)
+    straightness: NDArray[np.float64] = _length(lower - upper) / np.maximum(
+        _length(middle - upper) + _length(lower - middle), 1e-12
+    )
+    return straightness
 
 
 def _length(vectors: Floats) -> NDArray[np.float64]:
-    return np.linalg.norm(vectors, axis=-1)
+    lengths: NDArray[np.float64] = np.linalg.norm(vectors, axis=-1)
+    return lengths
 
 
 def unit(vectors: Floats) -> NDArray[np.float64]:
     """(..., 3) of length 1; what has none stays."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    units: NDArray[np.float64] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return units

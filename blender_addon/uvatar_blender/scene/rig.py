@@ -121,7 +121,8 @@ def check_own(*things: bpy.types.ID) -> None:
 
 def beta_names(rig: bpy.types.Object) -> list[str]:
     """The shape sliders' names."""
-    return rig.data[_BETA_NAMES].split("\n")
+    names: list[str] = rig.data[_BETA_NAMES].split("\n")
+    return names
 
 
 def is_rig(candidate: bpy.types.Object | None) -> bool:

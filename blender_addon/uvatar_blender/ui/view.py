@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import bpy
 import numpy as np
 from mathutils import Vector
-from numpy.typing import NDArray
 
 from ..core.arrays import Floats
 from ..scene.placement import Box, around
@@ -24,7 +22,7 @@ class Views:
 
     def __init__(self) -> None:
         self._box: Box | None = None
-        self._left: dict[int, NDArray[Any]] = {}  # how each view was left, by its space's address
+        self._left: dict[int, Floats] = {}  # how each view was left, by its space's address
 
     def forget(self) -> None:
         """A new run begins, or another file."""
@@ -92,7 +90,10 @@ def textures_are_hidden(space: bpy.types.Space | None) -> bool:
     """Whether a 3D view shows avatars without their textures."""
     if space is None or space.type != "VIEW_3D":
         return False
-    return space.shading.type == "WIREFRAME" or space.shading.type == "SOLID" and space.shading.color_type != "TEXTURE"
+    hidden: bool = (
+        space.shading.type == "WIREFRAME" or space.shading.type == "SOLID" and space.shading.color_type != "TEXTURE"
+    )
+    return hidden
 
 
 def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:

@@ -185,7 +185,7 @@ def _recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     pixels = grey + (pixels - grey) * np.float32(0.0 if rng.random() < 0.04 else rng.uniform(0.6, 1.3))
     pixels = (pixels - 128) * np.float32(rng.uniform(0.75, 1.25)) + 128 + np.float32(rng.uniform(-25, 25))
     pixels *= rng.uniform(0.92, 1.08, 3).astype(np.float32)
-    out = np.clip(pixels, 0, 255).astype(np.uint8)
+    out: NDArray[np.uint8] = np.clip(pixels, 0, 255).astype(np.uint8)
     if rng.random() < 0.15:
         small = cv2.resize(out, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         out = np.asarray(cv2.resize(small, out.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)

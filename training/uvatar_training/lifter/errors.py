@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvatar.data.arrays import Floats
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.data.landmarks import (
     ANKLES,
@@ -98,7 +98,7 @@ class SightingErrors:
         apart = (self.keys**2).sum(1) - 2 * keys @ self.keys.T
         return np.argpartition(apart, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
 
-    def applied(self, points: Floats, rows: Floats, rays: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
+    def applied(self, points: Floats, rows: Integers, rays: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
         """Features (B, 201) of people with true landmarks (B, 33, 3) from the pelvis, each of whose `LIMBS` is seen
         with the errors of a row (B, 5)."""
         row = rows[:, 0]
@@ -148,7 +148,8 @@ def _error(values: Floats, place: Floats) -> tuple[Floats, ...]:
 def _key(points: Floats) -> NDArray[np.float32]:
     centred = points - points[..., HIPS, :].mean(-2, keepdims=True)
     size = np.sqrt((centred**2).mean((-2, -1), keepdims=True))
-    return (centred / size).reshape(*points.shape[:-2], -1).astype(np.float32)
+    key: NDArray[np.float32] = (centred / size).reshape(*points.shape[:-2], -1).astype(np.float32)
+    return key
 
 
 @torch.no_grad()

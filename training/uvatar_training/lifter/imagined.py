@@ -132,4 +132,4 @@ class Mixture:
 def _looking_along(ray: Floats) -> NDArray[np.float64]:
     """(3, 3) as `view`, from x and y (2,) of the ray."""
     forward = np.array([0.0, 0.0, 1.0])
-    return rotations.between(forward, np.array([*ray, np.sqrt(max(1 - ray @ ray, 1e-6))]))
+    return rotations.between(forward, np.array([*ray, np.sqrt(max(float(1 - ray @ ray), 1e-6))]))

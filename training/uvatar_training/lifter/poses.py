@@ -107,7 +107,8 @@ class PoseSampler:
         return mirrored(pose[None])[0] if rng.random() < 0.5 else pose
 
     def _any(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        return self.bank[rng.integers(len(self.bank))]
+        pose: NDArray[np.float64] = self.bank[rng.integers(len(self.bank))]
+        return pose
 
     def _captured(self, rng: np.random.Generator) -> NDArray[np.float64]:
         pose = self._any(rng).copy()

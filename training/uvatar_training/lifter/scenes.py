@@ -132,12 +132,18 @@ class SceneMaker:
         folds = 1 + 0.4 * np.sin(rng.uniform(15, 40) * y + rng.uniform(10, 30) * x + rng.uniform(0, 6))
         for _ in range(6):
             reach = self._smoothed(reach)
-        return (vertex_normals(data.v_template, data.faces) * (reach * folds)[:, None]).astype(np.float32)
+        offsets: NDArray[np.float32] = (vertex_normals(data.v_template, data.faces) * (reach * folds)[:, None]).astype(
+            np.float32
+        )
+        return offsets
 
     def _smoothed(self, values: Floats) -> Floats:
         a, b = self._edges.T
         total = np.bincount(a, values[b], len(values)) + np.bincount(b, values[a], len(values))
-        return 0.5 * values + 0.5 * total / np.maximum(np.bincount(self._edges.reshape(-1), minlength=len(values)), 1)
+        smoothed: Floats = 0.5 * values + 0.5 * total / np.maximum(
+            np.bincount(self._edges.reshape(-1), minlength=len(values)), 1
+        )
+        return smoothed
 
 
 class Watcher:

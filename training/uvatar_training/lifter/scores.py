@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,5 +48,5 @@ def lifter_scores(network: nn.Module, skeleton: TurnedSkeleton, people: People) 
     }
 
 
-def _rounded(values: Floats | Sequence[float] | np.floating) -> float:
+def _rounded(values: Floats | Sequence[float] | np.floating[Any]) -> float:
     return round(float(np.mean(values)), 3)

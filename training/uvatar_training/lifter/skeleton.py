@@ -44,7 +44,8 @@ class TurnedSkeleton(nn.Module):
     def pelvis(self, betas: Floats) -> NDArray[np.float64]:
         """(3,) the pelvis at rest of a body with ``betas`` (10,)."""
         rest, directions = self.joint_template[0].cpu().numpy(), self.joint_shapedirs[0].cpu().numpy()
-        return (rest + directions @ betas).astype(np.float64)
+        place: NDArray[np.float64] = (rest + directions @ betas).astype(np.float64)
+        return place
 
     def forward(self, betas: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
         """betas (B, 10), turns (B, 22, 3, 3) -> joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis."""

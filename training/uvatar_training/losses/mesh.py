@@ -144,7 +144,8 @@ def procrustes(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         rotation = (u * sign[:, None]) @ vt
         scale = (singular * sign).sum(1) / p.double().square().sum((1, 2)).clamp_min(1e-12)
         transform = (scale[:, None, None] * rotation).to(predicted.dtype)
-    return (predicted - mean_p) @ transform + mean_t
+    moved: Tensor = (predicted - mean_p) @ transform + mean_t
+    return moved
 
 
 def joints_aligned_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:

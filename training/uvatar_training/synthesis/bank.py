@@ -53,7 +53,7 @@ def read_bank(path: Path) -> NDArray[np.float64]:
     """The poses (N, 24, 3) of a bank as they are in the file; DataError where it is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            poses = file["aa"].astype(np.float64)
+            poses: NDArray[np.float64] = file["aa"].astype(np.float64)
     except FileNotFoundError:
         raise DataError(path, "there is no such pose bank") from None
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -65,7 +65,8 @@ def read_bank(path: Path) -> NDArray[np.float64]:
 
 def mirrored(poses: Floats) -> Floats:
     """The poses (N, 24, 3) of the people's mirror images."""
-    return poses[:, OTHER_SIDE_JOINTS] * np.array([1.0, -1.0, -1.0])
+    flipped: Floats = poses[:, OTHER_SIDE_JOINTS] * np.array([1.0, -1.0, -1.0])
+    return flipped
 
 
 def upright(poses: Floats) -> Floats:

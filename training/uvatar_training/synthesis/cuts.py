@@ -42,38 +42,46 @@ def border_of(kind: str, values: Mapping[str, Any]) -> Cut:
 
 
 def _sleeve(points: SurfacePoints, at: Any) -> Floats:
-    return points.places.joint["left_shoulder"][0] + at.length - np.abs(points.rest[:, 0])
+    distance: Floats = points.places.joint["left_shoulder"][0] + at.length - np.abs(points.rest[:, 0])
+    return distance
 
 
 def _above(points: SurfacePoints, at: Any) -> Floats:
-    return points.rest[:, 1] - at.height
+    distance: Floats = points.rest[:, 1] - at.height
+    return distance
 
 
 def _jagged(points: SurfacePoints, at: Any) -> Floats:
-    return points.rest[:, 1] - at.height + at.jag * np.sin(points.rest[:, 0] * at.waves)
+    distance: Floats = points.rest[:, 1] - at.height + at.jag * np.sin(points.rest[:, 0] * at.waves)
+    return distance
 
 
 def _below(points: SurfacePoints, at: Any) -> Floats:
-    return at.height - points.rest[:, 1]
+    distance: Floats = at.height - points.rest[:, 1]
+    return distance
 
 
 def _below_joint(points: SurfacePoints, at: Any) -> Floats:
-    return points.places.joint[at.joint][1] + at.height - points.rest[:, 1]
+    distance: Floats = points.places.joint[at.joint][1] + at.height - points.rest[:, 1]
+    return distance
 
 
 def _beyond_joint(points: SurfacePoints, at: Any) -> Floats:
-    return np.abs(points.rest[:, 0]) - points.places.joint[at.joint][0] + at.margin
+    distance: Floats = np.abs(points.rest[:, 0]) - points.places.joint[at.joint][0] + at.margin
+    return distance
 
 
 def _band(points: SurfacePoints, at: Any) -> Floats:
-    return at.half - np.abs(points.rest[:, 1] - at.height)
+    distance: Floats = at.half - np.abs(points.rest[:, 1] - at.height)
+    return distance
 
 
 def _neckline(points: SurfacePoints, at: Any) -> Floats:
     x, y, z = points.rest.T
     neck = points.places.joint["neck"]
     if at.shape == "high":
-        return np.minimum(neck[1] + at.collar - y, at.high)
+        distance: Floats = np.minimum(neck[1] + at.collar - y, at.high)
+        return distance
     front = np.clip((z - neck[2]) / at.front, 0, 1)
     base = neck[1] - at.drop - at.slope * np.clip(z - neck[2] - at.slope_from, 0, at.slope_reach)
     if at.shape in ("vee", "shirt"):
@@ -82,7 +90,8 @@ def _neckline(points: SurfacePoints, at: Any) -> Floats:
         dip = at.boat_slope * np.clip(np.abs(x) - at.boat, at.boat_dip, 0)
     else:
         dip = at.depth * np.exp(-((x / at.scoop) ** 2))
-    return base - front * dip - y
+    distance = base - front * dip - y
+    return distance
 
 
 def _opening(points: SurfacePoints, at: Any) -> Floats:
@@ -96,7 +105,7 @@ def _shoe(points: SurfacePoints, at: Any) -> Floats:
     _, y, z = points.rest.T
     ankle = points.places.joint["left_ankle"]
     throat = (at.throat if at.shaft < 0 else 0.0) * np.clip(z - ankle[2] - at.throat_from, 0, at.throat_reach)
-    lip = ankle[1] + at.shaft - throat - y
+    lip: Floats = ankle[1] + at.shaft - throat - y
     if not at.sandal:
         return lip
     strap = np.sin((z - ankle[2]) * at.straps)

@@ -55,7 +55,10 @@ class Environment:
 
     def irradiance(self, normals: Floats) -> NDArray[np.float32]:
         """(K, 3) diffuse light from all around, without the key light, on surfaces with unit normals (K, 3)."""
-        return np.clip(_basis(normals) @ (self.harmonics * _COSINE[:, None]), 0.02, None).astype(np.float32)
+        light: NDArray[np.float32] = np.clip(_basis(normals) @ (self.harmonics * _COSINE[:, None]), 0.02, None).astype(
+            np.float32
+        )
+        return light
 
 
 # Convolution of each band with the clamped cosine, over pi.

@@ -140,7 +140,8 @@ def random_fabric(rng: np.random.Generator, patterns: Mapping[str, float], patte
         # photos.
         folds = fractal3(points.rest * np.array([1.0, 2.2, 1.0], np.float32), 0.11, own) * crease
         weave = noise3(points.rest, 0.004, own) * 0.03
-        return np.clip(colour * (1 + folds + weave)[:, None], 0.002, 0.95).astype(np.float32)
+        cloth: NDArray[np.float32] = np.clip(colour * (1 + folds + weave)[:, None], 0.002, 0.95).astype(np.float32)
+        return cloth
 
     return fabric
 
@@ -204,7 +205,8 @@ def _denim(w: Weave) -> Floats:
 
 def _knit(w: Weave) -> Floats:
     around, along = (np.sin(2 * np.pi * place / 0.008) for place in (w.points.around, w.points.along))
-    return w.plain * (1 + 0.25 * around * along)[:, None]
+    knitted: Floats = w.plain * (1 + 0.25 * around * along)[:, None]
+    return knitted
 
 
 def _fade(w: Weave) -> Floats:

@@ -117,7 +117,7 @@ class PoseSource:
     def _lying(self, rng: np.random.Generator) -> Floats:
         """On the back, the front or a side, legs straight or drawn up."""
         name = str(rng.choice([*STANDING, "on a chair", "kneeling upright"]))
-        pose = seed_poses(name, 1, 0.2, self._some(1, rng), rng)[0]
+        pose: Floats = seed_poses(name, 1, 0.2, self._some(1, rng), rng)[0]
         roll = rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.5, 0.2, 0.15, 0.15]) + rng.normal(0, 0.2)
         # Backwards until the face looks up, then rolled about the body's own length.
         pose[0] = (

@@ -143,7 +143,11 @@ def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Genera
 
 
 def _lay_floor(
-    scene: Scene, geometry: Geometry | None, rays: Floats, light: NDArray[np.float32], rng: np.random.Generator
+    scene: Scene,
+    geometry: Geometry | None,
+    rays: NDArray[np.float32],
+    light: NDArray[np.float32],
+    rng: np.random.Generator,
 ) -> None:
     """Change ``light`` (H * W, 3) where the floor is: its own colour, and the shadows on it."""
     depth = _floor_depth(scene, rays)
@@ -203,7 +207,8 @@ def _floor_shade(scene: Scene, geometry: Geometry | None, rng: np.random.Generat
         for part, sigma in ((lit, 0.8), (opened, 2.0))
     ]
     wide = [cv2.resize(part, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)[..., None] for part in maps]
-    return (wide[0] * key + wide[1] * ambient).astype(np.float32)
+    shade: NDArray[np.float32] = (wide[0] * key + wide[1] * ambient).astype(np.float32)
+    return shade
 
 
 def _things(
@@ -272,7 +277,8 @@ def _gloss(position: Floats, normal: Floats, towards: Floats, direct: Floats, co
     """A faint sheen (Blinn 1977) of skin and cloth."""
     half = unit(towards - unit(position))
     shine = 0.06 * np.clip((normal * half).sum(1), 0, 1) ** 18 * (direct > 0.02)
-    return (shine[:, None] * colour).astype(np.float32)
+    gloss: NDArray[np.float32] = (shine[:, None] * colour).astype(np.float32)
+    return gloss
 
 
 def _openness(

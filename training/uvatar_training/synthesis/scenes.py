@@ -16,7 +16,7 @@ from uvatar.body import BodyModel
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.data.joints import Joint
+from uvatar.data.joints import HIP_JOINTS, Joint
 from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, heading, parameters_of
 from uvatar_training.synthesis.dressing import Dressed
 from uvatar_training.synthesis.environments import Environment
@@ -279,14 +279,14 @@ def column(centre: Floats, radii: tuple[float, float], height: float) -> tuple[N
     return vertices.astype(np.float32), np.concatenate([sides, caps]).astype(np.int32)
 
 
-def _coloured(shape: tuple[Floats, Floats], rng: np.random.Generator) -> Prop:
+def _coloured(shape: tuple[NDArray[np.float32], NDArray[np.int32]], rng: np.random.Generator) -> Prop:
     colour = np.clip(rng.uniform(0.03, 0.6) * (1 + rng.normal(0, 0.25, 3)), 0.01, 0.9)
     return Prop(*shape, colour.astype(np.float32), float(rng.uniform(0.02, 0.3)))
 
 
 def _seat(person: _Standing, body: BodyModel, rng: np.random.Generator) -> Prop:
     """What somebody sits on: a box under the buttocks."""
-    hips = body.data.weights[:, [0, 1, 2]].sum(1) > 0.7
+    hips = body.data.weights[:, [Joint.PELVIS, *HIP_JOINTS]].sum(1) > 0.7
     under = person.vertices[hips]
     pelvis, width = person.joints[0], rng.uniform(0.2, 0.5)
     turn = heading(person.pose[0])
@@ -311,7 +311,7 @@ def _furniture(people: list[_Standing], rng: np.random.Generator) -> list[Prop]:
                 _coloured(box(centre - half, centre + half + [0, rng.uniform(0.3, 2.2), 0], rng.uniform(0, np.pi)), rng)
             )
         else:
-            out.append(_coloured(column(centre, tuple(rng.uniform(0.04, 0.35, 2)), rng.uniform(0.5, 2.5)), rng))  # type: ignore[arg-type]
+            out.append(_coloured(column(centre, tuple(rng.uniform(0.04, 0.35, 2)), rng.uniform(0.5, 2.5)), rng))
     return out
 
 

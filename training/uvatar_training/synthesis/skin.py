@@ -143,7 +143,8 @@ def _paint_face(points: SurfacePoints, colour: Floats, looks: Looks) -> NDArray[
     parting = ahead * _line(y - mouth[1], 0.0013) * _soft(half - np.abs(x), 0.003)
     colour = colour * (1 - 0.75 * parting[:, None])
     under = ahead * np.exp(-(x**2 / 0.0004 + (y - mouth[1] + 0.015) ** 2 / 0.00003))
-    return (colour * (1 - 0.15 * under[:, None])).astype(np.float32)
+    painted: NDArray[np.float32] = (colour * (1 - 0.15 * under[:, None])).astype(np.float32)
+    return painted
 
 
 def _paint_eyes(points: SurfacePoints, colour: NDArray[np.float32], iris: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -203,7 +204,8 @@ def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
         lips = _soft(0.011 - np.abs(y - mouth[1]), 0.002) * _soft(0.026 - np.abs(x), 0.003)
         low_cheek = _soft(mouth[1] + 0.012 + 0.35 * np.clip(np.abs(x) - 0.03, 0, 1) - y, 0.006)
         cover = np.maximum(cover, np.clip(1.4 * looks.beard - 0.4, 0, 0.9) * jaw * sides * (1 - lips) * low_cheek)
-    return (cover * (points.part == BODY)).astype(np.float32)
+    hair: NDArray[np.float32] = (cover * (points.part == BODY)).astype(np.float32)
+    return hair
 
 
 def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
@@ -216,7 +218,8 @@ def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     light = noise3(strands, 0.0016, rng) * 0.25 + noise3(strands, 0.006, rng) * 0.25
     # The sheen of healthy hair lies as a band round the head.
     band = np.exp(-((y - points.places.crown + 0.045) ** 2) / 0.0004) * 0.35
-    return (looks.hair * np.clip(1 + light + band, 0.3, 2.2)[:, None]).astype(np.float32)
+    painted: NDArray[np.float32] = (looks.hair * np.clip(1 + light + band, 0.3, 2.2)[:, None]).astype(np.float32)
+    return painted
 
 
 def _soft(values: Floats, width: float) -> NDArray[np.float32]:
@@ -231,4 +234,5 @@ def _line(values: Floats, half: float) -> NDArray[np.float32]:
 
 
 def _blob(x: Floats, y: Floats, z: Floats, radius: float) -> NDArray[np.float32]:
-    return np.exp(-(x**2 + y**2 + z**2) / radius**2).astype(np.float32)
+    blob: NDArray[np.float32] = np.exp(-(x**2 + y**2 + z**2) / radius**2).astype(np.float32)
+    return blob

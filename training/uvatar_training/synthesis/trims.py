@@ -35,7 +35,8 @@ def _hem(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floa
     if at.rib is not None:
         return _inked(colour, border < at.width, at.rib)
     seam = np.abs(border - at.width) < at.seam
-    return colour * (1 - at.seam_shade * seam - at.edge_shade * (border < at.edge))[:, None]
+    hemmed: Floats = colour * (1 - at.seam_shade * seam - at.edge_shade * (border < at.edge))[:, None]
+    return hemmed
 
 
 def _side_seams(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floats:
@@ -54,7 +55,8 @@ def _side_stripe(points: SurfacePoints, border: Floats, colour: Floats, at: Any)
 def _waistband(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floats:
     edge = np.abs(at.waist - points.rest[:, 1] - at.depth) < at.seam
     loops = (points.rest[:, 1] > at.waist - at.depth) & (np.mod(points.around, at.loops) < at.loop)
-    return colour * (1 - at.seam_shade * edge - at.loop_shade * loops)[:, None]
+    sewn: Floats = colour * (1 - at.seam_shade * edge - at.loop_shade * loops)[:, None]
+    return sewn
 
 
 def _fly(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floats:
@@ -73,7 +75,8 @@ def _pockets(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> 
     inside = (np.abs(across) < at.back_half) & (np.abs(y - at.top + at.back_below) < at.back_half)
     inside &= points.normal[:, 2] < -0.15
     rim = np.minimum(wide, high) < at.rim
-    return colour * (1 - at.seam_shade * front - at.rim_shade * (inside & rim))[:, None]
+    sewn: Floats = colour * (1 - at.seam_shade * front - at.rim_shade * (inside & rim))[:, None]
+    return sewn
 
 
 def _placket(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floats:
@@ -93,7 +96,8 @@ def _zip(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floa
 
 
 def _print(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floats:
-    return at.picture.onto(points, colour.astype(np.float32))
+    printed: Floats = at.picture.onto(points, colour.astype(np.float32))
+    return printed
 
 
 def _contrast_sleeves(points: SurfacePoints, border: Floats, colour: Floats, at: Any) -> Floats:

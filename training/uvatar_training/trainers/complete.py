@@ -22,7 +22,6 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.data.arrays import Floats
 from uvatar.data.joints import OTHER_SIDE_JOINTS
 from uvatar.texture_predictor.encoders import Style
 from uvatar.texture_predictor.inputs import UvPlane, uv_plane
@@ -186,7 +185,7 @@ def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> Uv
     size, which = plane.geometry.shape[-1], rng.integers(len(person.shown))
     matrix = _tint(rng)
 
-    def tinted(picture: Floats) -> Tensor:
+    def tinted(picture: NDArray[np.number[Any]]) -> Tensor:
         return torch.from_numpy(np.clip(picture.astype(np.float32) @ (matrix / 255), 0, 1)).permute(2, 0, 1)[None]
 
     colours, alpha = _reduced(person.colours, person.shown[which], size)
@@ -246,4 +245,5 @@ def _tint(rng: np.random.Generator) -> NDArray[np.float32]:
     turn = Rotation.from_rotvec(
         rng.choice([rng.normal(0, 0.1), rng.uniform(-np.pi, np.pi)]) / np.sqrt(3) * np.ones(3)
     ).as_matrix()
-    return ((strength * np.eye(3) + (1 - strength) * grey) @ turn * gain).astype(np.float32)
+    tint: NDArray[np.float32] = ((strength * np.eye(3) + (1 - strength) * grey) @ turn * gain).astype(np.float32)
+    return tint

@@ -155,6 +155,6 @@ def _two_views(truth: Floats, lifted: Floats) -> list[NDArray[np.uint8]]:
             for joint, parent in enumerate(PARENTS):
                 if parent >= 0:
                     ends = [tuple(int(value) for value in places[k].round()) for k in (int(parent), joint)]
-                    cv2.line(picture, ends[0], ends[1], colour, 2, cv2.LINE_AA)  # type: ignore[arg-type]
+                    cv2.line(picture, ends[0], ends[1], colour, 2, cv2.LINE_AA)
         pictures.append(picture)
     return pictures

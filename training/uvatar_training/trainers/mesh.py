@@ -134,7 +134,8 @@ class MeshTrainer:
         heat = (maps.center[:, 0].clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
         heats = [cv2.applyColorMap(cv2.resize(part, (256, 256)), cv2.COLORMAP_VIRIDIS)[..., ::-1] for part in heat]
         small = [cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) for image in drawn]
-        return np.concatenate([np.concatenate(small, 1), np.concatenate(heats, 1)]).astype(np.uint8)
+        sheet: NDArray[np.uint8] = np.concatenate([np.concatenate(small, 1), np.concatenate(heats, 1)]).astype(np.uint8)
+        return sheet
 
     def export(self, networks: Mapping[str, nn.Module], folder: Path, note: str) -> list[Path]:
         """See `export`."""
