@@ -228,7 +228,7 @@ def main() -> None:
             if path in hairs:
                 lowest = texels[group].base[EYES, 1].mean() - HAIR_BELOW_EYES
                 cover = cover * (texels[group].position[:, 1] > lowest)
-            colour = colour * (1 - cover[:, None]) + cloth * cover[:, None]
+            colour = np.asarray(colour * (1 - cover[:, None]) + cloth * cover[:, None], np.float32)
         image = table.picture(colour.astype(np.float32))
         paint_eyes(image, body, arguments.size, rng)
         name = f"{number:03d}_{group}_{chosen[0][0].stem.split('_')[1]}_{chosen[1][0].stem}.jpg"

@@ -26,7 +26,7 @@ class QuickDepthwise(TorchDispatchMode):
 
     def __init__(self) -> None:
         """The mode; PyTorch's own constructor has no types."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self,

@@ -159,7 +159,7 @@ def _lay_floor(
         light[on_floor] *= np.minimum(shade / np.quantile(shade, 0.9, axis=0).clip(1e-3), 1)
         return
     own = np.random.default_rng(scene.seed + 1)
-    points = (rays[on_floor] * depth[on_floor, None]) @ scene.to_world.T.astype(np.float32)
+    points = np.asarray((rays[on_floor] * depth[on_floor, None]) @ scene.to_world.T.astype(np.float32), np.float32)
     grain = 1 + 0.1 * fractal3(points, own.uniform(0.1, 0.6), own)
     if own.random() < 0.4:  # tiles or boards
         size = own.uniform(0.15, 0.6)
