@@ -209,7 +209,7 @@ def test_a_computer_that_cannot_reach_itself_is_told_at_once(tmp_path: Path, mon
         raise OSError(101, "Network is unreachable")
 
     monkeypatch.setattr("socket.create_connection", unreachable)
-    with pytest.raises(UvatarError, match="cannot reach each other at 127.0.0.1: Network is unreachable") as caught:
+    with pytest.raises(UvatarError, match=r"cannot reach each other at 127.0.0.1: Network is unreachable") as caught:
         clients.attach(tmp_path / "data")
     assert caught.value.code == "no-loopback" and caught.value.fix and not (tmp_path / "data").exists()
 

@@ -180,7 +180,7 @@ def test_texture_paint_reads_the_texel_under_the_coordinates() -> None:
     image[0, 3] = 255  # top right: u near 1, v near 1
     paint = texture_paint(image)
     uv = np.array([[0.875, 0.875], [0.875, 0.125]])
-    np.testing.assert_allclose(paint(np.zeros((2, 3)), uv, np.zeros(2)), [[1, 1, 1], [0, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(paint(np.zeros((2, 3)), uv, np.zeros(2, int)), [[1, 1, 1], [0, 0, 0]], atol=1e-6)
 
 
 def test_the_truth_scores_perfectly_and_a_taller_fit_does_not(body: BodyModel, sitter: Sitter) -> None:

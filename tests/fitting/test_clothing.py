@@ -117,7 +117,7 @@ def test_the_outline_meets_the_mask(body: BodyModel, dressed: tuple[Fit, NDArray
 
 def test_a_coat_is_as_deep_as_it_is_wide(body: BodyModel, dressed: tuple[Fit, NDArray[Any], NDArray[Any]]) -> None:
     """The mask shows the width only; belly and back must grow with it, by at least half of what the coat really is."""
-    fit, true, found = dressed
+    _fit, true, found = dressed
     template = body.data.v_template
     at_the_hips = (np.abs(template[:, 1] + 0.25) < 0.05) & (np.abs(template[:, 0]) < 0.2) & (body.data.part == BODY)
     depth = [np.ptp((template + offsets)[at_the_hips, 2]) for offsets in (np.zeros_like(true), true, found)]

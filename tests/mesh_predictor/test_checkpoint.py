@@ -82,7 +82,7 @@ def test_hostile_pickle_is_refused_and_not_run(network: nn.Module, tmp_path: Pat
     marker, path = tmp_path / "was-run", tmp_path / "evil.pkl"
     content = {"backbone.weight": Hostile(marker)}
     torch.save(content, path) if how == "torch" else path.write_bytes(pickle.dumps(content))
-    with pytest.raises(CheckpointError, match="not opened|damaged"):
+    with pytest.raises(CheckpointError, match=r"not opened|damaged"):
         load_checkpoint(network, path)
     assert not marker.exists()
 

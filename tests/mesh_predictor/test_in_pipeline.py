@@ -93,7 +93,7 @@ def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], 
 def test_without_weights_no_refinement_is_refused_with_what_to_do(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
-    with pytest.raises(UvatarError, match="mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
+    with pytest.raises(UvatarError, match=r"mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
         pipeline().reconstruct([("two.png", photo)], {"refine": False}, lambda *_: None, lambda *_: None)
     assert (
         refused.value.code == "no-weights"

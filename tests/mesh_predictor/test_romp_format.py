@@ -263,14 +263,14 @@ def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> 
     np.testing.assert_allclose(
         load_results(path, 9, 9, "00002.png").axis_angles().reshape(2, 72), second["smpl_thetas"], atol=1e-5
     )
-    with pytest.raises(ResultFileError, match="2 frames, none named like me.jpg"):
+    with pytest.raises(ResultFileError, match=r"2 frames, none named like me.jpg"):
         load_results(path, 9, 9, "me.jpg")
 
 
 def test_a_folder_gives_the_file_named_like_the_photo(tmp_path: Path) -> None:
     save(tmp_path / "me.npz", minimal())
     assert len(load_results(tmp_path, 9, 9, "me.jpg")) == 2
-    with pytest.raises(ResultFileError, match="no file.*you.npz"):
+    with pytest.raises(ResultFileError, match=r"no file.*you.npz"):
         load_results(tmp_path, 9, 9, "you.jpg")
 
 
@@ -291,7 +291,7 @@ def test_a_hostile_file_is_refused_and_not_run(where: str, tmp_path: Path) -> No
         path = save(tmp_path / "evil.npz", {**minimal(), "verts": evil})
     else:
         path = save(tmp_path / "evil.npz", {**minimal(), "note": [evil]})
-    with pytest.raises(ResultFileError, match="was not loaded: it asks to run '.*mkdir'.*author"):
+    with pytest.raises(ResultFileError, match=r"was not loaded: it asks to run '.*mkdir'.*author"):
         load_results(path, 640, 480)
     assert not (tmp_path / "was-run").exists()
 
@@ -350,12 +350,12 @@ def test_packed_smpl_is_the_body_it_was_packed_from(smpl: BodyModel, packed: dic
 
 def test_missing_and_wrong_smpl_files_say_what_to_do(tmp_path: Path) -> None:
     assert neutral_smpl(tmp_path) is None and packed_regressors(tmp_path) is None
-    with pytest.raises(BodyError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL"):
+    with pytest.raises(BodyError, match=r"no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL"):
         load_neutral_smpl(tmp_path / "SMPL_NEUTRAL.pkl")
     torch.save({"v_template": torch.zeros(6890, 3)}, tmp_path / "SMPL_NEUTRAL.pth")
     for load in (neutral_smpl, packed_regressors):
-        with pytest.raises(BodyError, match="SMPL_NEUTRAL.pth.*Download SMPL"):
+        with pytest.raises(BodyError, match=r"SMPL_NEUTRAL.pth.*Download SMPL"):
             load(tmp_path)
     (tmp_path / "SMPL_NEUTRAL.pkl").write_bytes(b"\x80")
-    with pytest.raises(BodyError, match="SMPL_NEUTRAL.pkl is damaged"):
+    with pytest.raises(BodyError, match=r"SMPL_NEUTRAL.pkl is damaged"):
         neutral_smpl(tmp_path)

@@ -127,7 +127,7 @@ def test_secrets_that_others_can_read_are_closed_and_those_they_can_write_refuse
     assert mode(path) == 0o600
     for bits in (0o620, 0o602, 0o666):
         path.chmod(bits)
-        with pytest.raises(UvatarError, match="Other users can write to .*token") as caught:
+        with pytest.raises(UvatarError, match=r"Other users can write to .*token") as caught:
             private_file(path, "token")
         assert caught.value.code == "bad-access" and mode(path) == bits
 

@@ -143,7 +143,7 @@ def test_two_workers_work_at_once(start_server: StartServer, tmp_path: Path) -> 
     server = start_server("--workers", "2")
     with server.client() as client:
         first = client.submit([("a.jpg", photo(wait_for=str(tmp_path / "go")))])
-        second, events = run(client, photo())
+        _second, events = run(client, photo())
         assert states(events[-1]) == ["done"]
         (tmp_path / "go").touch()
         assert states(list(client.events(first))[-1]) == ["done"]

@@ -54,7 +54,7 @@ def test_another_resolution(path: Path) -> None:
         load_checkpoint(path, resolution=256)
     config = replace(CONFIG, resolution=128).as_dict()
     with pytest.raises(
-        CheckpointError, match="tensors are missing, first 'structure_encoder.uv.*its own|its own configuration"
+        CheckpointError, match=r"tensors are missing, first 'structure_encoder.uv.*its own|its own configuration"
     ):
         load_checkpoint(altered(path, config))
 

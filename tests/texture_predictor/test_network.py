@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_parameter_counts() -> None:
             before = wide
         assert count(network.synthesis) == expected
         widths = [config.latent + config.structure] + [config.style] * config.mapping_layers
-        assert count(network.mapping) == sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+        assert count(network.mapping) == sum((a + 1) * b for a, b in itertools.pairwise(widths))
         # torchvision states 11,689,512 for ResNet-18 with its classifier of 512 x 1000 + 1000
         assert count(network.style_encoder) == 11_689_512 - 513_000 + 513 * 2 * config.latent
 
@@ -215,7 +216,7 @@ def test_style_mixing_takes_the_coarse_layers_of_one_and_the_fine_ones_of_the_ot
         textures = [network.synthesis(mixed(one, other, layer), features) for layer in range(NARROW.codes + 1)]
         torch.testing.assert_close(textures[0], network.synthesis(other, features))
         torch.testing.assert_close(textures[-1], network.synthesis(one, features))
-        assert all(not torch.equal(a, b) for a, b in zip(textures, textures[1:], strict=False))
+        assert all(not torch.equal(a, b) for a, b in itertools.pairwise(textures))
         rng = torch.Generator().manual_seed(0)
         assert not torch.equal(network(photo, structure, rng, mixing=1.0).texture, network(photo, structure).texture)
 

@@ -212,7 +212,7 @@ def test_no_folder_and_no_provenance_is_in_the_file(scene: Any, tmp_path: Path, 
         parts = [part for kind in ("nodes", "scenes", "meshes", "materials", "skins") for part in told.get(kind, ())]
         extras = [part["extras"] for part in parts if part.get("extras", {}).keys() - {"targetNames"}]
         assert extras == [{"health": 3}]  # what the artist has given the avatar herself
-    _, body = opened(folder / f"a{target.suffix}")
+    _, _body = opened(folder / f"a{target.suffix}")
     (texture,) = (image for image in bpy.data.images if tuple(image.size) == (64, 64))
     assert np.abs(np.reshape(texture.pixels, (64, 64, 4))[::-1, :, :3] - gradient(64) / 255).max() < 0.01
 

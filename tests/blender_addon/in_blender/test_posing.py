@@ -138,7 +138,7 @@ def test_a_pose_is_keyed_or_refused_where_it_would_be_undone(rig: Any, walk: Pat
     apply_motion(rig, load_motion(rig, walk), "walk")
     scene.frame_set(4)
     before = rig.pose.bones["left_elbow"].matrix_basis.copy()
-    with pytest.raises(RuntimeError, match="“walk”.*Auto Keying"):
+    with pytest.raises(RuntimeError, match=r"“walk”.*Auto Keying"):
         bpy.ops.uvatar.pose(pose=pose)
     assert rig.pose.bones["left_elbow"].matrix_basis == before
     tools.use_keyframe_insert_auto = True
@@ -298,6 +298,6 @@ def test_a_linked_avatar_gets_no_control_rig_and_nothing_is_left_behind(
     bpy.context.scene.collection.children.link(collection)
     rig = next(thing for thing in collection.objects if rigs.is_rig(thing))
     before = set(bpy.data.objects)
-    with pytest.raises(rigs.RigError, match="linked from library.blend"):
+    with pytest.raises(rigs.RigError, match=r"linked from library.blend"):
         rigify.generate_control_rig(rig)
     assert set(bpy.data.objects) == before

@@ -188,7 +188,7 @@ def test_motion_is_exported_as_it_is_seen(scene: Any, tmp_path: Path, target: Ta
     scene = bpy.context.scene
     for modifier in body.modifiers:
         modifier.use_deform_preserve_volume = False
-    first = int(round(rig.animation_data.action.frame_range[0]))
+    first = round(rig.animation_data.action.frame_range[0])
     for frame, vertices in wanted.items():
         scene.frame_set(first + frame - 1)
         bpy.context.view_layer.update()

@@ -225,7 +225,7 @@ def test_material_shows_the_packed_texture(result: dict[str, Any], scene: Any) -
     image = link.from_node.image
     assert bytes(image.packed_file.data) == result["people"][0]["texture_png"]
     assert image.colorspace_settings.name == "sRGB"
-    red, green, blue, _ = image.pixels[0:4]  # bottom-left: row 0 of the PNG is v = 1
+    red, green, _blue, _ = image.pixels[0:4]  # bottom-left: row 0 of the PNG is v = 1
     assert red < 0.1 and green > 0.9
 
 

@@ -231,7 +231,7 @@ def test_rigify_by_its_buttons(rig: bpy.types.Object) -> None:
 
 
 def test_a_relative_path_in_an_unsaved_file(rig: bpy.types.Object) -> None:
-    with pytest.raises(RuntimeError, match="save the .blend first"):
+    with pytest.raises(RuntimeError, match=r"save the .blend first"):
         bpy.ops.uvatar.export(filepath="//me.glb")
-    with pytest.raises(RuntimeError, match="save the .blend first"):
+    with pytest.raises(RuntimeError, match=r"save the .blend first"):
         bpy.ops.uvatar.import_motion(filepath="//walk.bvh")

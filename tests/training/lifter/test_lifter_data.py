@@ -185,10 +185,10 @@ def test_bad_data_is_named(tmp_path: Path, bank: Path, folders: tuple[Path, Path
     broken.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(DataError, match="people_9_00000"):
         read_shards([broken])
-    with pytest.raises(DataError, match="missing.npz"):
+    with pytest.raises(DataError, match=r"missing.npz"):
         PoseSampler.load(tmp_path / "missing.npz")
     (tmp_path / "odd.npz").write_bytes(b"")
-    with pytest.raises(DataError, match="odd.npz"):
+    with pytest.raises(DataError, match=r"odd.npz"):
         PoseSampler.load(tmp_path / "odd.npz")
 
 

@@ -95,7 +95,7 @@ def test_lpips_says_which_file_it_needs_and_uses_it(tmp_path: Path, monkeypatch:
     from torchvision.models import squeezenet1_1
 
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    with pytest.raises(FeatureError, match="squeezenet1_1-b8a52dc0.pth"):
+    with pytest.raises(FeatureError, match=r"squeezenet1_1-b8a52dc0.pth"):
         lpips("squeeze")
     (tmp_path / "checkpoints").mkdir()
     torch.manual_seed(0)
