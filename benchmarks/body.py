@@ -40,7 +40,8 @@ def smplx_model(body: BodyModel, batch: int) -> torch.nn.Module | None:
         from smplx.utils import Struct
     except ImportError:
         return None
-    return smplx.SMPL("", data_struct=Struct(**as_smpl_dict(body.data)), batch_size=batch)
+    model: torch.nn.Module | None = smplx.SMPL("", data_struct=Struct(**as_smpl_dict(body.data)), batch_size=batch)
+    return model
 
 
 def main() -> None:
@@ -59,11 +60,15 @@ def main() -> None:
         rotations = matrices_from_axis_angle(pose).detach()
 
         def ours(inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
-            return body(*inputs).vertices
+            vertices: torch.Tensor = body(*inputs).vertices
+            return vertices
 
         def theirs(other: torch.nn.Module | None = other, inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
             betas, pose, transl = inputs
-            return other(betas=betas, global_orient=pose[:, :1], body_pose=pose[:, 1:], transl=transl).vertices  # type: ignore[misc]
+            assert other is not None
+            posed = other(betas=betas, global_orient=pose[:, :1], body_pose=pose[:, 1:], transl=transl)
+            vertices: torch.Tensor = posed.vertices
+            return vertices
 
         def without_gradients(model: Callable[[], torch.Tensor]) -> None:
             with torch.no_grad():

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.csv_results import write_csv
+from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.perception import Perception, Person
 from uvatar.perception.annotated import Annotation, keypoint_errors, mask_iou, match, read_annotations
@@ -33,7 +34,7 @@ class Row:
 
     annotation: Annotation
     person: Person | None
-    errors: np.ndarray
+    errors: Floats
     iou: float
     people: int
     seconds: float  # processor time

@@ -8,10 +8,12 @@ import itertools
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from uvatar.photos.decoding import PhotoError, decode_photo
@@ -24,12 +26,12 @@ GREY_RGB = np.repeat(GREY[..., None], 3, -1)
 DEPTHS = (8, 10, 12, 14, 16)
 
 
-def of_depth(pixels: np.ndarray, bits: int) -> np.ndarray:
+def of_depth(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
     """The picture in the lower ``bits`` bits of 16."""
     return np.round(pixels / 255 * (2**bits - 1)).astype(np.uint16)
 
 
-def tiff(samples: np.ndarray, order: str = "<", **tags: int | Sequence[int]) -> bytes:
+def tiff(samples: NDArray[Any], order: Literal["<", ">"] = "<", **tags: int | Sequence[int]) -> bytes:
     """A TIFF file of one strip; ``tags`` by the names below."""
     kind = samples.dtype
     numbers = {"width": 256, "bits": 258, "photometric": 262, "largest": 281, "format": 339}
@@ -60,7 +62,7 @@ def tiff(samples: np.ndarray, order: str = "<", **tags: int | Sequence[int]) -> 
     return head + struct.pack(f"{order}H", len(entries)) + table + struct.pack(f"{order}I", 0) + extra
 
 
-def png(samples: np.ndarray, significant: int = 0) -> bytes:
+def png(samples: NDArray[Any], significant: int = 0) -> bytes:
     """A PNG file of 16-bit samples, with an ``sBIT`` chunk where ``significant`` bits are stated."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
@@ -80,12 +82,12 @@ def png(samples: np.ndarray, significant: int = 0) -> bytes:
     )
 
 
-def opaque(pixels: np.ndarray) -> np.ndarray:
+def opaque(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.dstack([pixels, np.full(pixels.shape[:2], 65535, np.uint16)])
 
 
 @pytest.mark.parametrize(("bits", "order"), list(itertools.product(DEPTHS, "<>")))
-def test_grey_of_any_depth_has_its_brightness(bits: int, order: str) -> None:
+def test_grey_of_any_depth_has_its_brightness(bits: int, order: Literal["<", ">"]) -> None:
     deep = of_depth(GREY, bits)
     assert difference(decode_photo(tiff(deep, order)), GREY_RGB) < 1
     assert difference(decode_photo(png(deep)), GREY_RGB) < 1
@@ -117,7 +119,7 @@ def test_transparency_of_dim_colour_is_laid_over_white() -> None:
     ).max() <= 1
 
 
-def packed_twelve(samples: np.ndarray) -> bytes:
+def packed_twelve(samples: NDArray[Any]) -> bytes:
     """A TIFF whose BitsPerSample is 12: three bytes hold two samples, the upper bits first."""
     first, second = np.moveaxis(samples.reshape(-1, 2).astype(int), 1, 0)
     packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], -1).astype(np.uint8)
@@ -133,7 +135,7 @@ def test_twelve_bits_packed() -> None:
 
 
 @pytest.mark.parametrize("shades", [GREY, COLOURS])
-def test_what_the_file_states_counts_before_its_largest_number(shades: np.ndarray) -> None:
+def test_what_the_file_states_counts_before_its_largest_number(shades: NDArray[Any]) -> None:
     expected = np.broadcast_to((shades if shades.ndim == 3 else shades[..., None]) / 4.0, COLOURS.shape)
     dim = of_depth(shades, 12) // 4  # the largest number would fit 10 bits
     assert difference(decode_photo(png(dim, significant=12)), expected) < 1
@@ -186,6 +188,7 @@ def test_one_grey_of_16_bits_may_be_transparent() -> None:
 def test_lab_and_ycbcr() -> None:
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     in_lab = ImageCms.profileToProfile(Image.fromarray(COLOURS), srgb, lab, outputMode="LAB")
+    assert in_lab is not None
     assert difference(decode_photo(encoded(in_lab, "TIFF")), COLOURS) < 2
     assert difference(decode_photo(encoded(Image.fromarray(COLOURS).convert("YCbCr"), "TIFF")), COLOURS) < 2
 
@@ -203,11 +206,15 @@ def test_palettes_with_alpha(form: str) -> None:
     palette = Image.fromarray(COLOURS).quantize(16)
     clear = np.asarray(palette) == 0
     expected = np.where(clear[..., None], 255, np.asarray(palette.convert("RGB")))
-    options = {"PNG": {"transparency": bytes([0] + [255] * 15)}, "GIF": {"transparency": 0}, "TIFF": {}}[form]
+    options: dict[str, dict[str, Any]] = {
+        "PNG": {"transparency": bytes([0] + [255] * 15)},
+        "GIF": {"transparency": 0},
+        "TIFF": {},
+    }
     if form == "TIFF":
         palette = palette.convert("PA")
         palette.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
-    assert difference(decode_photo(encoded(palette, form, **options)), expected) < 1
+    assert difference(decode_photo(encoded(palette, form, **options[form])), expected) < 1
 
 
 def test_a_giant_of_16_bits_takes_little_memory_beside_its_pixels() -> None:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pillow_heif
 import pytest
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 import uvatar.photos.decoding
@@ -24,7 +26,7 @@ from uvatar.runtime.spawn import environment
 WIDTH, HEIGHT = 96, 64
 
 
-def picture() -> np.ndarray:
+def picture() -> NDArray[Any]:
     """(64, 96, 3): red grows to the right, green grows downwards."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     return np.stack([columns * 255 // WIDTH, rows * 255 // HEIGHT, np.full_like(rows, 40)], -1).astype(np.uint8)
@@ -36,13 +38,13 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return stream.getvalue()
 
 
-def difference(photo: Photo, expected: np.ndarray) -> float:
+def difference(photo: Photo, expected: NDArray[Any]) -> float:
     return float(np.abs(photo.pixels.astype(int) - expected.astype(int)).mean())
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 def test_formats(kind: str) -> None:
-    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    options: dict[str, Any] = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
     photo = decode_photo(encoded(Image.fromarray(picture()), kind, **options), "a.png")
     assert photo.pixels.dtype == np.uint8 and photo.pixels.shape == (HEIGHT, WIDTH, 3)
     assert difference(photo, picture()) < 4
@@ -66,7 +68,7 @@ KINDS = {
 @pytest.mark.parametrize("suffix", PHOTO_SUFFIXES)
 def test_every_suffix_that_is_offered_can_be_read(suffix: str, tmp_path: Path) -> None:
     kind, image = KINDS[suffix], Image.fromarray(picture())
-    options = {"quality": 95} if kind in ("JPEG", "MPO", "WEBP", "AVIF") else {}
+    options: dict[str, Any] = {"quality": 95} if kind in ("JPEG", "MPO", "WEBP", "AVIF") else {}
     path = tmp_path / f"photo{suffix}"
     if kind == "MPO":
         options |= {"save_all": True, "append_images": [image.rotate(180)]}
@@ -202,9 +204,10 @@ def test_no_memory_is_not_told_as_a_damaged_photo(failure: Exception, monkeypatc
         raise failure
 
     for owner, name in ((uvatar.photos.decoding, "_srgb"), (Image, "open")):
-        with monkeypatch.context() as patched, pytest.raises(NoMemoryForPhoto, match="holiday"):
+        with monkeypatch.context() as patched:
             patched.setattr(owner, name, fails)
-            decode_photo(data, "holiday")
+            with pytest.raises(NoMemoryForPhoto, match="holiday"):
+                decode_photo(data, "holiday")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there is the address space limited as asked")

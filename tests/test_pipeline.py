@@ -22,6 +22,7 @@ from uvatar.data.labels import Label
 from uvatar.engine.pipeline import Pipeline
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
+from uvatar.fitting.fitter import fit_people
 from uvatar.fitting.report import finished, sureness
 from uvatar.photos.decoding import decode_photo
 from uvatar.photos.encoding import encode_jpeg
@@ -30,7 +31,7 @@ from uvatar.protocol.framing import RESULT_SCHEMA
 from uvatar.protocol.options import Options, checked_options
 from uvatar.protocol.people import people_of
 from uvatar.results.result import NobodyFound, PersonResult
-from uvatar.texturing import Texture
+from uvatar.texturing import Texture, texture_person
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 QUICK = Options(texture_size=512, fast=True)
@@ -67,7 +68,7 @@ def test_options_are_the_wire_s() -> None:
 def test_a_photo_becomes_a_result_that_crosses_the_wire(pipeline: Pipeline, portrait: bytes) -> None:
     results, progress = run(pipeline, [("portrait.jpg", portrait)], texture_size=512)
     result = framing.unpack(framing.pack(results[0]))
-    assert sum(frame.nbytes for frame in map(memoryview, framing.pack(results[0]))) < 8e6
+    assert sum(memoryview(frame).nbytes for frame in framing.pack(results[0])) < 8e6
     assert (result["schema"], result["errors"], len(result["people"])) == (RESULT_SCHEMA, [], 1)
     [person] = people_of(result)
     assert person["betas"].shape == (10,) and person["pose"].shape == (24, 3)
@@ -214,7 +215,7 @@ def side_by_side(*names: str) -> bytes:
 
 
 def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = uvatar.engine.bodies.fit_people
+    real = fit_people
 
     def broken(*arguments: Any) -> list[Fit]:
         first, second = real(*arguments)
@@ -231,7 +232,7 @@ def test_who_cannot_be_fitted_is_said_and_the_others_go_on(pipeline: Pipeline, m
 def test_an_avatar_without_the_photo_on_it_is_an_error(
     pipeline: Pipeline, portrait: bytes, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    real = uvatar.engine.finish.texture_person
+    real = texture_person
 
     def texture(*arguments: Any, **named: Any) -> Texture:
         if spoil == "not finite":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uvatar.body import load_open_body
 from uvatar.data.camera import Camera
@@ -18,16 +20,18 @@ CAMERA = Camera(100.0, (50.0, 40.0), 100, 80)
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (40, 50, 220), (240, 240, 240)
 
 
-def card(x0: float = -0.2, x1: float = 0.2, y0: float = -0.3, y1: float = 0.3, z: float = 1.0) -> np.ndarray:
+def card(x0: float = -0.2, x1: float = 0.2, y0: float = -0.3, y1: float = 0.3, z: float = 1.0) -> NDArray[Any]:
     """An upright rectangle facing the camera, corners from the top left, clockwise as seen."""
     return np.array([(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)], np.float32)
 
 
 CARD_FACES = np.array([(0, 2, 1), (0, 3, 2)], np.int32)
-CARD = SimpleNamespace(faces=CARD_FACES, uv=np.array([(0, 1), (1, 1), (1, 0), (0, 0)], np.float32), face_uv=CARD_FACES)
+CARD: Any = SimpleNamespace(
+    faces=CARD_FACES, uv=np.array([(0, 1), (1, 1), (1, 0), (0, 0)], np.float32), face_uv=CARD_FACES
+)
 
 
-def quarters(size: int = 64) -> np.ndarray:
+def quarters(size: int = 64) -> NDArray[Any]:
     """A texture of four colours: red, green on top, blue, white below."""
     texture = np.empty((size, size, 3), np.uint8)
     half = size // 2
@@ -35,7 +39,7 @@ def quarters(size: int = 64) -> np.ndarray:
     return texture
 
 
-def box() -> tuple[np.ndarray, SimpleNamespace]:
+def box() -> tuple[NDArray[Any], Any]:
     """A tall box 2 m in front of the camera; front red, the side on the picture's right green, back blue, left
     white.
     """
@@ -53,11 +57,11 @@ def box() -> tuple[np.ndarray, SimpleNamespace]:
     )
 
 
-def close(colour: np.ndarray, expected: tuple[int, int, int], within: int = 2) -> bool:
+def close(colour: NDArray[Any], expected: tuple[int, int, int], within: int = 2) -> bool:
     return bool(np.abs(np.asarray(colour, int) - expected).max() <= within)
 
 
-def test_a_textured_card_lies_where_the_camera_projects_it_and_the_right_way_up():
+def test_a_textured_card_lies_where_the_camera_projects_it_and_the_right_way_up() -> None:
     picture = render_textured(card(), CARD, quarters(), CAMERA)
     # x -.2 .. .2 at 1 m with f = 100 about column 50: columns 30 to 69; y -.3 .. .3 about row 40: rows 10 to 69.
     expected = np.zeros((80, 100), bool)
@@ -68,7 +72,7 @@ def test_a_textured_card_lies_where_the_camera_projects_it_and_the_right_way_up(
     assert close(picture.image[0, 0], BACKDROP, 0)
 
 
-def test_edges_are_blended_by_coverage_in_linear_light():
+def test_edges_are_blended_by_coverage_in_linear_light() -> None:
     background = np.full((80, 100, 3), 255, np.uint8)
     texture = np.zeros((8, 8, 3), np.uint8)
     picture = render_textured(card(x0=-0.195), CARD, texture, CAMERA, background)
@@ -77,14 +81,14 @@ def test_edges_are_blended_by_coverage_in_linear_light():
     assert (picture.image[~(picture.coverage > 0)] == 255).all()
 
 
-def test_a_texture_finer_than_the_pixels_is_averaged():
+def test_a_texture_finer_than_the_pixels_is_averaged() -> None:
     fine = np.indices((1024, 1024)).sum(0) % 2 * 255
     texture = np.repeat(fine[..., None].astype(np.uint8), 3, axis=2)
     picture = render_textured(card(), CARD, texture, CAMERA)
     assert picture.image[picture.coverage == 1].std() < 4
 
 
-def test_a_large_photo_is_drawn_in_strips_like_a_small_one():
+def test_a_large_photo_is_drawn_in_strips_like_a_small_one() -> None:
     small = render_textured(card(), CARD, quarters(), CAMERA)
     large = Camera(2000.0, (1000.0, 800.0), 2000, 1600)
     picture = render_textured(card(), CARD, quarters(), large)
@@ -92,13 +96,13 @@ def test_a_large_photo_is_drawn_in_strips_like_a_small_one():
     assert close(picture.image[1200, 800], BLUE)
 
 
-def test_texel_centres():
+def test_texel_centres() -> None:
     texture = np.arange(4, dtype=np.float32).reshape(2, 2, 1)
     at = np.array([[(0.25, 0.75), (0.75, 0.75), (0.25, 0.25), (0.75, 0.25), (0.5, 0.5)]])
     assert sample(texture, at)[0].ravel().tolist() == [0, 1, 2, 3, 1.5]
 
 
-def test_the_overlay_leaves_the_rest_of_the_photo_alone_and_the_nearer_person_in_front():
+def test_the_overlay_leaves_the_rest_of_the_photo_alone_and_the_nearer_person_in_front() -> None:
     photo = np.random.default_rng(0).integers(0, 255, (80, 100, 3), dtype=np.uint8)
     near, far = card(-0.3, 0.0), card(-0.2, 0.6, z=2.0)
     for bodies, front_tint in (([near, far], 0), ([far, near], 1)):
@@ -113,13 +117,13 @@ def test_the_overlay_leaves_the_rest_of_the_photo_alone_and_the_nearer_person_in
         assert (tints @ brightness).argmax() == front_tint
 
 
-def test_the_overlay_of_a_large_photo_is_made_smaller():
+def test_the_overlay_of_a_large_photo_is_made_smaller() -> None:
     photo = np.full((80, 100, 3), 90, np.uint8)
     assert overlay(photo, CAMERA, [card()], CARD_FACES, max_side=50).shape == (40, 50, 3)
     assert overlay(photo, CAMERA, [], CARD_FACES).shape == photo.shape
 
 
-def test_a_turntable_goes_all_around_and_the_persons_left_comes_first():
+def test_a_turntable_goes_all_around_and_the_persons_left_comes_first() -> None:
     vertices, body = box()
     sheet = turntable(vertices, body, quarters(), views=4, columns=4, height=120, supersample=1)
     panels = np.split(sheet, 4, axis=1)
@@ -133,9 +137,9 @@ def test_a_turntable_goes_all_around_and_the_persons_left_comes_first():
         assert close(panel[0, 0], BACKDROP, 1)
 
 
-def test_a_body_stands_on_its_shadow():
+def test_a_body_stands_on_its_shadow() -> None:
     body = load_open_body().data
-    upright = body.v_template * np.float32([1, -1, -1]) + np.float32([0, 0, 3])
+    upright = body.v_template * np.array([1, -1, -1], np.float32) + np.array([0, 0, 3], np.float32)
     sheet = turntable(upright, body, np.full((8, 8, 3), 255, np.uint8), views=1, columns=1, height=200, supersample=1)
     darkened = (sheet.max(-1) < max(BACKDROP) - 15) & (
         np.abs(np.ptp(sheet.astype(int), axis=-1) - np.ptp(BACKDROP)) <= 2
@@ -144,13 +148,13 @@ def test_a_body_stands_on_its_shadow():
     assert len(rows) and rows.min() > 150
 
 
-def test_a_turntable_fills_its_last_row():
+def test_a_turntable_fills_its_last_row() -> None:
     vertices, body = box()
     sheet = turntable(vertices, body, quarters(), views=3, columns=2, height=48, supersample=1)
     assert sheet.shape[0] == 96 and (sheet[48:, sheet.shape[1] // 2 :] == BACKDROP).all()
 
 
-def test_label_colours_tell_labels_apart_and_fill_gutters():
+def test_label_colours_tell_labels_apart_and_fill_gutters() -> None:
     labels = np.array([[Label.EMPTY, Label.SEEN, Label.MIRRORED, Label.COMPLETED, Label.PREDICTED]], np.uint8)
     plain = label_colours(labels)
     assert len(np.unique(plain[0], axis=0)) == 5

@@ -104,7 +104,7 @@ def parameters_of(avatar: Avatar) -> BodyParameters:
 
 
 def test_a_photo_that_cannot_be_used_is_an_error_or_is_told_of(engine: Engine) -> None:
-    with pytest.raises(uvatar.UvatarError, match="broken.jpg") as raised:
+    with pytest.raises(uvatar.UvatarError, match=r"broken.jpg") as raised:
         list(engine.reconstruct(("broken.jpg", b"nothing"), QUICK))
     assert raised.value.code == uvatar.Code.BAD_PHOTO
     failed: list[str] = []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.fitting.people import person_of
 from uvatar.body import BodyModel, load_open_body
@@ -43,7 +45,7 @@ def look(colour: str, seen: int = 400) -> Appearance:
 
 
 def photos(
-    *people: str, heights: dict[str, float] | None = None, way: dict[str, np.ndarray] | None = None
+    *people: str, heights: dict[str, float] | None = None, way: dict[str, NDArray[Any]] | None = None
 ) -> list[Sighting]:
     """Sightings of photos, each given as the colours of its people from left to right; numbers follow their heights."""
     sightings = []

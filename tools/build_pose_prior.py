@@ -13,8 +13,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.evaluation.poses import held_out
 from uvatar_training.synthesis.bank import mirrored, upright
 from uvatar_training.synthesis.poses import SEEDS, seed_poses
@@ -31,7 +31,7 @@ FLOORS = {1: 0.12, 2: 0.12, 3: 0.06, 4: 0.06, 5: 0.06, 6: 0.06, 7: 0.15, 8: 0.15
 SHRINKAGE = 0.1  # share of each covariance that is made diagonal
 
 
-def seeded(bank: NDArray, rng: np.random.Generator) -> NDArray:
+def seeded(bank: Floats, rng: np.random.Generator) -> Floats:
     """Poses (N, 24, 3) of sitting, kneeling and squatting people, their arms and heads those of random poses of the
     bank.
     """
@@ -43,8 +43,8 @@ def seeded(bank: NDArray, rng: np.random.Generator) -> NDArray:
 
 
 def fit_mixture(
-    samples: NDArray, floor: NDArray, components: int, rng: np.random.Generator, rounds: int = 60
-) -> tuple[NDArray, NDArray, NDArray]:
+    samples: Floats, floor: Floats, components: int, rng: np.random.Generator, rounds: int = 60
+) -> tuple[Floats, Floats, Floats]:
     """Expectation-maximisation: samples (N, D), least variances (D,) -> weights (K,), means (K, D), covariances (K, D,
     D).
     """
@@ -68,7 +68,7 @@ def fit_mixture(
     return weights, means, covariances
 
 
-def _spread(samples: NDArray, count: int, rng: np.random.Generator) -> list[int]:
+def _spread(samples: Floats, count: int, rng: np.random.Generator) -> list[int]:
     """Indices of ``count`` samples far from each other (k-means++)."""
     chosen = [int(rng.integers(len(samples)))]
     for _ in range(count - 1):
@@ -77,10 +77,11 @@ def _spread(samples: NDArray, count: int, rng: np.random.Generator) -> list[int]
     return chosen
 
 
-def _log_density(samples: NDArray, mean: NDArray, covariance: NDArray) -> NDArray:
+def _log_density(samples: Floats, mean: Floats, covariance: Floats) -> Floats:
     factor = np.linalg.cholesky(covariance)
     white = np.linalg.solve(factor, (samples - mean).T)
-    return -0.5 * (white**2).sum(0) - np.log(np.diag(factor)).sum()
+    density: Floats = -0.5 * (white**2).sum(0) - np.log(np.diag(factor)).sum()
+    return density
 
 
 def main() -> None:

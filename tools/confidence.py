@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from uvatar.body import load_open_body
+from uvatar.data.arrays import Floats
 from uvatar.data.photo import Photo
 from uvatar.engine.engine import Engine
 from uvatar.engine.reconstruct import reconstruct
@@ -129,7 +130,7 @@ def looked_at(engine: Engine, everybody: Everybody, picture: LabelledPicture) ->
     }
 
 
-def _about(picture: LabelledPicture, box: NDArray) -> bool:
+def _about(picture: LabelledPicture, box: Floats) -> bool:
     """Whether a box holds most of the known person's visible keypoints and is not much larger."""
     assert picture.keypoints is not None
     points = picture.keypoints[picture.keypoints[:, 2] == 2, :2]
@@ -156,7 +157,7 @@ def fit(looks: list[dict[str, Any]]) -> NDArray[np.float64]:
     rows, right = np.array([features(evidence_of(one)) for one in found]), np.array([one["right"] for one in found])
     weight = np.where(right, 0.5 / right.mean(), 0.5 / (~right).mean())
 
-    def cost(weights: NDArray) -> tuple[float, NDArray]:
+    def cost(weights: Floats) -> tuple[float, Floats]:
         signed = np.where(right, 1, -1) * (rows @ weights)
         slope = -weight * np.where(right, 1, -1) / (1 + np.exp(signed))
         penalty = RIDGE * weights * (np.arange(len(weights)) > 0)
@@ -197,7 +198,7 @@ def tables(looks: list[dict[str, Any]]) -> str:
     for title, held_out in (("The half that the weights were fitted to", False), ("The held-out half", True)):
         half = [look for look in looks if look["held_out"] == held_out]
         rows: list[Row] = []
-        surest: dict[str, NDArray] = {}
+        surest: dict[str, NDArray[Any]] = {}
         for kind, label in KINDS.items():
             of = [look for look in half if look["kind"] == kind]
             people = [one for look in of for one in accepted(look)]
@@ -224,7 +225,7 @@ def tables(looks: list[dict[str, Any]]) -> str:
     return "\n".join(text)
 
 
-def auc(low: NDArray, high: NDArray) -> float:
+def auc(low: Floats, high: Floats) -> float:
     """Probability that one of ``high`` is above one of ``low``; ties count half."""
     above = (high[:, None] > low[None]) + 0.5 * (high[:, None] == low[None])
     return float(above.mean())

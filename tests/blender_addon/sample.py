@@ -128,18 +128,18 @@ def heavy_result(name: str = "me.jpg") -> dict[str, Any]:
     return result
 
 
-def rest_vertices(person: dict[str, Any], betas: NDArray | None = None) -> NDArray:
+def rest_vertices(person: dict[str, Any], betas: NDArray[Any] | None = None) -> NDArray[Any]:
     betas = person["betas"] if betas is None else betas
     return person["template"].astype(float) + person["shapedirs"].astype(float) @ betas + person["offsets"]
 
 
-def joints(person: dict[str, Any], betas: NDArray | None = None) -> NDArray:
+def joints(person: dict[str, Any], betas: NDArray[Any] | None = None) -> NDArray[Any]:
     return person["joint_template"].astype(float) + person["joint_shapedirs"].astype(float) @ (
         person["betas"] if betas is None else betas
     )
 
 
-def posed_vertices(person: dict[str, Any]) -> NDArray:
+def posed_vertices(person: dict[str, Any]) -> NDArray[Any]:
     """(V, 3) linear blend skinning as Loper et al. 2015 (equations 2-4) write it, camera frame, double precision."""
     rest, heads = rest_vertices(person), joints(person)
     local = Rotation.from_rotvec(person["pose"].astype(float)).as_matrix()
@@ -154,12 +154,12 @@ def posed_vertices(person: dict[str, Any]) -> NDArray:
     return np.einsum("vab,vb->va", blended[:, :3, :3], rest) + blended[:, :3, 3] + person["transl"]
 
 
-def world_of(camera_points: NDArray) -> NDArray:
+def world_of(camera_points: NDArray[Any]) -> NDArray[Any]:
     """Camera frame (x right, y down, z forward) -> Blender's world seen along +y (x right, y forward, z up)."""
     return np.stack([camera_points[:, 0], camera_points[:, 2], -camera_points[:, 1]], -1)
 
 
-def pixels_of(camera: dict[str, Any], camera_points: NDArray) -> NDArray:
+def pixels_of(camera: dict[str, Any], camera_points: NDArray[Any]) -> NDArray[Any]:
     """A pinhole camera's pixels."""
     return camera_points[:, :2] / camera_points[:, 2:] * camera["focal"] + np.array(camera["center"])
 

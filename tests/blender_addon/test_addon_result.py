@@ -17,7 +17,7 @@ def result() -> dict[str, Any]:
     return sample_result()
 
 
-def test_a_whole_result_is_taken_as_it_is(result) -> None:
+def test_a_whole_result_is_taken_as_it_is(result: dict[str, Any]) -> None:
     parsed = parse_result(result)
     (avatar,) = parsed.people
     person = result["people"][0]
@@ -63,19 +63,19 @@ BREAKAGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", BREAKAGES)
-def test_damage_is_refused_in_one_sentence(result, what: str) -> None:
+def test_damage_is_refused_in_one_sentence(result: dict[str, Any], what: str) -> None:
     with pytest.raises(ResultError, match="damaged") as raised:
         parse_result(changed(result, **BREAKAGES[what]))
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("key", ["photo", "camera", "people"])
-def test_missing_parts_are_refused(result, key: str) -> None:
+def test_missing_parts_are_refused(result: dict[str, Any], key: str) -> None:
     with pytest.raises(ResultError, match="damaged"):
         parse_result({name: value for name, value in result.items() if name != key})
 
 
-def test_another_format_says_what_to_do(result) -> None:
+def test_another_format_says_what_to_do(result: dict[str, Any]) -> None:
     with pytest.raises(ResultError, match="update"):
         parse_result({**result, "schema": 3})
 

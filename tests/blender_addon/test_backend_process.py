@@ -43,7 +43,7 @@ def program(path: Path, script: str) -> Path:
 
 
 @posix
-def test_the_program_a_python_or_an_environment_can_be_named(tmp_path, monkeypatch) -> None:
+def test_the_program_a_python_or_an_environment_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uvatar = program(tmp_path / "venv" / "bin" / "uvatar", "")
     assert find_command(str(uvatar)) == [str(uvatar)]
     assert find_command(str(tmp_path / "venv")) == [str(uvatar)]
@@ -55,7 +55,7 @@ def test_the_program_a_python_or_an_environment_can_be_named(tmp_path, monkeypat
             find_command(wrong)
 
 
-def environment_of(version: str, folder: Path) -> Path:
+def environment_of(version: str | None, folder: Path) -> Path:
     """What the set-up of an add-on with that version left, without the packages."""
     python = environment_python(folder)
     python.parent.mkdir(parents=True)
@@ -66,7 +66,9 @@ def environment_of(version: str, folder: Path) -> Path:
 
 @posix
 @pytest.mark.parametrize("version", ["0.1.0", "0.1.9rc1"])
-def test_an_environment_of_an_older_add_on_is_offered_to_be_updated(tmp_path, monkeypatch, version: str) -> None:
+def test_an_environment_of_an_older_add_on_is_offered_to_be_updated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     environment_of(version, environment_folder())
     for location in ("", str(environment_folder())):
@@ -81,7 +83,9 @@ def test_an_environment_of_an_older_add_on_is_offered_to_be_updated(tmp_path, mo
 
 @posix
 @pytest.mark.parametrize("version", ["0.2.0", "1.0", "7.7", "unknown", None])
-def test_environments_of_this_and_later_versions_are_started(tmp_path, monkeypatch, version) -> None:
+def test_environments_of_this_and_later_versions_are_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     environment_of(version, environment_folder())
     assert find_command("") == [str(environment_python(environment_folder())), "-P", "-m", "uvatar"]
@@ -89,7 +93,7 @@ def test_environments_of_this_and_later_versions_are_started(tmp_path, monkeypat
 
 
 @posix
-def test_a_python_without_uvatar_is_said_with_what_helps(tmp_path, monkeypatch) -> None:
+def test_a_python_without_uvatar_is_said_with_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     python = program(tmp_path / "python3", f"echo '{tmp_path}/python3: No module named uvatar' >&2; exit 1")
     backend = BackendProcess(str(python))
@@ -100,7 +104,7 @@ def test_a_python_without_uvatar_is_said_with_what_helps(tmp_path, monkeypatch) 
     assert problem.remedy is Remedy.PREFERENCES
 
 
-def test_blenders_python_settings_do_not_reach_the_backend(monkeypatch) -> None:
+def test_blenders_python_settings_do_not_reach_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", "/blender/python")
     monkeypatch.setenv("PYTHONPATH", "/blender/scripts")
     environment = clean_environment()
@@ -109,7 +113,7 @@ def test_blenders_python_settings_do_not_reach_the_backend(monkeypatch) -> None:
 
 
 @posix
-def test_a_backend_that_fails_tells_why(tmp_path, monkeypatch) -> None:
+def test_a_backend_that_fails_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     backend = BackendProcess(
         str(program(tmp_path / "uvatar", "echo starting; echo 'open_body.npz is missing' >&2; exit 1"))
@@ -122,7 +126,7 @@ def test_a_backend_that_fails_tells_why(tmp_path, monkeypatch) -> None:
 
 
 @posix
-def test_a_second_server_that_leaves_the_field_is_no_failure(tmp_path, monkeypatch) -> None:
+def test_a_second_server_that_leaves_the_field_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     backend = BackendProcess(str(program(tmp_path / "uvatar", f"exit {backend_process.EXIT_ALREADY_SERVED}")))
     backend.start()
@@ -131,7 +135,7 @@ def test_a_second_server_that_leaves_the_field_is_no_failure(tmp_path, monkeypat
 
 
 @posix
-def test_it_ends_with_us_and_is_not_started_after_the_end(tmp_path, monkeypatch) -> None:
+def test_it_ends_with_us_and_is_not_started_after_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     backend = BackendProcess(
         str(program(tmp_path / "uvatar", f"echo run >> '{tmp_path}/runs'; cat"))
@@ -148,7 +152,7 @@ def test_it_ends_with_us_and_is_not_started_after_the_end(tmp_path, monkeypatch)
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
-def test_a_place_without_backend_and_a_file_that_is_no_program(tmp_path, monkeypatch) -> None:
+def test_a_place_without_backend_and_a_file_that_is_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     assert BackendProcess(str(tmp_path / "nowhere")).start() == NOT_INSTALLED
     (tmp_path / "notes.txt").write_text("no program")
@@ -162,7 +166,7 @@ def _wait(backend: BackendProcess) -> None:
         time.sleep(0.01)
 
 
-def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypatch) -> None:
+def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     assert not stop_running()  # there is none
     command = [
@@ -183,7 +187,7 @@ def test_a_running_backend_is_asked_to_end_in_its_own_version(tmp_path, monkeypa
 @pytest.mark.parametrize(
     "listener", ["nobody", "a program that says nothing", "a program that talks", "another Uvatar's server"]
 )
-def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) -> None:
+def test_an_innocent_process_is_not_ended(listener: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that was killed leaves its file behind; then its process id and its port become those of other
     programs.
     """
@@ -241,7 +245,7 @@ def test_an_innocent_process_is_not_ended(listener: str, tmp_path, monkeypatch) 
     "content",
     [b"", b"[]", b'{"port": 99999999, "token": "t", "protocol": 1}', b'{"port": "a"}', b"[" * 100_000, b"\xff"],
 )
-def test_a_damaged_runtime_file_ends_nothing(content: bytes, tmp_path, monkeypatch) -> None:
+def test_a_damaged_runtime_file_ends_nothing(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path))
     discovery.runtime_file(tmp_path).write_bytes(content)
     assert not stop_running()

@@ -9,11 +9,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from tests.blender_addon.test_motion import BODY, JOINTS, PARENTS, write_bvh
@@ -33,13 +35,18 @@ REST = 100 * (JOINTS @ ARMATURE_FROM_BODY)  # y up, centimetres: BVH's usual axe
 FAULTS = SHARED / "faults" / "motion"
 
 
-def walking_places(frames: int = FRAMES) -> np.ndarray:
+def walking_places(frames: int = FRAMES) -> NDArray[Any]:
     """(F, 3) of the pelvis, y up, centimetres."""
     return REST[0] + np.stack([np.zeros(frames), np.zeros(frames), np.linspace(0, 150, frames)], -1)
 
 
 def write_skeleton(
-    path: Path, poses: np.ndarray, where: np.ndarray, axes: np.ndarray, world: np.ndarray, names=None
+    path: Path,
+    poses: NDArray[Any],
+    where: NDArray[Any],
+    axes: NDArray[Any],
+    world: NDArray[Any],
+    names: list[str] | None = None,
 ) -> None:
     """A file whose bones have local axes of their own, (24, 3, 3) against the world in the T pose, in a world with
     other axes.
@@ -54,7 +61,7 @@ def write_skeleton(
     write_bvh(path, names or naming.joint_names(naming.Naming.MIXAMO), offsets, turned, where @ world.T)
 
 
-def along(direction: tuple[float, float, float]) -> np.ndarray:
+def along(direction: tuple[float, float, float]) -> NDArray[Any]:
     """(24, 3, 3) local axes whose ``direction`` points along each bone, as motion builders and game engines
     have them.
     """
@@ -91,7 +98,7 @@ def along(direction: tuple[float, float, float]) -> np.ndarray:
 
 
 def assert_stands_as(
-    motion: Motion, poses: np.ndarray, where: np.ndarray, metres: float = 0.01, degrees: float = 1.0
+    motion: Motion, poses: NDArray[Any], where: NDArray[Any], metres: float = 0.01, degrees: float = 1.0
 ) -> None:
     """That joints lie and bones turn as in the truth, in the armature's axes; toes and hands hang on their parents."""
     local = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from uvatar_blender.core.fbx import hide_folders
 
+Node = tuple[bytes, list[bytes], list[Any]]  # name, properties, children
 FOLDERS = ["/home/anna/exports", "/", "C:\\Users\\anna\\exports", "D:/anna", "\\\\server\\anna", "/home/安娜/写真"]
 
 
@@ -17,15 +20,15 @@ def text(value: str) -> bytes:
 
 
 def record(
-    name: bytes, properties: list[bytes], children: list[tuple] = (), start: int = 0, long: bool = False
+    name: bytes, properties: list[bytes], children: Sequence[Node] = (), start: int = 0, long: bool = False
 ) -> bytes:
     """A record that begins at ``start`` in the file; children are (name, properties, children)."""
     number = "<QQQB" if long else "<IIIB"
     body = b"".join(properties)
     head = struct.calcsize(number) + len(name)
     inner = b""
-    for child in children:
-        inner += record(*child, start=start + head + len(body) + len(inner), long=long)
+    for child, of_child, below in children:
+        inner += record(child, of_child, below, start=start + head + len(body) + len(inner), long=long)
     if children:
         inner += bytes(struct.calcsize(number))
     end = start + head + len(body) + len(inner)
@@ -39,9 +42,13 @@ def fbx(folder: str, long: bool) -> bytes:
         f"{folder.rstrip(separator)}{separator}secret.blend",
     )
     data = b"Kaydara FBX Binary  \x00\x1a\x00" + struct.pack("<I", 7700 if long else 7400)
-    native = (b"P", [text("Original|ApplicationNativeFile"), text("KString"), text(""), text(""), text(blend)], [])
+    native: Node = (
+        b"P",
+        [text("Original|ApplicationNativeFile"), text("KString"), text(""), text(""), text(blend)],
+        [],
+    )
     array = b"d" + struct.pack("<III", 2, 0, 16) + struct.pack("<dd", 1.0, 2.0)
-    tree = [
+    tree: list[Node] = [
         (
             b"FBXHeaderExtension",
             [],

@@ -43,7 +43,7 @@ def wheel(tmp_path: Path) -> Path:
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for Blender is a script that begins with #!")
 @pytest.mark.parametrize("isolated", [" -I", ""])
 def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(
-    wheel, tmp_path, monkeypatch, isolated: str
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolated: str
 ) -> None:
     if importlib.util.find_spec("bpy") is None:
         pytest.skip("bpy is not installed: nothing that needs Blender is tested")
@@ -54,7 +54,7 @@ def test_a_wheel_beside_a_blender_of_another_python_writes_all_files(
     monkeypatch.setenv("UVATAR_BLENDER", str(blender))
     monkeypatch.setenv("PYTHONPATH", str(wheel))
     monkeypatch.setattr(
-        export.importlib.util,
+        importlib.util,
         "find_spec",
         lambda name: SimpleNamespace(origin=str(wheel / name / "__init__.py")) if name != "bpy" else None,
     )

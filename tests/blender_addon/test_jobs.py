@@ -33,7 +33,9 @@ def files(folder: Path, sizes: list[int]) -> list[Path]:
         ([1, JOB_BYTES + 1, 1], [1, 1, 1]),  # the one that is too large takes no other with it
     ],
 )
-def test_many_or_large_photos_are_several_jobs_in_their_order(tmp_path, sizes: list[int], expected: list[int]) -> None:
+def test_many_or_large_photos_are_several_jobs_in_their_order(
+    tmp_path: Path, sizes: list[int], expected: list[int]
+) -> None:
     photos = files(tmp_path, sizes)
     jobs = portioned(photos, {"same_person": False})
     assert [len(job) for job in jobs] == expected and [photo for job in jobs for photo in job] == photos
@@ -41,16 +43,16 @@ def test_many_or_large_photos_are_several_jobs_in_their_order(tmp_path, sizes: l
         assert len(job) == 1 or sum(photo.stat().st_size for photo in job) <= JOB_BYTES
 
 
-def test_one_persons_photos_stay_one_job(tmp_path) -> None:
+def test_one_persons_photos_stay_one_job(tmp_path: Path) -> None:
     photos = files(tmp_path, [1] * (JOB_PHOTOS + 1))
     assert portioned(photos, {"same_person": True}) == [photos]
 
 
-def test_photos_that_are_not_there_are_left_to_be_told(tmp_path) -> None:
+def test_photos_that_are_not_there_are_left_to_be_told(tmp_path: Path) -> None:
     assert portioned([tmp_path / "gone.jpg"], {}) == [[tmp_path / "gone.jpg"]]
 
 
-def test_a_run_has_them_as_its_jobs(tmp_path, monkeypatch) -> None:
+def test_a_run_has_them_as_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UVATAR_DATA", str(tmp_path / "data"))
     session = Session()
     run = session.reconstruct(

@@ -4,10 +4,13 @@ motion.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from tests.blender_addon.sample import body_arrays
@@ -24,7 +27,7 @@ PARENTS = BODY["parents"]
 LIMBS = ((1, 4), (4, 7), (2, 5), (5, 8), (16, 18), (18, 20), (17, 19), (19, 21))
 
 
-def known_poses(frames: int = 5) -> np.ndarray:
+def known_poses(frames: int = 5) -> NDArray[Any]:
     """(F, 24, 3) axis-angle in the body's axes, hands at rest."""
     poses = np.random.default_rng(4).normal(0, 0.35, (frames, 24, 3))
     poses[:, 22:] = 0
@@ -32,13 +35,18 @@ def known_poses(frames: int = 5) -> np.ndarray:
 
 
 def write_bvh(
-    path: Path, names, offsets: np.ndarray, rotations: np.ndarray, places: np.ndarray, order: str = "ZXY"
+    path: Path,
+    names: Sequence[str],
+    offsets: NDArray[Any],
+    rotations: NDArray[Any],
+    places: NDArray[Any],
+    order: str = "ZXY",
 ) -> None:
     """``offsets`` (24, 3) from the parents, ``rotations`` (F, 24, 3, 3) against the parents, ``places`` (F, 3) of the
     root.
     """
     lines: list[str] = []
-    angles: list[np.ndarray] = []
+    angles: list[NDArray[Any]] = []
 
     def bone(joint: int, depth: int) -> None:
         pad = "\t" * depth
@@ -65,7 +73,7 @@ def write_bvh(
 
 
 @pytest.mark.parametrize("preset", list(naming.Naming))
-def test_every_presets_names_are_understood(preset) -> None:
+def test_every_presets_names_are_understood(preset: naming.Naming) -> None:
     names = naming.joint_names(preset)
     assert len(set(names)) == 24 and naming.naming_of(names) is preset
     found = naming.match_joints(
@@ -133,7 +141,7 @@ def test_names_of_common_bvh_skeletons() -> None:
 
 
 @pytest.mark.parametrize("order", ["ZXY", "XYZ", "YZX"])
-def test_a_bvh_of_our_own_skeleton_comes_back_as_it_was(tmp_path, order: str) -> None:
+def test_a_bvh_of_our_own_skeleton_comes_back_as_it_was(tmp_path: Path, order: str) -> None:
     """In BVH's y-up centimetres: SMPL's own body frame."""
     local = Rotation.from_rotvec(known_poses().reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     rest = JOINTS @ ARMATURE_FROM_BODY  # body frame
@@ -147,7 +155,7 @@ def test_a_bvh_of_our_own_skeleton_comes_back_as_it_was(tmp_path, order: str) ->
     assert np.abs(back.pelvis - np.arange(5)[:, None] * (0.03, -0.1, 0)).max() < 1e-5
 
 
-def test_limbs_point_as_in_a_capture_that_rests_in_another_pose_and_size(tmp_path) -> None:
+def test_limbs_point_as_in_a_capture_that_rests_in_another_pose_and_size(tmp_path: Path) -> None:
     """The capture rests with its arms down, is twice as large, z up, and faces +x."""
     down = np.zeros((24, 3))
     down[16, 2], down[17, 2] = -1.3, 1.3
@@ -180,13 +188,13 @@ def test_limbs_point_as_in_a_capture_that_rests_in_another_pose_and_size(tmp_pat
         "\x00\x01",
     ],
 )
-def test_what_is_no_bvh_is_told_in_a_sentence(tmp_path, text: str) -> None:
+def test_what_is_no_bvh_is_told_in_a_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.bvh").write_text(text)
     with pytest.raises(MotionError, match=r"x\.bvh"):
         load_bvh(tmp_path / "x.bvh")
 
 
-def test_a_skeleton_without_people_is_refused(tmp_path) -> None:
+def test_a_skeleton_without_people_is_refused(tmp_path: Path) -> None:
     write_bvh(
         tmp_path / "c.bvh",
         [f"bone{k}" for k in range(24)],
@@ -220,7 +228,7 @@ def test_the_lowest_step_touches_the_ground() -> None:
     rotations = np.tile(np.eye(3), (3, 24, 1, 1))
     clip = motion.Motion(rotations, np.array([[5.0, 1, 0.3], [5, 1, 0.1], [5, 1, 0.5]]), 30.0)
     standing = motion.grounded(motion.starting_here(clip), JOINTS - (0, 0, JOINTS[:, 2].min() - 0.03), toes, PARENTS)
-    assert np.allclose(standing.pelvis, [[0, 0, 0.2], [0, 0, 0], [0, 0, 0.4]])
+    assert np.allclose(standing.pelvis, [[0.0, 0, 0.2], [0.0, 0, 0], [0.0, 0, 0.4]])
 
 
 def test_without_places_each_frame_is_put_on_the_ground() -> None:

@@ -39,7 +39,7 @@ def test_colours_beyond_the_range_are_cut_off() -> None:
 def test_files_that_are_png_already_are_written_as_they_are(tmp_path: Path) -> None:
     write_pictures({tmp_path / "made.png": np.zeros((2, 2, 4), np.float32), tmp_path / "packed.png": b"as it is"})
     assert (tmp_path / "packed.png").read_bytes() == b"as it is" and Image.open(tmp_path / "made.png").size == (2, 2)
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         write_pictures({tmp_path / "missing" / "a.png": b""})
 
 

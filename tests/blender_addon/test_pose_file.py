@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar_blender.core.array_file import load_arrays
@@ -24,7 +25,7 @@ FRAMES = 40
 TO_Z_UP, TO_CAMERA = ARMATURE_FROM_BODY, np.diag([1.0, -1, -1])  # from SMPL's own y-up axes
 
 
-def a_walk(frames: int = FRAMES) -> np.ndarray:
+def a_walk(frames: int = FRAMES) -> NDArray[Any]:
     """(F, 24, 3) axis-angle, y up: legs swing, knees bend the way that knees do, arms hang, hands rest."""
     time = np.linspace(0, 4 * np.pi, frames)
     poses = np.zeros((frames, 24, 3))
@@ -37,30 +38,30 @@ def a_walk(frames: int = FRAMES) -> np.ndarray:
     return poses
 
 
-def turned_root(poses: np.ndarray, world: np.ndarray) -> np.ndarray:
+def turned_root(poses: NDArray[Any], world: NDArray[Any]) -> NDArray[Any]:
     """The same person in a world with other axes."""
     turned = poses.copy()
     turned[:, 0] = (Rotation.from_matrix(world) * Rotation.from_rotvec(poses[:, 0])).as_rotvec()
     return turned
 
 
-def places(frames: int = FRAMES) -> np.ndarray:
+def places(frames: int = FRAMES) -> NDArray[Any]:
     """(F, 3) y up, SMPL's trans: the floor is at 0, the pelvis 0.95 above it."""
     return np.stack([np.zeros(frames), np.full(frames, 0.95 + 0.22), np.linspace(0, 2, frames)], -1)
 
 
-def assert_is(motion: Any, poses: np.ndarray, moves: np.ndarray | None, tolerance: float = 1e-6) -> None:
+def assert_is(motion: Any, poses: NDArray[Any], moves: NDArray[Any] | None, tolerance: float = 1e-6) -> None:
     """That a motion is these y-up poses at these places, in Blender's axes."""
     expected = Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     assert np.abs(motion.rotations - ARMATURE_FROM_BODY @ expected @ ARMATURE_FROM_BODY.T).max() < tolerance
     assert np.abs(motion.pelvis - (0 if moves is None else moves @ ARMATURE_FROM_BODY.T)).max() < 1e-5
 
 
-def matrices(poses: np.ndarray) -> np.ndarray:
+def matrices(poses: NDArray[Any]) -> NDArray[Any]:
     return Rotation.from_rotvec(poses.reshape(-1, 3)).as_matrix().reshape(*poses.shape[:-1], 3, 3)
 
 
-def quaternions(poses: np.ndarray, real_first: bool) -> np.ndarray:
+def quaternions(poses: NDArray[Any], real_first: bool) -> NDArray[Any]:
     last = Rotation.from_rotvec(poses.reshape(-1, 3)).as_quat().reshape(*poses.shape[:-1], 4)
     return np.roll(last, 1, -1) if real_first else last
 
@@ -213,7 +214,7 @@ def test_a_npy_of_nothing_but_poses(tmp_path: Path, shape: tuple[int, ...]) -> N
 
 
 @pytest.mark.parametrize("one", [a_walk()[3], a_walk()[3].ravel(), matrices(a_walk()[3])])
-def test_a_single_pose_is_a_clip_of_one_frame(tmp_path: Path, one: np.ndarray) -> None:
+def test_a_single_pose_is_a_clip_of_one_frame(tmp_path: Path, one: NDArray[Any]) -> None:
     np.save(tmp_path / "m.npy", one)
     assert_is(load_smpl_motion(tmp_path / "m.npy"), a_walk()[3:4], None)
 
@@ -221,7 +222,7 @@ def test_a_single_pose_is_a_clip_of_one_frame(tmp_path: Path, one: np.ndarray) -
 # --- ROMP's videos
 
 
-def romp_frames(people: int, skip: tuple[int, ...] = ()) -> dict[str, dict[str, np.ndarray]]:
+def romp_frames(people: int, skip: tuple[int, ...] = ()) -> dict[str, dict[str, NDArray[Any]]]:
     """ROMP's ``results``: a dictionary per frame, a row per person; the last person is the walker and is missing in
     some frames.
     """
@@ -285,21 +286,21 @@ def test_a_video_of_romp_by_its_frames(tmp_path: Path, people: int) -> None:
 # --- Which way is up
 
 
-def stiff(frames: int, root: np.ndarray) -> np.ndarray:
+def stiff(frames: int, root: NDArray[Any]) -> NDArray[Any]:
     """(F, 24, 3) of a stiff body whose root turns by ``root`` (3,) or (F, 3)."""
     poses = np.zeros((frames, 24, 3))
     poses[:, 0] = root
     return poses
 
 
-def lying(up: np.ndarray, head: np.ndarray, face: np.ndarray) -> np.ndarray:
+def lying(up: NDArray[Any], head: NDArray[Any], face: NDArray[Any]) -> NDArray[Any]:
     """(3,) the root's turn for a head (SMPL's y) and a face (z) that point so."""
     return Rotation.from_matrix(np.stack([np.cross(head, face), head, face], -1)).as_rotvec()
 
 
 X, Y, Z = np.eye(3)
 STANDING = lying(Z, Z, -Y)
-CLIPS = {  # of z-up worlds: the root's turns and the places of the pelvis
+CLIPS: dict[str, tuple[NDArray[Any], Any]] = {  # of z-up worlds: the root's turns and the places of the pelvis
     "prone, head to -y": (lying(Z, -Y, -Z), (0, 0, 0.12)),
     "prone, head to y": (lying(Z, Y, -Z), (0, 0, 0.12)),
     "supine, head to y": (lying(Z, Y, Z), (0, 0, 0.12)),
@@ -448,7 +449,7 @@ def test_hostile_archives_are_told_before_they_expand(tmp_path: Path, monkeypatc
     with pytest.raises(MotionError, match="frames"):
         load_smpl_motion(file)
     archive(file, header((100, 10**13)))
-    with pytest.raises(MotionError, match="take .* GB"):
+    with pytest.raises(MotionError, match=r"take .* GB"):
         load_smpl_motion(file)
     archive(file, header((100, 72)) + bytes(10))
     with pytest.raises(MotionError, match="cut short"):
@@ -505,7 +506,8 @@ class Hollow:
     """Pickled, it is an array whose bytes are a number: made from it, they would be that many zeros."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        make, arguments, (version, _, kind, fortran, _) = np.zeros(3).__reduce__()
+        whole: Any = np.zeros(3).__reduce__()
+        make, arguments, (version, _, kind, fortran, _) = whole
         return make, arguments, (version, (10**9,), kind, fortran, 8 * 10**9)
 
 

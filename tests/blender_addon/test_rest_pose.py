@@ -8,9 +8,11 @@ from __future__ import annotations
 import copy
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.blender_addon.sample import encoded, gradient, posed_vertices, sample_result
@@ -22,11 +24,11 @@ from uvatar_blender.core.result import parse_result
 
 
 @pytest.fixture(scope="module")
-def person():
+def person() -> dict[str, Any]:
     return sample_result()["people"][0]
 
 
-def a_posed(person, betas) -> np.ndarray:
+def a_posed(person: dict[str, Any], betas: NDArray[Any]) -> NDArray[Any]:
     """The A as LBS makes it of the T, body frame."""
     pose = np.zeros((24, 3))
     pose[16, 2], pose[17, 2] = -A_POSE_DROP, A_POSE_DROP
@@ -34,7 +36,7 @@ def a_posed(person, betas) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_a_is_the_posed_t_for_all_betas(person, seed: int) -> None:
+def test_the_a_is_the_posed_t_for_all_betas(person: dict[str, Any], seed: int) -> None:
     (avatar,) = parse_result({**sample_result(), "people": [person]}).people
     modelled = in_rest_pose(avatar, RestPose.A)
     betas = np.random.default_rng(seed).normal(0, 2, 10).astype(np.float32)
@@ -43,7 +45,7 @@ def test_the_a_is_the_posed_t_for_all_betas(person, seed: int) -> None:
     assert np.array_equal(modelled.pose, avatar.pose)  # stays relative to the T
 
 
-def test_correctives_of_the_a_are_built_in(person) -> None:
+def test_correctives_of_the_a_are_built_in(person: dict[str, Any]) -> None:
     posedirs = np.random.default_rng(3).normal(0, 0.01, (len(person["template"]), 3, 207)).astype(np.float32)
     (avatar,) = parse_result({**sample_result(), "people": [{**person, "posedirs": posedirs}]}).people
     modelled = in_rest_pose(avatar, RestPose.A)
@@ -57,7 +59,7 @@ def test_correctives_of_the_a_are_built_in(person) -> None:
     assert np.abs(made - a_posed(corrected, person["betas"])).max() < 1e-4
 
 
-def test_back_to_the_t(person) -> None:
+def test_back_to_the_t(person: dict[str, Any]) -> None:
     (avatar,) = parse_result({**sample_result(), "people": [person]}).people
     modelled = in_rest_pose(avatar, RestPose.A)
     vertices, joints = back_to_t(
@@ -81,7 +83,7 @@ def test_measurements_are_the_backends() -> None:
 
 
 @pytest.mark.parametrize(("format", "options"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True})])
-def test_pictures_are_known_by_their_headers(format: str, options: dict) -> None:
+def test_pictures_are_known_by_their_headers(format: str, options: dict[str, Any]) -> None:
     data = io.BytesIO()
     Image.fromarray(gradient(48)[:30]).save(data, format, **options)
     whole = data.getvalue()

@@ -84,10 +84,10 @@ class Server:
                     self._socket.send_multipart([client, *frames])
             if not self._socket.poll(10):
                 continue
-            client, *frames = self._socket.recv_multipart()
+            client, *received = self._socket.recv_multipart()
             self.clients.add(client)
             try:
-                request = framing.unpack(frames)
+                request = framing.unpack(received)
                 self.requests.append(request)
                 reply = self._answer(request)
             except UvatarError as error:
@@ -168,7 +168,7 @@ def accepted(server: Server, session: Session, paths: list[Path], **options: Any
     return job
 
 
-def test_photos_go_out_and_results_come_in(server, session, tmp_path) -> None:
+def test_photos_go_out_and_results_come_in(server: Server, session: Session, tmp_path: Path) -> None:
     job = accepted(server, session, photos(tmp_path, "a.jpg", "b.jpg"), texture_size=512)
     request = next(request for request in server.requests if request["kind"] == "reconstruct")
     assert uuid.UUID(job) and request["options"] == {"texture_size": 512}
@@ -191,7 +191,9 @@ def test_photos_go_out_and_results_come_in(server, session, tmp_path) -> None:
     assert server.kinds().count("result") == 2
 
 
-def test_pictures_that_are_no_files_yet_are_written_away_from_the_main_thread(server, session, tmp_path) -> None:
+def test_pictures_that_are_no_files_yet_are_written_away_from_the_main_thread(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
     writers: list[threading.Thread] = []
 
     def write() -> None:
@@ -207,7 +209,9 @@ def test_pictures_that_are_no_files_yet_are_written_away_from_the_main_thread(se
     assert writer is not threading.main_thread()
 
 
-def test_pictures_that_cannot_be_written_end_the_job_with_the_reason(server, session, tmp_path) -> None:
+def test_pictures_that_cannot_be_written_end_the_job_with_the_reason(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
     def write() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -218,20 +222,20 @@ def test_pictures_that_cannot_be_written_end_the_job_with_the_reason(server, ses
     assert job.state is JobState.FAILED and "the disk is full" in job.problem.message and not server.jobs
 
 
-def test_failed_and_unreadable_photos_do_not_stop_the_others(server, session, tmp_path) -> None:
+def test_failed_and_unreadable_photos_do_not_stop_the_others(server: Server, session: Session, tmp_path: Path) -> None:
     job = accepted(server, session, [tmp_path / "gone.jpg", *photos(tmp_path, "nobody.jpg", "me.jpg")])
     server.finish(job, 2)
     error = {"code": "bad-photo", "message": "No person was found in nobody.jpg.", "fix": "Use another photo."}
     server.jobs[job]["photos"][0] |= {"state": "failed", "error": error}
     server.publish(kind="finished", **server.jobs[job])
     until(session, lambda: not session.running, "the job is over")
-    (job,) = session.run.jobs
-    assert job.state is JobState.DONE and job.results[2].name == "me.jpg"  # counted as the artist chose them
+    (ran,) = session.run.jobs
+    assert ran.state is JobState.DONE and ran.results[2].name == "me.jpg"  # counted as the artist chose them
     assert "gone.jpg cannot be read" in session.run.jobs[0].problems[0].message
     assert session.run.jobs[0].problems[1].message == error["message"]
 
 
-def test_a_damaged_result_is_the_photos_problem(server, session, tmp_path) -> None:
+def test_a_damaged_result_is_the_photos_problem(server: Server, session: Session, tmp_path: Path) -> None:
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
     broken = sample_result()
     broken["people"][0]["quads"] = broken["people"][0]["quads"] + 10**6
@@ -242,14 +246,14 @@ def test_a_damaged_result_is_the_photos_problem(server, session, tmp_path) -> No
     assert session.run.jobs[0].state is JobState.FAILED and "damaged" in session.run.jobs[0].problems[0].message
 
 
-def test_a_first_run_says_that_it_waits_for_the_models(server, session, tmp_path) -> None:
+def test_a_first_run_says_that_it_waits_for_the_models(server: Server, session: Session, tmp_path: Path) -> None:
     server.answers["hello"] = lambda request: {"kind": "hello", "version": "9.9", "model": {"state": "loading"}}
     session.connect()
     session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
     until(session, lambda: session.run.jobs[0].message == "Loading the models", "the models are mentioned")
 
 
-def test_the_backend_says_which_bodies_avatars_can_have(server, session) -> None:
+def test_the_backend_says_which_bodies_avatars_can_have(server: Server, session: Session) -> None:
     session.connect()
     until(session, lambda: session.link is Link.ON, "there is a connection")
     assert session.bodies == frozenset() and session.models_folder == ""  # an older backend says nothing of it
@@ -260,7 +264,9 @@ def test_the_backend_says_which_bodies_avatars_can_have(server, session) -> None
     assert session.bodies == {"open_body", "smpl"} and session.models_folder == "/home/ada/models"
 
 
-def test_lost_events_are_made_up_for_by_asking(server, session, tmp_path, monkeypatch) -> None:
+def test_lost_events_are_made_up_for_by_asking(
+    server: Server, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol_client, "QUIET", 0.1)
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
     server.finish(job, 1)
@@ -269,7 +275,7 @@ def test_lost_events_are_made_up_for_by_asking(server, session, tmp_path, monkey
 
 
 def test_a_silent_server_is_taken_for_dead_and_the_job_goes_on_with_the_next(
-    server, session, tmp_path, monkeypatch
+    server: Server, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol_client, "REPLY", 0.3)
     monkeypatch.setattr(protocol_client, "QUIET", 0.1)
@@ -284,7 +290,7 @@ def test_a_silent_server_is_taken_for_dead_and_the_job_goes_on_with_the_next(
     assert server.kinds().count("reconstruct") == 1
 
 
-def test_a_restarted_server_with_a_new_token_is_found_again(server, session, tmp_path) -> None:
+def test_a_restarted_server_with_a_new_token_is_found_again(server: Server, session: Session, tmp_path: Path) -> None:
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
     server.stop()
     until(session, lambda: session.problem is not None, "the loss is noticed")
@@ -294,7 +300,7 @@ def test_a_restarted_server_with_a_new_token_is_found_again(server, session, tmp
     assert session.run.jobs[0].state is JobState.DONE and set(session.run.jobs[0].results) == {0}
 
 
-def test_a_server_that_never_got_the_photos_gets_them_again(server, session, tmp_path) -> None:
+def test_a_server_that_never_got_the_photos_gets_them_again(server: Server, session: Session, tmp_path: Path) -> None:
     server.answers["reconstruct"] = lambda request: None
     session.connect()
     job = session.reconstruct([(photos(tmp_path, "me.jpg"), {})]).jobs[0].id
@@ -306,7 +312,7 @@ def test_a_server_that_never_got_the_photos_gets_them_again(server, session, tmp
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the program is a shell script")
-def test_the_backend_is_started_once_where_none_runs(server, session, tmp_path) -> None:
+def test_the_backend_is_started_once_where_none_runs(server: Server, session: Session, tmp_path: Path) -> None:
     server.stop()
     discovery.runtime_file(tmp_path).unlink()
     program = tmp_path / "uvatar"
@@ -321,7 +327,7 @@ def test_the_backend_is_started_once_where_none_runs(server, session, tmp_path) 
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
-def test_cancel(server, session, tmp_path) -> None:
+def test_cancel(server: Server, session: Session, tmp_path: Path) -> None:
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
     until(session, lambda: session.link is Link.ON, "connected")
     session.cancel()
@@ -329,7 +335,9 @@ def test_cancel(server, session, tmp_path) -> None:
     assert session.run.jobs[0].state is JobState.CANCELLED and server.jobs[job]["state"] == "cancelled"
 
 
-def test_cancel_without_a_connection_and_nothing_is_sent_later(server, session, tmp_path) -> None:
+def test_cancel_without_a_connection_and_nothing_is_sent_later(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
     server.stop()
     session.connect()
     session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
@@ -343,7 +351,9 @@ def test_cancel_without_a_connection_and_nothing_is_sent_later(server, session, 
     assert "reconstruct" not in server.kinds()
 
 
-def test_a_run_that_waited_for_a_backend_goes_out_when_there_is_one(server, session, tmp_path) -> None:
+def test_a_run_that_waited_for_a_backend_goes_out_when_there_is_one(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
     server.stop()
     session.connect()
     job = session.reconstruct([(photos(tmp_path, "me.jpg"), {})]).jobs[0].id
@@ -353,7 +363,7 @@ def test_a_run_that_waited_for_a_backend_goes_out_when_there_is_one(server, sess
     until(session, lambda: job in server.jobs, "the photos have arrived")
 
 
-def test_refusals_are_told_with_what_to_do(server, session, tmp_path) -> None:
+def test_refusals_are_told_with_what_to_do(server: Server, session: Session, tmp_path: Path) -> None:
     refusal = {"kind": "error", "code": "disk-full", "message": "The disk is full.", "fix": "Free some space."}
     server.answers["reconstruct"] = lambda request: refusal
     session.connect()
@@ -366,14 +376,16 @@ def test_refusals_are_told_with_what_to_do(server, session, tmp_path) -> None:
     assert session.link is Link.ON  # the connection is as good as before
 
 
-def test_a_wrong_token_is_told_at_once(server, session) -> None:
+def test_a_wrong_token_is_told_at_once(server: Server, session: Session) -> None:
     runtime = discovery.read_runtime(server.folder)
     session.connect(("127.0.0.1", runtime.port), "wrong")
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
     assert session.problem.message == "The token is not this server's." and session.problem.remedy is Remedy.PREFERENCES
 
 
-def test_a_server_of_another_version_is_told_at_once(server, session, monkeypatch) -> None:
+def test_a_server_of_another_version_is_told_at_once(
+    server: Server, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(framing, "PROTOCOL_VERSION", 99)  # the server's copy; the add-on has its own
     session.connect()
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
@@ -381,7 +393,9 @@ def test_a_server_of_another_version_is_told_at_once(server, session, monkeypatc
 
 
 @pytest.mark.parametrize("status", [{}, {"photos": 3}, {"photos": [{}], "state": "running"}])
-def test_nonsense_from_the_server_is_told_and_kills_nothing(server, session, tmp_path, status) -> None:
+def test_nonsense_from_the_server_is_told_and_kills_nothing(
+    server: Server, session: Session, tmp_path: Path, status: dict[str, Any]
+) -> None:
     server.answers["reconstruct"] = lambda request: {"kind": "accepted", **status}
     session.connect()
     session.reconstruct([(photos(tmp_path, "me.jpg"), {})])
@@ -391,7 +405,9 @@ def test_nonsense_from_the_server_is_told_and_kills_nothing(server, session, tmp
     until(session, lambda: not session.running, "the job is over")
 
 
-def test_close_ends_the_thread_without_waiting_for_it(server, session, tmp_path, monkeypatch) -> None:
+def test_close_ends_the_thread_without_waiting_for_it(
+    server: Server, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     accepted(server, session, photos(tmp_path, "me.jpg"))
     thread = session._connection._thread
     with monkeypatch.context() as patched:
@@ -401,7 +417,7 @@ def test_close_ends_the_thread_without_waiting_for_it(server, session, tmp_path,
     assert not thread.is_alive()
 
 
-def test_photos_of_the_same_person_are_jobs_of_their_own(server, session, tmp_path) -> None:
+def test_photos_of_the_same_person_are_jobs_of_their_own(server: Server, session: Session, tmp_path: Path) -> None:
     paths = photos(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     session.connect()
     run = session.reconstruct([(paths[:1], {"same_person": False}), (paths[1:], {"same_person": True})])
@@ -419,7 +435,7 @@ def test_photos_of_the_same_person_are_jobs_of_their_own(server, session, tmp_pa
     assert len(list(run.waiting())) == 3
 
 
-def test_a_run_is_picked_up_by_the_next_blender(server, session, tmp_path) -> None:
+def test_a_run_is_picked_up_by_the_next_blender(server: Server, session: Session, tmp_path: Path) -> None:
     job = accepted(server, session, [tmp_path / "gone.jpg", *photos(tmp_path, "a.jpg", "b.jpg")])
     server.finish(job, 1)
     server.publish(kind="photo", job=job, photo=0, state="done", error=None)
@@ -444,7 +460,9 @@ def test_a_run_is_picked_up_by_the_next_blender(server, session, tmp_path) -> No
         later.close()
 
 
-def test_a_run_that_never_reached_the_backend_is_sent_by_the_next_blender(server, session, tmp_path) -> None:
+def test_a_run_that_never_reached_the_backend_is_sent_by_the_next_blender(
+    server: Server, session: Session, tmp_path: Path
+) -> None:
     server.stop()
     job = session.reconstruct([(photos(tmp_path, "me.jpg"), {})]).jobs[0].id
     session.close()
@@ -464,7 +482,7 @@ def test_a_run_that_never_reached_the_backend_is_sent_by_the_next_blender(server
 
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_painted_texture_that_was_not_all_written_says_what_to_do_when_it_is_resumed(
-    server, session, tmp_path, written: int
+    server: Server, session: Session, tmp_path: Path, written: int
 ) -> None:
     names = ["avatar.png", "avatar labels.png", "avatar as it came.png"]
     photos(tmp_path, *names[:written])
@@ -485,7 +503,7 @@ def test_a_painted_texture_that_was_not_all_written_says_what_to_do_when_it_is_r
         later.close()
 
 
-def test_a_forgotten_run_is_not_offered_again(server, session, tmp_path) -> None:
+def test_a_forgotten_run_is_not_offered_again(server: Server, session: Session, tmp_path: Path) -> None:
     accepted(server, session, photos(tmp_path, "me.jpg"))
     session.close()
     later = Session()
@@ -494,7 +512,7 @@ def test_a_forgotten_run_is_not_offered_again(server, session, tmp_path) -> None
     assert not Session().unfinished
 
 
-def test_a_result_can_be_had_once_more(server, session, tmp_path) -> None:
+def test_a_result_can_be_had_once_more(server: Server, session: Session, tmp_path: Path) -> None:
     job = accepted(server, session, photos(tmp_path, "me.jpg"))
     server.finish(job, 1)
     server.publish(kind="finished", **server.jobs[job])

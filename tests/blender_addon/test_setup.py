@@ -168,11 +168,12 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_environment_is_made_found_started_and_removed(index) -> None:
+def test_an_environment_is_made_found_started_and_removed(index: Index) -> None:
     making = ended(Setup(options(index)))
     assert making.done and making.progress.fraction == 1.0, (making.problem, log_tail())
     folder = environment_folder()
-    assert is_complete(folder) and read_stamp(folder)["version"] == "7.7"
+    stamp = read_stamp(folder)
+    assert is_complete(folder) and stamp is not None and stamp["version"] == "7.7"
     assert find_command("")[1:] == ["-P", "-m", "uvatar"] and Path(find_command("")[0]).is_relative_to(folder)
     assert find_command(str(folder)) == find_command("")
     backend = BackendProcess("")
@@ -188,7 +189,7 @@ def test_an_environment_is_made_found_started_and_removed(index) -> None:
 
 
 @pytest.mark.slow
-def test_an_update_that_fails_leaves_the_backend_that_works(index) -> None:
+def test_an_update_that_fails_leaves_the_backend_that_works(index: Index) -> None:
     assert ended(Setup(options(index))).done
     (index.folder / "torch-9-py3-none-any.whl").unlink()
     making = ended(Setup(options(index)))
@@ -200,7 +201,7 @@ def test_an_update_that_fails_leaves_the_backend_that_works(index) -> None:
 
 
 @pytest.mark.slow
-def test_an_environment_of_an_older_add_on_is_replaced_with_the_extension_beside_the_backend(index) -> None:
+def test_an_environment_of_an_older_add_on_is_replaced_with_the_extension_beside_the_backend(index: Index) -> None:
     """Version 0.1 had the backend in a module of another name."""
     folder = environment_folder()
     (folder / "lib" / "python3.11" / "site-packages" / "backend").mkdir(parents=True)
@@ -214,7 +215,7 @@ def test_an_environment_of_an_older_add_on_is_replaced_with_the_extension_beside
 
 
 @pytest.mark.slow
-def test_cancelled_in_the_middle_nothing_stays(index) -> None:
+def test_cancelled_in_the_middle_nothing_stays(index: Index) -> None:
     index.slow = 2 * PATIENCE  # it ends only if the download is broken off
     making = Setup(options(index))
     until(lambda: making.progress.message.startswith("Downloading"), "it downloads")
@@ -225,20 +226,20 @@ def test_cancelled_in_the_middle_nothing_stays(index) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_network_it_says_so(index) -> None:
+def test_without_a_network_it_says_so(index: Index) -> None:
     index.close()
     making = ended(Setup(options(index)))
     assert making.problem.message == "The package index cannot be reached." and making.problem.remedy is Remedy.SETUP
     assert "Connection" in log_tail()
 
 
-def test_a_full_disk_is_found_before_anything_is_fetched(index, tmp_path) -> None:
+def test_a_full_disk_is_found_before_anything_is_fetched(index: Index, tmp_path: Path) -> None:
     making = ended(Setup(options(index, needed=1 << 60)))
     assert "GB free" in making.problem.message and making.problem.remedy is Remedy.PREFERENCES
     assert not environment_folder().with_name("environment.new").exists()
 
 
-def test_somebody_elses_folder_is_left_alone(index, tmp_path) -> None:
+def test_somebody_elses_folder_is_left_alone(index: Index, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     making = ended(Setup(options(index, tmp_path / "thesis")))
@@ -247,23 +248,23 @@ def test_somebody_elses_folder_is_left_alone(index, tmp_path) -> None:
         remove_environment(tmp_path / "thesis")
 
 
-def test_a_place_that_cannot_be_written(index, tmp_path) -> None:
+def test_a_place_that_cannot_be_written(index: Index, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     making = ended(Setup(options(index, tmp_path / "file" / "environment")))
     assert "cannot be set up" in making.problem.message and making.problem.remedy is Remedy.PREFERENCES
 
 
-def test_a_python_without_pip_is_told_too(index, monkeypatch) -> None:
+def test_a_python_without_pip_is_told_too(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None)
-    monkeypatch.setattr(pythons.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     making = ended(Setup(options(index)))
     assert "No Python 3.11 or 3.12" in making.problem.message and "has no pip" in making.problem.message
     assert "python.org" in making.problem.fix
 
 
 @pytest.mark.slow
-def test_the_packages_for_are_installed_and_no_newer_ones(index, tmp_path) -> None:
+def test_the_packages_for_are_installed_and_no_newer_ones(index: Index, tmp_path: Path) -> None:
     wheel(index.folder, "torch", "10", {"torch.py": ""})
     making = ended(Setup(options(index, tested=list_of_packages(index, tmp_path / "constraints"))))
     assert making.done, (making.problem, log_tail())
@@ -273,14 +274,14 @@ def test_the_packages_for_are_installed_and_no_newer_ones(index, tmp_path) -> No
 
 
 @pytest.mark.slow
-def test_a_file_that_is_not_the_tested_one_is_refused(index, tmp_path) -> None:
+def test_a_file_that_is_not_the_tested_one_is_refused(index: Index, tmp_path: Path) -> None:
     making = ended(Setup(options(index, tested=list_of_packages(index, tmp_path / "constraints", digest="0" * 64))))
     assert making.problem is not None and "not the one Uvatar was tested with" in making.problem.message, log_tail()
     assert not environment_folder().exists()
 
 
 @pytest.mark.slow
-def test_a_backend_that_makes_wrong_avatars_is_not_set_up(index) -> None:
+def test_a_backend_that_makes_wrong_avatars_is_not_set_up(index: Index) -> None:
     failing = (
         "print('version 7.8'); print('The self-test failed: the texture is black.'); print('numpy is 3'); raise "
         "SystemExit(1)\n"
@@ -312,7 +313,9 @@ def uv_of_the_test(tmp_path: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for uv is a shell script")
 @pytest.mark.parametrize("from_index", [False, True])
-def test_uv_brings_a_python_where_there_is_none(index, tmp_path, monkeypatch, from_index: bool) -> None:
+def test_uv_brings_a_python_where_there_is_none(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_index: bool
+) -> None:
     """The one on this computer, else one from the package index, fetched by Blender's own pip."""
     uv = tmp_path / "uv"
     uv.write_text(uv_of_the_test(tmp_path))
@@ -330,7 +333,7 @@ def test_uv_brings_a_python_where_there_is_none(index, tmp_path, monkeypatch, fr
 
 
 @pytest.mark.slow
-def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index, monkeypatch) -> None:
+def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "find_python", lambda: None)
     monkeypatch.setattr(setup, "find_uv", lambda: None)
     making = ended(Setup(options(index)))  # this index has no uv
@@ -341,7 +344,7 @@ def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index, monkeypa
     assert "python.org" in making.problem.fix and not environment_folder().with_name("environment.new").exists()
 
 
-def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_path) -> None:
+def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_path: Path) -> None:
     assert pythons.find_python([str(tmp_path / "nothing"), sys.executable]) == sys.executable
     if sys.platform != "win32":
         crippled = tmp_path / "python3.12"
@@ -391,7 +394,7 @@ def test_last_words_are_explained(said: str, message: str, remedy: Remedy) -> No
     assert (problem.message, problem.remedy) == (message, remedy)
 
 
-def test_progress_is_of_what_is_really_downloaded_and_installed(index, tmp_path) -> None:
+def test_progress_is_of_what_is_really_downloaded_and_installed(index: Index, tmp_path: Path) -> None:
     making = ended(Setup(options(index, needed=1 << 60)))  # any that has ended
     making._packages = Packages(None, {"torch": 900_000_000, "numpy": 100_000_000})
     making._take_pip_line("Progress 450000000 of 900000000")
@@ -409,7 +412,7 @@ def test_progress_is_of_what_is_really_downloaded_and_installed(index, tmp_path)
     assert making.progress.message == "Installing: 1 of 2 packages" and begun < making.progress.fraction < begun + 0.05
 
 
-def test_progress_does_not_end_early_where_the_size_is_not_known(index) -> None:
+def test_progress_does_not_end_early_where_the_size_is_not_known(index: Index) -> None:
     making = ended(Setup(options(index, needed=1 << 60)))
     for _ in range(30):
         making._take_pip_line("Progress 200000000 of 200000000")

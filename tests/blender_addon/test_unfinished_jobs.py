@@ -17,7 +17,7 @@ def job(identifier: str = "one", *names: str) -> Job:
     return Job(identifier, tuple(Path(name) for name in names or ("a.jpg", "b.jpg")), {"fast": True})
 
 
-def test_an_unfinished_job_is_read_back_as_it_stood(tmp_path) -> None:
+def test_an_unfinished_job_is_read_back_as_it_stood(tmp_path: Path) -> None:
     unfinished, one = UnfinishedJobs(tmp_path / "blender"), job("one", "gone.jpg", "a.jpg", "b.jpg")
     one.apply(Accepted("one", (1, 2)))
     one.imported.add(1)
@@ -33,7 +33,7 @@ def test_an_unfinished_job_is_read_back_as_it_stood(tmp_path) -> None:
     assert read.state is JobState.RUNNING and read.number(2) == 1
 
 
-def test_a_job_is_struck_out_when_nothing_waits_any_more(tmp_path) -> None:
+def test_a_job_is_struck_out_when_nothing_waits_any_more(tmp_path: Path) -> None:
     unfinished, one = UnfinishedJobs(tmp_path), job()
     one.results[0] = object()  # type: ignore[assignment]
     one.apply(JobEnded("one"))
@@ -44,7 +44,7 @@ def test_a_job_is_struck_out_when_nothing_waits_any_more(tmp_path) -> None:
     assert not unfinished.load() and not list(tmp_path.iterdir())
 
 
-def test_a_busy_disk_keeps_nobody_waiting(tmp_path, monkeypatch) -> None:
+def test_a_busy_disk_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freed = hold_back_files(monkeypatch)
     unfinished = UnfinishedJobs(tmp_path)
     unfinished.record(job())  # returns although the disk does not
@@ -54,7 +54,7 @@ def test_a_busy_disk_keeps_nobody_waiting(tmp_path, monkeypatch) -> None:
     assert [read.id for read in unfinished.load()] == ["one"]
 
 
-def test_damaged_files_are_passed_over_and_a_full_disk_stops_nothing(tmp_path) -> None:
+def test_damaged_files_are_passed_over_and_a_full_disk_stops_nothing(tmp_path: Path) -> None:
     unfinished = UnfinishedJobs(tmp_path)
     unfinished.record(job())
     unfinished.flush()
@@ -79,10 +79,11 @@ def test_groups_become_jobs_of_their_own() -> None:
 def test_a_run_adds_up_its_jobs() -> None:
     run = JobGroup([job("one", "a.jpg"), job("two", "b.jpg", "c.jpg", "d.jpg")])
     run.jobs[0].apply(Progress("one", 0, "fitting", 0.5, "Fitting", 10.0))
-    assert run.fraction == pytest.approx(0.125) and run.current.id == "one" and run.seconds_left >= 10.0
+    assert run.fraction == pytest.approx(0.125) and run.current.id == "one"
+    assert run.seconds_left is not None and run.seconds_left >= 10.0
     run.jobs[0].apply(PhotoFailed("one", 0, Problem("No person was found.")))
     run.jobs[0].apply(JobEnded("one"))
-    assert run.fraction == pytest.approx(0.25) and run.state is JobState.RUNNING and run.current.id == "two"
+    assert run.fraction == pytest.approx(0.25) and (run.state, run.current.id) == (JobState.RUNNING, "two")
     run.jobs[1].apply(PhotoDone("two", 1, object()))  # type: ignore[arg-type]
     assert list(run.waiting()) == [(run.jobs[1], 1)]
     run.jobs[1].apply(JobEnded("two"))

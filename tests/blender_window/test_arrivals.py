@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+from collections.abc import Callable
 
 from tests.blender_window.conftest import WORK
 from tests.blender_window.test_window import _LIST_BUTTONS, choose, close_panel, photo, picture, sidebar_picture
@@ -19,7 +21,9 @@ def three_photos(window: Window) -> None:
     window.settle()
 
 
-def test_three_photos_stand_apart_in_the_view_and_in_colour(window, serve) -> None:
+def test_three_photos_stand_apart_in_the_view_and_in_colour(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     serve()
     assert window.value("'Cube' in bpy.data.objects")
     three_photos(window)
@@ -48,7 +52,7 @@ def test_three_photos_stand_apart_in_the_view_and_in_colour(window, serve) -> No
     assert window.value("space.shading.color_type") == "TEXTURE"
 
 
-def test_the_file_browser_shows_thumbnails(window) -> None:
+def test_the_file_browser_shows_thumbnails(window: Window) -> None:
     photo(window, "me.jpg")
     window.press("uvatar.add_photos", _LIST_BUTTONS)
     browsers = "[a for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == 'FILE_BROWSER']"
@@ -58,7 +62,7 @@ def test_the_file_browser_shows_thumbnails(window) -> None:
     picture(window, "addon-browser")
 
 
-def test_the_panels_stay_when_rigify_leads(window, serve) -> None:
+def test_the_panels_stay_when_rigify_leads(window: Window, serve: Callable[..., subprocess.Popen[bytes]]) -> None:
     photo(window, "me.jpg")
     choose(window, "me.jpg")
     serve()
@@ -79,7 +83,9 @@ def test_the_panels_stay_when_rigify_leads(window, serve) -> None:
     assert not window.value("[thing.name for thing in bpy.data.objects if rig.LED_BY in thing]")
 
 
-def test_a_new_file_begins_without_the_last_ones_results(window, serve) -> None:
+def test_a_new_file_begins_without_the_last_ones_results(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     photo(window, "me.jpg")
     choose(window, "me.jpg")
     serve()

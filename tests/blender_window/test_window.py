@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,7 +90,7 @@ def close_panel(window: Window, number: int = 0) -> None:
     window.settle()
 
 
-def test_photos_are_dropped_sorted_and_switched_by_hand(window) -> None:
+def test_photos_are_dropped_sorted_and_switched_by_hand(window: Window) -> None:
     for name in ("me.jpg", "you.jpg"):
         photo(window, name)
     window.run("side = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'PROPERTIES')")
@@ -119,7 +121,7 @@ def test_photos_are_dropped_sorted_and_switched_by_hand(window) -> None:
     assert window.value("[p.file().name for p in bpy.context.scene.uvatar.chosen()]") == ["me.jpg"]
 
 
-def test_run_progress_cancel_run_again_undo_redo(window, serve) -> None:
+def test_run_progress_cancel_run_again_undo_redo(window: Window, serve: Callable[..., subprocess.Popen[bytes]]) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
     serve()
@@ -147,7 +149,7 @@ def test_run_progress_cancel_run_again_undo_redo(window, serve) -> None:
     window.until("len(rigs()) == 2", "it is imported once more")
 
 
-def test_no_tick_blocks_blender(window, serve) -> None:
+def test_no_tick_blocks_blender(window: Window, serve: Callable[..., subprocess.Popen[bytes]]) -> None:
     photo(window, "heavy.jpg", b"heavy")
     choose(window, "heavy.jpg")
     serve()
@@ -158,7 +160,9 @@ def test_no_tick_blocks_blender(window, serve) -> None:
     assert longest < LONGEST_TICK
 
 
-def test_a_painted_texture_is_completed_by_a_click(window, serve) -> None:
+def test_a_painted_texture_is_completed_by_a_click(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     photo(window, "me.jpg")
     choose(window, "me.jpg")
     serve()
@@ -186,7 +190,7 @@ def test_a_painted_texture_is_completed_by_a_click(window, serve) -> None:
     assert window.value("[round(channel, 2) for channel in texture().pixels[texel : texel + 4]]") == [0, 1, 0, 1]
 
 
-def test_a_run_survives_a_new_file(window, serve) -> None:
+def test_a_run_survives_a_new_file(window: Window, serve: Callable[..., subprocess.Popen[bytes]]) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
     serve()
@@ -199,7 +203,9 @@ def test_a_run_survives_a_new_file(window, serve) -> None:
     window.until("rigs()", "the avatar is imported into the new file")
 
 
-def test_avatars_wait_until_what_is_being_moved_is_let_go(window, serve) -> None:
+def test_avatars_wait_until_what_is_being_moved_is_let_go(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
     serve()
@@ -215,7 +221,9 @@ def test_avatars_wait_until_what_is_being_moved_is_let_go(window, serve) -> None
     window.until("rigs()", "the avatar is imported")
 
 
-def test_a_run_is_picked_up_after_blender_has_crashed(window, serve) -> None:
+def test_a_run_is_picked_up_after_blender_has_crashed(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
     serve()
@@ -235,7 +243,9 @@ def test_a_run_is_picked_up_after_blender_has_crashed(window, serve) -> None:
 
 
 @pytest.mark.parametrize("when", ["working", "building"])
-def test_blender_is_closed_in_the_middle_and_the_run_picked_up(window, serve, when: str) -> None:
+def test_blender_is_closed_in_the_middle_and_the_run_picked_up(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]], when: str
+) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
     backend = serve()
@@ -257,7 +267,7 @@ def test_blender_is_closed_in_the_middle_and_the_run_picked_up(window, serve, wh
     window.until("not state.session().unfinished and not state.session().running", "the run is over")
 
 
-def test_a_backend_that_blender_has_started_ends_with_it(window) -> None:
+def test_a_backend_that_blender_has_started_ends_with_it(window: Window) -> None:
     program, ended = window.inside(f"{WORK}/photos/uvatar"), window.inside(f"{WORK}/photos/ended")
     program.write_text(f"#!/bin/sh\necho $$ > {WORK}/photos/started\ncat > /dev/null\ntouch {WORK}/photos/ended\n")
     program.chmod(0o755)
@@ -275,7 +285,9 @@ def test_a_backend_that_blender_has_started_ends_with_it(window) -> None:
         time.sleep(0.05)
 
 
-def test_the_addon_is_disabled_in_the_middle_and_enabled_again(window, serve) -> None:
+def test_the_addon_is_disabled_in_the_middle_and_enabled_again(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
     serve()
@@ -290,7 +302,9 @@ def test_the_addon_is_disabled_in_the_middle_and_enabled_again(window, serve) ->
     window.until("rigs()", "the avatar is imported")
 
 
-def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(window, serve) -> None:
+def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     go = wait_photo(window)
     choose(window, "me.jpg")
     first = serve()
@@ -307,7 +321,7 @@ def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(window,
     assert window.value("state.session().problem is None")
 
 
-def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(window) -> None:
+def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(window: Window) -> None:
     sidebar_picture(window, "addon-first")
     window.press("uvatar.setup_backend", (0.66,))
     window.press("uvatar.allow_online")
@@ -325,7 +339,9 @@ def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(wi
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
-def test_the_real_backend_makes_the_sample_photos_avatars(window, serve) -> None:
+def test_the_real_backend_makes_the_sample_photos_avatars(
+    window: Window, serve: Callable[..., subprocess.Popen[bytes]]
+) -> None:
     for name in ("man.jpg", "woman.jpg"):
         shutil.copy(SAMPLES / name, window.inside(f"{WORK}/photos"))
     choose(window, "man.jpg", "woman.jpg")

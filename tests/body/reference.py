@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -9,7 +11,9 @@ from scipy.spatial.transform import Rotation
 from uvatar.body import BodyData
 
 
-def pose_body(data: BodyData, betas: NDArray, pose: NDArray, transl: NDArray) -> tuple[NDArray, NDArray]:
+def pose_body(
+    data: BodyData, betas: NDArray[Any], pose: NDArray[Any], transl: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """One body: vertices (V, 3) and joints (24, 3) for betas (10,), pose (24, 3) axis-angle, transl (3,)."""
     rotations = Rotation.from_rotvec(pose).as_matrix()
     shaped = data.v_template.astype(float) + data.shapedirs.astype(float) @ betas

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body import BodyError, BodyModel, load_smpl
@@ -28,14 +29,14 @@ VERTICES, FACES = 6890, 13776
 class Ch:
     """Pickles under the name of chumpy's variable."""
 
-    def __init__(self, x: np.ndarray) -> None:
+    def __init__(self, x: NDArray[Any]) -> None:
         self.x = x
 
 
 class Select:
     """Pickles under the name of chumpy's selection of another variable's elements."""
 
-    def __init__(self, a: Ch, idxs: np.ndarray, preferred_shape: tuple[int, ...]) -> None:
+    def __init__(self, a: Ch, idxs: NDArray[Any], preferred_shape: tuple[int, ...]) -> None:
         self.a, self.idxs, self.preferred_shape = a, idxs, preferred_shape
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE, BodyModel
 from uvatar.body.data import triangulate
@@ -14,11 +16,11 @@ from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.runtime.weights import weights_folder
 
 
-def at(body: BodyModel, joint: str) -> np.ndarray:
+def at(body: BodyModel, joint: str) -> NDArray[Any]:
     return body.data.joint_template[JOINT_NAMES.index(joint)]
 
 
-def shaped(body: BodyModel, **betas: float) -> np.ndarray:
+def shaped(body: BodyModel, **betas: float) -> NDArray[Any]:
     """Rest vertices with single betas set by name: b0=2.0."""
     values = np.zeros(10)
     for name, value in betas.items():
@@ -26,7 +28,7 @@ def shaped(body: BodyModel, **betas: float) -> np.ndarray:
     return body.data.v_template + body.data.shapedirs @ values
 
 
-def stature(vertices: np.ndarray) -> float:
+def stature(vertices: NDArray[Any]) -> float:
     return float(np.ptp(vertices[:, 1]))
 
 
@@ -129,7 +131,7 @@ def test_beta_0_is_stature_and_nothing_else_is(body: BodyModel) -> None:
 
 
 def test_beta_1_is_weight(body: BodyModel) -> None:
-    def volume(vertices: np.ndarray) -> float:
+    def volume(vertices: NDArray[Any]) -> float:
         corner = vertices[body.data.faces]
         return float(np.einsum("fc,fc->", corner[:, 0], np.cross(corner[:, 1], corner[:, 2])) / 6)
 
@@ -174,7 +176,7 @@ def test_a_child_of_four_has_a_childs_proportions(body: BodyModel) -> None:
     own = np.flatnonzero((body.data.weights[:, JOINT_NAMES.index("head")] > 0.9) & (body.data.v_template[:, 2] > 0.15))
     chin = own[np.argmin(body.data.v_template[own, 1])]
 
-    def head_share(values: np.ndarray) -> float:
+    def head_share(values: NDArray[Any]) -> float:
         vertices = body.data.v_template + body.data.shapedirs @ values
         return float((vertices[:, 1].max() - vertices[chin, 1]) / stature(vertices))
 

@@ -20,7 +20,6 @@ from uvatar.evaluation.photos import evaluate_photos
 from uvatar.evaluation.tables import print_table
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
-from uvatar.runtime import terminal as terminals
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.terminal import print_anything, terminal
 from uvatar.service import client as clients
@@ -85,20 +84,20 @@ def test_every_command_prints_any_name(tmp_path: Path, folder: Path, server: Ser
 def test_names_are_no_markup_in_any_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for encoding in ENCODINGS:
         stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-        monkeypatch.setattr(terminals.sys, "stdout", stream)
+        monkeypatch.setattr(sys, "stdout", stream)
         print_anything()
         for name in NAMES:
             print_table([{"photo": name, "figure": 1.0}], f"{name} [/b]", terminal())
             terminal().print(f"{name} [/b]", style="red")
         stream.flush()
-        output = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+        output = stream.buffer.getvalue().decode(encoding)
         for name in NAMES:
             assert output.count(name.encode(encoding, "replace").decode(encoding) + " [/b]") >= 2
 
 
 def test_evaluations_print_any_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
-    monkeypatch.setattr(terminals.sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stdout", stream)
     print_anything()
 
     def nobody(data: bytes, name: str) -> Any:
@@ -108,7 +107,7 @@ def test_evaluations_print_any_name(folder: Path, tmp_path: Path, monkeypatch: p
         os.mkfifo(folder / "pipe.jpg")
     assert evaluate_photos(folder, tmp_path / "out", nobody, body=object()) == []  # type: ignore[arg-type]
     stream.flush()
-    output = stream.buffer.getvalue().decode("cp1252")  # type: ignore[attr-defined]
+    output = stream.buffer.getvalue().decode("cp1252")
     assert "x [final].jpg: No person was found [here]." in output and "?? ?.jpg: " in output and "bad?.jpg" in output
     assert sys.platform == "win32" or "pipe.jpg: This is a pipe" in output
 
@@ -122,7 +121,7 @@ def test_training_prints_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SystemExit) as ended:
         training.main()
     stream.flush()
-    output = stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    output = stream.buffer.getvalue().decode("ascii")
     assert ended.value.code == 1 and output.startswith("Error: ") and "?? [b] [/b]: " in output
 
 
@@ -189,7 +188,15 @@ def test_a_data_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """As where the home folder is read-only."""
     (tmp_path / "a.jpg").write_bytes(photo())
     (tmp_path / "home").touch()
-    arguments = ["reconstruct", tmp_path / "a.jpg", "--out", tmp_path / "out", "--no-blend", "--pipeline", FAKE]
+    arguments: list[str | Path] = [
+        "reconstruct",
+        tmp_path / "a.jpg",
+        "--out",
+        tmp_path / "out",
+        "--no-blend",
+        "--pipeline",
+        FAKE,
+    ]
     done = uvatar(*arguments, UVATAR_DATA=str(tmp_path / "home" / "uvatar"))
     assert done.returncode == 1 and "Traceback" not in done.stderr and "Errno" not in done.stdout
     assert f"{tmp_path / 'home' / 'uvatar'} cannot be used: " in done.stdout and "UVATAR_DATA" in done.stdout
@@ -201,8 +208,8 @@ def test_a_computer_that_cannot_reach_itself_is_told_at_once(tmp_path: Path, mon
     def unreachable(*_: Any, **__: Any) -> None:
         raise OSError(101, "Network is unreachable")
 
-    monkeypatch.setattr(clients.socket, "create_connection", unreachable)
-    with pytest.raises(UvatarError, match="cannot reach each other at 127.0.0.1: Network is unreachable") as caught:
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    with pytest.raises(UvatarError, match=r"cannot reach each other at 127.0.0.1: Network is unreachable") as caught:
         clients.attach(tmp_path / "data")
     assert caught.value.code == "no-loopback" and caught.value.fix and not (tmp_path / "data").exists()
 
@@ -211,7 +218,8 @@ def test_a_computer_that_cannot_reach_itself_is_told_at_once(tmp_path: Path, mon
 def test_a_pipe_is_not_waited_for(tmp_path: Path, server: Server) -> None:
     os.mkfifo(tmp_path / "x.jpg")
     (tmp_path / "a.jpg").write_bytes(photo())
-    for arguments in (["reconstruct", tmp_path], ["batch", tmp_path], ["batch", tmp_path / "x.jpg"]):
+    commands: list[list[str | Path]] = [["reconstruct", tmp_path], ["batch", tmp_path], ["batch", tmp_path / "x.jpg"]]
+    for arguments in commands:
         done = uvatar(*arguments, "--out", tmp_path / "out", "--no-blend", "--data", server.folder)
         assert done.returncode == 1 and "x.jpg: " in done.stdout and "This is a pipe" in done.stdout, (
             done.stdout + done.stderr

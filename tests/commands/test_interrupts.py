@@ -20,7 +20,7 @@ class Thing:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_while_an_object_is_freed_is_raised_again() -> None:
     done = False
-    with pytest.raises(KeyboardInterrupt), remembered_interrupts() as end_if_interrupted:
+    with pytest.raises(KeyboardInterrupt), remembered_interrupts() as end_if_interrupted:  # noqa: PT012
         end_if_interrupted()
         thing = Thing()
         freed = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
@@ -31,7 +31,7 @@ def test_an_interrupt_while_an_object_is_freed_is_raised_again() -> None:
 
 
 def test_elsewhere_it_is_raised_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), remembered_interrupts():
+    with pytest.raises(KeyboardInterrupt), remembered_interrupts():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         pytest.fail("still here")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

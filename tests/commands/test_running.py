@@ -17,9 +17,9 @@ from tests.service.servers import Server, end, photo, start
 from uvatar.commands import running
 from uvatar.commands.running import MANY, Order, Run, jobs
 from uvatar.files.export import Exporter
-from uvatar.files.photo_files import gathered
+from uvatar.files.photo_files import gathered, read_photo
 from uvatar.protocol import framing
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_BYTES
 
@@ -108,7 +108,7 @@ def test_many_photos_make_several_jobs_and_never_fill_the_memory(
     expected: list[int],
 ) -> None:
     monkeypatch.setattr(running, "JOB_BYTES", most_bytes)
-    read = running.read_photo
+    read = read_photo
     monkeypatch.setattr(running, "read_photo", lambda path: Counted(read(path)))
     Counted.alive = Counted.most = 0
     log: list[Any] = []
@@ -161,7 +161,7 @@ def test_given_people_fit_the_messages_header() -> None:
 def test_a_full_queue_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "FULL_PAUSE", 0.0)
     client = FakeClient([])
-    client.refusals = [UvatarError("The queue is full.", "queue-full", "")] * 3
+    client.refusals = [UvatarError("The queue is full.", Code.QUEUE_FULL, "")] * 3
     run = run_of(client, tmp_path / "out")
     run.follow(photos(tmp_path / "photos", 2), ONE_EACH)
     output = run.console.file.getvalue()  # type: ignore[attr-defined]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from uvatar.body import load_open_body
+from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.labels import Label
@@ -27,12 +30,12 @@ CAMERA = Camera.for_photo(480, 640)
 
 
 @pytest.fixture(scope="module")
-def body():
+def body() -> BodyModel:
     return load_open_body()
 
 
 @pytest.fixture(scope="module")
-def truth(body) -> PhotoResult:
+def truth(body: BodyModel) -> PhotoResult:
     """A photo of an avatar in front of a green wall, and the perfect reconstruction of it."""
     pose = np.zeros((23, 3), np.float32)
     pose[15, 2], pose[16, 2] = -1.1, 1.1
@@ -53,16 +56,16 @@ def truth(body) -> PhotoResult:
     return PhotoResult(Photo(picture.image, None, "0", "a.png"), CAMERA, [PersonResult(person, fit, texture)], {})
 
 
-def altered(truth: PhotoResult, **changes) -> PhotoResult:
+def altered(truth: PhotoResult, **changes: Any) -> PhotoResult:
     """The same photo with its one person's `Person`, `Fit` or `Texture` changed."""
     return replace(truth, people=[replace(truth.people[0], **changes)])
 
 
-def measured(result: PhotoResult, body) -> PersonFigures:
+def measured(result: PhotoResult, body: BodyModel) -> PersonFigures:
     return measure_person("a.png", 0, result, result.people[0], body, 1.0)
 
 
-def test_a_perfect_avatar_scores_perfectly(truth, body):
+def test_a_perfect_avatar_scores_perfectly(truth: PhotoResult, body: BodyModel) -> None:
     figures = measured(truth, body)
     assert figures.full
     assert figures.landmark_p95 < 1e-3
@@ -72,7 +75,7 @@ def test_a_perfect_avatar_scores_perfectly(truth, body):
     assert figures.black == 0 and figures.background == 0
 
 
-def test_tables_and_pictures_are_written(truth, body, tmp_path):
+def test_tables_and_pictures_are_written(truth: PhotoResult, body: BodyModel, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"photo")
     with open(tmp_path / "console.txt", "w", encoding="utf-8") as console:
@@ -88,9 +91,9 @@ def test_tables_and_pictures_are_written(truth, body, tmp_path):
     assert "1 of 1" in (tmp_path / "console.txt").read_text(encoding="utf-8")
 
 
-def test_a_shifted_body_costs_landmarks_outline_and_colour(truth, body):
+def test_a_shifted_body_costs_landmarks_outline_and_colour(truth: PhotoResult, body: BodyModel) -> None:
     fit = truth.people[0].fit
-    moved = replace(fit, body=replace(fit.body, transl=fit.body.transl + np.float32([0.1, 0, 0])))
+    moved = replace(fit, body=replace(fit.body, transl=fit.body.transl + np.array([0.1, 0, 0], np.float32)))
     figures = measured(altered(truth, fit=moved), body)
     side = np.ptp(truth.people[0].person.box[[1, 3]])
     assert figures.landmark_median == pytest.approx(100 * 0.1 * CAMERA.focal / 3.2 / side, rel=0.1)
@@ -98,14 +101,14 @@ def test_a_shifted_body_costs_landmarks_outline_and_colour(truth, body):
     assert figures.psnr_mask < 25
 
 
-def test_clothes_are_measured_apart_from_the_body(truth, body):
+def test_clothes_are_measured_apart_from_the_body(truth: PhotoResult, body: BodyModel) -> None:
     fit = truth.people[0].fit
-    lowered = replace(fit, offsets=fit.offsets - np.float32([0, 0.3, 0]))
+    lowered = replace(fit, offsets=fit.offsets - np.array([0, 0.3, 0], np.float32))
     figures = measured(altered(truth, fit=lowered), body)
     assert figures.iou_body > 0.99 > figures.iou_clothed + 0.2
 
 
-def test_black_and_background_coloured_texels_are_found(truth, body):
+def test_black_and_background_coloured_texels_are_found(truth: PhotoResult, body: BodyModel) -> None:
     texture = truth.people[0].texture
     black = texture.image.copy()
     black[128:] = 0
@@ -120,19 +123,21 @@ def test_black_and_background_coloured_texels_are_found(truth, body):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda person: replace(person, landmarks=person.landmarks + np.float32([0, 300, 0])),
-        lambda person: replace(person, landmarks=person.landmarks * np.float32([1, 1, 0])),
+        lambda person: replace(person, landmarks=person.landmarks + np.array([0, 300, 0], np.float32)),
+        lambda person: replace(person, landmarks=person.landmarks * np.array([1, 1, 0], np.float32)),
         lambda person: replace(person, others=np.full_like(person.others, 255)),
-        lambda person: replace(person, box=person.box * np.float32([1, 1, 1, 0.4])),
+        lambda person: replace(person, box=person.box * np.array([1, 1, 1, 0.4], np.float32)),
     ],
     ids=["feet outside the photo", "not seen", "behind others", "small"],
 )
-def test_only_whole_people_count_as_full(truth, body, change):
+def test_only_whole_people_count_as_full(
+    truth: PhotoResult, body: BodyModel, change: Callable[[Person], Person]
+) -> None:
     figures = measured(altered(truth, person=change(truth.people[0].person)), body)
     assert not figures.full
 
 
-def test_annotated_photos_give_pck_outlines_and_the_missed(truth, body, tmp_path):
+def test_annotated_photos_give_pck_outlines_and_the_missed(truth: PhotoResult, body: BodyModel, tmp_path: Path) -> None:
     person = truth.people[0].person
     keypoints = np.concatenate([person.landmarks[COCO_LANDMARKS, :2], np.full((17, 1), 2)], 1)
     side = float(np.ptp(person.box[[1, 3]]))

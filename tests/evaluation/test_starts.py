@@ -9,6 +9,7 @@ import pytest
 
 from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.fit import Fit
 from uvatar.data.start import Start
 from uvatar.evaluation.starts import LANDMARKS, WAYS, Ends, summary
 from uvatar.fitting.fitter import FitOptions, fit_people
@@ -27,7 +28,7 @@ def test_only_the_named_starts_are_tried_and_a_better_one_ends_lower(body: BodyM
     misled = replace(person, world_landmarks=person.world_landmarks * np.array([-1, 1, -1], np.float32))
     start = Start("learned", rotations.exp(truth.global_orient.astype(float)), truth.body_pose[:21].astype(float))
 
-    def fitted(*names: str):
+    def fitted(*names: str) -> Fit:
         return fit_people([misled], CAMERA, fitting_model(), FitOptions(only=frozenset(names)), [[start]])[0]
 
     alone, learned, both = fitted(LANDMARKS), fitted("learned"), fitted(LANDMARKS, "learned")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
+from typing import Any, Never
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from uvatar.body import load_open_body
+from uvatar.body import BodyModel, load_open_body
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.joints import PARENTS
 from uvatar.data.person import Person
@@ -29,23 +31,23 @@ from uvatar.evaluation.pose_metrics import (
 )
 from uvatar.evaluation.poses import evaluation_indices, held_out, load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit, texture_paint
-from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
-from uvatar.evaluation.synthetic import evaluate_synthetic, matched, score_person, summarise
+from uvatar.evaluation.sitters import HEIGHT, WIDTH, Sitter, random_sitter
+from uvatar.evaluation.synthetic import Score, evaluate_synthetic, matched, score_person, summarise
 from uvatar.photos.decoding import PhotoError
 from uvatar.results.result import PersonResult, PhotoResult
 
 
 @pytest.fixture(scope="module")
-def body():
+def body() -> BodyModel:
     return load_open_body()
 
 
 @pytest.fixture(scope="module")
-def sitter(body):
+def sitter(body: BodyModel) -> Sitter:
     return random_sitter("test", load_poses()[0], body, np.random.default_rng(5))
 
 
-def truth_as_result(sitter, body, betas_change: float = 0.0) -> PhotoResult:
+def truth_as_result(sitter: Sitter, body: BodyModel, betas_change: float = 0.0) -> PhotoResult:
     """What a pipeline without errors would give for a sitter (``betas_change`` added to its stature)."""
     vertices, joints = body.posed(sitter.body)
     pixels = sitter.camera.project(vertices)
@@ -62,12 +64,12 @@ def truth_as_result(sitter, body, betas_change: float = 0.0) -> PhotoResult:
     return PhotoResult(photo, sitter.camera, [PersonResult(person, fit, Texture(blank, blank[..., 0]))], {})
 
 
-def test_procrustes_finds_the_transform_a_numerical_search_finds():
+def test_procrustes_finds_the_transform_a_numerical_search_finds() -> None:
     rng = np.random.default_rng(0)
     points, target = rng.normal(size=(12, 3)), rng.normal(size=(12, 3))
     points[:, 2] *= -1
 
-    def moved(parameters):
+    def moved(parameters: NDArray[Any]) -> NDArray[Any]:
         return np.exp(parameters[3]) * points @ Rotation.from_rotvec(parameters[:3]).as_matrix().T + parameters[4:]
 
     searches = [
@@ -84,7 +86,7 @@ def test_procrustes_finds_the_transform_a_numerical_search_finds():
     assert pa_mpjpe(points, target) == pytest.approx(np.linalg.norm(moved(best.x) - target, axis=1).mean(), abs=1e-4)
 
 
-def test_pa_mpjpe_ignores_similarity_but_not_reflection():
+def test_pa_mpjpe_ignores_similarity_but_not_reflection() -> None:
     rng = np.random.default_rng(1)
     points = rng.normal(size=(24, 3))
     turned = 1.7 * points @ Rotation.random(random_state=2).as_matrix().T + [1, 2, 3]
@@ -92,7 +94,7 @@ def test_pa_mpjpe_ignores_similarity_but_not_reflection():
     assert pa_mpjpe(points * [-1, 1, 1], points) > 0.1
 
 
-def test_mpjpe_is_the_mean_distance_from_the_root():
+def test_mpjpe_is_the_mean_distance_from_the_root() -> None:
     truth = np.zeros((24, 3))
     joints = truth + [5.0, 0, 0]  # the root's own offset must not count
     joints[23] += [0, 0.24, 0]
@@ -100,7 +102,7 @@ def test_mpjpe_is_the_mean_distance_from_the_root():
     assert mpjpe(joints[[0, 23]], truth[[0, 23]], [0, 1]) == pytest.approx(0.12)
 
 
-def test_joint_sets_are_those_they_claim_to_be(body):
+def test_joint_sets_are_those_they_claim_to_be(body: BodyModel) -> None:
     names = np.array(body.data.joint_names)
     assert len(BODY_JOINTS) == 20 and not any("hand" in n or "foot" in n for n in names[BODY_JOINTS])
     landmarks = np.array(body.data.landmark_template)[LIMB_LANDMARKS]
@@ -108,21 +110,21 @@ def test_joint_sets_are_those_they_claim_to_be(body):
     assert distance.max() < 0.06, "a limb joint is compared with another joint's landmark"
 
 
-def test_torso_direction_is_an_angle_of_the_trunk(body, sitter):
+def test_torso_direction_is_an_angle_of_the_trunk(body: BodyModel, sitter: Sitter) -> None:
     _, joints = body.posed(sitter.body)
     across = np.cross(joints[[16, 17]].mean(0) - joints[[1, 2]].mean(0), [0, 0, 1.0])
     turn = Rotation.from_rotvec(np.radians(9) * across / np.linalg.norm(across))
     assert torso_direction_error(turn.apply(joints), joints) == pytest.approx(9, abs=1e-3)
 
 
-def test_held_out_poses_keep_away_from_those_a_prior_sees():
+def test_held_out_poses_keep_away_from_those_a_prior_sees() -> None:
     count = 8251
     fitted, tested = np.flatnonzero(~held_out(count)), evaluation_indices(count)
     assert 0.05 < len(tested) / count < 0.15
     assert np.abs(tested[:, None] - fitted).min() >= 20
 
 
-def test_shipped_poses_are_poses_of_people(body):
+def test_shipped_poses_are_poses_of_people(body: BodyModel) -> None:
     poses = load_poses()
     assert poses.shape[1:] == (24, 3) and len(poses) >= 50
     # Knees and elbows bend one way only: from the rest pose a shin never swings far to the front.
@@ -139,12 +141,12 @@ def test_shipped_poses_are_poses_of_people(body):
     assert PARENTS[4] == 1 and PARENTS[7] == 4
 
 
-def rest_body():
+def rest_body() -> BodyParameters:
     zero = np.zeros(3, np.float32)
     return BodyParameters(np.zeros(10, np.float32), zero, np.zeros((23, 3), np.float32), zero)
 
 
-def test_sitter_fills_the_picture_and_is_repeatable(body):
+def test_sitter_fills_the_picture_and_is_repeatable(body: BodyModel) -> None:
     pose = load_poses()[3]
     first, again = (random_sitter("a", pose, body, np.random.default_rng(8)) for _ in range(2))
     np.testing.assert_array_equal(first.body.betas, again.body.betas)
@@ -155,7 +157,7 @@ def test_sitter_fills_the_picture_and_is_repeatable(body):
     assert 1.0 <= first.camera.focal / HEIGHT <= 1.8
 
 
-def test_picture_shows_the_body_where_its_mask_is(body, sitter):
+def test_picture_shows_the_body_where_its_mask_is(body: BodyModel, sitter: Sitter) -> None:
     rng = np.random.default_rng(3)
     vertices, _ = body.posed(sitter.body)
     background = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
@@ -165,7 +167,7 @@ def test_picture_shows_the_body_where_its_mask_is(body, sitter):
     # The mask against an independent outline: the projected triangles filled by OpenCV.
     filled = np.zeros((HEIGHT, WIDTH), np.uint8)
     for triangle in np.round(sitter.camera.project(vertices)[body.data.faces] - 0.5).astype(np.int32):
-        cv2.fillConvexPoly(filled, triangle, 1)
+        cv2.fillConvexPoly(filled, triangle, (1,))
     outline = filled.astype(bool)
     assert (mask & outline).sum() / (mask | outline).sum() > 0.96
     away = ~cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))).astype(bool)
@@ -173,21 +175,21 @@ def test_picture_shows_the_body_where_its_mask_is(body, sitter):
     assert picture[mask].std() > 15
 
 
-def test_texture_paint_reads_the_texel_under_the_coordinates():
+def test_texture_paint_reads_the_texel_under_the_coordinates() -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     image[0, 3] = 255  # top right: u near 1, v near 1
     paint = texture_paint(image)
     uv = np.array([[0.875, 0.875], [0.875, 0.125]])
-    np.testing.assert_allclose(paint(np.zeros((2, 3)), uv, np.zeros(2)), [[1, 1, 1], [0, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(paint(np.zeros((2, 3)), uv, np.zeros(2, int)), [[1, 1, 1], [0, 0, 0]], atol=1e-6)
 
 
-def test_the_truth_scores_perfectly_and_a_taller_fit_does_not(body, sitter):
+def test_the_truth_scores_perfectly_and_a_taller_fit_does_not(body: BodyModel, sitter: Sitter) -> None:
     _, joints = body.posed(sitter.body)
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[100:700, 200:400] = True
     picture = random_background(WIDTH, HEIGHT, np.random.default_rng(0))
 
-    def score(result):
+    def score(result: PhotoResult) -> Score:
         return score_person(sitter, result.people[0], result.camera, joints, mask, picture, body)
 
     perfect = score(truth_as_result(sitter, body))
@@ -197,7 +199,7 @@ def test_the_truth_scores_perfectly_and_a_taller_fit_does_not(body, sitter):
     assert taller.stature > 5 and taller.mpjpe_20 > 1
 
 
-def test_nobody_near_the_truth_is_no_match(body, sitter):
+def test_nobody_near_the_truth_is_no_match(body: BodyModel, sitter: Sitter) -> None:
     result = truth_as_result(sitter, body)
     vertices, _ = body.posed(sitter.body)
     pixels = sitter.camera.project(vertices).astype(int)
@@ -207,11 +209,11 @@ def test_nobody_near_the_truth_is_no_match(body, sitter):
     elsewhere = np.zeros_like(mask)
     elsewhere[:40, :40] = True
     assert matched(result, elsewhere) is None
-    assert matched(SimpleNamespace(people=[]), mask) is None
+    assert matched(replace(result, people=[]), mask) is None
 
 
-def test_evaluation_counts_missed_people_and_writes_table_and_sheet(body, tmp_path):
-    def nobody(data: bytes, name: str):
+def test_evaluation_counts_missed_people_and_writes_table_and_sheet(body: BodyModel, tmp_path: Path) -> None:
+    def nobody(data: bytes, name: str) -> Never:
         assert data[:2] == b"\xff\xd8"
         raise PhotoError("nobody")
 
@@ -223,7 +225,7 @@ def test_evaluation_counts_missed_people_and_writes_table_and_sheet(body, tmp_pa
     assert len(list((tmp_path / "pictures").iterdir())) == 2
 
 
-def test_summary_leaves_out_the_missed(body, sitter):
+def test_summary_leaves_out_the_missed(body: BodyModel, sitter: Sitter) -> None:
     _, joints = body.posed(sitter.body)
     result = truth_as_result(sitter, body, betas_change=2.0)
     mask = np.ones((HEIGHT, WIDTH), bool)
@@ -235,7 +237,7 @@ def test_summary_leaves_out_the_missed(body, sitter):
 
 
 @pytest.mark.slow
-def test_pipeline_on_our_own_people_meets_the_targets_in_3d(tmp_path):
+def test_pipeline_on_our_own_people_meets_the_targets_in_3d(tmp_path: Path) -> None:
     evaluation = evaluate_synthetic(tmp_path, count=6)
     assert evaluation.found >= 5
     assert evaluation.summary["mpjpe_20"][1] < 10

@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path, monkeypatch
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
-    monkeypatch.setattr(photo_files.os, "scandir", guarded)
+    monkeypatch.setattr(os, "scandir", guarded)
     assert [path.name for path in photos_in(tmp_path, deep=True)] == ["a.jpg", "locked"]
     _, [(name, reason)] = gathered([tmp_path / "locked"])
     assert name.endswith("locked") and reason == "The folder cannot be read: Permission denied."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def fitting_model() -> FittingModel:
     return prepare_fitting(load_open_body(), PoseModels.load(weights_folder()))
 
 
-def standing(**changes: NDArray) -> BodyParameters:
+def standing(**changes: NDArray[Any]) -> BodyParameters:
     """An adult facing the camera with hanging arms, 3.2 m away."""
     pose = np.zeros((23, 3), np.float32)
     pose[15], pose[16] = [0, -0.2, -1.2], [0, 0.2, 1.2]  # shoulders
@@ -65,9 +66,8 @@ def person_of(body: BodyModel, parameters: BodyParameters, camera: Camera = CAME
     """What perfect perception sees of this body: rendered mask, exact landmarks, all visible."""
     points = landmarks_of(body, parameters)
     vertices, _ = body.posed(parameters)
-    mask = cv2.morphologyEx(
-        rasterize(vertices, body.data.faces, camera).mask.astype(np.uint8) * 255, cv2.MORPH_CLOSE, np.ones((3, 3))
-    )
+    drawn = rasterize(vertices, body.data.faces, camera).mask.astype(np.uint8) * 255
+    mask = np.asarray(cv2.morphologyEx(drawn, cv2.MORPH_CLOSE, np.ones((3, 3))), np.uint8)
     rows, columns = np.nonzero(mask)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
     x0, y0, x1, y1 = (int(v) for v in box)

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BODY, BodyModel, load_open_body
@@ -25,7 +27,7 @@ CAMERA = Camera.for_photo(500, 700)
 
 
 @pytest.fixture(scope="module")
-def body():
+def body() -> BodyModel:
     return load_open_body()
 
 
@@ -34,7 +36,7 @@ def clothing_model(body: BodyModel) -> ClothingModel:
     return prepare_clothing(body)
 
 
-def standing(body, yaw: float = 0.2, arms: float = 1.0, x: float = 0.1) -> Fit:
+def standing(body: BodyModel, yaw: float = 0.2, arms: float = 1.0, x: float = 0.1) -> Fit:
     """A body with its arms down and its legs a little apart, four metres in front of the camera."""
     pose = np.zeros((23, 3), np.float32)
     pose[15], pose[16] = (0, 0, -arms), (0, 0, arms)
@@ -46,7 +48,7 @@ def standing(body, yaw: float = 0.2, arms: float = 1.0, x: float = 0.1) -> Fit:
     return Fit(parameters, np.zeros_like(body.data.v_template), 0.0, 0.0, 1.0)
 
 
-def coat(body, thickness: float) -> np.ndarray:
+def coat(body: BodyModel, thickness: float) -> NDArray[Any]:
     """Rest-pose displacements (V, 3) along smoothed normals from the knees to the chest, fading out at both ends."""
     data = body.data
     x, y = data.v_template[:, 0], data.v_template[:, 1]
@@ -63,7 +65,7 @@ def coat(body, thickness: float) -> np.ndarray:
     return (thickness * amount[:, None] * normals).astype(np.float32)
 
 
-def seen_as(mask: np.ndarray, others: np.ndarray | None = None) -> Person:
+def seen_as(mask: NDArray[Any], others: NDArray[Any] | None = None) -> Person:
     """A person whose visible part is ``mask`` (H, W), with ``others`` (H, W) in front."""
     others = np.zeros_like(mask) if others is None else others
     mask = mask & ~others
@@ -74,15 +76,21 @@ def seen_as(mask: np.ndarray, others: np.ndarray | None = None) -> Person:
     landmarks = np.zeros((33, 3), np.float32)
     box = np.array([x0, y0, x1, y1], np.float32)
     return Person(
-        box, 1.0, landmarks, landmarks, window, mask[crop].astype(np.uint8) * 255, others[crop].astype(np.uint8) * 255
+        box,
+        1.0,
+        landmarks,
+        landmarks,
+        window,
+        mask[crop].astype(np.uint8) * np.uint8(255),
+        others[crop].astype(np.uint8) * np.uint8(255),
     )
 
 
-def silhouette(body, fit: Fit, offsets=None, camera: Camera = CAMERA) -> np.ndarray:
+def silhouette(body: BodyModel, fit: Fit, offsets: NDArray[Any] | None = None, camera: Camera = CAMERA) -> NDArray[Any]:
     return rasterize(body.posed(fit.body, offsets)[0], body.data.faces, camera).mask
 
 
-def spoilt_quads(before: np.ndarray, after: np.ndarray, faces: np.ndarray) -> int:
+def spoilt_quads(before: NDArray[Any], after: NDArray[Any], faces: NDArray[Any]) -> int:
     """Quads of which a half has turned over, or whose halves have folded onto each other."""
     old, new = (face_normals(vertices, faces) for vertices in (before, after))
     old, new = (n / np.linalg.norm(n, axis=1, keepdims=True) for n in (old, new))
@@ -92,7 +100,7 @@ def spoilt_quads(before: np.ndarray, after: np.ndarray, faces: np.ndarray) -> in
 
 
 @pytest.fixture(scope="module")
-def dressed(body):
+def dressed(body: BodyModel) -> tuple[Fit, NDArray[Any], NDArray[Any]]:
     """A fit without clothes, the coat's true offsets, and the offsets found from its mask."""
     fit = standing(body)
     true = coat(body, 0.07)
@@ -100,16 +108,16 @@ def dressed(body):
     return fit, true, found
 
 
-def test_the_outline_meets_the_mask(body, dressed):
+def test_the_outline_meets_the_mask(body: BodyModel, dressed: tuple[Fit, NDArray[Any], NDArray[Any]]) -> None:
     fit, true, found = dressed
     mask = silhouette(body, fit, true)
     assert mask_iou(silhouette(body, fit), mask) < 0.9
     assert mask_iou(silhouette(body, fit, found), mask) >= 0.97
 
 
-def test_a_coat_is_as_deep_as_it_is_wide(body, dressed):
+def test_a_coat_is_as_deep_as_it_is_wide(body: BodyModel, dressed: tuple[Fit, NDArray[Any], NDArray[Any]]) -> None:
     """The mask shows the width only; belly and back must grow with it, by at least half of what the coat really is."""
-    fit, true, found = dressed
+    _fit, true, found = dressed
     template = body.data.v_template
     at_the_hips = (np.abs(template[:, 1] + 0.25) < 0.05) & (np.abs(template[:, 0]) < 0.2) & (body.data.part == BODY)
     depth = [np.ptp((template + offsets)[at_the_hips, 2]) for offsets in (np.zeros_like(true), true, found)]
@@ -117,19 +125,19 @@ def test_a_coat_is_as_deep_as_it_is_wide(body, dressed):
     assert depth[0] + 0.5 * (depth[1] - depth[0]) < depth[2] < depth[0] + 1.5 * (depth[1] - depth[0])
 
 
-def test_offsets_are_close_to_the_true_coat(dressed):
+def test_offsets_are_close_to_the_true_coat(dressed: tuple[Fit, NDArray[Any], NDArray[Any]]) -> None:
     _, true, found = dressed
     assert np.sqrt(((found - true) ** 2).sum(1).mean()) < 0.6 * np.sqrt((true**2).sum(1).mean())
 
 
-def test_no_quad_is_turned_over_or_folded(body, dressed):
+def test_no_quad_is_turned_over_or_folded(body: BodyModel, dressed: tuple[Fit, NDArray[Any], NDArray[Any]]) -> None:
     fit, _, found = dressed
     template = body.data.v_template
     assert spoilt_quads(template, template + found, body.data.faces) == 0
     assert spoilt_quads(body.posed(fit.body)[0], body.posed(fit.body, found)[0], body.data.faces) == 0
 
 
-def test_a_jagged_mask_folds_nothing(body):
+def test_a_jagged_mask_folds_nothing(body: BodyModel) -> None:
     fit = standing(body)
     mask = silhouette(body, fit, coat(body, 0.1))
     rng = np.random.default_rng(0)
@@ -140,14 +148,16 @@ def test_a_jagged_mask_folds_nothing(body):
     assert spoilt_quads(body.posed(fit.body)[0], body.posed(fit.body, found)[0], body.data.faces) == 0
 
 
-def test_a_naked_body_stays_as_it_is(body):
+def test_a_naked_body_stays_as_it_is(body: BodyModel) -> None:
     fit = standing(body)
     found = clothing_offsets(fit, seen_as(silhouette(body, fit)), CAMERA, clothing_model(body))
     assert np.linalg.norm(found, axis=1).max() < 0.018
     assert np.linalg.norm(found, axis=1).mean() < 0.004
 
 
-def test_the_face_stays_and_the_eyes_follow_their_sockets_as_a_whole(body, dressed):
+def test_the_face_stays_and_the_eyes_follow_their_sockets_as_a_whole(
+    body: BodyModel, dressed: tuple[Fit, NDArray[Any], NDArray[Any]]
+) -> None:
     _, _, found = dressed
     data = body.data
     nose = np.linalg.norm(data.v_template - data.landmark_template[0], axis=1) < 0.05
@@ -156,7 +166,7 @@ def test_the_face_stays_and_the_eyes_follow_their_sockets_as_a_whole(body, dress
         assert np.ptp(found[data.part == eye], axis=0).max() < 1e-6
 
 
-def test_a_skirt_closes_the_gap_between_the_legs(body):
+def test_a_skirt_closes_the_gap_between_the_legs(body: BodyModel) -> None:
     fit = standing(body, yaw=0)
     mask = silhouette(body, fit).copy()
     joints = CAMERA.project(body.posed(fit.body)[1])
@@ -172,7 +182,7 @@ def test_a_skirt_closes_the_gap_between_the_legs(body):
     assert after[gap].mean() > 0.97
 
 
-def test_somebody_in_front_is_not_a_hem(body):
+def test_somebody_in_front_is_not_a_hem(body: BodyModel) -> None:
     """Another person hides the left half of the legs: their border must not pull the body in or out there."""
     fit = standing(body, yaw=0)
     true = silhouette(body, fit)
@@ -184,7 +194,7 @@ def test_somebody_in_front_is_not_a_hem(body):
     assert mask_iou(silhouette(body, fit, found), true) > 0.98
 
 
-def test_the_edge_of_the_photo_is_not_a_hem(body):
+def test_the_edge_of_the_photo_is_not_a_hem(body: BodyModel) -> None:
     fit = standing(body)
     tall = silhouette(body, fit)
     rows = np.flatnonzero(tall.any(1))
@@ -195,7 +205,7 @@ def test_the_edge_of_the_photo_is_not_a_hem(body):
     assert np.linalg.norm(found[legs], axis=1).max() < 0.005
 
 
-def test_displacements_are_limited(body):
+def test_displacements_are_limited(body: BodyModel) -> None:
     """A mask far larger than any coat: nothing moves farther than 12 % of the body's height."""
     fit = standing(body)
     mask = silhouette(body, fit)
@@ -205,14 +215,14 @@ def test_displacements_are_limited(body):
     assert np.linalg.norm(found, axis=1).max() <= 0.12 * np.ptp(body.data.v_template[:, 1]) + 1e-6
 
 
-def test_a_mask_somewhere_else_gives_no_clothes(body):
+def test_a_mask_somewhere_else_gives_no_clothes(body: BodyModel) -> None:
     fit = standing(body)
     mask = np.zeros((CAMERA.height, CAMERA.width), bool)
     mask[:20, :20] = True
     assert not clothing_offsets(fit, seen_as(mask), CAMERA, clothing_model(body)).any()
 
 
-def test_a_body_of_triangles_is_dressed_too(body):
+def test_a_body_of_triangles_is_dressed_too(body: BodyModel) -> None:
     """Official SMPL files have no quads."""
     triangles = BodyModel(replace(body.data, quads=None, quad_uv=None))
     fit = standing(body)
@@ -223,7 +233,7 @@ def test_a_body_of_triangles_is_dressed_too(body):
     )
 
 
-def test_a_limb_twisted_half_around_stays_finite(body):
+def test_a_limb_twisted_half_around_stays_finite(body: BodyModel) -> None:
     fit = standing(body)
     pose = fit.body.body_pose.copy()
     pose[[17, 19], 0] = np.pi

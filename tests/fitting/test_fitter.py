@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.fitting.people import CAMERA, fitting_model, landmarks_of, person_of, standing
 from uvatar.body import BodyModel
@@ -24,7 +26,7 @@ def fit(*people: Person, **options: object) -> list[Fit]:
     return fit_people(list(people), CAMERA, fitting_model(), FitOptions(**options))  # type: ignore[arg-type]
 
 
-def joint_error(body: BodyModel, found: Fit, truth: BodyParameters) -> np.ndarray:
+def joint_error(body: BodyModel, found: Fit, truth: BodyParameters) -> NDArray[Any]:
     """(24,) metres, pelvis on pelvis."""
     a, b = body.posed(found.body)[1], body.posed(truth)[1]
     return np.linalg.norm((a - a[0]) - (b - b[0]), axis=-1)

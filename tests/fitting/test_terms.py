@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_cost_never_rises(objective: Objective, state: State) -> None:
     for _ in range(8):
         state, cost, damping = minimise(objective, state, 1, damping)
         costs.append(cost[0])
-    assert all(later <= earlier for earlier, later in zip(costs, costs[1:], strict=False))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(costs))
     assert costs[-1] < 0.5 * costs[0]
 
 

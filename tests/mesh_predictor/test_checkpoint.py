@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -72,7 +73,7 @@ class Hostile:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.marker),)
 
 
@@ -81,7 +82,7 @@ def test_hostile_pickle_is_refused_and_not_run(network: nn.Module, tmp_path: Pat
     marker, path = tmp_path / "was-run", tmp_path / "evil.pkl"
     content = {"backbone.weight": Hostile(marker)}
     torch.save(content, path) if how == "torch" else path.write_bytes(pickle.dumps(content))
-    with pytest.raises(CheckpointError, match="not opened|damaged"):
+    with pytest.raises(CheckpointError, match=r"not opened|damaged"):
         load_checkpoint(network, path)
     assert not marker.exists()
 

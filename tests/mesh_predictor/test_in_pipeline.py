@@ -93,7 +93,7 @@ def test_without_weights_the_stage_is_absent(pipeline: Callable[..., Pipeline], 
 def test_without_weights_no_refinement_is_refused_with_what_to_do(
     pipeline: Callable[..., Pipeline], photo: bytes, tmp_path: Path
 ) -> None:
-    with pytest.raises(UvatarError, match="mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
+    with pytest.raises(UvatarError, match=r"mesh_predictor.safetensors.*ROMP.pkl.*models") as refused:
         pipeline().reconstruct([("two.png", photo)], {"refine": False}, lambda *_: None, lambda *_: None)
     assert (
         refused.value.code == "no-weights"
@@ -218,7 +218,8 @@ def test_with_romp_s_weights_and_smpl_the_file_holds_romp_s_own_people(
     torch.manual_seed(0)
     network = romp()
     start_heads(network)
-    torch.nn.init.constant_(network.final_layers["2"][-1].bias, 0.5)  # somebody everywhere
+    head: Any = network.final_layers["2"]
+    torch.nn.init.constant_(head[-1].bias, 0.5)  # somebody everywhere
     torch.save(network.state_dict(), models / "ROMP.pkl")
     monkeypatch.setenv("UVATAR_MODELS", str(models))
     built = pipeline()

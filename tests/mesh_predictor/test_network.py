@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -27,8 +28,10 @@ def reference_forward(state: dict[str, torch.Tensor], image: torch.Tensor) -> di
         return functional.conv2d(x, weight, state.get(f"{name}.bias"), stride, weight.shape[-1] // 2)
 
     def bn(x: torch.Tensor, name: str) -> torch.Tensor:
-        parts = (state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        return functional.batch_norm(x, *parts, training=False, eps=1e-5)
+        mean, variance, weight, bias = (
+            state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return functional.batch_norm(x, mean, variance, weight, bias, training=False, eps=1e-5)
 
     def basic(x: torch.Tensor, name: str) -> torch.Tensor:
         y = functional.relu(bn(conv(x, f"{name}.conv1"), f"{name}.bn1"))
@@ -150,7 +153,9 @@ def test_coordinate_channels_put_one_at_the_last_pixel() -> None:
 
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("build", [romp, lambda: MeshPredictor(LightBackbone())], ids=["romp", "light"])
-def test_inference_copy_computes_the_same(build, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_inference_copy_computes_the_same(
+    build: Callable[[], MeshPredictor], packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not packed:  # as on processors that oneDNN has no packed convolutions for
         monkeypatch.setattr("uvatar.mesh_predictor.inference.can_pack", lambda dtype: False)
     torch.manual_seed(3)

@@ -5,10 +5,12 @@ camera.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from photographed import CAMERA, body_at, person_of, photo_of
 from scipy.spatial.transform import Rotation
 
@@ -26,9 +28,9 @@ def body() -> BodyModel:
     return load_open_body()
 
 
-def prediction(centers: list[tuple[float, float]], **fields: np.ndarray) -> Prediction:
+def prediction(centers: list[tuple[float, float]], **fields: NDArray[Any]) -> Prediction:
     count = len(centers)
-    plain = {
+    plain: dict[str, Any] = {
         "score": np.linspace(0.9, 0.3, count).astype(np.float32),
         "center": np.array(centers, np.float32).reshape(-1, 2),
         "camera": np.tile(np.array([0.6, 0, 0], np.float32), (count, 1)),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from photographed import CAMERA, body_at
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
@@ -70,7 +71,7 @@ def load_results(path: Path, width: int, height: int, photo: str = "photo.jpg") 
     return GivenPeople.from_numbers(numbers).prediction(width, height)
 
 
-def read_as_romp_s_scripts_do(path: Path) -> dict[str, np.ndarray]:
+def read_as_romp_s_scripts_do(path: Path) -> dict[str, NDArray[Any]]:
     return np.load(path, allow_pickle=True)["results"][()]
 
 
@@ -117,7 +118,7 @@ def test_cam_trans_is_where_romp_s_camera_sees_the_body(smpl: BodyModel) -> None
         body = results["joints"][person, :24].astype(float)
         seen = (people.camera[person, 0] * body[:, :2] + people.camera[person, 1:] + 1) * 256
 
-        def missed(shift: np.ndarray, body: np.ndarray = body, seen: np.ndarray = seen) -> np.ndarray:
+        def missed(shift: NDArray[Any], body: NDArray[Any] = body, seen: NDArray[Any] = seen) -> NDArray[Any]:
             placed = body + shift
             return (placed[:, :2] / placed[:, 2:] * 443.4 + 256 - seen).ravel()
 
@@ -262,14 +263,14 @@ def test_a_video_s_file_gives_the_frame_named_like_the_photo(tmp_path: Path) -> 
     np.testing.assert_allclose(
         load_results(path, 9, 9, "00002.png").axis_angles().reshape(2, 72), second["smpl_thetas"], atol=1e-5
     )
-    with pytest.raises(ResultFileError, match="2 frames, none named like me.jpg"):
+    with pytest.raises(ResultFileError, match=r"2 frames, none named like me.jpg"):
         load_results(path, 9, 9, "me.jpg")
 
 
 def test_a_folder_gives_the_file_named_like_the_photo(tmp_path: Path) -> None:
     save(tmp_path / "me.npz", minimal())
     assert len(load_results(tmp_path, 9, 9, "me.jpg")) == 2
-    with pytest.raises(ResultFileError, match="no file.*you.npz"):
+    with pytest.raises(ResultFileError, match=r"no file.*you.npz"):
         load_results(tmp_path, 9, 9, "you.jpg")
 
 
@@ -277,7 +278,7 @@ class Hostile:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.marker),)
 
 
@@ -290,7 +291,7 @@ def test_a_hostile_file_is_refused_and_not_run(where: str, tmp_path: Path) -> No
         path = save(tmp_path / "evil.npz", {**minimal(), "verts": evil})
     else:
         path = save(tmp_path / "evil.npz", {**minimal(), "note": [evil]})
-    with pytest.raises(ResultFileError, match="was not loaded: it asks to run '.*mkdir'.*author"):
+    with pytest.raises(ResultFileError, match=r"was not loaded: it asks to run '.*mkdir'.*author"):
         load_results(path, 640, 480)
     assert not (tmp_path / "was-run").exists()
 
@@ -349,12 +350,12 @@ def test_packed_smpl_is_the_body_it_was_packed_from(smpl: BodyModel, packed: dic
 
 def test_missing_and_wrong_smpl_files_say_what_to_do(tmp_path: Path) -> None:
     assert neutral_smpl(tmp_path) is None and packed_regressors(tmp_path) is None
-    with pytest.raises(BodyError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL"):
+    with pytest.raises(BodyError, match=r"no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL"):
         load_neutral_smpl(tmp_path / "SMPL_NEUTRAL.pkl")
     torch.save({"v_template": torch.zeros(6890, 3)}, tmp_path / "SMPL_NEUTRAL.pth")
     for load in (neutral_smpl, packed_regressors):
-        with pytest.raises(BodyError, match="SMPL_NEUTRAL.pth.*Download SMPL"):
+        with pytest.raises(BodyError, match=r"SMPL_NEUTRAL.pth.*Download SMPL"):
             load(tmp_path)
     (tmp_path / "SMPL_NEUTRAL.pkl").write_bytes(b"\x80")
-    with pytest.raises(BodyError, match="SMPL_NEUTRAL.pkl is damaged"):
+    with pytest.raises(BodyError, match=r"SMPL_NEUTRAL.pkl is damaged"):
         neutral_smpl(tmp_path)

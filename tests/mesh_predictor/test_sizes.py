@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,8 +82,9 @@ def test_of_a_network_s_two_looks_every_map_is_one_s_own(metre: float) -> None:
     torch.manual_seed(1)
     network = MeshPredictor(LightBackbone()).eval()
     for name, says in ((CENTER_HEAD, 0.6), (CAMERA_HEAD, math.log(metre / 256, 1.1))):
-        nn.init.zeros_(network.final_layers[name][-1].weight)
-        nn.init.constant_(network.final_layers[name][-1].bias, says)
+        head: Any = network.final_layers[name]
+        nn.init.zeros_(head[-1].weight)
+        nn.init.constant_(head[-1].bias, says)
     image = torch.rand(2, 3, 512, 512)
     with torch.inference_mode():
         both = InSizes(network)(image)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.landmarks import COCO_LANDMARKS
@@ -37,7 +39,7 @@ def whole() -> list[LabelledPicture]:
     return list(synthetic_people(body, 6))
 
 
-def found_in(perception: Perception, picture: LabelledPicture) -> list[np.ndarray]:
+def found_in(perception: Perception, picture: LabelledPicture) -> list[NDArray[Any]]:
     """(17, 2) keypoints of everybody found."""
     return [
         person.landmarks[COCO_LANDMARKS, :2]

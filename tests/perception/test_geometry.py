@@ -21,7 +21,9 @@ finite = st.floats(-500, 500)
     st.booleans(),
     st.lists(st.tuples(finite, finite), min_size=1, max_size=5),
 )
-def test_region_maps_there_and_back(x, y, size, angle, mirrored, points) -> None:
+def test_region_maps_there_and_back(
+    x: float, y: float, size: float, angle: float, mirrored: bool, points: list[tuple[float, float]]
+) -> None:
     roi = Roi(x, y, size, angle, mirrored)
     photo = np.array(points)
     assert np.allclose(roi.to_photo(roi.to_crop(photo, 256), 256), photo, atol=1e-6)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from uvatar.perception.claims import without_borrowed_arms
 from uvatar.perception.geometry import Pyramid, Roi
@@ -16,35 +18,35 @@ SIZE = 512
 ROI = Roi(SIZE / 2, SIZE / 2, SIZE)
 
 
-def pose(inside: np.ndarray, landmark: tuple[float, float], blur: float = 9.0) -> Pose:
+def pose(inside: NDArray[Any], landmark: tuple[float, float], blur: float = 9.0) -> Pose:
     """A pose whose segmentation is a coarse, blurred version of ``inside`` (SIZE x SIZE)."""
     blurred = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), blur)
     coarse = cv2.resize(blurred, (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
-    landmarks = np.tile(np.float32([*landmark, 1.0]), (33, 1))
+    landmarks = np.tile(np.array([*landmark, 1.0], np.float32), (33, 1))
     return Pose(
         landmarks, np.zeros((33, 3), np.float32), 1.0, 1.0, np.ones(33, np.float32), (coarse - 0.5) * 20, ROI, ROI
     )
 
 
-def ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
+def ellipse(x: float, y: float, rx: float, ry: float) -> NDArray[Any]:
     rows, columns = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     return ((columns - x) / rx) ** 2 + ((rows - y) / ry) ** 2 < 1
 
 
-def placed(window: tuple[int, int, int, int], mask: np.ndarray) -> np.ndarray:
+def placed(window: tuple[int, int, int, int], mask: NDArray[Any]) -> NDArray[Any]:
     whole = np.zeros((SIZE, SIZE), np.uint8)
     x0, y0, x1, y1 = window
     whole[y0:y1, x0:x1] = mask
     return whole
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> float:
+def iou(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
 def test_the_outline_snaps_to_the_edge_in_the_photo() -> None:
     truth = ellipse(256, 256, 90, 170)
-    photo = np.where(truth[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    photo = np.where(truth[..., None], np.array([200, 120, 60], np.uint8), np.array([40, 60, 90], np.uint8))
     # the coarse segmentation is a few pixels off
     shifted = np.roll(truth, (3, 3), (0, 1))
     [(window, mask, others)] = person_masks(Pyramid(photo), [pose(shifted, (256, 256))])
@@ -69,7 +71,7 @@ def test_overlapping_people_share_no_pixels() -> None:
 def test_islands_go_and_pinholes_close() -> None:
     body = ellipse(256, 256, 90, 170)
     island, hole = ellipse(60, 60, 20, 20), ellipse(256, 256, 5, 5)
-    photo = np.where((body | island)[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    photo = np.where((body | island)[..., None], np.array([200, 120, 60], np.uint8), np.array([40, 60, 90], np.uint8))
     [(window, mask, _)] = person_masks(Pyramid(photo), [pose((body | island) & ~hole, (256, 150), blur=2)])
     whole = placed(window, mask)
     assert whole[40:80, 40:80].max() < 60
@@ -78,7 +80,7 @@ def test_islands_go_and_pinholes_close() -> None:
 
 def test_guided_filter_reproduces_what_is_linear_in_the_colours() -> None:
     guide = np.random.default_rng(0).random((40, 50, 3)).astype(np.float32)
-    values = guide @ np.float32([0.2, -0.5, 0.9]) + np.float32(0.1)
+    values = guide @ np.array([0.2, -0.5, 0.9], np.float32) + np.float32(0.1)
     coefficients = guided_coefficients(guide, values, 4, 1e-8)
     assert np.abs((coefficients[..., :3] * guide).sum(-1) + coefficients[..., 3] - values).max() < 1e-3
 
@@ -86,7 +88,7 @@ def test_guided_filter_reproduces_what_is_linear_in_the_colours() -> None:
 def test_landmarks_off_the_mask_are_doubted() -> None:
     mask = np.zeros((200, 200), np.uint8)
     mask[:, 80:120] = 255
-    landmarks = np.tile(np.float32([110, 100, 1]), (33, 1))
+    landmarks = np.tile(np.array([110, 100, 1], np.float32), (33, 1))
     landmarks[:5] = [[110, 60, 1], [110, 240, 1], [132, 100, 1], [160, 100, 1], [400, 100, 1]]
     assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[:5, 2], [1, 1, 1, 0.4, 1])
     assert np.allclose(doubted(landmarks, (10, 50, 210, 250), mask)[5:, 2], 1)
@@ -99,8 +101,10 @@ def test_landmarks_off_the_mask_are_doubted() -> None:
 def test_a_thin_arm_that_the_segmentation_hardly_saw_is_its_owner_s_where_the_landmarks_put_it() -> None:
     trunk = ellipse(200, 256, 60, 150)
     arm = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.line(arm, (250, 170), (300, 300), 1, 24)
-    photo = np.where((trunk | (arm > 0))[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    cv2.line(arm, (250, 170), (300, 300), (1,), 24)
+    photo = np.where(
+        (trunk | (arm > 0))[..., None], np.array([200, 120, 60], np.uint8), np.array([40, 60, 90], np.uint8)
+    )
     coarse = pose(trunk, (200, 256))
     weak = cv2.resize(arm.astype(np.float32), (LANDMARK_SIDE, LANDMARK_SIDE), interpolation=cv2.INTER_AREA)
     logits = np.where(weak > 0.5, np.maximum(coarse.logits, -2.0), coarse.logits).astype(np.float32)
@@ -110,7 +114,7 @@ def test_a_thin_arm_that_the_segmentation_hardly_saw_is_its_owner_s_where_the_la
     [(window, mask, _)] = person_masks(Pyramid(photo), [replace(coarse, logits=logits, landmarks=landmarks)])
     assert (placed(window, mask)[arm > 0] > 127).mean() > 0.85
     landmarks[[13, 15], 2] = 0.1
-    elsewhere = np.where(trunk[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    elsewhere = np.where(trunk[..., None], np.array([200, 120, 60], np.uint8), np.array([40, 60, 90], np.uint8))
     [(window, mask, _)] = person_masks(Pyramid(elsewhere), [replace(coarse, logits=logits, landmarks=landmarks)])
     assert (placed(window, mask)[(arm > 0) & ~trunk] > 127).mean() < 0.3
 
@@ -121,7 +125,7 @@ def test_colours_tell_a_gap_that_the_segmentation_overlooks_and_an_arm_that_it_h
     cv2.line(arm, (250, 170), (300, 300), (1,), 16)
     cv2.line(gap, (165, 300), (165, 420), (1,), 12)
     person = ((trunk > 0) | (arm > 0)) & (gap == 0)
-    photo = np.where(person[..., None], np.uint8([200, 120, 60]), np.uint8([40, 60, 90]))
+    photo = np.where(person[..., None], np.array([200, 120, 60], np.uint8), np.array([40, 60, 90], np.uint8))
     coarse = pose(trunk, (200, 256))
     sure = np.where(coarse.logits > 0, 20.0, -20.0)
     for drawn, odds in ((arm, -1.5), (gap, 4.0)):

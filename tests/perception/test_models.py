@@ -34,24 +34,24 @@ def copied(folder: Path) -> Path:
 
 def test_nothing_is_read_before_the_first_call(tmp_path: Path) -> None:
     model = Model(tmp_path, "person_detector.tflite")
-    with pytest.raises(ModelError, match="sources.json is missing.*fetch_perception_models"):
+    with pytest.raises(ModelError, match=r"sources.json is missing.*fetch_perception_models"):
         model(np.zeros((1, SIDE, SIDE, 3), np.uint8))
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = copied(tmp_path) / "person_detector.tflite"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(ModelError, match="person_detector.tflite.*sha256.*fetch_perception_models"):
+    with pytest.raises(ModelError, match=r"person_detector.tflite.*sha256.*fetch_perception_models"):
         Model(tmp_path, "person_detector.tflite")(np.zeros((1, SIDE, SIDE, 3), np.uint8))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (copied(tmp_path) / "person_detector.tflite").unlink()
-    with pytest.raises(ModelError, match="person_detector.tflite is missing"):
+    with pytest.raises(ModelError, match=r"person_detector.tflite is missing"):
         Model(tmp_path, "person_detector.tflite")(np.zeros((1, SIDE, SIDE, 3), np.uint8))
 
 
 def test_a_file_that_is_not_listed_is_refused(tmp_path: Path) -> None:
     (copied(tmp_path) / "other.tflite").write_bytes(b"other")
-    with pytest.raises(ModelError, match="does not list other.tflite"):
+    with pytest.raises(ModelError, match=r"does not list other.tflite"):
         Model(tmp_path, "other.tflite")(np.zeros(1))

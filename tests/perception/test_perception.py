@@ -103,6 +103,7 @@ def test_faces_and_hands_of_people_who_look_at_the_camera(perception: Perception
     for person in faces:
         # BlazePose's and the mesh's outer eye corners
         side = person.side
+        assert person.face is not None
         assert np.abs(person.face[[263, 33]] - person.landmarks[[3, 6], :2]).max() < 0.03 * side
     assert sum(hand is not None for person in people for hand in (person.left_hand, person.right_hand)) >= 5
 

@@ -41,7 +41,10 @@ def test_average_of_a_pass_and_its_mirror_image() -> None:
     lopsided[:, :40] = 3
     pose = replace(pose, logits=lopsided)
     other = replace(
-        pose, roi=pose.roi.flipped(), logits=lopsided[:, ::-1], landmarks=pose.landmarks + np.float32([2, 0, 0])
+        pose,
+        roi=pose.roi.flipped(),
+        logits=lopsided[:, ::-1],
+        landmarks=pose.landmarks + np.array([2, 0, 0], np.float32),
     )
     mean = averaged(pose, other)
     assert np.array_equal(mean.logits, lopsided)

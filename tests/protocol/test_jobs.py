@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from uvatar.protocol.errors import Code, UvatarError
@@ -21,7 +23,8 @@ def test_a_painted_texture_is_a_job_of_its_own() -> None:
 
 
 def test_jobs_that_cannot_be_read_are_refused() -> None:
-    for wrong in ({"complete_texture": 1}, {"complete_texture": True, "body": "smplx"}, {"fast": None}, []):
+    wrongs: list[Any] = [{"complete_texture": 1}, {"complete_texture": True, "body": "smplx"}, {"fast": None}, []]
+    for wrong in wrongs:
         with pytest.raises(UvatarError) as caught:
             read_job(wrong)
         assert caught.value.code is Code.BAD_OPTION

@@ -264,7 +264,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_options_have_defaults_and_are_checked() -> None:
     assert checked_options({"fast": True})["texture_size"] == 1024
-    given = {
+    given: dict[str, Any] = {
         "photo": "me.jpg",
         "betas_of": "smpl",
         "center_in": "square",
@@ -361,7 +361,7 @@ def test_every_photo_is_in_one_job_and_no_job_is_too_large(sizes: list[int], pho
 def test_portions_are_lazy() -> None:
     """The first job is known before the sizes of all photos are."""
     asked: list[int] = []
-    sizes = (asked.append(n) or 1 for n in range(10_000))  # type: ignore[func-returns-value]
+    sizes = (asked.append(n) or 1 for n in range(10_000))
     assert next(photo_lists.portions(sizes)) == range(JOB_PHOTOS) and len(asked) == JOB_PHOTOS + 1
 
 

@@ -16,7 +16,7 @@ from tests.service.fake_pipeline import picture, result
 from tests.service.servers import FAKE, PATIENCE, photo, wait_until
 from uvatar.files.avatar_folders import RECORD
 from uvatar.protocol import discovery
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.batch.photos import BatchPhoto, find_photos
 from uvatar.service.batch.record import BatchRecord, PhotoOutcome
@@ -103,8 +103,8 @@ def test_only_what_is_left_to_do_is_done(tmp_path: Path) -> None:
     (photos / "day 0" / "000.png").write_bytes(photo())
     keys = [found.key for found in find_photos(photos)]
     failures = {
-        keys[2]: UvatarError("Nobody.", "bad-photo", ""),
-        keys[3]: UvatarError("Crashed.", "model-crashed", ""),
+        keys[2]: UvatarError("Nobody.", Code.BAD_PHOTO, ""),
+        keys[3]: UvatarError("Crashed.", Code.MODEL_CRASHED, ""),
     }
     asked: list[str] = []
     totals = run_batch(photos, out, engine_of(failures, asked), None, lambda *_: None)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from uvatar.protocol import atomic_files, framing
-from uvatar.protocol.errors import UvatarError
+from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.framing import LIMITS
 from uvatar.protocol.options import checked_options
 from uvatar.service.job_records import JobRecord, PhotoState, checked_id
@@ -28,7 +28,7 @@ from uvatar.service.worker import MOST_WORDS
 
 OPTIONS = checked_options({})
 DAY = 86_400.0
-ERROR = UvatarError("No person was found.", "bad-photo", "Choose another photo.")
+ERROR = UvatarError("No person was found.", Code.BAD_PHOTO, "Choose another photo.")
 
 
 @pytest.fixture

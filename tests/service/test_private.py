@@ -38,7 +38,7 @@ def usual_umask() -> Iterator[None]:
 @pytest.fixture
 def somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process is another user than the one whose files there are."""
-    monkeypatch.setattr(private.os, "geteuid", lambda: os.getuid() + 4711)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 4711)
 
 
 def test_a_data_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_administrator_uses_what_only_its_owner_can_change(tmp_path: Path, m
     folder.mkdir()
     owned = folder.stat()
     other = os.stat_result((owned.st_mode, *owned[1:4], owned.st_uid + 4711, *owned[5:]))
-    monkeypatch.setattr(private.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert private._is_ours(other)
     assert not private._is_ours(os.stat_result((owned.st_mode | 0o002, *other[1:])))
 
@@ -127,7 +127,7 @@ def test_secrets_that_others_can_read_are_closed_and_those_they_can_write_refuse
     assert mode(path) == 0o600
     for bits in (0o620, 0o602, 0o666):
         path.chmod(bits)
-        with pytest.raises(UvatarError, match="Other users can write to .*token") as caught:
+        with pytest.raises(UvatarError, match=r"Other users can write to .*token") as caught:
             private_file(path, "token")
         assert caught.value.code == "bad-access" and mode(path) == bits
 

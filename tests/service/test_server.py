@@ -143,7 +143,7 @@ def test_two_workers_work_at_once(start_server: StartServer, tmp_path: Path) -> 
     server = start_server("--workers", "2")
     with server.client() as client:
         first = client.submit([("a.jpg", photo(wait_for=str(tmp_path / "go")))])
-        second, events = run(client, photo())
+        _second, events = run(client, photo())
         assert states(events[-1]) == ["done"]
         (tmp_path / "go").touch()
         assert states(list(client.events(first))[-1]) == ["done"]
@@ -316,7 +316,11 @@ def test_a_log_that_others_write_to_begins_anew_while_they_do(tmp_path: Path) ->
         for text in (b"first\n", b"second\n"):
             writer.stdin.write(text)
             writer.stdin.flush()
-            wait_until(lambda text=text: log.exists() and log.read_bytes().count(text) == 100, "it is written")
+
+            def written(text: bytes = text) -> bool:
+                return log.exists() and log.read_bytes().count(text) == 100
+
+            wait_until(written, "it is written")
             trim(log, most=500)
             assert log.stat().st_size == 0 and (tmp_path / "worker.old.log").read_bytes() == text * 100
         writer.stdin.write(b"end\n")
@@ -518,7 +522,7 @@ def test_a_second_server_for_the_same_folder_gives_way(server: Server) -> None:
         command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
     )
     assert second.returncode == 3 and "already uses" in second.stderr
-    with find(server.folder) as client:  # type: ignore[union-attr]
+    with find(server.folder) as client:
         assert client.status()["pid"] == server.process.pid
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "texture_predictor.safetensors"
 
 
-def altered(path: Path, config: dict | None = None, **changes: torch.Tensor | None) -> Path:
+def altered(path: Path, config: dict[str, Any] | None = None, /, **changes: torch.Tensor | None) -> Path:
     """The file with some tensors replaced or, where None, left out."""
     state = {**load_file(path), **changes}
     metadata = {"format": FORMAT, "config": json.dumps(config or CONFIG.as_dict())}
@@ -53,7 +54,7 @@ def test_another_resolution(path: Path) -> None:
         load_checkpoint(path, resolution=256)
     config = replace(CONFIG, resolution=128).as_dict()
     with pytest.raises(
-        CheckpointError, match="tensors are missing, first 'structure_encoder.uv.*its own|its own configuration"
+        CheckpointError, match=r"tensors are missing, first 'structure_encoder.uv.*its own|its own configuration"
     ):
         load_checkpoint(altered(path, config))
 

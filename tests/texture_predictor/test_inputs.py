@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from tests.atlases import atlas_of
@@ -46,7 +49,7 @@ def test_geometry_maps_lie_where_the_surface_is(body: BodyModel, plane: UvPlane)
     torch.testing.assert_close(lengths, plane.geometry[0, 6], atol=1e-5, rtol=0)
 
 
-def _seam_vertices(body: BodyModel) -> np.ndarray:
+def _seam_vertices(body: BodyModel) -> NDArray[Any]:
     pairs = np.unique(np.stack([body.data.faces.ravel(), body.data.face_uv.ravel()], 1), axis=0)
     vertices, count = np.unique(pairs[:, 0], return_counts=True)
     return vertices[count > 1]

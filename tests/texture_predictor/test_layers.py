@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def modulated_weights(weight: NDArray, style: NDArray, demodulate: bool) -> NDArray:
+def modulated_weights(weight: NDArray[Any], style: NDArray[Any], demodulate: bool) -> NDArray[Any]:
     """Equations 1 and 3 of Karras et al. 2020: one set of weights (B, O, I, k, k) per sample."""
     scaled = weight[None] * style[:, None, :, None, None]
     if demodulate:
@@ -37,7 +38,7 @@ def modulated_weights(weight: NDArray, style: NDArray, demodulate: bool) -> NDAr
     return scaled
 
 
-def reference(x: torch.Tensor, weight: torch.Tensor, style: torch.Tensor, demodulate: bool, up: bool) -> NDArray:
+def reference(x: torch.Tensor, weight: torch.Tensor, style: torch.Tensor, demodulate: bool, up: bool) -> NDArray[Any]:
     """The convolution with one set of weights per sample, in float64; with ``up``: zeros inserted, convolved,
     low-passed.
     """
@@ -157,6 +158,7 @@ def test_mapping_network_against_float64() -> None:
     latent, structure = random(3, config.latent), 10 * random(3, config.structure, seed=1)
     parts = [part.double().numpy() for part in (latent, structure)]
     x = np.concatenate([part / np.sqrt((part**2).mean(1, keepdims=True) + 1e-8) for part in parts], 1)
+    layer: Any
     for layer in mapping.layers:
         x = (
             x @ (layer.weight.detach().double().numpy().T * 0.01 / math.sqrt(x.shape[1]))

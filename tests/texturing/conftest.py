@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from uvatar.geometry.raster import RayScene
 from uvatar.texturing import View
 
 SIZE = 256
-Paint = Callable[[NDArray], NDArray]  # rest positions (N, 3) -> sRGB (N, 3), 0..255
+Paint = Callable[[NDArray[Any]], NDArray[Any]]  # rest positions (N, 3) -> sRGB (N, 3), 0..255
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class Studio:
         about, _ = cv2.Rodrigues(np.array([0, np.radians(turn), 0]))
         orient, _ = cv2.Rodrigues(upright @ about)
         return BodyParameters(
-            np.zeros(10, np.float32), orient.ravel().astype(np.float32), body_pose, np.float32([0, -0.25, 2.6])
+            np.zeros(10, np.float32),
+            orient.ravel().astype(np.float32),
+            body_pose,
+            np.array([0, -0.25, 2.6], np.float32),
         )
 
     def photograph(
@@ -64,7 +68,7 @@ class Studio:
         pixels = cv2.resize(colours, (side, side), interpolation=cv2.INTER_AREA)
         mask = cv2.resize(fragments.mask.astype(np.float32) * 255, (side, side), interpolation=cv2.INTER_AREA)
         rows, columns = np.nonzero(mask > 127)
-        box = np.float32([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
         person = Person(
             box=box, score=1.0, landmarks=self.landmarks(parameters, camera),
             world_landmarks=np.zeros((33, 3), np.float32),
@@ -93,7 +97,7 @@ def studio() -> Studio:
     return Studio(load_open_body())
 
 
-def waves(rest: NDArray) -> NDArray:
+def waves(rest: NDArray[Any]) -> NDArray[Any]:
     """A colourful pattern that is the same on the left and on the right."""
     x, y, z = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2]
     return np.stack(
@@ -101,12 +105,12 @@ def waves(rest: NDArray) -> NDArray:
     )
 
 
-def plain(rest: NDArray) -> NDArray:
+def plain(rest: NDArray[Any]) -> NDArray[Any]:
     """Blue all over."""
     return np.broadcast_to(np.array([60.0, 90.0, 200.0]), rest.shape)
 
 
-def texel_rest(body: BodyModel, size: int = SIZE) -> tuple[NDArray, NDArray]:
+def texel_rest(body: BodyModel, size: int = SIZE) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rest position (N, N, 3) of every texel and whether (N, N) it lies on the body, by walking over the UV triangles
     in numpy.
     """
@@ -132,5 +136,5 @@ def texel_rest(body: BodyModel, size: int = SIZE) -> tuple[NDArray, NDArray]:
 
 
 @pytest.fixture(scope="session")
-def rest_of_texel(studio: Studio) -> tuple[NDArray, NDArray]:
+def rest_of_texel(studio: Studio) -> tuple[NDArray[Any], NDArray[Any]]:
     return texel_rest(studio.body)

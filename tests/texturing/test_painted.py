@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.atlases import atlas_of
-from uvatar.body import load_open_body
+from uvatar.body import BodyModel, load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.encoding import encode_png
@@ -19,12 +19,12 @@ SIZE = 256
 
 
 @pytest.fixture(scope="module")
-def body():
+def body() -> BodyModel:
     return load_open_body(Path(__file__).resolve().parents[2] / "weights" / "open_body.npz")
 
 
 @pytest.fixture(scope="module")
-def painted(body) -> Texture:
+def painted(body: BodyModel) -> Texture:
     """A body in noise of one green, whose left arm and front of the trunk alone are marked."""
     table, surface = atlas_of(body, SIZE).table, atlas_of(body, SIZE).surface
     place = surface.template[surface.faces[table.face, 0]]
@@ -35,7 +35,7 @@ def painted(body) -> Texture:
     return Texture(image, source)
 
 
-def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
+def test_marked_texels_stay_and_the_others_follow_them(body: BodyModel, painted: Texture) -> None:
     done = complete_painted(painted, atlas_of(body, SIZE))
     marked = painted.source == Label.SEEN
     assert np.array_equal(done.image[marked], painted.image[marked])
@@ -50,7 +50,7 @@ def test_marked_texels_stay_and_the_others_follow_them(body, painted) -> None:
     assert set(np.unique(done.source)) <= {Label.EMPTY, Label.SEEN, Label.MIRRORED, Label.COMPLETED}
 
 
-def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
+def test_the_backends_result_is_what_the_add_on_reads(body: BodyModel, painted: Texture) -> None:
     from uvatar.engine.complete import complete_texture
     from uvatar_blender.core.result import TextureResult, parse_any
 
@@ -65,7 +65,7 @@ def test_the_backends_result_is_what_the_add_on_reads(body, painted) -> None:
     assert "two or three pictures" in error["message"]
 
 
-def test_what_differs_from_the_original_is_kept_too(body, painted) -> None:
+def test_what_differs_from_the_original_is_kept_too(body: BodyModel, painted: Texture) -> None:
     change, labels = painted.image.copy(), painted.source
     change[::2] = np.clip(change[::2], 1, None) - 1  # rounding
     other = np.argwhere(labels == Label.COMPLETED)
@@ -83,7 +83,7 @@ def test_what_differs_from_the_original_is_kept_too(body, painted) -> None:
         read_painted(encode_png(change), encode_png(labels), b"x")
 
 
-def test_pngs_are_read_and_nonsense_is_refused(body, painted) -> None:
+def test_pngs_are_read_and_nonsense_is_refused(body: BodyModel, painted: Texture) -> None:
     read = read_painted(encode_png(painted.image), encode_png(painted.source))
     assert np.array_equal(read.image, painted.image) and np.array_equal(read.source, painted.source)
     with pytest.raises(TexturingError, match="not PNG"):

@@ -22,7 +22,7 @@ from uvatar.texturing.texels import build_texel_table
 def test_srgb_survives_the_round_trip_and_follows_its_standard() -> None:
     codes = np.arange(256, dtype=np.uint8)
     assert (srgb_from_linear(linear_from_srgb(codes)) == codes).all()
-    assert linear_from_srgb(np.uint8(188)) == pytest.approx(0.5029, abs=1e-3)
+    assert linear_from_srgb(np.array(188, np.uint8)) == pytest.approx(0.5029, abs=1e-3)
 
 
 @pytest.mark.parametrize("winding", [[0, 1, 2], [0, 2, 1]])
@@ -75,7 +75,7 @@ def test_depth_inside_counts_pixels_to_the_outline(studio: Studio) -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[10:50, 20:40] = 255
     foreground = cut_out(view.photo, replace(view.person, mask=mask), 1.0)
-    found = foreground.depth_inside(np.float32([[22.5, 30.5], [30.5, 30.5], [10.5, 30.5], [-10.5, 30.5]]))
+    found = foreground.depth_inside(np.array([[22.5, 30.5], [30.5, 30.5], [10.5, 30.5], [-10.5, 30.5]], np.float32))
     assert found[0] == pytest.approx(3, abs=1) and found[1] == pytest.approx(10, abs=1)
     assert found[2] == pytest.approx(-10, abs=1) and found[3] < -20
 
@@ -134,4 +134,4 @@ def test_bodies_behind_the_camera_are_refused(studio: Studio) -> None:
     view = studio.photograph(plain)
     vertices, _ = studio.body.posed(view.fit.body)
     with pytest.raises(ValueError, match="camera"):
-        look(vertices - np.float32([0, 0, 5]), atlas_of(studio.body, SIZE).surface, view.person, view.camera)
+        look(vertices - np.array([0, 0, 5], np.float32), atlas_of(studio.body, SIZE).surface, view.person, view.camera)

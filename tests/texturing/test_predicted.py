@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.membrane import neighbours, without_seams
 
 
-def cloth(rest: NDArray) -> NDArray:
+def cloth(rest: NDArray[Any]) -> NDArray[Any]:
     """Colours that differ from limb to limb and wave finely: (N, 3) rest positions -> sRGB 0..255."""
     x, y, z = rest.T
     wave = 18 * np.sin(50 * y)
@@ -81,7 +83,7 @@ def test_a_prediction_s_own_seams_are_closed(atlas: Atlas) -> None:
 
 
 def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
-    studio: Studio, atlas: Atlas, truth: NDArray
+    studio: Studio, atlas: Atlas, truth: NDArray[Any]
 ) -> None:
     """A perfect prediction but for its light, which is off by another share in every part: nearer to the truth where
     the photo is near.
@@ -117,7 +119,9 @@ def test_photo_texels_stay_and_the_rest_is_the_prediction_brought_to_them(
     assert len(border) > 300 and np.median(step) < 8
 
 
-def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
+def test_the_predictor_is_asked_with_what_the_product_makes_alone(
+    studio: Studio, atlas: Atlas, truth: NDArray[Any]
+) -> None:
     asked: list[Texture] = []
 
     def predict(completed: Texture) -> NDArray[np.uint8]:
@@ -136,13 +140,13 @@ def test_the_predictor_is_asked_with_what_the_product_makes_alone(studio: Studio
     assert Label.MIRRORED not in given.source
 
 
-def test_the_prediction_alone(studio: Studio, truth: NDArray, atlas: Atlas) -> None:
+def test_the_prediction_alone(studio: Studio, truth: NDArray[Any], atlas: Atlas) -> None:
     alone = texture_person([studio.photograph(cloth)], studio.body, atlas, truth, keep_photo=False)
     assert set(np.unique(alone.source)) == {Label.EMPTY, Label.PREDICTED}
     np.testing.assert_array_equal(alone.image, truth)
 
 
-def test_a_prediction_of_another_size_is_refused(studio: Studio, atlas: Atlas, truth: NDArray) -> None:
+def test_a_prediction_of_another_size_is_refused(studio: Studio, atlas: Atlas, truth: NDArray[Any]) -> None:
     for predicted in (truth[::2, ::2], lambda partial: truth[::2, ::2]):
         with pytest.raises(TexturingError, match="predicted texture has shape"):
             texture_person([studio.photograph(cloth, side=128)], studio.body, atlas, predicted)

@@ -6,10 +6,12 @@ import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from uvatar.photos import sampling
@@ -40,7 +42,7 @@ def test_cubic_interpolation_meets_the_pixels() -> None:
 
 @pytest.mark.parametrize("look_up", [sampling.bilinear, sampling.bicubic])
 def test_opencv_is_given_one_map_for_each_axis(
-    monkeypatch: pytest.MonkeyPatch, look_up: Callable[..., np.ndarray]
+    monkeypatch: pytest.MonkeyPatch, look_up: Callable[..., NDArray[Any]]
 ) -> None:
     """OpenCV 5 gives values that are not finite for one map of both with an empty second, which OpenCV 4 takes."""
     given = []

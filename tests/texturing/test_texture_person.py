@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +18,11 @@ FOREARM_BEFORE_TRUNK = {16: (0.0, -0.9, -1.1), 18: (0.0, -1.9, 0.0)}
 LEFT_ELBOW = 0.44
 
 
-def decibels(difference: NDArray) -> float:
+def decibels(difference: NDArray[Any]) -> float:
     return float(10 * np.log10(255**2 / np.mean(np.square(difference.astype(float)))))
 
 
-def eye_texels(studio: Studio) -> NDArray:
+def eye_texels(studio: Studio) -> NDArray[Any]:
     """(N, N) the rectangles of the picture that hold the eyeballs."""
     data, chosen = studio.body.data, np.zeros((SIZE, SIZE), bool)
     for eye in (1, 2):
@@ -36,14 +37,16 @@ def front(studio: Studio) -> Texture:
     return texture_person([studio.photograph(waves)], studio.body, atlas_of(studio.body, SIZE))
 
 
-def test_seen_texels_carry_the_photographed_colours(front: Texture, rest_of_texel: tuple[NDArray, NDArray]) -> None:
+def test_seen_texels_carry_the_photographed_colours(
+    front: Texture, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]
+) -> None:
     rest, _ = rest_of_texel
     seen = front.source == Label.SEEN
     assert seen.mean() > 0.2
     assert decibels(front.image[seen] - waves(rest[seen])) > 27
 
 
-def test_labels_say_which_side_was_seen(front: Texture, rest_of_texel: tuple[NDArray, NDArray]) -> None:
+def test_labels_say_which_side_was_seen(front: Texture, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]) -> None:
     rest, filled = rest_of_texel
     assert ((front.source != Label.EMPTY) == filled).mean() > 0.998
     trunk = filled & (np.abs(rest[..., 0]) < 0.08) & (rest[..., 1] > -0.2) & (rest[..., 1] < 0.1)
@@ -53,9 +56,9 @@ def test_labels_say_which_side_was_seen(front: Texture, rest_of_texel: tuple[NDA
 
 
 def test_what_is_not_seen_continues_the_colours_of_the_same_height(
-    studio: Studio, rest_of_texel: tuple[NDArray, NDArray]
+    studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]
 ) -> None:
-    def bands(rest: NDArray) -> NDArray:
+    def bands(rest: NDArray[Any]) -> NDArray[Any]:
         return np.where(rest[:, 1:2] > -0.25, [200.0, 60.0, 60.0], [50.0, 60.0, 160.0])
 
     texture = texture_person([studio.photograph(bands)], studio.body, atlas_of(studio.body, SIZE))
@@ -79,7 +82,7 @@ def test_colours_do_not_step_at_uv_seams(studio: Studio) -> None:
     order = np.flatnonzero(np.diff(pairs[:, 0]) == 0)
     first, second = data.uv[pairs[order, 1]], data.uv[pairs[order + 1, 1]]
 
-    def look_up(uv: NDArray) -> NDArray:
+    def look_up(uv: NDArray[Any]) -> NDArray[Any]:
         column, row = np.clip((uv * SIZE).astype(int), 0, SIZE - 1).T
         return texture.image[SIZE - 1 - row, column].astype(float)
 
@@ -89,8 +92,10 @@ def test_colours_do_not_step_at_uv_seams(studio: Studio) -> None:
     assert np.percentile(steps, 95) < 30
 
 
-def test_an_arm_before_the_trunk_leaves_no_ghost(studio: Studio, rest_of_texel: tuple[NDArray, NDArray]) -> None:
-    def red_arms(rest: NDArray) -> NDArray:
+def test_an_arm_before_the_trunk_leaves_no_ghost(
+    studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]
+) -> None:
+    def red_arms(rest: NDArray[Any]) -> NDArray[Any]:
         return np.where(np.abs(rest[:, :1]) > 0.24, [220.0, 30.0, 30.0], [40.0, 60.0, 190.0])
 
     view = studio.photograph(red_arms, pose=FOREARM_BEFORE_TRUNK)
@@ -99,7 +104,7 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(studio: Studio, rest_of_texel: 
         "the forearm is not in the picture"
     )
     # fits are never exact: the body is fitted two centimetres beside the photographed one
-    shifted = replace(view.fit.body, transl=view.fit.body.transl + np.float32([0.02, 0.01, 0]))
+    shifted = replace(view.fit.body, transl=view.fit.body.transl + np.array([0.02, 0.01, 0], np.float32))
     texture = texture_person(
         [replace(view, fit=replace(view.fit, body=shifted))], studio.body, atlas_of(studio.body, SIZE)
     )
@@ -113,7 +118,7 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(studio: Studio, rest_of_texel: 
 
 
 def test_the_hidden_side_is_mirrored_where_both_sides_look_alike(
-    studio: Studio, rest_of_texel: tuple[NDArray, NDArray]
+    studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]
 ) -> None:
     texture = texture_person([studio.photograph(waves, turn=60)], studio.body, atlas_of(studio.body, SIZE))
     rest, _ = rest_of_texel
@@ -122,8 +127,10 @@ def test_the_hidden_side_is_mirrored_where_both_sides_look_alike(
     assert decibels(texture.image[mirrored] - waves(rest[mirrored])) > 20
 
 
-def test_a_side_that_looks_different_is_not_mirrored(studio: Studio, rest_of_texel: tuple[NDArray, NDArray]) -> None:
-    def two_halves(rest: NDArray) -> NDArray:
+def test_a_side_that_looks_different_is_not_mirrored(
+    studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]
+) -> None:
+    def two_halves(rest: NDArray[Any]) -> NDArray[Any]:
         return np.where(rest[:, :1] > 0, [200.0, 50.0, 50.0], [50.0, 170.0, 60.0])
 
     texture = texture_person([studio.photograph(two_halves, turn=35)], studio.body, atlas_of(studio.body, SIZE))
@@ -136,7 +143,7 @@ def test_a_side_that_looks_different_is_not_mirrored(studio: Studio, rest_of_tex
     assert wrong[legs].mean() < 0.06
 
 
-def test_two_photos_merge(studio: Studio, rest_of_texel: tuple[NDArray, NDArray]) -> None:
+def test_two_photos_merge(studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]) -> None:
     rest, filled = rest_of_texel
     views = [studio.photograph(waves), studio.photograph(waves, turn=180, gain=0.8)]
     alone = [texture_person([view], studio.body, atlas_of(studio.body, SIZE)) for view in views]
@@ -187,7 +194,7 @@ def test_eyes_are_eyes_even_where_no_face_is_known(front: Texture, studio: Studi
 
 
 def test_a_predicted_texture_completes_and_is_tinted_to_the_person(
-    studio: Studio, rest_of_texel: tuple[NDArray, NDArray]
+    studio: Studio, rest_of_texel: tuple[NDArray[Any], NDArray[Any]]
 ) -> None:
     rest, filled = rest_of_texel
     stripes = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -221,7 +228,7 @@ def test_a_garment_s_hem_is_as_sharp_on_the_back_as_its_slices_are(studio: Studi
     """
     hem = float(studio.body.data.joint_template[0][1]) - 0.05
 
-    def clothes(rest: NDArray) -> NDArray:
+    def clothes(rest: NDArray[Any]) -> NDArray[Any]:
         return np.where(rest[:, 1:2] > hem, 230.0, 25.0).repeat(3, 1)
 
     atlas = atlas_of(studio.body, SIZE)

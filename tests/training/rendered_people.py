@@ -4,6 +4,8 @@ by heart.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -62,7 +64,7 @@ def pictures_of_people(counts: list[int], body: BodyModel, seed: int = 0) -> tup
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, labels
 
 
-def _pose(rng: np.random.Generator) -> NDArray:
+def _pose(rng: np.random.Generator) -> NDArray[Any]:
     """(24, 3, 3) a plausible pose, turned any way within 60 degrees from facing the camera."""
     prior = PosePrior.load()
     component = rng.integers(len(prior.means))
@@ -73,7 +75,7 @@ def _pose(rng: np.random.Generator) -> NDArray:
     return matrices_from_6d(six_d_from_matrices(torch.from_numpy(matrices))).numpy()
 
 
-def _picture(rng: np.random.Generator, people: NDArray, body: BodyModel) -> NDArray[np.uint8]:
+def _picture(rng: np.random.Generator, people: NDArray[Any], body: BodyModel) -> NDArray[np.uint8]:
     data = body.data
     parts = data.weights.argmax(1)
     coarse = rng.uniform(0, 255, (6, 6, 3)).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_gradients_of_the_penalties_are_those_of_finite_differences() -> None:
     torch.manual_seed(0)
     discriminator = Discriminator(TINY).double()
     x = random(4, 3, 16, 16).requires_grad_()
-    weight = discriminator.blocks[0].second.weight
+    weight: Any = discriminator.blocks[0].second.weight
 
     def penalty() -> torch.Tensor:
         return r1_penalty(discriminator(x), x)
@@ -196,16 +197,16 @@ def test_strength_grows_while_real_textures_are_told_too_surely() -> None:
 
 
 def test_average_forgets_by_half_and_copies_statistics() -> None:
-    network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+    network: Any = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
     nn.init.constant_(network[0].weight, 1.0)
-    average = Average(network, half_life=100, ramp=None)
+    average: Any = Average(network, half_life=100, ramp=None)
     nn.init.constant_(network[0].weight, 0.0)
     network[1].running_mean.fill_(7.0)
     for _ in range(10):
         average.update(network, batch=10)
     assert float(average.network[0].weight) == pytest.approx(0.5) and float(average.network[1].running_mean) == 7
     assert not any(parameter.requires_grad for parameter in average.network.parameters())
-    early = Average(network, half_life=1e6)
+    early: Any = Average(network, half_life=1e6)
     nn.init.constant_(network[0].weight, 1.0)
     early.update(network, batch=32)
     assert float(early.network[0].weight) == pytest.approx(1, abs=1e-5)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from rendered_people import pictures_of_people, prior_of_the_fitting
 from scipy.spatial.transform import Rotation
 from torch import nn
@@ -32,7 +34,7 @@ def body() -> BodyModel:
 
 def light(seed: int = 0) -> MeshPredictor:
     torch.manual_seed(seed)
-    network = MeshPredictor(LightBackbone())
+    network: Any = MeshPredictor(LightBackbone())
     start_heads(network)
     return network.to(memory_format=torch.channels_last)
 
@@ -56,7 +58,8 @@ def test_every_term_s_gradient_reaches_its_heads_and_through_them_the_picture(
     )
     mesh_terms(maps, labels, body)[term].backward()
     for number in "123":
-        gradient = network.final_layers[number][-1].weight.grad
+        head: Any = network.final_layers[number]
+        gradient = head[-1].weight.grad
         moved = gradient is not None and bool(gradient.abs().sum() > 0)
         assert moved == (number in heads), f"{term} and head {number}"
         assert gradient is None or torch.isfinite(gradient).all()
@@ -107,10 +110,11 @@ def test_eight_pictures_are_learnt_by_heart(body: BodyModel) -> None:
         rate=2e-3,
         epochs=90,
     )
-    before = trunk._conv_stem.weight.detach().clone()  # type: ignore[union-attr]
+    stem: Any = trunk._conv_stem
+    before = stem.weight.detach().clone()
     last = _train(network.parameters(), lambda rows: network(images[rows]), labels, body, rate=2e-5, epochs=4)
     assert set(last) == TERMS
-    assert not torch.equal(before, trunk._conv_stem.weight)  # type: ignore[union-attr]
+    assert not torch.equal(before, stem.weight)
     with torch.no_grad():
         maps = network(images)
     found = find_centers(maps.center)
@@ -183,7 +187,7 @@ def _pictures(labels: MeshLabels, rows: torch.Tensor) -> MeshLabels:
     return MeshLabels(**{**people, "picture": place[people["picture"]], "labelled": labels.labelled[rows]})
 
 
-def aligned_error(predicted: np.ndarray, true: np.ndarray) -> float:
+def aligned_error(predicted: NDArray[Any], true: NDArray[Any]) -> float:
     """Mean distance of joints (J, 3) after the best similarity, by scipy."""
     p, t = predicted - predicted.mean(0), true - true.mean(0)
     rotation, _ = Rotation.align_vectors(t, p)

@@ -12,6 +12,7 @@ import heapq
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ class Other:
         mixing, shift: the open body's betas are ``mixing @ (betas - shift)`` of this body's.
     """
 
-    content: dict[str, NDArray | sparse.csc_matrix]
+    content: dict[str, NDArray[Any] | sparse.csc_matrix]
     kept: NDArray[np.int64]
     mixing: NDArray[np.float64]
     shift: NDArray[np.float64]
@@ -99,7 +100,7 @@ def write_files(other: Other, folder: Path, uv: bool = True) -> Path:
     return path
 
 
-def collapsed(vertices: NDArray, faces: NDArray, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def collapsed(vertices: NDArray[Any], faces: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """A closed mesh with ``count`` of its vertices: the shortest edges shrink to one of their ends, while that turns no
     triangle over.
 
@@ -144,7 +145,7 @@ def collapsed(vertices: NDArray, faces: NDArray, count: int) -> tuple[NDArray[np
     return left, number[np.array([triangles[face] for face in sorted(triangles)])]
 
 
-def _regressor(joints: NDArray, vertices: NDArray) -> NDArray:
+def _regressor(joints: NDArray[Any], vertices: NDArray[Any]) -> NDArray[Any]:
     """(24, V) rows that sum to 1 and give these joints: the smallest changes to the mean of the 40 nearest vertices."""
     regressor = np.zeros((24, len(vertices)))
     for row, joint in zip(regressor, joints, strict=True):
@@ -155,7 +156,9 @@ def _regressor(joints: NDArray, vertices: NDArray) -> NDArray:
     return regressor
 
 
-def _bulges(vertices: NDArray, faces: NDArray, weights: NDArray, size: float, rng: np.random.Generator) -> NDArray:
+def _bulges(
+    vertices: NDArray[Any], faces: NDArray[Any], weights: NDArray[Any], size: float, rng: np.random.Generator
+) -> NDArray[Any]:
     """(V, 3, 207): whoever turns a joint pushes the skin near it out or in."""
     normals = vertex_normals(vertices, faces)
     near = weights[:, 1:] * (1 - weights[:, 1:]) * 4  # skin that hangs on the joint and on another one
@@ -163,7 +166,7 @@ def _bulges(vertices: NDArray, faces: NDArray, weights: NDArray, size: float, rn
     return (normals[:, :, None, None] * (near[:, None, :, None] * amounts)).reshape(len(vertices), 3, 207)
 
 
-def layout(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray[np.int64]]:
+def layout(vertices: NDArray[Any], faces: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """UV coordinates (T, 2) and their indices by triangle (F, 3): islands that face along one of six axes, on
     shelves.
     """
@@ -190,7 +193,7 @@ def layout(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray[np.int64
     return uv / max(3.0, reach), corners
 
 
-def _connected(faces: NDArray, kind: NDArray) -> NDArray[np.int64]:
+def _connected(faces: NDArray[Any], kind: NDArray[Any]) -> NDArray[np.int64]:
     """(F,) number of the island of neighbouring triangles of one kind."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     order = np.lexsort(edges.T[::-1])

@@ -143,11 +143,11 @@ def test_without_the_file_the_job_is_refused_with_where_it_goes(
         lambda loaded: loaded.complete_texture(photos, "smpl", lambda *_: None),
     )
     for job in jobs:
-        with pytest.raises(UvatarError, match="no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL") as refused:
+        with pytest.raises(UvatarError, match=r"no SMPL file.*SMPL_NEUTRAL.pkl.*Download SMPL") as refused:
             job(pipeline(tmp_path))
         assert refused.value.code == "no-body" and str(tmp_path) in refused.value.message
     (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(b"nothing")
-    with pytest.raises(UvatarError, match="SMPL_NEUTRAL.npz is damaged"):
+    with pytest.raises(UvatarError, match=r"SMPL_NEUTRAL.npz is damaged"):
         run(pipeline(tmp_path), [("me.png", photo)], body="smpl")
     assert run(pipeline(tmp_path), [("me.png", photo)], fast=True)["people"]  # the open body needs none
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,12 +135,12 @@ def test_hands_that_another_estimator_has_bent_stay_bent(
     assert np.linalg.norm(straight.body_pose[21:]) < 1e-6 and np.linalg.norm(bent.body_pose[22]) < 1e-6
 
 
-def painted(body: BodyModel, size: int, points: NDArray) -> tuple[Texture, NDArray]:
+def painted(body: BodyModel, size: int, points: NDArray[Any]) -> tuple[Texture, NDArray[Any]]:
     """A texture whose colour says where on the rest body a texel lies and whose label says which side; and the colour
     of ``points``.
     """
 
-    def colour(where: NDArray) -> NDArray:
+    def colour(where: NDArray[Any]) -> NDArray[Any]:
         return 128 + 100 * np.sin(where * np.array([8, 6, 9]) + 1)
 
     table, data = atlas_of(body, size).table, body.data

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from open_body.shape_space import ShapeSpace
-from open_body.source import Array, Source
+from tools.open_body.shape_space import ShapeSpace
+from tools.open_body.source import Array, Source
 from uvatar.body.data import BODY, LEFT_EYE
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES
@@ -61,7 +61,8 @@ def _left_rows(
     def ball(center: Array, radius: float) -> Array:
         inside = (np.linalg.norm(template - center, axis=1) < radius) & (part == BODY)
         inside[np.argmin(np.where(part == BODY, np.linalg.norm(template - center, axis=1), np.inf))] = True
-        return inside / inside.sum()
+        shares: Array = inside / inside.sum()
+        return shares
 
     hand = weights[:, JOINT_NAMES.index("left_hand")]
     index_of = source.model.bone_labels.index
@@ -101,4 +102,5 @@ def mouth_corner(source: Source, template: Array) -> Array:
     upper = source.bone_weights[:, [label("oris05"), label("oris03.L")]].sum(1)
     lower = source.bone_weights[:, [label("oris01"), label("oris07.L")]].sum(1)
     lips = (upper + lower > 0.3) & (template[:, 0] > 0)
-    return template[np.argmax(np.where(lips, template[:, 0], -1))]
+    corner: Array = template[np.argmax(np.where(lips, template[:, 0], -1))]
+    return corner

@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.optimize import nnls
 from scipy.spatial import cKDTree
 
-from open_body.source import Array, Shapes, Source
+from tools.open_body.source import Array, Shapes, Source
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 
@@ -30,7 +30,8 @@ def mirror_map(vertices: Array) -> NDArray[np.int32]:
     distance, index = cKDTree(vertices).query(vertices * [-1, 1, 1])
     if distance.max() > 1e-3 or not np.array_equal(index[index], np.arange(len(index))):
         raise SystemExit(f"the template is not symmetric: {distance.max():.4f} m")
-    return index.astype(np.int32)
+    partners: NDArray[np.int32] = index.astype(np.int32)
+    return partners
 
 
 def joint_mirror() -> NDArray[np.int64]:
@@ -60,7 +61,8 @@ def skin_weights(source: Source, mirror: NDArray[np.int32], eyes: NDArray[np.boo
     ) > 4  # on the mid-line a left and a right joint tie for the fourth place: neither gets it
     least = np.where(weights > 0, weights, 1).min(1, keepdims=True)
     weights[crowded[:, None] & (weights <= least + 1e-9)] = 0
-    return weights / weights.sum(1, keepdims=True)
+    normalised: Array = weights / weights.sum(1, keepdims=True)
+    return normalised
 
 
 def eye_parts(source: Source, vertices: Array) -> NDArray[np.uint8]:
@@ -162,7 +164,8 @@ def _swing(bone: Array, target: Array) -> Array:
     cross = np.stack(
         [zero, -axis[:, 2], axis[:, 1], axis[:, 2], zero, -axis[:, 0], -axis[:, 1], axis[:, 0], zero], -1
     ).reshape(-1, 3, 3)
-    return np.eye(3) + cross + cross @ cross / (1 + cos)
+    swing: Array = np.eye(3) + cross + cross @ cross / (1 + cos)
+    return swing
 
 
 def inverse_skin(vertices: Array, weights: Array, rotation: Array, joints: Array, straight: Array) -> Array:

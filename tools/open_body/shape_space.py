@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from open_body.source import ADULT_AGE, Array, Shapes
+from tools.open_body.source import ADULT_AGE, Array, Shapes
 from uvatar.body.data import BodyData, ShapePrior
 from uvatar.body.measure import measure
 from uvatar.data.joints import JOINT_NAMES
@@ -49,10 +50,12 @@ class ShapeSpace:
         root = np.sqrt(self.vertex_weight)[:, None]
         system = (self.directions * root[..., None]).reshape(-1, self.directions.shape[-1])
         target = ((vertices - self.template) * root).reshape(len(vertices), -1)
-        return np.linalg.lstsq(system, target.T, rcond=None)[0].T
+        betas: Array = np.linalg.lstsq(system, target.T, rcond=None)[0].T
+        return betas
 
     def rebuild(self, betas: Array) -> Array:
-        return self.template + np.einsum("vck,nk->nvc", self.directions, betas)
+        vertices: Array = self.template + np.einsum("vck,nk->nvc", self.directions, betas)
+        return vertices
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,8 @@ def _principal(rows: Array, count: int) -> Array:
     if rows.shape[1] <= len(rows):
         return np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :count].T
     values, vectors = np.linalg.eigh(rows @ rows.T)  # as many directions as rows: their Gram matrix is the smaller one
-    return (vectors[:, ::-1][:, :count].T @ rows) / np.sqrt(values[::-1][:count, None])
+    components: Array = (vectors[:, ::-1][:, :count].T @ rows) / np.sqrt(values[::-1][:count, None])
+    return components
 
 
 def prior(betas: Array) -> ShapePrior:
@@ -205,7 +209,7 @@ def report(space: ShapeSpace, bodies: Array, shapes: Shapes, joints: sparse.csr_
     error = 1000 * np.linalg.norm(rebuilt - bodies, axis=-1)
     head = weights[:, JOINT_NAMES.index("head")] > 0.9
     ankle, hip = (joints[JOINT_NAMES.index(f"left_{name}")].toarray()[0] for name in ("ankle", "hip"))
-    lengths = {
+    lengths: dict[str, Callable[[Array], Array]] = {
         "stature": lambda v: np.ptp(v[..., 1], axis=1),
         "head": lambda v: np.ptp(v[:, head, 1], axis=1),
         "leg": lambda v: (v[..., 1] @ hip) - (v[..., 1] @ ankle),

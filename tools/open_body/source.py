@@ -171,7 +171,8 @@ def sample_shapes(source: Source, adults: int, children: int, seed: int) -> Shap
 
     def blend(template: torch.Tensor, directions: torch.Tensor) -> Array:
         flat = template.numpy().reshape(1, -1) + coefficients @ directions.numpy().reshape(len(directions), -1)
-        return flat.reshape(len(flat), -1, 3) @ y_up
+        vertices: Array = flat.reshape(len(flat), -1, 3) @ y_up
+        return vertices
 
     return Shapes(
         vertices=blend(model.template_vertices, model.blendshapes),

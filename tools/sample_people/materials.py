@@ -7,10 +7,11 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
+
+from uvatar.data.arrays import Floats
 
 
-def blender_image(name: str, linear: NDArray) -> bpy.types.Image:
+def blender_image(name: str, linear: Floats) -> bpy.types.Image:
     """A linear float image (N, N, 3), row 0 at the top, as a Blender image."""
     height, width = linear.shape[:2]
     image = bpy.data.images.new(name, width, height, float_buffer=True)
@@ -60,7 +61,7 @@ def skin_material(image: bpy.types.Image) -> bpy.types.Material:
     return nodes.material
 
 
-def eye_material(center: NDArray, gaze: NDArray, iris: tuple[float, float, float]) -> bpy.types.Material:
+def eye_material(center: Floats, gaze: Floats, iris: tuple[float, float, float]) -> bpy.types.Material:
     """An eye coloured by the angle to its gaze: pupil, iris, limbal ring, white."""
     nodes = MaterialNodes("Eye")
     position = nodes.add("ShaderNodeNewGeometry").outputs["Position"]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from makehuman import ObjMesh
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from sample_people.people import LEFT_EYE, RIGHT_EYE, PosedSample, SamplePerson
+from tools.makehuman import ObjMesh
+from tools.sample_people.people import LEFT_EYE, RIGHT_EYE, PosedSample, SamplePerson
+from uvatar.data.arrays import Floats
 
 PAINT_SIZE = 2048
 LIPS, EARS, NAILS = "mpfb_lips.jpg", "mpfb_ears.jpg", "mpfb_fingernails.jpg"
 
 
-def position_map(base: ObjMesh, rest: NDArray, size: int) -> NDArray:
+def position_map(base: ObjMesh, rest: Floats, size: int) -> Floats:
     """(size, size, 3) rest position of every texel of the body's UV atlas, NaN outside it; row 0 is v = 1."""
     from scipy.interpolate import LinearNDInterpolator  # one use, slow to import
 
@@ -32,14 +32,15 @@ def position_map(base: ObjMesh, rest: NDArray, size: int) -> NDArray:
     return np.repeat(np.repeat(table, 4, 0), 4, 1)
 
 
-def noise(shape: tuple[int, int], radius: float, rng: np.random.Generator) -> NDArray:
+def noise(shape: tuple[int, int], radius: float, rng: np.random.Generator) -> Floats:
     """(H, W) smooth noise of mean 0 and deviation 1."""
     picture = Image.fromarray((rng.random(shape) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
     values = np.asarray(picture, np.float64)
-    return (values - values.mean()) / max(values.std(), 1e-6)
+    normalised: Floats = (values - values.mean()) / max(values.std(), 1e-6)
+    return normalised
 
 
-def region(makehuman: Path, name: str) -> NDArray:
+def region(makehuman: Path, name: str) -> Floats:
     """(N, N) 0..1: one of mpfb2's CC0 region masks in the body's UV."""
     picture = (
         Image.open(makehuman / "textures" / name)
@@ -51,7 +52,7 @@ def region(makehuman: Path, name: str) -> NDArray:
     return values if values.mean() < 0.5 else 1 - values
 
 
-def paint_skin(person: SamplePerson, posed: PosedSample, makehuman: Path) -> NDArray:
+def paint_skin(person: SamplePerson, posed: PosedSample, makehuman: Path) -> Floats:
     """(N, N, 3) linear RGB skin in the body's UV: blotches, lips, ears, nails and brows."""
     rng = np.random.default_rng(3)
     size = PAINT_SIZE
@@ -88,4 +89,5 @@ def paint_skin(person: SamplePerson, posed: PosedSample, makehuman: Path) -> NDA
         colour *= 1 - 0.25 * around * np.array([0.5, 1.0, 1.0])
     scalp = np.nan_to_num(np.clip((points[..., 1] - eyes[0][1] - 0.62) / 0.12, 0, 1))[..., None]
     colour = colour * (1 - 0.9 * scalp) + 0.9 * scalp * np.array(person.hair_colour)
-    return np.clip(colour, 0, 1)
+    clipped: Floats = np.clip(colour, 0, 1)
+    return clipped

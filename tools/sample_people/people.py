@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from makehuman import (
+from numpy.typing import NDArray
+
+from tools.makehuman import (
     BASE_MESH,
     Garment,
     ObjMesh,
@@ -18,7 +20,7 @@ from makehuman import (
     read_skeleton,
     skin,
 )
-from numpy.typing import NDArray
+from uvatar.data.arrays import Floats
 
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)  # the base mesh's eye vertices
 
@@ -129,8 +131,9 @@ def pose_person(person: SamplePerson, makehuman: Path, assets: Path) -> PosedSam
     posed = skin(shaped, skeleton.weights, motions)
     floor = min(vertices[:, 1].min() for _, vertices in garments.values())
 
-    def upright(vertices: NDArray) -> NDArray:
-        return np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1] - floor], -1) / 10
+    def upright(vertices: Floats) -> Floats:
+        metres: Floats = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1] - floor], -1) / 10
+        return metres
 
     return PosedSample(
         base,

@@ -153,7 +153,7 @@ def save_body(data: BodyData, path: Path) -> None:
     arrays: dict[str, Any] = {}
     for item in fields(data):
         value = getattr(data, item.name)
-        if item.name in ("faces", "face_uv") and data.quads is not None or value is None:
+        if (item.name in ("faces", "face_uv") and data.quads is not None) or value is None:
             continue
         if item.name == "shape_prior":
             for group, prior in value.items():

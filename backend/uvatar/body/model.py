@@ -145,7 +145,8 @@ class BodyModel(nn.Module):
 def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
     """Rest points (B, P, 3) moved by their (P, 24) mix of the joints' (B, 24, 3, 4) transforms."""
     mixed = torch.matmul(weights, transforms.flatten(2)).unflatten(2, (3, 4))
-    return (mixed[..., :3] @ points.unsqueeze(-1)).squeeze(-1) + mixed[..., 3]
+    moved: Tensor = (mixed[..., :3] @ points.unsqueeze(-1)).squeeze(-1) + mixed[..., 3]
+    return moved
 
 
 def _levels(parents: NDArray[np.int32]) -> list[list[int]]:

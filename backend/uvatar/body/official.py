@@ -8,10 +8,10 @@ pose blend shapes; the optional `smplx` package (its licence forbids commercial 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +125,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
                 continue
             with archive.open(item) as file:
                 version = np.lib.format.read_magic(file)
-                header = (
+                header: Callable[[IO[bytes]], tuple[Any, bool, np.dtype[Any]]] = (
                     np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 )
                 holds_objects = header(file)[2].hasobject
@@ -186,7 +186,10 @@ def body_from_arrays(name: str, arrays: Mapping[str, Any]) -> BodyData:
 
 def _mirror(v_template: NDArray[np.float32]) -> NDArray[np.int32]:
     """(V,) nearest vertex on the other side; SMPL's mesh is symmetric to a few millimetres."""
-    return cKDTree(v_template).query(v_template * np.array([-1, 1, 1], np.float32))[1].astype(np.int32)
+    mirror: NDArray[np.int32] = (
+        cKDTree(v_template).query(v_template * np.array([-1, 1, 1], np.float32))[1].astype(np.int32)
+    )
+    return mirror
 
 
 def _landmarks(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
 from uvatar.body.data import BODY, BodyData
+from uvatar.data.arrays import Floats
 from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit, vertex_normals
 
@@ -44,13 +44,14 @@ class Nodes:
     stretching: sparse.csr_matrix
     spacing: float
 
-    def at_nodes(self, values: NDArray) -> NDArray:
+    def at_nodes(self, values: Floats) -> Floats:
         """Values (V, C) at the vertices -> (K, C), the mean over each node's surroundings."""
         share = np.asarray(self.spread.sum(0)).ravel()
-        return (self.spread.T @ values) / np.maximum(share, 1e-9)[:, None]
+        means: Floats = (self.spread.T @ values) / np.maximum(share, 1e-9)[:, None]
+        return means
 
 
-def nodes_on(data: BodyData, bones: NDArray, count: int) -> Nodes:
+def nodes_on(data: BodyData, bones: Floats, count: int) -> Nodes:
     """``count`` evenly spaced vertices, each the farthest from those before, and their smooth partition of unity.
 
     ``bones`` (V, 3): the unit direction of each vertex's bone in the rest pose; fields are stiffer around it than along

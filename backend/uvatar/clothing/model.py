@@ -11,6 +11,7 @@ from scipy import sparse
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
 from uvatar.clothing.fields import Nodes, nodes_on
+from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import EARS, EYES, MOUTH
 from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit
@@ -71,7 +72,7 @@ class ClothingModel:
     swell: Nodes
     slide: Nodes
     smoothness: sparse.csc_matrix
-    size: NDArray
+    size: Floats
     hands: NDArray[np.float32]
     neighbours: sparse.csr_matrix
 
@@ -95,26 +96,28 @@ def prepare_clothing(body: BodyModel, settings: ClothingSettings | None = None) 
     return ClothingModel(body, settings, swell, slide, smoothness, size, hands.astype(np.float32), neighbours)
 
 
-def _stiffness(data: BodyData, settings: ClothingSettings) -> NDArray:
+def _stiffness(data: BodyData, settings: ClothingSettings) -> Floats:
     """(V,) how much a vertex resists clothing: the face most, hands, feet."""
     feet = data.weights[:, _joints(data, "left_foot", "right_foot")].sum(1)
-    return (
+    stiffness: Floats = (
         settings.face_stiffness * _face_share(data)
         + settings.hand_stiffness * _hand_share(data)
         + settings.foot_stiffness * feet
     )
+    return stiffness
 
 
-def _hand_share(data: BodyData) -> NDArray:
+def _hand_share(data: BodyData) -> Floats:
     """(V,) 1 on hands, falling to 0 on the wrists."""
-    return data.weights[:, _joints(data, "left_wrist", "right_wrist", "left_hand", "right_hand")].sum(1)
+    share: Floats = data.weights[:, _joints(data, "left_wrist", "right_wrist", "left_hand", "right_hand")].sum(1)
+    return share
 
 
 def _joints(data: BodyData, *names: str) -> list[int]:
     return [data.joint_names.index(name) for name in names]
 
 
-def _face_share(data: BodyData) -> NDArray:
+def _face_share(data: BodyData) -> Floats:
     """(V,) 1 on the face between brow, chin and ears, falling to 0 over two centimetres."""
     marks = data.landmark_template
     eyes, ears, mouth = marks[EYES].mean(0), marks[EARS].mean(0), marks[MOUTH].mean(0)
@@ -124,10 +127,11 @@ def _face_share(data: BodyData) -> NDArray:
         [brow - data.v_template[:, 1], data.v_template[:, 1] - chin, data.v_template[:, 2] - behind], axis=0
     )
     head = data.weights[:, data.joint_names.index("head")]
-    return np.clip(1 + depth_inside / 0.02, 0, 1) * (head > 0.5)
+    share: Floats = np.clip(1 + depth_inside / 0.02, 0, 1) * (head > 0.5)
+    return share
 
 
-def bones_of(data: BodyData, betas: NDArray) -> list[tuple[NDArray, NDArray]]:
+def bones_of(data: BodyData, betas: Floats) -> list[tuple[Floats, Floats]]:
     """(start, end) of the 24 bones in the rest pose; those without a joint at their end go on as far as flesh does."""
     joints = data.joint_template + data.joint_shapedirs @ betas
     marks = data.landmark_template + data.landmark_shapedirs @ betas

@@ -25,6 +25,7 @@ from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.clothing.model import ClothingModel, bones_of
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
 from uvatar.clothing.unfolding import unfolded
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
@@ -65,7 +66,7 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
     return _with_rigid_eyes(offsets, rest, data).astype(np.float32)
 
 
-def _pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[NDArray, NDArray]:
+def _pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[Floats, Floats]:
     """Posed vertices (V, 3), and per vertex the matrix (V, 3, 3) that skinning applies to a rest-pose displacement."""
     posed, _ = body.posed(parameters)
     columns = []
@@ -77,13 +78,13 @@ def _pose_and_skinning(body: BodyModel, parameters: BodyParameters) -> tuple[NDA
 
 
 def _solve(
-    vertices: NDArray,
-    swell: NDArray,
+    vertices: Floats,
+    swell: Floats,
     picture: MaskPicture,
     model: ClothingModel,
     stiffness: float,
     size: float,
-) -> tuple[NDArray, NDArray] | None:
+) -> tuple[Floats, Floats] | None:
     """One round: swelling (V,) and slide (V, 2), or None where the mask says nothing of the outline."""
     data, swell_nodes, slide_nodes = model.body.data, model.swell, model.slide
     fragments = rasterize(vertices, data.faces, picture.camera)
@@ -127,7 +128,7 @@ def _solve(
     return swell_nodes.spread @ solution[:swell_count], slide
 
 
-def _swelling_directions(rest: NDArray, model: ClothingModel, betas: NDArray) -> tuple[NDArray, NDArray]:
+def _swelling_directions(rest: Floats, model: ClothingModel, betas: Floats) -> tuple[Floats, Floats]:
     """Away from the bones, (V, 3), of about unit length around each cross-section, longer where it is wider; its radius
     (V,).
     """
@@ -145,15 +146,16 @@ def _swelling_directions(rest: NDArray, model: ClothingModel, betas: NDArray) ->
     return nodes.spread @ (outward / np.maximum(radius, 0.02)[:, None]), nodes.spread @ radius
 
 
-def _limited(offsets: NDArray, limit: float) -> NDArray:
+def _limited(offsets: Floats, limit: float) -> Floats:
     """Displacements no longer than ``limit``, shortened smoothly from three quarters of it on."""
     length = np.linalg.norm(offsets, axis=1)
     start = 0.75 * limit
     shortened = start + (limit - start) * np.tanh((length - start) / (limit - start))
-    return offsets * np.where(length > start, shortened / np.maximum(length, 1e-12), 1)[:, None]
+    limited: Floats = offsets * np.where(length > start, shortened / np.maximum(length, 1e-12), 1)[:, None]
+    return limited
 
 
-def _with_rigid_eyes(offsets: NDArray, rest: NDArray, data: BodyData) -> NDArray:
+def _with_rigid_eyes(offsets: Floats, rest: Floats, data: BodyData) -> Floats:
     """Eyes follow their sockets as a whole, so that they neither bulge nor poke through the lids."""
     skin = np.flatnonzero(data.part == BODY)
     for eye in (LEFT_EYE, RIGHT_EYE):

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
 from uvatar.geometry.raster import Fragments
@@ -121,9 +122,7 @@ def outline_shifts(fragments: Fragments, mask: MaskPicture, hands: NDArray[np.fl
     return OutlineShifts(np.stack([columns, rows], -1)[tells], normal[tells], shift[tells].astype(np.float32))
 
 
-def _facing_out(
-    slope: NDArray[np.float32], x: NDArray, y: NDArray, normal: NDArray, inside: NDArray
-) -> NDArray[np.bool_]:
+def _facing_out(slope: NDArray[np.float32], x: Floats, y: Floats, normal: Floats, inside: Floats) -> NDArray[np.bool_]:
     """(N, S - 1) between which neighbouring samples along each normal the mask ends, facing as the body's
     outline does.
     """
@@ -138,8 +137,8 @@ def _facing_out(
 
 
 def _nearest_end(
-    inside: NDArray, steps: NDArray, unknown: NDArray, ends: NDArray[np.bool_]
-) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
+    inside: Floats, steps: Floats, unknown: NDArray[np.bool_], ends: NDArray[np.bool_]
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
     """Where along each normal the mask ends nearest to the outline: place, whether there is one, whether it is a true
     end.
     """
@@ -158,7 +157,9 @@ def _nearest_end(
     return place[row, nearest], np.isfinite(distance[row, nearest]), ~hidden & ~(between & unknown).any(1)
 
 
-def _next_part(body: NDArray, inside: NDArray, steps: NDArray, unknown: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
+def _next_part(
+    body: Floats, inside: Floats, steps: Floats, unknown: NDArray[np.bool_]
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Where the body begins again along each normal, inf where it does not, and whether all between is the person's
     mask.
     """
@@ -177,6 +178,9 @@ def _gradient(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)], -1)
 
 
-def _sample(values: NDArray, x: NDArray, y: NDArray, outside: float = 0) -> NDArray:
+def _sample(values: NDArray[np.float32], x: Floats, y: Floats, outside: float = 0) -> NDArray[np.float32]:
     x, y = x.astype(np.float32), y.astype(np.float32)
-    return cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 4)
+    border = (outside,) * 4
+    return np.asarray(
+        cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=border), np.float32
+    )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.data import BodyData
+from uvatar.data.arrays import Floats, Integers
 from uvatar.geometry.mesh import face_normals, unit
 
 UNFOLD_ROUNDS = 60
@@ -16,8 +17,8 @@ FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
 
 
 def unfolded(
-    offsets: NDArray, rest: NDArray, posed: NDArray, skinning: NDArray, data: BodyData, averaging: sparse.csr_matrix
-) -> NDArray:
+    offsets: Floats, rest: Floats, posed: Floats, skinning: Floats, data: BodyData, averaging: sparse.csr_matrix
+) -> Floats:
     """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they
     did.
 
@@ -50,9 +51,10 @@ def unfolded(
     return offsets
 
 
-def _spoilt(before: NDArray, after: NDArray, pairs: NDArray) -> NDArray[np.bool_]:
+def _spoilt(before: Floats, after: Floats, pairs: Integers) -> NDArray[np.bool_]:
     """Which pairs of triangles (P, 2, 3), the halves of a quad, clothes have flipped over or folded on each other."""
     old, new = unit(face_normals(before, pairs)), unit(face_normals(after, pairs))
     flipped = ((old * new).sum(-1) < FLIP_LIMIT).any(1)
     flat_before, flat_after = (old[:, 0] * old[:, 1]).sum(-1), (new[:, 0] * new[:, 1]).sum(-1)
-    return flipped | ((flat_after < FOLD_LIMIT) & (flat_before > FOLD_LIMIT))
+    spoilt: NDArray[np.bool_] = flipped | ((flat_after < FOLD_LIMIT) & (flat_before > FOLD_LIMIT))
+    return spoilt

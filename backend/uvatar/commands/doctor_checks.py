@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from uvatar.commands import weights_report
 from uvatar.files import export
 from uvatar.protocol import discovery
+from uvatar.protocol.version import __version__
 from uvatar.runtime import constraints, memory_limits, versions
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 from uvatar.service import client
@@ -218,9 +219,9 @@ def _server(folder: Path) -> Iterator[Finding]:
     model = facts["model"]
     if model["state"] == "broken":
         yield Finding("Server", PROBLEM, model["error"]["message"], model["error"]["fix"])
-    elif facts["version"] != versions.__version__:
+    elif facts["version"] != __version__:
         yield Finding(
-            "Server", WARNING, f"It is version {facts['version']}, this is {versions.__version__}", "Run `uvatar stop`."
+            "Server", WARNING, f"It is version {facts['version']}, this is {__version__}", "Run `uvatar stop`."
         )
     else:
         yield Finding(

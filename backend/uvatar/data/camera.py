@@ -46,7 +46,8 @@ class Camera:
         """(..., 2) pixels -> (..., 3) unit directions through them, camera frame."""
         xy = (pixels - np.asarray(self.center)) / self.focal
         directions = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)
-        return directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+        rays: Floats = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+        return rays
 
     def cropped(self, window: tuple[int, int, int, int], scale: float = 1.0) -> Camera:
         """The camera that sees only ``window`` (x0, y0, x1, y1) of the photo, its pixels resized by ``scale``."""

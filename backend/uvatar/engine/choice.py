@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.fit import BodyParameters
 from uvatar.data.person import Person
 from uvatar.engine.likeness import Appearance, unlikeness
@@ -133,7 +134,7 @@ def _prior(sightings: Sequence[Sighting], settings: ChoiceSettings) -> NDArray[n
     return np.array([settings.prominence * np.log2(highest[one.photo] / max(one.height, 1.0)) for one in sightings])
 
 
-def _best_of_each(apart: NDArray, photo: NDArray, prior: NDArray, settings: ChoiceSettings) -> list[int]:
+def _best_of_each(apart: Floats, photo: Integers, prior: Floats, settings: ChoiceSettings) -> list[int]:
     """One sighting of each photo: those nearest to the sighting that has the nearest ones.
 
     Photos where nobody is near do not count.
@@ -145,7 +146,7 @@ def _best_of_each(apart: NDArray, photo: NDArray, prior: NDArray, settings: Choi
     return [anchor if photo[anchor] == one else _least(near[anchor], photo == one) for one in photos]
 
 
-def _settled(chosen: list[int], apart: NDArray, photo: NDArray, prior: NDArray, settings: ChoiceSettings) -> list[int]:
+def _settled(chosen: list[int], apart: Floats, photo: Integers, prior: Floats, settings: ChoiceSettings) -> list[int]:
     """The choice after each photo's has been made anew by what all others' look like, until nothing changes."""
     for _ in range(len(chosen)):
         before = list(chosen)
@@ -158,12 +159,12 @@ def _settled(chosen: list[int], apart: NDArray, photo: NDArray, prior: NDArray, 
     return chosen
 
 
-def _least(cost: NDArray, among: NDArray[np.bool_]) -> int:
+def _least(cost: Floats, among: NDArray[np.bool_]) -> int:
     places = np.flatnonzero(among)
     return int(places[np.argmin(cost[places])])
 
 
-def _consistent(chosen: Sequence[int], apart: NDArray, settings: ChoiceSettings) -> list[int]:
+def _consistent(chosen: Sequence[int], apart: Floats, settings: ChoiceSettings) -> list[int]:
     """The largest part of the chosen ones that all look like one of them; of parts of equal size the one with the
     earliest photo's.
     """
@@ -172,7 +173,7 @@ def _consistent(chosen: Sequence[int], apart: NDArray, settings: ChoiceSettings)
 
 
 def _remarks(
-    i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: NDArray, name: str, settings: ChoiceSettings
+    i: int, kept: Sequence[int], sightings: Sequence[Sighting], apart: Floats, name: str, settings: ChoiceSettings
 ) -> list[str]:
     """What to say of the sighting that was chosen of one photo."""
     others = [j for j in kept if j != i]
@@ -196,7 +197,7 @@ def _remarks(
     return remarks
 
 
-def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str, settings: ChoiceSettings) -> Choice:
+def _in_one_photo(sightings: Sequence[Sighting], apart: Floats, name: str, settings: ChoiceSettings) -> Choice:
     """Several views of one person in one photo: all who look like the person who has the most who look alike."""
     if len(sightings) == 1:
         return Choice(list(sightings), {}, (), separate=True)
@@ -221,7 +222,8 @@ def _in_one_photo(sightings: Sequence[Sighting], apart: NDArray, name: str, sett
 
 def facing(body: BodyParameters) -> NDArray[np.float64]:
     """(3,) the direction in which a body's pelvis faces, camera frame."""
-    return Rotation.from_rotvec(body.global_orient).apply([0.0, 0.0, 1.0])
+    forward: NDArray[np.float64] = Rotation.from_rotvec(body.global_orient).apply([0.0, 0.0, 1.0])
+    return forward
 
 
 def _place(one: Sighting, others: Sequence[Sighting]) -> str:

@@ -126,7 +126,7 @@ def _regions(data: BodyData, settings: LikenessSettings) -> NDArray[np.int64]:
     of_joint = np.zeros(data.weights.shape[1], np.int64)
     for number, joints in enumerate(_REGIONS):
         of_joint[joints] = min(number, _HEAD)
-    region = of_joint[np.argmax(data.weights, axis=1)]
+    region: NDArray[np.int64] = of_joint[np.argmax(data.weights, axis=1)]
     place, marks = data.v_template, data.landmark_template
     face = (place[:, 2] > marks[Landmark.LEFT_EAR, 2] + 0.01) & (
         place[:, 1] < marks[Landmark.LEFT_EYE, 1] + settings.forehead

@@ -96,7 +96,8 @@ def merge_betas(fits: Sequence[Fit]) -> NDArray[np.float32]:
     """One body's betas from several photos of the same person: the mean, each photo weighted by its confidence."""
     weights = np.array([max(fit.confidence, 1e-3) for fit in fits])
     betas = np.stack([fit.body.betas for fit in fits])
-    return (weights[:, None] * betas).sum(0).astype(np.float32) / np.float32(weights.sum())
+    merged: NDArray[np.float32] = (weights[:, None] * betas).sum(0).astype(np.float32) / np.float32(weights.sum())
+    return merged
 
 
 def _detected(photos: Sequence[PhotoFile], context: _Context, failed: PhotoFailed | None) -> dict[int, DetectedPeople]:

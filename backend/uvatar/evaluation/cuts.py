@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uvatar.data import landmarks
+from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import COCO_LANDMARKS, Landmark
 
 
@@ -26,12 +26,10 @@ LEAST = 48  # pixels of a cut's shorter side
 
 # (17, 3) x, y, flag (2 visible, 1 hidden, 0 unknown) and the person's box (4,) -> the part's x0, y0, x1, y1; None where
 # it is not there
-Cut = Callable[[NDArray, NDArray], "list[float] | None"]
+Cut = Callable[[Floats, Floats], "list[float] | None"]
 
 
-def cut_window(
-    kind: str, keypoints: NDArray, box: NDArray, width: int, height: int
-) -> tuple[int, int, int, int] | None:
+def cut_window(kind: str, keypoints: Floats, box: Floats, width: int, height: int) -> tuple[int, int, int, int] | None:
     """The pixels of a photo that show the part ``kind`` (one of `CUTS`) of a person.
 
     None where the person has no such part there.
@@ -48,23 +46,23 @@ def cut_window(
     return (x0, y0, x1, y1) if min(x1 - x0, y1 - y0) >= LEAST else None
 
 
-def _known(keypoints: NDArray, *groups: list[int]) -> bool:
+def _known(keypoints: Floats, *groups: list[int]) -> bool:
     return all((keypoints[group, 2] > 0).all() for group in groups)
 
 
-def _points(keypoints: NDArray, group: list[int]) -> NDArray:
+def _points(keypoints: Floats, group: list[int]) -> Floats:
     """(K, 2) of the group's known keypoints."""
     return keypoints[group][keypoints[group, 2] > 0, :2]
 
 
-def _below_head(keypoints: NDArray, trunk: float) -> float:
-    """y from which on nothing of the head is seen."""
+def _below_head(keypoints: Floats, trunk: float) -> float:
+    """The y from which on nothing of the head is seen."""
     return max(
         float(keypoints[SHOULDERS, 1].min()) - 0.12 * trunk, float(_points(keypoints, HEAD)[:, 1].max()) + 0.18 * trunk
     )
 
 
-def _trunk(keypoints: NDArray) -> float | None:
+def _trunk(keypoints: Floats) -> float | None:
     """Length of an upright trunk under a head, pixels; None for other people."""
     if not _known(keypoints, SHOULDERS, HIPS) or len(_points(keypoints, HEAD)) < 2:
         return None
@@ -73,7 +71,7 @@ def _trunk(keypoints: NDArray) -> float | None:
     return length if hips[:, 1].min() > shoulders[:, 1].max() + 0.5 * length else None
 
 
-def _torso(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _torso(keypoints: Floats, box: Floats) -> list[float] | None:
     trunk = _trunk(keypoints)
     if trunk is None:
         return None
@@ -83,7 +81,7 @@ def _torso(keypoints: NDArray, box: NDArray) -> list[float] | None:
     return [across.min() - 0.35 * trunk, top, across.max() + 0.35 * trunk, bottom] if len(across) > 1 else None
 
 
-def _neck_to_knees(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _neck_to_knees(keypoints: Floats, box: Floats) -> list[float] | None:
     trunk = _trunk(keypoints)
     if (
         trunk is None
@@ -99,7 +97,7 @@ def _neck_to_knees(keypoints: NDArray, box: NDArray) -> list[float] | None:
     ]
 
 
-def _legs(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _legs(keypoints: Floats, box: Floats) -> list[float] | None:
     if not _known(keypoints, HIPS, KNEES, ANKLES):
         return None
     hips, ankles = keypoints[HIPS, :2], keypoints[ANKLES, :2]
@@ -115,7 +113,7 @@ def _legs(keypoints: NDArray, box: NDArray) -> list[float] | None:
     ]
 
 
-def _below_knees(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _below_knees(keypoints: Floats, box: Floats) -> list[float] | None:
     if not _known(keypoints, KNEES, ANKLES):
         return None
     knees, ankles = keypoints[KNEES, :2], keypoints[ANKLES, :2]
@@ -131,7 +129,7 @@ def _below_knees(keypoints: NDArray, box: NDArray) -> list[float] | None:
     ]
 
 
-def _hand(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _hand(keypoints: Floats, box: Floats) -> list[float] | None:
     for elbow, wrist in zip(ELBOWS, WRISTS, strict=True):
         forearm = keypoints[wrist, :2] - keypoints[elbow, :2]
         length = float(np.linalg.norm(forearm))
@@ -141,7 +139,7 @@ def _hand(keypoints: NDArray, box: NDArray) -> list[float] | None:
     return None
 
 
-def _arm(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _arm(keypoints: Floats, box: Floats) -> list[float] | None:
     for side in zip(SHOULDERS, ELBOWS, WRISTS, strict=True):
         points = keypoints[list(side[1:]), :2]
         length = float(np.linalg.norm(points[0] - points[1]))
@@ -150,31 +148,31 @@ def _arm(keypoints: NDArray, box: NDArray) -> list[float] | None:
     return None
 
 
-def _eyes_apart(keypoints: NDArray) -> float | None:
+def _eyes_apart(keypoints: Floats) -> float | None:
     """Pixels between the eyes of a face that is seen; None where none is."""
     apart = float(np.linalg.norm(np.diff(keypoints[EYES, :2], axis=0)))
     return apart if (keypoints[[NOSE, *EYES], 2] == 2).all() and apart >= 14 else None
 
 
-def _close_up(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _close_up(keypoints: Floats, box: Floats) -> list[float] | None:
     apart = _eyes_apart(keypoints)
     x, y = keypoints[[NOSE, *EYES], :2].mean(0)
     return None if apart is None else [x - 1.6 * apart, y - 1.7 * apart, x + 1.6 * apart, y + 1.9 * apart]
 
 
-def _half_face(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _half_face(keypoints: Floats, box: Floats) -> list[float] | None:
     apart = _eyes_apart(keypoints)
     x, y = keypoints[[NOSE, *EYES], :2].mean(0)
     return None if apart is None else [x, y - 1.8 * apart, x + 3.2 * apart, y + 3 * apart]
 
 
-def _chin_down(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _chin_down(keypoints: Floats, box: Floats) -> list[float] | None:
     apart = _eyes_apart(keypoints)
     x, y = keypoints[NOSE, :2]
     return None if apart is None else [x - 3 * apart, y + 0.4 * apart, x + 3 * apart, y + 5 * apart]
 
 
-def _bust(keypoints: NDArray, box: NDArray) -> list[float] | None:
+def _bust(keypoints: Floats, box: Floats) -> list[float] | None:
     if keypoints[NOSE, 2] != 2 or not _known(keypoints, SHOULDERS):
         return None
     shoulders = keypoints[SHOULDERS, :2]

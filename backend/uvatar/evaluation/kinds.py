@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.landmarks import COCO_LANDMARKS
@@ -65,7 +66,7 @@ class LabelledPicture:
         """Whether the picture is of the half on which nothing is tuned."""
         return zlib.crc32(self.name.encode()) % 2 == 1
 
-    def misplaced(self, marks: NDArray) -> bool:
+    def misplaced(self, marks: Floats) -> bool:
         """Whether an avatar's keypoints (17, 2), pixels, belong to a body that is not where the person is, or of
         another size.
         """
@@ -137,7 +138,7 @@ def real_things(folders: Sequence[Path]) -> Iterator[LabelledPicture]:
                 continue
 
 
-def _extent(points: NDArray) -> float:
+def _extent(points: Floats) -> float:
     """Spread of points (K, 2), pixels: bent people keep it better than they keep their height."""
     return float(np.sqrt(np.sum(np.var(points, axis=0))))
 

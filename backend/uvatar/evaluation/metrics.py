@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Numbers, Scalar
+
 # Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity", section III-C.
 SSIM_WINDOW, SSIM_SIGMA, SSIM_C1, SSIM_C2 = 11, 1.5, 0.01**2, 0.03**2
 MID_GREY = 128
@@ -20,7 +22,7 @@ MID_GREY = 128
 BEST_PSNR = 99.0
 
 
-def psnr(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> float:
+def psnr(image: Numbers, reference: Numbers, mask: NDArray[np.bool_]) -> float:
     """Peak signal-to-noise ratio in decibels over the pixels of ``mask`` (H, W); pictures (H, W, 3) in 0..255.
 
     NaN where the mask is empty.
@@ -31,7 +33,7 @@ def psnr(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> float:
     return _decibels(float(np.mean(error**2)))
 
 
-def flat_colour_psnr(reference: NDArray, mask: NDArray[np.bool_]) -> float:
+def flat_colour_psnr(reference: Numbers, mask: NDArray[np.bool_]) -> float:
     """What `psnr` gives to a person painted in the one colour that suits it best: the baseline of every texture."""
     if not mask.any():
         return float("nan")
@@ -42,12 +44,12 @@ def _decibels(mean_square: float) -> float:
     return min(BEST_PSNR, 10 * np.log10(255**2 / mean_square)) if mean_square > 0 else BEST_PSNR
 
 
-def missing_as_grey(image: NDArray, drawn: NDArray[np.bool_]) -> NDArray:
+def missing_as_grey(image: NDArray[Scalar], drawn: NDArray[np.bool_]) -> NDArray[Scalar]:
     """The picture with mid-grey where nothing was drawn, so that a missing coat costs what it should."""
     return np.where(drawn[..., None], image, np.asarray(MID_GREY, image.dtype))
 
 
-def masked_ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> float:
+def masked_ssim(image: Numbers, reference: Numbers, mask: NDArray[np.bool_]) -> float:
     """Structural similarity with windows that are cut at the mask: pixels outside weigh nothing, not even as black.
 
     Pictures (H, W, 3) in 0..255, mask (H, W). Mean over the mask's pixels and the channels; NaN where the mask is
@@ -62,14 +64,16 @@ def masked_ssim(image: NDArray, reference: NDArray, mask: NDArray[np.bool_]) -> 
     x = image[crop].astype(np.float32) / 255
     y = reference[crop].astype(np.float32) / 255
 
-    def blur(values: NDArray) -> NDArray:
-        blurred = cv2.GaussianBlur(values, (SSIM_WINDOW, SSIM_WINDOW), SSIM_SIGMA, borderType=cv2.BORDER_CONSTANT)
-        return blurred.reshape(values.shape)
+    def blur(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        window = (SSIM_WINDOW, SSIM_WINDOW)
+        blurred = cv2.GaussianBlur(values, window, SSIM_SIGMA, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(blurred, np.float32).reshape(values.shape)
 
     coverage = np.maximum(blur(weight), 1e-6)
 
-    def window_mean(values: NDArray) -> NDArray:
-        return blur(values * weight) / coverage
+    def window_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = blur(values * weight) / coverage
+        return mean
 
     mean_x, mean_y = window_mean(x), window_mean(y)
     variance_x = np.maximum(window_mean(x * x) - mean_x**2, 0)
@@ -88,7 +92,7 @@ class LandmarkError:
     p95: float
 
 
-def landmark_error(projected: NDArray, seen: NDArray, visible: NDArray[np.bool_], box_side: float) -> LandmarkError:
+def landmark_error(projected: Floats, seen: Floats, visible: NDArray[np.bool_], box_side: float) -> LandmarkError:
     """Distance of projected landmarks (N, 2) from the seen ones (N, 2), over the visible (N,) ones, per box side
     (pixels).
     """
@@ -111,7 +115,7 @@ class Spoilt:
     background: float
 
 
-def spoilt_shares(image: NDArray, photo: NDArray, person: NDArray[np.bool_], background: NDArray[np.bool_]) -> Spoilt:
+def spoilt_shares(image: Numbers, photo: Numbers, person: NDArray[np.bool_], background: NDArray[np.bool_]) -> Spoilt:
     """How much of the rendered ``image`` (H, W, 3) is black or background-coloured over the pixels of ``person`` (H,
     W).
 

@@ -49,6 +49,7 @@ from uvatar.results import preview
 from uvatar.runtime.terminal import terminal
 
 if TYPE_CHECKING:
+    from uvatar.data.arrays import Floats
     from uvatar.results.result import PersonResult, PhotoResult
 
 Reconstruct = Callable[[bytes, str], "PhotoResult"]
@@ -311,7 +312,7 @@ def _summary(rows: Sequence[Row]) -> list[Row]:
         return []
     names = [name for name, value in rows[0].items() if isinstance(value, float)]
     values = {name: np.array([float(row[name]) for row in rows]) for name in names}
-    kinds: dict[str, Callable[[NDArray], float]] = {
+    kinds: dict[str, Callable[[Floats], float]] = {
         "mean": np.nanmean,
         "median": np.nanmedian,
         "min": np.nanmin,

@@ -36,4 +36,5 @@ def load_poses(path: Path | None = None) -> NDArray[np.float32]:
     """
     with np.load(path or weights_folder() / "evaluation_poses.npz", allow_pickle=False) as file:
         poses = file["aa"].astype(np.float32)
-    return poses[evaluation_indices(len(poses))] if len(poses) >= _PERIOD else poses
+    chosen: NDArray[np.float32] = poses[evaluation_indices(len(poses))] if len(poses) >= _PERIOD else poses
+    return chosen

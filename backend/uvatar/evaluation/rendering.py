@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import LEFT_EYE, RIGHT_EYE, BodyData
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.geometry.mesh import vertex_normals
@@ -19,7 +20,7 @@ from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
 
 # Paint of a surface: rest positions (K, 3), texture coordinates (K, 2), part (K,) -> linear RGB (K, 3).
-Paint = Callable[[NDArray, NDArray, NDArray], NDArray]
+Paint = Callable[[Floats, Floats, Integers], Floats]
 SUPERSAMPLE = 2
 
 
@@ -36,7 +37,7 @@ class Light:
     colour: NDArray[np.float64]
     ambient: NDArray[np.float64]
 
-    def on(self, albedo: NDArray, facing: NDArray, upward: NDArray) -> NDArray[np.float64]:
+    def on(self, albedo: Floats, facing: Floats, upward: Floats) -> NDArray[np.float64]:
         """(K, 3) linear RGB of a surface with albedo (K, 3), from the cosines (K,) of its normals to the light and to
         straight up.
         """
@@ -57,7 +58,7 @@ def random_light(rng: np.random.Generator) -> Light:
 
 
 def photograph(
-    vertices: NDArray,
+    vertices: Floats,
     body: BodyData,
     paint: Paint,
     camera: Camera,
@@ -76,8 +77,9 @@ def photograph(
     corners = body.faces[fragments.face[seen]]
     share = fragments.barycentric[seen]
 
-    def at(values: NDArray, index: NDArray = corners) -> NDArray:
-        return np.einsum("kc,kcd->kd", share, values[index])
+    def at(values: Floats, index: Integers = corners) -> Floats:
+        interpolated: Floats = np.einsum("kc,kcd->kd", share, values[index])
+        return interpolated
 
     normals = at(vertex_normals(vertices, body.faces))
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
@@ -97,7 +99,7 @@ def photograph(
     return sensed(picture, rng.uniform(0.4, 0.8), rng.uniform(1, 4), rng), mask
 
 
-def sensed(picture: NDArray, blur: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+def sensed(picture: Floats, blur: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What a small sensor makes of linear light (H, W, 3): ``blur`` in pixels, ``noise`` in 8-bit levels."""
     soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), picture.dtype)
     noisy = srgb_from_linear(soft).astype(np.float32) + rng.normal(0, noise, picture.shape)
@@ -133,7 +135,7 @@ def texture_paint(image: NDArray[np.uint8]) -> Paint:
     linear = linear_from_srgb(image)
     size = np.array(linear.shape[1::-1])
 
-    def paint(rest: NDArray, uv: NDArray, part: NDArray) -> NDArray:
+    def paint(rest: Floats, uv: Floats, part: Integers) -> Floats:
         return bilinear(linear, np.stack([uv[:, 0], 1 - uv[:, 1]], 1) * size)
 
     return paint
@@ -170,7 +172,7 @@ def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
     eyes = {part: body.v_template[body.part == part].astype(np.float64) for part in (LEFT_EYE, RIGHT_EYE)}
     iris = rng.uniform(0.02, 0.1, 3)
 
-    def paint(rest: NDArray, uv: NDArray, part: NDArray) -> NDArray:
+    def paint(rest: Floats, uv: Floats, part: Integers) -> Floats:
         x, y, z = rest.T
         colour = np.tile(skin, (len(rest), 1)) * (1 + 0.06 * np.sin(37 * x) * np.sin(41 * y + 2))[:, None]
         _face(colour, rest, landmark, skin, hair)
@@ -202,12 +204,13 @@ def random_outfit(body: BodyData, rng: np.random.Generator) -> Paint:
             white = np.array([0.65, 0.62, 0.6])
             rings = np.where((radius < 0.22)[:, None], 0.005, np.where((radius < 0.52)[:, None], iris, white))
             colour[here] = np.where(front[:, None], rings, white)
-        return np.clip(colour, 0, 1)
+        clipped: Floats = np.clip(colour, 0, 1)
+        return clipped
 
     return paint
 
 
-def _face(colour: NDArray, rest: NDArray, landmark: dict[str, NDArray], skin: NDArray, hair: NDArray) -> None:
+def _face(colour: Floats, rest: Floats, landmark: dict[str, Floats], skin: Floats, hair: Floats) -> None:
     """Paint brows, lashes, lips, nostril shade and cheeks into ``colour`` (K, 3) of points ``rest`` (K, 3)."""
     x, y, z = rest.T
     front = z > landmark["left_ear"][2] + 0.02
@@ -234,23 +237,24 @@ def _face(colour: NDArray, rest: NDArray, landmark: dict[str, NDArray], skin: ND
     colour *= 1 - 0.5 * nostrils[:, None]
 
 
-def _random_fabric(rng: np.random.Generator) -> Callable[[NDArray], NDArray]:
+def _random_fabric(rng: np.random.Generator) -> Callable[[Floats], Floats]:
     """Linear RGB of a fabric at rest positions (K, 3)."""
     base, second = (np.clip(rng.uniform(0.02, 0.6) + rng.normal(0, 0.12, 3), 0.01, 0.85) for _ in range(2))
     pattern = rng.choice(["plain", "plain", "across", "down", "checks"])
     pitch = rng.uniform(0.02, 0.07)
 
-    def fabric(rest: NDArray) -> NDArray:
+    def fabric(rest: Floats) -> Floats:
         across = np.sin(2 * np.pi * rest[:, 1] / pitch) > 0.3
         down = np.sin(2 * np.pi * rest[:, 0] / pitch) > 0.3
         amount = {"plain": 0.0 * across, "across": across, "down": down, "checks": 0.5 * across + 0.5 * down}[pattern]
         creases = 1 + 0.10 * np.sin(60 * rest[:, 1] + 25 * rest[:, 0]) * np.sin(45 * rest[:, 0] + 31 * rest[:, 2])
-        return (base + np.asarray(amount, np.float64)[:, None] * (second - base)) * creases[:, None]
+        light: Floats = (base + np.asarray(amount, np.float64)[:, None] * (second - base)) * creases[:, None]
+        return light
 
     return fabric
 
 
-def picture_window(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
+def picture_window(vertices: Floats, camera: Camera) -> tuple[int, int, int, int]:
     """The part of the picture (x0, y0, x1, y1), pixels, that vertices (V, 3) in the camera's frame can be seen in."""
     pixels = camera.project(vertices)
     low = np.clip(np.floor(pixels.min(0)) - 2, 0, (camera.width - 1, camera.height - 1)).astype(int)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyData
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 
@@ -58,11 +59,15 @@ class Viewpoint:
     def matrix(self) -> NDArray[np.float64]:
         """(3, 3) rotation from the world's axes to the camera's."""
         turn = Rotation.from_euler("z", self.roll, degrees=True) * Rotation.from_euler("x", self.pitch, degrees=True)
-        return turn.as_matrix() @ FACING_CAMERA @ Rotation.from_euler("y", self.yaw, degrees=True).as_matrix()
+        matrix: NDArray[np.float64] = (
+            turn.as_matrix() @ FACING_CAMERA @ Rotation.from_euler("y", self.yaw, degrees=True).as_matrix()
+        )
+        return matrix
 
-    def seen(self, orient: NDArray) -> NDArray[np.float64]:
+    def seen(self, orient: Floats) -> NDArray[np.float64]:
         """(3,) axis-angle in the camera's axes of a body that is oriented ``orient`` (3,) in the world."""
-        return (Rotation.from_matrix(self.matrix()) * Rotation.from_rotvec(orient)).as_rotvec()
+        vector: NDArray[np.float64] = (Rotation.from_matrix(self.matrix()) * Rotation.from_rotvec(orient)).as_rotvec()
+        return vector
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ class Framing:
     least_depth: float = -np.inf
     clip: float = -np.inf
 
-    def placed(self, points: NDArray, camera: Camera, fill: float, aside: NDArray) -> NDArray[np.float64]:
+    def placed(self, points: Floats, camera: Camera, fill: float, aside: Floats) -> NDArray[np.float64]:
         """The translation (3,), metres, that centres points (K, 3) in the picture, ``aside`` (2,) shares of it off, and
         lets them fill the share ``fill`` of it.
         """
@@ -153,26 +158,28 @@ class Framing:
             transl[2] += max(step, self.nearest - (points[:, 2].min() + transl[2]), self.least_depth - depth)
         return transl
 
-    def extent(self, points: NDArray, camera: Camera) -> NDArray[np.float64]:
+    def extent(self, points: Floats, camera: Camera) -> NDArray[np.float64]:
         """(2,) how wide and high points (K, 3) are in the first round, as shares of the picture."""
         pixels = self.projected(points + self._first(points), camera)
-        return np.ptp(pixels, axis=0) / np.array([camera.width, camera.height])
+        shares: NDArray[np.float64] = np.ptp(pixels, axis=0) / np.array([camera.width, camera.height])
+        return shares
 
-    def _first(self, points: NDArray) -> NDArray[np.float64]:
-        return -(points.min(0) + points.max(0)) / 2 + [0, 0, self.start]
+    def _first(self, points: Floats) -> NDArray[np.float64]:
+        transl: NDArray[np.float64] = -(points.min(0) + points.max(0)) / 2 + [0, 0, self.start]
+        return transl
 
-    def projected(self, points: NDArray, camera: Camera) -> NDArray[np.float64]:
+    def projected(self, points: Floats, camera: Camera) -> NDArray[np.float64]:
         """(K, 2) pixels of points (K, 3) in the camera's frame, the nearest ones moved away to `clip`."""
         return camera.project(np.maximum(points, [-np.inf, -np.inf, self.clip]))
 
 
-def heading(orient: NDArray) -> float:
+def heading(orient: Floats) -> float:
     """Radians about the vertical from +z to where a body faces that is oriented ``orient`` (3,), axis-angle."""
     forward = Rotation.from_rotvec(orient).apply([0.0, 0.0, 1.0])
     return float(np.arctan2(forward[0], forward[2]))
 
 
-def parameters_of(betas: NDArray, pose: NDArray, transl: NDArray) -> BodyParameters:
+def parameters_of(betas: Floats, pose: Floats, transl: Floats) -> BodyParameters:
     """Body parameters in single precision from betas (10,), a pose (24, 3) and a translation (3,)."""
     return BodyParameters(
         betas.astype(np.float32), pose[0].astype(np.float32), pose[1:].astype(np.float32), transl.astype(np.float32)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, heading, parameters_of
@@ -36,7 +36,7 @@ class Sitter:
     camera: Camera
 
 
-def random_sitter(name: str, pose: NDArray, body: BodyModel, rng: np.random.Generator) -> Sitter:
+def random_sitter(name: str, pose: Floats, body: BodyModel, rng: np.random.Generator) -> Sitter:
     """A person of random shape in ``pose`` (24, 3), seen from a random side by a random lens, filling most of the
     picture.
     """

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from uvatar.body import BodyModel, measure
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HIP_JOINTS, Joint
@@ -185,7 +186,7 @@ def score_person(
     sitter: Sitter,
     found: PersonResult,
     camera: Camera,
-    joints: NDArray,
+    joints: Floats,
     mask: NDArray[np.bool_],
     picture: NDArray[np.uint8],
     body: BodyModel,
@@ -292,7 +293,7 @@ def _write_csv(scores: Sequence[Score], path: Path) -> None:
         writer.writerows([getattr(score, name) for name in names] for score in scores)
 
 
-def _side_view(bodies: Sequence[NDArray], body: BodyModel) -> NDArray[np.uint8]:
+def _side_view(bodies: Sequence[Floats], body: BodyModel) -> NDArray[np.uint8]:
     """Bodies (V, 3) seen from the camera's left, so that depth runs across; the first is the truth."""
     truth = bodies[0]
     middle = (truth.min(0) + truth.max(0)) / 2

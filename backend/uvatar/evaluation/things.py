@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.evaluation.rendering import Light, random_background, random_light, sensed
 from uvatar.photos.colour import linear_from_srgb
 
@@ -43,17 +44,21 @@ class SolidPart:
     box: Point | None = None
     sharp: bool = False
 
-    def distance(self, points: NDArray) -> NDArray:
+    def distance(self, points: Floats) -> Floats:
         """(N,) distances of (N, 3) points, exact for round cones of one radius, else a lower bound."""
         a = np.array(self.a)
         if self.box is not None:
             outside = np.abs(points - a) - self.box
-            return np.linalg.norm(np.maximum(outside, 0), axis=1) + np.minimum(outside.max(1), 0) - self.ra
+            box_distance: Floats = (
+                np.linalg.norm(np.maximum(outside, 0), axis=1) + np.minimum(outside.max(1), 0) - self.ra
+            )
+            return box_distance
         scale = np.array(self.scale)
         local, axis = (points - a) / scale, (np.array(self.b) - a) / scale
         along = np.clip(local @ axis / max(float(axis @ axis), 1e-9), 0, 1)
         radius = self.ra + along * (self.rb - self.ra)
-        return (np.linalg.norm(local - along[:, None] * axis, axis=1) - radius) * float(scale.min()) * 0.9
+        distance: Floats = (np.linalg.norm(local - along[:, None] * axis, axis=1) - radius) * float(scale.min()) * 0.9
+        return distance
 
 
 Maker = Callable[[np.random.Generator], Sequence[SolidPart]]
@@ -66,7 +71,7 @@ def _colour(rng: np.random.Generator, brown: float = 0.5) -> NDArray[np.float64]
     return rng.uniform(0.02, 0.8, 3)
 
 
-def _ball(at: Point, radius: float, colour: NDArray, scale: Point = (1.0, 1.0, 1.0), sharp: bool = False) -> SolidPart:
+def _ball(at: Point, radius: float, colour: Floats, scale: Point = (1.0, 1.0, 1.0), sharp: bool = False) -> SolidPart:
     return SolidPart(at, at, radius, radius, colour, scale, sharp=sharp)
 
 
@@ -207,7 +212,7 @@ def robot(rng: np.random.Generator) -> Sequence[SolidPart]:
     """A toy robot of boxes."""
     tin, other = _colour(rng, 0), _colour(rng, 0)
 
-    def block(at: Point, half: Point, colour: NDArray) -> SolidPart:
+    def block(at: Point, half: Point, colour: Floats) -> SolidPart:
         return SolidPart(at, at, 0.03, 0.03, colour, box=half, sharp=True)
 
     return [
@@ -238,7 +243,7 @@ def plant(rng: np.random.Generator) -> Sequence[SolidPart]:
     if kind == 0:
         crowns = [
             _ball(tuple(rng.normal((0, 1.5, 0), (0.4, 0.3, 0.3))), rng.uniform(0.3, 0.5), green) for _ in range(7)
-        ]  # type: ignore[arg-type]
+        ]
         return [SolidPart((0, 0, 0), (0, 1.3, 0), 0.14, 0.1, bark), *crowns]
     if kind == 1:
         arms = [(s, rng.uniform(0.7, 1.3)) for s in (-1, 1)]
@@ -309,7 +314,7 @@ def render_solid(parts: Sequence[SolidPart], rng: np.random.Generator) -> NDArra
     return sensed(picture.reshape(SIDE, SIDE, 3), 0.7, 2, rng)
 
 
-def _field(parts: Sequence[SolidPart], points: NDArray) -> NDArray:
+def _field(parts: Sequence[SolidPart], points: Floats) -> Floats:
     """(N,) lower bounds of the distance of (N, 3) points from the melted parts."""
     soft = [part.distance(points) for part in parts if not part.sharp]
     hard = [part.distance(points) for part in parts if part.sharp]
@@ -320,7 +325,7 @@ def _field(parts: Sequence[SolidPart], points: NDArray) -> NDArray:
     return np.minimum(distance, np.min(hard, 0)) if hard else distance
 
 
-def _trace(parts: Sequence[SolidPart], eye: NDArray, rays: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
+def _trace(parts: Sequence[SolidPart], eye: Floats, rays: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Distance along each ray (N, 3) from ``eye``, and whether it meets the parts."""
     depth, far = np.zeros(len(rays)), float(np.linalg.norm(eye)) + 4.0
     alive, seen = np.arange(len(rays)), np.zeros(len(rays), bool)
@@ -335,8 +340,8 @@ def _trace(parts: Sequence[SolidPart], eye: NDArray, rays: NDArray) -> tuple[NDA
 
 
 def _shade(
-    parts: Sequence[SolidPart], points: NDArray, light: Light, to_world: NDArray, rng: np.random.Generator
-) -> NDArray:
+    parts: Sequence[SolidPart], points: Floats, light: Light, to_world: Floats, rng: np.random.Generator
+) -> Floats:
     """Linear RGB of (N, 3) points of the surface: the nearest parts' colours, mottled, under one light and a sky."""
     distances = np.array([part.distance(points) for part in parts])
     shares = np.exp(-np.maximum(distances - distances.min(0), 0) / 0.015)

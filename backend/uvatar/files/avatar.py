@@ -132,7 +132,8 @@ class Avatar:
         person = self.person
         rest = person["template"].astype(float) + person["shapedirs"] @ self.betas.astype(float) + person["offsets"]
         if pose == "rest":
-            return rest.astype(np.float32)
+            vertices: NDArray[np.float32] = rest.astype(np.float32)
+            return vertices
         heads = self._rest_joints()
         turns = _rotations(self.pose.astype(float))
         if person["posedirs"] is not None:
@@ -141,7 +142,8 @@ class Avatar:
         shift = placed - np.einsum("jab,jb->ja", world, heads)
         weights, joints = person["skin_weights"].astype(float), person["skin_joints"]
         turned = np.einsum("vkab,vb->vka", world[joints], rest) + shift[joints]
-        return (np.einsum("vk,vka->va", weights, turned) + self.transl).astype(np.float32)
+        skinned: NDArray[np.float32] = (np.einsum("vk,vka->va", weights, turned) + self.transl).astype(np.float32)
+        return skinned
 
     def save(self, folder: Path | str, blender: bool = True) -> PersonFiles:
         """Write the avatar's files into a folder of its own below ``folder``, as the command line does.
@@ -189,7 +191,8 @@ def _rotations(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     x, y, z = (vectors / np.maximum(angle[..., 0], 1e-12)).T
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    rotations: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    return rotations
 
 
 def _chain(

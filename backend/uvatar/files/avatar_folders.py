@@ -159,7 +159,7 @@ def is_avatar_name(name: str) -> bool:
 
 
 def same_name(stem: str) -> str:
-    """A key by which two names are one for some file system:
+    """A key by which two names are one for some file system.
 
     Windows and macOS make no difference of case, macOS none of composition.
     """

@@ -23,7 +23,7 @@ def photo_files(photos: GivenPhoto | Iterable[GivenPhoto]) -> list[PhotoFile]:
     """
     if isinstance(photos, (str, bytes, os.PathLike)) or _is_pair(photos):
         photos = [photos]  # type: ignore[list-item]
-    return [_photo_file(photo, number) for number, photo in enumerate(photos, 1)]  # type: ignore[arg-type]
+    return [_photo_file(photo, number) for number, photo in enumerate(photos, 1)]
 
 
 def _is_pair(photo: object) -> bool:

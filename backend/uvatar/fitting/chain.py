@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.joints import POSED_JOINTS
 from uvatar.geometry import rotations
 
@@ -37,7 +38,7 @@ class State:
     betas: NDArray[np.float64]
     transl: NDArray[np.float64]
 
-    def stepped(self, step: NDArray) -> State:
+    def stepped(self, step: Floats) -> State:
         """Moved by a step (B, 79): the orientation is turned from the left, all else is added."""
         return State(
             rotations.exp(step[:, ORIENT]) @ self.orient,
@@ -46,17 +47,20 @@ class State:
             self.transl + step[:, TRANSL],
         )
 
-    def where(self, chosen: NDArray, other: State) -> State:
+    def where(self, chosen: NDArray[np.bool_], other: State) -> State:
         """Rows of this state where ``chosen`` (B,) is true, of ``other`` elsewhere."""
-        pick = lambda mine, theirs: np.where(chosen.reshape(-1, *[1] * (mine.ndim - 1)), mine, theirs)  # noqa: E731
+
+        def pick(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.where(chosen.reshape(-1, *[1] * (mine.ndim - 1)), mine, theirs)
+
         return State(*(pick(a, b) for a, b in zip(self.arrays, other.arrays, strict=True)))
 
-    def rows(self, index: NDArray) -> State:
+    def rows(self, index: Integers) -> State:
         """The bodies ``index``, in that order."""
         return State(*(array[index] for array in self.arrays))
 
     @property
-    def arrays(self) -> tuple[NDArray, ...]:
+    def arrays(self) -> tuple[NDArray[np.float64], ...]:
         """The four arrays."""
         return self.orient, self.pose, self.betas, self.transl
 
@@ -80,7 +84,7 @@ class BodyPoints:
     shapedirs: NDArray[np.float64]
     weights: NDArray[np.float64]
 
-    def chosen(self, index: NDArray) -> BodyPoints:
+    def chosen(self, index: Integers) -> BodyPoints:
         """The points ``index`` (any shape, say (B, M)), one axis per axis of ``index``."""
         return BodyPoints(self.template[index], self.shapedirs[index], self.weights[index])
 
@@ -144,13 +148,13 @@ class PosedSkeleton:
     """
 
     state: State
-    turn: NDArray
-    rest: NDArray
-    joints: NDArray
-    joints_by_beta: NDArray
-    axes: NDArray
-    joint_shapedirs: NDArray
-    below: NDArray
+    turn: Floats
+    rest: Floats
+    joints: Floats
+    joints_by_beta: Floats
+    axes: Floats
+    joint_shapedirs: Floats
+    below: Floats
 
     def place(self, points: BodyPoints) -> Placed:
         """Skin the points: positions in the camera frame."""
@@ -172,12 +176,12 @@ class Placed:
 
     posed: PosedSkeleton
     points: BodyPoints
-    rest: NDArray
-    shift: NDArray
-    blend: NDArray
-    positions: NDArray
+    rest: Floats
+    shift: Floats
+    blend: Floats
+    positions: Floats
 
-    def derivative(self, direction: NDArray | None = None) -> NDArray:
+    def derivative(self, direction: Floats | None = None) -> Floats:
         """How the positions move with the unknowns.
 
         ``direction`` None gives the whole derivative (B, P, 3, 79); with (B, P, 3) it gives that of the positions'
@@ -211,7 +215,7 @@ class Placed:
         return rows
 
 
-def _shaped(template: NDArray, shapedirs: NDArray, betas: NDArray) -> NDArray:
+def _shaped(template: Floats, shapedirs: Floats, betas: Floats) -> Floats:
     """Points at rest (B, P, 3) of bodies with these betas (B, 10); the points may be shared or per body."""
     moved = (
         np.einsum("bpil,bl->bpi", shapedirs, betas) if shapedirs.ndim == 4 else np.tensordot(betas, shapedirs, (1, 2))

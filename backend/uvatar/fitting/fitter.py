@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.person import Person
@@ -172,8 +174,8 @@ class _Problem:
         objective: Objective,
         state: State,
         steps: int,
-        damping: NDArray | None = None,
-        free: NDArray | None = None,
+        damping: Floats | None = None,
+        free: NDArray[np.bool_] | None = None,
         report: Report | None = None,
     ) -> tuple[State, NDArray[np.float64]]:
         """`minimise` with the settings of this call: the bodies and the damping."""
@@ -213,7 +215,7 @@ def _pose_from_landmarks(problem: _Problem, hypotheses: Hypotheses, report: Repo
     steps = [settings.place_steps, settings.search_steps, settings.landmark_steps]
     steps = [count // (2 if problem.options.fast else 1) for count in steps]
     ends = np.cumsum([0, *steps]) / sum(steps)
-    reports = [_part(report, float(start), float(end)) for start, end in zip(ends, ends[1:], strict=False)]
+    reports = [_part(report, float(start), float(end)) for start, end in itertools.pairwise(ends)]
     state = _placed(search, hypotheses.state)
     free = only(ORIENT, BETAS, TRANSL)
     state, _ = problem.minimised(search, state, steps[0], free=free, report=reports[0])

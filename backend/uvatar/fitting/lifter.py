@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.joints import OTHER_SIDE_JOINTS, PARENTS, POSED_JOINTS
 from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
@@ -64,7 +65,8 @@ class _ResidualBlock(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.outer(self.dropout(torch.relu(self.inner(self.norm(x)))))
+        y: Tensor = x + self.outer(self.dropout(torch.relu(self.inner(self.norm(x)))))
+        return y
 
 
 class LifterNetwork(nn.Module):
@@ -86,13 +88,15 @@ class LifterNetwork(nn.Module):
         self.spreads = nn.Linear(WIDTH, SPREADS)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (B, 201) -> turns (B, 22, 3, 3), betas (B, 10), logarithms of the spreads (B, 51)."""
         hidden = self.norm(self.blocks(self.first((features - self.mean) * self.scale)))
         return orthonormal(self.turns(hidden).unflatten(-1, (POSED, 6))), self.betas(hidden), self.spreads(hidden)
 
 
 def orthonormal(values: Tensor) -> Tensor:
     """(..., 6), two columns after each other -> rotations (..., 3, 3) (Zhou et al. 2019, "On the continuity of rotation
-    representations", eq. 15)."""
+    representations", eq. 15).
+    """
     a, b = values[..., :3], values[..., 3:]
     first = torch.nn.functional.normalize(a, dim=-1)
     second = torch.nn.functional.normalize(b - (first * b).sum(-1, keepdim=True) * first, dim=-1)
@@ -125,7 +129,7 @@ class Lifter:
         return self.lift_landmarks(person.landmarks, person.world_landmarks, person.box, camera)
 
     @torch.no_grad()
-    def lift_landmarks(self, landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -> Lifted:
+    def lift_landmarks(self, landmarks: Floats, world: Floats, box: Floats, camera: Camera) -> Lifted:
         """The same from image landmarks (33, 3), world landmarks (33, 3) and the box (4,) alone."""
         plain = features(landmarks, world, box, camera)
         both = torch.from_numpy(np.stack([plain, mirrored_features(plain)]).astype(np.float32))
@@ -144,12 +148,12 @@ _MIRRORED_BONES = np.array([1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13, 14, 16
 MIRRORED_SPREADS = np.concatenate([MIRRORED_JOINTS, POSED + _MIRRORED_BONES, np.arange(POSED + BONE_COUNT, SPREADS)])
 
 
-def view(box: NDArray, camera: Camera) -> NDArray[np.float64]:
+def view(box: Floats, camera: Camera) -> NDArray[np.float64]:
     """(3, 3) from the axes of a camera that looks at the middle of a box (4,) to those of the photo's camera."""
     return rotations.between(np.array([0.0, 0.0, 1.0]), camera.rays((box[:2] + box[2:]).astype(float) / 2))
 
 
-def features(landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -> NDArray[np.float64]:
+def features(landmarks: Floats, world: Floats, box: Floats, camera: Camera) -> NDArray[np.float64]:
     """(201,) what the network sees of a person: image landmarks (33, 3), world landmarks (33, 3), box (4,)."""
     inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, 0] < camera.width) & (landmarks[:, 1] < camera.height)
     looking = view(box, camera)
@@ -157,9 +161,10 @@ def features(landmarks: NDArray, world: NDArray, box: NDArray, camera: Camera) -
     return assembled(rays[:, :2] / np.maximum(rays[:, 2:], 0.1), world, landmarks[:, 2] * inside, looking[:2, 2])
 
 
-def assembled(points: NDArray, world: NDArray, visibility: NDArray, ray: NDArray) -> NDArray[np.float64]:
+def assembled(points: Floats, world: Floats, visibility: Floats, ray: Floats) -> NDArray[np.float64]:
     """(..., 201) features of landmarks (..., 33, 2) in the plane at distance 1 before a camera that looks at the
-    person, landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2)."""
+    person, landmarks in space (..., 33, 3), visibility (..., 33) and x and y of the ray to the person (..., 2).
+    """
     weight = (visibility + 0.02)[..., None]
     weight = weight / weight.sum(-2, keepdims=True)
     centred = points - (weight * points).sum(-2, keepdims=True)
@@ -170,7 +175,7 @@ def assembled(points: NDArray, world: NDArray, visibility: NDArray, ray: NDArray
     return np.concatenate([numbers, ray, np.log(size[..., 0])], -1)
 
 
-def mirrored_features(values: NDArray) -> NDArray[np.float64]:
+def mirrored_features(values: Floats) -> NDArray[np.float64]:
     """The features (..., 201) of the mirror image."""
     points = values[..., :66].reshape(*values.shape[:-1], 33, 2)[..., OTHER_SIDE_LANDMARKS, :] * [-1.0, 1.0]
     world = values[..., 66:165].reshape(*values.shape[:-1], 33, 3)[..., OTHER_SIDE_LANDMARKS, :] * [-1.0, 1.0, 1.0]
@@ -182,8 +187,9 @@ def mirrored_features(values: NDArray) -> NDArray[np.float64]:
     return np.concatenate([*flat, values[..., 198:199] * -1, values[..., 199:]], -1)
 
 
-def _mean_turn(a: NDArray, b: NDArray) -> NDArray:
+def _mean_turn(a: Floats, b: Floats) -> Floats:
     """The rotations (..., 3, 3) nearest to the mean of two (least squares)."""
     u, _, vt = np.linalg.svd(a + b)
     u[..., :, 2] *= np.linalg.det(u @ vt)[..., None]
-    return u @ vt
+    mean: Floats = u @ vt
+    return mean

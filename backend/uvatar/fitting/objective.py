@@ -53,7 +53,8 @@ class Objective:
 
     def cost(self, state: State) -> NDArray[np.float64]:
         """(B,) the sum to be made small, in nats."""
-        return np.sum([term.cost for term in self._residuals(state, derivatives=False)], axis=0)
+        cost: NDArray[np.float64] = np.sum([term.cost for term in self._residuals(state, derivatives=False)], axis=0)
+        return cost
 
     def linearised(self, state: State) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Cost (B,), gradient (B, 79) and Gauss-Newton Hessian (B, 79, 79)."""

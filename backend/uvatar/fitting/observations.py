@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.face import FACE_OF_BODY_LANDMARK
 from uvatar.data.landmarks import ANKLES, HEELS, HIPS, KNEES, SHOULDERS, TOES
@@ -95,7 +96,7 @@ def world_landmarks(person: Person, camera: Camera) -> NDArray[np.float64]:
     return _knees_straightened(person.world_landmarks.astype(float)) @ looking_at(person, camera).T
 
 
-def _knees_straightened(world: NDArray) -> NDArray[np.float64]:
+def _knees_straightened(world: Floats) -> NDArray[np.float64]:
     """World landmarks (33, 3), shins and feet rotated forward about the knees by what BlazePose bends them back."""
     world = world.copy()
     for hip, knee, ankle, heel, toe in zip(HIPS, KNEES, ANKLES, HEELS, TOES, strict=True):
@@ -109,13 +110,13 @@ def _knees_straightened(world: NDArray) -> NDArray[np.float64]:
     return world
 
 
-def unseen_legs(landmarks: NDArray, camera: Camera) -> NDArray[np.float64]:
+def unseen_legs(landmarks: Floats, camera: Camera) -> NDArray[np.float64]:
     """(2,) 1 where neither knee nor ankle of the left or the right leg is seen in the photo."""
     seen = landmarks[:, 2] * inside_photo(landmarks, camera)
     return np.array([float(seen[list(leg)].max() <= SEEN) for leg in zip(KNEES, ANKLES, strict=True)])
 
 
-def standing(landmarks: NDArray) -> float:
+def standing(landmarks: Floats) -> float:
     """0..1, whether someone with these image landmarks (33, 3) stands on both feet.
 
     Both legs are seen, long, and end side by side.
@@ -129,6 +130,9 @@ def standing(landmarks: NDArray) -> float:
     return float(np.clip((legs - 0.9) / 0.3, 0, 1) * np.clip((0.5 - level) / 0.2, 0, 1) * ankles[:, 2].min())
 
 
-def inside_photo(points: NDArray, camera: Camera) -> NDArray[np.bool_]:
+def inside_photo(points: Floats, camera: Camera) -> NDArray[np.bool_]:
     """Which points (N, 2 or more), pixels first, lie inside the photo."""
-    return (points[:, :2] >= 0).all(1) & (points[:, 0] < camera.width) & (points[:, 1] < camera.height)
+    inside: NDArray[np.bool_] = (
+        (points[:, :2] >= 0).all(1) & (points[:, 0] < camera.width) & (points[:, 1] < camera.height)
+    )
+    return inside

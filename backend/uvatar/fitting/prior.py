@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.runtime.weights import weights_folder
 
 DIMENSIONS = 63
@@ -29,7 +30,7 @@ class PosePrior:
     costs: NDArray[np.float64]
 
     @classmethod
-    def from_mixture(cls, weights: NDArray, means: NDArray, covariances: NDArray) -> PosePrior:
+    def from_mixture(cls, weights: Floats, means: Floats, covariances: Floats) -> PosePrior:
         """From mixture weights (K,), means (K, 63) and covariances (K, 63, 63)."""
         factors = np.linalg.cholesky(covariances)
         whiteners = np.linalg.inv(factors)
@@ -46,23 +47,27 @@ class PosePrior:
                 file["weights"].astype(float), file["means"].astype(float), file["covariances"].astype(float)
             )
 
-    def nearest(self, poses: NDArray) -> NDArray[np.int64]:
+    def nearest(self, poses: Floats) -> NDArray[np.int64]:
         """The component (B,) that explains each pose (B, 63) best."""
-        return (0.5 * self._distances(poses) + self.costs).argmin(1)
+        component: NDArray[np.int64] = (0.5 * self._distances(poses) + self.costs).argmin(1)
+        return component
 
-    def energy(self, poses: NDArray) -> NDArray:
+    def energy(self, poses: Floats) -> Floats:
         """Negative log density (B,) of poses (B, 63), up to a constant, by the best component alone: smooth but where
         it changes.
         """
-        return (0.5 * self._distances(poses) + self.costs).min(1)
+        energy: Floats = (0.5 * self._distances(poses) + self.costs).min(1)
+        return energy
 
-    def residual(self, poses: NDArray, component: NDArray) -> NDArray:
+    def residual(self, poses: Floats, component: Integers) -> Floats:
         """(B, 63) whitened deviation of poses (B, 63) from their ``component`` (B,); its derivative is
         ``whiteners[component]``.
         """
-        return np.einsum("bij,bj->bi", self.whiteners[component], poses - self.means[component])
+        deviation: Floats = np.einsum("bij,bj->bi", self.whiteners[component], poses - self.means[component])
+        return deviation
 
-    def _distances(self, poses: NDArray) -> NDArray:
+    def _distances(self, poses: Floats) -> Floats:
         """Squared Mahalanobis distance (B, K)."""
         white = np.einsum("kij,bkj->bki", self.whiteners, poses[:, None] - self.means)
-        return (white**2).sum(-1)
+        distances: Floats = (white**2).sum(-1)
+        return distances

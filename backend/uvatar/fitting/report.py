@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.landmarks import HEAD, Landmark
@@ -41,7 +42,7 @@ class Quality:
     notes: tuple[str, ...]
 
 
-def quality(person: Person, pixels: NDArray, camera: Camera, group: ShapeGroup) -> Quality:
+def quality(person: Person, pixels: Floats, camera: Camera, group: ShapeGroup) -> Quality:
     """Judge a body whose landmarks project to ``pixels`` (33, 2); only landmarks seen inside the photo are compared."""
     inside = inside_photo(person.landmarks[:, :2], camera)
     seen = inside & (person.landmarks[:, 2] > SEEN)
@@ -53,7 +54,9 @@ def quality(person: Person, pixels: NDArray, camera: Camera, group: ShapeGroup) 
     )
 
 
-def _notes(person: Person, seen: NDArray, inside: NDArray, tail: float, group: ShapeGroup) -> list[str]:
+def _notes(
+    person: Person, seen: NDArray[np.bool_], inside: NDArray[np.bool_], tail: float, group: ShapeGroup
+) -> list[str]:
     notes = []
     outside = [name for name, points in LIMBS.items() if not inside[points].any()]
     hidden = [name for name, points in LIMBS.items() if name not in outside and not seen[points].any()]

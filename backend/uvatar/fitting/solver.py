@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.fitting.chain import BETAS, ORIENT, POSE, UNKNOWNS, State
 from uvatar.fitting.objective import Objective
 
@@ -86,7 +87,7 @@ def only(*parts: slice) -> NDArray[np.bool_]:
 
 
 def _step(
-    gradient: NDArray, hessian: NDArray, damping: NDArray, held: NDArray, settings: SolverSettings
+    gradient: Floats, hessian: Floats, damping: Floats, held: NDArray[np.bool_], settings: SolverSettings
 ) -> NDArray[np.float64]:
     """(B, 79) the damped step, shortened where a joint would rotate too far; 0 where ``held`` (B, 79)."""
     diagonal = np.einsum("bii->bi", hessian)

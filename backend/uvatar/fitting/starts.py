@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import (
     ANKLE_JOINTS,
     ELBOW_JOINTS,
@@ -44,7 +44,7 @@ NECK_SHARE = 0.4  # of the head's rotation against the chest
 FOOT_SAYS = 0.3  # how much the foot's direction counts for the knee's axis where the knee is nearly straight
 
 
-def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -> Start:
+def landmark_start(landmarks: Floats, rest: Floats, name: str = "landmarks") -> Start:
     """The pose of a body whose landmarks at rest are ``rest`` (33, 3), seen with ``landmarks`` (33, 3), camera axes.
 
     Frames of the pelvis, the chest and the head come from their landmarks; a limb's first joint from its direction and
@@ -63,7 +63,7 @@ def landmark_start(landmarks: NDArray, rest: NDArray, name: str = "landmarks") -
     return Start(name, pelvis, rotations.log(local[1:POSED_JOINTS]))
 
 
-def _pose_leg(local: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
+def _pose_leg(local: Floats, pelvis: Floats, landmarks: Floats, rest: Floats, side: int) -> None:
     thigh, shin, foot = (
         _bone(landmarks, HIPS, KNEES, side),
         _bone(landmarks, KNEES, ANKLES, side),
@@ -83,7 +83,7 @@ def _pose_leg(local: NDArray, pelvis: NDArray, landmarks: NDArray, rest: NDArray
     local[ANKLE_JOINTS[side]] = rotations.exp(_at_most(rotations.log(ankle), FOOT_MOST))
 
 
-def _pose_arm(local: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray, side: int) -> None:
+def _pose_arm(local: Floats, chest: Floats, landmarks: Floats, rest: Floats, side: int) -> None:
     upper_arm, forearm = _bone(landmarks, SHOULDERS, ELBOWS, side), _bone(landmarks, ELBOWS, WRISTS, side)
     rest_upper = _bone(rest, SHOULDERS, ELBOWS, side)
     sign = -1.0 if side == 0 else 1.0  # the elbow flexes about -y on the left, about +y on the right
@@ -92,7 +92,7 @@ def _pose_arm(local: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray,
     # Bent, the forearm shows the elbow's axis; straight, the arm keeps the axis it swings there with.
     axis = np.cross(upper_arm, forearm) + 0.15 * (chest @ swung @ rest_axis)
     upper = _frame(upper_arm, axis) @ _frame(rest_upper, rest_axis).T
-    bend = np.arccos(np.clip(upper_arm @ forearm, -1, 1))
+    bend = float(np.arccos(np.clip(upper_arm @ forearm, -1, 1)))
     local[SHOULDER_JOINTS[side]] = chest.T @ upper
     local[ELBOW_JOINTS[side]] = rotations.exp(np.array([0, sign * min(bend, ELBOW_MOST), 0]))
     lower = upper @ local[ELBOW_JOINTS[side]]
@@ -100,17 +100,18 @@ def _pose_arm(local: NDArray, chest: NDArray, landmarks: NDArray, rest: NDArray,
     local[WRIST_JOINTS[side]] = rotations.exp(_at_most(rotations.log(lower.T @ palm), WRIST_MOST))
 
 
-def _bone(points: NDArray, start: Sequence[int], end: Sequence[int], side: int) -> NDArray:
+def _bone(points: Floats, start: Sequence[int], end: Sequence[int], side: int) -> Floats:
     vector = points[end[side]] - points[start[side]]
-    return vector / max(np.linalg.norm(vector), 1e-9)
+    direction: Floats = vector / max(float(np.linalg.norm(vector)), 1e-9)
+    return direction
 
 
-def _trunk_frame(points: NDArray, across: Sequence[int]) -> NDArray:
+def _trunk_frame(points: Floats, across: Sequence[int]) -> Floats:
     up = points[SHOULDERS].mean(0) - points[HIPS].mean(0)
     return _frame(points[across[0]] - points[across[1]], up)
 
 
-def _head_frame(points: NDArray) -> NDArray:
+def _head_frame(points: Floats) -> Floats:
     """From the ears and the nose; upright-nodding is left to the solver, for landmarks in space put the ears too far
     forward.
     """
@@ -120,16 +121,16 @@ def _head_frame(points: NDArray) -> NDArray:
     )
 
 
-def _palm_frame(points: NDArray, side: int) -> NDArray:
+def _palm_frame(points: Floats, side: int) -> Floats:
     index, pinky = _bone(points, WRISTS, INDICES, side), _bone(points, WRISTS, PINKIES, side)
     return _frame(index + pinky, np.cross(index, pinky))
 
 
-def _frame(first: NDArray, second: NDArray) -> NDArray:
+def _frame(first: Floats, second: Floats) -> Floats:
     """Rotation (3, 3) whose columns are the direction ``first``, ``second`` made square to it, and their cross
     product.
     """
-    x = first / max(np.linalg.norm(first), 1e-9)
+    x = first / max(float(np.linalg.norm(first)), 1e-9)
     y = second - x * (x @ second)
     if np.linalg.norm(y) < 1e-6:
         y = np.cross(np.eye(3)[np.abs(x).argmin()], x)
@@ -137,12 +138,12 @@ def _frame(first: NDArray, second: NDArray) -> NDArray:
     return np.stack([x, y, np.cross(x, y)], -1)
 
 
-def _signed_angle(first: NDArray, second: NDArray, axis: NDArray) -> float:
+def _signed_angle(first: Floats, second: Floats, axis: Floats) -> float:
     """Angle from ``first`` to ``second``, positive about ``axis``."""
     cross = np.cross(first, second)
     return float(np.arctan2(np.linalg.norm(cross) * np.sign(cross @ axis), first @ second))
 
 
-def _at_most(vector: NDArray, most: float) -> NDArray:
+def _at_most(vector: Floats, most: float) -> Floats:
     """A rotation vector, shortened to ``most`` radians where it is longer."""
     return vector * min(1.0, most / max(float(np.linalg.norm(vector)), 1e-9))

@@ -10,7 +10,8 @@ from uvatar.data.arrays import Floats, Integers
 
 def unit(vectors: Floats) -> Floats:
     """(..., C) vectors scaled to length 1; zeros stay zeros."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    unit_vectors: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return unit_vectors
 
 
 def face_normals(vertices: Floats, faces: Integers) -> Floats:

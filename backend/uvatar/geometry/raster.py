@@ -39,7 +39,8 @@ class Fragments:
     def interpolate(self, corner_values: Floats, faces: Integers) -> Floats:
         """Values (N, C) at the mesh's vertices, indexed by ``faces`` (F, 3) -> (H, W, C) at the pixels, 0 outside."""
         corners = corner_values[faces[np.maximum(self.face, 0)]]
-        return np.einsum("hwk,hwkc->hwc", self.barycentric, corners)
+        values: Floats = np.einsum("hwk,hwkc->hwc", self.barycentric, corners)
+        return values
 
 
 class RayScene:
@@ -80,7 +81,8 @@ class RayScene:
         length = np.linalg.norm(directions, axis=-1)
         directions /= np.maximum(length, 1e-9)[:, None]
         _, _, distance = self.first_hits(np.broadcast_to(origin, directions.shape), directions)
-        return distance >= length - bias
+        visible: NDArray[np.bool_] = distance >= length - bias
+        return visible
 
     def render(self, camera: Camera) -> Fragments:
         """What each pixel of the camera's picture sees."""

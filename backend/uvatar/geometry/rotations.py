@@ -17,7 +17,8 @@ def skew(vectors: Floats) -> Floats:
     x, y, z = np.moveaxis(vectors, -1, 0)
     zero = np.zeros_like(x)
     rows = [zero, -z, y, z, zero, -x, -y, x, zero]
-    return np.stack(rows, -1).reshape(*vectors.shape[:-1], 3, 3)
+    matrices: Floats = np.stack(rows, -1).reshape(*vectors.shape[:-1], 3, 3)
+    return matrices
 
 
 def exp(vectors: Floats) -> Floats:
@@ -34,7 +35,8 @@ def left_jacobian(vectors: Floats) -> Floats:
 
 def log(matrices: Floats) -> Floats:
     """Rotation matrices (..., 3, 3) -> rotation vectors (..., 3) of at most pi radians."""
-    return Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(*matrices.shape[:-2], 3)
+    vectors: Floats = Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec().reshape(*matrices.shape[:-2], 3)
+    return vectors
 
 
 def between(source: Floats, target: Floats) -> Floats:

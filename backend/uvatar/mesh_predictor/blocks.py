@@ -36,7 +36,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         y = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(y)) + x)
+        out: Tensor = self.relu(self.bn2(self.conv2(y)) + x)
+        return out
 
 
 class Bottleneck(nn.Module):
@@ -64,4 +65,5 @@ class Bottleneck(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
-        return self.relu(self.bn3(self.conv3(y)) + shortcut)
+        out: Tensor = self.relu(self.bn3(self.conv3(y)) + shortcut)
+        return out

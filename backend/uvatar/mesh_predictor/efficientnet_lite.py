@@ -85,7 +85,8 @@ class InvertedResidual(nn.Module):
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return y + x if self.shortcut else y
+        out: Tensor = y + x if self.shortcut else y
+        return out
 
 
 class EfficientNetLite0(nn.Module):
@@ -127,7 +128,8 @@ class EfficientNetLite0(nn.Module):
 class LightBackbone(nn.Module):
     """EfficientNet-Lite0 and a top-down pyramid to 1/8 of the picture, with a residual block where a cell sees a limb
     and where it sees a person: which way somebody faces takes more than the sum of what the trunk says at every
-    size."""
+    size.
+    """
 
     channels, stride = 96, 8
 
@@ -152,4 +154,5 @@ class LightBackbone(nn.Module):
         total = levels.pop()
         for block in reversed(self.coarse):
             total = levels.pop() + F.interpolate(block(total), scale_factor=2, mode="nearest")
-        return self.smooth(total)
+        smooth: Tensor = self.smooth(total)
+        return smooth

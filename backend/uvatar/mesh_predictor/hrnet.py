@@ -41,7 +41,7 @@ class Fuse(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, source channels, h, w) -> (B, target channels, H, W) at the target's resolution."""
-        y = super().forward(x)
+        y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return y if self.upscale == 1 else F.interpolate(y, scale_factor=self.upscale, mode="nearest")
 
 
@@ -115,4 +115,5 @@ class HRNet(nn.Module):
         features = [*features, self.transition3["3"](features[-1])]
         for module in self.stage4:
             features = module(features)
-        return features[0]
+        finest: Tensor = features[0]
+        return finest

@@ -5,6 +5,7 @@ bfloat16.
 from __future__ import annotations
 
 import copy
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ def for_inference(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         children = list(module.named_children())
-        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, norm_name, nn.Identity())
@@ -50,4 +51,5 @@ class _EndsInFloat32(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """As the head, to float32."""
-        return self.last(self.first(x).float())
+        out: Tensor = self.last(self.first(x).float())
+        return out

@@ -72,9 +72,10 @@ class PackedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """As the convolution and the ReLU."""
-        return torch.ops.mkldnn._convolution_pointwise.default(
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
             x, self._weight, self._bias, *self._geometry, self._after, [], ""
         )
+        return out
 
     def plus(self, x: Tensor, total: Tensor, relu: bool, in_place: bool) -> Tensor:
         """``total`` plus the convolution of ``x``, and a ReLU where wanted, in one pass.
@@ -92,8 +93,10 @@ class PackedConv2d(nn.Module):
             "",
         )
         if in_place:
-            return torch.ops.mkldnn._convolution_pointwise_.binary(total, x, *rest)
-        return torch.ops.mkldnn._convolution_pointwise.binary(x, total, *rest)
+            total = torch.ops.mkldnn._convolution_pointwise_.binary(total, x, *rest)
+            return total
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(x, total, *rest)
+        return out
 
 
 class PackedBlock(nn.Module):

@@ -114,7 +114,8 @@ def torso_centers(people: Sequence[Person]) -> NDArray[np.float32]:
     landmarks = np.array([person.landmarks[TRUNK] for person in people], np.float32).reshape(-1, len(TRUNK), 3)
     seen = landmarks[..., 2:] > SEEN
     weight = np.where(seen.any(1, keepdims=True), seen, True)
-    return (landmarks[..., :2] * weight).sum(1) / weight.sum(1)
+    centers: NDArray[np.float32] = (landmarks[..., :2] * weight).sum(1) / weight.sum(1)
+    return centers
 
 
 def match_people(prediction: Prediction, people: Sequence[Person]) -> NDArray[np.int64]:

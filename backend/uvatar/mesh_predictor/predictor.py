@@ -63,7 +63,8 @@ class Predictor:
         threshold: float = CENTER_THRESHOLD,
         in_sizes: bool = False,
     ) -> None:
-        """
+        """Prepare a network for photos.
+
         Args:
             network: with trained weights; it is copied.
             name: for reports.

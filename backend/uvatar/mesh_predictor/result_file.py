@@ -8,10 +8,10 @@ strangers are safe.  What is read crosses the wire as rows of numbers; the serve
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -94,10 +94,11 @@ class ResultFiles:
     """A result file, or a folder of files named like the photos."""
 
     def __init__(self, path: Path) -> None:
-        """``path``:
+        """Opens nothing yet.
 
-        ROMP's, BEV's or HMR 2's .npz of a picture or video, another estimator's with such keys, or a folder of such
-        files.
+        Args:
+            path: ROMP's, BEV's or HMR 2's .npz of a picture or video, another estimator's with such keys, or a folder
+                of such files.
         """
         self._path = path
         self._opened: tuple[Path, dict[str, Any]] | None = None  # one video's file serves many photos
@@ -140,7 +141,8 @@ def _frame(frames: dict[str, Any], photo: str, path: Path) -> dict[str, Any]:
     """A video's results hold a dictionary per frame, by file name."""
     for name, content in frames.items():
         if PurePath(str(name)).stem == PurePath(photo).stem:
-            return content
+            found: dict[str, Any] = content
+            return found
     raise ResultFileError(
         f"{path.name} holds {len(frames)} frames, none named like {photo}. Rename the photo or choose another file."
     )
@@ -163,7 +165,7 @@ def _members(path: Path) -> dict[str, Any]:
                     continue
                 with archive.open(item) as file:
                     version = np.lib.format.read_magic(file)
-                    header = (
+                    header: Callable[[IO[bytes]], tuple[Any, bool, np.dtype[Any]]] = (
                         np.lib.format.read_array_header_1_0
                         if version == (1, 0)
                         else np.lib.format.read_array_header_2_0
@@ -244,7 +246,10 @@ def _turns(results: dict[str, Any], key: str, joints: int) -> NDArray[np.float32
         np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max() > 0.05 or (np.linalg.det(matrices) < 0).any()
     ):
         raise ValueError(f"its {key} of matrices are not rotations")
-    return Rotation.from_matrix(matrices).as_rotvec().reshape(len(values), -1).astype(np.float32)
+    vectors: NDArray[np.float32] = (
+        Rotation.from_matrix(matrices).as_rotvec().reshape(len(values), -1).astype(np.float32)
+    )
+    return vectors
 
 
 def _camera(results: dict[str, Any], of_bev: bool) -> NDArray[np.float32]:
@@ -272,7 +277,8 @@ def _camera(results: dict[str, Any], of_bev: bool) -> NDArray[np.float32]:
 def _weak(shift: NDArray[np.float32], focal_per_side: float) -> NDArray[np.float32]:
     """(N, 3) metres from a pinhole camera -> s, tx, ty across the padded square."""
     scale = 2 * focal_per_side / np.maximum(shift[:, 2:], 1e-3)
-    return np.concatenate([scale, scale * shift[:, :2]], 1).astype(np.float32)
+    weak: NDArray[np.float32] = np.concatenate([scale, scale * shift[:, :2]], 1).astype(np.float32)
+    return weak
 
 
 def _focal_per_side(results: dict[str, Any]) -> float:

@@ -42,7 +42,7 @@ H36M_ROWS = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10, 0, 7, 9)
 
 @dataclass(frozen=True)
 class Regressors:
-    """Further joints of SMPL's mesh:
+    """Further joints of SMPL's mesh.
 
     (9, 6890) "extra" and (17, 6890) Human3.6M, from the user's packed SMPL_NEUTRAL.pth.
     """
@@ -89,7 +89,7 @@ def predicted_results(
 def fitted_results(
     people: list[tuple[BodyParameters, float]], body: BodyModel, camera: Camera
 ) -> dict[str, NDArray[Any]]:
-    """The same keys for fitted bodies, each with its confidence:
+    """The same keys for fitted bodies, each with its confidence.
 
     ``cam`` and ``cam_trans`` are those that show each body where it is.
 

@@ -29,6 +29,7 @@ class PaddedSquare:
 
     @classmethod
     def around(cls, width: int, height: int) -> PaddedSquare:
+        """The square around a photo of this size, pixels."""
         side = max(width, height)
         return cls(side, (side - height) // 2, (side - width) // 2)
 
@@ -103,4 +104,5 @@ def translation(joints: Tensor, camera: Tensor, square: PaddedSquare, pinhole: C
         [target[..., 0] * joints[..., 2] - joints[..., 0], target[..., 1] * joints[..., 2] - joints[..., 1]], 1
     )
     transposed = rows.transpose(1, 2)
-    return torch.linalg.solve(transposed @ rows, transposed @ values[..., None]).squeeze(-1)
+    transl: Tensor = torch.linalg.solve(transposed @ rows, transposed @ values[..., None]).squeeze(-1)
+    return transl

@@ -77,7 +77,10 @@ def read_annotations(folder: Path) -> list[Annotation]:
 def keypoint_errors(points: Floats, annotation: Annotation) -> NDArray[np.float32]:
     """Distances of (17, 2) points from the visible keypoints as parts of the box side; (number visible,)."""
     visible = annotation.keypoints[:, 2] == VISIBLE
-    return np.linalg.norm(points[visible] - annotation.keypoints[visible, :2], axis=1) / annotation.side
+    errors: NDArray[np.float32] = (
+        np.linalg.norm(points[visible] - annotation.keypoints[visible, :2], axis=1) / annotation.side
+    )
+    return errors
 
 
 def mask_iou(person: Person, annotation: Annotation, width: int, height: int) -> float:

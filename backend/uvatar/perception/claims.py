@@ -144,6 +144,7 @@ def _colour_odds(
     def distance(sure: NDArray[np.bool_]) -> NDArray[np.float64]:
         samples = features[sure]
         samples = samples[:: -(-len(samples) // SAMPLES)]
-        return cKDTree(samples).query(features[asked], NEIGHBOURS)[0].mean(1)
+        distances: NDArray[np.float64] = cKDTree(samples).query(features[asked], NEIGHBOURS)[0].mean(1)
+        return distances
 
     return (COLOUR_ODDS * np.clip((distance(other) - distance(own)) / COLOUR, -1, 1)).astype(np.float32)

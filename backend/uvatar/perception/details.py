@@ -97,7 +97,8 @@ class HandModel:
 
 def _across(points: Floats) -> Floats:
     """(2,) from the outer corner of the right eye to that of the left one, of a face mesh (478, 2)."""
-    return points[FaceLandmark.LEFT_EYE_OUTER] - points[FaceLandmark.RIGHT_EYE_OUTER]
+    across: Floats = points[FaceLandmark.LEFT_EYE_OUTER] - points[FaceLandmark.RIGHT_EYE_OUTER]
+    return across
 
 
 def _palm_roi(points: Floats) -> Roi:

@@ -44,11 +44,13 @@ class Roi:
 
     def to_photo(self, points: Floats, side: int) -> Floats:
         """(..., 2) points of a crop of ``side`` pixels -> pixels of the photo."""
-        return (points / side - 0.5) * self.size @ self.rotation.T + np.array([self.x, self.y])
+        placed: Floats = (points / side - 0.5) * self.size @ self.rotation.T + np.array([self.x, self.y])
+        return placed
 
     def to_crop(self, points: Floats, side: int) -> Floats:
         """(..., 2) pixels of the photo -> points of a crop of ``side`` pixels."""
-        return ((points - np.array([self.x, self.y])) @ self.rotation / self.size + 0.5) * side
+        placed: Floats = ((points - np.array([self.x, self.y])) @ self.rotation / self.size + 0.5) * side
+        return placed
 
     def matrix(self, side: int) -> NDArray[np.float64]:
         """(2, 3) affine map: points of a crop of ``side`` pixels -> pixels of the photo."""
@@ -97,7 +99,8 @@ def box_iou(a: Floats, b: Floats) -> Floats:
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     overlap = np.prod(np.clip(high - low, 0, None), -1)
     area_a, area_b = (np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), -1) for boxes in (a, b))
-    return overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-9)
+    iou: Floats = overlap / np.maximum(area_a[:, None] + area_b[None] - overlap, 1e-9)
+    return iou
 
 
 def landmark_similarity(a: Floats, b: Floats, scale: float, weights: Floats, sigma: float = 0.1) -> float:

@@ -17,7 +17,8 @@ UNSEEN = 0.1  # visibility of a head outside the photo
 
 def head_outside(pose: Pose, size: tuple[int, int], face_seen: bool) -> NDArray[np.float64] | None:
     """Where the middle of the head would be, (2,) pixels, if that is outside a photo of ``size`` (width, height) and
-    nothing speaks for a head inside it, neither the face model nor the landmarks' support; else None."""
+    nothing speaks for a head inside it, neither the face model nor the landmarks' support; else None.
+    """
     points = pose.landmarks[:, :2].astype(float)
     left, right = points[SHOULDERS]
     shoulders, up = points[SHOULDERS].mean(0), points[SHOULDERS].mean(0) - points[HIPS].mean(0)

@@ -80,4 +80,5 @@ def _load(data: bytes, threads: int) -> Any:
 
 def sigmoid(x: Floats) -> Floats:
     """Logistic function that does not overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
+    probability: Floats = 0.5 * (1.0 + np.tanh(0.5 * x))
+    return probability

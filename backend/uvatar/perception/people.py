@@ -67,7 +67,8 @@ def anchors() -> NDArray[np.float32]:
         y, x, shape = np.meshgrid(cells, cells, np.arange(9), indexing="ij")
         size = np.array(shapes)[shape]
         rows.append(np.concatenate([np.stack([y, x], -1), size], -1).reshape(-1, 4))
-    return np.concatenate(rows).astype(np.float32)
+    centres: NDArray[np.float32] = np.concatenate(rows).astype(np.float32)
+    return centres
 
 
 class PeopleDetector:
@@ -99,7 +100,8 @@ class PeopleDetector:
         cy, cx, h, w = cy + dy * h, cx + dx * w, h * np.exp(dh), w * np.exp(dw)
         boxes = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], -1) / SIDE
         boxes = boxes * [x1 - x0, y1 - y0, x1 - x0, y1 - y0] + [x0, y0, x0, y0]
-        return boxes.astype(np.float32)
+        placed: NDArray[np.float32] = boxes.astype(np.float32)
+        return placed
 
     def find(self, photo: Pyramid, threshold: float = THRESHOLD) -> Detections:
         """People of a photo, best first: seen whole, and in tiles where the photo is wide or the people are many or
@@ -131,7 +133,8 @@ def without_bystanders(found: Detections) -> Detections:
 
 def _sides(boxes: Floats) -> Floats:
     """(N, 4) boxes -> (N,) longer sides."""
-    return np.max(boxes[:, 2:] - boxes[:, :2], axis=1, initial=0.0)
+    sides: Floats = np.max(boxes[:, 2:] - boxes[:, :2], axis=1, initial=0.0)
+    return sides
 
 
 def tiles(width: int, height: int) -> list[Window]:

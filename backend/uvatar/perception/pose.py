@@ -65,7 +65,8 @@ class Pose:
         if len(rows) == 0:
             return np.zeros(4)
         points = self.roi.to_photo(np.column_stack([columns, rows]) + 0.5, LANDMARK_SIDE)
-        return np.percentile(points, [0.5, 99.5], axis=0).reshape(4)
+        box: NDArray[np.float64] = np.percentile(points, [0.5, 99.5], axis=0).reshape(4)
+        return box
 
     def size(self) -> float:
         """Longer side of the landmarks' box in pixels."""
@@ -99,7 +100,8 @@ def anchors() -> NDArray[np.float32]:
         cells = (np.arange(DETECTOR_SIDE // stride) + 0.5) * stride / DETECTOR_SIDE
         y, x = np.meshgrid(cells, cells, indexing="ij")
         rows.append(np.repeat(np.stack([x, y], -1).reshape(-1, 2), count, 0))
-    return np.concatenate(rows).astype(np.float32)
+    centres: NDArray[np.float32] = np.concatenate(rows).astype(np.float32)
+    return centres
 
 
 class PoseEstimator:

@@ -46,7 +46,8 @@ class Hypothesis:
     @property
     def worth(self) -> float:
         """What hypotheses are compared by: the heatmaps' certainty counts most."""
-        return self.pose.certainty * self.quality**0.5
+        worth: float = self.pose.certainty * self.quality**0.5
+        return worth
 
 
 def hypotheses(photo: Pyramid, estimator: PoseEstimator, index: int, box: Floats) -> list[Hypothesis]:

@@ -40,7 +40,8 @@ def colour_distance(a: Floats, b: Floats) -> NDArray[np.float32]:
     more.
     """
     difference = (perceptual(a) - perceptual(b)) * np.array([1.0, 2.5, 2.5], np.float32)
-    return np.linalg.norm(difference, axis=-1)
+    distance: NDArray[np.float32] = np.linalg.norm(difference, axis=-1)
+    return distance
 
 
 def smoothstep(values: Floats, low: float, high: float) -> Floats:

@@ -14,7 +14,7 @@ class Code(StrEnum):
     MALFORMED = "malformed"  # frames or fields are not as the protocol has them
     TOO_LARGE = "too-large"  # a limit is exceeded
     UNSUPPORTED_VERSION = "unsupported-version"  # the two sides' protocol versions differ
-    WRONG_TOKEN = "wrong-token"  # the token is not this server's
+    WRONG_TOKEN = "wrong-token"  # noqa: S105 (the token is not this server's)
     UNKNOWN_MESSAGE = "unknown-message"  # there is no such kind of request
     BAD_OPTION = "bad-option"  # there is no such option, or it cannot have this value
 

@@ -12,11 +12,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import Code, UvatarError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAGIC = "uvatar"
 PROTOCOL_VERSION = 1
@@ -97,6 +100,7 @@ def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
 
 
 def check_sizes(sizes: Sequence[int], limits: Limits) -> None:
+    """Raise UvatarError where frames of these sizes, bytes, are more or larger than the limits allow."""
     fix = "Send fewer or smaller photos in one job, or ask for the result photo by photo."
     if len(sizes) - 1 > limits.frames:
         raise UvatarError(
@@ -145,7 +149,7 @@ def _encode(value: Any, place: str, depth: int, frames: list[bytes | memoryview]
     raise UvatarError(f"{place} is a {type(value).__name__}, which cannot be sent.")
 
 
-def _encode_array(array: np.ndarray, place: str, frames: list[bytes | memoryview], limits: Limits) -> dict[str, Any]:
+def _encode_array(array: NDArray[Any], place: str, frames: list[bytes | memoryview], limits: Limits) -> dict[str, Any]:
     dtype = array.dtype.newbyteorder("<")
     if dtype.str not in DTYPES or array.ndim > limits.dimensions:
         raise UvatarError(f"{place} is an array of {array.dtype} with {array.ndim} axes, which cannot be sent.")
@@ -222,7 +226,7 @@ def _decode(value: Any, frames: Iterator[memoryview], limits: Limits, depth: int
     return {key: _decode(item, frames, limits, depth + 1) for key, item in value.items()}
 
 
-def _decode_frame(reference: dict[str, Any], frames: Iterator[memoryview], limits: Limits) -> bytes | np.ndarray:
+def _decode_frame(reference: dict[str, Any], frames: Iterator[memoryview], limits: Limits) -> bytes | NDArray[Any]:
     frame = next(frames, None)
     if frame is None:
         raise UvatarError("The message's header mentions a frame that is not there.")

@@ -21,7 +21,7 @@ PHOTO_SUFFIXES = (
 
 
 def shown(text: str) -> str:
-    """Text of which every character can be shown, stored and sent:
+    """Text of which every character can be shown, stored and sent.
 
     U+FFFD stands for control characters and for what is not Unicode.
 

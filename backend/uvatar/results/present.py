@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, measure
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.labels import Label
@@ -178,7 +179,7 @@ def person_entry(
     identifier: str,
     fit: Fit,
     body: BodyModel,
-    box: NDArray,
+    box: Floats,
     pictures: Mapping[str, bytes],
     metrics: Mapping[str, float],
 ) -> dict[str, Any]:
@@ -238,9 +239,7 @@ def body_entry(body: BodyModel) -> dict[str, Any]:
     }
 
 
-def strongest_influences(
-    weights: NDArray, count: int = MAX_INFLUENCES
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def strongest_influences(weights: Floats, count: int = MAX_INFLUENCES) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """(V, J) skin weights -> joints (V, count) and weights (V, count), strongest first, each row summing to 1."""
     joints = np.argsort(-weights, axis=1, kind="stable")[:, :count]
     strongest = np.take_along_axis(weights, joints, 1)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def terminal(stderr: bool = False) -> Console:
-    """The terminal. Text is printed as it is:
+    """The terminal, where text is printed as it is.
 
     "[red]" and ":smile:" in somebody's file name are no commands; styles go by ``style=``.
     """

@@ -26,7 +26,7 @@ class WeightsError(UvatarError):
 
 
 def weights_folder() -> Path:
-    """Folder of the shipped weights:
+    """Folder of the shipped weights.
 
     UVATAR_WEIGHTS, or inside the installed package, or beside it in a source checkout.
 

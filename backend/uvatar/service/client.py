@@ -57,7 +57,7 @@ class Client:
     def __init__(
         self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None
     ) -> None:
-        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet:
+        """Connect to 127.0.0.1, or, encrypted, to where ``access`` says. Says nothing yet.
 
         `hello` finds out whether a server is there.
         """
@@ -181,7 +181,8 @@ class Client:
 
     def result(self, job: str, photo: int) -> dict[str, Any]:
         """The result of one photo that is done (docs/result-schema.md)."""
-        return self.request("result", job=job, photo=photo)["result"]
+        result: dict[str, Any] = self.request("result", job=job, photo=photo)["result"]
+        return result
 
     def cancel(self, job: str) -> dict[str, Any]:
         """Work on the job no more; its status."""
@@ -193,11 +194,13 @@ class Client:
         ``photo``: its bytes, or their sha256 in hexadecimal.
         """
         digest = hashlib.sha256(photo).hexdigest() if isinstance(photo, bytes) else photo
-        return self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
+        jobs: list[str] = self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
+        return jobs
 
     def shutdown(self) -> int:
         """Stop the server; how many photos it leaves for the next one."""
-        return self.request("shutdown")["unfinished"]
+        unfinished: int = self.request("shutdown")["unfinished"]
+        return unfinished
 
     def events(self, job: str) -> Iterator[dict[str, Any]]:
         """The job's events, until and with the one that it is finished. Raises ServerGone.
@@ -243,7 +246,8 @@ class Client:
     def _receive(self, seconds: float) -> dict[str, Any] | None:
         if not self._socket.poll(round(seconds * 1000)):
             return None
-        return framing.unpack(self._socket.recv_multipart(copy=False))
+        message: dict[str, Any] = framing.unpack(self._socket.recv_multipart(copy=False))
+        return message
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:

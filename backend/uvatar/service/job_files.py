@@ -123,7 +123,8 @@ class JobFiles:
 
     def result(self, job: str, index: int) -> dict[str, Any]:
         """A photo's result. Raises OSError, UvatarError where it is missing or damaged."""
-        return message_files.load(self._result(job, index))
+        result: dict[str, Any] = message_files.load(self._result(job, index))
+        return result
 
     def result_bytes(self, job: str, index: int) -> int:
         """Size of a photo's result; 0 where there is none."""

@@ -172,9 +172,10 @@ class Journal:
         """Note that the model process died on this photo; how often it has by now."""
         with transaction(self._database):
             self._database.execute("UPDATE photos SET crashes = crashes + 1 WHERE job = ? AND number = ?", (job, index))
-        return self._database.execute(
+        crashes: int = self._database.execute(
             "SELECT crashes FROM photos WHERE job = ? AND number = ?", (job, index)
         ).fetchone()[0]
+        return crashes
 
     def result(self, job: str, index: int) -> dict[str, Any]:
         """A photo's stored result. Raises UvatarError: "unknown-job", "no-result", "result-damaged"."""

@@ -46,7 +46,12 @@ class Listener:
     """A ROUTER socket that accepts whoever has its token; see `uvatar.service.network` for the keys."""
 
     def __init__(
-        self, context: zmq.Context, host: str, port: int, token: str, keys: network.Keys | None = None
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        host: str,
+        port: int,
+        token: str,
+        keys: network.Keys | None = None,
     ) -> None:
         """Raises UvatarError ("port-taken") where it cannot be opened, also where it would be open to others without
         encryption.
@@ -95,8 +100,8 @@ class Listener:
         """Close it; replies that are on their way still go."""
         self.socket.close(linger=1000)
 
-    def _open(self, port: int) -> zmq.Socket:
-        router = self._context.socket(zmq.ROUTER)
+    def _open(self, port: int) -> zmq.Socket[bytes]:
+        router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         router.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame_bytes)  # before it makes room for them
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # tells of clients that have gone
         router.setsockopt(zmq.RCVHWM, WAITING_REQUESTS)
@@ -135,7 +140,7 @@ class Listeners:
         for listener in self._listeners:
             self._poller.register(listener.socket, zmq.POLLIN)
 
-    def also_wake_for(self, socket: zmq.Socket) -> None:
+    def also_wake_for(self, socket: zmq.Socket[bytes]) -> None:
         """Let `wait` end for this socket too."""
         self._poller.register(socket, zmq.POLLIN)
 

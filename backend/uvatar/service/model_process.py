@@ -19,7 +19,8 @@ from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.logs import worker_log
 
-SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # in the environment, where other users' process lists do not show it
+# In the environment, where other users' process lists do not show it.
+SECRET_VARIABLE = "UVATAR_WORKER_SECRET"  # noqa: S105 (its name)
 REAL_PIPELINE = "uvatar.engine.pipeline:Pipeline"  # others are the tests'
 # How a process has ended that was killed from outside (not on Windows, which does no such thing for memory).
 _KILLED = -9

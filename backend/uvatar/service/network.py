@@ -27,7 +27,7 @@ from uvatar.service.private import private_file
 
 _KEYS = "network-keys.json"
 _ACCESS = "network-access.json"
-_ANY = ("0.0.0.0", "*", "::")
+_ANY = ("0.0.0.0", "*", "::")  # noqa: S104 (to recognise them)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def endpoint(host: str, port: int) -> str:
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
-def encrypt_server(server: zmq.Socket, keys: Keys) -> None:
+def encrypt_server(server: zmq.Socket[bytes], keys: Keys) -> None:
     """Make a socket that is not bound yet speak CURVE only, and ask for the client's key."""
     server.curve_server = True
     server.curve_secretkey = keys.server_secret.encode("ascii")
@@ -131,7 +131,7 @@ def encrypt_server(server: zmq.Socket, keys: Keys) -> None:
     server.zap_domain = b"uvatar"
 
 
-def encrypt_client(client: zmq.Socket, access: Access) -> None:
+def encrypt_client(client: zmq.Socket[bytes], access: Access) -> None:
     """Make a socket that is not connected yet speak CURVE with this server only."""
     client.curve_serverkey = access.server.encode("ascii")
     client.curve_publickey = access.public.encode("ascii")
@@ -141,7 +141,7 @@ def encrypt_client(client: zmq.Socket, access: Access) -> None:
 class ClientKeyAuthenticator:
     """Accepts the one client key (ZeroMQ's ZAP, rfc.zeromq.org/spec/27, in a thread)."""
 
-    def __init__(self, context: zmq.Context, keys: Keys) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keys: Keys) -> None:
         self._key = keys.client_public.encode("ascii")
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()

@@ -49,7 +49,7 @@ class Pool:
     journal: Journal
     settings: PoolSettings
     publish: Callable[[Event], None]
-    context: zmq.Context
+    context: zmq.Context[zmq.Socket[bytes]]
     facts: dict[str, Any] = field(default_factory=dict)
     error: UvatarError | None = None
 

@@ -224,7 +224,7 @@ def _facts(pipeline: Any) -> dict[str, Any]:
     return dict(facts() if callable(facts) else facts)
 
 
-def _exit_with_front(monitor: zmq.Socket) -> None:
+def _exit_with_front(monitor: zmq.Socket[bytes]) -> None:
     """End this process, even in the middle of a stage, when the connection to the front is lost or cannot be made."""
     monitor.recv_multipart()
     os._exit(1)

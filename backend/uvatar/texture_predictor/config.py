@@ -118,7 +118,7 @@ def light() -> Config:
 
 
 def paper() -> Config:
-    """The original paper's own:
+    """The original paper's own sizes.
 
     64 x 64, style and structure vectors alone, the channels of StyleGAN2's 64 x 64 generator.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -109,9 +110,7 @@ class UvEncoder(nn.Module):
         super().__init__()
         channels = [config.spatial_channels(size) for size in config.sizes]
         self.entries = nn.ModuleList(Conv2d(_MAPS, count, 3) for count in channels)
-        self.down = nn.ModuleList(
-            Conv2d(fine, coarse, 3, down=True) for coarse, fine in zip(channels, channels[1:], strict=False)
-        )
+        self.down = nn.ModuleList(Conv2d(fine, coarse, 3, down=True) for coarse, fine in itertools.pairwise(channels))
 
     def forward(self, maps: Tensor) -> list[Tensor]:
         """(B, 18, R, R) -> (B, spatial_channels, s, s) for s = 4, 8, ..., R."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.geometry.mesh import vertex_normals
@@ -107,7 +108,8 @@ def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
 
 def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
     """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only
-    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings."""
+    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings.
+    """
     surface, coarse, fine = atlas.surface, atlas.resized(_PLACES).table, atlas.table
     # with the gutters filled: enlarging must not mix in what lies beyond an island's border
     places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(
@@ -138,7 +140,7 @@ class Crop:
     side: float
 
     @classmethod
-    def around(cls, box: NDArray) -> Crop:
+    def around(cls, box: Floats) -> Crop:
         """The crop for a person's box (x0, y0, x1, y1)."""
         x0, y0, x1, y1 = (float(value) for value in box)
         side = _MARGIN * max(x1 - x0, y1 - y0, 1.0)
@@ -151,7 +153,7 @@ class Crop:
         if shrink > 1:
             height, width = pixels.shape[:2]
             small = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-            picture: NDArray = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
+            picture = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
             across, down = width / small[0], height / small[1]
         else:
             picture, across, down = pixels, 1.0, 1.0
@@ -176,7 +178,7 @@ class Crop:
         picture = _BACKGROUND + (self.cut(pixels, side).astype(np.float32) - _BACKGROUND) * alpha
         return torch.from_numpy(picture / 255).permute(2, 0, 1)[None].contiguous()
 
-    def camera(self, pelvis: NDArray, camera: Camera) -> Tensor:
+    def camera(self, pelvis: Floats, camera: Camera) -> Tensor:
         """(1, 3) see `Structure.camera`; ``pelvis`` (3,) in the camera frame, metres."""
         x, y = camera.project(np.asarray(pelvis, np.float64))
         half = self.side / 2

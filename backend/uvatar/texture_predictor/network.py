@@ -98,13 +98,15 @@ class TextureNetwork(nn.Module):
         noise = None if rng is None else self.synthesis.noise(len(latent), rng)
         texture = self.synthesis(codes, features, noise, dtype)
         # What is learnt is what completion misses: colours that are seen need not be carried through the network.
-        return texture if structure.completed is None else texture + structure.completed - 0.5
+        image: Tensor = texture if structure.completed is None else texture + structure.completed - 0.5
+        return image
 
     def codes(self, latent: Tensor, vector: Tensor, truncation: float = 1.0) -> Tensor:
         """(B, latent), structure vectors (B, structure) -> style codes (B, config.codes, style), the same one for all
         layers.
         """
-        return self.mapping(latent, vector, truncation)[:, None].expand(-1, self.config.codes, -1)
+        codes: Tensor = self.mapping(latent, vector, truncation)[:, None].expand(-1, self.config.codes, -1)
+        return codes
 
 
 def _check(photo: Tensor, structure: Structure, config: Config) -> None:

@@ -41,7 +41,8 @@ class TexturePredictor:
     """A network with its weights, ready for people."""
 
     def __init__(self, network: TextureNetwork, body: BodyModel, licence: str = LICENCE) -> None:
-        """
+        """Prepare a network for one body.
+
         Args:
             network: with trained weights, in evaluation mode.
             body: whose UV layout the textures have.
@@ -73,7 +74,8 @@ class TexturePredictor:
     @property
     def resolution(self) -> int:
         """Texels on a side of the network's textures."""
-        return self.network.config.resolution
+        resolution: int = self.network.config.resolution
+        return resolution
 
     def predict(
         self, view: View, completed: Texture, seed: int | None = None, truncation: float = 1.0

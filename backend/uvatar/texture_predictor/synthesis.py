@@ -7,6 +7,7 @@ with the code from the photo that is co-modulation (Zhao et al. 2021).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -37,7 +38,7 @@ class Mapping(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         widths = [config.latent + config.structure] + [config.style] * config.mapping_layers
-        self.layers = nn.ModuleList(Linear(a, b, rate=_MAPPING_RATE) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(Linear(a, b, rate=_MAPPING_RATE) for a, b in itertools.pairwise(widths))
         self.register_buffer("average", torch.zeros(config.style))
 
     def forward(self, latent: Tensor, structure: Tensor, truncation: float = 1.0) -> Tensor:
@@ -65,7 +66,8 @@ class Condition(nn.Module):
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """(B, channels, H, W), (B, features, H, W) -> (B, channels, H, W)."""
         scale, shift = self.convolution(features.to(x.dtype)).chunk(2, 1)
-        return x * (1 + scale) + shift
+        styled: Tensor = x * (1 + scale) + shift
+        return styled
 
 
 class Block(nn.Module):
@@ -139,7 +141,8 @@ class Synthesis(nn.Module):
             x, colour = block(x, own, noise[first:last], features[index] if self.config.spatial else None)
             rgb = colour if rgb is None else upsample(rgb) + colour
         assert rgb is not None
-        return 0.5 + 0.5 * rgb
+        image: Tensor = 0.5 + 0.5 * rgb
+        return image
 
     def noise(self, batch: int, rng: torch.Generator) -> list[Tensor]:
         """Noise for every convolution, drawn from ``rng`` on its device."""

@@ -9,6 +9,7 @@ from threading import Lock
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats, Integers, Scalar
 from uvatar.texturing.surface import Surface, build_surface
 from uvatar.texturing.texels import TexelTable, build_texel_table
 
@@ -50,13 +51,14 @@ class Atlas:
         """Texels on a side."""
         return self.table.size
 
-    def interpolate(self, vertex_values: NDArray, texels: NDArray | slice = slice(None)) -> NDArray:
+    def interpolate(self, vertex_values: Floats, texels: Integers | slice = slice(None)) -> Floats:
         """Values (V,) or (V, C) at the vertices -> (T,) or (T, C) at the chosen texels."""
         return self.table.interpolate(vertex_values, self.surface.faces, texels)
 
-    def of_first_vertex(self, vertex_values: NDArray) -> NDArray:
+    def of_first_vertex(self, vertex_values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Values (V,) that a triangle's corners share, such as its part -> (T,) at the texels."""
-        return vertex_values[self.surface.faces[self.table.face, 0]]
+        values: NDArray[Scalar] = vertex_values[self.surface.faces[self.table.face, 0]]
+        return values
 
 
 def texels_of(body: BodyModel, size: int) -> TexelTable:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from uvatar.data.arrays import Floats
 from uvatar.data.labels import Label
 from uvatar.photos.colour import colour_distance, perceptual, smoothstep
 from uvatar.photos.sampling import bilinear
@@ -90,7 +91,7 @@ def complete(seen: SeenColours, atlas: Atlas) -> tuple[NDArray[np.float32], NDAr
     return fill, np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
 
 
-def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np.float32]:
+def _mirrorable(colour: Floats, share: Floats, surface: Surface) -> NDArray[np.float32]:
     """(V,) 0..1: whether a vertex may take the colour of its mirror image.
 
     A pair of parts (or the halves of the trunk and the head) whose seen overlap looks different is not mirrored.
@@ -112,7 +113,7 @@ def _mirrorable(colour: NDArray, share: NDArray, surface: Surface) -> NDArray[np
     return np.where(surface.eye == 0, allowed, 0).astype(np.float32)
 
 
-def _mirrored(colour: NDArray, share: NDArray, mirrorable: NDArray, surface: Surface) -> Anchor:
+def _mirrored(colour: Floats, share: Floats, mirrorable: Floats, surface: Surface) -> Anchor:
     pull = _MIRRORED_PULL * share[surface.mirror] * mirrorable * (1 - share)
     return colour[surface.mirror], pull
 
@@ -121,7 +122,7 @@ def _mirror_in(
     fill: NDArray[np.float32],
     low_band: NDArray[np.float32],
     seen: SeenColours,
-    mirrorable: NDArray,
+    mirrorable: Floats,
     atlas: Atlas,
 ) -> NDArray[np.float32]:
     """Give ``fill`` (T, 3) the high band of the mirror image's texels where these are seen; how far (T,) it was
@@ -141,7 +142,7 @@ def _mirror_in(
     return mirrored
 
 
-def _ring_anchor(colour: NDArray, share: NDArray, surface: Surface) -> Anchor:
+def _ring_anchor(colour: Floats, share: Floats, surface: Surface) -> Anchor:
     """A weak anchor for what is not seen: the same slice's colour."""
     ring_colour, ring_known = (values[surface.ring] for values in _ring_colours(colour, share, surface))
     hidden = ring_known == 0  # a limb of which nothing is seen is dressed like the other one
@@ -159,7 +160,7 @@ def _cut_at_borders(rings: Anchor, surface: Surface) -> sparse.csr_matrix:
     return sparse.csr_matrix((kept, (edges.row, edges.col)), edges.shape)
 
 
-def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) -> list[Anchor]:
+def _priors(colour: Floats, share: Floats, skin: Floats, surface: Surface) -> list[Anchor]:
     """Weak anchors for what is not seen: hair on the scalp, skin on face and hands."""
     unseen, priors = 1 - share, []
     scalp_seen = np.flatnonzero(surface.scalp & (share > _GRAZED_SHARE))
@@ -181,7 +182,7 @@ def _priors(colour: NDArray, share: NDArray, skin: NDArray, surface: Surface) ->
     return priors
 
 
-def _ring_colours(colour: NDArray, share: NDArray, surface: Surface) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _ring_colours(colour: Floats, share: Floats, surface: Surface) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Median seen colour (R, 3) of each slice of trunk and limbs, and whether (R,) there is one, 0 or 1.
 
     Vertices at the trunk's sides count more: its middle has ties and logos that the back has not.  Slices that are not
@@ -205,11 +206,12 @@ def _ring_colours(colour: NDArray, share: NDArray, surface: Surface) -> tuple[ND
     return median, known
 
 
-def _weighted_median(values: NDArray, weights: NDArray) -> NDArray:
+def _weighted_median(values: Floats, weights: Floats) -> Floats:
     order = np.argsort(values, axis=0)
     sums = np.cumsum(weights[order], axis=0)
     middle = (sums >= 0.5 * sums[-1]).argmax(0)
-    return np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
+    median: Floats = np.take_along_axis(values, np.take_along_axis(order, middle[None], 0), 0)[0]
+    return median
 
 
 def _fine_structure(seen: SeenColours, low: NDArray[np.float32], atlas: Atlas) -> NDArray[np.float32]:

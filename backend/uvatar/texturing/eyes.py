@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body.data import LEFT_EYE, RIGHT_EYE
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.face import LEFT_IRIS, LEFT_LIDS, RIGHT_IRIS, RIGHT_LIDS
 from uvatar.data.labels import Label
 from uvatar.photos.colour import LUMA, smoothstep
@@ -66,7 +67,7 @@ def paint_eyes(
         source[texels] = np.where(shown >= 0.5, Label.SEEN, Label.COMPLETED)
 
 
-def eye_directions(atlas: Atlas, eye: int, texels: NDArray) -> NDArray[np.float32]:
+def eye_directions(atlas: Atlas, eye: int, texels: Integers) -> NDArray[np.float32]:
     """(K, 3) unit directions of an eyeball's texels from its centre, rest frame (z forward)."""
     surface = atlas.surface
     ball = surface.template[surface.eye == eye]
@@ -74,17 +75,23 @@ def eye_directions(atlas: Atlas, eye: int, texels: NDArray) -> NDArray[np.float3
     # the cornea bulges forward: the centre lies one radius before the back
     centre = np.array([*(low + high)[:2] / 2, low[2] + (high - low)[:2].mean() / 2], np.float32)
     rays = atlas.interpolate(surface.template, texels) - centre
-    return (rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    directions: NDArray[np.float32] = (rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-9)).astype(
+        np.float32
+    )
+    return directions
 
 
-def eye_colours(directions: NDArray, gaze: NDArray, iris: NDArray, white: NDArray) -> NDArray[np.float32]:
+def eye_colours(directions: Floats, gaze: Floats, iris: Floats, white: Floats) -> NDArray[np.float32]:
     """Linear light (K, 3) of a painted eyeball at unit ``directions`` (K, 3) from its centre."""
     angle = np.arccos(np.clip(directions @ gaze, -1, 1))[:, None]
     # the upper lid's shadow, and the rim of the iris darker than its middle
     shade = 1 - 0.35 * smoothstep(directions[:, 1:2], 0.1, 0.6)
     coloured = iris * (1.15 - 0.6 * smoothstep(angle, 0.6 * _IRIS, _IRIS))
     ball = white + (coloured - white) * (1 - smoothstep(angle, _IRIS - _BLEND, _IRIS + _BLEND))
-    return (ball * (0.03 + 0.97 * smoothstep(angle, _PUPIL - _BLEND, _PUPIL + _BLEND)) * shade).astype(np.float32)
+    light: NDArray[np.float32] = (
+        ball * (0.03 + 0.97 * smoothstep(angle, _PUPIL - _BLEND, _PUPIL + _BLEND)) * shade
+    ).astype(np.float32)
+    return light
 
 
 def _limited(gaze: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -94,14 +101,17 @@ def _limited(gaze: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.array([*(gaze[:2] / max(sideways, 1e-9) * np.sin(angle)), np.cos(angle)], np.float32)
 
 
-def _iris_colour(view: ProjectedView, points: NDArray, width: float) -> NDArray[np.float32]:
+def _iris_colour(view: ProjectedView, points: Floats, width: float) -> NDArray[np.float32]:
     """Median between pupil and rim on the iris' lower half: the upper lid and its shadow hide the other."""
     angles = np.radians(np.arange(15, 166, 15))
     ring = points[0] + 0.32 * width * np.column_stack([np.cos(angles), np.sin(angles)])
-    return np.median(view.foreground.sample(ring.astype(np.float32), max(1.0, 0.1 * width)), axis=0)
+    median: NDArray[np.float32] = np.median(
+        view.foreground.sample(ring.astype(np.float32), max(1.0, 0.1 * width)), axis=0
+    )
+    return median
 
 
-def _between_lids(lids: NDArray, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _between_lids(lids: Floats, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """(K,) 0..1, how surely points (K, 2) of the photo lie between the lids (L, 2)."""
     width = float(np.ptp(lids[:, 0]))
     if width < _SMALLEST_EYE:

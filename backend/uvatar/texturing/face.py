@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import Fit
 from uvatar.data.person import Person
@@ -51,9 +52,10 @@ class FaceCorrespondence:
     vertices: NDArray[np.int32]
     barycentric: NDArray[np.float32]
 
-    def at(self, vertex_values: NDArray) -> NDArray:
+    def at(self, vertex_values: Floats) -> Floats:
         """Values (V, C) at the vertices -> (K, C) at the points."""
-        return np.einsum("kc,kcd->kd", self.barycentric, vertex_values[self.vertices])
+        values: Floats = np.einsum("kc,kcd->kd", self.barycentric, vertex_values[self.vertices])
+        return values
 
 
 def load_correspondence(path: Path, body: BodyModel) -> FaceCorrespondence | None:
@@ -177,12 +179,13 @@ def face_offsets(
     return offsets
 
 
-def _thin_plate(a: NDArray, b: NDArray) -> NDArray[np.float64]:
+def _thin_plate(a: Floats, b: Floats) -> NDArray[np.float64]:
     square = ((a[:, None].astype(np.float64) - b[None]) ** 2).sum(-1)
-    return 0.5 * square * np.log(np.maximum(square, 1e-12))
+    kernel: NDArray[np.float64] = 0.5 * square * np.log(np.maximum(square, 1e-12))
+    return kernel
 
 
-def _similarity(source: NDArray, target: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _similarity(source: Floats, target: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least-squares turn and scale (2, 2), and shift (2,), that bring (K, 2) points onto others (Umeyama 1991, no
     reflection).
     """

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from uvatar.data.arrays import Floats
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.surface import Surface
 
@@ -17,7 +18,7 @@ _NOTHING_PULL, _NOTHING = 1e-5, 0.2
 
 # Colours (V, 3) and how hard each vertex is pulled to its own (V,), relative to the pull of all its neighbours
 # together.
-Anchor = tuple[NDArray, NDArray]
+Anchor = tuple[Floats, Floats]
 
 
 def vertex_colours(
@@ -54,4 +55,5 @@ def diffuse(surface: Surface, anchors: Sequence[Anchor], graph: sparse.csr_matri
         right += strength[:, None] * colour
     system = sparse.diags(np.asarray(graph.sum(1)).ravel() + degree * pull) - graph
     factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}, diag_pivot_thresh=0.0)
-    return factors.solve(degree[:, None] * right).astype(np.float32)
+    diffused: NDArray[np.float32] = factors.solve(degree[:, None] * right).astype(np.float32)
+    return diffused

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.texturing.atlas import Atlas
 
 # How far a step is spread: this share of the texture's side, about fifteen centimetres of the body. Four times as far
@@ -52,7 +53,8 @@ def _across_seams(atlas: Atlas) -> NDArray[np.int32]:
     points = sides[edge, :, 0] + (sides[edge, :, 1] - sides[edge, :, 0]) * step[:, None, None]
     column = np.clip(points[..., 0].astype(np.int64), 0, atlas.table.size - 1)
     row = np.clip((atlas.table.size - points[..., 1]).astype(np.int64), 0, atlas.table.size - 1)
-    return np.unique(atlas.table.source[row * atlas.table.size + column], axis=0)
+    pairs: NDArray[np.int32] = np.unique(atlas.table.source[row * atlas.table.size + column], axis=0)
+    return pairs
 
 
 def without_seams(colours: NDArray[np.float32], atlas: Atlas) -> NDArray[np.float32]:
@@ -70,7 +72,7 @@ def without_seams(colours: NDArray[np.float32], atlas: Atlas) -> NDArray[np.floa
     return colours + _conjugate_gradients((incidence.T @ incidence + screen).tocsr(), incidence.T @ step)
 
 
-def _incidence(a: NDArray, b: NDArray, unknowns: int) -> sparse.csr_matrix:
+def _incidence(a: Integers, b: Integers, unknowns: int) -> sparse.csr_matrix:
     """Row e: +1 at a[e], -1 at b[e]."""
     edge = np.arange(len(a))
     ones = np.ones(len(a), np.float32)
@@ -100,6 +102,7 @@ def _conjugate_gradients(system: sparse.csr_matrix, right: NDArray[np.float32]) 
     return solution
 
 
-def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray:
+def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> Floats:
     """(C,) sums over the rows of a * b, (N, C)."""
-    return np.einsum("nc,nc->c", a, b, dtype=np.float64)
+    sums: Floats = np.einsum("nc,nc->c", a, b, dtype=np.float64)
+    return sums

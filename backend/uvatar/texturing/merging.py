@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.texturing.projection import Projection, certainty
 
 # Blending two misaligned photos evenly shows everything twice: the better one gets nearly all, but hands over smoothly.
@@ -50,9 +51,10 @@ def _score(projection: Projection) -> NDArray[np.float32]:
     return projection.weights * projection.width * projection.cosine
 
 
-def _gain(reference: NDArray, colours: NDArray, overlap: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _gain(reference: Floats, colours: Floats, overlap: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(3,) factor that brings a photo's exposure and white balance to those before it, from texels that both see."""
     if overlap.sum() < _OVERLAP_FOR_GAIN:
         return np.ones(3, np.float32)
     ratio = np.median(reference[overlap], axis=0) / np.maximum(np.median(colours[overlap], axis=0), 1e-4)
-    return np.clip(ratio, 1 / _LARGEST_GAIN, _LARGEST_GAIN).astype(np.float32)
+    gain: NDArray[np.float32] = np.clip(ratio, 1 / _LARGEST_GAIN, _LARGEST_GAIN).astype(np.float32)
+    return gain

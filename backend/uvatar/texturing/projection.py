@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.person import Person
 from uvatar.data.view import View
 from uvatar.photos.colour import colour_distance, smoothstep
@@ -129,14 +130,16 @@ def certainty(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def texel_footprints(pixels: NDArray[np.float32], surface: Surface, size: int) -> NDArray[np.float32]:
     """(V, 2) projected vertices -> (F,) width of a texel of every triangle, in pixels of the photo."""
-    return np.sqrt(
+    footprints: NDArray[np.float32] = np.sqrt(
         _areas(pixels[surface.faces]) / np.maximum(_areas(surface.uv[surface.face_uv]) * size**2, 1e-9)
     ).astype(np.float32)
+    return footprints
 
 
-def _areas(triangles: NDArray) -> NDArray:
+def _areas(triangles: Floats) -> Floats:
     u, v = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-    return 0.5 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
+    areas: Floats = 0.5 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
+    return areas
 
 
 def _near_others(person: Person, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Scalar
 from uvatar.data.camera import Camera
 from uvatar.data.hands import PALM
 from uvatar.data.landmarks import ELBOWS, INDICES, PINKIES, SHOULDERS, THUMBS, WRISTS
@@ -82,10 +83,11 @@ class Sight:
         """Part (K,) that the small picture shows at (K, 3) points of the camera frame, 255 for none."""
         return self._at(self.part, points)
 
-    def _at(self, picture: NDArray, points: NDArray[np.float32]) -> NDArray:
+    def _at(self, picture: NDArray[Scalar], points: NDArray[np.float32]) -> NDArray[Scalar]:
         column, row = self.camera.project(points).astype(np.int32).T
         height, width = picture.shape
-        return picture[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        found: NDArray[Scalar] = picture[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        return found
 
 
 def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Sight:
@@ -135,7 +137,7 @@ class _PhotoToPicture:
     scale: float
     metre: float
 
-    def __call__(self, points: NDArray) -> NDArray[np.float64]:
+    def __call__(self, points: Floats) -> NDArray[np.float64]:
         return (points - self.origin) * self.scale
 
     def thickness(self, radius: float) -> int:
@@ -193,7 +195,7 @@ def _draw_hand(canvas: NDArray[np.uint8], hand: Hand, picture: _PhotoToPicture) 
     cv2.fillConvexPoly(canvas, cv2.convexHull(points[PALM].round().astype(np.int32)), (255,))
 
 
-def _capsule(canvas: NDArray[np.uint8], start: NDArray, end: NDArray, thickness: int) -> None:
+def _capsule(canvas: NDArray[np.uint8], start: Floats, end: Floats, thickness: int) -> None:
     limit = 8 * max(canvas.shape)
     if np.abs(np.concatenate([start, end])).max() < limit:
         (x0, y0), (x1, y1) = start.round().astype(int).tolist(), end.round().astype(int).tolist()

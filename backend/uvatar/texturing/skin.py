@@ -36,7 +36,8 @@ def skin_colour(
             samples = view.foreground.sample(points.astype(np.float32), 0.06 * width)
             inside = view.foreground.depth_inside(points.astype(np.float32)) > 0
             if inside.sum() >= 3:
-                return np.median(samples[inside], axis=0)
+                median: NDArray[np.float32] = np.median(samples[inside], axis=0)
+                return median
     texel_part = atlas.of_first_vertex(atlas.surface.part)
     below_hair = atlas.interpolate(atlas.surface.scalp.astype(np.float32)) < 0.01
     tone = linear_from_srgb(_UNKNOWN)

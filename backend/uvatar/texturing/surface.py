@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.data import BodyData
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.landmarks import EYES, MOUTH
 from uvatar.geometry.adjacency import adjacency, triangle_edges
 
@@ -82,7 +83,7 @@ def build_surface(data: BodyData) -> Surface:
     )  # fmt: skip
 
 
-def _head_regions(template: NDArray, part: NDArray, landmarks: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _head_regions(template: Floats, part: Integers, landmarks: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Scalp and face from the places of eyes and mouth (landmarks of the rest body)."""
     eyes, mouth = landmarks[EYES].mean(0), landmarks[MOUTH].mean(0)
     unit = eyes[1] - mouth[1]
@@ -95,14 +96,14 @@ def _head_regions(template: NDArray, part: NDArray, landmarks: NDArray) -> tuple
     return head & scalp, head & face_front
 
 
-def _rings(template: NDArray, part: NDArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def _rings(template: Floats, part: Integers) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     along = template[np.arange(len(template)), AXIS_OF_PART[part]]
     slices = np.floor(along / _RING_HEIGHT).astype(np.int64)
     keys, ring = np.unique(part.astype(np.int64) * 10_000 + slices + 5_000, return_inverse=True)
     return ring.astype(np.int32), (keys // 10_000).astype(np.uint8)
 
 
-def _mirror_uv(faces: NDArray, uv: NDArray, face_uv: NDArray, mirror: NDArray) -> NDArray[np.float32]:
+def _mirror_uv(faces: Integers, uv: Floats, face_uv: Integers, mirror: Integers) -> NDArray[np.float32]:
     """A vertex on a UV seam lies at several places of the UV plane: the mirrored triangle takes those that lie closest
     together.
     """
@@ -117,8 +118,9 @@ def _mirror_uv(faces: NDArray, uv: NDArray, face_uv: NDArray, mirror: NDArray) -
         chosen[face] = min(
             product(*(sorted(places[v]) for v in mirrored[face])), key=lambda three: _perimeter(uv[list(three)])
         )
-    return uv[chosen]
+    mirrored_uv: NDArray[np.float32] = uv[chosen]
+    return mirrored_uv
 
 
-def _perimeter(triangle: NDArray) -> float:
+def _perimeter(triangle: Floats) -> float:
     return float(np.linalg.norm(triangle - np.roll(triangle, 1, axis=0), axis=1).sum())

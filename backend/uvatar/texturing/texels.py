@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Integers, Scalar
 from uvatar.geometry.raster import RayScene
 
 _RAYS_AT_ONCE = 1 << 21
@@ -40,21 +41,21 @@ class TexelTable:
     def __len__(self) -> int:
         return len(self.pixel)
 
-    def picture(self, values: NDArray) -> NDArray:
+    def picture(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Values (T, ...) -> (N, N, ...) picture with dilated gutters."""
         return values[self.source].reshape(self.size, self.size, *values.shape[1:])
 
-    def scatter(self, values: NDArray) -> NDArray:
+    def scatter(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Values (T, ...) -> (N, N, ...) picture, zero in the gutters."""
         picture = np.zeros((self.size * self.size, *values.shape[1:]), values.dtype)
         picture[self.pixel] = values
         return picture.reshape(self.size, self.size, *values.shape[1:])
 
-    def interpolate(self, vertex_values: NDArray, faces: NDArray, texels: NDArray | slice = slice(None)) -> NDArray:
+    def interpolate(self, vertex_values: Floats, faces: Integers, texels: Integers | slice = slice(None)) -> Floats:
         """Values (V,) or (V, C) at the vertices -> (T,) or (T, C) at the chosen texels; ``faces`` (F, 3)."""
         return self.interpolate_corners(vertex_values[faces], texels)
 
-    def interpolate_corners(self, corner_values: NDArray, texels: NDArray | slice = slice(None)) -> NDArray:
+    def interpolate_corners(self, corner_values: Floats, texels: Integers | slice = slice(None)) -> Floats:
         """Values (F, 3) or (F, 3, C) at the triangles' corners -> (T,) or (T, C) at the chosen texels."""
         face, weights = self.face[texels], self.barycentric[texels]
         values = np.empty((len(face), *corner_values.shape[2:]), np.result_type(corner_values, weights))
@@ -64,7 +65,7 @@ class TexelTable:
         return values
 
 
-def build_texel_table(uv: NDArray, face_uv: NDArray, faces: NDArray, vertices: int, size: int) -> TexelTable:
+def build_texel_table(uv: Floats, face_uv: Integers, faces: Integers, vertices: int, size: int) -> TexelTable:
     """Rasterise a UV layout: ``uv`` (T, 2), origin bottom-left, ``face_uv`` (F, 3) indices into it.
 
     ``faces`` (F, 3): the same triangles as indices of ``vertices`` mesh vertices.
@@ -107,4 +108,5 @@ def _nearest_texel(pixel: NDArray[np.int32], size: int) -> NDArray[np.int32]:
     labels = labels.ravel()
     texel_of_label = np.empty(labels.max() + 1, np.int32)
     texel_of_label[labels[pixel]] = np.arange(len(pixel), dtype=np.int32)
-    return texel_of_label[labels]
+    nearest: NDArray[np.int32] = texel_of_label[labels]
+    return nearest

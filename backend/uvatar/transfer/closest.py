@@ -64,7 +64,8 @@ class ClosestPoints:
 
     def at(self, anchors: Anchors) -> NDArray[np.float64]:
         """(N, 3) where these places are."""
-        return np.einsum("nk,nkx->nx", anchors.barycentric, self._all[anchors.face])
+        points: NDArray[np.float64] = np.einsum("nk,nkx->nx", anchors.barycentric, self._all[anchors.face])
+        return points
 
     def _closest(self, points: Floats, normals: Floats) -> Anchors:
         _, near = self._tree.query(points, k=min(_CANDIDATES, len(self._index)))

@@ -117,7 +117,10 @@ def _goal(source_vertices: Floats, world: Floats, registration: Registration) ->
     they hover.
     """
     blend = np.einsum("vk,kij->vij", registration.target.data.weights, world, optimize=True)
-    return registration.anchors @ source_vertices + np.einsum("vij,vj->vi", blend, registration.hover)
+    goal: NDArray[np.float64] = registration.anchors @ source_vertices + np.einsum(
+        "vij,vj->vi", blend, registration.hover
+    )
+    return goal
 
 
 def _offsets(fit: Fit, betas: Floats, registration: Registration) -> NDArray[np.float32]:

@@ -169,7 +169,8 @@ def points_of(data: BodyData, state: State, chosen: slice | Integers = slice(Non
 def _weights(data: BodyData) -> NDArray[np.float64]:
     areas = np.linalg.norm(face_normals(data.v_template.astype(np.float64), data.faces), axis=1)
     weight = np.bincount(data.faces.ravel(), np.repeat(areas, 3), len(data.v_template))
-    return weight / weight.sum()
+    normalised: NDArray[np.float64] = weight / weight.sum()
+    return normalised
 
 
 def _aligned(ours: BodyData, theirs: BodyData, skin: _Skin, weight: Floats) -> State:

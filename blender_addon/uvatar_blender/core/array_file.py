@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,7 +88,9 @@ def _of_archive(file: IO[bytes], wanted: Collection[str], longest: int) -> dict[
 def _member(file: IO[bytes], size: int, longest: int) -> Any:
     """One array of ``size`` bytes with its header, or what the one object in it is."""
     version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read_header: Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]] = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
     shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
         if math.prod(shape) != 1:

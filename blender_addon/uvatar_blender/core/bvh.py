@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats
 from .motion import LONGEST, MotionError
 from .naming import match_joints
 from .skeleton import rotation_matrices
@@ -257,7 +258,7 @@ def _posed(bones: list[_Bone], values: NDArray[np.float64], rate: float, notes: 
     )
 
 
-def _local(bone: _Bone, values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _local(bone: _Bone, values: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(F, 3, 3) and (F, 3) against the parent.
 
     Channels of a place stand instead of the offset, whichever bone has them.
@@ -294,7 +295,7 @@ def _that_matter(bones: list[_Bone]) -> list[int]:
     return sorted(kept)
 
 
-def _ends(bones: list[_Bone], kept: Sequence[int], rest: NDArray) -> NDArray[np.float64]:
+def _ends(bones: list[_Bone], kept: Sequence[int], rest: Floats) -> NDArray[np.float64]:
     first_child: dict[int, int] = {}
     for index, bone in enumerate(bones):
         first_child.setdefault(bone.parent, index)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats, Integers
+
 NAMES = ("stature", "chest", "waist", "hip", "inseam", "arm", "shoulder_width")
 _HIPS, _SHOULDERS, _ELBOWS, _WRISTS = (1, 2), (16, 17), (18, 19), (20, 21)
 ARM_JOINTS = (16, 17, 18, 19, 20, 21, 22, 23)
@@ -33,7 +35,7 @@ class Tape:
     middle: NDArray[np.int64]
 
 
-def make_tape(template: NDArray, edges: NDArray, arm_weights: NDArray) -> Tape:
+def make_tape(template: Floats, edges: Integers, arm_weights: Floats) -> Tape:
     """The tape of a body.
 
     Args:
@@ -44,7 +46,7 @@ def make_tape(template: NDArray, edges: NDArray, arm_weights: NDArray) -> Tape:
     return Tape(edges[trunk[edges].all(1)].astype(np.int64), np.flatnonzero(np.abs(template[:, 0]) < _MIDDLE))
 
 
-def measure(vertices: NDArray, joints: NDArray, tape: Tape) -> dict[str, float]:
+def measure(vertices: Floats, joints: Floats, tape: Tape) -> dict[str, float]:
     """Measurements in centimetres by `NAMES`:
 
     ``vertices`` (V, 3) and ``joints`` (24, 3) of the naked rest body, body frame, metres.
@@ -73,7 +75,7 @@ def measure(vertices: NDArray, joints: NDArray, tape: Tape) -> dict[str, float]:
     return {name: round(100 * float(value), 1) for name, value in zip(NAMES, metres, strict=True)}
 
 
-def _girth(vertices: NDArray, edges: NDArray, height: float) -> float:
+def _girth(vertices: Floats, edges: Integers, height: float) -> float:
     """Perimeter of the convex hull of the cut at y = ``height``: by Cauchy's formula, pi times its mean width."""
     above = vertices[:, 1] > height
     cut = edges[above[edges[:, 0]] != above[edges[:, 1]]]

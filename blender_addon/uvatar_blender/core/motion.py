@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats
 from .rest_pose import chained, swung_joints
 from .rotations import matrices_from, quaternions_from, slerp
 
@@ -61,7 +62,7 @@ def resampled(motion: Motion, rate: float) -> Motion:
     return replace(motion, rotations=matrices_from(mixed), pelvis=pelvis, rate=rate)
 
 
-def grounded(motion: Motion, joints: NDArray, toes: NDArray, parents: Sequence[int]) -> Motion:
+def grounded(motion: Motion, joints: Floats, toes: Floats, parents: Sequence[int]) -> Motion:
     """The motion raised or lowered as a whole so that its lowest moment touches the ground: with soles, hands, knees or
     the seat.
 

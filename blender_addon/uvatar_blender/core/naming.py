@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 SMPL_NAMES = (
@@ -46,7 +46,7 @@ _PRESETS: Mapping[Naming, tuple[str, ...]] = {
         "DEF-shoulder", "DEF-spine.006", "DEF-upper_arm", "DEF-forearm", "DEF-hand", "DEF-palm",
     ),
 }  # fmt: skip
-_SIDED = {
+_SIDED: dict[Naming, Callable[[str, str], str]] = {
     Naming.MIXAMO: lambda side, name: f"mixamorig:{side.capitalize()}{name}",
     Naming.UNREAL: lambda side, name: f"{name}_{side[0]}" if side else name,
     Naming.RIGIFY: lambda side, name: f"{name}.{side[0].upper()}" if side else name,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .array_file import ArrayFileError, load_arrays
+from .arrays import Floats
 from .motion import LONGEST, Motion, MotionError
 from .pose_tracks import one_person
 from .rest_pose import chained, swung_joints
@@ -181,7 +182,7 @@ def _numbers(value: Any, key: str) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _by_joint(array: NDArray, counts: tuple[int, ...], key: str) -> tuple[NDArray[np.float64], Notation]:
+def _by_joint(array: Floats, counts: tuple[int, ...], key: str) -> tuple[NDArray[np.float64], Notation]:
     """(F, J, k) and how the k numbers of a joint are meant: each known number of joints has widths of its own."""
     widths = {count * one.value: (count, one) for count in counts for one in Notation}
     shapes = [array.shape]
@@ -207,12 +208,12 @@ def _by_joint(array: NDArray, counts: tuple[int, ...], key: str) -> tuple[NDArra
     )
 
 
-def _without_fingers(numbers: NDArray, first: int = 0) -> NDArray:
+def _without_fingers(numbers: Floats, first: int = 0) -> Floats:
     joints = JOINTS if first + numbers.shape[1] == JOINTS else _BODY_JOINTS
     return numbers[:, : joints - first]
 
 
-def _refuse_positions(numbers: NDArray) -> None:
+def _refuse_positions(numbers: Floats) -> None:
     """Joints' places have three numbers each, too: but the same distances in every frame, and the same left and
     right.
     """
@@ -267,10 +268,13 @@ def _betas(content: Mapping[str, Any]) -> NDArray[np.float64] | None:
     betas = np.asarray(content[key])
     if betas.dtype.kind not in "fiu" or not betas.size or not (np.abs(betas) < 100).all():
         return None
-    return betas.reshape(-1, betas.shape[-1] if betas.ndim else 1)[0].astype(np.float64)[:10]
+    first: NDArray[np.float64] | None = betas.reshape(-1, betas.shape[-1] if betas.ndim else 1)[0].astype(np.float64)[
+        :10
+    ]
+    return first
 
 
-def _up(family: _Family, rotations: NDArray, places: NDArray) -> UpAxis:
+def _up(family: _Family, rotations: Floats, places: Floats) -> UpAxis:
     some = thinned(len(rotations))
     whole = chained(rotations[some], _PARENTS)
     joints = swung_joints(_TYPICAL, whole, _PARENTS) + (places[some] + _PELVIS)[:, None]

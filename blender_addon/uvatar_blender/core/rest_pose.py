@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats, Integers
 from .skeleton import JOINTS, rotation_matrices
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def local_rotations(rest: RestPose) -> NDArray[np.float64]:
     return rotation_matrices(turns)
 
 
-def chained(local: NDArray, parents: Sequence[int]) -> NDArray[np.float64]:
+def chained(local: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
     """(..., 24, 3, 3) rotations against the parents -> against the world. Parents come before their children."""
     whole = np.array(local, np.float64)
     for joint, parent in enumerate(parents):
@@ -45,7 +46,7 @@ def chained(local: NDArray, parents: Sequence[int]) -> NDArray[np.float64]:
     return whole
 
 
-def unchained(whole: NDArray, parents: Sequence[int]) -> NDArray[np.float64]:
+def unchained(whole: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
     """Inverse of `chained`."""
     local = np.array(whole, np.float64)
     for joint, parent in enumerate(parents):
@@ -54,7 +55,7 @@ def unchained(whole: NDArray, parents: Sequence[int]) -> NDArray[np.float64]:
     return local
 
 
-def swung_joints(joints: NDArray, whole: NDArray, parents: Sequence[int]) -> NDArray[np.float64]:
+def swung_joints(joints: Floats, whole: Floats, parents: Sequence[int]) -> NDArray[np.float64]:
     """Where rest joints get when the body is turned about them; the root stays.
 
     Args:
@@ -109,12 +110,12 @@ def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
 
 
 def back_to_t(
-    vertices: NDArray,
-    joints: NDArray,
+    vertices: Floats,
+    joints: Floats,
     rest: RestPose,
     parents: Sequence[int],
-    skin_joints: NDArray,
-    skin_weights: NDArray,
+    skin_joints: Integers,
+    skin_weights: Floats,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Vertices (V, 3) and joints (24, 3) modelled in a rest pose -> in the T: the exact inverse of skinning."""
     whole = chained(local_rotations(rest), parents)
@@ -125,7 +126,7 @@ def back_to_t(
     return np.linalg.solve(turn, (vertices - steps)[..., None])[..., 0], straight
 
 
-def _dense(skin_joints: NDArray, skin_weights: NDArray) -> NDArray[np.float32]:
+def _dense(skin_joints: Integers, skin_weights: Floats) -> NDArray[np.float32]:
     """(V, 24) skin weights of all joints, from the few (V, 4) that are not zero."""
     dense = np.zeros((len(skin_joints), JOINTS), np.float32)
     np.add.at(dense, (np.arange(len(skin_joints))[:, None], skin_joints), skin_weights)

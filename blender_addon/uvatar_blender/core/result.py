@@ -313,7 +313,7 @@ def _regressor(person: Mapping[str, Any], vertices: int) -> Regressor:
     )
 
 
-def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray:
+def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[Any]:
     array = np.asarray(person[key])
     if (
         array.ndim != len(shape)

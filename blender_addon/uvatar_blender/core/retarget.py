@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats
 from .bvh import Capture
 from .motion import Motion, MotionError
 from .naming import SMPL_NAMES, looked_for, match_joints
@@ -25,7 +27,7 @@ _NEEDED = (0, *_LIMBS)
 _LOW = 0.03  # metres above where an ankle is when the foot is on the ground: less than a heel that is lifted to walk
 
 
-def retarget(capture: Capture, joints: NDArray, parents: Sequence[int], up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
+def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
     """The capture's motion on a skeleton with these rest joints.
 
     Trunk and head turn as the capture's do against its rest pose, if that stands upright as ours does, else against the
@@ -77,7 +79,7 @@ def _recognised(capture: Capture) -> dict[int, int]:
 
 
 def _alignment(
-    joint: int, joints: NDArray, theirs: Standing, aligned: Mapping[int, NDArray], low: float
+    joint: int, joints: Floats, theirs: Standing, aligned: Mapping[int, NDArray[Any]], low: float
 ) -> NDArray[np.float64]:
     """(3, 3) what turns our bone at rest to where theirs points in the pose that stands: along limbs, each part after
     the one before.
@@ -99,7 +101,7 @@ def _alignment(
     return before
 
 
-def _foot_alignment(joint: int, joints: NDArray, theirs: Standing, shank: NDArray, low: float) -> NDArray[np.float64]:
+def _foot_alignment(joint: int, joints: Floats, theirs: Standing, shank: Floats, low: float) -> NDArray[np.float64]:
     """Of a foot that is not known to be flat in the pose that stands: it is flat when it is as low as it gets.
 
     Args:
@@ -118,21 +120,22 @@ def _foot_alignment(joint: int, joints: NDArray, theirs: Standing, shank: NDArra
     there = _foot_axes(points, theirs.then(joint) - theirs.then(_BEFORE[joint]))
     cosine, sine = np.cos(pitch), np.sin(pitch)
     lifted = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
-    return there @ lifted @ own.T
+    alignment: NDArray[np.float64] = there @ lifted @ own.T
+    return alignment
 
 
-def _foot_axes(along: NDArray, shank: NDArray) -> NDArray[np.float64]:
+def _foot_axes(along: Floats, shank: Floats) -> NDArray[np.float64]:
     """(3, 3) whose columns are the foot's length, what points out of its sole, and across it."""
     along = unit(along)
     sole = unit(shank - (shank @ along) * along)
     return np.stack([along, sole, np.cross(along, sole)], -1)
 
 
-def _leg(hip: NDArray, knee: NDArray, ankle: NDArray) -> float:
+def _leg(hip: Floats, knee: Floats, ankle: Floats) -> float:
     return float(np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee))
 
 
-def _swing(start: NDArray, end: NDArray) -> NDArray[np.float64]:
+def _swing(start: Floats, end: Floats) -> NDArray[np.float64]:
     """(..., 3, 3) the smallest rotations that turn directions (..., 3) into others."""
     start = start / np.maximum(np.linalg.norm(start, axis=-1, keepdims=True), 1e-12)
     end = end / np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-12)

@@ -8,10 +8,11 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats
 from .skeleton import rotation_matrices
 
 
-def quaternions_from(matrices: NDArray) -> NDArray[np.float64]:
+def quaternions_from(matrices: Floats) -> NDArray[np.float64]:
     """(..., 3, 3) rotations -> (..., 4) unit quaternions w, x, y, z (Shepperd 1978: the largest of the four is divided
     by).
     """
@@ -35,10 +36,11 @@ def quaternions_from(matrices: NDArray) -> NDArray[np.float64]:
         np.stack([minus[2] / z, plus[0, 2] / z, plus[1, 2] / z, z], -1),
     ]
     chosen = np.take_along_axis(np.stack(candidates, -2), largest[..., None, None], -2)[..., 0, :]
-    return chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
+    unit_length: NDArray[np.float64] = chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
+    return unit_length
 
 
-def matrices_from(quaternions: NDArray) -> NDArray[np.float64]:
+def matrices_from(quaternions: Floats) -> NDArray[np.float64]:
     """Inverse of `quaternions_from`."""
     w, x, y, z = np.moveaxis(np.asarray(quaternions, np.float64), -1, 0)
     rows = [
@@ -46,10 +48,11 @@ def matrices_from(quaternions: NDArray) -> NDArray[np.float64]:
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
     ]  # fmt: skip
-    return np.stack(rows, -1).reshape(*np.shape(w), 3, 3)
+    matrices: NDArray[np.float64] = np.stack(rows, -1).reshape(*np.shape(w), 3, 3)
+    return matrices
 
 
-def without_flips(quaternions: NDArray) -> NDArray[np.float64]:
+def without_flips(quaternions: Floats) -> NDArray[np.float64]:
     """(F, ..., 4) the same rotations with signs such that each follows its predecessor by the short way: curves that
     can be edited.
     """
@@ -59,7 +62,7 @@ def without_flips(quaternions: NDArray) -> NDArray[np.float64]:
     return steady
 
 
-def slerp(start: NDArray, end: NDArray, share: NDArray) -> NDArray[np.float64]:
+def slerp(start: Floats, end: Floats, share: Floats) -> NDArray[np.float64]:
     """(..., 4) unit quaternions between two, by the shorter way; ``share`` (..., 1) from 0 to 1."""
     cosine = (start * end).sum(-1, keepdims=True)
     end = np.where(cosine < 0, -end, end)
@@ -71,7 +74,8 @@ def slerp(start: NDArray, end: NDArray, share: NDArray) -> NDArray[np.float64]:
         (1 - share) * start + share * end,
         (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / sine,
     )
-    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+    unit_length: NDArray[np.float64] = mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+    return unit_length
 
 
 class Notation(Enum):
@@ -92,7 +96,7 @@ _LEAST_BEND = np.radians(
 )  # of knees over a clip that shows which way they bend; ten times what anatomy lets them bend forward
 
 
-def matrices_of(numbers: NDArray, notation: Notation, first: int = 0) -> NDArray[np.float64]:
+def matrices_of(numbers: Floats, notation: Notation, first: int = 0) -> NDArray[np.float64]:
     """(F, J, k) rotations in some notation -> (F, J, 3, 3).
 
     Args:
@@ -118,7 +122,7 @@ def matrices_of(numbers: NDArray, notation: Notation, first: int = 0) -> NDArray
     return _of_nine(numbers.reshape(*numbers.shape[:2], 3, 3))
 
 
-def _of_quaternions(numbers: NDArray) -> NDArray[np.float64]:
+def _of_quaternions(numbers: Floats) -> NDArray[np.float64]:
     """With their real part first or last: people's joints turn by less than half a turn mostly, so that it is the
     largest.
     """
@@ -133,7 +137,7 @@ def _of_quaternions(numbers: NDArray) -> NDArray[np.float64]:
     return matrices_from((numbers if sizes[0] > sizes[3] else np.roll(numbers, 1, -1)) / lengths)
 
 
-def _of_nine(matrices: NDArray) -> NDArray[np.float64]:
+def _of_nine(matrices: Floats) -> NDArray[np.float64]:
     products = matrices @ np.swapaxes(matrices, -1, -2)
     off = np.abs(products - np.eye(3)).max()
     if off > 0.05 or (np.linalg.det(matrices) < 0).any():
@@ -141,7 +145,7 @@ def _of_nine(matrices: NDArray) -> NDArray[np.float64]:
     return matrices if off < 1e-6 else _orthonormal(matrices[..., 0, :], matrices[..., 1, :])
 
 
-def _of_six(numbers: NDArray, first: int) -> NDArray[np.float64]:
+def _of_six(numbers: Floats, first: int) -> NDArray[np.float64]:
     """Two rows or two columns of a matrix.
 
     Columns may alternate; which it is, shows in their being orthogonal, and in how knees bend.
@@ -166,11 +170,11 @@ def _of_six(numbers: NDArray, first: int) -> NDArray[np.float64]:
     return rows if bend > 0 else np.swapaxes(rows, -1, -2)
 
 
-def _gram(one: NDArray, other: NDArray) -> NDArray[np.float64]:
+def _gram(one: Floats, other: Floats) -> NDArray[np.float64]:
     return np.stack([(one * one).sum(-1), (other * other).sum(-1), (one * other).sum(-1)], -1)
 
 
-def _orthonormal(one: NDArray, other: NDArray) -> NDArray[np.float64]:
+def _orthonormal(one: Floats, other: Floats) -> NDArray[np.float64]:
     """(..., 3, 3) rotations whose first two rows are nearly these (Gram and Schmidt)."""
     one = one / np.linalg.norm(one, axis=-1, keepdims=True)
     other = other - (one * other).sum(-1, keepdims=True) * one

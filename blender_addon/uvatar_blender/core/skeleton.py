@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats, Integers
+
 JOINTS = 24
 
 # (3, 3) body frame -> armature frame: (x, y, z) -> (x, -z, y).
@@ -49,7 +51,7 @@ class RestBones:
     connected: tuple[bool, ...]
 
 
-def tip_vertices(joint_template: NDArray, template: NDArray, strongest_joint: NDArray) -> NDArray[np.int64]:
+def tip_vertices(joint_template: Floats, template: Floats, strongest_joint: Integers) -> NDArray[np.int64]:
     """(5,) the vertex at which each bone of `TIPPED` ends, -1 where nothing hangs on its joint.
 
     Args:
@@ -65,7 +67,7 @@ def tip_vertices(joint_template: NDArray, template: NDArray, strongest_joint: ND
 
 
 def skeleton_points(
-    joint_template: NDArray, joint_shapedirs: NDArray, template: NDArray, shapedirs: NDArray, tips: NDArray
+    joint_template: Floats, joint_shapedirs: Floats, template: Floats, shapedirs: Floats, tips: Integers
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The joints and the five tips as a linear function of shape, so that a rig follows the betas with no mesh at hand.
 
@@ -89,7 +91,7 @@ def skeleton_points(
     )
 
 
-def _tip_direction(joint: int, joints: NDArray) -> NDArray:
+def _tip_direction(joint: int, joints: Floats) -> Floats:
     """(3,) where the bone of a joint without child points, body frame."""
     if joint == _HEAD:
         return np.array([0.0, 1, 0])
@@ -97,10 +99,11 @@ def _tip_direction(joint: int, joints: NDArray) -> NDArray:
     direction = joints[joint] - joints[parent]
     if joint in (_LEFT_FOOT, _RIGHT_FOOT):
         direction = direction * (1, 0, 1)  # toes lie flat
-    return direction / max(np.linalg.norm(direction), 1e-9)
+    unit_length: Floats = direction / max(np.linalg.norm(direction), 1e-9)
+    return unit_length
 
 
-def rest_bones(points: NDArray, parents: Sequence[int]) -> RestBones:
+def rest_bones(points: Floats, parents: Sequence[int]) -> RestBones:
     """Bones of a shaped body.
 
     Args:
@@ -125,17 +128,18 @@ def rest_bones(points: NDArray, parents: Sequence[int]) -> RestBones:
     return RestBones(heads @ ARMATURE_FROM_BODY.T, tails @ ARMATURE_FROM_BODY.T, z_axes, connected)
 
 
-def rotation_matrices(axis_angle: NDArray) -> NDArray[np.float64]:
+def rotation_matrices(axis_angle: Floats) -> NDArray[np.float64]:
     """(..., 3) axis-angle, radians -> (..., 3, 3) rotation matrices (Rodrigues' formula)."""
     axis_angle = np.asarray(axis_angle, np.float64)
     angle = np.linalg.norm(axis_angle, axis=-1)[..., None, None]
     x, y, z = np.moveaxis(axis_angle / np.maximum(angle[..., 0], 1e-12), -1, 0)
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    matrices: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return matrices
 
 
-def armature_rotations(pose: NDArray) -> NDArray[np.float64]:
+def armature_rotations(pose: Floats) -> NDArray[np.float64]:
     """How SMPL's pose turns each bone, in the armature's axes.
 
     Args:
@@ -147,18 +151,18 @@ def armature_rotations(pose: NDArray) -> NDArray[np.float64]:
         identity for a person who stands upright and faces the camera.
     """
     rotations = rotation_matrices(pose)
-    turned = ARMATURE_FROM_BODY @ rotations @ ARMATURE_FROM_BODY.T
+    turned: NDArray[np.float64] = ARMATURE_FROM_BODY @ rotations @ ARMATURE_FROM_BODY.T
     turned[0] = WORLD_FROM_CAMERA @ rotations[0] @ ARMATURE_FROM_BODY.T
     return turned
 
 
-def to_bone_axes(rotations: NDArray, bone_axes: NDArray) -> NDArray:
+def to_bone_axes(rotations: Floats, bone_axes: Floats) -> Floats:
     """(N, 3, 3) rotations in the armature's axes -> in each bone's own axes, whose columns are ``bone_axes``
     (N, 3, 3).
     """
     return np.swapaxes(bone_axes, -1, -2) @ rotations @ bone_axes
 
 
-def from_bone_axes(rotations: NDArray, bone_axes: NDArray) -> NDArray:
+def from_bone_axes(rotations: Floats, bone_axes: Floats) -> Floats:
     """Inverse of `to_bone_axes`."""
     return bone_axes @ rotations @ np.swapaxes(bone_axes, -1, -2)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats
 from .bvh import Capture
 from .motion import MotionError
 from .upright import WORLDS, UpAxis, seen_axis, thinned, told_axis
@@ -55,7 +56,7 @@ class Standing:
         return _joint(self.places, self.place_ends, self.bone, joint)
 
 
-def standing(capture: Capture, bone: Mapping[int, int], joints: NDArray, up: UpAxis) -> Standing:
+def standing(capture: Capture, bone: Mapping[int, int], joints: Floats, up: UpAxis) -> Standing:
     """The capture in our axes.
 
     Args:
@@ -119,7 +120,8 @@ class _Posture:
         in_line = [-(self.trunk * leg).sum(-1) > _IN_LINE for leg in self.legs]
         straight = [value > _STRAIGHT for value in self.straight]
         across = np.abs((self.trunk * self.left).sum(-1)) < 1 - _IN_LINE
-        return np.all([*in_line, *straight, across, self.twist > _NOT_TWISTED], 0)
+        standing: NDArray[np.bool_] = np.all([*in_line, *straight, across, self.twist > _NOT_TWISTED], 0)
+        return standing
 
     def axes(self, frame: int | None = None) -> NDArray[np.float64]:
         """(3, 3) whose columns are the trunk's left, front and up, in a frame."""
@@ -128,14 +130,15 @@ class _Posture:
         return np.stack([left, np.cross(up, left), up], -1)
 
 
-def _vertical(up: UpAxis, frames: _Posture, some: slice, joints: NDArray) -> NDArray[np.float64]:
+def _vertical(up: UpAxis, frames: _Posture, some: slice, joints: Floats) -> NDArray[np.float64]:
     if up is not UpAxis.AUTOMATIC:
-        return WORLDS[up][2]
+        up_axis: NDArray[np.float64] = WORLDS[up][2]
+        return up_axis
     usual = [WORLDS[axis][2] for axis in (UpAxis.Y, UpAxis.Z, UpAxis.MINUS_Y)]
     return seen_axis(usual, frames.trunk[some], joints)
 
 
-def _most_upright(frames: _Posture, vertical: NDArray) -> int:
+def _most_upright(frames: _Posture, vertical: Floats) -> int:
     """The frame that can stand for a rest pose: trunk and legs upright and straight, hips below shoulders.
 
     MotionError where none can.
@@ -154,7 +157,7 @@ def _most_upright(frames: _Posture, vertical: NDArray) -> int:
     return int(np.where(fit, score, -np.inf).argmax())
 
 
-def _trunk_axes(ours: _Posture, frames: _Posture, frame: int, vertical: NDArray) -> NDArray[np.float64]:
+def _trunk_axes(ours: _Posture, frames: _Posture, frame: int, vertical: Floats) -> NDArray[np.float64]:
     """(3, 3) the file's axes -> the armature's: trunk on trunk, where theirs leans; who stands straight stands as ours
     does at rest.
     """
@@ -171,31 +174,36 @@ def _nearest_axes(rest: _Posture) -> NDArray[np.float64]:
     return np.stack([left, np.cross(up, left), up])
 
 
-def _nearest_axis(direction: NDArray) -> NDArray[np.float64]:
+def _nearest_axis(direction: Floats) -> NDArray[np.float64]:
     axis = np.zeros(3)
     largest = int(np.abs(direction).argmax())
     axis[largest] = np.sign(direction[largest]) or 1.0
     return axis
 
 
-def _world(vertical: NDArray) -> NDArray[np.float64]:
+def _world(vertical: Floats) -> NDArray[np.float64]:
     """(3, 3) a world with this axis up -> Blender's, as the formats that have it are usually turned."""
     return next(world for world in WORLDS.values() if world[2] @ vertical > 0.5)
 
 
-def _joint(places: NDArray, ends: NDArray, bone: Mapping[int, int], joint: int) -> NDArray[np.float64]:
+def _joint(places: Floats, ends: Floats, bone: Mapping[int, int], joint: int) -> NDArray[np.float64]:
     return places[..., bone[joint], :] if joint in bone else ends[..., bone[_ENDS[joint]], :]
 
 
 def _straightness(at: _At, limb: tuple[int, int, int]) -> NDArray[np.float64]:
     upper, middle, lower = (at(joint) for joint in limb)
-    return _length(lower - upper) / np.maximum(_length(middle - upper) + _length(lower - middle), 1e-12)
+    straightness: NDArray[np.float64] = _length(lower - upper) / np.maximum(
+        _length(middle - upper) + _length(lower - middle), 1e-12
+    )
+    return straightness
 
 
-def _length(vectors: NDArray) -> NDArray[np.float64]:
-    return np.linalg.norm(vectors, axis=-1)
+def _length(vectors: Floats) -> NDArray[np.float64]:
+    lengths: NDArray[np.float64] = np.linalg.norm(vectors, axis=-1)
+    return lengths
 
 
-def unit(vectors: NDArray) -> NDArray[np.float64]:
+def unit(vectors: Floats) -> NDArray[np.float64]:
     """(..., 3) of length 1; what has none stays."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    units: NDArray[np.float64] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return units

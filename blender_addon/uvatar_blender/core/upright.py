@@ -13,6 +13,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Floats
 from .skeleton import ARMATURE_FROM_BODY, WORLD_FROM_CAMERA
 
 
@@ -45,7 +46,7 @@ def thinned(frames: int) -> slice:
     return slice(None, None, max(1, frames // _MOST_FRAMES))
 
 
-def upright_share(trunks: NDArray, up: NDArray) -> float:
+def upright_share(trunks: Floats, up: Floats) -> float:
     """In which share of the frames the trunk, (F, 3) unit vectors from hips to shoulders in the file's world, stands
     along an axis (3,).
     """
@@ -53,7 +54,7 @@ def upright_share(trunks: NDArray, up: NDArray) -> float:
 
 
 def told_axis(
-    promised: NDArray, others: Sequence[NDArray], trunks: NDArray, joints: NDArray, on_floor: bool
+    promised: Floats, others: Sequence[Floats], trunks: Floats, joints: Floats, on_floor: bool
 ) -> NDArray[np.float64]:
     """The axis that this kind of file promises, unless its people plainly stand along another.
 
@@ -70,7 +71,7 @@ def told_axis(
     return steady[0] if len(steady) == 1 else promised
 
 
-def seen_axis(axes: Sequence[NDArray], trunks: NDArray, joints: NDArray) -> NDArray[np.float64]:
+def seen_axis(axes: Sequence[Floats], trunks: Floats, joints: Floats) -> NDArray[np.float64]:
     """The axis along which people stand in a file that promises none: among those along which they ever do, the one on
     which they rest.
 
@@ -91,7 +92,7 @@ def seen_axis(axes: Sequence[NDArray], trunks: NDArray, joints: NDArray) -> NDAr
     return axes[max(standing, key=shares.__getitem__)]
 
 
-def _unsteadiness(joints: NDArray, up: NDArray, on_floor: bool) -> float:
+def _unsteadiness(joints: Floats, up: Floats, on_floor: bool) -> float:
     """Metres by which what is lowest rises and falls, but for a tenth of the frames, or is off the floor."""
     lowest = (joints @ up).min(1)
     low, middle, high = np.percentile(lowest, (5, 50, 95))

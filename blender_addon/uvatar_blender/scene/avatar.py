@@ -96,7 +96,8 @@ def import_people(
         try:
             next(steps)
         except StopIteration as end:
-            return end.value
+            imported: Imported = end.value
+            return imported
 
 
 def import_steps(
@@ -122,7 +123,7 @@ def import_steps(
     """
     steps = _steps(result, scene, people, options or ImportOptions())
     made: set[bpy.types.ID] = set()
-    imported = None
+    imported: Imported | None = None
     try:
         while imported is None:
             before = _everything()  # between two slices the artist may make things of her own
@@ -276,7 +277,8 @@ def new_stage(name: str) -> bpy.types.Scene:
 
 def on_stage(stage: bpy.types.Scene) -> AbstractContextManager[None]:
     """Have Blender's operators and its evaluation work in this scene, whatever the window shows."""
-    return bpy.context.temp_override(scene=stage, view_layer=stage.view_layers[0])
+    override: AbstractContextManager[None] = bpy.context.temp_override(scene=stage, view_layer=stage.view_layers[0])
+    return override
 
 
 def remove_stages() -> None:

@@ -49,7 +49,8 @@ def build_camera(
 def render_aspect(scene: bpy.types.Scene) -> float:
     """Width / height of the scene's renders."""
     render = scene.render
-    return (render.resolution_x * render.pixel_aspect_x) / (render.resolution_y * render.pixel_aspect_y)
+    aspect: float = (render.resolution_x * render.pixel_aspect_x) / (render.resolution_y * render.pixel_aspect_y)
+    return aspect
 
 
 def photo_camera(rig: bpy.types.Object) -> bpy.types.Object | None:

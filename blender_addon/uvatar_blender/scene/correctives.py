@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from ..core.naming import SMPL_NAMES
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
@@ -86,7 +86,7 @@ def set_live(body: bpy.types.Object, live: bool) -> None:
         key.mute = not live
 
 
-def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: NDArray) -> None:
+def follow_axes(body: bpy.types.Object, rig: bpy.types.Object, axes_before: Floats) -> None:
     """Turn the correctives into the bones' axes after these have changed.
 
     ``axes_before`` (24, 3, 3), see `rig.bone_axes`.

@@ -12,6 +12,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from . import compat
 from .copies import Names, nothing_left, own_copy
@@ -185,15 +186,15 @@ def _clip_name(rig: bpy.types.Object) -> str:
     for thing in (rig, *(other for bone in rig.pose.bones for other in _leaders(bone))):
         animation = thing.animation_data
         if animation is not None and animation.action is not None:
-            return animation.action.name
+            return str(animation.action.name)
         strips = (
             [strip for track in animation.nla_tracks if not track.mute for strip in track.strips]
             if animation is not None
             else []
         )
         if strips:
-            return strips[0].name if len(strips) == 1 else rig.name
-    return rig.name
+            return str(strips[0].name if len(strips) == 1 else rig.name)
+    return str(rig.name)
 
 
 def _leaders(bone: bpy.types.PoseBone) -> list[bpy.types.Object]:
@@ -202,7 +203,7 @@ def _leaders(bone: bpy.types.PoseBone) -> list[bpy.types.Object]:
 
 def _sample_motion(
     rig: bpy.types.Object, scene: bpy.types.Scene, stage: bpy.types.Scene, progress: Callable[[float], None] | None
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """(F, B, 7) place and turn (w, x, y, z) of each bone against its rest on each frame of the scene, as seen.
 
     Evaluated in the stage, which no window shows yet: what the artist has posed and not keyed stays as it is, and so
@@ -232,7 +233,7 @@ def _sample_motion(
     return samples
 
 
-def _key(rig: bpy.types.Object, name: str, samples: np.ndarray) -> None:
+def _key(rig: bpy.types.Object, name: str, samples: NDArray[np.float64]) -> None:
     """Give the copy an action with a keyframe on every frame, counted from 0 as engines do."""
     curves = compat.curve_maker(rig, bpy.data.actions.new(name))
     frames = np.arange(len(samples))

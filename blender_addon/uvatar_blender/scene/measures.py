@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import bpy
 import numpy as np
-from numpy.typing import NDArray
 
+from ..core.arrays import Floats, Integers
 from ..core.measurements import ARM_JOINTS, Tape, make_tape, measure
 from ..core.rest_pose import RestPose, back_to_t
 from ..core.skeleton import ARMATURE_FROM_BODY, JOINTS
@@ -15,7 +15,7 @@ from .rig import GROUND, POINT_DIRECTIONS, POINTS, beta_names, find_body, joint_
 
 # The last answers, by the body's id in this session: panels are drawn many times for one change of a slider.
 _last: dict[int, tuple[tuple[float, ...], dict[str, float]]] = {}
-_tapes: dict[int, tuple[Tape, NDArray, NDArray]] = {}  # with the skin's joints and weights
+_tapes: dict[int, tuple[Tape, Integers, Floats]] = {}  # with the skin's joints and weights
 _MOST = 16  # avatars that are remembered
 
 
@@ -50,7 +50,7 @@ def measurements(rig: bpy.types.Object) -> dict[str, float]:
     return found
 
 
-def _tape(rig: bpy.types.Object, body: bpy.types.Object, template: NDArray) -> tuple[Tape, NDArray, NDArray]:
+def _tape(rig: bpy.types.Object, body: bpy.types.Object, template: Floats) -> tuple[Tape, Integers, Floats]:
     skin_joints, skin_weights = skin(body, joint_names(rig))
     hanging = (skin_weights * np.isin(skin_joints, ARM_JOINTS)).sum(1)
     edges = np.empty(2 * len(body.data.edges), np.int32)

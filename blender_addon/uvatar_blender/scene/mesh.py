@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from ..core.result import AvatarData
 from ..core.skeleton import ARMATURE_FROM_BODY
 
@@ -19,9 +20,10 @@ CORRECTIVE = "Pose "  # how the names of shape keys begin that the pose drives
 _KEYS_AT_ONCE, _GROUPS_AT_ONCE = 4, 6
 
 
-def to_armature_axes(points: NDArray) -> NDArray[np.float32]:
+def to_armature_axes(points: Floats) -> NDArray[np.float32]:
     """(..., 3) points of the body frame in the armature's axes."""
-    return (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
+    turned: NDArray[np.float32] = (points @ ARMATURE_FROM_BODY.T).astype(np.float32)
+    return turned
 
 
 def build_mesh(
@@ -144,7 +146,8 @@ def mixed_vertices(body: bpy.types.Object, leaving_out: Collection[str] = ()) ->
 
 def is_corrective(key: bpy.types.ShapeKey) -> bool:
     """Whether the pose drives this shape key (scene/correctives.py)."""
-    return key.name.startswith(CORRECTIVE)
+    corrective: bool = key.name.startswith(CORRECTIVE)
+    return corrective
 
 
 def key_vertices(key: bpy.types.ShapeKey) -> NDArray[np.float32]:
@@ -161,7 +164,8 @@ def evaluated_vertices(body: bpy.types.Object) -> NDArray[np.float32]:
     vertices = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.vertices.foreach_get("co", vertices)
     world = np.array(evaluated.matrix_world, np.float64)
-    return (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
+    placed: NDArray[np.float32] = (vertices.reshape(-1, 3) @ world[:3, :3].T + world[:3, 3]).astype(np.float32)
+    return placed
 
 
 def raise_by(body: bpy.types.Object, height: float) -> None:

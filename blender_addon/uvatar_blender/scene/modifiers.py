@@ -90,7 +90,8 @@ def _looks_at(modifier: bpy.types.Modifier, body: bpy.types.Object) -> str | Non
         values += list(modifier.values())  # the node group's inputs
     for value in values:
         if isinstance(value, (bpy.types.Object, bpy.types.Collection)) and value != body:
-            return value.name
+            name: str | None = value.name
+            return name
     return None
 
 

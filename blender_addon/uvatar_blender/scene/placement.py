@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from .mesh import evaluated_vertices
 from .rig import RigError, find_body, find_rig, is_rig
 
@@ -30,7 +31,7 @@ def avatar_box(rig: bpy.types.Object) -> Box:
     return points_box(evaluated_vertices(find_body(rig)))
 
 
-def points_box(points: NDArray) -> Box:
+def points_box(points: Floats) -> Box:
     """The box around points (N, 3)."""
     return np.array((points.min(0), points.max(0)), np.float64)
 
@@ -82,7 +83,7 @@ def free_step(box: Box, avatars: Iterable[Box], others: Iterable[Box] = ()) -> f
     return step
 
 
-def _would_cut(box: Box, low: NDArray, high: NDArray) -> bool:
+def _would_cut(box: Box, low: Floats, high: Floats) -> bool:
     """Whether something is as far back and as high as the box, so that it would cut into it at the same place in x."""
     deep = low[1] < box[1, 1] and box[0, 1] < high[1]
     tall = min(high[2], box[1, 2]) - max(low[2], box[0, 2]) > STEP

@@ -13,6 +13,7 @@ from mathutils import Matrix, Vector
 from numpy.typing import NDArray
 
 from ..core import skeleton
+from ..core.arrays import Floats
 from ..core.naming import SMPL_NAMES
 from ..core.rest_pose import RestPose, chained, local_rotations, swung_joints
 from ..core.result import AvatarData
@@ -120,7 +121,8 @@ def check_own(*things: bpy.types.ID) -> None:
 
 def beta_names(rig: bpy.types.Object) -> list[str]:
     """The shape sliders' names."""
-    return rig.data[_BETA_NAMES].split("\n")
+    names: list[str] = rig.data[_BETA_NAMES].split("\n")
+    return names
 
 
 def is_rig(candidate: bpy.types.Object | None) -> bool:
@@ -198,7 +200,7 @@ def _shown(rig: bpy.types.Object, layer: bpy.types.ViewLayer) -> Iterator[None]:
             rig.hide_viewport = True
 
 
-def place_bones(rig: bpy.types.Object, betas: NDArray) -> None:
+def place_bones(rig: bpy.types.Object, betas: Floats) -> None:
     """Put the edit bones where the joints of this shape are; needs edit mode."""
     armature, bones = rig.data, rig.data.edit_bones
     points = np.reshape(armature[POINTS], (-1, 3))
@@ -240,7 +242,7 @@ def rest_frames(rig: bpy.types.Object) -> tuple[NDArray[np.float64], NDArray[np.
     return np.stack([own[parent] if parent >= 0 else np.eye(3) for parent in parents(rig)]), own
 
 
-def basis_rotations(rig: bpy.types.Object, rotations: NDArray) -> NDArray[np.float64]:
+def basis_rotations(rig: bpy.types.Object, rotations: Floats) -> NDArray[np.float64]:
     """(..., 24, 3, 3) joints against their parents, relative to the T, armature's axes -> the pose bones' own
     rotations.
     """
@@ -248,7 +250,7 @@ def basis_rotations(rig: bpy.types.Object, rotations: NDArray) -> NDArray[np.flo
     return skeleton.to_bone_axes(before @ rotations @ np.swapaxes(own, -1, -2), bone_axes(rig))
 
 
-def set_rotations(rig: bpy.types.Object, rotations: NDArray) -> None:
+def set_rotations(rig: bpy.types.Object, rotations: Floats) -> None:
     """Turn the bones.
 
     ``rotations`` (24, 3, 3) in the armature's axes, each against its parent and relative to the T pose.

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from . import compat
 
 
@@ -42,7 +43,7 @@ def _keys(curve: bpy.types.FCurve) -> tuple[NDArray[np.float64], NDArray[np.floa
     return values[0::2].astype(np.float64), values[1::2].astype(np.float64)
 
 
-def _set_keys(curve: bpy.types.FCurve, frames: NDArray, values: NDArray) -> None:
+def _set_keys(curve: bpy.types.FCurve, frames: Floats, values: Floats) -> None:
     points = curve.keyframe_points
     points.add(len(frames) - len(points))
     points.foreach_set("co", np.stack([frames, values], -1).astype(np.float32).ravel())

@@ -19,7 +19,7 @@ from ..scene.mesh import CLOTHING_KEY
 from ..scene.rig import LED_BY, RigError, find_body, find_rig, joint_names
 from ..scene.shape import joints_are_off
 from .drawing import draw_text
-from .panels import Panel
+from .panels import SidebarPanel
 from .properties import NAMINGS
 from .sliders import draw_sliders
 from .view import textures_are_hidden
@@ -36,7 +36,7 @@ _ICONS = {
 }
 
 
-class _AvatarPanel(Panel):
+class _AvatarPanel(SidebarPanel):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Called by Blender."""

@@ -81,7 +81,8 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         """Called by Blender: says first what it takes."""
         if not bpy.app.online_access:
             return self.execute(context)
-        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
+        return answer
 
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender for the dialogue."""
@@ -145,7 +146,8 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender."""
-        return context.window_manager.invoke_confirm(self, event)
+        answer: set[str] = context.window_manager.invoke_confirm(self, event)
+        return answer
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
@@ -205,7 +207,8 @@ class UVATAR_OT_show_log(bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender."""
         self.execute(context)
-        return context.window_manager.invoke_popup(self, width=700)
+        answer: set[str] = context.window_manager.invoke_popup(self, width=700)
+        return answer
 
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender for the pop-up."""

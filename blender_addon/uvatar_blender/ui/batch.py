@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from . import state
-from .panels import Panel
+from .panels import SidebarPanel
 from .photos import is_photo
 from .runs import begin, can_begin, linked
 
@@ -69,7 +69,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class UVATAR_PT_batch(Panel, bpy.types.Panel):
+class UVATAR_PT_batch(SidebarPanel, bpy.types.Panel):
     """All photos of a folder at once"""
 
     bl_idname = "UVATAR_PT_batch"

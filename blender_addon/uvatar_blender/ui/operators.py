@@ -120,7 +120,8 @@ class UVATAR_OT_import_again(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Called by Blender: asks for the options."""
-        return context.window_manager.invoke_props_dialog(self, width=320, confirm_text="Import")
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=320, confirm_text="Import")
+        return answer
 
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender for the dialogue."""

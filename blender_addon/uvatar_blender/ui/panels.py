@@ -17,7 +17,7 @@ _MOST_RESULTS = 8  # photos whose results are shown, the last ones
 _PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the chosen photo and of an overlay's preview, in buttons
 
 
-class Panel:
+class SidebarPanel:
     """Where all panels of the add-on are."""
 
     bl_space_type = "VIEW_3D"
@@ -25,7 +25,7 @@ class Panel:
     bl_category = "Uvatar"
 
 
-class UVATAR_PT_photos(Panel, bpy.types.Panel):
+class UVATAR_PT_photos(SidebarPanel, bpy.types.Panel):
     """From photos to avatars"""
 
     bl_idname = "UVATAR_PT_photos"
@@ -53,7 +53,7 @@ class UVATAR_PT_photos(Panel, bpy.types.Panel):
             _draw_outcome(layout, session.run)
 
 
-class UVATAR_PT_results(Panel, bpy.types.Panel):
+class UVATAR_PT_results(SidebarPanel, bpy.types.Panel):
     """What the last run has brought"""
 
     bl_idname = "UVATAR_PT_results"
@@ -74,7 +74,7 @@ class UVATAR_PT_results(Panel, bpy.types.Panel):
             self.layout.label(text=f"and {len(summaries) - _MOST_RESULTS} photos before these")
 
 
-class UVATAR_PT_options(Panel, bpy.types.Panel):
+class UVATAR_PT_options(SidebarPanel, bpy.types.Panel):
     """How avatars are made"""
 
     bl_idname = "UVATAR_PT_options"

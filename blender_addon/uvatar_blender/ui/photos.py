@@ -110,7 +110,8 @@ class UVATAR_OT_remove_photo(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Called by Blender."""
-        return 0 <= context.scene.uvatar.active_photo < len(context.scene.uvatar.photos)
+        chosen: bool = 0 <= context.scene.uvatar.active_photo < len(context.scene.uvatar.photos)
+        return chosen
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""

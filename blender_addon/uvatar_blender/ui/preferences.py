@@ -103,7 +103,8 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     def location(self) -> str:
         """What `find_command` is to run."""
         if self.backend:
-            return bpy.path.abspath(self.backend)
+            path: str = bpy.path.abspath(self.backend)
+            return path
         return str(self.environment()) if self.folder and is_complete(self.environment()) else ""
 
     def setup_options(self) -> SetupOptions:
@@ -144,7 +145,8 @@ def _extension_beside(wheel: Path) -> str:
 
 def preferences(context: bpy.types.Context) -> UVATAR_AP_preferences:
     """The add-on's settings."""
-    return context.preferences.addons[extension].preferences
+    found: UVATAR_AP_preferences = context.preferences.addons[extension].preferences
+    return found
 
 
 CLASSES = (UVATAR_AP_preferences,)

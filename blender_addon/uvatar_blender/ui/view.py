@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import bpy
 import numpy as np
 from mathutils import Vector
-from numpy.typing import NDArray
 
+from ..core.arrays import Floats
 from ..scene.placement import Box, around
 
 _MARGIN = 1.15  # of the distance from which the box just fills the view
@@ -22,7 +22,7 @@ class Views:
 
     def __init__(self) -> None:
         self._box: Box | None = None
-        self._left: dict[int, NDArray] = {}  # how each view was left, by its space's address
+        self._left: dict[int, Floats] = {}  # how each view was left, by its space's address
 
     def forget(self) -> None:
         """A new run begins, or another file."""
@@ -90,7 +90,10 @@ def textures_are_hidden(space: bpy.types.Space | None) -> bool:
     """Whether a 3D view shows avatars without their textures."""
     if space is None or space.type != "VIEW_3D":
         return False
-    return space.shading.type == "WIREFRAME" or space.shading.type == "SOLID" and space.shading.color_type != "TEXTURE"
+    hidden: bool = (
+        space.shading.type == "WIREFRAME" or space.shading.type == "SOLID" and space.shading.color_type != "TEXTURE"
+    )
+    return hidden
 
 
 def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:
@@ -107,5 +110,5 @@ def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:
     return float(next(sidebars, 0))
 
 
-def _state(view: bpy.types.RegionView3D) -> NDArray:
+def _state(view: bpy.types.RegionView3D) -> Floats:
     return np.array((*view.view_location, *view.view_rotation, view.view_distance))

@@ -7,10 +7,12 @@ from typing import Any
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import ImportOptions, import_people
+from uvatar_blender.scene.mesh import evaluated_vertices
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 
@@ -19,7 +21,7 @@ def imported(result: dict[str, Any], scene: bpy.types.Scene, **options: Any) -> 
     return import_people(parse_result(result), scene, options=ImportOptions(**options)).rigs[0]
 
 
-def shown(rig: bpy.types.Object, linear: bool = False) -> np.ndarray:
+def shown(rig: bpy.types.Object, linear: bool = False) -> NDArray[Any]:
     body = rigs.find_body(rig)
     body.modifiers["Armature"].use_deform_preserve_volume = not linear
     bpy.context.view_layer.update()

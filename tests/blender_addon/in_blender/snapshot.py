@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 
 # Collections of numbers that are long: their bytes are compared. By the attribute that holds them.
-_ARRAYS = {
+_ARRAYS: dict[str, list[tuple[str, int, Any]]] = {
     "vertices": [("co", 3, np.float32)], "loops": [("vertex_index", 1, np.int32)], "edges": [("vertices", 2, np.int32)],
     "polygons": [("loop_start", 1, np.int32)], "data": [("co", 3, np.float32), ("uv", 2, np.float32)],
     "keyframe_points": [("co", 2, np.float32)],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -57,7 +58,7 @@ def delete(rig: bpy.types.Object, name: str) -> None:
 
 
 @pytest.mark.parametrize("renaming", RENAMINGS)
-def test_renamed_bones_are_still_the_joints(result, scene, renaming: str) -> None:
+def test_renamed_bones_are_still_the_joints(result: dict[str, Any], scene: Any, renaming: str) -> None:
     """Whatever is done to the renamed avatar looks as it does to another one."""
     plain, renamed = imported(result, scene), imported(result, scene)
     joints = rigs.rest_joints(renamed)
@@ -73,21 +74,21 @@ def test_renamed_bones_are_still_the_joints(result, scene, renaming: str) -> Non
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_every_tool_works_with_renamed_bones(result, scene, tmp_path, tool: str) -> None:
+def test_every_tool_works_with_renamed_bones(result: dict[str, Any], scene: Any, tmp_path: Path, tool: str) -> None:
     rig = imported(result, scene)
     rename(rig, RENAMINGS["all"](rig))
     TOOLS[tool](rig, tmp_path)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_deleted_bone_is_told_in_a_sentence(result, scene, tmp_path, tool: str) -> None:
+def test_a_deleted_bone_is_told_in_a_sentence(result: dict[str, Any], scene: Any, tmp_path: Path, tool: str) -> None:
     rig = imported(result, scene)
     delete(rig, "left_knee")
     with pytest.raises(rigs.RigError, match="no bone for the left knee any more"):
         TOOLS[tool](rig, tmp_path)
 
 
-def test_a_duplicate_of_a_bone_is_not_the_joint(result, scene) -> None:
+def test_a_duplicate_of_a_bone_is_not_the_joint(result: dict[str, Any], scene: Any) -> None:
     rig = imported(result, scene)
     with rigs.edit_mode(rig):
         bones = rig.data.edit_bones
@@ -97,7 +98,9 @@ def test_a_duplicate_of_a_bone_is_not_the_joint(result, scene) -> None:
     assert rigs.joint_names(rig)[4] == "left_knee"
 
 
-def test_avatars_of_older_versions_are_known_by_names_until_they_are_renamed_by_us(result, scene) -> None:
+def test_avatars_of_older_versions_are_known_by_names_until_they_are_renamed_by_us(
+    result: dict[str, Any], scene: Any
+) -> None:
     rig = imported(result, scene)
     for bone in rig.data.bones:
         del bone[rigs.JOINT]
@@ -107,7 +110,7 @@ def test_avatars_of_older_versions_are_known_by_names_until_they_are_renamed_by_
     assert rigs.joint_names(rig)[4] == "Wade"
 
 
-def test_a_stored_name_that_is_another_joint_now_is_not_taken(result, scene) -> None:
+def test_a_stored_name_that_is_another_joint_now_is_not_taken(result: dict[str, Any], scene: Any) -> None:
     rig = imported(result, scene)
     delete(rig, "left_knee")
     rename(rig, {"right_knee": "left_knee"})
@@ -116,7 +119,7 @@ def test_a_stored_name_that_is_another_joint_now_is_not_taken(result, scene) -> 
 
 
 @pytest.mark.parametrize("naming", list(Naming))
-def test_bones_keep_their_numbers_under_every_naming(result, scene, naming: Naming) -> None:
+def test_bones_keep_their_numbers_under_every_naming(result: dict[str, Any], scene: Any, naming: Naming) -> None:
     rig = imported(result, scene, naming=naming.value)
     assert [rig.data.bones[name][rigs.JOINT] for name in joint_names(naming)] == list(range(24))
     with rigs.edit_mode(rig):

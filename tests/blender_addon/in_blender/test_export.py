@@ -19,8 +19,9 @@ from uvatar.protocol.message_files import dump
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.headless import EXIT_FAILED, main
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.export import export_glb
+from uvatar_blender.scene.mesh import evaluated_vertices
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,7 +48,7 @@ def files(two_people: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def test_blend_holds_the_posed_person_and_the_photos_camera(files, two_people) -> None:
+def test_blend_holds_the_posed_person_and_the_photos_camera(files: Path, two_people: dict[str, Any]) -> None:
     bpy.ops.wm.open_mainfile(filepath=str(files / "avatar.blend"))
     scene = bpy.context.scene
     (rig,) = (thing for thing in bpy.data.objects if thing.type == "ARMATURE")
@@ -65,7 +66,9 @@ def test_blend_holds_the_posed_person_and_the_photos_camera(files, two_people) -
     assert keys["stature"].slider_min == -5 and keys["stature"].slider_max == 5
 
 
-def test_render_through_the_camera_lays_the_avatar_on_the_photo(files, two_people, tmp_path) -> None:
+def test_render_through_the_camera_lays_the_avatar_on_the_photo(
+    files: Path, two_people: dict[str, Any], tmp_path: Path
+) -> None:
     bpy.ops.wm.open_mainfile(filepath=str(files / "avatar.blend"))
     scene = bpy.context.scene
     scene.render.engine, scene.cycles.samples, scene.cycles.device = "CYCLES", 4, "CPU"
@@ -91,7 +94,7 @@ def test_render_through_the_camera_lays_the_avatar_on_the_photo(files, two_peopl
     assert not body[around].any()  # and the photo's colours elsewhere
 
 
-def test_glb_is_the_rest_pose_with_skin_texture_and_morphs(files, two_people, scene) -> None:
+def test_glb_is_the_rest_pose_with_skin_texture_and_morphs(files: Path, two_people: dict[str, Any], scene: Any) -> None:
     person = two_people["people"][1]
     bpy.ops.import_scene.gltf(filepath=str(files / "avatar.glb"))
     (rig,) = (thing for thing in bpy.data.objects if thing.type == "ARMATURE")
@@ -110,7 +113,7 @@ def test_glb_is_the_rest_pose_with_skin_texture_and_morphs(files, two_people, sc
     assert np.abs(np.reshape(image.pixels, (64, 64, 4))[::-1, :, :3] - gradient(64) / 255).max() < 0.01
 
 
-def test_glb_weights_sum_to_one_over_at_most_four_joints(files) -> None:
+def test_glb_weights_sum_to_one_over_at_most_four_joints(files: Path) -> None:
     data = (files / "avatar.glb").read_bytes()
     length = struct.unpack_from("<I", data, 12)[0]
     document = json.loads(data[20 : 20 + length])
@@ -124,7 +127,7 @@ def test_glb_weights_sum_to_one_over_at_most_four_joints(files) -> None:
     assert np.abs(weights.sum(1) - 1).max() < 1e-5
 
 
-def test_export_leaves_the_scene_as_it_was(two_people, scene, tmp_path) -> None:
+def test_export_leaves_the_scene_as_it_was(two_people: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     made = import_people(parse_result(two_people), scene)
     names = {thing.name for thing in (*bpy.data.objects, *bpy.data.meshes, *bpy.data.armatures, *bpy.data.shape_keys)}
     before = evaluated_vertices(rigs.find_body(made.rigs[0]))
@@ -137,7 +140,7 @@ def test_export_leaves_the_scene_as_it_was(two_people, scene, tmp_path) -> None:
     assert bpy.context.view_layer.objects.active == made.rigs[0] and all(rig.select_get() for rig in made.rigs)
 
 
-def test_unlit_blend_shows_the_texture_as_it_is(files, tmp_path) -> None:
+def test_unlit_blend_shows_the_texture_as_it_is(files: Path, tmp_path: Path) -> None:
     assert main([str(files / "stored"), "--blend", str(tmp_path / "unlit.blend"), "--unlit"]) == 0
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "unlit.blend"))
     (material,) = bpy.data.materials
@@ -153,7 +156,13 @@ def test_unlit_blend_shows_the_texture_as_it_is(files, tmp_path) -> None:
         (["stored", "--blend", "missing/x.blend"], "could not be written"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(files, monkeypatch, capsys, arguments, sentence) -> None:
+def test_what_is_wrong_is_said_in_one_sentence(
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    sentence: str,
+) -> None:
     monkeypatch.chdir(files)
     (files / "torn").write_bytes((files / "stored").read_bytes()[:-100])
     assert main(arguments) == EXIT_FAILED
@@ -162,7 +171,7 @@ def test_what_is_wrong_is_said_in_one_sentence(files, monkeypatch, capsys, argum
     assert not (files / "x.blend").exists()
 
 
-def test_runs_as_a_script_too(files, tmp_path) -> None:
+def test_runs_as_a_script_too(files: Path, tmp_path: Path) -> None:
     """As `blender -b --python headless.py -- ...` runs it: no package, arguments after two dashes."""
     script = ROOT / "blender_addon" / "uvatar_blender" / "headless.py"
     command = [sys.executable, str(script), "-b", "--", str(files / "stored"), "--glb", str(tmp_path / "a.glb")]

@@ -23,9 +23,10 @@ from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import export_copy, material
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import ImportOptions, import_people
 from uvatar_blender.scene.batch import save_steps
 from uvatar_blender.scene.export import export_avatar
+from uvatar_blender.scene.mesh import evaluated_vertices
 from uvatar_blender.scene.motion import apply_motion, load_motion
 from uvatar_blender.scene.shape import apply_shape, refit, refresh_joints
 
@@ -52,7 +53,7 @@ def document(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def library(result, scene, tmp_path: Path) -> Path:
+def library(result: dict[str, Any], scene: Any, tmp_path: Path) -> Path:
     """A .blend with an avatar, and with the artist's scene before and after it."""
     import_people(parse_result(result), scene)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
@@ -73,7 +74,9 @@ def take_in(library: Path, how: str) -> bpy.types.Object:
 
 
 @pytest.mark.parametrize("how", ["appended", "linked", "overridden"])
-def test_an_avatar_of_another_file_is_exported_and_stays_as_it_is(library, result, tmp_path, how: str) -> None:
+def test_an_avatar_of_another_file_is_exported_and_stays_as_it_is(
+    library: Path, result: dict[str, Any], tmp_path: Path, how: str
+) -> None:
     rig = take_in(library, how)
     bpy.context.view_layer.objects.active = rig
     before = snapshot()
@@ -92,7 +95,7 @@ def test_an_avatar_of_another_file_is_exported_and_stays_as_it_is(library, resul
 )
 @pytest.mark.parametrize("how", ["linked", "overridden"])
 def test_tools_that_change_the_mesh_refuse_a_linked_one_and_change_nothing(
-    library, how: str, tool: Callable[[Any], None]
+    library: Path, how: str, tool: Callable[[Any], None]
 ) -> None:
     rig = take_in(library, how)
     before = snapshot()
@@ -105,7 +108,7 @@ def test_tools_that_change_the_mesh_refuse_a_linked_one_and_change_nothing(
     "where", ["plain_materials", "_bake_shape", "apply_modifiers", "_sample_motion", "_key", "_in_window"]
 )
 def test_whatever_fails_on_the_way_nothing_of_the_scene_is_changed(
-    result, scene, tmp_path, monkeypatch, where: str
+    result: dict[str, Any], scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     rig = imported(result, scene)
     before = snapshot()
@@ -119,7 +122,7 @@ def test_whatever_fails_on_the_way_nothing_of_the_scene_is_changed(
     assert differences(before, snapshot()) == []
 
 
-def test_the_artists_scene_is_untouched(result, scene, tmp_path) -> None:
+def test_the_artists_scene_is_untouched(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     """Pose Mode, a pose without keys under motion, odd units, several scenes, names that the export wants for
     itself.
     """
@@ -157,7 +160,7 @@ def test_the_artists_scene_is_untouched(result, scene, tmp_path) -> None:
     assert bpy.context.mode == "POSE" and units.length_unit == "MILLIMETERS"
 
 
-def test_a_hidden_avatar_moves_in_the_file_as_well(result, scene, tmp_path) -> None:
+def test_a_hidden_avatar_moves_in_the_file_as_well(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     rig = imported(result, scene, photo_pose=False)
     np.savez(
         tmp_path / "clip.npz",
@@ -181,7 +184,7 @@ def test_a_hidden_avatar_moves_in_the_file_as_well(result, scene, tmp_path) -> N
 
 
 @pytest.mark.parametrize("target", list(Target))
-def test_no_folder_and_no_provenance_is_in_the_file(scene, tmp_path, target: Target) -> None:
+def test_no_folder_and_no_provenance_is_in_the_file(scene: Any, tmp_path: Path, target: Target) -> None:
     result = sample_result(name=f"{FOLDER}/me.jpg")
     folder = tmp_path / "anna's private exports"
     folder.mkdir()
@@ -209,12 +212,12 @@ def test_no_folder_and_no_provenance_is_in_the_file(scene, tmp_path, target: Tar
         parts = [part for kind in ("nodes", "scenes", "meshes", "materials", "skins") for part in told.get(kind, ())]
         extras = [part["extras"] for part in parts if part.get("extras", {}).keys() - {"targetNames"}]
         assert extras == [{"health": 3}]  # what the artist has given the avatar herself
-    _, body = opened(folder / f"a{target.suffix}")
+    _, _body = opened(folder / f"a{target.suffix}")
     (texture,) = (image for image in bpy.data.images if tuple(image.size) == (64, 64))
     assert np.abs(np.reshape(texture.pixels, (64, 64, 4))[::-1, :, :3] - gradient(64) / 255).max() < 0.01
 
 
-def test_provenance_is_there_when_asked_for_without_folders(scene, tmp_path) -> None:
+def test_provenance_is_there_when_asked_for_without_folders(scene: Any, tmp_path: Path) -> None:
     rig = imported(sample_result(name=f"{FOLDER}/me.jpg"), scene)
     export_avatar(rig, tmp_path / "a.glb", Target.GLTF, provenance=True)
     export_avatar(rig, tmp_path / "a.fbx", Target.UNITY, provenance=True)
@@ -229,7 +232,7 @@ def test_provenance_is_there_when_asked_for_without_folders(scene, tmp_path) -> 
         assert b"me.jpg" in path.read_bytes() and b"anna secret" not in path.read_bytes()
 
 
-def test_a_saved_person_holds_no_folders(scene, tmp_path) -> None:
+def test_a_saved_person_holds_no_folders(scene: Any, tmp_path: Path) -> None:
     (tmp_path / "anna").mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "anna" / "open.blend"))
     bpy.context.scene["uvatar"] = {"photos": [{"path": f"{FOLDER}/bob.jpg"}]}
@@ -263,7 +266,9 @@ MODIFIERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", MODIFIERS)
-def test_modifiers_are_part_of_the_mesh_and_all_sliders_stay(result, scene, tmp_path, name: str) -> None:
+def test_modifiers_are_part_of_the_mesh_and_all_sliders_stay(
+    result: dict[str, Any], scene: Any, tmp_path: Path, name: str
+) -> None:
     kind, options = MODIFIERS[name]
     rig = imported(result, scene, photo_pose=False)
     rig.location = (0, 0, 0)
@@ -298,7 +303,9 @@ def test_modifiers_are_part_of_the_mesh_and_all_sliders_stay(result, scene, tmp_
         assert max(len(vertex.groups) for vertex in opened_body.data.vertices) <= 4
 
 
-def test_modifiers_that_files_for_engines_cannot_hold_are_left_out_and_named(result, scene, tmp_path) -> None:
+def test_modifiers_that_files_for_engines_cannot_hold_are_left_out_and_named(
+    result: dict[str, Any], scene: Any, tmp_path: Path
+) -> None:
     rig = imported(result, scene)
     body = rigs.find_body(rig)
     target = bpy.data.objects.new("hat", bpy.data.meshes.new("hat"))
@@ -338,7 +345,9 @@ LOOKING = {
 }  # fmt: skip
 
 
-def test_all_modifiers_of_their_kinds_are_left_out_and_named(result, scene, tmp_path) -> None:
+def test_all_modifiers_of_their_kinds_are_left_out_and_named(
+    result: dict[str, Any], scene: Any, tmp_path: Path
+) -> None:
     rig = imported(result, scene)
     body = rigs.find_body(rig)
     data = bpy.data
@@ -371,7 +380,9 @@ def test_all_modifiers_of_their_kinds_are_left_out_and_named(result, scene, tmp_
 
 @pytest.mark.parametrize("target", list(Target))
 @pytest.mark.parametrize("unlit", [False, True])
-def test_paint_that_was_not_saved_is_in_the_file(result, scene, tmp_path, target: Target, unlit: bool) -> None:
+def test_paint_that_was_not_saved_is_in_the_file(
+    result: dict[str, Any], scene: Any, tmp_path: Path, target: Target, unlit: bool
+) -> None:
     rig = imported(result, scene, unlit=unlit)
     texture = material.texture_image(material.avatar_material(rigs.find_body(rig)))
     painted = np.reshape(texture.pixels[:], (64, 64, 4)).copy()
@@ -388,7 +399,7 @@ def test_paint_that_was_not_saved_is_in_the_file(result, scene, tmp_path, target
 
 
 @pytest.mark.parametrize("target", list(Target))
-def test_the_clip_has_the_actions_name(result, scene, tmp_path, target: Target) -> None:
+def test_the_clip_has_the_actions_name(result: dict[str, Any], scene: Any, tmp_path: Path, target: Target) -> None:
     rig = imported(result, scene, photo_pose=False)
     np.savez(
         tmp_path / "clip.npz",
@@ -414,7 +425,7 @@ def test_the_clip_has_the_actions_name(result, scene, tmp_path, target: Target) 
     ],
 )
 def test_avatars_are_their_size_at_any_unit_scale(
-    two_people, scene, tmp_path, system: str, scale: float, placement: str
+    two_people: dict[str, Any], scene: Any, tmp_path: Path, system: str, scale: float, placement: str
 ) -> None:
     plain = import_people(parse_result(two_people), scene, options=ImportOptions(placement=placement))
     metres = [evaluated_vertices(rigs.find_body(rig)) for rig in plain.rigs]
@@ -454,7 +465,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_any_photo_name_gives_names_that_tell_parts_apart(scene, tmp_path, name: str) -> None:
+def test_any_photo_name_gives_names_that_tell_parts_apart(scene: Any, tmp_path: Path, name: str) -> None:
     (rig, other) = import_people(parse_result(sample_result(people=2, name=f"{name}.jpg")), scene).rigs
     body = rigs.find_body(rig)
     assert body.name == f"{rig.name} body" and other.name.endswith(" p1") and len(body.name.encode()) <= 63
@@ -473,7 +484,9 @@ def test_any_photo_name_gives_names_that_tell_parts_apart(scene, tmp_path, name:
     assert body.name in {node.get("name") for node in document(tmp_path / "a.glb")["nodes"]}
 
 
-def test_objects_named_by_the_artist_up_to_blenders_limit_keep_their_names(result, scene, tmp_path) -> None:
+def test_objects_named_by_the_artist_up_to_blenders_limit_keep_their_names(
+    result: dict[str, Any], scene: Any, tmp_path: Path
+) -> None:
     rig = imported(result, scene)
     body = rigs.find_body(rig)
     for thing in (rig, rig.data, body, body.data, body.data.materials[0]):
@@ -484,7 +497,7 @@ def test_objects_named_by_the_artist_up_to_blenders_limit_keep_their_names(resul
     assert "骨" * 20 + "abc" in {node.get("name") for node in document(tmp_path / "a.glb")["nodes"]}
 
 
-def test_files_for_unreal_have_the_mannequins_bones(result, scene, tmp_path) -> None:
+def test_files_for_unreal_have_the_mannequins_bones(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     rig = imported(result, scene)
     with rigs.edit_mode(rig):  # a bone of the artist's own beside the skeleton
         prop = rig.data.edit_bones.new("prop")
@@ -497,7 +510,7 @@ def test_files_for_unreal_have_the_mannequins_bones(result, scene, tmp_path) -> 
     assert set(opened(tmp_path / "b.fbx")[0].data.bones.keys()) == {*joint_names(Naming.SMPL), "root", "prop"}
 
 
-def test_a_second_bone_named_root_is_told(result, scene, tmp_path) -> None:
+def test_a_second_bone_named_root_is_told(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     rig = imported(result, scene)
     with rigs.edit_mode(rig):
         bone = rig.data.edit_bones.new("root")
@@ -517,7 +530,7 @@ def test_blender_tells_left_from_right_in_all_names_but_mixamos(naming: Naming) 
 
 
 @pytest.mark.parametrize("naming", [Naming.SMPL, Naming.UNREAL, Naming.RIGIFY])
-def test_paste_flipped_mirrors_the_pose(result, scene, naming: Naming) -> None:
+def test_paste_flipped_mirrors_the_pose(result: dict[str, Any], scene: Any, naming: Naming) -> None:
     rig = imported(result, scene, photo_pose=False, naming=naming.value)
     elbow, other = (rig.pose.bones[joint_names(naming)[joint]] for joint in (18, 19))
     elbow.rotation_quaternion = (0.8, 0.5, 0.2, -0.27)

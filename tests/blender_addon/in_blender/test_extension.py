@@ -91,14 +91,16 @@ def run_to_the_end(addon: Any) -> None:
     pump_until(addon, lambda: run.state.value != "running" and not any(run.waiting()), "the run ends")
 
 
-def test_zip_is_small_and_holds_what_a_clean_blender_needs(zipped) -> None:
+def test_zip_is_small_and_holds_what_a_clean_blender_needs(zipped: Path) -> None:
     names = set(zipfile.ZipFile(zipped).namelist())
     assert {"blender_manifest.toml", "__init__.py", "LICENSE", "protocol/framing.py", "headless.py"} <= names
     assert not [name for name in names if "__pycache__" in name or "test" in name]
     assert zipped.stat().st_size < 800_000  # three quarters of it are the guide's pictures
 
 
-def test_photos_become_avatars_in_one_undo_step_each(addon, server, tmp_path) -> None:
+def test_photos_become_avatars_in_one_undo_step_each(
+    addon: Any, server: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
     choose(tmp_path, me=b"photo of two", nobody=b"bad")
     bpy.ops.ed.undo_push(message="before")
     run_to_the_end(addon)
@@ -114,7 +116,7 @@ def test_photos_become_avatars_in_one_undo_step_each(addon, server, tmp_path) ->
     assert len(rigs()) == 2
 
 
-def test_a_run_survives_opening_a_new_file(addon, server, tmp_path) -> None:
+def test_a_run_survives_opening_a_new_file(addon: Any, server: subprocess.Popen[bytes], tmp_path: Path) -> None:
     choose(tmp_path, me=b"wait:" + str(tmp_path / "go").encode())
     bpy.ops.uvatar.run()
     pump_until(addon, lambda: "Waiting with" in addon.session().run.current.message, "work has begun")
@@ -124,7 +126,9 @@ def test_a_run_survives_opening_a_new_file(addon, server, tmp_path) -> None:
     assert addon.pump() is not None  # still connected: the timer goes on
 
 
-def test_cancel_stops_the_run_and_the_next_one_works(addon, server, tmp_path) -> None:
+def test_cancel_stops_the_run_and_the_next_one_works(
+    addon: Any, server: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
     choose(tmp_path, me=b"wait:" + str(tmp_path / "never").encode())
     bpy.ops.uvatar.run()
     pump_until(addon, lambda: "Waiting with" in addon.session().run.current.message, "work has begun")
@@ -138,7 +142,7 @@ def test_cancel_stops_the_run_and_the_next_one_works(addon, server, tmp_path) ->
     assert len(rigs()) == 1
 
 
-def test_people_come_again_with_other_options(addon, server, tmp_path) -> None:
+def test_people_come_again_with_other_options(addon: Any, server: subprocess.Popen[bytes], tmp_path: Path) -> None:
     choose(tmp_path, me=b"photo")
     run_to_the_end(addon)
     (first,) = rigs()
@@ -158,7 +162,7 @@ def test_people_come_again_with_other_options(addon, server, tmp_path) -> None:
     assert len(rigs()) == 1
 
 
-def test_a_backend_at_an_address_and_with_a_wrong_token(addon, tmp_path) -> None:
+def test_a_backend_at_an_address_and_with_a_wrong_token(addon: Any, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     command = [sys.executable, "-m", "uvatar", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
     environment = {**os.environ, "UVATAR_DATA": str(elsewhere)}
@@ -179,7 +183,9 @@ def test_a_backend_at_an_address_and_with_a_wrong_token(addon, tmp_path) -> None
         server.stdin.close()
 
 
-def test_update_ends_the_backend_that_runs_and_sets_up_the_add_ons(addon, server, monkeypatch) -> None:
+def test_update_ends_the_backend_that_runs_and_sets_up_the_add_ons(
+    addon: Any, server: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun: list[Any] = []
 
     class Setup:
@@ -203,7 +209,7 @@ def test_update_ends_the_backend_that_runs_and_sets_up_the_add_ons(addon, server
     assert not bpy.ops.uvatar.setup_backend.poll()  # one is under way
 
 
-def test_a_backend_that_crashes_shows_its_log(addon, tmp_path) -> None:
+def test_a_backend_that_crashes_shows_its_log(addon: Any, tmp_path: Path) -> None:
     program = tmp_path / "uvatar"
     program.write_text("#!/bin/sh\necho first words\necho the model file is torn >&2\nexit 1\n")
     program.chmod(0o755)
@@ -219,7 +225,7 @@ def test_a_backend_that_crashes_shows_its_log(addon, tmp_path) -> None:
     assert "first words" in bpy.data.texts[buttons.LOG_TEXT].as_string()
 
 
-def test_the_backend_is_taken_off_this_computer_but_nobody_elses_folder(addon, tmp_path) -> None:
+def test_the_backend_is_taken_off_this_computer_but_nobody_elses_folder(addon: Any, tmp_path: Path) -> None:
     stamps = importlib.import_module(f"{MODULE}.core.environment_stamp")
     chosen = bpy.context.preferences.addons[MODULE].preferences
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -234,7 +240,7 @@ def test_the_backend_is_taken_off_this_computer_but_nobody_elses_folder(addon, t
     assert theirs.exists() and not ours.exists()
 
 
-def test_the_picture_in_the_image_editor_is_added_by_its_button(addon, tmp_path) -> None:
+def test_the_picture_in_the_image_editor_is_added_by_its_button(addon: Any, tmp_path: Path) -> None:
     picture = bpy.data.images.new("painted", 8, 8)
     area = bpy.context.window_manager.windows[0].screen.areas[0]
     before, area.type = area.type, "IMAGE_EDITOR"
@@ -250,7 +256,9 @@ def test_the_picture_in_the_image_editor_is_added_by_its_button(addon, tmp_path)
     assert photo.file().name == "painted.png" and photo.file().stat().st_size
 
 
-def test_avatars_wait_while_the_artist_is_in_another_mode(addon, server, tmp_path) -> None:
+def test_avatars_wait_while_the_artist_is_in_another_mode(
+    addon: Any, server: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
     choose(tmp_path, me=b"photo")
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="EDIT")
@@ -263,7 +271,7 @@ def test_avatars_wait_while_the_artist_is_in_another_mode(addon, server, tmp_pat
     pump_until(addon, rigs, "the avatar is imported")
 
 
-def test_sliders_then_joints_then_export(addon, server, tmp_path) -> None:
+def test_sliders_then_joints_then_export(addon: Any, server: subprocess.Popen[bytes], tmp_path: Path) -> None:
     choose(tmp_path, me=b"photo")
     run_to_the_end(addon)
     (rig,) = rigs()
@@ -279,7 +287,9 @@ def test_sliders_then_joints_then_export(addon, server, tmp_path) -> None:
     assert len(rigs()) == 1  # the copy that was to be exported is gone
 
 
-def test_without_a_backend_the_panel_says_so_with_the_button_that_helps(addon, tmp_path, monkeypatch) -> None:
+def test_without_a_backend_the_panel_says_so_with_the_button_that_helps(
+    addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     choose(tmp_path, me=b"photo")
     bpy.ops.uvatar.run()
@@ -294,7 +304,7 @@ def test_without_a_backend_the_panel_says_so_with_the_button_that_helps(addon, t
     assert addon.pump() is None  # and the timer ends
 
 
-def test_starts_the_backend_that_the_preferences_name(addon, tmp_path) -> None:
+def test_starts_the_backend_that_the_preferences_name(addon: Any, tmp_path: Path) -> None:
     program = tmp_path / "uvatar"
     paths = f"{Path.cwd()}:{Path.cwd()}/backend"
     program.write_text(
@@ -312,7 +322,9 @@ def test_starts_the_backend_that_the_preferences_name(addon, tmp_path) -> None:
     assert process.wait(PATIENCE) == 0  # it ended with the add-on
 
 
-def test_disabled_in_the_middle_of_a_run_and_enabled_again(addon, server, tmp_path) -> None:
+def test_disabled_in_the_middle_of_a_run_and_enabled_again(
+    addon: Any, server: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
     choose(tmp_path, me=b"wait:" + str(tmp_path / "go").encode())
     bpy.ops.uvatar.run()
     pump_until(addon, lambda: "Waiting with" in addon.session().run.current.message, "work has begun")
@@ -328,7 +340,7 @@ def test_disabled_in_the_middle_of_a_run_and_enabled_again(addon, server, tmp_pa
     assert len(rigs()) == 1
 
 
-def test_a_dead_backend_is_found_again_and_the_run_goes_on(addon, tmp_path) -> None:
+def test_a_dead_backend_is_found_again_and_the_run_goes_on(addon: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "uvatar", "serve", "--exit-with-parent", "--pipeline", PIPELINE]
     first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert first.stdout

@@ -35,7 +35,7 @@ def settings(scene: Any) -> Iterator[Any]:
     """A property group with the options as they are declared, and with a made-up one."""
     declaration = protocol_options.Options
     field = protocol_options.option(False, "Give everybody a moustache.")
-    protocol_options.Options = make_dataclass(  # type: ignore[misc]
+    protocol_options.Options = make_dataclass(  # type: ignore[assignment,misc]
         "Options", [("moustache", bool, field)], bases=(declaration,), frozen=True, kw_only=True
     )
     group = type("UVATAR_PG_trial", (bpy.types.PropertyGroup,), {"__annotations__": option_properties()})
@@ -59,13 +59,13 @@ def test_a_new_option_is_a_property(settings: Any) -> None:
 
 def test_a_new_option_is_drawn_among_the_others(settings: Any) -> None:
     page, own = Page(), []
-    draw_job_options(page, settings, {"body": lambda layout, _: own.append(layout)})  # type: ignore[arg-type]
+    draw_job_options(page, settings, {"body": lambda layout, _: own.append(layout)})
     assert own == [page] and [name for heading, name, _ in page.drawn if not heading] == ["texture_size", "texture"]
     made = [name for heading, name, _ in page.drawn if heading == "Make"]
     assert made == ["fast", "refine", "clothing", "uncertain", "moustache"]
     settings.texture, settings.fast = "predicted", True
     page = Page()
-    draw_job_options(page, settings, {})  # type: ignore[arg-type]
+    draw_job_options(page, settings, {})
     assert ("", "texture_seed", True) in page.drawn and ("Make", "clothing", False) in page.drawn
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.blender_addon.in_blender.helpers import imported
 from uvatar_blender.core.export_presets import Target
 from uvatar_blender.scene import compat
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import evaluated_vertices
 from uvatar_blender.scene.export import export_avatar
+from uvatar_blender.scene.mesh import evaluated_vertices
 from uvatar_blender.scene.motion import apply_motion, load_motion
 
 FRAMES, RATE = 25, 24
@@ -49,7 +50,7 @@ def glb(path: Path) -> tuple[dict[str, Any], bytes]:
     return json.loads(data[20 : 20 + length]), data[28 + length :]
 
 
-def numbers(document: dict[str, Any], binary: bytes, accessor: int) -> np.ndarray:
+def numbers(document: dict[str, Any], binary: bytes, accessor: int) -> NDArray[Any]:
     told = document["accessors"][accessor]
     width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[told["type"]]
     start = document["bufferViews"][told["bufferView"]].get("byteOffset", 0) + told.get("byteOffset", 0)
@@ -57,7 +58,9 @@ def numbers(document: dict[str, Any], binary: bytes, accessor: int) -> np.ndarra
 
 
 @pytest.mark.parametrize("start", [0, 1, 101])
-def test_a_glb_s_clip_begins_at_0_and_keys_no_shapes(walker, scene, tmp_path, start: int) -> None:
+def test_a_glb_s_clip_begins_at_0_and_keys_no_shapes(
+    walker: bpy.types.Object, scene: Any, tmp_path: Path, start: int
+) -> None:
     """Wherever the motion lies in the scene: else a loop stands still until its first key."""
     action = walker.animation_data.action
     for curve in compat.action_curves(walker):
@@ -94,7 +97,9 @@ def fbx_animated(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("target", [Target.UNITY, Target.UNREAL])
-def test_an_fbx_s_clip_begins_at_0_and_keys_no_shapes(walker, scene, tmp_path, target: Target) -> None:
+def test_an_fbx_s_clip_begins_at_0_and_keys_no_shapes(
+    walker: bpy.types.Object, scene: Any, tmp_path: Path, target: Target
+) -> None:
     scene.frame_start, scene.frame_end = 0, FRAMES - 1
     export_avatar(walker, tmp_path / "a.fbx", target, animation=True)
     moved = fbx_animated(tmp_path / "a.fbx")
@@ -106,7 +111,7 @@ def test_an_fbx_s_clip_begins_at_0_and_keys_no_shapes(walker, scene, tmp_path, t
     assert tuple(rig.animation_data.action.frame_range) == (0, FRAMES - 1)
 
 
-def bone_way(rig: bpy.types.Object, bone: str) -> np.ndarray:
+def bone_way(rig: bpy.types.Object, bone: str) -> NDArray[Any]:
     """(F, 3) where a bone is in the world on every frame, from where it is on the first."""
     scene = bpy.context.scene
     places = []
@@ -119,7 +124,9 @@ def bone_way(rig: bpy.types.Object, bone: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("root_motion", [False, True])
-def test_unreal_s_root_bone_goes_the_way_where_asked_to(walker, scene, tmp_path, root_motion: bool) -> None:
+def test_unreal_s_root_bone_goes_the_way_where_asked_to(
+    walker: bpy.types.Object, scene: Any, tmp_path: Path, root_motion: bool
+) -> None:
     body = rigs.find_body(walker)
     body.modifiers["Armature"].use_deform_preserve_volume = False
     scene.frame_set(FRAMES - 1)
@@ -140,7 +147,7 @@ def test_unreal_s_root_bone_goes_the_way_where_asked_to(walker, scene, tmp_path,
     assert np.abs(np.sort(evaluated_vertices(body)[:, 1])[::500] - np.sort(last[:, 1])[::500]).max() < 0.02
 
 
-def test_without_a_root_bone_the_armature_goes_the_way(walker, tmp_path) -> None:
+def test_without_a_root_bone_the_armature_goes_the_way(walker: bpy.types.Object, tmp_path: Path) -> None:
     told: list[float] = []
     export_avatar(walker, tmp_path / "a.glb", Target.GLTF, animation=True, root_motion=True, progress=told.append)
     assert len(told) == FRAMES and told == sorted(told) and told[-1] == 1.0

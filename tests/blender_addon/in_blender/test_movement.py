@@ -9,19 +9,21 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from tests.blender_addon.in_blender.helpers import ARMATURE_FROM_BODY, imported, shown
 from tests.blender_addon.sample import joints, posed_vertices, smpl_sized, world_of
 from tests.blender_addon.test_motion import write_bvh
+from uvatar_blender.core.motion import MotionError
 from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.scene import compat, correctives, rigify
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.motion import MotionError, apply_motion, load_motion
+from uvatar_blender.scene.motion import apply_motion, load_motion
 from uvatar_blender.scene.shape import refresh_joints
 
 
-def corrected(result: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
+def corrected(result: dict[str, Any]) -> tuple[dict[str, Any], NDArray[Any]]:
     """The result of a body with 207 pose blend shapes, smooth enough to be of a real body's kind."""
     person = result["people"][0]
     posedirs = np.random.default_rng(5).normal(0, 0.004, (len(person["template"]), 3, 207)).astype(np.float32)
@@ -29,7 +31,9 @@ def corrected(result: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray]:
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
-def test_correctives_are_smpls_in_any_pose_and_after_joints_moved(result, scene, rest: str) -> None:
+def test_correctives_are_smpls_in_any_pose_and_after_joints_moved(
+    result: dict[str, Any], scene: Any, rest: str
+) -> None:
     with_correctives, posedirs = corrected(result)
     rig = imported(with_correctives, scene, rest_pose=rest)
     body = rigs.find_body(rig)
@@ -62,7 +66,7 @@ def test_correctives_are_smpls_in_any_pose_and_after_joints_moved(result, scene,
     )
 
 
-def test_207_live_correctives_play_a_motion(result, scene) -> None:
+def test_207_live_correctives_play_a_motion(result: dict[str, Any], scene: Any) -> None:
     """How long a frame takes is measured by benchmarks/blender.py."""
     rig = imported(smpl_sized(result), scene)
     assert len(correctives.correctives(rigs.find_body(rig))) == 207
@@ -75,10 +79,12 @@ def test_207_live_correctives_play_a_motion(result, scene) -> None:
         scene.frame_set(frame)
         keys = rigs.find_body(rig).evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks
         shown.append([key.value for key in keys if key.name.startswith("Pose ")])
-    assert len(shown[0]) == 207 and np.abs(np.subtract(*shown)).max() > 0.01  # they follow the pose of the frame
+    assert (
+        len(shown[0]) == 207 and np.abs(np.subtract(shown[0], shown[1])).max() > 0.01
+    )  # they follow the pose of the frame
 
 
-def smpl_file(path: Path, poses: np.ndarray, **more: Any) -> Path:
+def smpl_file(path: Path, poses: NDArray[Any], **more: Any) -> Path:
     turned = poses.copy()
     to_z_up = Rotation.from_euler("x", 90, degrees=True)
     turned[:, :3] = (to_z_up * Rotation.from_rotvec(poses[:, :3])).as_rotvec()
@@ -87,7 +93,7 @@ def smpl_file(path: Path, poses: np.ndarray, **more: Any) -> Path:
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
-def test_amass_motion_is_lbs_of_its_poses(result, scene, tmp_path, rest: str) -> None:
+def test_amass_motion_is_lbs_of_its_poses(result: dict[str, Any], scene: Any, tmp_path: Path, rest: str) -> None:
     person = result["people"][0]
     rig = imported(result, scene, rest_pose=rest, naming="MIXAMO", photo_pose=False)
     poses = np.random.default_rng(2).normal(0, 0.3, (6, 72))
@@ -114,7 +120,7 @@ def test_amass_motion_is_lbs_of_its_poses(result, scene, tmp_path, rest: str) ->
     )
 
 
-def test_motion_on_the_ground_from_here(result, scene, tmp_path) -> None:
+def test_motion_on_the_ground_from_here(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     rig = imported(result, scene, photo_pose=False)
     rig.location = (2, 1, 0)
     file = smpl_file(tmp_path / "a.npz", np.zeros((3, 72)), trans=np.array([[5, 5, 3.0], [5, 6, 3.2], [5, 7, 3.1]]))
@@ -128,7 +134,7 @@ def test_motion_on_the_ground_from_here(result, scene, tmp_path) -> None:
         )
 
 
-def test_shape_of_a_motion_only_for_smpls_bodies(result, scene, tmp_path) -> None:
+def test_shape_of_a_motion_only_for_smpls_bodies(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     file = smpl_file(tmp_path / "a.npz", np.zeros((2, 72)), betas=np.arange(16) / 10)
     rig = imported(result, scene)
     with pytest.raises(MotionError, match="another body"):
@@ -140,7 +146,7 @@ def test_shape_of_a_motion_only_for_smpls_bodies(result, scene, tmp_path) -> Non
     assert [keys[name].value for name in rigs.beta_names(official)] == pytest.approx((np.arange(10) / 10).tolist())
 
 
-def test_bvh_motion_is_lbs_of_its_rotations(result, scene, tmp_path) -> None:
+def test_bvh_motion_is_lbs_of_its_rotations(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     person = result["people"][0]
     names, rest = joint_names(Naming.MIXAMO), joints(person)
     offsets = 100 * np.array(
@@ -165,7 +171,7 @@ def test_bvh_motion_is_lbs_of_its_rotations(result, scene, tmp_path) -> None:
     )  # as far as in the file, for somebody as tall
 
 
-def test_bvh_poses_of_makehuman_look_like_themselves(result, scene, shared_assets) -> None:
+def test_bvh_poses_of_makehuman_look_like_themselves(result: dict[str, Any], scene: Any, shared_assets: Path) -> None:
     folder = shared_assets / "makehuman" / "poses"
     rig = imported(result, scene, photo_pose=False)
     heights = {}
@@ -186,7 +192,7 @@ def test_bvh_poses_of_makehuman_look_like_themselves(result, scene, shared_asset
     assert handstand["left_ankle"] > handstand["head"] + 0.8 and handstand["left_wrist"] < 0.2
 
 
-def test_rigify_generates_from_the_metarig_and_leads_the_avatar(result, scene) -> None:
+def test_rigify_generates_from_the_metarig_and_leads_the_avatar(result: dict[str, Any], scene: Any) -> None:
     rig = imported(result, scene, photo_pose=False)
     rig.location = (1, 2, 0)
     rest = shown(rig)

@@ -43,12 +43,15 @@ from uvatar_blender.ui import (
     sliders,
     state,
 )
+from uvatar_blender.ui.view import Views
 
 KINDS = {"naming": Naming, "rest_pose": RestPose}
 
 
 class Layout:
     """Stands in for bpy.types.UILayout; sub-layouts write into the same lists."""
+
+    page: SimpleNamespace
 
     def __init__(self, page: SimpleNamespace | None = None) -> None:
         object.__setattr__(
@@ -97,7 +100,7 @@ class Layout:
     ) -> None:
         assert hasattr(bpy.types, kind)
         for item in getattr(owner, name):
-            photos.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)
+            photos.UVATAR_UL_photos.draw_item(None, bpy.context, self, owner, item, 0, active_owner, active)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ class _Drawn:
 
 def drawn_preferences() -> SimpleNamespace:
     layout = Layout()
-    preferences.UVATAR_AP_preferences.draw(_Drawn(layout), bpy.context)
+    preferences.UVATAR_AP_preferences.draw(_Drawn(layout), bpy.context)  # type: ignore[arg-type]
     return layout.page
 
 
@@ -146,7 +149,7 @@ def add_photos(tmp_path: Path, *names: str) -> Any:
     return bpy.context.scene.uvatar
 
 
-def test_at_first_it_offers_photos_and_to_set_the_backend_up(addon) -> None:
+def test_at_first_it_offers_photos_and_to_set_the_backend_up(addon: Any) -> None:
     page = drawn(panels.UVATAR_PT_photos)
     assert page.labels == ["No backend yet", "Add photos, or drop them here"]
     assert set(page.buttons) == {
@@ -154,7 +157,7 @@ def test_at_first_it_offers_photos_and_to_set_the_backend_up(addon) -> None:
     }
 
 
-def test_a_backend_that_is_off_can_be_started(addon, tmp_path, monkeypatch) -> None:
+def test_a_backend_that_is_off_can_be_started(addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "installed", lambda location: True)
     page = drawn(panels.UVATAR_PT_photos)
     assert "Backend is off" in page.labels and "uvatar.start_backend" in page.buttons
@@ -165,7 +168,7 @@ def test_a_backend_that_is_off_can_be_started(addon, tmp_path, monkeypatch) -> N
     assert "uvatar.update_backend" not in drawn(panels.UVATAR_PT_photos).buttons
 
 
-def test_a_backend_that_an_older_add_on_set_up_can_be_updated(addon, monkeypatch) -> None:
+def test_a_backend_that_an_older_add_on_set_up_can_be_updated(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 0.1 had the backend in a module of another name, which this add-on cannot start."""
     monkeypatch.setattr(state, "_LOOK_AGAIN", 0.0)
     folder = environment_folder()
@@ -198,7 +201,7 @@ class MadeUpSetup:
         self.cancelled, self.running = True, False
 
 
-def test_a_set_up_shows_its_progress_can_be_cancelled_and_starts_the_backend(addon) -> None:
+def test_a_set_up_shows_its_progress_can_be_cancelled_and_starts_the_backend(addon: Any) -> None:
     addon.begin_setup(MadeUpSetup(running=True))
     for page in (drawn(panels.UVATAR_PT_photos), drawn_preferences()):
         assert page.progress == [(0.4, "Downloading")] and "uvatar.cancel_setup" in page.buttons
@@ -212,7 +215,7 @@ def test_a_set_up_shows_its_progress_can_be_cancelled_and_starts_the_backend(add
     assert addon.setup() is None and addon.session().link is Link.CONNECTING
 
 
-def test_a_set_up_that_failed_says_why_in_the_panel_and_in_the_preferences(addon) -> None:
+def test_a_set_up_that_failed_says_why_in_the_panel_and_in_the_preferences(addon: Any) -> None:
     assert "Not set up" in drawn_preferences().labels and "uvatar.setup_backend" in drawn_preferences().buttons
     addon.begin_setup(
         MadeUpSetup(running=False, problem=Problem("The disk is full.", "Free some space.", Remedy.PREFERENCES))
@@ -224,7 +227,7 @@ def test_a_set_up_that_failed_says_why_in_the_panel_and_in_the_preferences(addon
 @pytest.mark.parametrize("remedy", list(Remedy))
 @pytest.mark.parametrize("other", [None, NOT_INSTALLED, LOST])
 def test_after_a_set_up_that_failed_there_is_one_button_that_sets_up(
-    addon, remedy: Remedy, other: Problem | None
+    addon: Any, remedy: Remedy, other: Problem | None
 ) -> None:
     """Whatever has failed, and whatever else is wrong meanwhile."""
     addon.begin_setup(MadeUpSetup(running=False, problem=Problem("It failed.", "Do this.", remedy)))
@@ -236,24 +239,24 @@ def test_after_a_set_up_that_failed_there_is_one_button_that_sets_up(
         )
 
 
-def test_without_leave_to_use_the_internet_nothing_is_fetched(addon, monkeypatch) -> None:
+def test_without_leave_to_use_the_internet_nothing_is_fetched(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not bpy.app.online_access
     assert bpy.ops.uvatar.setup_backend() == {"CANCELLED"}
     assert addon.setup() is None and "uvatar.allow_online" in drawn(panels.UVATAR_PT_photos).buttons
 
 
-def test_it_says_before_it_starts_what_is_fetched(addon, monkeypatch) -> None:
+def test_it_says_before_it_starts_what_is_fetched(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preferences, "_TESTED", Path(__file__).resolve().parents[3] / "constraints")
     monkeypatch.setattr("sys.platform", "linux")
     assert preferences.costs().startswith("It downloads 2.9 GB and needs ")
     monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
     assert preferences.costs().startswith("It downloads some hundred MB")
     dialogue = SimpleNamespace(layout=Layout())
-    backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)
+    backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)  # type: ignore[arg-type]
     assert any("one is fetched, too" in label for label in dialogue.layout.page.labels)
 
 
-def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None:
+def test_the_preferences_say_where_the_backend_is_to_be(addon: Any, tmp_path: Path) -> None:
     chosen = bpy.context.preferences.addons["uvatar_blender"].preferences
     assert chosen.environment() == tmp_path / "data" / "environment" and chosen.location() == ""
     assert chosen.setup_options().backend == f"uvatar=={__version__}"  # the source tree has no wheel in it
@@ -269,7 +272,9 @@ def test_the_preferences_say_where_the_backend_is_to_be(addon, tmp_path) -> None
     assert "token" in drawn_preferences().properties
 
 
-def test_an_error_of_ours_while_building_is_the_photos_problem_and_not_the_end(addon, result, monkeypatch) -> None:
+def test_an_error_of_ours_while_building_is_the_photos_problem_and_not_the_end(
+    addon: Any, result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         yield
         raise KeyError("a bug")
@@ -282,7 +287,7 @@ def test_an_error_of_ours_while_building_is_the_photos_problem_and_not_the_end(a
     assert "a bug" in job.problems[0].message and not addon.importer().building
 
 
-def test_photos_are_listed_sorted_switched_and_grouped(addon, tmp_path) -> None:
+def test_photos_are_listed_sorted_switched_and_grouped(addon: Any, tmp_path: Path) -> None:
     settings = add_photos(tmp_path, "a.jpg", "b.jpg", "c.jpg", "a.jpg")
     page = drawn(panels.UVATAR_PT_photos)
     assert [label for label in page.labels if label.endswith("jpg")] == ["a.jpg", "b.jpg", "c.jpg"]
@@ -302,7 +307,9 @@ def test_photos_are_listed_sorted_switched_and_grouped(addon, tmp_path) -> None:
     assert [photo.file().name for photo in settings.photos] == ["a.jpg", "b.jpg"] and settings.active_photo == 0
 
 
-def test_photos_are_shown_small_in_the_list_and_the_chosen_one_large(addon, tmp_path, monkeypatch) -> None:
+def test_photos_are_shown_small_in_the_list_and_the_chosen_one_large(
+    addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = add_photos(tmp_path, "a.jpg", "b.jpg", "gone.jpg")
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_bytes(encoded(gradient(16), "JPEG"))
@@ -314,7 +321,7 @@ def test_photos_are_shown_small_in_the_list_and_the_chosen_one_large(addon, tmp_
     assert drawn(panels.UVATAR_PT_photos).pictures == [11, 12]
 
 
-def test_blenders_own_exporters_write_no_folder_of_the_panels_photos(addon, tmp_path) -> None:
+def test_blenders_own_exporters_write_no_folder_of_the_panels_photos(addon: Any, tmp_path: Path) -> None:
     """With custom properties on, too: who is on the list is nobody else's business."""
     folder = tmp_path / "anna secret"
     folder.mkdir()
@@ -333,7 +340,7 @@ def test_blenders_own_exporters_write_no_folder_of_the_panels_photos(addon, tmp_
     assert b'"mine":3' in (tmp_path / "a.gltf").read_bytes().replace(b" ", b"")
 
 
-def test_photos_of_the_same_person_are_a_job_of_their_own(addon, tmp_path) -> None:
+def test_photos_of_the_same_person_are_a_job_of_their_own(addon: Any, tmp_path: Path) -> None:
     settings = add_photos(tmp_path, "crowd.jpg", "front.jpg", "back.jpg", "alone.jpg", "left.jpg", "right.jpg")
     for index, letter in {1: "A", 2: "A", 3: "B", 4: "C", 5: "C"}.items():
         settings.photos[index].person = letter
@@ -345,7 +352,7 @@ def test_photos_of_the_same_person_are_a_job_of_their_own(addon, tmp_path) -> No
     assert [(len(paths), options["same_person"]) for paths, options in settings.jobs()] == [(6, False)]
 
 
-def test_dropped_files_that_are_no_photos_are_left_out(addon, tmp_path) -> None:
+def test_dropped_files_that_are_no_photos_are_left_out(addon: Any, tmp_path: Path) -> None:
     files = [{"name": name} for name in ("me.jpg", "notes.txt", "you.PNG")]
     assert bpy.ops.uvatar.add_photos("INVOKE_DEFAULT", directory=str(tmp_path), files=files) == {"FINISHED"}
     assert [photo.file().name for photo in bpy.context.scene.uvatar.photos] == ["me.jpg", "you.PNG"]
@@ -356,7 +363,7 @@ def test_dropped_files_that_are_no_photos_are_left_out(addon, tmp_path) -> None:
     assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="TEXT_EDITOR")))
 
 
-def test_pictures_of_the_image_editor_become_photos(addon, tmp_path) -> None:
+def test_pictures_of_the_image_editor_become_photos(addon: Any, tmp_path: Path) -> None:
     (tmp_path / "me.jpg").write_bytes(encoded(gradient(16), "JPEG"))
     image = bpy.data.images.load(str(tmp_path / "me.jpg"))
     assert photos.file_of(image) == tmp_path / "me.jpg"  # its own file, unchanged
@@ -368,11 +375,13 @@ def test_pictures_of_the_image_editor_become_photos(addon, tmp_path) -> None:
     painted = np.asarray(Image.open(written(image)).convert("RGB"))
     assert painted.shape == (16, 16, 3) and painted[-1, 0].tolist() == [0, 255, 0]
     made = bpy.data.images.new("made", 8, 4)
-    made.pixels.foreach_set(np.tile(np.float32((1, 0, 0, 1)), 32))
+    made.pixels.foreach_set(np.tile(np.array((1, 0, 0, 1), np.float32), 32))
     assert np.array_equal(np.asarray(Image.open(written(made)).convert("RGB")), np.full((4, 8, 3), (255, 0, 0)))
     assert written(bpy.data.images.new("made", 8, 4)) != written(made)  # Blender calls it made.001
     light = bpy.data.images.new("light", 8, 4, float_buffer=True)
-    light.pixels.foreach_set(np.tile(np.float32((0.2140, 0, 1, 1)), 32))  # linear: Blender's own encoding knows how to
+    light.pixels.foreach_set(
+        np.tile(np.array((0.2140, 0, 1, 1), np.float32), 32)
+    )  # linear: Blender's own encoding knows how to
     assert Image.open(written(light)).convert("RGB").getpixel((0, 0)) == pytest.approx((127, 0, 255), abs=1)
 
 
@@ -383,13 +392,13 @@ def written(image: bpy.types.Image) -> Path:
     return file
 
 
-def test_what_is_transparent_in_a_picture_stays_so(addon) -> None:
+def test_what_is_transparent_in_a_picture_stays_so(addon: Any) -> None:
     image = bpy.data.images.new("cut out", 4, 4, alpha=True)
-    image.pixels[:] = np.tile(np.float32((1, 0, 0, 0)), 16)
+    image.pixels[:] = np.tile(np.array((1, 0, 0, 0), np.float32), 16)
     assert Image.open(written(image)).getchannel("A").getextrema() == (0, 0)
 
 
-def test_a_painted_picture_is_encoded_beside_blenders_thread(addon, monkeypatch) -> None:
+def test_a_painted_picture_is_encoded_beside_blenders_thread(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Encoding it would be some tenths of a second of the main thread's time."""
     image = bpy.data.images.new("painted", 2048, 2048)
     image.pixels[:4] = (0, 1, 0, 1)
@@ -402,7 +411,9 @@ def test_a_painted_picture_is_encoded_beside_blenders_thread(addon, monkeypatch)
     assert Image.open(file).size == (2048, 2048)
 
 
-def test_a_photo_that_is_a_moment_away_stands_in_the_list_and_a_run_waits_for_it(addon, tmp_path, monkeypatch) -> None:
+def test_a_photo_that_is_a_moment_away_stands_in_the_list_and_a_run_waits_for_it(
+    addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     freed, replace = threading.Event(), os.replace
 
     def slow(source: Any, target: Any) -> None:
@@ -439,7 +450,9 @@ def test_a_photo_that_is_a_moment_away_stands_in_the_list_and_a_run_waits_for_it
     assert not addon.pictures().busy and addon.session().problem is None
 
 
-def test_a_picture_that_cannot_be_written_says_so_with_the_button_that_helps(addon, monkeypatch) -> None:
+def test_a_picture_that_cannot_be_written_says_so_with_the_button_that_helps(
+    addon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -453,7 +466,7 @@ def test_a_picture_that_cannot_be_written_says_so_with_the_button_that_helps(add
     )
 
 
-def test_progress_by_stages_with_time_left_and_cancel(addon) -> None:
+def test_progress_by_stages_with_time_left_and_cancel(addon: Any) -> None:
     job = started(addon, "a.jpg", "b.jpg")
     job.apply(Progress("id", 0, "fitting", 0.5, "Fitting 2 people", 42.0))
     page = drawn(panels.UVATAR_PT_photos)
@@ -486,14 +499,14 @@ def test_progress_by_stages_with_time_left_and_cancel(addon) -> None:
         (NOT_SENT, "uvatar.complete_texture"),
     ],
 )
-def test_a_problem_has_its_button(addon, problem: Problem, button: str) -> None:
+def test_a_problem_has_its_button(addon: Any, problem: Problem, button: str) -> None:
     addon.session().problem = problem
     page = drawn(panels.UVATAR_PT_photos)
     assert problem.message in page.labels and button in page.buttons
     assert button in drawing._REMEDIES[problem.remedy]
 
 
-def test_photos_that_failed_are_named_with_the_reason(addon) -> None:
+def test_photos_that_failed_are_named_with_the_reason(addon: Any) -> None:
     job = started(addon, "a.jpg", "b.jpg")
     job.apply(PhotoFailed("id", 1, Problem("No person was found in b.jpg.", "Use another photo.")))
     job.apply(JobEnded("id"))
@@ -503,14 +516,16 @@ def test_photos_that_failed_are_named_with_the_reason(addon) -> None:
     assert "uvatar.run" in page.buttons
 
 
-def test_photos_that_are_gone_can_be_taken_off_the_list(addon, tmp_path) -> None:
+def test_photos_that_are_gone_can_be_taken_off_the_list(addon: Any, tmp_path: Path) -> None:
     (tmp_path / "here.jpg").write_bytes(b"photo")
     settings = add_photos(tmp_path, "gone.jpg", "here.jpg", "gone too.jpg")
     bpy.ops.uvatar.remove_unreadable()
     assert [photo.file().name for photo in settings.photos] == ["here.jpg"]
 
 
-def test_results_show_the_overlay_and_how_sure_they_are(addon, two_people, monkeypatch) -> None:
+def test_results_show_the_overlay_and_how_sure_they_are(
+    addon: Any, two_people: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for person in two_people["people"]:
         person["overlay_jpeg"] = encoded(gradient(32), "JPEG")
     job = started(addon, "a.jpg")
@@ -526,7 +541,7 @@ def test_results_show_the_overlay_and_how_sure_they_are(addon, two_people, monke
     assert len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 2
 
 
-def test_a_note_on_the_photo_is_shown_once(addon, two_people) -> None:
+def test_a_note_on_the_photo_is_shown_once(addon: Any, two_people: dict[str, Any]) -> None:
     note = "Two of these people look alike."
     job = started(addon, "a.jpg")
     job.apply(PhotoDone("id", 0, parse_result({**two_people, "notes": [note]})))
@@ -539,9 +554,11 @@ def test_a_note_on_the_photo_is_shown_once(addon, two_people) -> None:
     )
 
 
-def test_views_stay_where_another_scene_is_shown(addon, result, monkeypatch) -> None:
+def test_views_stay_where_another_scene_is_shown(
+    addon: Any, result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = []
-    monkeypatch.setattr(importing.Views, "show", lambda self, box, scene: shown.append(scene))
+    monkeypatch.setattr(Views, "show", lambda self, box, scene: shown.append(scene))
     job, scene = started(addon, "a.jpg"), bpy.context.scene
     job.apply(PhotoDone("id", 0, parse_result(result)))
     addon.pump()
@@ -551,7 +568,9 @@ def test_views_stay_where_another_scene_is_shown(addon, result, monkeypatch) -> 
     assert not job.problems and len([thing for thing in scene.objects if thing.type == "ARMATURE"]) == 1 and not shown
 
 
-def test_an_import_that_is_broken_off_leaves_nothing_and_begins_anew(addon, two_people, tmp_path) -> None:
+def test_an_import_that_is_broken_off_leaves_nothing_and_begins_anew(
+    addon: Any, two_people: dict[str, Any], tmp_path: Path
+) -> None:
     job = started(addon, "a.jpg")
     job.apply(PhotoDone("id", 0, parse_result(two_people)))
     addon.pump()
@@ -563,7 +582,9 @@ def test_an_import_that_is_broken_off_leaves_nothing_and_begins_anew(addon, two_
     assert len([thing for thing in bpy.data.objects if thing.type == "ARMATURE"]) == 2
 
 
-def test_an_undo_step_made_in_the_middle_of_an_import_keeps_nothing_of_it(addon, two_people) -> None:
+def test_an_undo_step_made_in_the_middle_of_an_import_keeps_nothing_of_it(
+    addon: Any, two_people: dict[str, Any]
+) -> None:
     bpy.ops.ed.undo_push(message="before")
     job = started(addon, "a.jpg")
     job.apply(PhotoDone("id", 0, parse_result(two_people)))
@@ -580,7 +601,7 @@ def test_an_undo_step_made_in_the_middle_of_an_import_keeps_nothing_of_it(addon,
     assert len(bpy.data.objects) == 6 and len(bpy.data.scenes) == 1  # two people and the camera
 
 
-def test_no_tick_blocks_blender(addon) -> None:
+def test_no_tick_blocks_blender(addon: Any) -> None:
     """The work comes in many short ticks. Shares, because seconds would tell how fast and how busy the computer is."""
     parsed, shares = parse_result(heavy_result()), []
     for _ in range(3):
@@ -600,7 +621,7 @@ def test_no_tick_blocks_blender(addon) -> None:
     assert min(shares) < 0.15  # measured: .04 to .1; an avatar that is built at once: 1
 
 
-def test_an_unfinished_run_of_an_earlier_blender_is_offered(addon) -> None:
+def test_an_unfinished_run_of_an_earlier_blender_is_offered(addon: Any) -> None:
     addon.session().unfinished = [Job("old", (Path("a.jpg"), Path("b.jpg")))]
     page = drawn(panels.UVATAR_PT_photos)
     assert "An earlier run of 2 photos is not finished" in page.labels and {"uvatar.resume", "uvatar.forget"} <= set(
@@ -610,7 +631,7 @@ def test_an_unfinished_run_of_an_earlier_blender_is_offered(addon) -> None:
     assert not addon.session().unfinished
 
 
-def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> None:
+def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon: Any, result: dict[str, Any]) -> None:
     assert not avatar_panels.UVATAR_PT_avatar.poll(bpy.context)
     (rig,) = import_people(parse_result(result), bpy.context.scene).rigs
     for selected in (rig, rig.children[0]):
@@ -637,7 +658,7 @@ def test_the_avatars_sliders_show_for_its_mesh_and_its_rig(addon, result) -> Non
         assert any("open_body" in label for label in drawn(avatar_panels.UVATAR_PT_origin).labels)
 
 
-def test_options_reach_the_backend_and_the_import(addon) -> None:
+def test_options_reach_the_backend_and_the_import(addon: Any) -> None:
     page = drawn(panels.UVATAR_PT_options)
     settings = bpy.context.scene.uvatar
     settings.texture_size, settings.fast, settings.refine, settings.unlit = "2048", True, False, True
@@ -670,7 +691,7 @@ def test_options_reach_the_backend_and_the_import(addon) -> None:
         ]
 
 
-def test_a_lost_connection_is_shown_while_the_run_waits(addon) -> None:
+def test_a_lost_connection_is_shown_while_the_run_waits(addon: Any) -> None:
     started(addon, "a.jpg")
     session = addon.session()
     session.link, session.problem = Link.CONNECTING, LOST

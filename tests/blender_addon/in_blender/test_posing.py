@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.blender_addon.in_blender.test_panels import addon, drawn  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import sample_result
@@ -41,7 +42,7 @@ def walk(tmp_path: Path) -> Path:
     return tmp_path / "walk.npz"
 
 
-def joints_over_time(rig: Any, frames: Any) -> np.ndarray:
+def joints_over_time(rig: Any, frames: Any) -> NDArray[Any]:
     places = []
     for frame in frames:
         bpy.context.scene.frame_set(frame)
@@ -56,7 +57,7 @@ def lead(rig: Any) -> Any:
 
 
 @pytest.mark.parametrize("named", ["SMPL", "MIXAMO"])
-def test_the_control_rig_takes_the_motion_over(rig, walk, named: str) -> None:
+def test_the_control_rig_takes_the_motion_over(rig: Any, walk: Path, named: str) -> None:
     bpy.ops.uvatar.name_bones(naming=named)
     rig.location = (1, 2, 0)
     apply_motion(rig, load_motion(rig, walk), "walk", start=5)
@@ -78,7 +79,7 @@ def test_the_control_rig_takes_the_motion_over(rig, walk, named: str) -> None:
     assert np.abs(joints_over_time(rig, frames) - before).max() < 1e-4
 
 
-def test_the_control_rig_takes_the_photos_pose_over_and_later_motions(rig, walk) -> None:
+def test_the_control_rig_takes_the_photos_pose_over_and_later_motions(rig: Any, walk: Path) -> None:
     before = joints_over_time(rig, [1])
     control = lead(rig)
     assert np.abs(joints_over_time(rig, [1]) - before).max() < 0.01 and not compat.action_curves(control)
@@ -90,7 +91,7 @@ def test_the_control_rig_takes_the_photos_pose_over_and_later_motions(rig, walk)
 
 
 @pytest.mark.parametrize("renamed", [False, True])
-def test_panels_follow_the_avatar_from_any_of_its_objects(rig, renamed: bool) -> None:
+def test_panels_follow_the_avatar_from_any_of_its_objects(rig: Any, renamed: bool) -> None:
     metarig = rigify.make_metarig(rig)
     control = lead(rig)
     assert bpy.context.object == control  # which Rigify leaves active
@@ -112,12 +113,12 @@ def test_panels_follow_the_avatar_from_any_of_its_objects(rig, renamed: bool) ->
     assert rigs.find_rig(control) is None and rigs.find_rig(metarig) is None
 
 
-def test_what_stands_beside_an_avatar_is_not_one(rig) -> None:
+def test_what_stands_beside_an_avatar_is_not_one(rig: Any) -> None:
     for thing in (bpy.data.objects["me camera"], bpy.data.objects.new("x", None), None):
         assert rigs.find_rig(thing) is None
 
 
-def test_snap_to_ground_moves_what_leads(rig) -> None:
+def test_snap_to_ground_moves_what_leads(rig: Any) -> None:
     control = lead(rig)
     control.location.z += 0.5
     bpy.context.view_layer.update()
@@ -128,7 +129,7 @@ def test_snap_to_ground_moves_what_leads(rig) -> None:
 
 
 @pytest.mark.parametrize("pose", ["T", "A", "PHOTO", "REST"])
-def test_a_pose_is_keyed_or_refused_where_it_would_be_undone(rig, walk, pose: str) -> None:
+def test_a_pose_is_keyed_or_refused_where_it_would_be_undone(rig: Any, walk: Path, pose: str) -> None:
     tools, scene = bpy.context.scene.tool_settings, bpy.context.scene
     assert (
         bpy.ops.uvatar.pose(pose=pose) == {"FINISHED"} and rig.animation_data is None
@@ -137,7 +138,7 @@ def test_a_pose_is_keyed_or_refused_where_it_would_be_undone(rig, walk, pose: st
     apply_motion(rig, load_motion(rig, walk), "walk")
     scene.frame_set(4)
     before = rig.pose.bones["left_elbow"].matrix_basis.copy()
-    with pytest.raises(RuntimeError, match="“walk”.*Auto Keying"):
+    with pytest.raises(RuntimeError, match=r"“walk”.*Auto Keying"):
         bpy.ops.uvatar.pose(pose=pose)
     assert rig.pose.bones["left_elbow"].matrix_basis == before
     tools.use_keyframe_insert_auto = True
@@ -152,7 +153,7 @@ def test_a_pose_is_keyed_or_refused_where_it_would_be_undone(rig, walk, pose: st
         bpy.ops.uvatar.pose(pose=pose)
 
 
-def test_a_pose_is_keyed_without_any_motion_too(rig) -> None:
+def test_a_pose_is_keyed_without_any_motion_too(rig: Any) -> None:
     bpy.context.scene.tool_settings.use_keyframe_insert_auto = True
     try:
         bpy.ops.uvatar.pose(pose="T")
@@ -162,7 +163,7 @@ def test_a_pose_is_keyed_without_any_motion_too(rig) -> None:
 
 
 @pytest.mark.parametrize("what", ["bone", "deleted"])
-def test_panels_of_a_changed_rig_say_it_or_go_on(rig, what: str) -> None:
+def test_panels_of_a_changed_rig_say_it_or_go_on(rig: Any, what: str) -> None:
     if what == "bone":
         rig.data.bones["pelvis"].name = "my hips"
     else:
@@ -186,7 +187,7 @@ def test_panels_of_a_changed_rig_say_it_or_go_on(rig, what: str) -> None:
                 operator()
 
 
-def test_sliders_say_what_they_do_and_write_the_shape_keys(rig) -> None:
+def test_sliders_say_what_they_do_and_write_the_shape_keys(rig: Any) -> None:
     body = rigs.find_body(rig)
     for name in rigs.beta_names(rig):
         described = rig.uvatar_shape.bl_rna.properties[sliders.identifier(name)]
@@ -205,13 +206,13 @@ def test_sliders_say_what_they_do_and_write_the_shape_keys(rig) -> None:
     ("name", "low", "high"),
     [("gender", "Masculine", "Feminine"), ("maturity", "Child", "Adult"), ("stature", "Shorter", "taller")],
 )
-def test_both_ends_of_a_slider_are_named(rig, name: str, low: str, high: str) -> None:
+def test_both_ends_of_a_slider_are_named(rig: Any, name: str, low: str, high: str) -> None:
     slider = sliders.SLIDERS[name]
     said = f"{slider.label} {slider.tip}"
     assert said.index(low) < said.index(high)
 
 
-def test_the_panel_says_when_joints_are_behind_the_sliders(rig) -> None:
+def test_the_panel_says_when_joints_are_behind_the_sliders(rig: Any) -> None:
     def told() -> bool:
         return any("joints are not where" in label for label in drawn(avatar_panels.UVATAR_PT_avatar).labels)
 
@@ -225,7 +226,7 @@ def test_the_panel_says_when_joints_are_behind_the_sliders(rig) -> None:
     assert not told()  # it cannot be done there
 
 
-def test_a_control_rig_of_a_deleted_avatar_offers_nothing(rig) -> None:
+def test_a_control_rig_of_a_deleted_avatar_offers_nothing(rig: Any) -> None:
     bpy.context.view_layer.objects.active = rig
     assert bpy.ops.uvatar.make_metarig() == {"FINISHED"}
     metarig = bpy.context.object
@@ -235,7 +236,7 @@ def test_a_control_rig_of_a_deleted_avatar_offers_nothing(rig) -> None:
     assert rigs.find_rig(metarig) is None and not avatar_panels.UVATAR_PT_avatar.poll(bpy.context)
 
 
-def test_a_motion_that_cannot_be_applied_leaves_the_control_rig_leading(rig, walk) -> None:
+def test_a_motion_that_cannot_be_applied_leaves_the_control_rig_leading(rig: Any, walk: Path) -> None:
     control = lead(rig)
     with pytest.raises(RuntimeError, match="leave the control rig first"):
         bpy.ops.uvatar.import_motion(filepath=str(walk), shape=True)
@@ -245,7 +246,7 @@ def test_a_motion_that_cannot_be_applied_leaves_the_control_rig_leading(rig, wal
     assert rigify.control_rig(rig) == control
 
 
-def test_edit_mode_is_explained(rig) -> None:
+def test_edit_mode_is_explained(rig: Any) -> None:
     body = rigs.find_body(rig)
     bpy.context.view_layer.objects.active = body
     assert not any("Edit Mode" in label for label in drawn(avatar_panels.UVATAR_PT_avatar).labels)
@@ -256,7 +257,7 @@ def test_edit_mode_is_explained(rig) -> None:
         bpy.ops.object.mode_set(mode="OBJECT")
 
 
-def test_help_opens_a_file_of_this_computer(addon, monkeypatch) -> None:  # noqa: F811
+def test_help_opens_a_file_of_this_computer(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     file = guide.guide()
     assert file is not None and file.is_file() and file.as_uri().startswith("file:///")
     monkeypatch.setattr(guide, "_PLACES", (Path("/nowhere"),))
@@ -265,7 +266,7 @@ def test_help_opens_a_file_of_this_computer(addon, monkeypatch) -> None:  # noqa
 
 
 @pytest.mark.parametrize("how", ["excluded", "disabled", "hidden"])
-def test_joints_are_fitted_in_an_avatar_that_is_not_shown(result, scene, how: str) -> None:
+def test_joints_are_fitted_in_an_avatar_that_is_not_shown(result: dict[str, Any], scene: Any, how: str) -> None:
     rig = import_people(parse_result(result), scene).rigs[0]
     (collection,) = scene.collection.children
     layer = bpy.context.view_layer.layer_collection.children[collection.name]
@@ -285,7 +286,9 @@ def test_joints_are_fitted_in_an_avatar_that_is_not_shown(result, scene, how: st
     assert layer.exclude == (how == "excluded") and rig.hide_viewport == (how == "disabled")
 
 
-def test_a_linked_avatar_gets_no_control_rig_and_nothing_is_left_behind(result, scene, tmp_path) -> None:
+def test_a_linked_avatar_gets_no_control_rig_and_nothing_is_left_behind(
+    result: dict[str, Any], scene: Any, tmp_path: Path
+) -> None:
     import_people(parse_result(result), scene)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
     bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -295,6 +298,6 @@ def test_a_linked_avatar_gets_no_control_rig_and_nothing_is_left_behind(result, 
     bpy.context.scene.collection.children.link(collection)
     rig = next(thing for thing in collection.objects if rigs.is_rig(thing))
     before = set(bpy.data.objects)
-    with pytest.raises(rigs.RigError, match="linked from library.blend"):
+    with pytest.raises(rigs.RigError, match=r"linked from library.blend"):
         rigify.generate_control_rig(rig)
     assert set(bpy.data.objects) == before

@@ -19,8 +19,9 @@ from uvatar_blender.core.naming import Naming, joint_names
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.scene import material
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import ImportOptions, evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import ImportOptions, import_people
 from uvatar_blender.scene.export import export_avatar
+from uvatar_blender.scene.mesh import evaluated_vertices
 from uvatar_blender.scene.motion import apply_motion, load_motion
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -79,7 +80,7 @@ def opened(path: Path, importer: str = "python") -> tuple[bpy.types.Object, bpy.
 
 @pytest.mark.parametrize("importer", IMPORTERS)
 @pytest.mark.parametrize("target", list(Target))
-def test_what_comes_back_is_the_avatar(files, person, target: Target, importer: str) -> None:
+def test_what_comes_back_is_the_avatar(files: Path, person: dict[str, Any], target: Target, importer: str) -> None:
     rig, body = opened(files / f"me{target.value}{target.suffix}", importer)
     # bones: all, under their names, one root, no leaves
     names = set(joint_names(NAMINGS[target])) | ({"root"} if target is Target.UNREAL else set())
@@ -120,7 +121,7 @@ def test_what_comes_back_is_the_avatar(files, person, target: Target, importer: 
 
 
 @pytest.mark.parametrize("target", [Target.UNITY, Target.UNREAL])
-def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files, target: Target) -> None:
+def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files: Path, target: Target) -> None:
     """As the engines see it: read without Blender's importers, which put such things right."""
     sys.path.append(bpy.utils.system_resource("SCRIPTS", path="addons_core"))
     from io_scene_fbx import parse_fbx
@@ -158,7 +159,7 @@ def test_no_node_of_the_fbx_is_scaled_and_no_object_turned(files, target: Target
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
-def test_the_a_is_exported_as_the_rest_pose(scene, tmp_path, rest: str) -> None:
+def test_the_a_is_exported_as_the_rest_pose(scene: Any, tmp_path: Path, rest: str) -> None:
     (rig,) = import_people(parse_result(sample_result()), scene, options=ImportOptions(rest_pose=rest)).rigs
     export_avatar(rig, tmp_path / "a.fbx", Target.UNREAL)
     opened_rig, _ = opened(tmp_path / "a.fbx")
@@ -167,7 +168,7 @@ def test_the_a_is_exported_as_the_rest_pose(scene, tmp_path, rest: str) -> None:
 
 
 @pytest.mark.parametrize("target", list(Target))
-def test_motion_is_exported_as_it_is_seen(scene, tmp_path, target: Target) -> None:
+def test_motion_is_exported_as_it_is_seen(scene: Any, tmp_path: Path, target: Target) -> None:
     (rig,) = import_people(parse_result(sample_result()), scene, options=ImportOptions(photo_pose=False)).rigs
     rig.location = (0, 0, 0)
     body = rigs.find_body(rig)
@@ -187,7 +188,7 @@ def test_motion_is_exported_as_it_is_seen(scene, tmp_path, target: Target) -> No
     scene = bpy.context.scene
     for modifier in body.modifiers:
         modifier.use_deform_preserve_volume = False
-    first = int(round(rig.animation_data.action.frame_range[0]))
+    first = round(rig.animation_data.action.frame_range[0])
     for frame, vertices in wanted.items():
         scene.frame_set(first + frame - 1)
         bpy.context.view_layer.update()
@@ -195,7 +196,7 @@ def test_motion_is_exported_as_it_is_seen(scene, tmp_path, target: Target) -> No
         assert np.percentile(distance, 99) < 2e-3 and distance.max() < 0.01
 
 
-def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(scene, tmp_path) -> None:
+def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(scene: Any, tmp_path: Path) -> None:
     (rig,) = import_people(parse_result(sample_result()), scene).rigs
     before = {
         thing.name

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
+from numpy.typing import NDArray
 
 from tests.blender_addon.sample import joints, pixels_of, posed_vertices, rest_vertices, sample_result, world_of
 from uvatar_blender.core.result import ResultError, parse_result
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import Imported, ImportOptions, evaluated_vertices, import_people
-from uvatar_blender.scene.mesh import CLOTHING_KEY, mixed_vertices
+from uvatar_blender.scene.avatar import Imported, ImportOptions, import_people
+from uvatar_blender.scene.mesh import CLOTHING_KEY, evaluated_vertices, mixed_vertices
 from uvatar_blender.scene.shape import refresh_joints
 
 ARMATURE_FROM_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -28,7 +29,7 @@ def imported(
     return import_people(parse_result(result), scene, people, ImportOptions(**options))
 
 
-def shown_linear(rig: bpy.types.Object) -> np.ndarray:
+def shown_linear(rig: bpy.types.Object) -> NDArray[Any]:
     """The deformed mesh in the world, with linear skinning as SMPL defines it."""
     body = rigs.find_body(rig)
     body.modifiers["Armature"].use_deform_preserve_volume = False
@@ -36,14 +37,14 @@ def shown_linear(rig: bpy.types.Object) -> np.ndarray:
     return evaluated_vertices(body)
 
 
-def test_deformed_mesh_is_lbs_of_the_photos_pose(two_people, scene) -> None:
+def test_deformed_mesh_is_lbs_of_the_photos_pose(two_people: dict[str, Any], scene: Any) -> None:
     made = imported(two_people, scene)
     for rig, person in zip(made.rigs, two_people["people"], strict=True):
-        expected = world_of(posed_vertices(person)) + (0, 0, made.camera.location.z)
+        expected = world_of(posed_vertices(person)) + np.array([0, 0, made.camera.location.z])
         assert np.abs(shown_linear(rig) - expected).max() < 1e-4
 
 
-def test_people_keep_their_places_and_the_lowest_foot_is_on_the_ground(two_people, scene) -> None:
+def test_people_keep_their_places_and_the_lowest_foot_is_on_the_ground(two_people: dict[str, Any], scene: Any) -> None:
     made = imported(two_people, scene)
     for rig in made.rigs:
         rigs.find_body(rig).modifiers["Armature"].use_deform_preserve_volume = True
@@ -54,7 +55,7 @@ def test_people_keep_their_places_and_the_lowest_foot_is_on_the_ground(two_peopl
     assert apart.x > 0.5 and apart.y > 0.1  # the second stands to the right and further away
 
 
-def test_rest_pose_is_a_t_on_the_ground_facing_the_viewer(result, scene) -> None:
+def test_rest_pose_is_a_t_on_the_ground_facing_the_viewer(result: dict[str, Any], scene: Any) -> None:
     (rig,) = imported(result, scene, photo_pose=False).rigs
     vertices = shown_linear(rig) - np.array(rig.location)
     assert tuple(rig.scale) == (1, 1, 1) and tuple(rig.rotation_euler) == (0, 0, 0)
@@ -68,7 +69,7 @@ def test_rest_pose_is_a_t_on_the_ground_facing_the_viewer(result, scene) -> None
     )  # its left at +x, its toes towards -y
 
 
-def test_24_bones_of_one_tree_lie_on_the_joints(result, scene) -> None:
+def test_24_bones_of_one_tree_lie_on_the_joints(result: dict[str, Any], scene: Any) -> None:
     person = result["people"][0]
     (rig,) = imported(result, scene).rigs
     bones = rig.data.bones
@@ -82,7 +83,7 @@ def test_24_bones_of_one_tree_lie_on_the_joints(result, scene) -> None:
     assert np.abs(shift[:, :2]).max() < 1e-5 and np.ptp(shift[:, 2]) < 1e-5  # the same, but raised to the ground
 
 
-def test_bones_run_along_limbs_and_bend_alike_on_both_sides(result, scene) -> None:
+def test_bones_run_along_limbs_and_bend_alike_on_both_sides(result: dict[str, Any], scene: Any) -> None:
     (rig,) = imported(result, scene).rigs
     bones = rig.data.bones
     for upper, lower in (
@@ -106,7 +107,7 @@ def test_bones_run_along_limbs_and_bend_alike_on_both_sides(result, scene) -> No
             assert y @ mirrored > 0.99
 
 
-def test_a_positive_turn_about_x_bends_elbows_hips_and_spine_forward(result, scene) -> None:
+def test_a_positive_turn_about_x_bends_elbows_hips_and_spine_forward(result: dict[str, Any], scene: Any) -> None:
     (rig,) = imported(result, scene, photo_pose=False).rigs
     for name in ("left_elbow", "right_elbow", "left_hip", "right_hip", "spine2"):
         bone = rig.pose.bones[name]
@@ -117,7 +118,7 @@ def test_a_positive_turn_about_x_bends_elbows_hips_and_spine_forward(result, sce
         bone.rotation_quaternion = (1, 0, 0, 0)
 
 
-def test_at_most_four_weights_per_vertex_as_given(result, scene) -> None:
+def test_at_most_four_weights_per_vertex_as_given(result: dict[str, Any], scene: Any) -> None:
     person = result["people"][0]
     (rig,) = imported(result, scene).rigs
     body = rigs.find_body(rig)
@@ -134,7 +135,7 @@ def test_at_most_four_weights_per_vertex_as_given(result, scene) -> None:
         assert groups == pytest.approx(expected, abs=1e-6)
 
 
-def test_mesh_keeps_quads_and_the_uv_atlas(result, scene) -> None:
+def test_mesh_keeps_quads_and_the_uv_atlas(result: dict[str, Any], scene: Any) -> None:
     person = result["people"][0]
     (rig,) = imported(result, scene).rigs
     mesh = rigs.find_body(rig).data
@@ -147,7 +148,7 @@ def test_mesh_keeps_quads_and_the_uv_atlas(result, scene) -> None:
     assert not mesh.validate(verbose=True)  # True: something had to be repaired
 
 
-def test_shape_keys_are_the_betas_and_the_clothes(result, scene) -> None:
+def test_shape_keys_are_the_betas_and_the_clothes(result: dict[str, Any], scene: Any) -> None:
     person = result["people"][0]
     (rig,) = imported(result, scene).rigs
     body = rigs.find_body(rig)
@@ -161,7 +162,7 @@ def test_shape_keys_are_the_betas_and_the_clothes(result, scene) -> None:
     assert np.ptp(mixed_vertices(body)[:, 2]) == pytest.approx(np.ptp(rest_vertices(naked)[:, 1]), abs=1e-5)
 
 
-def test_a_beta_beyond_the_sliders_range_is_not_clipped(result, scene) -> None:
+def test_a_beta_beyond_the_sliders_range_is_not_clipped(result: dict[str, Any], scene: Any) -> None:
     wide = copy.deepcopy(result)
     wide["people"][0]["betas"][1] = 6.4
     (rig,) = imported(wide, scene).rigs
@@ -170,7 +171,7 @@ def test_a_beta_beyond_the_sliders_range_is_not_clipped(result, scene) -> None:
     )
 
 
-def test_joints_follow_the_shape_and_the_pose_stays(result, scene) -> None:
+def test_joints_follow_the_shape_and_the_pose_stays(result: dict[str, Any], scene: Any) -> None:
     person = copy.deepcopy(result["people"][0])
     made = imported(result, scene)
     (rig,) = made.rigs
@@ -189,14 +190,14 @@ def test_joints_follow_the_shape_and_the_pose_stays(result, scene) -> None:
     assert np.ptp(difference, axis=0).max() < 1e-4
 
 
-def test_refresh_says_what_to_do_when_the_sliders_are_gone(result, scene) -> None:
+def test_refresh_says_what_to_do_when_the_sliders_are_gone(result: dict[str, Any], scene: Any) -> None:
     (rig,) = imported(result, scene).rigs
     rigs.find_body(rig).shape_key_clear()
     with pytest.raises(rigs.RigError, match="import the avatar again"):
         refresh_joints(rig)
 
 
-def test_camera_projects_the_avatar_where_the_photo_shows_it(two_people, scene) -> None:
+def test_camera_projects_the_avatar_where_the_photo_shows_it(two_people: dict[str, Any], scene: Any) -> None:
     made = imported(two_people, scene)
     camera = two_people["camera"]
     assert scene.camera == made.camera
@@ -209,14 +210,14 @@ def test_camera_projects_the_avatar_where_the_photo_shows_it(two_people, scene) 
         assert np.abs(pixels - pixels_of(camera, posed_vertices(person)[::50])).max() < 0.05
 
 
-def test_photo_lies_behind_the_camera_view_packed(result, scene) -> None:
+def test_photo_lies_behind_the_camera_view_packed(result: dict[str, Any], scene: Any) -> None:
     camera = imported(result, scene).camera
     (background,) = camera.data.background_images
     assert camera.data.show_background_images and tuple(background.image.size) == (300, 400)
     assert bytes(background.image.packed_file.data) == result["photo"]["jpeg"]
 
 
-def test_material_shows_the_packed_texture(result, scene) -> None:
+def test_material_shows_the_packed_texture(result: dict[str, Any], scene: Any) -> None:
     (rig,) = imported(result, scene).rigs
     (material,) = rigs.find_body(rig).data.materials
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
@@ -224,11 +225,11 @@ def test_material_shows_the_packed_texture(result, scene) -> None:
     image = link.from_node.image
     assert bytes(image.packed_file.data) == result["people"][0]["texture_png"]
     assert image.colorspace_settings.name == "sRGB"
-    red, green, blue, _ = image.pixels[0:4]  # bottom-left: row 0 of the PNG is v = 1
+    red, green, _blue, _ = image.pixels[0:4]  # bottom-left: row 0 of the PNG is v = 1
     assert red < 0.1 and green > 0.9
 
 
-def test_provenance_is_kept(result, scene) -> None:
+def test_provenance_is_kept(result: dict[str, Any], scene: Any) -> None:
     (rig,) = imported(result, scene).rigs
     assert (
         rig["uvatar_photo_digest"] == "d1"
@@ -239,7 +240,7 @@ def test_provenance_is_kept(result, scene) -> None:
     assert list(rig["uvatar_betas"]) == pytest.approx(result["people"][0]["betas"].tolist())
 
 
-def test_triangles_and_bodies_without_texture_coordinates_import(result, scene) -> None:
+def test_triangles_and_bodies_without_texture_coordinates_import(result: dict[str, Any], scene: Any) -> None:
     plain = copy.deepcopy(result)
     plain["people"][0] |= {
         "quads": None,
@@ -253,7 +254,7 @@ def test_triangles_and_bodies_without_texture_coordinates_import(result, scene) 
 
 
 @pytest.mark.parametrize("picture", ["texture_png", "source_png", "jpeg"])
-def test_a_broken_picture_leaves_nothing_behind(result, scene, picture: str) -> None:
+def test_a_broken_picture_leaves_nothing_behind(result: dict[str, Any], scene: Any, picture: str) -> None:
     broken = copy.deepcopy(result)
     (broken["photo"] if picture == "jpeg" else broken["people"][0])[picture] = b"no picture"
     with pytest.raises(ResultError, match="not a picture"):
@@ -272,6 +273,6 @@ def test_a_broken_picture_leaves_nothing_behind(result, scene, picture: str) -> 
         assert not list(kind)
 
 
-def test_a_full_avatar_is_three_objects(scene) -> None:
+def test_a_full_avatar_is_three_objects(scene: Any) -> None:
     imported(sample_result(texture=1024), scene)
     assert len(bpy.data.objects) == 3

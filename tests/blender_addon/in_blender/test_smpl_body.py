@@ -19,9 +19,9 @@ from uvatar.protocol.people import people_of
 from uvatar_blender.core.result import parse_result
 from uvatar_blender.core.session import Link
 from uvatar_blender.scene import rig as rigs
-from uvatar_blender.scene.avatar import evaluated_vertices, import_people
+from uvatar_blender.scene.avatar import import_people
 from uvatar_blender.scene.material import avatar_material, texture_image
-from uvatar_blender.scene.mesh import CLOTHING_KEY
+from uvatar_blender.scene.mesh import CLOTHING_KEY, evaluated_vertices
 from uvatar_blender.ui import panels
 
 
@@ -31,7 +31,7 @@ def drawn(settings: Any) -> Any:
     return layout.page
 
 
-def test_the_panel_offers_smpl_where_the_backend_has_its_file(addon) -> None:  # noqa: F811
+def test_the_panel_offers_smpl_where_the_backend_has_its_file(addon: Any) -> None:  # noqa: F811
     settings, session = bpy.context.scene.uvatar, addon.session()
     assert settings.job_options()["body"] == "open_body"
     assert drawn(settings).labels == []  # no backend yet: nothing is known
@@ -61,7 +61,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Any]
     return load(folder / "result.uvatar"), np.load(folder / "expected.npz")
 
 
-def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(made, scene) -> None:
+def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(
+    made: tuple[dict[str, Any], Any], scene: Any
+) -> None:
     result, expected = made
     rig = import_people(parse_result(result), scene).rigs[0]
     body = rigs.find_body(rig)
@@ -88,7 +90,7 @@ def test_the_person_arrives_with_smpl_s_mesh_rig_weights_uv_and_texture(made, sc
     assert CLOTHING_KEY in body.data.shape_keys.key_blocks
 
 
-def test_it_stands_as_the_backend_says_pose_correctives_included(made, scene) -> None:
+def test_it_stands_as_the_backend_says_pose_correctives_included(made: tuple[dict[str, Any], Any], scene: Any) -> None:
     result, expected = made
     imported = import_people(parse_result(result), scene)
     body = rigs.find_body(imported.rigs[0])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.blender_addon.in_blender.helpers import data_names, imported, shown
@@ -23,7 +25,7 @@ from uvatar_blender.scene.avatar import ImportOptions
 from uvatar_blender.scene.batch import save_steps
 
 
-def rendered(scene: bpy.types.Scene, path: Path, side: int = 96) -> np.ndarray:
+def rendered(scene: bpy.types.Scene, path: Path, side: int = 96) -> NDArray[Any]:
     """(side, side, 4) a Cycles render, row 0 at the top, display values."""
     scene.render.engine, scene.cycles.samples, scene.cycles.device = "CYCLES", 4, "CPU"
     scene.render.resolution_x = scene.render.resolution_y = side
@@ -37,7 +39,7 @@ def rendered(scene: bpy.types.Scene, path: Path, side: int = 96) -> np.ndarray:
     return pixels.reshape(side, side, 4)[::-1]
 
 
-def test_the_overlay_shows_each_source_in_its_colour(result, scene, tmp_path) -> None:
+def test_the_overlay_shows_each_source_in_its_colour(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     """Rendered by Cycles: the atlas' left half is of one label, its right half of another."""
     labelled = copy.deepcopy(result)
     labels = np.full((64, 64), 1, np.uint8)
@@ -71,7 +73,9 @@ def paint(image: bpy.types.Image, rows: slice, columns: slice, colour: tuple[flo
 
 
 @pytest.mark.parametrize("saved", [False, True])
-def test_a_painted_texture_its_labels_and_what_it_was_are_sent(result, scene, tmp_path, saved: bool) -> None:
+def test_a_painted_texture_its_labels_and_what_it_was_are_sent(
+    result: dict[str, Any], scene: Any, tmp_path: Path, saved: bool
+) -> None:
     labels = np.full((64, 64), 3, np.uint8)
     labels[:, 40:], labels[:4] = 1, 0
     painted = copy.deepcopy(result)
@@ -91,7 +95,9 @@ def test_a_painted_texture_its_labels_and_what_it_was_are_sent(result, scene, tm
     assert np.array_equal(np.array(Image.open(now).convert("RGB")), expected)
 
 
-def test_a_painted_texture_is_sent_without_blocking_blender(result, scene, tmp_path, monkeypatch) -> None:
+def test_a_painted_texture_is_sent_without_blocking_blender(
+    result: dict[str, Any], scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At 2048 texels decoding, comparing and encoding would be a second of the main thread's time; reading pixels is a
     hundredth.
     """
@@ -108,7 +114,7 @@ def test_a_painted_texture_is_sent_without_blocking_blender(result, scene, tmp_p
     assert len(pictures) == 3 and not list(tmp_path.iterdir())
 
 
-def test_a_texture_that_is_not_the_backends_is_not_sent(result, scene, tmp_path) -> None:
+def test_a_texture_that_is_not_the_backends_is_not_sent(result: dict[str, Any], scene: Any, tmp_path: Path) -> None:
     rig = imported(result, scene)
     shader = material.avatar_material(rigs.find_body(rig))
     shader.node_tree.nodes[material.TEXTURE].image = bpy.data.images.new("the artist's", 64, 64)
@@ -119,7 +125,7 @@ def test_a_texture_that_is_not_the_backends_is_not_sent(result, scene, tmp_path)
         painting.painted_pictures(rig, tmp_path, "avatar")
 
 
-def test_a_completed_texture_comes_back_to_its_avatar(result, scene) -> None:
+def test_a_completed_texture_comes_back_to_its_avatar(result: dict[str, Any], scene: Any) -> None:
     rig, other = imported(result, scene), imported(result, scene)
     done = TextureResult(f"{rig[avatars.UUID]}.png", "open_body", encoded(np.full((64, 64, 3), 77, np.uint8)),
                          encoded(np.full((64, 64), 2, np.uint8)))  # fmt: skip
@@ -137,7 +143,9 @@ def test_a_completed_texture_comes_back_to_its_avatar(result, scene) -> None:
         painting.apply_completed(done)
 
 
-def test_each_person_is_saved_as_a_file_and_the_open_one_stays_as_it_was(two_people, scene, tmp_path) -> None:
+def test_each_person_is_saved_as_a_file_and_the_open_one_stays_as_it_was(
+    two_people: dict[str, Any], scene: Any, tmp_path: Path
+) -> None:
     bpy.data.objects.new("the artist's", None)
     before = data_names()
     for run in range(2):
@@ -166,7 +174,9 @@ def test_each_person_is_saved_as_a_file_and_the_open_one_stays_as_it_was(two_peo
     )
 
 
-def test_a_folder_that_cannot_be_written_leaves_nothing_behind(result, scene, tmp_path) -> None:
+def test_a_folder_that_cannot_be_written_leaves_nothing_behind(
+    result: dict[str, Any], scene: Any, tmp_path: Path
+) -> None:
     before = data_names()
     with pytest.raises(ResultError, match="could not be written"):
         for _ in save_steps(parse_result(result), tmp_path / "missing", ImportOptions()):

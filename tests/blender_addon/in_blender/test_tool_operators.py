@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from uvatar_blender.ui import state
 
 
 @pytest.fixture
-def addon(scene: Any) -> Any:
+def addon(scene: Any) -> Iterator[Any]:
     """The add-on registered from the source tree, in an empty file."""
     uvatar_blender.register()
     yield state
@@ -53,7 +54,7 @@ def jobs(addon: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Path], 
     return sent
 
 
-def test_poses_shape_and_ground(rig) -> None:
+def test_poses_shape_and_ground(rig: bpy.types.Object) -> None:
     hand = rig.pose.bones["left_hand"]
     heights = {}
     for pose in ("PHOTO", "T", "A", "REST"):
@@ -73,7 +74,7 @@ def test_poses_shape_and_ground(rig) -> None:
     assert bpy.ops.uvatar.name_bones(naming="UNREAL") == {"FINISHED"} and "thigh_l" in rig.data.bones
 
 
-def test_overlay_and_correctives(rig) -> None:
+def test_overlay_and_correctives(rig: bpy.types.Object) -> None:
     body = rigs.find_body(rig)
     assert bpy.ops.uvatar.show_sources(share=0.5) == {"FINISHED"}
     assert material.shown_sources(material.avatar_material(body)) == pytest.approx(0.5)
@@ -84,7 +85,7 @@ def test_overlay_and_correctives(rig) -> None:
         bpy.ops.uvatar.show_sources(share=1.0)
 
 
-def test_motion_and_what_is_no_motion(rig, tmp_path) -> None:
+def test_motion_and_what_is_no_motion(rig: bpy.types.Object, tmp_path: Path) -> None:
     np.savez(tmp_path / "walk.npz", poses=np.zeros((121, 72)), trans=np.zeros((121, 3)), mocap_framerate=120.0)
     bpy.context.scene.render.fps = 24
     assert bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "walk.npz"), start=5) == {"FINISHED"}
@@ -97,7 +98,7 @@ def test_motion_and_what_is_no_motion(rig, tmp_path) -> None:
         bpy.ops.uvatar.import_motion(filepath=str(tmp_path / "missing.npz"))
 
 
-def test_the_up_axis_of_a_motion(rig, tmp_path) -> None:
+def test_the_up_axis_of_a_motion(rig: bpy.types.Object, tmp_path: Path) -> None:
     scene = bpy.context.scene
     np.savez(
         tmp_path / "clip.npz", poses=np.zeros((5, 72)), trans=np.zeros((5, 3)), fps=float(scene.render.fps)
@@ -115,7 +116,7 @@ def test_the_up_axis_of_a_motion(rig, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("target", "suffix"), [("GLTF", ".glb"), ("UNITY", ".fbx"), ("UNREAL", ".fbx")])
-def test_export_from_pose_mode_too(rig, tmp_path, target: str, suffix: str) -> None:
+def test_export_from_pose_mode_too(rig: bpy.types.Object, tmp_path: Path, target: str, suffix: str) -> None:
     bpy.ops.object.mode_set(mode="POSE")
     assert bpy.ops.uvatar.export(filepath=str(tmp_path / "me"), target=target, naming="UNREAL") == {"FINISHED"}
     assert (tmp_path / f"me{suffix}").stat().st_size > 100_000 and bpy.context.mode == "POSE"
@@ -124,7 +125,7 @@ def test_export_from_pose_mode_too(rig, tmp_path, target: str, suffix: str) -> N
         bpy.ops.uvatar.export(filepath=str(tmp_path / "folder"), target=target)
 
 
-def test_an_exported_file_keeps_the_name_that_it_was_given(rig, tmp_path) -> None:
+def test_an_exported_file_keeps_the_name_that_it_was_given(rig: bpy.types.Object, tmp_path: Path) -> None:
     (tmp_path / "me.glb").write_bytes(b"another avatar")
     assert bpy.ops.uvatar.export(filepath=str(tmp_path / "me.2"), target="GLTF") == {"FINISHED"}
     assert bpy.ops.uvatar.export(filepath=str(tmp_path / "she.GLB"), target="UNITY") == {"FINISHED"}
@@ -134,7 +135,7 @@ def test_an_exported_file_keeps_the_name_that_it_was_given(rig, tmp_path) -> Non
         bpy.ops.uvatar.export(filepath=f"{tmp_path}/", target="GLTF")
 
 
-def test_nothing_is_offered_without_an_avatar_or_in_another_mode(rig) -> None:
+def test_nothing_is_offered_without_an_avatar_or_in_another_mode(rig: bpy.types.Object) -> None:
     bpy.context.view_layer.objects.active = rigs.find_body(rig)
     bpy.ops.object.mode_set(mode="SCULPT")
     assert not bpy.ops.uvatar.refit.poll() and not bpy.ops.uvatar.pose.poll() and bpy.ops.uvatar.show_sources.poll()
@@ -148,7 +149,9 @@ def test_nothing_is_offered_without_an_avatar_or_in_another_mode(rig) -> None:
     )
 
 
-def test_a_painted_texture_goes_to_the_backend_and_comes_back(rig, jobs) -> None:
+def test_a_painted_texture_goes_to_the_backend_and_comes_back(
+    rig: bpy.types.Object, jobs: list[tuple[list[Path], dict[str, Any]]]
+) -> None:
     assert bpy.ops.uvatar.complete_texture() == {"FINISHED"}
     ((paths, options),) = jobs
     from uvatar.protocol.options import checked_options
@@ -173,7 +176,9 @@ def test_a_painted_texture_goes_to_the_backend_and_comes_back(rig, jobs) -> None
 
 
 @pytest.mark.parametrize("keep", ["IMPORT", "SAVE"])
-def test_all_photos_of_a_folder(addon, jobs, tmp_path, keep: str) -> None:
+def test_all_photos_of_a_folder(
+    addon: Any, jobs: list[tuple[list[Path], dict[str, Any]]], tmp_path: Path, keep: str
+) -> None:
     for name in ("b.jpg", "a.PNG", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
     assert bpy.ops.uvatar.batch(directory=str(tmp_path), keep=keep) == {"FINISHED"}
@@ -200,7 +205,9 @@ def test_all_photos_of_a_folder(addon, jobs, tmp_path, keep: str) -> None:
     assert job.people == 2 and not job.problems
 
 
-def test_a_folder_without_photos_says_so(addon, jobs, tmp_path) -> None:
+def test_a_folder_without_photos_says_so(
+    addon: Any, jobs: list[tuple[list[Path], dict[str, Any]]], tmp_path: Path
+) -> None:
     with pytest.raises(RuntimeError, match="no photos"):
         bpy.ops.uvatar.batch(directory=str(tmp_path), keep="SAVE")
     with pytest.raises(RuntimeError, match="cannot be used"):
@@ -208,7 +215,7 @@ def test_a_folder_without_photos_says_so(addon, jobs, tmp_path) -> None:
     assert not jobs and not list(tmp_path.iterdir())
 
 
-def test_rigify_by_its_buttons(rig) -> None:
+def test_rigify_by_its_buttons(rig: bpy.types.Object) -> None:
     assert bpy.ops.uvatar.make_metarig() == {"FINISHED"}
     (metarig,) = (thing for thing in bpy.data.objects if rigify.METARIG in thing)
     bpy.context.view_layer.objects.active = rig
@@ -223,8 +230,8 @@ def test_rigify_by_its_buttons(rig) -> None:
     assert bpy.ops.uvatar.refresh_joints() == {"FINISHED"}
 
 
-def test_a_relative_path_in_an_unsaved_file(rig) -> None:
-    with pytest.raises(RuntimeError, match="save the .blend first"):
+def test_a_relative_path_in_an_unsaved_file(rig: bpy.types.Object) -> None:
+    with pytest.raises(RuntimeError, match=r"save the .blend first"):
         bpy.ops.uvatar.export(filepath="//me.glb")
-    with pytest.raises(RuntimeError, match="save the .blend first"):
+    with pytest.raises(RuntimeError, match=r"save the .blend first"):
         bpy.ops.uvatar.import_motion(filepath="//walk.bvh")

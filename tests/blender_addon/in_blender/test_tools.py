@@ -38,7 +38,7 @@ def slices(result: dict[str, Any]) -> list[float]:
     return times
 
 
-def test_an_import_comes_in_short_slices(scene) -> None:
+def test_an_import_comes_in_short_slices(scene: Any) -> None:
     result, runs = sample_result(texture=1024), []
     for _ in range(3):
         bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -72,7 +72,9 @@ def test_an_import_into_a_full_scene_is_no_slower(avatar: bool) -> None:
 
 
 @pytest.mark.parametrize("stop", range(0, 14, 2))
-def test_an_import_that_is_stopped_leaves_nothing_and_takes_nothing_of_the_artists(result, scene, stop: int) -> None:
+def test_an_import_that_is_stopped_leaves_nothing_and_takes_nothing_of_the_artists(
+    result: dict[str, Any], scene: Any, stop: int
+) -> None:
     before = data_names()
     steps = import_steps(parse_result(result), scene)
     for _ in range(stop):
@@ -82,7 +84,7 @@ def test_an_import_that_is_stopped_leaves_nothing_and_takes_nothing_of_the_artis
     assert data_names() == before | {("Object", "the artist's")}
 
 
-def test_the_scenes_camera_and_size_are_changed_by_a_whole_import_only(result, scene) -> None:
+def test_the_scenes_camera_and_size_are_changed_by_a_whole_import_only(result: dict[str, Any], scene: Any) -> None:
     own = scene.camera = bpy.data.objects.new("own", bpy.data.cameras.new("own"))
     size = scene.render.resolution_x, scene.render.resolution_y
     done = False
@@ -92,7 +94,7 @@ def test_the_scenes_camera_and_size_are_changed_by_a_whole_import_only(result, s
     assert done and scene.camera != own
 
 
-def test_what_is_deleted_under_an_import_stops_it_cleanly(result, scene) -> None:
+def test_what_is_deleted_under_an_import_stops_it_cleanly(result: dict[str, Any], scene: Any) -> None:
     before = data_names()
     steps = import_steps(parse_result(result), scene)
     for _ in range(3):
@@ -104,7 +106,7 @@ def test_what_is_deleted_under_an_import_stops_it_cleanly(result, scene) -> None
     assert data_names() == before
 
 
-def test_an_import_waits_while_the_artist_edits_something(result, scene) -> None:
+def test_an_import_waits_while_the_artist_edits_something(result: dict[str, Any], scene: Any) -> None:
     own = import_people(parse_result(result), scene).rigs[0]
     steps = import_steps(parse_result(result), scene)
     next(steps)
@@ -125,7 +127,7 @@ def test_an_import_waits_while_the_artist_edits_something(result, scene) -> None
         import_people(parse_result(result), scene)
 
 
-def test_one_undo_step_takes_an_avatar_away_and_back(result, scene) -> None:
+def test_one_undo_step_takes_an_avatar_away_and_back(result: dict[str, Any], scene: Any) -> None:
     bpy.ops.ed.undo_push(message="before")
     import_people(parse_result(result), bpy.context.scene)
     bpy.ops.ed.undo_push(message="Import Avatars")
@@ -136,7 +138,7 @@ def test_one_undo_step_takes_an_avatar_away_and_back(result, scene) -> None:
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
-def test_rest_pose_and_photo_pose_are_both_at_hand(result, scene, rest: str) -> None:
+def test_rest_pose_and_photo_pose_are_both_at_hand(result: dict[str, Any], scene: Any, rest: str) -> None:
     person = result["people"][0]
     rig = imported(result, scene, rest_pose=rest)
     pose = np.zeros((24, 3))
@@ -159,7 +161,7 @@ def test_rest_pose_and_photo_pose_are_both_at_hand(result, scene, rest: str) -> 
     assert np.median(np.abs(difference)) < 1e-4 and np.abs(difference).max() < (1e-4 if rest == "T" else 0.08)
 
 
-def test_poses_by_name(result, scene) -> None:
+def test_poses_by_name(result: dict[str, Any], scene: Any) -> None:
     rig = imported(result, scene)
     rigs.take_pose(rig, RestPose.A)
     bpy.context.view_layer.update()
@@ -171,7 +173,7 @@ def test_poses_by_name(result, scene) -> None:
     assert np.abs(rigs.get_rotations(rig) - np.eye(3)).max() < 1e-5
 
 
-def test_people_stand_in_a_row(two_people, scene) -> None:
+def test_people_stand_in_a_row(two_people: dict[str, Any], scene: Any) -> None:
     places = []
     for _ in range(2):
         made = import_people(parse_result(two_people), scene, options=ImportOptions(placement="ROW"))
@@ -183,7 +185,7 @@ def test_people_stand_in_a_row(two_people, scene) -> None:
 
 
 @pytest.mark.parametrize("naming", list(Naming))
-def test_bones_get_other_names_with_all_that_hangs_on_them(result, scene, naming: Naming) -> None:
+def test_bones_get_other_names_with_all_that_hangs_on_them(result: dict[str, Any], scene: Any, naming: Naming) -> None:
     rig = imported(result, scene)
     before = shown(rig)
     rigs.rename_joints(rig, joint_names(naming))
@@ -200,7 +202,7 @@ def test_bones_get_other_names_with_all_that_hangs_on_them(result, scene, naming
     assert rigs.joint_names(fresh) == list(joint_names(naming))
 
 
-def test_a_name_that_is_taken_is_refused(result, scene) -> None:
+def test_a_name_that_is_taken_is_refused(result: dict[str, Any], scene: Any) -> None:
     rig = imported(result, scene)
     with rigs.edit_mode(rig):
         bone = rig.data.edit_bones.new("thigh_l")
@@ -211,7 +213,7 @@ def test_a_name_that_is_taken_is_refused(result, scene) -> None:
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
-def test_measurements_follow_the_sliders(result, scene, rest: str) -> None:
+def test_measurements_follow_the_sliders(result: dict[str, Any], scene: Any, rest: str) -> None:
     """As `core.measurements`, which test_rest_pose.py compares with the backend's, has them of the bare body in
     the T.
     """
@@ -236,7 +238,7 @@ def test_measurements_follow_the_sliders(result, scene, rest: str) -> None:
     assert measurements(rig) == own  # of the body under the clothes
 
 
-def test_applied_shape_is_the_same_body_with_sliders_at_zero(result, scene) -> None:
+def test_applied_shape_is_the_same_body_with_sliders_at_zero(result: dict[str, Any], scene: Any) -> None:
     person = result["people"][0]
     rig = imported(result, scene)
     body = rigs.find_body(rig)
@@ -258,7 +260,7 @@ def test_applied_shape_is_the_same_body_with_sliders_at_zero(result, scene) -> N
 
 
 @pytest.mark.parametrize("rest", ["T", "A"])
-def test_refit_finds_the_joints_of_a_sculpted_body(result, scene, rest: str) -> None:
+def test_refit_finds_the_joints_of_a_sculpted_body(result: dict[str, Any], scene: Any, rest: str) -> None:
     """Sculpting as the sliders do it, but in the basis: the joints must get where the sliders would have put them."""
     person = result["people"][0]
     rig = imported(result, scene, rest_pose=rest, photo_pose=False)
@@ -283,7 +285,7 @@ def test_refit_finds_the_joints_of_a_sculpted_body(result, scene, rest: str) -> 
     )
 
 
-def test_refit_says_why_it_cannot(result, scene) -> None:
+def test_refit_says_why_it_cannot(result: dict[str, Any], scene: Any) -> None:
     rig = imported(result, scene)
     rig.data[rigs.VERTICES] = 7
     with pytest.raises(rigs.RigError, match="remeshing"):
@@ -296,7 +298,7 @@ def test_refit_says_why_it_cannot(result, scene) -> None:
 
 
 @pytest.mark.parametrize("moved", ["object", "pelvis"])
-def test_snap_to_ground(result, scene, moved: str) -> None:
+def test_snap_to_ground(result: dict[str, Any], scene: Any, moved: str) -> None:
     rig = imported(result, scene)
     if moved == "object":
         rig.location.z = 0.7

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
+from numpy.typing import NDArray
 
 from tests.blender_addon.in_blender.test_panels import addon, drawn, started  # noqa: F401 (a fixture)
 from tests.blender_addon.sample import pixels_of, posed_vertices, sample_result, world_of
@@ -40,7 +41,7 @@ def bring(addon: Any, *results: dict[str, Any]) -> list[Any]:  # noqa: F811
     return [thing for thing in set(bpy.data.objects) - before if thing.type == "ARMATURE"]
 
 
-def on_screen(box: np.ndarray) -> np.ndarray:
+def on_screen(box: NDArray[Any]) -> NDArray[Any]:
     """(8, 2) a box' corners in a 3D view, -1 to 1 in it, as its lens has them."""
     space, drawn_in = space_of(bpy.context.scene)
     region = space.region_3d
@@ -53,7 +54,7 @@ def on_screen(box: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("perspective", ["PERSP", "ORTHO"])
-def test_the_view_shows_all_new_avatars(addon, perspective: str) -> None:  # noqa: F811
+def test_the_view_shows_all_new_avatars(addon: Any, perspective: str) -> None:  # noqa: F811
     bpy.ops.mesh.primitive_cube_add(size=2)
     space, _ = space_of(bpy.context.scene)
     space.region_3d.view_perspective = perspective
@@ -64,7 +65,7 @@ def test_the_view_shows_all_new_avatars(addon, perspective: str) -> None:  # noq
     assert space.region_3d.view_rotation == rotation  # the artist chose from where she looks
 
 
-def test_a_view_that_was_turned_is_left_alone(addon) -> None:  # noqa: F811
+def test_a_view_that_was_turned_is_left_alone(addon: Any) -> None:  # noqa: F811
     space, _ = space_of(bpy.context.scene)
     bring(addon, sample_result())
     space.region_3d.view_distance, space.region_3d.view_location = 3.0, (9, 9, 9)
@@ -76,7 +77,7 @@ def test_a_view_that_was_turned_is_left_alone(addon) -> None:  # noqa: F811
     assert space.region_3d.view_distance == 3.0 and tuple(space.region_3d.view_location) == (9, 9, 9)
 
 
-def test_views_through_cameras_and_switched_off_stay(addon) -> None:  # noqa: F811
+def test_views_through_cameras_and_switched_off_stay(addon: Any) -> None:  # noqa: F811
     space, _ = space_of(bpy.context.scene)
     bpy.context.scene.uvatar.show = False
     before = space.region_3d.view_location.copy(), space.shading.color_type
@@ -87,7 +88,7 @@ def test_views_through_cameras_and_switched_off_stay(addon) -> None:  # noqa: F8
     assert list(view.views(bpy.context.scene)) == []
 
 
-def test_grey_becomes_the_texture_once(addon) -> None:  # noqa: F811
+def test_grey_becomes_the_texture_once(addon: Any) -> None:  # noqa: F811
     space, _ = space_of(bpy.context.scene)
     assert space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL" and view.textures_are_hidden(space)
     bring(addon, sample_result())
@@ -97,7 +98,7 @@ def test_grey_becomes_the_texture_once(addon) -> None:  # noqa: F811
     assert space.shading.color_type == "MATERIAL"
 
 
-def test_a_bar_grows_while_people_are_built(addon) -> None:  # noqa: F811
+def test_a_bar_grows_while_people_are_built(addon: Any) -> None:  # noqa: F811
     job = started(addon, "a.jpg")
     job.apply(PhotoDone("id", 0, parse_result(sample_result(people=3, name="a.jpg"))))
     job.apply(JobEnded("id"))
@@ -112,7 +113,7 @@ def test_a_bar_grows_while_people_are_built(addon) -> None:  # noqa: F811
     assert not drawn(panels.UVATAR_PT_photos).progress
 
 
-def test_what_the_last_file_got_is_not_shown_in_a_new_one(addon, tmp_path) -> None:  # noqa: F811
+def test_what_the_last_file_got_is_not_shown_in_a_new_one(addon: Any, tmp_path: Path) -> None:  # noqa: F811
     bring(addon, sample_result())
     assert panels.UVATAR_PT_results.poll(bpy.context) and "1 avatar imported" in drawn(panels.UVATAR_PT_photos).labels
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -127,7 +128,7 @@ def test_what_the_last_file_got_is_not_shown_in_a_new_one(addon, tmp_path) -> No
 
 @pytest.mark.parametrize("render", [(1920, 1080), (1080, 1920), (1000, 1000), (300, 400)])
 @pytest.mark.parametrize("size", [(300, 400), (400, 300), (1200, 400)])
-def test_the_photos_camera_crops_nobody(scene, render: tuple[int, int], size: tuple[int, int]) -> None:
+def test_the_photos_camera_crops_nobody(scene: Any, render: tuple[int, int], size: tuple[int, int]) -> None:
     scene.render.resolution_x, scene.render.resolution_y = render
     result = sample_result()
     result["camera"] |= {"width": size[0], "height": size[1], "center": [0.52 * size[0], 0.47 * size[1]]}
@@ -152,7 +153,7 @@ def test_the_photos_camera_crops_nobody(scene, render: tuple[int, int], size: tu
     assert np.allclose((place.x * size[0], (1 - place.y) * size[1]), pixels[0], atol=0.5)
 
 
-def test_the_photos_camera_is_a_click_away(addon) -> None:  # noqa: F811
+def test_the_photos_camera_is_a_click_away(addon: Any) -> None:  # noqa: F811
     (rig,) = bring(addon, sample_result())
     bpy.context.view_layer.objects.active = rig
     assert bpy.ops.uvatar.look_through() == {"FINISHED"}
@@ -163,21 +164,21 @@ def test_the_photos_camera_is_a_click_away(addon) -> None:  # noqa: F811
         bpy.ops.uvatar.look_through()
 
 
-def test_the_file_browser_shows_pictures(addon) -> None:  # noqa: F811
+def test_the_file_browser_shows_pictures(addon: Any) -> None:  # noqa: F811
     chosen = bpy.ops.uvatar.add_photos.get_rna_type().properties["display_type"]
     # Blender reads the number: FILE_IMGDISPLAY of its DNA_space_enums.h.
     assert chosen.default == "THUMBNAIL" and chosen.enum_items["THUMBNAIL"].value == 3
 
 
 @pytest.mark.parametrize("name", ["._me.jpg", ".hidden.png"])
-def test_hidden_companions_are_no_photos(addon, tmp_path, name: str) -> None:  # noqa: F811
+def test_hidden_companions_are_no_photos(addon: Any, tmp_path: Path, name: str) -> None:  # noqa: F811
     files = [{"name": name}, {"name": "me.jpg"}]
     assert bpy.ops.uvatar.add_photos(directory=str(tmp_path), files=files) == {"FINISHED"}
     assert [photo.file().name for photo in bpy.context.scene.uvatar.photos] == ["me.jpg"]
     assert not photos.is_photo(tmp_path / name)
 
 
-def test_while_something_is_moved_the_view_stays(addon, monkeypatch) -> None:  # noqa: F811
+def test_while_something_is_moved_the_view_stays(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     space, _ = space_of(bpy.context.scene)
     before = space.region_3d.view_location.copy()
     calls = iter([True])  # it may begin, and then the artist begins to move something

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar_training.data.agora import Agora, camera_of, mask_path, split_of
@@ -22,7 +24,7 @@ ARCHVIZ = "ag_trainset_3dpeople_bfh_archviz_5_10_cam02_00001.png"
 WALKING = "ag_trainset_axyz_bfh_construction_5_15_00002.png"
 
 
-def documented(points: np.ndarray, image: str, row: dict, person: int) -> tuple[np.ndarray, np.ndarray]:
+def documented(points: NDArray[Any], image: str, row: dict[str, Any], person: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """The documentation's own steps: SMPL points (J, 3) -> camera frame (metres) and pixels of 3840 x 2160."""
     ground = np.zeros(3)
     if "hdri" in image:
@@ -33,13 +35,13 @@ def documented(points: np.ndarray, image: str, row: dict, person: int) -> tuple[
         focal, cam, yaw, pitch = 28, (row["camX"], row["camY"], row["camZ"]), row["camYaw"], 0
         ground = np.array([0, -1.7, 0])
 
-    def rotation(axis: int, degrees: float) -> np.ndarray:
+    def rotation(axis: int, degrees: float) -> NDArray[Any]:
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         if axis == 0:
             return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
         return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
-    def unreal(x: float, y: float, z: float) -> np.ndarray:
+    def unreal(x: float, y: float, z: float) -> NDArray[Any]:
         return np.array([y, -z, x]) / 100
 
     turned = (rotation(1, row["Yaw"][person] - 90) @ (points * [1, -1, -1]).T).T
@@ -98,11 +100,11 @@ def _row(
     root: Path,
     body: BodyModel,
     image: str,
-    where: dict,
-    kid: list | None = None,
-    occlusion: list | None = None,
-    valid: list | None = None,
-) -> dict:
+    where: dict[str, Any],
+    kid: list[Any] | None = None,
+    occlusion: list[Any] | None = None,
+    valid: list[Any] | None = None,
+) -> dict[str, Any]:
     count = len(where["X"])
     row = {"imgPath": image, "camX": 0.0, "camY": 0.0, "camZ": 0.0, "camYaw": 0.0, **where}
     row |= {"kid": kid or [False] * count, "occlusion": occlusion or [0.0] * count, "isValid": valid or [True] * count}
@@ -148,16 +150,15 @@ def _fit(path: Path, tensors: list[torch.Tensor], person: int, kid: bool) -> Non
 
 
 def agora(root: Path, body: BodyModel | None, **changes: object) -> Agora:
-    return Agora(
-        **{
-            "images": root / "images",
-            "fits": root / "fits",
-            "frames": root / "frames",
-            "masks": root / "masks",
-            "body": body,
-            **changes,
-        }
-    )
+    given: dict[str, Any] = {
+        "images": root / "images",
+        "fits": root / "fits",
+        "frames": root / "frames",
+        "masks": root / "masks",
+        "body": body,
+        **changes,
+    }
+    return Agora(**given)
 
 
 @pytest.fixture(autouse=True)
@@ -282,7 +283,7 @@ def test_wrong_folders_are_named(root: Path, body: BodyModel, tmp_path: Path) ->
 
 
 class _Evil:
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return print, ("this ran",)
 
 
@@ -297,10 +298,10 @@ def test_pickles_that_ask_to_run_something_are_refused(
     with pytest.raises(DataError, match=r"evil\.pkl.*asks to run 'builtins.print'"):
         getattr(pickles, reader)(path)
     # Hidden in a storage, where torch's own function would trust it.
-    storage = torch.storage._load_from_bytes  # type: ignore[attr-defined]
+    storage = torch.storage._load_from_bytes
 
     class Nested:
-        def __reduce__(self) -> tuple:
+        def __reduce__(self) -> tuple[Any, ...]:
             return storage, (pickle.dumps(_Evil()),)
 
     path.write_bytes(pickle.dumps({"betas": Nested()}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 def person(texture: bool = True, **changes: object) -> PersonLabel:
     smooth = np.add.outer(np.arange(32), np.arange(32))[..., None] * np.array([2, 3, 1])
-    values: dict = {
+    values: dict[str, Any] = {
         "body": "open_body", "betas": RNG.normal(size=10), "global_orient": RNG.normal(size=3),
         "body_pose": RNG.normal(size=(23, 3)),
         "transl": RNG.normal(size=3), "joints": RNG.normal(size=(24, 3)), "joints_2d": RNG.uniform(0, 40, (24, 2)),
@@ -39,7 +40,7 @@ def sample(name: str = "a", count: int = 2, **changes: object) -> Sample:
     mask = np.zeros((30, 40), np.uint8)
     for number in range(count):
         mask[:, 10 * number : 10 * number + 8] = number + 1
-    values: dict = {
+    values: dict[str, Any] = {
         "name": name, "source": "test", "split": "train", "image": image, "camera": Camera(50.5, (20.25, 15), 40, 30),
         "people": tuple(person(texture=number == 0) for number in range(count)), "mask": mask,
     }  # fmt: skip
@@ -69,6 +70,7 @@ def test_samples_come_back_as_they_went_in(tmp_path: Path) -> None:
         assert np.abs(read.image.astype(int) - wrote.image).max() < 12  # JPEG
         assert (read.mask is None) == (wrote.mask is None)
         if wrote.mask is not None:
+            assert read.mask is not None
             np.testing.assert_array_equal(read.mask, wrote.mask)
         for one, other in zip(read.people, wrote.people, strict=True):
             for name in ("betas", "global_orient", "body_pose", "transl", "joints", "joints_2d", "visible"):
@@ -76,6 +78,7 @@ def test_samples_come_back_as_they_went_in(tmp_path: Path) -> None:
             assert one.facts == other.facts and (one.texture is None) == (other.texture is None)
             if other.texture is not None and other.stand_off is not None:
                 assert one.texture is not None and np.abs(one.texture.astype(int) - other.texture).max() < 20
+                assert one.stand_off is not None
                 np.testing.assert_allclose(one.stand_off, other.stand_off, atol=1e-6)
 
 
@@ -90,7 +93,7 @@ def test_a_shard_is_a_tar_in_webdataset_s_layout(tmp_path: Path) -> None:
 
 
 def test_a_shard_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), ShardWriter(tmp_path / "train-0.tar") as writer:
+    with pytest.raises(ZeroDivisionError), ShardWriter(tmp_path / "train-0.tar") as writer:  # noqa: PT012
         writer.add(sample())
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
@@ -157,6 +160,6 @@ def test_folders_without_what_is_wanted_are_named(tmp_path: Path) -> None:
         ({"camera": Camera(50, (1, 1), 10, 10)}, "its camera's 10x10"),
     ],
 )
-def test_samples_that_contradict_themselves_are_refused_by_name(change: dict, message: str) -> None:
+def test_samples_that_contradict_themselves_are_refused_by_name(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=f"^mine: .*{message}"):
         sample("mine", **change)

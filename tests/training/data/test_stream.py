@@ -123,7 +123,7 @@ def test_what_is_damaged_or_of_another_split_is_replaced_counted_and_reported() 
 
 def test_nothing_but_damage_ends_with_the_first_file_s_name() -> None:
     with (
-        pytest.raises(DataError, match="file.*the 19 samples after it cannot be used; the first: is damaged"),
+        pytest.raises(DataError, match=r"file.*the 19 samples after it cannot be used; the first: is damaged"),
         stream(Numbered(30, bad=set(range(30))), prepare, collate, Plan(30, 2, 0), 0, 1) as deliveries,
     ):
         next(deliveries)

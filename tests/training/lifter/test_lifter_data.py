@@ -164,11 +164,11 @@ def test_loading_processes_are_handed_no_network(folders: tuple[Path, Path], ban
     data = LifterData.open(*folders, bank)
     trainer = LifterTrainer(recipe, data)
     batches = []
-    for parts in (
+    for people, prepare, collate in (
         (data.people, trainer.prepare, trainer.collate),
         pickle.loads(pickle.dumps((data.people, trainer.prepare, trainer.collate))),
     ):
-        with stream(*parts, Plan(len(data.people), 8, seed=0), 0, 1) as deliveries:
+        with stream(people, prepare, collate, Plan(len(data.people), 8, seed=0), 0, 1) as deliveries:
             batches.append(next(deliveries).batch)
     assert len(batches[0].betas) == 8
     torch.testing.assert_close(vars(batches[0]), vars(batches[1]), rtol=0, atol=0)
@@ -185,10 +185,10 @@ def test_bad_data_is_named(tmp_path: Path, bank: Path, folders: tuple[Path, Path
     broken.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(DataError, match="people_9_00000"):
         read_shards([broken])
-    with pytest.raises(DataError, match="missing.npz"):
+    with pytest.raises(DataError, match=r"missing.npz"):
         PoseSampler.load(tmp_path / "missing.npz")
     (tmp_path / "odd.npz").write_bytes(b"")
-    with pytest.raises(DataError, match="odd.npz"):
+    with pytest.raises(DataError, match=r"odd.npz"):
         PoseSampler.load(tmp_path / "odd.npz")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -152,7 +154,7 @@ def test_prior_is_the_best_component_s_likelihood() -> None:
 
 
 @pytest.mark.parametrize("term", [joints_2d_distance, pose_distance, camera_distance, joints_aligned_distance])
-def test_nothing_valid_is_zero_with_zero_gradient(term) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_valid_is_zero_with_zero_gradient(term: Callable[..., torch.Tensor]) -> None:
     shape = {
         joints_2d_distance: (2, 5, 2),
         pose_distance: (2, 5, 3, 3),

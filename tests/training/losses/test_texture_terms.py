@@ -53,7 +53,7 @@ def test_reconstruction_and_features_see_the_person_only(perceptual: FeatureDist
     expected = np.abs(image.numpy() - photo.numpy())[:, :, disc[0, 0].numpy()].mean()
     np.testing.assert_allclose(reconstruction(image, photo, disc), expected, rtol=1e-5)
     elsewhere = torch.where(disc, image, picture(1, 3, 64, 64))
-    for term in (reconstruction, lambda *a: perceptual_distance(*a, perceptual)):
+    for term in (reconstruction, lambda image, photo, mask: perceptual_distance(image, photo, mask, perceptual)):
         torch.testing.assert_close(term(elsewhere, photo, disc), term(image, photo, disc))
         assert term(photo, photo, disc) == 0
 
@@ -95,7 +95,7 @@ def test_lpips_says_which_file_it_needs_and_uses_it(tmp_path: Path, monkeypatch:
     from torchvision.models import squeezenet1_1
 
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    with pytest.raises(FeatureError, match="squeezenet1_1-b8a52dc0.pth"):
+    with pytest.raises(FeatureError, match=r"squeezenet1_1-b8a52dc0.pth"):
         lpips("squeeze")
     (tmp_path / "checkpoints").mkdir()
     torch.manual_seed(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -35,12 +37,20 @@ def test_others_are_left_alone() -> None:
         assert all(torch.equal(one, other) for one, other in zip(plain, quick, strict=True))
 
 
-def gradients(features, weight, offset, stride, padding, dtype, quick, groups=None) -> list[torch.Tensor]:
+def gradients(
+    features: torch.Tensor,
+    weight: torch.Tensor,
+    offset: torch.Tensor | None,
+    stride: int,
+    padding: int,
+    dtype: torch.dtype,
+    quick: bool,
+    groups: int | None = None,
+) -> list[Any]:
     """Of a convolution's product with a fixed tensor, in features, weight and offset."""
     given = [part.bfloat16().to(dtype).requires_grad_() for part in (features, weight, offset) if part is not None]
-    result = F.conv2d(
-        given[0], given[1], *given[2:], stride=stride, padding=padding, groups=groups or features.shape[1]
-    )
+    bias = None if offset is None else given[2]
+    result = F.conv2d(given[0], given[1], bias, stride=stride, padding=padding, groups=groups or features.shape[1])
     pull = torch.randn(result.shape, generator=torch.Generator().manual_seed(1)).bfloat16().to(dtype)
     if quick:
         with QuickDepthwise():

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -21,7 +23,7 @@ from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see
 SCRIPT = Path(__file__).with_name("render_in_blender.py")
 
 
-def smooth_inside(view: PixelView) -> np.ndarray:
+def smooth_inside(view: PixelView) -> NDArray[Any]:
     """(H, W) pixels whose 3x3 surroundings show one piece of surface and one piece of the texture."""
     values = torch.cat([view.depth[..., None].clamp_max(100), view.uv], -1)[0].permute(2, 0, 1)[None]
     high = torch.nn.functional.max_pool2d(values, 3, 1, 1)
@@ -54,7 +56,7 @@ def test_cycles_draws_the_same_picture(people: Tensor, mesh: UvMesh, texture: Te
     view = see(people[:1], mesh, Cameras.of([camera]))
     read = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
 
-    def picture(of: Tensor) -> np.ndarray:
+    def picture(of: Tensor) -> NDArray[Any]:
         return 255 * paint(view, of, 0.0)[0].permute(1, 2, 0).numpy()
 
     covered = view.mask[0, 0].numpy()

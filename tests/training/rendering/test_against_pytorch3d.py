@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see, visible_faces
 from uvatar_training.rendering.pytorch3d_raster import soft_silhouette, visible_faces_pytorch3d
@@ -33,7 +34,7 @@ def loss_of(image: Tensor) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def reference(people: Tensor, mesh: UvMesh, camera: Camera, texture: Tensor, body) -> Reference:
+def reference(people: Tensor, mesh: UvMesh, camera: Camera, texture: Tensor, body: BodyModel) -> Reference:
     """About 10 s: PyTorch3D on a CPU tests every pixel against every triangle."""
     from pytorch3d.renderer import MeshRasterizer, PerspectiveCameras, RasterizationSettings, TexturesUV
     from pytorch3d.structures import Meshes
@@ -113,5 +114,6 @@ def test_a_soft_silhouette_covers_the_body_and_pulls_its_outline() -> None:
     aside = torch.tensor([[[0.06, 0.0, 0.0]]], requires_grad=True)
     pulled = soft_silhouette(vertices + aside, ball.faces_packed(), cameras)
     (pulled - mask).square().mean().backward()
+    assert aside.grad is not None
     gradient = aside.grad[0, 0]
     assert gradient[0] > 0 and gradient[0] > 20 * gradient[1].abs()

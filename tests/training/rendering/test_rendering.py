@@ -132,7 +132,7 @@ def test_bad_input_is_named_with_the_person_it_belongs_to(people: Tensor, mesh: 
         with pytest.raises(RenderError, match=f"person 1 .*{words}|{words}.*person 1|person 1.*{words}") as caught:
             see(vertices, mesh, cameras)
         assert caught.value.people == (1,)
-    with pytest.raises(RenderError, match="texture of person 1 .*not finite") as caught:
+    with pytest.raises(RenderError, match=r"texture of person 1 .*not finite") as caught:
         render(people, mesh, with_nan(texture.repeat(2, 1, 1, 1)), cameras)
     assert caught.value.people == (1,)
     with pytest.raises(RenderError, match=r"shape \(2, C, N, N\)"):

@@ -83,10 +83,10 @@ def test_a_photo_of_somewhere_else_is_refused(
 ) -> None:
     elsewhere = evidence.mask.clone()
     elsewhere[0] = False
-    with pytest.raises(RenderError, match="person 0 .*shares no pixel") as caught:
+    with pytest.raises(RenderError, match=r"person 0 .*shares no pixel") as caught:
         texture_terms(texture.expand(2, -1, -1, -1), view, PhotoEvidence(evidence.photo, elsewhere), surroundings)
     assert caught.value.people == (0,)
-    with pytest.raises(RenderError, match="texture of person 0 .*not finite"):
+    with pytest.raises(RenderError, match=r"texture of person 0 .*not finite"):
         texture_terms(torch.full((2, 3, 64, 64), torch.nan), view, evidence, surroundings)
 
 

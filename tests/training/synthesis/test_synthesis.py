@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from uvatar_training.data.shards import open_shards
 from uvatar_training.synthesis.anatomy import Canvas
 from uvatar_training.synthesis.bank import mirrored
 from uvatar_training.synthesis.cycles import Cycles
-from uvatar_training.synthesis.dressing import dress
+from uvatar_training.synthesis.dressing import Dressed, dress
 from uvatar_training.synthesis.environments import environment_from, hdri_files, procedural_environment
 from uvatar_training.synthesis.outfits import paint_over, random_outfit
 from uvatar_training.synthesis.poses import SEEDS, PoseSource
@@ -169,7 +170,7 @@ def test_held_out_people_share_no_pose_garment_background_or_body(tmp_path: Path
         ({"split": "test"}, "no split 'test'"),
     ],
 )
-def test_bad_inputs_are_named(what: dict, message: str, tmp_path: Path) -> None:
+def test_bad_inputs_are_named(what: dict[str, Any], message: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     changes = {name: value if name == "split" else tmp_path / value for name, value in what.items()}
@@ -193,7 +194,7 @@ def test_an_even_panorama_lights_evenly_and_a_lamp_is_found() -> None:
 
 
 def _scene(body: BodyModel, canvas: Canvas, seed: int, black: bool = False) -> Scene:
-    def looks(rng: np.random.Generator):  # type: ignore[no-untyped-def]
+    def looks(rng: np.random.Generator) -> tuple[int, str, Dressed]:
         dressed = dress(canvas, "female", Wardrobe({}), rng)
         return 0, "female", replace(dressed, texture=np.zeros_like(dressed.texture)) if black else dressed
 

@@ -7,8 +7,10 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,10 +32,10 @@ from uvatar_training.trainers.gan import GanTrainer, texture_network
 from uvatar_training.trainers.joint import JointTrainer
 from uvatar_training.trainers.mesh import MeshTrainer
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe, load_recipe, recipe_names
-from uvatar_training.trainers.run import Trainer, TrainingError, run
+from uvatar_training.trainers.run import Result, Trainer, TrainingError, run
 from uvatar_training.trainers.texture import TextureTrainer
 
-TRAINERS = {
+TRAINERS: dict[str, Callable[[TrainingRecipe], Trainer]] = {
     "mesh": MeshTrainer,
     "gan": GanTrainer,
     "complete": CompleteTrainer,
@@ -47,10 +49,10 @@ def samples(shards: Path) -> ShardSet:
     return open_shards(shards, "train")
 
 
-def train(task: str, samples: ShardSet, out: Path, **options: object):  # type: ignore[no-untyped-def]
+def train(task: str, samples: ShardSet, out: Path, **options: Any) -> Result:
     recipe = load_recipe(task, "toy")
     trainer = TRAINERS[task](recipe)
-    return run(trainer, recipe, data_for(trainer, samples), out, "cpu", **options)  # type: ignore[arg-type]
+    return run(trainer, recipe, data_for(trainer, samples), out, "cpu", **options)
 
 
 def data_for(trainer: Trainer, samples: ShardSet) -> ShardSet | UvPeople:
@@ -81,8 +83,8 @@ def test_loading_processes_are_handed_what_preparing_needs_and_no_network(task: 
     pickler.dump(handed)
     assert not pickler.weights and file.tell() < 32e6
     batches = []
-    for parts in (handed, pickle.loads(file.getvalue())):
-        with stream(*parts, Plan(len(data), 2, seed=0), 0, 1) as deliveries:
+    for samples_, prepare, collate in (handed, pickle.loads(file.getvalue())):
+        with stream(samples_, prepare, collate, Plan(len(data), 2, seed=0), 0, 1) as deliveries:
             batches.append(asdict(next(deliveries).batch))
     torch.testing.assert_close(*batches, rtol=0, atol=0, equal_nan=True)
 
@@ -127,8 +129,8 @@ def test_a_start_brings_its_own_configuration_and_grows(tmp_path: Path) -> None:
             assert network.config == replace(config, resolution=resolution)
             for name, tensor in start.state_dict().items():
                 assert torch.equal(network.state_dict()[name], tensor), name
+    save_checkpoint(TextureNetwork(config), path)
     with pytest.raises(ConfigError, match="cannot grow"):
-        save_checkpoint(TextureNetwork(config), path)
         texture_network({"config": "small", "resolution": 64, "start": str(path)}, load_open_body())
 
 
@@ -190,7 +192,8 @@ def test_a_loss_that_is_no_number_stops_and_saves_its_batch(samples: ShardSet, t
     recipe = load_recipe("gan", "toy")
     trainer = GanTrainer(recipe)
     with torch.no_grad():
-        trainer.players["generator"].network.network.synthesis.blocks[0].rgb_bias.fill_(torch.nan)
+        generator: Any = trainer.players["generator"].network
+        generator.network.synthesis.blocks[0].rgb_bias.fill_(torch.nan)
     with pytest.raises(
         TrainingError, match=r"At step 0 the loss of generator is nan.*bad-batch-0-0\.pt, its samples are train-0000"
     ) as caught:
@@ -290,7 +293,16 @@ def test_from_nothing_to_a_scored_network_on_the_command_line(
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    run_options = ("--out", "--recipe", "--steps", "--batch", "--learning-rate", "--precision", "--seed", "--device")
+    run_options: tuple[str, ...] = (
+        "--out",
+        "--recipe",
+        "--steps",
+        "--batch",
+        "--learning-rate",
+        "--precision",
+        "--seed",
+        "--device",
+    )
     run_options += ("--workers", "--stop-at", "--minutes", "--data")
     for name in COMMANDS:
         with pytest.raises(SystemExit) as ended:

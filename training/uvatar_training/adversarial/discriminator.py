@@ -51,7 +51,8 @@ class _DiscriminatorBlock(nn.Module):
         self.shortcut = Conv2d(inputs, outputs, 1, down=True, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (leaky_relu(self.second(leaky_relu(self.first(x)))) + self.shortcut(x)) * math.sqrt(0.5)
+        out: Tensor = (leaky_relu(self.second(leaky_relu(self.first(x)))) + self.shortcut(x)) * math.sqrt(0.5)
+        return out
 
 
 class Discriminator(nn.Module):
@@ -75,7 +76,8 @@ class Discriminator(nn.Module):
         x = leaky_relu(self.entry(2 * texture - 1))
         x = self.blocks(x)
         x = leaky_relu(self.join(torch.cat([x, group_spread(x, self.config.group)], 1)))
-        return self.logit(leaky_relu(self.hidden(x.flatten(1))))[:, 0]
+        out: Tensor = self.logit(leaky_relu(self.hidden(x.flatten(1))))[:, 0]
+        return out
 
 
 def group_spread(x: Tensor, group: int) -> Tensor:

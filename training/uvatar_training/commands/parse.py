@@ -49,10 +49,11 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     Ends the program where they ask for help (code 0) or cannot be understood (code 2).
     """
     kinds = tuple(Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items())
-    return tyro.cli(  # type: ignore[call-overload]
+    command: Command = tyro.cli(  # type: ignore[call-overload]
         Union[kinds],  # noqa: UP007
         prog="uvatar-train",
         description=_ABOUT,
         args=arguments,
         config=(tyro.conf.DisallowNone,),
     )
+    return command

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar_training.data.pickles import read_table, read_tensors
 from uvatar_training.data.problems import DataError, Skipped
@@ -338,7 +339,7 @@ def split_of(scan: str) -> str:
     return "held_out" if int.from_bytes(digest[:4], "big") % HELD_OUT_EVERY == 0 else "train"
 
 
-def posed_joints(body: BodyModel, rest: NDArray, fit: AgoraFit) -> NDArray[np.float64]:
+def posed_joints(body: BodyModel, rest: Floats, fit: AgoraFit) -> NDArray[np.float64]:
     """(24, 3) joints of a fit in SMPL's own frame, metres, from its rest joints (24, 3): forward kinematics in
     float64.
     """

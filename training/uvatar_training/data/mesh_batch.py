@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,9 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS
+from uvatar.data.arrays import Floats
+from uvatar.data.joints import OTHER_SIDE_JOINTS
+from uvatar.fitting.lifter import FLIP
 from uvatar.mesh_predictor.network import INPUT_SIDE
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.mesh_labels import MeshLabels
@@ -23,8 +26,6 @@ from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
 
 PEOPLE_KEYS = ("pose", "pose_known", "betas", "betas_known", "joints", "joints_known", "joints_2d", "visible")
-
-_OTHER_SIDE = np.array([*MIRRORED_JOINTS, 23, 22])
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,11 @@ def collate_mesh(items: Sequence[MeshItem]) -> MeshBatch:
     return MeshBatch(torch.stack([item.image for item in items]).contiguous(memory_format=torch.channels_last), labels)
 
 
-def _mirrored(row: dict[str, NDArray]) -> dict[str, NDArray]:
+def _mirrored(row: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """`_row` of the picture's mirror image. The body is symmetric: its betas stay."""
     swapped = {
-        key: row[key][_OTHER_SIDE] for key in ("pose", "pose_known", "joints", "joints_known", "joints_2d", "visible")
+        key: row[key][OTHER_SIDE_JOINTS]
+        for key in ("pose", "pose_known", "joints", "joints_known", "joints_2d", "visible")
     }
     flip = FLIP.astype(np.float32)
     swapped["pose"] = flip @ swapped["pose"] @ flip
@@ -147,7 +149,7 @@ def _shown(image: NDArray[np.uint8], matrix: NDArray[np.float64], side: int) -> 
     return np.asarray(cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) if times > 1 else drawn, np.uint8)
 
 
-def _row(person: PersonLabel, matrix: NDArray, turn: float, body: BodyModel, side: int) -> dict[str, NDArray]:
+def _row(person: PersonLabel, matrix: Floats, turn: float, body: BodyModel, side: int) -> dict[str, NDArray[Any]]:
     """One person in the square's terms."""
     pixels = np.nan_to_num(person.joints_2d.astype(np.float64)) - 0.5
     square = (pixels @ matrix[:, :2].T + matrix[:, 2] + 0.5) / (side / 2) - 1
@@ -183,7 +185,7 @@ def _recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     pixels = grey + (pixels - grey) * np.float32(0.0 if rng.random() < 0.04 else rng.uniform(0.6, 1.3))
     pixels = (pixels - 128) * np.float32(rng.uniform(0.75, 1.25)) + 128 + np.float32(rng.uniform(-25, 25))
     pixels *= rng.uniform(0.92, 1.08, 3).astype(np.float32)
-    out = np.clip(pixels, 0, 255).astype(np.uint8)
+    out: NDArray[np.uint8] = np.clip(pixels, 0, 255).astype(np.uint8)
     if rng.random() < 0.15:
         small = cv2.resize(out, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         out = np.asarray(cv2.resize(small, out.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -47,7 +47,7 @@ def read_table(path: Path) -> Any:
     except ImportError as error:
         raise DataError(path, "needs pandas to be read: pip install uvatar-training") from error
 
-    class Tables(pickle_compat.Unpickler):  # type: ignore[name-defined, misc]
+    class Tables(pickle_compat.Unpickler):  # type: ignore[misc]
         def find_class(self, module: str, name: str) -> Any:
             if module.split(".")[0] == "pandas" and name in _TABLES:
                 return super().find_class(module, name)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -123,16 +124,17 @@ def _is_current(file: Path, shard: Path) -> bool:
     return file.exists() and file.stat().st_mtime_ns >= shard.stat().st_mtime_ns
 
 
-def _mapped(file: Path) -> NDArray:
+def _mapped(file: Path) -> NDArray[np.void]:
     # by name and in every process anew: sent to a loading process, the array itself would be copied into its memory
     return _opened(file, file.stat().st_mtime_ns)
 
 
 @cache
-def _opened(file: Path, changed: int) -> NDArray:
+def _opened(file: Path, changed: int) -> NDArray[np.void]:
     """The people of a file as it was ``changed`` last."""
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
+        mapped: NDArray[np.void] = np.load(file, mmap_mode="r", allow_pickle=False)
+        return mapped
     except (ValueError, OSError) as error:
         raise DataError(file, f"cannot be read: {error}. Delete it: it is made anew from its shard") from error
 
@@ -186,7 +188,7 @@ def _atlas(size: int) -> Atlas:
     return Atlas.of(load_open_body(), size)
 
 
-def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tuple[NDArray, ...]:
+def _record(ready: TextureBatch, atlas: Atlas, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
     photo, partial, truth = (
         (255 * part[0].permute(1, 2, 0)).round().clamp(0, 255).byte().numpy()
         for part in (ready.photo, ready.partial, ready.truth)

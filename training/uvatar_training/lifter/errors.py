@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
-from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
+from uvatar.data.landmarks import (
+    ANKLES,
+    ELBOWS,
+    FACE,
+    HEELS,
+    HIPS,
+    INDICES,
+    KNEES,
+    OTHER_SIDE_LANDMARKS,
+    PINKIES,
+    SHOULDERS,
+    THUMBS,
+    TOES,
+    WRISTS,
+)
 from uvatar.fitting.lifter import assembled, features, mirrored_features, view
 from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
 
@@ -18,15 +34,13 @@ LOST = 0.6  # median error of the visible landmarks, of the person's size: more 
 POINT_JITTER, SPACE_JITTER, SIZE_JITTER = 0.03, 0.02, 0.15  # of a neighbour's errors: size, metres, log
 # Landmarks that err together: head, arms, legs.
 LIMBS = [
-    list(range(11)),
-    [11, 13, 15, 17, 19, 21],
-    [12, 14, 16, 18, 20, 22],
-    [23, 25, 27, 29, 31],
-    [24, 26, 28, 30, 32],
+    FACE,
+    *(list(side) for side in zip(SHOULDERS, ELBOWS, WRISTS, PINKIES, INDICES, THUMBS, strict=True)),
+    *(list(side) for side in zip(HIPS, KNEES, ANKLES, HEELS, TOES, strict=True)),
 ]
 
 
-def found(rows: dict[str, NDArray], skeleton: TurnedSkeleton) -> dict[str, NDArray]:
+def found(rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> dict[str, NDArray[Any]]:
     """The rows of people whom perception found where they are: not those whose visible landmarks lie on
     somebody else.
     """
@@ -58,7 +72,7 @@ class SightingErrors:
     rays: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: dict[str, NDArray], skeleton: TurnedSkeleton) -> SightingErrors:
+    def of(cls, rows: dict[str, NDArray[Any]], skeleton: TurnedSkeleton) -> SightingErrors:
         parts = []
         for i in range(len(rows["betas"])):
             focal, width, height = (float(value) for value in rows["camera"][i])
@@ -79,12 +93,12 @@ class SightingErrors:
                 )
         return cls(*(np.stack(arrays) for arrays in zip(*parts, strict=True)))
 
-    def nearest(self, keys: NDArray) -> NDArray[np.int64]:
+    def nearest(self, keys: Floats) -> NDArray[np.int64]:
         """(K, 99) -> (K, 8) rows in the most similar poses."""
         apart = (self.keys**2).sum(1) - 2 * keys @ self.keys.T
         return np.argpartition(apart, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
 
-    def applied(self, points: NDArray, rows: NDArray, rays: NDArray, rng: np.random.Generator) -> NDArray[np.float64]:
+    def applied(self, points: Floats, rows: Integers, rays: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
         """Features (B, 201) of people with true landmarks (B, 33, 3) from the pelvis, each of whose `LIMBS` is seen
         with the errors of a row (B, 5)."""
         row = rows[:, 0]
@@ -106,14 +120,14 @@ class SightingErrors:
         flat = points[..., :2] / depth
         extent = np.sqrt((weight * (flat - (weight * flat).sum(1, keepdims=True)) ** 2).sum((1, 2), keepdims=True))
         flat = flat + extent * (flat_error + rng.normal(0, POINT_JITTER, flat.shape))
-        hips = points[:, [23, 24]].mean(1, keepdims=True)
+        hips = points[:, HIPS].mean(1, keepdims=True)
         space = (
             self.scale[row][:, None, None] * (points - hips) + space_error + rng.normal(0, SPACE_JITTER, points.shape)
         )
         return assembled(flat, space, visibility, rays)
 
 
-def _error(values: NDArray, place: NDArray) -> tuple[NDArray, ...]:
+def _error(values: Floats, place: Floats) -> tuple[Floats, ...]:
     """One row of `SightingErrors` from features (201,) and true landmarks (33, 3) before the camera that looks at the
     person.
     """
@@ -126,22 +140,23 @@ def _error(values: NDArray, place: NDArray) -> tuple[NDArray, ...]:
     # its errors.
     offset = (weight * flat).sum(0)
     error = seen - (flat - offset) / size
-    centred = place - place[[23, 24]].mean(0)
+    centred = place - place[HIPS].mean(0)
     scale = np.sqrt((weight * space**2).sum() / (weight * centred**2).sum())
     return _key(place), error, space - scale * centred, visibility, scale, values[-1], values[198:200]
 
 
-def _key(points: NDArray) -> NDArray[np.float32]:
-    centred = points - points[..., [23, 24], :].mean(-2, keepdims=True)
+def _key(points: Floats) -> NDArray[np.float32]:
+    centred = points - points[..., HIPS, :].mean(-2, keepdims=True)
     size = np.sqrt((centred**2).mean((-2, -1), keepdims=True))
-    return (centred / size).reshape(*points.shape[:-2], -1).astype(np.float32)
+    key: NDArray[np.float32] = (centred / size).reshape(*points.shape[:-2], -1).astype(np.float32)
+    return key
 
 
 @torch.no_grad()
-def pose_keys(skeleton: TurnedSkeleton, betas: NDArray, turns: NDArray) -> NDArray[np.float32]:
+def pose_keys(skeleton: TurnedSkeleton, betas: Floats, turns: Floats) -> NDArray[np.float32]:
     """(K, 99) what `SightingErrors.nearest` compares, of bodies with betas (K, 10) and turns (K, 22, 3, 3)."""
     return _key(skeleton(torch.from_numpy(betas), torch.from_numpy(turns))[1].numpy())
 
 
-def _mirrored_points(points: NDArray) -> NDArray:
+def _mirrored_points(points: Floats) -> Floats:
     return points[OTHER_SIDE_LANDMARKS] * [-1.0, 1.0, 1.0]

@@ -9,13 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
-from uvatar.data.joints import PARENTS
+from uvatar.data.arrays import Floats, Integers
+from uvatar.data.joints import (
+    ANKLE_JOINTS,
+    COLLAR_JOINTS,
+    ELBOW_JOINTS,
+    FOOT_JOINTS,
+    HIP_JOINTS,
+    KNEE_JOINTS,
+    PARENTS,
+    SHOULDER_JOINTS,
+    SPINE_JOINTS,
+    WRIST_JOINTS,
+    Joint,
+)
 from uvatar.fitting.lifter import POSED
 from uvatar.geometry import rotations
 from uvatar_training.data.batch import joined
@@ -27,7 +41,12 @@ from uvatar_training.lifter.skeleton import TurnedSkeleton, global_turns
 
 PATCHED_SHARE = 0.5  # of the imagined people, each of whose limbs errs as another neighbour's
 # Joints that move together, and the share of imagined people who have each of these from somebody else.
-PARTS = [[13, 16, 18, 20], [14, 17, 19, 21], [1, 4, 7, 10], [2, 5, 8, 11], [12, 15], [3, 6, 9]]
+PARTS = [
+    *(list(side) for side in zip(COLLAR_JOINTS, SHOULDER_JOINTS, ELBOW_JOINTS, WRIST_JOINTS, strict=True)),
+    *(list(side) for side in zip(HIP_JOINTS, KNEE_JOINTS, ANKLE_JOINTS, FOOT_JOINTS, strict=True)),
+    [Joint.NECK, Joint.HEAD],
+    SPINE_JOINTS,
+]
 SWAPPED_SHARE = 0.25
 
 
@@ -41,7 +60,7 @@ class Imagined:
 
     def __init__(
         self,
-        rows: dict[str, NDArray],
+        rows: dict[str, NDArray[Any]],
         skeleton: TurnedSkeleton,
         body: BodyModel,
         poses: PoseSampler,
@@ -75,7 +94,7 @@ class Imagined:
         values = self.errors.applied(points.numpy().astype(np.float64), neighbour, self._rays[index], rng)
         return batch_of(values.astype(np.float32), turns, betas, rng.random(count) < 0.5)
 
-    def _recombined(self, index: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _recombined(self, index: Integers, rng: np.random.Generator) -> NDArray[np.float32]:
         """Turns (B, 22, 3, 3) of people some of whose limbs are bent as another's."""
         turns = self._turns[index]
         parents = [max(int(parent), 0) for parent in PARENTS[:POSED]]
@@ -110,7 +129,7 @@ class Mixture:
         return joined(parts)
 
 
-def _looking_along(ray: NDArray) -> NDArray[np.float64]:
+def _looking_along(ray: Floats) -> NDArray[np.float64]:
     """(3, 3) as `view`, from x and y (2,) of the ray."""
     forward = np.array([0.0, 0.0, 1.0])
-    return rotations.between(forward, np.array([*ray, np.sqrt(max(1 - ray @ ray, 1e-6))]))
+    return rotations.between(forward, np.array([*ray, np.sqrt(max(float(1 - ray @ ray), 1e-6))]))

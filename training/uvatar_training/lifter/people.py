@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, features, mirrored_features, view
 from uvatar_training.data.batch import Batch
@@ -63,7 +65,7 @@ class People:
     betas: NDArray[np.float32]
 
     @classmethod
-    def of(cls, rows: dict[str, NDArray]) -> People:
+    def of(cls, rows: dict[str, NDArray[Any]]) -> People:
         """From the rows of shards."""
         seen, turned = [], []
         for i in range(len(rows["betas"])):
@@ -79,7 +81,7 @@ class People:
             turned.append([view(box, camera).T @ turns for camera in cameras for _ in sights])
         return cls(np.array(seen, np.float32), np.array(turned, np.float32), rows["betas"].astype(np.float32))
 
-    def batch(self, index: NDArray, way: NDArray, mirror: NDArray) -> LifterBatch:
+    def batch(self, index: Integers, way: Integers, mirror: NDArray[np.bool_]) -> LifterBatch:
         """People ``index`` (B,) seen in ways (B,), mirrored where ``mirror`` (B,)."""
         return batch_of(self.features[index, way], self.turns[index, way], self.betas[index], mirror)
 
@@ -100,7 +102,7 @@ def prepare_person(person: SeenPerson, rng: np.random.Generator) -> DrawnPerson:
     return DrawnPerson(seen, int(rng.integers(2**63)))
 
 
-def batch_of(values: NDArray, turns: NDArray, betas: NDArray, mirror: NDArray) -> LifterBatch:
+def batch_of(values: Floats, turns: Floats, betas: Floats, mirror: NDArray[np.bool_]) -> LifterBatch:
     """People as the network sees them, each mirrored where ``mirror`` (B,) says so."""
     flip = FLIP.astype(np.float32)
     values = np.where(mirror[:, None], mirrored_features(values), values)

@@ -14,10 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from uvatar_training.synthesis.bank import ARM_JOINTS, load_bank, mirrored
+from uvatar.data.arrays import Floats
+from uvatar.data.joints import (
+    ANKLE_JOINTS,
+    COLLAR_JOINTS,
+    ELBOW_JOINTS,
+    HIP_JOINTS,
+    KNEE_JOINTS,
+    POSED_JOINTS,
+    SHOULDER_JOINTS,
+    SPINE_JOINTS,
+    WRIST_JOINTS,
+)
+from uvatar_training.synthesis.bank import ARM_JOINTS, HEAD_JOINTS, load_bank, mirrored
 
-LEGS, HEAD = [1, 2, 4, 5, 7, 8], [12, 15]
-HIPS, KNEES, SPINE, ANKLES, WRISTS = [1, 2], [4, 5], [3, 6, 9], [7, 8], [20, 21]
+LEG_JOINTS = [*HIP_JOINTS, *KNEE_JOINTS, *ANKLE_JOINTS]
 BANK_SHARE, LYING_SHARE = 0.66, 0.1
 RECOMBINED = {"arms": 0.3, "legs": 0.2, "head": 0.5}
 INVENTED_ARM_JOINTS, INVENTED_LEGS = 0.2, 0.08
@@ -88,19 +99,20 @@ class PoseSampler:
                     _invent_arm(pose, side, rng)
         if rng.random() < LYING_SHARE:
             _lay_down(pose, rng)
-        pose[1:22] += rng.normal(0, JITTER, (21, 3))
+        pose[1:POSED_JOINTS] += rng.normal(0, JITTER, (POSED_JOINTS - 1, 3))
         # Capture says nothing of twisted forearms.
-        pose[WRISTS, 0] += rng.normal(0, 0.3, 2)
-        pose[KNEES, 0] = np.maximum(pose[KNEES, 0], 0.0)
-        pose[22:] = 0
+        pose[WRIST_JOINTS, 0] += rng.normal(0, 0.3, 2)
+        pose[KNEE_JOINTS, 0] = np.maximum(pose[KNEE_JOINTS, 0], 0.0)
+        pose[POSED_JOINTS:] = 0
         return mirrored(pose[None])[0] if rng.random() < 0.5 else pose
 
     def _any(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        return self.bank[rng.integers(len(self.bank))]
+        pose: NDArray[np.float64] = self.bank[rng.integers(len(self.bank))]
+        return pose
 
     def _captured(self, rng: np.random.Generator) -> NDArray[np.float64]:
         pose = self._any(rng).copy()
-        for part, joints in (("arms", ARM_JOINTS), ("legs", LEGS), ("head", HEAD)):
+        for part, joints in (("arms", ARM_JOINTS), ("legs", LEG_JOINTS), ("head", HEAD_JOINTS)):
             if rng.random() < RECOMBINED[part]:
                 pose[joints] = self._any(rng)[joints]
         return pose
@@ -109,17 +121,17 @@ class PoseSampler:
         names = list(STANCES)
         stance = STANCES[names[rng.integers(len(names))]]
         pose = np.zeros((24, 3))
-        pose[[*ARM_JOINTS, *HEAD]] = self._any(rng)[[*ARM_JOINTS, *HEAD]]
+        pose[[*ARM_JOINTS, *HEAD_JOINTS]] = self._any(rng)[[*ARM_JOINTS, *HEAD_JOINTS]]
         _pose_legs(pose, stance, rng)
-        pose[SPINE, 0] = rng.uniform(*stance.lean) / 3
-        pose[SPINE, 1:] = rng.normal(0, 0.08, 2)
+        pose[SPINE_JOINTS, 0] = rng.uniform(*stance.lean) / 3
+        pose[SPINE_JOINTS, 1:] = rng.normal(0, 0.08, 2)
         pose[0] = (
             Rotation.from_euler("x", -rng.uniform(*stance.tilt)) * Rotation.from_euler("z", rng.normal(0, 0.1))
         ).as_rotvec()
         return pose
 
 
-def _pose_legs(pose: NDArray, stance: Stance, rng: np.random.Generator) -> None:
+def _pose_legs(pose: Floats, stance: Stance, rng: np.random.Generator) -> None:
     first: dict[str, float] = {}
     for side, sign in ((0, 1.0), (1, -1.0)):
         angle = {name: rng.uniform(*getattr(stance, name)) for name in ("hip", "knee", "spread", "turn")}
@@ -128,12 +140,12 @@ def _pose_legs(pose: NDArray, stance: Stance, rng: np.random.Generator) -> None:
         first = first or angle
         # Flexed first, so that spread and turn are those of the bent thigh.
         hip = Rotation.from_euler("z", sign * angle["spread"]) * Rotation.from_euler("x", -angle["hip"])
-        pose[HIPS[side]] = (hip * Rotation.from_euler("y", sign * angle["turn"])).as_rotvec()
-        pose[KNEES[side]] = [angle["knee"], 0, 0]
-        pose[ANKLES[side]] = rng.normal(0, 0.15, 3)
+        pose[HIP_JOINTS[side]] = (hip * Rotation.from_euler("y", sign * angle["turn"])).as_rotvec()
+        pose[KNEE_JOINTS[side]] = [angle["knee"], 0, 0]
+        pose[ANKLE_JOINTS[side]] = rng.normal(0, 0.15, 3)
 
 
-def _invent_arm(pose: NDArray, side: int, rng: np.random.Generator) -> None:
+def _invent_arm(pose: Floats, side: int, rng: np.random.Generator) -> None:
     """Any arm that does not reach far behind: hands on hips, folded, at the head, pointing."""
     sign = 1.0 if side == 0 else -1.0
     direction = rng.normal([0.35, -0.5, 0.35], [0.5, 0.6, 0.5])
@@ -141,14 +153,16 @@ def _invent_arm(pose: NDArray, side: int, rng: np.random.Generator) -> None:
     aim, _ = Rotation.align_vectors([direction], [[1.0, 0, 0]])
     upper = aim * Rotation.from_euler("x", rng.uniform(-1.2, 1.2))
     flip = np.array([1.0, sign, sign])
-    collar, shoulder, elbow, wrist = (joint + side for joint in (13, 16, 18, 20))
+    collar, shoulder, elbow, wrist = (
+        pair[side] for pair in (COLLAR_JOINTS, SHOULDER_JOINTS, ELBOW_JOINTS, WRIST_JOINTS)
+    )
     pose[collar] = rng.normal(0, 0.08, 3)
     pose[shoulder] = upper.as_rotvec() * flip
     pose[elbow] = [0, -sign * rng.uniform(0, 2.4), 0]
     pose[wrist] = rng.normal(0, 0.25, 3)
 
 
-def _lay_down(pose: NDArray, rng: np.random.Generator) -> None:
+def _lay_down(pose: Floats, rng: np.random.Generator) -> None:
     """Turn the person onto the back, the belly or a side."""
     axis, angle = [("x", -90), ("x", 90), ("z", 90), ("z", -90)][rng.choice(4, p=[0.4, 0.2, 0.2, 0.2])]
     about = Rotation.from_euler("y", rng.uniform(-0.4, 0.4)) * Rotation.from_rotvec(pose[0])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.rendering import Paint, photograph, random_background, random_light, random_outfit, read_paint
@@ -131,12 +132,18 @@ class SceneMaker:
         folds = 1 + 0.4 * np.sin(rng.uniform(15, 40) * y + rng.uniform(10, 30) * x + rng.uniform(0, 6))
         for _ in range(6):
             reach = self._smoothed(reach)
-        return (vertex_normals(data.v_template, data.faces) * (reach * folds)[:, None]).astype(np.float32)
+        offsets: NDArray[np.float32] = (vertex_normals(data.v_template, data.faces) * (reach * folds)[:, None]).astype(
+            np.float32
+        )
+        return offsets
 
-    def _smoothed(self, values: NDArray) -> NDArray:
+    def _smoothed(self, values: Floats) -> Floats:
         a, b = self._edges.T
         total = np.bincount(a, values[b], len(values)) + np.bincount(b, values[a], len(values))
-        return 0.5 * values + 0.5 * total / np.maximum(np.bincount(self._edges.reshape(-1), minlength=len(values)), 1)
+        smoothed: Floats = 0.5 * values + 0.5 * total / np.maximum(
+            np.bincount(self._edges.reshape(-1), minlength=len(values)), 1
+        )
+        return smoothed
 
 
 class Watcher:
@@ -172,7 +179,7 @@ def _camera(rng: np.random.Generator) -> Camera:
     return LENSES.camera(width, height, rng)
 
 
-def _framed(vertices: NDArray, camera: Camera, rng: np.random.Generator) -> NDArray[np.float32]:
+def _framed(vertices: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[np.float32]:
     """The translation that puts vertices (V, 3) into the picture: whole and anywhere, or close and cut by its edges."""
     cut = rng.random() < CUT_SHARE
     fill = rng.uniform(0.8, 1.9) if cut else rng.uniform(0.5, 0.93)
@@ -182,7 +189,7 @@ def _framed(vertices: NDArray, camera: Camera, rng: np.random.Generator) -> NDAr
     return FRAMING.placed(vertices, camera, fill, aside).astype(np.float32)
 
 
-def _area(vertices: NDArray, camera: Camera) -> float:
+def _area(vertices: Floats, camera: Camera) -> float:
     """Pixels that a person covers, in the picture and beyond: a third of the box, as people mostly do."""
     pixels = FRAMING.projected(vertices, camera)
     return float(np.prod(np.ptp(pixels, axis=0)) / 3)

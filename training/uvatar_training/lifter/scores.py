@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from uvatar.data.arrays import Floats
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, LIMB_JOINTS, pa_mpjpe, torso_direction_error
 from uvatar.fitting.lifter import FLIP, MIRRORED_JOINTS, mirrored_features
 from uvatar_training.lifter.people import People
@@ -47,5 +48,5 @@ def lifter_scores(network: nn.Module, skeleton: TurnedSkeleton, people: People) 
     }
 
 
-def _rounded(values: NDArray | Sequence[float] | np.floating) -> float:
+def _rounded(values: Floats | Sequence[float] | np.floating[Any]) -> float:
     return round(float(np.mean(values)), 3)

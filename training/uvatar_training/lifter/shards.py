@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ def write_shards(
     return lost
 
 
-def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) -> tuple[dict[str, NDArray], int]:
+def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) -> tuple[dict[str, NDArray[Any]], int]:
     """A person whom perception finds, as a shard's row, and how many before it were not found or hardly seen."""
     for failures in range(100):
         scene = maker.draw(rng)
@@ -53,7 +54,7 @@ def one_person(rng: np.random.Generator, maker: SceneMaker, watcher: Watcher) ->
     raise RuntimeError("Perception found none of 100 rendered people: its models or the body do not work.")
 
 
-def read_shards(paths: Sequence[Path]) -> dict[str, NDArray]:
+def read_shards(paths: Sequence[Path]) -> dict[str, NDArray[Any]]:
     """All rows of the shards together, by the names of `write_shards`.
 
     Raises:
@@ -71,7 +72,7 @@ def read_shards(paths: Sequence[Path]) -> dict[str, NDArray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _row(scene: LifterScene, sighting: LandmarkSighting) -> dict[str, NDArray]:
+def _row(scene: LifterScene, sighting: LandmarkSighting) -> dict[str, NDArray[Any]]:
     body, camera = scene.body, scene.camera
     return {
         "betas": body.betas,
@@ -86,7 +87,7 @@ def _row(scene: LifterScene, sighting: LandmarkSighting) -> dict[str, NDArray]:
     }
 
 
-def _write(path: Path, rows: list[dict[str, NDArray]]) -> None:
+def _write(path: Path, rows: list[dict[str, NDArray[Any]]]) -> None:
     part = path.with_suffix(f".{os.getpid()}.tmp")
     with part.open("wb") as file:
         np.savez_compressed(file, **{name: np.stack([row[name] for row in rows]) for name in rows[0]})

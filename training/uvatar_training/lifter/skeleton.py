@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import POSED
 
@@ -40,10 +41,11 @@ class TurnedSkeleton(nn.Module):
         for name in _TENSORS:
             self.register_buffer(name, getattr(body, name).clone(), persistent=False)
 
-    def pelvis(self, betas: NDArray) -> NDArray[np.float64]:
+    def pelvis(self, betas: Floats) -> NDArray[np.float64]:
         """(3,) the pelvis at rest of a body with ``betas`` (10,)."""
         rest, directions = self.joint_template[0].cpu().numpy(), self.joint_shapedirs[0].cpu().numpy()
-        return (rest + directions @ betas).astype(np.float64)
+        place: NDArray[np.float64] = (rest + directions @ betas).astype(np.float64)
+        return place
 
     def forward(self, betas: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
         """betas (B, 10), turns (B, 22, 3, 3) -> joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis."""
@@ -58,7 +60,7 @@ class TurnedSkeleton(nn.Module):
         return joints, landmarks
 
 
-def global_turns(orient: NDArray, pose: NDArray) -> NDArray[np.float64]:
+def global_turns(orient: Floats, pose: Floats) -> NDArray[np.float64]:
     """(22, 3, 3) turns of joints 0..21 against the axes of ``orient`` (3,), from it and ``pose`` (21 or 23, 3),
     axis-angle.
     """

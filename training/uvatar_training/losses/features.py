@@ -64,11 +64,13 @@ class EfficientNetFeatures(nn.Module):
                 f"Pictures need at least {SMALLEST_PICTURE} pixels a side to be compared by features, not "
                 f"{image.shape[-2:]}."
             )
-        return self.trunk(image)
+        out: list[Tensor] = self.trunk(image)
+        return out
 
     def pooled(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 320) what the picture shows, wherever it shows it."""
-        return self(image)[-1].mean((2, 3))
+        means: Tensor = self(image)[-1].mean((2, 3))
+        return means
 
 
 class FeatureDistance(nn.Module):
@@ -111,6 +113,7 @@ def lpips(network: Literal["vgg", "alex", "squeeze"] = "vgg", download: bool = F
     compare = LearnedPerceptualImagePatchSimilarity(network, normalize=True).net
 
     def distance(image: Tensor, reference: Tensor) -> Tensor:
-        return compare.to(image.device)(image.clamp(0, 1), reference.clamp(0, 1), normalize=True).flatten()
+        distances: Tensor = compare.to(image.device)(image.clamp(0, 1), reference.clamp(0, 1), normalize=True).flatten()
+        return distances
 
     return distance

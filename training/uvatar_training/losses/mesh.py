@@ -6,7 +6,7 @@ All terms are means over what is annotated: a mask that is all false gives 0, ne
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -115,7 +115,7 @@ def joints_2d_distance(predicted: Tensor, target: Tensor, visible: Tensor) -> Te
     return masked_mean(_norm(predicted - target, (-1,)), visible)
 
 
-def joints_3d_distance(predicted: Tensor, target: Tensor, valid: Tensor, hips: tuple[int, int]) -> Tensor:
+def joints_3d_distance(predicted: Tensor, target: Tensor, valid: Tensor, hips: Sequence[int]) -> Tensor:
     """MPJPE: mean distance (metres) of joints (N, J, 3), both moved so that the middle of the two hips is the
     origin.
     """
@@ -144,7 +144,8 @@ def procrustes(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         rotation = (u * sign[:, None]) @ vt
         scale = (singular * sign).sum(1) / p.double().square().sum((1, 2)).clamp_min(1e-12)
         transform = (scale[:, None, None] * rotation).to(predicted.dtype)
-    return (predicted - mean_p) @ transform + mean_t
+    moved: Tensor = (predicted - mean_p) @ transform + mean_t
+    return moved
 
 
 def joints_aligned_distance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:

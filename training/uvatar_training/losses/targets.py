@@ -51,7 +51,8 @@ def body_centers(joints: Tensor, visible: Tensor, torso: Tensor) -> Tensor:
 def kernel_radii(joints: Tensor, visible: Tensor) -> Tensor:
     """(N, J, 2), (N, J) -> (N,) whole radii in map cells, 2 to 7: the larger the person the wider the peak."""
     half_diagonal = (extents(joints, visible) / 2).clamp(0, 1).norm(dim=-1)
-    return (half_diagonal * RADIUS_PER_DIAGONAL + RADIUS_BASE).floor().long()
+    radii: Tensor = (half_diagonal * RADIUS_PER_DIAGONAL + RADIUS_BASE).floor().long()
+    return radii
 
 
 def extents(joints: Tensor, visible: Tensor) -> Tensor:

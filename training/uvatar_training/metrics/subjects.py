@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import Paint, random_outfit
 from uvatar.evaluation.sitters import Sitter, random_sitter
@@ -69,7 +69,7 @@ class Subject:
         return torch.cat([seen[:, :3], seen[:, 3:] * own], 1)
 
 
-def random_subject(body: BodyModel, pose: NDArray, side: int, size: int, rng: np.random.Generator) -> Subject:
+def random_subject(body: BodyModel, pose: Floats, side: int, size: int, rng: np.random.Generator) -> Subject:
     """A random person in ``pose`` (24, 3), in a square photo of ``side`` pixels, with a texture of (size, size)."""
     sitter = random_sitter("", pose, body, rng)
     # The sitter's picture is upright; the square around its middle holds the same person.

@@ -24,8 +24,16 @@ class QuickDepthwise(TorchDispatchMode):
     ever.
     """
 
+    def __init__(self) -> None:
+        """The mode; PyTorch's own constructor has no types."""
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def __torch_dispatch__(
-        self, func: Callable, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """See TorchDispatchMode."""
         if func is _backward and _depthwise(*args):
@@ -64,7 +72,10 @@ def _gradients(
     wanted: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     def plain(which: Sequence[bool], *tensors: Tensor, padding: Sequence[int] = padding) -> tuple[Any, ...]:
-        return _backward(*tensors, bias_sizes, stride, padding, dilation, transposed, output_padding, groups, which)
+        gradients: tuple[Any, ...] = _backward(
+            *tensors, bias_sizes, stride, padding, dilation, transposed, output_padding, groups, which
+        )
+        return gradients
 
     to_features = to_weight = to_bias = None
     if wanted[2]:

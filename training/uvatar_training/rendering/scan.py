@@ -12,15 +12,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats, Integers
+
 # Triangles with a corner nearer than this (metres) are left out: they have no bounded picture.
 NEAR = 1e-3
 # Candidates looked at together: bounds memory at about 300 MB, however close the camera is.
 _CANDIDATES_AT_ONCE = 1 << 20
 
 
-def scan(
-    vertices: NDArray, faces: NDArray, focal: float, center: NDArray, height: int, width: int
-) -> NDArray[np.int64]:
+def scan(vertices: Floats, faces: Integers, focal: float, center: Floats, height: int, width: int) -> NDArray[np.int64]:
     """Nearest triangle at every pixel's centre, from either side, -1 where there is none.
 
     Args:
@@ -59,7 +59,7 @@ def scan(
 
 
 def _pixel_boxes(
-    pixels: NDArray, depth: NDArray, faces: NDArray, height: int, width: int
+    pixels: Floats, depth: Floats, faces: Integers, height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First column and row (F, 2) of the pixels whose centres each triangle's box holds, and how many there are across
     and down.
@@ -75,7 +75,7 @@ def _pixel_boxes(
     return first, size
 
 
-def _candidates(first: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[tuple[NDArray, NDArray, NDArray]]:
+def _candidates(first: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Triangle, column and row of every pixel in every box, triangles in order, in portions."""
     count = size[:, 0] * size[:, 1]
     faces = np.flatnonzero(count)

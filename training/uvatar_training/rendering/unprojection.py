@@ -48,7 +48,8 @@ class Texels:
     def picture(self, values: Tensor) -> Tensor:
         """(B, T, C) -> (B, C, R, R), 0 in the gutters."""
         flat = values.new_zeros(len(values), self.size * self.size, values.shape[2]).index_copy(1, self.place, values)
-        return flat.unflatten(1, (self.size, self.size)).permute(0, 3, 1, 2)
+        image: Tensor = flat.unflatten(1, (self.size, self.size)).permute(0, 3, 1, 2)
+        return image
 
 
 def unproject(

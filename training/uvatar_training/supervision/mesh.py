@@ -7,7 +7,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.decoding import sample
 from uvatar.mesh_predictor.network import Maps
@@ -26,9 +26,6 @@ from uvatar_training.losses.mesh import (
 )
 from uvatar_training.losses.targets import match
 
-HIPS = (JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip"))
-PREDICTED_JOINTS = 22  # the hands stay at rest
-
 
 def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePrior | None = None) -> dict[str, Tensor]:
     """The terms of the loss by the names of `uvatar_training.losses.mesh.ROMP_WEIGHTS`.
@@ -45,7 +42,7 @@ def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePr
     joints = body.joints(bodies.betas, bodies.pose)
     true_camera = fit_weak_camera(truth.joints, truth.joints_2d, truth.visible & truth.joints_known)
     camera_known = (truth.visible & truth.joints_known).sum(1) >= 4
-    part = slice(PREDICTED_JOINTS)
+    part = slice(POSED_JOINTS)
     terms = {
         "center": center_focal(maps.center, labels.heatmaps(), labels.labelled),
         "camera": camera_distance(bodies.camera, true_camera, camera_known),
@@ -53,11 +50,11 @@ def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePr
         "global_orient": pose_distance(bodies.pose[:, :1], truth.pose[:, :1], truth.pose_known[:, :1]),
         "shape": shape_distance(bodies.betas, truth.betas, truth.betas_known),
         "joints_2d": joints_2d_distance(project_weakly(joints, bodies.camera), truth.joints_2d, truth.visible),
-        "joints_3d": joints_3d_distance(joints, truth.joints, truth.joints_known, HIPS),
+        "joints_3d": joints_3d_distance(joints, truth.joints, truth.joints_known, HIP_JOINTS),
         "joints_aligned": joints_aligned_distance(joints, truth.joints, truth.joints_known),
     }
     if prior is not None:
-        terms["prior"] = pose_prior(axis_angle_from_matrices(bodies.pose[:, 1:PREDICTED_JOINTS]).flatten(1), prior)
+        terms["prior"] = pose_prior(axis_angle_from_matrices(bodies.pose[:, 1:POSED_JOINTS]).flatten(1), prior)
     return terms
 
 

@@ -128,4 +128,5 @@ def placed_vertices(bodies: PredictedBodies, body: BodyModel, square: PaddedSqua
     Gradients lead to pose, shape and the predicted camera: through these the picture teaches the mesh.
     """
     posed = body(bodies.betas, bodies.pose)
-    return posed.vertices + translation(posed.joints, bodies.camera, square, camera)[:, None]
+    placed: Tensor = posed.vertices + translation(posed.joints, bodies.camera, square, camera)[:, None]
+    return placed

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.joints import JOINT_NAMES
 from uvatar.data.landmarks import LANDMARK_NAMES
 from uvatar.geometry.mesh import vertex_normals
@@ -86,7 +87,7 @@ def texel_points(body: BodyData, table: TexelTable) -> SurfacePoints:
     return _points(body, rest, normal, weights, body.part[corner])
 
 
-def subset(points: SurfacePoints, rows: NDArray) -> SurfacePoints:
+def subset(points: SurfacePoints, rows: Integers) -> SurfacePoints:
     """Some of the points."""
     return SurfacePoints(**{name: value if name == "places" else value[rows] for name, value in vars(points).items()})
 
@@ -111,12 +112,13 @@ class Canvas:
         return cls(body, table, texel_points(body, table), vertex_points(body))
 
 
-def _points(body: BodyData, rest: NDArray, normal: NDArray, weights: NDArray, part: NDArray) -> SurfacePoints:
+def _points(body: BodyData, rest: Floats, normal: Floats, weights: Floats, part: NDArray[np.uint8]) -> SurfacePoints:
     places = places_of(body)
     rest = np.asarray(rest, np.float32)
 
     def share(names: tuple[str, ...]) -> NDArray[np.float32]:
-        return weights[:, [JOINT_NAMES.index(name) for name in names]].sum(1).astype(np.float32)
+        shares: NDArray[np.float32] = weights[:, [JOINT_NAMES.index(name) for name in names]].sum(1).astype(np.float32)
+        return shares
 
     head, arm, leg = share(_HEAD), share(_ARMS), share(_LEGS)
     x, y, z = rest.T

@@ -14,11 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from uvatar.data.arrays import Floats
+from uvatar.data.joints import (
+    COLLAR_JOINTS,
+    ELBOW_JOINTS,
+    HIP_JOINTS,
+    OTHER_SIDE_JOINTS,
+    SHOULDER_JOINTS,
+    SPINE_JOINTS,
+    WRIST_JOINTS,
+    Joint,
+)
 from uvatar.evaluation.poses import evaluation_indices, held_out
 from uvatar_training.data.problems import DataError
 
-MIRRORED_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
-ARM_JOINTS = [13, 14, 16, 17, 18, 19, 20, 21]
+ARM_JOINTS = [*COLLAR_JOINTS, *SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS]
+HEAD_JOINTS = [Joint.NECK, Joint.HEAD]
 # The bank was made for a body whose rest pose leans; on ours its people stand with the pelvis tipped forward and the
 # chest leaning back (medians of those with straight legs): radians taken out of the hips and put into each of three
 # spine joints.
@@ -42,7 +53,7 @@ def read_bank(path: Path) -> NDArray[np.float64]:
     """The poses (N, 24, 3) of a bank as they are in the file; DataError where it is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            poses = file["aa"].astype(np.float64)
+            poses: NDArray[np.float64] = file["aa"].astype(np.float64)
     except FileNotFoundError:
         raise DataError(path, "there is no such pose bank") from None
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -52,18 +63,19 @@ def read_bank(path: Path) -> NDArray[np.float64]:
     return poses
 
 
-def mirrored(poses: NDArray) -> NDArray:
+def mirrored(poses: Floats) -> Floats:
     """The poses (N, 24, 3) of the people's mirror images."""
-    return poses[:, MIRRORED_JOINTS] * np.array([1.0, -1.0, -1.0])
+    flipped: Floats = poses[:, OTHER_SIDE_JOINTS] * np.array([1.0, -1.0, -1.0])
+    return flipped
 
 
-def upright(poses: NDArray) -> NDArray:
+def upright(poses: Floats) -> Floats:
     """The bank's poses (N, 24, 3) with the lean of its rest pose taken out."""
     poses = poses.copy()
     untilt = Rotation.from_rotvec([PELVIS_TILT, 0, 0])
     # The pelvis is tipped back and the hips bent by as much, so that the legs stay where they are.
     poses[:, 0] = (Rotation.from_rotvec(poses[:, 0]) * untilt.inv()).as_rotvec()
-    for hip in (1, 2):
+    for hip in HIP_JOINTS:
         poses[:, hip] = (untilt * Rotation.from_rotvec(poses[:, hip])).as_rotvec()
-    poses[:, [3, 6, 9], 0] += SPINE_LEAN
+    poses[:, SPINE_JOINTS, 0] += SPINE_LEAN
     return poses

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar_training.synthesis.anatomy import SurfacePoints
 
 # Points -> signed distance (K,), positive inside.
 Cut = Callable[[SurfacePoints], NDArray[np.float32]]
-Border = Callable[[SurfacePoints, Any], NDArray]
+Border = Callable[[SurfacePoints, Any], Floats]
 
 
 def cut_of(everywhere: Sequence[Cut], off_the_arms: Sequence[Cut], bare_arms: bool) -> Cut:
@@ -40,39 +41,47 @@ def border_of(kind: str, values: Mapping[str, Any]) -> Cut:
     return lambda points: border(points, settings)
 
 
-def _sleeve(points: SurfacePoints, at: Any) -> NDArray:
-    return points.places.joint["left_shoulder"][0] + at.length - np.abs(points.rest[:, 0])
+def _sleeve(points: SurfacePoints, at: Any) -> Floats:
+    distance: Floats = points.places.joint["left_shoulder"][0] + at.length - np.abs(points.rest[:, 0])
+    return distance
 
 
-def _above(points: SurfacePoints, at: Any) -> NDArray:
-    return points.rest[:, 1] - at.height
+def _above(points: SurfacePoints, at: Any) -> Floats:
+    distance: Floats = points.rest[:, 1] - at.height
+    return distance
 
 
-def _jagged(points: SurfacePoints, at: Any) -> NDArray:
-    return points.rest[:, 1] - at.height + at.jag * np.sin(points.rest[:, 0] * at.waves)
+def _jagged(points: SurfacePoints, at: Any) -> Floats:
+    distance: Floats = points.rest[:, 1] - at.height + at.jag * np.sin(points.rest[:, 0] * at.waves)
+    return distance
 
 
-def _below(points: SurfacePoints, at: Any) -> NDArray:
-    return at.height - points.rest[:, 1]
+def _below(points: SurfacePoints, at: Any) -> Floats:
+    distance: Floats = at.height - points.rest[:, 1]
+    return distance
 
 
-def _below_joint(points: SurfacePoints, at: Any) -> NDArray:
-    return points.places.joint[at.joint][1] + at.height - points.rest[:, 1]
+def _below_joint(points: SurfacePoints, at: Any) -> Floats:
+    distance: Floats = points.places.joint[at.joint][1] + at.height - points.rest[:, 1]
+    return distance
 
 
-def _beyond_joint(points: SurfacePoints, at: Any) -> NDArray:
-    return np.abs(points.rest[:, 0]) - points.places.joint[at.joint][0] + at.margin
+def _beyond_joint(points: SurfacePoints, at: Any) -> Floats:
+    distance: Floats = np.abs(points.rest[:, 0]) - points.places.joint[at.joint][0] + at.margin
+    return distance
 
 
-def _band(points: SurfacePoints, at: Any) -> NDArray:
-    return at.half - np.abs(points.rest[:, 1] - at.height)
+def _band(points: SurfacePoints, at: Any) -> Floats:
+    distance: Floats = at.half - np.abs(points.rest[:, 1] - at.height)
+    return distance
 
 
-def _neckline(points: SurfacePoints, at: Any) -> NDArray:
+def _neckline(points: SurfacePoints, at: Any) -> Floats:
     x, y, z = points.rest.T
     neck = points.places.joint["neck"]
     if at.shape == "high":
-        return np.minimum(neck[1] + at.collar - y, at.high)
+        distance: Floats = np.minimum(neck[1] + at.collar - y, at.high)
+        return distance
     front = np.clip((z - neck[2]) / at.front, 0, 1)
     base = neck[1] - at.drop - at.slope * np.clip(z - neck[2] - at.slope_from, 0, at.slope_reach)
     if at.shape in ("vee", "shirt"):
@@ -81,21 +90,22 @@ def _neckline(points: SurfacePoints, at: Any) -> NDArray:
         dip = at.boat_slope * np.clip(np.abs(x) - at.boat, at.boat_dip, 0)
     else:
         dip = at.depth * np.exp(-((x / at.scoop) ** 2))
-    return base - front * dip - y
+    distance = base - front * dip - y
+    return distance
 
 
-def _opening(points: SurfacePoints, at: Any) -> NDArray:
+def _opening(points: SurfacePoints, at: Any) -> Floats:
     x, y, z = points.rest.T
     lapel = np.clip((y - at.lapel_from) / at.lapel_over, 0, 1) * at.lapel
     ahead = (points.normal[:, 2] > 0) & (points.arm < 0.5) & (z > points.places.joint["neck"][2] - at.behind)
     return np.where(ahead, np.abs(x) - at.gap - lapel, 1.0)
 
 
-def _shoe(points: SurfacePoints, at: Any) -> NDArray:
+def _shoe(points: SurfacePoints, at: Any) -> Floats:
     _, y, z = points.rest.T
     ankle = points.places.joint["left_ankle"]
     throat = (at.throat if at.shaft < 0 else 0.0) * np.clip(z - ankle[2] - at.throat_from, 0, at.throat_reach)
-    lip = ankle[1] + at.shaft - throat - y
+    lip: Floats = ankle[1] + at.shaft - throat - y
     if not at.sandal:
         return lip
     strap = np.sin((z - ankle[2]) * at.straps)

@@ -13,10 +13,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvatar.body import BodyData
+from uvatar.data.arrays import Floats
 from uvatar_training.data.problems import DataError
 from uvatar_training.synthesis.rendering import RenderedPicture, developed, geometry_of, people_map
 from uvatar_training.synthesis.scenes import Scene
@@ -63,10 +66,10 @@ class Cycles:
         return pictures
 
 
-def _arrays(scene: Scene) -> dict[str, np.ndarray]:
+def _arrays(scene: Scene) -> dict[str, NDArray[Any]]:
     """All that Blender is told, in world axes (y up) except for the camera's own numbers."""
 
-    def world(points: np.ndarray) -> np.ndarray:
+    def world(points: Floats) -> Floats:
         return (points @ scene.to_world.T).astype(np.float32)
 
     environment = scene.environment

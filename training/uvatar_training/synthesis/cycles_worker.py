@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import bpy
 import mathutils
 import numpy as np
+from numpy.typing import NDArray
 
 SENSOR = 36.0
 FADE_FROM, FADE_TO = 8.0, 14.0  # metres at which the floor has begun, and ended, to fade into the panorama
@@ -34,7 +36,7 @@ def main(folder: Path, samples: int, threads: int) -> None:
         np.save(folder / f"{path.stem}.light.npy", render(scene, folder / f"{path.stem}.exr", samples, threads))
 
 
-def build(scene: dict[str, np.ndarray], body: dict[str, np.ndarray]) -> None:
+def build(scene: dict[str, NDArray[Any]], body: dict[str, NDArray[Any]]) -> None:
     """Figures, props, floor, light and camera."""
     number = 0
     while f"figure{number}" in scene:
@@ -54,7 +56,11 @@ def build(scene: dict[str, np.ndarray], body: dict[str, np.ndarray]) -> None:
 
 
 def add_mesh(
-    name: str, vertices: np.ndarray, faces: np.ndarray, material: bpy.types.Material, uv: np.ndarray | None = None
+    name: str,
+    vertices: NDArray[np.floating[Any]],
+    faces: NDArray[np.integer[Any]],
+    material: bpy.types.Material,
+    uv: NDArray[np.floating[Any]] | None = None,
 ) -> None:
     data = bpy.data.meshes.new(name)
     data.from_pydata((vertices @ TO_BLENDER.T).tolist(), [], faces.tolist())
@@ -65,7 +71,7 @@ def add_mesh(
     bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, data))
 
 
-def image_of(name: str, pixels: np.ndarray, linear: bool) -> bpy.types.Image:
+def image_of(name: str, pixels: NDArray[np.floating[Any]], linear: bool) -> bpy.types.Image:
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(name, width, height, float_buffer=linear)
     image.colorspace_settings.name = "Linear Rec.709" if linear else "sRGB"
@@ -81,7 +87,7 @@ def new_material(name: str) -> tuple[bpy.types.Material, bpy.types.NodeTree, bpy
     return material, material.node_tree, material.node_tree.nodes["Principled BSDF"]
 
 
-def textured(texture: np.ndarray) -> bpy.types.Material:
+def textured(texture: NDArray[np.floating[Any]]) -> bpy.types.Material:
     """Skin and cloth: the texture, a little light under the surface, a fine weave."""
     material, tree, shader = new_material("Person")
     picture = tree.nodes.new("ShaderNodeTexImage")
@@ -100,7 +106,7 @@ def textured(texture: np.ndarray) -> bpy.types.Material:
     return material
 
 
-def grained(colour: np.ndarray, grain: float) -> bpy.types.Material:
+def grained(colour: NDArray[np.floating[Any]], grain: float) -> bpy.types.Material:
     material, tree, shader = new_material("Prop")
     noise, mix = tree.nodes.new("ShaderNodeTexNoise"), tree.nodes.new("ShaderNodeValToRGB")
     position = tree.nodes.new("ShaderNodeNewGeometry").outputs["Position"]
@@ -113,7 +119,7 @@ def grained(colour: np.ndarray, grain: float) -> bpy.types.Material:
     return material
 
 
-def faded(colour: np.ndarray) -> bpy.types.Material:
+def faded(colour: NDArray[np.floating[Any]]) -> bpy.types.Material:
     """A floor that becomes the panorama's ground in the distance."""
     material = grained(colour, 0.4)
     tree = material.node_tree
@@ -129,7 +135,7 @@ def faded(colour: np.ndarray) -> bpy.types.Material:
     return material
 
 
-def add_light(scene: dict[str, np.ndarray]) -> None:
+def add_light(scene: dict[str, NDArray[Any]]) -> None:
     world = bpy.data.worlds.new("World")
     bpy.context.scene.world = world
     world.use_nodes = True
@@ -147,7 +153,7 @@ def add_light(scene: dict[str, np.ndarray]) -> None:
     bpy.context.scene.collection.objects.link(thing)
 
 
-def add_camera(scene: dict[str, np.ndarray]) -> None:
+def add_camera(scene: dict[str, NDArray[Any]]) -> None:
     focal, width, height, *_ = scene["camera"]
     data = bpy.data.cameras.new("Camera")
     data.sensor_fit, data.sensor_width, data.lens = "HORIZONTAL", SENSOR, float(SENSOR * focal / width)
@@ -162,7 +168,7 @@ def add_camera(scene: dict[str, np.ndarray]) -> None:
     bpy.context.scene.camera = thing
 
 
-def render(scene: dict[str, np.ndarray], path: Path, samples: int, threads: int) -> np.ndarray:
+def render(scene: dict[str, NDArray[Any]], path: Path, samples: int, threads: int) -> NDArray[np.floating[Any]]:
     """(H, W, 3) linear light."""
     settings = bpy.context.scene
     _, width, height, *_ = scene["camera"]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BODY
+from uvatar.data.arrays import Floats
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.photos.sampling import bilinear
 from uvatar_training.synthesis.anatomy import Canvas, SurfacePoints
 from uvatar_training.synthesis.noise import fractal3
-from uvatar_training.synthesis.outfits import paint_over, random_outfit, stand_off
+from uvatar_training.synthesis.outfits import WornGarment, paint_over, random_outfit, stand_off
 from uvatar_training.synthesis.skin import Looks, hair_cover, paint_hair, paint_skin, random_looks
 from uvatar_training.synthesis.wardrobe import Wardrobe, WardrobeLayer
 
@@ -68,7 +70,7 @@ def dress(canvas: Canvas, group: str, wardrobe: Wardrobe, rng: np.random.Generat
 
 
 def _procedural(
-    canvas: Canvas, colour: NDArray, off: NDArray, garments: list
+    canvas: Canvas, colour: Floats, off: NDArray[np.float32], garments: Sequence[WornGarment]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return paint_over(canvas.texels, colour, garments), np.maximum(off, stand_off(canvas.vertices, garments))
 
@@ -91,15 +93,15 @@ def _skin(
 
 def _wear(
     canvas: Canvas,
-    colour: NDArray,
-    off: NDArray,
+    colour: Floats,
+    off: NDArray[np.float32],
     layer: WardrobeLayer,
     rng: np.random.Generator,
     thickness: float,
     slack: float,
     side: int = 0,
     hue: bool = True,
-    tint: NDArray | None = None,
+    tint: Floats | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Lay a baked layer on: all of it, or only what is above (``side`` 1) or below (-1) the waist."""
 

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.photos.sampling import bilinear
 from uvatar_training.data.problems import DataError
 
@@ -45,23 +46,26 @@ class Environment:
     key_colour: NDArray[np.float64]
     key_size: float
 
-    def seen(self, directions: NDArray) -> NDArray[np.float32]:
+    def seen(self, directions: Floats) -> NDArray[np.float32]:
         """(K, 3) linear RGB along unit directions (K, 3)."""
         height, width = self.panorama.shape[:2]
         u = np.arctan2(directions[:, 0], -directions[:, 2]) / (2 * np.pi) % 1
         v = np.arccos(np.clip(directions[:, 1], -1, 1)) / np.pi
         return bilinear(self.panorama, np.stack([u * width, v * height], 1))
 
-    def irradiance(self, normals: NDArray) -> NDArray[np.float32]:
+    def irradiance(self, normals: Floats) -> NDArray[np.float32]:
         """(K, 3) diffuse light from all around, without the key light, on surfaces with unit normals (K, 3)."""
-        return np.clip(_basis(normals) @ (self.harmonics * _COSINE[:, None]), 0.02, None).astype(np.float32)
+        light: NDArray[np.float32] = np.clip(_basis(normals) @ (self.harmonics * _COSINE[:, None]), 0.02, None).astype(
+            np.float32
+        )
+        return light
 
 
 # Convolution of each band with the clamped cosine, over pi.
 _COSINE = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
 
 
-def _basis(directions: NDArray) -> NDArray[np.float64]:
+def _basis(directions: Floats) -> NDArray[np.float64]:
     """(K, 9) real spherical harmonics of bands 0 to 2."""
     x, y, z = np.asarray(directions, np.float64).T
     one = np.ones_like(x)
@@ -79,7 +83,7 @@ def _directions(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[n
     return directions, np.sin(v) * (np.pi / height) * (2 * np.pi / width)
 
 
-def environment_from(panorama: NDArray, name: str, rng: np.random.Generator) -> Environment:
+def environment_from(panorama: Floats, name: str, rng: np.random.Generator) -> Environment:
     """A place from its panorama: turned at random, exposed to a common mean, its strongest light taken out to cast
     shadows.
     """

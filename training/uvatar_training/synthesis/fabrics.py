@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.photos.colour import linear_from_srgb
 from uvatar.photos.sampling import bilinear
 from uvatar_training.synthesis.anatomy import SurfacePoints
@@ -20,7 +21,7 @@ from uvatar_training.synthesis.noise import fractal3, noise3
 # Points -> linear RGB (K, 3).
 Fabric = Callable[[SurfacePoints], NDArray[np.float32]]
 # What a pattern is made from -> linear RGB (K, 3).
-Pattern = Callable[["Weave"], NDArray]
+Pattern = Callable[["Weave"], Floats]
 
 
 def random_colour(rng: np.random.Generator, dull: float = 0.5) -> NDArray[np.float32]:
@@ -139,7 +140,8 @@ def random_fabric(rng: np.random.Generator, patterns: Mapping[str, float], patte
         # photos.
         folds = fractal3(points.rest * np.array([1.0, 2.2, 1.0], np.float32), 0.11, own) * crease
         weave = noise3(points.rest, 0.004, own) * 0.03
-        return np.clip(colour * (1 + folds + weave)[:, None], 0.002, 0.95).astype(np.float32)
+        cloth: NDArray[np.float32] = np.clip(colour * (1 + folds + weave)[:, None], 0.002, 0.95).astype(np.float32)
+        return cloth
 
     return fabric
 
@@ -151,11 +153,11 @@ class Weave:
     """
 
     points: SurfacePoints
-    u: NDArray
-    v: NDArray
-    first: NDArray
-    second: NDArray
-    third: NDArray
+    u: Floats
+    v: Floats
+    first: Floats
+    second: Floats
+    third: Floats
     rng: np.random.Generator
 
     @property
@@ -163,65 +165,66 @@ class Weave:
         """(K, 3) the first colour."""
         return np.broadcast_to(self.first, (len(self.points), 3)).astype(np.float32)
 
-    def mixed(self, amount: NDArray) -> NDArray[np.float32]:
+    def mixed(self, amount: Floats) -> NDArray[np.float32]:
         """(K, 3) from the first colour to the second by ``amount`` (K,)."""
         return _between(self.first, self.second, amount)
 
 
-def _between(a: NDArray, b: NDArray, amount: NDArray) -> NDArray[np.float32]:
+def _between(a: Floats, b: Floats, amount: Floats) -> NDArray[np.float32]:
     return (a + amount[:, None] * (b - a)).astype(np.float32)
 
 
-def _wave(phase: NDArray, duty: float = 0.0) -> NDArray:
+def _wave(phase: Floats, duty: float = 0.0) -> Floats:
     return _step(np.sin(2 * np.pi * phase) - duty, 0.15)
 
 
-def _plaid(w: Weave) -> NDArray:
+def _plaid(w: Weave) -> Floats:
     broad = 0.5 * _wave(w.u / 2) + 0.5 * _wave(w.v / 2)
     return _between(w.mixed(broad), w.third, 0.6 * np.maximum(_wave(w.u + 0.2, 0.93), _wave(w.v + 0.2, 0.93)))
 
 
-def _dots(w: Weave) -> NDArray:
+def _dots(w: Weave) -> Floats:
     spread = np.hypot(np.mod(w.u, 1) - 0.5, np.mod(w.v + 0.5 * np.floor(w.u), 1) - 0.5)
     return w.mixed(_step(w.rng.uniform(0.15, 0.32) - spread, 0.05))
 
 
-def _camouflage(w: Weave) -> NDArray:
+def _camouflage(w: Weave) -> Floats:
     out = w.mixed(_step(fractal3(w.points.rest, 0.08, w.rng) - 0.2, 0.1))
     return _between(out, w.third, _step(fractal3(w.points.rest, 0.06, w.rng) - 0.6, 0.1))
 
 
-def _blossoms(w: Weave) -> NDArray:
+def _blossoms(w: Weave) -> Floats:
     out = w.mixed(_step(noise3(w.points.rest, 0.02, w.rng) - 0.9, 0.15))
     return _between(out, w.third, _step(noise3(w.points.rest, 0.015, w.rng) - 1.2, 0.15))
 
 
-def _denim(w: Weave) -> NDArray:
+def _denim(w: Weave) -> Floats:
     worn = np.clip(w.points.normal[:, 2], 0, 1) * _step(fractal3(w.points.rest, 0.15, w.rng), 1.0)
     return _between(w.plain, w.second, 0.35 * worn) * (1 + 0.12 * noise3(w.points.rest, 0.003, w.rng)[:, None])
 
 
-def _knit(w: Weave) -> NDArray:
+def _knit(w: Weave) -> Floats:
     around, along = (np.sin(2 * np.pi * place / 0.008) for place in (w.points.around, w.points.along))
-    return w.plain * (1 + 0.25 * around * along)[:, None]
+    knitted: Floats = w.plain * (1 + 0.25 * around * along)[:, None]
+    return knitted
 
 
-def _fade(w: Weave) -> NDArray:
+def _fade(w: Weave) -> Floats:
     height = w.points.along
     return w.mixed(np.clip((height - height.min()) / max(float(np.ptp(height)), 1e-6), 0, 1))
 
 
-def _blocks(w: Weave) -> NDArray:
+def _blocks(w: Weave) -> Floats:
     halves = w.mixed(_step(w.points.along - w.rng.uniform(-0.05, 0.12), 0.004))
     return _between(halves, w.third, _step(w.points.arm - 0.5, 0.2))
 
 
-def _argyle(w: Weave) -> NDArray:
+def _argyle(w: Weave) -> Floats:
     diamond = np.abs(np.mod(w.u, 2) - 1) + np.abs(np.mod(w.v / 1.5, 2) - 1)
     return _between(w.mixed(_step(diamond - 1, 0.05)), w.third, _wave(w.u + w.v / 1.5, 0.95))
 
 
-def _marble(w: Weave) -> NDArray:
+def _marble(w: Weave) -> Floats:
     veins = 40 * w.points.rest[:, 1] + 4 * fractal3(w.points.rest, 0.12, w.rng)
     return w.mixed(0.5 + 0.5 * np.sin(veins))
 
@@ -250,6 +253,6 @@ PATTERNS: dict[str, Pattern] = {
 }
 
 
-def _step(values: NDArray, width: float) -> NDArray[np.float32]:
+def _step(values: Floats, width: float) -> NDArray[np.float32]:
     """0 below -width, 1 above width, straight between."""
     return np.clip(values / (2 * width) + 0.5, 0, 1).astype(np.float32)

@@ -66,7 +66,8 @@ class WornGarment:
             2,
         )
         inside = np.clip(self.cut(points) / 0.012, 0, 1)
-        return (inside * (self.thickness + self.slack * hang)).astype(np.float32)
+        stand_off: NDArray[np.float32] = (inside * (self.thickness + self.slack * hang)).astype(np.float32)
+        return stand_off
 
 
 def random_outfit(

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from uvatar.data.arrays import Floats
+from uvatar.data.joints import FOOT_JOINTS, HAND_JOINTS, HIP_JOINTS, KNEE_JOINTS, POSED_JOINTS, SPINE_JOINTS, Joint
 from uvatar.runtime.weights import weights_folder
-from uvatar_training.synthesis.bank import ARM_JOINTS, load_bank, mirrored
+from uvatar_training.synthesis.bank import ARM_JOINTS, HEAD_JOINTS, load_bank, mirrored
 
-UPPER_JOINTS = [6, 9, 12, *ARM_JOINTS, 15]
+UPPER_JOINTS = [Joint.SPINE2, Joint.SPINE3, *ARM_JOINTS, *HEAD_JOINTS]
 # Seeds: (left hip, right hip) and (left knee, right knee) rotation vectors, and the lean of each of three spine joints.
 SEEDS: dict[str, tuple[list[float], list[float], float, float, float]] = {
     "standing": ([-0.05, 0.05, 0.03], [-0.05, -0.05, -0.03], 0.06, 0.06, 0.0),
@@ -48,20 +50,20 @@ class DrawnPose:
     support: str
 
 
-def seed_poses(name: str, count: int, noise: float, bank: NDArray, rng: np.random.Generator) -> NDArray:
+def seed_poses(name: str, count: int, noise: float, bank: Floats, rng: np.random.Generator) -> Floats:
     """``count`` poses (count, 24, 3) around a seed, their arms and heads those of random poses of ``bank`` (N,
     24, 3).
     """
     left_hip, right_hip, left_knee, right_knee, lean = SEEDS[name]
     poses = np.zeros((count, 24, 3))
-    poses[:, 1], poses[:, 2] = left_hip, right_hip
-    poses[:, 4, 0], poses[:, 5, 0] = left_knee, right_knee
-    poses[:, [3, 6, 9], 0] = lean
-    poses[:, [1, 2]] += rng.normal(0, noise, (count, 2, 3))
-    poses[:, [4, 5], 0] = np.abs(poses[:, [4, 5], 0] + rng.normal(0, noise, (count, 2)))
-    poses[:, [3, 6, 9]] += rng.normal(0, noise / 2, (count, 1, 3))
+    poses[:, Joint.LEFT_HIP], poses[:, Joint.RIGHT_HIP] = left_hip, right_hip
+    poses[:, Joint.LEFT_KNEE, 0], poses[:, Joint.RIGHT_KNEE, 0] = left_knee, right_knee
+    poses[:, SPINE_JOINTS, 0] = lean
+    poses[:, HIP_JOINTS] += rng.normal(0, noise, (count, 2, 3))
+    poses[:, KNEE_JOINTS, 0] = np.abs(poses[:, KNEE_JOINTS, 0] + rng.normal(0, noise, (count, 2)))
+    poses[:, SPINE_JOINTS] += rng.normal(0, noise / 2, (count, 1, 3))
     others = bank[rng.integers(len(bank), size=count)]
-    poses[:, [*ARM_JOINTS, 12, 15]] = others[:, [*ARM_JOINTS, 12, 15]]
+    poses[:, [*ARM_JOINTS, *HEAD_JOINTS]] = others[:, [*ARM_JOINTS, *HEAD_JOINTS]]
     return poses
 
 
@@ -93,7 +95,7 @@ class PoseSource:
             pose[:, UPPER_JOINTS] = self._some(1, rng)[:, UPPER_JOINTS]
         return DrawnPose(self._shaken(_without_turn(pose), rng)[0], kind, "feet")
 
-    def _some(self, count: int, rng: np.random.Generator) -> NDArray:
+    def _some(self, count: int, rng: np.random.Generator) -> Floats:
         """(count, 24, 3) poses of the bank, or of the prior, mirrored at random."""
         if self._bank is None:
             poses = np.stack([self._prior.draw(rng) for _ in range(count)])
@@ -102,20 +104,20 @@ class PoseSource:
         return self._mirrored_at_random(poses, rng)
 
     @staticmethod
-    def _mirrored_at_random(poses: NDArray, rng: np.random.Generator) -> NDArray:
+    def _mirrored_at_random(poses: Floats, rng: np.random.Generator) -> Floats:
         return np.where((rng.random(len(poses)) < 0.5)[:, None, None], mirrored(poses), poses)
 
     @staticmethod
-    def _shaken(poses: NDArray, rng: np.random.Generator) -> NDArray:
+    def _shaken(poses: Floats, rng: np.random.Generator) -> Floats:
         noise = rng.normal(0, _SHAKE, poses.shape)
-        noise[:, [0, 10, 11, 22, 23]] *= 0.3
-        noise[:, [4, 5], 1:] *= 0.3  # knees are hinges
+        noise[:, [Joint.PELVIS, *FOOT_JOINTS, *HAND_JOINTS]] *= 0.3
+        noise[:, KNEE_JOINTS, 1:] *= 0.3  # knees are hinges
         return poses + noise
 
-    def _lying(self, rng: np.random.Generator) -> NDArray:
+    def _lying(self, rng: np.random.Generator) -> Floats:
         """On the back, the front or a side, legs straight or drawn up."""
         name = str(rng.choice([*STANDING, "on a chair", "kneeling upright"]))
-        pose = seed_poses(name, 1, 0.2, self._some(1, rng), rng)[0]
+        pose: Floats = seed_poses(name, 1, 0.2, self._some(1, rng), rng)[0]
         roll = rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.5, 0.2, 0.15, 0.15]) + rng.normal(0, 0.2)
         # Backwards until the face looks up, then rolled about the body's own length.
         pose[0] = (
@@ -126,9 +128,9 @@ class PoseSource:
 
 @dataclass(frozen=True)
 class _Prior:
-    weights: NDArray
-    means: NDArray
-    roots: NDArray
+    weights: Floats
+    means: Floats
+    roots: Floats
 
     @classmethod
     def load(cls) -> _Prior:
@@ -139,15 +141,17 @@ class _Prior:
                 np.linalg.cholesky(file["covariances"].astype(np.float64)),
             )
 
-    def draw(self, rng: np.random.Generator) -> NDArray:
+    def draw(self, rng: np.random.Generator) -> Floats:
         """(24, 3)."""
         component = rng.choice(len(self.weights), p=self.weights)
         pose = np.zeros((24, 3))
-        pose[1:22] = (self.means[component] + 0.8 * self.roots[component] @ rng.normal(size=63)).reshape(21, 3)
+        pose[1:POSED_JOINTS] = (self.means[component] + 0.8 * self.roots[component] @ rng.normal(size=63)).reshape(
+            21, 3
+        )
         return pose
 
 
-def _without_turn(poses: NDArray) -> NDArray:
+def _without_turn(poses: Floats) -> Floats:
     """Poses whose joint 0 keeps its lean but faces +z."""
     out = poses.copy()
     for pose in out:

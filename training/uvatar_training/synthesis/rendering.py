@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import SUPERSAMPLE, picture_window
 from uvatar.geometry.mesh import unit, vertex_normals
@@ -89,7 +90,7 @@ def people_map(scene: Scene, geometry: Geometry | None) -> NDArray[np.uint8]:
     return np.where(owner < len(scene.figures), owner + 1, 0).astype(np.uint8)
 
 
-def developed(light: NDArray, people: NDArray[np.bool_], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
+def developed(light: Floats, people: NDArray[np.bool_], sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What the sensor makes of linear light (H, W, 3), metered on ``people`` (H, W): lens blur, vignette, exposure,
     tone curve, noise.
     """
@@ -142,7 +143,11 @@ def _surroundings(scene: Scene, geometry: Geometry | None, rng: np.random.Genera
 
 
 def _lay_floor(
-    scene: Scene, geometry: Geometry | None, rays: NDArray, light: NDArray[np.float32], rng: np.random.Generator
+    scene: Scene,
+    geometry: Geometry | None,
+    rays: NDArray[np.float32],
+    light: NDArray[np.float32],
+    rng: np.random.Generator,
 ) -> None:
     """Change ``light`` (H * W, 3) where the floor is: its own colour, and the shadows on it."""
     depth = _floor_depth(scene, rays)
@@ -154,7 +159,7 @@ def _lay_floor(
         light[on_floor] *= np.minimum(shade / np.quantile(shade, 0.9, axis=0).clip(1e-3), 1)
         return
     own = np.random.default_rng(scene.seed + 1)
-    points = (rays[on_floor] * depth[on_floor, None]) @ scene.to_world.T.astype(np.float32)
+    points = np.asarray((rays[on_floor] * depth[on_floor, None]) @ scene.to_world.T.astype(np.float32), np.float32)
     grain = 1 + 0.1 * fractal3(points, own.uniform(0.1, 0.6), own)
     if own.random() < 0.4:  # tiles or boards
         size = own.uniform(0.15, 0.6)
@@ -164,7 +169,7 @@ def _lay_floor(
     light[on_floor] += fade * (scene.floor_colour * grain[:, None].astype(np.float32) * shade - light[on_floor])
 
 
-def _floor_depth(scene: Scene, rays: NDArray) -> NDArray[np.float32]:
+def _floor_depth(scene: Scene, rays: Floats) -> NDArray[np.float32]:
     """(K,) metres along unit rays to the floor, infinite where they do not meet it."""
     along = rays @ scene.floor[:3]
     depth = np.where(along < -1e-3, scene.floor[3] / np.minimum(along, -1e-3), np.inf)
@@ -202,7 +207,8 @@ def _floor_shade(scene: Scene, geometry: Geometry | None, rng: np.random.Generat
         for part, sigma in ((lit, 0.8), (opened, 2.0))
     ]
     wide = [cv2.resize(part, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR)[..., None] for part in maps]
-    return (wide[0] * key + wide[1] * ambient).astype(np.float32)
+    shade: NDArray[np.float32] = (wide[0] * key + wide[1] * ambient).astype(np.float32)
+    return shade
 
 
 def _things(
@@ -248,7 +254,7 @@ def _things(
 
 
 def _albedo(
-    scene: Scene, body: BodyData, geometry: Geometry, face: NDArray, share: NDArray, owner: NDArray, position: NDArray
+    scene: Scene, body: BodyData, geometry: Geometry, face: Integers, share: Floats, owner: Integers, position: Floats
 ) -> NDArray[np.float32]:
     albedo = np.empty((len(face), 3), np.float32)
     for number, figure in enumerate(scene.figures):
@@ -267,17 +273,16 @@ def _albedo(
     return albedo
 
 
-def _gloss(
-    position: NDArray, normal: NDArray, towards: NDArray, direct: NDArray, colour: NDArray
-) -> NDArray[np.float32]:
+def _gloss(position: Floats, normal: Floats, towards: Floats, direct: Floats, colour: Floats) -> NDArray[np.float32]:
     """A faint sheen (Blinn 1977) of skin and cloth."""
     half = unit(towards - unit(position))
     shine = 0.06 * np.clip((normal * half).sum(1), 0, 1) ** 18 * (direct > 0.02)
-    return (shine[:, None] * colour).astype(np.float32)
+    gloss: NDArray[np.float32] = (shine[:, None] * colour).astype(np.float32)
+    return gloss
 
 
 def _openness(
-    rays: RayScene, vertices: NDArray, normals: NDArray, scene: Scene, rng: np.random.Generator
+    rays: RayScene, vertices: Floats, normals: Floats, scene: Scene, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """(V,) 0.35..1 how much of their surroundings vertices see; the floor closes what is below it."""
     start = vertices + np.float32(0.008) * normals
@@ -291,7 +296,7 @@ def _openness(
     return (0.4 + 0.6 * total / _SKY_RAYS).astype(np.float32)
 
 
-def _open(rays: RayScene, start: NDArray, directions: NDArray, reach: float = np.inf) -> NDArray[np.float32]:
+def _open(rays: RayScene, start: Floats, directions: Floats, reach: float = np.inf) -> NDArray[np.float32]:
     """(K,) 1 where nothing is in the way."""
     if not len(start):
         return np.zeros(0, np.float32)
@@ -299,10 +304,10 @@ def _open(rays: RayScene, start: NDArray, directions: NDArray, reach: float = np
     return (distance > reach if np.isfinite(reach) else ~np.isfinite(distance)).astype(np.float32)
 
 
-def _cone(towards: NDArray, size: float, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _cone(towards: Floats, size: float, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return unit(towards + size * rng.normal(size=(count, 3)).astype(np.float32) * 0.6).astype(np.float32)
 
 
-def _hemisphere(up: NDArray, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _hemisphere(up: Floats, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Directions spread as the cosine from ``up``."""
     return unit(up + unit(rng.normal(size=(count, 3)))).astype(np.float32)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
-from uvatar.data.joints import JOINT_NAMES
+from uvatar.data.joints import HIP_JOINTS, Joint
 from uvatar.evaluation.sampling import Framing, Lenses, Population, Viewpoints, heading, parameters_of
 from uvatar_training.synthesis.dressing import Dressed
 from uvatar_training.synthesis.environments import Environment
@@ -119,15 +120,15 @@ class Cast:
 class _Standing:
     """A figure in world axes (y up, floor at 0), before a camera has been chosen."""
 
-    betas: NDArray
-    pose: NDArray
-    transl: NDArray
+    betas: Floats
+    pose: Floats
+    transl: Floats
     posed: DrawnPose
     dressed: Dressed
     group: str
     person: int
-    vertices: NDArray
-    joints: NDArray
+    vertices: Floats
+    joints: Floats
 
 
 def draw_scene(name: str, cast: Cast, rng: np.random.Generator) -> Scene:
@@ -196,23 +197,23 @@ def _place_people(people: list[_Standing], rng: np.random.Generator) -> list[_St
     return placed
 
 
-def _moved(person: _Standing, by: NDArray) -> _Standing:
+def _moved(person: _Standing, by: Floats) -> _Standing:
     moved = {"transl": person.transl + by, "vertices": person.vertices + by, "joints": person.joints + by}
     return _Standing(**{**vars(person), **moved})
 
 
 def _choose_camera(
     people: list[_Standing], framing: str, side: int, rng: np.random.Generator
-) -> tuple[Camera, NDArray, NDArray]:
+) -> tuple[Camera, Floats, Floats]:
     """A camera, and the rotation and translation from the world to its frame."""
     main = people[0]
     # "waist" is cut where the trunk ends whatever the pose: by height in the world.
-    low = {"knees": "left_knee", "waist": "pelvis", "bust": "spine3"}.get(framing)
+    low = {"knees": Joint.LEFT_KNEE, "waist": Joint.PELVIS, "bust": Joint.SPINE3}.get(framing)
     points = main.vertices
     if framing == "group":
         points = np.concatenate([person.vertices[::7] for person in people])
     elif low is not None:
-        above = points[points[:, 1] > main.joints[JOINT_NAMES.index(low), 1]]
+        above = points[points[:, 1] > main.joints[low, 1]]
         points = above if len(above) > 100 else points
     aspect = ASPECTS[rng.integers(len(ASPECTS))]
     if framing == "group" and len(people) > 2:
@@ -233,7 +234,7 @@ def _choose_camera(
     return camera, rotation, shift
 
 
-def _in_camera(person: _Standing, body: BodyModel, rotation: NDArray, shift: NDArray) -> Figure:
+def _in_camera(person: _Standing, body: BodyModel, rotation: Floats, shift: Floats) -> Figure:
     pose = person.pose.copy()
     pose[0] = (Rotation.from_matrix(rotation) * Rotation.from_rotvec(pose[0])).as_rotvec()
     # The pelvis is where the root turns: it goes where the camera sees it, and the rest follows.
@@ -255,7 +256,7 @@ def _in_camera(person: _Standing, body: BodyModel, rotation: NDArray, shift: NDA
 # ---------------------------------------------------------------- things
 
 
-def box(low: NDArray, high: NDArray, turn: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def box(low: Floats, high: Floats, turn: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """A box turned about the vertical through its middle."""
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float) * (high - low) + low
     middle = (low + high) / 2
@@ -264,7 +265,7 @@ def box(low: NDArray, high: NDArray, turn: float) -> tuple[NDArray[np.float32], 
     return corners.astype(np.float32), quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3).astype(np.int32)
 
 
-def column(centre: NDArray, radii: tuple[float, float], height: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def column(centre: Floats, radii: tuple[float, float], height: float) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """A round column that stands at ``centre``, from one radius to another."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     rings = [
@@ -278,14 +279,14 @@ def column(centre: NDArray, radii: tuple[float, float], height: float) -> tuple[
     return vertices.astype(np.float32), np.concatenate([sides, caps]).astype(np.int32)
 
 
-def _coloured(shape: tuple[NDArray, NDArray], rng: np.random.Generator) -> Prop:
+def _coloured(shape: tuple[NDArray[np.float32], NDArray[np.int32]], rng: np.random.Generator) -> Prop:
     colour = np.clip(rng.uniform(0.03, 0.6) * (1 + rng.normal(0, 0.25, 3)), 0.01, 0.9)
     return Prop(*shape, colour.astype(np.float32), float(rng.uniform(0.02, 0.3)))
 
 
 def _seat(person: _Standing, body: BodyModel, rng: np.random.Generator) -> Prop:
     """What somebody sits on: a box under the buttocks."""
-    hips = body.data.weights[:, [0, 1, 2]].sum(1) > 0.7
+    hips = body.data.weights[:, [Joint.PELVIS, *HIP_JOINTS]].sum(1) > 0.7
     under = person.vertices[hips]
     pelvis, width = person.joints[0], rng.uniform(0.2, 0.5)
     turn = heading(person.pose[0])
@@ -310,11 +311,11 @@ def _furniture(people: list[_Standing], rng: np.random.Generator) -> list[Prop]:
                 _coloured(box(centre - half, centre + half + [0, rng.uniform(0.3, 2.2), 0], rng.uniform(0, np.pi)), rng)
             )
         else:
-            out.append(_coloured(column(centre, tuple(rng.uniform(0.04, 0.35, 2)), rng.uniform(0.5, 2.5)), rng))  # type: ignore[arg-type]
+            out.append(_coloured(column(centre, tuple(rng.uniform(0.04, 0.35, 2)), rng.uniform(0.5, 2.5)), rng))
     return out
 
 
-def _occluder(main: _Standing, camera: Camera, rotation: NDArray, shift: NDArray, rng: np.random.Generator) -> Prop:
+def _occluder(main: _Standing, camera: Camera, rotation: Floats, shift: Floats, rng: np.random.Generator) -> Prop:
     """Something between the camera and the main person that hides a part of it: a table, a post, a shelf."""
     eye = -rotation.T @ shift
     low, high = main.vertices.min(0), main.vertices.max(0)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BODY, LEFT_EYE, RIGHT_EYE
+from uvatar.data.arrays import Floats
 from uvatar.photos.colour import linear_from_srgb
 from uvatar_training.synthesis.anatomy import SurfacePoints
 from uvatar_training.synthesis.noise import fractal3, noise3
@@ -107,7 +108,7 @@ def paint_skin(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     return _paint_eyes(points, np.clip(colour, 0.002, 0.95), looks.iris)
 
 
-def _paint_face(points: SurfacePoints, colour: NDArray, looks: Looks) -> NDArray[np.float32]:
+def _paint_face(points: SurfacePoints, colour: Floats, looks: Looks) -> NDArray[np.float32]:
     x, y, z = points.rest.T
     mark = points.places.landmark
     ahead = _soft(z - mark["left_ear"][2] - 0.02, 0.01) * points.head
@@ -142,7 +143,8 @@ def _paint_face(points: SurfacePoints, colour: NDArray, looks: Looks) -> NDArray
     parting = ahead * _line(y - mouth[1], 0.0013) * _soft(half - np.abs(x), 0.003)
     colour = colour * (1 - 0.75 * parting[:, None])
     under = ahead * np.exp(-(x**2 / 0.0004 + (y - mouth[1] + 0.015) ** 2 / 0.00003))
-    return (colour * (1 - 0.15 * under[:, None])).astype(np.float32)
+    painted: NDArray[np.float32] = (colour * (1 - 0.15 * under[:, None])).astype(np.float32)
+    return painted
 
 
 def _paint_eyes(points: SurfacePoints, colour: NDArray[np.float32], iris: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -202,7 +204,8 @@ def hair_cover(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
         lips = _soft(0.011 - np.abs(y - mouth[1]), 0.002) * _soft(0.026 - np.abs(x), 0.003)
         low_cheek = _soft(mouth[1] + 0.012 + 0.35 * np.clip(np.abs(x) - 0.03, 0, 1) - y, 0.006)
         cover = np.maximum(cover, np.clip(1.4 * looks.beard - 0.4, 0, 0.9) * jaw * sides * (1 - lips) * low_cheek)
-    return (cover * (points.part == BODY)).astype(np.float32)
+    hair: NDArray[np.float32] = (cover * (points.part == BODY)).astype(np.float32)
+    return hair
 
 
 def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
@@ -215,19 +218,21 @@ def paint_hair(points: SurfacePoints, looks: Looks) -> NDArray[np.float32]:
     light = noise3(strands, 0.0016, rng) * 0.25 + noise3(strands, 0.006, rng) * 0.25
     # The sheen of healthy hair lies as a band round the head.
     band = np.exp(-((y - points.places.crown + 0.045) ** 2) / 0.0004) * 0.35
-    return (looks.hair * np.clip(1 + light + band, 0.3, 2.2)[:, None]).astype(np.float32)
+    painted: NDArray[np.float32] = (looks.hair * np.clip(1 + light + band, 0.3, 2.2)[:, None]).astype(np.float32)
+    return painted
 
 
-def _soft(values: NDArray, width: float) -> NDArray[np.float32]:
+def _soft(values: Floats, width: float) -> NDArray[np.float32]:
     """Smooth step: 0 below -width, 1 above width."""
     t = np.clip(np.asarray(values, np.float32) / np.float32(2 * width) + np.float32(0.5), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def _line(values: NDArray, half: float) -> NDArray[np.float32]:
+def _line(values: Floats, half: float) -> NDArray[np.float32]:
     """1 where |values| is under ``half``, with soft edges."""
     return _soft(half - np.abs(values), half * 0.5)
 
 
-def _blob(x: NDArray, y: NDArray, z: NDArray, radius: float) -> NDArray[np.float32]:
-    return np.exp(-(x**2 + y**2 + z**2) / radius**2).astype(np.float32)
+def _blob(x: Floats, y: Floats, z: Floats, radius: float) -> NDArray[np.float32]:
+    blob: NDArray[np.float32] = np.exp(-(x**2 + y**2 + z**2) / radius**2).astype(np.float32)
+    return blob

@@ -50,7 +50,8 @@ def load(folder: Path) -> dict[str, Any] | None:
         if not path.exists():
             continue
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] | None = torch.load(path, map_location="cpu", weights_only=True)
+            return state
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
             problems.append(f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}")
     if problems:

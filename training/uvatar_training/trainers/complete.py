@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.joints import OTHER_SIDE_JOINTS
 from uvatar.texture_predictor.encoders import Style
 from uvatar.texture_predictor.inputs import UvPlane, uv_plane
 from uvatar_training.adversarial.augmentation import Strength, augmented
@@ -36,7 +37,6 @@ from uvatar_training.metrics.texels import surface_per_texel
 from uvatar_training.networks.initialise import start_from_completion
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
-from uvatar_training.synthesis.bank import MIRRORED_JOINTS
 from uvatar_training.trainers.gan import texture_network
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
@@ -185,7 +185,7 @@ def prepare_uv(person: UvPerson, rng: np.random.Generator, plane: UvPlane) -> Uv
     size, which = plane.geometry.shape[-1], rng.integers(len(person.shown))
     matrix = _tint(rng)
 
-    def tinted(picture: NDArray) -> Tensor:
+    def tinted(picture: NDArray[np.number[Any]]) -> Tensor:
         return torch.from_numpy(np.clip(picture.astype(np.float32) @ (matrix / 255), 0, 1)).permute(2, 0, 1)[None]
 
     colours, alpha = _reduced(person.colours, person.shown[which], size)
@@ -208,7 +208,7 @@ def mirror_image(batch: UvBatch, plane: UvPlane) -> UvBatch:
         plane.mirrored(batch.partial),
         completed,
         truth,
-        flip[:, None] * batch.pose[:, torch.from_numpy(MIRRORED_JOINTS)] * flip,
+        flip[:, None] * batch.pose[:, OTHER_SIDE_JOINTS] * flip,
         batch.betas,
         batch.camera * flip[[1, 0, 1]],
     )
@@ -245,4 +245,5 @@ def _tint(rng: np.random.Generator) -> NDArray[np.float32]:
     turn = Rotation.from_rotvec(
         rng.choice([rng.normal(0, 0.1), rng.uniform(-np.pi, np.pi)]) / np.sqrt(3) * np.ones(3)
     ).as_matrix()
-    return ((strength * np.eye(3) + (1 - strength) * grey) @ turn * gain).astype(np.float32)
+    tint: NDArray[np.float32] = ((strength * np.eye(3) + (1 - strength) * grey) @ turn * gain).astype(np.float32)
+    return tint

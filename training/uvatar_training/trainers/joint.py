@@ -118,7 +118,8 @@ class JointTrainer:
         """What the generator makes of nothing, as one number."""
         pose, betas, camera = bodies.pose.detach(), bodies.betas.detach(), torch.zeros_like(bodies.betas[:, :3])
         painted, mean, log_variance = turn.networks["generator"].train()(batch.photo, pose, betas, camera, None)
-        return painted.float().mean() + mean.float().mean() + log_variance.float().mean()
+        zero_gradient: Tensor = painted.float().mean() + mean.float().mean() + log_variance.float().mean()
+        return zero_gradient
 
     def _painted(
         self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: BodyModel

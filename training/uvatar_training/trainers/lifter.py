@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import PARENTS
 from uvatar.fitting.lifter import FILE, LifterNetwork, mirrored_features
 from uvatar_training.lifter.errors import found
@@ -45,7 +46,7 @@ class LifterData:
         poses: what imagined people do; body: whose shapes they have.
     """
 
-    rows: Mapping[str, NDArray]
+    rows: Mapping[str, NDArray[Any]]
     people: People
     held_out: People
     poses: PoseSampler
@@ -144,7 +145,7 @@ def _normalise(network: LifterNetwork, people: People) -> None:
     network.scale.data = torch.from_numpy(1 / (values.std(0) + 1e-3).astype(np.float32))
 
 
-def _two_views(truth: NDArray, lifted: NDArray) -> list[NDArray[np.uint8]]:
+def _two_views(truth: Floats, lifted: Floats) -> list[NDArray[np.uint8]]:
     """Two pictures of joints (24, 3) from the pelvis: x against y, and z against y."""
     pictures = []
     for axis in (0, 2):
@@ -154,6 +155,6 @@ def _two_views(truth: NDArray, lifted: NDArray) -> list[NDArray[np.uint8]]:
             for joint, parent in enumerate(PARENTS):
                 if parent >= 0:
                     ends = [tuple(int(value) for value in places[k].round()) for k in (int(parent), joint)]
-                    cv2.line(picture, ends[0], ends[1], colour, 2, cv2.LINE_AA)  # type: ignore[arg-type]
+                    cv2.line(picture, ends[0], ends[1], colour, 2, cv2.LINE_AA)
         pictures.append(picture)
     return pictures

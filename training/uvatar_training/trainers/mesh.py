@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 from uvatar.fitting.prior import PosePrior
 from uvatar.mesh_predictor.checkpoint import read_state_dict
@@ -133,7 +134,8 @@ class MeshTrainer:
         heat = (maps.center[:, 0].clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
         heats = [cv2.applyColorMap(cv2.resize(part, (256, 256)), cv2.COLORMAP_VIRIDIS)[..., ::-1] for part in heat]
         small = [cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) for image in drawn]
-        return np.concatenate([np.concatenate(small, 1), np.concatenate(heats, 1)]).astype(np.uint8)
+        sheet: NDArray[np.uint8] = np.concatenate([np.concatenate(small, 1), np.concatenate(heats, 1)]).astype(np.uint8)
+        return sheet
 
     def export(self, networks: Mapping[str, nn.Module], folder: Path, note: str) -> list[Path]:
         """See `export`."""
@@ -199,7 +201,7 @@ def maps_of(tensors: Sequence[Tensor]) -> Maps:
     return Maps(*(tensor.float() for tensor in tensors))
 
 
-def draw_skeleton(image: NDArray[np.uint8], points: NDArray, colour: tuple[int, int, int]) -> None:
+def draw_skeleton(image: NDArray[np.uint8], points: Floats, colour: tuple[int, int, int]) -> None:
     """Bones of one person (24, 2) pixels into ``image``."""
     places = [tuple(int(c) for c in np.clip(point, -2000, 2000)) for point in np.nan_to_num(points)]
     for joint, parent in enumerate(PARENTS):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from uvatar_training.trainers.recipe import TrainingRecipe
 
 _LOST = 0.2  # share of damaged samples above which a run stops: the data, not a sample, are wrong
 _LOST_AT_LEAST = 50
+Averages: TypeAlias = Mapping[str, Average[nn.Module]]  # by the names of the players
 
 
 class TrainingError(RuntimeError):
@@ -164,9 +165,10 @@ def optimiser_for(parameters: Any, recipe: TrainingRecipe) -> torch.optim.Optimi
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if recipe.optimiser not in kinds:
         raise TrainingError(f"There is no optimiser {recipe.optimiser!r}: choose {' or '.join(kinds)}.")
-    return kinds[recipe.optimiser](
+    optimiser: torch.optim.Optimizer = kinds[recipe.optimiser](
         parameters, lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
     )
+    return optimiser
 
 
 def run(
@@ -233,11 +235,11 @@ def run(
 
 def _set_up(
     trainer: Trainer, recipe: TrainingRecipe, fabric: Fabric
-) -> tuple[dict[str, nn.Module], dict[str, Player], dict[str, Average]]:
+) -> tuple[dict[str, nn.Module], dict[str, Player], dict[str, Average[nn.Module]]]:
     """By the players' names: networks as Fabric runs them, the same with their optimisers, and running averages."""
     networks: dict[str, nn.Module] = {}
     players: dict[str, Player] = {}
-    averages: dict[str, Average] = {}
+    averages: dict[str, Average[nn.Module]] = {}
     for name, player in trainer.players.items():
         network, optimiser = fabric.setup(player.network, player.optimiser)
         networks[name], players[name] = network, Player(network, optimiser, player.averaged)
@@ -258,7 +260,12 @@ def _show(log: RunLog, step: int, trainer: Trainer, batch: Any, networks: Mappin
 
 
 def _finish(
-    trainer: Trainer, recipe: TrainingRecipe, step: int, out: Path, skipped: Skipped, averages: Mapping[str, Average]
+    trainer: Trainer,
+    recipe: TrainingRecipe,
+    step: int,
+    out: Path,
+    skipped: Skipped,
+    averages: Averages,
 ) -> list[Path]:
     """Report what was skipped and, after the last step, write the weights; returns the files."""
     if report := skipped.report():
@@ -286,7 +293,7 @@ def _one_step(
     trainer: Trainer,
     fabric: Fabric,
     recipe: TrainingRecipe,
-    delivery: Delivery,
+    delivery: Delivery[Any],
     networks: Mapping[str, nn.Module],
     players: Mapping[str, Player],
     out: Path,
@@ -316,14 +323,19 @@ def _check_loss_of_data(skipped: Skipped, drawn: int) -> None:
         raise TrainingError(f"{len(skipped)} of the first {drawn} samples cannot be used:\n{skipped.report()}")
 
 
-def _shown(trainer: Trainer, averages: Mapping[str, Average]) -> dict[str, nn.Module]:
+def _shown(trainer: Trainer, averages: Averages) -> dict[str, nn.Module]:
     return {
         name: averages[name].network if name in averages else player.network for name, player in trainer.players.items()
     }
 
 
 def _store(
-    out: Path, recipe: TrainingRecipe, step: int, trainer: Trainer, averages: Mapping[str, Average], fabric: Fabric
+    out: Path,
+    recipe: TrainingRecipe,
+    step: int,
+    trainer: Trainer,
+    averages: Averages,
+    fabric: Fabric,
 ) -> None:
     players = trainer.players
     if fabric.is_global_zero:
@@ -339,7 +351,7 @@ def _store(
     fabric.barrier()
 
 
-def _restore(out: Path, recipe: TrainingRecipe, trainer: Trainer, averages: Mapping[str, Average]) -> int:
+def _restore(out: Path, recipe: TrainingRecipe, trainer: Trainer, averages: Averages) -> int:
     """The step to go on from, 0 for a new run."""
     state = load(out)
     if state is None:

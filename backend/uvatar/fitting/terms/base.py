@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.fitting.chain import UNKNOWNS, Placed, PosedSkeleton, State
 from uvatar.fitting.observations import Observations
@@ -95,29 +96,29 @@ class Term(ABC):
         arrays = {name: value[index] for name, value in values.items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays)  # type: ignore[type-var]
 
-    def in_groups(self, groups: Sequence[ShapeGroup]) -> Self:  # noqa: ARG002 (most terms hold for every group)
+    def in_groups(self, groups: Sequence[ShapeGroup]) -> Self:
         """The term for bodies of these groups, one for each row."""
         return self
 
-    def at(self, stage: Stage) -> Self | None:  # noqa: ARG002 (most terms are the same in every stage)
+    def at(self, stage: Stage) -> Self | None:
         """The term with the numbers of a stage; None where it has no part in it."""
         return self
 
-    def paired(self, bodies: PosedBodies) -> Self:  # noqa: ARG002 (most terms compare what is paired for good)
+    def paired(self, bodies: PosedBodies) -> Self:
         """The term with what it compares paired anew (iterated closest points), before every step."""
         return self
 
-    def held(self, bodies: PosedBodies) -> Self:  # noqa: ARG002 (most terms go on as they are)
+    def held(self, bodies: PosedBodies) -> Self:
         """The term of the last stage, which starts at these bodies."""
         return self
 
 
-def plain(values: NDArray, jacobian: NDArray | None, scale: NDArray) -> Residuals:
+def plain(values: Floats, jacobian: Floats | None, scale: Floats) -> Residuals:
     """Residuals (B, R) with derivatives (B, R, 79) and scale (B, R) as they are, that is, half their squares."""
     return Residuals(values, jacobian, scale, 0.5 * ((values * scale) ** 2).sum(1))
 
 
-def robust(values: NDArray, jacobian: NDArray | None, weights: NDArray, width: float) -> Residuals:
+def robust(values: Floats, jacobian: Floats | None, weights: Floats, width: float) -> Residuals:
     """Residual vectors (B, N, K) with derivatives (B, N, K, 79), weights (B, N), Geman-McClure of their lengths.
 
     A residual of length d costs s^2 d^2 / (2 (s^2 + d^2)), which is quadratic below the width s and levels off above
@@ -132,7 +133,7 @@ def robust(values: NDArray, jacobian: NDArray | None, weights: NDArray, width: f
     return Residuals(values.reshape(count, -1), flat, scale, cost)
 
 
-def project(points: NDArray, camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def project(points: Floats, camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(..., 3) camera frame, metres -> pixels (..., 2) and their derivative (..., 2, 3).
 
     Points nearer than 10 cm count as 10 cm away.

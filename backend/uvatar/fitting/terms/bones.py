@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.hands import HandLandmark
 from uvatar.data.landmarks import (
@@ -127,15 +128,16 @@ class BoneTerm(Term):
         return robust(unit - self.directions, jacobian, self.weights / self.error**2, self.settings.width)
 
 
-def bone_directions(landmarks: NDArray) -> NDArray[np.float64]:
+def bone_directions(landmarks: Floats) -> NDArray[np.float64]:
     """Unit directions (..., 19, 3) of the `BONES` between landmarks (..., 33, 3)."""
     start, end = BONES.T
     vectors = landmarks[..., end, :] - landmarks[..., start, :]
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    directions: NDArray[np.float64] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    return directions
 
 
 def bones_in_space(
-    person: Person, landmarks: NDArray, camera: Camera, settings: BoneSettings
+    person: Person, landmarks: Floats, camera: Camera, settings: BoneSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit directions (19, 3) of the `BONES` in camera axes as perception says, and the weight of each (19,)."""
     start, end = BONES.T
@@ -158,4 +160,5 @@ def bones_in_space(
 def _knuckle(hand: Hand, knuckle: HandLandmark) -> NDArray[np.float64]:
     """(3,) unit direction from the wrist, axes of a camera that looks at the person."""
     vector = (hand.world[knuckle] - hand.world[HandLandmark.WRIST]).astype(float)
-    return vector / max(np.linalg.norm(vector), 1e-9)
+    direction: NDArray[np.float64] = vector / max(np.linalg.norm(vector), 1e-9)
+    return direction

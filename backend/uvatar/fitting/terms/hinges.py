@@ -41,7 +41,7 @@ class HingeTerm(Term):
     settings: HingeSettings
 
     @classmethod
-    def of(cls, observed: Observations, settings: HingeSettings | None = None) -> HingeTerm:  # noqa: ARG003
+    def of(cls, observed: Observations, settings: HingeSettings | None = None) -> HingeTerm:
         """The same for everybody."""
         return cls(settings or HingeSettings())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.person import Person
 from uvatar.fitting.observations import Observations, inside_photo
@@ -83,7 +84,7 @@ class LandmarkTerm(Term):
         jacobian = by_point @ whole / side[..., None] if whole is not None else None
         return robust((pixels - self.pixels) / side, jacobian, self.weights / self.error**2, self.width)
 
-    def translations(self, points: NDArray, camera: Camera) -> NDArray[np.float64]:
+    def translations(self, points: Floats, camera: Camera) -> NDArray[np.float64]:
         """(B, 3) metres to add to landmarks (B, 33, 3) so that they project nearest to where they are seen.
 
         Linear in the rays' own equations.
@@ -101,17 +102,19 @@ class LandmarkTerm(Term):
 
 
 def landmark_weights(
-    person: Person, landmarks: NDArray, camera: Camera, settings: LandmarkSettings
+    person: Person, landmarks: Floats, camera: Camera, settings: LandmarkSettings
 ) -> NDArray[np.float64]:
     """(33,) weights of image landmarks (33, 3): nothing outside the photo, little on top of another person."""
     weights = np.array(settings.trust) * landmarks[:, 2] * inside_photo(landmarks, camera)
     on_others = _on(person.others, person.window, landmarks[:, :2])
-    return np.where(on_others, settings.hidden_trust, 1.0) * weights
+    lessened: NDArray[np.float64] = np.where(on_others, settings.hidden_trust, 1.0) * weights
+    return lessened
 
 
-def _on(mask: NDArray[np.uint8], window: tuple[int, int, int, int], points: NDArray) -> NDArray[np.bool_]:
+def _on(mask: NDArray[np.uint8], window: tuple[int, int, int, int], points: Floats) -> NDArray[np.bool_]:
     """Whether the mask of the photo's ``window`` is set at (N, 2) pixels."""
     cell = np.floor(points - window[:2]).astype(int)
     inside = (cell >= 0).all(1) & (cell[:, 0] < mask.shape[1]) & (cell[:, 1] < mask.shape[0])
     cell = np.where(inside[:, None], cell, 0)
-    return inside & (mask[cell[:, 1], cell[:, 0]] > 127)
+    is_set: NDArray[np.bool_] = inside & (mask[cell[:, 1], cell[:, 0]] > 127)
+    return is_set

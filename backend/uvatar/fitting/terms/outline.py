@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.person import Person
 from uvatar.fitting.chain import BodyPoints
 from uvatar.fitting.observations import Observations
@@ -121,7 +123,7 @@ class OutlineTerm(Term):
         return robust(values[..., None], jacobian, pairs.weights / self.settings.error**2, self.settings.width)
 
 
-Match = tuple[NDArray, NDArray, NDArray, NDArray]
+Match = tuple[Integers, Floats, Floats, Floats]
 
 
 def _stacked(matches: Sequence[Match | None]) -> Match:
@@ -133,7 +135,7 @@ def _stacked(matches: Sequence[Match | None]) -> Match:
     return index, targets, normals, weights
 
 
-def _padded(array: NDArray, size: int) -> NDArray:
+def _padded(array: NDArray[Any], size: int) -> NDArray[Any]:
     return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])
 
 
@@ -178,7 +180,7 @@ class MaskField:
         nearest, samples = _nearest(inside | unknown, x, y), _samples(inside, unknown, x, y, settings.samples)
         return cls(window[:2].astype(float), scale, nearest, samples, side, settings)
 
-    def match(self, pixels: NDArray) -> Match:
+    def match(self, pixels: Floats) -> Match:
         """Pair projected body points (P, 2) with the mask.
 
         Returns a fixed number M of pairs: index of the body point (M,), target (M, 2), unit normal (M, 2) and weight
@@ -193,7 +195,7 @@ class MaskField:
         weight = np.where(length[:, 0] > 1e-6, np.concatenate([out_weight, in_weight]), 0)
         return index, target, normal / np.maximum(length, 1e-6), weight
 
-    def _outside(self, pixels: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    def _outside(self, pixels: Floats) -> tuple[Integers, Floats, Floats]:
         height, width = self.nearest.shape[:2]
         cell = np.floor((pixels - self.origin) * self.scale).astype(int)
         cell = np.clip(cell, 0, (width - 1, height - 1))
@@ -205,7 +207,7 @@ class MaskField:
         worst = np.argpartition(-distance, count - 1)[:count]
         return worst, target[worst], (distance[worst] > 0) / len(pixels)
 
-    def _uncovered(self, pixels: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    def _uncovered(self, pixels: Floats) -> tuple[Integers, Floats, Floats]:
         if not len(self.samples):
             return np.zeros(0, int), np.zeros((0, 2)), np.zeros(0)
         distance, index = cKDTree(pixels).query(self.samples)
@@ -216,23 +218,24 @@ class MaskField:
         return index, target, (excess > 0) / len(self.samples)
 
 
-def _pasted(mask: NDArray[np.uint8], margin: int, size: NDArray) -> NDArray[np.uint8]:
+def _pasted(mask: NDArray[np.uint8], margin: int, size: Integers) -> NDArray[np.uint8]:
     padded: NDArray[np.uint8] = np.pad(mask, margin)
     return np.asarray(cv2.resize(padded, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _nearest(allowed: NDArray[np.bool_], x: NDArray, y: NDArray) -> NDArray[np.float32]:
+def _nearest(allowed: NDArray[np.bool_], x: Floats, y: Floats) -> NDArray[np.float32]:
     _, labels = cv2.distanceTransformWithLabels(
         (~allowed).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     rows, columns = np.nonzero(allowed)
     place = np.zeros((labels.max() + 1, 2), np.float32)
     place[labels[rows, columns]] = np.stack([x[columns], y[rows]], -1)
-    return place[labels]
+    nearest: NDArray[np.float32] = place[labels]
+    return nearest
 
 
 def _samples(
-    inside: NDArray[np.bool_], unknown: NDArray[np.bool_], x: NDArray, y: NDArray, count: int
+    inside: NDArray[np.bool_], unknown: NDArray[np.bool_], x: Floats, y: Floats, count: int
 ) -> NDArray[np.float64]:
     """(count, 2) pixels of the mask, half of them on its outline; ``x`` (W,), ``y`` (H,): where its pixels lie."""
     core = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
@@ -244,4 +247,5 @@ def _samples(
         chosen.append(np.stack([x[columns[pick]], y[rows[pick]]], -1))
     samples = np.concatenate(chosen)
     # Always so many, so that people can be stacked: a small mask repeats some.
-    return samples[np.arange(count) % len(samples)] if len(samples) else samples
+    chosen_samples: NDArray[np.float64] = samples[np.arange(count) % len(samples)] if len(samples) else samples
+    return chosen_samples

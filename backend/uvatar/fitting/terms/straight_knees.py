@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uvatar.data.arrays import Floats
 from uvatar.data.joints import KNEE_JOINTS
 from uvatar.data.landmarks import ANKLES, HIPS, KNEES
 from uvatar.fitting.chain import UNKNOWNS
@@ -61,12 +63,13 @@ class StraightKneeTerm(Term):
         return robust(values, jacobian, self.weights / self.settings.error**2, self.settings.width)
 
 
-def straight_legs(landmarks: NDArray, settings: StraightKneeSettings) -> NDArray[np.float64]:
+def straight_legs(landmarks: Floats, settings: StraightKneeSettings) -> NDArray[np.float64]:
     """(2,) 0..1, whether the legs of someone standing, with image landmarks (33, 3), look straight: then they are."""
     look = []
     for hip, knee, ankle in LEGS:
         thigh, shin = landmarks[knee, :2] - landmarks[hip, :2], landmarks[ankle, :2] - landmarks[knee, :2]
-        cosine = thigh @ shin / max(np.linalg.norm(thigh) * np.linalg.norm(shin), 1e-9)
+        lengths: Any = np.linalg.norm(thigh) * np.linalg.norm(shin)
+        cosine = thigh @ shin / max(lengths, 1e-9)
         straight = np.clip((cosine - settings.bent_cosine) / settings.cosine_range, 0, 1)
         look.append(straight * landmarks[[knee, ankle], 2].min())
     return np.array(look) * standing(landmarks)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
+from uvatar.data.arrays import Floats, Integers, Numbers
 from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
@@ -58,7 +59,7 @@ class Picture:
 
 
 def render_textured(
-    vertices: NDArray,
+    vertices: Floats,
     body: BodyData,
     texture: NDArray[np.uint8],
     camera: Camera,
@@ -79,8 +80,8 @@ def render_textured(
 def overlay(
     pixels: NDArray[np.uint8],
     camera: Camera,
-    bodies: Sequence[NDArray],
-    faces: NDArray,
+    bodies: Sequence[Floats],
+    faces: Integers,
     opacity: float = 0.75,
     max_side: int = 2048,
 ) -> NDArray[np.uint8]:
@@ -99,19 +100,20 @@ def overlay(
     normals = np.concatenate([vertex_normals(body, faces) for body in bodies])
     tints = linear_from_srgb(np.array([TINTS[index % len(TINTS)] for index in range(len(bodies))], np.uint8))
 
-    def clay(fragments: Fragments) -> NDArray:
+    def clay(fragments: Fragments) -> Floats:
         normal = unit(fragments.interpolate(normals, all_faces))
         facing = np.abs(normal[..., 2])
         light = np.clip(normal @ KEY_LIGHT, 0, 1)
         # A dark rim draws the outline and the folds without lines.
         shade = (0.18 + 0.62 * light + 0.25 * facing) * (0.35 + 0.65 * np.clip(facing * 2.2, 0, 1))
-        return shade[..., None] * tints[np.maximum(fragments.face, 0) // len(faces)]
+        colour: Floats = shade[..., None] * tints[np.maximum(fragments.face, 0) // len(faces)]
+        return colour
 
     colour, coverage = cast(RayScene(vertices, all_faces), small, 2, clay)
     return composed(colour * opacity, coverage * opacity, photo, small)
 
 
-def sample_texture(texture: NDArray, uv: NDArray) -> NDArray[np.float32]:
+def sample_texture(texture: Numbers, uv: Floats) -> NDArray[np.float32]:
     """Bilinear samples (H, W, C) of a texture (N, N, C), float32 or uint8, at ``uv`` (H, W, 2): origin bottom-left, v
     up.
     """
@@ -122,8 +124,8 @@ def sample_texture(texture: NDArray, uv: NDArray) -> NDArray[np.float32]:
 
 
 def cast(
-    scene: RayScene, camera: Camera, supersample: int, paint: Callable[[Fragments], NDArray]
-) -> tuple[NDArray, NDArray]:
+    scene: RayScene, camera: Camera, supersample: int, paint: Callable[[Fragments], Floats]
+) -> tuple[Floats, Floats]:
     """Premultiplied linear colour (H, W, 3) and coverage (H, W) of the scene, painted by what the rays hit."""
     colour = np.zeros((camera.height, camera.width, 3), np.float32)
     coverage = np.zeros((camera.height, camera.width), np.float32)
@@ -141,7 +143,7 @@ def cast(
     return colour, coverage
 
 
-def _bounds(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
+def _bounds(vertices: Floats, camera: Camera) -> tuple[int, int, int, int]:
     """The pixel window of the camera's picture that the mesh can touch."""
     if vertices[:, 2].min() < 1e-3:
         return 0, 0, camera.width, camera.height
@@ -151,21 +153,23 @@ def _bounds(vertices: NDArray, camera: Camera) -> tuple[int, int, int, int]:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _shrink(values: NDArray, factor: int) -> NDArray:
+def _shrink(values: Floats, factor: int) -> Floats:
     height, width, channels = values.shape
-    return values.reshape(height // factor, factor, width // factor, factor, channels).mean((1, 3))
+    shrunk: Floats = values.reshape(height // factor, factor, width // factor, factor, channels).mean((1, 3))
+    return shrunk
 
 
 def texture_paint(
-    vertices: NDArray, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
-) -> Callable[[Fragments], NDArray]:
+    vertices: Floats, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
+) -> Callable[[Fragments], Floats]:
+    """What colours fragments (H, W) by the texture (N, N, 3) sRGB: linear light (H, W, 3)."""
     linear = linear_from_srgb(_shrunk_to_samples(vertices, body, texture, camera, supersample))
     return lambda fragments: sample_texture(linear, fragments.interpolate(body.uv, body.face_uv))
 
 
 def _shrunk_to_samples(
-    vertices: NDArray, body: BodyData, texture: NDArray, camera: Camera, supersample: int
-) -> NDArray:
+    vertices: Floats, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
+) -> NDArray[np.uint8]:
     """The texture halved until its texels are about as large as the samples: bilinear sampling of more would
     flicker.
     """
@@ -175,17 +179,16 @@ def _shrunk_to_samples(
     if not halvings:
         return texture
     size = max(1, texture.shape[1] >> halvings), max(1, texture.shape[0] >> halvings)
-    return cv2.resize(texture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(texture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _triangle_areas(corners: NDArray) -> NDArray:
+def _triangle_areas(corners: Floats) -> Floats:
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    return (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
+    areas: Floats = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
+    return areas
 
 
-def composed(
-    colour: NDArray, alpha: NDArray, background: NDArray[np.uint8] | None, camera: Camera
-) -> NDArray[np.uint8]:
+def composed(colour: Floats, alpha: Floats, background: NDArray[np.uint8] | None, camera: Camera) -> NDArray[np.uint8]:
     """Premultiplied linear colour over an sRGB background."""
     if background is None:
         background = np.broadcast_to(np.array(BACKDROP, np.uint8), (camera.height, camera.width, 3))

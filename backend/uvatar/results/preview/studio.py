@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
+from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
@@ -17,7 +18,7 @@ FLOOR_SHADOW = 0.55
 
 
 def turntable(
-    vertices: NDArray,
+    vertices: Floats,
     body: BodyData,
     texture: NDArray[np.uint8],
     views: int = 8,
@@ -48,7 +49,7 @@ def turntable(
     return np.concatenate([np.concatenate(panels[row : row + columns], 1) for row in range(0, len(panels), columns)])
 
 
-def _centre(values: NDArray) -> float:
+def _centre(values: Floats) -> float:
     return float(values.max() + values.min()) / 2
 
 
@@ -71,7 +72,7 @@ def _studio_camera(tall: float, reach: float, height: int) -> tuple[Camera, floa
 
 
 def _studio_view(
-    centred: NDArray,
+    centred: Floats,
     floor: float,
     distance: float,
     body: BodyData,
@@ -87,17 +88,18 @@ def _studio_view(
     normals = vertex_normals(seen, body.faces)
     textured = texture_paint(seen, body, texture, camera, supersample)
 
-    def lit(fragments: Fragments) -> NDArray:
+    def lit(fragments: Fragments) -> Floats:
         normal = unit(fragments.interpolate(normals, body.faces))
         # Mostly sky light: a photo's texture carries its own shading, so the studio only rounds the form.
         light = 0.80 + 0.12 * -normal[..., 1] + 0.26 * np.clip(normal @ KEY_LIGHT, 0, 1)
-        return textured(fragments) * light[..., None]
+        colour: Floats = textured(fragments) * light[..., None]
+        return colour
 
     colour, coverage = cast(RayScene(seen, body.faces), camera, supersample, lit)
     return composed(colour, coverage, _floor_picture(centred, floor, tilt, ahead, camera), camera)
 
 
-def _floor_picture(centred: NDArray, floor: float, tilt: NDArray, ahead: NDArray, camera: Camera) -> NDArray[np.uint8]:
+def _floor_picture(centred: Floats, floor: float, tilt: Floats, ahead: Floats, camera: Camera) -> NDArray[np.uint8]:
     """The backdrop with a contact shadow: surface close to the floor darkens the floor under it."""
     cell = 0.02
     reach = float(np.abs(centred[:, [0, 2]]).max()) + 0.3
