@@ -70,8 +70,8 @@ def _recognised(capture: Capture) -> dict[int, int]:
         some = ", ".join(name[:40] for name in names[:8]) + ("…" if len(names) > 8 else "")
         wanted = "; ".join(f"{SMPL_NAMES[joint]} (such as {looked_for(joint)})" for joint in missing[:4])
         raise MotionError(
-            f"The skeleton is not recognised: among its bones ({some}) none has a name that is known for {wanted}"
-            f"{'; and others' if len(missing) > 4 else ''}. Rename the bones; a prefix that all share does no harm."
+            f"The skeleton is not recognised: none of its bones ({some}) has a known name for {wanted}"
+            f"{'; and others' if len(missing) > 4 else ''}. Rename the bones; a prefix shared by all does no harm."
         )
     return found
 

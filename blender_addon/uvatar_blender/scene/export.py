@@ -163,7 +163,7 @@ def _add_root(rig: bpy.types.Object, preset: Preset) -> None:
     name = str(preset.root_bone)
     if name in rig.data.bones:
         raise RigError(
-            f"{rig.name} has a bone named {name} already, which files for {preset.name} get on the ground: rename it "
+            f"{rig.name} already has a bone named {name}, the name of the root bone in {preset.name} files; rename it "
             "first."
         )
     with edit_mode(rig):

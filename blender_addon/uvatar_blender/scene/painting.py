@@ -31,11 +31,11 @@ def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Pat
     material = avatar_material(find_body(rig))
     labels = source_image(material) if material is not None else None
     if material is None or labels is None:
-        raise RigError(f"{rig.name} has no material with texture and labels any more: import the avatar again.")
+        raise RigError(f"{rig.name} no longer has its material with texture and labels; import the avatar again.")
     texture = texture_image(material)
     original = original_texture(texture)
     if original is None:
-        raise RigError("The texture is not the one that came with the avatar: import the avatar again.")
+        raise RigError("The texture is not the one that came with the avatar; import the avatar again.")
     images = {"": texture, " labels": labels, " as it came": original}
     return {folder / f"{name}{suffix}.png": _picture(image) for suffix, image in images.items()}
 
@@ -52,7 +52,7 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
         raise ResultError("The avatar whose texture was completed is not in this file.")
     material = avatar_material(find_body(rig))
     if material is None or rig.get("uvatar_body_model") != result.body_model:
-        raise ResultError(f"The completed texture does not fit {rig.name}.")
+        raise ResultError(f"The completed texture does not match {rig.name}.")
     nodes = material.node_tree.nodes
     texture, source = texture_image(material), source_image(material)
     pictures = [(texture, packed_texture(texture.name, result.texture_png))]

@@ -68,12 +68,12 @@ def refit(rig: bpy.types.Object) -> None:
     joints, vertices, weights = (np.array(part) for part in json.loads(armature.get(REGRESSOR, "[[], [], []]")))
     if not len(joints):
         raise RigError(
-            f"{rig.name} does not know how its joints follow the mesh: the backend was an older one. Import the "
+            f"{rig.name} does not store how its joints follow the mesh because an older backend made it. Import the "
             "avatar again."
         )
     if len(body.data.vertices) != armature[VERTICES]:
         raise RigError(
-            f"{body.name} has {len(body.data.vertices)} vertices instead of {armature[VERTICES]}: sculpt without "
+            f"{body.name} has {len(body.data.vertices)} vertices instead of {armature[VERTICES]}; sculpt without "
             "remeshing."
         )
     names, rest, betas = joint_names(rig), rest_pose(rig), shape_values(body, beta_names(rig))
@@ -126,7 +126,7 @@ def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
     """The body of a rig whose joints may be moved."""
     if LED_BY in rig:
         raise RigError(
-            f"{rig.name} follows its control rig, whose bones would stay where they are: leave the control rig first."
+            f"{rig.name} follows its control rig, whose bones would stay where they are; leave the control rig first."
         )
     body = find_body(rig)
     check_own(rig.data, body.data)

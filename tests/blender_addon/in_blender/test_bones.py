@@ -83,7 +83,7 @@ def test_every_tool_works_with_renamed_bones(result, scene, tmp_path, tool: str)
 def test_a_deleted_bone_is_told_in_a_sentence(result, scene, tmp_path, tool: str) -> None:
     rig = imported(result, scene)
     delete(rig, "left_knee")
-    with pytest.raises(rigs.RigError, match="no bone for the left knee any more"):
+    with pytest.raises(rigs.RigError, match="no longer has a bone for the left knee"):
         TOOLS[tool](rig, tmp_path)
 
 
