@@ -24,7 +24,7 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]",
+        help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's usual location]",
     ),
 ]
 ServerOption = Annotated[
@@ -54,7 +54,7 @@ def blender_of(console: Console) -> list[str] | None:
     command = blender_command()
     if command is None:
         missing, fix = blender_advice()
-        console.print(f"{missing} avatar.blend and avatar.glb are left out. {fix}", soft_wrap=True)
+        console.print(f"{missing} avatar.blend and avatar.glb will not be written. {fix}", soft_wrap=True)
     return command
 
 
@@ -90,7 +90,7 @@ def attached(console: Console, data: Path | None, server: Path | None, pipeline:
     running = found(data, server)
     if running:
         return running
-    console.print("Starting the server. The first photo waits until its models are loaded.")
+    console.print("Starting the server. The first photo is processed once the models are loaded.")
     chosen = ["--exit-when-idle", str(IDLE_SECONDS), *arguments]
     if pipeline != DEFAULT_PIPELINE:
         chosen += ["--pipeline", pipeline]

@@ -134,7 +134,7 @@ class Run:
                 except ServerGone:
                     if not attempts_left:
                         raise
-                    self.console.print("The server has gone; starting it again. Nothing that was finished is lost.")
+                    self.console.print("The server has stopped; starting it again. No finished photo is lost.")
                     self._client.close()
                     self._client = self.attach()
         except ServerGone:  # it may only be slow, and will do the job
@@ -165,7 +165,7 @@ class Run:
                 if error.code != Code.QUEUE_FULL:
                     raise
             if not told:
-                self.console.print("The server's queue is full: waiting until it has room. Ctrl+C ends this.")
+                self.console.print("The server's queue is full; waiting for space in it. Press Ctrl+C to stop waiting.")
                 told = True
             time.sleep(FULL_PAUSE)
 
@@ -201,7 +201,7 @@ class Run:
             if is_disk_fault(error):
                 raise output_error(self.exporter.out, error) from error
             self.failures.append(
-                (name, f"Its avatars cannot be written to {shown(str(self.exporter.out))}: {error.strerror or error}.")
+                (name, f"The avatars cannot be written to {shown(str(self.exporter.out))}: {error.strerror or error}.")
             )
             return "Failed"
         self.people += people
@@ -223,10 +223,10 @@ def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, mos
         largest = min(most_bytes, LIMITS.total_bytes - LIMITS.header_bytes)
         if len(list(photo_lists.portions(sizes, most_photos, largest))) > 1:
             message = (
-                f"All photos of one person make one job, which holds {most_photos} photos and {largest / 1e6:.0f} "
+                f"All photos of one person form one job, which can hold {most_photos} photos and {largest / 1e6:.0f} "
                 "MB at most."
             )
-            raise UvatarError(message, Code.TOO_LARGE, "Choose some of them: a few from each side are enough.")
+            raise UvatarError(message, Code.TOO_LARGE, "Choose fewer photos; a few from each side are enough.")
         yield range(len(orders))
         return
     for portion in photo_lists.portions(sizes, most_photos, min(most_bytes, JOB_BYTES)):

@@ -41,7 +41,7 @@ def weights() -> None:
                 console.print(f"{item.name}: {item.remark}", style=style, soft_wrap=True)
         broken |= any(item.state == weights_report.BROKEN for item in items)
     console.print(
-        "UVATAR_MODELS can name another folder for your own files, for example ROMP's: ~/.romp", soft_wrap=True
+        "Set UVATAR_MODELS to use another folder for your own files, for example ROMP's: ~/.romp", soft_wrap=True
     )
     if broken:
         raise typer.Exit(EXIT_FAILED)

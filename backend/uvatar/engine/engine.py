@@ -95,7 +95,7 @@ class Engine:
         assets = Path(assets) if assets else weights_folder()
         models = Path(models) if models else models_folder()
         if not (assets / BODY_FILE).is_file():
-            raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or name another folder.")
+            raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or give another folder.")
         check_shipped(assets)
         body = load_open_body(assets / BODY_FILE)
         mesh_predictor, mesh_problem = _found(
@@ -153,7 +153,7 @@ class Engine:
         try:
             return self.smpl.registration()
         except BodyError as error:
-            raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body. See `uvatar weights`.") from error
+            raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body; see `uvatar weights`.") from error
 
     def check(self, options: Options) -> None:
         """Raise UvatarError where the options ask for a network that is not installed."""
@@ -163,10 +163,10 @@ class Engine:
             raise self._no_texture_predictor()
 
     def _no_mesh_predictor(self) -> UvatarError:
-        why = f"neither {LIGHT_FILE} among Uvatar's weights nor {ROMP_FILE} in {self.models} is there."
+        why = f"neither {LIGHT_FILE} in Uvatar's weights nor {ROMP_FILE} in {self.models} was found."
         if self.mesh_predictor_problem:
             why = self.mesh_predictor_problem.message
-        message = f"Without refinement the Mesh Predictor alone makes the result, and it has no weights: {why}"
+        message = f"Without refinement the Mesh Predictor alone makes the result, but its weights are missing: {why}"
         fix = (
             f"Put {ROMP_FILE} into {self.models}, give a result file with --from-npz, or leave refinement on. See "
             "`uvatar weights`."
@@ -174,10 +174,10 @@ class Engine:
         return UvatarError(message, Code.NO_WEIGHTS, fix)
 
     def _no_texture_predictor(self) -> UvatarError:
-        why = f"{TEXTURE_FILE} is neither among Uvatar's weights nor in {self.models}."
+        why = f"{TEXTURE_FILE} was found neither in Uvatar's weights nor in {self.models}."
         if self.texture_predictor_problem:
             why = self.texture_predictor_problem.message
-        message = f"A predicted texture needs the Texture Predictor, and it has no weights: {why}"
+        message = f"A predicted texture requires the Texture Predictor, but its weights are missing: {why}"
         return UvatarError(message, Code.NO_WEIGHTS, "Choose the projected texture, or see `uvatar weights`.")
 
 
@@ -188,5 +188,5 @@ def _found(
     try:
         return find(), None
     except CheckpointError as error:
-        fix = f"Replace the file in {models}, or remove it; until then {meanwhile}"
+        fix = f"Replace or remove the file in {models}; until then {meanwhile}"
         return None, UvatarError(str(error), Code.BAD_WEIGHTS, fix)

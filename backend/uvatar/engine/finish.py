@@ -53,7 +53,7 @@ def finish_people(
     """
     results: list[PersonResult] = []
     failures: list[NotFitted] = []
-    report("texturing", 0.6, f"Dressing and texturing {counted(detected.people)}")
+    report("texturing", 0.6, f"Fitting clothes and texturing {counted(detected.people)}")
     with ThreadPoolExecutor(engine.threads) as pool:
         everyone = zip(detected.people, fits, detected.predictions, strict=True)
         finishing = [
@@ -120,7 +120,7 @@ def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) ->
     """
     vertices = engine.body.posed(person.fit.body, person.fit.offsets)[0]
     if not person.texture.seen >= LEAST_SEEN:
-        raise not_fitted(person.person, photo, "nothing of the photo reached the texture")
+        raise not_fitted(person.person, photo, "no pixels of the photo reached the texture")
     outline = outline_iou(person.person, vertices, engine.body.data.faces, camera)
     return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))
 
@@ -148,19 +148,19 @@ def sound_numbers(person: Person, photo: Photo) -> Iterator[None]:
     try:
         yield
     except (np.linalg.LinAlgError, FloatingPointError) as error:
-        raise not_fitted(person, photo, "the numbers do not add up") from error
+        raise not_fitted(person, photo, "the computation failed numerically") from error
     except RuntimeError as error:
         if "singular" not in str(error):  # scipy's word for a system of equations without a solution
             raise
-        raise not_fitted(person, photo, "the numbers do not add up") from error
+        raise not_fitted(person, photo, "the computation failed numerically") from error
 
 
 def not_fitted(person: Person, photo: Photo, why: str) -> NotFitted:
     """The error that says of whom no avatar could be made, and why."""
     x, y = (person.box[:2] + person.box[2:]) / 2
     return NotFitted(
-        f"No avatar could be made of the person at {x:.0f}, {y:.0f} of {photo.name}: {why}. "
-        "Try another photo, or one where the person is larger; if it happens with every photo, run `uvatar doctor`."
+        f"No avatar could be made of the person at {x:.0f}, {y:.0f} in {photo.name}: {why}. "
+        "Try another photo, or one that shows the person larger; if this happens with every photo, run `uvatar doctor`."
     )
 
 

@@ -46,7 +46,7 @@ def run_job(
     """
     engine.check(options)
     if options.body != OPEN_BODY:
-        report("reading", 0.0, "Getting the SMPL body ready")
+        report("reading", 0.0, "Preparing the SMPL body")
         engine.registration(options.body)
     if options.same_person:
         _run_same_person(photos, options, engine, report, photo_done)

@@ -51,7 +51,7 @@ class Pipeline:
         Raises UvatarError where that body is not installed.
         """
         if body != OPEN_BODY:
-            progress("reading", 0.0, "Getting the SMPL body ready")
+            progress("reading", 0.0, "Preparing the SMPL body")
         registration = self.engine.registration(body)
         if registration is None:
             return complete_texture(pictures, self.engine.body, self.engine.atlases)

@@ -131,7 +131,7 @@ def _of_chosen(
     """The avatar of the chosen views, and the index of the photo that pose and camera are from."""
     crowds = [one for one in detected.values() if one.found > len(one.people)]
     compared = (
-        f"Of {one.found} people in {one.photo.name} the {len(one.people)} most prominent were compared."
+        f"Of the {one.found} people in {one.photo.name}, only the {len(one.people)} most prominent were compared."
         for one in crowds
     )
     notes = (*choice.notes, *compared)
@@ -161,7 +161,7 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     clock.lap("fitting")
     views: list[View] = []
     for one, fit in zip(detected, fits, strict=True):
-        report("texturing", 0.6 + 0.2 * len(views) / len(detected), f"Dressing the body in {one.photo.name}")
+        report("texturing", 0.6 + 0.2 * len(views) / len(detected), f"Fitting clothes in {one.photo.name}")
         with sound_numbers(one.people[0], one.photo):
             view = View(one.photo, one.people[0], one.camera, fit)
             views.append(replace(view, fit=clothe(view, engine, options)))

@@ -173,7 +173,7 @@ def avatars_of(result: Mapping[str, Any]) -> list[Avatar]:
 
 def _check(pose: str) -> None:
     if pose not in ("rest", "photo"):
-        raise ValueError(f'The pose is "rest" or "photo", not {pose!r}.')
+        raise ValueError(f'The pose must be "rest" or "photo", not {pose!r}.')
 
 
 def _picture(data: bytes, mode: str) -> NDArray[np.uint8] | None:

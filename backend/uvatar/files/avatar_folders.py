@@ -244,15 +244,13 @@ def prepare(out: Path) -> None:
 def output_error(out: Path, error: OSError) -> UvatarError:
     """What it means that files cannot be written: "disk-full", "unwritable"."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        fix = "Free some space there, or choose another folder with --out, then run the same command again."
-        return UvatarError(f"The disk that holds {shown(str(out))} is full.", Code.DISK_FULL, fix)
+        fix = "Free some space on it or choose another folder with --out, then run the same command again."
+        return UvatarError(f"The disk with {shown(str(out))} is full.", Code.DISK_FULL, fix)
     if isinstance(error, (FileExistsError, NotADirectoryError)):
-        words = (
-            f"{shown(str(out))} cannot be a folder: there is a file of this name, or of one of the folders above it."
-        )
+        words = f"{shown(str(out))} cannot be a folder: a file has this name or the name of one of its parent folders."
         return UvatarError(words, Code.UNWRITABLE, "Choose another folder with --out.")
-    fix = "Choose another folder with --out, or change the permissions of this one."
-    return UvatarError(f"Nothing can be written to {shown(str(out))}: {error.strerror or error}.", Code.UNWRITABLE, fix)
+    fix = "Choose another folder with --out, or change this folder's permissions."
+    return UvatarError(f"{shown(str(out))} cannot be written to: {error.strerror or error}.", Code.UNWRITABLE, fix)
 
 
 def is_disk_fault(error: OSError) -> bool:

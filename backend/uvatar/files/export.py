@@ -190,13 +190,13 @@ class Exporter:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except subprocess.TimeoutExpired as error:  # its own words are the whole command
-            raise BlenderError(f"Blender did not end within {BLENDER_SECONDS:.0f} seconds.") from error
+            raise BlenderError(f"Blender did not finish within {BLENDER_SECONDS:.0f} seconds.") from error
         except OSError as error:
             raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
         missing = [path.name for path in targets.values() if not path.is_file()]
         if done.returncode or missing:
             raise BlenderError(
-                f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}"
+                f"Blender exited with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}"
             )
 
 
@@ -322,7 +322,7 @@ def blender_advice() -> tuple[str, str]:
     if importlib.util.find_spec("uvatar_blender") is None:
         fix = 'Install it: python -m pip install "uvatar[blender]".'
         if not has_bpy:
-            fix += " It also needs Blender 4.2 or newer; name its program in UVATAR_BLENDER."
+            fix += " Blender 4.2 or newer is also required; set UVATAR_BLENDER to its program."
         return "The package uvatar-blender is not installed.", fix
-    fix = "Install Blender 4.2 or newer and name its program in UVATAR_BLENDER"
+    fix = "Install Blender 4.2 or newer and set UVATAR_BLENDER to its program"
     return "No Blender was found.", fix + (", or: python -m pip install bpy==4.5.*" if has_bpy else ".")

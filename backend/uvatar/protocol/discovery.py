@@ -46,9 +46,9 @@ def data_folder() -> Path:
     try:
         return Path(os.environ.get("UVATAR_DATA") or Path(own) / "uvatar").expanduser()
     except RuntimeError:
-        message = "This system does not say where your home folder is, so there is no place for Uvatar's data."
+        message = "Your home folder cannot be determined, so there is no folder for Uvatar's data."
         raise UvatarError(
-            message, Code.DATA_FOLDER, "Name a folder that you may write to in the environment variable UVATAR_DATA."
+            message, Code.DATA_FOLDER, "Set the environment variable UVATAR_DATA to a folder that you can write to."
         ) from None
 
 

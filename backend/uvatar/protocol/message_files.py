@@ -40,7 +40,7 @@ def load(path: Path, limits: Limits = LIMITS) -> Any:
     Raises UvatarError where it is not one or is damaged, OSError as `open`.
     """
     damaged = UvatarError(
-        f"{Path(path).name} is damaged or is not a result of Uvatar.", fix="Reconstruct the photo again."
+        f"{Path(path).name} is damaged or is not a Uvatar result.", fix="Reconstruct the photo again."
     )
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size

@@ -28,7 +28,7 @@ class Difference:
     tested: str
 
     def __str__(self) -> str:
-        return f"{self.name} is {self.installed or 'missing'}, tested was {self.tested}"
+        return f"{self.name} is {self.installed or 'missing'}, but {self.tested} was tested"
 
 
 def constraints_file() -> Path | None:

@@ -40,7 +40,7 @@ def weights_folder() -> Path:
             return folder
     raise WeightsError(
         f"Uvatar's weights were not found in {candidates[-1]}. "
-        "Install Uvatar again, or set UVATAR_WEIGHTS to the folder that holds open_body.npz."
+        "Install Uvatar again, or set UVATAR_WEIGHTS to the folder with open_body.npz."
     )
 
 
@@ -67,7 +67,7 @@ def check_shipped(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.suffix in (".npz", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
             raise WeightsError(
-                f"The file {path} is damaged or exchanged (its sha256 is not the recorded one). Install Uvatar again."
+                f"The file {path} is damaged or was replaced (its sha256 is not as recorded). Install Uvatar again."
             )
 
 

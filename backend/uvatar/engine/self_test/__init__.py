@@ -141,7 +141,7 @@ def check(engine: Engine) -> Deviation:
         what for what in ("landmarks", "vertices", "texture", "seen") if getattr(found, what) > getattr(TOLERANCE, what)
     ]
     if wrong:
-        raise SelfTestError(f"The self-test failed: avatars come out wrong on this computer ({found}).", _advice())
+        raise SelfTestError(f"The self-test failed: avatars are wrong on this computer ({found}).", _advice())
     return found
 
 
@@ -220,11 +220,11 @@ def _advice() -> str:
     moved = sorted(constraints.differences(), key=_suspicion)
     if not moved:
         return (
-            "The packages are the tested ones: install Uvatar again. If that does not help, report it with what "
-            "`uvatar doctor` says."
+            "The packages are the tested ones; install Uvatar again. If that does not help, report the output of "
+            "`uvatar doctor`."
         )
     named = "; ".join(map(str, moved[:_NAMED])) + ("; and more" if len(moved) > _NAMED else "")
-    remedy = "Set the backend up again in Blender, or install the tested versions (see README)."
+    remedy = "Set up the backend again in Blender, or install the tested versions (see README)."
     return f"Packages differ from the tested ones: {named}. {remedy}"
 
 
