@@ -134,7 +134,7 @@ class BodyData:
             if np.abs(np.asarray(getattr(self, key).sum(1)) - 1).max() > 1e-3:
                 raise BodyError(f"The body '{self.name}' is broken: the rows of {key} do not sum to 1.")
         if self.faces.min() < 0 or self.faces.max() >= count:
-            raise BodyError(f"The body '{self.name}' is broken: faces name vertices that do not exist.")
+            raise BodyError(f"The body '{self.name}' is broken: faces refer to vertices that do not exist.")
         if (
             self.parents[0] >= 0
             or (self.parents[1:] >= np.arange(1, _NUM_JOINTS)).any()
@@ -185,7 +185,7 @@ def load_body(path: Path) -> BodyData:
         raise
     except KeyError as error:
         raise BodyError(
-            f"The body file {path} lacks {error}: it comes from another version. Install the program again."
+            f"The body file {path} lacks {error}; it comes from another version. Install the program again."
         ) from error
     except Exception as error:
         raise BodyError(f"The body file {path} is damaged ({error}). Install the program again.") from error

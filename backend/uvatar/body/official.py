@@ -180,7 +180,7 @@ def body_from_arrays(name: str, arrays: Mapping[str, Any]) -> BodyData:
         landmark_weights=landmark_weights,
         beta_names=tuple(f"SMPL beta {k}" for k in range(_BETAS)),
         licence="SMPL model licence (Max Planck); see smpl.is.tue.mpg.de. Not for commercial use without an agreement.",
-        provenance=f"{name}, a file the user brought.",
+        provenance=f"{name}, a file provided by the user.",
     )
 
 
@@ -249,7 +249,7 @@ def _read_uv(path: Path, faces: NDArray[np.int32]) -> tuple[NDArray[np.float32],
         raise BodyError(f"The UV file {path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, KeyError) as error:
         raise BodyError(
-            f"{path.name} is not a UV map of the SMPL mesh: its faces are others or have no texture coordinates."
+            f"{path.name} is not a UV map of the SMPL mesh: its faces differ or have no texture coordinates."
         ) from error
     uv = np.array(coordinates, np.float32)
     if uv.ndim != 2 or face_uv.max() >= len(uv) or face_uv.min() < 0:

@@ -120,7 +120,7 @@ class ResultFiles:
         if RESULTS not in members and not {"global_orient", "smpl_thetas", _SMPL_PARAMS} & flat.keys():
             found = ", ".join(members) or "none at all"
             raise ResultFileError(
-                f"{path.name} is not a result of ROMP, BEV or HMR 2: it has no member '{RESULTS}' but {found}."
+                f"{path.name} is not a result of ROMP, BEV or HMR 2: it has no member '{RESULTS}', only {found}."
             )
         try:
             results = unwrap(members[RESULTS]) if RESULTS in members else flat
@@ -133,7 +133,9 @@ class ResultFiles:
         except ResultFileError:
             raise
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-            raise ResultFileError(f"{path.name} cannot be used: {error}. Make it again with its estimator.") from error
+            raise ResultFileError(
+                f"{path.name} cannot be used: {error}. Create it again with its estimator."
+            ) from error
 
 
 def _frame(frames: dict[str, Any], photo: str, path: Path) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def _members(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             if sum(item.file_size for item in archive.infolist()) > MOST_BYTES:
                 raise ResultFileError(
-                    f"{path.name} is larger than {MOST_BYTES / 1e6:.0f} MB: too large for results of photos."
+                    f"{path.name} is larger than {MOST_BYTES / 1e6:.0f} MB, too large for the results of photos."
                 )
             for item in archive.infolist():
                 if item.filename.removesuffix(".npy") not in (RESULTS, "body", *_FLAT):
@@ -182,11 +184,11 @@ def _members(path: Path) -> dict[str, Any]:
         ) from error
     except FileNotFoundError as error:
         raise ResultFileError(
-            f"There is no file {path}. Check the path, or let Uvatar look at the photo itself."
+            f"The file {path} does not exist. Check the path, or let Uvatar predict the people."
         ) from error
     except Exception as error:  # a damaged archive or pickle can raise almost anything
         raise ResultFileError(
-            f"{path.name} is damaged or no .npz file ({error}). Make it again with its estimator."
+            f"{path.name} is damaged or not an .npz file ({error}). Create it again with its estimator."
         ) from error
     return content
 
@@ -203,7 +205,7 @@ def _people(results: dict[str, Any], betas_of: str) -> GivenPeople:
         thetas = np.concatenate([orient, pose], 1)
     count = len(thetas)
     if count > MOST_GIVEN:
-        raise ValueError(f"it has {count} people; at most {MOST_GIVEN} of a photo are taken")
+        raise ValueError(f"it has {count} people; at most {MOST_GIVEN} per photo are used")
     betas = _rows(results, "smpl_betas" if "smpl_betas" in results else "betas", BETAS, BEV_BETAS)
     camera = _camera(results, betas is not None and betas.shape[1] == BEV_BETAS)
     scores = _rows(results, "center_confs", 1)
@@ -281,7 +283,7 @@ def _focal_per_side(results: dict[str, Any]) -> float:
     focal = float(np.ravel(np.asarray(as_array(results["scaled_focal_length"]), np.float64))[0])
     side = float(np.asarray(as_array(results["img_size"]), np.float64).max())
     if not 0.1 < focal / max(side, 1.0) < 1000:
-        raise ValueError(f"its focal length of {focal:g} pixels does not fit its pictures of {side:g}")
+        raise ValueError(f"its focal length of {focal:g} pixels does not match its pictures of {side:g}")
     return focal / side
 
 

@@ -33,7 +33,7 @@ def neutral_smpl(models: Path) -> BodyModel | None:
 def load_neutral_smpl(path: Path) -> BodyModel:
     """The neutral SMPL body in a file, packed or official. Raises BodyError where it is missing or cannot be used."""
     if not path.is_file():
-        raise BodyError(f"There is no SMPL file {path}. {HELP}")
+        raise BodyError(f"The SMPL file {path} does not exist. {HELP}")
     if path.suffix != ".pth":
         return load_smpl(path)
     packed = _packed(path)
@@ -47,7 +47,7 @@ def load_neutral_smpl(path: Path) -> BodyModel:
         arrays["kintree_table"] = np.broadcast_to(arrays["kintree_table"].reshape(-1, 24)[:1], (2, 24))
         return BodyModel(body_from_arrays("smpl-neutral", arrays))
     except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise BodyError(f"{path.name} is not the packed SMPL body of ROMP ({error}). {HELP}") from error
+        raise BodyError(f"{path.name} is not ROMP's packed SMPL body ({error}). {HELP}") from error
 
 
 def packed_regressors(models: Path) -> Regressors | None:

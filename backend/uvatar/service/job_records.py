@@ -106,4 +106,4 @@ def checked_id(identifier: Any) -> str:
         with suppress(ValueError):
             if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):
                 return identifier
-    raise UvatarError("A job's id is the text of a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
+    raise UvatarError("A job's id must be a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")

@@ -84,7 +84,9 @@ class Journal:
         known = journal_queries.job_digest(self._database, job)
         if known and known != manifest.digest:
             raise UvatarError(
-                "This job id belongs to other photos or options.", Code.JOB_ID_TAKEN, "Send the job with a new id."
+                "This job id is already used for other photos or options.",
+                Code.JOB_ID_TAKEN,
+                "Send the job with a new id.",
             )
         if not known:
             try:
@@ -102,7 +104,7 @@ class Journal:
             raise UvatarError(
                 "There is no job with this id.",
                 Code.UNKNOWN_JOB,
-                "Reconstruct the photos again; old results are cleaned up.",
+                "Reconstruct the photos again; old results are deleted.",
             )
         return record
 
@@ -181,7 +183,7 @@ class Journal:
         photos = self.job(job).photos
         if not 0 <= index < len(photos):
             raise UvatarError(
-                f"The job has {len(photos)} photos; there is no number {index}.",
+                f"The job has {len(photos)} photos; there is no photo {index}.",
                 Code.NO_RESULT,
                 "Ask for the job's status.",
             )
@@ -208,7 +210,7 @@ class Journal:
         done = [photo.index for photo in photos if photo.state == "done"]
         if sum(self.files.result_bytes(job, index) for index in done) > LIMITS.total_bytes:
             raise UvatarError(
-                "The results are too large for one message.", Code.TOO_LARGE, "Ask for the results photo by photo."
+                "The results are too large for one message.", Code.TOO_LARGE, "Request the results one photo at a time."
             )
         return [self.result(job, photo.index) if photo.state == "done" else None for photo in photos]
 

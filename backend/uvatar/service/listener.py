@@ -53,9 +53,9 @@ class Listener:
         """
         if host != "127.0.0.1" and keys is None:
             raise UvatarError(
-                "The server is not opened to the network without encryption.",
+                "The server does not accept network connections without encryption.",
                 Code.NO_ENCRYPTION,
-                "Leave the address out.",
+                "Omit the address.",
             )
         self.token = token
         self._context = context
@@ -111,7 +111,7 @@ class Listener:
         except zmq.ZMQError as error:
             router.close(linger=0)
             raise UvatarError(
-                f"Port {port} cannot be used: {error}", Code.PORT_TAKEN, "Choose another port, or 0 for any."
+                f"Port {port} cannot be used: {error}", Code.PORT_TAKEN, "Choose another port, or 0 for any free port."
             ) from error
         return router
 

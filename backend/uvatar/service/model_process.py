@@ -86,8 +86,8 @@ class ModelProcess:
             return ""
         now = memory_limits.kills()
         if now is None or self.kills is None:
-            return "The system has killed it, most often because memory ran out"
-        return "The system has killed it because memory ran out" if now > self.kills else ""
+            return "The system killed it, probably because memory ran out"
+        return "The system killed it because memory ran out" if now > self.kills else ""
 
 
 def start_process(
@@ -129,5 +129,5 @@ def _open_log(folder: Path) -> BinaryIO:
     try:
         return worker_log(folder).open("ab")
     except (OSError, UvatarError) as error:
-        log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
+        log.error("The log of the model processes cannot be written, so their output is lost: %s", error)
         return open(os.devnull, "wb")

@@ -132,7 +132,7 @@ class Worker:
             progress("starting", 0.0, "Starting")
             _run(pipeline, photos, work["options"], progress, photo_done)
             error = UvatarError(
-                "The pipeline gave no result for this photo.", Code.SERVER_ERROR, "Please report this with the log."
+                "The pipeline returned no result for this photo.", Code.SERVER_ERROR, "Please report this with the log."
             )
         except Cancelled:
             open_indices = []
@@ -194,7 +194,7 @@ def photo_error(failure: Exception) -> UvatarError:
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the
     # rest.
     words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
-    return UvatarError(words[:MOST_WORDS], Code.SERVER_ERROR, "Please report this with the log of the model process.")
+    return UvatarError(words[:MOST_WORDS], Code.SERVER_ERROR, "Please report this with the model process's log.")
 
 
 def _stated_error(error: Any) -> UvatarError:
@@ -212,9 +212,9 @@ def _load_error(error: Exception) -> UvatarError:
             memory_limits.FIX,
         )
     if isinstance(error, ImportError):
-        fix = "Install Uvatar again: a package that it needs is missing."
+        fix = "Install Uvatar again; a required package is missing."
     else:
-        fix = "Install Uvatar again, or look into the log of the model process."
+        fix = "Install Uvatar again, or see the model process's log."
     return UvatarError(f"The models cannot be loaded: {error}", Code.MODELS_NOT_LOADED, fix)
 
 

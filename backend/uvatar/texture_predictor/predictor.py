@@ -101,7 +101,7 @@ class TexturePredictor:
             texture = changes(made, structure, self.network.config.trust)[0]
         if not torch.isfinite(texture).all():
             raise PredictionError(
-                "The texture predictor's answer is not finite: its weights are damaged or do not suit this body."
+                "The Texture Predictor's output is not finite: its weights are damaged or do not suit this body."
             )
         texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[self.atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart
@@ -114,7 +114,7 @@ class TexturePredictor:
         seen = completed.source == Label.SEEN
         if not seen.any():
             raise PredictionError(
-                "The photo shows nothing of this person's surface, so there is nothing to predict its texture from."
+                "The photo shows nothing of this person's surface, so its texture cannot be predicted."
             )
         fit = view.fit.body
         if not all(np.isfinite(numbers).all() for numbers in (fit.betas, fit.global_orient, fit.body_pose, fit.transl)):

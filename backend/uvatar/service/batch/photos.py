@@ -44,6 +44,6 @@ def find_photos(source: Path) -> list[BatchPhoto]:
     listed = [BatchPhoto(line, source.parent / line) for line in read_list(source)]
     if not listed:
         raise UvatarError(
-            f"{photo_lists.shown(source.name)} lists no photos.", Code.NO_PHOTOS, "Write a path on each line."
+            f"{photo_lists.shown(source.name)} lists no photos.", Code.NO_PHOTOS, "Write one path per line."
         )
     return listed

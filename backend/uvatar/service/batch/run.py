@@ -124,7 +124,7 @@ def _written(
         if is_disk_fault(error):  # so it would go with all photos that are left, after the work on them
             raise
         return PhotoOutcome(
-            key, stem, stamp, Code.UNWRITABLE, f"Its avatars cannot be written: {error.strerror or error}."
+            key, stem, stamp, Code.UNWRITABLE, f"The avatars cannot be written: {error.strerror or error}."
         )
     folders = tuple(person.folder.name for person in people)
     problems = [person.problem for person in people if person.problem]
