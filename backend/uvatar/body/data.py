@@ -52,7 +52,7 @@ class BodyData:
         J_regressor: (24, V) csr; rows sum to 1; joints of a rest shape = J_regressor @ vertices.
         parents: (24,) int, -1 at the pelvis.
         weights: (V, 24) skinning weights, rows sum to 1.
-        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1..23, or None where there are
+        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1..23, or None if there are
             none.
         faces: (F, 3) int32 triangles, counter-clockwise from outside; triangles 2q and 2q+1 are quad q where there are
             quads.
@@ -102,7 +102,7 @@ class BodyData:
         return len(self.face_uv) > 0
 
     def __post_init__(self) -> None:
-        """Raises BodyError where an array has a wrong shape, is not finite, or breaks what it stands for."""
+        """Raises BodyError if an array has a wrong shape, is not finite, or breaks what it stands for."""
         count = len(self.v_template)
         shapes: dict[str, tuple[int, ...]] = {
             "v_template": (count, 3),

@@ -75,7 +75,7 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
 def textured(data: BodyData, uv_obj: Path) -> BodyData:
     """The body with the texture coordinates of an OBJ file of the same mesh.
 
-    Raises BodyError where it is another mesh's, or none.
+    Raises BodyError if it is another mesh's, or none.
     """
     uv, face_uv = _read_uv(uv_obj, data.faces)
     return replace(data, uv=uv, face_uv=face_uv)
@@ -138,7 +138,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def body_from_arrays(name: str, arrays: Mapping[str, Any]) -> BodyData:
-    """A body from the arrays of an SMPL file by their official names. Raises ValueError where a shape is not SMPL's."""
+    """A body from the arrays of an SMPL file by their official names. Raises ValueError if a shape is not SMPL's."""
     v_template = np.asarray(arrays["v_template"], np.float32)
     if v_template.shape != (_VERTICES, 3):
         raise ValueError(

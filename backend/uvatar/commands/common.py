@@ -74,7 +74,7 @@ def in_words(error: Exception) -> str:
 
 
 def found(data: Path | None, server: Path | None) -> Client | None:
-    """A client of the server that runs, here or where ``server`` says; None where none runs here.
+    """A client of the server that runs, here or where ``server`` says; None if none runs here.
 
     Raises as `client.reach`.
     """

@@ -44,7 +44,7 @@ class Order:
 
     Attributes:
         path: its file; bytes: the file's size.
-        given: its people as another estimator sees them, None where nobody was asked.
+        given: its people as another estimator sees them, None if nobody was asked.
     """
 
     path: Path
@@ -213,7 +213,7 @@ class Run:
 
 
 def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, most_bytes: int) -> Iterator[range]:
-    """Which photos make a job each. Raises UvatarError where those of one person are too many for one.
+    """Which photos make a job each. Raises UvatarError if those of one person are too many for one.
 
     Args:
         most_photos, most_bytes: that the server takes in a job.
@@ -260,7 +260,7 @@ class _Bars:
         return self._progress.add_task("Waiting", total=1.0, start=False, photo=name, visible=not self._many)
 
     def advance(self, task: TaskID, fraction: float | None, words: str) -> None:
-        """A photo at work: the share that is done, None where nothing new is known."""
+        """A photo at work: the share that is done, None if nothing new is known."""
         self._progress.start_task(task)
         self._progress.update(task, completed=fraction, description=words, visible=True)
 

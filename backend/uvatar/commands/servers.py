@@ -229,7 +229,7 @@ def logs(
 
 
 def _answer(console: Console, data: Path | None, server: Path | None, ask: Callable[[Client], T]) -> T | None:
-    """What the server that runs answers, None where none runs; an error is printed and ends the command."""
+    """What the server that runs answers, None if none runs; an error is printed and ends the command."""
     from uvatar.protocol.errors import UvatarError
 
     try:

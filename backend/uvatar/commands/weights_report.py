@@ -120,7 +120,7 @@ def brought(models: Path) -> list[Item]:
 
 
 def _check_uv(path: Path, smpl: list[Path]) -> None:
-    """Raises BodyError where the UV map does not fit the SMPL body beside it; without one there is nothing to compare
+    """Raises BodyError if the UV map does not fit the SMPL body beside it; without one there is nothing to compare
     it with.
     """
     if smpl:

@@ -1,4 +1,4 @@
-"""Whom an avatar from several photos is of: one person of each photo, chosen by looks over all photos; or several views
+"""Chooses the person that several photos share, one per photo, by appearance over all photos; or several views
 in one photo.
 """
 
@@ -78,7 +78,7 @@ class Choice:
 
     Attributes:
         views: the sightings that go into the avatar; where one photo alone is given, perhaps several of it.
-        left_out: photos that show nobody who looks like the person, and why, in a sentence.
+        left_out: photos in which nobody looks like the person, and why, in a sentence.
         notes: what to know about the choice, in sentences.
         separate: the views, all of one photo, are of different people after all.
     """
@@ -92,7 +92,7 @@ class Choice:
 def choose_views(
     sightings: Sequence[Sighting], names: Mapping[int, str], settings: ChoiceSettings = DEFAULT_SETTINGS
 ) -> Choice:
-    """Find the one person whom all photos show; ``names`` of the photos by index. At least one sighting."""
+    """Find the person that all photos show; ``names`` of the photos by index. Needs at least one sighting."""
     apart = _apart(sightings, settings)
     photo = np.array([one.photo for one in sightings])
     if len(set(photo.tolist())) == 1:

@@ -27,7 +27,7 @@ class DetectedPeople:
     """A photo after perception and prediction.
 
     Attributes:
-        predictions: one for each of ``people``, or None where there is none.
+        predictions: one for each of ``people``, or None if there is none.
         everybody: whom the Mesh Predictor found by itself, or whom the given file holds.
         found: how many people perception found; perhaps more than there may be in ``people``.
         uncertain: how many more were left out because it is not certain enough that they are people.
@@ -49,7 +49,7 @@ class DetectedPeople:
 
 
 def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress, clock: Stopwatch) -> DetectedPeople:
-    """Decode a photo, find its people, and predict their bodies where there is a Mesh Predictor or a result file.
+    """Decode a photo, find its people, and predict their bodies if there is a Mesh Predictor or a result file.
 
     Raises:
         PhotoError: the photo cannot be read.
@@ -104,7 +104,7 @@ def _predicted(
 
 
 def left_out_notes(detected: DetectedPeople, made: int) -> tuple[str, ...]:
-    """Sentences about people who were found and not made, where there are any."""
+    """Sentences about people who were found but left out, if any."""
     notes = []
     if detected.found > made:
         who = (

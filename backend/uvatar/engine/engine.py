@@ -1,4 +1,4 @@
-"""What is loaded once: body, networks and everything else that the stages learn from files."""
+"""The engine: body, networks and all other data that the stages read from files, loaded once."""
 
 from __future__ import annotations
 
@@ -138,13 +138,13 @@ class Engine:
             failed: called with the name and the UvatarError of each photo that cannot be used; the others go on.
                 None raises the first one's error.
 
-        Raises UvatarError where a photo, or all of them, cannot be used, and where the options ask for what is not
+        Raises UvatarError if a photo, or all of them, cannot be used, and where the options ask for what is not
         installed.
         """
         return reconstruct_avatars(photos, self, options, progress, failed)
 
     def registration(self, body: str) -> Registration | None:
-        """The body of this name in agreement with the open one; None where it is the open one.
+        """The registration of the body with this name to the open body; None if it is the open body.
 
         Raises UvatarError (`Code.NO_BODY`) where its files are missing or cannot be used.
         """
@@ -156,7 +156,7 @@ class Engine:
             raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body; see `uvatar weights`.") from error
 
     def check(self, options: Options) -> None:
-        """Raise UvatarError where the options ask for a network that is not installed."""
+        """Raise UvatarError if the options require a network that is not installed."""
         if not options.refine and self.mesh_predictor is None and options.given_people is None:
             raise self._no_mesh_predictor()
         if options.texture in ("predicted", "combined") and self.texture_predictor is None:

@@ -49,19 +49,19 @@ def reconstruct_same_person(
     report: Progress = ignore_progress,
     failed: PhotoFailed | None = None,
 ) -> tuple[int, PhotoResult] | None:
-    """One avatar from all photos; `uvatar.engine.choice` chooses of whom.
+    """Make one avatar from all photos; `uvatar.engine.choice` chooses the person.
 
     Shape is the mean of all views'; every view's texels are used where it sees best; pose, camera and clothing are
     those of the view that fits best.
 
     Args:
-        failed: told of photos that cannot be used or show nobody who looks like the person, by index; the others are
+        failed: called for photos that cannot be used or in which nobody looks like the person, by index; the others are
             merged without them. None raises the error of the first one that cannot be used.
 
     Returns the index of the photo that pose and camera are from, and its result; where there is one photo alone and
-    its people look unlike, each has an avatar. None where no photo is left.
+    its people look unlike, each has an avatar. None if no photo is left.
 
-    Raises NotFitted where no avatar could be made.
+    Raises NotFitted if no avatar could be made.
     """
     if len(photos) > 1:
         options = replace(options, max_people=min(options.max_people, DEFAULT_SETTINGS.candidates))

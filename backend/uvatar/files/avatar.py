@@ -154,7 +154,7 @@ class Avatar:
 
         Returns what was written; its ``problem`` says why Blender's files are missing.
 
-        Raises OSError where a file cannot be written.
+        Raises OSError if a file cannot be written.
         """
         exporter = Exporter(Path(folder), blender_command() if blender else None)
         (written,) = exporter.write(self.result, only=self.number)

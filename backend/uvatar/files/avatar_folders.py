@@ -72,7 +72,7 @@ class AvatarFolder:
 def read_avatar(folder: Path) -> AvatarFolder | None:
     """The avatar in a folder.
 
-    None where there is none, or a ``result.json`` that is not ours or names files elsewhere.
+    None if there is none, or a ``result.json`` that is not ours or names files elsewhere.
     """
     try:
         with (folder / SUMMARY).open("rb") as file:
@@ -205,7 +205,7 @@ class FolderNames:
         return stem, ours or []
 
     def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[AvatarFolder] | None:
-        """The avatars of the photo under this stem; None where it is another's."""
+        """The avatars of the photo under this stem; None if it is another's."""
         if same_name(stem) in self._given:
             return None
         ours = []

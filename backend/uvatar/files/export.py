@@ -70,7 +70,7 @@ class PersonFiles:
         folder: where.
         summary: the content of result.json.
         about_photo: those of its notes that are about the photo as a whole, the same for all people of it.
-        problem: why avatar.blend and avatar.glb could not be written; None where they were, or were not asked for.
+        problem: why avatar.blend and avatar.glb could not be written; None if they were, or were not asked for.
     """
 
     folder: Path
@@ -112,7 +112,7 @@ class Exporter:
             made_of: sha256 of all photos, where several make one avatar.
             only: number of the one person to write; the others' folders stay as they are.
 
-        Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some
+        Raises OSError if a file cannot be written; then the photo's folders are as they were, or those of some
         people are new.
         """
         self.out.mkdir(parents=True, exist_ok=True)
@@ -298,7 +298,7 @@ def _blender_environment() -> dict[str, str]:
 def blender_command() -> list[str] | None:
     """The command that runs the extension's code without a window.
 
-    None where this installation has no `uvatar_blender` package, or this computer has neither Blender nor bpy; see
+    None if this installation has no `uvatar_blender` package, or this computer has neither Blender nor bpy; see
     `blender_advice`. In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender
     on the search path.
     """

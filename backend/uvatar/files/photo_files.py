@@ -47,7 +47,7 @@ def photos_in(folder: Path, deep: bool = False) -> list[Path]:
 
     Passed over are hidden files and folders (``._me.jpg``, which macOS writes beside ``me.jpg`` on foreign disks), what
     systems keep for themselves, and the pictures of avatars. Whatever else is called like a photo is among them, so
-    that somebody is told why it is none; so are folders that cannot be looked into. Raises OSError where ``folder``
+    that somebody is told why it is none; so are folders that cannot be looked into. Raises OSError if ``folder``
     itself cannot be read.
     """
     found: list[Path] = []
@@ -121,7 +121,7 @@ def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[
 def photo_size(path: Path) -> int:
     """Bytes of a photo's file.
 
-    Raises UvatarError where it is none that can be read: folder, pipe, device, too large, not there.
+    Raises UvatarError if it is none that can be read: folder, pipe, device, too large, not there.
     """
     try:
         facts = path.stat()

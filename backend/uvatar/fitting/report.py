@@ -1,4 +1,4 @@
-"""How well a body explains what was seen, in numbers and in words for the artist."""
+"""How well a body explains the evidence, as numbers and as sentences for the artist."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ def _people(results: dict[str, Any], betas_of: str) -> GivenPeople:
 
 
 def _rows(results: dict[str, Any], key: str, *sizes: int) -> NDArray[np.float32] | None:
-    """(N, size) numbers of a key, None where it is not there. Raises ValueError where they are none of these sizes."""
+    """(N, size) numbers of a key, None if it is not there. Raises ValueError if they are none of these sizes."""
     if key not in results:
         return None
     values = np.asarray(as_array(results[key]), np.float32)

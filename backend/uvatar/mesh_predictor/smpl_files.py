@@ -22,16 +22,16 @@ HELP = (
 
 
 def neutral_smpl(models: Path) -> BodyModel | None:
-    """The neutral SMPL body in the folder ``models``, None where there is none.
+    """The neutral SMPL body in the folder ``models``, None if there is none.
 
-    Raises BodyError where it cannot be used.
+    Raises BodyError if it cannot be used.
     """
     path = smpl_path(models)
     return None if path is None else load_neutral_smpl(path)
 
 
 def load_neutral_smpl(path: Path) -> BodyModel:
-    """The neutral SMPL body in a file, packed or official. Raises BodyError where it is missing or cannot be used."""
+    """The neutral SMPL body in a file, packed or official. Raises BodyError if it is missing or cannot be used."""
     if not path.is_file():
         raise BodyError(f"The SMPL file {path} does not exist. {HELP}")
     if path.suffix != ".pth":
@@ -53,7 +53,7 @@ def load_neutral_smpl(path: Path) -> BodyModel:
 def packed_regressors(models: Path) -> Regressors | None:
     """The regressors of ROMP's further joints, where the user has the packed file.
 
-    Raises BodyError where it cannot be used.
+    Raises BodyError if it cannot be used.
     """
     path = models / SMPL_PACKED
     if not path.is_file():

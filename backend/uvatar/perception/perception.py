@@ -135,7 +135,7 @@ class _Look:
     """Somebody found, before people are told from each other.
 
     Attributes:
-        head: (2,) where the head would be, outside the photo; None where it is seen.
+        head: (2,) where the head would be, outside the photo; None if it is seen.
     """
 
     box: NDArray[np.float32]

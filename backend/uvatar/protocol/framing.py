@@ -51,7 +51,7 @@ _BLOB = "$"  # a dict with this key stands for a raw frame; so no key of a messa
 
 
 def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
-    """A message -> frames: the JSON header first, then the arrays and bytes, not copied where they are contiguous.
+    """Pack a message into frames: the JSON header, then arrays and bytes, without copying contiguous ones.
 
     Numpy scalars become plain numbers and tuples become lists.  Raises UvatarError, naming the place, for whatever the
     other side would refuse: other types, NaN or infinity outside arrays, keys that are not strings, too large a

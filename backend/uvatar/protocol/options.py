@@ -65,8 +65,8 @@ class Option:
         low, high: the range of a number, both included; None for no number.
         optional: None is a value too.
         people: people of photos as another estimator sees them (`protocol.given_people`).
-        flag: how it appears on the command line; None where it makes no sense there.
-        panel: how it appears in Blender's panel; None where it makes no sense there.
+        flag: how it appears on the command line; None if it makes no sense there.
+        panel: how it appears in Blender's panel; None if it makes no sense there.
     """
 
     default: Any
@@ -128,7 +128,7 @@ BODIES = ("open_body", "smpl")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is chosen for a job.
+    """The options of a job.
 
     A value of the wrong type or range is refused by `read_options`, not here.
     """
@@ -307,7 +307,7 @@ def declared() -> dict[str, Option]:
 
 
 def checked_options(given: Any) -> dict[str, Any]:
-    """The options of a job as they cross the wire, with the defaults for what is not given.
+    """The options of a job as sent, with defaults for those not given.
 
     Raises:
         UvatarError: "bad-option" for unknown names and unusable values.
@@ -327,6 +327,6 @@ def checked_options(given: Any) -> dict[str, Any]:
 
 
 def read_options(given: Any) -> Options:
-    """`checked_options` as `Options`, without what only says of which kind the job is. Raises UvatarError."""
+    """`checked_options` as `Options`, without those that only tell the kind of job. Raises UvatarError."""
     checked = checked_options(given)
     return Options(**{name: checked[name] for name in declared()})

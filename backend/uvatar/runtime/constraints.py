@@ -19,7 +19,7 @@ class Difference:
     """A package that is not as it was tested.
 
     Attributes:
-        installed: its version here; None where it is missing.
+        installed: its version here; None if it is missing.
         tested: the version that was tested.
     """
 
@@ -34,7 +34,7 @@ class Difference:
 def constraints_file() -> Path | None:
     """The pinned packages for this system and Python (``tools/lock_dependencies.py`` makes them).
 
-    None where none are tested.
+    None if none are tested.
     """
     if platform.machine().lower() not in _MACHINES.get(sys.platform, ()):
         return None

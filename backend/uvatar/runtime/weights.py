@@ -30,7 +30,7 @@ def weights_folder() -> Path:
 
     UVATAR_WEIGHTS, or inside the installed package, or beside it in a source checkout.
 
-    Raises WeightsError where there is none.
+    Raises WeightsError if there is none.
     """
     package = Path(__file__).resolve().parents[1]
     chosen = os.environ.get("UVATAR_WEIGHTS")
@@ -60,7 +60,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check_shipped(folder: Path) -> None:
-    """Raises WeightsError where an array file in the folder itself is not the one that was shipped.
+    """Raises WeightsError if an array file in the folder itself is not the one that was shipped.
 
     The perception models in their own folder are checked as each is loaded.
     """
@@ -81,7 +81,7 @@ def models_folder() -> Path:
 
 
 def smpl_path(models: Path) -> Path | None:
-    """The neutral SMPL file in the folder ``models``, None where there is none."""
+    """The neutral SMPL file in the folder ``models``, None if there is none."""
     return next((models / name for name in SMPL_NAMES if (models / name).is_file()), None)
 
 

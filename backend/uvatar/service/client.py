@@ -281,7 +281,7 @@ def make_usable(folder: Path) -> None:
 
 
 def find(folder: Path | None = None) -> Client | None:
-    """A connection to the server that uses this data folder (the usual one by default), None where none runs.
+    """A connection to the server that uses this data folder (the usual one by default), None if none runs.
 
     A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it
     notices) is waited for some seconds.
@@ -316,7 +316,7 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
 
 
 def _greeted(runtime: Runtime | None) -> Client | None:
-    """A connection to this server, None where it does not run."""
+    """A connection to this server, None if it does not run."""
     if runtime is None or not listens(runtime.port):
         return None
     client = Client(runtime.port, runtime.token)

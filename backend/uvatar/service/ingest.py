@@ -90,7 +90,7 @@ class Ingest:
         )
 
     def postpone(self, job: Any, call: Callable[[], None]) -> bool:
-        """Make a call that is about this job once it has arrived. False where it is not on its way."""
+        """Make a call that is about this job once it has arrived. False if it is not on its way."""
         arrival = self._arriving.get(job) if isinstance(job, str) else None
         if arrival:
             arrival.after.append(call)

@@ -98,7 +98,7 @@ class JobFiles:
         return (self.folder / job / _MANIFEST).is_file()
 
     def manifest(self, job: str) -> Manifest | None:
-        """What the job's folder says of it, None where it is missing or damaged."""
+        """What the job's folder says of it, None if it is missing or damaged."""
         try:
             stored = message_files.load(self.folder / job / _MANIFEST)
             names, digests, sizes = (tuple(stored[name]) for name in ("names", "digests", "sizes"))
@@ -111,7 +111,7 @@ class JobFiles:
         return self._photo(job, index).is_file()
 
     def photo(self, job: str, index: int) -> bytes:
-        """A photo as it was sent. Raises OSError where it has gone."""
+        """A photo as it was sent. Raises OSError if it has gone."""
         return self._photo(job, index).read_bytes()
 
     def store_result(self, job: str, index: int, result: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class JobFiles:
             raise disk_error(error) from error
 
     def result(self, job: str, index: int) -> dict[str, Any]:
-        """A photo's result. Raises OSError, UvatarError where it is missing or damaged."""
+        """A photo's result. Raises OSError, UvatarError if it is missing or damaged."""
         return message_files.load(self._result(job, index))
 
     def result_bytes(self, job: str, index: int) -> int:

@@ -39,7 +39,7 @@ class Journal:
         Args:
             clock: seconds since the epoch.
 
-        Raises AlreadyServed where another process has it, UvatarError ("disk-full", "data-folder") and OSError where it
+        Raises AlreadyServed if another process has it, UvatarError ("disk-full", "data-folder") and OSError if it
         cannot be used.
         """
         self.folder = Path(folder)
@@ -142,21 +142,21 @@ class Journal:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def next_unit(self, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
-        """The next photos to work on; None where there is nothing to do. See `scheduler.next_unit`."""
+        """The next photos to work on; None if there is nothing to do. See `scheduler.next_unit`."""
         return scheduler.next_unit(self._database, in_flight, self.clock())
 
     def photo(self, job: str, index: int) -> tuple[str, bytes]:
-        """Name and bytes of a photo that waits. Raises OSError where the file has gone."""
+        """Name and bytes of a photo that waits. Raises OSError if the file has gone."""
         row = self._database.execute("SELECT name FROM photos WHERE job = ? AND number = ?", (job, index)).fetchone()
         return row[0], self.files.photo(job, index)
 
     def finish_photo(self, job: str, index: int, result: dict[str, Any], merged: Iterable[int] = ()) -> bool:
-        """Store a photo's result. False where nobody wants it any more (cancelled, failed before).
+        """Store a photo's result. False if nobody wants it any more (cancelled, failed before).
 
         Args:
             merged: further photos of the same person that went into this one's avatar; they end with it or not at all.
 
-        Raises UvatarError where the result cannot be stored ("disk-full") or packed.
+        Raises UvatarError if the result cannot be stored ("disk-full") or packed.
         """
         if not journal_queries.photo_waits(self._database, job, index):
             return False
@@ -167,7 +167,7 @@ class Journal:
             raise disk_error(error) from error
 
     def fail_photo(self, job: str, index: int, error: UvatarError) -> bool:
-        """Note why a photo has no result. False where nobody waits for it."""
+        """Note why a photo has no result. False if nobody waits for it."""
         return self._end_photos(job, {index: "failed"}, json.dumps(error.as_dict()))
 
     def count_crash(self, job: str, index: int) -> int:
@@ -202,7 +202,7 @@ class Journal:
             ) from error
 
     def results(self, job: str) -> list[dict[str, Any] | None]:
-        """All results of a job, None where there is none.
+        """All results of a job, None if there is none.
 
         Raises UvatarError as `result`, "too-large" before anything is read.
         """
@@ -239,7 +239,7 @@ class Journal:
     def _end_photos(self, job: str, states: dict[int, str], error: str | None = None) -> bool:
         """Note the end of photos that wait, and with the last one the job's.
 
-        False where the first of them does not wait.
+        False if the first of them does not wait.
         """
         with transaction(self._database):
             wanted = journal_queries.photo_waits(self._database, job, next(iter(states)))

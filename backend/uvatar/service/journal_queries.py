@@ -16,7 +16,7 @@ from uvatar.service.journal_database import transaction
 
 
 def read_job(database: sqlite3.Connection, job: str) -> JobRecord | None:
-    """The job of this id, None where there is none."""
+    """The job of this id, None if there is none."""
     row = database.execute("SELECT id, state, options, created, updated FROM jobs WHERE id = ?", (job,)).fetchone()
     if row is None:
         return None
@@ -38,7 +38,7 @@ def newest_jobs(database: sqlite3.Connection, states: Collection[str], limit: in
 
 
 def job_digest(database: sqlite3.Connection, job: str) -> str | None:
-    """The digest of a job's photos and options, None where there is no job of this id."""
+    """The digest of a job's photos and options, None if there is no job of this id."""
     row = database.execute("SELECT digest FROM jobs WHERE id = ?", (job,)).fetchone()
     return row[0] if row else None
 

@@ -34,7 +34,7 @@ class Peer:
     identity: bytes
 
     def send(self, message: Mapping[str, Any]) -> bool:
-        """Send a message, or the error that it cannot be packed; False where the client has gone or does not read."""
+        """Send a message, or the error that it cannot be packed; False if the client has gone or does not read."""
         try:
             frames = framing.pack(message)
         except UvatarError as error:
@@ -70,7 +70,7 @@ class Listener:
         return Peer(self, identity.bytes), frames
 
     def send(self, identity: bytes, frames: Sequence[Any]) -> bool:
-        """Send to a client; False where it has gone or does not read, and the message is dropped."""
+        """Send to a client; False if it has gone or does not read, and the message is dropped."""
         try:
             self.socket.send_multipart([identity, *frames], zmq.NOBLOCK)
             return True

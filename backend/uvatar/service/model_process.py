@@ -59,14 +59,14 @@ class ModelProcess:
 
     Attributes:
         name: identity of its socket.
-        gpu: the GPU that it was given; None where it takes what it finds.
+        gpu: the GPU that it was given; None if it takes what it finds.
         unit: the photos that it works on, None when it is idle.
         serial: number of that work: late messages of earlier work are known by it.
         started: when it got them (monotonic seconds).
         heard: when it said something last; when it was started, before that.
         cancelled: when it was told to drop them, None if it was not.
         ready: the pipeline is loaded.
-        kills: processes that the system had killed for memory when it was started; None where that is unknown.
+        kills: processes that the system had killed for memory when it was started; None if that is unknown.
     """
 
     name: bytes
@@ -100,7 +100,7 @@ def start_process(
         port: of the pool's socket, which it connects to.
         secret: what every message of it must carry.
         folder: the server's data folder.
-        gpu: the GPU that it may use; None where it takes what it finds.
+        gpu: the GPU that it may use; None if it takes what it finds.
     """
     command = module_command(
         "uvatar.service.worker", "--port", str(port), "--name", name, "--pipeline", settings.pipeline

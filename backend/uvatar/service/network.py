@@ -70,7 +70,7 @@ class Access:
 def load_keys(folder: Path) -> Keys:
     """The keys of the server of this data folder; they are made, for this user's eyes only, where there are none.
 
-    Whoever deletes the file locks out all access files. Raises UvatarError where the file is damaged or
+    Whoever deletes the file locks out all access files. Raises UvatarError if the file is damaged or
     others could have written it, or CURVE is not there, OSError.
     """
     if not zmq.has("curve"):

@@ -43,7 +43,7 @@ class Pool:
     Attributes:
         publish: called with every event of a job (docs/protocol.md), after the journal knows of it.
         facts: what the pipeline tells of itself.
-        error: why model processes cannot be started; None where they can.
+        error: why model processes cannot be started; None if they can.
     """
 
     journal: Journal

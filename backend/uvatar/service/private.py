@@ -27,7 +27,7 @@ def private_folder(folder: Path, whole: bool = True) -> None:
         whole: nobody else may look into it either. Else that is so where it is made here; a folder that is there
             already, which may hold other things of the user's, stays as readable as it is.
 
-    Raises UvatarError ("data-folder") where it belongs to another user, OSError where it cannot be made.
+    Raises UvatarError ("data-folder") where it belongs to another user, OSError if it cannot be made.
     """
     try:
         folder.mkdir(mode=0o700, parents=True)

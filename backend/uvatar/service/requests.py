@@ -38,7 +38,7 @@ Handler = Callable[[Peer, dict[str, Any]], dict[str, Any] | None]
 
 
 class RequestHandlers:
-    """Answers requests whose token is right. A handler returns its reply, or None where it replies later itself.
+    """Answers requests whose token is right. A handler returns its reply, or None if it replies later itself.
 
     All raise UvatarError for what is wrong with a request.
     """
@@ -198,7 +198,7 @@ def error_reply(error: Exception) -> dict[str, Any]:
 
 
 def _memory(pid: int) -> int | None:
-    """Bytes that a process has in memory, None where it has ended."""
+    """Bytes that a process has in memory, None if it has ended."""
     try:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:

@@ -78,7 +78,7 @@ class Front:
     """A server: made, it has its port and its journal and can be found; `run` serves until `stop`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises AlreadyServed where the data folder has a server, UvatarError and OSError where folder or port cannot
+        """Raises AlreadyServed if the data folder has a server, UvatarError and OSError if folder or port cannot
         be used.
         """
         self.settings = settings

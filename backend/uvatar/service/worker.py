@@ -241,7 +241,7 @@ def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
 
     Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
 
-    Raises what loading raises, and SelfTestError where this installation makes wrong avatars.
+    Raises what loading raises, and SelfTestError if this installation makes wrong avatars.
     """
     pipeline = load_attribute(path)(threads=threads)
     if path == REAL_PIPELINE:

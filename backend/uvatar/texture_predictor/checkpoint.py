@@ -35,7 +35,7 @@ def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 def read_config(path: Path) -> Config:
     """The configuration of a checkpoint, without reading its weights.
 
-    Raises CheckpointError where it is no usable checkpoint.
+    Raises CheckpointError if it is no usable checkpoint.
     """
     return _opened(path)[0]
 

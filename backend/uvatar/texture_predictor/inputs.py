@@ -87,7 +87,7 @@ class UvPlane:
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:
-    """The UV plane of a body's rest shape at (size, size). Raises TexturingError where the body has no UV layout."""
+    """The UV plane of a body's rest shape at (size, size). Raises TexturingError if the body has no UV layout."""
     return plane_of(body, Atlas.of(body, size))
 
 

@@ -47,7 +47,7 @@ class TexturePredictor:
             body: whose UV layout the textures have.
             licence: of the weights.
 
-        Raises TexturingError where the body has no UV layout.
+        Raises TexturingError if the body has no UV layout.
         """
         # convolutions on CPUs are fastest with the channels side by side in memory
         self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -59,9 +59,9 @@ class TexturePredictor:
     def find(cls, weights: Path, models: Path, body: BodyModel) -> TexturePredictor | None:
         """With the user's own checkpoint in the folder ``models``, else the one in ``weights``.
 
-        None where there is neither.
+        None if there is neither.
 
-        Raises CheckpointError where the file cannot be used.
+        Raises CheckpointError if the file cannot be used.
         """
         for folder in (models, weights):
             if (folder / FILE).is_file():

@@ -25,7 +25,7 @@ def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -
     Args:
         original: the texture before it was painted over: the body's texels that differ from it are labelled SEEN.
 
-    Raises TexturingError where a file is no picture, or they are not of one size.
+    Raises TexturingError if a file is no picture, or they are not of one size.
     """
     image, labels = _decoded(texture, cv2.IMREAD_COLOR), _decoded(source, cv2.IMREAD_GRAYSCALE)
     if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
@@ -57,7 +57,7 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
         atlas: the body's at N x N texels.
         predicted: (N, N, 3) sRGB to fill with instead.
 
-    Raises TexturingError where nothing is labelled SEEN.
+    Raises TexturingError if nothing is labelled SEEN.
     """
     surface, table = atlas.surface, atlas.table
     colours = linear_from_srgb(painted.image.reshape(-1, 3)[table.pixel])

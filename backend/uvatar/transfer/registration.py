@@ -97,7 +97,7 @@ class Registration:
 def register(source: BodyModel, target: BodyModel) -> Registration:
     """Bring the target body and the source body to agreement. Takes some seconds.
 
-    Raises BodyError where the target is not a person of about this size in about this rest pose.
+    Raises BodyError if the target is not a person of about this size in about this rest pose.
     """
     try:
         registration = _register(source, target)

@@ -36,7 +36,7 @@ def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, 
     Args:
         longest: an array with more rows is refused before it is read.
 
-    Raises ArrayFileError, and OSError where the file cannot be opened.
+    Raises ArrayFileError, and OSError if the file cannot be opened.
     """
     with path.open("rb") as file:
         try:

@@ -47,7 +47,7 @@ class Connection:
     ) -> None:
         """
         Args:
-            find: where the backend is, or None where that is not known; asked by the thread before each attempt.
+            find: where the backend is, or None if that is not known; asked by the thread before each attempt.
             backend: to be started where none is found; None to give up then.
             pending_jobs: jobs to go on with.
         """

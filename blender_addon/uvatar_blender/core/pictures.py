@@ -99,7 +99,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height. ValueError where the bytes are not a whole picture: wrong kind, torn, or changed on the way."""
+    """Width and height. ValueError if the bytes are not a whole picture: wrong kind, torn, or changed on the way."""
     if data.startswith(PNG):
         width, height = _png_size(data)
     elif data.startswith(_JPEG):

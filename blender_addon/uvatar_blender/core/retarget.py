@@ -37,7 +37,7 @@ def retarget(capture: Capture, joints: NDArray, parents: Sequence[int], up: UpAx
         up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, else the
             one along which people stand in its frames.
 
-    Raises MotionError where the skeleton is not recognised, or stands upright neither at rest nor in any frame.
+    Raises MotionError if the skeleton is not recognised, or stands upright neither at rest nor in any frame.
     """
     theirs = standing(capture, _recognised(capture), joints, up)
     scale = _leg(*joints[[1, 4, 7]]) / _leg(*(theirs.then(joint) for joint in (1, 4, 7)))

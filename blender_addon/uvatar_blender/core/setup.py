@@ -177,7 +177,7 @@ class Setup:
                 shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)
 
     def _check_folder(self) -> None:
-        """Raises SetupError where the folder is somebody else's or the disk has no room, OSError where it cannot be
+        """Raises SetupError if the folder is somebody else's or the disk has no room, OSError if it cannot be
         written.
         """
         self._tell(0.0, "Checking disk space")

@@ -63,7 +63,7 @@ def standing(capture: Capture, bone: Mapping[int, int], joints: NDArray, up: UpA
         joints: (24, 3) our rest joints, armature's axes.
         up: which axis of the file's world points up.
 
-    Raises MotionError where it stands neither at rest nor in any frame.
+    Raises MotionError if it stands neither at rest nor in any frame.
     """
     rest, ends, turned = capture.rest, capture.ends, capture.turned
     place_ends = capture.places + np.einsum("fnab,nb->fna", turned, ends - rest)

@@ -37,7 +37,7 @@ class Dealer:
     def __init__(self, host: str, port: int, timeout: float = 5.0) -> None:
         """Connect and shake hands.
 
-        Raises OSError where nobody listens, ZmtpError where it is no ROUTER, TimeoutError.
+        Raises OSError if nobody listens, ZmtpError if it is no ROUTER, TimeoutError.
         """
         self.last_heard = time.monotonic()  # when bytes came in last
         self._socket = socket.create_connection((host, port), timeout)
@@ -110,7 +110,7 @@ class Dealer:
             raise TimeoutError("The program on this port does not respond.")
 
     def _read(self, timeout: float) -> bool:
-        """Take what has come in; False where nothing comes in time."""
+        """Take what has come in; False if nothing comes in time."""
         if not select.select([self._socket], [], [], timeout)[0]:
             return False
         chunk = self._socket.recv(_CHUNK)
@@ -174,7 +174,7 @@ def _ready_command() -> bytes:
 
 
 def _properties(encoded: bytes) -> dict[bytes, bytes]:
-    """The name-value pairs of a READY command, names in lower case. Raises ZmtpError where they are cut short."""
+    """The name-value pairs of a READY command, names in lower case. Raises ZmtpError if they are cut short."""
     properties, place = {}, 0
     while place < len(encoded):
         value_at = place + 1 + encoded[place] + 4

@@ -73,7 +73,7 @@ class Imported:
         rigs: in the order asked for.
         camera: the photo's, or None.
         photo: the photo's image, or None.
-        box: what the avatars take up in the world; None where there are none.
+        box: what the avatars take up in the world; None if there are none.
     """
 
     rigs: list[bpy.types.Object]

@@ -18,7 +18,7 @@ def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> G
 
     No file that is there is replaced.
 
-    People are built in a scene of their own, which is gone afterwards. Raises ResultError where a file cannot be
+    People are built in a scene of their own, which is gone afterwards. Raises ResultError if a file cannot be
     written, too.
     """
     saved = []

@@ -26,7 +26,7 @@ _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # of an object whose data a
 def save_blend(path: Path) -> None:
     """Save the file as a compressed copy of the current one; its pictures are packed already.
 
-    OSError where it cannot be written.
+    OSError if it cannot be written.
     """
     with _as_os_error(path):
         bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, compress=True, check_existing=False)
@@ -69,7 +69,7 @@ def export_avatar(
 
     Returns: sentences on what is not exported as it is seen.
 
-    Raises OSError where the file cannot be written, RigError where the avatar is incomplete.
+    Raises OSError if the file cannot be written, RigError if the avatar is incomplete.
     """
     preset = target.preset
     fbx = preset.suffix == ".fbx"

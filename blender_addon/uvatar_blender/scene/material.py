@@ -119,7 +119,7 @@ def _linear(channel: float) -> float:
 
 
 def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:
-    """The body's material that `build_material` made, None where the artist has replaced it."""
+    """The body's material that `build_material` made, None if the artist has replaced it."""
     for slot in body.material_slots:
         if (
             slot.material is not None
@@ -136,7 +136,7 @@ def texture_image(material: bpy.types.Material) -> bpy.types.Image:
 
 
 def source_image(material: bpy.types.Material) -> bpy.types.Image | None:
-    """The labels of that picture's texels, None where there are none."""
+    """The labels of that picture's texels, None if there are none."""
     node = material.node_tree.nodes.get(SOURCE)
     return node.image if node is not None else None
 

@@ -26,7 +26,7 @@ def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Pat
     The backend compares the first with the last. Nothing is decoded or encoded here, on Blender's main thread: at 4096
     texels that would be seconds, while Blender's pixels are read in some hundredths of one.
 
-    Raises RigError where there is no texture of the backend's to complete.
+    Raises RigError if there is no texture of the backend's to complete.
     """
     material = avatar_material(find_body(rig))
     labels = source_image(material) if material is not None else None
@@ -44,7 +44,7 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
     """Give the avatar whose texture was sent (`painted_pictures` with its uuid as name) the completed one; the avatar's
     rig.
 
-    Raises ResultError where it is not in this file.
+    Raises ResultError if it is not in this file.
     """
     uuid = Path(result.name).stem
     rig = next((thing for thing in bpy.data.objects if is_rig(thing) and thing.get(UUID) == uuid), None)

@@ -10,7 +10,7 @@ from .rig import LED_BY, RigError, joint_names
 
 
 def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
-    """Raise RigError where a pose would not be seen, or be gone on the next frame.
+    """Raise RigError if a pose would not be seen, or be gone on the next frame.
 
     Args:
         keyed: whether the pose will be keyed.

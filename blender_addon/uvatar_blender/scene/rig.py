@@ -80,7 +80,7 @@ def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool)
 def joint_names(rig: bpy.types.Object) -> list[str]:
     """The 24 bones' names as they are now, in SMPL's order, in Edit Mode too.
 
-    Raises RigError where a joint's bone was deleted.
+    Raises RigError if a joint's bone was deleted.
 
     A bone is known by the number that it carries, so that it may be renamed; avatars of older versions have only the
     names. Where a bone was duplicated, which copies the number, the one under its stored name counts, otherwise the
@@ -108,7 +108,7 @@ def _words(joint: int) -> str:
 
 
 def check_own(*things: bpy.types.ID) -> None:
-    """Raise RigError where one of them belongs to another .blend file: a change would fail half-way, or be lost."""
+    """Raise RigError if one of them belongs to another .blend file: a change would fail half-way, or be lost."""
     for thing in things:
         origin = thing.library or (thing.override_library and thing.override_library.reference.library)
         if origin:
@@ -145,7 +145,7 @@ def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
 
 
 def find_body(rig: bpy.types.Object) -> bpy.types.Object:
-    """The mesh with the shape sliders. Raises RigError where it was deleted or its shape keys were applied."""
+    """The mesh with the shape sliders. Raises RigError if it was deleted or its shape keys were applied."""
     for child in rig.children:
         if (
             child.type == "MESH"
@@ -302,7 +302,7 @@ def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
 
 
 def take_photo_pose(rig: bpy.types.Object) -> None:
-    """Pose the avatar as in the photo, wherever it stands now. Raises RigError where the photo's pose is not known."""
+    """Pose the avatar as in the photo, wherever it stands now. Raises RigError if the photo's pose is not known."""
     if _PHOTO_POSE not in rig or _PHOTO_OFFSET not in rig:
         raise RigError(
             f"{rig.name} does not store the photo's pose because an older version made it. Import the avatar again."

@@ -88,7 +88,7 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
 
 
 def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The metarig that was made for this avatar, None where there is none."""
+    """The metarig that was made for this avatar, None if there is none."""
     made = (thing for thing in bpy.context.scene.objects if thing.type == "ARMATURE" and METARIG in thing)
     return next((thing for thing in made if thing[METARIG] in (rig, rig.name)), None)  # older versions noted the name
 
@@ -149,7 +149,7 @@ def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 
 
 def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The control rig that leads the avatar, whatever it is called; None where there is none, or it was deleted."""
+    """The control rig that leads the avatar, whatever it is called; None if there is none, or it was deleted."""
     constraints = (constraint for name in joint_names(rig) for constraint in rig.pose.bones[name].constraints)
     return next(
         (constraint.target for constraint in constraints if constraint.name.startswith(_FOLLOW) and constraint.target),

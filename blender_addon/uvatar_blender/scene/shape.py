@@ -61,7 +61,7 @@ def refit(rig: bpy.types.Object) -> None:
     """Move the rest bones to where the mesh, sculpted or not, has its joints; soles back to z = 0, the pose is kept.
 
     The joints are the body model's: weighted sums of the unclothed mesh's vertices. The sliders move them on from
-    there. Needs object mode. Raises RigError where the mesh has lost or won vertices, or the model's sums are not
+    there. Needs object mode. Raises RigError if the mesh has lost or won vertices, or the model's sums are not
     known.
     """
     body, armature = _own_body(rig), rig.data
