@@ -25,7 +25,7 @@ _REGRESSOR_KEYS = ("J_regressor_data", "J_regressor_indices", "J_regressor_indpt
 
 
 class BodyError(Exception):
-    """A body file that cannot be used. The message says why and what to do, in words for the user."""
+    """The body file cannot be used. The message tells the user why and what to do."""
 
 
 @dataclass(frozen=True)

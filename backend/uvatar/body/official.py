@@ -1,4 +1,4 @@
-"""Official SMPL files that the user brings: .pkl or .npz, male, female or neutral, versions 1.0 and 1.1.
+"""Reads the user's official SMPL files: .pkl or .npz, male, female or neutral, versions 1.0 and 1.1.
 
 The files of smpl.is.tue.mpg.de are Python pickles of numpy arrays, scipy sparse matrices and chumpy variables; they are
 read without chumpy and without running anything (see `safe_pickle`).  Posing is this program's own, with the file's

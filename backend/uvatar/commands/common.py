@@ -1,4 +1,4 @@
-"""What the commands share: options about the server, exit codes, the way to a server, words for the terminal."""
+"""Shared by the commands: server options, exit codes, connecting to a server, terminal messages."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def blender_of(console: Console) -> list[str] | None:
 
 
 def fatal(console: Console, error: Exception) -> typer.Exit:
-    """Print an error that ends the command; what to raise."""
+    """Print an error that ends the command, and return the exception to raise."""
     console.print(in_words(error), style="red", soft_wrap=True)
     return typer.Exit(EXIT_FAILED)
 

@@ -1,4 +1,4 @@
-"""``uvatar doctor``: whether this computer has what Uvatar needs, and what to do where it has not."""
+"""The checks of ``uvatar doctor``: whether this computer has what Uvatar needs, and how to fix it if not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MODULES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look has found.
+    """The result of one check.
 
     Attributes:
         subject: what was looked at.

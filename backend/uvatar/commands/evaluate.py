@@ -18,7 +18,7 @@ def photos(
         "evaluation"
     ),
 ) -> None:
-    """Reconstruct a folder of photos and measure how well each avatar lies on its photo."""
+    """Reconstruct a folder of photos and measure how well each avatar matches its photo."""
     _prepare(out)
     from uvatar.evaluation.photos import evaluate_photos
 

@@ -1,4 +1,4 @@
-"""Deleting what is kept of a person, where the server keeps it and where avatars were written."""
+"""Deletes a person's data from the server's folder and from folders of avatars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from uvatar.service.retention import forget
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What became of avatars that were to be deleted.
+    """The outcome of deleting avatars.
 
     Attributes:
         deleted: folders whose avatar is no more.

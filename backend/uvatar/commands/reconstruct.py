@@ -123,7 +123,7 @@ def orders_of(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple
 
 
 def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:
-    """Print a table of the avatars, and what there is to say about photos."""
+    """Print a table of the avatars, and notes about the photos."""
     from rich.table import Table
 
     if people:

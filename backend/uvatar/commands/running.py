@@ -53,7 +53,7 @@ class Order:
 
     @property
     def name(self) -> str:
-        """What the photo is called, to the server and on the terminal."""
+        """The photo's name, for the server and on the terminal."""
         return photo_lists.photo_name(self.path.name)
 
 

@@ -8,8 +8,8 @@ from uvatar.commands.common import EXIT_FAILED, console_of, fatal
 
 
 def weights() -> None:
-    """List the weights and models that are installed, check them, and say where your own go and what licence each
-    carries.
+    """List and check the installed weights and models, and show where your own go and which licence each
+    has.
 
     Exit code 1: a file is broken.
     """

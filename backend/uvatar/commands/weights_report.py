@@ -1,4 +1,4 @@
-"""What is installed of weights and models, whose it is, and whether it is whole: what `uvatar weights` shows."""
+"""The report of `uvatar weights`: installed weights and models, their licences, and whether they are intact."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Avatar:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know about this avatar and about the photo as a whole, in sentences."""
+        """Notes about this avatar and about the photo as a whole, in sentences."""
         return (*self.person.get("notes", ()), *self.result.get("notes", ()))
 
     @property

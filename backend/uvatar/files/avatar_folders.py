@@ -48,7 +48,7 @@ _NUMBERED = re.compile(r"([^\\/:\0]*)_p\d+", re.DOTALL)
 
 @dataclass(frozen=True)
 class AvatarFolder:
-    """What a folder's ``result.json`` says of it.
+    """The facts in a folder's ``result.json``.
 
     Attributes:
         folder: that it lies in.
@@ -242,7 +242,7 @@ def prepare(out: Path) -> None:
 
 
 def output_error(out: Path, error: OSError) -> UvatarError:
-    """What it means that files cannot be written: "disk-full", "unwritable"."""
+    """The error for files that cannot be written: "disk-full" or "unwritable"."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = "Free some space on it or choose another folder with --out, then run the same command again."
         return UvatarError(f"The disk with {shown(str(out))} is full.", Code.DISK_FULL, fix)

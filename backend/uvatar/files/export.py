@@ -59,12 +59,12 @@ _PERSON_KEYS = (
 
 
 class BlenderError(RuntimeError):
-    """Blender could not write a file; the message is the end of what it said."""
+    """Blender could not write a file; the message is the end of its output."""
 
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """What was written for one person.
+    """The files written for one person.
 
     Attributes:
         folder: where.
@@ -316,7 +316,7 @@ def blender_command() -> list[str] | None:
 
 
 def blender_advice() -> tuple[str, str]:
-    """What is missing where `blender_command` finds nothing, and what to do about it; each is a sentence."""
+    """What is missing if `blender_command` finds nothing, and what to do about it; each is a sentence."""
     # bpy 4.5 has wheels for this Python alone; those for newer ones need another Python than the backend does.
     has_bpy = sys.version_info[:2] == (3, 11)
     if importlib.util.find_spec("uvatar_blender") is None:

@@ -16,7 +16,7 @@ _NOT_THE_NETWORK = ("_result_parser", "_calc_loss", "final_layers.0.")
 
 
 class CheckpointError(ValueError):
-    """The file is not a usable checkpoint of this network; the message names what is wrong with it."""
+    """The file is not a usable checkpoint of this network; the message says what is wrong."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ _FLAT = (
 
 
 class ResultFileError(ValueError):
-    """The file is not a usable result of ROMP's kind; the message says why and what to do."""
+    """The file is not a usable ROMP-style result; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class GivenPeople:
 
     @classmethod
     def from_numbers(cls, numbers: Mapping[str, Any]) -> GivenPeople:
-        """What `as_numbers` gave and `checked_options` accepted."""
+        """Rebuild what `as_numbers` returned and `checked_options` accepted."""
         rows = {name: np.array(numbers[name], np.float32).reshape(-1, size) for name, size in GIVEN.items()}
         return cls(**rows, betas_of=numbers["betas_of"], center_in=numbers["center_in"])
 

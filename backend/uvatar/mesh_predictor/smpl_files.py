@@ -1,4 +1,4 @@
-"""The neutral SMPL body that a user brings, in the official formats or in the one that ROMP's users have."""
+"""The user's neutral SMPL body, in the official formats or in ROMP's packed format."""
 
 from __future__ import annotations
 

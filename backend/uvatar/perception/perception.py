@@ -117,7 +117,7 @@ class Perception:
 
 @dataclass(frozen=True)
 class Found:
-    """Who was found in a photo.
+    """The people found in a photo.
 
     Attributes:
         people: the most prominent first.

@@ -1,4 +1,4 @@
-"""What reconstruction gives: one photo's people with fitted, clothed, textured bodies, and why some have none."""
+"""The result of reconstruction: a photo's people with fitted, clothed, textured bodies, and errors."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class PhotoResult:
 
 @dataclass(frozen=True)
 class PersonOnBody:
-    """A person on the body that the job asks for: the open body, or the one that the user brings.
+    """A person on the body that the job asks for: the open body or the user's own.
 
     Attributes:
         texture: None if that body has no UV layout.

@@ -19,7 +19,7 @@ _SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
 
 
 class WeightsError(UvatarError):
-    """A file of the weights folder is missing or is not the one that was shipped; the message says what to do."""
+    """A file of the weights folder is missing or differs from the shipped one; the message says what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, Code.NO_WEIGHTS, "")
@@ -72,7 +72,7 @@ def check_shipped(folder: Path) -> None:
 
 
 def models_folder() -> Path:
-    """Folder of model files that users bring: UVATAR_MODELS, or ``models`` in Uvatar's data folder.
+    """Folder of the users' own model files: UVATAR_MODELS, or ``models`` in Uvatar's data folder.
 
     It may not exist.
     """

@@ -1,4 +1,4 @@
-"""A client of the server: what the command line uses, and what a script of yours can use.
+"""A client of the server, for the command line and for scripts.
 
 with Client.connect() as client:
     for avatar in client.reconstruct("me.jpg"):
@@ -121,12 +121,12 @@ class Client:
             raise ServerGone("The Uvatar server does not accept messages.") from error
 
     def hello(self) -> dict[str, Any]:
-        """What the server is and can do. Raises UvatarError ("wrong-token", "unsupported-version"), ServerGone."""
+        """Ask for the server's version and capabilities. Raises UvatarError ("wrong-token", ...), ServerGone."""
         return self.request("hello", client="uvatar python client")
 
     @classmethod
     def connect(cls, folder: Path | str | None = None, server: Path | str | None = None) -> Client:
-        """A connection for a script: to the server of this computer, which is started where none runs, or to another.
+        """Connect a script to this computer's server, which is started if none runs, or to another server.
 
         Args:
             folder: the server's data folder, by default UVATAR_DATA or the system's place for it.

@@ -109,7 +109,7 @@ class Ingest:
                     call()
 
     def close(self) -> None:
-        """Finish what is being written; jobs that were not acknowledged are deleted or adopted at the next start."""
+        """Finish pending writes; jobs that were not acknowledged are deleted or adopted at the next start."""
         self._writer.shutdown(cancel_futures=True)
 
     def _check_room(self, photos: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""What the journal says of jobs: their states, photos, and the work that they still need."""
+"""Records of jobs in the journal: their states, photos and remaining work."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class WorkUnit:
 
 @dataclass(frozen=True)
 class QueueLoad:
-    """What waits to be done: jobs that are not over, and their photos that are not finished."""
+    """The queue's load: jobs that are not over, and their unfinished photos."""
 
     jobs: int
     photos: int

@@ -73,7 +73,7 @@ class Journal:
         return journal_queries.job_digest(self._database, job) is not None
 
     def enter(self, job: str, manifest: Manifest, owner: str = "") -> JobRecord:
-        """Note a job whose folder is stored. One that is known stays as it is.
+        """Record a job whose folder is stored. A known job stays unchanged.
 
         Args:
             owner: whoever sent it; those who send many jobs share their turns among them.
@@ -117,11 +117,11 @@ class Journal:
         return [job for (job,) in self._database.execute("SELECT DISTINCT job FROM photos WHERE digest = ?", (digest,))]
 
     def load(self) -> QueueLoad:
-        """What waits to be done."""
+        """The queue's load."""
         return journal_queries.queue_load(self._database)
 
     def cancel(self, job: str) -> JobRecord:
-        """Work on the job no more; it keeps the results it has. A job that is over stays as it is.
+        """Cancel the job; it keeps its results. A job that is over stays unchanged.
 
         Raises UvatarError ("unknown-job").
         """
@@ -131,7 +131,7 @@ class Journal:
         return self.job(job)
 
     def delete(self, job: str) -> None:
-        """Delete a job with its photos and results, for good: not even a crash in the middle brings it back."""
+        """Delete a job with its photos and results permanently, even if a crash interrupts the deletion."""
         journal_queries.delete_job(self._database, self.files, job)
 
     def scrub(self) -> None:

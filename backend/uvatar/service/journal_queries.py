@@ -50,7 +50,7 @@ def job_is_over(database: sqlite3.Connection, job: str) -> bool:
 
 
 def queue_load(database: sqlite3.Connection) -> QueueLoad:
-    """What waits to be done."""
+    """The queue's load."""
     jobs = database.execute("SELECT COUNT(*) FROM jobs WHERE state IN (?, ?)", ACTIVE).fetchone()[0]
     photos, size = database.execute(
         "SELECT COUNT(*), TOTAL(bytes) FROM photos JOIN jobs ON jobs.id = photos.job"
@@ -85,7 +85,7 @@ def insert_job(database: sqlite3.Connection, job: str, manifest: Manifest, owner
 
 
 def delete_job(database: sqlite3.Connection, files: JobFiles, job: str) -> None:
-    """Delete a job with its photos and results, for good: not even a crash in the middle brings it back.
+    """Delete a job with its photos and results permanently, even if a crash interrupts the deletion.
 
     Files go first, which makes room for the journal's own writing on a full disk.
     """

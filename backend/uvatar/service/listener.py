@@ -65,7 +65,7 @@ class Listener:
         self.port = int(self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
 
     def receive(self) -> tuple[Peer, Sequence[Any]]:
-        """The next message: who sent it, and its frames."""
+        """The next message: its sender and its frames."""
         identity, *frames = self.socket.recv_multipart(copy=False)
         return Peer(self, identity.bytes), frames
 

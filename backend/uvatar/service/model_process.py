@@ -1,4 +1,4 @@
-"""One model process as the front sees it: how it is started, what it is working on, and why it ended.
+"""A model process as seen by the front: its start, its current work, and why it ended.
 
 `uvatar.service.worker` is what runs in the process.
 """
@@ -55,7 +55,7 @@ class PoolSettings:
 
 @dataclass
 class ModelProcess:
-    """One model process and what it is at.
+    """A model process and its current work.
 
     Attributes:
         name: identity of its socket.

@@ -50,7 +50,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Access:
-    """What a client on another computer needs: the content of the access file.
+    """The content of the access file, which a client on another computer needs.
 
     Attributes:
         host, port: where the server is, as the client sees it.
@@ -100,7 +100,7 @@ def write_access(folder: Path, keys: Keys, address: str, port: int) -> Path:
 
 
 def read_access(path: Path) -> Access:
-    """What `write_access` wrote. Raises UvatarError, OSError."""
+    """Read what `write_access` wrote. Raises UvatarError, OSError."""
     fields = _fields(path, Access)
     if isinstance(fields["port"], bool) or not isinstance(fields["port"], int) or not 0 < fields["port"] < 65536:
         raise UvatarError(

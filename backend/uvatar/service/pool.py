@@ -1,4 +1,4 @@
-"""The front's model processes: gives them photos from the journal, stores what they make, replaces the dead.
+"""The pool of model processes: gives them photos from the journal, stores results, replaces dead ones.
 
 Nothing here imports a model.  `uvatar.service.model_process` starts them, and `uvatar.service.worker` is what runs in
 them.

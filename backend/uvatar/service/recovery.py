@@ -1,4 +1,4 @@
-"""Recovery after a crash: bringing the journal and the jobs' folders to agree."""
+"""Recovery after a crash: reconciling the journal with the jobs' folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a job still takes, by what its photos took so far."""
+"""Estimates a job's remaining time from the time its photos took so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server answers: one method for each kind of request. docs/protocol.md describes the messages."""
+"""Answers requests, with one method for each kind. docs/protocol.md describes the messages."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class RequestHandlers:
             peer.send({**reply, "request": message["request"]})
 
     def hello(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """What the server is and can do."""
+        """Reply with the server's version and capabilities."""
         log.info("Hello from %s", str(message.get("client"))[:80])
         reply: Hello = {
             "kind": "hello",
@@ -186,7 +186,7 @@ class RequestHandlers:
 
 
 def error_reply(error: Exception) -> dict[str, Any]:
-    """What went wrong with a request, as the client is told of it."""
+    """The error reply for a failed request."""
     if isinstance(error, UvatarError):
         return {"kind": "error", **error.as_dict()}
     log.error("A request failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""What is kept and for how long, and how it is deleted before."""
+"""The retention policy: what is kept for how long, and deletion on request."""
 
 from __future__ import annotations
 

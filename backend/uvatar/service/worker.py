@@ -41,7 +41,7 @@ log = logging.getLogger("uvatar.service.worker")
 
 
 class Reconstructor(Protocol):
-    """What the worker needs of a pipeline; `uvatar.engine.pipeline.Pipeline` is the real one."""
+    """The pipeline's interface as the worker needs it; `uvatar.engine.pipeline.Pipeline` implements it."""
 
     def reconstruct(
         self, photos: list[PhotoFile], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
@@ -181,7 +181,7 @@ def _run(
 
 
 def photo_error(failure: Exception) -> UvatarError:
-    """What an exception inside the pipeline means for the photo it was raised for."""
+    """The error of a photo for which the pipeline raised an exception."""
     if isinstance(failure, UvatarError) and failure.code != Code.MALFORMED:
         return failure
     if isinstance(failure, PhotoError):

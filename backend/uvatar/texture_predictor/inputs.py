@@ -1,4 +1,4 @@
-"""What the Texture Predictor's network is given: the person's crop, the fit as numbers, the UV plane of a body."""
+"""Inputs of the Texture Predictor's network: the person's crop, the fit as numbers, a body's UV plane."""
 
 from __future__ import annotations
 

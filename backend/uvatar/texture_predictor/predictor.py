@@ -34,7 +34,7 @@ def changes(texture: torch.Tensor, structure: Structure, trust: float) -> torch.
 
 
 class PredictionError(ValueError):
-    """No texture can be predicted of this person; the message says why."""
+    """No texture can be predicted for this person; the message says why."""
 
 
 class TexturePredictor:

@@ -1,4 +1,4 @@
-"""A texture that the artist has painted over: what she has not marked is completed anew from what she has."""
+"""Completes a texture that the artist painted over: unmarked texels are filled in again from marked ones."""
 
 from __future__ import annotations
 

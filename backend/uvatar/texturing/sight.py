@@ -89,7 +89,7 @@ class Sight:
 
 
 def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Sight:
-    """Pose (V, 3) vertices before the camera and find what it sees.
+    """Place (V, 3) vertices before the camera and find what it sees.
 
     What lies beside or behind the camera is not seen; in close-ups that may be the legs.  Raises ValueError if
     nothing lies before it.

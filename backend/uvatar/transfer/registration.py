@@ -95,7 +95,7 @@ class Registration:
 
 
 def register(source: BodyModel, target: BodyModel) -> Registration:
-    """Bring the target body and the source body to agreement. Takes some seconds.
+    """Register the target body to the source body. Takes a few seconds.
 
     Raises BodyError if the target is not a person of about this size in about this rest pose.
     """

@@ -1,4 +1,4 @@
-"""The SMPL body that a user brings, in agreement with the open body."""
+"""The user's SMPL body, registered to the open body."""
 
 from __future__ import annotations
 

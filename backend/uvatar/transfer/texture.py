@@ -1,4 +1,4 @@
-"""The texture of one body in another body's UV layout: every texel shows what lies there on the other surface."""
+"""Transfers a texture to another body's UV layout: each texel takes the colour of the matching surface point."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Told = Callable[[int, int, PhotoOutcome], None]
 
 @dataclass(frozen=True)
 class BatchTotals:
-    """What a batch has come to.
+    """The totals of a batch.
 
     Attributes:
         photos: of the batch.
