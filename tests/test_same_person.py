@@ -83,9 +83,7 @@ def test_the_one_who_is_in_all_photos_is_chosen(given: tuple[str, ...], expected
     choice = choose_views(sightings, NAMES)
     assert chosen(choice, sightings) == expected and not choice.left_out and not choice.separate
     crowded = [NAMES[i] for i, people in enumerate(given) if " " in people]
-    assert [note.split(" ")[0] for note in choice.notes] == crowded and all(
-        "was taken" in note for note in choice.notes
-    )
+    assert [note.split(" ")[0] for note in choice.notes] == crowded and all("was used" in note for note in choice.notes)
 
 
 def test_of_two_who_are_in_all_photos_the_most_prominent_one_is_chosen_and_it_is_said() -> None:
@@ -93,7 +91,7 @@ def test_of_two_who_are_in_all_photos_the_most_prominent_one_is_chosen_and_it_is
         choice = choose_views(sightings := photos("red crimson", "crimson red", heights={tall: 600.0}), NAMES)
         place = ["red", "crimson"].index(tall)
         assert chosen(choice, sightings) == [(0, place), (1, 1 - place)]
-        assert sum("Others in" in note and "look much the same" in note for note in choice.notes) == 2
+        assert sum("Others in" in note and "look very similar" in note for note in choice.notes) == 2
 
 
 def test_looks_count_more_than_prominence() -> None:
@@ -118,8 +116,8 @@ def test_a_photo_of_others_is_left_out_by_name(
     assert chosen(choice, sightings) == kept and set(choice.left_out) == left_out
     for index, why in choice.left_out.items():
         assert (
-            why.startswith(f"{NAMES[index]} shows nobody who looks like the person of {NAMES[kept[0][0]]}")
-            and "make an avatar" in why
+            why.startswith(f"Nobody in {NAMES[index]} looks like the person in {NAMES[kept[0][0]]}")
+            and "make a separate avatar" in why
         )
         assert any(note.startswith(f"{NAMES[index]} was left out") for note in choice.notes)
 
@@ -134,14 +132,15 @@ def test_one_photo_with_several_views() -> None:
     choice = choose_views(sightings, NAMES)
     assert (
         sorted(chosen(choice, sightings)) == [(0, 0), (0, 2)]
-        and "One more in a.jpg looked unlike and was left out." in choice.notes
+        and "One more in a.jpg looked different and was left out." in choice.notes
     )
 
 
 def test_several_who_are_dressed_alike_and_face_the_same_way_may_be_several_people() -> None:
     choice = choose_views(photos("red red red"), NAMES)
     assert (
-        len(choice.views) == 3 and "Check that they show one person, not several who are dressed alike." in choice.notes
+        len(choice.views) == 3
+        and "Check that they show one person rather than several people dressed alike." in choice.notes
     )
 
 
@@ -149,7 +148,7 @@ def test_several_who_are_dressed_alike_and_face_the_same_way_may_be_several_peop
 def test_one_photo_of_different_people_is_an_ordinary_one(given: str) -> None:
     choice = choose_views(photos(given), NAMES)
     assert choice.separate and len(choice.views) == len(given.split())
-    assert bool(choice.notes) == (len(choice.views) > 1) and all("look unlike" in note for note in choice.notes)
+    assert bool(choice.notes) == (len(choice.views) > 1) and all("look different" in note for note in choice.notes)
 
 
 def test_people_of_whom_nothing_is_seen_in_common_are_believed_to_be_one() -> None:
@@ -161,7 +160,7 @@ def test_people_of_whom_nothing_is_seen_in_common_are_believed_to_be_one() -> No
     assert np.isnan(unlikeness(legs, [bust])).all()
     pair = photos("red", "blue")
     choice = choose_views([replace(pair[0], look=legs), replace(pair[1], look=bust)], NAMES)
-    assert len(choice.views) == 2 and sum("check that it is the same one" in note for note in choice.notes) == 2
+    assert len(choice.views) == 2 and sum("check that it is the same person" in note for note in choice.notes) == 2
 
 
 def seen(body: BodyModel, paint: Paint, parameters: BodyParameters, rng: np.random.Generator) -> Appearance:

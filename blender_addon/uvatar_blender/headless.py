@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a stored result to files, without a window.
+"""Writes files from a stored result, without a window.
 
     python -m uvatar_blender.headless RESULT --person 0 --blend avatar.blend --glb avatar.glb
     blender -b --python blender_addon/uvatar_blender/headless.py -- RESULT --person 0 --blend avatar.blend
@@ -34,7 +34,7 @@ EXIT_FAILED = 1  # argparse ends with 2 for wrong arguments
 
 
 def main(arguments: list[str]) -> int:
-    """Write the files that the arguments ask for; the exit code.
+    """Write the requested files and return the exit code.
 
     What is wrong is told on the standard error in one sentence.
     """
@@ -42,13 +42,13 @@ def main(arguments: list[str]) -> int:
         prog="headless", description="Write an avatar's .blend and .glb from a stored result."
     )
     parser.add_argument("result", type=Path, help="stored result of one photo")
-    parser.add_argument("--person", type=int, default=0, help="which person of the photo, from 0")
+    parser.add_argument("--person", type=int, default=0, help="index of the person in the photo, from 0")
     parser.add_argument("--blend", type=Path, help="write a Blender file")
     parser.add_argument("--glb", type=Path, help="write a glTF binary file")
-    parser.add_argument("--unlit", action="store_true", help="material without light")
+    parser.add_argument("--unlit", action="store_true", help="use an unlit material")
     options = parser.parse_args(arguments)
     if options.blend is None and options.glb is None:
-        parser.error("say what to write: --blend, --glb or both")
+        parser.error("nothing to write: give --blend, --glb or both")
 
     from .core.result import ResultError, parse_result
     from .protocol.errors import UvatarError
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     try:
         result = parse_result(load(options.result))
         if not 0 <= options.person < len(result.people):
-            raise ResultError(f"{result.name} shows {len(result.people)} people: there is no number {options.person}.")
+            raise ResultError(f"{result.name} has {len(result.people)} people; there is no person {options.person}.")
         _write(result, options)
     except (OSError, UvatarError, ResultError) as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -101,7 +101,7 @@ class Server:
             return {
                 "kind": "error",
                 "code": "wrong-token",
-                "message": "The token is not this server's.",
+                "message": "The token does not belong to this server.",
                 "fix": "Connect again.",
             }
         if kind in self.answers:
@@ -380,7 +380,10 @@ def test_a_wrong_token_is_told_at_once(server: Server, session: Session) -> None
     runtime = discovery.read_runtime(server.folder)
     session.connect(("127.0.0.1", runtime.port), "wrong")
     until(session, lambda: session.link is Link.OFF, "the connection is given up")
-    assert session.problem.message == "The token is not this server's." and session.problem.remedy is Remedy.PREFERENCES
+    assert (
+        session.problem.message == "The token does not belong to this server."
+        and session.problem.remedy is Remedy.PREFERENCES
+    )
 
 
 def test_a_server_of_another_version_is_told_at_once(

@@ -209,7 +209,7 @@ def test_avatars_that_cannot_be_written_are_told(tmp_path: Path, data: Path) -> 
     )
     assert (
         done.returncode == 1
-        and "a.jpg: Its avatars cannot be written" in done.stdout
+        and "a.jpg: The avatars cannot be written" in done.stdout
         and "Traceback" not in done.stderr
     )
     assert (tmp_path / "out" / "b_p0" / "result.json").is_file()
@@ -301,7 +301,7 @@ def test_a_blender_that_hangs_is_told_in_a_sentence(tmp_path: Path, monkeypatch:
     [person] = Exporter(tmp_path / "out", [sys.executable, "-c", "import time; time.sleep(60)"]).write(
         result("me.jpg", b"")
     )
-    assert person.problem == "Blender did not end within 1 seconds."
+    assert person.problem == "Blender did not finish within 1 seconds."
 
 
 def test_what_is_about_a_photo_is_said_once_and_names_it_once(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_token_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> N
     done = CliRunner().invoke(
         make_app(), ["serve", "--data", str(tmp_path / "data"), "--token-file", str(tmp_path / "token")]
     )
-    assert done.exit_code == 2 and "16 or more" in done.output
+    assert done.exit_code == 2 and "at least 16" in done.output
 
 
 @pytest.mark.parametrize(

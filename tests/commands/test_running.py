@@ -138,7 +138,7 @@ def test_a_person_is_one_job_or_a_sentence() -> None:
     orders = [Order(Path(f"{number}.jpg"), 10) for number in range(500)]
     assert list(jobs(orders, TOGETHER, 500, 1 << 34)) == [range(500)]
     for too_many, most_bytes in ((orders * 2, 1 << 34), (orders, 4999), ([Order(Path("a"), 600 << 20)] * 2, 1 << 34)):
-        with pytest.raises(UvatarError, match="All photos of one person make one job") as caught:
+        with pytest.raises(UvatarError, match="All photos of one person form one job") as caught:
             list(jobs(too_many, TOGETHER, 500, most_bytes))
         assert caught.value.fix
 
@@ -165,7 +165,7 @@ def test_a_full_queue_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run = run_of(client, tmp_path / "out")
     run.follow(photos(tmp_path / "photos", 2), ONE_EACH)
     output = run.console.file.getvalue()  # type: ignore[attr-defined]
-    assert client.log == [(2, 2)] and output.count("queue is full: waiting") == 1
+    assert client.log == [(2, 2)] and output.count("queue is full; waiting") == 1
 
 
 @pytest.mark.parametrize(("number", "goes_on"), [(errno.ENOSPC, False), (errno.EROFS, False), (errno.EACCES, True)])

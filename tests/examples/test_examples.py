@@ -38,7 +38,7 @@ def test_several_photos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
     photos = [SAMPLES / "man.jpg", SAMPLES / "woman.jpg", SAMPLES / "man_back.jpg"]
     run(monkeypatch, "several_photos.py", tmp_path, *photos)
     out = capsys.readouterr().out
-    assert "Looking for people" in out and "woman.jpg: woman.jpg shows nobody who looks like the person" in out
+    assert "Looking for people" in out and "woman.jpg: Nobody in woman.jpg looks like the person" in out
     (avatar,) = tmp_path.iterdir()
     assert json.loads((avatar / "result.json").read_text())["photo"]["name"] in ("man.jpg", "man_back.jpg")
 

@@ -405,7 +405,7 @@ def test_forgetting_finds_what_a_killed_run_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["file", "file/below", "file/far/below"])
 def test_a_file_is_no_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UvatarError, match="there is a file of this name") as caught:
+    with pytest.raises(UvatarError, match="a file has this name") as caught:
         prepare(tmp_path / name)
     assert caught.value.code == "unwritable" and "--out" in caught.value.fix
 

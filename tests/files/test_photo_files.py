@@ -155,7 +155,7 @@ def _folder(path: Path) -> None:
         (_pipe, "a pipe, a socket or a device"),
         (_socket, "a pipe, a socket or a device"),
         (_device, "a pipe, a socket or a device"),
-        (_sparse, "315 MB; photos of up to 268 MB"),
+        (_sparse, "315 MB; photos may have at most 268 MB"),
         (_folder, "a folder"),
         (lambda path: None, "No such file"),
     ],

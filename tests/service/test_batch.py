@@ -72,7 +72,7 @@ def test_a_batch_killed_again_and_again_computes_nothing_twice(tmp_path: Path, d
     with client:
         assert client.status()["jobs"] == []  # what was written is kept once
     again = uvatar(*arguments)
-    assert "17 of them finished before" in again.stdout and len(log.read_text().split()) == len(begun)
+    assert "17 of them finished earlier" in again.stdout and len(log.read_text().split()) == len(begun)
 
 
 def test_a_failure_names_its_photo_once() -> None:

@@ -395,7 +395,7 @@ def test_the_status_of_many_photos_with_long_names_can_be_sent(letter: str) -> N
     error = {
         "code": "server-error",
         "message": letter * MOST_WORDS,
-        "fix": "Please report this with the log of the model process.",
+        "fix": "Please report this with the model process's log.",
     }
     photos = tuple(PhotoState(index, name, "failed" if index else "done", error, 0) for index in range(500))
     job = JobRecord(str(uuid.uuid4()), "finished", {}, 0.0, 0.0, photos)

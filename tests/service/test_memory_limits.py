@@ -213,4 +213,4 @@ def test_a_model_process_that_the_system_kills_for_memory_is_told_as_that(
                 and "memory ran out" in error["message"]
                 and "needs about" in error["message"]
             )
-            assert ("most often" in error["message"]) == (counter == "unknown") and "Install" not in error["fix"]
+            assert ("probably" in error["message"]) == (counter == "unknown") and "Install" not in error["fix"]

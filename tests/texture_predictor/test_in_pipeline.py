@@ -139,7 +139,7 @@ def test_nothing_seen_and_numbers_that_are_not_finite_are_refused(
         predictor.predict(replace(view, fit=replace(view.fit, body=behind)), partial)
     with torch.no_grad():
         next(predictor.network.synthesis.parameters()).fill_(float("nan"))
-    with pytest.raises(PredictionError, match="answer is not finite"):
+    with pytest.raises(PredictionError, match="output is not finite"):
         predictor.predict(view, partial)
 
 

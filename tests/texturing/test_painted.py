@@ -77,7 +77,7 @@ def test_what_differs_from_the_original_is_kept_too(body: BodyModel, painted: Te
     expected = labels.copy()
     expected[rows, columns] = Label.SEEN
     assert np.array_equal(read.source, expected) and np.array_equal(read.image, change)
-    with pytest.raises(TexturingError, match="not the size"):
+    with pytest.raises(TexturingError, match="does not have the size"):
         read_painted(encode_png(change), encode_png(labels), encode_png(painted.image[:64, :64]))
     with pytest.raises(TexturingError, match="not PNG"):
         read_painted(encode_png(change), encode_png(labels), b"x")
@@ -90,5 +90,5 @@ def test_pngs_are_read_and_nonsense_is_refused(body: BodyModel, painted: Texture
         read_painted(b"x", encode_png(painted.source))
     with pytest.raises(TexturingError, match="one size"):
         read_painted(encode_png(painted.image), encode_png(painted.source[:64, :64]))
-    with pytest.raises(TexturingError, match="Nothing of the texture is marked"):
+    with pytest.raises(TexturingError, match="No part of the texture is marked"):
         complete_painted(Texture(painted.image, np.zeros_like(painted.source)), atlas_of(body, SIZE))

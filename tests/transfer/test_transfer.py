@@ -195,7 +195,7 @@ def test_a_mesh_that_is_no_body_in_metres_is_refused(
         100 * vertices if broken == "centimetres" else np.random.default_rng(0).normal(size=vertices.shape)
     )
     path = write_files(replace(other, content=content), tmp_path, uv=False)
-    with pytest.raises(BodyError, match="cannot be laid on the open body"):
+    with pytest.raises(BodyError, match="cannot be matched to the open body"):
         register(body, load_smpl(path))
 
 

@@ -25,7 +25,7 @@ _REGRESSOR_KEYS = ("J_regressor_data", "J_regressor_indices", "J_regressor_indpt
 
 
 class BodyError(Exception):
-    """A body file that cannot be used. The message says why and what to do, in words for the user."""
+    """The body file cannot be used. The message tells the user why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class BodyData:
         J_regressor: (24, V) csr; rows sum to 1; joints of a rest shape = J_regressor @ vertices.
         parents: (24,) int, -1 at the pelvis.
         weights: (V, 24) skinning weights, rows sum to 1.
-        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1..23, or None where there are
+        posedirs: (V, 3, 207) pose blend shapes over the entries of (R - I) of joints 1..23, or None if there are
             none.
         faces: (F, 3) int32 triangles, counter-clockwise from outside; triangles 2q and 2q+1 are quad q where there are
             quads.
@@ -102,7 +102,7 @@ class BodyData:
         return len(self.face_uv) > 0
 
     def __post_init__(self) -> None:
-        """Raises BodyError where an array has a wrong shape, is not finite, or breaks what it stands for."""
+        """Raises BodyError if an array has a wrong shape, is not finite, or breaks what it stands for."""
         count = len(self.v_template)
         shapes: dict[str, tuple[int, ...]] = {
             "v_template": (count, 3),
@@ -134,7 +134,7 @@ class BodyData:
             if np.abs(np.asarray(getattr(self, key).sum(1)) - 1).max() > 1e-3:
                 raise BodyError(f"The body '{self.name}' is broken: the rows of {key} do not sum to 1.")
         if self.faces.min() < 0 or self.faces.max() >= count:
-            raise BodyError(f"The body '{self.name}' is broken: faces name vertices that do not exist.")
+            raise BodyError(f"The body '{self.name}' is broken: faces refer to vertices that do not exist.")
         if (
             self.parents[0] >= 0
             or (self.parents[1:] >= np.arange(1, _NUM_JOINTS)).any()
@@ -185,7 +185,7 @@ def load_body(path: Path) -> BodyData:
         raise
     except KeyError as error:
         raise BodyError(
-            f"The body file {path} lacks {error}: it comes from another version. Install the program again."
+            f"The body file {path} lacks {error}; it comes from another version. Install the program again."
         ) from error
     except Exception as error:
         raise BodyError(f"The body file {path} is damaged ({error}). Install the program again.") from error

@@ -1,4 +1,4 @@
-"""Official SMPL files that the user brings: .pkl or .npz, male, female or neutral, versions 1.0 and 1.1.
+"""Reads the user's official SMPL files: .pkl or .npz, male, female or neutral, versions 1.0 and 1.1.
 
 The files of smpl.is.tue.mpg.de are Python pickles of numpy arrays, scipy sparse matrices and chumpy variables; they are
 read without chumpy and without running anything (see `safe_pickle`).  Posing is this program's own, with the file's
@@ -75,7 +75,7 @@ def load_smpl(path: Path | str, uv_obj: Path | str | None = None) -> BodyModel:
 def textured(data: BodyData, uv_obj: Path) -> BodyData:
     """The body with the texture coordinates of an OBJ file of the same mesh.
 
-    Raises BodyError where it is another mesh's, or none.
+    Raises BodyError if it is another mesh's, or none.
     """
     uv, face_uv = _read_uv(uv_obj, data.faces)
     return replace(data, uv=uv, face_uv=face_uv)
@@ -138,7 +138,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def body_from_arrays(name: str, arrays: Mapping[str, Any]) -> BodyData:
-    """A body from the arrays of an SMPL file by their official names. Raises ValueError where a shape is not SMPL's."""
+    """A body from the arrays of an SMPL file by their official names. Raises ValueError if a shape is not SMPL's."""
     v_template = np.asarray(arrays["v_template"], np.float32)
     if v_template.shape != (_VERTICES, 3):
         raise ValueError(
@@ -180,7 +180,7 @@ def body_from_arrays(name: str, arrays: Mapping[str, Any]) -> BodyData:
         landmark_weights=landmark_weights,
         beta_names=tuple(f"SMPL beta {k}" for k in range(_BETAS)),
         licence="SMPL model licence (Max Planck); see smpl.is.tue.mpg.de. Not for commercial use without an agreement.",
-        provenance=f"{name}, a file the user brought.",
+        provenance=f"{name}, a file provided by the user.",
     )
 
 
@@ -252,7 +252,7 @@ def _read_uv(path: Path, faces: NDArray[np.int32]) -> tuple[NDArray[np.float32],
         raise BodyError(f"The UV file {path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, KeyError) as error:
         raise BodyError(
-            f"{path.name} is not a UV map of the SMPL mesh: its faces are others or have no texture coordinates."
+            f"{path.name} is not a UV map of the SMPL mesh: its faces differ or have no texture coordinates."
         ) from error
     uv = np.array(coordinates, np.float32)
     if uv.ndim != 2 or face_uv.max() >= len(uv) or face_uv.min() < 0:

@@ -91,7 +91,7 @@ def load_pickle(file: IO[bytes]) -> Any:
 
 
 def as_array(value: Any) -> NDArray[Any] | sparse.spmatrix:
-    """The array or sparse matrix in something that `load_pickle` returned. Raises ValueError where there is none."""
+    """The array or sparse matrix in something that `load_pickle` returned. Raises ValueError if there is none."""
     if isinstance(value, np.ndarray):
         return value
     if not isinstance(value, _Container):

@@ -1,1 +1,1 @@
-"""What is worn: the outline of clothes and hair on the body."""
+"""Clothing: the outline of clothes and hair on the body."""

@@ -1,4 +1,4 @@
-"""What clothing needs of a body, prepared once and passed to every person, and the tuned numbers of clothing."""
+"""Precomputed data of a body for clothing, shared by all people, and the tuned numbers of clothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ClothingSettings:
 
 @dataclass(frozen=True)
 class ClothingModel:
-    """A body ready to be dressed: what depends on it alone, not on the person.
+    """Precomputed data for clothing that depends only on the body, not on the person.
 
     Attributes:
         body: the body.

@@ -85,7 +85,7 @@ def _solve(
     stiffness: float,
     size: float,
 ) -> tuple[Floats, Floats] | None:
-    """One round: swelling (V,) and slide (V, 2), or None where the mask says nothing of the outline."""
+    """One round: swelling (V,) and slide (V, 2), or None if the mask says nothing of the outline."""
     data, swell_nodes, slide_nodes = model.body.data, model.swell, model.slide
     fragments = rasterize(vertices, data.faces, picture.camera)
     wanted = outline_shifts(fragments, picture, np.where(fragments.mask, model.hands[data.faces[fragments.face, 0]], 0))

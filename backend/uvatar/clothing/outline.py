@@ -51,7 +51,7 @@ class MaskPicture:
 
 @dataclass(frozen=True)
 class OutlineShifts:
-    """What the mask asks of the body's outline; N points.
+    """The shifts of the body's outline that the mask requires; N points.
 
     Attributes:
         pixel: (N, 2) int column and row of the outline's points in the working picture.

@@ -36,22 +36,24 @@ def batch(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Folder of photos, with all folders in it, a text file with a path a line, or a photo.", exists=True
+            help="Folder of photos (subfolders included), a text file with one path per line, or a photo.", exists=True
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for avatars, record and report.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the avatars, the record and the report.")],
     options: dict[str, Any],
     blend: Annotated[
         bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
     ] = True,
     workers: Annotated[
-        int, typer.Option(min=1, help="Model processes of a server that has to be started for this.")
+        int, typer.Option(min=1, help="Number of model processes, if a server has to be started for this.")
     ] = 1,
     ray: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here. Needs uvatar[ray]."),
+        typer.Option(
+            metavar="ADDRESS", help="Use this Ray cluster, or 'local' to start one here. Requires uvatar[ray]."
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each Ray task.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads for each Ray task.")] = 1,
     data: DataOption = None,
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
@@ -80,7 +82,7 @@ def batch(
         with remembered_interrupts() as end_if_interrupted:
             totals = run_batch(source, out, runner, blender, partial(_tell, console, end_if_interrupted))
     except KeyboardInterrupt:
-        console.print(f"Interrupted. The same command goes on from here. So far: {out / REPORT}", soft_wrap=True)
+        console.print(f"Interrupted. Run the same command to continue. Report so far: {out / REPORT}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
@@ -103,4 +105,4 @@ def _tell(
 
 def _summary(totals: BatchTotals) -> str:
     done = f"{totals.photos} photos: {totals.done} done, {totals.failed} failed"
-    return f"{done}, {totals.skipped} of them finished before."
+    return f"{done}, {totals.skipped} of them finished earlier."

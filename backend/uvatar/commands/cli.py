@@ -10,12 +10,12 @@ from uvatar.commands import batch, doctor, evaluate, reconstruct, servers, weigh
 from uvatar.commands.job_options import with_job_options
 from uvatar.protocol.options import BATCH, RECONSTRUCT
 
-HELP = """Photos of people in, rigged and textured avatars out.
+HELP = """Make rigged, textured avatars from photos of people.
 
 Try:  uvatar reconstruct me.jpg --out avatars
 
-A server does the work and keeps its models loaded. It is started when it is needed,
-and Blender's add-on uses the same one."""
+A server does the work and keeps its models loaded. It is started when needed,
+and the Blender add-on uses the same one."""
 
 
 def make_app() -> typer.Typer:
@@ -26,7 +26,7 @@ def make_app() -> typer.Typer:
     for command in (servers.serve, servers.status, servers.stop, servers.forget, servers.logs, doctor.doctor):
         app.command()(command)
     app.command()(weights.weights)
-    evaluation = _group("Measure how good avatars are: on photos, on rendered people, and by how fitting begins.")
+    evaluation = _group("Measure the quality of avatars: on photos, on rendered people, and by the start of the fit.")
     for measure in evaluate.COMMANDS:
         evaluation.command()(measure)
         app.command(f"evaluate-{measure.__name__}", hidden=True)(measure)  # as it was called until 0.1

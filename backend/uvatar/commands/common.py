@@ -1,4 +1,4 @@
-"""What the commands share: options about the server, exit codes, the way to a server, words for the terminal."""
+"""Shared by the commands: server options, exit codes, connecting to a server, terminal messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's place for it]",
+        help="Folder of the server's jobs, results and logs. [default: UVATAR_DATA, or your system's usual location]",
     ),
 ]
 ServerOption = Annotated[
@@ -54,12 +54,12 @@ def blender_of(console: Console) -> list[str] | None:
     command = blender_command()
     if command is None:
         missing, fix = blender_advice()
-        console.print(f"{missing} avatar.blend and avatar.glb are left out. {fix}", soft_wrap=True)
+        console.print(f"{missing} avatar.blend and avatar.glb will not be written. {fix}", soft_wrap=True)
     return command
 
 
 def fatal(console: Console, error: Exception) -> typer.Exit:
-    """Print an error that ends the command; what to raise."""
+    """Print an error that ends the command, and return the exception to raise."""
     console.print(in_words(error), style="red", soft_wrap=True)
     return typer.Exit(EXIT_FAILED)
 
@@ -74,7 +74,7 @@ def in_words(error: Exception) -> str:
 
 
 def found(data: Path | None, server: Path | None) -> Client | None:
-    """A client of the server that runs, here or where ``server`` says; None where none runs here.
+    """A client of the server that runs, here or where ``server`` says; None if none runs here.
 
     Raises as `client.reach`.
     """
@@ -90,7 +90,7 @@ def attached(console: Console, data: Path | None, server: Path | None, pipeline:
     running = found(data, server)
     if running:
         return running
-    console.print("Starting the server. The first photo waits until its models are loaded.")
+    console.print("Starting the server. The first photo is processed once the models are loaded.")
     chosen = ["--exit-when-idle", str(IDLE_SECONDS), *arguments]
     if pipeline != DEFAULT_PIPELINE:
         chosen += ["--pipeline", pipeline]

@@ -10,9 +10,9 @@ from uvatar.commands.common import EXIT_FAILED, DataOption, console_of
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of findings for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     self_test: Annotated[
-        bool, typer.Option("--self-test", help="Also make a small avatar and compare it with what it should be.")
+        bool, typer.Option("--self-test", help="Also make a small avatar and compare it with the expected one.")
     ] = False,
     data: DataOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""``uvatar doctor``: whether this computer has what Uvatar needs, and what to do where it has not."""
+"""The checks of ``uvatar doctor``: whether this computer has what Uvatar needs, and how to fix it if not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MODULES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look has found.
+    """The result of one check.
 
     Attributes:
         subject: what was looked at.
@@ -80,7 +80,7 @@ def examine(folder: Path, self_test: bool = False) -> Iterator[Finding]:
         try:
             yield from look()
         except Exception as error:  # the doctor has to survive what it finds
-            yield Finding("doctor", PROBLEM, f"A look failed: {type(error).__name__}: {error}", "Please report this.")
+            yield Finding("doctor", PROBLEM, f"A check failed: {type(error).__name__}: {error}", "Please report this.")
 
 
 def _python() -> Iterator[Finding]:
@@ -104,8 +104,8 @@ def _packages() -> Iterator[Finding]:
         yield Finding(
             "Packages",
             PROBLEM,
-            f"Cannot be used: {', '.join(missing)}",
-            "Install Uvatar again, into an environment of its own.",
+            f"Cannot be imported: {', '.join(missing)}",
+            "Reinstall Uvatar in its own environment.",
         )
     else:
         moved = constraints.differences()
@@ -123,12 +123,12 @@ def _processors() -> Iterator[Finding]:
         names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
         yield Finding("GPU", GOOD, f"{', '.join(names)}; CUDA {torch.version.cuda}")
     elif shutil.which("nvidia-smi"):
-        fix = "Install NVIDIA's current driver, and torch from its wheels with CUDA."
+        fix = "Install NVIDIA's current driver and a CUDA build of torch."
         yield Finding(
-            "GPU", WARNING, "There is an NVIDIA driver, but torch sees no GPU; the processor does the work.", fix
+            "GPU", WARNING, "An NVIDIA driver is installed, but torch finds no GPU; the CPU is used instead.", fix
         )
     else:
-        yield Finding("GPU", GOOD, f"none; {os.cpu_count()} processor cores do the work")
+        yield Finding("GPU", GOOD, f"none; {os.cpu_count()} CPU cores are used")
 
 
 def _memory() -> Iterator[Finding]:
@@ -156,14 +156,14 @@ def _weights() -> Iterator[Finding]:
         yield Finding("Weights", PROBLEM, f"{item.name}: {item.remark}", "Install Uvatar again.")
     if not broken:
         whole = sum(item.state == weights_report.GOOD for item in shipped)
-        yield Finding("Weights", GOOD, f"{whole} files in {folder} are as they were shipped (sha256)")
+        yield Finding("Weights", GOOD, f"{whole} files in {folder} match their checksums (sha256)")
     for item in brought:
         if item.state == weights_report.BROKEN:
             yield Finding(
                 "Your models",
                 WARNING,
                 f"{item.name}: {item.remark}",
-                f"Replace the file in {models_folder()}, or remove it.",
+                f"Replace or remove the file in {models_folder()}.",
             )
 
 
@@ -173,15 +173,13 @@ def _data_folder(folder: Path) -> Iterator[Finding]:
         with TemporaryFile(dir=place):
             pass
     except OSError as error:
-        fix = "Give yourself the right to write there, or name another folder in UVATAR_DATA."
+        fix = "Give yourself write permission there, or set UVATAR_DATA to another folder."
         yield Finding("Data folder", PROBLEM, f"{place} cannot be written to: {error.strerror or error}", fix)
         return
     free = shutil.disk_usage(place).free
     words = f"{folder}, {free / 1e9:.1f} GB free"
     if free < NEEDED_DISK:
-        yield Finding(
-            "Data folder", WARNING, words, "Free some space, or name a folder on another disk in UVATAR_DATA."
-        )
+        yield Finding("Data folder", WARNING, words, "Free some space, or set UVATAR_DATA to a folder on another disk.")
     else:
         yield Finding("Data folder", GOOD, words)
 
@@ -196,10 +194,10 @@ def _ports() -> Iterator[Finding]:
         ):
             listener.accept()[0].close()
     except OSError as error:
-        fix = "Allow Python to use 127.0.0.1 in your firewall or security program."
-        yield Finding("Ports", PROBLEM, f"This computer does not let programs talk to each other: {error}", fix)
+        fix = "Allow Python to use 127.0.0.1 in your firewall or security software."
+        yield Finding("Ports", PROBLEM, f"Programs on this computer cannot connect to each other: {error}", fix)
         return
-    curve = "encryption for other computers is there" if zmq.has("curve") else "no encryption, so no other computers"
+    curve = "encryption is available, so --network works" if zmq.has("curve") else "no encryption, so no --network"
     yield Finding("Ports", GOOD, f"127.0.0.1 can be used; {curve}")
 
 
@@ -208,9 +206,9 @@ def _server(folder: Path) -> Iterator[Finding]:
     found = client.find(folder)
     if found is None:
         state = (
-            "A server was killed; the next one goes on with its jobs"
+            "A server was killed; the next one will continue its jobs"
             if runtime
-            else "none runs; it is started when it is needed"
+            else "none is running; one is started when needed"
         )
         yield Finding("Server", GOOD, state)
         return
@@ -221,11 +219,13 @@ def _server(folder: Path) -> Iterator[Finding]:
         yield Finding("Server", PROBLEM, model["error"]["message"], model["error"]["fix"])
     elif facts["version"] != __version__:
         yield Finding(
-            "Server", WARNING, f"It is version {facts['version']}, this is {__version__}", "Run `uvatar stop`."
+            "Server", WARNING, f"It has version {facts['version']}; this is {__version__}", "Run `uvatar stop`."
         )
     else:
         yield Finding(
-            "Server", GOOD, f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos wait"
+            "Server",
+            GOOD,
+            f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos waiting",
         )
 
 
@@ -234,7 +234,7 @@ def _self_test() -> Iterator[Finding]:
     from uvatar.engine.self_test import SelfTestError, check
 
     try:
-        yield Finding("Self-test", GOOD, f"a known picture becomes the avatar that it should ({check(Engine.load())})")
+        yield Finding("Self-test", GOOD, f"a known picture gives the expected avatar ({check(Engine.load())})")
     except SelfTestError as error:
         yield Finding("Self-test", PROBLEM, error.message, error.fix)
 
@@ -246,16 +246,16 @@ def _blender() -> Iterator[Finding]:
         yield Finding("Blender", WARNING, f"{missing} The command line writes no .blend and .glb files.", fix)
         return
     if command[0] == sys.executable:
-        yield Finding("Blender", GOOD, "the bpy package of this Python")
+        yield Finding("Blender", GOOD, "the bpy package in this Python")
         return
     try:
         done = subprocess.run(
             [command[0], "--version"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
         )
-        words = done.stdout.splitlines()[0] if done.stdout else "it says nothing"
+        words = done.stdout.splitlines()[0] if done.stdout else "it prints no version"
     except (OSError, subprocess.TimeoutExpired) as error:
         yield Finding(
-            "Blender", PROBLEM, f"{command[0]} cannot be run: {error}", "Name a working Blender in UVATAR_BLENDER."
+            "Blender", PROBLEM, f"{command[0]} cannot be run: {error}", "Set UVATAR_BLENDER to a working Blender."
         )
         return
     yield Finding("Blender", GOOD, f"{words}, {command[0]}")

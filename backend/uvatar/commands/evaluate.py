@@ -18,7 +18,7 @@ def photos(
         "evaluation"
     ),
 ) -> None:
-    """Reconstruct a folder of photos and measure how well each avatar lies on its photo."""
+    """Reconstruct a folder of photos and measure how well each avatar matches its photo."""
     _prepare(out)
     from uvatar.evaluation.photos import evaluate_photos
 
@@ -29,16 +29,17 @@ def synthetic(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table and the pictures.")] = Path(
         "evaluation-synthetic"
     ),
-    count: Annotated[int, typer.Option(min=1, help="How many people to render.")] = 30,
-    seed: Annotated[int, typer.Option(help="Which people: the same number gives the same ones.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="Number of people to render.")] = 30,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same people.")] = 0,
     poses: Annotated[
         Path | None,
         typer.Option(
-            help="npz of poses, or a bank whose held-out blocks are used. [default: those that ship]", exists=True
+            help="An .npz of poses, or a bank whose held-out blocks are used. [default: the shipped poses]", exists=True
         ),
     ] = None,
     textures: Annotated[
-        Path | None, typer.Option(help="Folder of the open body's textures. [default: made-up outfits]", exists=True)
+        Path | None,
+        typer.Option(help="Folder of textures for the open body. [default: generated outfits]", exists=True),
     ] = None,
 ) -> None:
     """Render bodies whose pose and shape are known, reconstruct them, and measure the difference in 3D."""
@@ -52,7 +53,7 @@ def starts(
     folder: FolderArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the table.")] = Path("evaluation-starts"),
     weights: Annotated[
-        Path | None, typer.Option(help="Mesh Predictor to try. [default: the installed one]", exists=True)
+        Path | None, typer.Option(help="Mesh Predictor to evaluate. [default: the installed one]", exists=True)
     ] = None,
 ) -> None:
     """Compare where fitting ends with and without the learned starts: the pose lifter's and the Mesh Predictor's."""

@@ -1,4 +1,4 @@
-"""Deleting what is kept of a person, where the server keeps it and where avatars were written."""
+"""Deletes a person's data from the server's folder and from folders of avatars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from uvatar.service.retention import forget
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What became of avatars that were to be deleted.
+    """The outcome of deleting avatars.
 
     Attributes:
         deleted: folders whose avatar is no more.
@@ -74,7 +74,7 @@ def forget_jobs(
                 deleted += [gone for job in jobs for gone in forget(journal, job=job)]
                 return deleted + (forget(journal, everything=True) if everything else [])
         except AlreadyServed as error:  # it was started at this very moment, or does not answer
-            raise OSError(f"{error} It does not answer: stop it, then try again.") from error
+            raise OSError(f"{error} It does not respond; stop it, then try again.") from error
     with client:
         deleted = [job for digest in digests for job in client.forget(photo=digest)]
         deleted += [gone for job in jobs for gone in client.forget(job=job)]
@@ -98,14 +98,14 @@ def forget_avatars(folder: Path, digests: Collection[str]) -> Forgotten:
                 kept.append(avatar.folder)
             deleted.append(avatar.folder)
         except OSError as error:
-            failed.append((avatar.folder, f"It cannot be deleted: {error.strerror or error}."))
+            failed.append((avatar.folder, f"The avatar cannot be deleted: {error.strerror or error}."))
     for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
         delete_abandoned(place, digests)
         if (place / RECORD).is_file():
             try:
                 _forget_in_record(place, digests)
             except OSError as error:
-                failed.append((place / RECORD, f"It cannot be changed: {error.strerror or error}."))
+                failed.append((place / RECORD, f"The file cannot be changed: {error.strerror or error}."))
     return Forgotten(tuple(deleted), tuple(kept), tuple(failed))
 
 

@@ -32,23 +32,21 @@ if TYPE_CHECKING:
 
 
 def reconstruct(
-    photos: Annotated[
-        list[Path], typer.Argument(help="Photos with people in them, or folders of photos.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that the avatars are written to.")] = Path("avatars"),
+    photos: Annotated[list[Path], typer.Argument(help="Photos of people, or folders of photos.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the avatars to.")] = Path("avatars"),
     *,
     options: dict[str, Any],
     from_npz: Annotated[
         Path | None,
         typer.Option(
             exists=True,
-            help="People from ROMP's or another estimator's .npz, or a folder of <photo>.npz, not from predicting.",
+            help="Use people from another estimator's .npz (such as ROMP's), or a folder of <photo>.npz.",
         ),
     ] = None,
     blend: Annotated[
         bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
     ] = True,
-    show: Annotated[bool, typer.Option("--open", help="Open the folder when done, where there is a desktop.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     data: DataOption = None,
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
@@ -92,7 +90,7 @@ def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer
         prepare(out)
         run.follow(orders, options)
     except KeyboardInterrupt:
-        run.console.print(f"Cancelled. What was finished is in {out}", soft_wrap=True)
+        run.console.print(f"Cancelled. Finished avatars are in {out}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (UvatarError, OSError) as error:
         ended = fatal(run.console, error)
@@ -125,7 +123,7 @@ def orders_of(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple
 
 
 def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:
-    """Print a table of the avatars, and what there is to say about photos."""
+    """Print a table of the avatars, and notes about the photos."""
     from rich.table import Table
 
     if people:

@@ -44,7 +44,7 @@ class Order:
 
     Attributes:
         path: its file; bytes: the file's size.
-        given: its people as another estimator sees them, None where nobody was asked.
+        given: its people as another estimator sees them, None if nobody was asked.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class Order:
 
     @property
     def name(self) -> str:
-        """What the photo is called, to the server and on the terminal."""
+        """The photo's name, for the server and on the terminal."""
         return photo_lists.photo_name(self.path.name)
 
 
@@ -134,7 +134,7 @@ class Run:
                 except ServerGone:
                     if not attempts_left:
                         raise
-                    self.console.print("The server has gone; starting it again. Nothing that was finished is lost.")
+                    self.console.print("The server has stopped; starting it again. No finished photo is lost.")
                     self._client.close()
                     self._client = self.attach()
         except ServerGone:  # it may only be slow, and will do the job
@@ -165,7 +165,7 @@ class Run:
                 if error.code != Code.QUEUE_FULL:
                     raise
             if not told:
-                self.console.print("The server's queue is full: waiting until it has room. Ctrl+C ends this.")
+                self.console.print("The server's queue is full; waiting for space in it. Press Ctrl+C to stop waiting.")
                 told = True
             time.sleep(FULL_PAUSE)
 
@@ -201,7 +201,7 @@ class Run:
             if is_disk_fault(error):
                 raise output_error(self.exporter.out, error) from error
             self.failures.append(
-                (name, f"Its avatars cannot be written to {shown(str(self.exporter.out))}: {error.strerror or error}.")
+                (name, f"The avatars cannot be written to {shown(str(self.exporter.out))}: {error.strerror or error}.")
             )
             return "Failed"
         self.people += people
@@ -213,7 +213,7 @@ class Run:
 
 
 def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, most_bytes: int) -> Iterator[range]:
-    """Which photos make a job each. Raises UvatarError where those of one person are too many for one.
+    """Which photos make a job each. Raises UvatarError if those of one person are too many for one.
 
     Args:
         most_photos, most_bytes: that the server takes in a job.
@@ -223,10 +223,10 @@ def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, mos
         largest = min(most_bytes, LIMITS.total_bytes - LIMITS.header_bytes)
         if len(list(photo_lists.portions(sizes, most_photos, largest))) > 1:
             message = (
-                f"All photos of one person make one job, which holds {most_photos} photos and {largest / 1e6:.0f} "
+                f"All photos of one person form one job, which can hold {most_photos} photos and {largest / 1e6:.0f} "
                 "MB at most."
             )
-            raise UvatarError(message, Code.TOO_LARGE, "Choose some of them: a few from each side are enough.")
+            raise UvatarError(message, Code.TOO_LARGE, "Choose fewer photos; a few from each side are enough.")
         yield range(len(orders))
         return
     for portion in photo_lists.portions(sizes, most_photos, min(most_bytes, JOB_BYTES)):
@@ -260,7 +260,7 @@ class _Bars:
         return self._progress.add_task("Waiting", total=1.0, start=False, photo=name, visible=not self._many)
 
     def advance(self, task: TaskID, fraction: float | None, words: str) -> None:
-        """A photo at work: the share that is done, None where nothing new is known."""
+        """A photo at work: the share that is done, None if nothing new is known."""
         self._progress.start_task(task)
         self._progress.update(task, completed=fraction, description=words, visible=True)
 

@@ -39,39 +39,43 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")]
+PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any free port.")]
 NetworkOption = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Also let other computers in at this address of this one, encrypted."),
+    typer.Option(metavar="HOST:PORT", help="Also accept encrypted connections from other computers at this address."),
 ]
 TokenFileOption = Annotated[
-    Path | None, typer.Option(help="File with the token that clients must know; made if missing.")
+    Path | None, typer.Option(help="File with the token that clients must send; created if missing.")
 ]
-WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="Model processes, each with the models in its memory.")]
+WorkersOption = Annotated[
+    int, typer.Option(min=1, max=64, help="Number of model processes; each keeps the models in memory.")
+]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads of each model process. [default: an equal share of all]")
+    int | None, typer.Option(min=1, help="CPU threads for each model process. [default: an equal share of all]")
 ]
 GpusOption = Annotated[
-    str, typer.Option(help="GPUs for the model processes to take turns on, such as 0,1. [default: what they find]")
+    str, typer.Option(help="GPUs assigned to the model processes in turn, such as 0,1. [default: any that are found]")
 ]
 HungOption = Annotated[
     float,
-    typer.Option(callback=_finite, min=1, help="Seconds after which a stage counts as hung; its photo is tried again."),
+    typer.Option(callback=_finite, min=1, help="Seconds after which a stage is considered hung; its photo is retried."),
 ]
-LoadHungOption = Annotated[float, typer.Option(callback=_finite, min=1, help="The same for loading the models.")]
-ExitWithParentOption = Annotated[bool, typer.Option("--exit-with-parent", help="End when standard input closes.")]
+LoadHungOption = Annotated[
+    float, typer.Option(callback=_finite, min=1, help="Seconds after which loading the models is considered hung.")
+]
+ExitWithParentOption = Annotated[bool, typer.Option("--exit-with-parent", help="Exit when standard input closes.")]
 ExitWhenIdleOption = Annotated[
-    float | None, typer.Option(callback=_finite, min=0, help="End after this many seconds without work.")
+    float | None, typer.Option(callback=_finite, min=0, help="Exit after this many seconds without work.")
 ]
-KeepDaysOption = Annotated[float, typer.Option(callback=_finite, min=0, help="Days for which results are kept.")]
-KeepSizeOption = Annotated[float, typer.Option(callback=_finite, min=0, help="Gigabytes of results that are kept.")]
-QueueOption = Annotated[int, typer.Option(min=1, help="Photos that may wait; further jobs are refused.")]
+KeepDaysOption = Annotated[float, typer.Option(callback=_finite, min=0, help="Days to keep results.")]
+KeepSizeOption = Annotated[float, typer.Option(callback=_finite, min=0, help="Gigabytes of results to keep.")]
+QueueOption = Annotated[int, typer.Option(min=1, help="Most photos that may wait; further jobs are refused.")]
 MemoryOption = Annotated[
     float | None,
     typer.Option(
         callback=_finite,
         min=0.1,
-        help="Memory of the server itself at which it drops all connections. [default: 2 to 8]",
+        help="Gigabytes of the server's own memory at which it drops all connections. [default: 2 to 8]",
     ),
 ]
 
@@ -128,10 +132,10 @@ def serve(
         )
         make_usable(settings.folder)
         if sys.stdout is not None and sys.stdout.isatty():
-            console.print("Serving this computer's Blender and `uvatar` commands. Ctrl+C ends it.")
+            console.print("Serving Blender and the `uvatar` commands on this computer. Press Ctrl+C to stop.")
         serve_until_stopped(settings, exit_with_parent)
     except AlreadyServed as error:
-        console.print(f"{error} Use it, or end it with `uvatar stop`.")
+        console.print(f"{error} Use it, or stop it with `uvatar stop`.")
         raise typer.Exit(EXIT_ALREADY_SERVED) from error
     except (UvatarError, OSError) as error:
         raise fatal(console, error) from error
@@ -142,7 +146,7 @@ def status(data: DataOption = None, server: ServerOption = None) -> None:
     console = console_of()
     facts = _answer(console, data, server, lambda running: running.status())
     if facts is None:
-        console.print("No server is running. `uvatar reconstruct` starts one, and so does Blender's add-on.")
+        console.print("No server is running. `uvatar reconstruct` and the Blender add-on start one.")
     else:
         _show(console, facts)
 
@@ -154,22 +158,24 @@ def stop(data: DataOption = None, server: ServerOption = None) -> None:
     if unfinished is None:
         console.print("No server is running.")
     else:
-        console.print(f"Stopped. {unfinished} photos are left for the next time." if unfinished else "Stopped.")
+        console.print(
+            f"Stopped. {unfinished} photos will continue when the server starts." if unfinished else "Stopped."
+        )
 
 
 def forget(
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(help="Photos of the person, as they were sent, or folders of them.", show_default=False),
+        typer.Argument(help="The person's photos as they were sent, or folders of them.", show_default=False),
     ] = None,
     job: Annotated[list[str] | None, typer.Option(help="Also delete this job.")] = None,
     folder: Annotated[
         list[Path] | None,
         typer.Option(
-            "--in", help="Also delete the avatars made of these photos in this folder.", exists=True, file_okay=False
+            "--in", help="Also delete the avatars made from these photos in this folder.", exists=True, file_okay=False
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--everything", help="Delete all jobs of everybody.")] = False,
+    everything: Annotated[bool, typer.Option("--everything", help="Delete all jobs of all users.")] = False,
     data: DataOption = None,
     server: ServerOption = None,
 ) -> None:
@@ -185,7 +191,7 @@ def forget(
 
     console = console_of()
     if not (photos or job or everything):
-        raise typer.BadParameter("Name the person's photos, or --job, or --everything.")
+        raise typer.BadParameter("Give the person's photos, --job or --everything.")
     gone = Forgotten()
     try:
         digests, failures = photo_digests(photos or ())
@@ -199,7 +205,9 @@ def forget(
         words.append(f"Deleted {len(gone.deleted)} avatars.")
     console.print(" ".join(words))
     for path in gone.kept:
-        console.print(f"{photo_lists.shown(str(path))} stays: it holds files that are not Uvatar's.", soft_wrap=True)
+        console.print(
+            f"{photo_lists.shown(str(path))} was kept: it contains files that are not Uvatar's.", soft_wrap=True
+        )
     for name, reason in failures + [(photo_lists.shown(str(path)), reason) for path, reason in gone.failed]:
         console.print(f"{name}: {reason}", style="red", soft_wrap=True)
     if failures or gone.failed:
@@ -207,7 +215,7 @@ def forget(
 
 
 def logs(
-    job: Annotated[str | None, typer.Option(help="Only lines about this job.")] = None,
+    job: Annotated[str | None, typer.Option(help="Show only lines about this job.")] = None,
     data: DataOption = None,
 ) -> None:
     """Print the server's and the model processes' log: a line of JSON for each event."""
@@ -221,7 +229,7 @@ def logs(
 
 
 def _answer(console: Console, data: Path | None, server: Path | None, ask: Callable[[Client], T]) -> T | None:
-    """What the server that runs answers, None where none runs; an error is printed and ends the command."""
+    """What the server that runs answers, None if none runs; an error is printed and ends the command."""
     from uvatar.protocol.errors import UvatarError
 
     try:
@@ -244,7 +252,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     line(f"Uvatar {facts['version']}, process {facts['pid']}, data in {facts['folder']}")
     line(f"Models: {models['state']} {models.get('error', {}).get('message', '')}")
     line(
-        f"Queue: {queue['photos']} photos of {queue['jobs']} jobs wait ({_size(queue['bytes'])}); at most "
+        f"Queue: {queue['photos']} photos of {queue['jobs']} jobs waiting ({_size(queue['bytes'])}); at most "
         f"{queue['most_photos']}"
     )
     line(f"Device: {models.get('device', 'not known yet')}")
@@ -284,7 +292,5 @@ def _token(path: Path) -> str:
     with path.open("rb") as file:
         token = file.read(MOST_TOKEN).decode("ascii", "replace").strip()
     if len(token) < 16 or not token.isascii() or not token.isprintable():
-        raise typer.BadParameter(
-            f"The token in {path} must be 16 or more letters, digits or signs of plain ASCII text."
-        )
+        raise typer.BadParameter(f"The token in {path} must consist of at least 16 printable ASCII characters.")
     return token

@@ -8,8 +8,8 @@ from uvatar.commands.common import EXIT_FAILED, console_of, fatal
 
 
 def weights() -> None:
-    """List the weights and models that are installed, check them, and say where your own go and what licence each
-    carries.
+    """List and check the installed weights and models, and show where your own go and which licence each
+    has.
 
     Exit code 1: a file is broken.
     """
@@ -41,7 +41,7 @@ def weights() -> None:
                 console.print(f"{item.name}: {item.remark}", style=style, soft_wrap=True)
         broken |= any(item.state == weights_report.BROKEN for item in items)
     console.print(
-        "UVATAR_MODELS can name another folder for your own files, for example ROMP's: ~/.romp", soft_wrap=True
+        "Set UVATAR_MODELS to use another folder for your own files, for example ROMP's: ~/.romp", soft_wrap=True
     )
     if broken:
         raise typer.Exit(EXIT_FAILED)

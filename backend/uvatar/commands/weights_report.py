@@ -1,4 +1,4 @@
-"""What is installed of weights and models, whose it is, and whether it is whole: what `uvatar weights` shows."""
+"""The report of `uvatar weights`: installed weights and models, their licences, and whether they are intact."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def shipped(weights: Path) -> list[Item]:
     )
     for file, what, licence in known:
         if not (weights / file).is_file():
-            items.append(Item(file, what, MISSING, licence, "Not part of this version; optional."))
+            items.append(Item(file, what, MISSING, licence, "Not included in this version; optional."))
     return items
 
 
@@ -84,14 +84,14 @@ def brought(models: Path) -> list[Item]:
             models / ROMP_FILE,
             "Mesh Predictor, the published ROMP network",
             ROMP_LICENCE,
-            "The file ROMP.pkl of ROMP's release V2.0. Optional.",
+            "The file ROMP.pkl from ROMP's release V2.0. Optional.",
             lambda path: load_checkpoint(romp(), path),
         ),
         _checked(
             models / TEXTURE_FILE,
-            "Texture Predictor, in place of Uvatar's own",
+            "Texture Predictor, instead of Uvatar's own",
             "as you trained it",
-            "What training writes. Optional.",
+            "Written by training. Optional.",
             load_texture_predictor,
         ),
     ]
@@ -120,7 +120,7 @@ def brought(models: Path) -> list[Item]:
 
 
 def _check_uv(path: Path, smpl: list[Path]) -> None:
-    """Raises BodyError where the UV map does not fit the SMPL body beside it; without one there is nothing to compare
+    """Raises BodyError if the UV map does not fit the SMPL body beside it; without one there is nothing to compare
     it with.
     """
     if smpl:

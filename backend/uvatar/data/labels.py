@@ -1,4 +1,4 @@
-"""The labels of a texture's source map: where the colour of each texel comes from."""
+"""The labels of a texture's source map: the origin of each texel's colour."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Label(IntEnum):
-    """Where a texel's colour comes from; its value is what the source map (uint8) holds."""
+    """The origin of a texel's colour; its value is the one stored in the source map (uint8)."""
 
     EMPTY = 0  # outside the islands
     SEEN = 1  # a photo, or what the artist painted

@@ -1,4 +1,4 @@
-"""What perception knows of one person in one photo: the input of the fitting and texturing stages."""
+"""A person found in a photo by perception: the input of the fitting and texturing stages."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Person:
         window: (x0, y0, x1, y1) integer pixel window that ``mask`` covers, inside the photo.
         mask: (y1-y0, x1-x0) uint8, 255 where this person is visible, soft at the outline; other people's pixels are 0.
         others: like ``mask``, 255 where another person of the photo is (they may occlude this one).
-        face: (478, 2) face mesh landmarks in pixels, or None where no face is seen.
+        face: (478, 2) face mesh landmarks in pixels, or None if no face is seen.
         face_score: confidence that ``face`` is one, 0..1.
-        left_hand, right_hand: the person's own left and right hand, or None where not seen.
+        left_hand, right_hand: the person's own left and right hand, or None if not seen.
         likelihood: 0..1, how likely this is a person whose landmarks lie where the photo shows them
             (`uvatar.perception.evidence`).
     """

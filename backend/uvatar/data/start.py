@@ -1,4 +1,4 @@
-"""A first guess of a person's pose, from whatever stage has one: where fitting starts."""
+"""An initial pose of a person, from any stage: a starting point for fitting."""
 
 from __future__ import annotations
 

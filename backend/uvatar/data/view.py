@@ -1,4 +1,4 @@
-"""What texturing knows of one photo of the person."""
+"""A photo of the person, with all that texturing needs of it."""
 
 from __future__ import annotations
 

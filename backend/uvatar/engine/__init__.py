@@ -1,1 +1,1 @@
-"""What is loaded once, and the order of the stages that make an avatar of a photo."""
+"""The engine: what is loaded once, and the order of the stages that make avatars from photos."""

@@ -1,4 +1,4 @@
-"""Photos in, avatars out: what a script calls."""
+"""Reconstruction for scripts: photos in, avatars out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom an avatar from several photos is of: one person of each photo, chosen by looks over all photos; or several views
+"""Chooses the person that several photos share, one per photo, by appearance over all photos; or several views
 in one photo.
 """
 
@@ -79,7 +79,7 @@ class Choice:
 
     Attributes:
         views: the sightings that go into the avatar; where one photo alone is given, perhaps several of it.
-        left_out: photos that show nobody who looks like the person, and why, in a sentence.
+        left_out: photos in which nobody looks like the person, and why, in a sentence.
         notes: what to know about the choice, in sentences.
         separate: the views, all of one photo, are of different people after all.
     """
@@ -93,7 +93,7 @@ class Choice:
 def choose_views(
     sightings: Sequence[Sighting], names: Mapping[int, str], settings: ChoiceSettings = DEFAULT_SETTINGS
 ) -> Choice:
-    """Find the one person whom all photos show; ``names`` of the photos by index. At least one sighting."""
+    """Find the person that all photos show; ``names`` of the photos by index. Needs at least one sighting."""
     apart = _apart(sightings, settings)
     photo = np.array([one.photo for one in sightings])
     if len(set(photo.tolist())) == 1:
@@ -106,12 +106,12 @@ def choose_views(
     left_out = {
         sightings[
             i
-        ].photo: f"{names[sightings[i].photo]} shows nobody who looks like the person of {named}, so it was left out. "
-        "If it shows the same person, in other clothes for example, make an avatar of it alone."
+        ].photo: f"Nobody in {names[sightings[i].photo]} looks like the person in {named}, so it was left out. "
+        "If it does show the same person, for example in other clothes, make a separate avatar from it."
         for i in chosen
         if i not in kept
     }
-    notes = [f"{names[index]} was left out: it shows nobody who looks like this person." for index in left_out]
+    notes = [f"{names[index]} was left out: nobody in it looks like this person." for index in left_out]
     for i in kept:
         notes += _remarks(i, kept, sightings, apart, names[sightings[i].photo], settings)
     return Choice(views, left_out, tuple(notes))
@@ -181,17 +181,17 @@ def _remarks(
     remarks = []
     if rivals:
         where = _place(sightings[i], [sightings[j] for j in rivals])
-        remarks.append(f"{name} shows {len(rivals) + 1} people; {where} was taken.")
+        remarks.append(f"{name} shows {len(rivals) + 1} people; {where} was used.")
     if not others:
         return remarks
     mine = apart[i, others].mean()
     if mine > settings.alike:
         remarks.append(
-            f"The person of {name} looks a little unlike that of the other photos: check that it is the same one."
+            f"The person in {name} looks slightly different in the other photos: check that it is the same person."
         )
     if rivals and apart[np.ix_(rivals, others)].mean(1).min() < mine + settings.close_call:
         remarks.append(
-            f"Others in {name} look much the same: check that the right one was taken, or cut the others out of the "
+            f"Others in {name} look very similar: check that the right person was used, or crop the others out of the "
             "photo."
         )
     return remarks
@@ -205,18 +205,18 @@ def _in_one_photo(sightings: Sequence[Sighting], apart: Floats, name: str, setti
     anchor = int(np.argmin(near))
     kept = [i for i in range(len(sightings)) if apart[anchor, i] < settings.unlike]
     if len(kept) == 1:
-        note = f"The {len(sightings)} people of {name} look unlike, so each became an avatar of their own."
+        note = f"The {len(sightings)} people in {name} look different, so each became a separate avatar."
         return Choice(list(sightings), {}, (note,), separate=True)
     notes = [f"{len(kept)} views of one person in {name} became one avatar."]
     if len(kept) < len(sightings):
         rest = len(sightings) - len(kept)
         notes.append(
-            f"{'One' if rest == 1 else rest} more in {name} looked unlike and {'was' if rest == 1 else 'were'} left "
+            f"{'One' if rest == 1 else rest} more in {name} looked different and {'was' if rest == 1 else 'were'} left "
             "out."
         )
     facing = np.array([sightings[i].facing for i in kept])
     if max(apart[anchor, kept]) > settings.alike or (facing @ facing.T).min() > settings.turned:
-        notes.append("Check that they show one person, not several who are dressed alike.")
+        notes.append("Check that they show one person rather than several people dressed alike.")
     return Choice([sightings[i] for i in kept], {}, tuple(notes))
 
 

@@ -25,7 +25,7 @@ def complete_texture(pictures: Sequence[PhotoFile], body: BodyModel, atlases: At
     try:
         if len(pictures) not in (2, 3):
             raise TexturingError(
-                "A texture is completed from two or three pictures: as painted, its labels, and as it was before."
+                "Completing a texture takes two or three pictures: the painted texture, its labels, and the original."
             )
         painted = read_painted(*(data for _, data in pictures))
         done = complete_painted(painted, (atlases or Atlases(body)).at(len(painted.source)))

@@ -27,7 +27,7 @@ class DetectedPeople:
     """A photo after perception and prediction.
 
     Attributes:
-        predictions: one for each of ``people``, or None where there is none.
+        predictions: one for each of ``people``, or None if there is none.
         everybody: whom the Mesh Predictor found by itself, or whom the given file holds.
         found: how many people perception found; perhaps more than there may be in ``people``.
         uncertain: how many more were left out because it is not certain enough that they are people.
@@ -49,7 +49,7 @@ class DetectedPeople:
 
 
 def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress, clock: Stopwatch) -> DetectedPeople:
-    """Decode a photo, find its people, and predict their bodies where there is a Mesh Predictor or a result file.
+    """Decode a photo, find its people, and predict their bodies if there is a Mesh Predictor or a result file.
 
     Raises:
         PhotoError: the photo cannot be read.
@@ -69,7 +69,7 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
         raise NobodyFound(
             f"No person was found in {name}. Use a photo that shows a person clearly, at least 100 pixels tall "
             "and from the hips up."
-            + (" If something in it is a person after all, turn the option uncertain on." if found.left_out else "")
+            + (" If it does show a person, turn on the option uncertain." if found.left_out else "")
         )
     report("predicting", 0.25, "Predicting bodies")
     predictions, everybody = _predicted(decoded, people, engine, options)
@@ -80,7 +80,7 @@ def detect(photo: PhotoFile, engine: Engine, options: Options, report: Progress,
     known = [i for i, prediction in enumerate(predictions) if prediction is not None]
     if not known:
         raise ResultFileError(
-            f"None of the people given for {name} is in it: was the result file made from this photo?"
+            f"None of the people given for {name} are in it. Was the result file made from this photo?"
         )
     return detected.only(known)
 
@@ -104,7 +104,7 @@ def _predicted(
 
 
 def left_out_notes(detected: DetectedPeople, made: int) -> tuple[str, ...]:
-    """Sentences about people who were found and not made, where there are any."""
+    """Sentences about people who were found but left out, if any."""
     notes = []
     if detected.found > made:
         who = (
@@ -114,9 +114,9 @@ def left_out_notes(detected: DetectedPeople, made: int) -> tuple[str, ...]:
         )
         most = declared()["max_people"].high or made
         more = (
-            "Cut the photo into parts for the others"
+            "Crop the photo into parts for the others"
             if made >= most
-            else f"Raise the option max_people (at most {most:g}) for more"
+            else f"Increase the option max_people (at most {most:g}) for more"
         )
         notes.append(f"{detected.found} people were found, and {who}. {more}.")
     if detected.uncertain:
@@ -125,5 +125,5 @@ def left_out_notes(detected: DetectedPeople, made: int) -> tuple[str, ...]:
             if detected.uncertain == 1
             else f"{detected.uncertain} more may be people and were"
         )
-        notes.append(f"{who} left out, because it is not certain: turn the option uncertain on to make avatars of all.")
+        notes.append(f"{who} left out, because it is not certain: turn on the option uncertain to make avatars of all.")
     return tuple(notes)

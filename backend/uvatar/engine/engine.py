@@ -1,4 +1,4 @@
-"""What is loaded once: body, networks and everything else that the stages learn from files."""
+"""The engine: body, networks and all other data that the stages read from files, loaded once."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Engine:
         assets = Path(assets) if assets else weights_folder()
         models = Path(models) if models else models_folder()
         if not (assets / BODY_FILE).is_file():
-            raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or name another folder.")
+            raise WeightsError(f"{BODY_FILE} is missing from {assets}. Install Uvatar again, or give another folder.")
         check_shipped(assets)
         body = load_open_body(assets / BODY_FILE)
         mesh_predictor, mesh_problem = _found(
@@ -138,13 +138,13 @@ class Engine:
             failed: called with the name and the UvatarError of each photo that cannot be used; the others go on.
                 None raises the first one's error.
 
-        Raises UvatarError where a photo, or all of them, cannot be used, and where the options ask for what is not
+        Raises UvatarError if a photo, or all of them, cannot be used, and where the options ask for what is not
         installed.
         """
         return reconstruct_avatars(photos, self, options, progress, failed)
 
     def registration(self, body: str) -> Registration | None:
-        """The body of this name in agreement with the open one; None where it is the open one.
+        """The registration of the body with this name to the open body; None if it is the open body.
 
         Raises UvatarError (`Code.NO_BODY`) where its files are missing or cannot be used.
         """
@@ -153,20 +153,20 @@ class Engine:
         try:
             return self.smpl.registration()
         except BodyError as error:
-            raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body. See `uvatar weights`.") from error
+            raise UvatarError(str(error), Code.NO_BODY, "Or choose the open body; see `uvatar weights`.") from error
 
     def check(self, options: Options) -> None:
-        """Raise UvatarError where the options ask for a network that is not installed."""
+        """Raise UvatarError if the options require a network that is not installed."""
         if not options.refine and self.mesh_predictor is None and options.given_people is None:
             raise self._no_mesh_predictor()
         if options.texture in ("predicted", "combined") and self.texture_predictor is None:
             raise self._no_texture_predictor()
 
     def _no_mesh_predictor(self) -> UvatarError:
-        why = f"neither {LIGHT_FILE} among Uvatar's weights nor {ROMP_FILE} in {self.models} is there."
+        why = f"neither {LIGHT_FILE} in Uvatar's weights nor {ROMP_FILE} in {self.models} was found."
         if self.mesh_predictor_problem:
             why = self.mesh_predictor_problem.message
-        message = f"Without refinement the Mesh Predictor alone makes the result, and it has no weights: {why}"
+        message = f"Without refinement the Mesh Predictor alone makes the result, but its weights are missing: {why}"
         fix = (
             f"Put {ROMP_FILE} into {self.models}, give a result file with --from-npz, or leave refinement on. See "
             "`uvatar weights`."
@@ -174,10 +174,10 @@ class Engine:
         return UvatarError(message, Code.NO_WEIGHTS, fix)
 
     def _no_texture_predictor(self) -> UvatarError:
-        why = f"{TEXTURE_FILE} is neither among Uvatar's weights nor in {self.models}."
+        why = f"{TEXTURE_FILE} was found neither in Uvatar's weights nor in {self.models}."
         if self.texture_predictor_problem:
             why = self.texture_predictor_problem.message
-        message = f"A predicted texture needs the Texture Predictor, and it has no weights: {why}"
+        message = f"A predicted texture requires the Texture Predictor, but its weights are missing: {why}"
         return UvatarError(message, Code.NO_WEIGHTS, "Choose the projected texture, or see `uvatar weights`.")
 
 
@@ -188,5 +188,5 @@ def _found(
     try:
         return find(), None
     except CheckpointError as error:
-        fix = f"Replace the file in {models}, or remove it; until then {meanwhile}"
+        fix = f"Replace or remove the file in {models}; until then {meanwhile}"
         return None, UvatarError(str(error), Code.BAD_WEIGHTS, fix)

@@ -49,11 +49,11 @@ def finish_people(
 ) -> PhotoResult:
     """The photo's people, fitted already, with clothes and textures.
 
-    Raises NotFitted where none of them becomes an avatar.
+    Raises NotFitted if none of them becomes an avatar.
     """
     results: list[PersonResult] = []
     failures: list[NotFitted] = []
-    report("texturing", 0.6, f"Dressing and texturing {counted(detected.people)}")
+    report("texturing", 0.6, f"Fitting clothes and texturing {counted(detected.people)}")
     with ThreadPoolExecutor(engine.threads) as pool:
         everyone = zip(detected.people, fits, detected.predictions, strict=True)
         finishing = [
@@ -87,7 +87,7 @@ def finish_person(view: View, prediction: Prediction | None, engine: Engine, opt
 
 
 def clothe(view: View, engine: Engine, options: Options) -> Fit:
-    """The view's fit with what clothes and hair add. Raises FloatingPointError where its vertices are not finite."""
+    """The view's fit with clothes and hair added. Raises FloatingPointError if its vertices are not finite."""
     fit, person, camera, body = view.fit, view.person, view.camera, engine.body
     if not options.fast and options.clothing and options.refine:
         fit = replace(fit, offsets=clothing_offsets(fit, person, camera, engine.clothing))
@@ -98,7 +98,7 @@ def clothe(view: View, engine: Engine, options: Options) -> Fit:
 
 
 def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tuple[Texture, tuple[str, ...]]:
-    """A person's texture from one or more views, and what to know about it, in sentences."""
+    """A person's texture from one or more views, and notes about it."""
     predictor = engine.texture_predictor
     chosen = options.texture or ("projected" if options.fast else "combined")
     without = functools.partial(
@@ -116,11 +116,11 @@ def texture_views(views: Sequence[View], engine: Engine, options: Options) -> tu
 def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) -> PersonResult:
     """The person with outline and confidence as the finished avatar has them.
 
-    Raises NotFitted where (next to) nothing of the photo is on the avatar.
+    Raises NotFitted if (next to) nothing of the photo is on the avatar.
     """
     vertices = engine.body.posed(person.fit.body, person.fit.offsets)[0]
     if not person.texture.seen >= LEAST_SEEN:
-        raise not_fitted(person.person, photo, "nothing of the photo reached the texture")
+        raise not_fitted(person.person, photo, "no pixels of the photo reached the texture")
     outline = outline_iou(person.person, vertices, engine.body.data.faces, camera)
     return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))
 
@@ -144,23 +144,23 @@ def outline_iou(person: Person, vertices: NDArray[np.float32], faces: NDArray[np
 
 @contextmanager
 def sound_numbers(person: Person, photo: Photo) -> Iterator[None]:
-    """Raise NotFitted where the numbers of a person are not finite, or a system of equations has no solution."""
+    """Raise NotFitted if a person's numbers are not finite or a system of equations has no solution."""
     try:
         yield
     except (np.linalg.LinAlgError, FloatingPointError) as error:
-        raise not_fitted(person, photo, "the numbers do not add up") from error
+        raise not_fitted(person, photo, "the computation failed numerically") from error
     except RuntimeError as error:
         if "singular" not in str(error):  # scipy's word for a system of equations without a solution
             raise
-        raise not_fitted(person, photo, "the numbers do not add up") from error
+        raise not_fitted(person, photo, "the computation failed numerically") from error
 
 
 def not_fitted(person: Person, photo: Photo, why: str) -> NotFitted:
-    """The error that says of whom no avatar could be made, and why."""
+    """The error that says for which person no avatar could be made, and why."""
     x, y = (person.box[:2] + person.box[2:]) / 2
     return NotFitted(
-        f"No avatar could be made of the person at {x:.0f}, {y:.0f} of {photo.name}: {why}. "
-        "Try another photo, or one where the person is larger; if it happens with every photo, run `uvatar doctor`."
+        f"No avatar could be made of the person at {x:.0f}, {y:.0f} in {photo.name}: {why}. "
+        "Try another photo, or one that shows the person larger; if this happens with every photo, run `uvatar doctor`."
     )
 
 

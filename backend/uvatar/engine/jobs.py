@@ -1,4 +1,4 @@
-"""What a model process is asked to do: a job's photos in, a result for each as soon as it is there."""
+"""The work of a model process: a job's photos in, a result for each as soon as it is ready."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def run_job(
         photo_done: called with each photo's result as soon as it is there; of several photos that become one avatar,
             for the one that its pose is from.
 
-    Raises UvatarError where the options ask for what is not installed.
+    Raises UvatarError if the options ask for what is not installed.
     """
     engine.check(options)
     if options.body != OPEN_BODY:
-        report("reading", 0.0, "Getting the SMPL body ready")
+        report("reading", 0.0, "Preparing the SMPL body")
         engine.registration(options.body)
     if options.same_person:
         _run_same_person(photos, options, engine, report, photo_done)
@@ -83,7 +83,7 @@ def present(result: PhotoResult, engine: Engine, options: Options) -> dict[str, 
     """A photo's result, on the body that the options ask for, as the dictionary that leaves the backend
     (docs/result-schema.md).
 
-    Raises UvatarError where that body is not installed.
+    Raises UvatarError if that body is not installed.
     """
     started = time.perf_counter()
     registration = engine.registration(options.body)
@@ -124,6 +124,6 @@ def on_body(person: PersonResult, registration: Registration | None, camera: Cam
 
 
 def _networks(person: PersonResult, engine: Engine, options: Options) -> tuple[str | None, str | None]:
-    """The licences of the Mesh Predictor and the Texture Predictor where they had a part in the avatar."""
+    """The licences of the Mesh Predictor and the Texture Predictor, if the avatar used them."""
     mesh = engine.mesh_predictor if options.given_people is None and person.fit.start == NAME else None
     return mesh.licence if mesh else None, engine.texture_predictor.licence if engine.texture_predictor else None

@@ -1,4 +1,4 @@
-"""Who is who in several photos: people told apart by the colours of their clothes, hair and skin.
+"""Re-identifying people across photos by the colours of their clothes, hair and skin.
 
 Every person is described by the colours of eleven regions of the body, left and right, front and back together: a shirt
 has its colours on both sides, and hardly anything else is seen both from the front and from the back.  No face is
@@ -55,7 +55,7 @@ _QUANTILES = np.linspace(0.1, 0.9, 9)
 
 @dataclass(frozen=True)
 class LikenessSettings:
-    """Tuned numbers of describing and comparing people; `ChoiceSettings` says what they give.
+    """Tuned numbers for describing and comparing people; `ChoiceSettings` says what they achieve.
 
     Attributes:
         side: pixels of a person's longer side at which colours are compared, so that a fabric's pattern is as fine in
@@ -80,7 +80,7 @@ DEFAULT_SETTINGS = LikenessSettings()
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a person of one photo looks like.
+    """The appearance of a person in one photo.
 
     Attributes:
         colours: (R, 9, 3) quantiles 0.1 to 0.9 of L*, a*, b* in each region of the body; zeros where a region is not
@@ -138,7 +138,7 @@ def _regions(data: BodyData, settings: LikenessSettings) -> NDArray[np.int64]:
 def unlikeness(
     one: Appearance, others: Sequence[Appearance], settings: LikenessSettings = DEFAULT_SETTINGS
 ) -> NDArray[np.float64]:
-    """(N,) how unlike somebody looks each of ``others``: the mean delta E of what both photos show.
+    """(N,) how different a person looks from each of ``others``: mean delta E of the parts both photos show.
 
     NaN where that is nothing.
     """

@@ -25,7 +25,7 @@ class Pipeline:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is loaded, for `uvatar status`."""
+        """A description of what is loaded, for `uvatar status`."""
         engine = self.engine
         return {
             "body": engine.body.data.name,
@@ -41,17 +41,17 @@ class Pipeline:
     ) -> None:
         """Reconstruct photos; ``options`` as the protocol has them.
 
-        Raises UvatarError where an option is unknown or asks for what is not installed.
+        Raises UvatarError if an option is unknown or asks for what is not installed.
         """
         run_job(photos, read_options(options), self.engine, progress, photo_done)
 
     def complete_texture(self, pictures: Sequence[PhotoFile], body: str, progress: Progress) -> dict[str, Any]:
         """Complete a painted texture (`uvatar.engine.complete`); ``body``: "open_body" or "smpl".
 
-        Raises UvatarError where that body is not installed.
+        Raises UvatarError if that body is not installed.
         """
         if body != OPEN_BODY:
-            progress("reading", 0.0, "Getting the SMPL body ready")
+            progress("reading", 0.0, "Preparing the SMPL body")
         registration = self.engine.registration(body)
         if registration is None:
             return complete_texture(pictures, self.engine.body, self.engine.atlases)

@@ -49,19 +49,19 @@ def reconstruct_same_person(
     report: Progress = ignore_progress,
     failed: PhotoFailed | None = None,
 ) -> tuple[int, PhotoResult] | None:
-    """One avatar from all photos; `uvatar.engine.choice` chooses of whom.
+    """Make one avatar from all photos; `uvatar.engine.choice` chooses the person.
 
     Shape is the mean of all views'; every view's texels are used where it sees best; pose, camera and clothing are
     those of the view that fits best.
 
     Args:
-        failed: told of photos that cannot be used or show nobody who looks like the person, by index; the others are
+        failed: called for photos that cannot be used or in which nobody looks like the person, by index; the others are
             merged without them. None raises the error of the first one that cannot be used.
 
     Returns the index of the photo that pose and camera are from, and its result; where there is one photo alone and
-    its people look unlike, each has an avatar. None where no photo is left.
+    its people look unlike, each has an avatar. None if no photo is left.
 
-    Raises NotFitted where no avatar could be made.
+    Raises NotFitted if no avatar could be made.
     """
     if len(photos) > 1:
         options = replace(options, max_people=min(options.max_people, DEFAULT_SETTINGS.candidates))
@@ -132,7 +132,7 @@ def _of_chosen(
     """The avatar of the chosen views, and the index of the photo that pose and camera are from."""
     crowds = [one for one in detected.values() if one.found > len(one.people)]
     compared = (
-        f"Of {one.found} people in {one.photo.name} the {len(one.people)} most prominent were compared."
+        f"Of the {one.found} people in {one.photo.name}, only the {len(one.people)} most prominent were compared."
         for one in crowds
     )
     notes = (*choice.notes, *compared)
@@ -162,7 +162,7 @@ def _merged(detected: Sequence[DetectedPeople], fits: Sequence[Fit], context: _C
     clock.lap("fitting")
     views: list[View] = []
     for one, fit in zip(detected, fits, strict=True):
-        report("texturing", 0.6 + 0.2 * len(views) / len(detected), f"Dressing the body in {one.photo.name}")
+        report("texturing", 0.6 + 0.2 * len(views) / len(detected), f"Fitting clothes in {one.photo.name}")
         with sound_numbers(one.people[0], one.photo):
             view = View(one.photo, one.people[0], one.camera, fit)
             views.append(replace(view, fit=clothe(view, engine, options)))

@@ -32,7 +32,7 @@ Cut = Callable[[Floats, Floats], "list[float] | None"]
 def cut_window(kind: str, keypoints: Floats, box: Floats, width: int, height: int) -> tuple[int, int, int, int] | None:
     """The pixels of a photo that show the part ``kind`` (one of `CUTS`) of a person.
 
-    None where the person has no such part there.
+    None if the person has no such part there.
 
     Args:
         keypoints: (17, 3) x, y, flag in COCO's order and sense.
@@ -149,7 +149,7 @@ def _arm(keypoints: Floats, box: Floats) -> list[float] | None:
 
 
 def _eyes_apart(keypoints: Floats) -> float | None:
-    """Pixels between the eyes of a face that is seen; None where none is."""
+    """Pixels between the eyes of a face that is seen; None if none is."""
     apart = float(np.linalg.norm(np.diff(keypoints[EYES, :2], axis=0)))
     return apart if (keypoints[[NOSE, *EYES], 2] == 2).all() and apart >= 14 else None
 

@@ -208,7 +208,7 @@ def parts(people: Sequence[LabelledPicture], most: int) -> Iterator[LabelledPict
 
 
 def part(whole: LabelledPicture, kind: str) -> LabelledPicture | None:
-    """The part ``kind`` of a whole person, enlarged where it is small; None where it is not there to be cut."""
+    """The part ``kind`` of a whole person, enlarged where it is small; None if it is not there to be cut."""
     if whole.keypoints is None:
         return None
     height, width = whole.pixels.shape[:2]

@@ -75,7 +75,7 @@ def evaluate_starts(
     """Fit the people of a folder of photos from each set of starts; prints the summary, writes one row per person to
     out/starts.csv.
 
-    ``predictor`` defaults to the one that is installed. Raises ModelError where a model of perception is missing.
+    ``predictor`` defaults to the one that is installed. Raises ModelError if a model of perception is missing.
     """
     console = console or terminal()
     body, perception = load_open_body(), Perception(weights_folder() / "perception")

@@ -171,7 +171,7 @@ def _evaluate_one(
 
 
 def matched(result: PhotoResult, mask: NDArray[np.bool_]) -> PersonResult | None:
-    """The reconstructed person whose box is centred nearest to the true mask (H, W), or None where none is near."""
+    """The reconstructed person whose box is centred nearest to the true mask (H, W), or None if none is near."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     low, high = np.array([columns[0], rows[0]]), np.array([columns[-1] + 1, rows[-1] + 1])
 

@@ -55,7 +55,7 @@ class Avatar:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know about this avatar and about the photo as a whole, in sentences."""
+        """Notes about this avatar and about the photo as a whole, in sentences."""
         return (*self.person.get("notes", ()), *self.result.get("notes", ()))
 
     @property
@@ -156,7 +156,7 @@ class Avatar:
 
         Returns what was written; its ``problem`` says why Blender's files are missing.
 
-        Raises OSError where a file cannot be written.
+        Raises OSError if a file cannot be written.
         """
         exporter = Exporter(Path(folder), blender_command() if blender else None)
         (written,) = exporter.write(self.result, only=self.number)
@@ -175,7 +175,7 @@ def avatars_of(result: Mapping[str, Any]) -> list[Avatar]:
 
 def _check(pose: str) -> None:
     if pose not in ("rest", "photo"):
-        raise ValueError(f'The pose is "rest" or "photo", not {pose!r}.')
+        raise ValueError(f'The pose must be "rest" or "photo", not {pose!r}.')
 
 
 def _picture(data: bytes, mode: str) -> NDArray[np.uint8] | None:

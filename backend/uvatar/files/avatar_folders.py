@@ -48,7 +48,7 @@ _NUMBERED = re.compile(r"([^\\/:\0]*)_p\d+", re.DOTALL)
 
 @dataclass(frozen=True)
 class AvatarFolder:
-    """What a folder's ``result.json`` says of it.
+    """The facts in a folder's ``result.json``.
 
     Attributes:
         folder: that it lies in.
@@ -72,7 +72,7 @@ class AvatarFolder:
 def read_avatar(folder: Path) -> AvatarFolder | None:
     """The avatar in a folder.
 
-    None where there is none, or a ``result.json`` that is not ours or names files elsewhere.
+    None if there is none, or a ``result.json`` that is not ours or names files elsewhere.
     """
     try:
         with (folder / SUMMARY).open("rb") as file:
@@ -205,7 +205,7 @@ class FolderNames:
         return stem, ours or []
 
     def _of(self, stem: str, digest: str, own: Collection[str], beside: str) -> list[AvatarFolder] | None:
-        """The avatars of the photo under this stem; None where it is another's."""
+        """The avatars of the photo under this stem; None if it is another's."""
         if same_name(stem) in self._given:
             return None
         ours = []
@@ -242,17 +242,15 @@ def prepare(out: Path) -> None:
 
 
 def output_error(out: Path, error: OSError) -> UvatarError:
-    """What it means that files cannot be written: "disk-full", "unwritable"."""
+    """The error for files that cannot be written: "disk-full" or "unwritable"."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        fix = "Free some space there, or choose another folder with --out, then run the same command again."
-        return UvatarError(f"The disk that holds {shown(str(out))} is full.", Code.DISK_FULL, fix)
+        fix = "Free some space on it or choose another folder with --out, then run the same command again."
+        return UvatarError(f"The disk with {shown(str(out))} is full.", Code.DISK_FULL, fix)
     if isinstance(error, (FileExistsError, NotADirectoryError)):
-        words = (
-            f"{shown(str(out))} cannot be a folder: there is a file of this name, or of one of the folders above it."
-        )
+        words = f"{shown(str(out))} cannot be a folder: a file has this name or the name of one of its parent folders."
         return UvatarError(words, Code.UNWRITABLE, "Choose another folder with --out.")
-    fix = "Choose another folder with --out, or change the permissions of this one."
-    return UvatarError(f"Nothing can be written to {shown(str(out))}: {error.strerror or error}.", Code.UNWRITABLE, fix)
+    fix = "Choose another folder with --out, or change this folder's permissions."
+    return UvatarError(f"{shown(str(out))} cannot be written to: {error.strerror or error}.", Code.UNWRITABLE, fix)
 
 
 def is_disk_fault(error: OSError) -> bool:

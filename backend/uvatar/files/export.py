@@ -59,18 +59,18 @@ _PERSON_KEYS = (
 
 
 class BlenderError(RuntimeError):
-    """Blender could not write a file; the message is the end of what it said."""
+    """Blender could not write a file; the message is the end of its output."""
 
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """What was written for one person.
+    """The files written for one person.
 
     Attributes:
         folder: where.
         summary: the content of result.json.
         about_photo: those of its notes that are about the photo as a whole, the same for all people of it.
-        problem: why avatar.blend and avatar.glb could not be written; None where they were, or were not asked for.
+        problem: why avatar.blend and avatar.glb could not be written; None if they were, or were not asked for.
     """
 
     folder: Path
@@ -112,7 +112,7 @@ class Exporter:
             made_of: sha256 of all photos, where several make one avatar.
             only: number of the one person to write; the others' folders stay as they are.
 
-        Raises OSError where a file cannot be written; then the photo's folders are as they were, or those of some
+        Raises OSError if a file cannot be written; then the photo's folders are as they were, or those of some
         people are new.
         """
         self.out.mkdir(parents=True, exist_ok=True)
@@ -190,13 +190,13 @@ class Exporter:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except subprocess.TimeoutExpired as error:  # its own words are the whole command
-            raise BlenderError(f"Blender did not end within {BLENDER_SECONDS:.0f} seconds.") from error
+            raise BlenderError(f"Blender did not finish within {BLENDER_SECONDS:.0f} seconds.") from error
         except OSError as error:
             raise BlenderError(f"Blender cannot be started: {error.strerror or error}.") from error
         missing = [path.name for path in targets.values() if not path.is_file()]
         if done.returncode or missing:
             raise BlenderError(
-                f"Blender ended with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}"
+                f"Blender exited with code {done.returncode}: {done.stdout.decode(errors='replace')[-600:].strip()}"
             )
 
 
@@ -298,7 +298,7 @@ def _blender_environment() -> dict[str, str]:
 def blender_command() -> list[str] | None:
     """The command that runs the extension's code without a window.
 
-    None where this installation has no `uvatar_blender` package, or this computer has neither Blender nor bpy; see
+    None if this installation has no `uvatar_blender` package, or this computer has neither Blender nor bpy; see
     `blender_advice`. In this order: the Blender that UVATAR_BLENDER names, the bpy package beside this one, a Blender
     on the search path.
     """
@@ -316,13 +316,13 @@ def blender_command() -> list[str] | None:
 
 
 def blender_advice() -> tuple[str, str]:
-    """What is missing where `blender_command` finds nothing, and what to do about it; each is a sentence."""
+    """What is missing if `blender_command` finds nothing, and what to do about it; each is a sentence."""
     # bpy 4.5 has wheels for this Python alone; those for newer ones need another Python than the backend does.
     has_bpy = sys.version_info[:2] == (3, 11)
     if importlib.util.find_spec("uvatar_blender") is None:
         fix = 'Install it: python -m pip install "uvatar[blender]".'
         if not has_bpy:
-            fix += " It also needs Blender 4.2 or newer; name its program in UVATAR_BLENDER."
+            fix += " Blender 4.2 or newer is also required; set UVATAR_BLENDER to its program."
         return "The package uvatar-blender is not installed.", fix
-    fix = "Install Blender 4.2 or newer and name its program in UVATAR_BLENDER"
+    fix = "Install Blender 4.2 or newer and set UVATAR_BLENDER to its program"
     return "No Blender was found.", fix + (", or: python -m pip install bpy==4.5.*" if has_bpy else ".")

@@ -19,7 +19,7 @@ def photo_files(photos: GivenPhoto | Iterable[GivenPhoto]) -> list[PhotoFile]:
     Args:
         photos: a path, a photo file's bytes, a pair of name and bytes, or a list of these.
 
-    Raises UvatarError where a file cannot be read.
+    Raises UvatarError if a file cannot be read.
     """
     if isinstance(photos, (str, bytes, os.PathLike)) or _is_pair(photos):
         photos = [photos]  # type: ignore[list-item]

@@ -20,7 +20,7 @@ from uvatar.protocol.framing import LIMITS
 from uvatar.protocol.photo_lists import PHOTO_SUFFIXES, shown
 
 MOST_BYTES = LIMITS.frame_bytes  # of a photo; the server takes no more
-NO_PHOTOS = f"There are no photos in this folder. Photos are files whose names end with {', '.join(PHOTO_SUFFIXES)}."
+NO_PHOTOS = f"There are no photos in this folder. Photos are files whose names end in {', '.join(PHOTO_SUFFIXES)}."
 MOST_LIST = 64 << 20  # bytes of a list of photos: half a million long paths
 
 # Folders that systems make beside people's own: macOS in archives, Synology for thumbnails, Windows' bin and its index.
@@ -47,7 +47,7 @@ def photos_in(folder: Path, deep: bool = False) -> list[Path]:
 
     Passed over are hidden files and folders (``._me.jpg``, which macOS writes beside ``me.jpg`` on foreign disks), what
     systems keep for themselves, and the pictures of avatars. Whatever else is called like a photo is among them, so
-    that somebody is told why it is none; so are folders that cannot be looked into. Raises OSError where ``folder``
+    that somebody is told why it is none; so are folders that cannot be looked into. Raises OSError if ``folder``
     itself cannot be read.
     """
     found: list[Path] = []
@@ -121,7 +121,7 @@ def gathered(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[tuple[
 def photo_size(path: Path) -> int:
     """Bytes of a photo's file.
 
-    Raises UvatarError where it is none that can be read: folder, pipe, device, too large, not there.
+    Raises UvatarError if it is none that can be read: folder, pipe, device, too large, not there.
     """
     try:
         facts = path.stat()
@@ -129,15 +129,15 @@ def photo_size(path: Path) -> int:
         raise _unreadable(error) from error
     if stat.S_ISDIR(facts.st_mode):
         raise UvatarError(
-            "This is a folder, or one that cannot be read.",
+            "This is a folder, or a folder that cannot be read.",
             Code.UNREADABLE,
-            "Name photos, and check the folder's permissions.",
+            "Give photos instead, and check the folder's permissions.",
         )
     if not stat.S_ISREG(
         facts.st_mode
     ):  # opening a pipe would wait for whoever writes into it, for ever where nobody does
         raise UvatarError(
-            "This is a pipe, a socket or a device, not a photo.", Code.UNREADABLE, "Copy the photo into a file."
+            "This is a pipe, a socket or a device, not a photo.", Code.UNREADABLE, "Copy the photo to a regular file."
         )
     if facts.st_size > MOST_BYTES:
         raise _too_large(facts.st_size)
@@ -163,7 +163,7 @@ def _unreadable(error: Exception) -> UvatarError:
 
 
 def _too_large(size: int) -> UvatarError:
-    message = f"The file has {size / 1e6:.0f} MB; photos of up to {MOST_BYTES / 1e6:.0f} MB are taken."
+    message = f"The file has {size / 1e6:.0f} MB; photos may have at most {MOST_BYTES / 1e6:.0f} MB."
     return UvatarError(message, Code.UNREADABLE, "Save the photo as a JPEG, or make it smaller.")
 
 
@@ -198,7 +198,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _no_list(path: Path) -> UvatarError:
-    fix = "Save the list as UTF-8, one path a line (Notepad: Save As, Encoding: UTF-8), or name the folder instead."
+    fix = "Save the list as UTF-8, one path per line (Notepad: Save As, Encoding: UTF-8), or give the folder instead."
     return UvatarError(
         f"{shown(path.name)} is neither a photo nor a list of photos in UTF-8 or UTF-16.", Code.BAD_LIST, fix
     )

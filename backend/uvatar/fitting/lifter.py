@@ -37,7 +37,7 @@ SPREADS = POSED + BONE_COUNT + BETAS
 
 @dataclass(frozen=True)
 class Lifted:
-    """What the lifter says of one person.
+    """The lifter's prediction for one person.
 
     Attributes:
         orient: (3, 3) rotation of the pelvis, camera frame.
@@ -104,7 +104,7 @@ def orthonormal(values: Tensor) -> Tensor:
 
 
 class Lifter:
-    """The network with its weights, for people whom perception found."""
+    """The lifter network with its weights, for the people that perception found."""
 
     def __init__(self, network: LifterNetwork) -> None:
         self._network = network.eval()
@@ -113,7 +113,7 @@ class Lifter:
     def load(cls, folder: Path | None = None) -> Lifter | None:
         """The lifter in a folder of weights, by default the one that ships with the program.
 
-        None where there is none.
+        None if there is none.
         """
         path = (folder or weights_folder()) / FILE
         if not path.is_file():
@@ -154,7 +154,7 @@ def view(box: Floats, camera: Camera) -> NDArray[np.float64]:
 
 
 def features(landmarks: Floats, world: Floats, box: Floats, camera: Camera) -> NDArray[np.float64]:
-    """(201,) what the network sees of a person: image landmarks (33, 3), world landmarks (33, 3), box (4,)."""
+    """(201,) the network's input for a person: image landmarks (33, 3), world landmarks (33, 3), box (4,)."""
     inside = (landmarks[:, :2] >= 0).all(1) & (landmarks[:, 0] < camera.width) & (landmarks[:, 1] < camera.height)
     looking = view(box, camera)
     rays = camera.rays(landmarks[:, :2].astype(float)) @ looking

@@ -1,4 +1,4 @@
-"""What fitting has learned about poses, loaded once and passed to every fit."""
+"""The learned pose models of fitting, loaded once and passed to every fit."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class PoseModels:
 
     @classmethod
     def load(cls, folder: Path) -> PoseModels:
-        """The models in a folder of weights. Raises FileNotFoundError where there is no pose prior."""
+        """Load the models from a folder of weights. Raises FileNotFoundError if there is no pose prior."""
         return cls(PosePrior.load(folder), Lifter.load(folder))

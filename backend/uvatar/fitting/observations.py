@@ -1,4 +1,4 @@
-"""What perception saw of the people of a photo, corrected and in one frame, for all terms of the fit."""
+"""Perception's evidence about a photo's people, corrected and in one frame, for all terms of the fit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Observations:
         landmarks: (N, 33, 3) pixels and visibility.
         unseen_legs: (N, 2) 1 where nothing is seen of the left or the right leg.
         lifted: what the pose lifter says of each; empty where there is none.
-        lifted_landmarks: (N, 33, 3) the landmarks of the lifted bodies, metres, camera axes; None where there are none.
+        lifted_landmarks: (N, 33, 3) the landmarks of the lifted bodies, metres, camera axes; None if there are none.
     """
 
     people: Sequence[Person]

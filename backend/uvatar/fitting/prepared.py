@@ -1,4 +1,4 @@
-"""What fitting needs of a body, prepared once and passed to every fit."""
+"""Precomputed data of a body for fitting, prepared once and passed to every fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What poses people take: a mixture of Gaussians over the axis-angles of joints 1..21."""
+"""The pose prior: a mixture of Gaussians over the axis-angles of joints 1..21."""
 
 from __future__ import annotations
 

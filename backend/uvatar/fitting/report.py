@@ -1,4 +1,4 @@
-"""How well a body explains what was seen, in numbers and in words for the artist."""
+"""How well a body explains the evidence, as numbers and as sentences for the artist."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def _notes(
     outside = [name for name, points in LIMBS.items() if not inside[points].any()]
     hidden = [name for name, points in LIMBS.items() if name not in outside and not seen[points].any()]
     if outside:
-        notes.append(f"Outside the photo: {', '.join(outside)}. What is not seen is posed by habit.")
+        notes.append(f"Outside the photo: {', '.join(outside)}. Unseen parts have a typical pose.")
     if hidden:
-        notes.append(f"Hidden and posed by habit: {', '.join(hidden)}.")
+        notes.append(f"Hidden, given a typical pose: {', '.join(hidden)}.")
     if group.name == "child":
         notes.append(CHILD_NOTE)
     if person.likelihood < UNCLEAR:
-        notes.append("It is not certain that this is a person, or how they stand: check the overlay.")
+        notes.append("It is uncertain whether this is a person, or how they stand: check the overlay.")
     if tail > BAD_TAIL:
-        notes.append("Some joints do not meet the photo: check the overlay.")
+        notes.append("Some joints do not match the photo: check the overlay.")
     if person.side < SMALL:
         notes.append("Small in the photo: pose and texture are rough.")
     return notes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from uvatar.body import BodyData, ShapePrior
 
 CHILD_NOTE = "Given a child's proportions."
-PERHAPS_CHILD_NOTE = "Given a grown-up's proportions, but may be a child: the photo leaves it open."
+PERHAPS_CHILD_NOTE = "Given an adult's proportions, but may be a child: the photo does not tell."
 AGE_NOTES = (CHILD_NOTE, PERHAPS_CHILD_NOTE)
 
 

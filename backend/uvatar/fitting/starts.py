@@ -1,4 +1,4 @@
-"""Where the solver starts: a person's landmarks in, a pose out.
+"""Starting points of the solver: initial poses from a person's landmarks.
 
 `landmark_start` reads the pose off the landmarks in space, limb by limb. A learned start (the Mesh Predictor, a pose
 lifter) is just another `Start`: the solver tries each briefly and goes on with the one that explains the photo best.

@@ -1,4 +1,4 @@
-"""Which triangle every pixel sees, and what every surface point sees: ray casting with Embree (BSD, `embreex`).
+"""Visibility of triangles in pixels, and of surface points, by ray casting with Embree (BSD, `embreex`).
 
 Embree hits the same triangles as a rasteriser with pixel centres as samples, at about 3 ms per 256x256 picture once its
 tree is built (50 ms for the open body), and the same tree answers visibility questions per texel.
@@ -19,7 +19,7 @@ from uvatar.data.camera import Camera
 
 @dataclass(frozen=True)
 class Fragments:
-    """What the pixels of a picture see.
+    """The surface points seen by a picture's pixels.
 
     Attributes:
         face: (H, W) int32 index of the nearest triangle, -1 where there is none.
@@ -85,7 +85,7 @@ class RayScene:
         return visible
 
     def render(self, camera: Camera) -> Fragments:
-        """What each pixel of the camera's picture sees."""
+        """Find the surface point that each pixel of the camera's picture sees."""
         height, width = camera.height, camera.width
         x = (np.arange(width, dtype=np.float32) + 0.5 - camera.center[0]) / camera.focal
         y = (np.arange(height, dtype=np.float32) + 0.5 - camera.center[1]) / camera.focal

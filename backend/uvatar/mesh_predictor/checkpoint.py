@@ -16,7 +16,7 @@ _NOT_THE_NETWORK = ("_result_parser", "_calc_loss", "final_layers.0.")
 
 
 class CheckpointError(ValueError):
-    """The file is not a usable checkpoint of this network; the message names what is wrong with it."""
+    """The file is not a usable checkpoint of this network; the message says what is wrong."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -36,20 +36,20 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"There is no file {path}.") from None
+        raise CheckpointError(f"The file {path} does not exist.") from None
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path.name} holds more than tensors, so it was not opened: loading it could run a stranger's program. "
+            f"{path.name} holds more than tensors and was not opened, because loading it could run untrusted code. "
             f"Get the file from its author again. ({_first_line(error)})"
         ) from None
     except Exception as error:  # a damaged file can raise almost anything
         raise CheckpointError(
-            f"{path.name} is damaged or no checkpoint: download it again. ({_first_line(error)})"
+            f"{path.name} is damaged or not a checkpoint; download it again. ({_first_line(error)})"
         ) from None
     if isinstance(content, Mapping) and isinstance(content.get("model_state_dict"), Mapping):
         content = content["model_state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path.name} is no checkpoint of a network: it does not hold tensors by name.")
+        raise CheckpointError(f"{path.name} is not a network checkpoint: it does not contain named tensors.")
     return content
 
 
@@ -90,6 +90,6 @@ def load_checkpoint(network: nn.Module, path: Path) -> bool:
                 f"{len(misshapen)} have another shape, first {name!r}: {tuple(state[name].shape)} instead of "
                 f"{tuple(expected[name].shape)}"
             )
-        raise CheckpointError(f"{path.name} is a checkpoint of another network: {'; '.join(faults)}.")
+        raise CheckpointError(f"{path.name} is a checkpoint of a different network: {'; '.join(faults)}.")
     network.load_state_dict(state)
     return set(state) != set(content)

@@ -119,7 +119,7 @@ class EfficientNetLite0(nn.Module):
     def load_imagenet(self, state: dict[str, Tensor]) -> None:
         """Start from a state dict of the ImageNet package; its classifier is left out.
 
-        Raises RuntimeError where it does not fit.
+        Raises RuntimeError if it does not fit.
         """
         trunk = {name: tensor for name, tensor in state.items() if not name.startswith(("_conv_head", "_bn1", "_fc"))}
         self.load_state_dict(trunk)

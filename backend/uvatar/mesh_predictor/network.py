@@ -28,7 +28,7 @@ CAMERA_CHANNELS = 3  # raw scale (its power of 1.1 is taken in decoding), tx, ty
 
 @dataclass(frozen=True)
 class Maps:
-    """What the network says of every place of the picture.
+    """The network's output at every location of the picture.
 
     Attributes:
         center: (B, 1, 64, 64) body-centre heatmap, raw: no sigmoid; compare it with the threshold as it is.

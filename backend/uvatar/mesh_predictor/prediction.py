@@ -76,7 +76,7 @@ class Prediction:
         return axis_angle_from_matrices(torch.from_numpy(self.pose).double()).float().numpy()
 
     def starts(self) -> list[Start]:
-        """What fitting takes from every person: the pose.
+        """The starting pose of every person for fitting.
 
         Shape and place it finds itself, for they depend on body and camera.
         """

@@ -86,10 +86,10 @@ class Predictor:
 
     @classmethod
     def find(cls, weights: Path, models: Path) -> Predictor | None:
-        """The user's ROMP checkpoint in the folder ``models``, else the light network in ``weights``, None where there
+        """The user's ROMP checkpoint in the folder ``models``, else the light network in ``weights``, None if there
         is neither.
 
-        Raises CheckpointError where the file cannot be used.
+        Raises CheckpointError if the file cannot be used.
         """
         if (models / ROMP_FILE).is_file():
             return cls.load(models / ROMP_FILE)
@@ -101,7 +101,7 @@ class Predictor:
     def load(cls, path: Path) -> Predictor:
         """From a file: .safetensors holds the light network, all else ROMP's.
 
-        Raises CheckpointError where it cannot be used.
+        Raises CheckpointError if it cannot be used.
         """
         light = path.suffix == ".safetensors"
         network = MeshPredictor(LightBackbone()) if light else romp()

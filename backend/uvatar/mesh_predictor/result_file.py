@@ -42,7 +42,7 @@ _FLAT = (
 
 
 class ResultFileError(ValueError):
-    """The file is not a usable result of ROMP's kind; the message says why and what to do."""
+    """The file is not a usable ROMP-style result; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class GivenPeople:
 
     @classmethod
     def from_numbers(cls, numbers: Mapping[str, Any]) -> GivenPeople:
-        """What `as_numbers` gave and `checked_options` accepted."""
+        """Rebuild what `as_numbers` returned and `checked_options` accepted."""
         rows = {name: np.array(numbers[name], np.float32).reshape(-1, size) for name, size in GIVEN.items()}
         return cls(**rows, betas_of=numbers["betas_of"], center_in=numbers["center_in"])
 
@@ -121,7 +121,7 @@ class ResultFiles:
         if RESULTS not in members and not {"global_orient", "smpl_thetas", _SMPL_PARAMS} & flat.keys():
             found = ", ".join(members) or "none at all"
             raise ResultFileError(
-                f"{path.name} is not a result of ROMP, BEV or HMR 2: it has no member '{RESULTS}' but {found}."
+                f"{path.name} is not a result of ROMP, BEV or HMR 2: it has no member '{RESULTS}', only {found}."
             )
         try:
             results = unwrap(members[RESULTS]) if RESULTS in members else flat
@@ -134,7 +134,9 @@ class ResultFiles:
         except ResultFileError:
             raise
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-            raise ResultFileError(f"{path.name} cannot be used: {error}. Make it again with its estimator.") from error
+            raise ResultFileError(
+                f"{path.name} cannot be used: {error}. Create it again with its estimator."
+            ) from error
 
 
 def _frame(frames: dict[str, Any], photo: str, path: Path) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def _members(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             if sum(item.file_size for item in archive.infolist()) > MOST_BYTES:
                 raise ResultFileError(
-                    f"{path.name} is larger than {MOST_BYTES / 1e6:.0f} MB: too large for results of photos."
+                    f"{path.name} is larger than {MOST_BYTES / 1e6:.0f} MB, too large for the results of photos."
                 )
             for item in archive.infolist():
                 if item.filename.removesuffix(".npy") not in (RESULTS, "body", *_FLAT):
@@ -184,11 +186,11 @@ def _members(path: Path) -> dict[str, Any]:
         ) from error
     except FileNotFoundError as error:
         raise ResultFileError(
-            f"There is no file {path}. Check the path, or let Uvatar look at the photo itself."
+            f"The file {path} does not exist. Check the path, or let Uvatar predict the people."
         ) from error
     except Exception as error:  # a damaged archive or pickle can raise almost anything
         raise ResultFileError(
-            f"{path.name} is damaged or no .npz file ({error}). Make it again with its estimator."
+            f"{path.name} is damaged or not an .npz file ({error}). Create it again with its estimator."
         ) from error
     return content
 
@@ -205,7 +207,7 @@ def _people(results: dict[str, Any], betas_of: str) -> GivenPeople:
         thetas = np.concatenate([orient, pose], 1)
     count = len(thetas)
     if count > MOST_GIVEN:
-        raise ValueError(f"it has {count} people; at most {MOST_GIVEN} of a photo are taken")
+        raise ValueError(f"it has {count} people; at most {MOST_GIVEN} per photo are used")
     betas = _rows(results, "smpl_betas" if "smpl_betas" in results else "betas", BETAS, BEV_BETAS)
     camera = _camera(results, betas is not None and betas.shape[1] == BEV_BETAS)
     scores = _rows(results, "center_confs", 1)
@@ -224,7 +226,7 @@ def _people(results: dict[str, Any], betas_of: str) -> GivenPeople:
 
 
 def _rows(results: dict[str, Any], key: str, *sizes: int) -> NDArray[np.float32] | None:
-    """(N, size) numbers of a key, None where it is not there. Raises ValueError where they are none of these sizes."""
+    """(N, size) numbers of a key, None if it is not there. Raises ValueError if they are none of these sizes."""
     if key not in results:
         return None
     values = np.asarray(as_array(results[key]), np.float32)
@@ -287,7 +289,7 @@ def _focal_per_side(results: dict[str, Any]) -> float:
     focal = float(np.ravel(np.asarray(as_array(results["scaled_focal_length"]), np.float64))[0])
     side = float(np.asarray(as_array(results["img_size"]), np.float64).max())
     if not 0.1 < focal / max(side, 1.0) < 1000:
-        raise ValueError(f"its focal length of {focal:g} pixels does not fit its pictures of {side:g}")
+        raise ValueError(f"its focal length of {focal:g} pixels does not match its pictures of {side:g}")
     return focal / side
 
 

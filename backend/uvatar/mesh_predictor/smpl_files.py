@@ -1,4 +1,4 @@
-"""The neutral SMPL body that a user brings, in the official formats or in the one that ROMP's users have."""
+"""The user's neutral SMPL body, in the official formats or in ROMP's packed format."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ HELP = (
 
 
 def neutral_smpl(models: Path) -> BodyModel | None:
-    """The neutral SMPL body in the folder ``models``, None where there is none.
+    """The neutral SMPL body in the folder ``models``, None if there is none.
 
-    Raises BodyError where it cannot be used.
+    Raises BodyError if it cannot be used.
     """
     path = smpl_path(models)
     return None if path is None else load_neutral_smpl(path)
 
 
 def load_neutral_smpl(path: Path) -> BodyModel:
-    """The neutral SMPL body in a file, packed or official. Raises BodyError where it is missing or cannot be used."""
+    """The neutral SMPL body in a file, packed or official. Raises BodyError if it is missing or cannot be used."""
     if not path.is_file():
-        raise BodyError(f"There is no SMPL file {path}. {HELP}")
+        raise BodyError(f"The SMPL file {path} does not exist. {HELP}")
     if path.suffix != ".pth":
         return load_smpl(path)
     packed = _packed(path)
@@ -47,13 +47,13 @@ def load_neutral_smpl(path: Path) -> BodyModel:
         arrays["kintree_table"] = np.broadcast_to(arrays["kintree_table"].reshape(-1, 24)[:1], (2, 24))
         return BodyModel(body_from_arrays("smpl-neutral", arrays))
     except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise BodyError(f"{path.name} is not the packed SMPL body of ROMP ({error}). {HELP}") from error
+        raise BodyError(f"{path.name} is not ROMP's packed SMPL body ({error}). {HELP}") from error
 
 
 def packed_regressors(models: Path) -> Regressors | None:
     """The regressors of ROMP's further joints, where the user has the packed file.
 
-    Raises BodyError where it cannot be used.
+    Raises BodyError if it cannot be used.
     """
     path = models / SMPL_PACKED
     if not path.is_file():

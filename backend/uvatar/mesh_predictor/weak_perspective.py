@@ -53,7 +53,7 @@ def network_input(pixels: NDArray[np.uint8]) -> tuple[Tensor, PaddedSquare]:
     height, width = pixels.shape[:2]
     if min(height, width) < 32:
         raise ValueError(
-            f"The photo is {width}x{height} pixels: too small to find people in. Use one of at least 32 pixels on a "
+            f"The photo is {width}x{height} pixels, too small to find people in. Use one with at least 32 pixels per "
             "side."
         )
     square = PaddedSquare.around(width, height)

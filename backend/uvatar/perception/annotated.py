@@ -93,7 +93,7 @@ def mask_iou(person: Person, annotation: Annotation, width: int, height: int) ->
 
 
 def match(people: list[Person], annotation: Annotation) -> Person | None:
-    """The found person that the annotation is of, or None where nobody fits.
+    """The found person that the annotation is of, or None if nobody fits.
 
     Somebody fits whose box overlaps the annotated one by half (IoU), or whose landmarks lie within a tenth of the box
     side for half of the visible keypoints; of several the one with the smallest median keypoint error.

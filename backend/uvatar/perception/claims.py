@@ -1,4 +1,4 @@
-"""Whose is what the pose model's claims leave open?
+"""Assigns contested mask regions to people, using the pose model's claims.
 
 The pose model looks at one person at a time. Beside a neighbour it claims the neighbour's arm or sleeve as surely as
 what is its own, and where one person's arm is hidden it takes the nearest arm for it. Thin gaps between people it

@@ -66,7 +66,7 @@ class HandModel:
         self._model = model
 
     def find(self, photo: Pyramid, landmarks: Floats, left: bool) -> Hand | None:
-        """The person's left or right hand, or None where it is not seen.
+        """The person's left or right hand, or None if it is not seen.
 
         Args:
             landmarks: (33, 3) of the body.

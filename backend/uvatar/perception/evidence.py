@@ -1,4 +1,4 @@
-"""Is what was found a person, and are they where the landmarks say? A second opinion on every detection.
+"""A second opinion on every detection: is it a person, and are they where the landmarks say?
 
 The detector takes horses, hats and dinosaurs for people, and the landmark model fits a whole body to whatever it is
 shown: to a horse, upside down, or to a shirt, the head on the collar. What gives them away, alone and in sum:
@@ -34,7 +34,7 @@ UPPER = [*HEAD, *ELBOWS, *WRISTS]
 
 @dataclass(frozen=True)
 class PersonEvidence:
-    """What speaks for one found person. All 0..1 unless said otherwise.
+    """The evidence for one found person. All values are 0..1 unless noted.
 
     Attributes:
         rival: the detector's certainty that the box holds an animal or a teddy bear.
@@ -98,7 +98,7 @@ def likelihood(evidence: PersonEvidence) -> float:
 
 
 def likely_enough(likelihoods: NDArray[np.float64], boxes: Floats, least: float = LIKELY) -> NDArray[np.bool_]:
-    """(N,) who of those found in one photo are people.
+    """(N,) which of a photo's detections are people.
 
     Args:
         likelihoods: (N,) as `likelihood`.

@@ -64,7 +64,7 @@ def verified(path: Path) -> bytes:
         raise ModelError(f"{sources} does not list {path.name}; {REBUILD_HINT}")
     if hashlib.sha256(data).hexdigest() != listed[path.name]:
         raise ModelError(
-            f"The perception model file {path} is damaged or exchanged (its sha256 is not the recorded one); "
+            f"The perception model file {path} is damaged or was replaced (its sha256 is not as recorded); "
             f"{REBUILD_HINT}"
         )
     return data

@@ -117,7 +117,7 @@ class Perception:
 
 @dataclass(frozen=True)
 class Found:
-    """Who was found in a photo.
+    """The people found in a photo.
 
     Attributes:
         people: the most prominent first.
@@ -135,7 +135,7 @@ class _Look:
     """Somebody found, before people are told from each other.
 
     Attributes:
-        head: (2,) where the head would be, outside the photo; None where it is seen.
+        head: (2,) where the head would be, outside the photo; None if it is seen.
     """
 
     box: NDArray[np.float32]

@@ -103,7 +103,7 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
         )
     if _has_too_many_scans(data):
         raise PhotoError(
-            f"{name} is a progressive JPEG with more than {MAX_SCANS} scans, which would take very long to decode. "
+            f"{name} is a progressive JPEG with more than {MAX_SCANS} scans, which would take too long to decode. "
             "Open it in an image editor and save it as an ordinary JPEG."
         )
     try:
@@ -114,7 +114,7 @@ def decode_photo(data: bytes, name: str = "photo", max_pixels: int = MAX_PIXELS)
     except Exception as error:  # a damaged file can raise almost anything, and a decoder in doubt is not believed
         if is_out_of_memory(error):
             raise NoMemoryForPhoto(f"There is not enough memory for {name}.", width * height) from error
-        raise PhotoError(f"{name} is damaged or cut short and cannot be read. Copy or export it again.") from error
+        raise PhotoError(f"{name} is damaged or incomplete and cannot be read. Copy or export it again.") from error
     return Photo(np.ascontiguousarray(pixels), _focal(exif, image.size), hashlib.sha256(data).hexdigest(), name)
 
 
@@ -140,13 +140,13 @@ def _unreadable(data: bytes, formats: Sequence[str]) -> str:
     kind = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
     if kind and kind not in formats:
         what = "an AVIF" if kind == AVIF else "a HEIC"
-        return f"is {what} photo, which this installation cannot read. Save it as JPEG, or set Uvatar up again."
+        return f"is {what} photo, which this installation cannot read. Save it as JPEG, or set up Uvatar again."
     if data.startswith(_TIFF_STARTS):
         return (
-            "is a TIFF of a kind that cannot be read, or is damaged. Save it with 8 or 16 bits per channel as RGB, "
+            "is a damaged TIFF or one that is not supported. Save it with 8 or 16 bits per channel as RGB, "
             "or as JPEG or PNG."
         )
-    return f"is not a photo that can be read. {CHOOSE_ANOTHER}"
+    return f"cannot be read as a photo. {CHOOSE_ANOTHER}"
 
 
 @contextmanager

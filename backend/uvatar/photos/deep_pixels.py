@@ -139,7 +139,7 @@ def _bits_stated(image: Image.Image, data: bytes) -> int:
 
 
 def _stated_white(image: Image.Image, data: bytes) -> float | None:
-    """White as the file states it, None where it says no more than the size of its numbers."""
+    """White as the file states it, None if it says no more than the size of its numbers."""
     if data.startswith(_PNG_SIGNATURE):
         bits = _significant_bits(data)
         # By the standard such a PNG is stretched to 16 bits all the same; then it has larger numbers, and they count.

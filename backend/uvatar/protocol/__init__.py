@@ -1,1 +1,1 @@
-"""What clients and server agree on: errors, options, messages and files, and where a running server is found."""
+"""What clients and server share: errors, options, messages, files, and how to find a running server."""

@@ -1,4 +1,4 @@
-"""Where a running server is found: the data folder, and the file in it that names the port."""
+"""Finding a running server: the data folder, and the file in it that names the port."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def data_folder() -> Path:
     try:
         return Path(os.environ.get("UVATAR_DATA") or Path(own) / "uvatar").expanduser()
     except RuntimeError:
-        message = "This system does not say where your home folder is, so there is no place for Uvatar's data."
+        message = "Your home folder cannot be determined, so there is no folder for Uvatar's data."
         raise UvatarError(
-            message, Code.DATA_FOLDER, "Name a folder that you may write to in the environment variable UVATAR_DATA."
+            message, Code.DATA_FOLDER, "Set the environment variable UVATAR_DATA to a folder that you can write to."
         ) from None
 
 
@@ -58,13 +58,13 @@ def runtime_file(folder: Path) -> Path:
 
 
 def write_runtime(folder: Path, runtime: Runtime) -> None:
-    """Say where the server is; only this user can read it, for it holds the token."""
+    """Write the server's address; only this user can read the file, because it holds the token."""
     fields = {"magic": MAGIC, "protocol": PROTOCOL_VERSION, **vars(runtime)}
     write_atomically(runtime_file(folder), [json.dumps(fields, indent=1).encode("ascii")])
 
 
 def read_runtime(folder: Path) -> Runtime | None:
-    """What `write_runtime` wrote, or None where there is nothing usable.
+    """Read what `write_runtime` wrote; None if there is nothing usable.
 
     The server may have died since: say hello to be sure.
     """

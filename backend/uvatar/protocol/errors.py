@@ -1,4 +1,4 @@
-"""The error that crosses the wire: what is wrong, a code that programs compare, and what to do about it."""
+"""The error that clients and server exchange: a message, a code for programs, and a suggested fix."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Code(StrEnum):
 
     @classmethod
     def of(cls, code: Any) -> Code:
-        """The code with this text, `UNKNOWN` where this version has none: a newer server may send others."""
+        """The code with this text, or `UNKNOWN`, because a newer server may send others."""
         try:
             return cls(code)
         except ValueError:
@@ -71,7 +71,7 @@ class Code(StrEnum):
 
 
 class UvatarError(ValueError):
-    """What cannot be done as asked, or cannot be read; it crosses the wire as an error reply.
+    """A request that cannot be fulfilled or data that cannot be read; sent to clients as an error reply.
 
     Attributes:
         message: what is wrong, in the artist's words.

@@ -54,7 +54,7 @@ _BLOB = "$"  # a dict with this key stands for a raw frame; so no key of a messa
 
 
 def pack(message: Any, limits: Limits = LIMITS) -> list[bytes | memoryview]:
-    """A message -> frames: the JSON header first, then the arrays and bytes, not copied where they are contiguous.
+    """Pack a message into frames: the JSON header, then arrays and bytes, without copying contiguous ones.
 
     Numpy scalars become plain numbers and tuples become lists.  Raises UvatarError, naming the place, for whatever the
     other side would refuse: other types, NaN or infinity outside arrays, keys that are not strings, too large a
@@ -83,10 +83,10 @@ def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
     check_sizes([buffer.nbytes for buffer in buffers], limits)
     header = _parse_header(bytes(buffers[0]), limits)
     if not isinstance(header, dict) or header.get("magic") != MAGIC:
-        raise UvatarError("This is not a message of Uvatar.", fix="Check that the port belongs to a Uvatar server.")
+        raise UvatarError("This is not a Uvatar message.", fix="Check that the port belongs to a Uvatar server.")
     if header.get("protocol") != PROTOCOL_VERSION or isinstance(header["protocol"], bool):
         raise UvatarError(
-            f"The other side speaks protocol version {str(header.get('protocol'))[:20]}, this side speaks "
+            f"The other side uses protocol version {str(header.get('protocol'))[:20]}, but this side uses "
             f"{PROTOCOL_VERSION}.",
             Code.UNSUPPORTED_VERSION,
         )
@@ -101,7 +101,7 @@ def unpack(frames: Sequence[Any], limits: Limits = LIMITS) -> Any:
 
 def check_sizes(sizes: Sequence[int], limits: Limits) -> None:
     """Raise UvatarError where frames of these sizes, bytes, are more or larger than the limits allow."""
-    fix = "Send fewer or smaller photos in one job, or ask for the result photo by photo."
+    fix = "Send fewer or smaller photos in one job, or request the results one photo at a time."
     if len(sizes) - 1 > limits.frames:
         raise UvatarError(
             f"The message has {len(sizes) - 1} frames; at most {limits.frames} are accepted.", Code.TOO_LARGE, fix
@@ -168,7 +168,7 @@ def _check_scalar(value: int | float | str, place: str) -> None:
                 raise UvatarError(f"{place} is text that is not valid Unicode.") from None
     elif isinstance(value, int):
         if not -(1 << 63) <= value < 1 << 63:
-            raise UvatarError(f"{place} is a whole number of more than 64 bits.")
+            raise UvatarError(f"{place} is an integer of more than 64 bits.")
     elif not math.isfinite(value):
         raise UvatarError(f"{place} is not a finite number.")
 
@@ -197,13 +197,13 @@ def _parse_header(header: bytes, limits: Limits) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise UvatarError(f"{name} is not a number that a message may hold.")
+    raise UvatarError(f"{name} is not a number that a message may contain.")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) != len(pairs):
-        raise UvatarError("The message's header names a key twice.")
+        raise UvatarError("The message's header contains a key twice.")
     return unique
 
 
@@ -229,16 +229,16 @@ def _decode(value: Any, frames: Iterator[memoryview], limits: Limits, depth: int
 def _decode_frame(reference: dict[str, Any], frames: Iterator[memoryview], limits: Limits) -> bytes | NDArray[Any]:
     frame = next(frames, None)
     if frame is None:
-        raise UvatarError("The message's header mentions a frame that is not there.")
+        raise UvatarError("The message's header mentions a frame that is missing.")
     if reference[_BLOB] == "bytes" and set(reference) == {_BLOB, "length"}:
         if not _is_count(reference["length"]) or reference["length"] != frame.nbytes:
-            raise UvatarError("A frame's length is not the one that the header gives.")
+            raise UvatarError("A frame's length differs from the one in the header.")
         return bytes(frame)
     if reference[_BLOB] != "array" or set(reference) != {_BLOB, "dtype", "shape"}:
         raise UvatarError("The message's header describes a frame that is neither bytes nor an array.")
     name, shape = reference["dtype"], reference["shape"]
     if not isinstance(name, str) or name not in DTYPES:
-        raise UvatarError("An array's type is not one that may be sent.")
+        raise UvatarError("An array's type is not allowed in messages.")
     if not isinstance(shape, list) or len(shape) > limits.dimensions or not all(_is_count(size) for size in shape):
         raise UvatarError("An array's shape is not a list of sizes.")
     dtype = np.dtype(name)
@@ -246,9 +246,9 @@ def _decode_frame(reference: dict[str, Any], frames: Iterator[memoryview], limit
         math.prod(max(size, 1) for size in shape) <= limits.total_bytes
     )  # numpy refuses huge axes beside an empty one
     if math.prod(shape) * dtype.itemsize != frame.nbytes or not addressable:
-        raise UvatarError("An array's frame does not have the length that its shape needs.")
+        raise UvatarError("The length of an array's frame does not match its shape.")
     if name == "|b1" and np.frombuffer(frame, np.uint8).max(initial=0) > 1:
-        raise UvatarError("An array of booleans holds other values.")
+        raise UvatarError("A boolean array contains other values.")
     array = np.frombuffer(frame, dtype).reshape(shape)
     array.flags.writeable = False
     return array

@@ -22,7 +22,7 @@ def dump(message: Any, path: Path) -> None:
     """Write a message to one file: magic and frame count, the lengths of all frames, the frames, the sha256 of all
     this.
 
-    Readers see the old file or the whole new one. Raises UvatarError as `pack`, OSError where the file cannot be
+    Readers see the old file or the whole new one. Raises UvatarError as `pack`, OSError if the file cannot be
     written.
     """
     frames = pack(message)
@@ -37,10 +37,10 @@ def dump(message: Any, path: Path) -> None:
 def load(path: Path, limits: Limits = LIMITS) -> Any:
     """Read a message from a file that `dump` wrote.
 
-    Raises UvatarError where it is not one or is damaged, OSError as `open`.
+    Raises UvatarError if it is not one or is damaged, OSError as `open`.
     """
     damaged = UvatarError(
-        f"{Path(path).name} is damaged or is not a result of Uvatar.", fix="Reconstruct the photo again."
+        f"{Path(path).name} is damaged or is not a Uvatar result.", fix="Reconstruct the photo again."
     )
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size

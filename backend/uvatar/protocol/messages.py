@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 
 
 class PhotoStatus(TypedDict):
-    """How far a photo has come; ``error`` (code, message and fix) where it has failed."""
+    """A photo's state; ``error`` (code, message and fix) if it failed."""
 
     index: int
     name: str
@@ -51,7 +51,7 @@ class SentPhoto(TypedDict):
 
 
 class JobRequest(TypedDict):
-    """The fields of a request ``reconstruct``, by which jobs of every kind are handed over (`protocol.jobs`)."""
+    """The fields of a ``reconstruct`` request, which submits jobs of every kind (`protocol.jobs`)."""
 
     job: str
     photos: list[SentPhoto]
@@ -62,7 +62,7 @@ class JobRequest(TypedDict):
 
 
 class Hello(TypedDict):
-    """What a server says of itself."""
+    """A server's description of itself."""
 
     kind: Literal["hello"]
     version: str
@@ -79,7 +79,7 @@ class Hello(TypedDict):
 
 
 class ProgressEvent(TypedDict):
-    """How far the work on a photo is: ``fraction`` of it, 0 to 1; ``seconds_left`` of the whole job, where known."""
+    """The progress of a photo: its ``fraction``, 0 to 1; ``seconds_left`` of the whole job, if known."""
 
     kind: Literal["progress"]
     job: str

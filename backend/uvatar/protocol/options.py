@@ -65,8 +65,8 @@ class Option:
         low, high: the range of a number, both included; None for no number.
         optional: None is a value too.
         people: people of photos as another estimator sees them (`protocol.given_people`).
-        flag: how it appears on the command line; None where it makes no sense there.
-        panel: how it appears in Blender's panel; None where it makes no sense there.
+        flag: how it appears on the command line; None if it makes no sense there.
+        panel: how it appears in Blender's panel; None if it makes no sense there.
     """
 
     default: Any
@@ -128,23 +128,23 @@ BODIES = ("open_body", "smpl")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is chosen for a job.
+    """The options of a job.
 
     A value of the wrong type or range is refused by `read_options`, not here.
     """
 
     body: str = option(
         "open_body",
-        "Which body avatars have. People are fitted on the open body and carried over to the other one.",
+        "The body of the avatars. People are fitted on the open body and transferred to the other one.",
         choices=BODIES,
         flag=Flag(
-            "open_body: the body that comes with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar "
-            "weights` says which, and where they go), with SMPL's mesh, betas, skin and UV layout; under SMPL's "
+            "open_body: the body shipped with Uvatar, free for all uses. smpl: your own SMPL files (`uvatar "
+            "weights` lists them and where they go), with SMPL's mesh, betas, skin weights and UV layout; under SMPL's "
             "licence, not for commercial use."
         ),
         panel=Panel(
             "Body",
-            "Which body avatars have",
+            "The body of the avatars",
             {
                 "open_body": ("open_body", "Open body", "Uvatar's own body: free for all uses"),
                 "smpl": (
@@ -158,9 +158,9 @@ class Options:
     )
     texture_size: int = option(
         1024,
-        "Pixels on a side of the texture.",
+        "Side length of the texture in pixels.",
         choices=(512, 1024, 2048, 4096),
-        flag=Flag("Pixels on a side of the texture: 512, 1024, 2048 or 4096."),
+        flag=Flag("Side length of the texture in pixels: 512, 1024, 2048 or 4096."),
         panel=Panel(
             "Texture",
             choices={size: (str(size), f"{size} px", "") for size in (512, 1024, 2048, 4096)},
@@ -169,38 +169,38 @@ class Options:
     )
     texture: str | None = option(
         None,
-        "What the texture is made of. Without a value: combined; with fast, or without the Texture Predictor's "
+        "How the texture is made. Without a value: combined; with fast, or without the Texture Predictor's "
         "weights, projected.",
         choices=TEXTURES,
         optional=True,
         flag=Flag(
-            "projected: the photo, completed smoothly. predicted: what the Texture Predictor makes of all of it. "
-            "combined: the photo, and predicted where it shows nothing. [default: combined where the predictor's "
-            "weights are installed, else projected]"
+            "projected: the photo, completed smoothly. predicted: all of it from the Texture Predictor. "
+            "combined: the photo, with unseen parts predicted. [default: combined if the predictor's "
+            "weights are installed, otherwise projected]"
         ),
         panel=Panel(
             "Unseen parts",
-            "What the texture shows where no photo looks",
+            "How parts that no photo shows are textured",
             {
                 None: (
                     "AUTO",
                     "Automatic",
-                    "Predicted where the Texture Predictor has its weights, otherwise grown from what is seen",
+                    "Predicted if the Texture Predictor's weights are installed, otherwise completed from seen parts",
                 ),
                 "combined": (
                     "combined",
                     "Predicted",
-                    "The photos where they show something, the Texture Predictor elsewhere",
+                    "The photos where they show the person, the Texture Predictor elsewhere",
                 ),
                 "projected": (
                     "projected",
                     "Grown",
-                    "The photos and what can be mirrored; the rest grown smoothly from these",
+                    "The photos, mirrored where possible; the rest completed smoothly",
                 ),
                 "predicted": (
                     "predicted",
                     "Predict all",
-                    "The whole texture from the Texture Predictor: softer, without the photo's light",
+                    "The whole texture from the Texture Predictor: softer, without the photo's lighting",
                 ),
             },
             group="",
@@ -208,27 +208,27 @@ class Options:
     )
     texture_seed: int = option(
         0,
-        "0 is the most likely prediction of the texture; other numbers are variations of it.",
+        "0 gives the most likely texture prediction; other numbers give variations of it.",
         low=0,
         high=1_000_000,
-        flag=Flag("Other numbers than 0: variations of the predicted texture."),
+        flag=Flag("Numbers other than 0 give variations of the predicted texture."),
         panel=Panel(
             "Variation",
-            "0: the most likely prediction; others: variations of it",
+            "0 gives the most likely prediction; other numbers give variations of it",
             group="",
             shown_if={"texture": ("combined", "predicted")},
         ),
     )
     fast: bool = option(
         False,
-        "A quick first look: fewer steps, no clothing, no predicted texture.",
-        panel=Panel(tooltip="A first look in about 60 % of the time, without clothes, hair and predicted texture"),
+        "A quick preview: fewer steps, no clothing, no predicted texture.",
+        panel=Panel(tooltip="A preview in about 60 % of the time, without clothes, hair and predicted texture"),
     )
     refine: bool = option(
         True,
-        "Fit the body to the photo. Without, the Mesh Predictor's prediction alone is the result.",
-        flag=Flag("Fit to the photo; without, only predict."),
-        panel=Panel(tooltip="Fit the body to the photo. Without, the Mesh Predictor's first guess is the result"),
+        "Fit the body to the photo. If off, the Mesh Predictor's prediction is the result.",
+        flag=Flag("Fit the body to the photo, or only predict it."),
+        panel=Panel(tooltip="Fit the body to the photo. If off, the Mesh Predictor's first guess is the result"),
     )
     clothing: bool = option(
         True,
@@ -241,29 +241,29 @@ class Options:
     )
     same_person: bool = option(
         False,
-        "All photos, or all views in one photo, show one person: make one avatar of them.",
+        "All photos, or all views in one photo, show the same person: make one avatar from them.",
         flag=Flag(commands=(RECONSTRUCT,)),
         panel=None,  # it comes from the letters of the photos
     )
     max_people: int = option(
         32,
-        "At most this many people of each photo, the most prominent first.",
+        "The most people to use from each photo, the most prominent first.",
         low=1,
         high=64,
         panel=None,
     )
     uncertain: bool = option(
         False,
-        "Also make avatars of who may not be a person, or stand otherwise than it seems.",
+        "Also make avatars when it is uncertain whether it is a person, or how they stand.",
         panel=Panel(
             "Uncertain people",
-            "Also make avatars of who may not be a person, or may stand otherwise than it seems: people half hidden, "
+            "Also make avatars when it is uncertain whether it is a person, or how they stand: half-hidden people, "
             "for example",
         ),
     )
     focal: float | None = option(
         None,
-        "Focal length in pixels, if you know better than the photo.",
+        "Focal length in pixels, if you know it better than the photo's metadata.",
         low=10,
         high=1_000_000,
         optional=True,
@@ -277,13 +277,13 @@ class Options:
     )
     export_npz: bool = option(
         False,
-        "Also give the people in the keys of ROMP's result files.",
-        flag=Flag("Also write <photo>.npz with the keys of ROMP's results.", commands=(RECONSTRUCT,)),
+        "Also return the people in the format of ROMP's result files.",
+        flag=Flag("Also write <photo>.npz in the format of ROMP's results.", commands=(RECONSTRUCT,)),
         panel=None,
     )
     given_people: Sequence[Mapping[str, Any]] | None = option(
         None,
-        "People as another estimator sees them, used instead of predicting.",
+        "People from another estimator, used instead of predicting.",
         people=True,
         optional=True,
         flag=None,  # --from-npz names their files
@@ -296,7 +296,7 @@ class Options:
 COMPLETE_TEXTURE = "complete_texture"
 _KINDS = {
     COMPLETE_TEXTURE: Option(
-        False, "Complete the painted texture that the pictures are.", (True, False), flag=None, panel=None
+        False, "Complete the painted texture given as the pictures.", (True, False), flag=None, panel=None
     )
 }
 
@@ -307,7 +307,7 @@ def declared() -> dict[str, Option]:
 
 
 def checked_options(given: Any) -> dict[str, Any]:
-    """The options of a job as they cross the wire, with the defaults for what is not given.
+    """The options of a job as sent, with defaults for those not given.
 
     Raises:
         UvatarError: "bad-option" for unknown names and unusable values.
@@ -327,6 +327,6 @@ def checked_options(given: Any) -> dict[str, Any]:
 
 
 def read_options(given: Any) -> Options:
-    """`checked_options` as `Options`, without what only says of which kind the job is. Raises UvatarError."""
+    """`checked_options` as `Options`, without those that only tell the kind of job. Raises UvatarError."""
     checked = checked_options(given)
     return Options(**{name: checked[name] for name in declared()})

@@ -1,1 +1,1 @@
-"""What leaves the backend: the result record and its pictures."""
+"""The backend's output: the result record and its pictures."""

@@ -103,7 +103,7 @@ def _nobody() -> dict[str, Any]:
 def described(error: Exception, code: Code | None = None, fix: str = "") -> dict[str, str]:
     """An entry of a result's ``errors``; by default that of a photo which cannot be used."""
     if code is None and isinstance(error, ResultFileError):
-        code, fix = Code.BAD_NPZ, "Choose another file, or let Uvatar predict."
+        code, fix = Code.BAD_NPZ, "Choose another file, or let Uvatar predict the people."
     return UvatarError(str(error), code or Code.BAD_PHOTO, fix).as_dict()  # a bad photo's message says what to do
 
 

@@ -1,4 +1,4 @@
-"""What reconstruction gives: one photo's people with fitted, clothed, textured bodies, and why some have none."""
+"""The result of reconstruction: a photo's people with fitted, clothed, textured bodies, and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotFitted(PhotoError):
 
 
 class NobodyAlike(PhotoError):
-    """The photo shows nobody who looks like the person of the other photos."""
+    """Nobody in the photo looks like the person in the other photos."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class PhotoResult:
 
     Attributes:
         timings: seconds by stage.
-        prediction: everybody whom the Mesh Predictor, or the given file, found in it; None where there was neither.
+        prediction: everybody whom the Mesh Predictor, or the given file, found in it; None if there was neither.
         notes: what to know about the photo as a whole, in sentences.
         failures: people of whom no avatar could be made, and why.
     """
@@ -66,10 +66,10 @@ class PhotoResult:
 
 @dataclass(frozen=True)
 class PersonOnBody:
-    """A person on the body that the job asks for: the open body, or the one that the user brings.
+    """A person on the body that the job asks for: the open body or the user's own.
 
     Attributes:
-        texture: None where that body has no UV layout.
+        texture: None if that body has no UV layout.
         outline: overlap (IoU) of this body with the person's mask; NaN where neither is seen.
         metrics: how far the body is from the one that was fitted; empty where it is the same.
     """

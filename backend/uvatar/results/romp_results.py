@@ -23,7 +23,7 @@ def romp_results(result: PhotoResult, fits: Sequence[Fit], body: BodyModel, mode
         fits: of the result's people, on ``body``.
         models: folder of the user's model files.
 
-    Raises BodyError where the user's SMPL file cannot be used.
+    Raises BodyError if the user's SMPL file cannot be used.
     """
     everybody = result.prediction
     if everybody is not None and everybody.betas_of == SMPL and (smpl := neutral_smpl(models)) is not None:

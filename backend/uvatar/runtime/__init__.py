@@ -1,1 +1,1 @@
-"""What networks and processes run on: weights, memory, versions, the terminal, child processes."""
+"""Runtime support: weights, memory, versions, the terminal, child processes."""

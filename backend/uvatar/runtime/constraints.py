@@ -19,7 +19,7 @@ class Difference:
     """A package that is not as it was tested.
 
     Attributes:
-        installed: its version here; None where it is missing.
+        installed: its version here; None if it is missing.
         tested: the version that was tested.
     """
 
@@ -28,13 +28,13 @@ class Difference:
     tested: str
 
     def __str__(self) -> str:
-        return f"{self.name} is {self.installed or 'missing'}, tested was {self.tested}"
+        return f"{self.name} is {self.installed or 'missing'}, but {self.tested} was tested"
 
 
 def constraints_file() -> Path | None:
     """The pinned packages for this system and Python (``tools/lock_dependencies.py`` makes them).
 
-    None where none are tested.
+    None if none are tested.
     """
     if platform.machine().lower() not in _MACHINES.get(sys.platform, ()):
         return None

@@ -1,4 +1,4 @@
-"""The memory of this process: what tells that there is no more, and giving freed memory back to the system.
+"""Memory of this process: recognising out-of-memory errors, and returning freed memory to the system.
 
 The latter makes a server that runs for weeks as large as what it holds.  glibc keeps large blocks that were freed:
 below a small allocation that lives on, and at the top of each thread's heap.  Which jobs leave some there is chance, so
@@ -28,7 +28,7 @@ _OUT_OF_MEMORY = re.compile(
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an exception, or one that led to it, says that there was no memory, in whatever library's way."""
+    """Whether an exception or one of its causes is an out-of-memory error of any library."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

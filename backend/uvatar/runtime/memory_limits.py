@@ -133,7 +133,7 @@ def _groups(root: Path) -> Iterator[_Group]:
 
 
 def _number(path: Path) -> int | None:
-    """The number in a file, None where there is none ("max")."""
+    """The number in a file, None if there is none ("max")."""
     with suppress(OSError, ValueError):
         return int(path.read_text())
     return None

@@ -1,4 +1,4 @@
-"""What this installation is made of and runs on, for `uvatar status` and `uvatar doctor`. Stays on this computer."""
+"""Versions and devices of this installation, for `uvatar status` and `uvatar doctor`; never sent anywhere."""
 
 from __future__ import annotations
 

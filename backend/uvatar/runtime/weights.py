@@ -19,7 +19,7 @@ _SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
 
 
 class WeightsError(UvatarError):
-    """A file of the weights folder is missing or is not the one that was shipped; the message says what to do."""
+    """A file of the weights folder is missing or differs from the shipped one; the message says what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, Code.NO_WEIGHTS, "")
@@ -30,7 +30,7 @@ def weights_folder() -> Path:
 
     UVATAR_WEIGHTS, or inside the installed package, or beside it in a source checkout.
 
-    Raises WeightsError where there is none.
+    Raises WeightsError if there is none.
     """
     package = Path(__file__).resolve().parents[1]
     chosen = os.environ.get("UVATAR_WEIGHTS")
@@ -40,7 +40,7 @@ def weights_folder() -> Path:
             return folder
     raise WeightsError(
         f"Uvatar's weights were not found in {candidates[-1]}. "
-        "Install Uvatar again, or set UVATAR_WEIGHTS to the folder that holds open_body.npz."
+        "Install Uvatar again, or set UVATAR_WEIGHTS to the folder with open_body.npz."
     )
 
 
@@ -60,19 +60,19 @@ def sha256_of(path: Path) -> str:
 
 
 def check_shipped(folder: Path) -> None:
-    """Raises WeightsError where an array file in the folder itself is not the one that was shipped.
+    """Raises WeightsError if an array file in the folder itself is not the one that was shipped.
 
     The perception models in their own folder are checked as each is loaded.
     """
     for path in sorted(folder.iterdir()):
         if path.suffix in (".npz", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
             raise WeightsError(
-                f"The file {path} is damaged or exchanged (its sha256 is not the recorded one). Install Uvatar again."
+                f"The file {path} is damaged or was replaced (its sha256 is not as recorded). Install Uvatar again."
             )
 
 
 def models_folder() -> Path:
-    """Folder of model files that users bring: UVATAR_MODELS, or ``models`` in Uvatar's data folder.
+    """Folder of the users' own model files: UVATAR_MODELS, or ``models`` in Uvatar's data folder.
 
     It may not exist.
     """
@@ -81,7 +81,7 @@ def models_folder() -> Path:
 
 
 def smpl_path(models: Path) -> Path | None:
-    """The neutral SMPL file in the folder ``models``, None where there is none."""
+    """The neutral SMPL file in the folder ``models``, None if there is none."""
     return next((models / name for name in SMPL_NAMES if (models / name).is_file()), None)
 
 

@@ -1,4 +1,4 @@
-"""A client of the server: what the command line uses, and what a script of yours can use.
+"""A client of the server, for the command line and for scripts.
 
 with Client.connect() as client:
     for avatar in client.reconstruct("me.jpg"):
@@ -102,7 +102,7 @@ class Client:
             message = self._receive(min(1.0, max(deadline - time.monotonic(), 0.0)))
             if message is None:
                 if time.monotonic() > deadline or not listens(self._port, self._host):
-                    raise ServerGone("The Uvatar server does not answer.")
+                    raise ServerGone("The Uvatar server does not respond.")
                 if (
                     self._has_been_cut()
                 ):  # ZeroMQ connects again, but what was on its way is lost; asking twice harms nothing
@@ -120,15 +120,15 @@ class Client:
         try:
             self._socket.send_multipart(frames)
         except zmq.Again as error:
-            raise ServerGone("The Uvatar server takes nothing.") from error
+            raise ServerGone("The Uvatar server does not accept messages.") from error
 
     def hello(self) -> dict[str, Any]:
-        """What the server is and can do. Raises UvatarError ("wrong-token", "unsupported-version"), ServerGone."""
+        """Ask for the server's version and capabilities. Raises UvatarError ("wrong-token", ...), ServerGone."""
         return self.request("hello", client="uvatar python client")
 
     @classmethod
     def connect(cls, folder: Path | str | None = None, server: Path | str | None = None) -> Client:
-        """A connection for a script: to the server of this computer, which is started where none runs, or to another.
+        """Connect a script to this computer's server, which is started if none runs, or to another server.
 
         Args:
             folder: the server's data folder, by default UVATAR_DATA or the system's place for it.
@@ -269,9 +269,7 @@ def check_loopback() -> None:
             pass
     except OSError as error:
         message = f"Programs on this computer cannot reach each other at 127.0.0.1: {error.strerror or error}."
-        fix = (
-            "Uvatar's parts talk to each other there and nowhere else. Check the firewall, or the container's network."
-        )
+        fix = "Uvatar's processes communicate only at this address. Check the firewall or the container's network."
         raise UvatarError(message, Code.NO_LOOPBACK, fix) from error
 
 
@@ -286,12 +284,12 @@ def make_usable(folder: Path) -> None:
             Path(trial, "trial").write_bytes(bytes(4096))
     except OSError as error:
         message = f"Uvatar's data folder {photo_lists.shown(str(folder))} cannot be used: {error.strerror or error}."
-        fix = "Name a folder that you may write to: with --data, or for good with UVATAR_DATA."
+        fix = "Choose a folder that you can write to with --data, or permanently with UVATAR_DATA."
         raise UvatarError(message, Code.DATA_FOLDER, fix) from error
 
 
 def find(folder: Path | None = None) -> Client | None:
-    """A connection to the server that uses this data folder (the usual one by default), None where none runs.
+    """A connection to the server that uses this data folder (the usual one by default), None if none runs.
 
     A server that has the folder but does not say where it is (it starts just now, or its file was deleted, which it
     notices) is waited for some seconds.
@@ -309,7 +307,7 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
     """A connection to a server on another computer. Raises ServerGone, UvatarError."""
     if not listens(access.port, access.host):
         raise ServerGone(
-            f"Nothing answers at {access.host}, port {access.port}. Is `uvatar serve --network` running there?"
+            f"No server responds at {access.host}, port {access.port}. Is `uvatar serve --network` running there?"
         )
     client = Client(access.port, access.token, min(reply_seconds, REACH_SECONDS), access)
     try:
@@ -319,14 +317,14 @@ def reach(access: Access, reply_seconds: float = REPLY_SECONDS) -> Client:
         if isinstance(error, UvatarError):
             raise
         raise ServerGone(
-            f"The server at {access.host} does not let us in: its keys have changed, or it is no Uvatar server."
+            f"The server at {access.host} refused the connection: its keys have changed, or it is not a Uvatar server."
         ) from error
     client._reply_seconds = reply_seconds
     return client
 
 
 def _greeted(runtime: Runtime | None) -> Client | None:
-    """A connection to this server, None where it does not run."""
+    """A connection to this server, None if it does not run."""
     if runtime is None or not listens(runtime.port):
         return None
     client = Client(runtime.port, runtime.token)

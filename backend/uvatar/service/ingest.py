@@ -18,7 +18,7 @@ from uvatar.service.job_records import JobRecord
 from uvatar.service.journal import Journal
 
 Photos = Sequence[tuple[str, bytes]]
-_LATER = "Wait until some of the photos that wait are finished, or cancel a job, then send this one again."
+_LATER = "Wait until some of the queued photos are finished or cancel a job, then send this one again."
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Ingest:
         )
 
     def postpone(self, job: Any, call: Callable[[], None]) -> bool:
-        """Make a call that is about this job once it has arrived. False where it is not on its way."""
+        """Make a call that is about this job once it has arrived. False if it is not on its way."""
         arrival = self._arriving.get(job) if isinstance(job, str) else None
         if arrival:
             arrival.after.append(call)
@@ -109,17 +109,17 @@ class Ingest:
                     call()
 
     def close(self) -> None:
-        """Finish what is being written; jobs that were not acknowledged are deleted or adopted at the next start."""
+        """Finish pending writes; jobs that were not acknowledged are deleted or adopted at the next start."""
         self._writer.shutdown(cancel_futures=True)
 
     def _check_room(self, photos: int, size: int) -> None:
         load, limits = self._journal.load(), self.limits
         arriving = sum(arrival.size for arrival in self._arriving.values())
         if load.photos + photos > limits.photos or load.bytes + arriving + size > limits.bytes:
-            raise UvatarError(f"The queue is full: {load.photos} photos wait already.", Code.QUEUE_FULL, _LATER)
+            raise UvatarError(f"The queue is full: {load.photos} photos are already waiting.", Code.QUEUE_FULL, _LATER)
         if arriving + size > limits.arriving:
             raise UvatarError(
-                "The server is busy storing other jobs.", Code.QUEUE_FULL, "Send the job again in some seconds."
+                "The server is busy storing other jobs.", Code.QUEUE_FULL, "Send the job again in a few seconds."
             )
         if shutil.disk_usage(self._journal.folder).free < arriving + size + limits.reserve:
             raise UvatarError(

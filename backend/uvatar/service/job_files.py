@@ -1,4 +1,4 @@
-"""What lies on the disk for each job, beside the journal.
+"""The files on disk of each job, beside the journal.
 
     jobs/<id>/photo-000    a photo as it was sent; deleted when the job is over
     jobs/<id>/job          what the job is (`Manifest`): written last, so a folder that has it has all photos
@@ -30,7 +30,7 @@ _MANIFEST = "job"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a job is; its photos in their order.
+    """The description of a job; its photos in their order.
 
     Attributes:
         names: of the photos, for people.
@@ -54,7 +54,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """What makes a job the same job: options, and the photos' names, bytes and order."""
+        """The identity of a job: a digest of its options and its photos' names, bytes and order."""
         digest = hashlib.sha256(json.dumps(self.options, sort_keys=True).encode())
         for item in zip(self.names, self.digests, strict=True):
             digest.update(json.dumps(item).encode())
@@ -98,7 +98,7 @@ class JobFiles:
         return (self.folder / job / _MANIFEST).is_file()
 
     def manifest(self, job: str) -> Manifest | None:
-        """What the job's folder says of it, None where it is missing or damaged."""
+        """The manifest in the job's folder, None if it is missing or damaged."""
         try:
             stored = message_files.load(self.folder / job / _MANIFEST)
             names, digests, sizes = (tuple(stored[name]) for name in ("names", "digests", "sizes"))
@@ -111,7 +111,7 @@ class JobFiles:
         return self._photo(job, index).is_file()
 
     def photo(self, job: str, index: int) -> bytes:
-        """A photo as it was sent. Raises OSError where it has gone."""
+        """A photo as it was sent. Raises OSError if it has gone."""
         return self._photo(job, index).read_bytes()
 
     def store_result(self, job: str, index: int, result: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class JobFiles:
             raise disk_error(error) from error
 
     def result(self, job: str, index: int) -> dict[str, Any]:
-        """A photo's result. Raises OSError, UvatarError where it is missing or damaged."""
+        """A photo's result. Raises OSError, UvatarError if it is missing or damaged."""
         result: dict[str, Any] = message_files.load(self._result(job, index))
         return result
 
@@ -147,13 +147,13 @@ class JobFiles:
                 path.unlink()
 
     def delete_parts(self, job: str) -> None:
-        """Delete what a killed writer left half-written."""
+        """Delete partial files that a killed writer left behind."""
         for part in (self.folder / job).glob(".*.part"):
             with suppress(OSError):
                 part.unlink()
 
     def disown(self, job: str) -> None:
-        """Make sure that the job will not come back, whatever happens before `delete`. Raises OSError."""
+        """Ensure that the job will not come back, whatever happens before `delete`. Raises OSError."""
         with suppress(FileNotFoundError):
             (self.folder / job / _MANIFEST).unlink()
         atomic_files.sync_folder(self.folder / job)
@@ -183,7 +183,7 @@ class JobFiles:
 
 
 def disk_error(error: Exception) -> UvatarError:
-    """What the failure of a write means to the artist."""
+    """The error for the artist when a write fails."""
     if isinstance(error, UvatarError):
         return error
     sqlite_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

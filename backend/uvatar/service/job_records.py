@@ -1,4 +1,4 @@
-"""What the journal says of jobs: their states, photos, and the work that they still need."""
+"""Records of jobs in the journal: their states, photos and remaining work."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class WorkUnit:
 
 @dataclass(frozen=True)
 class QueueLoad:
-    """What waits to be done: jobs that are not over, and their photos that are not finished."""
+    """The queue's load: jobs that are not over, and their unfinished photos."""
 
     jobs: int
     photos: int
@@ -106,4 +106,4 @@ def checked_id(identifier: Any) -> str:
         with suppress(ValueError):
             if identifier in (str(parsed := uuid.UUID(identifier)), parsed.hex):
                 return identifier
-    raise UvatarError("A job's id is the text of a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")
+    raise UvatarError("A job's id must be a UUID, such as 6b1f7c52-6f0e-4a0e-9a55-0d6b6f1c8a11.")

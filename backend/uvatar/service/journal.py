@@ -39,7 +39,7 @@ class Journal:
         Args:
             clock: seconds since the epoch.
 
-        Raises AlreadyServed where another process has it, UvatarError ("disk-full", "data-folder") and OSError where it
+        Raises AlreadyServed if another process has it, UvatarError ("disk-full", "data-folder") and OSError if it
         cannot be used.
         """
         self.folder = Path(folder)
@@ -73,7 +73,7 @@ class Journal:
         return journal_queries.job_digest(self._database, job) is not None
 
     def enter(self, job: str, manifest: Manifest, owner: str = "") -> JobRecord:
-        """Note a job whose folder is stored. One that is known stays as it is.
+        """Record a job whose folder is stored. A known job stays unchanged.
 
         Args:
             owner: whoever sent it; those who send many jobs share their turns among them.
@@ -84,7 +84,9 @@ class Journal:
         known = journal_queries.job_digest(self._database, job)
         if known and known != manifest.digest:
             raise UvatarError(
-                "This job id belongs to other photos or options.", Code.JOB_ID_TAKEN, "Send the job with a new id."
+                "This job id is already used for other photos or options.",
+                Code.JOB_ID_TAKEN,
+                "Send the job with a new id.",
             )
         if not known:
             try:
@@ -102,7 +104,7 @@ class Journal:
             raise UvatarError(
                 "There is no job with this id.",
                 Code.UNKNOWN_JOB,
-                "Reconstruct the photos again; old results are cleaned up.",
+                "Reconstruct the photos again; old results are deleted.",
             )
         return record
 
@@ -115,11 +117,11 @@ class Journal:
         return [job for (job,) in self._database.execute("SELECT DISTINCT job FROM photos WHERE digest = ?", (digest,))]
 
     def load(self) -> QueueLoad:
-        """What waits to be done."""
+        """The queue's load."""
         return journal_queries.queue_load(self._database)
 
     def cancel(self, job: str) -> JobRecord:
-        """Work on the job no more; it keeps the results it has. A job that is over stays as it is.
+        """Cancel the job; it keeps its results. A job that is over stays unchanged.
 
         Raises UvatarError ("unknown-job").
         """
@@ -129,7 +131,7 @@ class Journal:
         return self.job(job)
 
     def delete(self, job: str) -> None:
-        """Delete a job with its photos and results, for good: not even a crash in the middle brings it back."""
+        """Delete a job with its photos and results permanently, even if a crash interrupts the deletion."""
         journal_queries.delete_job(self._database, self.files, job)
 
     def scrub(self) -> None:
@@ -140,21 +142,21 @@ class Journal:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def next_unit(self, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
-        """The next photos to work on; None where there is nothing to do. See `scheduler.next_unit`."""
+        """The next photos to work on; None if there is nothing to do. See `scheduler.next_unit`."""
         return scheduler.next_unit(self._database, in_flight, self.clock())
 
     def photo(self, job: str, index: int) -> tuple[str, bytes]:
-        """Name and bytes of a photo that waits. Raises OSError where the file has gone."""
+        """Name and bytes of a photo that waits. Raises OSError if the file has gone."""
         row = self._database.execute("SELECT name FROM photos WHERE job = ? AND number = ?", (job, index)).fetchone()
         return row[0], self.files.photo(job, index)
 
     def finish_photo(self, job: str, index: int, result: dict[str, Any], merged: Iterable[int] = ()) -> bool:
-        """Store a photo's result. False where nobody wants it any more (cancelled, failed before).
+        """Store a photo's result. False if nobody wants it any more (cancelled, failed before).
 
         Args:
             merged: further photos of the same person that went into this one's avatar; they end with it or not at all.
 
-        Raises UvatarError where the result cannot be stored ("disk-full") or packed.
+        Raises UvatarError if the result cannot be stored ("disk-full") or packed.
         """
         if not journal_queries.photo_waits(self._database, job, index):
             return False
@@ -165,7 +167,7 @@ class Journal:
             raise disk_error(error) from error
 
     def fail_photo(self, job: str, index: int, error: UvatarError) -> bool:
-        """Note why a photo has no result. False where nobody waits for it."""
+        """Note why a photo has no result. False if nobody waits for it."""
         return self._end_photos(job, {index: "failed"}, json.dumps(error.as_dict()))
 
     def count_crash(self, job: str, index: int) -> int:
@@ -182,7 +184,7 @@ class Journal:
         photos = self.job(job).photos
         if not 0 <= index < len(photos):
             raise UvatarError(
-                f"The job has {len(photos)} photos; there is no number {index}.",
+                f"The job has {len(photos)} photos; there is no photo {index}.",
                 Code.NO_RESULT,
                 "Ask for the job's status.",
             )
@@ -201,7 +203,7 @@ class Journal:
             ) from error
 
     def results(self, job: str) -> list[dict[str, Any] | None]:
-        """All results of a job, None where there is none.
+        """All results of a job, None if there is none.
 
         Raises UvatarError as `result`, "too-large" before anything is read.
         """
@@ -209,7 +211,7 @@ class Journal:
         done = [photo.index for photo in photos if photo.state == "done"]
         if sum(self.files.result_bytes(job, index) for index in done) > LIMITS.total_bytes:
             raise UvatarError(
-                "The results are too large for one message.", Code.TOO_LARGE, "Ask for the results photo by photo."
+                "The results are too large for one message.", Code.TOO_LARGE, "Request the results one photo at a time."
             )
         return [self.result(job, photo.index) if photo.state == "done" else None for photo in photos]
 
@@ -238,7 +240,7 @@ class Journal:
     def _end_photos(self, job: str, states: dict[int, str], error: str | None = None) -> bool:
         """Note the end of photos that wait, and with the last one the job's.
 
-        False where the first of them does not wait.
+        False if the first of them does not wait.
         """
         with transaction(self._database):
             wanted = journal_queries.photo_waits(self._database, job, next(iter(states)))

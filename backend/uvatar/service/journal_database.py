@@ -58,7 +58,7 @@ def open_database(folder: Path) -> sqlite3.Connection:
 
     A damaged journal is set aside, and an empty one is opened in its place.
 
-    Raises AlreadyServed where another process has it, UvatarError ("disk-full", "data-folder") and OSError where it
+    Raises AlreadyServed if another process has it, UvatarError ("disk-full", "data-folder") and OSError if it
     cannot be used.
     """
     private_folder(folder, whole=False)

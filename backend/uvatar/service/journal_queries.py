@@ -16,7 +16,7 @@ from uvatar.service.journal_database import transaction
 
 
 def read_job(database: sqlite3.Connection, job: str) -> JobRecord | None:
-    """The job of this id, None where there is none."""
+    """The job of this id, None if there is none."""
     row = database.execute("SELECT id, state, options, created, updated FROM jobs WHERE id = ?", (job,)).fetchone()
     if row is None:
         return None
@@ -38,7 +38,7 @@ def newest_jobs(database: sqlite3.Connection, states: Collection[str], limit: in
 
 
 def job_digest(database: sqlite3.Connection, job: str) -> str | None:
-    """The digest of a job's photos and options, None where there is no job of this id."""
+    """The digest of a job's photos and options, None if there is no job of this id."""
     row = database.execute("SELECT digest FROM jobs WHERE id = ?", (job,)).fetchone()
     return row[0] if row else None
 
@@ -50,7 +50,7 @@ def job_is_over(database: sqlite3.Connection, job: str) -> bool:
 
 
 def queue_load(database: sqlite3.Connection) -> QueueLoad:
-    """What waits to be done."""
+    """The queue's load."""
     jobs = database.execute("SELECT COUNT(*) FROM jobs WHERE state IN (?, ?)", ACTIVE).fetchone()[0]
     photos, size = database.execute(
         "SELECT COUNT(*), TOTAL(bytes) FROM photos JOIN jobs ON jobs.id = photos.job"
@@ -85,7 +85,7 @@ def insert_job(database: sqlite3.Connection, job: str, manifest: Manifest, owner
 
 
 def delete_job(database: sqlite3.Connection, files: JobFiles, job: str) -> None:
-    """Delete a job with its photos and results, for good: not even a crash in the middle brings it back.
+    """Delete a job with its photos and results permanently, even if a crash interrupts the deletion.
 
     Files go first, which makes room for the journal's own writing on a full disk.
     """

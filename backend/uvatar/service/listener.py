@@ -34,7 +34,7 @@ class Peer:
     identity: bytes
 
     def send(self, message: Mapping[str, Any]) -> bool:
-        """Send a message, or the error that it cannot be packed; False where the client has gone or does not read."""
+        """Send a message, or the error that it cannot be packed; False if the client has gone or does not read."""
         try:
             frames = framing.pack(message)
         except UvatarError as error:
@@ -58,9 +58,9 @@ class Listener:
         """
         if host != "127.0.0.1" and keys is None:
             raise UvatarError(
-                "The server is not opened to the network without encryption.",
+                "The server does not accept network connections without encryption.",
                 Code.NO_ENCRYPTION,
-                "Leave the address out.",
+                "Omit the address.",
             )
         self.token = token
         self._context = context
@@ -70,12 +70,12 @@ class Listener:
         self.port = int(self.socket.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
 
     def receive(self) -> tuple[Peer, Sequence[Any]]:
-        """The next message: who sent it, and its frames."""
+        """The next message: its sender and its frames."""
         identity, *frames = self.socket.recv_multipart(copy=False)
         return Peer(self, identity.bytes), frames
 
     def send(self, identity: bytes, frames: Sequence[Any]) -> bool:
-        """Send to a client; False where it has gone or does not read, and the message is dropped."""
+        """Send to a client; False if it has gone or does not read, and the message is dropped."""
         try:
             self.socket.send_multipart([identity, *frames], zmq.NOBLOCK)
             return True
@@ -116,7 +116,7 @@ class Listener:
         except zmq.ZMQError as error:
             router.close(linger=0)
             raise UvatarError(
-                f"Port {port} cannot be used: {error}", Code.PORT_TAKEN, "Choose another port, or 0 for any."
+                f"Port {port} cannot be used: {error}", Code.PORT_TAKEN, "Choose another port, or 0 for any free port."
             ) from error
         return router
 

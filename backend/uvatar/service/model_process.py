@@ -1,4 +1,4 @@
-"""One model process as the front sees it: how it is started, what it is working on, and why it ended.
+"""A model process as seen by the front: its start, its current work, and why it ended.
 
 `uvatar.service.worker` is what runs in the process.
 """
@@ -56,18 +56,18 @@ class PoolSettings:
 
 @dataclass
 class ModelProcess:
-    """One model process and what it is at.
+    """A model process and its current work.
 
     Attributes:
         name: identity of its socket.
-        gpu: the GPU that it was given; None where it takes what it finds.
+        gpu: the GPU that it was given; None if it takes what it finds.
         unit: the photos that it works on, None when it is idle.
         serial: number of that work: late messages of earlier work are known by it.
         started: when it got them (monotonic seconds).
         heard: when it said something last; when it was started, before that.
         cancelled: when it was told to drop them, None if it was not.
         ready: the pipeline is loaded.
-        kills: processes that the system had killed for memory when it was started; None where that is unknown.
+        kills: processes that the system had killed for memory when it was started; None if that is unknown.
     """
 
     name: bytes
@@ -87,8 +87,8 @@ class ModelProcess:
             return ""
         now = memory_limits.kills()
         if now is None or self.kills is None:
-            return "The system has killed it, most often because memory ran out"
-        return "The system has killed it because memory ran out" if now > self.kills else ""
+            return "The system killed it, probably because memory ran out"
+        return "The system killed it because memory ran out" if now > self.kills else ""
 
 
 def start_process(
@@ -101,7 +101,7 @@ def start_process(
         port: of the pool's socket, which it connects to.
         secret: what every message of it must carry.
         folder: the server's data folder.
-        gpu: the GPU that it may use; None where it takes what it finds.
+        gpu: the GPU that it may use; None if it takes what it finds.
     """
     command = module_command(
         "uvatar.service.worker", "--port", str(port), "--name", name, "--pipeline", settings.pipeline
@@ -130,5 +130,5 @@ def _open_log(folder: Path) -> BinaryIO:
     try:
         return worker_log(folder).open("ab")
     except (OSError, UvatarError) as error:
-        log.error("The log of the model processes cannot be written, so what they say is lost: %s", error)
+        log.error("The log of the model processes cannot be written, so their output is lost: %s", error)
         return open(os.devnull, "wb")

@@ -50,7 +50,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Access:
-    """What a client on another computer needs: the content of the access file.
+    """The content of the access file, which a client on another computer needs.
 
     Attributes:
         host, port: where the server is, as the client sees it.
@@ -70,13 +70,13 @@ class Access:
 def load_keys(folder: Path) -> Keys:
     """The keys of the server of this data folder; they are made, for this user's eyes only, where there are none.
 
-    Whoever deletes the file locks out all access files. Raises UvatarError where the file is damaged or
+    Whoever deletes the file locks out all access files. Raises UvatarError if the file is damaged or
     others could have written it, or CURVE is not there, OSError.
     """
     if not zmq.has("curve"):
-        fix = "Install pyzmq from its official wheel, or leave --network out."
+        fix = "Install pyzmq from its official wheel, or omit --network."
         raise UvatarError(
-            "This computer's ZeroMQ cannot encrypt, so the server is not opened to the network.",
+            "This computer's ZeroMQ has no encryption, so the server does not accept network connections.",
             Code.NO_ENCRYPTION,
             fix,
         )
@@ -100,11 +100,11 @@ def write_access(folder: Path, keys: Keys, address: str, port: int) -> Path:
 
 
 def read_access(path: Path) -> Access:
-    """What `write_access` wrote. Raises UvatarError, OSError."""
+    """Read what `write_access` wrote. Raises UvatarError, OSError."""
     fields = _fields(path, Access)
     if isinstance(fields["port"], bool) or not isinstance(fields["port"], int) or not 0 < fields["port"] < 65536:
         raise UvatarError(
-            f"{path} is no access file of Uvatar.", Code.BAD_ACCESS, "Copy network-access.json from the server again."
+            f"{path} is not a Uvatar access file.", Code.BAD_ACCESS, "Copy network-access.json from the server again."
         )
     return Access(**fields)
 
@@ -113,7 +113,7 @@ def split_address(text: str) -> tuple[str, int]:
     """``host:port`` -> both. Raises UvatarError."""
     host, _, port = text.rpartition(":")
     if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-        fix = "Give host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
+        fix = "Enter host and port (1 to 65535), such as 192.168.1.5:50123 or 0.0.0.0:50123."
         raise UvatarError(f"{text!r} is not an address.", Code.BAD_ADDRESS, fix)
     return host.strip("[]"), int(port)
 
@@ -168,5 +168,5 @@ def _fields(path: Path, kind: type[Keys] | type[Access]) -> dict[str, Any]:
     raise UvatarError(
         f"{path} is damaged.",
         Code.BAD_ACCESS,
-        "Delete it on the server, start the server again and copy its access file anew.",
+        "Delete it on the server, restart the server and copy the access file again.",
     )

@@ -1,4 +1,4 @@
-"""The front's model processes: gives them photos from the journal, stores what they make, replaces the dead.
+"""The pool of model processes: gives them photos from the journal, stores results, replaces dead ones.
 
 Nothing here imports a model.  `uvatar.service.model_process` starts them, and `uvatar.service.worker` is what runs in
 them.
@@ -43,7 +43,7 @@ class Pool:
     Attributes:
         publish: called with every event of a job (docs/protocol.md), after the journal knows of it.
         facts: what the pipeline tells of itself.
-        error: why model processes cannot be started; None where they can.
+        error: why model processes cannot be started; None if they can.
     """
 
     journal: Journal
@@ -198,9 +198,9 @@ class Pool:
         if not process.ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
-                fix = f"Look into {worker_log(self.journal.folder)}, or install Uvatar again."
+                fix = f"See {worker_log(self.journal.folder)}, or install Uvatar again."
                 verb = "hangs" if hung else "ends"
-                error = UvatarError(f"The model process {verb} while it loads the models.", Code.MODELS_NOT_LOADED, fix)
+                error = UvatarError(f"The model process {verb} while loading the models.", Code.MODELS_NOT_LOADED, fix)
                 self.error = _for_memory(error, "" if hung else process.starved())
         elif process.unit and process.cancelled is None:
             self._count_crash(process.unit, hung, "" if hung else process.starved())
@@ -208,7 +208,7 @@ class Pool:
     def _count_crash(self, unit: WorkUnit, hung: bool, starved: str) -> None:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
         if waiting and self.journal.count_crash(unit.job, waiting[0]) >= MAX_CRASHES:
-            fix = "Choose another photo, or make this one smaller. The log of the model process may say more."
+            fix = "Choose another photo or make this one smaller. See the model process's log for details."
             code, verb = (Code.MODEL_HUNG, "hung") if hung else (Code.MODEL_CRASHED, "crashed")
             error = UvatarError(f"The model process {verb} on this photo, twice.", code, fix)
             self._fail(unit.job, waiting[0], _for_memory(error, starved))

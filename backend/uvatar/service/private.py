@@ -27,7 +27,7 @@ def private_folder(folder: Path, whole: bool = True) -> None:
         whole: nobody else may look into it either. Else that is so where it is made here; a folder that is there
             already, which may hold other things of the user's, stays as readable as it is.
 
-    Raises UvatarError ("data-folder") where it belongs to another user, OSError where it cannot be made.
+    Raises UvatarError ("data-folder") where it belongs to another user, OSError if it cannot be made.
     """
     try:
         folder.mkdir(mode=0o700, parents=True)
@@ -39,9 +39,9 @@ def private_folder(folder: Path, whole: bool = True) -> None:
         return
     entry = folder.stat()
     if not _is_ours(entry):
-        fix = "Name another folder with --data or UVATAR_DATA, or have this one's owner changed to you."
+        fix = "Choose another folder with --data or UVATAR_DATA, or make yourself the owner of this one."
         raise UvatarError(
-            f"{folder} belongs to another user, who could read and exchange what is put there.", Code.DATA_FOLDER, fix
+            f"{folder} belongs to another user, who could read and replace its contents.", Code.DATA_FOLDER, fix
         )
     close_to_others(folder, _OTHERS if whole else _WRITE_OF_OTHERS)
 
@@ -58,10 +58,8 @@ def private_file(path: Path, what: str) -> None:
         return
     entry = path.stat()
     if entry.st_mode & _WRITE_OF_OTHERS or not _is_ours(entry):
-        fix = f"Delete it, and a new one is made; or, if you trust its {what}, make it yours alone: chmod 600."
-        raise UvatarError(
-            f"Other users can write to {path}, so its {what} may be one that they know.", Code.BAD_ACCESS, fix
-        )
+        fix = f"Delete it, and a new one is made; or, if you trust its {what}, restrict its permissions: chmod 600."
+        raise UvatarError(f"Other users can write to {path}, so they may know its {what}.", Code.BAD_ACCESS, fix)
     close_to_others(path)
 
 

@@ -1,4 +1,4 @@
-"""Recovery after a crash: bringing the journal and the jobs' folders to agree."""
+"""Recovery after a crash: reconciling the journal with the jobs' folders."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from uvatar.service.journal_database import transaction
 from uvatar.service.journal_queries import delete_job, end_photos, insert_job, job_is_over, read_job
 
 _LOST = UvatarError(
-    "The disk lost what was noted about this photo, and the photo as it was sent.",
+    "The disk lost the record of this photo and the photo itself.",
     Code.LOST,
-    "Send the photo again, in a new job.",
+    "Send the photo again in a new job.",
 )
 
 log = logging.getLogger("uvatar.service.journal")

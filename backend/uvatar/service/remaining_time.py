@@ -1,4 +1,4 @@
-"""How long a job still takes, by what its photos took so far."""
+"""Estimates a job's remaining time from the time its photos took so far."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Pace:
 
 
 def seconds_left(spent: float, fraction: float, waiting: int, pace: Pace) -> float | None:
-    """Seconds until a job is finished, None where nothing can be said yet.
+    """Seconds until a job is finished, None if nothing can be said yet.
 
     Args:
         spent: seconds on the photo that is being worked on.

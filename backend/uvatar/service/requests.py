@@ -1,4 +1,4 @@
-"""What the server answers: one method for each kind of request. docs/protocol.md describes the messages."""
+"""Answers requests, with one method for each kind. docs/protocol.md describes the messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Handler = Callable[[Peer, dict[str, Any]], dict[str, Any] | None]
 
 
 class RequestHandlers:
-    """Answers requests whose token is right. A handler returns its reply, or None where it replies later itself.
+    """Answers requests whose token is right. A handler returns its reply, or None if it replies later itself.
 
     All raise UvatarError for what is wrong with a request.
     """
@@ -78,7 +78,8 @@ class RequestHandlers:
             if handler is None:
                 known = ", ".join(self._handlers)
                 raise UvatarError(
-                    f"There is no request {str(message.get('kind'))[:40]!r}; there are {known}.", Code.UNKNOWN_MESSAGE
+                    f"There is no request {str(message.get('kind'))[:40]!r}. The requests are {known}.",
+                    Code.UNKNOWN_MESSAGE,
                 )
             reply = handler(peer, message)
         except Exception as error:
@@ -87,7 +88,7 @@ class RequestHandlers:
             peer.send({**reply, "request": message["request"]})
 
     def hello(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
-        """What the server is and can do."""
+        """Reply with the server's version and capabilities."""
         log.info("Hello from %s", str(message.get("client"))[:80])
         reply: Hello = {
             "kind": "hello",
@@ -148,7 +149,7 @@ class RequestHandlers:
         if photo is None:
             return {"kind": "result", "job": job, "results": self._journal.results(job)}
         if not isinstance(photo, int) or isinstance(photo, bool):
-            raise UvatarError("A photo's number is a whole number, from 0.")
+            raise UvatarError("A photo's number must be a whole number of at least 0.")
         return {"kind": "result", "job": job, "photo": photo, "result": self._journal.result(job, photo)}
 
     def cancel(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class RequestHandlers:
         """Delete jobs with all that is kept of them."""
         photo, job, everything = message.get("photo"), message.get("job"), message.get("everything") is True
         if photo is not None and not (isinstance(photo, str) and _SHA256.fullmatch(photo)):
-            raise UvatarError("A photo is named by the sha256 of its bytes, in hexadecimal.")
+            raise UvatarError("A photo must be named by the sha256 of its bytes in hexadecimal.")
         if everything:
             doomed = [found.id for found in self._journal.jobs(limit=-1)]
         else:
@@ -185,7 +186,7 @@ class RequestHandlers:
 
 
 def error_reply(error: Exception) -> dict[str, Any]:
-    """What went wrong with a request, as the client is told of it."""
+    """The error reply for a failed request."""
     if isinstance(error, UvatarError):
         return {"kind": "error", **error.as_dict()}
     log.error("A request failed", exc_info=error)
@@ -197,7 +198,7 @@ def error_reply(error: Exception) -> dict[str, Any]:
 
 
 def _memory(pid: int) -> int | None:
-    """Bytes that a process has in memory, None where it has ended."""
+    """Bytes that a process has in memory, None if it has ended."""
     try:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:
@@ -207,7 +208,7 @@ def _memory(pid: int) -> int | None:
 def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
     """The photos of a request as (name, bytes)."""
     if not isinstance(photos, list) or not 1 <= len(photos) <= JOB_PHOTOS:
-        raise UvatarError(f"A job has 1 to {JOB_PHOTOS} photos.", fix="Send more photos as several jobs.")
+        raise UvatarError(f"A job must have 1 to {JOB_PHOTOS} photos.", fix="Send more photos as several jobs.")
     checked = []
     for photo in photos:
         if (
@@ -215,6 +216,6 @@ def _checked_photos(photos: Any) -> list[tuple[str, bytes]]:
             or not isinstance(photo.get("name"), str)
             or not isinstance(photo.get("data"), bytes)
         ):
-            raise UvatarError("A photo has a name and its file's bytes.")
+            raise UvatarError("A photo must have a name and its file's bytes.")
         checked.append((photo_lists.photo_name(photo["name"]), photo["data"]))
     return checked

@@ -1,4 +1,4 @@
-"""What is kept and for how long, and how it is deleted before."""
+"""The retention policy: what is kept for how long, and deletion on request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def clean(journal: Journal, policy: Policy) -> list[str]:
             deleted.append(job)
     if deleted:
         journal.scrub()
-        log.info("Deleted %d jobs as the policy has it", len(deleted))
+        log.info("Deleted %d jobs under the retention policy", len(deleted))
     return deleted
 
 
@@ -77,7 +77,7 @@ def forget(journal: Journal, job: str | None = None, photo: str | None = None, e
     elif job is not None:
         jobs = [journal.job(job).id]
     else:
-        raise UvatarError("Say what shall be deleted: a job, a photo or everything.")
+        raise UvatarError("Specify what to delete: a job, a photo or everything.")
     for found in jobs:
         journal.delete(found)
     journal.scrub()

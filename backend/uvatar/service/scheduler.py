@@ -12,7 +12,7 @@ from uvatar.service.journal_queries import read_job, set_job_state
 
 
 def next_unit(database: sqlite3.Connection, in_flight: Collection[tuple[str, int]], now: float) -> WorkUnit | None:
-    """The next photos to work on, and note that their job had its turn; None where there is nothing to do.
+    """The next photos to work on, and note that their job had its turn; None if there is nothing to do.
 
     Owners take turns photo by photo, and so do the jobs of each, so that one photo need not wait for a hundred of
     somebody else's.
@@ -38,7 +38,7 @@ def next_unit(database: sqlite3.Connection, in_flight: Collection[tuple[str, int
 
 
 def _unit(job: JobRecord, in_flight: Collection[tuple[str, int]]) -> WorkUnit | None:
-    """The job's photos to work on next, None where none waits that nobody is working on."""
+    """The job's photos to work on next, None if none waits that nobody is working on."""
     if has_one_result(job.options):
         busy = any((job.id, photo.index) in in_flight for photo in job.photos)
         indices = tuple(photo.index for photo in job.photos if photo.state != "failed")

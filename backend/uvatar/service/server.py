@@ -78,7 +78,7 @@ class Front:
     """A server: made, it has its port and its journal and can be found; `run` serves until `stop`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises AlreadyServed where the data folder has a server, UvatarError and OSError where folder or port cannot
+        """Raises AlreadyServed if the data folder has a server, UvatarError and OSError if folder or port cannot
         be used.
         """
         self.settings = settings
@@ -184,7 +184,7 @@ class Front:
         try:
             message = framing.unpack(frames)
             if not isinstance(message, dict):
-                raise UvatarError("A request is a dictionary.")
+                raise UvatarError("A request must be a dictionary.")
             if isinstance(message.get("request"), (str, int, float)):
                 request = message["request"]
             self._check_token(peer, message.get("token"))
@@ -195,5 +195,5 @@ class Front:
 
     def _check_token(self, peer: Peer, token: Any) -> None:
         if not isinstance(token, str) or not secrets.compare_digest(token.encode(), peer.listener.token.encode()):
-            fix = "Connect again: the server may have been started anew, with a new token."
-            raise UvatarError("The token is not this server's.", Code.WRONG_TOKEN, fix)
+            fix = "Connect again; the server may have restarted with a new token."
+            raise UvatarError("The token does not belong to this server.", Code.WRONG_TOKEN, fix)

@@ -1,4 +1,4 @@
-"""The server's process: `serve` runs a server until it is told to stop."""
+"""The server's process: `serve` runs a server until asked to stop."""
 
 from __future__ import annotations
 

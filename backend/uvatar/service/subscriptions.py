@@ -1,4 +1,4 @@
-"""Who is told of a job's events."""
+"""Subscriptions: which clients receive a job's events."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Subscriptions:
         self._peers: dict[str, set[Peer]] = {}
 
     def add(self, job: JobRecord, peer: Peer) -> None:
-        """Have a client told of a job's events, where there are any to come."""
+        """Subscribe a client to a job's events, if there are any to come."""
         if job.active:
             self._peers.setdefault(job.id, set()).add(peer)
 
     def publish(self, event: Event) -> None:
-        """Send an event to those who follow its job; whoever cannot be reached is dropped."""
+        """Send an event to the job's subscribers; clients that cannot be reached are dropped."""
         peers = self._peers.get(event["job"], set())
         for peer in list(peers):
             if not peer.send(event):

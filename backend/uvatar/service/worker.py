@@ -41,7 +41,7 @@ log = logging.getLogger("uvatar.service.worker")
 
 
 class Reconstructor(Protocol):
-    """What the worker needs of a pipeline; `uvatar.engine.pipeline.Pipeline` is the real one."""
+    """The pipeline's interface as the worker needs it; `uvatar.engine.pipeline.Pipeline` implements it."""
 
     def reconstruct(
         self, photos: list[PhotoFile], options: dict[str, Any], progress: Progress, photo_done: PhotoDone
@@ -132,7 +132,7 @@ class Worker:
             progress("starting", 0.0, "Starting")
             _run(pipeline, photos, work["options"], progress, photo_done)
             error = UvatarError(
-                "The pipeline gave no result for this photo.", Code.SERVER_ERROR, "Please report this with the log."
+                "The pipeline returned no result for this photo.", Code.SERVER_ERROR, "Please report this with the log."
             )
         except Cancelled:
             open_indices = []
@@ -181,7 +181,7 @@ def _run(
 
 
 def photo_error(failure: Exception) -> UvatarError:
-    """What an exception inside the pipeline means for the photo it was raised for."""
+    """The error of a photo for which the pipeline raised an exception."""
     if isinstance(failure, UvatarError) and failure.code != Code.MALFORMED:
         return failure
     if isinstance(failure, PhotoError):
@@ -194,7 +194,7 @@ def photo_error(failure: Exception) -> UvatarError:
     # A result that cannot be sent (a NaN among the figures) is "malformed" too, and no more the photo's fault than the
     # rest.
     words = f"{type(failure).__name__}: {failure}"  # which may quote whole arrays
-    return UvatarError(words[:MOST_WORDS], Code.SERVER_ERROR, "Please report this with the log of the model process.")
+    return UvatarError(words[:MOST_WORDS], Code.SERVER_ERROR, "Please report this with the model process's log.")
 
 
 def _stated_error(error: Any) -> UvatarError:
@@ -212,9 +212,9 @@ def _load_error(error: Exception) -> UvatarError:
             memory_limits.FIX,
         )
     if isinstance(error, ImportError):
-        fix = "Install Uvatar again: a package that it needs is missing."
+        fix = "Install Uvatar again; a required package is missing."
     else:
-        fix = "Install Uvatar again, or look into the log of the model process."
+        fix = "Install Uvatar again, or see the model process's log."
     return UvatarError(f"The models cannot be loaded: {error}", Code.MODELS_NOT_LOADED, fix)
 
 
@@ -241,7 +241,7 @@ def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
 
     Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
 
-    Raises what loading raises, and SelfTestError where this installation makes wrong avatars.
+    Raises what loading raises, and SelfTestError if this installation makes wrong avatars.
     """
     pipeline = load_attribute(path)(threads=threads)
     if path == REAL_PIPELINE:

@@ -35,7 +35,7 @@ def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 def read_config(path: Path) -> Config:
     """The configuration of a checkpoint, without reading its weights.
 
-    Raises CheckpointError where it is no usable checkpoint.
+    Raises CheckpointError if it is no usable checkpoint.
     """
     return _opened(path)[0]
 
@@ -80,11 +80,13 @@ def _opened(path: Path, weights: bool = False) -> tuple[Config, dict[str, Tensor
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118 (not a mapping)
     except FileNotFoundError:
-        raise CheckpointError(f"There is no file {path}.") from None
+        raise CheckpointError(f"The file {path} does not exist.") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path.name} is damaged or no safetensors file: get it again. ({error})") from None
+        raise CheckpointError(
+            f"{path.name} is damaged or not a safetensors file; download it again. ({error})"
+        ) from None
     if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path.name} is no checkpoint of a Texture Predictor of this version ({FORMAT}).")
+        raise CheckpointError(f"{path.name} is not a checkpoint of this version's Texture Predictor ({FORMAT}).")
     try:
         return Config.from_dict(json.loads(metadata.get("config", ""))), state
     except (ConfigError, json.JSONDecodeError) as error:

@@ -1,4 +1,4 @@
-"""What a Texture Predictor is built like: one frozen record, stored in every checkpoint."""
+"""The architecture of a Texture Predictor: one frozen record, stored in every checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SMALLEST, LARGEST = 64, 1024
 
 
 class ConfigError(ValueError):
-    """The configuration describes no network that can be built; the message says which entry is wrong."""
+    """The configuration does not describe a valid network; the message says which entry is wrong."""
 
 
 @dataclass(frozen=True)

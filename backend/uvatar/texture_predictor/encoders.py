@@ -1,4 +1,4 @@
-"""What the Texture Predictor reads: the photo's style, and the body's structure in space and in the UV plane."""
+"""Encoders of the Texture Predictor: the photo's style, and the body's structure in space and the UV plane."""
 
 from __future__ import annotations
 

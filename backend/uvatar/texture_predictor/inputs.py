@@ -1,4 +1,4 @@
-"""What the Texture Predictor's network is given: the person's crop, the fit as numbers, the UV plane of a body."""
+"""Inputs of the Texture Predictor's network: the person's crop, the fit as numbers, a body's UV plane."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class UvPlane:
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:
-    """The UV plane of a body's rest shape at (size, size). Raises TexturingError where the body has no UV layout."""
+    """The UV plane of a body's rest shape at (size, size). Raises TexturingError if the body has no UV layout."""
     return plane_of(body, Atlas.of(body, size))
 
 

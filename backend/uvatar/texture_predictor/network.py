@@ -24,7 +24,7 @@ from uvatar.texture_predictor.synthesis import Mapping, Synthesis, mixed
 
 @dataclass(frozen=True)
 class TexturePrediction:
-    """What the network says of B photos.
+    """The network's output for B photos.
 
     Attributes:
         texture: (B, 3, R, R) sRGB, about 0..1, not clipped; row 0 at v = 1; in the gutters anything.

@@ -34,7 +34,7 @@ def changes(texture: torch.Tensor, structure: Structure, trust: float) -> torch.
 
 
 class PredictionError(ValueError):
-    """No texture can be predicted of this person; the message says why."""
+    """No texture can be predicted for this person; the message says why."""
 
 
 class TexturePredictor:
@@ -48,7 +48,7 @@ class TexturePredictor:
             body: whose UV layout the textures have.
             licence: of the weights.
 
-        Raises TexturingError where the body has no UV layout.
+        Raises TexturingError if the body has no UV layout.
         """
         # convolutions on CPUs are fastest with the channels side by side in memory
         self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -60,9 +60,9 @@ class TexturePredictor:
     def find(cls, weights: Path, models: Path, body: BodyModel) -> TexturePredictor | None:
         """With the user's own checkpoint in the folder ``models``, else the one in ``weights``.
 
-        None where there is neither.
+        None if there is neither.
 
-        Raises CheckpointError where the file cannot be used.
+        Raises CheckpointError if the file cannot be used.
         """
         for folder in (models, weights):
             if (folder / FILE).is_file():
@@ -103,7 +103,7 @@ class TexturePredictor:
             texture = changes(made, structure, self.network.config.trust)[0]
         if not torch.isfinite(texture).all():
             raise PredictionError(
-                "The texture predictor's answer is not finite: its weights are damaged or do not suit this body."
+                "The Texture Predictor's output is not finite: its weights are damaged or do not suit this body."
             )
         texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[self.atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart
@@ -116,7 +116,7 @@ class TexturePredictor:
         seen = completed.source == Label.SEEN
         if not seen.any():
             raise PredictionError(
-                "The photo shows nothing of this person's surface, so there is nothing to predict its texture from."
+                "The photo shows nothing of this person's surface, so its texture cannot be predicted."
             )
         fit = view.fit.body
         if not all(np.isfinite(numbers).all() for numbers in (fit.betas, fit.global_orient, fit.body_pose, fit.transl)):

@@ -34,7 +34,7 @@ class Atlas:
 
     @classmethod
     def of(cls, body: BodyModel, size: int) -> Atlas:
-        """The body's atlas at (size, size) texels. Raises TexturingError where the body has no UV layout."""
+        """The body's atlas at (size, size) texels. Raises TexturingError if the body has no UV layout."""
         table = texels_of(body, size)
         return cls(build_surface(body.data), table)
 
@@ -62,7 +62,7 @@ class Atlas:
 
 
 def texels_of(body: BodyModel, size: int) -> TexelTable:
-    """The body's texels at (size, size) alone. Raises TexturingError where the body has no UV layout."""
+    """The body's texels at (size, size) alone. Raises TexturingError if the body has no UV layout."""
     data = body.data
     if not data.has_uv:
         raise TexturingError(f"The body '{data.name}' has no UV layout, so it cannot be textured.")
@@ -85,7 +85,7 @@ class Atlases:
     def at(self, size: int) -> Atlas:
         """The atlas at (size, size) texels.
 
-        Raises TexturingError where the size is unusable or the body has no UV layout.
+        Raises TexturingError if the size is unusable or the body has no UV layout.
         """
         if not SMALLEST <= size <= LARGEST:
             raise TexturingError(f"The texture's size must be between {SMALLEST} and {LARGEST} pixels, not {size}.")

@@ -1,4 +1,4 @@
-"""The part of the texture that no photo shows: mirrored, or grown over the mesh from what is seen.
+"""Completes parts of the texture that no photo shows: mirrored, or interpolated over the mesh from seen parts.
 
 The texture is split in two bands.  The low band is one colour per vertex, solved for over the mesh (so it knows no UV
 seams): it meets the seen colours, and elsewhere leans on the mirrored side, on the colour of the same slice of the limb
@@ -44,7 +44,7 @@ _TRUNK_MIDDLE = (0.03, 0.07)
 
 @dataclass(frozen=True)
 class SeenColours:
-    """What the photos show, at all T texels.
+    """The colours that the photos show, at all T texels.
 
     Attributes:
         colours: (T, 3) float32 linear light; anything where alpha is 0.

@@ -1,4 +1,4 @@
-"""Fine structure for the far side of the body: what the near side shows at the same place of the picture.
+"""Fine structure for the far side of the body, taken from the near side at the same place in the picture.
 
 A back that is completed from smooth colours looks like plastic.  Cloth and skin go round the body, so their weave,
 folds and stripes are continued straight through it, as brightness only.  What sticks out of its surroundings (a logo, a

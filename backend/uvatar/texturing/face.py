@@ -59,9 +59,9 @@ class FaceCorrespondence:
 
 
 def load_correspondence(path: Path, body: BodyModel) -> FaceCorrespondence | None:
-    """The file's correspondence, or None where it belongs to another body than this one.
+    """The file's correspondence, or None if it belongs to another body than this one.
 
-    Raises WeightsError where it is missing.
+    Raises WeightsError if it is missing.
     """
     if not path.is_file():
         raise WeightsError(f"{path.name} is missing from {path.parent}. Install Uvatar again.")
@@ -89,9 +89,9 @@ class FaceSpline:
 
     @classmethod
     def load(cls, folder: Path, body: BodyModel) -> FaceSpline | None:
-        """From the correspondence in a folder of weights, or None where that belongs to another body.
+        """From the correspondence in a folder of weights, or None if that belongs to another body.
 
-        Raises WeightsError where it is missing.
+        Raises WeightsError if it is missing.
         """
         points = load_correspondence(folder / FILE, body)
         return None if points is None else cls.of(points, body)

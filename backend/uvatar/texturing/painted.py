@@ -1,4 +1,4 @@
-"""A texture that the artist has painted over: what she has not marked is completed anew from what she has."""
+"""Completes a texture that the artist painted over: unmarked texels are filled in again from marked ones."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def read_painted(texture: bytes, source: bytes, original: bytes | None = None) -
     Args:
         original: the texture before it was painted over: the body's texels that differ from it are labelled SEEN.
 
-    Raises TexturingError where a file is no picture, or they are not of one size.
+    Raises TexturingError if a file is no picture, or they are not of one size.
     """
     image, labels = _decoded(texture, cv2.IMREAD_COLOR), _decoded(source, cv2.IMREAD_GRAYSCALE)
     if image.shape[:2] != labels.shape or labels.shape[0] != labels.shape[1] or not SMALLEST <= len(labels) <= LARGEST:
         raise TexturingError(
-            f"The painted texture and its labels must be squares of one size, {SMALLEST} to {LARGEST} pixels."
+            f"The painted texture and its labels must be squares of the same size, {SMALLEST} to {LARGEST} pixels."
         )
     if original is not None:
         before = _decoded(original, cv2.IMREAD_COLOR)
         if before.shape != image.shape:
-            raise TexturingError("The painted texture has not the size that it had before it was painted over.")
+            raise TexturingError("The painted texture does not have the size of the original.")
         labels[(cv2.absdiff(image, before).max(2) > _ROUNDING) & (labels != Label.EMPTY)] = Label.SEEN
     return Texture(np.ascontiguousarray(image[..., ::-1]), labels)
 
@@ -57,7 +57,7 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
         atlas: the body's at N x N texels.
         predicted: (N, N, 3) sRGB to fill with instead.
 
-    Raises TexturingError where nothing is labelled SEEN.
+    Raises TexturingError if nothing is labelled SEEN.
     """
     surface, table = atlas.surface, atlas.table
     colours = linear_from_srgb(painted.image.reshape(-1, 3)[table.pixel])
@@ -65,7 +65,7 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
     marked = labels == Label.SEEN
     if not marked.any():
         raise TexturingError(
-            "Nothing of the texture is marked to be kept: paint something, or keep what the photo shows."
+            "No part of the texture is marked to be kept: paint something, or keep what the photo shows."
         )
     eyes = atlas.of_first_vertex(surface.eye) > 0
     alpha = marked.astype(np.float32)

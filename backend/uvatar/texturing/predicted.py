@@ -1,4 +1,4 @@
-"""The part of the texture that no photo shows, from the Texture Predictor, without a step towards what is seen.
+"""Parts of the texture that no photo shows, from the Texture Predictor, without a seam to the seen parts.
 
 The difference between prediction and photo at the vertices is spread over the mesh (which has no UV seams) and fades
 within a few centimetres.

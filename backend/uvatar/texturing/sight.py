@@ -91,9 +91,9 @@ class Sight:
 
 
 def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Sight:
-    """Pose (V, 3) vertices before the camera and find what it sees.
+    """Place (V, 3) vertices before the camera and find what it sees.
 
-    What lies beside or behind the camera is not seen; in close-ups that may be the legs.  Raises ValueError where
+    What lies beside or behind the camera is not seen; in close-ups that may be the legs.  Raises ValueError if
     nothing lies before it.
     """
     before = vertices[:, 2] > _NEAREST

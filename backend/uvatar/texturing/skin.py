@@ -1,4 +1,4 @@
-"""The colour of the person's skin, for what of it no photo shows."""
+"""The colour of the person's skin, for skin that no photo shows."""
 
 from __future__ import annotations
 

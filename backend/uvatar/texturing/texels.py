@@ -1,4 +1,4 @@
-"""Where on the body every texel lies: the UV layout rasterised once per body and size."""
+"""The surface point of every texel: the UV layout rasterised once per body and size."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _STRETCHING = 0.001  # against bending
 _HAND_TRUST, _BACK_TRUST = 0.1, 0.5
 _LARGEST_HOVER = 0.02  # metres between the two surfaces, on average: what is further away is no body like SMPL's
 _NO_BODY = (
-    "The mesh of '{}' cannot be laid on the open body: it should be a person with level arms, in metres, as in "
+    "The mesh of '{}' cannot be matched to the open body: it should be a person with horizontal arms, in metres, as in "
     "SMPL's own files."
 )
 _INVERSE_DAMPING = 0.01  # where one body's shape space has no counterpart in the other's
@@ -95,9 +95,9 @@ class Registration:
 
 
 def register(source: BodyModel, target: BodyModel) -> Registration:
-    """Bring the target body and the source body to agreement. Takes some seconds.
+    """Register the target body to the source body. Takes a few seconds.
 
-    Raises BodyError where the target is not a person of about this size in about this rest pose.
+    Raises BodyError if the target is not a person of about this size in about this rest pose.
     """
     try:
         registration = _register(source, target)

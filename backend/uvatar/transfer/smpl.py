@@ -1,4 +1,4 @@
-"""The SMPL body that a user brings, in agreement with the open body."""
+"""The user's SMPL body, registered to the open body."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class UserSmpl:
     def registration(self) -> Registration:
         """The SMPL body and the source body in agreement.
 
-        Raises BodyError where a file is missing or cannot be used.
+        Raises BodyError if a file is missing or cannot be used.
         """
         body, uv = smpl_path(self._models) or self._models / SMPL_NAMES[0], self._models / SMPL_UV
         files = tuple(
@@ -51,5 +51,5 @@ class UserSmpl:
 
 
 def with_uv(body: BodyModel, uv: Path) -> BodyModel:
-    """The body with its UV map. Raises BodyError where the map is another mesh's."""
+    """The body with its UV map. Raises BodyError if the map is another mesh's."""
     return BodyModel(textured(body.data, uv))

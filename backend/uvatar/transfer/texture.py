@@ -1,4 +1,4 @@
-"""The texture of one body in another body's UV layout: every texel shows what lies there on the other surface."""
+"""Transfers a texture to another body's UV layout: each texel takes the colour of the matching surface point."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def carried_texture(texture: Texture, registration: Registration, size: int) -> 
     """A texture of the registration's source body -> (size, size) in the UV layout of its target body.
 
     Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the
-    first call for a size and kept. Raises TexturingError where one of the bodies has no UV layout.
+    first call for a size and kept. Raises TexturingError if one of the bodies has no UV layout.
     """
     if not registration.target.data.has_uv:
         raise TexturingError(f"The body '{registration.target.data.name}' has no UV layout, so it cannot be textured.")

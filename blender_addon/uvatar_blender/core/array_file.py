@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arrays out of .npz, .npy and .pkl files of strangers: sizes are checked before anything is expanded. Only numpy."""
+"""Reads arrays from untrusted .npz, .npy and .pkl files; sizes are checked before anything is expanded. Only numpy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALONE = "poses"  # what the one array of a .npy file is called
 
 
 class ArrayFileError(ValueError):
-    """A file whose arrays cannot be read; the message says why, without the file's name."""
+    """The file's arrays cannot be read; the message says why, without the file's name."""
 
 
 def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, 
     Args:
         longest: an array with more rows is refused before it is read.
 
-    Raises ArrayFileError, and OSError where the file cannot be opened.
+    Raises ArrayFileError, and OSError if the file cannot be opened.
     """
     with path.open("rb") as file:
         try:
@@ -57,7 +57,7 @@ def load_arrays(path: Path, wanted: Collection[str], longest: int) -> dict[str, 
         except MemoryError as error:
             raise ArrayFileError("there is not enough memory for it") from error
         except RecursionError as error:
-            raise ArrayFileError("its parts lie too deep within each other") from error
+            raise ArrayFileError("its contents are nested too deeply") from error
         except Exception as error:  # a damaged archive, header or pickle can raise almost anything
             raise ArrayFileError(f"it is damaged ({str(error)[:100] or type(error).__name__})") from error
 
@@ -68,7 +68,7 @@ def _of_archive(file: IO[bytes], wanted: Collection[str], longest: int) -> dict[
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if len(members) > _MOST_MEMBERS:
-            raise ArrayFileError(f"it holds {len(members)} arrays; {_MOST_MEMBERS} are the most that is read")
+            raise ArrayFileError(f"it holds {len(members)} arrays; at most {_MOST_MEMBERS} can be read")
         for item in members:
             name = item.filename.removesuffix(".npy")
             if name not in wanted:
@@ -76,7 +76,7 @@ def _of_archive(file: IO[bytes], wanted: Collection[str], longest: int) -> dict[
             if item.flag_bits & 1:
                 raise ArrayFileError("it is encrypted")
             if item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ArrayFileError("it is packed in another way than numpy packs its files")
+                raise ArrayFileError("it uses a compression method that numpy does not write")
             left -= item.file_size
             if left < 0:
                 raise ArrayFileError(_too_large(_MOST_BYTES - left))
@@ -99,13 +99,13 @@ def _member(file: IO[bytes], size: int, longest: int) -> Any:
     if dtype.kind not in "fiubUS":
         raise ArrayFileError(f"its arrays hold {dtype}, not numbers")
     if shape and shape[0] > longest:
-        raise ArrayFileError(f"it has {shape[0]} frames; 1 to {longest} can be imported")
+        raise ArrayFileError(f"it has {shape[0]} frames; only 1 to {longest} can be imported")
     length = math.prod(shape) * dtype.itemsize
     if length > min(size, _MOST_BYTES):
-        raise ArrayFileError(_too_large(length) if length > _MOST_BYTES else "one of its arrays is cut short")
+        raise ArrayFileError(_too_large(length) if length > _MOST_BYTES else "one of its arrays is truncated")
     raw = file.read(length)
     if len(raw) != length:
-        raise ArrayFileError("one of its arrays is cut short")
+        raise ArrayFileError("one of its arrays is truncated")
     array: NDArray[Any] = np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
     return array
 
@@ -123,7 +123,7 @@ def _pickled(file: IO[bytes]) -> dict[str, Any]:
 def _dictionary(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ArrayFileError(
-            "it holds a list, not arrays with names" if isinstance(value, list) else "it holds no arrays"
+            "it holds a list instead of named arrays" if isinstance(value, list) else "it holds no arrays"
         )
     return value
 

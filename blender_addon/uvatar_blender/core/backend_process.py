@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting the backend as a process of its own, that ends with Blender."""
+"""Starts the backend as a separate process that ends with Blender."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _STOP_SECONDS = 2.0  # for a backend to answer; Blender waits for it
 
 
 class BackendNotFound(Exception):
-    """There is no backend at the given place."""
+    """There is no backend at the given location."""
 
 
 class BackendOutdated(BackendNotFound):
-    """What an older add-on set up there cannot be started by this one; ``version`` is the backend's."""
+    """The backend there was set up by an older add-on and cannot be started; ``version`` is the backend's."""
 
     def __init__(self, version: str) -> None:
         super().__init__(version)
@@ -86,12 +86,12 @@ def clean_environment() -> dict[str, str]:
 
 
 def without_console() -> dict[str, Any]:
-    """Options for subprocess that keep Windows from opening a console window."""
+    """Options for ``subprocess`` that keep Windows from opening a console window."""
     return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}
 
 
 def environment_folder() -> Path:
-    """Where `setup` makes the backend's environment if nothing else is chosen."""
+    """Where `setup` creates the backend's environment if no other folder is chosen."""
     return discovery.data_folder() / "environment"
 
 
@@ -119,7 +119,7 @@ def outdated_version(folder: Path) -> str:
 
 
 class BackendProcess:
-    """A backend to be started from here when it is needed. Methods may be called from any thread."""
+    """A backend that is started from here when needed. Methods may be called from any thread."""
 
     def __init__(self, location: str) -> None:
         """``location``: see `find_command`."""
@@ -155,7 +155,7 @@ class BackendProcess:
             except OSError as error:
                 return Problem(
                     f"The backend could not be started: {error.strerror or error}.",
-                    "Check its place.",
+                    "Check its path in the preferences.",
                     Remedy.PREFERENCES,
                 )
             return None
@@ -172,14 +172,14 @@ class BackendProcess:
         if code in (None, 0, EXIT_ALREADY_SERVED):
             return None
         lines = log_tail().strip().splitlines()
-        reason = lines[-1].strip() if lines else f"it ended with code {code}."
+        reason = lines[-1].strip() if lines else f"it exited with code {code}."
         if reason.endswith("No module named uvatar"):
             place = self._location or str(environment_folder())
             message = f"Uvatar is not installed in {place}."
             if is_complete(Path(place).expanduser()):
-                return Problem(message, "Set the backend up again.", Remedy.SETUP)
-            return Problem(message, "Install it there, or name another place.", Remedy.PREFERENCES)
-        return Problem(f"The backend could not start: {reason}", "Its log says more.", Remedy.LOG)
+                return Problem(message, "Set up the backend again.", Remedy.SETUP)
+            return Problem(message, "Install it there or choose another location.", Remedy.PREFERENCES)
+        return Problem(f"The backend could not start: {reason}", "See its log for details.", Remedy.LOG)
 
     def stop(self) -> None:
         """Let it end, or not begin: it finishes what it is writing; jobs go on when a server is started again."""

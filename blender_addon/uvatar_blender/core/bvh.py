@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion capture files in the BVH format, in the dialects that programs write. Only numpy."""
+"""Reads motion capture files in the BVH format, in the dialects that programs write. Only numpy."""
 
 from __future__ import annotations
 
@@ -65,26 +65,26 @@ class _Bone:
 
 
 def load_bvh(path: Path) -> Capture:
-    """Read a BVH file. Raises MotionError where it is none, OSError where it cannot be read.
+    """Read a BVH file. Raises MotionError if it is not one, OSError if it cannot be read.
 
     Taken as meant: any channel order, blank lines, tabs, names with spaces, END SITE in any case or none, decimal
         commas, byte order
     marks. Of a skeleton with people's names only the bones that move an avatar, and those above them, are kept.
     """
     if path.stat().st_size > _MOST_BYTES:
-        raise MotionError(f"{path.name} is too large for a BVH file: cut it into several clips.")
+        raise MotionError(f"{path.name} is too large for a BVH file; cut it into several clips.")
     try:
         text = _text(path.read_bytes())
         start = _MOTION.search(text)
         if start is None:
-            raise ValueError("it has no line MOTION")
+            raise ValueError("it has no MOTION line")
         bones = _hierarchy(text[: start.start()])
         values, rate, notes = _frames(text[start.end() :], sum(len(bone.channels) for bone in bones))
         return _posed(bones, values, rate, notes)
     except (ValueError, IndexError, OverflowError) as error:
-        raise MotionError(f"{path.name} is not a BVH file that can be read: {error}.") from error
+        raise MotionError(f"{path.name} cannot be read as a BVH file: {error}.") from error
     except MemoryError as error:
-        raise MotionError(f"{path.name} is too large for this computer's memory: cut it into several clips.") from error
+        raise MotionError(f"{path.name} is too large for this computer's memory; cut it into several clips.") from error
 
 
 def _text(raw: bytes) -> str:
@@ -118,7 +118,7 @@ def _hierarchy(text: str) -> list[_Bone]:
             index += 4
         elif token == "CHANNELS":
             if not open_bones or open_bones[-1] is None:
-                raise ValueError("channels belong to no bone")
+                raise ValueError("it has channels that belong to no bone")
             bones[open_bones[-1]].channels = _channels(tokens, index + 1)
             index += 2 + len(bones[open_bones[-1]].channels)
         else:  # HIERARCHY, and what no program's reader looks at
@@ -143,7 +143,7 @@ def _opened(tokens: list[str], index: int, bones: list[_Bone], open_bones: list[
         raise ValueError(f"it has more than {_MOST_BONES} bones")
     parent = open_bones[-1] if open_bones else -1
     if parent is None:
-        raise ValueError("a joint lies in an end site")
+        raise ValueError("an end site contains a joint")
     open_bones.append(len(bones))
     bones.append(_Bone(" ".join(tokens[index + 1 : brace]) or f"bone {len(bones)}", parent))
     return brace + 1
@@ -152,7 +152,7 @@ def _opened(tokens: list[str], index: int, bones: list[_Bone], open_bones: list[
 def _set_offset(offset: tuple[float, float, float], bones: list[_Bone], open_bones: list[int | None]) -> None:
     """Of what is open: a bone's own, an end site's the end of the bone around it."""
     if not open_bones:
-        raise ValueError("an offset belongs to no bone")
+        raise ValueError("it has an offset that belongs to no bone")
     inner, outer = open_bones[-1], open_bones[-2] if len(open_bones) > 1 else None
     if inner is not None:
         bones[inner].offset = offset
@@ -166,10 +166,10 @@ def _channels(tokens: list[str], index: int) -> list[str]:
         raise ValueError(f"a bone has {count} channels")
     channels = [channel.lower() for channel in tokens[index + 1 : index + 1 + count]]
     if len(channels) < count:
-        raise ValueError("a bone's channels are cut short")
+        raise ValueError("a bone's channels are truncated")
     unknown = next((channel for channel in channels if not _CHANNEL.fullmatch(channel)), None)
     if unknown is not None:
-        raise ValueError(f"a bone has a channel {unknown[:40]!r}")
+        raise ValueError(f"a bone has an unknown channel {unknown[:40]!r}")
     return channels
 
 
@@ -185,10 +185,10 @@ def _name_once(bones: list[_Bone]) -> None:
 def _three(tokens: list[str], index: int) -> tuple[float, float, float]:
     """Three numbers, whose decimal sign may be a comma, or which may be followed by one."""
     if len(tokens) < index + 3:
-        raise ValueError("an offset is cut short")
+        raise ValueError("an offset is truncated")
     x, y, z = (float(token.rstrip(",;").replace(",", ".")) for token in tokens[index : index + 3])
     if not all(abs(value) < _FARTHEST for value in (x, y, z)):
-        raise ValueError(f"a bone is {x:g}, {y:g}, {z:g} away from the one before it")
+        raise ValueError(f"a bone has the implausible offset {x:g}, {y:g}, {z:g}")
     return x, y, z
 
 
@@ -196,29 +196,29 @@ def _frames(text: str, width: int) -> tuple[NDArray[np.float64], float, tuple[st
     """(F, width) channels, frames per second, and notes."""
     head = _HEAD.match(text)
     if head is None:
-        raise ValueError("after MOTION it does not say how many frames there are and how long each is")
+        raise ValueError("the number of frames and the frame time are missing after MOTION")
     promised, seconds = int(head[1]), float(head[2].replace(",", "."))
     if promised > LONGEST:
-        raise ValueError(f"it has {promised} frames; 1 to {LONGEST} can be imported")
+        raise ValueError(f"it has {promised} frames; only 1 to {LONGEST} can be imported")
     values = _numbers(text[head.end() :])
     if width == 0:
         raise ValueError("none of its bones has channels")
     notes: tuple[str, ...] = ()
     count = len(values) // width
     if not 1 <= count <= LONGEST:
-        raise ValueError(f"it has {count} frames; 1 to {LONGEST} can be imported")
+        raise ValueError(f"it has {count} frames; only 1 to {LONGEST} can be imported")
     if values.size != promised * width:
         rows = [len(line.split()) for line in text[head.end() :].strip().split("\n")]
         if {*rows[:-1]} - {0, width} or rows[-1] > width:
             raise ValueError(
-                f"it has {values.size} numbers, {promised} frames of {width} channels need {promised * width}"
+                f"it has {values.size} numbers, but {promised} frames of {width} channels need {promised * width}"
             )
-        notes += (f"The file says that it has {promised} frames, and has {count}.",)
+        notes += (f"The file announces {promised} frames but has {count}.",)
     if 0 < seconds < 1e-3 or seconds > 1:
-        raise ValueError(f"its frames take {seconds:g} seconds each; a thousandth to one second can be imported")
+        raise ValueError(f"its frame time is {seconds:g} seconds; only 0.001 to 1 second can be imported")
     rate = 1 / seconds if seconds > 0 else _RATE
     if seconds <= 0 and count > 1:
-        notes += (f"The file does not say how fast it plays: {rate:g} frames per second are assumed.",)
+        notes += (f"The file does not state its frame rate; {rate:g} frames per second are assumed.",)
     return values[: count * width].reshape(count, width), rate, notes
 
 
@@ -241,7 +241,7 @@ def _posed(bones: list[_Bone], values: NDArray[np.float64], rate: float, notes: 
     kept = _that_matter(bones)
     if len(kept) * len(values) > _MOST_POSES:
         raise ValueError(
-            f"{len(values)} frames of {len(kept)} bones are more than can be imported: cut it into several clips"
+            f"{len(values)} frames of {len(kept)} bones are more than can be imported; cut it into several clips"
         )
     number = {bone: index for index, bone in enumerate(kept)}
     parents = tuple(number.get(bones[bone].parent, -1) for bone in kept)

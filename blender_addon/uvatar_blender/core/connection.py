@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The thread that talks to the backend.
+"""The thread that communicates with the backend.
 
 It owns the socket, and everything slow happens in it: reading photos, sending them, waiting, unpacking and checking
 results. The main thread gives it commands and takes events, both through queues, and never waits for it. It connects
@@ -29,7 +29,7 @@ RECONNECT = 60.0  # seconds to go on trying when a connection was lost
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a backend is, and the token that it wants to hear."""
+    """A backend's address and the token it expects."""
 
     host: str
     port: int
@@ -37,7 +37,7 @@ class Endpoint:
 
 
 class Connection:
-    """The connection to one backend; made, it works. All methods are for the main thread and return at once."""
+    """The connection to one backend. All methods are for the main thread and return at once."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Connection:
     ) -> None:
         """
         Args:
-            find: where the backend is, or None where that is not known; asked by the thread before each attempt.
+            find: where the backend is, or None if that is not known; asked by the thread before each attempt.
             backend: to be started where none is found; None to give up then.
             pending_jobs: jobs to go on with.
         """
@@ -62,11 +62,11 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread still works, or tries to, or has told something that was not heard yet."""
+        """Whether the thread is still working or trying to, or has events that were not read yet."""
         return self._thread.is_alive() or not self._events.empty()
 
     def events(self) -> list[Event]:
-        """What has happened since the last call."""
+        """The events since the last call."""
         happened = []
         while True:
             try:
@@ -75,7 +75,7 @@ class Connection:
                 return happened
 
     def submit(self, pending: PendingJob) -> None:
-        """Have photos reconstructed. From now on it belongs to the thread."""
+        """Submit a job. From now on it belongs to the thread."""
 
         def begin(client: ProtocolClient) -> None:
             self._pending_jobs[pending.id] = pending
@@ -84,7 +84,7 @@ class Connection:
         self._commands.put(begin)
 
     def cancel(self, job: str) -> None:
-        """Have a job worked on no more; `JobEnded` follows."""
+        """Cancel a job; `JobEnded` follows."""
 
         def cancel(client: ProtocolClient) -> None:
             if job in self._pending_jobs:
@@ -93,11 +93,11 @@ class Connection:
         self._commands.put(cancel)
 
     def fetch(self, job: str, photo: int) -> None:
-        """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
+        """Request a result again; `Fetched` follows. ``photo`` as the backend counts."""
         self._commands.put(lambda client: client.fetch(job, photo))
 
     def close(self) -> None:
-        """End the thread soon, without waiting for it. Jobs go on in the backend."""
+        """Ask the thread to end, without waiting for it. Jobs continue in the backend."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -139,9 +139,7 @@ class Connection:
         except OSError:
             return _End(LOST if connected else NOT_RUNNING, connected)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            problem = Problem(
-                f"The backend sent something that cannot be understood: {error!r}.", "Update it.", Remedy.UPDATE
-            )
+            problem = Problem(f"The backend sent an unexpected message: {error!r}.", "Update it.", Remedy.UPDATE)
             return _End(problem, connected, hopeless=True)
 
 

@@ -14,7 +14,7 @@ from .pythons import fetched_python_folder
 
 
 def read_stamp(folder: Path) -> dict[str, object] | None:
-    """What the stamp of an environment says; None where the folder is no environment of ours."""
+    """The contents of an environment's stamp; None if the folder is not an environment of ours."""
     with suppress(OSError, ValueError):
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
         return stamp if isinstance(stamp, dict) else None
@@ -29,8 +29,8 @@ def write_stamp(folder: Path, fields: dict[str, object]) -> None:
 
 
 def remove_environment(folder: Path) -> None:
-    """Take an environment of ours away. Raises OSError where it cannot be, ValueError where it is not ours."""
+    """Remove an environment of ours. Raises OSError if that fails, ValueError if it is not ours."""
     if read_stamp(folder) is None:
-        raise ValueError(f"{folder} is not Uvatar's.")
+        raise ValueError(f"{folder} does not belong to Uvatar.")
     shutil.rmtree(folder)
     shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)

@@ -50,7 +50,7 @@ class Accepted:
 class Progress:
     """How far a job is.
 
-    ``fraction`` (0 to 1) is of this photo, ``seconds_left`` of the job, None where not known yet.
+    ``fraction`` (0 to 1) is of this photo, ``seconds_left`` of the job, None if not known yet.
     """
 
     job: str

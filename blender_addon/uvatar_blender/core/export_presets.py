@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What exported files are for, and how each kind is written: a new preset is a Target and its Preset, here."""
+"""Export targets and how each is written: a new preset is a `Target` and its `Preset` here."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Preset:
 
 PRESETS: Mapping[Target, Preset] = {
     Target.GLTF: Preset("glTF", "glTF", "One binary .glb: the web, Godot, and others", ".glb"),
-    Target.UNITY: Preset("FBX for Unity", "Unity", "FBX in metres, no object turned or scaled", ".fbx"),
+    Target.UNITY: Preset("FBX for Unity", "Unity", "FBX in metres, no object rotated or scaled", ".fbx"),
     Target.UNREAL: Preset(
         button="FBX for Unreal",
         name="Unreal",

@@ -51,7 +51,7 @@ class Job:
         sent: index among ``photos`` of each photo that the backend has, in its order; None until it has said so.
         fraction: 0 to 1, of all photos.
         photo, stage, message: what is being done, to which photo; the message in the artist's words.
-        seconds_left: of the job, None where not known.
+        seconds_left: of the job, None if not known.
         ended: photos that are over, by index.
         problems: of photos, by index.
         problem: of the whole job, or None.
@@ -155,7 +155,7 @@ class JobGroup:
 
     @property
     def seconds_left(self) -> float | None:
-        """As the backend reckons for one job; of several, as fast as it went so far. None where not known."""
+        """As the backend reckons for one job; of several, as fast as it went so far. None if not known."""
         left = self.current.seconds_left
         if left is None or len(self.jobs) == 1:
             return left

@@ -66,7 +66,7 @@ def joint_names(naming: Naming) -> tuple[str, ...]:
 
 
 def naming_of(names: Sequence[str]) -> Naming | None:
-    """The preset with these names, None where the artist has names of her own."""
+    """The preset with these names, None if the artist uses custom names."""
     return next((naming for naming in Naming if joint_names(naming) == tuple(names)), None)
 
 

@@ -21,7 +21,7 @@ class Packages:
     """What is to be installed.
 
     Attributes:
-        path: of the list; None where there is none.
+        path: of the list; None if there is none.
         sizes: bytes to download by the package's normalised name.
     """
 
@@ -41,7 +41,7 @@ class Packages:
 def packages_for(folder: Path | None, tag: str) -> Packages | None:
     """The list for an environment's tag ("linux-x86_64-py312", see `pythons.TAG_PROGRAM`).
 
-    None where it was not tested.
+    None if it was not tested.
     """
     machine, _, python = tag.strip().rpartition("-")
     if folder is None or machine not in _TAGS:

@@ -99,7 +99,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height. ValueError where the bytes are not a whole picture: wrong kind, torn, or changed on the way."""
+    """Width and height. ValueError if the bytes are not a whole picture: wrong kind, torn, or changed on the way."""
     if data.startswith(PNG):
         width, height = _png_size(data)
     elif data.startswith(_JPEG):
@@ -117,7 +117,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
     view = memoryview(data)
     while kind != b"IEND":
         if place + 12 > len(data):
-            raise ValueError("a torn PNG")
+            raise ValueError("a truncated PNG")
         length, kind = struct.unpack_from(">I4s", data, place)
         end = place + 8 + length
         if end + 4 > len(data) or zlib.crc32(view[place + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
@@ -134,7 +134,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     """Walks the segments to the frame header (ITU-T T.81, annex B)."""
     if b"\xff\xd9" not in data[-64:]:
-        raise ValueError("a torn JPEG")
+        raise ValueError("a truncated JPEG")
     place = 2
     while place + 9 <= len(data):
         marker = data[place + 1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dictionaries of arrays out of a Python pickle, without running anything that the pickle asks for. Only numpy.
+"""Reads dictionaries of arrays from a Python pickle without running any of its code. Only numpy.
 
 Unpickling normally imports and calls whatever the file names. Here numpy's few names are replaced by containers that
 only keep what the file says of them, all other names are refused, and arrays are made from the bytes in the containers.
@@ -59,7 +59,7 @@ class _PlainUnpickler(pickle.Unpickler):
 def load_plain(raw: bytes) -> Any:
     """What a pickle holds: dictionaries, lists, text and numbers as they are, arrays of numbers as arrays.
 
-    Raises PlainPickleRefused where it holds anything else; nearly any exception where it is damaged.
+    Raises PlainPickleRefused if it holds anything else; almost any exception if it is damaged.
     """
     step = 0
     for step, (opcode, argument, _) in enumerate(pickletools.genops(raw)):
@@ -87,14 +87,14 @@ class _Left:
 def _encode(text: Any, encoding: Any = "") -> bytes:
     """How pickles of protocol 2 carry bytes."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise PlainPickleRefused("it asks for another encoding than latin1")
+        raise PlainPickleRefused("it uses an encoding other than latin1")
     return text.encode("latin1")
 
 
 def _plain(value: Any, deeper: int, left: _Left) -> Any:
     left.take(1, 0)
     if deeper < 0:
-        raise PlainPickleRefused("its parts lie too deep within each other")
+        raise PlainPickleRefused("its contents are nested too deeply")
     if isinstance(value, dict):
         return {str(key): _plain(item, deeper - 1, left) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -122,7 +122,7 @@ def _array(value: _PlainContainer, deeper: int, left: _Left) -> Any:
 def _from_bytes(raw: Any, dtype: Any, shape: Any, order: Any, left: _Left) -> NDArray[Any]:
     """An array of plain numbers or text; the sizes must agree."""
     if not (isinstance(dtype, _PlainContainer) and dtype.kind == "dtype" and dtype.arguments):
-        raise PlainPickleRefused("an array in it has no type of numbers")
+        raise PlainPickleRefused("an array in it has no numeric type")
     code = str(dtype.arguments[0])
     if code[:1] not in "fiubUS" or not code[1:].isdigit() or len(code) > 6:
         raise PlainPickleRefused(f"an array in it holds {code[:20]!r}, not numbers")

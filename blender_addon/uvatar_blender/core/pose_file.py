@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of poses of SMPL, SMPL-H and SMPL-X, as AMASS, AIST++ and estimators from video write them. Only numpy."""
+"""Reads SMPL, SMPL-H and SMPL-X pose files, as written by AMASS, AIST++ and video pose estimators. Only numpy."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def load_smpl_motion(path: Path, up: UpAxis = UpAxis.AUTOMATIC) -> Motion:
         up: the axis of the file's world that points up. Automatic: z in AMASS's files, y in AIST++'s and MDM's, -y in
             those of estimators that write the camera's axes; in others it is found from how people stand and rest.
 
-    Raises MotionError, and OSError where the file cannot be opened.
+    Raises MotionError, and OSError if the file cannot be opened.
     """
     try:
         content, notes = one_person(load_arrays(path, _WANTED, LONGEST))
@@ -126,7 +126,7 @@ def _motion(content: Mapping[str, Any], up: UpAxis, notes: tuple[str, ...]) -> M
     places = _places(family, content, frames)
     rate, told = _rate(content, family.rate)
     if not told and frames > 1:
-        notes += (f"The file does not say how fast it plays: {rate:g} frames per second are assumed.",)
+        notes += (f"The file does not state its frame rate; {rate:g} frames per second are assumed.",)
     if up is UpAxis.AUTOMATIC:
         up = _up(family, rotations, places)
     world = WORLDS[up]
@@ -157,7 +157,7 @@ def _rotations(family: _Family, content: Mapping[str, Any]) -> NDArray[np.float6
         body, notation = _by_joint(whole[1], _BODIES, family.pose[1])
         if whole[0].size % len(body) or whole[0].size // len(body) not in {one.value for one in Notation}:
             raise ValueError(
-                f"its {family.pose[0]} of shape {whole[0].shape} does not fit its {family.pose[1]} of {len(body)} "
+                f"its {family.pose[0]} of shape {whole[0].shape} does not match its {family.pose[1]} of {len(body)} "
                 "frames"
             )
         root = whole[0].reshape(len(body), 1, -1)
@@ -197,7 +197,7 @@ def _by_joint(array: Floats, counts: tuple[int, ...], key: str) -> tuple[NDArray
         if width in widths and len(shape) > 1:
             count, notation = widths[width]
             if not 1 <= shape[0] <= LONGEST:
-                raise ValueError(f"it has {shape[0]} frames; 1 to {LONGEST} can be imported")
+                raise ValueError(f"it has {shape[0]} frames; only 1 to {LONGEST} can be imported")
             return array.reshape(shape[0], count, notation.value), notation
     width = int(np.prod(array.shape[1:]))
     usual = ", ".join(str(3 * count) for count in sorted(counts))
@@ -225,7 +225,7 @@ def _refuse_positions(numbers: Floats) -> None:
     left, right = lengths[:, [0, 1, 4, 6]], lengths[:, [2, 3, 5, 7]]
     steady = lengths.std(0) < 0.02 * lengths.mean(0)
     if lengths.min() > 0.03 and steady.all() and (np.abs(left - right) < 0.05 * right).all():
-        raise ValueError("it holds where joints lie, not how they turn: export rotations, or a BVH file")
+        raise ValueError("it holds joint positions instead of rotations; export rotations, or a BVH file")
 
 
 def _places(family: _Family, content: Mapping[str, Any], frames: int) -> NDArray[np.float64]:
@@ -237,7 +237,7 @@ def _places(family: _Family, content: Mapping[str, Any], frames: int) -> NDArray
         places = np.moveaxis(places, -1, 0)
     if places.size != 3 * frames:
         raise ValueError(
-            f"it is damaged: its poses of {frames} frames and its {key} of shape {places.shape} do not fit together"
+            f"it is damaged: its poses of {frames} frames and its {key} of shape {places.shape} do not match"
         )
     places = places.reshape(frames, 3)
     if "smpl_scaling" in content and "smpl_scaling" in family.marks:
@@ -246,7 +246,7 @@ def _places(family: _Family, content: Mapping[str, Any], frames: int) -> NDArray
             raise ValueError(f"it is damaged: a scale of {scale:g}")
         places = places / scale
     if not (np.abs(places) < 1e5).all():  # a hundred kilometres; also not a number
-        raise ValueError("it is damaged: not all of its places are numbers of metres")
+        raise ValueError("it is damaged: not all of its positions are plausible distances in metres")
     return places
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One person out of files that hold several, or dictionaries within dictionaries:
+"""Picks one person from files that hold several people or nested dictionaries:
 
 ROMP's and BEV's videos, GVHMR, 4D-Humans. Only numpy.
 """
@@ -41,7 +41,7 @@ def one_person(content: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, .
 def _longest_track(tracks: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     people = [track for track in tracks.values() if isinstance(track, dict)]
     if not people:
-        raise ValueError("its sequence_results hold no people")
+        raise ValueError("its sequence_results contain no people")
     track = max(people, key=_length)
     content = {key: np.asarray(track[key]) for key in _ROWS if key in track}
     numbers = np.ravel(np.asarray(track.get("frame_id", np.arange(_length(track)))))
@@ -69,7 +69,7 @@ def _through_frames(frames: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[st
         for key, array in arrays.items():
             rows.setdefault(key, []).append(array[person])
     if not seen or any(len(row) != len(seen) for row in rows.values()):
-        raise ValueError("its results hold nobody")
+        raise ValueError("its results contain no people")
     most = max(max((len(row) for row in ids), default=0), len(counted))
     return _held({key: np.stack(row) for key, row in rows.items()}, np.array(seen)), _others(most)
 
@@ -98,4 +98,4 @@ def _length(person: Any) -> int:
 
 
 def _others(people: int) -> tuple[str, ...]:
-    return () if people < 2 else (f"The file holds {people} people: the one who is seen longest, or first, was taken.",)
+    return () if people < 2 else (f"The file holds {people} people; the one seen longest, or first, was used.",)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What went wrong, in one sentence, with the one button that helps."""
+"""Problems as the panel shows them: what went wrong in one sentence, and the button that helps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..protocol.errors import Code, UvatarError
 
 
 class Remedy(Enum):
-    """The button beside a problem."""
+    """The button shown beside a problem."""
 
     NONE = "none"
     SETUP = "setup"  # set the backend up on this computer
@@ -29,7 +29,7 @@ class Remedy(Enum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem. ``message`` is a sentence; ``fix`` another that says what to do, or nothing."""
+    """A problem: ``message`` states it in one sentence; ``fix`` is a sentence that says what to do, or empty."""
 
     message: str
     fix: str = ""
@@ -37,18 +37,18 @@ class Problem:
 
 
 NOT_INSTALLED = Problem(
-    "The Uvatar backend is not on this computer yet.", "Set it up: it needs some minutes.", Remedy.SETUP
+    "The Uvatar backend is not installed on this computer yet.", "Set it up; this takes a few minutes.", Remedy.SETUP
 )
 NOT_RUNNING = Problem("The Uvatar backend is not running.", "Start it.", Remedy.START)
-SLOW_START = Problem("The Uvatar backend does not answer.", "Its log may say why.", Remedy.LOG)
-LOST = Problem("The connection to the backend was lost.", "Running jobs go on when it is back.", Remedy.START)
+SLOW_START = Problem("The Uvatar backend is not responding.", "Its log may show why.", Remedy.LOG)
+LOST = Problem("The connection to the backend was lost.", "Running jobs continue once it is back.", Remedy.START)
 NOT_SENT = Problem(
     "Blender was closed before the painted texture was sent.",
     "Select the avatar and press Complete Painted Texture again.",
     Remedy.TEXTURE,
 )
 OFFLINE = Problem(
-    "Blender is set not to use the internet.", "Allow it, so that the backend can be fetched.", Remedy.ONLINE
+    "Online access is turned off in Blender.", "Allow it so that the backend can be downloaded.", Remedy.ONLINE
 )
 
 _REMEDIES = {
@@ -68,38 +68,38 @@ _REMEDIES = {
 
 
 def outdated(version: str) -> Problem:
-    """The problem of a backend that an older add-on set up and this one cannot start."""
+    """A backend set up by an older add-on, which this add-on cannot start."""
     message = f"The Uvatar backend on this computer has version {version}, which is too old for this add-on."
-    return Problem(message, "Update it: it needs some minutes.", Remedy.UPDATE)
+    return Problem(message, "Update it; this takes a few minutes.", Remedy.UPDATE)
 
 
 def from_wire(error: UvatarError) -> Problem:
-    """The problem that an error reply, or an unreadable message, tells of."""
+    """The problem described by an error reply or an unreadable message."""
     return Problem(error.message, error.fix, _REMEDIES.get(error.code, Remedy.NONE))
 
 
 def from_os(error: OSError, path: Path) -> Problem:
-    """The problem of a photo that cannot be read."""
+    """A photo that cannot be read."""
     return Problem(
-        f"{path.name} cannot be read: {in_words(error)}.", "Take it off the list, or choose it again.", Remedy.PHOTOS
+        f"{path.name} cannot be read: {in_words(error)}.", "Remove it from the list or choose it again.", Remedy.PHOTOS
     )
 
 
 def unwritten(error: BaseException, path: Path) -> Problem:
-    """The problem of a picture that cannot be written for the backend."""
-    reason = in_words(error) if isinstance(error, OSError) else "memory is short"
+    """A picture that cannot be written for the backend."""
+    reason = in_words(error) if isinstance(error, OSError) else "there is not enough memory"
     return Problem(
-        f"{path.name} could not be written: {reason}.", "Make room, then add the picture again.", Remedy.PHOTOS
+        f"{path.name} could not be written: {reason}.", "Free some space, then add the picture again.", Remedy.PHOTOS
     )
 
 
 def in_words(error: OSError) -> str:
-    """What the system has against it, in an artist's words."""
+    """The system's reason, in words that an artist understands."""
     known = {
-        errno.ENOENT: "it is not there",
-        errno.EACCES: "permission is missing",
-        errno.EPERM: "permission is missing",
-        errno.EROFS: "the disk can only be read",
+        errno.ENOENT: "the file does not exist",
+        errno.EACCES: "permission denied",
+        errno.EPERM: "permission denied",
+        errno.EROFS: "the disk is read-only",
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk is full",
         errno.EISDIR: "it is a folder",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages between the add-on and a backend that answers: docs/protocol.md from the client's side."""
+"""The client's side of the protocol in docs/protocol.md: requests, replies and events."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ REPLY = 60.0  # seconds that a reply may take: a busy disk may be slow to store 
 
 
 class Stopped(Exception):
-    """The thread was asked to end."""
+    """Raised when the thread was asked to end."""
 
 
 @dataclass
 class PendingJob:
-    """A job as the connection's thread keeps it, also from one connection to the next.
+    """A job as the connection's thread keeps it, across reconnections.
 
     Attributes:
         id: UUID.
@@ -61,7 +61,7 @@ class PendingJob:
 
 
 class ProtocolClient:
-    """An established connection: requests with their replies, and events. Belongs to the connection's thread."""
+    """An established connection: requests, their replies, and events. Belongs to the connection's thread."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ProtocolClient:
     # Every method may raise OSError where the connection ends, and Stopped.
 
     def begin(self) -> None:
-        """Say hello and pick up the jobs. UvatarError where the backend does not want to talk to us."""
+        """Say hello and resume the jobs. Raises UvatarError if the backend refuses the connection."""
         hello = self._request("hello", client="uvatar blender add-on")
         model, options, bodies = hello.get("model"), hello.get("options"), hello.get("bodies")
         self._tell(
@@ -113,7 +113,7 @@ class ProtocolClient:
             self._deal_with(self._waiting.popleft())
         silence = time.monotonic() - self._dealer.last_heard
         if silence > SILENT:
-            raise ConnectionError("The backend is silent.")
+            raise ConnectionError("The backend does not respond.")
         if silence > QUIET and time.monotonic() > self._next_question:
             self._next_question = time.monotonic() + QUIET
             self._dealer.ping()
@@ -121,7 +121,7 @@ class ProtocolClient:
                 self.advance(pending)
 
     def advance(self, pending: PendingJob) -> None:
-        """Bring a job forward: ask how it is, or send it where the backend does not know it yet."""
+        """Move a job forward: ask for its status, or send it if the backend does not know it yet."""
         try:
             if pending.known:
                 try:
@@ -135,7 +135,7 @@ class ProtocolClient:
             self._end(pending, JobEnded(pending.id, problem=from_wire(error)))
 
     def cancel(self, pending: PendingJob) -> None:
-        """Have the backend work on a job no more."""
+        """Cancel a job."""
         try:
             self._request("cancel", job=pending.id)
         except UvatarError as error:
@@ -145,13 +145,13 @@ class ProtocolClient:
         self._end(pending, JobEnded(pending.id, cancelled=True))
 
     def fetch(self, job: str, photo: int) -> None:
-        """Ask for a result once more; `Fetched` follows. ``photo`` as the backend counts."""
+        """Request a result again; `Fetched` follows. ``photo`` as the backend counts."""
         try:
             self._tell(Fetched(job, photo, parse_any(self._request("result", job=job, photo=photo)["result"])))
         except UvatarError as error:
             self._tell(Fetched(job, photo, None, from_wire(error)))
         except ResultError as error:
-            self._tell(Fetched(job, photo, None, Problem(str(error), "Make it again.", Remedy.RUN)))
+            self._tell(Fetched(job, photo, None, Problem(str(error), "Make the avatar again.", Remedy.RUN)))
 
     # -- jobs
     # -------------------------------------------------------------------------------------------------------------
@@ -161,7 +161,9 @@ class ProtocolClient:
             try:
                 pending.write()
             except OSError as error:
-                problem = Problem(f"What is to be sent cannot be written: {in_words(error)}.", "Then try it again.")
+                problem = Problem(
+                    f"The picture to send cannot be written: {in_words(error)}.", "Fix this, then try again."
+                )
                 self._end(pending, JobEnded(pending.id, problem=problem))
                 return
             pending.write = None  # with all that it holds
@@ -176,7 +178,8 @@ class ProtocolClient:
             self._end(
                 pending,
                 JobEnded(
-                    pending.id, problem=Problem("None of the photos can be read.", "Choose others.", Remedy.PHOTOS)
+                    pending.id,
+                    problem=Problem("None of the photos can be read.", "Choose other photos.", Remedy.PHOTOS),
                 ),
             )
             return
@@ -205,7 +208,7 @@ class ProtocolClient:
             except UvatarError as failure:
                 event = PhotoFailed(pending.id, chosen, from_wire(failure))
             except ResultError as failure:
-                event = PhotoFailed(pending.id, chosen, Problem(str(failure), "Make it again.", Remedy.RUN))
+                event = PhotoFailed(pending.id, chosen, Problem(str(failure), "Make the avatar again.", Remedy.RUN))
         elif state == "failed":
             event = PhotoFailed(pending.id, chosen, from_wire(UvatarError.from_dict(error or {})))
         else:
@@ -254,7 +257,7 @@ class ProtocolClient:
                 raise UvatarError.from_dict(reply)
             if reply.get("request") == self._requests:
                 return reply
-        raise TimeoutError("The backend does not reply.")
+        raise TimeoutError("The backend did not reply.")
 
     def _receive(self) -> dict[str, Any] | None:
         """A reply that comes within a tick, or None; an event is put with those that wait."""
@@ -265,7 +268,7 @@ class ProtocolClient:
             return None
         message = framing.unpack(frames)
         if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
-            raise UvatarError("The backend sent something that is no message.")
+            raise UvatarError("The backend sent an unreadable message.")
         if "request" in message:
             return message
         self._waiting.append(message)

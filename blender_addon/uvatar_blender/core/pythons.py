@@ -65,7 +65,7 @@ def bundled_pip() -> list[str]:
     """The command of the pip that comes in every Python, this one's too; it runs from its wheel, so nothing is
     installed for it.
 
-    Raises OSError where this Python has none.
+    Raises OSError if this Python has none.
     """
     found = importlib.util.find_spec("ensurepip")  # some systems leave it out
     wheels = sorted((Path(found.origin).parent / "_bundled").glob("pip-*.whl")) if found and found.origin else []

@@ -82,7 +82,7 @@ def in_rest_pose(avatar: AvatarData, rest: RestPose) -> AvatarData:
     if rest is avatar.rest:
         return avatar
     if avatar.rest is not RestPose.T:
-        raise ValueError(f"A body in the {avatar.rest.value} pose cannot be brought into another: start from the T.")
+        raise ValueError(f"A body in the {avatar.rest.value} pose cannot be converted; start from the T pose.")
     local = local_rotations(rest)
     whole = chained(local, avatar.parents)
     mixing = _dense(avatar.skin_joints, avatar.skin_weights)

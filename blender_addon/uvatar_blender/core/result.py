@@ -26,7 +26,7 @@ SCHEMAS = (1, 2)  # those that are read: results of older backends are kept and 
 
 
 class ResultError(ValueError):
-    """A result that cannot be imported; the message is one sentence for the artist."""
+    """The result cannot be imported; the message is one sentence for the artist."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class PhotoCamera:
 
 @dataclass(frozen=True)
 class AvatarsResult:
-    """All that the backend found in one photo.
+    """Everything the backend found in one photo.
 
     Attributes:
         jpeg: the upright photo, perhaps smaller than ``camera`` says.
@@ -205,8 +205,8 @@ def parse_result(result: Mapping[str, Any]) -> AvatarsResult:
     try:
         if result.get("schema") not in SCHEMAS:
             raise ResultError(
-                f"The backend's result has format {result.get('schema')!r}, this add-on reads formats "
-                f"{' and '.join(map(str, SCHEMAS))}: update both."
+                f"The backend's result has format {result.get('schema')!r}, but this add-on reads formats "
+                f"{' and '.join(map(str, SCHEMAS))}; update both."
             )
         photo, camera = result["photo"], result["camera"]
         checked = PhotoCamera(
@@ -256,7 +256,7 @@ def parse_avatar(person: Mapping[str, Any]) -> AvatarData:
         or parents[0] != -1
         or not all(0 <= parent < joint for joint, parent in enumerate(parents) if joint)
     ):
-        raise ResultError("The backend's result is damaged: its joints do not form one tree.")
+        raise ResultError("The backend's result is damaged: its joints do not form a single tree.")
     return AvatarData(
         id=str(person["id"]),
         body_model=str(person["body_model"]),
@@ -327,7 +327,7 @@ def _checked(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDA
 def _floats(person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     array = _checked(person, key, shape).astype(np.float32)
     if not np.isfinite(array).all():
-        raise ResultError(f"The backend's result is damaged: {key} holds numbers that are not finite.")
+        raise ResultError(f"The backend's result is damaged: {key} contains numbers that are not finite.")
     return array
 
 

@@ -39,7 +39,7 @@ def retarget(capture: Capture, joints: Floats, parents: Sequence[int], up: UpAxi
         up: the axis of the file's world that points up. Automatic: the one along which its rest pose stands, else the
             one along which people stand in its frames.
 
-    Raises MotionError where the skeleton is not recognised, or stands upright neither at rest nor in any frame.
+    Raises MotionError if the skeleton is not recognised, or stands upright neither at rest nor in any frame.
     """
     theirs = standing(capture, _recognised(capture), joints, up)
     scale = _leg(*joints[[1, 4, 7]]) / _leg(*(theirs.then(joint) for joint in (1, 4, 7)))
@@ -72,8 +72,8 @@ def _recognised(capture: Capture) -> dict[int, int]:
         some = ", ".join(name[:40] for name in names[:8]) + ("…" if len(names) > 8 else "")
         wanted = "; ".join(f"{SMPL_NAMES[joint]} (such as {looked_for(joint)})" for joint in missing[:4])
         raise MotionError(
-            f"The skeleton is not recognised: among its bones ({some}) none has a name that is known for {wanted}"
-            f"{'; and others' if len(missing) > 4 else ''}. Rename the bones; a prefix that all share does no harm."
+            f"The skeleton is not recognised: none of its bones ({some}) has a known name for {wanted}"
+            f"{'; and others' if len(missing) > 4 else ''}. Rename the bones; a prefix shared by all does no harm."
         )
     return found
 

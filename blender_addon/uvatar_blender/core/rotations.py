@@ -112,7 +112,7 @@ def matrices_of(numbers: Floats, notation: Notation, first: int = 0) -> NDArray[
         limits = np.where(np.arange(first, first + numbers.shape[1]) == 0, _LARGEST_OF_ROOT, _LARGEST_ANGLE)
         if (angles > limits).any():
             raise ValueError(
-                f"its joints turn by up to {angles.max():.0f} radians: save axis-angle in radians, not degrees"
+                f"its joints rotate by up to {angles.max():.0f} radians; save axis-angle in radians, not degrees"
             )
         return rotation_matrices(numbers)
     if notation is Notation.QUATERNION:
@@ -128,11 +128,11 @@ def _of_quaternions(numbers: Floats) -> NDArray[np.float64]:
     """
     lengths = np.linalg.norm(numbers, axis=-1, keepdims=True)
     if (np.abs(lengths - 1) > 0.05).any():
-        raise ValueError("its quaternions do not have length 1")
+        raise ValueError("its quaternions are not of unit length")
     sizes = np.abs(numbers).mean((0, 1))
     if max(sizes[0], sizes[3]) < 1.2 * min(sizes[0], sizes[3]):
         raise ValueError(
-            "whether its quaternions have their real part first or last cannot be told: save axis-angle instead"
+            "it is ambiguous whether its quaternions have the real part first or last; save axis-angle instead"
         )
     return matrices_from((numbers if sizes[0] > sizes[3] else np.roll(numbers, 1, -1)) / lengths)
 
@@ -141,7 +141,7 @@ def _of_nine(matrices: Floats) -> NDArray[np.float64]:
     products = matrices @ np.swapaxes(matrices, -1, -2)
     off = np.abs(products - np.eye(3)).max()
     if off > 0.05 or (np.linalg.det(matrices) < 0).any():
-        raise ValueError("its matrices of 3 x 3 numbers are not rotations")
+        raise ValueError("its 3 x 3 matrices are not rotations")
     return matrices if off < 1e-6 else _orthonormal(matrices[..., 0, :], matrices[..., 1, :])
 
 
@@ -164,8 +164,7 @@ def _of_six(numbers: Floats, first: int) -> NDArray[np.float64]:
     bend = float(x_turns[np.abs(x_turns).argmax(0), np.arange(len(knees))].mean())
     if abs(bend) < _LEAST_BEND:
         raise ValueError(
-            "whether its rotations of six numbers are rows or columns of matrices cannot be told: save axis-angle "
-            "instead"
+            "it is ambiguous whether its rotations of six numbers are matrix rows or columns; save axis-angle instead"
         )
     return rows if bend > 0 else np.swapaxes(rows, -1, -2)
 

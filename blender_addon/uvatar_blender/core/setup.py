@@ -171,20 +171,24 @@ class Setup:
                 Remedy.PREFERENCES,
             )
         if read_stamp(self._work) is not None:
-            self._tell(self.progress.fraction, "Tidying up")
+            self._tell(self.progress.fraction, "Cleaning up")
             shutil.rmtree(self._work, ignore_errors=True)
             if not folder.exists():  # else the environment that is there may live on it
                 shutil.rmtree(fetched_python_folder(folder), ignore_errors=True)
 
     def _check_folder(self) -> None:
-        """Raises SetupError where the folder is somebody else's or the disk has no room, OSError where it cannot be
+        """Raises SetupError if the folder is somebody else's or the disk has no room, OSError if it cannot be
         written.
         """
-        self._tell(0.0, "Looking for room")
+        self._tell(0.0, "Checking disk space")
         for folder in (self._options.folder, self._work):
             if folder.exists() and any(folder.iterdir()) and read_stamp(folder) is None:
                 raise SetupError(
-                    Problem(f"{folder} is not empty and not Uvatar's.", "Choose another folder.", Remedy.PREFERENCES)
+                    Problem(
+                        f"{folder} is not empty and does not belong to Uvatar.",
+                        "Choose another folder.",
+                        Remedy.PREFERENCES,
+                    )
                 )
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
@@ -201,19 +205,19 @@ class Setup:
         self._tell(0.01, "Looking for Python")
         folder, python = str(self._work), find_python()
         if python is not None:
-            self._tell(0.02, "Making an environment")
+            self._tell(0.02, "Creating the environment")
             self._call([python, "-m", "venv", folder])
             return
         try:
             uv = find_uv() or self._fetch_uv()
-            self._tell(0.03, "Fetching Python")
+            self._tell(0.03, "Downloading Python")
             # Into a folder of ours beside the environment: uv would put it among its own, where nobody takes it away
             # again.
             place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._options.folder)), "UV_NO_CACHE": "1"}
             self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder], variables=place)
         except (SetupError, OSError) as error:
             why = error.problem.message if isinstance(error, SetupError) else f"{in_words(error)}."
-            message = f"No Python 3.11 or 3.12 was found on this computer, and none could be fetched: {why}"
+            message = f"No Python 3.11 or 3.12 was found on this computer, and none could be downloaded: {why}"
             raise SetupError(Problem(message, ADVICE, Remedy.SETUP)) from error
         shutil.rmtree(self._uv_folder, ignore_errors=True)
 
@@ -221,7 +225,7 @@ class Setup:
         """The program that fetches a Python, from the package index by the pip that comes with Blender's Python; its
         path.
         """
-        self._tell(0.02, "Fetching what fetches Python")
+        self._tell(0.02, "Downloading uv, which downloads Python")
         tested = self._options.tested / "uv.txt" if self._options.tested else None
         what = ["--require-hashes", "-r", str(tested)] if tested is not None and tested.is_file() else ["uv"]
         pip = [*bundled_pip(), "--disable-pip-version-check", "--no-input"]
@@ -240,7 +244,7 @@ class Setup:
     def _install(self) -> None:
         python = str(environment_python(self._work))
         pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        self._tell(0.05, "Looking for the network")
+        self._tell(0.05, "Checking the network")
         # pip as old as the Python that brought it cannot tell its progress; and this is small, so it shows soon whether
         # there is a network.
         self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *self._index(), PIP])
@@ -268,7 +272,7 @@ class Setup:
         self._call([*install, *wanted], self._take_pip_line)
 
     def _try_it(self) -> str:
-        self._tell(_TRYING, "Making a first avatar, to see whether all is right")
+        self._tell(_TRYING, "Making a test avatar")
         said: list[str] = []
         self._call([str(environment_python(self._work)), "-P", "-m", "uvatar.engine.self_test"], said.append)
         return next((line.split()[1] for line in said if line.startswith("version ")), "unknown")

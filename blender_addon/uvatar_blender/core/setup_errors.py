@@ -21,25 +21,25 @@ def explain(lines: Sequence[str]) -> Problem:
     """What a program's last words mean for the artist."""
     said = "\n".join(lines[-60:])
     if failed := next((line for line in lines if line.startswith("The self-test failed")), ""):
-        return Problem(failed[:400], "The backend was not set up. Its log says more.", Remedy.LOG)
+        return Problem(failed[:400], "The backend was not set up. See its log for details.", Remedy.LOG)
     if re.search(r"No space left|Errno 28|disk is full|not enough space", said, re.IGNORECASE):
-        return Problem("The disk is full.", "Free some space, or choose another folder.", Remedy.PREFERENCES)
+        return Problem("The disk is full.", "Free some space or choose another folder.", Remedy.PREFERENCES)
     if _NETWORK.search(said):
         return Problem(
-            "The package index cannot be reached.", "Look after the network, then set it up again.", Remedy.SETUP
+            "The package index cannot be reached.", "Check the network, then set up the backend again.", Remedy.SETUP
         )
     if re.search(r"error sending request|dns error|Failed to (download|fetch)", said):  # uv's words
-        return Problem("The download failed.", "Look after the network, then set it up again.", Remedy.SETUP)
+        return Problem("The download failed.", "Check the network, then set up the backend again.", Remedy.SETUP)
     if missing := _NOT_FOUND.search(said):
         return Problem(
-            f"The package index does not have {missing[1]}.", "Name another index or wheel.", Remedy.PREFERENCES
+            f"The package index does not have {missing[1]}.", "Enter another index or wheel.", Remedy.PREFERENCES
         )
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:
-        message = "The package index gave a file that is not the one Uvatar was tested with."
-        return Problem(message, "Set it up again; if it happens again, name another index.", Remedy.PREFERENCES)
-    if re.search(r"Permission denied|Access is denied|Errno 13", said, re.IGNORECASE):
+        message = "The package index delivered a file that differs from the one Uvatar was tested with."
         return Problem(
-            "The folder cannot be written: permission is missing.", "Choose another folder.", Remedy.PREFERENCES
+            message, "Set up the backend again; if this happens again, enter another index.", Remedy.PREFERENCES
         )
-    reason = next((line for line in reversed(lines) if line), "a program failed without a word")
-    return Problem(f"The set-up failed: {reason.removeprefix('ERROR: ')[:200]}", "Its log says more.", Remedy.LOG)
+    if re.search(r"Permission denied|Access is denied|Errno 13", said, re.IGNORECASE):
+        return Problem("The folder cannot be written: permission denied.", "Choose another folder.", Remedy.PREFERENCES)
+    reason = next((line for line in reversed(lines) if line), "a program failed without a message")
+    return Problem(f"The set-up failed: {reason.removeprefix('ERROR: ')[:200]}", "See its log for details.", Remedy.LOG)

@@ -64,7 +64,7 @@ def standing(capture: Capture, bone: Mapping[int, int], joints: Floats, up: UpAx
         joints: (24, 3) our rest joints, armature's axes.
         up: which axis of the file's world points up.
 
-    Raises MotionError where it stands neither at rest nor in any frame.
+    Raises MotionError if it stands neither at rest nor in any frame.
     """
     rest, ends, turned = capture.rest, capture.ends, capture.turned
     place_ends = capture.places + np.einsum("fnab,nb->fna", turned, ends - rest)
@@ -72,7 +72,7 @@ def standing(capture: Capture, bone: Mapping[int, int], joints: Floats, up: UpAx
     at_rest = _Posture(lambda joint: _joint(rest, ends, bone, joint))
     frames = _Posture(lambda joint: _joint(capture.places, place_ends, bone, joint))
     if at_rest.leg < 1e-4 * max(float(np.abs(rest).max()), 1e-9):
-        raise MotionError("The skeleton's legs have no length: the file gives no offsets for its bones.")
+        raise MotionError("The skeleton's legs have no length; the file gives no offsets for its bones.")
     some = thinned(len(turned))
     metres = ours.leg / at_rest.leg * capture.places[some][:, sorted(set(bone.values()))]
     stands = bool(at_rest.stands())
@@ -147,9 +147,9 @@ def _most_upright(frames: _Posture, vertical: Floats) -> int:
     fit = frames.stands() & (lean > _UP)
     if not fit.any():
         raise MotionError(
-            "The skeleton's rest pose does not stand, and in none of the frames does anybody stand upright, so that "
-            "it cannot be told how "
-            "the bones lie in the body: export it with a T-pose as rest pose or as a first frame, or choose another "
+            "The skeleton does not stand upright in its rest pose or in any frame, so the orientation of its bones "
+            "cannot be "
+            "determined; export it with a T-pose as the rest pose or the first frame, or choose another "
             "up axis."
         )
     straight = np.sum([*frames.straight, *frames.straight_arms], 0)

@@ -28,7 +28,7 @@ _CHUNK = 1 << 18
 
 
 class ZmtpError(ConnectionError):
-    """The other side does not speak ZMTP 3, breaks its rules, or exceeds a limit. The connection is of no more use."""
+    """The peer does not speak ZMTP 3, violates it, or exceeds a limit. The connection is no longer usable."""
 
 
 class Dealer:
@@ -37,7 +37,7 @@ class Dealer:
     def __init__(self, host: str, port: int, timeout: float = 5.0) -> None:
         """Connect and shake hands.
 
-        Raises OSError where nobody listens, ZmtpError where it is no ROUTER, TimeoutError.
+        Raises OSError if nobody listens, ZmtpError if it is no ROUTER, TimeoutError.
         """
         self.last_heard = time.monotonic()  # when bytes came in last
         self._socket = socket.create_connection((host, port), timeout)
@@ -56,17 +56,17 @@ class Dealer:
         self._socket.close()
 
     def send(self, frames: Sequence[Any], timeout: float = 60.0) -> None:
-        """Send one message. TimeoutError where the other side takes nothing for ``timeout`` seconds."""
+        """Send one message. Raises TimeoutError if the peer accepts nothing for ``timeout`` seconds."""
         last = len(frames) - 1
         for index, frame in enumerate(frames):
             self._send_frame(frame, _MORE if index < last else 0, timeout)
 
     def ping(self) -> None:
-        """Ask for a sign of life: libzmq answers by itself, so `last_heard` moves even while the server is busy."""
+        """Send a ping: libzmq answers by itself, so `last_heard` advances even while the server is busy."""
         self._send_frame(b"\x04PING\x00\x00", _COMMAND, 5.0)
 
     def receive(self, timeout: float) -> list[bytes] | None:
-        """The next message, or None where none is complete within ``timeout`` seconds. ConnectionError at the end."""
+        """The next message, or None if none is complete within ``timeout`` seconds. ConnectionError at the end."""
         deadline = time.monotonic() + timeout
         while True:
             frame = self._take_frame()
@@ -107,15 +107,15 @@ class Dealer:
 
     def _read_or_fail(self, deadline: float) -> None:
         if not self._read(max(0.0, deadline - time.monotonic())):
-            raise TimeoutError("The program on this port does not answer.")
+            raise TimeoutError("The program on this port does not respond.")
 
     def _read(self, timeout: float) -> bool:
-        """Take what has come in; False where nothing comes in time."""
+        """Take what has come in; False if nothing comes in time."""
         if not select.select([self._socket], [], [], timeout)[0]:
             return False
         chunk = self._socket.recv(_CHUNK)
         if not chunk:
-            raise ConnectionResetError("The server ended the connection.")
+            raise ConnectionResetError("The server closed the connection.")
         self._received += chunk
         self.last_heard = time.monotonic()
         return True
@@ -128,7 +128,7 @@ class Dealer:
         flags = received[0]
         start = 9 if flags & _LONG else 2
         if flags > 7 or flags & (_MORE | _COMMAND) == (_MORE | _COMMAND):
-            raise ZmtpError("The server sent a frame that ZMTP does not know.")
+            raise ZmtpError("The server sent a frame of an unknown type.")
         if len(received) < start:
             return None
         size = struct.unpack_from(">Q", received, 1)[0] if flags & _LONG else received[1]
@@ -174,7 +174,7 @@ def _ready_command() -> bytes:
 
 
 def _properties(encoded: bytes) -> dict[bytes, bytes]:
-    """The name-value pairs of a READY command, names in lower case. Raises ZmtpError where they are cut short."""
+    """The name-value pairs of a READY command, names in lower case. Raises ZmtpError if they are cut short."""
     properties, place = {}, 0
     while place < len(encoded):
         value_at = place + 1 + encoded[place] + 4

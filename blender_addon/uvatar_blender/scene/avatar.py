@@ -73,7 +73,7 @@ class Imported:
         rigs: in the order asked for.
         camera: the photo's, or None.
         photo: the photo's image, or None.
-        box: what the avatars take up in the world; None where there are none.
+        box: what the avatars take up in the world; None if there are none.
     """
 
     rigs: list[bpy.types.Object]
@@ -90,7 +90,7 @@ def import_people(
 ) -> Imported:
     """`import_steps` in one go. Raises ResultError also where Blender is not in object mode."""
     if bpy.context.mode != "OBJECT":
-        raise ResultError("Avatars can only be built in Object Mode: leave the mode you are in.")
+        raise ResultError("Avatars can only be built in Object Mode; leave the current mode first.")
     steps = import_steps(result, scene, people, options)
     while True:
         try:
@@ -137,7 +137,7 @@ def import_steps(
         return imported
     except ReferenceError as error:  # what Python's names for Blender's data turn into when these are undone
         _remove(made)
-        raise ResultError("The import was stopped: what it had built was undone or deleted.") from error
+        raise ResultError("The import was stopped because the avatar being built was undone or deleted.") from error
     except (ValueError, RuntimeError) as error:
         _remove(made)
         raise ResultError(f"The avatar could not be built: {error}") from error

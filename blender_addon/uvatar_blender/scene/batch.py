@@ -18,7 +18,7 @@ def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> G
 
     No file that is there is replaced.
 
-    People are built in a scene of their own, which is gone afterwards. Raises ResultError where a file cannot be
+    People are built in a scene of their own, which is gone afterwards. Raises ResultError if a file cannot be
     written, too.
     """
     saved = []
@@ -45,7 +45,7 @@ def save_steps(result: AvatarsResult, folder: Path, options: ImportOptions) -> G
                 raise ResultError(f"{path} could not be written: {str(error).strip().splitlines()[-1]}") from error
             saved.append(path)
         except ReferenceError as error:
-            raise ResultError("Saving was stopped: what it had built was undone or deleted.") from error
+            raise ResultError("Saving was stopped because the avatar being built was undone or deleted.") from error
         finally:
             steps.close()
             bpy.data.batch_remove(made)

@@ -54,7 +54,7 @@ def render_aspect(scene: bpy.types.Scene) -> float:
 
 
 def photo_camera(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The camera that came with the avatar, None where it was not wanted or is gone."""
+    """The camera that came with the avatar, None if it was not wanted or is gone."""
     beside = (thing for collection in rig.users_collection for thing in collection.objects)
     return next((thing for thing in beside if thing.type == "CAMERA" and PHOTO_SIZE in thing), None)
 

@@ -26,7 +26,7 @@ _Y_UP = Matrix.Rotation(math.radians(90.0), 4, "X")  # of an object whose data a
 def save_blend(path: Path) -> None:
     """Save the file as a compressed copy of the current one; its pictures are packed already.
 
-    OSError where it cannot be written.
+    OSError if it cannot be written.
     """
     with _as_os_error(path):
         bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, compress=True, check_existing=False)
@@ -69,7 +69,7 @@ def export_avatar(
 
     Returns: sentences on what is not exported as it is seen.
 
-    Raises OSError where the file cannot be written, RigError where the avatar is incomplete.
+    Raises OSError if the file cannot be written, RigError if the avatar is incomplete.
     """
     preset = target.preset
     fbx = preset.suffix == ".fbx"
@@ -163,7 +163,7 @@ def _add_root(rig: bpy.types.Object, preset: Preset) -> None:
     name = str(preset.root_bone)
     if name in rig.data.bones:
         raise RigError(
-            f"{rig.name} has a bone named {name} already, which files for {preset.name} get on the ground: rename it "
+            f"{rig.name} already has a bone named {name}, the name of the root bone in {preset.name} files; rename it "
             "first."
         )
     with edit_mode(rig):

@@ -64,7 +64,7 @@ def game_copy(
         principled: turn the material without light into one that FBX files can hold.
         progress: called with the fraction (0 to 1) of the motion's frames that were sampled.
 
-    Raises RigError where the avatar is incomplete.
+    Raises RigError if the avatar is incomplete.
     """
     body, scene = find_body(rig), bpy.context.scene
     joint_names(rig)  # raises RigError before anything is made

@@ -93,7 +93,7 @@ def _image_node(
 def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.types.Image) -> None:
     """Nodes, not connected to the shader yet, that mix a colour for each label into the texture."""
     labels = _image_node(tree, source, SOURCE, (-1000, -350))
-    labels.label, labels.interpolation = "Where texels come from", "Closest"
+    labels.label, labels.interpolation = "Texel sources", "Closest"
     spread = tree.nodes.new("ShaderNodeMath")  # label n of a byte -> the middle of the ramp's n-th part
     spread.operation, spread.location = "MULTIPLY_ADD", (-700, -350)
     spread.inputs[1].default_value, spread.inputs[2].default_value = 255 / len(LABELS), 0.5 / len(LABELS)
@@ -106,7 +106,7 @@ def _add_overlay(tree: bpy.types.NodeTree, texture: bpy.types.Node, source: bpy.
         stops[number].position = number / len(LABELS)
         stops[number].color = (*(_linear(channel / 255) for channel in colour), 1.0)
     mix = tree.nodes.new("ShaderNodeMixRGB")
-    mix.name, mix.label, mix.location = OVERLAY, "Share of the overlay", (-200, -150)
+    mix.name, mix.label, mix.location = OVERLAY, "Overlay opacity", (-200, -150)
     tree.links.new(labels.outputs["Color"], spread.inputs[0])
     tree.links.new(spread.outputs[0], ramp.inputs["Fac"])
     tree.links.new(texture.outputs["Color"], mix.inputs["Color1"])
@@ -119,7 +119,7 @@ def _linear(channel: float) -> float:
 
 
 def avatar_material(body: bpy.types.Object) -> bpy.types.Material | None:
-    """The body's material that `build_material` made, None where the artist has replaced it."""
+    """The body's material that `build_material` made, None if the artist has replaced it."""
     for slot in body.material_slots:
         if (
             slot.material is not None
@@ -136,7 +136,7 @@ def texture_image(material: bpy.types.Material) -> bpy.types.Image:
 
 
 def source_image(material: bpy.types.Material) -> bpy.types.Image | None:
-    """The labels of that picture's texels, None where there are none."""
+    """The labels of that picture's texels, None if there are none."""
     node = material.node_tree.nodes.get(SOURCE)
     return node.image if node is not None else None
 

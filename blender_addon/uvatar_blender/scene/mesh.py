@@ -126,7 +126,7 @@ def skin(body: bpy.types.Object, joint_names: list[str]) -> tuple[NDArray[np.int
 
 
 def shape_values(body: bpy.types.Object, beta_names: list[str]) -> NDArray[np.float64]:
-    """(K,) the shape sliders' values. Raises KeyError where a slider is gone."""
+    """(K,) the shape sliders' values. Raises KeyError if a slider is gone."""
     keys = body.data.shape_keys.key_blocks
     return np.array([keys[name].value for name in beta_names])
 

@@ -71,9 +71,9 @@ def _take_off(body: bpy.types.Object, rig: bpy.types.Object, modifier: bpy.types
         modifier.show_viewport = True
         return
     name, shown = modifier.name, modifier.show_viewport
-    reason = "it is switched off"
+    reason = "it is disabled"
     if shown and modifier.type in _LIVE:
-        reason = "it works on the moving body, and files for engines hold the body at rest"
+        reason = "it acts on the moving body, but exported files hold the body at rest"
     elif shown and _looks_at(modifier, body):
         reason = f"it depends on {_looks_at(modifier, body)}, which is not exported"
     elif shown:
@@ -109,12 +109,12 @@ def _lost(body: bpy.types.Object) -> str | None:
         if not len(mesh.polygons):
             return "it leaves no faces"
         if len(body.data.uv_layers) and not len(mesh.uv_layers):
-            return "it takes away the UV map"
+            return "it removes the UV map"
         # Vertices that hang on no bone would stay behind.
         loose = sum(not vertex.groups for vertex in mesh.vertices) - sum(
             not vertex.groups for vertex in body.data.vertices
         )
-        return "it takes away the vertices' weights" if loose > 0 else None
+        return "it removes the vertex weights" if loose > 0 else None
     finally:
         evaluated.to_mesh_clear()
 
@@ -154,7 +154,7 @@ def _bake(body: bpy.types.Object, names: list[str]) -> list[str]:
     if same:
         return []
     return [
-        f"{', '.join(names)}: the shape sliders were carried over to the changed mesh from the nearest place of the "
+        f"{', '.join(names)}: the shape sliders were transferred to the changed mesh from the nearest points of the "
         "body."
     ]
 

@@ -39,7 +39,7 @@ def load_motion(rig: bpy.types.Object, path: Path, up: UpAxis = UpAxis.AUTOMATIC
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise MotionError(f"{path.name} is not a motion file: Uvatar reads {', '.join(SUFFIXES)}.")
+        raise MotionError(f"{path.name} is not a motion file; Uvatar reads {', '.join(SUFFIXES)}.")
     if suffix == ".bvh":
         return retarget(load_bvh(path), t_joints(rig), parents(rig), up)
     return load_smpl_motion(path, up)
@@ -98,10 +98,10 @@ def apply_motion(
 def _take_shape(rig: bpy.types.Object, motion: Motion) -> None:
     if not str(rig.get("uvatar_body_model", "")).startswith("smpl"):
         raise MotionError(
-            "The file's shape is SMPL's, and this avatar has another body: import the motion without the shape."
+            "The file's shape is for SMPL, but this avatar has another body; import the motion without the shape."
         )
     if motion.betas is None:
-        raise MotionError("The file has no shape.")
+        raise MotionError("The file contains no body shape.")
     keys = find_body(rig).data.shape_keys.key_blocks
     for beta, name in zip(motion.betas, beta_names(rig), strict=False):
         set_slider(keys[name], float(beta))

@@ -26,16 +26,16 @@ def painted_pictures(rig: bpy.types.Object, folder: Path, name: str) -> dict[Pat
     The backend compares the first with the last. Nothing is decoded or encoded here, on Blender's main thread: at 4096
     texels that would be seconds, while Blender's pixels are read in some hundredths of one.
 
-    Raises RigError where there is no texture of the backend's to complete.
+    Raises RigError if there is no texture of the backend's to complete.
     """
     material = avatar_material(find_body(rig))
     labels = source_image(material) if material is not None else None
     if material is None or labels is None:
-        raise RigError(f"{rig.name} has no material with texture and labels any more: import the avatar again.")
+        raise RigError(f"{rig.name} no longer has its material with texture and labels; import the avatar again.")
     texture = texture_image(material)
     original = original_texture(texture)
     if original is None:
-        raise RigError("The texture is not the one that came with the avatar: import the avatar again.")
+        raise RigError("The texture is not the one that came with the avatar; import the avatar again.")
     images = {"": texture, " labels": labels, " as it came": original}
     return {folder / f"{name}{suffix}.png": _picture(image) for suffix, image in images.items()}
 
@@ -44,7 +44,7 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
     """Give the avatar whose texture was sent (`painted_pictures` with its uuid as name) the completed one; the avatar's
     rig.
 
-    Raises ResultError where it is not in this file.
+    Raises ResultError if it is not in this file.
     """
     uuid = Path(result.name).stem
     rig = next((thing for thing in bpy.data.objects if is_rig(thing) and thing.get(UUID) == uuid), None)
@@ -52,7 +52,7 @@ def apply_completed(result: TextureResult) -> bpy.types.Object:
         raise ResultError("The avatar whose texture was completed is not in this file.")
     material = avatar_material(find_body(rig))
     if material is None or rig.get("uvatar_body_model") != result.body_model:
-        raise ResultError(f"The completed texture does not fit {rig.name}.")
+        raise ResultError(f"The completed texture does not match {rig.name}.")
     nodes = material.node_tree.nodes
     texture, source = texture_image(material), source_image(material)
     pictures = [(texture, packed_texture(texture.name, result.texture_png))]

@@ -10,18 +10,18 @@ from .rig import LED_BY, RigError, joint_names
 
 
 def check_posable(rig: bpy.types.Object, keyed: bool) -> None:
-    """Raise RigError where a pose would not be seen, or be gone on the next frame.
+    """Raise RigError if a pose would not be seen, or be gone on the next frame.
 
     Args:
         keyed: whether the pose will be keyed.
     """
     if LED_BY in rig:
-        raise RigError(f"{rig.name} follows its control rig: pose that one, or leave the control rig first.")
+        raise RigError(f"{rig.name} follows its control rig; pose the control rig, or leave it first.")
     if has_motion(rig) and not keyed:
         action = rig.animation_data.action
         motion = f"its action “{action.name}”" if action is not None else "its NLA strips"
-        way = "switch Auto Keying on to key it, or unlink the motion"
-        raise RigError(f"{rig.name} moves by {motion}, which would undo the pose on the next frame: {way}.")
+        way = "turn on Auto Keying to key it, or unlink the motion"
+        raise RigError(f"{rig.name} is animated by {motion}, which would overwrite the pose on the next frame; {way}.")
 
 
 def key_pose(rig: bpy.types.Object) -> None:

@@ -81,7 +81,7 @@ def attach(body: bpy.types.Object, rig: bpy.types.Object, preserve_volume: bool)
 def joint_names(rig: bpy.types.Object) -> list[str]:
     """The 24 bones' names as they are now, in SMPL's order, in Edit Mode too.
 
-    Raises RigError where a joint's bone was deleted.
+    Raises RigError if a joint's bone was deleted.
 
     A bone is known by the number that it carries, so that it may be renamed; avatars of older versions have only the
     names. Where a bone was duplicated, which copies the number, the one under its stored name counts, otherwise the
@@ -98,7 +98,7 @@ def joint_names(rig: bpy.types.Object) -> list[str]:
         names = carriers.get(joint, [])
         if not names and numbers.get(stored, joint) is not None:  # no bone of this name, or it is another joint
             raise RigError(
-                f"{rig.name} has no bone for {_words(joint)} any more ({stored}): undo, or import the avatar again."
+                f"{rig.name} no longer has a bone for {_words(joint)} ({stored}); undo, or import the avatar again."
             )
         found.append(stored if not names or stored in names else names[0])
     return found
@@ -109,13 +109,13 @@ def _words(joint: int) -> str:
 
 
 def check_own(*things: bpy.types.ID) -> None:
-    """Raise RigError where one of them belongs to another .blend file: a change would fail half-way, or be lost."""
+    """Raise RigError if one of them belongs to another .blend file: a change would fail half-way, or be lost."""
     for thing in things:
         origin = thing.library or (thing.override_library and thing.override_library.reference.library)
         if origin:
             place = bpy.path.basename(origin.filepath)
             raise RigError(
-                f"{thing.name} is linked from {place}: change it there, or use Object > Relations > Make Local first."
+                f"{thing.name} is linked from {place}; change it there, or use Object > Relations > Make Local first."
             )
 
 
@@ -147,7 +147,7 @@ def find_rig(candidate: bpy.types.Object | None) -> bpy.types.Object | None:
 
 
 def find_body(rig: bpy.types.Object) -> bpy.types.Object:
-    """The mesh with the shape sliders. Raises RigError where it was deleted or its shape keys were applied."""
+    """The mesh with the shape sliders. Raises RigError if it was deleted or its shape keys were applied."""
     for child in rig.children:
         if (
             child.type == "MESH"
@@ -155,7 +155,7 @@ def find_body(rig: bpy.types.Object) -> bpy.types.Object:
             and all(name in child.data.shape_keys.key_blocks for name in beta_names(rig))
         ):
             return child
-    raise RigError(f"{rig.name} has no mesh with the shape sliders any more: undo, or import the avatar again.")
+    raise RigError(f"{rig.name} no longer has a mesh with the shape sliders; undo, or import the avatar again.")
 
 
 @contextmanager
@@ -304,10 +304,10 @@ def remember_photo_pose(rig: bpy.types.Object, avatar: AvatarData) -> None:
 
 
 def take_photo_pose(rig: bpy.types.Object) -> None:
-    """Pose the avatar as in the photo, wherever it stands now. Raises RigError where the photo's pose is not known."""
+    """Pose the avatar as in the photo, wherever it stands now. Raises RigError if the photo's pose is not known."""
     if _PHOTO_POSE not in rig or _PHOTO_OFFSET not in rig:
         raise RigError(
-            f"{rig.name} does not know the photo's pose: it was made by an older version. Import the avatar again."
+            f"{rig.name} does not store the photo's pose because an older version made it. Import the avatar again."
         )
     clear_pose(rig)
     set_rotations(rig, skeleton.armature_rotations(np.reshape(rig[_PHOTO_POSE], (-1, 3))))
@@ -355,7 +355,7 @@ def rename_joints(rig: bpy.types.Object, names: Sequence[str]) -> None:
     taken = set(rig.data.bones.keys()) - set(old)
     if len(set(names)) != len(old) or taken & set(names):
         raise RigError(
-            f"{rig.name} has other bones named {', '.join(sorted(taken & set(names))[:3])}: rename them first."
+            f"{rig.name} has other bones named {', '.join(sorted(taken & set(names))[:3])}; rename them first."
         )
     bones = [rig.data.bones[name] for name in old]
     # In two steps: a new name may be another bone's old one.

@@ -88,7 +88,7 @@ def make_metarig(rig: bpy.types.Object) -> bpy.types.Object:
 
 
 def find_metarig(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The metarig that was made for this avatar, None where there is none."""
+    """The metarig that was made for this avatar, None if there is none."""
     made = (thing for thing in bpy.context.scene.objects if thing.type == "ARMATURE" and METARIG in thing)
     return next((thing for thing in made if thing[METARIG] in (rig, rig.name)), None)  # older versions noted the name
 
@@ -102,7 +102,7 @@ def generate_control_rig(rig: bpy.types.Object, metarig: bpy.types.Object | None
     Raises RigError; where the avatar cannot follow, before anything is made.
     """
     if control_rig(rig) is not None:  # it would be asked to take over what it leads itself
-        raise RigError(f"{rig.name} follows a control rig already: leave that one first.")
+        raise RigError(f"{rig.name} already follows a control rig; leave that one first.")
     if rig.library is not None:
         check_own(rig)
     if not is_at_rest(rig):  # pose and motion are transferred by way of bones of its own
@@ -149,7 +149,7 @@ def follow(rig: bpy.types.Object, control: bpy.types.Object) -> None:
 
 
 def control_rig(rig: bpy.types.Object) -> bpy.types.Object | None:
-    """The control rig that leads the avatar, whatever it is called; None where there is none, or it was deleted."""
+    """The control rig that leads the avatar, whatever it is called; None if there is none, or it was deleted."""
     constraints = (constraint for name in joint_names(rig) for constraint in rig.pose.bones[name].constraints)
     return next(
         (constraint.target for constraint in constraints if constraint.name.startswith(_FOLLOW) and constraint.target),
@@ -176,7 +176,7 @@ def _add_leaders(rig: bpy.types.Object, control: bpy.types.Object) -> None:
             parent = control.data.edit_bones.get(f"DEF-{deform}")
             if parent is None:
                 raise RigError(
-                    f"The generated rig has no bone DEF-{deform}: the metarig was changed too much to lead the avatar."
+                    f"The generated rig has no bone DEF-{deform}; the metarig was changed too much to drive the avatar."
                 )
             bone = control.data.edit_bones.new(f"{_COLLECTION}-{name}")
             bone.length = rests[name][1]
@@ -210,4 +210,4 @@ def _enable() -> None:
     # Its preferences must exist before it registers: with default_set it is enabled as a click in the preferences does
     # it.
     if not addon_utils.check("rigify")[1] and addon_utils.enable("rigify", default_set=True) is None:
-        raise RigError("Rigify, which comes with Blender, could not be enabled: see Edit > Preferences > Add-ons.")
+        raise RigError("Rigify, which comes with Blender, could not be enabled; see Edit > Preferences > Add-ons.")

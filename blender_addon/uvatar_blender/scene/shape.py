@@ -61,19 +61,19 @@ def refit(rig: bpy.types.Object) -> None:
     """Move the rest bones to where the mesh, sculpted or not, has its joints; soles back to z = 0, the pose is kept.
 
     The joints are the body model's: weighted sums of the unclothed mesh's vertices. The sliders move them on from
-    there. Needs object mode. Raises RigError where the mesh has lost or won vertices, or the model's sums are not
+    there. Needs object mode. Raises RigError if the mesh has lost or won vertices, or the model's sums are not
     known.
     """
     body, armature = _own_body(rig), rig.data
     joints, vertices, weights = (np.array(part) for part in json.loads(armature.get(REGRESSOR, "[[], [], []]")))
     if not len(joints):
         raise RigError(
-            f"{rig.name} does not know how its joints follow the mesh: the backend was an older one. Import the "
+            f"{rig.name} does not store how its joints follow the mesh because an older backend made it. Import the "
             "avatar again."
         )
     if len(body.data.vertices) != armature[VERTICES]:
         raise RigError(
-            f"{body.name} has {len(body.data.vertices)} vertices instead of {armature[VERTICES]}: sculpt without "
+            f"{body.name} has {len(body.data.vertices)} vertices instead of {armature[VERTICES]}; sculpt without "
             "remeshing."
         )
     names, rest, betas = joint_names(rig), rest_pose(rig), shape_values(body, beta_names(rig))
@@ -126,7 +126,7 @@ def _own_body(rig: bpy.types.Object) -> bpy.types.Object:
     """The body of a rig whose joints may be moved."""
     if LED_BY in rig:
         raise RigError(
-            f"{rig.name} follows its control rig, whose bones would stay where they are: leave the control rig first."
+            f"{rig.name} follows its control rig, whose bones would stay where they are; leave the control rig first."
         )
     body = find_body(rig)
     check_own(rig.data, body.data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panel and what its buttons do."""
+"""The panel and its operators."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MODULES = (
 
 
 def register() -> None:
-    """Register everything; an error is raised, not swallowed."""
+    """Register everything; errors are raised."""
     for module in _MODULES:
         for cls in module.CLASSES:
             bpy.utils.register_class(cls)
@@ -53,7 +53,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Take everything back, in the middle of a job too."""
+    """Unregister everything, even during a job."""
     state.close_session()
     bpy.types.IMAGE_MT_image.remove(photos.draw_image_menu)
     del bpy.types.Object.uvatar_shape

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all operators on the selected avatar share."""
+"""Base of all operators on the selected avatar."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ..scene.rig import RigError, find_rig
 
 
 class AvatarOperator:
-    """Mixin of the operators on the selected avatar: says in one sentence why it cannot."""
+    """Mixin for operators on the selected avatar: reports in one sentence why one cannot run."""
 
     modes: tuple[str, ...] = ("OBJECT",)
 
@@ -37,12 +37,12 @@ class AvatarOperator:
         return {"FINISHED"}
 
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:
-        """Do it; what to tell, if anything. Raises RigError, MotionError or OSError."""
+        """Run the operator and return a message to report, if any. Raises RigError, MotionError or OSError."""
         raise NotImplementedError
 
 
 def absolute_path(path: str) -> Path:
-    """A path that may begin at the .blend's folder ("//"). Raises OSError where the .blend has none yet."""
+    """Resolve a path that may be relative to the .blend ("//"). Raises OSError if the .blend is not saved yet."""
     if path.startswith("//") and not bpy.data.filepath:
-        raise OSError(f"{path} begins at the .blend's folder: save the .blend first, or choose another place.")
+        raise OSError(f"{path} is relative to the .blend: save the .blend first, or choose another folder.")
     return Path(bpy.path.abspath(path))

@@ -25,8 +25,8 @@ from .sliders import draw_sliders
 from .view import textures_are_hidden
 
 EDITED = (
-    "Edit Mode shows the mean body (Basis), not this person: what you move there moves on the person, too. Sculpt "
-    "Mode shows them."
+    "Edit Mode shows the mean body (Basis), not this person: edits there also affect the person. Sculpt "
+    "Mode shows the person."
 )
 _ICONS = {
     "Seen": "COLORSET_03_VEC",
@@ -44,7 +44,7 @@ class _AvatarPanel(SidebarPanel):
 
 
 class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
-    """The selected avatar"""
+    """Shape and texture of the selected avatar"""
 
     bl_idname = "UVATAR_PT_avatar"
     bl_label = "Avatar"
@@ -82,11 +82,11 @@ class UVATAR_PT_avatar(_AvatarPanel, bpy.types.Panel):
 
 
 def _draw_fit(layout: bpy.types.UILayout, rig: bpy.types.Object) -> None:
-    """The joints' buttons; that they are due where a slider was moved since."""
+    """Draw the joint buttons, with a reminder if a slider was moved since."""
     off = LED_BY not in rig and not rig.data.is_editmode and joints_are_off(rig)
     column = layout.column(align=True)
     if off:
-        draw_text(column, "The joints are not where this shape has them: fit them.", "ERROR")
+        draw_text(column, "The joints do not match this shape yet: press Fit Joints.", "ERROR")
     row = column.row(align=True)
     row.operator("uvatar.refresh_joints", text="Fit Joints", icon="BONE_DATA", depress=off)
     row.operator("uvatar.apply_shape", text="Apply Shape")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The buttons that set the backend up, start it, find it and read its log."""
+"""Buttons that set up, start and find the backend, and show its log."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOG_TEXT = "Uvatar log"
 
 
 def link_up(context: bpy.types.Context, start: bool) -> None:
-    """Connect to the backend; this computer's own is started where it does not run and ``start``.
+    """Connect to the backend; with ``start``, this computer's own is started if it is not running.
 
-    ValueError for a wrong address.
+    Raises ValueError if the address is invalid.
     """
     chosen = preferences(context)
     address = chosen.fixed_address()
@@ -35,7 +35,7 @@ def link_up(context: bpy.types.Context, start: bool) -> None:
 
 
 class _LinksUp:
-    """Connects to the backend; ``start`` it where it does not run."""
+    """Connects to the backend; with ``start``, starts it if it is not running."""
 
     start: bool
 
@@ -50,7 +50,7 @@ class _LinksUp:
 
 
 class UVATAR_OT_start_backend(_LinksUp, bpy.types.Operator):
-    """Start the backend on this computer, and connect to it"""
+    """Start the backend on this computer and connect to it"""
 
     bl_idname = "uvatar.start_backend"
     bl_label = "Start Backend"
@@ -58,7 +58,7 @@ class UVATAR_OT_start_backend(_LinksUp, bpy.types.Operator):
 
 
 class UVATAR_OT_connect(_LinksUp, bpy.types.Operator):
-    """Connect to a backend that runs already"""
+    """Connect to a backend that is already running"""
 
     bl_idname = "uvatar.connect"
     bl_label = "Connect"
@@ -66,7 +66,7 @@ class UVATAR_OT_connect(_LinksUp, bpy.types.Operator):
 
 
 class UVATAR_OT_setup_backend(bpy.types.Operator):
-    """Set the backend up on this computer, in an environment of its own. Nothing is installed into Blender"""
+    """Install the backend on this computer in its own environment. Nothing is installed into Blender"""
 
     bl_idname = "uvatar.setup_backend"
     bl_label = "Set Up Backend"
@@ -78,7 +78,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
         return setup is None or not setup.running
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: says first what it takes."""
+        """Called by Blender: first shows what the set-up needs."""
         if not bpy.app.online_access:
             return self.execute(context)
         answer: set[str] = context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Set Up")
@@ -87,12 +87,12 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender for the dialogue."""
         column = self.layout.column(align=True)
-        column.label(text=f"The backend will be set up in {preferences(context).environment()}")
+        column.label(text=f"The backend will be installed in {preferences(context).environment()}")
         column.label(text=costs())
         column.label(
-            text="Where this computer has no Python 3.11 or 3.12, one is fetched, too (about 100 MB), for Uvatar alone."
+            text="If this computer has no Python 3.11 or 3.12, one is downloaded for Uvatar alone (about 100 MB)."
         )
-        column.label(text="You can go on working in the meantime.")
+        column.label(text="You can keep working in the meantime.")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Called by Blender."""
@@ -105,7 +105,7 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
 
 
 class UVATAR_OT_update_backend(bpy.types.Operator):
-    """End the backend that runs, and set up the one that belongs to this add-on"""
+    """Stop the running backend and install the version that belongs to this add-on"""
 
     bl_idname = "uvatar.update_backend"
     bl_label = "Update Backend"
@@ -125,7 +125,7 @@ class UVATAR_OT_update_backend(bpy.types.Operator):
 
 
 class UVATAR_OT_cancel_setup(bpy.types.Operator):
-    """Stop setting the backend up, and take away what was made"""
+    """Cancel the set-up and remove what was installed so far"""
 
     bl_idname = "uvatar.cancel_setup"
     bl_label = "Cancel"
@@ -139,7 +139,7 @@ class UVATAR_OT_cancel_setup(bpy.types.Operator):
 
 
 class UVATAR_OT_remove_backend(bpy.types.Operator):
-    """Take the backend off this computer. Results and models that you brought stay"""
+    """Remove the backend from this computer. Results and the models you added are kept"""
 
     bl_idname = "uvatar.remove_backend"
     bl_label = "Remove Backend"
@@ -165,7 +165,7 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
 
 
 class UVATAR_OT_allow_online(bpy.types.Operator):
-    """Let Blender use the internet, as Preferences > System does, to fetch the backend.
+    """Turn on online access in Blender, as in Preferences > System, to download the backend.
 
     Photos never leave this computer
     """
@@ -187,7 +187,7 @@ class UVATAR_OT_allow_online(bpy.types.Operator):
 
 
 class UVATAR_OT_open_preferences(bpy.types.Operator):
-    """Say where the backend is, or is to be"""
+    """Choose where the backend is or will be installed"""
 
     bl_idname = "uvatar.open_preferences"
     bl_label = "Preferences"
@@ -199,7 +199,7 @@ class UVATAR_OT_open_preferences(bpy.types.Operator):
 
 
 class UVATAR_OT_show_log(bpy.types.Operator):
-    """Show what the backend, or its set-up, has written; it can be read and copied in the Text Editor too"""
+    """Show the log of the backend or its set-up, and open it in the Text Editor for reading and copying"""
 
     bl_idname = "uvatar.show_log"
     bl_label = "Show Log"
@@ -213,7 +213,7 @@ class UVATAR_OT_show_log(bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         """Called by Blender for the pop-up."""
         column = self.layout.column(align=True)
-        column.label(text=f"The end of the log; all of it is in the text “{LOG_TEXT}” of the Text Editor", icon="TEXT")
+        column.label(text=f"The end of the log; the full log is the text “{LOG_TEXT}” in the Text Editor", icon="TEXT")
         for line in bpy.data.texts[LOG_TEXT].as_string().splitlines()[-25:]:
             column.label(text=line[:140])
 
@@ -226,12 +226,12 @@ class UVATAR_OT_show_log(bpy.types.Operator):
             else log_tail() or setting_up.log_tail()
         )
         text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
-        text.from_string(said or "The backend was not started by this Blender, or has written nothing.")
+        text.from_string(said or "The backend was not started by this Blender, or it has not written anything.")
         return {"FINISHED"}
 
 
 def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """How things stand with the backend, and the button that helps."""
+    """Draw the backend's state and the button that helps."""
     session, chosen = state.session(), preferences(context)
     if drawing.draw_setup(layout):
         return

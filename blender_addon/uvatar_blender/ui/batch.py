@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All photos of a folder at once."""
+"""All photos in a folder at once."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -15,7 +15,7 @@ from .runs import begin, can_begin, linked
 
 
 class UVATAR_OT_batch(bpy.types.Operator):
-    """Make avatars from every photo of a folder, and import them or save each person as a .blend of its own"""
+    """Make avatars from every photo in a folder, and import them or save each person as a separate .blend"""
 
     bl_idname = "uvatar.batch"
     bl_label = "Make Avatars of a Folder"
@@ -25,11 +25,11 @@ class UVATAR_OT_batch(bpy.types.Operator):
     keep: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Avatars",
         items=[
-            ("IMPORT", "Import", "Into this file, with the options of the panel"),
+            ("IMPORT", "Import", "Import into this file, using the panel's options"),
             (
                 "SAVE",
                 "Save",
-                "Each as a .blend of its own in the folder “avatars” beside the photos; this file is not changed",
+                "Save each person as a .blend in the folder “avatars” beside the photos; this file is not changed",
             ),
         ],
     )
@@ -40,7 +40,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
         return can_begin(cls)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: asks for the folder."""
+        """Called by Blender: opens the file browser to choose the folder."""
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -53,7 +53,7 @@ class UVATAR_OT_batch(bpy.types.Operator):
             if self.keep == "SAVE" and photos:
                 avatars.mkdir(exist_ok=True)
                 if not os.access(avatars, os.W_OK):
-                    raise PermissionError(13, "no permission to write there", str(avatars))
+                    raise PermissionError(13, "permission denied", str(avatars))
         except OSError as error:
             self.report({"ERROR"}, f"The folder cannot be used: {error.strerror or error}.")
             return {"CANCELLED"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several panels draw: problems with their buttons, text in lines, a set-up's progress, options."""
+"""Drawing shared by the panels: problems with their buttons, wrapped text, set-up progress, options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LETTER, _MARGIN = 6.5, 8  # a letter's mean width in pixels; letters that box a
 
 
 def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") -> None:
-    """A box with what is wrong, what to do, and the button that does it."""
+    """Draw a box with the problem, what to do, and the button that does it."""
     box = layout.box()
     column = box.column(align=True)
     if about:
@@ -39,12 +39,12 @@ def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") 
 
 
 def offers_setup(problem: Problem | None) -> bool:
-    """Whether a problem's box has a button that sets the backend up."""
+    """Whether a problem's box has a button that sets up the backend."""
     return problem is not None and problem.remedy in (Remedy.SETUP, Remedy.UPDATE)
 
 
 def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
-    """Text in as many lines as the region's width asks for: labels do not wrap by themselves."""
+    """Draw text wrapped to the region's width, because labels do not wrap by themselves."""
     region = bpy.context.region
     pixels = region.width / bpy.context.preferences.system.ui_scale if region is not None else 10_000
     for number, line in enumerate(textwrap.wrap(text, max(20, int(pixels / _LETTER) - _MARGIN))):
@@ -52,7 +52,7 @@ def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None
 
 
 def draw_setup(layout: bpy.types.UILayout) -> bool:
-    """The set-up that is under way, or why the last one failed; False where there is neither."""
+    """Draw the running set-up, or why the last one failed; False if there is neither."""
     setup = state.setup()
     if setup is None:
         return False
@@ -67,7 +67,7 @@ def draw_setup(layout: bpy.types.UILayout) -> bool:
 
 
 def draw_import_options(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """How avatars come into the scene."""
+    """Draw the options for importing avatars into the scene."""
     layout.use_property_split = True
     layout.use_property_decorate = False
     layout.prop(settings, "photo_pose")
@@ -85,5 +85,5 @@ def draw_import_options(layout: bpy.types.UILayout, settings: bpy.types.Property
 
 
 def duration(seconds: float) -> str:
-    """Seconds, or minutes, in words."""
+    """A duration in seconds or minutes, as text."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -17,7 +17,7 @@ _OF_THE_PRESET, _AS_THEY_ARE = "PRESET", "KEEP"
 
 
 class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
-    """Write the avatar for a game engine: shape baked in, rest pose, skin, texture and shape sliders"""
+    """Export the avatar for a game engine: rest pose with baked shape, skin weights, texture and shape sliders"""
 
     bl_idname = "uvatar.export"
     bl_label = "Export"
@@ -34,29 +34,29 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Bone names",
         items=[
-            (_OF_THE_PRESET, "Automatic", "The mannequin's names for Unreal, otherwise as they are in Blender"),
-            (_AS_THEY_ARE, "As they are", "The names that the bones have in Blender"),
+            (_OF_THE_PRESET, "Automatic", "The mannequin's names for Unreal, otherwise the names in Blender"),
+            (_AS_THEY_ARE, "As they are", "Keep the names the bones have in Blender"),
             *NAMINGS,
         ],
     )
     animation: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Motion", description="Also write the avatar's motion over the scene's frames"
+        name="Motion", description="Also export the avatar's motion over the scene's frame range"
     )
     root_motion: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Root motion",
-        description="Let the root, which engines move, go the avatar's way over the ground: Unreal's root bone, "
-        "elsewhere the armature. "
-        "Otherwise the pelvis goes it",
+        description="Move the root along the ground instead of the pelvis, as game engines expect: Unreal's root bone, "
+        "otherwise the "
+        "armature",
     )
     provenance: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Include provenance",
-        description="Also write the photo's name and digest, the pose in it and the measurements, for whoever gets "
+        description="Also write the photo's name and digest, its pose and the measurements, for anyone who gets "
         "the file to read",
         default=False,
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: asks for the file."""
+        """Called by Blender: opens the file browser to choose the file."""
         rig = find_rig(context.object)
         assert rig is not None  # see poll
         self.filepath = bpy.path.clean_name(rig.name) + Target(self.target).suffix
@@ -64,7 +64,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def check(self, context: bpy.types.Context) -> bool:
-        """Called by Blender when an option changes in the file browser: the name follows what the file is for."""
+        """Called by Blender when an option changes in the file browser: the file name's suffix follows the target."""
         before = self.filepath
         if bpy.path.basename(before):
             self.filepath = _suffixed(before, Target(self.target))
@@ -73,7 +73,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str:
         target = Target(self.target)
         if not bpy.path.basename(self.filepath):
-            raise OSError("The file has no name: give it one.")
+            raise OSError("The file has no name: enter one.")
         path = absolute_path(_suffixed(self.filepath, target))
         names = {_OF_THE_PRESET: None, _AS_THEY_ARE: bone_names(rig)}
         naming = names[self.naming] if self.naming in names else Naming(self.naming)
@@ -98,7 +98,7 @@ class UVATAR_OT_export(AvatarOperator, bpy.types.Operator):
 
 
 def _suffixed(path: str, target: Target) -> str:
-    """A path with the target's suffix instead of another target's; all else of a name stays, "Anna 1.2" for example."""
+    """The path with the target's suffix instead of another target's; names such as "Anna 1.2" stay whole."""
     ours = next((other.suffix for other in Target if path.lower().endswith(other.suffix)), "")
     return path[: len(path) - len(ours)] + target.suffix
 

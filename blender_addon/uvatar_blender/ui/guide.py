@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's guide, which comes with the add-on: no network is asked."""
+"""The artist's guide, which ships with the add-on and needs no network."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -13,12 +13,12 @@ _PLACES = (_ADDON / "guide" / "artist-guide.html", _ADDON.parents[1] / "docs" / 
 
 
 def guide() -> Path | None:
-    """The guide's file, None where it is not there."""
+    """The guide's file, or None if it is missing."""
     return next((place for place in _PLACES if place.is_file()), None)
 
 
 class UVATAR_OT_guide(bpy.types.Operator):
-    """Open the artist's guide in the web browser. It came with the add-on: nothing is fetched"""
+    """Open the artist's guide in the web browser. It ships with the add-on, so nothing is downloaded"""
 
     bl_idname = "uvatar.guide"
     bl_label = "Help"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building the avatars that have come, a slice per tick, each photo as one undo step."""
+"""Builds received avatars, a slice per tick, each photo as one undo step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SLICES = (
 
 @dataclass(frozen=True)
 class ImportedPerson:
-    """An imported person, as the panel shows it. ``preview``: the body over the photo, or None."""
+    """An imported person as the panel shows it. ``preview``: the body over the photo, or None."""
 
     id: str
     confidence: float | None
@@ -37,7 +37,7 @@ class ImportedPerson:
 
 @dataclass(frozen=True)
 class ImportedPhoto:
-    """An imported photo, as the panel shows it.
+    """An imported photo as the panel shows it.
 
     Attributes:
         number: the photo as the backend counts in this job.
@@ -53,7 +53,7 @@ class ImportedPhoto:
 
 @dataclass
 class _Building:
-    """A photo whose people are being built; ``done`` takes how many there are, ``failed`` why there are none.
+    """A photo whose people are being built; ``done`` takes their number, ``failed`` the reason for a failure.
 
     ``steps`` yields True where it is enough for this tick: where it can only wait, and when the file holds all of them.
         The
@@ -86,24 +86,24 @@ class Importer:
         self._slices = float(_SLICES)
 
     def begin_run(self) -> None:
-        """What the last run has brought is no longer shown; the views follow what comes from now on."""
+        """Clear the last run's results; the views follow avatars that arrive from now on."""
         self.summaries.clear()
         self._views.forget()
 
     @property
     def progress(self) -> tuple[float, str] | None:
-        """How far the photo whose people are being built is, 0 to 1, and its name; None where there is none."""
+        """Progress (0 to 1) and name of the photo whose people are being built; None if there is none."""
         if self._building is None:
             return None
         return min(self._building.slices / (self._slices * max(self._building.people, 1)), 0.98), self._building.name
 
     @property
     def building(self) -> bool:
-        """Whether an avatar is half built."""
+        """Whether an avatar is partly built."""
         return self._building is not None
 
     def advance(self) -> bool:
-        """Build for a slice of time; whether anything was finished, or cannot be."""
+        """Build for a slice of time; whether anything finished or failed."""
         if self._building is None and not (can_import() and self._begin()):
             return False
         building, end = self._building, time.perf_counter() + BUDGET
@@ -123,17 +123,17 @@ class Importer:
             bpy.ops.ed.undo_push(message="Import Avatars")  # a timer's work is no undo step by itself
         except ResultError as error:
             self._building = None
-            building.failed(Problem(str(error), "Make it again.", Remedy.RUN))
+            building.failed(Problem(str(error), "Make the avatar again.", Remedy.RUN))
         except Exception as error:  # an error of ours must not end the timer, on which all else hangs
             traceback.print_exc()
             self._building = None
             building.failed(
-                Problem(f"The avatar could not be built: {error!r}.", "Please report it, with what the console says.")
+                Problem(f"The avatar could not be built: {error!r}.", "Please report this, with the console output.")
             )
         return True
 
     def _show(self, imported: Imported) -> None:
-        """Turn the views to the new avatars, where the artist wants that and is not in the middle of something."""
+        """Move the views to the new avatars, if the artist wants that and is not in the middle of something."""
         scene = bpy.context.scene
         here = any(scene in rig.users_scene for rig in imported.rigs)  # she may have gone to another scene
         if imported.box is not None and here and scene.uvatar.show and can_import():
@@ -141,7 +141,7 @@ class Importer:
             show_textures(scene)
 
     def abandon(self) -> None:
-        """Take away what is half built; it is begun anew later.
+        """Remove the partly built avatar; it is built again later.
 
         Called before the file, or its past, is changed under it.
         """
@@ -150,7 +150,7 @@ class Importer:
             self._building = None
 
     def _begin(self) -> bool:
-        """Begin with the next photo that waits; False where none does."""
+        """Start on the next waiting photo; False if there is none."""
         session = self._session
         if session.fetched:
             result = session.fetched[0]
@@ -181,7 +181,7 @@ class Importer:
         return True
 
     def _steps(self, result: Result, job: str) -> Generator[bool, None, Imported | list[Any]]:
-        """What is to be done with a result of a job."""
+        """The steps for a job's result: importing or saving it."""
         scene = bpy.context.scene
         if isinstance(result, TextureResult):
             return completed_steps(result)
@@ -207,7 +207,7 @@ def can_import() -> bool:
 
 
 def summarize(result: AvatarsResult, job: str, number: int) -> ImportedPhoto:
-    """What the panel shows of a result; previews go to files that Blender removes when it ends."""
+    """What the panel shows of a result; previews are files that Blender removes when it exits."""
     people = []
     for avatar in result.people:
         confidence = avatar.facts.get("confidence")

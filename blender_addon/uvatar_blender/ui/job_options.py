@@ -14,12 +14,12 @@ from ..protocol.options import Option, Panel, declared
 
 
 def option_properties() -> dict[str, Any]:
-    """For each option that the panel shows what Blender makes a property of: annotations of a property group."""
+    """Annotations of a property group: a Blender property for each option on the panel."""
     return {name: _property(name, option, panel) for name, option, panel in _in_panel()}
 
 
 def chosen_options(settings: bpy.types.PropertyGroup) -> dict[str, Any]:
-    """The values of those options as the protocol has them; ``settings`` has the properties."""
+    """The options' values as in the protocol; ``settings`` holds the properties."""
     return {name: _value(getattr(settings, name), option, panel) for name, option, panel in _in_panel()}
 
 
@@ -28,7 +28,7 @@ def draw_job_options(
     settings: bpy.types.PropertyGroup,
     own: Mapping[str, Callable[[bpy.types.UILayout, bpy.types.PropertyGroup], None]],
 ) -> None:
-    """Draw the options, in the order of their declaration.
+    """Draw the options in the order of their declaration.
 
     Args:
         own: what draws an option that has more to show than its property.
@@ -70,12 +70,12 @@ def _property(name: str, option: Option, panel: Panel) -> Any:
 
 
 def _items(option: Option, panel: Panel) -> Mapping[Any, tuple[str, str, str]]:
-    """Identifier, label and tooltip of each choice of a menu."""
+    """Identifier, label and tooltip of each menu item."""
     return panel.choices or {choice: (str(choice), str(choice), "") for choice in option.choices or ()}
 
 
 def _value(stored: Any, option: Option, panel: Panel) -> Any:
-    """What a property holds as the protocol has it."""
+    """A property's value as in the protocol."""
     if option.kind is bool or option.choices is None:
         return stored
     return next(value for value, (identifier, *_) in _items(option, panel).items() if identifier == stored)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators that give the selected avatar a motion."""
+"""The operator that imports motion for the selected avatar."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -13,7 +13,7 @@ from .avatar_operator import AvatarOperator, absolute_path
 
 
 class UVATAR_OT_import_motion(AvatarOperator, bpy.types.Operator):
-    """Make the avatar move as in a BVH file or a file of SMPL poses (AMASS, AIST++, video estimators)"""
+    """Animate the avatar with a BVH file or a file of SMPL poses (AMASS, AIST++, video pose estimators)"""
 
     bl_idname = "uvatar.import_motion"
     bl_label = "Import Motion"
@@ -24,42 +24,42 @@ class UVATAR_OT_import_motion(AvatarOperator, bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in SUFFIXES), options={"HIDDEN"})  # type: ignore[valid-type]
     up: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Up axis",
-        description="The axis that points up in the file's world. Choose it where the avatar lies but should stand, "
-        "or the other way round",
+        description="The axis that points up in the file. Choose it yourself if the avatar lies but should stand, "
+        "or vice versa",
         items=[
-            (UpAxis.AUTOMATIC.value, "Automatic", "As this kind of file has it, or as people stand in it"),
+            (UpAxis.AUTOMATIC.value, "Automatic", "The format's up axis, or the one along which people stand"),
             (UpAxis.Y.value, "Y", "Most BVH files, AIST++, GVHMR"),
             (UpAxis.Z.value, "Z", "AMASS, Blender"),
-            (UpAxis.MINUS_Y.value, "−Y", "A camera's axes: ROMP, 4D-Humans"),
+            (UpAxis.MINUS_Y.value, "−Y", "Camera axes: ROMP, 4D-Humans"),
         ],
     )
     start: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="First frame", description="Frame on which the motion begins. Loops for game engines begin at 0", default=0
+        name="First frame", description="Frame on which the motion starts. Loops for game engines start at 0", default=0
     )
     resample: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Scene's frame rate",
-        description="Keep the motion's speed. Otherwise each frame of the file is one of the scene",
+        description="Keep the motion's speed at the scene's frame rate. Otherwise each file frame becomes one frame",
         default=True,
     )
     ground: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="On the ground",
-        description="Raise or lower the whole motion so that its lowest step touches the ground",
+        description="Raise or lower the whole motion so that its lowest point touches the ground",
         default=True,
     )
     here: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Begin here", description="Begin where the avatar stands instead of where the file has it", default=True
+        name="Start here", description="Start where the avatar stands instead of at the file's position", default=True
     )
     shape: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Shape, too", description="Take the body's shape from the file. Only for SMPL's own bodies"
+        name="Import shape", description="Also use the body shape from the file. Only for SMPL bodies"
     )
     fit_range: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Set the scene's range",
-        description="Let the scene play from the motion's first to its last frame",
+        name="Set scene range",
+        description="Set the scene's frame range to the motion's first and last frame",
         default=True,
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: asks for the file."""
+        """Called by Blender: opens the file browser to choose the file."""
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -69,7 +69,7 @@ class UVATAR_OT_import_motion(AvatarOperator, bpy.types.Operator):
         motion, control = load_motion(rig, path, UpAxis(self.up)), rigify.control_rig(rig)
         if control is not None and self.shape:
             raise RigError(
-                f"{rig.name} follows its control rig, which would keep the old shape: leave the control rig first."
+                f"{rig.name} follows its control rig, which would keep the old shape; leave the control rig first."
             )
         action = apply_motion(rig, motion, path.stem, self.start, rate, self.ground, self.here, self.shape)
         if control is not None:  # only now: where the motion cannot be applied it goes on leading

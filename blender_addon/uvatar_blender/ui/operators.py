@@ -22,7 +22,7 @@ class UVATAR_OT_run(bpy.types.Operator):
         if not can_begin(cls):
             return False
         if not context.scene.uvatar.chosen():
-            cls.poll_message_set("Add photos first" if not context.scene.uvatar.photos else "Switch a photo on first")
+            cls.poll_message_set("Add photos first" if not context.scene.uvatar.photos else "Turn on a photo first")
             return False
         return True
 
@@ -35,7 +35,7 @@ class UVATAR_OT_run(bpy.types.Operator):
 
 
 class UVATAR_OT_cancel(bpy.types.Operator):
-    """Stop this run; avatars that are done stay"""
+    """Cancel this run; finished avatars are kept"""
 
     bl_idname = "uvatar.cancel"
     bl_label = "Cancel"
@@ -52,10 +52,10 @@ class UVATAR_OT_cancel(bpy.types.Operator):
 
 
 class UVATAR_OT_resume(bpy.types.Operator):
-    """Go on with the run that was under way when Blender was closed"""
+    """Continue the run that was in progress when Blender was closed"""
 
     bl_idname = "uvatar.resume"
-    bl_label = "Go On"
+    bl_label = "Continue"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -73,7 +73,7 @@ class UVATAR_OT_resume(bpy.types.Operator):
 
 
 class UVATAR_OT_forget(bpy.types.Operator):
-    """Let the unfinished run be"""
+    """Discard the unfinished run"""
 
     bl_idname = "uvatar.forget"
     bl_label = "Forget"
@@ -85,7 +85,7 @@ class UVATAR_OT_forget(bpy.types.Operator):
 
 
 class UVATAR_OT_import_now(bpy.types.Operator):
-    """Leave the mode you are in and import the avatars that have come"""
+    """Leave the current mode and import the finished avatars"""
 
     bl_idname = "uvatar.import_now"
     bl_label = "Import Now"
@@ -105,7 +105,7 @@ class UVATAR_OT_import_now(bpy.types.Operator):
 
 
 class UVATAR_OT_import_again(bpy.types.Operator):
-    """Import the people of this photo once more, with other options. Nothing is computed anew"""
+    """Import the people in this photo again with other options. Nothing is computed again"""
 
     bl_idname = "uvatar.import_again"
     bl_label = "Import Again"
@@ -119,7 +119,7 @@ class UVATAR_OT_import_again(bpy.types.Operator):
         return not state.session().fetching
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender: asks for the options."""
+        """Called by Blender: opens a dialog with the options."""
         answer: set[str] = context.window_manager.invoke_props_dialog(self, width=320, confirm_text="Import")
         return answer
 

@@ -18,7 +18,7 @@ _PHOTO, _PREVIEW = 5.0, 7.0  # sizes of the chosen photo and of an overlay's pre
 
 
 class SidebarPanel:
-    """Where all panels of the add-on are."""
+    """Base of all panels: where they appear."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -54,7 +54,7 @@ class UVATAR_PT_photos(SidebarPanel, bpy.types.Panel):
 
 
 class UVATAR_PT_results(SidebarPanel, bpy.types.Panel):
-    """What the last run has brought"""
+    """Results of the last run"""
 
     bl_idname = "UVATAR_PT_results"
     bl_label = "Results"
@@ -71,11 +71,11 @@ class UVATAR_PT_results(SidebarPanel, bpy.types.Panel):
         for summary in summaries[-_MOST_RESULTS:]:
             _draw_summary(self.layout, summary)
         if len(summaries) > _MOST_RESULTS:
-            self.layout.label(text=f"and {len(summaries) - _MOST_RESULTS} photos before these")
+            self.layout.label(text=f"and {len(summaries) - _MOST_RESULTS} earlier photos")
 
 
 class UVATAR_PT_options(SidebarPanel, bpy.types.Panel):
-    """How avatars are made"""
+    """Options for making and importing avatars"""
 
     bl_idname = "UVATAR_PT_options"
     bl_label = "Options"
@@ -93,7 +93,7 @@ class UVATAR_PT_options(SidebarPanel, bpy.types.Panel):
 
 
 def _draw_body(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """Which body; where the backend has no SMPL file, how it comes to one."""
+    """Draw the choice of body; if the backend has no SMPL file, how to add one."""
     session = state.session()
     lacking = session.link is Link.ON and bool(session.bodies) and "smpl" not in session.bodies
     row = layout.row(align=True)
@@ -102,7 +102,7 @@ def _draw_body(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) ->
         row.operator("uvatar.connect", text="", icon="FILE_REFRESH")
         draw_text(
             layout.column(align=True),
-            f"For SMPL put your SMPL_NEUTRAL.pkl and smpl_uv.obj into {session.models_folder}",
+            f"To use SMPL, put your SMPL_NEUTRAL.pkl and smpl_uv.obj into {session.models_folder}",
             "INFO",
         )
 
@@ -127,7 +127,7 @@ def _draw_photos(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
 
 
 def _draw_chosen(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """The photo that is chosen in the list, large enough to be told from others."""
+    """Draw the photo selected in the list, large enough to recognise."""
     if not 0 <= settings.active_photo < len(settings.photos):
         return
     file = settings.photos[settings.active_photo].file()
@@ -178,7 +178,7 @@ def _draw_outcome(layout: bpy.types.UILayout, run: JobGroup) -> None:
         fraction, name = building
         layout.progress(factor=fraction, text=f"Building {name}")
     if any(run.waiting()) and not can_import():
-        layout.label(text="Avatars wait until you are back in Object Mode", icon="INFO")
+        layout.label(text="Avatars are imported when you return to Object Mode", icon="INFO")
         layout.operator("uvatar.import_now")
     for photo, problem in run.problems():
         draw_problem(layout, problem, photo.name if photo is not None else "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of photos: choosing, dropping, sorting and grouping them."""
+"""The list of photos: adding, dropping, sorting and grouping them."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -17,7 +17,7 @@ _HIDDEN = {"HIDDEN", "SKIP_SAVE"}  # so that the files of one time are not those
 
 
 class UVATAR_OT_add_photos(bpy.types.Operator):
-    """Choose photos of people. They can also be dropped on the 3D View"""
+    """Choose photos of people. You can also drop them on the 3D View"""
 
     bl_idname = "uvatar.add_photos"
     bl_label = "Add to Uvatar's Photos"
@@ -41,7 +41,7 @@ class UVATAR_OT_add_photos(bpy.types.Operator):
     filter_image: bpy.props.BoolProperty(default=True, options=_HIDDEN)  # type: ignore[valid-type]
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Called by Blender when the button is pressed, or when files were dropped: then they are given already."""
+        """Called by Blender when the button is pressed or files are dropped; then they are already set."""
         if self.directory and any(file.name for file in self.files):
             return self.execute(context)
         context.window_manager.fileselect_add(self)
@@ -96,12 +96,12 @@ class UVATAR_OT_add_image(bpy.types.Operator):
             )
             return {"CANCELLED"}
         state.watch()
-        self.report({"INFO"}, "Added: see the tab Uvatar of the 3D View's sidebar")
+        self.report({"INFO"}, "Added: see the Uvatar tab in the 3D View's sidebar")
         return {"FINISHED"}
 
 
 class UVATAR_OT_remove_photo(bpy.types.Operator):
-    """Take the photo off the list"""
+    """Remove the photo from the list"""
 
     bl_idname = "uvatar.remove_photo"
     bl_label = "Remove Photo"
@@ -122,7 +122,7 @@ class UVATAR_OT_remove_photo(bpy.types.Operator):
 
 
 class UVATAR_OT_remove_unreadable(bpy.types.Operator):
-    """Take the photos off the list that are not there or cannot be read"""
+    """Remove photos that are missing or cannot be read from the list"""
 
     bl_idname = "uvatar.remove_unreadable"
     bl_label = "Remove Missing Photos"
@@ -145,7 +145,7 @@ class UVATAR_OT_remove_unreadable(bpy.types.Operator):
 
 
 class UVATAR_OT_move_photo(bpy.types.Operator):
-    """Move the photo up or down the list"""
+    """Move the photo up or down in the list"""
 
     bl_idname = "uvatar.move_photo"
     bl_label = "Move Photo"
@@ -170,7 +170,7 @@ class UVATAR_OT_move_photo(bpy.types.Operator):
 
 
 class UVATAR_OT_group_photos(bpy.types.Operator):
-    """Say of all photos at once whom they show"""
+    """Mark all photos as showing one person, or as showing different people"""
 
     bl_idname = "uvatar.group_photos"
     bl_label = "All the Same Person"
@@ -216,7 +216,7 @@ class UVATAR_UL_photos(bpy.types.UIList):
 
 
 class UVATAR_PT_image(bpy.types.Panel):
-    """From the Image Editor to the list of photos"""
+    """Add the picture in the Image Editor to the list of photos"""
 
     bl_space_type = "IMAGE_EDITOR"
     bl_region_type = "UI"
@@ -229,7 +229,7 @@ class UVATAR_PT_image(bpy.types.Panel):
 
 
 def draw_image_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
-    """Appended to the Image Editor's menu Image."""
+    """Appended to the Image Editor's Image menu."""
     menu.layout.separator()
     menu.layout.operator("uvatar.add_image")
 
@@ -242,7 +242,7 @@ def is_photo(path: Path) -> bool:
 
 
 def add(scene: bpy.types.Scene, photos: list[Path]) -> None:
-    """Put photos on the list, but for those that are on it."""
+    """Add photos to the list, except those already on it."""
     settings = scene.uvatar
     known = {photo.file() for photo in settings.photos}
     for path in dict.fromkeys(photos):
@@ -258,7 +258,7 @@ def file_of(image: bpy.types.Image) -> Path:
         hundredths of
     one. Only what has no pixels to read (renders), or linear ones (floats), Blender encodes itself, here.
 
-    Raises OSError or RuntimeError where it cannot be written.
+    Raises OSError or RuntimeError if it cannot be written.
     """
     file = Path(bpy.path.abspath(image.filepath_from_user()))
     if image.source == "FILE" and not image.is_dirty and image.packed_file is None and file.is_file():

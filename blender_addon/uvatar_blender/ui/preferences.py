@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the backend is, and setting it up: settings of this computer, not of a file."""
+"""Where the backend is, and its set-up: settings of this computer, not of a file."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -25,31 +25,31 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = extension
 
     folder: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Folder", description="Where the backend is set up. Empty: beside your data", subtype="DIR_PATH"
+        name="Folder", description="Where the backend is installed. Empty: beside your data", subtype="DIR_PATH"
     )
     wheel: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend's wheel",
-        description="The file uvatar-….whl to install. Empty: the one that came with the add-on, else from the "
+        description="The uvatar-….whl file to install. Empty: the one that came with the add-on, otherwise from the "
         "package index",
         subtype="FILE_PATH",
     )
     index: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Package index",
-        description="Address of another index of Python packages. Empty: the one that pip is set to use",
+        description="URL of another Python package index. Empty: the one pip is configured to use",
     )
     backend: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend",
-        description="The uvatar program, the Python that has it installed, or its virtual environment. Empty: the "
-        "one that was set up "
-        "here, else the one on the search path",
+        description="The uvatar program, a Python that has it installed, or its virtual environment. Empty: the "
+        "one set up "
+        "here, otherwise the one on the search path",
         subtype="FILE_PATH",
     )
     address: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Address",
-        description="host:port of a backend that runs already. Empty: this user's own backend is found by itself",
+        description="host:port of a backend that is already running. Empty: your own backend is found automatically",
     )
     token: bpy.props.StringProperty(  # type: ignore[valid-type]
-        name="Token", description="What the backend at this address wants to hear", subtype="PASSWORD"
+        name="Token", description="The token that the backend at this address requires", subtype="PASSWORD"
     )
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -65,11 +65,11 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         column.enabled = setup is None or not setup.running
         column.prop(self, "folder", placeholder=str(environment_folder()))
         column.prop(self, "wheel", placeholder=_shipped_wheel() or "from the package index")
-        column.prop(self, "index", placeholder="as pip is set")
+        column.prop(self, "index", placeholder="as configured for pip")
         box = layout.box()
-        box.label(text="A backend that is there already")
-        box.prop(self, "backend", placeholder="the one above, else on the search path")
-        box.prop(self, "address", placeholder="found by itself")
+        box.label(text="An existing backend")
+        box.prop(self, "backend", placeholder="the one above, otherwise on the search path")
+        box.prop(self, "address", placeholder="found automatically")
         if self.address:
             box.prop(self, "token")
 
@@ -97,42 +97,42 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         row.operator("uvatar.show_log", text="", icon="TEXT")
 
     def environment(self) -> Path:
-        """Where the backend is set up, or would be."""
+        """The folder where the backend is or would be installed."""
         return Path(bpy.path.abspath(self.folder)) if self.folder else environment_folder()
 
     def location(self) -> str:
-        """What `find_command` is to run."""
+        """The location passed to `find_command`."""
         if self.backend:
             path: str = bpy.path.abspath(self.backend)
             return path
         return str(self.environment()) if self.folder and is_complete(self.environment()) else ""
 
     def setup_options(self) -> SetupOptions:
-        """What a set-up makes."""
+        """The options for a set-up."""
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
         backend = wheel or f"uvatar=={__version__}"
         extension = _extension_beside(Path(wheel)) if wheel else f"uvatar-blender=={__version__}"
         return SetupOptions(self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension)
 
     def fixed_address(self) -> tuple[str, int] | None:
-        """Host and port where they are given. ValueError where they are not host:port."""
+        """Host and port, if given. Raises ValueError if the text is not host:port."""
         if not self.address.strip():
             return None
         host, _, port = self.address.strip().rpartition(":")
         if not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"{self.address} is not an address: write it as 127.0.0.1:50123.")
+            raise ValueError(f"{self.address} is not a valid address; enter one such as 127.0.0.1:50123.")
         return host or "127.0.0.1", int(port)
 
 
 def costs() -> str:
-    """What a set-up takes, for whoever is asked."""
+    """The download size and disk space of a set-up, as a sentence for the dialog."""
     download = expected_download(_TESTED)
-    words = f"It downloads {download / 1e9:.1f} GB" if download else "It downloads some hundred MB or more"
-    return f"{words} and needs {NEEDED / (1 << 30):.0f} GB of room while it is set up."
+    words = f"It downloads {download / 1e9:.1f} GB" if download else "It downloads a few hundred MB or more"
+    return f"{words} and needs {NEEDED / (1 << 30):.0f} GB of disk space during installation."
 
 
 def _shipped_wheel() -> str:
-    """The wheel that came in the add-on's zip, or nothing."""
+    """The wheel shipped in the add-on's zip, or an empty string."""
     wheels = sorted(_SHIPPED.glob("uvatar-*.whl"))
     return str(wheels[-1]) if wheels else ""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist chooses: kept in the scene, so that it is saved with the file."""
+"""The artist's choices, kept in the scene so that they are saved with the file."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -16,7 +16,7 @@ from .job_options import chosen_options, option_properties
 
 NOBODY = "ANY"  # a photo that is not said to show a certain person
 _PERSONS = [(NOBODY, "All", "Every person in the photo becomes an avatar")] + [
-    (letter, letter, f"All photos marked {letter} show one person: one avatar, with the texture of all of them")
+    (letter, letter, f"All photos marked {letter} show one person and make one avatar, textured from all of them")
     for letter in "ABCDEFGH"
 ]
 NAMINGS = [
@@ -34,77 +34,77 @@ class UVATAR_PG_photo(bpy.types.PropertyGroup):
     include: bpy.props.BoolProperty(name="Use", description="Make avatars from this photo", default=True)  # type: ignore[valid-type]
     person: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Person",
-        description="Photos with the same letter, or several views in one, make one avatar",
+        description="Photos with the same letter, or several views in one photo, make one avatar",
         items=_PERSONS,
     )
 
     def file(self) -> Path:
-        """The photo's file; paths may be relative to the .blend."""
+        """The photo's file; the path may be relative to the .blend."""
         return Path(bpy.path.abspath(self.path))
 
 
 class UVATAR_PG_scene(bpy.types.PropertyGroup):
-    """Photos and options: those of a job (below), and how avatars come into the scene."""
+    """Photos and options: those of a job (below) and those for importing avatars."""
 
     photos: bpy.props.CollectionProperty(type=UVATAR_PG_photo)  # type: ignore[valid-type]
     active_photo: bpy.props.IntProperty()  # type: ignore[valid-type]
 
     rest_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Rest pose",
-        description="What mesh and bones rest in",
+        description="The rest pose of mesh and bones",
         items=[
-            ("T", "T", "Arms level, as SMPL has them"),
-            ("A", "A", "Arms lowered by 45 degrees, as game engines like it"),
+            ("T", "T", "Arms horizontal, as in SMPL"),
+            ("A", "A", "Arms lowered by 45 degrees, as game engines prefer"),
         ],
     )
     naming: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Bone names",
-        description="What the bones are called. It can be changed later",
+        description="The bones' naming convention. You can change it later",
         items=NAMINGS,
     )
     placement: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Place",
-        description="Where avatars stand",
+        description="Where new avatars are placed",
         items=[
             (
                 "PHOTO",
                 "As in the photo",
-                "The people of a photo as they stand in it, beside avatars that are there already",
+                "Keep the people's positions in the photo, beside existing avatars",
             ),
-            ("ROW", "In a row", "Beside each other and beside avatars that are there already"),
+            ("ROW", "In a row", "Side by side, beside existing avatars"),
         ],
     )
     photo_pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Pose",
-        description="The pose in which avatars arrive. The other one is a click away",
+        description="The pose in which avatars are imported. You can switch to the other one later",
         items=[
-            ("PHOTO", "As in the photo", "The photo's pose is on the bones"),
+            ("PHOTO", "As in the photo", "The bones are posed as in the photo"),
             ("REST", "Rest pose", "The bones are at rest"),
         ],
     )
     camera: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Photo's camera",
-        description="Add the camera that took the photo, with the photo behind the avatar",
+        description="Add the camera that took the photo, with the photo as its background",
         default=True,
     )
     use_camera: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Render through it",
-        description="Make it the scene's camera and give renders the photo's size",
+        description="Make it the scene's camera and set the render size to the photo's",
         default=False,
     )
     unlit: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Unlit", description="Show the photo's colours as they are, without light"
+        name="Unlit", description="Show the photo's colours unchanged, without lighting"
     )
 
     show: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Show them",
-        description="Move the 3D View to new avatars until you turn it, and show their textures in Solid shading",
+        name="Show new avatars",
+        description="Move the 3D View to new avatars until you move it, and show their textures in Solid shading",
         default=True,
     )
     textures_shown: bpy.props.BoolProperty(options={"HIDDEN"})  # type: ignore[valid-type]
 
     def chosen(self) -> list[UVATAR_PG_photo]:
-        """The photos that are switched on."""
+        """The photos that are turned on."""
         return [photo for photo in self.photos if photo.include]
 
     def jobs(self) -> list[tuple[list[Path], Mapping[str, Any]]]:
@@ -117,7 +117,7 @@ class UVATAR_PG_scene(bpy.types.PropertyGroup):
         return {**chosen_options(self), "same_person": same_person}
 
     def import_options(self) -> ImportOptions:
-        """How results come into the scene."""
+        """The options for importing results into the scene."""
         return ImportOptions(
             photo_pose=self.photo_pose == "PHOTO",
             unlit=self.unlit,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators that have a Rigify control rig lead the selected avatar."""
+"""Operators that drive the selected avatar with a Rigify control rig."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -10,7 +10,7 @@ from .avatar_operator import AvatarOperator
 
 
 class UVATAR_OT_make_metarig(AvatarOperator, bpy.types.Operator):
-    """Add Rigify's human metarig with its bones on the avatar's joints, ready to generate"""
+    """Add Rigify's human metarig, aligned with the avatar's joints and ready to generate"""
 
     bl_idname = "uvatar.make_metarig"
     bl_label = "Add Metarig"
@@ -21,9 +21,9 @@ class UVATAR_OT_make_metarig(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_generate_control_rig(AvatarOperator, bpy.types.Operator):
-    """Have Rigify generate its control rig from the metarig, and let it lead the avatar, motion included.
+    """Generate Rigify's control rig from the metarig and let it drive the avatar, including its motion.
 
-    Takes some ten seconds
+    Takes about ten seconds
     """
 
     bl_idname = "uvatar.generate_control_rig"
@@ -35,7 +35,7 @@ class UVATAR_OT_generate_control_rig(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_leave_control_rig(AvatarOperator, bpy.types.Operator):
-    """Let the avatar's own bones lead again"""
+    """Detach the avatar from the control rig and use its own bones again"""
 
     bl_idname = "uvatar.leave_control_rig"
     bl_label = "Leave Control Rig"

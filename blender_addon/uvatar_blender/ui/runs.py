@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Beginning a run, for all buttons that do."""
+"""Starting a run, for all buttons that do so."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .backend import link_up
 
 
 def can_begin(operator: type[bpy.types.Operator]) -> bool:
-    """Whether no run is under way, for an operator's `poll`."""
+    """Whether no run is in progress, for an operator's `poll`."""
     if state.session().running:
-        operator.poll_message_set("The last run is still under way")
+        operator.poll_message_set("The last run is still in progress")
         return False
     return True
 
 
 def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
-    """Whether there is a connection, or one is being made from now on; why not, the operator reports."""
+    """Ensure that there is a connection or one is being made; if not, the operator reports why."""
     if state.session().link is not Link.OFF:
         return True
     try:
@@ -38,7 +38,7 @@ def linked(operator: bpy.types.Operator, context: bpy.types.Context) -> bool:
 def begin(
     jobs: Sequence[tuple[Sequence[Path], Mapping[str, Any]]], write: Callable[[], None] | None = None
 ) -> JobGroup:
-    """`Session.reconstruct`, watched; needs `linked`."""
+    """Start `Session.reconstruct` and watch it; needs `linked`."""
     state.importer().begin_run()
     run = state.session().reconstruct(jobs, write)
     state.watch()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sliders of an avatar's shape: shape keys under names that say which way is which."""
+"""The sliders of an avatar's shape: shape keys with descriptive names."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -17,7 +17,7 @@ _SMPL_BETAS = 10
 
 @dataclass(frozen=True)
 class Slider:
-    """What the panel calls a shape component, and what its tooltip says."""
+    """A shape component's label and tooltip on the panel."""
 
     label: str
     tip: str
@@ -30,17 +30,17 @@ SLIDERS = {
         "Body mass index", "Thinner to heavier at the same stature. One step is a factor of 1.26"
     ),
     "gender": Slider(
-        "Masculine – Feminine", "Lower is more masculine, higher more feminine: men lie near -1, women near +1"
+        "Masculine – Feminine", "Lower is more masculine, higher more feminine. Men are near -1, women near +1"
     ),
     "maturity": Slider(
-        "Child – Adult", "Lower has more of a child's proportions: adults lie near 0, a child of four near -3.6"
+        "Child – Adult", "Lower gives more childlike proportions. Adults are near 0, a four-year-old child near -3.6"
     ),
-    "trunk length": Slider("Trunk length", "A shorter to a longer trunk at the same stature"),
+    "trunk length": Slider("Trunk length", "Shorter to longer trunk at the same stature"),
     "shoulder width": Slider("Shoulder width", "Narrower to wider shoulders"),
     "shin length": Slider("Shin length", "Shorter to longer shins at the same stature"),
     "hip girth": Slider("Hip girth", "Narrower to wider hips"),
-    "chest girth": Slider("Chest girth", "A smaller to a larger chest"),
-    "waist girth": Slider("Waist girth", "A smaller to a larger waist"),
+    "chest girth": Slider("Chest girth", "Smaller to larger chest"),
+    "waist girth": Slider("Waist girth", "Smaller to larger waist"),
     **{
         f"SMPL beta {k}": Slider(
             f"SMPL beta {k}", f"Component {k} of SMPL's shape space, in standard deviations. 0 is SMPL's mean body"
@@ -51,7 +51,7 @@ SLIDERS = {
 
 
 def identifier(name: str) -> str:
-    """The property's name for a shape component's."""
+    """The property name for a shape component."""
     return name.replace(" ", "_").lower()
 
 
@@ -76,7 +76,7 @@ def _writer(name: str) -> Callable[[bpy.types.PropertyGroup, float], None]:
 
 
 class UVATAR_PG_shape(bpy.types.PropertyGroup):
-    """An avatar's shape: reads and writes the shape keys, which hold the values.
+    """An avatar's shape; reads and writes the shape keys, which hold the values.
 
     They, and not these, are keyed and driven.
     """
@@ -99,7 +99,7 @@ class UVATAR_PG_shape(bpy.types.PropertyGroup):
 
 
 def draw_sliders(layout: bpy.types.UILayout, rig: bpy.types.Object, body: bpy.types.Object) -> None:
-    """A slider for each component; Blender's own where they are keyed or driven, which those show."""
+    """Draw a slider for each component; Blender's own if it is keyed or driven, which those show."""
     keys = body.data.shape_keys
     for name in beta_names(rig):
         if name in SLIDERS and keys.animation_data is None:

@@ -70,37 +70,37 @@ def close_session() -> None:
 
 
 def session() -> Session:
-    """The session; only while the add-on is registered."""
+    """The session; available only while the add-on is registered."""
     assert _session is not None
     return _session
 
 
 def importer() -> Importer:
-    """What builds the avatars that have come; only while the add-on is registered."""
+    """The importer of received avatars; available only while the add-on is registered."""
     assert _importer is not None
     return _importer
 
 
 def pictures() -> PictureWriter:
-    """What writes photos that are no files yet; only while the add-on is registered."""
+    """The writer of photos that are not files yet; available only while the add-on is registered."""
     assert _pictures is not None
     return _pictures
 
 
 def setup() -> Setup | None:
-    """The set-up of the backend that is under way, or was last."""
+    """The current or last set-up of the backend."""
     return _setup
 
 
 def begin_setup(new: Setup | None) -> None:
-    """Watch a set-up; None to forget the last one."""
+    """Watch a set-up; pass None to forget the last one."""
     global _setup
     _setup = new
     watch()
 
 
 def installed(location: str) -> bool:
-    """Whether the backend is on this computer, as known some seconds ago at most: panels are drawn often."""
+    """Whether the backend is on this computer, cached for some seconds because panels are drawn often."""
     global _installed, _outdated
     place, when, found = _installed
     if place != location or not 0 <= time.monotonic() - when < _LOOK_AGAIN:
@@ -116,7 +116,7 @@ def installed(location: str) -> bool:
 
 
 def outdated(location: str) -> str:
-    """The version of the backend on this computer where it is too old for this add-on; else nothing."""
+    """The version of this computer's backend if it is too old for this add-on; otherwise an empty string."""
     return "" if installed(location) else _outdated
 
 
@@ -131,13 +131,13 @@ def thumbnail(path: Path) -> int:
 
 
 def watch() -> None:
-    """Have `pump` called until nothing is under way any more."""
+    """Call `pump` regularly until nothing is in progress any more."""
     if not bpy.app.timers.is_registered(pump):
         bpy.app.timers.register(pump, first_interval=BUSY_INTERVAL, persistent=True)
 
 
 def pump() -> float | None:
-    """Take in what the backend has told and build what has come; seconds until the next call, None to end.
+    """Process the backend's events and build results; seconds until the next call, or None to stop.
 
     A plain function: tests call it where Blender runs no timers.
     """
@@ -220,7 +220,7 @@ def _redraw_bar() -> None:
 
 
 def redraw() -> None:
-    """Draw the panels anew."""
+    """Redraw the panels."""
     manager = bpy.context.window_manager
     for window in manager.windows if manager else ():
         for area in window.screen.areas:

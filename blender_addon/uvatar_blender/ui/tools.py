@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done to the selected avatar."""
+"""Operators on the selected avatar."""
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
@@ -26,9 +26,9 @@ from .runs import begin, can_begin, linked
 
 
 class UVATAR_OT_refresh_joints(AvatarOperator, bpy.types.Operator):
-    """Move the joints to where the shape sliders put them, and the soles to the ground.
+    """Move the joints to match the shape sliders, and the soles to the ground.
 
-    Do so after changing the shape
+    Use it after changing the shape
     """
 
     bl_idname = "uvatar.refresh_joints"
@@ -40,7 +40,7 @@ class UVATAR_OT_refresh_joints(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_apply_shape(AvatarOperator, bpy.types.Operator):
-    """Make this shape the body's own: the sliders start at 0 from here. The joints move with it"""
+    """Make this shape the new base, with all sliders at 0. The joints move with it"""
 
     bl_idname = "uvatar.apply_shape"
     bl_label = "Apply Shape"
@@ -51,7 +51,7 @@ class UVATAR_OT_apply_shape(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_refit(AvatarOperator, bpy.types.Operator):
-    """After sculpting: find the joints anew in the mesh as it is now, and put the soles on the ground"""
+    """After sculpting: recompute the joints from the current mesh, and put the soles on the ground"""
 
     bl_idname = "uvatar.refit"
     bl_label = "Refit Rig to Sculpt"
@@ -62,7 +62,7 @@ class UVATAR_OT_refit(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_pose(AvatarOperator, bpy.types.Operator):
-    """Pose the avatar. Auto Keying, where it is on, keys it"""
+    """Pose the avatar. The pose is keyed if Auto Keying is on"""
 
     bl_idname = "uvatar.pose"
     bl_label = "Pose"
@@ -72,10 +72,10 @@ class UVATAR_OT_pose(AvatarOperator, bpy.types.Operator):
     pose: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Pose",
         items=[
-            ("T", "T", "Arms level"),
+            ("T", "T", "Arms horizontal"),
             ("A", "A", "Arms lowered by 45 degrees"),
             ("PHOTO", "Photo", "As in the photo"),
-            ("REST", "Rest", "What mesh and bones were modelled in"),
+            ("REST", "Rest", "The rest pose of mesh and bones"),
         ],
     )
 
@@ -93,7 +93,7 @@ class UVATAR_OT_pose(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_snap_to_ground(AvatarOperator, bpy.types.Operator):
-    """Move the avatar up or down until its lowest point, as it is posed now, stands on the ground"""
+    """Move the avatar up or down so that its lowest point in the current pose touches the ground"""
 
     bl_idname = "uvatar.snap_to_ground"
     bl_label = "Snap to Ground"
@@ -105,7 +105,7 @@ class UVATAR_OT_snap_to_ground(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_name_bones(AvatarOperator, bpy.types.Operator):
-    """Give the bones the names that other programs know; vertex groups and keyframes follow"""
+    """Rename the bones to a convention used by other programs. Vertex groups and keyframes follow"""
 
     bl_idname = "uvatar.name_bones"
     bl_label = "Bone Names"
@@ -118,7 +118,7 @@ class UVATAR_OT_name_bones(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):
-    """Show where the texture comes from: what the photo shows, what was mirrored, completed or predicted"""
+    """Show where the texture comes from: seen in the photo, mirrored, completed or predicted"""
 
     bl_idname = "uvatar.show_sources"
     bl_label = "Where the Texture Comes From"
@@ -130,7 +130,7 @@ class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> str | None:
         material = avatar_material(find_body(rig))
         if material is None:
-            raise RigError(f"{rig.name} has another material now.")
+            raise RigError(f"{rig.name} no longer has its original material.")
         show_sources(material, self.share)
         if context.space_data is not None and context.space_data.type == "VIEW_3D":
             shading = context.space_data.shading
@@ -140,7 +140,7 @@ class UVATAR_OT_show_sources(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_live_correctives(AvatarOperator, bpy.types.Operator):
-    """Let the pose correct the body's shape, or leave that to save time while many avatars move"""
+    """Correct the body's shape for the pose. Turn this off for faster playback of many avatars"""
 
     bl_idname = "uvatar.live_correctives"
     bl_label = "Live Pose Correctives"
@@ -154,7 +154,7 @@ class UVATAR_OT_live_correctives(AvatarOperator, bpy.types.Operator):
 
 
 class UVATAR_OT_look_through(AvatarOperator, bpy.types.Operator):
-    """Render through the photo's camera: makes it the scene's camera and gives renders the photo's size"""
+    """Make the photo's camera the scene's camera and set the render size to the photo's"""
 
     bl_idname = "uvatar.look_through"
     bl_label = "Render Through Photo's Camera"
@@ -164,14 +164,14 @@ class UVATAR_OT_look_through(AvatarOperator, bpy.types.Operator):
     def act(self, context: bpy.types.Context, rig: bpy.types.Object) -> None:
         camera = photo_camera(rig)
         if camera is None:
-            raise RigError(f"{rig.name} has no camera of its photo beside it.")
+            raise RigError(f"{rig.name} has no photo camera.")
         look_through(context.scene, camera)
 
 
 class UVATAR_OT_show_textures(bpy.types.Operator):
-    """Switch this 3D View to Material Preview, which shows avatars as they were photographed.
+    """Switch this 3D View to Material Preview, which shows avatars as photographed.
 
-    Z brings the other views back
+    Press Z to choose another shading
     """
 
     bl_idname = "uvatar.show_textures"
@@ -189,8 +189,8 @@ class UVATAR_OT_show_textures(bpy.types.Operator):
 
 
 class UVATAR_OT_complete_texture(AvatarOperator, bpy.types.Operator):
-    """Send the painted texture to the backend: what you have painted and what the photo shows stays, the rest is filled
-    anew from it
+    """Send the painted texture to the backend. What you painted and what the photo shows is kept; the rest is filled
+    in again from it
     """
 
     bl_idname = "uvatar.complete_texture"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's 3D views when avatars arrive: turned to them, with their textures shown."""
+"""Moves the artist's 3D views to new avatars and shows their textures."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _FILM = 36.0
 
 
 class Views:
-    """The 3D views that follow the avatars of a run, each until the artist turns it herself."""
+    """The 3D views that follow the avatars of a run, each until the artist moves it."""
 
     def __init__(self) -> None:
         self._box: Box | None = None
         self._left: dict[int, Floats] = {}  # how each view was left, by its space's address
 
     def forget(self) -> None:
-        """A new run begins, or another file."""
+        """Start over: a new run begins, or another file was opened."""
         self._box = None
         self._left.clear()
 
     def show(self, box: Box, scene: bpy.types.Scene) -> None:
-        """Turn the scene's views to this box together with those that were shown before."""
+        """Move the scene's views to this box together with those shown before."""
         self._box = box if self._box is None else around([self._box, box])
         for space, region in views(scene):
             key = space.as_pointer()
@@ -57,7 +57,7 @@ def views(scene: bpy.types.Scene) -> Iterator[tuple[bpy.types.SpaceView3D, bpy.t
 
 
 def frame(space: bpy.types.SpaceView3D, region: bpy.types.Region, box: Box) -> None:
-    """Move a view, in the direction in which it looks, so that the box fills what the sidebar leaves of it."""
+    """Move a view along its viewing direction so that the box fills the part that the sidebar leaves free."""
     view = space.region_3d
     width, height = max(region.width, 1), max(region.height, 1)
     aside = min(_sidebar(space, region), 0.6 * width)
@@ -74,9 +74,9 @@ def frame(space: bpy.types.SpaceView3D, region: bpy.types.Region, box: Box) -> N
 
 
 def show_textures(scene: bpy.types.Scene) -> None:
-    """Have the scene's views in Solid shading show pictures instead of grey: no shader has to be compiled for that.
+    """Show textures in the scene's views in Solid shading, for which no shader has to be compiled.
 
-    Once for a scene: whoever turns it off again means it.
+    Done once per scene: if the artist turns it off again, it stays off.
     """
     if scene.uvatar.textures_shown:
         return
@@ -97,7 +97,7 @@ def textures_are_hidden(space: bpy.types.Space | None) -> bool:
 
 
 def _sidebar(space: bpy.types.SpaceView3D, region: bpy.types.Region) -> float:
-    """Pixels of the view that the sidebar covers."""
+    """Width in pixels that the sidebar covers."""
     if not space.show_region_ui or not bpy.context.preferences.system.use_region_overlap:
         return 0.0
     areas = (

@@ -84,7 +84,7 @@ def test_every_tool_works_with_renamed_bones(result: dict[str, Any], scene: Any,
 def test_a_deleted_bone_is_told_in_a_sentence(result: dict[str, Any], scene: Any, tmp_path: Path, tool: str) -> None:
     rig = imported(result, scene)
     delete(rig, "left_knee")
-    with pytest.raises(rigs.RigError, match="no bone for the left knee any more"):
+    with pytest.raises(rigs.RigError, match="no longer has a bone for the left knee"):
         TOOLS[tool](rig, tmp_path)
 
 

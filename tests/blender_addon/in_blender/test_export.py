@@ -150,7 +150,7 @@ def test_unlit_blend_shows_the_texture_as_it_is(files: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["stored", "--person", "7", "--blend", "x.blend"], "there is no number 7"),
+        (["stored", "--person", "7", "--blend", "x.blend"], "there is no person 7"),
         (["nothing", "--blend", "x.blend"], "No such file"),
         (["torn", "--blend", "x.blend"], "damaged"),
         (["stored", "--blend", "missing/x.blend"], "could not be written"),

@@ -370,7 +370,7 @@ def test_all_modifiers_of_their_kinds_are_left_out_and_named(
     assert set(told) == {f"The modifier {kind} alone" for kind in LIVE} | {
         f"The modifier {kind} with another" for kind in LOOKING
     }
-    assert all("it works on the moving body" in told[f"The modifier {kind} alone"] for kind in LIVE)
+    assert all("it acts on the moving body" in told[f"The modifier {kind} alone"] for kind in LIVE)
     assert all(
         f"it depends on {other.get(kind, hat).name}," in told[f"The modifier {kind} with another"] for kind in LOOKING
     )

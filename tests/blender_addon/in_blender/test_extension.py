@@ -294,7 +294,8 @@ def test_without_a_backend_the_panel_says_so_with_the_button_that_helps(
     choose(tmp_path, me=b"photo")
     bpy.ops.uvatar.run()
     pump_until(addon, lambda: addon.session().problem, "the start fails")
-    assert addon.session().problem.remedy.value == "setup" and "not on this computer" in addon.session().problem.message
+    problem = addon.session().problem
+    assert problem.remedy.value == "setup" and "not installed on this computer" in problem.message
     assert addon.session().running  # it goes on as soon as there is a backend
     bpy.ops.uvatar.cancel()
     assert addon.session().run.state.value == "cancelled"

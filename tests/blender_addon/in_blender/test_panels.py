@@ -250,10 +250,10 @@ def test_it_says_before_it_starts_what_is_fetched(addon: Any, monkeypatch: pytes
     monkeypatch.setattr("sys.platform", "linux")
     assert preferences.costs().startswith("It downloads 2.9 GB and needs ")
     monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
-    assert preferences.costs().startswith("It downloads some hundred MB")
+    assert preferences.costs().startswith("It downloads a few hundred MB")
     dialogue = SimpleNamespace(layout=Layout())
     backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)  # type: ignore[arg-type]
-    assert any("one is fetched, too" in label for label in dialogue.layout.page.labels)
+    assert any("one is downloaded" in label for label in dialogue.layout.page.labels)
 
 
 def test_the_preferences_say_where_the_backend_is_to_be(addon: Any, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_texture_that_is_not_the_backends_is_not_sent(result: dict[str, Any], 
     with pytest.raises(rigs.RigError, match="not the one that came"):
         painting.painted_pictures(rig, tmp_path, "avatar")
     shader.node_tree.nodes.remove(shader.node_tree.nodes[material.SOURCE])
-    with pytest.raises(rigs.RigError, match="no material with texture and labels"):
+    with pytest.raises(rigs.RigError, match="no longer has its material with texture and labels"):
         painting.painted_pictures(rig, tmp_path, "avatar")
 
 

@@ -159,7 +159,7 @@ class Agora:
     skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:
-        """Raises DataError where a folder or the dataframes are missing."""
+        """Raises DataError if a folder or the dataframes are missing."""
         for path in (self.images, self.fits, self.frames, *([self.masks] if self.masks else [])):
             if not path.is_dir():
                 raise DataError(path, "there is no such folder")
@@ -226,7 +226,7 @@ class Agora:
         yield Sample(name, "agora", self.split, image, camera, tuple(labels), whole, complete)
 
     def _person(self, row: Any, number: int) -> PersonLabel | None:
-        """One person's label in full-size pixels, None where it is to be left out.
+        """One person's label in full-size pixels, None if it is to be left out.
 
         Raises DataError for fits that cannot be used.
         """
@@ -290,7 +290,7 @@ class Agora:
         raise DataError(self.images / name, "is missing")
 
     def _mask(self, name: str, number: int, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-        """(H, W) one person's mask; None where the data set has none."""
+        """(H, W) one person's mask; None if the data set has none."""
         if self.masks is None:
             return None
         path = mask_path(self.masks, name, number, shape[1] < FULL_SIZE[0])

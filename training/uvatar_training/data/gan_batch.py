@@ -28,7 +28,7 @@ class GanBatch(Batch):
 
 
 def prepare_gan(sample: Sample, rng: np.random.Generator, size: int) -> GanBatch:
-    """One person's texture at (size, size), as a batch of one. Raises DataError where nobody has one."""
+    """One person's texture at (size, size), as a batch of one. Raises DataError if nobody has one."""
     worn = [(person, person.texture) for person in sample.people if person.texture is not None]
     if not worn:
         raise DataError(sample.name, "holds no texture")

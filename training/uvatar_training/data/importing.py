@@ -20,7 +20,7 @@ def write_shards(
 ) -> int:
     """Write samples as ``SPLIT-NAME-NNNNN.tar``; ``progress`` is told of each. Returns how many there were.
 
-    Raises DataError where there are none, or the disk is full.
+    Raises DataError if there are none, or the disk is full.
     """
     count, writer = 0, None
     try:

@@ -59,7 +59,7 @@ def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, pho
 
     ``photo_side`` and ``side`` pixels are S and P of `JointBatch`.
 
-    Raises DataError where nobody is large enough.
+    Raises DataError if nobody is large enough.
     """
     item = prepare_mesh(sample, rng, body)
     if sample.mask is None:

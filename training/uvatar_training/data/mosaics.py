@@ -89,7 +89,7 @@ def mosaic(items: Sequence[MeshItem], across: int) -> MeshItem:
 def _close_up(person: PersonLabel, rng: np.random.Generator) -> Part | None:
     """The part of the picture around a person, of a size that is as likely as more of them fit into one picture.
 
-    None where it would show blur, or a hand.
+    None if it would show blur, or a hand.
     """
     if person.visible.sum() < _WORTH:
         return None

@@ -61,7 +61,7 @@ class Sample:
         image: (H, W, 3) uint8 sRGB.
         camera: of the picture.
         people: in the order of ``mask``.
-        mask: (H, W) uint8: 0 nobody, k where person k - 1 is nearest; None where there is none.
+        mask: (H, W) uint8: 0 nobody, k where person k - 1 is nearest; None if there is none.
         labelled: every person of the picture is among ``people``.
     """
 

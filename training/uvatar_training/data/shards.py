@@ -43,7 +43,7 @@ class ShardWriter:
     """Writes one shard; it appears under its name only when it is whole."""
 
     def __init__(self, path: Path) -> None:
-        """Raises DataError where the file cannot be made."""
+        """Raises DataError if the file cannot be made."""
         self.path, self._part = path, path.with_suffix(".part")
         self._count = 0
         try:
@@ -53,7 +53,7 @@ class ShardWriter:
             raise DataError(path, f"cannot be written: {error.strerror or error}") from error
 
     def add(self, sample: Sample, quality: int = JPEG_QUALITY) -> None:
-        """Append a sample. Raises DataError where the disk is full."""
+        """Append a sample. Raises DataError if the disk is full."""
         key = f"{self._count:06d}"
         self._count += 1
         # The JSON comes last: a sample without it was cut off.
@@ -139,7 +139,7 @@ class ShardSet:
 def open_shards(folder: Path, split: str | None = None, pictures_only: bool = False) -> ShardSet:
     """The samples of a folder's shards (`shard_paths`).
 
-    Raises DataError where there are none, or where one is damaged.
+    Raises DataError if there are none, or where one is damaged.
     """
     return replace(shard_set(shard_paths(folder, split)), pictures_only=pictures_only)
 
@@ -147,7 +147,7 @@ def open_shards(folder: Path, split: str | None = None, pictures_only: bool = Fa
 def shard_paths(folder: Path, split: str | None = None) -> list[Path]:
     """The shards ``*.tar`` of a folder; of a ``split`` ("train", "held_out") only those that say so in their names.
 
-    Raises DataError where there are none, or where their split is another.
+    Raises DataError if there are none, or where their split is another.
     """
     paths = sorted(folder.glob("*.tar")) if folder.is_dir() else []
     if not paths:
@@ -165,7 +165,7 @@ def shard_paths(folder: Path, split: str | None = None) -> list[Path]:
 
 
 def shard_set(paths: Sequence[Path]) -> ShardSet:
-    """The samples of these shards. Raises DataError where one is damaged."""
+    """The samples of these shards. Raises DataError if one is damaged."""
     shards, starts, sizes = [], [], []
     for number, path in enumerate(paths):
         begin, end = _index(path)
@@ -260,7 +260,7 @@ def encoded(image: NDArray[np.uint8], kind: str, quality: int = 0) -> bytes:
 
 
 def decoded(data: bytes) -> NDArray[np.uint8]:
-    """The picture in a file's bytes. Raises ValueError where there is none."""
+    """The picture in a file's bytes. Raises ValueError if there is none."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError("it holds bytes that are no picture")

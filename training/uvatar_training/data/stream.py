@@ -67,7 +67,7 @@ class Plan:
     world: int = 1
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the batch cannot be shared out."""
+        """Raises ValueError if the batch cannot be shared out."""
         if self.count < 1 or self.batch < 1 or self.batch % self.world:
             raise ValueError(
                 f"A batch of {self.batch} cannot be shared by {self.world} processes, or there are no samples "
@@ -158,7 +158,7 @@ def stream(
         split: what every sample must belong to; others are skipped and reported.
         pin: into page-locked memory, for a GPU.
 
-    Raises DataError where too many samples in a row cannot be used.
+    Raises DataError if too many samples in a row cannot be used.
     """
     loader = DataLoader(
         _Prepared(samples, prepare, plan.seed, split),

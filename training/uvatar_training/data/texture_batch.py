@@ -91,7 +91,7 @@ class TextureStage:
 def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStage) -> TextureBatch:
     """One person of the sample, chosen by the size of its mask, as a batch of one.
 
-    Raises DataError where nobody is large enough, of this body, and in front of the camera.
+    Raises DataError if nobody is large enough, of this body, and in front of the camera.
     """
     return prepare_person(sample, _choice(sample, rng, stage.body), stage)
 
@@ -99,7 +99,7 @@ def prepare_texture(sample: Sample, rng: np.random.Generator, stage: TextureStag
 def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureBatch:
     """The sample's person ``number`` as a batch of one.
 
-    Raises DataError where the person is behind the camera, hidden or shows no texel.
+    Raises DataError if the person is behind the camera, hidden or shows no texel.
     """
     person = sample.people[number]
     assert sample.mask is not None
@@ -142,7 +142,7 @@ def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureB
 def usable_pixels(sample: Sample, body: BodyModel) -> NDArray[np.float64]:
     """Pixels of the mask per person, 0 for those of no use: too small, of another body, or without parameters.
 
-    Raises DataError where there is no mask.
+    Raises DataError if there is no mask.
     """
     if sample.mask is None:
         raise DataError(sample.name, "has no mask")

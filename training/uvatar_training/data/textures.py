@@ -122,7 +122,7 @@ def surreal_textures(
 def texture_folder(folder: Path, body: BodyData, size: int, split: str = "train") -> TextureFiles:
     """All pictures of a folder, in the body's UV; one in `HELD_OUT_EVERY` by a hash of its name is held out.
 
-    Raises DataError where there are none.
+    Raises DataError if there are none.
     """
     every = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES) if folder.is_dir() else []
     paths = [path for path in every if _held_out(path.stem) == (split == "held_out")]

@@ -98,7 +98,7 @@ def open_uv_people(
             reduce.
         workers: processes that make them. progress: called with the shards that are done, and all.
 
-    Returns them, and what could not be used. Raises DataError where there is nobody.
+    Returns them, and what could not be used. Raises DataError if there is nobody.
     """
     shards = shard_paths(folder, split)
     files = [path.with_suffix(f".people-{size}-{photo_side}.npy") for path in shards]

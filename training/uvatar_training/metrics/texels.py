@@ -57,7 +57,7 @@ def score_texels(
         seen, head, face, surface: (R', R') how far each texel is seen (0..1), whether it is of the head, of the face,
             its area.
 
-    Raises ValueError where the texture is not finite.
+    Raises ValueError if the texture is not finite.
     """
     if not texture.isfinite().all():
         raise ValueError("The texture holds values that are not finite.")

@@ -56,7 +56,7 @@ def grown(small: TextureNetwork, config: Config) -> TextureNetwork:
     """A network for larger textures that answers what a smaller one does, enlarged: most of training can be done at a
     quarter of the cost for every doubling (Karras et al. 2018).
 
-    Raises ConfigError where the configurations differ in more than the resolution, or it does not grow.
+    Raises ConfigError if the configurations differ in more than the resolution, or it does not grow.
     """
     if replace(small.config, resolution=config.resolution) != config or small.config.resolution > config.resolution:
         raise ConfigError(f"A network of {small.config} cannot grow to one of {config}.")

@@ -29,7 +29,7 @@ class Cameras:
 
     @classmethod
     def of(cls, cameras: Sequence[Camera], device: torch.device | str | None = None) -> Cameras:
-        """The cameras of photos of one size. Raises ValueError where the sizes differ or there are none."""
+        """The cameras of photos of one size. Raises ValueError if the sizes differ or there are none."""
         sizes = {(camera.height, camera.width) for camera in cameras}
         if len(sizes) != 1:
             raise ValueError(f"The cameras of a batch need one picture size, not {sorted(sizes)}.")

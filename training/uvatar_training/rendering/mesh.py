@@ -36,7 +36,7 @@ class UvMesh:
 
     @classmethod
     def of(cls, body: BodyData, device: torch.device | str | None = None) -> UvMesh:
-        """The triangles of a body. Raises RenderError where it has no UV layout."""
+        """The triangles of a body. Raises RenderError if it has no UV layout."""
         if not body.has_uv:
             raise RenderError(f"The body '{body.name}' has no UV layout, so it cannot be textured.")
         return cls(

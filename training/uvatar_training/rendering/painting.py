@@ -47,7 +47,7 @@ def paint(view: PixelView, texture: Tensor, background: Tensor | float = WHITE) 
 
     ``background``: a value, or a tensor that broadcasts to the pictures.
 
-    Raises RenderError where a texture holds values that are not finite, or their number does not fit.
+    Raises RenderError if a texture holds values that are not finite, or their number does not fit.
     """
     if texture.ndim != 4 or len(texture) not in (1, len(view.face)):
         raise RenderError(

@@ -34,7 +34,7 @@ def soft_silhouette(
     Every one of the nearest ``faces_per_pixel`` triangles hides sigmoid(-d / sigma) of the pixel, d being its signed
     squared distance; together they hide 1 - prod(1 - share) (Liu et al. 2019, eq. 1 and 3).
 
-    Raises RenderError where PyTorch3D is not installed.
+    Raises RenderError if PyTorch3D is not installed.
     """
     blur = math.log(1 / _FARTHEST_SHARE - 1) * sigma
     face, distance = _rasterize(vertices, faces, cameras, blur, faces_per_pixel)

@@ -40,7 +40,7 @@ class Texels:
 
     @classmethod
     def of(cls, body: BodyModel, size: int, device: torch.device | str | None = None) -> Texels:
-        """The body's texels at (size, size). Raises TexturingError where it has no UV layout."""
+        """The body's texels at (size, size). Raises TexturingError if it has no UV layout."""
         table = texels_of(body, size)
         place, face = (torch.from_numpy(values).long().to(device) for values in (table.pixel, table.face))
         return cls(size, place, face, torch.from_numpy(table.barycentric).to(device))

@@ -44,7 +44,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, body: BodyModel, size: int, perceptual: Perceptual) -> Surroundings:
-        """For textures of (size, size) on this body. Raises TexturingError where it has no UV layout."""
+        """For textures of (size, size) on this body. Raises TexturingError if it has no UV layout."""
         return cls(perceptual, uv_plane(body, size), Seams.of(UvMesh.of(body.data)), face_triangles(body))
 
 

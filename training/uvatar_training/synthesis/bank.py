@@ -50,7 +50,7 @@ def load_bank(path: Path, held_out_only: bool = False) -> NDArray[np.float64]:
 
 
 def read_bank(path: Path) -> NDArray[np.float64]:
-    """The poses (N, 24, 3) of a bank as they are in the file; DataError where it is none."""
+    """The poses (N, 24, 3) of a bank as they are in the file; DataError if it is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
             poses: NDArray[np.float64] = file["aa"].astype(np.float64)

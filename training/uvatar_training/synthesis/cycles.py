@@ -35,7 +35,7 @@ class Cycles:
     threads: int = 0
 
     def render(self, scenes: Sequence[Scene], body: BodyData) -> list[RenderedPicture]:
-        """One picture per scene. Raises DataError where Blender is not installed or fails."""
+        """One picture per scene. Raises DataError if Blender is not installed or fails."""
         if importlib.util.find_spec("bpy") is None:
             raise DataError(
                 "bpy",

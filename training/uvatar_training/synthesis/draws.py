@@ -63,7 +63,7 @@ class Draw:
 
 
 def kind_of(entry: Mapping[str, Any]) -> str:
-    """Which of `KINDS` an entry is: its first key. Raises ValueError where that is none."""
+    """Which of `KINDS` an entry is: its first key. Raises ValueError if that is none."""
     kind = next(iter(entry), "")
     if kind not in KINDS:
         raise ValueError(f"There is no kind of value {kind!r}: choose from {', '.join(KINDS)}.")

@@ -163,7 +163,7 @@ def hdri_files(folder: Path | None, held_out: bool) -> list[Path]:
     """The panoramas of a folder, or Blender's own eight (CC0, Poly Haven) where bpy is installed; every fourth is for
     held-out people.
 
-    Raises DataError where a folder is named and holds none.
+    Raises DataError if a folder is named and holds none.
     """
     found = folder or _blender_worlds()
     if found is None:
@@ -175,7 +175,7 @@ def hdri_files(folder: Path | None, held_out: bool) -> list[Path]:
 
 
 def read_panorama(path: Path) -> NDArray[np.float32]:
-    """(H, W, 3) linear light. Raises DataError where the file is no picture."""
+    """(H, W, 3) linear light. Raises DataError if the file is no picture."""
     # OpenCV opens EXR files only where this says so, since their decoder is little tested against hostile files; these
     # are the user's own.
     os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")

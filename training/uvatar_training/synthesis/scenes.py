@@ -90,7 +90,7 @@ class Scene:
         camera: at the origin; everything is in its frame.
         to_world: (3, 3) rotation from the camera's axes to the environment's (y up).
         floor: (4,) plane a, b, c, d with a x + b y + c z = d in the camera frame; the normal is up.
-        floor_colour: (3,) linear RGB of a plain floor, or None where the panorama's ground is seen.
+        floor_colour: (3,) linear RGB of a plain floor, or None if the panorama's ground is seen.
     """
 
     name: str

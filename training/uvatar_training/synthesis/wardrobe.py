@@ -59,7 +59,7 @@ class Wardrobe:
     layers: Mapping[str, Sequence[WardrobeLayer]]
 
     def choose(self, kind: str, group: str, rng: np.random.Generator) -> WardrobeLayer | None:
-        """A random layer that fits ("child" wears both groups' things), None where there is none."""
+        """A random layer that fits ("child" wears both groups' things), None if there is none."""
         fitting = [layer for layer in self.layers.get(kind, ()) if group == "child" or layer.group in (group, "any")]
         return fitting[rng.integers(len(fitting))] if fitting else None
 

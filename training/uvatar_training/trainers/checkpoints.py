@@ -40,9 +40,9 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """The newest whole checkpoint of ``folder`` on the CPU, None where there is none.
+    """The newest whole checkpoint of ``folder`` on the CPU, None if there is none.
 
-    Raises CheckpointProblem where all are damaged.
+    Raises CheckpointProblem if all are damaged.
     """
     problems = []
     for name in (LAST, PREVIOUS):

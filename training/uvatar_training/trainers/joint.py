@@ -124,7 +124,7 @@ class JointTrainer:
     def _painted(
         self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: BodyModel
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """The texture's terms. Raises RenderError and UnseenError where a body shares nothing with its crop."""
+        """The texture's terms. Raises RenderError and UnseenError if a body shares nothing with its crop."""
         device = batch.picture.device
         square = PaddedSquare.around(INPUT_SIDE, INPUT_SIDE)
         placed, numbers = [], []

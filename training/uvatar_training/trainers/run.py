@@ -121,7 +121,7 @@ class Turn:
     def descend(self, name: str, loss: Tensor) -> None:
         """Gradients of ``loss`` and an optimiser step of the player ``name``; others' gradients are dropped.
 
-        Raises FloatingPointError where the loss is no number.
+        Raises FloatingPointError if the loss is no number.
         """
         self.descend_together((name,), loss)
 

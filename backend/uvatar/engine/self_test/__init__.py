@@ -1,4 +1,4 @@
-"""Whether this installation computes what it should: a small picture is reconstructed and compared with known values.
+"""Self-test of the installation: a small picture is reconstructed and compared with known values.
 
 A library that changes can make avatars wrong without any error; this finds it out before a photo is touched.  The
 picture is our own render of ``samples/man.jpg``; ``tools/record_self_test.py`` writes the known values.  The model
@@ -50,7 +50,7 @@ _SUSPECTS = (
 
 
 class SelfTestError(UvatarError):
-    """This installation makes avatars that are not right; message and fix say what differs and what to do."""
+    """This installation makes wrong avatars; message and fix say what differs and what to do."""
 
     def __init__(self, message: str, fix: str) -> None:
         super().__init__(message, Code.SELF_TEST_FAILED, fix)
@@ -58,7 +58,7 @@ class SelfTestError(UvatarError):
 
 @dataclass(frozen=True)
 class Observed:
-    """What the picture became.
+    """The reconstruction of the picture.
 
     Attributes:
         landmarks: (33, 2) in the photo, fractions of its height.
@@ -118,7 +118,7 @@ def observe(engine: Engine) -> Observed:
 
 
 def deviation(observed: Observed, known: Observed) -> Deviation:
-    """How far what was observed is from what is known; infinite where it is not finite."""
+    """The deviation of the observed from the known values; infinite where they are not finite."""
     landmarks = np.linalg.norm(observed.landmarks - known.landmarks, axis=1).max() * 100
     vertices = np.percentile(np.linalg.norm(observed.vertices - known.vertices, axis=1), 90) * 1000
     filled = np.isfinite(known.texture)
@@ -130,7 +130,7 @@ def deviation(observed: Observed, known: Observed) -> Deviation:
 
 
 def check(engine: Engine) -> Deviation:
-    """Reconstruct the picture and compare; how far it is off. Raises SelfTestError where that is too far."""
+    """Reconstruct the picture and return its deviation. Raises SelfTestError if it is too large."""
     try:
         found = deviation(observe(engine), read_known())
     except Exception as error:  # a library that has changed can raise anything
@@ -141,7 +141,7 @@ def check(engine: Engine) -> Deviation:
         what for what in ("landmarks", "vertices", "texture", "seen") if getattr(found, what) > getattr(TOLERANCE, what)
     ]
     if wrong:
-        raise SelfTestError(f"The self-test failed: avatars come out wrong on this computer ({found}).", _advice())
+        raise SelfTestError(f"The self-test failed: avatars are wrong on this computer ({found}).", _advice())
     return found
 
 
@@ -175,7 +175,7 @@ def read_known() -> Observed:
 
 
 def write_known(observed: Observed) -> None:
-    """Make what was observed the known values."""
+    """Store the observed values as the known ones."""
     texture = observed.texture.astype(np.float16)
     np.savez_compressed(
         KNOWN, landmarks=observed.landmarks, vertices=observed.vertices, texture=texture, seen=observed.seen
@@ -216,15 +216,15 @@ def _environment() -> str:
 
 
 def _advice() -> str:
-    """What to do, with the packages that moved."""
+    """What to do, with the packages whose versions differ."""
     moved = sorted(constraints.differences(), key=_suspicion)
     if not moved:
         return (
-            "The packages are the tested ones: install Uvatar again. If that does not help, report it with what "
-            "`uvatar doctor` says."
+            "The packages are the tested ones; install Uvatar again. If that does not help, report the output of "
+            "`uvatar doctor`."
         )
     named = "; ".join(map(str, moved[:_NAMED])) + ("; and more" if len(moved) > _NAMED else "")
-    remedy = "Set the backend up again in Blender, or install the tested versions (see README)."
+    remedy = "Set up the backend again in Blender, or install the tested versions (see README)."
     return f"Packages differ from the tested ones: {named}. {remedy}"
 
 

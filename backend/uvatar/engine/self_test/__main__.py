@@ -21,7 +21,7 @@ def main() -> int:
     try:
         found = check(Engine.load())
         remember(found, discovery.data_folder())  # the model process need not do it again
-        print(f"The self-test has passed: {found}.")
+        print(f"The self-test passed: {found}.")
     except WeightsError as error:
         print(error)
     except UvatarError as error:

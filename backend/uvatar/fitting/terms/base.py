@@ -1,4 +1,4 @@
-"""What every term of the fit has in common: the stages, the residuals, and how outliers are tamed."""
+"""What all terms of the fit share: the stages, the residuals, and robust weighting of outliers."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class PosedBodies:
 
 @dataclass(frozen=True)
 class Residuals:
-    """What a term makes of B bodies.
+    """The residuals of a term for B bodies.
 
     Attributes:
         values: (B, R) residuals.
-        jacobian: (B, R, 79) their derivative, or None where it was not asked for.
+        jacobian: (B, R, 79) their derivative, or None if it was not asked for.
         scale: (B, R) what both are multiplied by: the square root of the weight in the reweighted least squares.
         cost: (B,) nats.
     """
@@ -84,7 +84,7 @@ class Term(ABC):
     @classmethod
     @abstractmethod
     def of(cls, observed: Observations) -> Self | None:
-        """The term for the people of a photo, a row for each; None where it has nothing to say."""
+        """The term for a photo's people, a row for each; None if it does not apply."""
 
     @abstractmethod
     def residuals(self, bodies: PosedBodies) -> Residuals:
@@ -101,11 +101,11 @@ class Term(ABC):
         return self
 
     def at(self, stage: Stage) -> Self | None:
-        """The term with the numbers of a stage; None where it has no part in it."""
+        """The term with a stage's settings; None if it has no part in the stage."""
         return self
 
     def paired(self, bodies: PosedBodies) -> Self:
-        """The term with what it compares paired anew (iterated closest points), before every step."""
+        """The term with its correspondences recomputed (iterated closest points), before every step."""
         return self
 
     def held(self, bodies: PosedBodies) -> Self:

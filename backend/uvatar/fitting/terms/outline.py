@@ -1,4 +1,4 @@
-"""The outline: which body points should move where so that the body's outline becomes the mask's.
+"""The outline term: moves body points so that the body's outline matches the mask's.
 
 Two sides: body points that project outside the mask are drawn to its nearest pixel, and mask pixels that no body point
 covers draw the nearest body point. Where another person or the photo's edge ends the mask, nothing is known and nothing
@@ -72,7 +72,7 @@ class OutlineTerm(Term):
 
     Attributes:
         side: (B,) longer side of each person's box, pixels.
-        fields: the mask of each, None where it is empty.
+        fields: the mask of each, None if it is empty.
         points: vertices spread evenly over the body.
         pairs: what `paired` has found; None before that.
     """
@@ -85,7 +85,7 @@ class OutlineTerm(Term):
 
     @classmethod
     def of(cls, observed: Observations, settings: OutlineSettings | None = None) -> OutlineTerm | None:
-        """A row for each person; None where the outline is not to be fitted."""
+        """A row for each person; None if the outline is not to be fitted."""
         if not observed.silhouette:
             return None
         settings = settings or OutlineSettings()
@@ -162,7 +162,7 @@ class MaskField:
 
     @classmethod
     def of(cls, person: Person, width: int, height: int, settings: OutlineSettings) -> MaskField | None:
-        """The field of a person in a photo of this size, or None where the mask is empty."""
+        """The field of a person in a photo of this size, or None if the mask is empty."""
         side = person.side
         scale = min(1.0, settings.working_side / side)
         margin = int(np.ceil(settings.margin * side))

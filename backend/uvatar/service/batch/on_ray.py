@@ -79,8 +79,8 @@ def _taken(ray: Any, reference: Any) -> dict[str, Any] | UvatarError:
     try:
         answer = framing.unpack(ray.get(reference))
     except (ray.exceptions.RayError, UvatarError) as error:
-        message = f"Its Ray worker died {RETRIES + 1} times, or could not be started: {str(error)[:300]}"
-        return UvatarError(message, Code.MODEL_CRASHED, "Look into Ray's logs, then run the batch again.")
+        message = f"The Ray worker died {RETRIES + 1} times or could not be started: {str(error)[:300]}"
+        return UvatarError(message, Code.MODEL_CRASHED, "See Ray's logs, then run the batch again.")
     return UvatarError.from_dict(answer["error"]) if answer.get("error") else answer["result"]
 
 

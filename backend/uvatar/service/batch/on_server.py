@@ -1,4 +1,4 @@
-"""A batch's work done by the server of this computer, beside what others ask of it."""
+"""Runs a batch on this computer's server, beside other clients' jobs."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def find_photos(source: Path) -> list[BatchPhoto]:
     """The photos of a folder and all folders in it, those that a text file lists (relative to that file), or the one
     that is named.
 
-    Raises UvatarError where there are none, or the list is none ("no-photos", "bad-list"), OSError.
+    Raises UvatarError if there are none, or the list is none ("no-photos", "bad-list"), OSError.
     """
     if source.is_dir():
         found = [BatchPhoto(path.relative_to(source).as_posix(), path) for path in photos_in(source, deep=True)]
@@ -44,6 +44,6 @@ def find_photos(source: Path) -> list[BatchPhoto]:
     listed = [BatchPhoto(line, source.parent / line) for line in read_list(source)]
     if not listed:
         raise UvatarError(
-            f"{photo_lists.shown(source.name)} lists no photos.", Code.NO_PHOTOS, "Write a path on each line."
+            f"{photo_lists.shown(source.name)} lists no photos.", Code.NO_PHOTOS, "Write one path per line."
         )
     return listed

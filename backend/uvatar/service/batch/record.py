@@ -1,4 +1,4 @@
-"""The record of a batch: what became of each photo, and which of them are done."""
+"""The record of a batch: the outcome of each photo, and which photos are done."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINAL = (Code.BAD_PHOTO, Code.BAD_NPZ)  # failures of the photo itself: trying a
 
 @dataclass(frozen=True)
 class PhotoOutcome:
-    """What became of a photo: a line of the record.
+    """The outcome of a photo: a line of the record.
 
     Attributes:
         stem: of its folders' names below the output folder, ``<stem>_p0`` and so on.
@@ -49,7 +49,7 @@ class PhotoOutcome:
 
     @property
     def told_reason(self) -> str:
-        """The reason, with "it" for the photo's name: for a line that names the photo already."""
+        """The reason, with "it" for the photo's name, for lines that already name the photo."""
         name = photo_lists.photo_name(Path(self.key).name)
         rest = self.reason.removeprefix(f"{name} ")
         return (self.reason if rest == self.reason else f"it {rest}").replace(f" in {name}", " in it")

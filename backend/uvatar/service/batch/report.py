@@ -93,7 +93,7 @@ def _delete_other_thumbnails(out: Path, folders: Collection[str]) -> None:
 
 
 def _thumbnail(out: Path, folder: str) -> str | None:
-    """A small copy of the avatar's overlay, relative to the report; None where there is none."""
+    """A small copy of the avatar's overlay, relative to the report; None if there is none."""
     source, target = out / folder / "overlay.jpg", out / THUMBNAILS / f"{folder}.jpg"
     with suppress(OSError, ValueError):
         if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:

@@ -28,7 +28,7 @@ Told = Callable[[int, int, PhotoOutcome], None]
 
 @dataclass(frozen=True)
 class BatchTotals:
-    """What a batch has come to.
+    """The totals of a batch.
 
     Attributes:
         photos: of the batch.
@@ -53,7 +53,7 @@ def run_batch(source: Path, out: Path, runner: PhotoRunner, blender: list[str] |
         blender: command that writes .blend and .glb, or None.
         told: called with every outcome.
 
-    Raises UvatarError and OSError where ``source`` or ``out`` cannot be used or the disk becomes full, whatever the
+    Raises UvatarError and OSError if ``source`` or ``out`` cannot be used or the disk becomes full, whatever the
     runner raises.
     """
     photos = find_photos(source)
@@ -114,7 +114,7 @@ def _written(
 ) -> PhotoOutcome:
     """Write a photo's avatars in place of the ``older`` folders; its outcome.
 
-    Raises OSError where the disk is full or broken.
+    Raises OSError if the disk is full or broken.
     """
     if isinstance(result, UvatarError):
         return _failed(key, stem, stamp, result)
@@ -124,7 +124,7 @@ def _written(
         if is_disk_fault(error):  # so it would go with all photos that are left, after the work on them
             raise
         return PhotoOutcome(
-            key, stem, stamp, Code.UNWRITABLE, f"Its avatars cannot be written: {error.strerror or error}."
+            key, stem, stamp, Code.UNWRITABLE, f"The avatars cannot be written: {error.strerror or error}."
         )
     folders = tuple(person.folder.name for person in people)
     problems = [person.problem for person in people if person.problem]
