@@ -516,7 +516,7 @@ def test_a_second_bone_named_root_is_told(result: dict[str, Any], scene: Any, tm
         bone = rig.data.edit_bones.new("root")
         bone.head, bone.tail = (0, 0, 0), (0, 0, 0.1)
     before = snapshot()
-    with pytest.raises(rigs.RigError, match="a bone named root already"):
+    with pytest.raises(rigs.RigError, match="already has a bone named root"):
         export_avatar(rig, tmp_path / "a.fbx", Target.UNREAL)
     assert differences(before, snapshot()) == []
 
