@@ -119,7 +119,8 @@ def on_body(person: PersonResult, registration: Registration | None, camera: Cam
     outline = outline_iou(person.person, target.posed(fit.body, fit.offsets)[0], target.data.faces, camera)
     if not target.data.has_uv:
         return PersonOnBody(replace(fit, notes=(*fit.notes, engine.smpl.no_texture)), None, outline, metrics)
-    texture = carried_texture(person.texture, registration, len(person.texture.source))
+    size = len(person.texture.source)
+    texture = carried_texture(person.texture, registration, size, engine.atlases.at(size).table)
     return PersonOnBody(fit, texture, outline, metrics)
 
 
