@@ -15,6 +15,7 @@ from uvatar.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    BlendOption,
     DataOption,
     PipelineOption,
     ServerOption,
@@ -45,9 +46,7 @@ def reconstruct(
             help="People from ROMP's or another estimator's .npz, or a folder of <photo>.npz, not from predicting.",
         ),
     ] = None,
-    blend: Annotated[
-        bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
-    ] = True,
+    blend: BlendOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, where there is a desktop.")] = False,
     data: DataOption = None,
     server: ServerOption = None,
