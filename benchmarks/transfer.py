@@ -57,7 +57,7 @@ def main() -> None:
     for size in arguments.sizes if registration.target.data.has_uv else ():
         table = Atlas.of(body, size).table
         texture = Texture(np.full((size, size, 3), 128, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
-        times = [timed(partial(carried_texture, texture, registration, len(texture.image)))[0] for _ in range(4)]
+        times = [timed(partial(carried_texture, texture, registration, size, table))[0] for _ in range(4)]
         print(
             f"texture, {size} pixels: {times[0]:.2f} s for the first person, {np.median(times[1:]):.3f} s for the "
             "others"

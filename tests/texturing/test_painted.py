@@ -12,7 +12,7 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.encoding import encode_png
-from uvatar.texturing.atlas import TexturingError
+from uvatar.texturing.atlas import Atlases, TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 
 SIZE = 256
@@ -58,10 +58,10 @@ def test_the_backends_result_is_what_the_add_on_reads(body: BodyModel, painted: 
         (f"avatar{suffix}.png", encode_png(picture))
         for suffix, picture in (("", painted.image), (" labels", painted.source))
     ]
-    result = parse_any(complete_texture(pictures, body))
+    result = parse_any(complete_texture(pictures, Atlases(body)))
     assert isinstance(result, TextureResult) and result.name == "avatar.png" and result.body_model == "open_body"
     assert read_painted(result.texture_png, result.source_png).image.shape == (SIZE, SIZE, 3)
-    (error,) = complete_texture(pictures[:1], body)["errors"]
+    (error,) = complete_texture(pictures[:1], Atlases(body))["errors"]
     assert "two or three pictures" in error["message"]
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar_training.rendering import Cameras, UvMesh
-from uvatar_training.synthesis.synthesize import SynthesisOrder, synthesize
+from uvatar_training.synthesis.order import SynthesisOrder
+from uvatar_training.synthesis.synthesize import synthesize
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
     registration = register(ours, smpl)
     table = atlas_of(ours, SIZE).table
     green = Texture(np.full((SIZE, SIZE, 3), COLOUR, np.uint8), table.scatter(np.ones(len(table), np.uint8)))
-    texture = carried_texture(green, registration, SIZE)
+    texture = carried_texture(green, registration, SIZE, table)
     fit = carry_over(fit_of(ours, 1, dressed=True), registration).fit
     pictures = {
         "texture_png": encode_png(texture.image),

@@ -155,7 +155,7 @@ def test_every_texel_shows_what_lies_there(
 ) -> None:
     place = body.data.v_template[other.kept]
     texture, colours = painted(body, 512, place)
-    carried = carried_texture(texture, registration, size)
+    carried = carried_texture(texture, registration, size, atlas_of(body, 512).table)
     assert carried.image.shape == (size, size, 3) and carried.source.shape == (size, size)
     table, faces = atlas_of(smpl, size).table, smpl.data.faces
     seen = skin(body, other)[faces].all(1)[table.face]
@@ -179,7 +179,7 @@ def test_a_body_without_uv_map_takes_pose_and_shape_but_no_texture(
     bare = register(body, plain)
     np.testing.assert_allclose(bare.shape, registration.shape)
     with pytest.raises(TexturingError, match="no UV layout"):
-        carried_texture(painted(body, 64, np.zeros((1, 3)))[0], bare, 64)
+        carried_texture(painted(body, 64, np.zeros((1, 3)))[0], bare, 64, atlas_of(body, 64).table)
     (tmp_path / "smpl_uv.obj").write_text("vt 0 0\nf 1/1 2/1 3/1\n")
     with pytest.raises(BodyError, match=r"smpl_uv\.obj is not a UV map"):
         with_uv(plain, tmp_path / "smpl_uv.obj")

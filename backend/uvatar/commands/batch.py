@@ -13,6 +13,7 @@ from uvatar.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    BlendOption,
     DataOption,
     PipelineOption,
     ServerOption,
@@ -41,9 +42,7 @@ def batch(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the avatars, the record and the report.")],
     options: dict[str, Any],
-    blend: Annotated[
-        bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
-    ] = True,
+    blend: BlendOption = True,
     workers: Annotated[
         int, typer.Option(min=1, help="Number of model processes, if a server has to be started for this.")
     ] = 1,

@@ -20,6 +20,9 @@ EXIT_INTERRUPTED = 130
 IDLE_SECONDS = 300  # a server that a command started waits this long for the next one, with its models loaded
 DEFAULT_PIPELINE = "uvatar.engine.pipeline:Pipeline"
 
+BlendOption = Annotated[
+    bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
+]
 DataOption = Annotated[
     Path | None,
     typer.Option(

@@ -15,6 +15,7 @@ from uvatar.commands.common import (
     DEFAULT_PIPELINE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
+    BlendOption,
     DataOption,
     PipelineOption,
     ServerOption,
@@ -43,9 +44,7 @@ def reconstruct(
             help="Use people from another estimator's .npz (such as ROMP's), or a folder of <photo>.npz.",
         ),
     ] = None,
-    blend: Annotated[
-        bool, typer.Option("--blend/--no-blend", help="Write avatar.blend and avatar.glb (needs Blender).")
-    ] = True,
+    blend: BlendOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
     data: DataOption = None,
     server: ServerOption = None,

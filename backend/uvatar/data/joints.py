@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from uvatar.data.sides import other_side
+
 
 class Joint(IntEnum):
     """A joint of SMPL; its value is its row in every (24, ...) array of joints or rotations."""
@@ -56,7 +58,4 @@ HAND_JOINTS = [Joint.LEFT_HAND, Joint.RIGHT_HAND]
 SPINE_JOINTS = [Joint.SPINE1, Joint.SPINE2, Joint.SPINE3]  # from the pelvis up
 
 # For each joint, the one on the other side of the body.
-OTHER_SIDE_JOINTS = [
-    Joint["_".join({"LEFT": "RIGHT", "RIGHT": "LEFT"}.get(word, word) for word in joint.name.split("_"))]
-    for joint in Joint
-]
+OTHER_SIDE_JOINTS = [Joint[other_side(joint.name)] for joint in Joint]

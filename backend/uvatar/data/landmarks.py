@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from uvatar.data.sides import other_side
+
 
 class Landmark(IntEnum):
     """A BlazePose landmark; its value is its row in every (33, ...) array of landmarks."""
@@ -71,10 +73,7 @@ FACE = [landmark for landmark in Landmark if landmark <= Landmark.MOUTH_RIGHT]  
 TRUNK = [*SHOULDERS, *HIPS]
 
 # For each landmark, the one on the other side of the body.
-OTHER_SIDE_LANDMARKS = [
-    Landmark["_".join({"LEFT": "RIGHT", "RIGHT": "LEFT"}.get(word, word) for word in landmark.name.split("_"))]
-    for landmark in Landmark
-]
+OTHER_SIDE_LANDMARKS = [Landmark[other_side(landmark.name)] for landmark in Landmark]
 
 # The landmarks of COCO's 17 keypoints, in COCO's order.
 COCO_LANDMARKS = [Landmark.NOSE, *EYES, *EARS, *SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES]

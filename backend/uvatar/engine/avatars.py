@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress, ignore_progress
-from uvatar.engine.jobs import present, run_job
-from uvatar.engine.reconstruct import reconstruct
+from uvatar.engine.jobs import photo_result, run_job
 from uvatar.files.avatar import Avatar, avatars_of
 from uvatar.files.given_photos import GivenPhoto, photo_files
-from uvatar.mesh_predictor.result_file import ResultFileError
-from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options, read_options
-from uvatar.results.present import described
 
 if TYPE_CHECKING:
     from uvatar.engine.engine import Engine
@@ -44,13 +40,11 @@ def reconstruct_avatars(
     if options.same_person:
         yield from _of_one_person(files, engine, options, report, failed)
         return
-    for name, data in files:
-        try:
-            result = present(reconstruct((name, data), engine, options, report), engine, options)
-        except (PhotoError, ResultFileError) as error:
-            _fail(name, UvatarError.from_dict(described(error)), failed)
-        else:
-            yield from avatars_of(result)
+    for photo in files:
+        result = photo_result(photo, options, engine, report)
+        if not result["people"]:
+            _fail(photo, result, failed)
+        yield from avatars_of(result)
 
 
 def _of_one_person(
@@ -62,11 +56,12 @@ def _of_one_person(
     avatars = [avatar for result in results.values() for avatar in avatars_of(result)]
     for index, result in sorted(results.items()):
         if not result["people"] and (failed or not avatars):
-            _fail(files[index][0], UvatarError.from_dict(result["errors"][0]), failed)
+            _fail(files[index], result, failed)
     yield from avatars
 
 
-def _fail(name: str, error: UvatarError, failed: PhotoFailed | None) -> None:
+def _fail(photo: PhotoFile, result: Mapping[str, Any], failed: PhotoFailed | None) -> None:
+    error = UvatarError.from_dict(result["errors"][0])
     if failed is None:
         raise error
-    failed(name, error)
+    failed(photo[0], error)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from uvatar.body import BodyModel
 from uvatar.data.photo import PhotoFile
 from uvatar.results.present import present_texture, present_texture_failure
 from uvatar.texturing.atlas import Atlases, TexturingError
 from uvatar.texturing.painted import complete_painted, read_painted
 
 
-def complete_texture(pictures: Sequence[PhotoFile], body: BodyModel, atlases: Atlases | None = None) -> dict[str, Any]:
+def complete_texture(pictures: Sequence[PhotoFile], atlases: Atlases) -> dict[str, Any]:
     """The completed texture as a result (docs/result-schema.md).
 
     Args:
         pictures: PNG files: the painted texture, its labels and, perhaps, what it was before.
-        body: whose UV layout it has.
-        atlases: of this body, where there are any already.
+        atlases: of the body whose UV layout it has.
 
     Where they cannot be used the result says why in ``errors``.
     """
@@ -28,7 +26,7 @@ def complete_texture(pictures: Sequence[PhotoFile], body: BodyModel, atlases: At
                 "Completing a texture takes two or three pictures: the painted texture, its labels, and the original."
             )
         painted = read_painted(*(data for _, data in pictures))
-        done = complete_painted(painted, (atlases or Atlases(body)).at(len(painted.source)))
+        done = complete_painted(painted, atlases.at(len(painted.source)))
     except TexturingError as error:
         return present_texture_failure(error)
-    return present_texture(done, pictures[0][0], body)
+    return present_texture(done, pictures[0][0], atlases.body)

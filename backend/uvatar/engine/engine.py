@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,7 +45,6 @@ class Engine:
         body: the open body, on which all people are fitted and textured.
         perception: finds people, landmarks and masks.
         fitting: the open body prepared for fitting, with the pose prior and, where it is installed, the lifter.
-        clothing: the open body prepared for clothing.
         face: lays a photo's face on the body's; None where its file belongs to another body.
         atlases: the open body's surface and texels, by the texture's size.
         smpl: the SMPL files that the user brings.
@@ -57,7 +57,6 @@ class Engine:
     body: BodyModel
     perception: Perception
     fitting: FittingModel
-    clothing: ClothingModel
     face: FaceSpline | None
     atlases: Atlases
     smpl: UserSmpl
@@ -110,7 +109,6 @@ class Engine:
             body=body,
             perception=Perception(assets / "perception", threads=threads),
             fitting=prepare_fitting(body, PoseModels.load(assets)),
-            clothing=prepare_clothing(body),
             face=FaceSpline.load(assets, body),
             atlases=Atlases(body),
             smpl=UserSmpl(body, models),
@@ -121,6 +119,11 @@ class Engine:
             texture_predictor_problem=texture_problem,
             threads=threads,
         )
+
+    @cached_property
+    def clothing(self) -> ClothingModel:
+        """The open body prepared for clothing: a second's work that a fast job does without, so done when needed."""
+        return prepare_clothing(self.body)
 
     def reconstruct(
         self,

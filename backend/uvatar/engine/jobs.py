@@ -52,12 +52,16 @@ def run_job(
         _run_same_person(photos, options, engine, report, photo_done)
     else:
         for index, photo in enumerate(photos):
-            try:
-                result = reconstruct(photo, engine, options, report)
-            except (PhotoError, ResultFileError) as error:
-                photo_done(index, present_failure(error))
-            else:
-                photo_done(index, present(result, engine, options))
+            photo_done(index, photo_result(photo, options, engine, report))
+
+
+def photo_result(photo: PhotoFile, options: Options, engine: Engine, report: Progress) -> dict[str, Any]:
+    """One photo's result; of a photo that cannot be used one without people that says why in ``errors``."""
+    try:
+        result = reconstruct(photo, engine, options, report)
+    except (PhotoError, ResultFileError) as error:
+        return present_failure(error)
+    return present(result, engine, options)
 
 
 def _run_same_person(
@@ -119,7 +123,8 @@ def on_body(person: PersonResult, registration: Registration | None, camera: Cam
     outline = outline_iou(person.person, target.posed(fit.body, fit.offsets)[0], target.data.faces, camera)
     if not target.data.has_uv:
         return PersonOnBody(replace(fit, notes=(*fit.notes, engine.smpl.no_texture)), None, outline, metrics)
-    texture = carried_texture(person.texture, registration, len(person.texture.source))
+    size = len(person.texture.source)
+    texture = carried_texture(person.texture, registration, size, engine.atlases.at(size).table)
     return PersonOnBody(fit, texture, outline, metrics)
 
 

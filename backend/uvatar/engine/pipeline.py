@@ -53,6 +53,4 @@ class Pipeline:
         if body != OPEN_BODY:
             progress("reading", 0.0, "Preparing the SMPL body")
         registration = self.engine.registration(body)
-        if registration is None:
-            return complete_texture(pictures, self.engine.body, self.engine.atlases)
-        return complete_texture(pictures, registration.target)
+        return complete_texture(pictures, self.engine.atlases if registration is None else registration.target_atlases)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .options import COMPLETE_TEXTURE, Options, checked_options, read_options
+from .options import COMPLETE_TEXTURE, Options, checked_options, from_checked
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def read_job(options: Any) -> Job:
     checked = checked_options(options)
     if checked[COMPLETE_TEXTURE]:
         return CompleteTexture(checked["body"])
-    return Reconstruct(read_options(checked))
+    return Reconstruct(from_checked(checked))
 
 
 def has_one_result(options: Mapping[str, Any]) -> bool:

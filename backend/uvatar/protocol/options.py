@@ -122,6 +122,7 @@ def option(default: Any, about: str, **facts: Any) -> Any:
 # What a texture is made of: the photo and what completes it; that, changed by the Texture Predictor all over; changed
 # where no photo looks.
 TEXTURES = ("projected", "predicted", "combined")
+TEXTURE_SIZES = (512, 1024, 2048, 4096)  # pixels on a side
 # Which body avatars have: the one that ships, or SMPL, whose files the user brings.
 BODIES = ("open_body", "smpl")
 
@@ -159,11 +160,11 @@ class Options:
     texture_size: int = option(
         1024,
         "Side length of the texture in pixels.",
-        choices=(512, 1024, 2048, 4096),
+        choices=TEXTURE_SIZES,
         flag=Flag("Side length of the texture in pixels: 512, 1024, 2048 or 4096."),
         panel=Panel(
             "Texture",
-            choices={size: (str(size), f"{size} px", "") for size in (512, 1024, 2048, 4096)},
+            choices={size: (str(size), f"{size} px", "") for size in TEXTURE_SIZES},
             group="",
         ),
     )
@@ -328,5 +329,9 @@ def checked_options(given: Any) -> dict[str, Any]:
 
 def read_options(given: Any) -> Options:
     """`checked_options` as `Options`, without those that only tell the kind of job. Raises UvatarError."""
-    checked = checked_options(given)
+    return from_checked(checked_options(given))
+
+
+def from_checked(checked: Mapping[str, Any]) -> Options:
+    """What `checked_options` has returned as `Options`."""
     return Options(**{name: checked[name] for name in declared()})

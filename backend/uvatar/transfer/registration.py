@@ -15,6 +15,7 @@ person.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from uvatar.fitting.chain import BETAS, ORIENT, POSE, TRANSL, UNKNOWNS, BodyPoin
 from uvatar.geometry import rotations
 from uvatar.geometry.adjacency import adjacency, bilaplacian, laplacian, triangle_edges
 from uvatar.geometry.mesh import face_normals, vertex_normals
+from uvatar.texturing.atlas import Atlases
 from uvatar.texturing.texels import TexelTable
 from uvatar.transfer.closest import ClosestPoints, exposed
 
@@ -83,6 +85,11 @@ class Registration:
     weight: NDArray[np.float64]
     outside: NDArray[np.bool_]
     look_ups: dict[int, tuple[TexelTable, NDArray[np.float32]]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def target_atlases(self) -> Atlases:
+        """The target's surface and texels, by the texture's size."""
+        return Atlases(self.target)
 
     def target_betas(self, betas: Floats) -> NDArray[np.float64]:
         """(10,) betas of the source -> (10,) of the target."""

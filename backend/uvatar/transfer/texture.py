@@ -11,8 +11,8 @@ from uvatar.geometry.mesh import face_normals, unit, vertex_normals
 from uvatar.geometry.raster import RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.photos.sampling import bilinear
-from uvatar.texturing.atlas import TexturingError, texels_of
-from uvatar.texturing.texels import TexelTable, build_texel_table
+from uvatar.texturing.atlas import texels_of
+from uvatar.texturing.texels import TexelTable
 from uvatar.transfer.closest import FACING, ClosestPoints
 from uvatar.transfer.registration import Registration
 
@@ -22,20 +22,24 @@ _AT_ONCE = 1 << 18
 _KEPT = 2  # sizes of textures whose look-up is kept
 
 
-def carried_texture(texture: Texture, registration: Registration, size: int) -> Texture:
+def carried_texture(texture: Texture, registration: Registration, size: int, texels: TexelTable) -> Texture:
     """A texture of the registration's source body -> (size, size) in the UV layout of its target body.
 
     Colours are interpolated in linear light; each texel has the label of what it shows. The look-up is made on the
-    first call for a size and kept. Raises TexturingError if one of the bodies has no UV layout.
+    first call for a size and kept.
+
+    Args:
+        texture: of the source body.
+        size: texels on a side of the result.
+        texels: of the source body, at the size of ``texture``.
+
+    Raises TexturingError if the target body has no UV layout.
     """
-    if not registration.target.data.has_uv:
-        raise TexturingError(f"The body '{registration.target.data.name}' has no UV layout, so it cannot be textured.")
-    ours = texels_of(registration.source, len(texture.source))
     table, places = _look_up(registration, size)
     places = places * np.float32(len(texture.source))
     colours = bilinear(linear_from_srgb(texture.image), places)
     column, row = np.clip(places.astype(np.int64), 0, len(texture.source) - 1).T
-    labels = ours.picture(texture.source.ravel()[ours.pixel])[row, column]
+    labels = texels.picture(texture.source.ravel()[texels.pixel])[row, column]
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(labels))
 
 
@@ -54,7 +58,7 @@ def _made_look_up(registration: Registration, size: int) -> tuple[TexelTable, ND
     and from the top.
     """
     target, source = registration.target.data, registration.source.data
-    table = build_texel_table(target.uv, target.face_uv, target.faces, len(target.v_template), size)
+    table = texels_of(registration.target, size)
     normals = vertex_normals(registration.wrapped, target.faces)
     faces = np.flatnonzero(registration.outside)
     scene = RayScene(source.v_template, source.faces[faces])

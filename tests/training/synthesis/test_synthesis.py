@@ -25,11 +25,12 @@ from uvatar_training.synthesis.bank import mirrored
 from uvatar_training.synthesis.cycles import Cycles
 from uvatar_training.synthesis.dressing import Dressed, dress
 from uvatar_training.synthesis.environments import environment_from, hdri_files, procedural_environment
+from uvatar_training.synthesis.order import SynthesisOrder
 from uvatar_training.synthesis.outfits import paint_over, random_outfit
 from uvatar_training.synthesis.poses import SEEDS, PoseSource
 from uvatar_training.synthesis.rendering import Rasteriser
 from uvatar_training.synthesis.scenes import Cast, Scene, draw_scene
-from uvatar_training.synthesis.synthesize import SynthesisOrder, synthesize
+from uvatar_training.synthesis.synthesize import synthesize
 from uvatar_training.synthesis.wardrobe import Wardrobe, open_wardrobe
 
 

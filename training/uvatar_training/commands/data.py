@@ -8,42 +8,19 @@ from pathlib import Path
 
 from uvatar.runtime.terminal import terminal
 from uvatar_training.commands.training_options import at_least, progress, tell_skipped
+from uvatar_training.synthesis.order import SynthesisOrder
 
 _SHEET = 24  # pictures on the contact sheet
 
 
 @dataclass(frozen=True, kw_only=True)
-class Synthesize:
+class Synthesize(SynthesisOrder):
     """Make synthetic photos of people and write them as shards; start it again to go on where it stopped.
 
     Attributes:
-        out: Folder of the shards; the contact sheet goes beside them.
-        count: How many pictures.
-        seed: The same seed makes the same pictures on any machine.
-        split: train, or held_out: other bodies, pose clips, garments and backgrounds.
-        poses: Pose bank (.npz, aa (N, 24, 3)); by default poses of the prior that ships.
-        wardrobe: Folder of tools/bake_wardrobe.py; by default all clothes are procedural.
-        hdris: Folder of panoramas; by default Blender's own eight where bpy is installed.
-        side: Longer side of the pictures, pixels.
-        texture: Side of the textures, texels.
-        textures: Store each person's texture.
-        cycles: Share of the shards, 0 to 1, that Blender's Cycles renders (slow, realistic).
-        per_shard: Pictures per shard: the piece of work that is lost when stopped.
         workers: Processes.
     """
 
-    out: Path
-    count: int = 1000
-    seed: int = 0
-    split: str = "train"
-    poses: Path | None = None
-    wardrobe: Path | None = None
-    hdris: Path | None = None
-    side: int = 512
-    texture: int = 512
-    textures: bool = True
-    cycles: float = 0.0
-    per_shard: int = 100
     workers: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2) - 1))
 
     def __post_init__(self) -> None:
@@ -59,15 +36,11 @@ class Synthesize:
 
         from uvatar_training.data.shards import open_shards
         from uvatar_training.synthesis.sheets import contact_sheet
-        from uvatar_training.synthesis.synthesize import SynthesisOrder, synthesize
+        from uvatar_training.synthesis.synthesize import synthesize
 
-        order = SynthesisOrder(
-            self.out, self.count, self.seed, self.split, self.poses, self.wardrobe, self.hdris, self.side, self.texture,
-            self.textures, self.cycles, self.per_shard,
-        )  # fmt: skip
         with progress() as bar:
             task = bar.add_task("pictures", total=self.count)
-            synthesize(order, self.workers, lambda done: bar.advance(task, done))
+            synthesize(self, self.workers, lambda done: bar.advance(task, done))
         shards = open_shards(self.out, self.split)
         step = max(1, len(shards) // _SHEET)
         sheet = contact_sheet([shards.read(k) for k in range(0, len(shards), step)][:_SHEET])

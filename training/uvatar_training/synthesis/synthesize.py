@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from uvatar_training.synthesis.environments import (
     procedural_environment,
     read_panorama,
 )
+from uvatar_training.synthesis.order import SynthesisOrder
 from uvatar_training.synthesis.poses import PoseSource
 from uvatar_training.synthesis.rendering import Rasteriser, RenderedPicture, Renderer
 from uvatar_training.synthesis.scenes import POPULATION, Cast, Figure, Scene, draw_scene
@@ -40,44 +40,6 @@ SPLITS = ("train", "held_out")
 PICTURES_PER_LOOK = 3.0  # how many figures wear the same looks: painting them costs as much as photographing them
 HDRI_SHARE = 0.5
 SMALLEST_PERSON = 150  # pixels; fewer are no person to learn from
-
-
-@dataclass(frozen=True)
-class SynthesisOrder:
-    """What to make.
-
-    Attributes:
-        out: folder of the shards; count: pictures; seed; split: "train" or "held_out".
-        poses: a pose bank, or None for the shipped prior's poses; wardrobe: a folder of layers, or None; hdris: a
-            folder of panoramas, or None for Blender's own.
-        side: longer side of the pictures; texture: side of the textures; keep_textures: store them with each person.
-        cycles: share of the shards that Blender renders.
-        per_shard: pictures.
-    """
-
-    out: Path
-    count: int
-    seed: int = 0
-    split: str = "train"
-    poses: Path | None = None
-    wardrobe: Path | None = None
-    hdris: Path | None = None
-    side: int = 512
-    texture: int = 512
-    keep_textures: bool = True
-    cycles: float = 0.0
-    per_shard: int = 100
-
-    def shards(self) -> list[tuple[int, Path, int]]:
-        """Number, file and pictures of each shard."""
-        whole = [
-            (k, min(self.per_shard, self.count - k * self.per_shard)) for k in range(-(-self.count // self.per_shard))
-        ]
-        return [(k, self.out / f"{self.split}-{self.seed}-{k:05d}.tar", size) for k, size in whole]
-
-    def by_cycles(self, shard: int) -> bool:
-        """Whether Blender renders a shard: spread evenly."""
-        return int((shard + 1) * self.cycles + 1e-9) > int(shard * self.cycles + 1e-9)
 
 
 class Studio:
@@ -141,7 +103,7 @@ class Studio:
         cell = np.clip(pixels, 0, [camera.width - 1, camera.height - 1]).astype(int)
         visible = inside & near[cell[:, 1], cell[:, 0]]
         parameters = figure.parameters
-        texture = figure.dressed.texture if self.order.keep_textures else None
+        texture = figure.dressed.texture if self.order.textures else None
         more = {**facts, "group": figure.group, "pose": figure.pose, "person": figure.person, "pixels": int(mask.sum())}
         return PersonLabel(
             "open_body", parameters.betas, parameters.global_orient, parameters.body_pose, parameters.transl,
