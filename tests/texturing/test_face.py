@@ -13,7 +13,7 @@ from tests.texturing.conftest import SIZE, Studio, plain
 from uvatar.runtime.weights import weights_folder
 from uvatar.texturing import View
 from uvatar.texturing.face import FaceSpline, face_offsets, face_shift, load_correspondence
-from uvatar.texturing.sight import look
+from uvatar.texturing.visibility import compute_visibility
 
 NOSE_TIP, CHIN, RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 4, 152, 33, 263
 
@@ -39,7 +39,7 @@ def spline_of(studio: Studio) -> FaceSpline | None:
 def shift_of(studio: Studio, view: View) -> NDArray[np.float32]:
     surface = atlas_of(studio.body, SIZE).surface
     vertices, _ = studio.body.posed(view.fit.body, view.fit.offsets)
-    return face_shift(view.person, look(vertices, surface, view.person, view.camera), spline_of(studio))
+    return face_shift(view.person, compute_visibility(vertices, surface, view.person, view.camera), spline_of(studio))
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ class SeenColours:
         alpha: (T,) float32 0..1, the share of the photo in the final texel.
         certain: (T,) float32 0..1, how far the texel may speak for what is not seen; at most alpha.
         detail: (T,) float32 relative brightness, about 0, of fine structure for completed texels.
-        lender: (V, 3) float32 linear light around the place that each vertex' fine structure comes from.
+        detail_colour: (V, 3) float32 linear light around the place that each vertex' fine structure comes from.
         skin: (3,) linear light of the person's skin.
     """
 
@@ -59,7 +59,7 @@ class SeenColours:
     alpha: NDArray[np.float32]
     certain: NDArray[np.float32]
     detail: NDArray[np.float32]
-    lender: NDArray[np.float32]
+    detail_colour: NDArray[np.float32]
     skin: NDArray[np.float32]
 
     def at_vertices(self, atlas: Atlas) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -216,5 +216,5 @@ def _weighted_median(values: Floats, weights: Floats) -> Floats:
 
 def _fine_structure(seen: SeenColours, low: NDArray[np.float32], atlas: Atlas) -> NDArray[np.float32]:
     """(T,) factors: borrowed detail where it comes from a place of about the colour that it goes to."""
-    lends = 1 - smoothstep(colour_distance(low, seen.lender), *_LENDS)
+    lends = 1 - smoothstep(colour_distance(low, seen.detail_colour), *_LENDS)
     return 1 + seen.detail * atlas.interpolate(np.where(atlas.surface.scalp, 1, lends).astype(np.float32))

@@ -26,22 +26,22 @@ _STRONGEST = 0.15
 _STRANDS, _STRAND_ROWS, _STRAND_LENGTH, _STRAND_CONTRAST = 560, 64, 0.03, 0.08
 
 
-def borrowed_detail(
+def unseen_detail(
     view: ProjectedView, alpha: NDArray[np.float32], atlas: Atlas
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Relative brightness (T,), about 0, for texels that no photo sees fully, and the colour (V, 3) around where it
     comes from.
     """
-    sight, foreground = view.sight, view.foreground
-    coarse_width = _COARSEST * sight.pixels_per_metre
-    lender = foreground.sample(sight.pixels, coarse_width)
+    visibility, foreground = view.visibility, view.foreground
+    coarse_width = _COARSEST * visibility.pixels_per_metre
+    detail_colour = foreground.sample(visibility.pixels, coarse_width)
     detail = np.zeros(len(atlas.table), np.float32)
     lends = ~np.isin(atlas.surface.part, (HEAD, LEFT_HAND, RIGHT_HAND))
     vertex = atlas.surface.faces[atlas.table.face, 0]
     texels = np.flatnonzero((alpha < 1) & lends[vertex])
-    points = atlas.interpolate(sight.vertices, texels)
+    points = atlas.interpolate(visibility.vertices, texels)
     pixels = view.source.camera.project(points)
-    usable = (sight.part_at(points) == atlas.surface.part[vertex[texels]]) & (sight.trust_at(points) > 0.5)
+    usable = (visibility.part_at(points) == atlas.surface.part[vertex[texels]]) & (visibility.trust_at(points) > 0.5)
     usable &= foreground.depth_inside(pixels) > 0.5 * coarse_width
     texels, pixels = texels[usable], pixels[usable]
     fine = foreground.sample(pixels, view.footprint[atlas.table.face[texels]]) @ LUMA
@@ -52,7 +52,7 @@ def borrowed_detail(
     )
     detail[texels] = np.clip(contrast, -limit, limit)
     _add_strands(detail, atlas)
-    return detail, lender
+    return detail, detail_colour
 
 
 def _add_strands(detail: NDArray[np.float32], atlas: Atlas) -> None:

@@ -50,7 +50,9 @@ def paint_eyes(
         if face is None:
             colours[texels], source[texels] = eye_colours(directions, gaze, iris, white), Label.COMPLETED
             continue
-        values = atlas.interpolate(np.column_stack([view.sight.vertices, view.shift, view.sight.cosine]), texels)
+        values = atlas.interpolate(
+            np.column_stack([view.visibility.vertices, view.shift, view.visibility.cosine]), texels
+        )
         pixels = view.pixels(values[:, :3], values[:, 3:5]).astype(np.float32)
         facing = values[:, 5] > 0.1
         points = face[_IRIS_POINTS[eye]]
@@ -61,7 +63,7 @@ def paint_eyes(
             iris = _iris_colour(view, points, width)
         painted = eye_colours(directions, gaze, iris, white)
         shown = _between_lids(face[_LIDS[eye]], pixels) * facing * (view.foreground.depth_inside(pixels) > 0)
-        shown[shown > 0] *= view.sight.scene.visible_from(values[shown > 0, :3], bias=0.004)
+        shown[shown > 0] *= view.visibility.scene.visible_from(values[shown > 0, :3], bias=0.004)
         seen = view.foreground.sample(pixels, view.footprint[atlas.table.face[texels]])
         colours[texels] = painted + (seen - painted) * shown[:, None]
         source[texels] = np.where(shown >= 0.5, Label.SEEN, Label.COMPLETED)

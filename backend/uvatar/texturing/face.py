@@ -22,8 +22,8 @@ from uvatar.data.person import Person
 from uvatar.geometry.mesh import vertex_normals
 from uvatar.photos.colour import smoothstep
 from uvatar.runtime.weights import WeightsError
-from uvatar.texturing.sight import Sight
 from uvatar.texturing.skin import FACE_SCORE
+from uvatar.texturing.visibility import Visibility
 
 FILE = "face_correspondence.npz"
 # Farther turned away (cosine between the face's normal and the line of sight), too little of the face is seen.
@@ -116,12 +116,12 @@ class FaceSpline:
         return cls(points, vertices.astype(np.int32), (fade[:, None] * (basis @ solution)).astype(np.float32))
 
 
-def face_shift(person: Person, sight: Sight, spline: FaceSpline | None) -> NDArray[np.float32]:
+def face_shift(person: Person, visibility: Visibility, spline: FaceSpline | None) -> NDArray[np.float32]:
     """(V, 2) pixels to add to where the vertices project so that the photo's features land on the mesh's.
 
     Zeros where no face is seen, the face is turned away, the move is not a small one, or ``spline`` is None.
     """
-    return _shift(person, sight.pixels, sight.cosine, spline)
+    return _shift(person, visibility.pixels, visibility.cosine, spline)
 
 
 def _shift(

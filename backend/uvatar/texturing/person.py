@@ -7,26 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.body import BodyModel
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.photos.colour import srgb_from_linear
 from uvatar.texturing.atlas import Atlas, TexturingError
 from uvatar.texturing.completion import SeenColours, complete
-from uvatar.texturing.detail import borrowed_detail
+from uvatar.texturing.detail import unseen_detail
 from uvatar.texturing.eyes import paint_eyes
 from uvatar.texturing.face import FaceSpline, face_shift
 from uvatar.texturing.merging import merge
 from uvatar.texturing.predicted import Predict, fill_in
 from uvatar.texturing.projection import ProjectedView, project, projected_view
-from uvatar.texturing.sight import look
 from uvatar.texturing.skin import skin_colour
+from uvatar.texturing.visibility import compute_visibility
 
 
 def texture_person(
     views: Sequence[View],
-    body: BodyModel,
     atlas: Atlas,
     predicted: NDArray[np.uint8] | Predict | None = None,
     keep_photo: bool = True,
@@ -36,8 +34,7 @@ def texture_person(
 
     Args:
         views: one or more photos of the same person, each with its own fit; the first is the one that colours follow.
-        body: the body that was fitted.
-        atlas: the body's at N x N texels, the size of the texture.
+        atlas: the fitted body's, at N x N texels, the size of the texture.
         predicted: (N, N, 3) uint8 sRGB texture of the same UV layout to complete with, or what makes one of the
             smoothly completed texture, or None for that.
         keep_photo: False gives the prediction as it is, also where the photos show something.
@@ -51,11 +48,11 @@ def texture_person(
     if not views:
         raise TexturingError("At least one photo is needed to make a texture.")
     table, size = atlas.table, atlas.size
-    projected_views = [_projected_view(view, body, atlas, face) for view in views]
+    projected_views = [_projected_view(view, atlas, face) for view in views]
     colours, alpha, certain = merge([project(view, atlas) for view in projected_views], len(table))
     skin = skin_colour(projected_views, colours, alpha, atlas)
-    detail, lender = borrowed_detail(projected_views[0], alpha, atlas)
-    seen = SeenColours(colours, alpha, certain, detail, lender, skin)
+    detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas)
+    seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin)
     share = float(np.mean(alpha >= 0.5))
     colours, source = complete(seen, atlas)
     if callable(predicted):
@@ -73,7 +70,7 @@ def texture_person(
     return Texture(table.picture(srgb_from_linear(colours)), table.scatter(source), share)
 
 
-def _projected_view(view: View, body: BodyModel, atlas: Atlas, face: FaceSpline | None) -> ProjectedView:
-    vertices, _ = body.posed(view.fit.body, view.fit.offsets)
-    sight = look(vertices, atlas.surface, view.person, view.camera)
-    return projected_view(view, sight, face_shift(view.person, sight, face), atlas)
+def _projected_view(view: View, atlas: Atlas, face: FaceSpline | None) -> ProjectedView:
+    vertices, _ = atlas.body.posed(view.fit.body, view.fit.offsets)
+    visibility = compute_visibility(vertices, atlas.surface, view.person, view.camera)
+    return projected_view(view, visibility, face_shift(view.person, visibility, face), atlas)

@@ -15,8 +15,8 @@ from uvatar.photos.colour import colour_distance, smoothstep
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.foreground import Foreground, cut_out, restored_detail
 from uvatar.texturing.lowband import diffuse, vertex_colours
-from uvatar.texturing.sight import Sight
 from uvatar.texturing.surface import LEFT_HAND, RIGHT_HAND, Surface
+from uvatar.texturing.visibility import Visibility
 
 # A texel counts from the first of these cosines to the line of sight on, fully from the second: later costs a decibel
 # at outlines.
@@ -59,14 +59,14 @@ class ProjectedView:
 
     Attributes:
         source: the photo with the person and the fit.
-        sight: the posed body before the camera.
+        visibility: the posed body before the camera.
         shift: (V, 2) pixels of the photo to add to where each vertex projects (the face's alignment; zeros elsewhere).
         foreground: the person cut out of the photo.
         footprint: (F,) width of a texel of every triangle in pixels of the photo.
     """
 
     source: View
-    sight: Sight
+    visibility: Visibility
     shift: NDArray[np.float32]
     foreground: Foreground
     footprint: NDArray[np.float32]
@@ -76,12 +76,12 @@ class ProjectedView:
         return self.source.camera.project(points) + shift
 
 
-def projected_view(view: View, sight: Sight, shift: NDArray[np.float32], atlas: Atlas) -> ProjectedView:
+def projected_view(view: View, visibility: Visibility, shift: NDArray[np.float32], atlas: Atlas) -> ProjectedView:
     """Cut the person out of the photo as finely as the atlas' texels need it."""
-    footprint = texel_footprints(sight.pixels, atlas.surface, atlas.size)
+    footprint = texel_footprints(visibility.pixels, atlas.surface, atlas.size)
     # grazing triangles ask for less than a pixel, but have nothing to show for it
-    finest = float(np.percentile(footprint[sight.facing], 25)) if sight.facing.any() else 1.0
-    return ProjectedView(view, sight, shift, cut_out(view.photo, view.person, finest), footprint)
+    finest = float(np.percentile(footprint[visibility.facing], 25)) if visibility.facing.any() else 1.0
+    return ProjectedView(view, visibility, shift, cut_out(view.photo, view.person, finest), footprint)
 
 
 def project(view: ProjectedView, atlas: Atlas) -> Projection:
@@ -90,23 +90,23 @@ def project(view: ProjectedView, atlas: Atlas) -> Projection:
     Where the picture may show another part or person, a texel that looks like the trusted texels around it is taken
     after all: either it is the right part, or the wrong one does not show.
     """
-    sight = view.sight
+    visibility = view.visibility
     seen_faces = (
-        sight.facing
-        & (sight.cosine[atlas.surface.faces].max(1) > _GRAZING[0])
+        visibility.facing
+        & (visibility.cosine[atlas.surface.faces].max(1) > _GRAZING[0])
         & (atlas.surface.eye[atlas.surface.faces[:, 0]] == 0)
     )
     texels = np.flatnonzero(seen_faces[atlas.table.face]).astype(np.int32)
-    values = atlas.interpolate(np.column_stack([sight.vertices, sight.cosine, view.shift]), texels)
+    values = atlas.interpolate(np.column_stack([visibility.vertices, visibility.cosine, view.shift]), texels)
     points, cosine = values[:, :3], values[:, 3]
     pixels = view.pixels(points, values[:, 4:])
     weights = np.where(view.foreground.depth_inside(pixels) > 0, smoothstep(cosine, *_GRAZING), 0).astype(np.float32)
     kept = np.flatnonzero(weights > 0.01)
-    kept = kept[sight.scene.visible_from(points[kept], bias=_BIAS)]
+    kept = kept[visibility.scene.visible_from(points[kept], bias=_BIAS)]
     texels, points, pixels, weights, cosine = texels[kept], points[kept], pixels[kept], weights[kept], cosine[kept]
     width = view.footprint[atlas.table.face[texels]]
     colours = restored_detail(view.foreground, pixels, width, view.foreground.sample(pixels, width))
-    trust = np.where(_near_others(view.source.person, pixels), 0, sight.trust_at(points))
+    trust = np.where(_near_others(view.source.person, pixels), 0, visibility.trust_at(points))
     doubtful = np.flatnonzero(
         (trust < 0.99)
         & ~np.isin(atlas.surface.part[atlas.surface.faces[atlas.table.face[texels], 0]], (LEFT_HAND, RIGHT_HAND))
@@ -114,7 +114,7 @@ def project(view: ProjectedView, atlas: Atlas) -> Projection:
     if len(doubtful):
         colour, share = vertex_colours(colours, weights * trust * certainty(cosine), texels, atlas)
         expected = atlas.interpolate(diffuse(atlas.surface, [(colour, _SEEN_PULL * share)]), texels[doubtful])
-        around = view.foreground.sample(pixels[doubtful], _SURROUNDINGS * sight.pixels_per_metre)
+        around = view.foreground.sample(pixels[doubtful], _SURROUNDINGS * visibility.pixels_per_metre)
         trust[doubtful] = np.maximum(trust[doubtful], 1 - smoothstep(colour_distance(around, expected), *_LOOKS_RIGHT))
     weights = weights * trust
     kept = np.flatnonzero(weights > 0.01)

@@ -127,7 +127,7 @@ def _register(source: BodyModel, target: BodyModel) -> Registration:
     anchors = places.rows(ours.faces, len(ours.v_template))
     hover = wrapped - anchors @ ours.v_template
     shape, shift = _shape_matrix(placed, anchors, hover, ours, weight)
-    return Registration(source, target, posed.turn[0], anchors, hover, shape, shift, wrapped, weight, skin.outside)
+    return Registration(source, target, posed.rotations[0], anchors, hover, shape, shift, wrapped, weight, skin.outside)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ _HAND_BONES = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (
 
 
 @dataclass(frozen=True)
-class Sight:
+class Visibility:
     """The posed body before the camera.
 
     Attributes:
@@ -90,7 +90,7 @@ class Sight:
         return found
 
 
-def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Sight:
+def compute_visibility(vertices: NDArray[np.float32], surface: Surface, person: Person, camera: Camera) -> Visibility:
     """Place (V, 3) vertices before the camera and find what it sees.
 
     What lies beside or behind the camera is not seen; in close-ups that may be the legs.  Raises ValueError if
@@ -123,7 +123,7 @@ def look(vertices: NDArray[np.float32], surface: Surface, person: Person, camera
     wrong = _behind_edges(fragments, to_small) | _wrong_limbs(part, person, to_small)
     trust = cv2.GaussianBlur(1 - wrong.astype(np.float32), (0, 0), max(0.6, 0.003 * to_small.metre))
     nearest = cv2.erode(np.where(fragments.mask, fragments.depth, np.float32(1e6)), np.ones((3, 3), np.uint8))
-    return Sight(
+    return Visibility(
         vertices, pixels, cosine.astype(np.float32), facing, pixels_per_metre, scene, small, part,
         np.asarray(nearest, np.float32), np.asarray(trust, np.float32),
     )  # fmt: skip
