@@ -9,12 +9,14 @@ import pytest
 
 from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain
+from uvatar.data.joints import HIP_JOINTS
 from uvatar.data.labels import Label
+from uvatar.data.landmarks import Landmark
 from uvatar.data.person import Hand
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
 from uvatar.texturing import texture_person
 from uvatar.texturing.foreground import cut_out
-from uvatar.texturing.surface import LEFT_HAND, TRUNK
+from uvatar.texturing.surface import Part
 from uvatar.texturing.texels import build_texel_table
 from uvatar.texturing.visibility import compute_visibility
 
@@ -84,8 +86,8 @@ def test_hand_texels_are_trusted_only_where_the_photo_shows_the_hand(studio: Stu
     view = studio.photograph(plain)
     surface = atlas_of(studio.body, SIZE).surface
     vertices, _ = studio.body.posed(view.fit.body)
-    own = surface.part == LEFT_HAND
-    wrist, tip = view.person.landmarks[15, :2], view.person.landmarks[19, :2]
+    own = surface.part == Part.LEFT_HAND
+    wrist, tip = (view.person.landmarks[place, :2] for place in (Landmark.LEFT_WRIST, Landmark.LEFT_INDEX))
     along, across = (tip - wrist) * 1.5, (tip - wrist)[::-1] * [-0.5, 0.5]
     fingers = [
         along * reach + across * spread for spread in (1.2, 0.6, 0.2, -0.2, -0.6) for reach in (0.4, 0.6, 0.8, 1.0)
@@ -104,7 +106,7 @@ def test_the_trunk_is_trusted_where_nothing_is_before_it(studio: Studio) -> None
     surface = atlas_of(studio.body, SIZE).surface
     vertices, _ = studio.body.posed(view.fit.body)
     visibility = compute_visibility(vertices, surface, view.person, view.camera)
-    front = (surface.part == TRUNK) & (visibility.cosine > 0.7) & (np.abs(surface.template[:, 0]) < 0.1)
+    front = (surface.part == Part.TRUNK) & (visibility.cosine > 0.7) & (np.abs(surface.template[:, 0]) < 0.1)
     assert visibility.trust_at(vertices[front]).min() > 0.99
 
 
@@ -122,7 +124,7 @@ def test_mirrored_places_are_mirrored(studio: Studio) -> None:
 
 def test_in_a_close_up_the_legs_may_be_behind_the_camera(studio: Studio) -> None:
     view = studio.photograph(plain)
-    lying = studio.parameters(pose={1: (-1.57, 0, 0), 2: (-1.57, 0, 0)})
+    lying = studio.parameters(pose=dict.fromkeys(HIP_JOINTS, (-1.57, 0, 0)))
     fit = replace(view.fit, body=replace(lying, transl=np.array([0, 0.3, 0.6], np.float32)))
     assert studio.body.posed(fit.body)[0][:, 2].min() < 0
     texture = texture_person([replace(view, fit=fit)], atlas_of(studio.body, SIZE))

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from tests.atlases import atlas_of
 from tests.texturing.conftest import SIZE, Studio, plain, waves
+from uvatar.data.joints import Joint
 from uvatar.data.labels import Label
+from uvatar.data.landmarks import Landmark
 from uvatar.texturing import Atlases, Texture, TexturingError, texture_person
 
-FOREARM_BEFORE_TRUNK = {16: (0.0, -0.9, -1.1), 18: (0.0, -1.9, 0.0)}
+FOREARM_BEFORE_TRUNK = {Joint.LEFT_SHOULDER: (0.0, -0.9, -1.1), Joint.LEFT_ELBOW: (0.0, -1.9, 0.0)}
 LEFT_ELBOW = 0.44
 
 
@@ -99,7 +101,7 @@ def test_an_arm_before_the_trunk_leaves_no_ghost(
         return np.where(np.abs(rest[:, :1]) > 0.24, [220.0, 30.0, 30.0], [40.0, 60.0, 190.0])
 
     view = studio.photograph(red_arms, pose=FOREARM_BEFORE_TRUNK)
-    elbow, wrist = view.person.landmarks[13, :2], view.person.landmarks[15, :2]
+    elbow, wrist = (view.person.landmarks[place, :2] for place in (Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST))
     assert view.photo.pixels[tuple(((elbow + wrist) / 2).astype(int)[::-1])][0] > 150, (
         "the forearm is not in the picture"
     )

@@ -23,7 +23,8 @@ from uvatar.data.texture import Texture
 from uvatar.data.view import View
 from uvatar.engine.detect import DetectedPeople
 from uvatar.engine.timing import Stopwatch
-from uvatar.fitting.report import LEAST_SEEN, finished
+from uvatar.fitting.report import DEFAULT_SETTINGS as REPORT_SETTINGS
+from uvatar.fitting.report import finished
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
 from uvatar.mesh_predictor.prediction import Prediction
@@ -117,7 +118,7 @@ def judge(person: PersonResult, photo: Photo, camera: Camera, engine: Engine) ->
     Raises NotFitted if (next to) nothing of the photo is on the avatar.
     """
     vertices = engine.body.posed(person.fit.body, person.fit.offsets)[0]
-    if not person.texture.seen >= LEAST_SEEN:
+    if not person.texture.seen >= REPORT_SETTINGS.least_seen:
         raise not_fitted(person.person, photo, "no pixels of the photo reached the texture")
     outline = outline_iou(person.person, vertices, engine.body.data.faces, camera)
     return replace(person, outline=outline, fit=finished(person.fit, outline, person.texture.seen))
