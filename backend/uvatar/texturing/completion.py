@@ -10,6 +10,7 @@ next.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,7 @@ class SeenColours:
         detail: (T,) float32 relative brightness, about 0, of fine structure for completed texels.
         detail_colour: (V, 3) float32 linear light around the place that each vertex's fine structure comes from.
         skin: (3,) linear light of the person's skin.
+        atlas: of the body.
     """
 
     colours: NDArray[np.float32]
@@ -101,21 +103,24 @@ class SeenColours:
     detail: NDArray[np.float32]
     detail_colour: NDArray[np.float32]
     skin: NDArray[np.float32]
+    atlas: Atlas
 
-    def at_vertices(self, atlas: Atlas) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    @cached_property
+    def at_vertices(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Colours (V, 3) around the vertices, and the share (V,), 0..1, of their texels that speak for the unseen."""
         known = np.flatnonzero(self.certain > 0).astype(np.int32)
-        return vertex_colours(self.colours[known], self.certain[known], known, atlas)
+        return vertex_colours(self.colours[known], self.certain[known], known, self.atlas)
 
 
 def complete(
-    seen: SeenColours, atlas: Atlas, settings: CompletionSettings = DEFAULT_SETTINGS
+    seen: SeenColours, settings: CompletionSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Fill every texel that no photo shows.
 
     Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN, MIRRORED or COMPLETED.
     """
-    colour, share = seen.at_vertices(atlas)
+    atlas = seen.atlas
+    colour, share = seen.at_vertices
     mirrorable = _mirrorable(colour, share, atlas.surface, settings)
     photo = colour, settings.seen_pull * share
     mirrored = _mirrored(colour, share, mirrorable, atlas.surface, settings)
@@ -124,8 +129,8 @@ def complete(
     cut = _cut_at_borders(rings, atlas.surface, settings)
     low = diffuse(atlas.surface, [photo, mirrored, rings, *priors], cut)
     low_band = atlas.interpolate(low)
-    fill = low_band * _fine_structure(seen, low, atlas, settings)[:, None]
-    mirrored_share = _mirror_in(fill, low_band, seen, mirrorable, atlas)
+    fill = low_band * _fine_structure(seen, low, settings)[:, None]
+    mirrored_share = _mirror_in(fill, low_band, seen, mirrorable)
     labels = np.where(mirrored_share > 0.5, Label.MIRRORED, Label.COMPLETED)
     fill += (seen.colours - fill) * seen.alpha[:, None]
     return fill, np.where(seen.alpha >= 0.5, Label.SEEN, labels).astype(np.uint8)
@@ -167,12 +172,12 @@ def _mirror_in(
     low_band: NDArray[np.float32],
     seen: SeenColours,
     mirrorable: Floats,
-    atlas: Atlas,
 ) -> NDArray[np.float32]:
     """Write the high band of the mirror image's texels into ``fill`` (T, 3) where these are seen.
 
     Returns how far (T,), 0..1, each texel was replaced by its mirror image.
     """
+    atlas = seen.atlas
     mirrored = np.zeros(len(atlas.table), np.float32)
     allowed = atlas.interpolate(mirrorable)
     texels = np.flatnonzero((allowed > 0) & (seen.alpha < 1))
@@ -266,9 +271,8 @@ def _weighted_median(values: Floats, weights: Floats) -> Floats:
     return median
 
 
-def _fine_structure(
-    seen: SeenColours, low: NDArray[np.float32], atlas: Atlas, settings: CompletionSettings
-) -> NDArray[np.float32]:
+def _fine_structure(seen: SeenColours, low: NDArray[np.float32], settings: CompletionSettings) -> NDArray[np.float32]:
     """Factors (T,) of brightness: detail, where it comes from a place of about the colour that it goes to."""
     share = 1 - smoothstep(colour_distance(low, seen.detail_colour), *settings.similar_colours)
+    atlas = seen.atlas
     return 1 + seen.detail * atlas.interpolate(np.where(atlas.surface.scalp, 1, share).astype(np.float32))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
@@ -132,18 +133,20 @@ def restored_detail(
     at = foreground.at(points[fine])
     low = np.floor(at - np.float32(0.5)).astype(np.int64)  # of the four pixels whose centres are around
     share = at - np.float32(0.5) - low
-    total, weight = np.zeros((height * width, 3)), np.zeros(height * width)
-    for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
+    parts, pixels = np.empty((len(fine), 4)), np.empty((len(fine), 4), np.int32)
+    for corner, (right, below) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         column, row = low[:, 0] + right, low[:, 1] + below
         part = np.abs(1 - right - share[:, 0]) * np.abs(1 - below - share[:, 1])
-        part = np.where((column >= 0) & (column < width) & (row >= 0) & (row < height), part, 0)
-        pixel = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
-        weight += np.bincount(pixel, part, height * width)
-        for channel in range(3):
-            total[:, channel] += np.bincount(pixel, part * colours[fine, channel], height * width)
+        parts[:, corner] = np.where((column >= 0) & (column < width) & (row >= 0) & (row < height), part, 0)
+        pixels[:, corner] = np.clip(row, 0, height - 1) * width + np.clip(column, 0, width - 1)
+    starts = np.arange(0, 4 * len(fine) + 1, 4, dtype=np.int32)
+    # a column for each sample, with a row for each pixel: all four sums in one pass
+    spread = sparse.csc_matrix((parts.ravel(), pixels.ravel(), starts), (height * width, len(fine)))
+    sums = spread @ np.column_stack([np.ones(len(fine)), colours[fine]])
+    weight = sums[:, 0]
     # the outermost pixels are not clean enough to be followed
     known = (weight > settings.restored_weight) & (foreground.inside.ravel() > settings.least_rim)
-    missing = np.where(known[:, None], picture.reshape(-1, 3) - total / np.maximum(weight, 1e-6)[:, None], 0)
+    missing = np.where(known[:, None], picture.reshape(-1, 3) - sums[:, 1:] / np.maximum(weight, 1e-6)[:, None], 0)
     restored = colours[fine] + bilinear(missing.reshape(picture.shape).astype(np.float32), at)
     # no darker and no brighter than the sample and the pixels around: no halos
     column, row = np.clip(np.round(at - np.float32(0.5)).astype(np.int64), 0, (width - 1, height - 1)).T

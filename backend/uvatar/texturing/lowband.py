@@ -38,12 +38,17 @@ def vertex_colours(
 
     Returns the mean colour (V, 3), and the share (V,) 0..1 of the texels around each vertex that is known.
     """
-    corners = atlas.surface.faces[atlas.table.face[texels]].ravel()
-    spread = (atlas.table.barycentric[texels] * weights[:, None]).ravel()
-    count = len(atlas.surface.template)
-    total = np.bincount(corners, spread, count)
-    sums = [np.bincount(corners, spread * np.repeat(colours[:, k], 3), count) for k in range(3)]
-    mean = np.stack(sums, -1) / np.maximum(total, 1e-9)[:, None]
+    corners = atlas.surface.faces[atlas.table.face[texels]]
+    shape = len(atlas.surface.template), len(texels)
+    starts = np.arange(0, 3 * len(texels) + 1, 3, dtype=np.int32)
+    # a column for each texel, with a row for each vertex: all four sums in one pass
+    spread = sparse.csc_matrix((atlas.table.barycentric[texels].ravel(), corners.ravel(), starts), shape)
+    weighted = np.empty((len(texels), 4))
+    weighted[:, 0] = weights
+    np.multiply(colours, weights[:, None], out=weighted[:, 1:])
+    sums = spread @ weighted
+    total = sums[:, 0]
+    mean = sums[:, 1:] / np.maximum(total, 1e-9)[:, None]
     return mean.astype(np.float32), np.minimum(total / np.maximum(atlas.table.mass, 1e-9), 1).astype(np.float32)
 
 

@@ -74,8 +74,8 @@ def complete_painted(painted: Texture, atlas: Atlas, predicted: NDArray[np.uint8
     nothing = np.zeros(len(table), np.float32)
     known = np.flatnonzero(marked)
     detail_colour, _ = vertex_colours(colours[known], alpha[known], known, atlas)
-    seen = SeenColours(colours, alpha, alpha, nothing, detail_colour, _skin(colours, marked, atlas))
-    filled, source = complete(seen, atlas) if predicted is None else fill_in(predicted, seen, atlas)
+    seen = SeenColours(colours, alpha, alpha, nothing, detail_colour, _skin(colours, marked, atlas), atlas)
+    filled, source = complete(seen) if predicted is None else fill_in(predicted, seen)
     filled[eyes], source[eyes] = colours[eyes], labels[eyes]  # irises are drawn from the photo, not completed
     kept = table.scatter(marked | eyes)
     image = np.where(kept[..., None], painted.image, table.picture(srgb_from_linear(filled)))

@@ -59,9 +59,9 @@ def texture_person(
     colours, alpha, certain = merge(projections, len(table), settings.merging)
     skin = skin_colour(projected_views, colours, alpha, atlas, settings.skin)
     detail, detail_colour = unseen_detail(projected_views[0], alpha, atlas, settings.detail)
-    seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin)
+    seen = SeenColours(colours, alpha, certain, detail, detail_colour, skin, atlas)
     share = float(np.mean(alpha >= 0.5))
-    colours, source = complete(seen, atlas, settings.completion)
+    colours, source = complete(seen, settings.completion)
     if callable(predicted):
         predicted = predicted(Texture(table.picture(srgb_from_linear(colours)), table.scatter(source)))
     if predicted is not None:
@@ -70,7 +70,7 @@ def texture_person(
         if not keep_photo:
             everywhere = np.full(len(table), Label.PREDICTED, np.uint8)
             return Texture(table.picture(predicted.reshape(-1, 3)[table.pixel]), table.scatter(everywhere), share)
-        colours, source = fill_in(predicted, seen, atlas, settings.prediction)
+        colours, source = fill_in(predicted, seen, settings.prediction)
     paint_eyes(colours, source, projected_views[0], skin, atlas, settings.eyes)
     if not np.isfinite(colours).all():
         raise FloatingPointError("The texture's colours are not finite.")

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.photos.colour import linear_from_srgb
-from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.completion import SeenColours
 from uvatar.texturing.lowband import diffuse, vertex_colours
 
@@ -42,22 +41,22 @@ DEFAULT_SETTINGS = PredictionSettings()
 
 
 def fill_in(
-    predicted: NDArray[np.uint8], seen: SeenColours, atlas: Atlas, settings: PredictionSettings = DEFAULT_SETTINGS
+    predicted: NDArray[np.uint8], seen: SeenColours, settings: PredictionSettings = DEFAULT_SETTINGS
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Fill every texel that no photo shows from a prediction.
 
     Args:
         predicted: (N, N, 3) sRGB in the body's UV layout.
-        seen: what the photos show.
-        atlas: the body's at N x N texels.
+        seen: what the photos show, at N x N texels.
         settings: tuned numbers.
 
     Returns colours (T, 3) float32 linear light, and labels (T,) uint8 SEEN or PREDICTED.
     """
+    atlas = seen.atlas
     prediction = linear_from_srgb(predicted.reshape(-1, 3)[atlas.table.pixel])
     everywhere = np.arange(len(atlas.table), dtype=np.int32)
     own, _ = vertex_colours(prediction, np.ones(len(atlas.table), np.float32), everywhere, atlas)
-    colour, share = seen.at_vertices(atlas)
+    colour, share = seen.at_vertices
     prior = np.zeros_like(own), np.full(len(own), settings.predicted_pull)
     difference = diffuse(atlas.surface, [(colour - own, settings.seen_pull * share), prior])
     fill = prediction + atlas.interpolate(difference)
