@@ -298,10 +298,10 @@ def get_rotations(rig: bpy.types.Object) -> NDArray[np.float64]:
 
 
 def stand_as_in_photo(rig: bpy.types.Object, avatar: AvatarData) -> None:
-    """Place the rig in the world of the photo, which has the camera at its origin, and give it the photo's pose.
+    """Place the rig in the photo's world, whose origin is the camera, and give it the photo's pose.
 
-    The object goes below the person, at z = 0, upright and not scaled. The pelvis bone has the rest of the location and
-    the rotation, so that clearing the pose leaves the person at rest in the same place, facing -y.
+    The object goes below the person, at z = 0, upright and unscaled. The pelvis bone has the rest of location and
+    rotation, so that clearing the pose leaves the person at rest in the same place, facing -y.
     """
     pelvis = skeleton.WORLD_FROM_CAMERA @ (avatar.joints()[0] + avatar.transl).astype(np.float64)
     rig.location = (pelvis[0], pelvis[1], 0.0)
@@ -368,10 +368,7 @@ def t_joints(rig: bpy.types.Object) -> NDArray[np.float64]:
 
 
 def t_toe_tips(rig: bpy.types.Object) -> NDArray[np.float64]:
-    """Return the tips (2, 3) of the left and right foot in the T pose, in metres and the armature's axes.
-
-    The feet are the same in all rest poses.
-    """
+    """Return the tips (2, 3) of the feet, left and right, in metres and the armature's axes; all rest poses agree."""
     names = joint_names(rig)
     return np.array([rig.data.bones[names[foot]].tail_local for foot in skeleton.TIPPED[:2]])
 
