@@ -101,7 +101,7 @@ def seen_axis(axes: Sequence[Floats], trunks: Floats, joints: Floats) -> NDArray
 
 
 def _unsteadiness(joints: Floats, up: Floats, on_floor: bool) -> float:
-    """Return the metres by which the lowest joint rises and falls, but for a tenth of the frames, or is off the floor."""
+    """Return by how many metres the lowest joint rises and falls in nine tenths of the frames, or is off the floor."""
     lowest = (joints @ up).min(1)
     low, middle, high = np.percentile(lowest, (5, 50, 95))
     return max(float(high - low), abs(float(middle)) if on_floor else 0.0)

@@ -57,14 +57,12 @@ def export_avatar(
     Args:
         rig: the avatar's armature object.
         path: the file to write.
-        target: glTF: metres, y up. Unity: metres, y up, no object rotated or scaled. Unreal: centimetres, not scaled,
-            with a root bone on the ground and no node above it.
-        naming: the naming convention of the bones, or 24 names in SMPL's order; None for the mannequin's names for
-            Unreal and the present names otherwise.
-        animation: also write the avatar's motion, sampled on every frame of the scene's frame range; the clip begins at
-            0 and has the name of the action.
-        provenance: also write where the avatar comes from as custom properties: photo, digest, pose, measurements and
-            the like.
+        target: glTF and Unity: metres, y up, no object rotated or scaled. Unreal: centimetres, a root bone on the ground.
+        naming: of the bones, or 24 names in SMPL's order; None for the mannequin's names for Unreal and the present
+            names otherwise.
+        animation: also write the motion on every frame of the scene's range, as a clip that begins at 0 and has the
+            name of the action.
+        provenance: also write where the avatar comes from (photo, digest, pose, measurements) as custom properties.
         root_motion: move the root over the ground instead of the pelvis: Unreal's root bone, elsewhere the armature.
         progress: called with the fraction (0 to 1) of the motion's frames that have been sampled.
 
@@ -75,8 +73,7 @@ def export_avatar(
         OSError: the file cannot be written.
         RigError: the avatar is incomplete.
     """
-    preset = target.preset
-    fbx = preset.suffix == ".fbx"
+    preset, fbx = target.preset, target.suffix == ".fbx"
     with game_copy(rig, animation, fbx, progress) as copy, _as_os_error(path):
         naming = naming or preset.naming
         if naming is not None:
