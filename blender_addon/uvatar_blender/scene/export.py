@@ -57,7 +57,7 @@ def export_avatar(
     Args:
         rig: the avatar's armature object.
         path: the file to write.
-        target: glTF and Unity: metres, y up, no object rotated or scaled. Unreal: centimetres, a root bone on the ground.
+        target: glTF and Unity: metres, y up, no object rotated or scaled. Unreal: centimetres, with a root bone.
         naming: of the bones, or 24 names in SMPL's order; None for the mannequin's names for Unreal and the present
             names otherwise.
         animation: also write the motion on every frame of the scene's range, as a clip that begins at 0 and has the
