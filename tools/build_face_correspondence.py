@@ -37,6 +37,7 @@ _LOOK_DISTANCE = 1.2
 
 
 def main() -> None:
+    """Write the file, and a picture of the points if asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(__file__).resolve().parents[1]
     parser.add_argument(

@@ -85,6 +85,7 @@ def _log_density(samples: Floats, mean: Floats, covariance: Floats) -> Floats:
 
 
 def main() -> None:
+    """Fit the mixture and write it to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bank", type=Path, required=True, help="npz with aa (N, 24, 3)")
     parser.add_argument("--out", type=Path, required=True)

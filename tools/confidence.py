@@ -61,11 +61,12 @@ QUANTILES = (0.1, 0.5, 0.9, 1.0)
 
 
 class Everybody(Perception):
-    """Perception that also lets through who is unlikely, and keeps the evidence."""
+    """Perception that also returns unlikely people, and keeps the evidence in `last`."""
 
     last = Found([], [])
 
     def found(self, photo: Photo, progress: Any = None, least: float = 0.0) -> Found:
+        """All detections, whatever their likelihood."""
         self.last = super().found(photo, progress, least=0.0)
         return self.last
 
@@ -232,6 +233,7 @@ def auc(low: Floats, high: Floats) -> float:
 
 
 def main() -> None:
+    """Run the subcommand that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make")

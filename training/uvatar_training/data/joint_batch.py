@@ -55,9 +55,9 @@ class JointBatch(Batch):
 
 
 def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, photo_side: int, side: int) -> JointItem:
-    """The whole picture, and the crop of its largest person:
+    """The whole picture, and the crop of its largest person.
 
-    ``photo_side`` and ``side`` pixels are S and P of `JointBatch`.
+    ``photo_side`` and ``side`` (pixels) are S and P of `JointBatch`.
 
     Raises DataError if nobody is large enough.
     """

@@ -48,7 +48,12 @@ class TurnedSkeleton(nn.Module):
         return place
 
     def forward(self, betas: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-        """betas (B, 10), turns (B, 22, 3, 3) -> joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis."""
+        """The joints (B, 24, 3) and landmarks (B, 33, 3), metres from the pelvis.
+
+        Args:
+            betas: (B, 10).
+            turns: (B, 22, 3, 3) rotations of the joints in the same axes as the result.
+        """
         rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
         turns = turns[:, self._turning]
         bones = (turns[:, self._parents] @ (rest - rest[:, self._parents]).unsqueeze(-1)).squeeze(-1)

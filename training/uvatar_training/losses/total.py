@@ -20,7 +20,7 @@ class TotalLoss:
     """
 
     mesh: MeshLoss = field(default_factory=MeshLoss)
-    texture: TextureLoss = TextureLoss()
+    texture: TextureLoss = field(default_factory=TextureLoss)
     texture_share: float = 50.0
 
     def __call__(
