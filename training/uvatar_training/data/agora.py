@@ -168,7 +168,7 @@ class Agora:
         """Raises DataError if a folder or the dataframes are missing."""
         for path in (self.images, self.fits, self.frames, *([self.masks] if self.masks else [])):
             if not path.is_dir():
-                raise DataError(path, "there is no such folder")
+                raise DataError(path, "the folder does not exist")
         if self.cut_out and self.masks is None:
             raise DataError(self.images, "people can only be cut out with masks")
         if not self.tables():
@@ -290,7 +290,7 @@ class Agora:
             if path.is_file():
                 image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
                 if image is None:
-                    raise DataError(path, "is no picture that can be read")
+                    raise DataError(path, "cannot be read as a picture")
                 height, width = image.shape[:2]
                 return np.ascontiguousarray(image[..., ::-1]), pinhole(camera_of(name, row), width, height)
         raise DataError(self.images / name, "is missing")
@@ -304,7 +304,7 @@ class Agora:
             return None
         mask = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
         if mask is None or mask.shape != shape[:2]:
-            raise DataError(path, f"is no mask of {shape[1]}x{shape[0]} pixels")
+            raise DataError(path, f"is not a mask of {shape[1]}x{shape[0]} pixels")
         return np.asarray(mask > 0)
 
     def _alone(self, name: str, image: NDArray[np.uint8], camera: Camera, number: int, label: PersonLabel) -> Sample:

@@ -1,4 +1,4 @@
-"""How perception errs on rendered people: their sightings against the truth, to be put onto other people."""
+"""Perception's errors on rendered people, measured against the truth, to apply them to simulated people."""
 
 from __future__ import annotations
 

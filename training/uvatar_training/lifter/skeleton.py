@@ -1,4 +1,4 @@
-"""Joints and landmarks of many bodies at once, from turns against the camera instead of turns against the parents."""
+"""Joints and landmarks of many bodies at once, from rotations relative to the camera instead of to the parents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mesh and texture learn together: one loss for both."""
+"""The loss of joint training: mesh and texture together."""
 
 from __future__ import annotations
 

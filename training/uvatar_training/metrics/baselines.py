@@ -1,4 +1,4 @@
-"""Textures that cost nothing: what every figure of a predictor must be read beside."""
+"""Baseline textures that need no network, to compare every predictor with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The renderer backwards: the photo's colours brought to the texels that it sees."""
+"""The inverse of rendering: projects the photo's colours onto the texels that it shows."""
 
 from __future__ import annotations
 
