@@ -44,6 +44,7 @@ Result = TypeVar("Result")
 
 
 def main() -> None:
+    """Measure, print the figures and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path, nargs="*", default=PHOTOS, metavar="PHOTO")
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024, 2048, 4096])
@@ -73,6 +74,7 @@ def main() -> None:
 
 
 def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    """CPU seconds that a call takes, and its result."""
     start = time.process_time()
     result = call()
     return time.process_time() - start, result

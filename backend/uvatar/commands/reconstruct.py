@@ -50,7 +50,7 @@ def reconstruct(
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
 ) -> None:
-    """Make avatars of the people in photos.
+    """Make avatars from photos of people.
 
     Each person gets a folder <photo>_p<number> with avatar.blend, avatar.glb, texture.png, overlay.jpg and more.
     Exit code 0: all photos worked. 1: some did not, and the reasons were printed. 2: the command was not understood.
@@ -76,10 +76,13 @@ def reconstruct(
 
 
 def _follow(run: Run, pending: Sequence[PendingPhoto], options: dict[str, Any]) -> typer.Exit | None:
-    """See the photos through; how the command ends after what was made, where not all of them could be.
+    """Process the photos.
+
+    Returns:
+        the exit to raise after the report if the work stopped early, else None.
 
     Raises:
-        typer.Exit: Ctrl+C was pressed, or nothing could be made.
+        typer.Exit: Ctrl+C was pressed, or the work stopped before any avatar was written.
     """
     from uvatar.files.avatar_folders import prepare
     from uvatar.protocol.errors import UvatarError
@@ -102,8 +105,10 @@ def _follow(run: Run, pending: Sequence[PendingPhoto], options: dict[str, Any]) 
 def pending_photos(
     photos: Sequence[tuple[Path, int]], results: Path | None
 ) -> tuple[list[PendingPhoto], list[tuple[str, str]]]:
-    """Photos (path, bytes) with their people where ``results`` names result files, and (photo, reason) of those that
-    have none there.
+    """Pair the photos (path, size in bytes) with their people from another estimator's ``results``, if given.
+
+    Returns:
+        the pending photos, and (photo, reason) for the photos that have no usable entry in ``results``.
     """
     from uvatar.commands.running import PendingPhoto
 
@@ -152,7 +157,7 @@ def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[t
 
 
 def _about(name: str, words: str) -> str:
-    """Words about a photo, with its name before them where they do not name it."""
+    """A message about a photo, preceded by the photo's name unless it contains the name."""
     return words if name in words else f"{name}: {words}"
 
 

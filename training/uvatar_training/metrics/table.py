@@ -1,4 +1,4 @@
-"""One table: predictors and what costs nothing, side by side, in both protocols."""
+"""The table of predictors and baselines, side by side, in both protocols."""
 
 from __future__ import annotations
 
