@@ -106,12 +106,8 @@ def evaluate_mesh(
 ) -> tuple[MeshScores, list[NDArray[np.uint8]]]:
     """Measure the network in ``weights`` on the first ``limit`` samples.
 
-    Returns:
-        the scores, and up to 24 pictures (H, W, 3) with skeletons.
-
-    Raises:
-        CheckpointError: the weights cannot be used.
-        DataError: the data cannot be used.
+    Returns the scores, and up to 24 pictures (H, W, 3) with skeletons. Raises CheckpointError for weights, and
+    DataError for data, that cannot be used.
     """
     body = body or load_open_body()
     predictor = Predictor.load(weights)
