@@ -63,7 +63,7 @@ def main() -> None:
         view = prepared(path, body, face)
         print(f"{path.name}, the first person, {np.ptp(view.person.box[[1, 3]]):.0f} pixels tall:")
         for size in arguments.sizes:
-            seconds, texture = timed(partial(texture_person, [view], body, atlases.at(size), face=face))
+            seconds, texture = timed(partial(texture_person, [view], atlases.at(size), face=face))
             overlap, whole = likeness(view, texture, body)
             print(
                 f"  {size:4}  {seconds:5.2f} s   PSNR {overlap:4.1f} dB in the overlap, {whole:4.1f} dB over the mask"

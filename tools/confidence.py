@@ -41,7 +41,7 @@ from uvatar.evaluation.kinds import (
     write_pictures,
 )
 from uvatar.evaluation.tables import Row, markdown
-from uvatar.fitting.report import shown_share, sureness
+from uvatar.fitting.report import fit_confidence, shown_share
 from uvatar.perception.evidence import FEATURES, LIKELY, PersonEvidence, features, likelihood, upper_body_inside
 from uvatar.perception.perception import Found, Perception
 from uvatar.photos.decoding import PhotoError
@@ -183,7 +183,7 @@ def judged(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def sure(found: dict[str, Any]) -> float:
     """The confidence that the finished avatar would have."""
-    return sureness(found["likelihood"], found["visible"], found["error"]) * shown_share(
+    return fit_confidence(found["likelihood"], found["visible"], found["error"]) * shown_share(
         found["outline"], found["seen"]
     )
 

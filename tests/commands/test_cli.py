@@ -257,7 +257,7 @@ def test_photos_are_sent_without_the_models_libraries() -> None:
 from pathlib import Path
 from uvatar.commands import forgetting, reconstruct
 from uvatar.files import export
-reconstruct.orders_of([(Path("a.jpg"), 1)], None)
+reconstruct.pending_photos([(Path("a.jpg"), 1)], None)
 print(*sys.modules)"""
     assert not {"torch", "cv2", "scipy"} & set(python(code).split())
 

@@ -28,7 +28,7 @@ from uvatar.commands.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from uvatar.commands.running import Order, Run
+    from uvatar.commands.running import PendingPhoto, Run
     from uvatar.files.export import PersonFiles
 
 
@@ -61,10 +61,10 @@ def reconstruct(
 
     console = console_of()
     found, failures = gathered(photos)
-    orders, unknown = orders_of(found, from_npz)
+    pending, unknown = pending_photos(found, from_npz)
     blender = blender_of(console) if blend else None
     run = Run(console, partial(attached, console, data, server, pipeline), export.Exporter(out, blender))
-    ended = _follow(run, orders, options) if orders else None
+    ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]
     report(console, run.people, failures)
     if run.people:
@@ -75,7 +75,7 @@ def reconstruct(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer.Exit | None:
+def _follow(run: Run, pending: Sequence[PendingPhoto], options: dict[str, Any]) -> typer.Exit | None:
     """Process the photos.
 
     Returns:
@@ -90,7 +90,7 @@ def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer
     out = run.exporter.out
     try:
         prepare(out)
-        run.follow(orders, options)
+        run.follow(pending, options)
     except KeyboardInterrupt:
         run.console.print(f"Cancelled. Finished avatars are in {out}", soft_wrap=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -102,28 +102,30 @@ def _follow(run: Run, orders: Sequence[Order], options: dict[str, Any]) -> typer
     return None
 
 
-def orders_of(photos: Sequence[tuple[Path, int]], results: Path | None) -> tuple[list[Order], list[tuple[str, str]]]:
+def pending_photos(
+    photos: Sequence[tuple[Path, int]], results: Path | None
+) -> tuple[list[PendingPhoto], list[tuple[str, str]]]:
     """Pair the photos (path, size in bytes) with their people from another estimator's ``results``, if given.
 
     Returns:
-        the orders, and (photo, reason) for the photos that have no usable entry in ``results``.
+        the pending photos, and (photo, reason) for the photos that have no usable entry in ``results``.
     """
-    from uvatar.commands.running import Order
+    from uvatar.commands.running import PendingPhoto
 
     if results is None or not photos:
-        return [Order(path, size) for path, size in photos], []
+        return [PendingPhoto(path, size) for path, size in photos], []
     from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles  # takes seconds
     from uvatar.protocol.photo_lists import photo_name
 
     files = ResultFiles(results)
-    orders, failures = [], []
+    pending, failures = [], []
     for path, size in photos:
         name = photo_name(path.name)
         try:
-            orders.append(Order(path, size, {"photo": name, **files.people(path.name).as_numbers()}))
+            pending.append(PendingPhoto(path, size, {"photo": name, **files.people(path.name).as_numbers()}))
         except ResultFileError as error:
             failures.append((name, str(error)))
-    return orders, failures
+    return pending, failures
 
 
 def report(console: Console, people: Sequence[PersonFiles], failures: Sequence[tuple[str, str]]) -> None:

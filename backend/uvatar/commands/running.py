@@ -35,7 +35,7 @@ GIVEN_BYTES = LIMITS.header_bytes // 2  # of other estimators' people in one job
 
 
 @dataclass(frozen=True)
-class Order:
+class PendingPhoto:
     """A photo to process.
 
     Attributes:
@@ -88,7 +88,7 @@ class Run:
     people: list[PersonFiles] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
-    def follow(self, orders: Sequence[Order], options: dict[str, Any]) -> None:
+    def follow(self, pending: Sequence[PendingPhoto], options: dict[str, Any]) -> None:
         """Send the photos in as many jobs as needed, one after the other, and write each result as it arrives.
 
         Only one job's photos are in memory at a time.
@@ -98,9 +98,9 @@ class Run:
         """
         self._client = self.attach()
         try:
-            with _Bars(self.console, len(orders)) as bars, remembered_interrupts() as end_if_interrupted:
-                for job in jobs(orders, options, *self._room()):
-                    self._see_through([orders[index] for index in job], options, bars, end_if_interrupted)
+            with _Bars(self.console, len(pending)) as bars, remembered_interrupts() as end_if_interrupted:
+                for job in jobs(pending, options, *self._room()):
+                    self._see_through([pending[index] for index in job], options, bars, end_if_interrupted)
                     end_if_interrupted()
         finally:
             self._client.close()
@@ -113,16 +113,20 @@ class Run:
         return min(JOB_PHOTOS, queue.get("most_photos", JOB_PHOTOS)), queue.get("most_bytes", LIMITS.total_bytes)
 
     def _see_through(
-        self, orders: Sequence[Order], options: dict[str, Any], bars: _Bars, end_if_interrupted: Callable[[], None]
+        self,
+        pending: Sequence[PendingPhoto],
+        options: dict[str, Any],
+        bars: _Bars,
+        end_if_interrupted: Callable[[], None],
     ) -> None:
         """Process one job from reading its photos to its end, even if the server stops in between."""
-        kept, photos = self._read(orders)
+        kept, photos = self._read(pending)
         if not kept:
             return
-        if any(order.given is not None for order in kept):
-            options = {**options, "given_people": [order.given for order in kept]}
+        if any(photo.given is not None for photo in kept):
+            options = {**options, "given_people": [photo.given for photo in kept]}
         made_of = [hashlib.sha256(data).hexdigest() for _, data in photos] if options["same_person"] else []
-        job = _Job([order.name for order in kept], [bars.add(order.name) for order in kept], made_of)
+        job = _Job([photo.name for photo in kept], [bars.add(photo.name) for photo in kept], made_of)
         try:
             for attempts_left in reversed(range(ATTEMPTS)):
                 try:
@@ -146,14 +150,14 @@ class Run:
                 self._client.cancel(job.id)
             raise
 
-    def _read(self, orders: Sequence[Order]) -> tuple[list[Order], list[tuple[str, bytes]]]:
+    def _read(self, pending: Sequence[PendingPhoto]) -> tuple[list[PendingPhoto], list[tuple[str, bytes]]]:
         kept, photos = [], []
-        for order in orders:
+        for photo in pending:
             try:
-                photos.append((order.name, read_photo(order.path)))
-                kept.append(order)
+                photos.append((photo.name, read_photo(photo.path)))
+                kept.append(photo)
             except UvatarError as error:
-                self._fail(shown(str(order.path)), error)
+                self._fail(shown(str(photo.path)), error)
         return kept, photos
 
     def _send(self, job: str, photos: Sequence[tuple[str, bytes]], options: dict[str, Any]) -> None:
@@ -214,11 +218,13 @@ class Run:
         return "Failed"
 
 
-def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, most_bytes: int) -> Iterator[range]:
+def jobs(
+    pending: Sequence[PendingPhoto], options: dict[str, Any], most_photos: int, most_bytes: int
+) -> Iterator[range]:
     """Divide the photos among jobs.
 
     Args:
-        orders: all photos.
+        pending: all photos.
         options: the job options.
         most_photos: how many photos the server takes in a job.
         most_bytes: how many bytes of photos the server takes in a job.
@@ -229,7 +235,7 @@ def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, mos
     Raises:
         UvatarError: the photos of one person do not fit into one job.
     """
-    sizes = [order.bytes for order in orders]
+    sizes = [photo.bytes for photo in pending]
     if options["same_person"]:
         largest = min(most_bytes, LIMITS.total_bytes - LIMITS.header_bytes)
         if len(list(photo_lists.portions(sizes, most_photos, largest))) > 1:
@@ -238,10 +244,10 @@ def jobs(orders: Sequence[Order], options: dict[str, Any], most_photos: int, mos
                 "MB at most."
             )
             raise UvatarError(message, Code.TOO_LARGE, "Choose fewer photos; a few from each side are enough.")
-        yield range(len(orders))
+        yield range(len(pending))
         return
     for portion in photo_lists.portions(sizes, most_photos, min(most_bytes, JOB_BYTES)):
-        given = (len(json.dumps(orders[index].given)) for index in portion)
+        given = (len(json.dumps(pending[index].given)) for index in portion)
         for part in photo_lists.portions(given, most_photos, GIVEN_BYTES):
             yield range(portion.start + part.start, portion.start + part.stop)
 
