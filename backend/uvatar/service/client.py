@@ -57,7 +57,7 @@ class Client:
     def __init__(
         self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None
     ) -> None:
-        """Connect to a port on 127.0.0.1 or, encrypted, to the address in ``access``; `hello` sends the first message."""
+        """Connect to a port on 127.0.0.1, or encrypted to the address in ``access``. Sends nothing before `hello`."""
         self._host, self._port = (access.host, access.port) if access else ("127.0.0.1", port)
         self._token = token
         self._reply_seconds = reply_seconds
