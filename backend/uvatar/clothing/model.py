@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ from scipy import sparse
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
 from uvatar.clothing.fields import Nodes, nodes_on
+from uvatar.clothing.unfolding import QuadMesh, UnfoldingSettings
 from uvatar.data.arrays import Floats
 from uvatar.data.landmarks import EARS, EYES, MOUTH
-from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit
 
 
@@ -51,6 +51,7 @@ class ClothingSettings:
     hand_stiffness: float = 5.0
     foot_stiffness: float = 0.1
     hand_slide_stiffness: float = 0.1
+    unfolding: UnfoldingSettings = field(default_factory=UnfoldingSettings)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ClothingModel:
         smoothness: (K + 2L, K + 2L) what roughness of the fields costs.
         size: (K + 2L,) what moving at all costs there: much on the face, some on hands and feet.
         hands: (V,) float32, 1 on the hands, on which nothing is worn.
-        neighbours: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
+        mesh: the body's triangles for unfolding.
     """
 
     body: BodyModel
@@ -74,7 +75,7 @@ class ClothingModel:
     smoothness: sparse.csc_matrix
     size: Floats
     hands: NDArray[np.float32]
-    neighbours: sparse.csr_matrix
+    mesh: QuadMesh
 
 
 def prepare_clothing(body: BodyModel, settings: ClothingSettings | None = None) -> ClothingModel:
@@ -92,8 +93,7 @@ def prepare_clothing(body: BodyModel, settings: ClothingSettings | None = None) 
         (settings.face_stiffness * _face_share(data) + settings.hand_slide_stiffness * hands)[:, None]
     )[:, 0]
     size = np.concatenate([swell_size, slide_size, slide_size])
-    neighbours = averaging(adjacency(triangle_edges(data.faces), len(data.v_template)))
-    return ClothingModel(body, settings, swell, slide, smoothness, size, hands.astype(np.float32), neighbours)
+    return ClothingModel(body, settings, swell, slide, smoothness, size, hands.astype(np.float32), QuadMesh.of(data))
 
 
 def _stiffness(data: BodyData, settings: ClothingSettings) -> Floats:

@@ -24,7 +24,7 @@ from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
 from uvatar.clothing.model import ClothingModel, bones_of
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
-from uvatar.clothing.unfolding import unfolded
+from uvatar.clothing.unfolding import BareBody, unfolded
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
@@ -50,6 +50,7 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
     swell_rest, radius = _swelling_directions(rest, model, fit.body.betas)
     swell = np.einsum("vij,vj->vi", skinning, swell_rest)
     picture = mask_picture(person, camera, settings.picture_side)
+    bare = BareBody.of(rest, posed, skinning, model.mesh)
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness, size in settings.rounds:
@@ -62,7 +63,7 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
         offsets = _limited(offsets + (swollen - swelling)[:, None] * swell_rest + slide, settings.limit * height)
         swelling = swollen
         # Before the next round, not only at the end: what smoothing takes from the outline, the next round gives back.
-        offsets = unfolded(offsets, rest, posed, skinning, data, model.neighbours)
+        offsets = unfolded(offsets, bare, model.mesh, settings.unfolding)
     return _with_rigid_eyes(offsets, rest, data).astype(np.float32)
 
 

@@ -2,59 +2,149 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from uvatar.body.data import BodyData
 from uvatar.data.arrays import Floats, Integers
+from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import face_normals, unit
 
-UNFOLD_ROUNDS = 60
-PATIENCE = 30  # rounds after which smoothing alone is not expected to help any more
-FLIP_LIMIT = 0.1  # least cosine between a triangle's normals without and with clothes
-FOLD_LIMIT = 0.1  # least cosine between the normals of a quad's halves
+
+@dataclass(frozen=True)
+class UnfoldingSettings:
+    """Tuned numbers of unfolding; how they were chosen is not recorded unless it is said here.
+
+    Attributes:
+        rounds: after which what is still folded stays so.
+        patience: rounds after which smoothing alone is not expected to help any more. Displacements are shortened only
+            then, as shortening flattens long hair and collars that smoothing alone would have kept.
+        shortening: share of the displacements that each round after that takes away, more with every round.
+        smoothings: of the displacements in one round.
+        rings: of neighbours around a spoilt quad that are smoothed with it.
+        more_rings_after: rounds after which there is one ring more, until there are ``more_rings`` of these.
+        flip_limit: least cosine between a triangle's normals without and with clothes.
+        fold_limit: least cosine between the normals of a quad's halves.
+    """
+
+    rounds: int = 60
+    patience: int = 30
+    shortening: float = 0.01
+    smoothings: int = 4
+    rings: int = 2
+    more_rings_after: int = 4
+    more_rings: int = 4
+    flip_limit: float = 0.1
+    fold_limit: float = 0.1
+
+
+@dataclass(frozen=True)
+class QuadMesh:
+    """A body's triangles in pairs, and what is beside what.
+
+    Attributes:
+        pairs: (P, 2, 3) corners of the halves of each quad; without quads every triangle is its own pair.
+        averaging: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
+        pairs_at: (V, P) csr, 1 where a pair has a corner at the vertex.
+    """
+
+    pairs: Integers
+    averaging: sparse.csr_matrix
+    pairs_at: sparse.csr_matrix
+
+    @classmethod
+    def of(cls, data: BodyData) -> QuadMesh:
+        """The mesh of a body."""
+        pairs = data.faces.reshape(-1, 2, 3) if data.quads is not None else np.stack([data.faces, data.faces], 1)
+        count = len(data.v_template)
+        corners = pairs.reshape(len(pairs), 6)
+        owner = np.repeat(np.arange(len(pairs)), 6)
+        pairs_at = sparse.csr_matrix((np.ones(corners.size), (corners.ravel(), owner)), (count, len(pairs)))
+        return cls(pairs, averaging(adjacency(triangle_edges(data.faces), count)), pairs_at)
+
+
+@dataclass(frozen=True)
+class BareBody:
+    """A body without clothes, at rest and as the photo shows it, against which folds are judged.
+
+    Attributes:
+        rest, posed: (V, 3) vertices, metres.
+        skinning: (V, 3, 3) takes a rest-pose displacement into the pose.
+        normals: (2, P, 2, 3) of the halves of each pair, at rest and posed.
+        flatness: (2, P) cosine between the normals of a pair's halves.
+    """
+
+    rest: Floats
+    posed: Floats
+    skinning: Floats
+    normals: Floats
+    flatness: Floats
+
+    @classmethod
+    def of(cls, rest: Floats, posed: Floats, skinning: Floats, mesh: QuadMesh) -> BareBody:
+        """The body with these vertices and this skinning."""
+        normals = [unit(face_normals(vertices, mesh.pairs)) for vertices in (rest, posed)]
+        return cls(rest, posed, skinning, np.stack(normals), np.stack([_flatness(one) for one in normals]))
+
+    def dressed(self, offsets: Floats, at: Integers | slice) -> Floats:
+        """(2, K, 3) the vertices ``at`` (K,) with their ``offsets`` (K, 3) from the rest pose, at rest and posed."""
+        return np.stack(
+            [self.rest[at] + offsets, self.posed[at] + np.einsum("vij,vj->vi", self.skinning[at], offsets)]
+        )
 
 
 def unfolded(
-    offsets: Floats, rest: Floats, posed: Floats, skinning: Floats, data: BodyData, averaging: sparse.csr_matrix
-) -> Floats:
+    offsets: Floats, body: BareBody, mesh: QuadMesh, settings: UnfoldingSettings | None = None
+) -> NDArray[np.float64]:
     """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they
     did.
 
-    ``offsets``, ``rest``, ``posed`` (V, 3); ``skinning`` (V, 3, 3) takes a rest-pose displacement into the pose;
-    ``averaging`` (V, V) replaces a vertex's value by the mean of its neighbours'.
+    ``offsets`` (V, 3) from the rest pose, metres. Few quads are spoilt, so each round looks only at those around which
+    something has moved.
     """
-    offsets = offsets.copy()
-    # Without quads every triangle is its own pair.
-    pairs = data.faces.reshape(-1, 2, 3) if data.quads is not None else np.stack([data.faces, data.faces], 1)
-    suspects = np.arange(len(pairs))
-    for attempt in range(UNFOLD_ROUNDS):
-        faces = pairs[suspects]
-        spoilt = _spoilt(rest, rest + offsets, faces) | _spoilt(
-            posed, posed + np.einsum("vij,vj->vi", skinning, offsets), faces
-        )
-        if not spoilt.any():
+    settings = settings or UnfoldingSettings()
+    offsets = np.array(offsets, float)
+    dressed = body.dressed(offsets, slice(None))
+    suspects = np.arange(len(mesh.pairs))
+    for attempt in range(settings.rounds):
+        spoilt = _spoilt(dressed, suspects, body, mesh, settings)
+        if not len(spoilt):
             break
-        around = np.zeros(len(rest))
-        around[faces[spoilt]] = 1
-        for _ in range(2 + min(attempt // 4, 4)):
-            around = np.maximum(around, averaging @ around > 0)
-        inside = np.flatnonzero(around)
-        local = averaging[inside]
-        # Shortening flattens long hair and collars that smoothing alone would have kept.
-        length = 1 - 0.01 * max(attempt - PATIENCE, 0)
-        for _ in range(4):
-            offsets[inside] = length * (local @ offsets)
-        near = np.maximum(around, averaging @ around > 0)
-        suspects = np.flatnonzero(near[pairs].any((1, 2)))
+        around = np.unique(mesh.pairs[spoilt])
+        for _ in range(settings.rings + min(attempt // settings.more_rings_after, settings.more_rings)):
+            around = _with_neighbours(around, mesh)
+        local = mesh.averaging[around]
+        length = 1 - settings.shortening * max(attempt - settings.patience, 0)
+        for _ in range(settings.smoothings):
+            offsets[around] = length * (local @ offsets)
+        dressed[:, around] = body.dressed(offsets[around], around)
+        suspects = np.unique(mesh.pairs_at[_with_neighbours(around, mesh)].indices)
     return offsets
 
 
-def _spoilt(before: Floats, after: Floats, pairs: Integers) -> NDArray[np.bool_]:
-    """Which pairs of triangles (P, 2, 3), the halves of a quad, clothes have flipped over or folded on each other."""
-    old, new = unit(face_normals(before, pairs)), unit(face_normals(after, pairs))
-    flipped = ((old * new).sum(-1) < FLIP_LIMIT).any(1)
-    flat_before, flat_after = (old[:, 0] * old[:, 1]).sum(-1), (new[:, 0] * new[:, 1]).sum(-1)
-    spoilt: NDArray[np.bool_] = flipped | ((flat_after < FOLD_LIMIT) & (flat_before > FOLD_LIMIT))
-    return spoilt
+def _with_neighbours(vertices: Integers, mesh: QuadMesh) -> Integers:
+    """The vertices (K,) and all beside them, in order."""
+    found = np.zeros(mesh.averaging.shape[0], bool)
+    found[vertices] = True
+    found[mesh.averaging[vertices].indices] = True
+    return np.flatnonzero(found)
+
+
+def _spoilt(
+    dressed: Floats, suspects: Integers, body: BareBody, mesh: QuadMesh, settings: UnfoldingSettings
+) -> Integers:
+    """Which of the pairs ``suspects`` clothes have flipped over or folded on each other, at rest or posed."""
+    pairs = mesh.pairs[suspects]
+    normals = np.stack([unit(face_normals(vertices, pairs)) for vertices in dressed])
+    flipped = ((body.normals[:, suspects] * normals).sum(-1) < settings.flip_limit).any(-1)
+    folded = (_flatness(normals) < settings.fold_limit) & (body.flatness[:, suspects] > settings.fold_limit)
+    return suspects[(flipped | folded).any(0)]
+
+
+def _flatness(normals: Floats) -> Floats:
+    """(..., 2, 3) unit normals of the halves of pairs -> (...,) their cosine."""
+    cosine: Floats = (normals[..., 0, :] * normals[..., 1, :]).sum(-1)
+    return cosine
