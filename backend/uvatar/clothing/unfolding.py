@@ -48,22 +48,28 @@ class QuadMesh:
     Attributes:
         pairs: (P, 2, 3) corners of the halves of each quad; without quads every triangle is its own pair.
         averaging: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
-        pairs_at: (V, P) csr, 1 where a pair has a corner at the vertex.
+        neighbours: (V, N) vertices beside each vertex, some of them repeated to fill the row.
+        pairs_at: (V, M) pairs that have a corner at each vertex, some of them repeated to fill the row.
     """
 
     pairs: Integers
     averaging: sparse.csr_matrix
-    pairs_at: sparse.csr_matrix
+    neighbours: Integers
+    pairs_at: Integers
 
     @classmethod
     def of(cls, data: BodyData) -> QuadMesh:
         """The mesh of a body."""
         pairs = data.faces.reshape(-1, 2, 3) if data.quads is not None else np.stack([data.faces, data.faces], 1)
         count = len(data.v_template)
-        corners = pairs.reshape(len(pairs), 6)
+        beside = adjacency(triangle_edges(data.faces), count)
         owner = np.repeat(np.arange(len(pairs)), 6)
-        pairs_at = sparse.csr_matrix((np.ones(corners.size), (corners.ravel(), owner)), (count, len(pairs)))
-        return cls(pairs, averaging(adjacency(triangle_edges(data.faces), count)), pairs_at)
+        touching = sparse.csr_matrix((np.ones(pairs.size), (pairs.ravel(), owner)), (count, len(pairs)))
+        return cls(pairs, averaging(beside), _rows(beside), _rows(touching))
+
+    def ring(self, vertices: Integers) -> Integers:
+        """The vertices (K,) and all beside them, in order."""
+        return _marked(len(self.neighbours), vertices, self.neighbours[vertices])
 
 
 @dataclass(frozen=True)
@@ -96,41 +102,62 @@ class BareBody:
         )
 
 
+@dataclass(frozen=True)
+class _Patch:
+    """What is smoothed because of the pairs ``spoilt``.
+
+    Attributes:
+        rings: of neighbours around these pairs.
+        vertices: (K,) that are smoothed.
+        averaging: (K, V) csr, the rows of the mesh's for them.
+        suspects: pairs that this can change.
+    """
+
+    spoilt: Integers
+    rings: int
+    vertices: Integers
+    averaging: sparse.csr_matrix
+    suspects: Integers
+
+    @classmethod
+    def around(cls, spoilt: Integers, rings: int, mesh: QuadMesh) -> _Patch:
+        vertices = np.unique(mesh.pairs[spoilt])
+        for _ in range(rings):
+            vertices = mesh.ring(vertices)
+        suspects = _marked(len(mesh.pairs), mesh.pairs_at[mesh.ring(vertices)])
+        return cls(spoilt, rings, vertices, mesh.averaging[vertices], suspects)
+
+    def is_around(self, spoilt: Integers, rings: int) -> bool:
+        return rings == self.rings and np.array_equal(spoilt, self.spoilt)
+
+
 def unfolded(
     offsets: Floats, body: BareBody, mesh: QuadMesh, settings: UnfoldingSettings | None = None
 ) -> NDArray[np.float64]:
     """Displacements that turn no triangle over and fold no quad, in either pose: smoothed, and shortened, where they
     did.
 
-    ``offsets`` (V, 3) from the rest pose, metres. Few quads are spoilt, so each round looks only at those around which
-    something has moved.
+    ``offsets`` (V, 3) from the rest pose, metres. Few quads are spoilt, most of them for many rounds, so each round
+    looks only at those around which something has moved.
     """
     settings = settings or UnfoldingSettings()
     offsets = np.array(offsets, float)
     dressed = body.dressed(offsets, slice(None))
     suspects = np.arange(len(mesh.pairs))
+    patch: _Patch | None = None
     for attempt in range(settings.rounds):
         spoilt = _spoilt(dressed, suspects, body, mesh, settings)
         if not len(spoilt):
             break
-        around = np.unique(mesh.pairs[spoilt])
-        for _ in range(settings.rings + min(attempt // settings.more_rings_after, settings.more_rings)):
-            around = _with_neighbours(around, mesh)
-        local = mesh.averaging[around]
+        rings = settings.rings + min(attempt // settings.more_rings_after, settings.more_rings)
+        if patch is None or not patch.is_around(spoilt, rings):
+            patch = _Patch.around(spoilt, rings, mesh)
         length = 1 - settings.shortening * max(attempt - settings.patience, 0)
         for _ in range(settings.smoothings):
-            offsets[around] = length * (local @ offsets)
-        dressed[:, around] = body.dressed(offsets[around], around)
-        suspects = np.unique(mesh.pairs_at[_with_neighbours(around, mesh)].indices)
+            offsets[patch.vertices] = length * (patch.averaging @ offsets)
+        dressed[:, patch.vertices] = body.dressed(offsets[patch.vertices], patch.vertices)
+        suspects = patch.suspects
     return offsets
-
-
-def _with_neighbours(vertices: Integers, mesh: QuadMesh) -> Integers:
-    """The vertices (K,) and all beside them, in order."""
-    found = np.zeros(mesh.averaging.shape[0], bool)
-    found[vertices] = True
-    found[mesh.averaging[vertices].indices] = True
-    return np.flatnonzero(found)
 
 
 def _spoilt(
@@ -138,7 +165,7 @@ def _spoilt(
 ) -> Integers:
     """Which of the pairs ``suspects`` clothes have flipped over or folded on each other, at rest or posed."""
     pairs = mesh.pairs[suspects]
-    normals = np.stack([unit(face_normals(vertices, pairs)) for vertices in dressed])
+    normals = unit(face_normals(dressed.reshape(-1, 3), np.stack([pairs, pairs + dressed.shape[1]])))
     flipped = ((body.normals[:, suspects] * normals).sum(-1) < settings.flip_limit).any(-1)
     folded = (_flatness(normals) < settings.fold_limit) & (body.flatness[:, suspects] > settings.fold_limit)
     return suspects[(flipped | folded).any(0)]
@@ -148,3 +175,19 @@ def _flatness(normals: Floats) -> Floats:
     """(..., 2, 3) unit normals of the halves of pairs -> (...,) their cosine."""
     cosine: Floats = (normals[..., 0, :] * normals[..., 1, :]).sum(-1)
     return cosine
+
+
+def _rows(graph: sparse.csr_matrix) -> Integers:
+    """(N, M) csr without empty rows -> (N, K) the columns of each row's entries, the last of them repeated to fill it."""
+    graph = graph.tocsr()
+    start, end = graph.indptr[:-1, None], graph.indptr[1:, None]
+    rows: Integers = graph.indices[np.minimum(start + np.arange(np.diff(graph.indptr).max()), end - 1)]
+    return rows
+
+
+def _marked(count: int, *indices: Integers) -> Integers:
+    """The numbers below ``count`` that are among the indices, each once, in order."""
+    found = np.zeros(count, bool)
+    for some in indices:
+        found[some] = True
+    return np.flatnonzero(found)
