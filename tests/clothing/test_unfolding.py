@@ -97,7 +97,9 @@ def test_what_is_not_folded_stays_as_it_is(body: BodyModel) -> None:
     data, mesh = body.data, QuadMesh.of(body.data)
     skinning = np.broadcast_to(np.eye(3), (len(data.v_template), 3, 3))
     offsets = np.full(data.v_template.shape, 0.01)
-    assert np.array_equal(unfolded(offsets, BareBody.of(data.v_template, data.v_template, skinning, mesh), mesh), offsets)
+    assert np.array_equal(
+        unfolded(offsets, BareBody.of(data.v_template, data.v_template, skinning, mesh), mesh), offsets
+    )
 
 
 def test_rounds_can_be_few(body: BodyModel) -> None:

@@ -97,9 +97,7 @@ class BareBody:
 
     def dressed(self, offsets: Floats, at: Integers | slice) -> Floats:
         """(2, K, 3) the vertices ``at`` (K,) with their ``offsets`` (K, 3) from the rest pose, at rest and posed."""
-        return np.stack(
-            [self.rest[at] + offsets, self.posed[at] + np.einsum("vij,vj->vi", self.skinning[at], offsets)]
-        )
+        return np.stack([self.rest[at] + offsets, self.posed[at] + np.einsum("vij,vj->vi", self.skinning[at], offsets)])
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ def _flatness(normals: Floats) -> Floats:
 
 
 def _rows(graph: sparse.csr_matrix) -> Integers:
-    """(N, M) csr without empty rows -> (N, K) the columns of each row's entries, the last of them repeated to fill it."""
+    """(N, M) csr without empty rows -> (N, K) columns of each row's entries, the last repeated to fill the row."""
     graph = graph.tocsr()
     start, end = graph.indptr[:-1, None], graph.indptr[1:, None]
     rows: Integers = graph.indices[np.minimum(start + np.arange(np.diff(graph.indptr).max()), end - 1)]
