@@ -20,7 +20,7 @@ FINE_PARTS = [Joint.HEAD, *WRIST_JOINTS, *HAND_JOINTS, *ANKLE_JOINTS, *FOOT_JOIN
 
 @dataclass(frozen=True)
 class FieldSettings:
-    """Tuned numbers of the fields; how they were chosen is not recorded.
+    """Tuned numbers of the fields. How they were chosen is not recorded.
 
     Attributes:
         around: how much more a field resists change around a limb than along it.

@@ -27,7 +27,7 @@ TOES = (0, 0, 0.05)  # metres
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """Where the face is on which nothing is worn; how the numbers were chosen is not recorded.
+    """Where the face is, on which nothing is worn. How the numbers were chosen is not recorded.
 
     Attributes:
         brow: metres above the eyes at which it ends.
@@ -46,7 +46,7 @@ class FaceSettings:
 
 @dataclass(frozen=True)
 class ClothingSettings:
-    """Tuned numbers of clothing; how they were chosen is not recorded unless it is said here.
+    """Tuned numbers of clothing. Where nothing is said of how a number was chosen, that is not recorded.
 
     Weights of the least squares are against one for each unit of outline, a unit being the nodes' spacing.
 

@@ -24,7 +24,7 @@ from uvatar.geometry.raster import Fragments
 class OutlineShiftSettings:
     """Tuned numbers of reading the outline. Lengths are fractions of the person's box side unless said otherwise.
 
-    How they were chosen is not recorded unless it is said here.
+    Where nothing is said of how a number was chosen, that is not recorded.
 
     Attributes:
         outward_reach: a coat or hair stands off the body at most this far. The first prototype's value, with which

@@ -16,7 +16,7 @@ from uvatar.geometry.mesh import face_normals, unit
 
 @dataclass(frozen=True)
 class UnfoldingSettings:
-    """Tuned numbers of unfolding; how they were chosen is not recorded unless it is said here.
+    """Tuned numbers of unfolding. Where nothing is said of how a number was chosen, that is not recorded.
 
     Attributes:
         rounds: after which what is still folded stays so.
