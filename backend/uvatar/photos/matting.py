@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BAND = 3.0  # pixels, at scale 1, to either side of the outline in which it may move
-RADIUS = 10  # pixels, at scale 1, of the neighbourhood whose colours are compared
-NOISE = 1e-3  # variance of noise, for colours in [0, 1]
-APART = 8.0  # squared Mahalanobis distance of the two sides at which colours count as much as the mask
-FEW = 0.03  # share of the neighbourhood that either side must fill
-
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # of channels
 
 
-def sharpened(guide: NDArray[np.float32], alpha: NDArray[np.float32], scale: float = 1.0) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class MattingSettings:
+    """Tuned numbers of matting. How they were chosen is not recorded.
+
+    Attributes:
+        band: pixels, at scale 1, to either side of the outline in which it may move.
+        radius: pixels, at scale 1, of the neighbourhood whose colours are compared.
+        noise: variance of noise, for colours in [0, 1].
+        apart: squared Mahalanobis distance of the two sides at which colours count as much as the mask.
+        few: share of the neighbourhood that either side must fill.
+    """
+
+    band: float = 3.0
+    radius: float = 10
+    noise: float = 1e-3
+    apart: float = 8.0
+    few: float = 0.03
+
+
+def sharpened(
+    guide: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    scale: float = 1.0,
+    settings: MattingSettings | None = None,
+) -> NDArray[np.float32]:
     """Alpha (h, w), corrected near its outline by the photo's colours.
 
     The pixels just beyond the band give the mean and covariance of the colours on either side. Alpha is a pixel's
@@ -28,8 +47,10 @@ def sharpened(guide: NDArray[np.float32], alpha: NDArray[np.float32], scale: flo
         guide: (h, w, 3) colours in [0, 1].
         alpha: (h, w) in [0, 1].
         scale: size of the picture relative to the one in which the outline was found; it scales the band.
+        settings: tuned numbers, by default those of the class.
     """
-    band, radius = BAND * scale, round(RADIUS * scale)
+    settings = settings or MattingSettings()
+    band, radius = settings.band * scale, round(settings.radius * scale)
     distance = signed_distance(alpha >= 0.5)
     near = np.abs(distance) <= 1.5 * band
     if not near.any():
@@ -38,10 +59,11 @@ def sharpened(guide: NDArray[np.float32], alpha: NDArray[np.float32], scale: flo
     share_in, mean_in, scatter_in = _statistics(moments, distance > band, near, radius)
     share_out, mean_out, scatter_out = _statistics(moments, distance < -band, near, radius)
     towards = mean_in - mean_out
-    axis = np.linalg.solve(scatter_in + scatter_out + NOISE * np.eye(3, dtype=np.float32), towards[..., None])[..., 0]
+    scatter = scatter_in + scatter_out + settings.noise * np.eye(3, dtype=np.float32)
+    axis = np.linalg.solve(scatter, towards[..., None])[..., 0]
     separation = (axis * towards).sum(1)
     place = ((guide[near] - mean_out) * axis).sum(1) / np.maximum(separation, 1e-6)
-    trust = np.where(np.minimum(share_in, share_out) > FEW, separation / (separation + APART), 0)
+    trust = np.where(np.minimum(share_in, share_out) > settings.few, separation / (separation + settings.apart), 0)
     trust *= 1 - np.clip(2 * (np.abs(distance[near]) / band - 1), 0, 1)
     result = alpha.copy()
     result[near] = trust * np.clip(place, 0, 1) + (1 - trust) * alpha[near]
