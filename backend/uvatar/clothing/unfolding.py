@@ -141,7 +141,7 @@ def unfolded(
     settings = settings or UnfoldingSettings()
     offsets = np.array(offsets, float)
     dressed = body.dressed(offsets, slice(None))
-    suspects = np.arange(len(mesh.pairs))
+    suspects: Integers = np.arange(len(mesh.pairs))
     patch: _Patch | None = None
     for attempt in range(settings.rounds):
         spoilt = _spoilt(dressed, suspects, body, mesh, settings)
@@ -166,7 +166,8 @@ def _spoilt(
     normals = unit(face_normals(dressed.reshape(-1, 3), np.stack([pairs, pairs + dressed.shape[1]])))
     flipped = ((body.normals[:, suspects] * normals).sum(-1) < settings.flip_limit).any(-1)
     folded = (_flatness(normals) < settings.fold_limit) & (body.flatness[:, suspects] > settings.fold_limit)
-    return suspects[(flipped | folded).any(0)]
+    spoilt: Integers = suspects[(flipped | folded).any(0)]
+    return spoilt
 
 
 def _flatness(normals: Floats) -> Floats:
