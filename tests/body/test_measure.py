@@ -9,6 +9,7 @@ import pytest
 
 from uvatar.body import BodyModel, measure
 from uvatar.body.measure import girth
+from uvatar.data.joints import ELBOW_JOINTS, HAND_JOINTS, HIP_JOINTS, SHOULDER_JOINTS, WRIST_JOINTS
 
 
 def test_girth_of_a_cylinder_is_its_circumference() -> None:
@@ -21,6 +22,24 @@ def test_girth_of_a_cylinder_is_its_circumference() -> None:
     expected = np.pi * 0.3 * (1 + 3 * h / (10 + np.sqrt(4 - 3 * h)))
     assert girth(vertices, faces, 0.37) == pytest.approx(expected, rel=1e-3)
     assert girth(vertices, faces, 1.5) == 0.0
+
+
+def test_girths_are_those_of_the_whole_trunk(body: BodyModel) -> None:
+    """Only edges near the heights are cut; cutting all gives the same."""
+    data, betas = body.data, np.random.default_rng(0).normal(0, 1, 10)
+    vertices = data.v_template + data.shapedirs @ betas
+    joints = data.joint_template + data.joint_shapedirs @ betas
+    low, high = joints[HIP_JOINTS, 1].mean(), joints[SHOULDER_JOINTS, 1].mean()
+    arms = [*SHOULDER_JOINTS, *ELBOW_JOINTS, *WRIST_JOINTS, *HAND_JOINTS]
+    trunk = data.faces[(data.weights[:, arms].sum(1) < 0.5)[data.faces].all(1)]
+
+    def girths(start: float, end: float) -> list[float]:
+        return [100 * girth(vertices, trunk, low + share * (high - low)) for share in np.arange(start, end, 0.01)]
+
+    measured = measure(body, betas)
+    assert measured["chest"] == round(max(girths(0.60, 0.705)), 1)
+    assert measured["waist"] == round(float(np.mean(girths(0.36, 0.465))), 1)
+    assert measured["hip"] == round(max(girths(-0.15, 0.255)), 1)
 
 
 def test_waist_matches_the_widest_points_seen_from_every_side(body: BodyModel) -> None:

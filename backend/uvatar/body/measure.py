@@ -32,11 +32,13 @@ def measure(body: BodyModel | BodyData, betas: Floats) -> dict[str, float]:
     floor = vertices[:, 1].min()
     low = (joints[Joint.LEFT_HIP, 1] + joints[Joint.RIGHT_HIP, 1]) / 2
     high = (joints[Joint.LEFT_SHOULDER, 1] + joints[Joint.RIGHT_SHOULDER, 1]) / 2
-    trunk_faces = data.faces[(data.weights[:, _ARM_JOINTS].sum(1) < 0.5)[data.faces].all(1)]
+    edges = triangle_edges(data.faces[(data.weights[:, _ARM_JOINTS].sum(1) < 0.5)[data.faces].all(1)])
 
     def girths(band: tuple[float, float]) -> list[float]:
-        heights = np.arange(band[0], band[1] + _BAND_STEP / 2, _BAND_STEP)
-        return [girth(vertices, trunk_faces, low + fraction * (high - low)) for fraction in heights]
+        heights = low + np.arange(band[0], band[1] + _BAND_STEP / 2, _BAND_STEP) * (high - low)
+        levels = vertices[edges, 1]
+        near = edges[(levels.min(1) <= heights[-1]) & (levels.max(1) >= heights[0])]
+        return [_girth(vertices, near, height) for height in heights]
 
     middle = data.mirror == np.arange(len(vertices))
     below_chest = vertices[:, 1] < low + _CHEST_BAND[0] * (high - low)
@@ -58,7 +60,11 @@ def girth(vertices: NDArray[np.float64], faces: NDArray[np.int32], height: float
 
     0 where it misses it.
     """
-    edges = triangle_edges(faces)
+    return _girth(vertices, triangle_edges(faces), height)
+
+
+def _girth(vertices: NDArray[np.float64], edges: NDArray[np.int32], height: float) -> float:
+    """`girth` of the mesh with these edges (E, 2), of which those that are wholly above or below do not count."""
     above = vertices[:, 1] > height
     edges = edges[above[edges[:, 0]] != above[edges[:, 1]]]
     if len(edges) < 3:

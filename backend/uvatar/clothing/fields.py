@@ -10,21 +10,30 @@ from scipy.spatial import cKDTree
 
 from uvatar.body.data import BODY, BodyData
 from uvatar.data.arrays import Floats
+from uvatar.data.joints import ANKLE_JOINTS, FOOT_JOINTS, HAND_JOINTS, WRIST_JOINTS, Joint
 from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit, vertex_normals
 
-AROUND = 30.0  # how much more a field resists change around a limb than along it
-FINE_PARTS = (
-    "head",
-    "left_wrist",
-    "right_wrist",
-    "left_hand",
-    "right_hand",
-    "left_ankle",
-    "right_ankle",
-    "left_foot",
-    "right_foot",
-)
+# Fingers, toes and ears: what hangs on these joints moves whole.
+FINE_PARTS = [Joint.HEAD, *WRIST_JOINTS, *HAND_JOINTS, *ANKLE_JOINTS, *FOOT_JOINTS]
+
+
+@dataclass(frozen=True)
+class FieldSettings:
+    """Tuned numbers of the fields. How they were chosen is not recorded.
+
+    Attributes:
+        around: how much more a field resists change around a limb than along it.
+        facing: metres, length of the normal that counts beside a vertex's place when nodes are spread and distances are
+            measured: two thighs are far apart though close in space. On fine parts it falls to 0.
+        carriers: nodes that each vertex takes its value from.
+        width: standard deviation of a node's weight, in ``spacing``.
+    """
+
+    around: float = 30.0
+    facing: float = 0.03
+    carriers: int = 6
+    width: float = 0.7
 
 
 @dataclass(frozen=True)
@@ -51,28 +60,21 @@ class Nodes:
         return means
 
 
-def nodes_on(data: BodyData, bones: Floats, count: int) -> Nodes:
+def nodes_on(data: BodyData, bones: Floats, count: int, settings: FieldSettings) -> Nodes:
     """``count`` evenly spaced vertices, each the farthest from those before, and their smooth partition of unity.
 
     ``bones`` (V, 3): the unit direction of each vertex's bone in the rest pose; fields are stiffer around it than along
-        it.
+    it.
     """
     normals = vertex_normals(data.v_template, data.faces)
     skin = np.flatnonzero(data.part == BODY)
-    # Distance in place and facing: two thighs are far apart though close in space. But fingers, toes and ears move
-    # whole.
-    facing = 0.03 * (1 - data.weights[:, [data.joint_names.index(name) for name in FINE_PARTS]].sum(1, keepdims=True))
+    # Distance in place and facing.
+    facing = settings.facing * (1 - data.weights[:, FINE_PARTS].sum(1, keepdims=True))
     place = np.concatenate([data.v_template, facing * normals], 1)
-    candidates = place[skin]
-    chosen = [0]
-    nearest = np.full(len(candidates), np.inf)
-    for _ in range(min(count, len(skin)) - 1):
-        nearest = np.minimum(nearest, ((candidates - candidates[chosen[-1]]) ** 2).sum(1))
-        chosen.append(int(nearest.argmax()))
+    chosen, spacing = _farthest(place[skin], min(count, len(skin)))
     seeds = skin[chosen]
-    spacing = float(np.sqrt(nearest.max()))
-    distance, index = cKDTree(place[seeds]).query(place, k=6)
-    weight = np.exp(-0.5 * (distance / (0.7 * spacing)) ** 2) + 1e-9
+    distance, index = cKDTree(place[seeds]).query(place, k=settings.carriers)
+    weight = np.exp(-0.5 * (distance / (settings.width * spacing)) ** 2) + 1e-9
     weight /= weight.sum(1, keepdims=True)
     vertex = np.repeat(np.arange(len(place)), index.shape[1])
     spread = sparse.csr_matrix((weight.ravel(), (vertex, index.ravel())), (len(place), len(seeds)))
@@ -84,8 +86,20 @@ def nodes_on(data: BodyData, bones: Floats, count: int) -> Nodes:
     pairs = graph.tocoo()
     towards = unit(data.v_template[seeds[pairs.row]] - data.v_template[seeds[pairs.col]])
     along = np.abs((towards * bones[seeds[pairs.row]]).sum(1))
-    around = sparse.csr_matrix((1 + AROUND * (1 - along**2), (pairs.row, pairs.col)), graph.shape)
+    around = sparse.csr_matrix((1 + settings.around * (1 - along**2), (pairs.row, pairs.col)), graph.shape)
     around = (around + around.T) / 2
     degree = np.asarray(around.sum(1)).ravel()
-    stretching = (sparse.diags(degree) - around) / max(degree.mean() / (1 + AROUND / 2), 1)
+    stretching = (sparse.diags(degree) - around) / max(degree.mean() / (1 + settings.around / 2), 1)
     return Nodes(spread, means, (deviation.T @ deviation).tocsr(), stretching.tocsr(), spacing)
+
+
+def _farthest(points: Floats, count: int) -> tuple[list[int], float]:
+    """``count`` of the points (N, C), each the farthest from those before, and how far the last is from them."""
+    coordinates = np.ascontiguousarray(points.T)
+    chosen, nearest = [0], np.full(len(points), np.inf)
+    for _ in range(count - 1):
+        difference = coordinates - coordinates[:, chosen[-1], None]
+        difference *= difference
+        np.minimum(nearest, difference.sum(0), out=nearest)
+        chosen.append(int(nearest.argmax()))
+    return chosen, float(np.sqrt(nearest.max()))

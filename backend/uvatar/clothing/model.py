@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,45 @@ from scipy import sparse
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BodyData
-from uvatar.clothing.fields import Nodes, nodes_on
+from uvatar.clothing.fields import FieldSettings, Nodes, nodes_on
+from uvatar.clothing.outline import OutlineShiftSettings
+from uvatar.clothing.unfolding import QuadMesh, UnfoldingSettings
 from uvatar.data.arrays import Floats
+from uvatar.data.joints import FOOT_JOINTS, HAND_JOINTS, WRIST_JOINTS, Joint
 from uvatar.data.landmarks import EARS, EYES, MOUTH
-from uvatar.geometry.adjacency import adjacency, averaging, triangle_edges
 from uvatar.geometry.mesh import unit
+
+HANDS = [*WRIST_JOINTS, *HAND_JOINTS]  # their skin weights are 1 on hands and fall to 0 on the wrists
+# How far flesh goes on beyond the last joints; how the numbers were chosen is not recorded.
+CROWN = (0, 0.04, 0)  # metres from the middle of eyes and ears
+FINGERS = 0.8  # of the way from wrist to hand
+TOES = (0, 0, 0.05)  # metres
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """Where the face is, on which nothing is worn. How the numbers were chosen is not recorded.
+
+    Attributes:
+        brow: metres above the eyes at which it ends.
+        chin: metres below the mouth at which it ends.
+        ears: how far from the eyes to the ears it goes back, as a share of the way.
+        fading: metres over which it falls to 0.
+        head: least skin weight of the head.
+    """
+
+    brow: float = 0.035
+    chin: float = 0.05
+    ears: float = 0.45
+    fading: float = 0.02
+    head: float = 0.5
 
 
 @dataclass(frozen=True)
 class ClothingSettings:
     """Tuned numbers of clothing. Where nothing is said of how a number was chosen, that is not recorded.
+
+    Weights of the least squares are against one for each unit of outline, a unit being the nodes' spacing.
 
     Attributes:
         rounds: (stiffness of the fields, size weight of the swelling), round by round: first whole cross-sections
@@ -27,12 +56,17 @@ class ClothingSettings:
         picture_side: pixels of the person's box side while measuring.
         swell_nodes, slide_nodes: that carry the two fields.
         limit: of a displacement, as a share of the body's height.
+        limit_from: share of the limit from which on displacements are shortened smoothly.
         shrink_limit: of shrinking, as a share of a limb's radius: a mask that is thinner than the body is more often
             wrong than the body.
+        least_radius: metres: a cross-section counts as at least so wide, so that what lies on a bone has a direction.
         section_rounds: of averaging a cross-section's radius over neighbouring nodes.
         swell_bending, swell_stretching, slide_bending, slide_stretching, slide_size: weights of the least squares.
         face_stiffness, hand_stiffness, foot_stiffness, hand_slide_stiffness: extra size weight where clothes do not
             reach: the face stays as it was fitted, hands and feet nearly so.
+        damping: of taking displacements from the pose back to rest, as a vertex between two bones that are twisted half
+            around each other has no inverse.
+        outline, fields, unfolding, face: of the parts.
     """
 
     rounds: tuple[tuple[float, float], ...] = ((1.0, 0.001), (0.5, 0.001), (0.2, 0.02), (0.1, 0.05), (0.1, 0.05))
@@ -40,7 +74,9 @@ class ClothingSettings:
     swell_nodes: int = 1600
     slide_nodes: int = 250
     limit: float = 0.12
+    limit_from: float = 0.75
     shrink_limit: float = 0.3
+    least_radius: float = 0.02
     section_rounds: int = 6
     swell_bending: float = 0.05
     swell_stretching: float = 0.1
@@ -51,6 +87,11 @@ class ClothingSettings:
     hand_stiffness: float = 5.0
     foot_stiffness: float = 0.1
     hand_slide_stiffness: float = 0.1
+    damping: float = 1e-3
+    outline: OutlineShiftSettings = field(default_factory=OutlineShiftSettings)
+    fields: FieldSettings = field(default_factory=FieldSettings)
+    unfolding: UnfoldingSettings = field(default_factory=UnfoldingSettings)
+    face: FaceSettings = field(default_factory=FaceSettings)
 
 
 @dataclass(frozen=True)
@@ -64,7 +105,7 @@ class ClothingModel:
         smoothness: (K + 2L, K + 2L) what roughness of the fields costs.
         size: (K + 2L,) what moving at all costs there: much on the face, some on hands and feet.
         hands: (V,) float32, 1 on the hands, on which nothing is worn.
-        neighbours: (V, V) csr, replaces a vertex's value by the mean of its neighbours'.
+        mesh: the body's triangles for unfolding.
     """
 
     body: BodyModel
@@ -74,7 +115,7 @@ class ClothingModel:
     smoothness: sparse.csc_matrix
     size: Floats
     hands: NDArray[np.float32]
-    neighbours: sparse.csr_matrix
+    mesh: QuadMesh
 
 
 def prepare_clothing(body: BodyModel, settings: ClothingSettings | None = None) -> ClothingModel:
@@ -82,71 +123,52 @@ def prepare_clothing(body: BodyModel, settings: ClothingSettings | None = None) 
     settings, data = settings or ClothingSettings(), body.data
     directions = np.array([end - start for start, end in bones_of(data, np.zeros(data.shapedirs.shape[2]))])
     bones = unit(data.weights @ unit(directions))
-    swell, slide = nodes_on(data, bones, settings.swell_nodes), nodes_on(data, bones, settings.slide_nodes)
+    swell, slide = (
+        nodes_on(data, bones, count, settings.fields) for count in (settings.swell_nodes, settings.slide_nodes)
+    )
     swell_smooth = settings.swell_bending * swell.bending + settings.swell_stretching * swell.stretching
     slide_smooth = settings.slide_bending * slide.bending + settings.slide_stretching * slide.stretching
     smoothness = sparse.block_diag([swell_smooth, slide_smooth, slide_smooth], "csc")
-    swell_size = swell.at_nodes(_stiffness(data, settings)[:, None])[:, 0]
-    hands = _hand_share(data)
-    slide_size = slide.at_nodes(
-        (settings.face_stiffness * _face_share(data) + settings.hand_slide_stiffness * hands)[:, None]
-    )[:, 0]
-    size = np.concatenate([swell_size, slide_size, slide_size])
-    neighbours = averaging(adjacency(triangle_edges(data.faces), len(data.v_template)))
-    return ClothingModel(body, settings, swell, slide, smoothness, size, hands.astype(np.float32), neighbours)
-
-
-def _stiffness(data: BodyData, settings: ClothingSettings) -> Floats:
-    """(V,) how much a vertex resists clothing: the face most, hands, feet."""
-    feet = data.weights[:, _joints(data, "left_foot", "right_foot")].sum(1)
-    stiffness: Floats = (
-        settings.face_stiffness * _face_share(data)
-        + settings.hand_stiffness * _hand_share(data)
-        + settings.foot_stiffness * feet
+    face, hands, feet = (
+        _face_share(data, settings.face),
+        data.weights[:, HANDS].sum(1),
+        data.weights[:, FOOT_JOINTS].sum(1),
     )
-    return stiffness
+    swell_stiffness = settings.face_stiffness * face + settings.hand_stiffness * hands + settings.foot_stiffness * feet
+    slide_stiffness = settings.face_stiffness * face + settings.hand_slide_stiffness * hands
+    swell_size = swell.at_nodes(swell_stiffness[:, None])[:, 0]
+    slide_size = slide.at_nodes(slide_stiffness[:, None])[:, 0]
+    size = np.concatenate([swell_size, slide_size, slide_size])
+    return ClothingModel(body, settings, swell, slide, smoothness, size, hands.astype(np.float32), QuadMesh.of(data))
 
 
-def _hand_share(data: BodyData) -> Floats:
-    """(V,) 1 on hands, falling to 0 on the wrists."""
-    share: Floats = data.weights[:, _joints(data, "left_wrist", "right_wrist", "left_hand", "right_hand")].sum(1)
-    return share
-
-
-def _joints(data: BodyData, *names: str) -> list[int]:
-    return [data.joint_names.index(name) for name in names]
-
-
-def _face_share(data: BodyData) -> Floats:
-    """(V,) 1 on the face between brow, chin and ears, falling to 0 over two centimetres."""
+def _face_share(data: BodyData, settings: FaceSettings) -> Floats:
+    """(V,) 1 on the face between brow, chin and ears, falling to 0 around it."""
     marks = data.landmark_template
     eyes, ears, mouth = marks[EYES].mean(0), marks[EARS].mean(0), marks[MOUTH].mean(0)
-    brow, chin = eyes[1] + 0.035, mouth[1] - 0.05
-    behind = eyes[2] * 0.55 + ears[2] * 0.45
+    brow, chin = eyes[1] + settings.brow, mouth[1] - settings.chin
+    behind = eyes[2] * (1 - settings.ears) + ears[2] * settings.ears
     depth_inside = np.min(
         [brow - data.v_template[:, 1], data.v_template[:, 1] - chin, data.v_template[:, 2] - behind], axis=0
     )
-    head = data.weights[:, data.joint_names.index("head")]
-    share: Floats = np.clip(1 + depth_inside / 0.02, 0, 1) * (head > 0.5)
+    head = data.weights[:, Joint.HEAD]
+    share: Floats = np.clip(1 + depth_inside / settings.fading, 0, 1) * (head > settings.head)
     return share
 
 
 def bones_of(data: BodyData, betas: Floats) -> list[tuple[Floats, Floats]]:
-    """(start, end) of the 24 bones in the rest pose; those without a joint at their end go on as far as flesh does."""
+    """(start, end) of the 24 bones in the rest pose; those without a joint at their end go on as far as flesh does.
+
+    ``betas`` (10,) of the shape; starts and ends (3,), metres.
+    """
     joints = data.joint_template + data.joint_shapedirs @ betas
     marks = data.landmark_template + data.landmark_shapedirs @ betas
-    index = {name: number for number, name in enumerate(data.joint_names)}
-    ends = {
-        "pelvis": joints[index["spine1"]],
-        "spine3": joints[index["neck"]],
-        "head": marks[[*EYES, *EARS]].mean(0) + (0, 0.04, 0),
-    }
-    for side in ("left", "right"):
-        hand, foot = joints[index[f"{side}_hand"]], joints[index[f"{side}_foot"]]
-        ends[f"{side}_hand"] = hand + 0.8 * (hand - joints[index[f"{side}_wrist"]])
-        ends[f"{side}_foot"] = foot + (0, 0, 0.05)
-    children = {int(parent): joints[child] for child, parent in enumerate(data.parents)}
-    return [
-        (joints[number], ends[name] if name in ends else children[number])
-        for number, name in enumerate(data.joint_names)
-    ]
+    ends = {joint: joints[child] for child, joint in enumerate(data.parents)}
+    # Of several children, the one that the flesh follows.
+    ends[Joint.PELVIS], ends[Joint.SPINE3] = joints[Joint.SPINE1], joints[Joint.NECK]
+    ends[Joint.HEAD] = marks[[*EYES, *EARS]].mean(0) + CROWN
+    for wrist, hand in zip(WRIST_JOINTS, HAND_JOINTS, strict=True):
+        ends[hand] = joints[hand] + FINGERS * (joints[hand] - joints[wrist])
+    for foot in FOOT_JOINTS:
+        ends[foot] = joints[foot] + TOES
+    return [(joints[joint], ends[joint]) for joint in Joint]

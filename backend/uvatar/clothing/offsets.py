@@ -22,9 +22,9 @@ from scipy.spatial import cKDTree
 
 from uvatar.body import BodyModel
 from uvatar.body.data import BODY, LEFT_EYE, RIGHT_EYE, BodyData
-from uvatar.clothing.model import ClothingModel, bones_of
+from uvatar.clothing.model import ClothingModel, ClothingSettings, bones_of
 from uvatar.clothing.outline import MaskPicture, mask_picture, outline_shifts
-from uvatar.clothing.unfolding import unfolded
+from uvatar.clothing.unfolding import BareBody, unfolded
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters, Fit
@@ -42,14 +42,13 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
     body, data, settings = model.body, model.body.data, model.settings
     rest = data.v_template + data.shapedirs @ fit.body.betas
     posed, skinning = _pose_and_skinning(body, fit.body)
-    # Damped, as a vertex between two bones that are twisted half around each other has no inverse.
-    back = np.linalg.solve(
-        skinning.swapaxes(1, 2) @ skinning + 1e-3 * np.eye(3, dtype=skinning.dtype), skinning.swapaxes(1, 2)
-    )
+    transposed = skinning.swapaxes(1, 2)
+    back = np.linalg.solve(transposed @ skinning + settings.damping * np.eye(3, dtype=skinning.dtype), transposed)
     height = float(np.ptp(rest[:, 1]))
     swell_rest, radius = _swelling_directions(rest, model, fit.body.betas)
     swell = np.einsum("vij,vj->vi", skinning, swell_rest)
-    picture = mask_picture(person, camera, settings.picture_side)
+    picture = mask_picture(person, camera, settings.picture_side, settings.outline)
+    bare = BareBody.of(rest, posed, skinning, model.mesh)
 
     swelling, offsets = np.zeros(len(rest)), np.zeros_like(rest)
     for stiffness, size in settings.rounds:
@@ -59,10 +58,10 @@ def clothing_offsets(fit: Fit, person: Person, camera: Camera, model: ClothingMo
             break
         swollen = np.maximum(swelling + step[0], -settings.shrink_limit * radius)
         slide = np.einsum("vij,vj->vi", back, np.pad(step[1], ((0, 0), (0, 1))))
-        offsets = _limited(offsets + (swollen - swelling)[:, None] * swell_rest + slide, settings.limit * height)
+        offsets = _limited(offsets + (swollen - swelling)[:, None] * swell_rest + slide, height, settings)
         swelling = swollen
         # Before the next round, not only at the end: what smoothing takes from the outline, the next round gives back.
-        offsets = unfolded(offsets, rest, posed, skinning, data, model.neighbours)
+        offsets = unfolded(offsets, bare, model.mesh, settings.unfolding)
     return _with_rigid_eyes(offsets, rest, data).astype(np.float32)
 
 
@@ -88,7 +87,8 @@ def _solve(
     """One round: swelling (V,) and slide (V, 2), or None if the mask says nothing of the outline."""
     data, swell_nodes, slide_nodes = model.body.data, model.swell, model.slide
     fragments = rasterize(vertices, data.faces, picture.camera)
-    wanted = outline_shifts(fragments, picture, np.where(fragments.mask, model.hands[data.faces[fragments.face, 0]], 0))
+    hands = np.where(fragments.mask, model.hands[data.faces[fragments.face, 0]], 0)
+    wanted = outline_shifts(fragments, picture, hands, model.settings.outline)
     if not len(wanted.shift):
         return None
     columns, rows = wanted.pixel.T
@@ -143,13 +143,14 @@ def _swelling_directions(rest: Floats, model: ClothingModel, betas: Floats) -> t
     radius = np.linalg.norm(outward, axis=1)
     for _ in range(model.settings.section_rounds):
         radius = nodes.averaging @ radius
-    return nodes.spread @ (outward / np.maximum(radius, 0.02)[:, None]), nodes.spread @ radius
+    return nodes.spread @ (outward / np.maximum(radius, model.settings.least_radius)[:, None]), nodes.spread @ radius
 
 
-def _limited(offsets: Floats, limit: float) -> Floats:
-    """Displacements no longer than ``limit``, shortened smoothly from three quarters of it on."""
+def _limited(offsets: Floats, height: float, settings: ClothingSettings) -> Floats:
+    """Displacements (V, 3) within the limit of a body of this ``height``, shortened smoothly where they come near."""
     length = np.linalg.norm(offsets, axis=1)
-    start = 0.75 * limit
+    limit = settings.limit * height
+    start = settings.limit_from * limit
     shortened = start + (limit - start) * np.tanh((length - start) / (limit - start))
     limited: Floats = offsets * np.where(length > start, shortened / np.maximum(length, 1e-12), 1)[:, None]
     return limited
@@ -158,9 +159,10 @@ def _limited(offsets: Floats, limit: float) -> Floats:
 def _with_rigid_eyes(offsets: Floats, rest: Floats, data: BodyData) -> Floats:
     """Eyes follow their sockets as a whole, so that they neither bulge nor poke through the lids."""
     skin = np.flatnonzero(data.part == BODY)
+    surface = cKDTree(rest[skin])
     for eye in (LEFT_EYE, RIGHT_EYE):
         members = data.part == eye
         if members.any():
-            _, socket = cKDTree(rest[skin]).query(rest[members], k=3)
+            _, socket = surface.query(rest[members], k=3)
             offsets[members] = offsets[skin[np.unique(socket)]].mean(0)
     return offsets

@@ -122,7 +122,7 @@ class Engine:
 
     @cached_property
     def clothing(self) -> ClothingModel:
-        """The open body prepared for clothing: a second's work that a fast job does without, so done when needed."""
+        """The open body prepared for clothing: work that a fast job does without, so done when needed."""
         return prepare_clothing(self.body)
 
     def reconstruct(

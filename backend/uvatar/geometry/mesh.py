@@ -16,10 +16,14 @@ def unit(vectors: Floats) -> Floats:
 
 def face_normals(vertices: Floats, faces: Integers) -> Floats:
     """Normals (..., 3) of triangles (..., 3), counter-clockwise from outside, as long as twice their area."""
-    corners = vertices[faces]
-    a, b = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
-    (ax, ay, az), (bx, by, bz) = np.moveaxis(a, -1, 0), np.moveaxis(b, -1, 0)
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
+    # Coordinate by coordinate, which takes half the time that whole corners do.
+    first, second, third = np.moveaxis(faces, -1, 0)
+    coordinates = np.moveaxis(vertices, -1, 0)
+    ax, ay, az = (values[second] - values[first] for values in coordinates)
+    bx, by, bz = (values[third] - values[first] for values in coordinates)
+    normals = np.empty((*first.shape, 3), ax.dtype)
+    normals[..., 0], normals[..., 1], normals[..., 2] = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return normals
 
 
 def vertex_normals(vertices: Floats, faces: Integers) -> NDArray[np.float32]:

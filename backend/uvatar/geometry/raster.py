@@ -19,7 +19,7 @@ from uvatar.data.camera import Camera
 
 @dataclass(frozen=True)
 class Fragments:
-    """The surface points seen by a picture's pixels.
+    """The surface points seen by a picture's pixels, (H, W), or by a list of some of them, (N,).
 
     Attributes:
         face: (H, W) int32 index of the nearest triangle, -1 where there is none.
@@ -39,7 +39,7 @@ class Fragments:
     def interpolate(self, corner_values: Floats, faces: Integers) -> Floats:
         """Values (N, C) at the mesh's vertices, indexed by ``faces`` (F, 3) -> (H, W, C) at the pixels, 0 outside."""
         corners = corner_values[faces[np.maximum(self.face, 0)]]
-        values: Floats = np.einsum("hwk,hwkc->hwc", self.barycentric, corners)
+        values: Floats = np.einsum("...k,...kc->...c", self.barycentric, corners)
         return values
 
 
@@ -64,8 +64,9 @@ class RayScene:
         )
         face = hit["primID"].astype(np.int32)
         missed = face < 0
-        barycentric = np.stack([1 - hit["u"] - hit["v"], hit["u"], hit["v"]], -1).astype(np.float32)
-        barycentric[missed] = 0
+        barycentric = np.zeros((len(face), 3), np.float32)
+        u, v = hit["u"][~missed], hit["v"][~missed]
+        barycentric[~missed] = np.stack([1 - u - v, u, v], -1)
         distance = np.where(missed, np.float32(np.inf), hit["tfar"]).astype(np.float32)
         return face, barycentric, distance
 
@@ -84,20 +85,39 @@ class RayScene:
         visible: NDArray[np.bool_] = distance >= length - bias
         return visible
 
+    def window(self, camera: Camera) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) of the pixels outside of which the camera's picture cannot show the mesh."""
+        width, height = camera.width, camera.height
+        if self.vertices[:, 2].min() < 1e-3:
+            return 0, 0, width, height
+        pixels = camera.project(self.vertices)
+        # A pixel more on every side, for rounding.
+        low = np.clip(np.floor(pixels.min(0)) - 1, 0, (width, height)).astype(int)
+        high = np.clip(np.ceil(pixels.max(0)) + 1, 0, (width, height)).astype(int)
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
     def render(self, camera: Camera) -> Fragments:
         """Find the surface point that each pixel of the camera's picture sees."""
-        height, width = camera.height, camera.width
-        x = (np.arange(width, dtype=np.float32) + 0.5 - camera.center[0]) / camera.focal
-        y = (np.arange(height, dtype=np.float32) + 0.5 - camera.center[1]) / camera.focal
-        directions = np.empty((height, width, 3), np.float32)
+        size = camera.height, camera.width
+        seen = Fragments(
+            np.full(size, -1, np.int32), np.zeros((*size, 3), np.float32), np.full(size, np.inf, np.float32)
+        )
+        left, top, right, bottom = self.window(camera)
+        if right <= left or bottom <= top:
+            return seen
+        x = (np.arange(left, right, dtype=np.float32) + 0.5 - camera.center[0]) / camera.focal
+        y = (np.arange(top, bottom, dtype=np.float32) + 0.5 - camera.center[1]) / camera.focal
+        directions = np.empty((len(y), len(x), 3), np.float32)
         directions[..., 0], directions[..., 1], directions[..., 2] = x, y[:, None], 1.0
-        face, barycentric, distance = self.first_hits(
-            np.zeros((height * width, 3), np.float32), directions.reshape(-1, 3)
-        )
+        rays = directions.reshape(-1, 3)
+        face, barycentric, distance = self.first_hits(np.zeros_like(rays), rays)
+        place = slice(top, bottom), slice(left, right)
+        shape = directions.shape[:2]
+        seen.face[place] = face.reshape(shape)
+        seen.barycentric[place] = barycentric.reshape(*shape, 3)
         # The directions have z = 1, so distance along the ray is depth.
-        return Fragments(
-            face.reshape(height, width), barycentric.reshape(height, width, 3), distance.reshape(height, width)
-        )
+        seen.depth[place] = distance.reshape(shape)
+        return seen
 
 
 def rasterize(vertices: Floats, faces: Integers, camera: Camera) -> Fragments:

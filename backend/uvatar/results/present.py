@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,10 +66,12 @@ def present_photo(
         turntable: also render a sheet of views around every person.
     """
     started = time.perf_counter()
-    entries = [
-        _present_person(number, person, one, body, licence, result, turntable)
-        for number, (person, one, licence) in enumerate(zip(result.people, people, licences, strict=True))
-    ]
+    # Encoding lets go of Python's lock, and so goes on beside the drawing.
+    with ThreadPoolExecutor(1) as encoder:
+        entries = [
+            _present_person(number, person, one, body, licence, result, turntable, encoder)
+            for number, (person, one, licence) in enumerate(zip(result.people, people, licences, strict=True))
+        ]
     return {
         **photo_entry(result.photo, result.camera),
         "body": body_entry(body),
@@ -115,16 +118,18 @@ def _present_person(
     licences: Licences,
     result: PhotoResult,
     turntable: bool,
+    encoder: Executor,
 ) -> dict[str, Any]:
+    encoding = {}
+    if shown.texture:
+        encoding["texture_png"] = encoder.submit(encode_png, shown.texture.image)
+        encoding["source_png"] = encoder.submit(encode_png, shown.texture.source)
     vertices = body.posed(shown.fit.body, shown.fit.offsets)[0]
-    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
-    pictures = {
-        "texture_png": encode_png(shown.texture.image) if shown.texture else b"",
-        "source_png": encode_png(shown.texture.source) if shown.texture else b"",
-        "overlay_jpeg": encode_jpeg(overlay),
-    }
     if turntable and shown.texture:
-        pictures["turntable_png"] = encode_png(preview.turntable(vertices, body.data, shown.texture.image))
+        sheet = preview.turntable(vertices, body.data, shown.texture.image)
+        encoding["turntable_png"] = encoder.submit(encode_png, sheet)
+    overlay = preview.overlay(result.photo.pixels, result.camera, [vertices], body.data.faces, max_side=OVERLAY_SIDE)
+    encoding["overlay_jpeg"] = encoder.submit(encode_jpeg, overlay)
     metrics = {
         "landmark_error_median": person.fit.landmark_error_median,
         "landmark_error_p95": person.fit.landmark_error_p95,
@@ -132,6 +137,7 @@ def _present_person(
         **{f"texels_{name}": share for name, share in source_shares(person.texture.source).items()},
         **shown.metrics,
     }
+    pictures = {"texture_png": b"", "source_png": b""} | {name: done.result() for name, done in encoding.items()}
     entry = person_entry(f"p{number}", shown.fit, body, person.person.box, pictures, metrics)
     predicted = licences.texture_predictor if metrics["texels_predicted"] > 0 else None
     more = {

@@ -1,12 +1,11 @@
 """Meshes drawn on the CPU: textured and unlit as the photo sees them, or as tinted clay over the photo.
 
-Everything is ray cast in strips, so that a 24-megapixel photo needs no more memory than a small one. Colours are
-blended and lit in linear RGB; pictures go in and come out as 8-bit sRGB.
+Colours are blended and lit in linear RGB; pictures go in and come out as 8-bit sRGB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvatar.body import BodyData
-from uvatar.data.arrays import Floats, Integers, Numbers
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
+from uvatar.photos.sampling import bilinear
+from uvatar.results.preview.casting import Paint, cast
 
 BACKDROP = (214, 216, 219)
 
@@ -32,9 +33,6 @@ TINTS = (
     (235, 138, 152),
     (120, 204, 204),
 )
-
-# Supersampled pixels rendered at once: bounds memory at about 100 MB.
-STRIP_SAMPLES = 1_000_000
 
 # Towards the main light, camera axes (y down).
 KEY_LIGHT = np.array([-0.45, -0.65, -0.61], np.float32)
@@ -106,63 +104,24 @@ def overlay(
         light = np.clip(normal @ KEY_LIGHT, 0, 1)
         # A dark rim draws the outline and the folds without lines.
         shade = (0.18 + 0.62 * light + 0.25 * facing) * (0.35 + 0.65 * np.clip(facing * 2.2, 0, 1))
-        colour: Floats = shade[..., None] * tints[np.maximum(fragments.face, 0) // len(faces)]
+        colour: Floats = shade[..., None] * tints[fragments.face // len(faces)]
         return colour
 
-    colour, coverage = cast(RayScene(vertices, all_faces), small, 2, clay)
+    colour, coverage = cast(RayScene(vertices, all_faces), small, 2, clay, smooth=True)
     return composed(colour * opacity, coverage * opacity, photo, small)
 
 
-def sample_texture(texture: Numbers, uv: Floats) -> NDArray[np.float32]:
-    """Bilinear samples (H, W, C) of a texture (N, N, C), float32 or uint8, at ``uv`` (H, W, 2): origin bottom-left, v
-    up.
-    """
+def sample_texture(texture: NDArray[np.float32], uv: Floats) -> NDArray[np.float32]:
+    """Bilinear samples (..., C) of a texture (T, T, C) at ``uv`` (..., 2): origin bottom-left, v up."""
     rows, columns = texture.shape[:2]
-    x = (uv[..., 0] * columns - 0.5).astype(np.float32)
-    y = ((1 - uv[..., 1]) * rows - 0.5).astype(np.float32)
-    return cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-
-
-def cast(
-    scene: RayScene, camera: Camera, supersample: int, paint: Callable[[Fragments], Floats]
-) -> tuple[Floats, Floats]:
-    """Premultiplied linear colour (H, W, 3) and coverage (H, W) of the scene, painted by what the rays hit."""
-    colour = np.zeros((camera.height, camera.width, 3), np.float32)
-    coverage = np.zeros((camera.height, camera.width), np.float32)
-    left, top, right, bottom = _bounds(scene.vertices, camera)
-    if right <= left or bottom <= top:
-        return colour, coverage
-    rows = max(1, STRIP_SAMPLES // ((right - left) * supersample**2))
-    for start in range(top, bottom, rows):
-        window = (left, start, right, min(start + rows, bottom))
-        fragments = scene.render(camera.cropped(window, supersample))
-        painted = np.where(fragments.mask[..., None], paint(fragments), 0)
-        place = slice(start, window[3]), slice(left, right)
-        colour[place] = _shrink(painted, supersample)
-        coverage[place] = _shrink(fragments.mask[..., None].astype(np.float32), supersample)[..., 0]
-    return colour, coverage
-
-
-def _bounds(vertices: Floats, camera: Camera) -> tuple[int, int, int, int]:
-    """The pixel window of the camera's picture that the mesh can touch."""
-    if vertices[:, 2].min() < 1e-3:
-        return 0, 0, camera.width, camera.height
-    pixels = camera.project(vertices)
-    low = np.clip(np.floor(pixels.min(0)), 0, (camera.width, camera.height)).astype(int)
-    high = np.clip(np.ceil(pixels.max(0)), 0, (camera.width, camera.height)).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
-
-
-def _shrink(values: Floats, factor: int) -> Floats:
-    height, width, channels = values.shape
-    shrunk: Floats = values.reshape(height // factor, factor, width // factor, factor, channels).mean((1, 3))
-    return shrunk
+    points = np.stack([uv[..., 0] * columns, (1 - uv[..., 1]) * rows], -1)
+    return bilinear(texture, points.reshape(-1, 2)).reshape(*uv.shape[:-1], texture.shape[2])
 
 
 def texture_paint(
     vertices: Floats, body: BodyData, texture: NDArray[np.uint8], camera: Camera, supersample: int
-) -> Callable[[Fragments], Floats]:
-    """What colours fragments (H, W) by the texture (N, N, 3) sRGB: linear light (H, W, 3)."""
+) -> Paint:
+    """What colours N fragments by the texture (T, T, 3) sRGB: linear light (N, 3)."""
     linear = linear_from_srgb(_shrunk_to_samples(vertices, body, texture, camera, supersample))
     return lambda fragments: sample_texture(linear, fragments.interpolate(body.uv, body.face_uv))
 

@@ -12,7 +12,8 @@ from uvatar.data.camera import Camera
 from uvatar.geometry.mesh import unit, vertex_normals
 from uvatar.geometry.raster import Fragments, RayScene
 from uvatar.photos.colour import linear_from_srgb, srgb_from_linear
-from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, cast, composed, texture_paint
+from uvatar.results.preview.casting import cast
+from uvatar.results.preview.drawing import BACKDROP, KEY_LIGHT, composed, texture_paint
 
 FLOOR_SHADOW = 0.55
 
