@@ -181,13 +181,16 @@ def _has_too_many_scans(data: bytes) -> bool:
 
 
 def _heif() -> tuple[str, ...]:
-    """HEIF, where pillow-heif is installed (it registers itself with Pillow once)."""
+    """HEIF, where pi-heif is installed (it registers itself with Pillow once).
+
+    Not pillow-heif, which is the same with an encoder (x265) under the GPL.
+    """
     try:
-        import pillow_heif
+        import pi_heif
     except ImportError:
         return ()
     if HEIF not in Image.OPEN:
-        pillow_heif.register_heif_opener()
+        pi_heif.register_heif_opener()
     return (HEIF,)
 
 
