@@ -259,7 +259,7 @@ def test_a_python_without_pip_is_told_too(index: Index, monkeypatch: pytest.Monk
     monkeypatch.setattr(setup, "find_uv", lambda: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     making = ended(Setup(options(index)))
-    assert "No Python 3.11 or 3.12" in making.problem.message and "has no pip" in making.problem.message
+    assert "No Python 3.11 to 3.13" in making.problem.message and "has no pip" in making.problem.message
     assert "python.org" in making.problem.fix
 
 
@@ -325,7 +325,7 @@ def test_uv_brings_a_python_where_there_is_none(
     wheel(index.folder, "uv", "1", {"uv-1.data/scripts/uv": uv_of_the_test(tmp_path)})
     making = ended(Setup(options(index)))
     assert making.done, (making.problem, log_tail())
-    assert (tmp_path / "asked").read_text().startswith("venv --allow-existing --seed --python >=3.11,<3.13 ")
+    assert (tmp_path / "asked").read_text().startswith("venv --allow-existing --seed --python >=3.11,<3.14 ")
     python = Path((tmp_path / "place").read_text().strip())
     assert python == pythons.fetched_python_folder(environment_folder()) and python.is_dir()
     remove_environment(environment_folder())
@@ -338,7 +338,7 @@ def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index: Index, m
     monkeypatch.setattr(setup, "find_uv", lambda: None)
     making = ended(Setup(options(index)))  # this index has no uv
     assert (
-        making.problem.message.startswith("No Python 3.11 or 3.12 was found")
+        making.problem.message.startswith("No Python 3.11 to 3.13 was found")
         and "does not have uv" in making.problem.message
     )
     assert "python.org" in making.problem.fix and not environment_folder().with_name("environment.new").exists()

@@ -329,7 +329,7 @@ def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(wi
     window.hand("key", "Return")
     window.until("state.setup() is not None and not state.setup().running", "the set-up ends")
     problem = window.value("state.setup().problem.message")
-    assert "No Python 3.11 or 3.12" in problem  # Debian's Pythons are newer
+    assert "No Python 3.11 to 3.13" in problem  # Debian's Pythons are newer
     window.settle()
     window.find("uvatar.setup_backend")  # try again, when there is one
     window.press("uvatar.open_preferences", (0.83,))

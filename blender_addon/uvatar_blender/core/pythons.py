@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .backend_process import clean_environment, without_console
 
-VERSIONS = ((3, 12), (3, 11))  # that the backend runs on, the best first
+VERSIONS = ((3, 12), (3, 11), (3, 13))  # that the backend runs on, the best first
 ADVICE = "Install Python 3.12 (64 bit) from python.org, or uv, and try again."
 
 # Whether it has the version, 64 bits and what making an environment needs; some systems ship Python without the latter.

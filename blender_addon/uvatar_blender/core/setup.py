@@ -24,15 +24,16 @@ from pathlib import Path
 from ..protocol import discovery
 from .backend_process import clean_environment, environment_python, without_console
 from .environment_stamp import read_stamp, write_stamp
-from .packages import Packages, installed_names, packages_for
+from .packages import Choice, Packages, installed_names, packages_for
 from .problem import Problem, Remedy, in_words
 from .pythons import ADVICE, TAG_PROGRAM, bundled_pip, fetched_python_folder, find_python, find_uv
 from .setup_errors import explain
 
-# What an environment and the downloads on their way need, bytes. Measured on Linux, where torch brings its GPU
-# libraries: 5.1 GB installed, and 2.9 GB of downloads that lie beside it until then. Elsewhere torch is a fraction of
-# that.
-NEEDED = (9 if sys.platform.startswith("linux") else 4) << 30
+# What an environment takes, bytes. Measured on Linux, where torch brings its GPU libraries; elsewhere torch is a fraction
+# of that.
+INSTALLED = {Choice.LIGHT: 700 * 10**6, Choice.TORCH: (5300 if sys.platform.startswith("linux") else 1600) * 10**6}
+# With the downloads, which lie beside it until they are installed.
+NEEDED = {Choice.LIGHT: 10**9, Choice.TORCH: (9 if sys.platform.startswith("linux") else 3) * 10**9}
 
 PIP = "pip>=24.1"  # the first that tells its progress
 PROGRESS_BAR = ("--progress-bar", "raw")
@@ -54,7 +55,8 @@ class SetupOptions:
         folder: of the environment; it must be empty, not there, or one of ours.
         backend: what pip is to install: a wheel's path or a requirement.
         index: address of a package index; nothing for the one that pip is set to use.
-        needed: bytes that must be free.
+        choice: whether it is set up with PyTorch.
+        needed: bytes that must be free; 0 for what `NEEDED` says.
         tested: folder of the lists of packages that Uvatar was tested with; None to take what the index has.
         extension: the same as ``backend`` for `uvatar-blender`, with which the command line writes .blend and .glb
             files; nothing to do without.
@@ -63,9 +65,10 @@ class SetupOptions:
     folder: Path
     backend: str
     index: str = ""
-    needed: int = NEEDED
+    needed: int = 0
     tested: Path | None = None
     extension: str = ""
+    choice: Choice = Choice.LIGHT
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class Setup:
             if folder.exists():
                 shutil.rmtree(folder)
             self._work.rename(folder)
-            write_stamp(folder, {"complete": True, "version": version})
+            write_stamp(folder, {"complete": True, "version": version, "packages": self._options.choice.value})
             self._tell(1.0, "Ready")
             return
         except SetupError as error:
@@ -193,10 +196,11 @@ class Setup:
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
         write_stamp(self._work, {"complete": False})
-        free, needed = shutil.disk_usage(self._work).free, self._options.needed
+        free = shutil.disk_usage(self._work).free
+        needed = self._options.needed or NEEDED[self._options.choice]
         if free < needed:
             message = (
-                f"The disk has {free / (1 << 30):.1f} GB free; the backend needs {needed / (1 << 30):.0f} GB while "
+                f"The disk has {free / 1e9:.1f} GB free; the backend needs {needed / 1e9:.0f} GB while "
                 "it is set up."
             )
             raise SetupError(Problem(message, "Choose another folder.", Remedy.PREFERENCES))
@@ -214,10 +218,10 @@ class Setup:
             # Into a folder of ours beside the environment: uv would put it among its own, where nobody takes it away
             # again.
             place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._options.folder)), "UV_NO_CACHE": "1"}
-            self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder], variables=place)
+            self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.14", folder], variables=place)
         except (SetupError, OSError) as error:
             why = error.problem.message if isinstance(error, SetupError) else f"{in_words(error)}."
-            message = f"No Python 3.11 or 3.12 was found on this computer, and none could be downloaded: {why}"
+            message = f"No Python 3.11 to 3.13 was found on this computer, and none could be downloaded: {why}"
             raise SetupError(Problem(message, ADVICE, Remedy.SETUP)) from error
         shutil.rmtree(self._uv_folder, ignore_errors=True)
 
@@ -250,7 +254,8 @@ class Setup:
         self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *self._index(), PIP])
         said: list[str] = []
         self._call([python, "-c", TAG_PROGRAM], said.append)
-        tested = packages_for(self._options.tested, said[-1] if said else "")
+        choice = self._options.choice
+        tested = packages_for(self._options.tested, said[-1] if said else "", choice)
         self._tell(_DOWNLOADING, "Downloading")
         install = [
             *pip,
@@ -268,7 +273,7 @@ class Setup:
             self._call([*install, "--no-deps", "--require-hashes", "-r", str(tested.path)], self._take_pip_line)
         # All that it needs is there then; where nothing was tested for this system, pip chooses, and the self-test
         # judges.
-        wanted = [word for word in (self._options.backend, self._options.extension) if word]
+        wanted = [word for word in (_with_extra(self._options.backend, choice.extra), self._options.extension) if word]
         self._call([*install, *wanted], self._take_pip_line)
 
     def _try_it(self) -> str:
@@ -357,3 +362,9 @@ class Setup:
 
     def _tell(self, fraction: float, message: str) -> None:
         self.progress = SetupProgress(max(fraction, self.progress.fraction), message)
+
+
+def _with_extra(backend: str, extra: str) -> str:
+    """What pip is to install: a requirement (``uvatar==1.0``) or a wheel's path, with an extra."""
+    name, separator, version = backend.partition("==")
+    return f"{name}{extra}{separator}{version}"
