@@ -20,8 +20,7 @@ def weights(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --licences: print the list as JSON.")] = False,
 ) -> None:
-    """List and check the installed weights and models, and show where your own go and which licence each
-    has.
+    """List and check the installed weights and models, with their licences, and show where to put your own.
 
     Exit code 1: a file is broken, or, with --licences, something under the GPL is loaded into Uvatar's process.
     """

@@ -23,9 +23,9 @@ from uvatar.transfer.smpl import UV_HELP, with_uv
 GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
 SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."
 _SUFFIXES = (".npz", ".safetensors", ".tflite")
-# How the pages beside the shipped files state it.
+# How the model cards beside the shipped files state it.
 _LICENCE = re.compile(r"Licence of this file:\W*(.+?)(?:\. |\.?$)", re.MULTILINE)
-# Shipped files that are worth more than a checksum.
+# Shipped files that are also loaded, beyond the checksum.
 _LOADERS: dict[str, Callable[[Path], object]] = {
     LIGHT_FILE: lambda path: load_checkpoint(MeshPredictor(LightBackbone()), path),
     TEXTURE_FILE: load_texture_predictor,
@@ -37,11 +37,11 @@ class Item:
     """One file.
 
     Attributes:
-        name: of the file, within its folder.
-        what: it is for.
+        name: the file's name, within its folder.
+        what: what the file is for.
         state: "ok", "not installed", "broken" or "no checksum recorded".
-        licence: of the file.
-        remark: what is wrong with it and what to do, or where to get it; empty where nothing is to be done.
+        licence: the file's licence.
+        remark: what is wrong with it and what to do, or where to get it; empty if nothing needs to be done.
     """
 
     name: str
@@ -52,9 +52,7 @@ class Item:
 
 
 def shipped(weights: Path) -> list[Item]:
-    """Every file of the weights folder, compared with the sha256 that ``sources.json`` or the page beside it
-    records.
-    """
+    """Check every file of the weights folder against the sha256 in ``sources.json`` or in its model card."""
     items = []
     for path in sorted(path for path in weights.rglob("*") if path.suffix in _SUFFIXES):
         sources = path.parent / "sources.json"
@@ -63,7 +61,8 @@ def shipped(weights: Path) -> list[Item]:
         )
         name = path.relative_to(weights).as_posix()
         if digest is not None and sha256_of(path) != digest:
-            items.append(Item(name, what, BROKEN, licence, "Its sha256 is not the recorded one. Install Uvatar again."))
+            words = "The file is damaged or was replaced (its sha256 is not as recorded). Install Uvatar again."
+            items.append(Item(name, what, BROKEN, licence, words))
             continue
         item = _checked(path, what, licence, "", _LOADERS.get(path.name, Path.exists), name)
         items.append(replace(item, state=UNRECORDED) if digest is None and item.state == GOOD else item)
@@ -78,7 +77,7 @@ def shipped(weights: Path) -> list[Item]:
 
 
 def brought(models: Path) -> list[Item]:
-    """The files that users may bring into the folder ``models``, loaded to see whether they can be used."""
+    """Check the files that users may put into the folder ``models`` by loading them."""
     items = [
         _checked(
             models / ROMP_FILE,
@@ -120,9 +119,7 @@ def brought(models: Path) -> list[Item]:
 
 
 def _check_uv(path: Path, smpl: list[Path]) -> None:
-    """Raises BodyError if the UV map does not fit the SMPL body beside it; without one there is nothing to compare
-    it with.
-    """
+    """Raise BodyError if the UV map does not fit the first of the SMPL bodies; without a body, check nothing."""
     if smpl:
         with_uv(load_neutral_smpl(smpl[0]), path)
 
@@ -139,7 +136,7 @@ def _checked(path: Path, what: str, licence: str, where: str, load: Callable[[Pa
 
 
 def _from_sources(sources: Path, name: str) -> tuple[str, str, str | None]:
-    """What, licence and sha256 of a file that ``sources.json`` lists."""
+    """What a file listed in ``sources.json`` is for, its licence and its sha256."""
     listed = json.loads(sources.read_text(encoding="utf-8"))
     for entry in listed["files"]:
         if entry["file"] == name:
@@ -148,7 +145,7 @@ def _from_sources(sources: Path, name: str) -> tuple[str, str, str | None]:
 
 
 def _from_page(page: Path) -> tuple[str, str, str | None]:
-    """What, licence and sha256 as the page of a file states them."""
+    """What a file is for, its licence and its sha256, as its model card states them."""
     if not page.is_file():
         return "", "unknown", None
     text = page.read_text(encoding="utf-8")

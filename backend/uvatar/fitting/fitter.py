@@ -27,10 +27,10 @@ from uvatar.fitting.hypotheses import Hypotheses
 from uvatar.fitting.objective import Objective
 from uvatar.fitting.observations import Observations, world_landmarks
 from uvatar.fitting.prepared import FittingModel
-from uvatar.fitting.report import quality
+from uvatar.fitting.report import ReportSettings, quality
 from uvatar.fitting.shape import PERHAPS_CHILD_NOTE, ShapeGroup, ShapeSettings
 from uvatar.fitting.solver import SolverSettings, minimise, only
-from uvatar.fitting.starts import landmark_start
+from uvatar.fitting.starts import StartSettings, landmark_start
 from uvatar.fitting.terms import TERMS, LandmarkTerm, Term
 from uvatar.fitting.terms.base import Stage, project
 from uvatar.geometry import rotations
@@ -40,19 +40,27 @@ from uvatar.geometry import rotations
 class FittingSettings:
     """Tuned numbers of fitting; those of a term are in its own file.
 
+    How the numbers of steps were chosen is not recorded; in the prototype of the fit, half as many were enough for easy
+    poses and lost hard ones.
+
     Attributes:
         terms: what makes each term of the observations.
         shapes: of the choice between groups of people.
+        starts: of the starts' poses.
         solver: of the single steps.
+        report: of the judgement.
         place_steps, search_steps, landmark_steps: of the first stage, place and shape alone; of the first stage, all;
             of the second. Half as many when fast.
         outline_steps, close_steps: of the last two stages: (by default, when fast).
-        far_behind: nats after the landmarks from which a shape group is not tried on the outline.
+        far_behind: nats after the landmarks from which a shape group is not tried on the outline, which saves time. How
+            it was chosen is not recorded.
     """
 
     terms: tuple[Callable[[Observations], Term | None], ...] = tuple(term.of for term in TERMS)
     shapes: ShapeSettings = field(default_factory=ShapeSettings)
+    starts: StartSettings = field(default_factory=StartSettings)
     solver: SolverSettings = field(default_factory=SolverSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     place_steps: int = 6
     search_steps: int = 10
     landmark_steps: int = 12
@@ -190,7 +198,11 @@ def _first_hypotheses(problem: _Problem, further: Sequence[Sequence[Start]]) -> 
         (number, start, group)
         for number, person in enumerate(observed.people)
         for start in [
-            landmark_start(world_landmarks(person, observed.camera), observed.model.landmarks.template),
+            landmark_start(
+                world_landmarks(person, observed.camera),
+                observed.model.landmarks.template,
+                settings=problem.settings.starts,
+            ),
             *(Start("lifter", lifted.orient, lifted.pose) for lifted in observed.lifted[number : number + 1]),
             *further[number],
         ]
@@ -285,7 +297,7 @@ def _results(problem: _Problem, hypotheses: Hypotheses, open_age: Collection[int
     orient = rotations.log(state.orient)
     fits = []
     for i, person in enumerate(observed.people):
-        judged = quality(person, pixels[i], observed.camera, hypotheses.groups[i])
+        judged = quality(person, pixels[i], observed.camera, hypotheses.groups[i], problem.settings.report)
         parameters = BodyParameters(
             betas=state.betas[i].astype(np.float32),
             global_orient=orient[i].astype(np.float32),

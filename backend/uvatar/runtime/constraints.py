@@ -1,4 +1,4 @@
-"""The versions of packages that Uvatar was tested with, and what of this installation differs from them."""
+"""The package versions that Uvatar was tested with, and how this installation differs from them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _MACHINES = {"linux": ("x86_64",), "win32": ("amd64", "x86_64"), "darwin": ("arm
 
 @dataclass(frozen=True)
 class Difference:
-    """A package that is not as it was tested.
+    """A package whose version is not the tested one.
 
     Attributes:
+        name: the package.
         installed: its version here; None if it is missing.
         tested: the version that was tested.
     """
@@ -36,9 +37,9 @@ class Difference:
 
 
 def constraints_file(ending: str = "") -> Path | None:
-    """The pinned packages for this system and Python (``tools/lock_dependencies.py`` makes them).
+    """The file of pinned packages for this system and Python (``tools/lock_dependencies.py`` makes it).
 
-    ``ending``: of the list's name, such as "-torch". None if none are tested.
+    ``ending``: of the file's name, such as "-torch". None if this system and Python were not tested.
     """
     if platform.machine().lower() not in _MACHINES.get(sys.platform, ()):
         return None
@@ -49,7 +50,7 @@ def constraints_file(ending: str = "") -> Path | None:
 
 
 def versions_in(path: Path) -> dict[str, str]:
-    """Versions by normalised name that a constraints file pins."""
+    """The versions that a constraints file pins, by normalised package name."""
     return dict(_PIN.findall(path.read_text(encoding="utf-8")))
 
 
@@ -59,7 +60,7 @@ def runtimes() -> list[str]:
 
 
 def differences() -> list[Difference]:
-    """Installed packages that are not the tested ones; empty where this system and Python have no tested set."""
+    """Packages whose version is not the tested one; empty if this system and Python were not tested."""
     runtime = next((ending for name, ending in _RUNTIMES.items() if _version(name)), "")
     endings = [runtime, *(ending for name, ending in _ADDITIONS.items() if _version(name))]
     files = [path for path in map(constraints_file, endings) if path is not None]

@@ -16,7 +16,7 @@ PACKAGES = (
 
 
 def installed() -> dict[str, str]:
-    """Versions of Uvatar, Python, this system and the packages that matter; a package that is missing is left out."""
+    """The versions of Uvatar, Python, this system and important packages; missing packages are left out."""
     found = {
         "uvatar": __version__,
         "python": platform.python_version(),
@@ -31,9 +31,7 @@ def installed() -> dict[str, str]:
 
 
 def device() -> str:
-    """What a model process computes on: the GPU that torch uses where torch is loaded and sees one, else the
-    processor.
-    """
+    """What a model process computes on: the GPU if torch is loaded and finds one, else the processor."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"{torch.cuda.get_device_name(0)} (GPU) and {os.cpu_count()} processor cores"

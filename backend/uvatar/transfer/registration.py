@@ -1,5 +1,4 @@
-"""Where two bodies coincide: found once for a pair of body models, so that each person is carried over by look-up and
-algebra.
+"""Registration of two body models, done once for a pair: then each person is carried over by look-up and algebra.
 
 Both bodies have SMPL's skeleton, but other meshes, rest poses, joints and shape spaces. The target body is posed and
 shaped until its surface lies on the source's mean body in the source's rest pose: first the joints, then closest points
@@ -8,8 +7,7 @@ Gauss-Newton steps). What pose and shape cannot do is left to a smooth displacem
 2007). Then every target vertex has an anchor on the source's surface.
 
 Posed so, the target's vertices are an affine function of its betas, and their anchors are one of the source's: the
-target betas that fit best follow from the source's by a matrix, and no further registration is needed for whatever
-person.
+target betas that fit best follow from the source's by a matrix, and no person needs another registration.
 """
 
 from __future__ import annotations
@@ -64,13 +62,13 @@ class Registration:
         source, target: the bodies.
         rotations: (24, 3, 3) of the target's joints, body axes, that bring its rest pose to the source's.
         anchors: (V, S) csr: the source's vertices -> places on its surface that belong to the target's vertices.
-        hover: (V, 3) metres from these places to the target's vertices, in the source's rest pose.
+        hover: (V, 3) from these places to the target's vertices, metres, in the source's rest pose.
         shape, shape_shift: (10, 10), (10,): target betas = shape @ source betas + shape_shift.
         wrapped: (V, 3) the target's vertices around the source's mean body, in its rest pose.
         weight: (V,) share of the surface around each target vertex; they sum to 1.
         outside: (F,) the source's triangles that are seen from outside: not the inside of the mouth, nor the backs of
             the eyeballs.
-        look_ups: for the sizes of textures that were carried over last, where each texel looks
+        look_ups: by size of texture, the texels and their places in the source's texture, for the most recent sizes
             (`uvatar.transfer.texture`).
     """
 
@@ -92,11 +90,11 @@ class Registration:
         return Atlases(self.target)
 
     def target_betas(self, betas: Floats) -> NDArray[np.float64]:
-        """(10,) betas of the source -> (10,) of the target."""
+        """Betas of the source (10,) -> of the target (10,)."""
         return self.shape @ betas + self.shape_shift
 
     def source_betas(self, betas: Floats) -> NDArray[np.float32]:
-        """(10,) betas of the target -> (10,) of the source, the smallest of those that explain them."""
+        """Betas of the target (10,) -> of the source (10,), the smallest of those that explain them."""
         system = self.shape.T @ self.shape + _INVERSE_DAMPING * np.eye(len(self.shape))
         return np.linalg.solve(system, self.shape.T @ (betas - self.shape_shift)).astype(np.float32)
 
@@ -127,7 +125,7 @@ def _register(source: BodyModel, target: BodyModel) -> Registration:
     anchors = places.rows(ours.faces, len(ours.v_template))
     hover = wrapped - anchors @ ours.v_template
     shape, shift = _shape_matrix(placed, anchors, hover, ours, weight)
-    return Registration(source, target, posed.turn[0], anchors, hover, shape, shift, wrapped, weight, skin.outside)
+    return Registration(source, target, posed.rotations[0], anchors, hover, shape, shift, wrapped, weight, skin.outside)
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ def skeleton_of(data: BodyData) -> BodySkeleton:
 
 
 def points_of(data: BodyData, state: State, chosen: slice | Integers = slice(None)) -> BodyPoints:
-    """The chosen vertices of one body, in its rest pose, with what its pose blend shapes add in this pose."""
+    """The chosen vertices of one body (B = 1) in its rest pose, with what its pose blend shapes add in this pose."""
     template = data.v_template[chosen].astype(np.float64)
     if data.posedirs is not None:
         local = np.concatenate([rotations.exp(state.pose[0]), np.broadcast_to(np.eye(3), (2, 3, 3))])
@@ -174,6 +172,7 @@ def points_of(data: BodyData, state: State, chosen: slice | Integers = slice(Non
 
 
 def _weights(data: BodyData) -> NDArray[np.float64]:
+    """Share (V,) of the surface around each vertex."""
     areas = np.linalg.norm(face_normals(data.v_template.astype(np.float64), data.faces), axis=1)
     weight = np.bincount(data.faces.ravel(), np.repeat(areas, 3), len(data.v_template))
     normalised: NDArray[np.float64] = weight / weight.sum()
@@ -181,7 +180,7 @@ def _weights(data: BodyData) -> NDArray[np.float64]:
 
 
 def _aligned(ours: BodyData, theirs: BodyData, skin: _Skin, weight: Floats) -> State:
-    """The target's pose, shape and place on the source's mean body."""
+    """The target's pose, shape and position on the source's mean body."""
     state = State(np.eye(3)[None], np.zeros((1, 21, 3)), np.zeros((1, 10)), np.zeros((1, 3)))
     skeleton = skeleton_of(theirs)
     goal = ours.joint_template.astype(np.float64)
@@ -210,7 +209,7 @@ _Terms = tuple[Floats, Floats]  # J^T J (79, 79) and J^T r (79,) of weights that
 def _plane_terms(
     state: State, skeleton: BodySkeleton, data: BodyData, index: Integers, goal: Floats, normals: Floats, weight: Floats
 ) -> _Terms:
-    """Vertices ``index`` (N,) towards the planes through ``goal`` (N, 3) with ``normals`` (N, 3)."""
+    """Draw vertices ``index`` (N,) to the planes through ``goal`` (N, 3) with ``normals`` (N, 3)."""
     used = weight > 0
     index, goal, normals, weight = index[used], goal[used], normals[used], weight[used] / max(weight.sum(), 1e-12)
     placed = skeleton.pose(state).place(points_of(data, state, index))
@@ -237,8 +236,8 @@ def _step(state: State, terms: list[_Terms]) -> NDArray[np.float64]:
 
 
 def _wrapped(vertices: Floats, theirs: BodyData, skin: _Skin) -> NDArray[np.float64]:
-    """The target's posed vertices, smoothly displaced onto the source's surface; hands, whose fingers no joint moves,
-    give way less.
+    """The target's posed vertices (V, 3), smoothly displaced onto the source's surface; hands, whose fingers no joint
+    moves, are displaced less.
     """
     count = len(vertices)
     graph = adjacency(triangle_edges(theirs.faces), count)
@@ -263,8 +262,8 @@ def _wrapped(vertices: Floats, theirs: BodyData, skin: _Skin) -> NDArray[np.floa
 def _shape_matrix(
     placed: Placed, anchors: sparse.csr_matrix, hover: Floats, ours: BodyData, weight: Floats
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Betas of the target as an affine function of the source's: least squares over the surface, drawn a little to
-    zero.
+    """Betas of the target as an affine function, matrix (10, 10) and shift (10,), of the source's: least squares over
+    the surface, drawn slightly to zero.
     """
     count = len(hover)
     by_beta = placed.derivative()[0, ..., BETAS]

@@ -53,8 +53,11 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class UvBatch(Batch):
-    """B people, channels first, colours 0..1: ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) as in
-    `uvatar.texture_predictor.encoders.Structure`, the rest as in `uvatar_training.data.uv_people.UvPerson`."""
+    """B people, channels first, colours 0..1.
+
+    ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) are as in `uvatar.texture_predictor.encoders.Structure`, the
+    rest as in `uvatar_training.data.uv_people.UvPerson`.
+    """
 
     photo: Tensor
     partial: Tensor
@@ -66,11 +69,12 @@ class UvBatch(Batch):
 
 
 class CompleteTrainer:
-    """The recipe's options:
+    """Trains the Texture Predictor to correct completed textures (task ``complete``).
 
-    ``config`` of the network and its ``resolution`` where it is another, ``start``: a checkpoint (of `gan`, or of fewer
-    texels, say), weights of the terms ``adversarial``, ``seam``, ``kl``, ``seen`` (texels the picture shows, relative
-    to the others), and ``r1_every`` steps of the discriminator.
+    The recipe's options are ``config``, the network's configuration; ``resolution``, if it differs from the
+    configuration's; ``start``, a checkpoint to start from (for example of `gan`, or of fewer texels); the weights of
+    the loss terms ``adversarial``, ``seam``, ``kl`` and ``seen`` (texels that the picture shows, relative to the
+    others); and ``r1_every``, the number of steps between penalties of the discriminator's gradient.
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:

@@ -112,10 +112,12 @@ def texture_network(options: Mapping[str, object], body: BodyModel) -> Generator
 
 
 class GanTrainer:
-    """The recipe's options:
+    """Trains the texture generator on textures alone, as StyleGAN2 (task ``gan``).
 
-    ``config`` of the network, ``mixing`` of styles, ``r1_every`` and ``path_every`` steps, ``path_weight``,
-    ``augment``: adaptive discriminator augmentation, ``start``: a checkpoint.
+    The recipe's options are ``config``, the network's configuration; ``mixing``, the probability that styles are mixed;
+    ``r1_every`` and ``path_every``, the number of steps between the two penalties; ``path_weight``, the weight of the
+    path length penalty; ``augment``, whether to use adaptive discriminator augmentation; and ``start``, a checkpoint to
+    start from.
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:

@@ -48,11 +48,11 @@ OPTIONS: dict[str, Any] = {
 
 
 class JointTrainer:
-    """The recipe's options:
+    """Trains the Mesh Predictor and the Texture Predictor together (task ``joint``).
 
-    ``network``, ``imagenet`` and ``mesh_weights`` as `MeshTrainer`'s network, imagenet and weights; ``config``,
-    ``weights`` and ``side`` as `TextureTrainer`'s; ``mesh`` and ``texture``: checkpoints to start from;
-    ``texture_share``: see `TotalLoss`.
+    The recipe's options are ``network``, ``imagenet`` and ``mesh_weights``, as `MeshTrainer`'s network, imagenet and
+    weights; ``config``, ``weights`` and ``side``, as `TextureTrainer`'s; ``mesh`` and ``texture``, checkpoints to start
+    from; and ``texture_share`` (see `TotalLoss`).
     """
 
     def __init__(self, recipe: TrainingRecipe, body: BodyModel | None = None) -> None:

@@ -67,10 +67,10 @@ class LifterData:
 
 
 class LifterTrainer:
-    """The recipe's options:
+    """Trains the pose lifter (task ``lifter``).
 
-    ``real``: share of a batch that was rendered and seen; the others are imagined. ``imagined``: how many people to
-    imagine, whose limbs are recombined in each batch.
+    The recipe's options are ``real``, the share of a batch that was rendered and seen by perception, the others being
+    simulated; and ``imagined``, the number of simulated people, whose limbs are recombined in each batch.
     """
 
     def __init__(self, recipe: TrainingRecipe, data: LifterData) -> None:
