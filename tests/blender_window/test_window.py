@@ -324,7 +324,8 @@ def test_a_backend_that_dies_is_missed_and_the_run_goes_on_with_the_next(
 def test_setting_up_asks_for_the_internet_first_and_then_says_what_is_missing(window: Window) -> None:
     sidebar_picture(window, "addon-first")
     window.press("uvatar.setup_backend", (0.66,))
-    window.press("uvatar.allow_online")
+    window.press("extensions.userpref_allow_online")
+    window.press("uvatar.setup_backend")
     picture(window, "addon-setup")
     window.hand("key", "Return")
     window.until("state.setup() is not None and not state.setup().running", "the set-up ends")
