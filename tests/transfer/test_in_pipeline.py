@@ -197,7 +197,7 @@ def test_a_painted_texture_of_an_smpl_avatar_is_completed_in_smpl_s_layout(
 def test_files_that_change_are_read_anew(body: BodyModel, models: Path, tmp_path: Path) -> None:
     files = UserSmpl(body, tmp_path)
     assert bodies(tmp_path) == ["open_body"] and "smpl_uv.obj" in files.no_texture
-    with pytest.raises(BodyError, match="SMPL file .* does not exist"):
+    with pytest.raises(BodyError, match=r"SMPL file .* does not exist"):
         files.registration()
     shutil.copy(models / "SMPL_NEUTRAL.pkl", tmp_path)
     assert bodies(tmp_path) == ["open_body", "smpl"]

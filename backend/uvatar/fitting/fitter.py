@@ -120,23 +120,25 @@ def fit_people(
     report = report or (lambda fraction, message: None)
     problem = _Problem.of(people, camera, model, options, settings)
     hypotheses = _first_hypotheses(problem, starts or [[] for _ in people])
-    hypotheses = _pose_from_landmarks(problem, hypotheses, _told(report, 0.0, _LANDMARKS_DONE, "Posing from landmarks"))
+    hypotheses = _pose_from_landmarks(
+        problem, hypotheses, _stage_report(report, 0.0, _LANDMARKS_DONE, "Posing from landmarks")
+    )
     if options.silhouette:
         hypotheses = _fit_outline(
-            problem, hypotheses, _told(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
+            problem, hypotheses, _stage_report(report, _LANDMARKS_DONE, _OUTLINE_DONE, "Fitting the outline")
         )
     hypotheses, open_age = hypotheses.decided(settings.shapes)
-    hypotheses = _fit_closely(problem, hypotheses, _told(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
+    hypotheses = _fit_closely(problem, hypotheses, _stage_report(report, _OUTLINE_DONE, 1.0, "Fitting the details"))
     return _results(problem, hypotheses, open_age)
 
 
-def _told(report: StageProgress, start: float, end: float, message: str) -> Report:
-    """The report of a stage that lasts from ``start`` to ``end`` of the whole."""
+def _stage_report(report: StageProgress, start: float, end: float, message: str) -> Report:
+    """The report of a stage that lasts from ``start`` to ``end`` of the whole, 0..1."""
     return lambda fraction: report(start + (end - start) * fraction, message)
 
 
-def _part(report: Report, start: float, end: float) -> Report:
-    """The report of what lasts from ``start`` to ``end`` of a stage."""
+def _part_report(report: Report, start: float, end: float) -> Report:
+    """The report of a part that lasts from ``start`` to ``end`` of a stage, 0..1."""
     return lambda fraction: report(start + (end - start) * fraction)
 
 
@@ -227,13 +229,13 @@ def _pose_from_landmarks(problem: _Problem, hypotheses: Hypotheses, report: Repo
     steps = [settings.place_steps, settings.search_steps, settings.landmark_steps]
     steps = [count // (2 if problem.options.fast else 1) for count in steps]
     ends = np.cumsum([0, *steps]) / sum(steps)
-    reports = [_part(report, float(start), float(end)) for start, end in itertools.pairwise(ends)]
+    reports = [_part_report(report, float(start), float(end)) for start, end in itertools.pairwise(ends)]
     state = _placed(search, hypotheses.state)
     free = only(ORIENT, BETAS, TRANSL)
     state, _ = problem.minimised(search, state, steps[0], free=free, report=reports[0])
     state, damping = problem.minimised(search, state, steps[1], report=reports[1])
     state, _ = problem.minimised(narrow, state, steps[2], damping, report=reports[2])
-    fitted = _judged(problem, narrow, hypotheses, state)
+    fitted = _with_costs(problem, narrow, hypotheses, state)
     return fitted.best(lambda owner, start, group: (owner, group), within=settings.far_behind)
 
 
@@ -250,22 +252,22 @@ def _fit_outline(problem: _Problem, hypotheses: Hypotheses, report: Report) -> H
     """Draw the outlines of all hypotheses to their masks."""
     objective = problem.objective(hypotheses).at(Stage.OUTLINE)
     steps = problem.settings.outline_steps[problem.options.fast]
-    objective, state = _drawn(problem, objective, hypotheses.state, steps, report)
-    return _judged(problem, objective, hypotheses, state)
+    objective, state = _paired_steps(problem, objective, hypotheses.state, steps, report)
+    return _with_costs(problem, objective, hypotheses, state)
 
 
 def _fit_closely(problem: _Problem, hypotheses: Hypotheses, report: Report) -> Hypotheses:
     """The last steps: close to the picture, true to the shape and the directions in space found so far."""
     objective = problem.objective(hypotheses).at(Stage.CLOSE).held(hypotheses.state)
     steps = problem.settings.close_steps[problem.options.fast]
-    _, state = _drawn(problem, objective, hypotheses.state, steps, report)
+    _, state = _paired_steps(problem, objective, hypotheses.state, steps, report)
     return replace(hypotheses, state=state)
 
 
-def _drawn(
+def _paired_steps(
     problem: _Problem, objective: Objective, state: State, steps: int, report: Report
 ) -> tuple[Objective, State]:
-    """Steps with body points and mask pixels paired anew before each, and the objective paired after the last."""
+    """Take steps with body points and mask pixels paired anew before each; the objective is paired after the last."""
     damping = None
     for number in range(steps):
         objective = objective.paired(state)
@@ -274,8 +276,8 @@ def _drawn(
     return objective.paired(state), state
 
 
-def _judged(problem: _Problem, objective: Objective, hypotheses: Hypotheses, state: State) -> Hypotheses:
-    """The hypotheses, fitted, with what each costs: Laplace's approximation of minus the log probability of the
+def _with_costs(problem: _Problem, objective: Objective, hypotheses: Hypotheses, state: State) -> Hypotheses:
+    """The fitted hypotheses with their costs, nats: Laplace's approximation of minus the log probability of the
     evidence.
 
     Without the Hessian's determinant, a group as various as children could never win against one as uniform as men.

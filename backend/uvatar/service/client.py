@@ -57,10 +57,7 @@ class Client:
     def __init__(
         self, port: int, token: str, reply_seconds: float = REPLY_SECONDS, access: Access | None = None
     ) -> None:
-        """Connect to a port on 127.0.0.1, or, encrypted, to the address in ``access``. Sends nothing yet.
-
-        `hello` finds out whether a server is there.
-        """
+        """Connect to a port on 127.0.0.1, or encrypted to the address in ``access``. Sends nothing before `hello`."""
         self._host, self._port = (access.host, access.port) if access else ("127.0.0.1", port)
         self._token = token
         self._reply_seconds = reply_seconds
@@ -90,9 +87,7 @@ class Client:
     def request(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Send a request and wait for its reply; events that arrive meanwhile are kept for `events`.
 
-        Raises:
-            UvatarError: the server answers with an error.
-            ServerGone: it does not answer.
+        Raises UvatarError if the server answers with an error, ServerGone if it does not answer.
         """
         self._requests += 1
         frames = framing.pack({"kind": kind, "token": self._token, "request": self._requests, **fields})
@@ -135,9 +130,7 @@ class Client:
             folder: the server's data folder, by default UVATAR_DATA or the system's usual location.
             server: the access file of a server on another computer (`uvatar serve --network`).
 
-        Raises:
-            ServerGone: no server answers, or none can be started.
-            UvatarError: the data folder or the access file cannot be used, or the server refuses the connection.
+        Raises ServerGone if no server answers or starts, UvatarError if a folder or file cannot be used.
         """
         if server is not None:
             return reach(network.read_access(Path(server)))
@@ -152,11 +145,8 @@ class Client:
     ) -> Iterator[Avatar]:
         """Yield the avatars of all people in the photos as soon as each photo is done.
 
-        The arguments are those of `uvatar.Engine.reconstruct`.
-
-        Raises:
-            UvatarError: a photo cannot be read or used, unless ``failed`` takes it; or the server refuses the job.
-            ServerGone: the server does not answer.
+        Arguments are as for `uvatar.Engine.reconstruct`. Raises UvatarError for a photo that cannot be used, unless
+        ``failed`` takes it, and for a job that the server refuses; ServerGone if the server does not answer.
         """
         from uvatar.files.avatar import avatars_of  # loads an image library, which the server must not
 
@@ -176,19 +166,14 @@ class Client:
     def submit(
         self, photos: Sequence[PhotoFile], options: Mapping[str, Any] | None = None, job: str | None = None
     ) -> str:
-        """Submit a job. When this returns, the server has it on disk.
+        """Submit a job, and return its id. When this returns, the server has the job on disk.
 
         Args:
             photos: names and bytes.
             options: the job options; those left out have their defaults.
-            job: a UUID; by default a new one.
+            job: the job's id, a UUID; by default a new one.
 
-        Returns:
-            the job's id.
-
-        Raises:
-            UvatarError: the server refuses the job.
-            ServerGone: the server does not answer.
+        Raises UvatarError if the server refuses the job, ServerGone if it does not answer.
         """
         job = job or str(uuid.uuid4())
         sent: list[SentPhoto] = [{"name": photo_lists.photo_name(name), "data": data} for name, data in photos]
@@ -209,15 +194,9 @@ class Client:
         return self.request("cancel", job=job)
 
     def forget(self, job: str | None = None, photo: bytes | str | None = None, everything: bool = False) -> list[str]:
-        """Delete a job, all jobs that hold a photo, or all jobs, with their photos and results.
+        """Delete a job, all jobs that hold a photo, or all jobs, with photos and results; returns the jobs' ids.
 
-        Args:
-            job: a job's id.
-            photo: a photo's bytes, or their sha256 in hexadecimal.
-            everything: delete all jobs.
-
-        Returns:
-            the ids of the deleted jobs.
+        ``photo`` is the photo's bytes, or their sha256 in hexadecimal.
         """
         digest = hashlib.sha256(photo).hexdigest() if isinstance(photo, bytes) else photo
         jobs: list[str] = self.request("forget", job=job, photo=digest, everything=everything)["jobs"]
@@ -232,10 +211,7 @@ class Client:
         """Yield the job's events, up to and including the one that says it is finished.
 
         Events may get lost, so after a silence the status is requested, and events are made for the photos that have
-        ended meanwhile.
-
-        Raises:
-            ServerGone: the server does not answer.
+        ended meanwhile. Raises ServerGone if the server does not answer.
         """
         told: set[int] = set()
         self._catch_up(job)
@@ -306,8 +282,7 @@ def check_loopback() -> None:
 def make_usable(folder: Path) -> None:
     """Create a data folder for this user alone, and check that files can be written into it.
 
-    Raises:
-        UvatarError: it cannot be used ("data-folder").
+    Raises UvatarError ("data-folder") if it cannot be used.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -35,8 +35,7 @@ class EyeSettings:
         farthest_gaze: from straight ahead, radians.
         least_eye, least_iris: widths, pixels of the photo, below which the photo's eye or iris is a smudge.
         brown: linear light of an iris of which nothing is seen.
-        white: linear light of the white of the eye beside the skin's luminance: what is added, the factor on it, the
-            least and the most.
+        white: (a, b, least, most): the white's linear light is a + b times the skin's luminance, within these limits.
         facing: cosine between the eyeball's normal and the line of sight from which the photo is used.
         depth_bias: metres that surface may lie in front of the eyeball without hiding it.
         lid_shadow: of the upper lid, as a share of the light.

@@ -130,7 +130,7 @@ class GanTrainer:
         self.generator, self.config = generator, generator.network.config
         self.prepare, self.collate = partial(prepare_gan, size=self.config.resolution), joined
         discriminator = Discriminator(DiscriminatorConfig.like(self.config))
-        # The photo's encoder has no part in this.
+        # The photo's encoder is not used here.
         generator.network.style_encoder.requires_grad_(False)
         trained = [parameter for parameter in generator.parameters() if parameter.requires_grad]
         self.players = {
@@ -142,7 +142,7 @@ class GanTrainer:
         self.path_length, self.strength = PathLength(), Strength()
 
     def state(self) -> dict[str, float]:
-        """What a checkpoint must hold beside networks and optimisers."""
+        """The state that a checkpoint must hold in addition to networks and optimisers."""
         return {"path_length": self.path_length.mean, "augmentation": self.strength.p}
 
     def load_state(self, state: Mapping[str, float]) -> None:
