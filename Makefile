@@ -5,15 +5,20 @@ OUT ?= out/demo
 PHOTO ?= samples/man.jpg,samples/woman.jpg,samples/portrait.jpg
 comma := ,
 
-# All dependencies (6 GB) live in one environment for all checkouts that ask for the same versions.
+# Dependencies live in environments for all checkouts that ask for the same versions: all of them, and those of the demo,
+# which needs neither PyTorch nor what only developers need.
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uvatar
 LOCK := requirements.lock
-DEPENDENCIES := $(CACHE)/env-$(shell $(PYTHON) -c "import hashlib,sys;print(hashlib.sha256(open('$(LOCK)','rb').read()+sys.version.encode()).hexdigest()[:16])")
+DEMO_LOCK := constraints/linux-py311-blender.txt
+environment_of = $(CACHE)/env-$(shell $(PYTHON) -c "import hashlib,sys;print(hashlib.sha256(open('$(1)','rb').read()+sys.version.encode()).hexdigest()[:16])")
+DEPENDENCIES := $(call environment_of,$(LOCK))
+DEMO_DEPENDENCIES := $(call environment_of,$(DEMO_LOCK))
 BIN := .venv/bin
 # uvatar, uvatar-training and uvatar-blender; the version of all three is in backend/uvatar/protocol/version.py.
 PROJECTS := . training blender_addon
 SOURCES := backend benchmarks blender_addon tools training tests hatch_build.py
 VERSION := backend/uvatar/protocol/version.py
+PIP_OPTIONS := --quiet --disable-pip-version-check --no-deps --require-hashes
 # Two cores: two test processes, one thread each, are faster than two threads that wait for each other.
 TEST_THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
@@ -25,8 +30,10 @@ NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py
 
 .PHONY: demo test test-newest test-ui lint lock self-test-values bench dist docs addon clean
 
-demo: .venv/ready
-	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
+demo: $(DEMO_DEPENDENCIES)/complete
+	$(PYTHON) blender_addon/copy_protocol.py
+	PYTHONPATH=$(CURDIR)/backend:$(CURDIR)/blender_addon \
+	  $(DEMO_DEPENDENCIES)/bin/python -m uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
 
 test: .venv/ready
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -51,7 +58,7 @@ lint: .venv/ready
 	PYTHONPATH=backend:training:blender_addon $(BIN)/python -c "from importlinter import cli; cli.lint_imports_command(['--no-logo', '--no-cache'])"
 	$(BIN)/python -m mypy
 
-# The packages that users, tests and Set Up install: see docs/install.md.
+# The packages that users, tests, demo and Set Up install: see docs/install.md.
 lock: .venv/ready
 	$(BIN)/python tools/lock_dependencies.py $(UPGRADE)
 
@@ -77,10 +84,17 @@ addon: .venv/ready
 clean:
 	rm -rf .venv build dist out
 
-$(DEPENDENCIES)/complete:
-	rm -rf $(DEPENDENCIES)
-	$(PYTHON) -m venv $(DEPENDENCIES)
-	$(DEPENDENCIES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
+$(DEPENDENCIES)/complete: list = $(LOCK)
+$(DEMO_DEPENDENCIES)/complete: list = $(DEMO_LOCK)
+# uv downloads and unpacks many packages at once. It does not read what pip is set to; where it fails, pip installs.
+# Its cache lies in the environment: packages are moved out of it, not copied, and nothing is left behind.
+$(DEPENDENCIES)/complete $(DEMO_DEPENDENCIES)/complete:
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install $(PIP_OPTIONS) -r constraints/uv.txt
+	UV_CACHE_DIR=$(@D)/cache $(@D)/bin/uv --no-config pip install --quiet --python $(@D)/bin/python --no-deps --require-hashes -r $(list) \
+	  || $(@D)/bin/python -m pip install $(PIP_OPTIONS) -r $(list)
+	rm -rf $(@D)/cache
 	touch $@
 
 # The checkout's own environment is a few kilobytes: it borrows the dependencies and adds this source tree to them.

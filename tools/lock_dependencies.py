@@ -4,7 +4,8 @@
 
 Writes ``requirements.lock`` for development and CI (Linux, Python 3.11, all three distributions with all extras), and
 from its versions ``constraints/*.txt`` for users: one file for each system and Python, which README's commands, the
-add-on's Set Up and ``uvatar doctor`` use. So all install what the tests have run on. A line is
+add-on's Set Up, ``make demo`` and ``uvatar doctor`` use. So all install what the tests have run on. The plain list is
+the backend without PyTorch; the others, named in `LISTS`, have more. A line is
 ``name==version --hash=sha256:… # bytes``, for pip's ``--require-hashes -r``; the bytes are those of the wheel to
 download, by which Set Up tells how far it is. Needs the package index, and uv (in the ``dev`` extra).
 
@@ -35,18 +36,48 @@ LOCK = ROOT / "requirements.lock"
 FOLDER = ROOT / "constraints"
 # As uv names the systems. Its macOS is 13: what it chooses runs there and on newer ones.
 SYSTEMS = {"linux": "x86_64-unknown-linux-gnu", "windows": "x86_64-pc-windows-msvc", "macos": "aarch64-apple-darwin"}
-PYTHONS = ("3.11", "3.12")
+PYTHONS = ("3.11", "3.12", "3.13")
 PROJECTS = (ROOT, ROOT / "training", ROOT / "blender_addon")
-USERS = "uvatar"
-USERS_WITH_BLENDER = "uvatar[blender]"
-EVERYTHING = ("uvatar[blender,smpl,ray,dev]", "uvatar-training")
-# Where the common version has no wheel: torch 2.12 needs macOS 14.
-FREE = {"macos": ("torch", "torchvision")}
+EVERYTHING = ("uvatar[blender,ray,smpl,torch,dev]", "uvatar-training")
+# Where the common version has no wheel: torch 2.12 and onnxruntime 1.24 need macOS 14, NumPy 1.26 ends with Python
+# 3.12, and each release of bpy runs on one Python.
+FREE_ON_SYSTEM = {"macos": ("torch", "torchvision", "onnxruntime")}
+FREE_ON_PYTHON = {"3.13": ("numpy", "bpy")}
 # What pip refuses and uv takes: uv does not look at the upper bound of the Python that a package asks for (here below
 # 3.11).
 REFUSED = ("backports-strenum<1.3",)
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of list.
+
+    Attributes:
+        ending: of its file's name.
+        about: what it has, for the file's first line.
+        extra: of ``uvatar`` that it has.
+        runtime: what takes the place of ``onnxruntime``; the two cannot be installed together.
+        systems: for which there is one.
+        pythons: for which there is one.
+    """
+
+    ending: str
+    about: str
+    extra: str = ""
+    runtime: str = ""
+    systems: tuple[str, ...] = tuple(SYSTEMS)
+    pythons: tuple[str, ...] = PYTHONS
+
+
+LISTS = (
+    Kind("-blender", "The backend and Blender as a module (bpy)", extra="blender", pythons=("3.11", "3.13")),
+    Kind("", "The backend"),
+    Kind("-torch", "The backend with PyTorch", extra="torch"),
+    Kind("-cuda", "The backend for NVIDIA's GPUs", runtime="onnxruntime-gpu[cuda,cudnn]", systems=("linux", "windows")),
+    Kind("-directml", "The backend for every vendor's GPU", runtime="onnxruntime-directml", systems=("windows",)),
+)
 
 
 @dataclass(frozen=True)
@@ -156,29 +187,41 @@ def pinned(path: Path) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in _PIN.findall(text)}
 
 
+def write_lists(system: str, python: str, versions: Mapping[str, str], upgrade: bool) -> None:
+    """All lists for a system and a Python.
+
+    Args:
+        versions: those of ``requirements.lock``.
+        upgrade: take the newest of the packages that are free here; else they stay as the lists have them.
+    """
+    free = {*FREE_ON_SYSTEM.get(system, ()), *FREE_ON_PYTHON.get(python, ())}
+    settled = {name: version for name, version in versions.items() if name not in free}
+    for kind in LISTS:
+        if system not in kind.systems or python not in kind.pythons:
+            continue
+        path = FOLDER / f"{system}-py{python.replace('.', '')}{kind.ending}.txt"
+        wanted = requirements([f"uvatar[{kind.extra}]" if kind.extra else "uvatar"])
+        if kind.runtime:
+            wanted = [kind.runtime if Requirement(line).name == "onnxruntime" else line for line in wanted]
+        known = {} if upgrade else pinned(path)
+        pins = resolve(system, python, wanted, {**known, **settled})
+        settled = {**{pin.name: pin.version for pin in pins}, **settled}  # the next list has the same versions
+        write(path, pins, f"{kind.about} on {system}, Python {python}.")
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that are allowed")
-    settled = {} if parser.parse_args().upgrade else pinned(LOCK)
-    everything = resolve("linux", "3.11", EVERYTHING, settled, with_sources=True)
+    upgrade = parser.parse_args().upgrade
+    everything = resolve("linux", "3.11", EVERYTHING, {} if upgrade else pinned(LOCK), with_sources=True)
     write(LOCK, everything, "For development and CI: Linux x86-64, Python 3.11, all extras.")
     versions = {pin.name: pin.version for pin in everything}
     FOLDER.mkdir(exist_ok=True)
     write_uv(versions["uv"])
     for system in SYSTEMS:
-        settled = {name: version for name, version in versions.items() if name not in FREE.get(system, ())}
         for python in PYTHONS:
-            name = f"{system}-py{python.replace('.', '')}"
-            pins = resolve(system, python, [USERS], settled)
-            write(FOLDER / f"{name}.txt", pins, f"The backend on {system}, Python {python}.")
-            if python == "3.11":  # the only one of the two that bpy 4.5 runs on
-                pins = resolve(system, python, [USERS_WITH_BLENDER], settled)
-                write(
-                    FOLDER / f"{name}-blender.txt",
-                    pins,
-                    f"The backend and Blender as a module (bpy) on {system}, Python {python}.",
-                )
+            write_lists(system, python, versions, upgrade)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from uvatar_blender.core.backend_process import (
     outdated_version,
 )
 from uvatar_blender.core.environment_stamp import read_stamp, remove_environment, write_stamp
-from uvatar_blender.core.packages import Packages, packages_for
+from uvatar_blender.core.packages import Choice, Packages, packages_for
 from uvatar_blender.core.problem import Remedy
 from uvatar_blender.core.setup import Setup, SetupOptions, log_tail
 from uvatar_blender.core.setup_errors import explain
@@ -259,7 +259,7 @@ def test_a_python_without_pip_is_told_too(index: Index, monkeypatch: pytest.Monk
     monkeypatch.setattr(setup, "find_uv", lambda: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     making = ended(Setup(options(index)))
-    assert "No Python 3.11 or 3.12" in making.problem.message and "has no pip" in making.problem.message
+    assert "No Python 3.11 to 3.13" in making.problem.message and "has no pip" in making.problem.message
     assert "python.org" in making.problem.fix
 
 
@@ -325,7 +325,7 @@ def test_uv_brings_a_python_where_there_is_none(
     wheel(index.folder, "uv", "1", {"uv-1.data/scripts/uv": uv_of_the_test(tmp_path)})
     making = ended(Setup(options(index)))
     assert making.done, (making.problem, log_tail())
-    assert (tmp_path / "asked").read_text().startswith("venv --allow-existing --seed --python >=3.11,<3.13 ")
+    assert (tmp_path / "asked").read_text().startswith("venv --allow-existing --seed --python >=3.11,<3.14 ")
     python = Path((tmp_path / "place").read_text().strip())
     assert python == pythons.fetched_python_folder(environment_folder()) and python.is_dir()
     remove_environment(environment_folder())
@@ -338,7 +338,7 @@ def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(index: Index, m
     monkeypatch.setattr(setup, "find_uv", lambda: None)
     making = ended(Setup(options(index)))  # this index has no uv
     assert (
-        making.problem.message.startswith("No Python 3.11 or 3.12 was found")
+        making.problem.message.startswith("No Python 3.11 to 3.13 was found")
         and "does not have uv" in making.problem.message
     )
     assert "python.org" in making.problem.fix and not environment_folder().with_name("environment.new").exists()
@@ -351,7 +351,7 @@ def test_a_python_must_have_the_version_and_be_able_to_make_environments(tmp_pat
         crippled.write_text("#!/bin/sh\necho \"No module named 'ensurepip'\" >&2\nexit 1\n")  # as some systems ship it
         crippled.chmod(0o755)
         assert pythons.find_python([str(crippled)]) is None
-    other = shutil.which("python3.13") or shutil.which("python3.14")
+    other = shutil.which("python3.14") or shutil.which("python3.10")
     if other:
         assert pythons.find_python([other]) is None
 
@@ -419,17 +419,44 @@ def test_progress_does_not_end_early_where_the_size_is_not_known(index: Index) -
     assert making.progress.fraction < 0.7 and making.progress.message == "Downloading: 6000 MB"
 
 
+@pytest.mark.slow
+def test_pytorch_is_added_and_taken_away_again(index: Index, tmp_path: Path) -> None:
+    """From the lists, and where there is none from what the index has."""
+    light = {"uvatar/__init__.py": "", "uvatar/__main__.py": "", "uvatar/engine/__init__.py": ""}
+    tried = {"uvatar/engine/self_test.py": "print('version', '7.9')\n"}
+    wheel(index.folder, "uvatar", "7.9", light | tried, needs='torch; extra == "torch"\nProvides-Extra: torch')
+    lists = list_of_packages(index, tmp_path / "constraints")
+    (listed,) = lists.iterdir()
+    listed.rename(listed.with_name(f"{listed.stem}-torch.txt"))
+    listed.write_text("# tested\n")
+    folder = environment_folder()
+    for tested in (lists, None):
+        for choice in (Choice.LIGHT, Choice.TORCH, Choice.LIGHT):
+            making = ended(Setup(replace(options(index, backend="uvatar==7.9", tested=tested), choice=choice)))
+            assert making.done, (making.problem, log_tail())
+            assert bool(list(folder.glob("**/torch-9.dist-info"))) == (choice is Choice.TORCH)
+            assert (read_stamp(folder) or {})["packages"] == choice.value
+
+
+def test_a_wheel_is_installed_with_its_extra(tmp_path: Path) -> None:
+    assert setup._with_extra("uvatar==1.0", "[torch]") == "uvatar[torch]==1.0"
+    assert setup._with_extra("/a/uvatar-1.0-py3-none-any.whl", "[torch]") == "/a/uvatar-1.0-py3-none-any.whl[torch]"
+    assert setup._with_extra("uvatar==1.0", "") == "uvatar==1.0"
+
+
 @pytest.mark.parametrize("system", ["linux-x86_64", "windows-amd64", "macos-arm64"])
-@pytest.mark.parametrize("python", ["py311", "py312"])
-def test_the_lists_that_are_shipped_are_read_whole(system: str, python: str) -> None:
-    found = packages_for(CONSTRAINTS, f"{system}-{python}\n")
+@pytest.mark.parametrize("python", ["py311", "py312", "py313"])
+@pytest.mark.parametrize("choice", list(Choice))
+def test_the_lists_that_are_shipped_are_read_whole(system: str, python: str, choice: Choice) -> None:
+    found = packages_for(CONSTRAINTS, f"{system}-{python}\n", choice)
     assert found is not None and found.path is not None
     pins = [line for line in found.path.read_text().splitlines() if line and not line.startswith("#")]
-    assert len(found.sizes) == len(pins) > 30 and 100e6 < found.total < 4e9
-    assert {"torch", "opencv-python-headless", "ai-edge-litert"} <= set(found.sizes)
+    assert len(found.sizes) == len(pins) > 25 and 100e6 < found.total < (250e6 if choice is Choice.LIGHT else 4e9)
+    assert {"onnxruntime", "opencv-python-headless", "ai-edge-litert"} <= set(found.sizes)
+    assert ("torch" in found.sizes) == (choice is Choice.TORCH)
 
 
 def test_a_system_that_was_not_tested_has_no_list() -> None:
-    for tag in ("linux-aarch64-py312", "macos-x86_64-py311", "linux-x86_64-py313", "", "nonsense"):
+    for tag in ("linux-aarch64-py312", "macos-x86_64-py311", "linux-x86_64-py314", "", "nonsense"):
         assert packages_for(CONSTRAINTS, tag) is None
     assert packages_for(None, "linux-x86_64-py312") is None

@@ -16,7 +16,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pillow_heif
 import torch
 from PIL import Image
 from safetensors.torch import save
@@ -36,6 +35,7 @@ from .mutation import mutated
 from .watching import Watch
 
 CORPUS = Path(__file__).parent / "corpus" / "files"
+HEIC = Path(__file__).parents[1] / "photos" / "gradient.heic"
 Loader = Callable[[bytes, Path], object]
 
 
@@ -70,11 +70,9 @@ def pictures() -> dict[str, bytes]:
         out = io.BytesIO()
         image.save(out, **options)
         made[name] = out.getvalue()
-    out = io.BytesIO()
-    pillow_heif.from_pillow(colours).save(out)
     dim = rng.integers(0, 4095, (40, 48, 3)).astype(np.uint16)
     dim_png, dim_tiff = (cv2.imencode(suffix, dim)[1].tobytes() for suffix in (".png", ".tiff"))
-    return {**made, "heif": out.getvalue(), "dim_png": dim_png, "dim_tiff": dim_tiff}
+    return {**made, "heif": HEIC.read_bytes(), "dim_png": dim_png, "dim_tiff": dim_tiff}
 
 
 def smpl_content() -> dict[str, Any]:

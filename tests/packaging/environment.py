@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Collection
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,17 +14,36 @@ _WHOLE = 600.0  # seconds for a command; far more than any takes
 
 
 class Environment:
-    """A virtual environment that sees the packages Uvatar depends on, and nothing of the checkout."""
+    """A virtual environment that sees the packages Uvatar depends on, and nothing of the checkout.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        only: normalised names of the packages that it sees; None for all that are installed here.
+    """
+
+    def __init__(self, folder: Path, only: Collection[str] | None = None) -> None:
         self.folder = folder
         self._data = folder.parent / "data"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
         programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
         self._programs, self.python = programs, programs / ("python.exe" if sys.platform == "win32" else "python")
         self.packages = Path(self.run(self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
-        # Plain lines: the .pth files in those folders, by which the checkout may be installed there, are not read.
-        (self.packages / "dependencies.pth").write_text("".join(f"{place}\n" for place in _dependencies()))
+        if only is None:
+            # Plain lines: the .pth files in those folders, by which the checkout may be installed there, are not read.
+            (self.packages / "dependencies.pth").write_text("".join(f"{place}\n" for place in _dependencies()))
+        for name in only or ():
+            self._link(metadata.distribution(name))
+
+    def _link(self, distribution: metadata.Distribution) -> None:
+        """Put a package that is installed here into the environment, without its programs."""
+        for top in {path.parts[0] for path in distribution.files or () if path.parts[0] not in ("..", "__pycache__")}:
+            if not (self.packages / top).exists():  # some packages share a folder
+                (self.packages / top).symlink_to(Path(str(distribution.locate_file(top))))
+
+    def size(self) -> int:
+        """Bytes of everything that is installed, compiled modules left out."""
+        folders = [Path(folder) for folder, *_ in os.walk(self.packages, followlinks=True)]
+        files = (path for folder in folders if folder.name != "__pycache__" for path in folder.iterdir())
+        return sum(path.stat().st_size for path in files if path.is_file())
 
     def install(self, *wheels: Path) -> None:
         """Install wheels, from nowhere else."""

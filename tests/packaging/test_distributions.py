@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -13,10 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.packaging.environment import Environment
 from tools.build_addon import stage
 from uvatar.protocol.version import __version__
+from uvatar.runtime import constraints
 
 pytestmark = pytest.mark.slow
 
@@ -72,9 +75,11 @@ def test_everything_that_is_built_has_the_same_version(built: Path, tmp_path: Pa
     assert manifest["version"] == __version__
     assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     wanted = _metadata(_wheel(built, "uvatar_training")).get_all("Requires-Dist", [])
-    assert f"uvatar=={__version__}" in wanted
+    assert f"uvatar[torch]=={__version__}" in wanted
     wanted = _metadata(_wheel(built, "uvatar")).get_all("Requires-Dist", [])
     assert f"uvatar-blender[bpy]=={__version__}; extra == 'blender'" in wanted
+    base = {Requirement(line).name for line in wanted if "extra ==" not in line}
+    assert "onnxruntime" in base and not base & {"torch", "torchvision", "smplx", "ray", "bpy", "pillow-heif"}
 
 
 def test_twine_has_nothing_against_them(built: Path) -> None:
@@ -139,5 +144,29 @@ def test_they_run_where_nothing_else_of_uvatar_is(built: Path, tmp_path: Path) -
         if find_spec("bpy") is not None:
             place.program("uvatar", "reconstruct", portrait, "--fast", "--no-turntable", "--out", out)
             assert {"avatar.blend", "avatar.glb"} <= {path.name for path in out.glob("portrait_p*/*")}
+    finally:
+        place.program("uvatar", "stop")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="packages are linked into the environment")
+def test_without_pytorch_photos_become_avatars_and_little_is_downloaded(built: Path, tmp_path: Path) -> None:
+    """In an environment that has what the plain list has, and nothing else."""
+    listed = constraints.constraints_file()
+    if listed is None:
+        pytest.skip("no set was tested for this system and Python")
+    wheel = _wheel(built, "uvatar")
+    place = Environment(tmp_path / "environment", only=constraints.versions_in(listed))
+    place.install(wheel)
+    sizes = [int(size) for size in re.findall(r" # (\d+)$", listed.read_text(), re.MULTILINE)]
+    assert sum(sizes) + wheel.stat().st_size < 350e6 and place.size() < 0.9e9
+    missing = (
+        "import importlib.util as u; print([n for n in ('torch', 'torchvision', 'smplx', 'bpy') if u.find_spec(n)])"
+    )
+    assert place.run(place.python, "-P", "-c", missing) == "[]"
+    assert "libde265" in place.program("uvatar", "weights", "--licences")  # and nothing is under the GPL
+    out = tmp_path / "avatars"
+    try:
+        place.program("uvatar", "reconstruct", ROOT / "samples" / "portrait.jpg", "--no-turntable", "--out", out)
+        assert {"result.json", "texture.png"} <= {path.name for path in out.glob("portrait_p*/*")}
     finally:
         place.program("uvatar", "stop")

@@ -25,14 +25,14 @@ from uvatar.service import client
 GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
 NEEDED_DISK = 2 * 10**9
 NEEDED_MEMORY = 3 * 10**9
-_PYTHONS = ((3, 11), (3, 12))
+_PYTHONS = ((3, 11), (3, 12), (3, 13))
 _MODULES = (
     "numpy",
-    "torch",
+    "onnxruntime",
     "ai_edge_litert",
     "cv2",
     "PIL",
-    "pillow_heif",
+    "pi_heif",
     "scipy",
     "embreex",
     "safetensors",
@@ -68,6 +68,7 @@ def examine(folder: Path, self_test: bool = False) -> Iterator[Finding]:
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
         _packages,
+        _runtimes,
         _processors,
         _memory,
         _weights,
@@ -91,7 +92,10 @@ def _python() -> Iterator[Finding]:
         yield Finding("Python", GOOD, f"{found}, {sys.executable}")
     else:
         yield Finding(
-            "Python", PROBLEM, f"{found}, {sys.maxsize.bit_length() + 1} bit", "Install Python 3.11 or 3.12, 64 bit."
+            "Python",
+            PROBLEM,
+            f"{found}, {sys.maxsize.bit_length() + 1} bit",
+            "Install Python 3.11, 3.12 or 3.13, 64 bit.",
         )
 
 
@@ -116,6 +120,22 @@ def _packages() -> Iterator[Finding]:
         yield Finding(
             "Packages", GOOD, ", ".join(f"{name} {version}" for name, version in versions.installed().items()) + note
         )
+
+
+def _runtimes() -> Iterator[Finding]:
+    """The package of ONNX Runtime: one of several that have the same files in them."""
+    found = constraints.runtimes()
+    if not found:
+        fix = "Run `python -m pip install onnxruntime`."
+        yield Finding("ONNX Runtime", PROBLEM, "It is not installed", fix)
+    elif len(found) > 1:
+        fix = f"Run `python -m pip uninstall {' '.join(found)}`, then install the one that you want."
+        yield Finding("ONNX Runtime", WARNING, f"{' and '.join(found)} overwrite each other's files", fix)
+    elif found == ["onnxruntime"] and sys.platform != "darwin" and shutil.which("nvidia-smi"):
+        words = "onnxruntime, which computes on the CPU; this computer has an NVIDIA driver"
+        yield Finding("ONNX Runtime", GOOD, words, "docs/install.md says how to use the GPU.")
+    else:
+        yield Finding("ONNX Runtime", GOOD, found[0])
 
 
 def _processors() -> Iterator[Finding]:

@@ -319,12 +319,12 @@ def blender_command() -> list[str] | None:
 
 def blender_advice() -> tuple[str, str]:
     """What is missing if `blender_command` finds nothing, and what to do; each is a sentence."""
-    # bpy 4.5 has wheels for this Python only; newer versions of bpy need a Python that the backend does not support.
-    has_bpy = sys.version_info[:2] == (3, 11)
+    # Each version of bpy has wheels for one Python only; there is none for 3.12.
+    bpy = {(3, 11): "bpy==4.5.*", (3, 13): "bpy==5.2.*"}.get(sys.version_info[:2])
     if importlib.util.find_spec("uvatar_blender") is None:
         fix = 'Install it: python -m pip install "uvatar[blender]".'
-        if not has_bpy:
+        if not bpy:
             fix += " Blender 4.2 or newer is also required; set UVATAR_BLENDER to its program."
         return "The package uvatar-blender is not installed.", fix
     fix = "Install Blender 4.2 or newer and set UVATAR_BLENDER to its program"
-    return "No Blender was found.", fix + (", or: python -m pip install bpy==4.5.*" if has_bpy else ".")
+    return "No Blender was found.", fix + (f", or: python -m pip install {bpy}" if bpy else ".")

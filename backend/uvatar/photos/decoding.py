@@ -178,13 +178,16 @@ def _has_too_many_scans(data: bytes) -> bool:
 
 
 def _heif() -> tuple[str, ...]:
-    """HEIF, if pillow-heif is installed (it registers itself with Pillow once)."""
+    """HEIF, if pi-heif is installed (it registers itself with Pillow once).
+
+    pillow-heif would do the same, but has an encoder (x265) that is under the GPL.
+    """
     try:
-        import pillow_heif
+        import pi_heif
     except ImportError:
         return ()
     if HEIF not in Image.OPEN:
-        pillow_heif.register_heif_opener()
+        pi_heif.register_heif_opener()
     return (HEIF,)
 
 

@@ -10,9 +10,8 @@ from importlib import metadata
 from uvatar.protocol.version import __version__
 
 PACKAGES = (
-    "numpy", "torch", "ai-edge-litert", "opencv-python-headless", "pillow", "pillow-heif", "scipy", "embreex",
-    "safetensors", "pyzmq",
-    "psutil",
+    "numpy", "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "torch", "ai-edge-litert",
+    "opencv-python-headless", "pillow", "pi-heif", "scipy", "embreex", "safetensors", "pyzmq", "psutil",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .backend_process import clean_environment, without_console
 
-VERSIONS = ((3, 12), (3, 11))  # of Python on which the backend runs, the preferred one first
+VERSIONS = ((3, 12), (3, 11), (3, 13))  # of Python on which the backend runs, the preferred one first
 ADVICE = "Install Python 3.12 (64 bit) from python.org, or uv, and try again."
 
 # Checks for the version, for 64 bits, and for the modules that an environment needs, which some systems leave out.

@@ -24,14 +24,16 @@ from pathlib import Path
 from ..protocol import discovery
 from .backend_process import clean_environment, environment_python, without_console
 from .environment_stamp import read_stamp, write_stamp
-from .packages import Packages, installed_names, packages_for
+from .packages import Choice, Packages, installed_names, packages_for
 from .problem import Problem, Remedy, in_words
 from .pythons import ADVICE, TAG_PROGRAM, bundled_pip, fetched_python_folder, find_python, find_uv
 from .setup_errors import explain
 
-# Bytes that must be free for an environment and its downloads. Measured on Linux, where torch brings its GPU libraries:
-# 5.1 GB installed, and 2.9 GB of downloads until they are installed. On other systems torch is much smaller.
-NEEDED = (9 if sys.platform.startswith("linux") else 4) << 30
+# Bytes that an environment takes. Measured on Linux, where torch brings its GPU libraries; on other systems torch is
+# much smaller.
+INSTALLED = {Choice.LIGHT: 700 * 10**6, Choice.TORCH: (5300 if sys.platform.startswith("linux") else 1600) * 10**6}
+# Bytes that must be free for an environment and its downloads, which are kept until they are installed.
+NEEDED = {Choice.LIGHT: 10**9, Choice.TORCH: (9 if sys.platform.startswith("linux") else 3) * 10**9}
 
 PIP = "pip>=24.1"  # the first version that reports its progress
 PROGRESS_BAR = ("--progress-bar", "raw")
@@ -50,18 +52,20 @@ class SetupOptions:
         folder: of the environment; it must be empty or missing, or an environment of Uvatar's.
         backend: what pip installs: the path of a wheel, or a requirement.
         index: URL of a package index; empty for the one that pip is configured to use.
-        needed: bytes that must be free.
+        needed: bytes that must be free; 0 for what `NEEDED` says.
         tested: folder with the lists of tested packages; None to take what the index has.
         extension: like ``backend``, for `uvatar-blender`, with which the command line writes .blend and .glb files;
             empty to leave it out.
+        choice: whether PyTorch is installed, too.
     """
 
     folder: Path
     backend: str
     index: str = ""
-    needed: int = NEEDED
+    needed: int = 0
     tested: Path | None = None
     extension: str = ""
+    choice: Choice = Choice.LIGHT
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ class Setup:
             if folder.exists():
                 shutil.rmtree(folder)
             self._work.rename(folder)
-            write_stamp(folder, {"complete": True, "version": version})
+            write_stamp(folder, {"complete": True, "version": version, "packages": self._options.choice.value})
             self._tell(1.0, "Ready")
             return
         except SetupError as error:
@@ -184,11 +188,11 @@ class Setup:
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
         write_stamp(self._work, {"complete": False})
-        free, needed = shutil.disk_usage(self._work).free, self._options.needed
+        free = shutil.disk_usage(self._work).free
+        needed = self._options.needed or NEEDED[self._options.choice]
         if free < needed:
             message = (
-                f"The disk has {free / (1 << 30):.1f} GB free; the backend needs {needed / (1 << 30):.0f} GB while "
-                "it is set up."
+                f"The disk has {free / 1e9:.1f} GB free; the backend needs {needed / 1e9:.0f} GB while it is set up."
             )
             raise SetupError(Problem(message, "Choose another folder.", Remedy.PREFERENCES))
 
@@ -204,10 +208,10 @@ class Setup:
             self._tell(0.03, "Downloading Python")
             # Into a folder beside the environment; uv would put it into its own folder, from which nobody removes it.
             place = {"UV_PYTHON_INSTALL_DIR": str(fetched_python_folder(self._options.folder)), "UV_NO_CACHE": "1"}
-            self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.13", folder], variables=place)
+            self._call([uv, "venv", "--allow-existing", "--seed", "--python", ">=3.11,<3.14", folder], variables=place)
         except (SetupError, OSError) as error:
             why = error.problem.message if isinstance(error, SetupError) else f"{in_words(error)}."
-            message = f"No Python 3.11 or 3.12 was found on this computer, and none could be downloaded: {why}"
+            message = f"No Python 3.11 to 3.13 was found on this computer, and none could be downloaded: {why}"
             raise SetupError(Problem(message, ADVICE, Remedy.SETUP)) from error
         shutil.rmtree(self._uv_folder, ignore_errors=True)
 
@@ -238,7 +242,8 @@ class Setup:
         self._call([*pip, "install", "--upgrade", "--timeout", "15", "--retries", "1", *self._index(), PIP])
         said: list[str] = []
         self._call([python, "-c", TAG_PROGRAM], said.append)
-        tested = packages_for(self._options.tested, said[-1] if said else "")
+        choice = self._options.choice
+        tested = packages_for(self._options.tested, said[-1] if said else "", choice)
         self._tell(_DOWNLOADING, "Downloading")
         install = [
             *pip,
@@ -255,7 +260,7 @@ class Setup:
             self._packages = tested
             self._call([*install, "--no-deps", "--require-hashes", "-r", str(tested.path)], self._take_pip_line)
         # With a list, all requirements are there by now. Without one, pip chooses them and the self-test checks them.
-        wanted = [word for word in (self._options.backend, self._options.extension) if word]
+        wanted = [word for word in (_with_extra(self._options.backend, choice.extra), self._options.extension) if word]
         self._call([*install, *wanted], self._take_pip_line)
 
     def _try_it(self) -> str:
@@ -348,3 +353,9 @@ class Setup:
 
     def _tell(self, fraction: float, message: str) -> None:
         self.progress = SetupProgress(max(fraction, self.progress.fraction), message)
+
+
+def _with_extra(backend: str, extra: str) -> str:
+    """What pip is to install: a requirement (``uvatar==1.0``) or a wheel's path, with an extra."""
+    name, separator, version = backend.partition("==")
+    return f"{name}{extra}{separator}{version}"

@@ -13,7 +13,7 @@ from ..core.problem import OFFLINE, in_words
 from ..core.session import Link
 from ..protocol.version import __version__
 from . import drawing, state
-from .preferences import costs, preferences
+from .preferences import ABOUT, costs, preferences
 
 LOG_TEXT = "Uvatar log"
 
@@ -88,11 +88,14 @@ class UVATAR_OT_setup_backend(bpy.types.Operator):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the dialog."""
+        chosen = preferences(context)
+        self.layout.row().prop(chosen, "packages", expand=True)
         column = self.layout.column(align=True)
-        column.label(text=f"The backend will be installed in {preferences(context).environment()}")
-        column.label(text=costs())
+        column.label(text=ABOUT[chosen.packages])
+        column.label(text=costs(chosen.choice()))
+        column.label(text=f"The backend will be installed in {chosen.environment()}")
         column.label(
-            text="If this computer has no Python 3.11 or 3.12, one is downloaded for Uvatar alone (about 100 MB)."
+            text="If this computer has no Python 3.11 to 3.13, one is downloaded for Uvatar alone (about 100 MB)."
         )
         column.label(text="You can keep working in the meantime.")
 
@@ -157,27 +160,6 @@ class UVATAR_OT_remove_backend(bpy.types.Operator):
             )
             return {"CANCELLED"}
         state.begin_setup(None)
-        return {"FINISHED"}
-
-
-class UVATAR_OT_allow_online(bpy.types.Operator):
-    """Allow Blender to access the internet."""
-
-    bl_idname = "uvatar.allow_online"
-    bl_label = "Allow Online Access"
-    bl_description = (
-        "Turn on online access in Blender, as in Preferences > System, to download the backend. Photos never leave "
-        "this computer"
-    )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return not bpy.app.online_access_override
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        context.preferences.system.use_online_access = True
-        state.session().problem = None
-        bpy.ops.uvatar.setup_backend("INVOKE_DEFAULT")
         return {"FINISHED"}
 
 
@@ -266,7 +248,6 @@ CLASSES = (
     UVATAR_OT_update_backend,
     UVATAR_OT_cancel_setup,
     UVATAR_OT_remove_backend,
-    UVATAR_OT_allow_online,
     UVATAR_OT_open_preferences,
     UVATAR_OT_show_log,
 )

@@ -7,7 +7,7 @@ import textwrap
 
 import bpy
 
-from ..core.problem import Problem, Remedy
+from ..core.problem import ONLINE_NOW, Problem, Remedy
 from . import state
 
 _REMEDIES = {
@@ -20,7 +20,6 @@ _REMEDIES = {
     Remedy.RUN: ("uvatar.run", "FILE_REFRESH"),
     Remedy.PHOTOS: ("uvatar.remove_unreadable", "X"),
     Remedy.TEXTURE: ("uvatar.complete_texture", "BRUSH_DATA"),
-    Remedy.ONLINE: ("uvatar.allow_online", "INTERNET"),
 }
 _LETTER, _MARGIN = 6.5, 8  # mean width of a letter in pixels; the width of box and icon in letters
 
@@ -31,6 +30,7 @@ def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") 
     Args:
         about: a heading, such as the name of the photo that the problem concerns.
     """
+    problem = _as_it_is_now(problem)
     box = layout.box()
     column = box.column(align=True)
     if about:
@@ -40,11 +40,26 @@ def draw_problem(layout: bpy.types.UILayout, problem: Problem, about: str = "") 
     if problem.remedy in _REMEDIES:
         operator, icon = _REMEDIES[problem.remedy]
         box.operator(operator, icon=icon)
+    elif problem.remedy is Remedy.ONLINE:
+        _draw_online_button(box)
+
+
+def _as_it_is_now(problem: Problem) -> Problem:
+    """Being offline is over as soon as the artist has allowed Blender to go online, which Blender tells nobody."""
+    return ONLINE_NOW if problem.remedy is Remedy.ONLINE and bpy.app.online_access else problem
+
+
+def _draw_online_button(layout: bpy.types.UILayout) -> None:
+    """Draw Blender's own button that allows online access; the add-on never changes that preference itself."""
+    if hasattr(bpy.types, "EXTENSIONS_OT_userpref_allow_online"):
+        layout.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
+    else:  # Blender's add-on for extensions is turned off
+        layout.operator("screen.userpref_show", text="Open Preferences", icon="PREFERENCES").section = "SYSTEM"
 
 
 def offers_setup(problem: Problem | None) -> bool:
     """Whether a problem's box has a button that sets up the backend."""
-    return problem is not None and problem.remedy in (Remedy.SETUP, Remedy.UPDATE)
+    return problem is not None and _as_it_is_now(problem).remedy in (Remedy.SETUP, Remedy.UPDATE)
 
 
 def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:

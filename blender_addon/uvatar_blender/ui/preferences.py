@@ -3,6 +3,7 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import bpy
@@ -10,13 +11,19 @@ import bpy
 from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete, outdated_version
 from ..core.environment_stamp import read_stamp
-from ..core.packages import expected_download
-from ..core.setup import NEEDED, SetupOptions
+from ..core.packages import Choice, expected_download
+from ..core.setup import INSTALLED, NEEDED, SetupOptions
 from ..protocol.version import __version__
 from . import drawing, state
 
 _SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what the add-on's zip brings for the backend
 _TESTED = _SHIPPED / "constraints"
+
+# What is said of each choice before it is set up.
+ABOUT = {
+    Choice.LIGHT.name: "Light: all that making avatars needs.",
+    Choice.TORCH.name: "With PyTorch: also for ROMP's published network and for networks of your own.",
+}
 
 
 class UVATAR_AP_preferences(bpy.types.AddonPreferences):
@@ -26,6 +33,15 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
 
     folder: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Folder", description="Where the backend is installed. Empty: beside your data", subtype="DIR_PATH"
+    )
+    packages: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Packages",
+        description="What is set up with the backend",
+        items=[
+            (Choice.LIGHT.name, "Light", ABOUT[Choice.LIGHT.name].rstrip(".")),
+            (Choice.TORCH.name, "With PyTorch", ABOUT[Choice.TORCH.name].rstrip(".")),
+        ],
+        default=Choice.LIGHT.name,
     )
     wheel: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Backend's wheel",
@@ -61,6 +77,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         column = box.column()
         setup = state.setup()
         column.enabled = setup is None or not setup.running
+        column.row().prop(self, "packages", expand=True)
         column.prop(self, "folder", placeholder=str(environment_folder()))
         column.prop(self, "wheel", placeholder=_shipped_wheel() or "from the package index")
         column.prop(self, "index", placeholder="as configured for pip")
@@ -86,7 +103,10 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             stamp, old = read_stamp(folder) or {}, outdated_version(folder)
             text = f"Version {stamp.get('version')} is set up" + (": too old for this add-on" if old else "")
             row.label(text=text, icon="ERROR" if old else "CHECKMARK")
-            row.operator("uvatar.setup_backend", text="Update", icon="FILE_REFRESH")
+            if set_up_choice(stamp) is self.choice():
+                row.operator("uvatar.setup_backend", text="Update", icon="FILE_REFRESH")
+            else:
+                row.operator("uvatar.update_backend", text=_SWITCH[self.choice()], icon="FILE_REFRESH")
             row.operator("uvatar.remove_backend", text="Remove", icon="TRASH")
         else:
             row.label(text="Not set up", icon="ERROR")
@@ -96,6 +116,10 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
     def environment(self) -> Path:
         """Return the folder in which the backend is or would be installed."""
         return Path(bpy.path.abspath(self.folder)) if self.folder else environment_folder()
+
+    def choice(self) -> Choice:
+        """Return what is to be set up with the backend."""
+        return Choice[self.packages]
 
     def location(self) -> str:
         """Return the location to pass to `find_command`."""
@@ -109,7 +133,9 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         wheel = bpy.path.abspath(self.wheel) if self.wheel else _shipped_wheel()
         backend = wheel or f"uvatar=={__version__}"
         extension = _extension_beside(Path(wheel)) if wheel else f"uvatar-blender=={__version__}"
-        return SetupOptions(self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension)
+        return SetupOptions(
+            self.environment(), backend, self.index.strip(), tested=_TESTED, extension=extension, choice=self.choice()
+        )
 
     def fixed_address(self) -> tuple[str, int] | None:
         """Return host and port, or None if no address was entered.
@@ -125,11 +151,21 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         return host or "127.0.0.1", int(port)
 
 
-def costs() -> str:
+_SWITCH = {Choice.LIGHT: "Switch to Light", Choice.TORCH: "Switch to PyTorch"}
+
+
+def set_up_choice(stamp: Mapping[str, object]) -> Choice:
+    """Return what an environment was set up with; add-ons before 0.2 wrote no choice and always installed PyTorch."""
+    return Choice.LIGHT if stamp.get("packages") == Choice.LIGHT.value else Choice.TORCH
+
+
+def costs(choice: Choice) -> str:
     """Return the download size and disk space of a set-up, as a sentence for the dialog."""
-    download = expected_download(_TESTED)
-    words = f"It downloads {download / 1e9:.1f} GB" if download else "It downloads a few hundred MB or more"
-    return f"{words} and needs {NEEDED / (1 << 30):.0f} GB of disk space during installation."
+    download = expected_download(_TESTED, choice)
+    size = f"{download / 1e9:.1f} GB" if download >= 1e9 else f"{download / 1e6:.0f} MB"
+    words = f"It downloads {size}" if download else "It downloads a few hundred MB or more"
+    installed, needed = INSTALLED[choice] / 1e9, NEEDED[choice] / 1e9
+    return f"{words}, takes {installed:.1f} GB, and needs {needed:.0f} GB free during installation."
 
 
 def _shipped_wheel() -> str:

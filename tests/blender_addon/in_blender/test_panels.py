@@ -25,6 +25,7 @@ from uvatar_blender.core.environment_stamp import write_stamp
 from uvatar_blender.core.events import JobEnded, PhotoDone, PhotoFailed, Progress
 from uvatar_blender.core.jobs import Job, JobGroup
 from uvatar_blender.core.naming import Naming
+from uvatar_blender.core.packages import Choice
 from uvatar_blender.core.problem import LOST, NOT_INSTALLED, NOT_SENT, OFFLINE, Problem, Remedy
 from uvatar_blender.core.rest_pose import RestPose
 from uvatar_blender.core.result import parse_result
@@ -240,20 +241,46 @@ def test_after_a_set_up_that_failed_there_is_one_button_that_sets_up(
 
 
 def test_without_leave_to_use_the_internet_nothing_is_fetched(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The button beside it is Blender's own: the add-on has none that changes that preference."""
     assert not bpy.app.online_access
     assert bpy.ops.uvatar.setup_backend() == {"CANCELLED"}
-    assert addon.setup() is None and "uvatar.allow_online" in drawn(panels.UVATAR_PT_photos).buttons
+    assert addon.setup() is None and "extensions.userpref_allow_online" in drawn(panels.UVATAR_PT_photos).buttons
+    assert not bpy.app.online_access and not bpy.context.preferences.system.use_online_access
+    sources = Path(backend.__file__).parents[1].rglob("*.py")
+    assert not [path for path in sources if "use_online_access" in path.read_text(encoding="utf-8")]
+    monkeypatch.setattr(bpy.context.preferences.system, "use_online_access", True)  # as Blender's button does
+    page = drawn(panels.UVATAR_PT_photos)
+    assert "uvatar.setup_backend" in page.buttons and "extensions.userpref_allow_online" not in page.buttons
 
 
 def test_it_says_before_it_starts_what_is_fetched(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preferences, "_TESTED", Path(__file__).resolve().parents[3] / "constraints")
     monkeypatch.setattr("sys.platform", "linux")
-    assert preferences.costs().startswith("It downloads 2.9 GB and needs ")
+    assert preferences.costs(Choice.LIGHT).startswith("It downloads 188 MB, takes 0.7 GB")
+    assert preferences.costs(Choice.TORCH).startswith("It downloads 2.9 GB, takes ")
     monkeypatch.setattr(preferences, "_TESTED", Path("nowhere"))
-    assert preferences.costs().startswith("It downloads a few hundred MB")
+    assert preferences.costs(Choice.LIGHT).startswith("It downloads a few hundred MB")
     dialogue = SimpleNamespace(layout=Layout())
     backend.UVATAR_OT_setup_backend.draw(dialogue, bpy.context)  # type: ignore[arg-type]
     assert any("one is downloaded" in label for label in dialogue.layout.page.labels)
+    assert any(label.startswith("Light:") for label in dialogue.layout.page.labels)
+    assert "packages" in dialogue.layout.page.properties
+
+
+def test_what_is_set_up_can_be_switched(addon: Any, tmp_path: Path) -> None:
+    chosen = bpy.context.preferences.addons["uvatar_blender"].preferences
+    assert chosen.setup_options().choice is Choice.LIGHT
+    folder = chosen.environment()
+    python = environment_python(folder)
+    python.parent.mkdir(parents=True)
+    python.touch()
+    write_stamp(folder, {"complete": True, "version": __version__, "packages": "light"})
+    assert "uvatar.setup_backend" in drawn_preferences().buttons
+    chosen.packages = "TORCH"
+    page = drawn_preferences()
+    assert "uvatar.update_backend" in page.buttons and chosen.setup_options().choice is Choice.TORCH
+    write_stamp(folder, {"complete": True, "version": __version__})  # of an add-on that always installed PyTorch
+    assert "uvatar.update_backend" not in drawn_preferences().buttons
 
 
 def test_the_preferences_say_where_the_backend_is_to_be(addon: Any, tmp_path: Path) -> None:
@@ -489,7 +516,7 @@ def test_progress_by_stages_with_time_left_and_cancel(addon: Any) -> None:
     [
         (NOT_INSTALLED, "uvatar.setup_backend"),
         (LOST, "uvatar.start_backend"),
-        (OFFLINE, "uvatar.allow_online"),
+        (OFFLINE, "extensions.userpref_allow_online"),
         (Problem("It crashed.", remedy=Remedy.LOG), "uvatar.show_log"),
         (Problem("Other token.", remedy=Remedy.CONNECT), "uvatar.connect"),
         (Problem("Other version.", remedy=Remedy.UPDATE), "uvatar.update_backend"),
@@ -503,7 +530,7 @@ def test_a_problem_has_its_button(addon: Any, problem: Problem, button: str) -> 
     addon.session().problem = problem
     page = drawn(panels.UVATAR_PT_photos)
     assert problem.message in page.labels and button in page.buttons
-    assert button in drawing._REMEDIES[problem.remedy]
+    assert problem is OFFLINE or button in drawing._REMEDIES[problem.remedy]  # its button is Blender's own
 
 
 def test_photos_that_failed_are_named_with_the_reason(addon: Any) -> None:

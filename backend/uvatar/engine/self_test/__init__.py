@@ -39,8 +39,10 @@ _NAMED = 4  # differing packages that a message names, the likeliest first
 _SUSPECTS = (
     "opencv-python-headless",
     "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
     "torch",
-    "torchvision",
     "ai-edge-litert",
     "scipy",
     "embreex",

@@ -1,0 +1,210 @@
+"""The licences of what is installed with Uvatar: weights, packages, and the libraries that lie in their wheels."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path, PurePath
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from uvatar.commands.weights_report import shipped
+
+UNKNOWN = "unknown"
+# Extras whose packages are run by developers and come to no user; and the packages that can stand in for another.
+_NOT_FOR_USERS = ("dev",)
+_STAND_INS = {"onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml")}
+_GPL_WITH_EXCEPTION = "GPL-3.0-or-later WITH GCC-exception-3.1"
+_LICENCE_CLASSIFIER = "License :: OSI Approved :: "
+_LONGEST_NAME = 60  # letters; a longer field "License" is the text itself
+_NVIDIA = "LicenseRef-NVIDIA-Proprietary"
+# What the metadata of these does not say, but the texts beside it do.
+_UNSAID = {"embreex": "BSD-2-Clause", "cuda-toolkit": _NVIDIA, "smplx": "LicenseRef-SMPL-X, not for commercial use"}
+
+# Libraries that wheels bring along: the beginning of a file's name, what it is, and its licence, from the wheels' own
+# folders of licences and the projects' sources.
+_LIBRARIES = (
+    ("libx26[45]", "x264 or x265", "GPL-2.0-or-later"),
+    ("libde265", "libde265", "LGPL-3.0-or-later"),
+    ("libheif", "libheif", "LGPL-3.0-or-later"),
+    ("(lib)?(avcodec|avformat|avutil|swscale|swresample)|opencv_videoio_ffmpeg", "FFmpeg", "LGPL-2.1-or-later"),
+    ("lib(aom|dav1d)", "AV1 codecs", "BSD-2-Clause"),
+    ("libavif", "libavif (with libaom, dav1d and libyuv)", "BSD-2-Clause"),
+    ("libvpx", "libvpx", "BSD-3-Clause"),
+    (r"lib(crypto|ssl)\S*\.so\.1\.1|lib(crypto|ssl)[-.]1[._]1", "OpenSSL 1.1", "OpenSSL"),
+    ("lib(crypto|ssl)", "OpenSSL", "Apache-2.0"),
+    ("lib(gfortran|gcc_s|stdc|gomp|atomic|winpthread)", "GCC's runtime", _GPL_WITH_EXCEPTION),
+    ("libquadmath", "GCC's libquadmath", "LGPL-2.1-or-later"),
+    ("lib(scipy_)?openblas", "OpenBLAS", "BSD-3-Clause"),
+    ("libpng", "libpng", "libpng-2.0"),
+    ("lib(Xau|xcb)", "X11", "MIT"),
+    ("libbrotli", "Brotli", "MIT"),
+    ("libfreetype", "FreeType", "FTL"),
+    ("libharfbuzz", "HarfBuzz", "MIT"),
+    ("libjpeg", "libjpeg-turbo", "IJG AND BSD-3-Clause"),
+    ("(lib)?(nvjpeg|cu[a-z]+|nv[a-zA-Z]+|nccl)", "NVIDIA's CUDA libraries", _NVIDIA),
+    ("liblcms2", "Little CMS", "MIT"),
+    ("liblzma", "XZ Utils", "0BSD"),
+    ("libopenjp2", "OpenJPEG", "BSD-2-Clause"),
+    ("lib(sharpyuv|webp)", "libwebp", "BSD-3-Clause"),
+    ("libtiff", "LibTIFF", "libtiff"),
+    ("libzstd", "Zstandard", "BSD-3-Clause"),
+    ("libz[.-]|zlib", "zlib", "Zlib"),
+    ("libsodium", "libsodium", "ISC"),
+    ("libzmq", "libzmq", "MPL-2.0"),
+    ("(lib)?embree", "Embree", "Apache-2.0"),
+    ("(lib)?tbb", "oneTBB", "Apache-2.0"),
+    ("(lib)?(iomp5|omp)", "LLVM's OpenMP", "Apache-2.0 WITH LLVM-exception"),
+    ("directml", "DirectML", "LicenseRef-Microsoft-DirectML"),
+    ("msvcp|vcruntime|concrt", "Microsoft's C++ runtime", "LicenseRef-Microsoft-VC-Runtime"),
+)
+_LIBRARY_FILE = re.compile(r"\.(dll|dylib)$|\.so(\.\d+)*$", re.IGNORECASE)
+_EXTENSION_MODULE = re.compile(r"\.(cpython|abi3|cp\d+)[^/]*\.(so|dylib)$")
+_FOLDER_OF_LIBRARIES = re.compile(r"\.(libs|dylibs)$")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that is installed.
+
+    Attributes:
+        kind: "weights", "package" or "library".
+        name: of the file, the package or the library.
+        licence: an SPDX expression where one is known, else how its makers name it.
+        version: of a package; empty for the rest.
+        origin: for a package, "base" or the extra of ``uvatar`` that asks for it; for a library, the package that
+            brings it; empty for weights.
+        files: of a library; a package's files with licences and notices.
+    """
+
+    kind: str
+    name: str
+    licence: str
+    version: str = ""
+    origin: str = ""
+    files: tuple[str, ...] = ()
+
+    @property
+    def is_gpl(self) -> bool:
+        """Whether it is under the GPL or the AGPL, with no exception for programs that use it."""
+        return any(
+            re.search(r"(?<!L)(A?GPL|GNU (Affero )?General Public)", choice) is not None
+            and not re.search(r"WITH \S+-exception|Lesser", choice)
+            for choice in re.split(r" AND ", self.licence)
+            if " OR " not in choice
+        )
+
+
+def parts(weights: Path) -> list[Part]:
+    """Everything: the files of the folder ``weights``, the packages that Uvatar needs here, and their libraries.
+
+    Raises metadata.PackageNotFoundError where Uvatar itself is not installed as a package.
+    """
+    found = [Part("weights", item.name, item.licence) for item in shipped(weights)]
+    for distribution, origin in packages():
+        found.append(package(distribution, origin))
+        found.extend(libraries(distribution))
+    return found
+
+
+def packages(
+    root: str = "uvatar", find: Callable[[str], metadata.Distribution] = metadata.distribution
+) -> list[tuple[metadata.Distribution, str]]:
+    """The installed distributions that ``root`` needs, with "base" or the extra that asks for each, by name.
+
+    Raises metadata.PackageNotFoundError if ``root`` is not installed.
+    """
+    extras = find(root).metadata.get_all("Provides-Extra") or []
+    seen: dict[str, tuple[metadata.Distribution, str]] = {}
+    for origin in ("", *sorted(extra for extra in extras if extra not in _NOT_FOR_USERS)):
+        waiting = deque([(root, origin)])
+        done: set[tuple[str, str]] = set()
+        while waiting:
+            name, extra = waiting.popleft()
+            distribution = _installed(name, find)
+            if distribution is None or (name, extra) in done:
+                continue
+            done.add((name, extra))
+            seen.setdefault(name, (distribution, origin or "base"))
+            waiting.extend(_needed(distribution, extra))
+    return [seen[name] for name in sorted(seen)]
+
+
+def _installed(name: str, find: Callable[[str], metadata.Distribution]) -> metadata.Distribution | None:
+    for candidate in (name, *_STAND_INS.get(name, ())):
+        try:
+            return find(candidate)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _needed(distribution: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:
+    """Names and extras of what a distribution, or one of its extras, needs on this system."""
+    for line in distribution.requires or ():
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            name = canonicalize_name(requirement.name)
+            yield from ((name, wanted) for wanted in ("", *sorted(requirement.extras)))
+
+
+def package(distribution: metadata.Distribution, origin: str) -> Part:
+    """A distribution, with the licence that its metadata states."""
+    said = distribution.metadata
+    files = [str(path) for path in distribution.files or () if _is_licence_text(path)]
+    return Part("package", said["Name"], _licence(said), said["Version"], origin, tuple(files))
+
+
+def _licence(said: metadata.PackageMetadata) -> str:
+    """The licence in a package's metadata: a classifier is more reliable than free text that may be of the source."""
+    classifiers = [
+        line.removeprefix(_LICENCE_CLASSIFIER)
+        for line in said.get_all("Classifier") or []
+        if line.startswith(_LICENCE_CLASSIFIER)
+    ]
+    free = said.get("License") or ""
+    short = free if len(free) <= _LONGEST_NAME and "\n" not in free and free.lower() != UNKNOWN else ""
+    unsaid = _UNSAID.get(canonicalize_name(said["Name"]), UNKNOWN)
+    return said.get("License-Expression") or " AND ".join(classifiers) or short or unsaid
+
+
+def _is_licence_text(path: PurePath) -> bool:
+    return re.match(r"(licen[cs]e|copying|notice|third.?party)", path.name, re.IGNORECASE) is not None
+
+
+def libraries(distribution: metadata.Distribution) -> list[Part]:
+    """The libraries of others that lie in a distribution's wheel, with what is known of their licences."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for path in distribution.files or ():
+        known = _known(path)
+        if known is not None:
+            found.setdefault(known, []).append(str(path))
+    origin = distribution.metadata["Name"]
+    return [
+        Part("library", name, licence, origin=origin, files=tuple(files))
+        for (name, licence), files in sorted(found.items())
+    ]
+
+
+def _known(path: PurePath) -> tuple[str, str] | None:
+    """Name and licence of a library by its file; None if it is none, or the package's own."""
+    if not _LIBRARY_FILE.search(path.name) or _EXTENSION_MODULE.search(path.name):
+        return None
+    for pattern, name, licence in _LIBRARIES:
+        if re.match(pattern, path.name, re.IGNORECASE):
+            return name, licence
+    return (path.name, UNKNOWN) if any(_FOLDER_OF_LIBRARIES.search(part) for part in path.parts[:-1]) else None
+
+
+def gpl(found: Iterable[Part]) -> list[Part]:
+    """What of ``found`` is under the GPL and would be loaded into Uvatar's process.
+
+    Blender as a module is under the GPL, too; it is asked for by name (``uvatar[blender]``) and runs in a process of
+    its own.
+    """
+    apart = {part.name for part in found if part.kind == "package" and part.origin == "blender"}
+    return [part for part in found if part.is_gpl and part.name not in apart and part.origin not in apart]
