@@ -140,7 +140,7 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
         smpl = maps.smpl.float()
         smpl = torch.cat([smpl[:, :132] + rest[None, :, None, None], smpl[:, 132:]], 1)
         bodies = sample(Maps(maps.center.float(), maps.camera.float(), smpl), centers)
-        joints.append(body(bodies.betas, bodies.pose).joints)
+        joints.append(torch.from_numpy(body.joints(bodies.betas.numpy(), bodies.pose.numpy())))
     apart = (joints[0] - joints[1]).norm(dim=-1)
     return float(apart.mean()), float(apart.max())
 

@@ -119,7 +119,7 @@ def test_eight_pictures_are_learnt_by_heart(body: BodyModel) -> None:
         maps = network(images)
     found = find_centers(maps.center)
     people = sample(maps, found)
-    joints = body.joints(people.betas, people.pose).numpy()
+    joints = body.joints(people.betas.numpy(), people.pose.numpy())
     true_cells = center_cells(labels.centers()[0])
     errors, used = [], set()
     for person, cell in enumerate(true_cells):

@@ -95,7 +95,7 @@ class Prediction:
         if not len(self):
             return []
         betas = self.betas if self.betas_of == kind_of(body) else np.zeros_like(self.betas)
-        joints = body.joints(torch.from_numpy(betas), torch.from_numpy(self.pose))
+        joints = torch.from_numpy(body.joints(betas, self.pose))
         origin = joints[:, HIP_JOINTS].mean(1, keepdim=True) if self.root_aligned else torch.zeros(1, 1, 3)
         transl = (
             translation(joints - origin, torch.from_numpy(self.camera), self.square, camera) - origin[:, 0]
@@ -136,11 +136,7 @@ def match_people(prediction: Prediction, people: Sequence[Person]) -> NDArray[np
 
 def fit_as_predicted(parameters: BodyParameters, person: Person, body: BodyModel, camera: Camera) -> Fit:
     """A predicted body as the result for ``person``, judged by the landmarks as a refined one is."""
-    pose = np.concatenate([parameters.global_orient[None], parameters.body_pose])
-    betas, vectors, transl = (
-        torch.from_numpy(a.astype(np.float32))[None] for a in (parameters.betas, pose, parameters.transl)
-    )
-    points = body.landmarks(betas, vectors, transl)[0].numpy()
+    points = body.landmarks_of(parameters)
     points[:, 2] = np.maximum(points[:, 2], 1e-3)  # a prediction may reach behind the camera
     visible = person.landmarks[:, 2] > SEEN
     errors = np.linalg.norm(camera.project(points) - person.landmarks[:, :2], axis=-1)[visible] / max(person.side, 1.0)

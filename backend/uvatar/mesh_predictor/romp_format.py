@@ -59,13 +59,11 @@ def predicted_results(
     ``cam_trans`` is the least-squares translation for ROMP's camera of 60 degrees (ROMP: EPnP with RANSAC and its
     rotation thrown away), and is not the pelvis: add it to ``verts`` or ``joints`` as they are.
     """
-    betas = torch.from_numpy(prediction.betas)
-    with torch.no_grad():
-        posed = body(betas, torch.from_numpy(prediction.pose))
+    posed = body(prediction.betas, prediction.pose)
     camera = torch.from_numpy(prediction.camera)
     square = prediction.square
-    joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, regressors)
-    vertices = posed.vertices.numpy()
+    joints = _joints(posed.vertices, posed.joints, body, regressors)
+    vertices = posed.vertices
     if prediction.root_aligned:
         hips = joints[:, ROMP_HIPS] if np.isfinite(joints[:, ROMP_HIPS]).all() else joints[:, HIP_JOINTS]
         origin = hips.mean(1, keepdims=True)
@@ -102,13 +100,13 @@ def fitted_results(
     )
     betas = np.array([p.betas for p, _ in people], np.float32).reshape(-1, 10)
     transl = np.array([p.transl for p, _ in people], np.float32).reshape(-1, 3)
-    with torch.no_grad():
-        posed = body(torch.from_numpy(betas), torch.from_numpy(pose))
-    joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, None)
+    posed = body(betas, pose)
+    joints = _joints(posed.vertices, posed.joints, body, None)
     pixels = camera.project(joints + transl[:, None])
     seen = square.to_normalised(torch.from_numpy(pixels[:, :24]).float())
-    cam = fit_weak_camera(posed.joints, seen, torch.ones(len(people), 24, dtype=torch.bool))
-    shift = translation(posed.joints, cam, square, _romp_camera(square)) if people else torch.zeros(0, 3)
+    seen_joints = torch.from_numpy(posed.joints)
+    cam = fit_weak_camera(seen_joints, seen, torch.ones(len(people), 24, dtype=torch.bool))
+    shift = translation(seen_joints, cam, square, _romp_camera(square)) if people else torch.zeros(0, 3)
     centers = (seen[:, TORSO_JOINTS].mean(1) + 1) / 2 * INPUT_SIDE
     return {
         **_pose_keys(pose, betas),
@@ -116,7 +114,7 @@ def fitted_results(
         "center_preds": centers.round().long().numpy(),
         "center_confs": np.array([confidence for _, confidence in people], np.float32).reshape(-1, 1),
         "cam_trans": shift.numpy(),
-        "verts": posed.vertices.numpy(),
+        "verts": posed.vertices,
         "joints": joints,
         "pj2d_org": pixels,
     }

@@ -8,6 +8,7 @@ from rendered_people import CAMERA, pictures_of_people
 from torch import Tensor
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
@@ -109,13 +110,14 @@ def test_the_picture_teaches_mesh_and_texture_at_once(
         for value in (camera + off, labels.pose, labels.betas, texture.repeat(2, 1, 1, 1) * 0.9)
     ]
     bodies, painted = PredictedBodies(leaves[0], leaves[1], leaves[2]), leaves[3]
+    posing = TorchBody(body.data)
     by_picture = TextureLoss(TextureWeights(face=0, mirror=0, seam=0))
 
     def seen_terms() -> dict[str, Tensor]:
-        view = see(placed_vertices(bodies, body, square, CAMERA), mesh, small)
+        view = see(placed_vertices(bodies, posing, square, CAMERA), mesh, small)
         return texture_terms(painted, view, evidence, surroundings)
 
-    joints = project_weakly(body.joints(bodies.betas, bodies.pose), bodies.camera)
+    joints = project_weakly(posing.joints(bodies.betas, bodies.pose), bodies.camera)
     mesh_terms = {"joints_2d": joints_2d_distance(joints, labels.joints_2d, labels.visible)}
     TotalLoss(MeshLoss(), by_picture)(mesh_terms, seen_terms())[0].backward()
     for leaf in leaves:

@@ -168,8 +168,7 @@ def _row(person: PersonLabel, matrix: Floats, turn: float, body: BodyModel, side
     placed = np.nan_to_num(person.joints.astype(np.float64) - np.nan_to_num(person.transl))
     joints = about.apply(placed)
     if betas_known and pose_known:
-        with torch.no_grad():
-            joints = body.joints(torch.from_numpy(betas).float()[None], torch.from_numpy(pose).float()[None])[0].numpy()
+        joints = body.joints(betas[None], pose[None])[0]
         joints_known = np.ones(24, bool)
     return {
         "pose": pose.astype(np.float32), "pose_known": np.full(24, pose_known), "betas": np.asarray(betas, np.float32),

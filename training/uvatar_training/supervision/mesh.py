@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.decoding import sample
@@ -27,7 +27,7 @@ from uvatar_training.losses.mesh import (
 from uvatar_training.losses.targets import match
 
 
-def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePrior | None = None) -> dict[str, Tensor]:
+def mesh_terms(maps: Maps, labels: MeshLabels, body: TorchBody, prior: MixturePrior | None = None) -> dict[str, Tensor]:
     """The terms of the loss by the names of `uvatar_training.losses.mesh.ROMP_WEIGHTS`.
 
     "prior" only where a prior is given.

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
@@ -122,7 +123,7 @@ def texture_terms(
     return {name: term() for name, term in terms.items() if weights is None or getattr(weights, name)}
 
 
-def placed_vertices(bodies: PredictedBodies, body: BodyModel, square: PaddedSquare, camera: Camera) -> Tensor:
+def placed_vertices(bodies: PredictedBodies, body: TorchBody, square: PaddedSquare, camera: Camera) -> Tensor:
     """Vertices (N, V, 3) of predicted bodies where the photo's own camera sees them as the Mesh Predictor's does.
 
     Gradients lead to pose, shape and the predicted camera: through these the picture teaches the mesh.

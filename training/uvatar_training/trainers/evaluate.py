@@ -15,7 +15,8 @@ from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from uvatar.body import BodyModel, BodyOutput, load_open_body
+from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody, TorchBodyOutput
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
 from uvatar.evaluation.synthetic import standing_joints
 from uvatar.mesh_predictor.decoding import PredictedBodies, find_centers, sample
@@ -114,6 +115,7 @@ def evaluate_mesh(
     people = found_count = alarms = 0
     errors: list[tuple[float, float, float]] = []
     standing: list[tuple[float, float]] = []
+    posing = TorchBody(body.data)
     still = standing_joints(body)[BODY_JOINTS]
     names: list[str] = []
     pictures: list[NDArray[np.uint8]] = []
@@ -128,8 +130,8 @@ def evaluate_mesh(
                 maps = predictor.network(delivery.batch.pixels())
                 found = find_centers(maps.center, predictor.threshold)
                 bodies = sample(maps, found)
-                predicted = body(bodies.betas, bodies.pose)
-                true = body(labels.betas, labels.pose)
+                predicted = posing(bodies.betas, bodies.pose)
+                true = posing(labels.betas, labels.pose)
             countable = (labels.visible.sum(1) >= FEWEST_JOINTS).numpy()
             centers = center_cells(labels.centers()[0]).float()
             pairs, unmatched = paired(centers, labels.picture, reach(labels), found.xy.float(), found.picture)
@@ -153,7 +155,7 @@ def evaluate_mesh(
     return MeshScores(people, found_count, alarms, table, still_standing, names, skipped), pictures[:24]
 
 
-def _vertex_error(predicted: BodyOutput, peak: int, true: BodyOutput, person: int) -> float:
+def _vertex_error(predicted: TorchBodyOutput, peak: int, true: TorchBodyOutput, person: int) -> float:
     """Mean distance of a body's vertices from the true ones, metres, once their pelvises are laid on one another."""
     ours = predicted.vertices[peak] - predicted.joints[peak, :1]
     theirs = true.vertices[person] - true.joints[person, :1]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies, sample
 from uvatar.mesh_predictor.network import INPUT_SIDE
@@ -122,7 +123,7 @@ class JointTrainer:
         return zero_gradient
 
     def _painted(
-        self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: BodyModel
+        self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: TorchBody
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """The texture's terms. Raises RenderError and UnseenError if a body shares nothing with its crop."""
         device = batch.picture.device

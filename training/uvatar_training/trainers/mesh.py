@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 from uvatar.fitting.prior import PosePrior
@@ -157,12 +158,12 @@ def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
 
 
 class Copies:
-    """A body on other devices than the loading processes', which need it on the CPU."""
+    """A body as training poses it, on the devices that it trains on; the loading processes have NumPy's."""
 
     def __init__(self, body: BodyModel) -> None:
-        self._copies = {torch.device("cpu"): body}
+        self._copies = {torch.device("cpu"): TorchBody(body.data)}
 
-    def __call__(self, device: torch.device) -> BodyModel:
+    def __call__(self, device: torch.device) -> TorchBody:
         """The body on a device; copied there once."""
         if device not in self._copies:
             self._copies[device] = copy.deepcopy(self._copies[torch.device("cpu")]).to(device)
