@@ -19,6 +19,7 @@ from uvatar.protocol.messages import Hello, finished_event
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
+from uvatar.runtime.devices import AUTO
 from uvatar.runtime.weights import bodies, models_folder
 from uvatar.service.ingest import Ingest
 from uvatar.service.job_files import disk_error
@@ -138,6 +139,7 @@ class RequestHandlers:
             "memory": psutil.Process().memory_info().rss,
             "queue": {**vars(load), "most_photos": limits.photos, "most_bytes": limits.bytes},
             "model": self._pool.status(),
+            "device": self._pool.settings.device or AUTO,
             "workers": [{**worker, "memory": _memory(worker["pid"])} for worker in self._pool.workers()],
             "jobs": [job.summary() for job in self._journal.jobs(limit=20)],
         }

@@ -59,10 +59,11 @@ class Cancelled(BaseException):
 class Worker:
     """The conversation with the front."""
 
-    def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None) -> None:
+    def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None, note: str = "") -> None:
         """``port`` of the front's socket for workers; ``name`` and ``secret`` by which the front knows this process.
 
-        ``current`` is told which job the process is at, for its log.
+        ``current`` is told which job the process is at, for its log. ``note`` is about this process's device, for every
+        result.
         """
         self._secret = secret
         self._current = current or CurrentJob()
@@ -70,6 +71,7 @@ class Worker:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
         self._told: set[str] = set()  # where faults of ours have been
+        self._note = note
         self._lock = threading.Lock()  # stages may report progress from threads of their own
         monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
         threading.Thread(target=_exit_with_front, args=(monitor,), daemon=True).start()
@@ -84,11 +86,7 @@ class Worker:
             self._send(kind="broken", error=_load_error(error).as_dict())
             self._socket.recv_multipart()  # the front ends this process
             return
-        self._send(
-            kind="ready",
-            pid=os.getpid(),
-            facts={**_facts(pipeline), "device": versions.device(), "versions": versions.installed()},
-        )
+        self._send(kind="ready", pid=os.getpid(), facts=_facts(pipeline, self._note))
         while True:
             message = framing.unpack(self._socket.recv_multipart())
             if message["kind"] == "work":  # else it cancels work that was finished meanwhile
@@ -116,6 +114,8 @@ class Worker:
 
         def photo_done(position: int, result: dict[str, Any]) -> None:
             index = indices[position]
+            if self._note and result.get("people"):
+                result = {**result, "notes": [*result.get("notes", []), self._note]}
             errors = result.get("errors")
             if errors and not result.get("people"):
                 self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
@@ -150,7 +150,8 @@ class Worker:
                 self._told.add(place)
         for index in open_indices:
             self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
-        self._send(kind="unit_done", unit=unit)
+        # With the facts: a GPU may have failed meanwhile, so that the networks run on the CPU from now on.
+        self._send(kind="unit_done", unit=unit, facts=_facts(pipeline, self._note))
         self._current.job = None
 
     def _cancelled(self, unit: int) -> bool:
@@ -218,10 +219,15 @@ def _load_error(error: Exception) -> UvatarError:
     return UvatarError(f"The models cannot be loaded: {error}", Code.MODELS_NOT_LOADED, fix)
 
 
-def _facts(pipeline: Any) -> dict[str, Any]:
-    """What the pipeline tells of itself (its ``facts`` attribute: models, licences), where it does."""
+def _facts(pipeline: Any, note: str) -> dict[str, Any]:
+    """What the pipeline tells of itself (its ``facts`` attribute: models, licences, devices), where it does; and of
+    this process.
+    """
     facts = getattr(pipeline, "facts", {})
-    return dict(facts() if callable(facts) else facts)
+    told = {"device": versions.processors(), **(facts() if callable(facts) else facts)}
+    if note:
+        told["device_notes"] = [*told.get("device_notes", ()), note]
+    return {**told, "versions": versions.installed()}
 
 
 def _exit_with_front(monitor: zmq.Socket[bytes]) -> None:
@@ -236,14 +242,17 @@ def load_attribute(path: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
+def load_pipeline(path: str, threads: int | None, folder: Path, device: str | None = None, gpu: int = 0) -> Any:
     """The pipeline that "package.module:attribute" names.
 
     Uvatar's own has passed its self-test, as the data folder ``folder`` remembers.
 
+    Args:
+        threads, device, gpu: as `uvatar.engine.engine.Engine.load` has them.
+
     Raises what loading raises, and SelfTestError if this installation makes wrong avatars.
     """
-    pipeline = load_attribute(path)(threads=threads)
+    pipeline = load_attribute(path)(threads=threads, device=device, gpu=gpu)
     if path == REAL_PIPELINE:
         load_attribute("uvatar.engine.self_test:check_once")(pipeline.engine, folder)
     return pipeline
@@ -259,10 +268,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", help="what the networks run on")
+    parser.add_argument("--gpu", type=int, default=0, help="which of several GPUs, from 0")
+    parser.add_argument("--note", default="", help="about the device, for every result")
     parser.add_argument("--data", type=Path, required=True, help="the server's data folder")
     chosen = parser.parse_args(arguments)
-    worker = Worker(chosen.port, chosen.name, os.environ.pop(SECRET_VARIABLE, ""), log_to_stream())
-    worker.run(lambda: load_pipeline(chosen.pipeline, chosen.threads, chosen.data))
+    secret = os.environ.pop(SECRET_VARIABLE, "")
+    worker = Worker(chosen.port, chosen.name, secret, log_to_stream(), chosen.note)
+    worker.run(lambda: load_pipeline(chosen.pipeline, chosen.threads, chosen.data, chosen.device, chosen.gpu))
 
 
 if __name__ == "__main__":

@@ -20,13 +20,16 @@ RETRIES = 3  # of a photo whose Ray worker died
 LOCAL = "local"
 
 
-def runner_on_ray(address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path) -> PhotoRunner:
+def runner_on_ray(
+    address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path, device: str | None = None
+) -> PhotoRunner:
     """Have a Ray cluster do it.
 
     Args:
         address: of the cluster, or "local" for one that is started on this computer and ends with the batch.
         pipeline: "module:attribute" of the pipeline's class.
         threads: CPU threads of each task.
+        device: what the networks run on, as `uvatar.engine.engine.Engine.load` has it.
         out: where Ray may put what does not fit into its memory; nothing of a photo is written elsewhere.
 
     Raises UvatarError ("no-ray") where Ray is not installed.
@@ -62,9 +65,8 @@ def runner_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
                     exhausted = following is None
                     if following:
                         photo, data = following
-                        running[
-                            task.remote(photo_lists.photo_name(photo.path.name), data, options, pipeline, threads)
-                        ] = photo
+                        name = photo_lists.photo_name(photo.path.name)
+                        running[task.remote(name, data, options, pipeline, threads, device)] = photo
                 done, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
                 for reference in done:
                     yield running.pop(reference), _taken(ray, reference)
@@ -84,7 +86,9 @@ def _taken(ray: Any, reference: Any) -> dict[str, Any] | UvatarError:
     return UvatarError.from_dict(answer["error"]) if answer.get("error") else answer["result"]
 
 
-def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int) -> list[bytes]:
+def reconstruct_one(
+    name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int, device: str | None = None
+) -> list[bytes]:
     """The Ray task: one photo through the pipeline, which stays loaded for the worker process's next one; frames of
     `framing.pack`.
     """
@@ -93,7 +97,7 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
     results: list[dict[str, Any]] = []
     answer: dict[str, Any]
     try:
-        _loaded(pipeline, threads).reconstruct(
+        _loaded(pipeline, threads, device).reconstruct(
             [(name, data)], options, lambda *_: None, lambda _, result: results.append(result)
         )
         [result] = results
@@ -105,7 +109,7 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
 
 
 @lru_cache(maxsize=1)
-def _loaded(pipeline: str, threads: int) -> Any:
+def _loaded(pipeline: str, threads: int, device: str | None) -> Any:
     from uvatar.service.worker import load_pipeline
 
-    return load_pipeline(pipeline, threads, discovery.data_folder())
+    return load_pipeline(pipeline, threads, discovery.data_folder(), device)
