@@ -17,15 +17,8 @@ from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
 from uvatar.fitting.fitter import fit_people
-from uvatar.fitting.lifter import (
-    MIRRORED_JOINTS,
-    Lifted,
-    Lifter,
-    LifterNetwork,
-    features,
-    mirrored_features,
-    orthonormal,
-)
+from uvatar.fitting.lifter import MIRRORED_JOINTS, Lifted, Lifter, features, mirrored_features
+from uvatar.fitting.lifter_network import LifterNetwork, orthonormal
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import prepare_fitting
 from uvatar.geometry import rotations

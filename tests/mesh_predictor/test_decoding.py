@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from uvatar.data.camera import Camera
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices, matrices_from_6d, six_d_from_matrices
 from uvatar.mesh_predictor.decoding import centers_at, find_centers, sample
-from uvatar.mesh_predictor.network import Maps
+from uvatar.mesh_predictor.maps import Maps
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, network_input, project_weakly, translation
 
 

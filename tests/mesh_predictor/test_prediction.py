@@ -15,8 +15,8 @@ from photographed import CAMERA, body_at, person_of, photo_of
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import MeshPredictor
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.network import MeshPredictor
 from uvatar.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people, torso_centers
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera

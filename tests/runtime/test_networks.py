@@ -12,7 +12,7 @@ from tests.runtime.fake_devices import OUT_OF_MEMORY, FakeRuntime
 from uvatar.protocol.errors import Code
 from uvatar.runtime.devices import COREML, CPU, CUDA, DIRECTML, MPS, DeviceError, Placement, usable
 from uvatar.runtime.memory import is_out_of_memory
-from uvatar.runtime.networks import NetworkFileError, OutOfMemory, open_onnx, open_placed
+from uvatar.runtime.networks import CheckpointError, OutOfMemory, open_onnx, open_placed
 
 INPUT = {"x": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
@@ -146,9 +146,9 @@ def test_threads_that_fail_together_move_the_network_once(file: Path) -> None:
 
 
 def test_files_that_are_missing_or_no_networks(file: Path) -> None:
-    with pytest.raises(NetworkFileError, match="does not exist"):
+    with pytest.raises(CheckpointError, match="does not exist"):
         open_onnx(file.with_name("none.onnx"))
-    with pytest.raises(NetworkFileError, match=r"network\.onnx is damaged or not a network"):
+    with pytest.raises(CheckpointError, match=r"network\.onnx is damaged or not a network"):
         open_onnx(file, CPU)
 
 

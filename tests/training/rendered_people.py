@@ -18,7 +18,7 @@ from uvatar.data.camera import Camera
 from uvatar.fitting.prior import PosePrior
 from uvatar.geometry.raster import rasterize
 from uvatar.geometry.torch_rotations import matrices_from_6d, six_d_from_matrices
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import MixturePrior
 

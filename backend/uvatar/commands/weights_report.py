@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uvatar.body import BodyError
-from uvatar.mesh_predictor.checkpoint import CheckpointError, load_checkpoint
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import MeshPredictor, romp
+from uvatar.mesh_predictor.networks.checkpoint import load_checkpoint
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, ROMP_FILE, ROMP_LICENCE
 from uvatar.mesh_predictor.smpl_files import HELP, load_neutral_smpl, packed_regressors
+from uvatar.runtime.networks import CheckpointError
 from uvatar.runtime.weights import SMPL_NAMES, SMPL_PACKED, SMPL_UV, recorded_sha256, sha256_of
-from uvatar.texture_predictor.checkpoint import load_checkpoint as load_texture_predictor
+from uvatar.texture_predictor.networks.checkpoint import load_checkpoint as load_texture_predictor
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import LICENCE as TEXTURE_LICENCE
 from uvatar.transfer.smpl import UV_HELP, with_uv

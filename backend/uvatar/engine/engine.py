@@ -21,13 +21,13 @@ from uvatar.files.avatar import Avatar
 from uvatar.files.given_photos import GivenPhoto
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import FittingModel, prepare_fitting
-from uvatar.mesh_predictor.checkpoint import CheckpointError
 from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import Options
 from uvatar.runtime.devices import Placement
+from uvatar.runtime.networks import CheckpointError
 from uvatar.runtime.weights import WeightsError, check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import TexturePredictor

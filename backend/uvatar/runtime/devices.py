@@ -55,6 +55,9 @@ class Placement:
             raise DeviceError(f"There is no device {self.device!r}.", f"Choose one of {', '.join(DEVICES)}.")
 
 
+ANYWHERE = Placement()
+
+
 def usable(providers: Sequence[str]) -> tuple[str, ...]:
     """The devices among onnxruntime's ``providers``, best first; the CPU is always one of them."""
     return tuple(device for device, provider in PROVIDERS.items() if provider in providers or device == CPU)

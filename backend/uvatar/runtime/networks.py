@@ -7,6 +7,7 @@ middle of its photos goes on.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -16,8 +17,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from uvatar.protocol.errors import Code, UvatarError
-from uvatar.runtime.devices import AUTO, CPU, MPS, NAMES, Placement, unusable, usable
+from uvatar.runtime.devices import AUTO, CPU, CUDA, MPS, NAMES, Placement, unusable, usable
 from uvatar.runtime.memory import is_out_of_memory
 from uvatar.runtime.onnx_sessions import OnnxRuntime, Runtime, Session
 
@@ -30,11 +30,8 @@ class OutOfMemory(MemoryError):
     """There was not enough memory for a network's run, on the CPU either."""
 
 
-class NetworkFileError(UvatarError):
-    """The file is not a usable network; the message says what is wrong."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, Code.BAD_WEIGHTS, "Install Uvatar again.")
+class CheckpointError(ValueError):
+    """The file is not a usable file of this network; the message says what is wrong."""
 
 
 class Network(Protocol):
@@ -121,12 +118,12 @@ def open_onnx(
 
     Raises:
         DeviceError: a device that was asked for by name cannot be used.
-        NetworkFileError: the file is missing, damaged or not a network.
+        CheckpointError: the file is missing, damaged or not a network.
     """
     wanted = Placement(device, index, threads)
     runtime = runtime or OnnxRuntime()
     if not path.is_file():
-        raise NetworkFileError(f"The file {path} does not exist.")
+        raise CheckpointError(f"The file {path} does not exist.")
     if device == MPS:
         raise unusable(MPS, "onnxruntime has no such device.")
     found = usable(runtime.providers())
@@ -144,6 +141,14 @@ def open_onnx(
             continue
         return _placed(session, candidate, path, wanted.threads, runtime, notes)
     return _placed(_on_cpu(path, wanted.threads, runtime), CPU, path, wanted.threads, runtime, notes)
+
+
+def wants_torch(placement: Placement, runtime: Runtime | None = None) -> bool:
+    """Whether only PyTorch has the device that is asked for: MPS, or CUDA where this onnxruntime is without it."""
+    if placement.device == CUDA:
+        missing = CUDA not in usable((runtime or OnnxRuntime()).providers())
+        return missing and importlib.util.find_spec("torch") is not None
+    return placement.device == MPS
 
 
 def open_placed(path: Path, placement: Placement, runtime: Runtime | None = None) -> PlacedNetwork:
@@ -165,7 +170,9 @@ def _on_cpu(path: Path, threads: int, runtime: Runtime) -> Session:
     except Exception as error:
         if is_out_of_memory(error):
             raise OutOfMemory(f"There is not enough memory for the network in {path.name}.") from error
-        raise NetworkFileError(f"{path.name} is damaged or not a network. ({_first_line(error)})") from error
+        raise CheckpointError(
+            f"{path.name} is damaged or not a network; download it again. ({_first_line(error)})"
+        ) from error
 
 
 def _clear(error: Exception) -> Exception:

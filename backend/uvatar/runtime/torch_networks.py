@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uvatar.protocol.errors import Code, UvatarError
 from uvatar.runtime.devices import AUTO, COREML, CPU, CUDA, DIRECTML, MPS, NAMES, Placement, unusable
 from uvatar.runtime.memory import is_out_of_memory
-from uvatar.runtime.networks import Arrays, PlacedNetwork, Run
+from uvatar.runtime.networks import Arrays, CheckpointError, PlacedNetwork, Run
 
 if TYPE_CHECKING:
     import torch
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
 INSTALL_TORCH = 'Install "uvatar[torch]", or choose "With PyTorch" when you set Uvatar up in Blender.'
 
 
-class TorchMissing(UvatarError):
+class TorchMissing(CheckpointError):
     """PyTorch is needed and not installed."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} needs PyTorch, which is not installed.", Code.NO_WEIGHTS, INSTALL_TORCH)
+        super().__init__(f"{what} needs PyTorch, which is not installed. {INSTALL_TORCH}")
 
 
 def require_torch(what: str) -> None:
@@ -47,7 +46,7 @@ class TorchNetwork(PlacedNetwork):
         module: nn.Module,
         placement: Placement | None = None,
         metadata: Mapping[str, str] = MappingProxyType({}),
-        prepared: Callable[[nn.Module], nn.Module] | None = None,
+        on_cpu: Callable[[], nn.Module] | None = None,
     ) -> None:
         """Put a module on a device.
 
@@ -55,14 +54,14 @@ class TorchNetwork(PlacedNetwork):
             module: with trained weights, on the CPU; it is copied.
             placement: where to; MPS and CUDA are PyTorch's GPUs.
             metadata: see `Network`.
-            prepared: makes a copy of the module faster on the CPU.
+            on_cpu: makes the module that runs on the CPU, where another one than ``module`` is faster there.
 
         Raises DeviceError where a device that was asked for by name cannot be used.
         """
         placement = placement or Placement()
 
-        def on_cpu() -> Run:
-            return _runner(prepared(module) if prepared else _frozen(module), "cpu", placement.threads)
+        def run_on_cpu() -> Run:
+            return _runner(on_cpu().eval() if on_cpu else _frozen(module), CPU, placement.threads)
 
         notes: tuple[str, ...] = ()
         if placement.device in (DIRECTML, COREML):
@@ -78,9 +77,9 @@ class TorchNetwork(PlacedNetwork):
                     raise unusable(device, why) from error
                 notes = (*notes, f"{NAMES[device]} does not start, so that the next device is used: {why}")
                 continue
-            super().__init__(run, device, on_cpu, notes, metadata)
+            super().__init__(run, device, run_on_cpu, notes, metadata)
             return
-        super().__init__(on_cpu(), CPU, on_cpu, notes, metadata)
+        super().__init__(run_on_cpu(), CPU, run_on_cpu, notes, metadata)
 
 
 def _candidates(device: str) -> tuple[str, ...]:

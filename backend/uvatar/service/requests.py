@@ -60,6 +60,7 @@ class RequestHandlers:
         self._ingest = ingest
         self._subscriptions = subscriptions
         self._stop = stop
+        self._device = pool.settings.device or AUTO
         self._handlers: dict[str, Handler] = {
             "hello": self.hello,
             "reconstruct": self.reconstruct,
@@ -100,6 +101,7 @@ class RequestHandlers:
             "options": checked_options({}),
             "bodies": bodies(models_folder()),
             "models_folder": photo_lists.shown(str(models_folder())),
+            "device": self._device,
             "model": self._pool.status(),
         }
         return dict(reply)
@@ -139,7 +141,7 @@ class RequestHandlers:
             "memory": psutil.Process().memory_info().rss,
             "queue": {**vars(load), "most_photos": limits.photos, "most_bytes": limits.bytes},
             "model": self._pool.status(),
-            "device": self._pool.settings.device or AUTO,
+            "device": self._device,
             "workers": [{**worker, "memory": _memory(worker["pid"])} for worker in self._pool.workers()],
             "jobs": [job.summary() for job in self._journal.jobs(limit=20)],
         }

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,10 @@ def outdated_version(folder: Path) -> str:
 class BackendProcess:
     """A backend that is started from here when needed. Methods may be called from any thread."""
 
-    def __init__(self, location: str) -> None:
-        """``location``: see `find_command`."""
+    def __init__(self, location: str, device: str = "") -> None:
+        """``location``: see `find_command`; ``device``: of ``--device``, nothing for the backend's default."""
         self._location = location
+        self._device = device
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
         self._lock = threading.Lock()
@@ -138,10 +140,11 @@ class BackendProcess:
                 return None
             try:
                 command = find_command(self._location)
+                chosen = ["--device", self._device] if self._device else []
                 log_file().parent.mkdir(parents=True, exist_ok=True)
                 with open(log_file(), "wb") as output:
                     self._process = subprocess.Popen(
-                        [*command, "serve", "--exit-with-parent"],
+                        [*command, "serve", "--exit-with-parent", *chosen],
                         stdin=subprocess.PIPE,
                         stdout=output,
                         stderr=subprocess.STDOUT,
@@ -200,6 +203,14 @@ def log_tail() -> str:
     with suppress(OSError):
         return log_file().read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
     return ""
+
+
+def stop_and_wait() -> None:
+    """`stop_running`, and wait some seconds until another can be started in its stead."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    if stop_running():
+        while discovery.read_runtime(discovery.data_folder()) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def stop_running() -> bool:

@@ -14,7 +14,8 @@ class Connected:
     """The backend has said hello.
 
     ``model`` is "loading", "ready" or "broken"; ``options``: names of those it knows; ``bodies``: that avatars can
-    have, none where it does not say; ``models_folder``: where the user's own files go.
+    have, none where it does not say; ``models_folder``: where the user's own files go; ``device``: what it was started
+    with, "auto" or "cuda" and the like, empty where it does not say.
     """
 
     version: str
@@ -22,6 +23,15 @@ class Connected:
     options: frozenset[str] = frozenset()
     bodies: frozenset[str] = frozenset()
     models_folder: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Computes:
+    """What the backend really computes on, in words, and sentences about devices that it cannot use."""
+
+    on: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,4 +118,4 @@ class Fetched:
 
 
 JobEvent = Accepted | Progress | PhotoDone | PhotoMerged | PhotoFailed | JobEnded
-Event = Connected | Disconnected | JobEvent | Fetched
+Event = Connected | Computes | Disconnected | JobEvent | Fetched

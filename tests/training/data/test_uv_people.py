@@ -15,7 +15,7 @@ import torch
 from uvatar.body import BodyModel
 from uvatar.body.torch_body import TorchBody
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.inputs import uv_plane
+from uvatar_training.networks.uv_plane import uv_plane
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.shards import open_shards
 from uvatar_training.data.texture_batch import TextureStage, prepare_person

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from uvatar.body import BodyModel
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import uv_plane
+from uvatar.texture_predictor.networks.encoders import Style
+from uvatar_training.networks.uv_plane import uv_plane
 from uvatar_training.losses.adversarial import discriminator_loss, generator_loss
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, lpips
 from uvatar_training.losses.mesh import MeshLoss

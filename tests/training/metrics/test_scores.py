@@ -16,8 +16,8 @@ from uvatar.evaluation.metrics import masked_ssim
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.tables import markdown
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.inputs import uv_plane
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar_training.networks.uv_plane import uv_plane
+from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError
 from uvatar_training.metrics.baselines import projected, projected_and_mirrored
 from uvatar_training.metrics.frechet import FID, FrechetDistance

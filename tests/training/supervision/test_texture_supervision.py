@@ -12,7 +12,7 @@ from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
-from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.mesh import MeshLoss, joints_2d_distance
 from uvatar_training.losses.texture import TextureLoss, TextureWeights

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.texture_predictor.inputs import Crop
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.mesh_batch import MeshBatch, MeshItem, collate_mesh, prepare_mesh

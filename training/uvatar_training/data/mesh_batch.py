@@ -19,7 +19,7 @@ from uvatar.body import BodyModel
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import OTHER_SIDE_JOINTS
 from uvatar.fitting.lifter import FLIP
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.data.problems import DataError

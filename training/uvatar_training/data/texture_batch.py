@@ -35,7 +35,7 @@ class TextureBatch(Batch):
         photo: (B, 3, S, S) sRGB 0..1 before mid-grey, for the style encoder.
         picture: (B, 3, P, P) the crop that renderings are compared with; mask: (B, 1, P, P) bool.
         face, barycentric, uv, depth: of a `PixelView` of the bodies in the crops' cameras.
-        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.encoders.Structure`.
+        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.structure.Structure`.
         partial: (B, 4, R, R) what the pictures show of the texture, and where.
         truth: (B, 3, R, R) the whole texture in the picture's light, NaN where it is unknown.
     """

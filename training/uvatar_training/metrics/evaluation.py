@@ -17,10 +17,10 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.tables import markdown, print_table, write_csv
 from uvatar.runtime.terminal import terminal
-from uvatar.texture_predictor.checkpoint import load_checkpoint
+from uvatar.texture_predictor.networks.checkpoint import load_checkpoint
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.inputs import plane_of, uv_plane
+from uvatar.texture_predictor.structure import Structure
+from uvatar_training.networks.uv_plane import plane_of, uv_plane
 from uvatar.texture_predictor.predictor import changes
 from uvatar.texturing.atlas import Atlas
 from uvatar_training.data.problems import DataError

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.evaluation.tables import Row
-from uvatar.texture_predictor.inputs import plane_of
+from uvatar_training.networks.uv_plane import plane_of
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.surface import HEAD, build_surface
 from uvatar_training.losses.features import Perceptual

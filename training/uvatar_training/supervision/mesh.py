@@ -10,7 +10,7 @@ from uvatar.body.torch_body import TorchBody
 from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
 from uvatar.mesh_predictor.decoding import sample
-from uvatar.mesh_predictor.network import Maps
+from uvatar.mesh_predictor.maps import Maps
 from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import (

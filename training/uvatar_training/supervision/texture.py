@@ -18,8 +18,8 @@ from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import UvPlane, uv_plane
+from uvatar.texture_predictor.networks.encoders import Style
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
 from uvatar.texturing.surface import build_surface
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.features import Perceptual

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.joints import OTHER_SIDE_JOINTS
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import UvPlane, uv_plane
+from uvatar.texture_predictor.networks.encoders import Style
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from uvatar_training.adversarial.penalties import Lazy, r1_gamma
@@ -54,7 +54,7 @@ _SHOWN = 8
 @dataclass(frozen=True)
 class UvBatch(Batch):
     """B people, channels first, colours 0..1: ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) as in
-    `uvatar.texture_predictor.encoders.Structure`, the rest as in `uvatar_training.data.uv_people.UvPerson`."""
+    `uvatar.texture_predictor.structure.Structure`, the rest as in `uvatar_training.data.uv_people.UvPerson`."""
 
     photo: Tensor
     partial: Tensor

@@ -20,7 +20,7 @@ from uvatar.body.torch_body import TorchBody, TorchBodyOutput
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
 from uvatar.evaluation.synthetic import standing_joints
 from uvatar.mesh_predictor.decoding import PredictedBodies, find_centers, sample
-from uvatar.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.mesh_predictor.weak_perspective import project_weakly
 from uvatar_training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh

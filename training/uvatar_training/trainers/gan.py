@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
+from uvatar.texture_predictor.networks.checkpoint import load_checkpoint, save_checkpoint
 from uvatar.texture_predictor.config import CONFIGS, Config
-from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.inputs import UvPlane, uv_plane
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.structure import Structure
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
+from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar.texture_predictor.predictor import FILE
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig

@@ -18,9 +18,9 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies, sample
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
-from uvatar.texture_predictor.encoders import Style
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar.texture_predictor.inputs import Crop
 from uvatar_training.data.joint_batch import JointBatch, collate_joint, prepare_joint
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance

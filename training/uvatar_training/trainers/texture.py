@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.texture_predictor.checkpoint import save_checkpoint
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import UvPlane
+from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
+from uvatar.texture_predictor.networks.encoders import Style
+from uvatar_training.networks.uv_plane import UvPlane
 from uvatar.texture_predictor.predictor import FILE
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
