@@ -21,10 +21,10 @@ import torch
 
 from benchmarks.csv_results import write_csv
 from uvatar.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, sample
+from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE, Maps
 from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.inference import for_inference
 from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
-from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE, Maps
 from uvatar.mesh_predictor.networks.sizes import InSizes
 
 NETWORKS = ("romp", "light")

@@ -18,8 +18,8 @@ from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.weights import models_folder, weights_folder
-from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
 from uvatar.texture_predictor.networks.network import TextureNetwork
 
 

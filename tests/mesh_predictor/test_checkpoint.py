@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from uvatar.mesh_predictor.networks.checkpoint import load_checkpoint
-from uvatar.runtime.networks import CheckpointError
 from uvatar.mesh_predictor.networks.network import head
+from uvatar.runtime.networks import CheckpointError
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from uvatar.engine.reconstruct import DEFAULT_OPTIONS, reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options
-from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
+from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
 from uvatar.texture_predictor.networks.network import TextureNetwork, TexturePrediction
 from uvatar.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
 from uvatar.texturing import Texture, View

@@ -15,9 +15,9 @@ from torch import nn
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.mesh_predictor.decoding import find_centers, sample
+from uvatar.mesh_predictor.maps import MAP_SIDE, Maps
 from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.network import MeshPredictor
-from uvatar.mesh_predictor.maps import MAP_SIDE, Maps
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
 from uvatar_training.losses.targets import center_cells

@@ -108,10 +108,10 @@ class Engine:
         check_shipped(assets)
         body = load_open_body(assets / BODY_FILE)
         mesh_predictor, mesh_problem = _found(
-            lambda: Predictor.find(assets, models), models, "the Mesh Predictor is left out."
+            lambda: Predictor.find(assets, models, placement), models, "the Mesh Predictor is left out."
         )
         texture_predictor, texture_problem = _found(
-            lambda: TexturePredictor.find(assets, models, body),
+            lambda: TexturePredictor.find(assets, models, body, placement),
             models,
             "textures are completed without the Texture Predictor.",
         )

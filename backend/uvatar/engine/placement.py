@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from uvatar.runtime.networks import Network
 
 DEVICE_VARIABLE = "UVATAR_DEVICE"
-# The network that runs in a stage of a result's timings; the other stages have none, or only LiteRT's on the CPU.
+# The network that runs in a stage of a result's timings. The other stages have none, or small ones that always run on
+# the CPU: perception's and the pose lifter.
 _NETWORK_OF_STAGE = {
     "predicting": "mesh_predictor",
-    "fitting": "lifter",
     "texturing": "texture_predictor",
     "clothing and texturing": "texture_predictor",
 }
-_WORDS = {"mesh_predictor": "Mesh Predictor", "lifter": "pose lifter", "texture_predictor": "Texture Predictor"}
+_WORDS = {"mesh_predictor": "Mesh Predictor", "texture_predictor": "Texture Predictor"}
 
 
 def placement_of(device: str | None, gpu: int, threads: int) -> Placement:
@@ -49,7 +49,7 @@ def device_notes(engine: Engine) -> tuple[str, ...]:
 
 
 def in_words(engine: Engine) -> str:
-    """What the engine computes on, for people: "CUDA (Mesh Predictor, pose lifter) and 8 processor cores"."""
+    """What the engine computes on, for people: "CUDA (Mesh Predictor) and 8 processor cores"."""
     networks: dict[str, list[str]] = {}
     for name, device in network_devices(engine).items():
         if device != CPU:
@@ -59,10 +59,5 @@ def in_words(engine: Engine) -> str:
 
 
 def _networks(engine: Engine) -> dict[str, Network]:
-    owners = {
-        "mesh_predictor": engine.mesh_predictor,
-        "lifter": engine.fitting.lifter,
-        "texture_predictor": engine.texture_predictor,
-    }
-    networks = {name: getattr(owner, "network", None) for name, owner in owners.items()}
-    return {name: network for name, network in networks.items() if hasattr(network, "notes")}
+    owners = {"mesh_predictor": engine.mesh_predictor, "texture_predictor": engine.texture_predictor}
+    return {name: owner.network for name, owner in owners.items() if owner is not None}

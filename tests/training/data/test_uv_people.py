@@ -15,11 +15,11 @@ import torch
 from uvatar.body import BodyModel
 from uvatar.body.torch_body import TorchBody
 from uvatar.texture_predictor.config import Config
-from uvatar_training.networks.uv_plane import uv_plane
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.shards import open_shards
 from uvatar_training.data.texture_batch import TextureStage, prepare_person
 from uvatar_training.data.uv_people import UvPeople, open_uv_people
+from uvatar_training.networks.uv_plane import uv_plane
 from uvatar_training.trainers.complete import CompleteTrainer, UvBatch, mirror_image
 from uvatar_training.trainers.recipe import RecipeError, load_recipe
 

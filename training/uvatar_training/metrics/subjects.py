@@ -20,11 +20,11 @@ from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import Paint, random_outfit
 from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.photos.colour import srgb_from_linear
-from uvatar.texture_predictor.structure import Structure
 from uvatar.texture_predictor.inputs import Crop, pose_of
-from uvatar_training.networks.uv_plane import UvPlane
+from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
 from uvatar_training.metrics.baselines import completed
+from uvatar_training.networks.uv_plane import UvPlane
 from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 

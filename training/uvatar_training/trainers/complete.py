@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.joints import OTHER_SIDE_JOINTS
 from uvatar.texture_predictor.networks.encoders import Style
-from uvatar_training.networks.uv_plane import UvPlane, uv_plane
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from uvatar_training.adversarial.penalties import Lazy, r1_gamma
@@ -35,6 +34,7 @@ from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
 from uvatar_training.metrics.pictures import grid
 from uvatar_training.metrics.texels import surface_per_texel
 from uvatar_training.networks.initialise import start_from_completion
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
 from uvatar_training.trainers.gan import texture_network

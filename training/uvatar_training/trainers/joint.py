@@ -20,8 +20,8 @@ from uvatar.data.camera import Camera
 from uvatar.mesh_predictor.decoding import PredictedBodies, sample
 from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
-from uvatar.texture_predictor.networks.encoders import Style
 from uvatar.texture_predictor.inputs import Crop
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar_training.data.joint_batch import JointBatch, collate_joint, prepare_joint
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss

@@ -20,11 +20,11 @@ from uvatar.body.torch_body import TorchBody
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 from uvatar.fitting.prior import PosePrior
-from uvatar.mesh_predictor.networks.checkpoint import read_state_dict
 from uvatar.mesh_predictor.decoding import find_centers, sample
+from uvatar.mesh_predictor.maps import INPUT_SIDE, Maps
+from uvatar.mesh_predictor.networks.checkpoint import read_state_dict
 from uvatar.mesh_predictor.networks.efficientnet_lite import STAGES, LightBackbone
 from uvatar.mesh_predictor.networks.network import CENTER_HEAD, MeshPredictor, romp
-from uvatar.mesh_predictor.maps import INPUT_SIDE, Maps
 from uvatar.mesh_predictor.weak_perspective import project_weakly
 from uvatar_training.data.mesh_batch import MeshBatch, Shaking
 from uvatar_training.data.mosaics import collate_tiles, prepare_tiles
