@@ -20,12 +20,12 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.csv_results import write_csv
-from uvatar.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, sample
-from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE, Maps
+from uvatar.mesh_predictor.maps import CENTER_THRESHOLD, INPUT_SIDE, MAP_SIDE, Maps
 from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.inference import for_inference
 from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
 from uvatar.mesh_predictor.networks.sizes import InSizes
+from uvatar_training.networks.decoding import Centers, sample
 
 NETWORKS = ("romp", "light")
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}

@@ -14,13 +14,13 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.mesh_predictor.decoding import find_centers, sample
 from uvatar.mesh_predictor.maps import MAP_SIDE, Maps
 from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
 from uvatar.mesh_predictor.networks.network import MeshPredictor
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
 from uvatar_training.losses.targets import center_cells
+from uvatar_training.networks.decoding import find_centers, sample
 from uvatar_training.networks.initialise import start_heads
 from uvatar_training.supervision.mesh import mesh_terms
 
@@ -73,7 +73,7 @@ def test_true_maps_cost_nothing_but_the_perspective(body: BodyModel) -> None:
     smpl = torch.zeros(1, 142, MAP_SIDE, MAP_SIDE)
     camera = torch.zeros(1, 3, MAP_SIDE, MAP_SIDE)
     from uvatar.geometry.torch_rotations import six_d_from_matrices
-    from uvatar.mesh_predictor.weak_perspective import fit_weak_camera
+    from uvatar_training.networks.weak_perspective import fit_weak_camera
 
     cameras = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)
     cameras = torch.cat([cameras[:, :1].log() / np.log(1.1), cameras[:, 1:]], 1)

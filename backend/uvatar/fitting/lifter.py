@@ -21,10 +21,11 @@ from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.geometry import rotations
 from uvatar.runtime.devices import CPU, Placement
-from uvatar.runtime.networks import Network, open_placed
+from uvatar.runtime.networks import Network, open_placed, wants_torch
+from uvatar.runtime.torch_networks import require_torch
 from uvatar.runtime.weights import weights_folder
 
-FILE = "pose_lifter.onnx"
+FILE, ONNX_FILE = "pose_lifter.safetensors", "pose_lifter.onnx"
 POSED, BONE_COUNT, BETAS = POSED_JOINTS, 19, 10
 # 33 landmarks in the picture (2) and in space (3) with visibility, the ray to the person (2), its logarithmic size.
 FEATURES = 33 * 6 + 3
@@ -69,9 +70,18 @@ class Lifter:
         """The lifter in a folder of weights, by default the one that ships with the program.
 
         None if there is none. It is so small that other devices would take longer to be asked.
+
+        Raises CheckpointError where only PyTorch can run it, which is not installed.
         """
-        path = (folder or weights_folder()) / FILE
-        return cls(open_placed(path, placement)) if path.is_file() else None
+        folder = folder or weights_folder()
+        if (folder / ONNX_FILE).is_file() and not wants_torch(placement):
+            return cls(open_placed(folder / ONNX_FILE, placement))
+        if not (folder / FILE).is_file():
+            return None
+        require_torch(FILE)
+        from uvatar.fitting.lifter_network import load_lifter_network, on_torch
+
+        return cls(on_torch(load_lifter_network(folder / FILE), placement))
 
     def lift(self, person: Person, camera: Camera) -> Lifted:
         """The pose of a person in the camera's frame: the mean of what the network says of the person and of its mirror

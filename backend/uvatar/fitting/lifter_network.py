@@ -1,4 +1,4 @@
-"""The pose lifter's network in PyTorch: for training and for export to ONNX. Nothing else of fitting imports PyTorch."""
+"""The pose lifter's network in PyTorch, for training and for export; nothing else of fitting imports PyTorch."""
 
 from __future__ import annotations
 

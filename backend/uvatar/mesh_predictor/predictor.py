@@ -19,7 +19,7 @@ from uvatar.runtime.devices import ANYWHERE, Placement
 from uvatar.runtime.networks import Network, open_placed, wants_torch
 from uvatar.runtime.torch_networks import require_torch
 
-LIGHT_FILE, LIGHT_WEIGHTS, ROMP_FILE = "mesh_predictor.onnx", "mesh_predictor.safetensors", "ROMP.pkl"
+LIGHT_FILE, LIGHT_ONNX_FILE, ROMP_FILE = "mesh_predictor.safetensors", "mesh_predictor.onnx", "ROMP.pkl"
 LIGHT_LICENCE = "Apache-2.0"
 LIGHT_THRESHOLD = 0.3  # on pictures it was trained on about as many are missed as are found where nobody is
 ROMP_LICENCE = "ROMP's weights: for non-commercial scientific research, as are the data they were trained on."
@@ -89,8 +89,9 @@ class Predictor:
         """
         if (models / ROMP_FILE).is_file():
             return cls.load(models / ROMP_FILE, placement)
-        path = weights / (LIGHT_WEIGHTS if wants_torch(placement) else LIGHT_FILE)
-        return cls.load(path, placement) if path.is_file() else None
+        if (weights / LIGHT_ONNX_FILE).is_file() and not wants_torch(placement):
+            return cls.load(weights / LIGHT_ONNX_FILE, placement)
+        return cls.load(weights / LIGHT_FILE, placement) if (weights / LIGHT_FILE).is_file() else None
 
     @classmethod
     def load(cls, path: Path, placement: Placement = ANYWHERE) -> Predictor:

@@ -34,8 +34,13 @@ class TorchMissing(CheckpointError):
 
 def require_torch(what: str) -> None:
     """Raise TorchMissing where PyTorch is not installed; ``what`` begins the sentence: "ROMP.pkl"."""
-    if importlib.util.find_spec("torch") is None:
+    if not torch_is_installed():
         raise TorchMissing(what)
+
+
+def torch_is_installed() -> bool:
+    """Whether PyTorch is there; it is not imported."""
+    return importlib.util.find_spec("torch") is not None
 
 
 class TorchNetwork(PlacedNetwork):

@@ -81,7 +81,7 @@ class TexturePredictor:
                 if folder != weights:
                     check_belonging(exported)
                 return cls.load(exported, body, placement, licence)
-            if trained.is_file() and (by_torch or folder != weights):
+            if trained.is_file():
                 return cls.load(trained, body, placement, licence)
         return None
 
@@ -89,7 +89,7 @@ class TexturePredictor:
     def load(
         cls, path: Path, body: BodyModel, placement: Placement = ANYWHERE, licence: str = LICENCE
     ) -> TexturePredictor:
-        """From a file: .onnx, or .safetensors, which PyTorch runs. Raises CheckpointError and DeviceError, as `find`."""
+        """From a file: .onnx, or .safetensors, which PyTorch runs. Raises as `find` does."""
         network: Network
         if path.suffix == ".onnx":
             network = open_placed(path, placement)

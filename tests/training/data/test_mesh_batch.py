@@ -14,10 +14,10 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.mesh_predictor.maps import INPUT_SIDE
-from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 from uvatar_training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
+from uvatar_training.networks.weak_perspective import fit_weak_camera, project_weakly
 
 Dotted = Callable[[Sample, PersonLabel, int], Sample]
 

@@ -10,14 +10,15 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
-from uvatar.mesh_predictor.decoding import PredictedBodies
-from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
+from uvatar.mesh_predictor.maps import PredictedBodies
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 from uvatar.texture_predictor.networks.encoders import Style
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.mesh import MeshLoss, joints_2d_distance
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import hide_half
+from uvatar_training.networks.weak_perspective import fit_weak_camera, project_weakly
 from uvatar_training.rendering import Cameras, PixelView, RenderError, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, placed_vertices, texture_terms

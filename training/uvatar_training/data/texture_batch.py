@@ -131,11 +131,17 @@ def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureB
     if not partial[:, 3].any():
         raise DataError(sample.name, f"shows no texel of person {number}")
     betas = torch.from_numpy(person.betas[:10].copy())[None]
-    photo = crop.person(sample.image, mask, stage.config.photo_side)
+    photo, pose, place = (
+        torch.from_numpy(values)
+        for values in (
+            crop.person(sample.image, mask, stage.config.photo_side),
+            pose_of(person.parameters),
+            crop.camera(joints[0], camera),
+        )
+    )
     truth = in_its_light(person, partial[0], stage.config.resolution)
     return TextureBatch(
-        photo, picture, seen, view.face, view.barycentric, view.uv, view.depth, pose_of(person.parameters), betas,
-        crop.camera(joints[0], camera), partial, truth,
+        photo, picture, seen, view.face, view.barycentric, view.uv, view.depth, pose, betas, place, partial, truth,
     )  # fmt: skip
 
 

@@ -9,9 +9,7 @@ from torch import Tensor
 from uvatar.body.torch_body import TorchBody
 from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
-from uvatar.mesh_predictor.decoding import sample
 from uvatar.mesh_predictor.maps import Maps
-from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import (
     MixturePrior,
@@ -25,6 +23,8 @@ from uvatar_training.losses.mesh import (
     shape_distance,
 )
 from uvatar_training.losses.targets import match
+from uvatar_training.networks.decoding import sample
+from uvatar_training.networks.weak_perspective import fit_weak_camera, project_weakly
 
 
 def mesh_terms(maps: Maps, labels: MeshLabels, body: TorchBody, prior: MixturePrior | None = None) -> dict[str, Tensor]:

@@ -16,8 +16,8 @@ from torch import Tensor
 from uvatar.body import BodyModel
 from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
-from uvatar.mesh_predictor.decoding import PredictedBodies
-from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
+from uvatar.mesh_predictor.maps import PredictedBodies
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 from uvatar.texture_predictor.networks.encoders import Style
 from uvatar.texturing.surface import build_surface
 from uvatar_training.losses.adversarial import generator_loss
@@ -25,6 +25,7 @@ from uvatar_training.losses.features import Perceptual
 from uvatar_training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction
 from uvatar_training.losses.uv import Seams, mirror_distance, seam_distance, seen_distance
 from uvatar_training.networks.uv_plane import UvPlane, uv_plane
+from uvatar_training.networks.weak_perspective import translation
 from uvatar_training.rendering import PixelView, RenderError, UvMesh, paint
 
 

@@ -19,16 +19,16 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.body.torch_body import TorchBody, TorchBodyOutput
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
 from uvatar.evaluation.synthetic import standing_joints
-from uvatar.mesh_predictor.decoding import PredictedBodies, find_centers, sample
-from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE, Maps, PredictedBodies
 from uvatar.mesh_predictor.predictor import Predictor
-from uvatar.mesh_predictor.weak_perspective import project_weakly
 from uvatar_training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.data.problems import Skipped
 from uvatar_training.data.sample import Sample
 from uvatar_training.data.stream import Plan, Samples, stream
 from uvatar_training.losses.targets import center_cells, extents
+from uvatar_training.networks.decoding import find_centers, sample
+from uvatar_training.networks.weak_perspective import project_weakly
 from uvatar_training.trainers.mesh import draw_skeleton
 
 NEAR, NEAR_SHARE = (
@@ -127,7 +127,8 @@ def evaluate_mesh(
                 skipped.add(problem)
             labels = delivery.batch.labels
             with torch.inference_mode():
-                maps = predictor.network(delivery.batch.pixels())
+                outputs = predictor.network({"image": delivery.batch.pixels().numpy()})
+                maps = Maps(**{name: torch.from_numpy(values) for name, values in outputs.items()})
                 found = find_centers(maps.center, predictor.threshold)
                 bodies = sample(maps, found)
                 predicted = posing(bodies.betas, bodies.pose)
