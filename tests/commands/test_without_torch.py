@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from tests.commands.test_cli import uvatar
+from uvatar.runtime.spawn import environment, module_command
 
 pytestmark = pytest.mark.slow
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
-# Every Python process of a command finds no PyTorch, and notes who has asked for it.
+# Every Python process of a command finds no PyTorch, and notes who has imported it; looking whether it is there is fine.
 HOOK = """
-import os, sys, traceback
+import importlib.machinery, os, sys, traceback
 
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchvision", "torchaudio"):
+class NoTorch(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] not in ("torch", "torchvision", "torchaudio"):
+            return super().find_spec(name, path, target)
+        stack = traceback.extract_stack()
+        if not any(frame.name == "find_spec" and frame.filename.endswith("util.py") for frame in stack):
             with open(os.environ["UVATAR_TEST_ASKED"], "a") as notes:
-                notes.write(f"{name}, by {sys.argv}:\\n{''.join(traceback.format_stack(limit=12))}\\n")
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+                notes.write(f"{name}, by {sys.argv}: {''.join(traceback.format_list(stack[-12:]))}")
         return None
 
-sys.meta_path.insert(0, NoTorch())
+sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = NoTorch
 """
 Command = Callable[..., CompletedProcess[str]]
 
@@ -54,9 +59,20 @@ def command(tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     uvatar("stop")
 
 
+def uvatar(*arguments: str | Path) -> CompletedProcess[str]:
+    """Run a command to its end, however long it takes."""
+    command = module_command("uvatar", *map(str, arguments))
+    return subprocess.run(
+        command, env=environment(COLUMNS="200"), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+
+
 def test_the_hook_hides_torch(command: Command, asked: Path, tmp_path: Path) -> None:
     done = command("evaluate", "starts", SAMPLES, "--out", tmp_path, "--weights", SAMPLES / "man.jpg")
-    assert done.returncode != 0 and "torch" in asked.read_text()
+    assert done.returncode != 0 and "PyTorch, which is not installed" in done.stdout + done.stderr
+    assert not asked.exists(), asked.read_text()
+    done = subprocess.run([sys.executable, "-c", "import torch"], env=environment(), capture_output=True, text=True)
+    assert "No module named 'torch'" in done.stderr and "torch, by" in asked.read_text()
 
 
 def test_a_photo_becomes_an_avatar_through_a_server(command: Command, asked: Path, tmp_path: Path) -> None:

@@ -126,5 +126,6 @@ def test_a_whole_avatar_is_made_although_the_gpu_runs_out_of_memory_in_the_middl
     assert model["devices"] == {"mesh_predictor": "cuda", "texture_predictor": "cpu"}
     assert model["device"].startswith("CUDA (Mesh Predictor) and ")
     assert len(result["people"]) == 1 and result["people"][0]["licence"]["texture_predictor"]
-    lines = log.read_text().splitlines()
-    assert lines == ["start cuda 0", "start cuda 0", "run cuda", "run cuda", "start cpu 0", "run cpu"]
+    lines = log.read_text().splitlines()  # the pose lifter always runs on the CPU
+    assert [line for line in lines if "cuda" in line] == ["start cuda 0", "start cuda 0", "run cuda", "run cuda"]
+    assert lines[-2:] == ["start cpu 0", "run cpu"]
