@@ -23,7 +23,7 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-.PHONY: demo test test-gpu test-newest test-ui lint lock self-test-values bench dist docs addon clean
+.PHONY: demo test test-gpu test-newest test-ui lint lock self-test-values onnx bench dist docs addon clean
 
 demo: .venv/ready
 	$(BIN)/uvatar reconstruct $(foreach photo,$(subst $(comma), ,$(PHOTO)),"$(photo)") --out "$(OUT)" --open
@@ -61,6 +61,10 @@ lock: .venv/ready
 
 self-test-values: .venv/ready
 	$(BIN)/python tools/record_self_test.py
+
+# The networks that ship, for ONNX Runtime: weights/*.onnx.
+onnx: .venv/ready
+	PYTHONPATH=$(CURDIR) $(BIN)/python tools/export_onnx.py $(ARGS)
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks $(ARGS)

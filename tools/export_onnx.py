@@ -5,7 +5,7 @@
 An .onnx file holds a network's operations alone: its weights are read, in half precision as they are stored, out of
 the safetensors file beside it (ONNX's external data), and become single precision as the network is opened. So weights
 are shipped once, for onnxruntime and for PyTorch. Each file's metadata names the weights that it was exported from and
-their sha256; the page beside it records its own. Tests compare both runtimes: tests/runtime/test_exports.py.
+their sha256; its own is written into the page beside it. Tests compare both runtimes: tests/runtime/test_exports.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -30,7 +31,7 @@ from uvatar.fitting.lifter import FEATURES
 from uvatar.fitting.lifter_network import DeployedLifter, load_lifter_network
 from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.networks.deployed import DeployedMeshPredictor, load_light
-from uvatar.runtime.weights import WEIGHTS_FILE, WEIGHTS_SHA256, weights_folder
+from uvatar.runtime.weights import WEIGHTS_FILE, WEIGHTS_SHA256, sha256_of, weights_folder
 from uvatar.texture_predictor.config import Config
 from uvatar.texture_predictor.networks.checkpoint import load_checkpoint
 from uvatar.texture_predictor.networks.deployed import DeployedTextureNetwork
@@ -180,12 +181,20 @@ def export_shipped(name: str, folder: Path) -> Path:
         model = onnx.load(whole)
     slim(model)
     share_weights(model, weights)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    for key, value in {**metadata, WEIGHTS_FILE: weights.name, WEIGHTS_SHA256: digest}.items():
+    for key, value in {**metadata, WEIGHTS_FILE: weights.name, WEIGHTS_SHA256: sha256_of(weights)}.items():
         model.metadata_props.add(key=key, value=value)
     path = folder / f"{name}.onnx"
     path.write_bytes(model.SerializeToString(deterministic=True))
     return path
+
+
+def record(path: Path) -> None:
+    """Write an exported file's sha256 into the page beside it, where that has a line for it."""
+    page = path.with_suffix(".md")
+    if page.is_file():
+        line = re.compile(rf"(`{re.escape(path.name)}`, sha256 `)[0-9a-f]{{64}}")
+        digest = sha256_of(path)
+        page.write_text(line.sub(rf"\g<1>{digest}", page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:
@@ -195,8 +204,8 @@ def main(arguments: list[str]) -> None:
     chosen = parser.parse_args(arguments)
     for name in chosen.names or NETWORKS:
         path = export_shipped(name, chosen.weights or weights_folder())
-        content = path.read_bytes()
-        print(f"{path}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}", flush=True)
+        record(path)
+        print(f"{path}: {path.stat().st_size} bytes", flush=True)
 
 
 if __name__ == "__main__":

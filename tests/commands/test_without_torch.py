@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
-# Every Python process of a command finds no PyTorch, and notes who has imported it; looking whether it is there is fine.
+# Every Python process of a command finds no PyTorch, and notes who imports it; asking whether it is there is fine.
 HOOK = """
 import importlib.machinery, os, sys, traceback
 
