@@ -26,7 +26,7 @@ class TexelTable:
         pixel: (T,) int32 index of the texel in the flattened picture (row * N + column, row 0 at v = 1).
         face: (T,) int32 triangle of the body that the texel lies on.
         barycentric: (T, 3) float32 weights of that triangle's corners.
-        mass: (V,) float32 sum of the barycentric weights of every vertex: about how many texels surround it.
+        mass: (V,) float32 sum of each vertex's barycentric weights: about how many texels surround it.
         source: (N * N,) int32 the texel that each pixel of the picture shows: its own, or the nearest one in the
             gutters.
     """
@@ -42,11 +42,11 @@ class TexelTable:
         return len(self.pixel)
 
     def picture(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
-        """Values (T, ...) -> (N, N, ...) picture with dilated gutters."""
+        """Values (T, ...) -> picture (N, N, ...) with dilated gutters."""
         return values[self.source].reshape(self.size, self.size, *values.shape[1:])
 
     def scatter(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
-        """Values (T, ...) -> (N, N, ...) picture, zero in the gutters."""
+        """Values (T, ...) -> picture (N, N, ...), zero in the gutters."""
         picture = np.zeros((self.size * self.size, *values.shape[1:]), values.dtype)
         picture[self.pixel] = values
         return picture.reshape(self.size, self.size, *values.shape[1:])
@@ -66,11 +66,14 @@ class TexelTable:
 
 
 def build_texel_table(uv: Floats, face_uv: Integers, faces: Integers, vertices: int, size: int) -> TexelTable:
-    """Rasterise a UV layout: ``uv`` (T, 2), origin bottom-left, ``face_uv`` (F, 3) indices into it.
+    """Rasterise a UV layout. Triangles of both windings count: some layouts mirror whole islands.
 
-    ``faces`` (F, 3): the same triangles as indices of ``vertices`` mesh vertices.
-
-    Triangles of both windings count: some layouts mirror whole islands.
+    Args:
+        uv: (P, 2) places in the UV plane, 0..1, origin at the bottom left.
+        face_uv: (F, 3) indices into ``uv``.
+        faces: (F, 3) the same triangles as indices of vertices.
+        vertices: how many the mesh has.
+        size: texels on a side.
     """
     flat = np.column_stack([uv, np.zeros(len(uv))]).astype(np.float32)
     scene = RayScene(flat, face_uv)
@@ -87,9 +90,7 @@ def build_texel_table(uv: Floats, face_uv: Integers, faces: Integers, vertices: 
 
 
 def _texel_rays(size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Chunks of rows: the first pixel's index and the origins (n, 3) of rays that look at the UV plane from
-    behind it.
-    """
+    """Chunks of rows: the first pixel's index, and the origins (n, 3) of rays that meet the UV plane from behind."""
     centres = (np.arange(size, dtype=np.float32) + 0.5) / size
     rows = max(1, _RAYS_AT_ONCE // size)
     for top in range(0, size, rows):
@@ -100,6 +101,7 @@ def _texel_rays(size: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
 
 
 def _nearest_texel(pixel: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    """The nearest texel (N * N,) to each pixel of the picture; ``pixel`` (T,): where the texels are."""
     outside = np.ones(size * size, np.uint8)
     outside[pixel] = 0
     _, labels = cv2.distanceTransformWithLabels(
