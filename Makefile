@@ -28,7 +28,7 @@ NEWEST := $(CACHE)/newest-$(notdir $(NEWEST_PYTHON))
 NEWEST_TESTS := tests/test_photo.py tests/test_pipeline.py tests/test_preview.py tests/test_self_test.py tests/texturing tests/perception \
   tests/fitting tests/evaluation tests/body tests/mesh_predictor tests/texture_predictor tests/transfer
 
-.PHONY: demo test test-newest test-ui lint lock self-test-values bench dist docs addon clean
+.PHONY: demo test test-gpu test-newest test-ui lint lock self-test-values onnx bench dist docs addon clean
 
 demo: $(DEMO_DEPENDENCIES)/complete
 	$(PYTHON) blender_addon/copy_protocol.py
@@ -37,6 +37,10 @@ demo: $(DEMO_DEPENDENCIES)/complete
 
 test: .venv/ready
 	$(TEST_THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# CUDA beside the CPU, with times: needs an NVIDIA GPU, and onnxruntime-gpu in place of onnxruntime. Takes under 5 minutes.
+test-gpu: .venv/ready
+	timeout 300 $(BIN)/python -m pytest -s -m gpu tests/gpu $(ARGS)
 
 # What `pip install .` takes where nothing holds it back, in an environment of its own (5 GB) that every run brings up to date.
 test-newest:
@@ -64,6 +68,10 @@ lock: .venv/ready
 
 self-test-values: .venv/ready
 	$(BIN)/python tools/record_self_test.py
+
+# The networks that ship, for ONNX Runtime: weights/*.onnx.
+onnx: .venv/ready
+	PYTHONPATH=$(CURDIR) $(BIN)/python tools/export_onnx.py $(ARGS)
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks $(ARGS)

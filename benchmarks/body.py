@@ -1,8 +1,9 @@
-"""Speed of the body model, compared with smplx in the same run.
+"""Speed of the body model, in NumPy and in PyTorch, compared with smplx in the same run.
 
     python -m benchmarks.body
 
-Prints milliseconds (median of the repeats) and the ratio ours / smplx, for posing alone and with gradients.
+Prints milliseconds (median of the repeats) and the ratio ours / smplx, for posing alone and with gradients. "ours" is
+the body in NumPy if nothing is differentiated, and the body in PyTorch otherwise.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from benchmarks.csv_results import write_csv
 from uvatar.body import BodyModel, as_smpl_dict, load_open_body
-from uvatar.geometry.torch_rotations import matrices_from_axis_angle
+from uvatar.body.torch_body import TorchBody
 
 
 def milliseconds(run: Callable[[], object], repeats: int) -> float:
@@ -55,16 +57,17 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     torch.manual_seed(0)
     body = load_open_body()
+    torch_body = TorchBody(body.data)
     print(f"{torch.get_num_threads()} threads; open body, {len(body.data.v_template)} vertices")
     for batch in batches:
         repeats = max(7, 50 // (1 + batch // 8))
         betas, pose, transl = (torch.randn(batch, *shape) * 0.3 for shape in ((10,), (24, 3), (3,)))
         inputs = [x.requires_grad_() for x in (betas, pose, transl)]
         other = smplx_model(body, batch)
-        rotations = matrices_from_axis_angle(pose).detach()
+        arrays = [x.detach().numpy() for x in inputs]
 
-        def ours(inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
-            vertices: torch.Tensor = body(*inputs).vertices
+        def in_torch(inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
+            vertices: torch.Tensor = torch_body(*inputs).vertices
             return vertices
 
         def theirs(other: torch.nn.Module | None = other, inputs: list[torch.Tensor] = inputs) -> torch.Tensor:
@@ -81,18 +84,23 @@ def main() -> None:
         def with_gradients(model: Callable[[], torch.Tensor]) -> None:
             gradients(model())
 
-        for label, way in (("forward", without_gradients), ("forward + backward", with_gradients)):
-            own = milliseconds(lambda way=way, ours=ours: way(ours), repeats)  # type: ignore[misc]
+        ways: tuple[tuple[str, Callable[[], object], Callable[[Callable[[], torch.Tensor]], None]], ...] = (
+            ("forward", partial(body, *arrays), without_gradients),
+            ("forward, PyTorch", partial(without_gradients, in_torch), without_gradients),
+            ("forward + backward, PyTorch", partial(with_gradients, in_torch), with_gradients),
+        )
+        for label, ours, way in ways:
+            own = milliseconds(ours, repeats)
             row: dict[str, object] = {"batch": batch, "what": label, "ours, ms": own}
-            line = f"B={batch:<3d} {label:20s} ours {own:8.2f} ms"
+            line = f"B={batch:<3d} {label:28s} ours {own:8.2f} ms"
             if other is not None:
                 reference = milliseconds(lambda way=way, theirs=theirs: way(theirs), repeats)  # type: ignore[misc]
                 row |= {"smplx, ms": reference, "ours / smplx": own / reference}
                 line += f"   smplx {reference:8.2f} ms   ratio {own / reference:.2f}"
             print(line)
             rows.append(row)
-        points = milliseconds(lambda b=betas, r=rotations, t=transl: body.landmarks(b, r, t), repeats)  # type: ignore[misc]
-        print(f"B={batch:<3d} {'33 landmarks':20s} ours {points:8.2f} ms")
+        points = milliseconds(partial(body.landmarks, *arrays), repeats)
+        print(f"B={batch:<3d} {'33 landmarks':28s} ours {points:8.2f} ms")
         rows.append({"batch": batch, "what": "33 landmarks", "ours, ms": points})
     notes = [f"{torch.get_num_threads()} threads; medians; the open body, {len(body.data.v_template)} vertices"]
     write_csv("body", rows, notes)

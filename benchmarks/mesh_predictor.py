@@ -20,11 +20,12 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.csv_results import write_csv
-from uvatar.mesh_predictor.decoding import CENTER_THRESHOLD, Centers, sample
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.inference import for_inference
-from uvatar.mesh_predictor.network import INPUT_SIDE, MAP_SIDE, Maps, MeshPredictor, romp
-from uvatar.mesh_predictor.sizes import InSizes
+from uvatar.mesh_predictor.maps import CENTER_THRESHOLD, INPUT_SIDE, MAP_SIDE, Maps
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.inference import for_inference
+from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
+from uvatar.mesh_predictor.networks.sizes import InSizes
+from uvatar_training.networks.decoding import Centers, sample
 
 NETWORKS = ("romp", "light")
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -141,7 +142,7 @@ def bfloat16_error(threads: int) -> tuple[float, float]:
         smpl = maps.smpl.float()
         smpl = torch.cat([smpl[:, :132] + rest[None, :, None, None], smpl[:, 132:]], 1)
         bodies = sample(Maps(maps.center.float(), maps.camera.float(), smpl), centers)
-        joints.append(body(bodies.betas, bodies.pose).joints)
+        joints.append(torch.from_numpy(body.joints(bodies.betas.numpy(), bodies.pose.numpy())))
     apart = (joints[0] - joints[1]).norm(dim=-1)
     return float(apart.mean()), float(apart.max())
 

@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.csv_results import write_csv
 from uvatar.body import load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.geometry.raster import rasterize
 from uvatar_training.rendering import Cameras, UvMesh, paint, see, visible_faces
@@ -43,7 +44,7 @@ def measure(side: int, repeats: int) -> dict[str, float]:
     pose = torch.zeros(1, 24, 3)
     pose[0, 0, 0] = math.pi
     pose[0, 16, 2], pose[0, 17, 2] = -1.1, 1.1
-    vertices = body(torch.zeros(1, 10), pose, torch.tensor([[0.0, 0.05, 3.0]])).vertices
+    vertices = TorchBody(body.data)(torch.zeros(1, 10), pose, torch.tensor([[0.0, 0.05, 3.0]])).vertices
     texture = torch.rand(1, 3, 128, 128, requires_grad=True)
     view = see(vertices, mesh, cameras).detach()
     actions: dict[str, tuple[Callable[[], object], int]] = {

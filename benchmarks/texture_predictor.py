@@ -27,8 +27,8 @@ import torch
 
 from benchmarks.csv_results import write_csv
 from uvatar.texture_predictor.config import default
-from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.network import TextureNetwork
+from uvatar.texture_predictor.structure import Structure
 
 TARGET = 0.25  # seconds for the generator at 256 x 256 on 2 cores
 PUBLIC = (

@@ -150,7 +150,7 @@ def test_the_package_that_moved_is_named_first(
 def test_the_model_process_says_it_in_the_self_tests_own_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
-    monkeypatch.setattr("uvatar.engine.pipeline.Pipeline", lambda threads: Pipeline(engine=engine))
+    monkeypatch.setattr("uvatar.engine.pipeline.Pipeline", lambda threads, device, gpu: Pipeline(engine=engine))
     monkeypatch.setattr(self_test, "observe", lambda _: _changed(seen=0.0))
     with pytest.raises(SelfTestError) as raised:
         load_pipeline("uvatar.engine.pipeline:Pipeline", 2, tmp_path)

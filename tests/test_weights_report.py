@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from uvatar.commands.weights_report import BROKEN, GOOD, MISSING, UNRECORDED, brought, shipped
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import MeshPredictor, romp
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.runtime.weights import models_folder, weights_folder
-from uvatar.texture_predictor.checkpoint import save_checkpoint
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
+from uvatar.texture_predictor.networks.network import TextureNetwork
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from uvatar.photos.decoding import PhotoError
 class SamplePipeline:
     facts: ClassVar[dict[str, Any]] = {"name": "sample"}
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         pass
 
     def reconstruct(

@@ -21,7 +21,7 @@ from uvatar.data.landmarks import COCO_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.data.photo import Photo
 from uvatar.data.texture import Texture
-from uvatar.evaluation.photos import PersonFigures, body_landmarks, evaluate_photos, measure_person
+from uvatar.evaluation.photos import PersonFigures, evaluate_photos, measure_person
 from uvatar.photos.decoding import PhotoError
 from uvatar.results.preview import render_textured
 from uvatar.results.result import PersonResult, PhotoResult
@@ -49,7 +49,7 @@ def truth(body: BodyModel) -> PhotoResult:
     picture = render_textured(body.posed(parameters)[0], body.data, image, CAMERA, wall)
     rows, columns = np.flatnonzero(picture.mask.any(1)), np.flatnonzero(picture.mask.any(0))
     box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
-    marks = np.concatenate([CAMERA.project(body_landmarks(body, fit)), np.ones((33, 1))], 1).astype(np.float32)
+    marks = np.concatenate([CAMERA.project(body.landmarks_of(fit.body)), np.ones((33, 1))], 1).astype(np.float32)
     window = (0, 0, CAMERA.width, CAMERA.height)
     mask = np.round(picture.coverage * 255).astype(np.uint8)
     person = Person(box, 1.0, marks, np.zeros((33, 3), np.float32), window, mask, np.zeros_like(mask))

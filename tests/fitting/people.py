@@ -7,7 +7,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, load_open_body
@@ -54,17 +53,9 @@ def standing(**changes: NDArray[Any]) -> BodyParameters:
     return BodyParameters(**{**values, **{key: np.asarray(value, np.float32) for key, value in changes.items()}})
 
 
-def landmarks_of(body: BodyModel, parameters: BodyParameters) -> NDArray[np.float32]:
-    """(33, 3) metres, camera frame, from the torch body model."""
-    pose = np.concatenate([parameters.global_orient[None], parameters.body_pose])
-    with torch.no_grad():
-        points = body.landmarks(*(torch.as_tensor(a)[None] for a in (parameters.betas, pose, parameters.transl)))
-    return points[0].numpy()
-
-
 def person_of(body: BodyModel, parameters: BodyParameters, camera: Camera = CAMERA) -> Person:
     """What perfect perception sees of this body: rendered mask, exact landmarks, all visible."""
-    points = landmarks_of(body, parameters)
+    points = body.landmarks_of(parameters)
     vertices, _ = body.posed(parameters)
     drawn = rasterize(vertices, body.data.faces, camera).mask.astype(np.uint8) * 255
     mask = np.asarray(cv2.morphologyEx(drawn, cv2.MORPH_CLOSE, np.ones((3, 3))), np.uint8)

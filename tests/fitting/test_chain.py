@@ -1,4 +1,4 @@
-"""Points and derivatives against the torch body model and its automatic differentiation."""
+"""Points and derivatives against the body in PyTorch and its automatic differentiation."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from uvatar.body import BodyModel, load_open_body
+from uvatar.body import load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.fitting.chain import BodyPoints, BodySkeleton, Placed, State
 from uvatar.geometry import rotations
 from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 
 
 @pytest.fixture(scope="module")
-def double_body() -> BodyModel:
-    return load_open_body().double()
+def double_body() -> TorchBody:
+    return TorchBody(load_open_body().data).double()
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def state() -> State:
     )
 
 
-def torch_landmarks(body: BodyModel, state: State, unknowns: torch.Tensor) -> torch.Tensor:
+def torch_landmarks(body: TorchBody, state: State, unknowns: torch.Tensor) -> torch.Tensor:
     count = len(state.betas)
     zero = torch.zeros(count, 2, 3, dtype=torch.float64)
     root = matrices_from_axis_angle(unknowns[:, None, :3]) @ torch.as_tensor(state.orient)[:, None]
@@ -36,7 +37,7 @@ def torch_landmarks(body: BodyModel, state: State, unknowns: torch.Tensor) -> to
     return body.landmarks(unknowns[:, 66:76], torch.cat([root, others], 1), unknowns[:, 76:])
 
 
-def numpy_landmarks(body: BodyModel, state: State) -> Placed:
+def numpy_landmarks(body: TorchBody, state: State) -> Placed:
     data = body.data
     skeleton = BodySkeleton(
         data.joint_template.astype(float), data.joint_shapedirs.astype(float), tuple(int(p) for p in data.parents)
@@ -47,7 +48,7 @@ def numpy_landmarks(body: BodyModel, state: State) -> Placed:
     return skeleton.pose(state).place(points)
 
 
-def test_points_and_derivatives_match_automatic_differentiation(double_body: BodyModel, state: State) -> None:
+def test_points_and_derivatives_match_automatic_differentiation(double_body: TorchBody, state: State) -> None:
     unknowns = np.concatenate([np.zeros((2, 3)), state.pose.reshape(2, -1), state.betas, state.transl], 1)
     placed = numpy_landmarks(double_body, state)
     expected = torch_landmarks(double_body, state, torch.as_tensor(unknowns))
@@ -61,7 +62,7 @@ def test_points_and_derivatives_match_automatic_differentiation(double_body: Bod
     assert np.abs(placed.derivative(direction) - np.einsum("bpi,bpij->bpj", direction, own)).max() < 1e-12
 
 
-def test_a_small_step_moves_points_as_the_derivative_says(double_body: BodyModel, state: State) -> None:
+def test_a_small_step_moves_points_as_the_derivative_says(double_body: TorchBody, state: State) -> None:
     step = np.random.default_rng(2).normal(0, 1e-5, (2, 79))
     before, after = numpy_landmarks(double_body, state), numpy_landmarks(double_body, state.stepped(step))
     foreseen = np.einsum("bpij,bj->bpi", before.derivative(), step)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.fitting.people import CAMERA, fitting_model, landmarks_of, person_of, standing
+from tests.fitting.people import CAMERA, fitting_model, person_of, standing
 from uvatar.body import BodyModel
 from uvatar.data.fit import BodyParameters, Fit
 from uvatar.data.landmarks import HIPS, Landmark
@@ -117,18 +117,18 @@ def test_hand_landmarks_turn_the_palm(body: BodyModel) -> None:
     pose[19, 0] = 1.0  # the left hand twisted
     truth = replace(truth, body_pose=pose)
     person = person_of(body, truth)
-    points = landmarks_of(body, truth)
+    points = body.landmarks_of(truth)
     world = np.zeros((21, 3), np.float32)
     world[5], world[17] = points[19] - points[15], points[17] - points[15]
     hand = Hand(points=np.zeros((21, 2), np.float32), world=world, score=0.95)
-    across = lambda p: (lambda q: (q[19] - q[17]) / np.linalg.norm(q[19] - q[17]))(landmarks_of(body, p))  # noqa: E731
+    across = lambda p: (lambda q: (q[19] - q[17]) / np.linalg.norm(q[19] - q[17]))(body.landmarks_of(p))  # noqa: E731
     found = fit(replace(person, left_hand=hand))[0]
     assert across(found.body) @ across(truth) > 0.9
 
 
 def test_start_reads_the_pose_off_the_landmarks(body: BodyModel) -> None:
     truth = walking()
-    start = landmark_start(landmarks_of(body, truth).astype(float), body.data.landmark_template.astype(float))
+    start = landmark_start(body.landmarks_of(truth).astype(float), body.data.landmark_template.astype(float))
     guess = replace(truth, global_orient=rotations.log(start.orient).astype(np.float32))
     guess = replace(guess, body_pose=np.concatenate([start.pose, np.zeros((2, 3))]).astype(np.float32))
     a, b = body.posed(guess)[1], body.posed(truth)[1]

@@ -10,22 +10,15 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from tests.fitting.people import CAMERA, landmarks_of, person_of, standing
+from tests.fitting.people import CAMERA, person_of, standing
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
 from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.fitting import lifter as lifter_module
 from uvatar.fitting.fitter import fit_people
-from uvatar.fitting.lifter import (
-    MIRRORED_JOINTS,
-    Lifted,
-    Lifter,
-    LifterNetwork,
-    features,
-    mirrored_features,
-    orthonormal,
-)
+from uvatar.fitting.lifter import MIRRORED_JOINTS, Lifted, Lifter, features, mirrored_features
+from uvatar.fitting.lifter_network import LifterNetwork, orthonormal
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import prepare_fitting
 from uvatar.geometry import rotations
@@ -94,7 +87,7 @@ def test_where_the_person_is_in_the_photo_turns_the_body_with_the_ray(lifter: Li
     """The same person, carried round the camera, looks the same to a camera that follows."""
     truth = standing(transl=np.array([0.0, -0.4, 3.2]))
     wide = Camera(CAMERA.focal, (1000.0, 320.0), 2000, 640)
-    points = landmarks_of(body, truth).astype(np.float64)
+    points = body.landmarks_of(truth).astype(np.float64)
     turn = Rotation.from_euler("y", 25, degrees=True)
     lifted: list[Lifted] = []
     for moved in (points, turn.apply(points)):

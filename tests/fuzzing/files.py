@@ -23,12 +23,13 @@ from scipy import sparse
 
 from uvatar.body import BodyError, load_smpl
 from uvatar.body.data import load_body
-from uvatar.mesh_predictor.checkpoint import CheckpointError, read_state_dict
+from uvatar.mesh_predictor.networks.checkpoint import read_state_dict
 from uvatar.mesh_predictor.result_file import ResultFileError, ResultFiles
 from uvatar.perception.models import ModelError, verified
 from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol import message_files
 from uvatar.protocol.errors import UvatarError
+from uvatar.runtime.networks import CheckpointError
 from uvatar.service import network
 
 from .mutation import mutated

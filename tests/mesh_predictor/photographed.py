@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -37,9 +36,7 @@ def body_at(x: float, seed: int, depth: float = 4.0) -> BodyParameters:
 def person_of(parameters: BodyParameters, body: BodyModel, camera: Camera = CAMERA) -> Person:
     """What perception would see of a body: exact landmarks, exact mask."""
     vertices, _ = body.posed(parameters)
-    pose = np.concatenate([parameters.global_orient[None], parameters.body_pose])
-    tensors = (torch.from_numpy(a)[None] for a in (parameters.betas, pose, parameters.transl))
-    points = body.landmarks(*tensors)[0].numpy()
+    points = body.landmarks_of(parameters)
     landmarks = np.concatenate([camera.project(points), np.ones((33, 1), np.float32)], 1)
     mask = (rasterize(vertices, body.data.faces, camera).mask * 255).astype(np.uint8)
     x, y, width, height = cv2.boundingRect(mask)

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from uvatar.mesh_predictor.checkpoint import CheckpointError, load_checkpoint
-from uvatar.mesh_predictor.network import head
+from uvatar.mesh_predictor.networks.checkpoint import load_checkpoint
+from uvatar.mesh_predictor.networks.network import head
+from uvatar.runtime.networks import CheckpointError
 
 
 @pytest.fixture

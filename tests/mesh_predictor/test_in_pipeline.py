@@ -25,8 +25,8 @@ from uvatar.engine.jobs import present
 from uvatar.engine.pipeline import Pipeline
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.files.export import Exporter, save_romp_results
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import MeshPredictor, romp
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.network import MeshPredictor, romp
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, Predictor
 from uvatar.mesh_predictor.result_file import ResultFiles
 from uvatar.mesh_predictor.romp_format import fitted_results

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.inference import for_inference
-from uvatar.mesh_predictor.network import MeshPredictor, coordinate_channels, romp
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.inference import for_inference
+from uvatar.mesh_predictor.networks.network import MeshPredictor, coordinate_channels, romp
 
 # sha256 of the published checkpoint's sorted "name<TAB>shape" lines (1851 of them).
 PUBLISHED_KEYS = "769079419a123335886624f6bdc3bd51073aee46118cce7817f0979e33b359d5"
@@ -157,7 +157,7 @@ def test_inference_copy_computes_the_same(
     build: Callable[[], MeshPredictor], packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not packed:  # as on processors that oneDNN has no packed convolutions for
-        monkeypatch.setattr("uvatar.mesh_predictor.inference.can_pack", lambda dtype: False)
+        monkeypatch.setattr("uvatar.mesh_predictor.networks.inference.can_pack", lambda dtype: False)
     torch.manual_seed(3)
     original = build().eval()
     randomise_statistics(original)

@@ -15,8 +15,9 @@ from photographed import CAMERA, body_at, person_of, photo_of
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import MeshPredictor
+from uvatar.mesh_predictor.networks.deployed import on_torch
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.network import MeshPredictor
 from uvatar.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction, fit_as_predicted, match_people, torso_centers
 from uvatar.mesh_predictor.predictor import Predictor
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera
@@ -85,10 +86,8 @@ def test_bodies_stand_where_the_weak_perspective_camera_sees_them(body: BodyMode
     truth = body_at(0.5, 4)
     joints = body.posed(truth)[1]
     square = PaddedSquare.around(CAMERA.width, CAMERA.height)
-    seen = square.to_normalised(torch.from_numpy(CAMERA.project(joints)))[None]
-    camera = fit_weak_camera(
-        torch.from_numpy(joints - truth.transl)[None], seen, torch.ones(1, 24, dtype=torch.bool)
-    ).numpy()
+    seen = square.to_normalised(CAMERA.project(joints).astype(np.float32))[None]
+    camera = fit_weak_camera((joints - truth.transl)[None], seen, np.ones((1, 24), bool)).astype(np.float32)
     vectors = np.concatenate([truth.global_orient[None], truth.body_pose])
     matrices = Rotation.from_rotvec(vectors).as_matrix().astype(np.float32)[None]
     guess = prediction([(0, 0)], pose=matrices, camera=camera, betas=truth.betas[None])
@@ -137,7 +136,7 @@ def predictor() -> Predictor:
     torch.manual_seed(0)
     network = MeshPredictor(LightBackbone()).eval()
     start_heads(network)
-    return Predictor(network, "light", OPEN_BODY, "Apache-2.0")
+    return Predictor(on_torch(network), "light", OPEN_BODY, "Apache-2.0")
 
 
 def test_people_whom_the_heatmap_missed_are_sampled_at_their_torso(predictor: Predictor, body: BodyModel) -> None:
@@ -150,7 +149,7 @@ def test_people_whom_the_heatmap_missed_are_sampled_at_their_torso(predictor: Pr
     # The cell that holds the torso: centre and torso are at most a cell apart.
     assert np.abs(sampled.center - torso_centers(people)).max() <= 640 / 64
     places = [int(y) * 64 + int(x) for x, y in (sampled.center + [0, 80] + 1e-3) / 10]
-    np.testing.assert_allclose(sampled.score, look.maps.center.flatten()[places].numpy())
+    np.testing.assert_allclose(sampled.score, look.maps.center.ravel()[places])
     np.testing.assert_allclose(sampled.pose[:, 0], np.tile(np.diag([1, -1, -1]), (2, 1, 1)), atol=0.1)
 
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from uvatar.mesh_predictor.decoding import find_centers, sample
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import CAMERA_HEAD, CENTER_HEAD, Maps, MeshPredictor, coordinate_channels
-from uvatar.mesh_predictor.sizes import LIMIT, InSizes, of_all
+from uvatar.mesh_predictor.maps import Maps
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.network import CAMERA_HEAD, CENTER_HEAD, MeshPredictor, coordinate_channels
+from uvatar.mesh_predictor.networks.sizes import LIMIT, InSizes, of_all
+from uvatar_training.networks.decoding import find_centers, sample
 
 FULL, SMALL = 1.0, 2.0  # first number of the betas that each look gives: says where a body comes from
 

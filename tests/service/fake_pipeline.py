@@ -85,7 +85,7 @@ def blocks(size: int, each: int = 100_000) -> list[bytes]:
 class FakePipeline:
     """Does to each photo what the photo says."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         self.kept: list[bytes] = []
         self.facts = {"name": "fake", "threads": threads, "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")}
 
@@ -151,7 +151,7 @@ class FakePipeline:
 class SlowlyLoadingPipeline(FakePipeline):
     """A pipeline that is loaded when the file that UVATAR_TEST_LOADED names exists."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         super().__init__(threads)
         while not Path(os.environ["UVATAR_TEST_LOADED"]).exists():
             time.sleep(0.01)
@@ -160,26 +160,26 @@ class SlowlyLoadingPipeline(FakePipeline):
 class BrokenPipeline:
     """A pipeline whose weights are missing."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         raise FileNotFoundError("open_body.npz is missing")
 
 
 class ShortOfMemoryPipeline:
     """A pipeline for whose models there is no memory."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         raise ImportError("libtorch_cpu.so: failed to map segment") from OSError(errno.ENOMEM, "Cannot allocate memory")
 
 
 class KilledPipeline:
     """A pipeline whose process is killed while it loads."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         os.kill(os.getpid(), 9)
 
 
 class DyingPipeline:
     """A pipeline that kills its process while it loads."""
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: str | None = None, gpu: int = 0) -> None:
         os._exit(11)

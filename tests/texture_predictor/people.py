@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.structure import Structure
 
 
 def made_up(config: Config, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor, Structure]:

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.texture_predictor.people import made_up
-from uvatar.mesh_predictor.checkpoint import CheckpointError
-from uvatar.texture_predictor.checkpoint import FORMAT, load_checkpoint, read_config, save_checkpoint
+from uvatar.runtime.networks import CheckpointError
 from uvatar.texture_predictor.config import paper, small
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.checkpoint import FORMAT, load_checkpoint, read_config, save_checkpoint
+from uvatar.texture_predictor.networks.network import TextureNetwork
 
 CONFIG = replace(small(), resolution=64, photo_side=64, channel_max=16)
 

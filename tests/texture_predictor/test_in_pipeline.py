@@ -26,9 +26,11 @@ from uvatar.engine.reconstruct import DEFAULT_OPTIONS, reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.protocol.errors import UvatarError
 from uvatar.protocol.options import Options
-from uvatar.texture_predictor.checkpoint import save_checkpoint
+from uvatar.runtime.devices import CPU, Placement
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.network import TextureNetwork, TexturePrediction
+from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
+from uvatar.texture_predictor.networks.deployed import on_torch
+from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar.texture_predictor.predictor import FILE, PredictionError, TexturePredictor
 from uvatar.texturing import Texture, View
 
@@ -69,47 +71,50 @@ def network_of(seed: int = 0) -> TextureNetwork:
     return TextureNetwork(CONFIG)
 
 
+def predictor_of(network: TextureNetwork, body: BodyModel) -> TexturePredictor:
+    return TexturePredictor(on_torch(network, Placement(CPU)), network.config, body)
+
+
 @pytest.fixture
 def predictor(body: BodyModel) -> TexturePredictor:
-    return TexturePredictor(network_of(), body)
+    return predictor_of(network_of(), body)
 
 
 def test_what_the_network_does_not_change_keeps_its_own_sharpness(
-    predictor: TexturePredictor, view: View, partial: Texture
+    body: BodyModel, view: View, partial: Texture
 ) -> None:
     """The network is of 64 texels, the texture of 512: an unchanged one comes back as it was, a brighter one brighter
     everywhere.
     """
-    network = predictor.network
-    for block in network.synthesis.blocks:
+    network = network_of().requires_grad_(False)
+    blocks: Any = network.synthesis.blocks
+    for block in blocks:
         block.to_rgb.weight.zero_()
         block.rgb_bias.zero_()
-    np.testing.assert_array_equal(predictor.predict(view, partial), partial.image)
-    network.synthesis.blocks[-1].rgb_bias.fill_(0.2)  # of -1..1
-    moved = predictor.predict(view, partial).astype(float) - partial.image
+    np.testing.assert_array_equal(predictor_of(network, body).predict(view, partial), partial.image)
+    blocks[-1].rgb_bias.fill_(0.2)  # of -1..1
+    moved = predictor_of(network, body).predict(view, partial).astype(float) - partial.image
     assert np.abs(moved[partial.image.max(2) < 220] - CONFIG.trust * 0.1 * 255).max() < 1
 
 
 def test_the_network_is_given_the_fit_and_what_the_photo_shows(
     predictor: TexturePredictor, view: View, partial: Texture, body: BodyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Any] = []
+    given: dict[str, Any] = {}
 
-    def record(photo: torch.Tensor, structure: Any, rng: Any, truncation: float) -> TexturePrediction:
-        given.extend([photo, structure])
-        return TexturePrediction(structure.partial[:, :3], None)  # type: ignore[arg-type]
+    def echo(inputs: dict[str, Any]) -> dict[str, Any]:
+        given.update(inputs)
+        return {"texture": inputs["partial"][:, :3]}
 
-    monkeypatch.setattr(predictor, "network", type("Echo", (), {"config": CONFIG, "__call__": staticmethod(record)})())
+    monkeypatch.setattr(predictor, "network", echo)
     answer = predictor.predict(view, partial)
-    photo, structure = given
-    assert photo.shape == (1, 3, 64, 64) and 0.2 < float((photo != 128 / 255).float().mean()) * 3 < 2
-    np.testing.assert_array_equal(structure.betas[0].numpy(), SOMEBODY.betas)
-    assert structure.partial.shape == (1, 4, 64, 64)
-    shown = (structure.partial[0, 3] > 0.99) & (predictor.plane.geometry[0, 6] > 0)
-    expected = 128 / 255 + 100 / 255 * (
-        predictor.plane.geometry[0, :3] + torch.from_numpy(body.data.joint_template[0])[:, None, None]
-    )
-    assert float((structure.partial[0, :3] - expected).abs()[:, shown].max()) < 0.05
+    photo, shown_colours, shown_alpha = given["photo"], given["partial"][0, :3], given["partial"][0, 3]
+    assert photo.shape == (1, 3, 64, 64) and 0.2 < (photo != np.float32(128 / 255)).mean() * 3 < 2
+    np.testing.assert_array_equal(given["betas"][0], SOMEBODY.betas)
+    assert given["partial"].shape == (1, 4, 64, 64) and not given["noise"].any() and given["truncation"] == [1]
+    shown = (shown_alpha > 0.99) & (predictor.plane.geometry[0, 6] > 0)
+    expected = 128 / 255 + 100 / 255 * (predictor.plane.geometry[0, :3] + body.data.joint_template[0][:, None, None])
+    assert np.abs(shown_colours - expected)[:, shown].max() < 0.05
     # echoed, enlarged again and compared with what was given
     seen = partial.source == Label.SEEN
     assert np.abs(answer[seen].astype(int) - partial.image[seen]).mean() < 4
@@ -126,7 +131,7 @@ def test_answers_have_the_asked_size_filled_gutters_and_one_value_per_seed(
 
 
 def test_nothing_seen_and_numbers_that_are_not_finite_are_refused(
-    predictor: TexturePredictor, view: View, partial: Texture
+    predictor: TexturePredictor, body: BodyModel, view: View, partial: Texture
 ) -> None:
     with pytest.raises(PredictionError, match="shows nothing of this person"):
         predictor.predict(view, replace(partial, source=np.zeros_like(partial.source)))
@@ -137,10 +142,10 @@ def test_nothing_seen_and_numbers_that_are_not_finite_are_refused(
     behind = replace(view.fit.body, transl=-view.fit.body.transl)
     with pytest.raises(PredictionError, match="behind the camera"):
         predictor.predict(replace(view, fit=replace(view.fit, body=behind)), partial)
-    with torch.no_grad():
-        next(predictor.network.synthesis.parameters()).fill_(float("nan"))
+    network = network_of().requires_grad_(False)
+    next(network.synthesis.parameters()).fill_(float("nan"))
     with pytest.raises(PredictionError, match="output is not finite"):
-        predictor.predict(view, partial)
+        predictor_of(network, body).predict(view, partial)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.geometry.mesh import vertex_normals
-from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of, uv_plane
+from uvatar.texture_predictor.inputs import Crop, pose_of
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
 
 SIZE = 128
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d, correlate2d
 
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.layers import (
+from uvatar.texture_predictor.networks.layers import (
     Conv2d,
     Linear,
     ModulatedConv2d,
@@ -21,7 +21,7 @@ from uvatar.texture_predictor.layers import (
     modulated_convolution,
     upsample,
 )
-from uvatar.texture_predictor.synthesis import Mapping
+from uvatar.texture_predictor.networks.synthesis import Mapping
 
 TAPS = np.array([1.0, 3.0, 3.0, 1.0])
 

@@ -13,9 +13,9 @@ from torchvision.models import ResNet18_Weights, resnet18
 
 from tests.texture_predictor.people import made_up
 from uvatar.texture_predictor.config import CONFIGS, Config, ConfigError, default, light, paper, small
-from uvatar.texture_predictor.encoders import StyleEncoder, uv_maps
-from uvatar.texture_predictor.network import TextureNetwork
-from uvatar.texture_predictor.synthesis import mixed
+from uvatar.texture_predictor.networks.encoders import StyleEncoder, uv_maps
+from uvatar.texture_predictor.networks.network import TextureNetwork
+from uvatar.texture_predictor.networks.synthesis import mixed
 from uvatar_training.networks.initialise import grown
 
 NARROW = replace(small(), resolution=64, photo_side=64, channel_max=32)

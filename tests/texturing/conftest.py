@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel, load_open_body
@@ -85,11 +84,7 @@ class Studio:
 
     def landmarks(self, parameters: BodyParameters, camera: Camera) -> NDArray[np.float32]:
         """(33, 3) projected landmarks, all visible."""
-        pose = torch.from_numpy(np.concatenate([parameters.global_orient[None], parameters.body_pose])[None])
-        matrices = torch.stack([torch.from_numpy(cv2.Rodrigues(r.numpy().astype(float))[0]) for r in pose[0]])[
-            None
-        ].float()
-        points = self.body.landmarks(torch.zeros(1, 10), matrices, torch.from_numpy(parameters.transl)[None])[0].numpy()
+        points = self.body.landmarks_of(replace(parameters, betas=np.zeros(10, np.float32)))
         return np.column_stack([camera.project(points), np.ones(33)]).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar_training.rendering import Cameras, UvMesh
 from uvatar_training.synthesis.order import SynthesisOrder
@@ -38,7 +39,7 @@ def people(body: BodyModel) -> Tensor:
     betas = torch.zeros(2, 10)
     betas[1, 0], betas[1, 3] = -2.0, -2.0
     with torch.no_grad():
-        return body(betas, pose, torch.tensor([[0.03, 0.05, 3.0], [-0.05, 0.0, 3.3]])).vertices
+        return TorchBody(body.data)(betas, pose, torch.tensor([[0.03, 0.05, 3.0], [-0.05, 0.0, 3.3]])).vertices
 
 
 def square_camera(side: int) -> Camera:

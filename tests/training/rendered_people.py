@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.fitting.prior import PosePrior
 from uvatar.geometry.raster import rasterize
 from uvatar.geometry.torch_rotations import matrices_from_6d, six_d_from_matrices
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import MixturePrior
 
@@ -39,7 +40,7 @@ def pictures_of_people(counts: list[int], body: BodyModel, seed: int = 0) -> tup
     ]
     depth = np.array([rng.uniform(3.0, 4.0) + 0.5 * (n - 1) for _, n in places])
     across = np.array([x for x, _ in places]) * depth * CAMERA.center[0] / CAMERA.focal
-    posed = body(betas, pose)
+    posed = TorchBody(body.data)(betas, pose)
     root = posed.joints[:, :1]
     transl = torch.from_numpy(np.stack([across, rng.uniform(-0.2, 0.2, number), depth], 1)).float() - root[:, 0]
     joints = posed.joints

@@ -13,7 +13,7 @@ from torch import nn
 
 from tests.texture_predictor.people import made_up
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.averaging import Average
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig, group_spread

@@ -14,12 +14,14 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.mesh_predictor.decoding import find_centers, sample
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import MAP_SIDE, Maps, MeshPredictor
+from uvatar.body.torch_body import TorchBody
+from uvatar.mesh_predictor.maps import MAP_SIDE, Maps
+from uvatar.mesh_predictor.networks.efficientnet_lite import LightBackbone
+from uvatar.mesh_predictor.networks.network import MeshPredictor
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
 from uvatar_training.losses.targets import center_cells
+from uvatar_training.networks.decoding import find_centers, sample
 from uvatar_training.networks.initialise import start_heads
 from uvatar_training.supervision.mesh import mesh_terms
 
@@ -56,7 +58,7 @@ def test_every_term_s_gradient_reaches_its_heads_and_through_them_the_picture(
     maps = Maps(
         *(nn.functional.interpolate(part, (MAP_SIDE, MAP_SIDE)) for part in (maps.center, maps.camera, maps.smpl))
     )
-    mesh_terms(maps, labels, body)[term].backward()
+    mesh_terms(maps, labels, TorchBody(body.data))[term].backward()
     for number in "123":
         head: Any = network.final_layers[number]
         gradient = head[-1].weight.grad
@@ -72,14 +74,14 @@ def test_true_maps_cost_nothing_but_the_perspective(body: BodyModel) -> None:
     smpl = torch.zeros(1, 142, MAP_SIDE, MAP_SIDE)
     camera = torch.zeros(1, 3, MAP_SIDE, MAP_SIDE)
     from uvatar.geometry.torch_rotations import six_d_from_matrices
-    from uvatar.mesh_predictor.weak_perspective import fit_weak_camera
+    from uvatar_training.networks.weak_perspective import fit_weak_camera
 
     cameras = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)
     cameras = torch.cat([cameras[:, :1].log() / np.log(1.1), cameras[:, 1:]], 1)
     for person, (x, y) in enumerate(cells.tolist()):
         smpl[0, :, y, x] = torch.cat([six_d_from_matrices(labels.pose[person, :22]).flatten(), labels.betas[person]])
         camera[0, :, y, x] = cameras[person]
-    terms = mesh_terms(Maps(labels.heatmaps(), camera, smpl), labels, body)
+    terms = mesh_terms(Maps(labels.heatmaps(), camera, smpl), labels, TorchBody(body.data))
     for name in ("pose", "shape", "camera", "joints_3d", "joints_aligned"):
         assert terms[name] < 1e-4, name
     assert terms["joints_2d"] < 0.02  # what a weak-perspective camera cannot say of people metres away
@@ -119,7 +121,7 @@ def test_eight_pictures_are_learnt_by_heart(body: BodyModel) -> None:
         maps = network(images)
     found = find_centers(maps.center)
     people = sample(maps, found)
-    joints = body.joints(people.betas, people.pose).numpy()
+    joints = body.joints(people.betas.numpy(), people.pose.numpy())
     true_cells = center_cells(labels.centers()[0])
     errors, used = [], set()
     for person, cell in enumerate(true_cells):
@@ -165,12 +167,13 @@ def _train(
     loss = MeshLoss({**ROMP_WEIGHTS, "camera": 50.0})
     prior = prior_of_the_fitting()
     log: dict[str, float] = {}
+    posing = TorchBody(body.data)
     for _ in range(epochs):
         for rows in torch.randperm(len(COUNTS), generator=order).split(batch):
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
                 maps = forward(rows)
             maps = Maps(maps.center.float(), maps.camera.float(), maps.smpl.float())
-            total, log = loss(mesh_terms(maps, _pictures(labels, rows), body, prior))
+            total, log = loss(mesh_terms(maps, _pictures(labels, rows), posing, prior))
             optimiser.zero_grad()
             total.backward()
             optimiser.step()

@@ -15,8 +15,8 @@ from uvatar.body import BodyModel
 from uvatar.evaluation.metrics import psnr
 from uvatar.evaluation.poses import load_poses
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.network import TextureNetwork
+from uvatar.texture_predictor.structure import Structure
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.metrics.baselines import flat_colour

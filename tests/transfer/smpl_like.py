@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -63,9 +62,8 @@ def other_body(body: BodyModel, seed: int = 0, pose_blend: float = 0.004) -> Oth
         pose[0, JOINT_NAMES.index(name)] = np.deg2rad(degrees)
     # Bodies at the ends of every axis of the new shape space, all in the new rest pose: it is linear in shape.
     betas = np.concatenate([-(mixing @ shift)[None], (mixing @ (np.eye(10) - shift[:, None])).T]).astype(np.float32)
-    with torch.no_grad():
-        posed = body(torch.from_numpy(betas), torch.from_numpy(pose).expand(11, -1, -1))
-    rest, joints = posed.vertices.numpy().astype(float)[:, kept], posed.joints.numpy().astype(float)
+    posed = body(betas, np.broadcast_to(pose, (11, 24, 3)))
+    rest, joints = posed.vertices.astype(float)[:, kept], posed.joints.astype(float)
     joints[:, JOINT_NAMES.index("left_hip")] += (-0.012, 0.015, 0.0)
     joints[:, JOINT_NAMES.index("right_hip")] += (0.012, 0.015, 0.0)
     weights = data.weights[kept]

@@ -1,6 +1,7 @@
-"""Shape and pose -> vertices: linear blend skinning in torch, batched and differentiable.
+"""Shape and pose -> vertices: linear blend skinning in NumPy, batched.
 
 Written from the equations of SMPL (Loper et al., "SMPL: A Skinned Multi-Person Linear Model", 2015, eq. 2-10).
+`uvatar.body.torch_body` has the same in PyTorch, with gradients.
 """
 
 from __future__ import annotations
@@ -9,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from uvatar.body.data import BodyData, load_body
 from uvatar.data.arrays import Floats
-from uvatar.geometry.torch_rotations import matrices_from_axis_angle
+from uvatar.geometry.rotations import exp
 from uvatar.runtime.weights import weights_folder
 
 if TYPE_CHECKING:
@@ -25,46 +24,28 @@ if TYPE_CHECKING:
 class BodyOutput(NamedTuple):
     """Posed bodies: vertices (B, V, 3) and joints (B, 24, 3), metres."""
 
-    vertices: torch.Tensor
-    joints: torch.Tensor
+    vertices: NDArray[np.float32]
+    joints: NDArray[np.float32]
 
 
-class BodyModel(nn.Module):
-    """A body that can be shaped and posed. Its buffers follow ``.to(device)``; it has no trainable parameters."""
-
-    v_template: Tensor
-    shapedirs: Tensor
-    joint_template: Tensor
-    joint_shapedirs: Tensor
-    weights: Tensor
-    landmark_template: Tensor
-    landmark_shapedirs: Tensor
-    landmark_weights: Tensor
-    posedirs: Tensor | None
+class BodyModel:
+    """A body that can be shaped and posed."""
 
     def __init__(self, data: BodyData) -> None:
-        super().__init__()
         self.data = data
-        count = len(data.v_template)
-        self._levels = _levels(data.parents)
-        self._constant("v_template", data.v_template.reshape(-1))
-        self._constant("shapedirs", data.shapedirs.reshape(count * 3, -1).T)
-        self._constant("joint_template", data.joint_template)
-        self._constant("joint_shapedirs", data.joint_shapedirs)
-        self._constant("weights", data.weights)
-        self._constant("landmark_template", data.landmark_template)
-        self._constant("landmark_shapedirs", data.landmark_shapedirs)
-        self._constant("landmark_weights", data.landmark_weights)
-        self._constant("posedirs", None if data.posedirs is None else data.posedirs.reshape(count * 3, -1).T)
+        # One row per axis instead of one per vertex: products and sums then run over long rows.
+        self._template = _rows(data.v_template)
+        self._shapedirs = _rows(data.shapedirs)
+        self._weights = _rows(data.weights)
+        self._landmark_template = _rows(data.landmark_template)
+        self._landmark_shapedirs = _rows(data.landmark_shapedirs)
+        self._landmark_weights = _rows(data.landmark_weights)
+        self._levels = joint_levels(data.parents)
         order = [joint for level in self._levels for joint in level]
         self._order = [order.index(joint) for joint in range(len(order))]
 
-    def _constant(self, name: str, value: Floats | None) -> None:
-        tensor = None if value is None else torch.from_numpy(np.array(value, np.float32, order="C"))
-        self.register_buffer(name, tensor, persistent=False)
-
-    def forward(
-        self, betas: Tensor, pose: Tensor, transl: Tensor | None = None, offsets: Tensor | None = None
+    def __call__(
+        self, betas: Floats, pose: Floats, transl: Floats | None = None, offsets: Floats | None = None
     ) -> BodyOutput:
         """Shape, pose and place bodies.
 
@@ -76,53 +57,47 @@ class BodyModel(nn.Module):
             offsets: (B, V, 3) or (V, 3) metres added to the rest shape before posing (clothing), or None. They do not
                 move joints.
         """
-        rotations = pose if pose.ndim == 4 else matrices_from_axis_angle(pose)
-        rest = torch.addmm(self.v_template, betas, self.shapedirs)
-        if self.posedirs is not None:
-            identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-            rest = torch.addmm(rest, (rotations[:, 1:] - identity).flatten(1), self.posedirs)
-        rest = rest.unflatten(1, (-1, 3))
+        rotations = _matrices(pose)
+        rest = _shaped(self._template, self._shapedirs, betas)
+        if self.data.posedirs is not None:
+            posedirs = self.data.posedirs
+            features = (rotations[:, 1:] - np.eye(3)).reshape(len(rotations), posedirs.shape[2]).astype(np.float32)
+            moved = features @ posedirs.reshape(-1, posedirs.shape[2]).T
+            rest += moved.reshape(len(rest), len(posedirs), 3).swapaxes(1, 2)
         if offsets is not None:
-            rest = rest + offsets
+            rest += np.asarray(offsets, np.float32).swapaxes(-1, -2)
         transforms, joints = self._joint_transforms(betas, rotations, transl)
-        return BodyOutput(_skin(rest, self.weights, transforms), joints)
+        return BodyOutput(_skin(rest, self._weights, transforms), joints.astype(np.float32))
 
-    def joints(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
-        """The joints alone, (B, 24, 3); arguments as in `forward`, which costs a hundred times as much."""
-        return self._joint_transforms(betas, pose if pose.ndim == 4 else matrices_from_axis_angle(pose), transl)[1]
+    def joints(self, betas: Floats, pose: Floats, transl: Floats | None = None) -> NDArray[np.float32]:
+        """The joints alone, (B, 24, 3); arguments as of a call, which costs some ten times as much."""
+        return self._joint_transforms(betas, _matrices(pose), transl)[1].astype(np.float32)
 
-    def landmarks(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
-        """BlazePose's 33 points on the bodies (B, 33, 3), in the order of `Landmark`; arguments as in `forward`.
+    def landmarks(self, betas: Floats, pose: Floats, transl: Floats | None = None) -> NDArray[np.float32]:
+        """BlazePose's 33 points on the bodies (B, 33, 3), in the order of `Landmark`; arguments as of a call.
 
-        Only these points are skinned, at about a hundredth of the whole body's cost. Pose blend shapes do not move
-        them.
+        Only these points are skinned, so that it costs about what `joints` does. Pose blend shapes do not move them.
         """
-        rotations = pose if pose.ndim == 4 else matrices_from_axis_angle(pose)
-        rest = self.landmark_template + torch.einsum("pck,bk->bpc", self.landmark_shapedirs, betas)
-        transforms, _ = self._joint_transforms(betas, rotations, transl)
-        return _skin(rest, self.landmark_weights, transforms)
+        rest = _shaped(self._landmark_template, self._landmark_shapedirs, betas)
+        transforms, _ = self._joint_transforms(betas, _matrices(pose), transl)
+        return _skin(rest, self._landmark_weights, transforms)
 
     def posed(
         self, parameters: BodyParameters, offsets: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One person's vertices (V, 3) and joints (24, 3) as arrays, camera frame, without gradients.
+        """One person's vertices (V, 3) and joints (24, 3), camera frame; ``offsets`` (V, 3)."""
+        output = self(*_of_one(parameters), offsets)
+        return output.vertices[0], output.joints[0]
 
-        ``offsets`` (V, 3).
-        """
-        pose = np.concatenate([np.reshape(parameters.global_orient, (1, 3)), np.reshape(parameters.body_pose, (-1, 3))])
-        device = self.v_template.device
-        tensors = [
-            torch.as_tensor(np.asarray(a, np.float32), device=device)[None]
-            for a in (parameters.betas, pose, parameters.transl)
-        ]
-        extra = None if offsets is None else torch.as_tensor(np.asarray(offsets, np.float32), device=device)[None]
-        with torch.no_grad():
-            output = self(*tensors, extra)
-        return output.vertices[0].cpu().numpy(), output.joints[0].cpu().numpy()
+    def landmarks_of(self, parameters: BodyParameters) -> NDArray[np.float32]:
+        """One person's landmarks (33, 3), camera frame; see `landmarks`."""
+        return self.landmarks(*_of_one(parameters))[0]
 
-    def _joint_transforms(self, betas: Tensor, rotations: Tensor, transl: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _joint_transforms(
+        self, betas: Floats, rotations: NDArray[np.float64], transl: Floats | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(B, 24, 3, 4) transforms from the rest pose to the posed body, and the posed joints (B, 24, 3)."""
-        rest = self.joint_template + torch.einsum("jck,bk->bjc", self.joint_shapedirs, betas)
+        rest = self.data.joint_template + np.einsum("jck,bk->bjc", self.data.joint_shapedirs, betas, dtype=np.float64)
         parents = self.data.parents
         # All joints at the same depth of the skeleton at once: 9 small products in place of 24.
         world_rotation, world_position = [rotations[:, :1]], [rest[:, :1]]
@@ -132,25 +107,18 @@ class BodyModel(nn.Module):
             slots = [above.index(joint) for joint in parent]
             above_rotation = world_rotation[-1][:, slots]
             bone = rest[:, joints] - rest[:, parent]
-            world_position.append(world_position[-1][:, slots] + (above_rotation @ bone.unsqueeze(-1)).squeeze(-1))
+            world_position.append(world_position[-1][:, slots] + (above_rotation @ bone[..., None])[..., 0])
             world_rotation.append(above_rotation @ rotations[:, joints])
-        rotation = torch.cat(world_rotation, 1)[:, self._order]
-        position = torch.cat(world_position, 1)[:, self._order]
+        rotation = np.concatenate(world_rotation, 1)[:, self._order]
+        position = np.concatenate(world_position, 1)[:, self._order]
         if transl is not None:
-            position = position + transl[:, None]
-        shift = position - (rotation @ rest.unsqueeze(-1)).squeeze(-1)
-        return torch.cat([rotation, shift.unsqueeze(-1)], -1), position
+            position = position + np.asarray(transl)[:, None]
+        shift = position - (rotation @ rest[..., None])[..., 0]
+        return np.concatenate([rotation, shift[..., None]], -1), position
 
 
-def _skin(points: Tensor, weights: Tensor, transforms: Tensor) -> Tensor:
-    """Rest points (B, P, 3) moved by their (P, 24) mix of the joints' (B, 24, 3, 4) transforms."""
-    mixed = torch.matmul(weights, transforms.flatten(2)).unflatten(2, (3, 4))
-    moved: Tensor = (mixed[..., :3] @ points.unsqueeze(-1)).squeeze(-1) + mixed[..., 3]
-    return moved
-
-
-def _levels(parents: NDArray[np.int32]) -> list[list[int]]:
-    """Joints grouped by their distance from the root."""
+def joint_levels(parents: NDArray[np.int32]) -> list[list[int]]:
+    """Joints grouped by their distance from the root; a joint's parent comes before it."""
     depth = [0] * len(parents)
     for joint, parent in enumerate(parents):
         depth[joint] = depth[parent] + 1 if parent >= 0 else 0
@@ -166,3 +134,37 @@ def load_open_body(path: Path | str | None = None) -> BodyModel:
     """
     path = Path(path) if path is not None else weights_folder() / "open_body.npz"
     return BodyModel(load_body(path))
+
+
+def _matrices(pose: Floats) -> NDArray[np.float64]:
+    """(B, 24, 3, 3) rotations of a pose that is given as rotations or as axis-angle."""
+    pose = np.asarray(pose, np.float64)
+    return pose if pose.ndim == 4 else exp(pose)
+
+
+def _shaped(template: NDArray[np.float32], directions: NDArray[np.float32], betas: Floats) -> NDArray[np.float32]:
+    """(B, 3, P) rest points: template (3, P) and directions (3, 10, P) weighted by betas (B, 10)."""
+    weights = np.asarray(betas, np.float32)
+    rest = weights @ directions  # (3, B, P)
+    rest += template[:, None]
+    return rest.swapaxes(0, 1)
+
+
+def _skin(points: NDArray[np.float32], weights: NDArray[np.float32], transforms: Floats) -> NDArray[np.float32]:
+    """Rest points (B, 3, P) moved by their (24, P) mix of the joints' (B, 24, 3, 4) transforms -> (B, P, 3)."""
+    flat = transforms.reshape(len(transforms), len(weights), 12).astype(np.float32)
+    mixed = (flat.swapaxes(1, 2) @ weights).reshape(len(flat), 3, 4, weights.shape[1])
+    moved = np.einsum("biap,bap->bpi", mixed[:, :, :3], points)
+    moved += mixed[:, :, 3].swapaxes(1, 2)
+    return np.ascontiguousarray(moved)
+
+
+def _of_one(parameters: BodyParameters) -> tuple[Floats, Floats, Floats]:
+    """Betas (1, 10), pose (1, 24, 3) and transl (1, 3)."""
+    pose = np.concatenate([np.reshape(parameters.global_orient, (1, 3)), np.reshape(parameters.body_pose, (-1, 3))])
+    return np.reshape(parameters.betas, (1, -1)), pose[None], np.reshape(parameters.transl, (1, 3))
+
+
+def _rows(values: Floats) -> NDArray[np.float32]:
+    """(P, ...) -> (..., P), contiguous."""
+    return np.ascontiguousarray(np.moveaxis(values, 0, -1), np.float32)

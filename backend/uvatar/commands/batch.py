@@ -15,6 +15,7 @@ from uvatar.commands.common import (
     EXIT_INTERRUPTED,
     BlendOption,
     DataOption,
+    DeviceOption,
     PipelineOption,
     ServerOption,
     attached,
@@ -51,6 +52,7 @@ def batch(
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads for each Ray task.")] = 1,
+    device: DeviceOption = None,
     data: DataOption = None,
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
@@ -72,9 +74,9 @@ def batch(
 
     try:
         if ray:
-            runner = runner_on_ray(ray, options, pipeline, threads, out)
+            runner = runner_on_ray(ray, options, pipeline, threads, out, device)
         else:
-            attach = partial(attached, console, data, server, pipeline, "--workers", str(workers))
+            attach = partial(attached, console, data, server, pipeline, device, "--workers", str(workers))
             runner = runner_on_server(attach, options, AHEAD * workers)
         with remembered_interrupts() as end_if_interrupted:
             totals = run_batch(source, out, runner, blender, partial(_tell, console, end_if_interrupted))

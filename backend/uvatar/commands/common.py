@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uvatar.runtime.devices import AUTO, DEVICES
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -36,6 +38,25 @@ ServerOption = Annotated[
         "--server",
         envvar="UVATAR_SERVER",
         help="Access file of a server on another computer (see `uvatar serve --network`).",
+    ),
+]
+
+
+def _known_device(device: str | None) -> str | None:
+    if device is not None and device not in DEVICES:
+        raise typer.BadParameter(f"There is no device {device!r}. The devices are {', '.join(DEVICES)}.")
+    return device
+
+
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        envvar="UVATAR_DEVICE",
+        metavar="|".join(DEVICES),
+        callback=_known_device,
+        help="What the networks run on. auto: the best GPU interface that starts, else the CPU. [default: auto]",
+        show_default=False,
     ),
 ]
 PipelineOption = Annotated[
@@ -87,15 +108,23 @@ def found(data: Path | None, server: Path | None) -> Client | None:
     return client.reach(network.read_access(server)) if server else client.find(data)
 
 
-def attached(console: Console, data: Path | None, server: Path | None, pipeline: str, *arguments: str) -> Client:
-    """A client of the running server, or of one that is started with ``arguments`` for ``uvatar serve``."""
+def attached(
+    console: Console, data: Path | None, server: Path | None, pipeline: str, device: str | None, *arguments: str
+) -> Client:
+    """A client of the running server, or of one that is started with ``device`` and ``arguments`` for ``uvatar serve``.
+
+    A message says so if the running server was started with another device.
+    """
     from uvatar.service import client
 
     running = found(data, server)
     if running:
+        if device is not None and (other := running.status().get("device", AUTO)) != device:
+            stop = "its device is its owner's choice" if server else "run `uvatar stop` first to use another"
+            console.print(f"The server that runs was started with the device {other}, not {device}: {stop}.")
         return running
     console.print("Starting the server. The first photo is processed once the models are loaded.")
-    chosen = ["--exit-when-idle", str(IDLE_SECONDS), *arguments]
+    chosen = ["--exit-when-idle", str(IDLE_SECONDS), *(["--device", device] if device else []), *arguments]
     if pipeline != DEFAULT_PIPELINE:
         chosen += ["--pipeline", pipeline]
     return client.attach(data, chosen)

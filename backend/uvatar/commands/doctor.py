@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from uvatar.commands.common import EXIT_FAILED, DataOption, console_of
+from uvatar.commands.common import EXIT_FAILED, DataOption, DeviceOption, console_of
 
 
 def doctor(
@@ -14,6 +14,7 @@ def doctor(
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Also make a small avatar and compare it with the expected one.")
     ] = False,
+    device: DeviceOption = None,
     data: DataOption = None,
 ) -> None:
     """Check Python, packages, GPU, memory, weights, disk, ports, server and Blender, and say what to fix.
@@ -28,7 +29,7 @@ def doctor(
 
     console = console_of()
     findings = []
-    for finding in examine(data or discovery.data_folder(), self_test):
+    for finding in examine(data or discovery.data_folder(), self_test, device):
         findings.append(finding)
         if not as_json:
             style = {GOOD: "green", PROBLEM: "red"}.get(finding.state, "yellow")

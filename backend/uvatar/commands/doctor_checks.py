@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import shutil
 import socket
 import subprocess
@@ -15,10 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from uvatar.commands import weights_report
+from uvatar.engine.placement import placement_of
 from uvatar.files import export
 from uvatar.protocol import discovery
 from uvatar.protocol.version import __version__
 from uvatar.runtime import constraints, memory_limits, versions
+from uvatar.runtime.devices import AUTO, CPU, NAMES, DeviceError
+from uvatar.runtime.networks import open_placed
 from uvatar.runtime.weights import WeightsError, models_folder, weights_folder
 from uvatar.service import client
 
@@ -26,6 +28,7 @@ GOOD, WARNING, PROBLEM = "ok", "warning", "problem"
 NEEDED_DISK = 2 * 10**9
 NEEDED_MEMORY = 3 * 10**9
 _PYTHONS = ((3, 11), (3, 12), (3, 13))
+SMALLEST_NETWORK = "pose_lifter.onnx"
 _MODULES = (
     "numpy",
     "onnxruntime",
@@ -58,18 +61,19 @@ class Finding:
     fix: str = ""
 
 
-def examine(folder: Path, self_test: bool = False) -> Iterator[Finding]:
+def examine(folder: Path, self_test: bool = False, device: str | None = None) -> Iterator[Finding]:
     """Run all checks, one after the other. They change nothing and send nothing anywhere.
 
     Args:
         folder: the data folder.
         self_test: also load the models and reconstruct a small picture whose avatar is known.
+        device: what networks are to run on, as in `uvatar.engine.engine.Engine.load`.
     """
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
         _packages,
         _runtimes,
-        _processors,
+        lambda: _processors(device),
         _memory,
         _weights,
         lambda: _data_folder(folder),
@@ -77,7 +81,7 @@ def examine(folder: Path, self_test: bool = False) -> Iterator[Finding]:
         lambda: _server(folder),
         _blender,
         _ray,
-        *((_self_test,) if self_test else ()),
+        *((lambda: _self_test(device),) if self_test else ()),
     )
     for look in looks:
         try:
@@ -138,19 +142,47 @@ def _runtimes() -> Iterator[Finding]:
         yield Finding("ONNX Runtime", GOOD, found[0])
 
 
-def _processors() -> Iterator[Finding]:
-    import torch
-
-    if torch.cuda.is_available():
-        names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-        yield Finding("GPU", GOOD, f"{', '.join(names)}; CUDA {torch.version.cuda}")
-    elif shutil.which("nvidia-smi"):
-        fix = "Install NVIDIA's current driver and a CUDA build of torch."
-        yield Finding(
-            "GPU", WARNING, "An NVIDIA driver is installed, but torch finds no GPU; the CPU is used instead.", fix
-        )
+def _processors(device: str | None) -> Iterator[Finding]:
+    """What networks really run on here: a shipped one is opened as a model process would."""
+    placement = placement_of(device, 0, 1)
+    asked = "" if placement.device == AUTO else f", as chosen with the device {placement.device}"
+    try:
+        network = open_placed(weights_folder() / SMALLEST_NETWORK, placement)
+    except DeviceError as error:
+        yield Finding("GPU", PROBLEM, error.message, error.fix)
+        return
+    if network.device != CPU:
+        yield Finding("GPU", GOOD, f"the networks run on {NAMES[network.device]}{_on_which()}{asked}")
+    elif network.notes:
+        fix = "Update the GPU's driver, or choose the device cpu to be told no more."
+        yield Finding("GPU", WARNING, " ".join([*network.notes, "The CPU is used."]), fix)
+    elif placement.device != CPU and (gpus := _nvidia_gpus()):
+        fix = "Install onnxruntime-gpu in place of onnxruntime, and NVIDIA's current driver."
+        words = f"{', '.join(gpus)}, which this onnxruntime cannot use; {versions.processors()} are used instead"
+        yield Finding("GPU", WARNING, words, fix)
     else:
-        yield Finding("GPU", GOOD, f"none; {os.cpu_count()} CPU cores are used")
+        yield Finding("GPU", GOOD, f"none is used; {versions.processors()} are{asked}")
+
+
+def _on_which() -> str:
+    gpus = _nvidia_gpus()
+    return f" ({', '.join(gpus)})" if gpus else ""
+
+
+def _nvidia_gpus() -> list[str]:
+    """The names of NVIDIA's GPUs, as their driver tells them."""
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [name.strip() for name in done.stdout.splitlines() if name.strip()]
 
 
 def _memory() -> Iterator[Finding]:
@@ -247,17 +279,20 @@ def _server(folder: Path) -> Iterator[Finding]:
         yield Finding(
             "Server",
             GOOD,
-            f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos waiting",
+            f"process {facts['pid']}, models {model['state']}, {facts['queue']['photos']} photos waiting; computes on "
+            f"{model.get('device', 'what is not known yet')}",
         )
 
 
-def _self_test() -> Iterator[Finding]:
+def _self_test(device: str | None) -> Iterator[Finding]:
     from uvatar.engine.engine import Engine
     from uvatar.engine.self_test import SelfTestError, check
 
     try:
-        yield Finding("Self-test", GOOD, f"a known picture gives the expected avatar ({check(Engine.load())})")
-    except SelfTestError as error:
+        yield Finding(
+            "Self-test", GOOD, f"a known picture gives the expected avatar ({check(Engine.load(device=device))})"
+        )
+    except (SelfTestError, DeviceError) as error:
         yield Finding("Self-test", PROBLEM, error.message, error.fix)
 
 

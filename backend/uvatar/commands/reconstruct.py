@@ -17,6 +17,7 @@ from uvatar.commands.common import (
     EXIT_INTERRUPTED,
     BlendOption,
     DataOption,
+    DeviceOption,
     PipelineOption,
     ServerOption,
     attached,
@@ -46,6 +47,7 @@ def reconstruct(
     ] = None,
     blend: BlendOption = True,
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done, if there is a desktop.")] = False,
+    device: DeviceOption = None,
     data: DataOption = None,
     server: ServerOption = None,
     pipeline: PipelineOption = DEFAULT_PIPELINE,
@@ -63,7 +65,7 @@ def reconstruct(
     found, failures = gathered(photos)
     pending, unknown = pending_photos(found, from_npz)
     blender = blender_of(console) if blend else None
-    run = Run(console, partial(attached, console, data, server, pipeline), export.Exporter(out, blender))
+    run = Run(console, partial(attached, console, data, server, pipeline, device), export.Exporter(out, blender))
     ended = _follow(run, pending, options) if pending else None
     failures = [*failures, *unknown, *run.failures]
     report(console, run.people, failures)

@@ -15,12 +15,14 @@ from uvatar.commands.common import (
     EXIT_ALREADY_SERVED,
     EXIT_FAILED,
     DataOption,
+    DeviceOption,
     PipelineOption,
     ServerOption,
     console_of,
     fatal,
     found,
 )
+from uvatar.runtime.devices import AUTO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +50,12 @@ TokenFileOption = Annotated[
     Path | None, typer.Option(help="File with the token that clients must send; created if missing.")
 ]
 WorkersOption = Annotated[
-    int, typer.Option(min=1, max=64, help="Number of model processes; each keeps the models in memory.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=64,
+        help="Number of model processes; each keeps the models in memory. [default: 1, or one for each of --gpus]",
+    ),
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="CPU threads for each model process. [default: an equal share of all]")
@@ -85,8 +92,9 @@ def serve(
     network: NetworkOption = None,
     token_file: TokenFileOption = None,
     data: DataOption = None,
-    workers: WorkersOption = 1,
+    workers: WorkersOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = None,
     gpus: GpusOption = "",
     hung_after: HungOption = 300,
     load_hung_after: LoadHungOption = 300,
@@ -122,7 +130,7 @@ def serve(
             port=port,
             network=split_address(network) if network else None,
             pool=PoolSettings(
-                workers, pipeline, threads, tuple(filter(None, gpus.split(","))), hung_after, load_hung_after
+                workers, pipeline, threads, tuple(filter(None, gpus.split(","))), hung_after, load_hung_after, device
             ),
             policy=Policy(keep_days, round(keep_gb * 1e9)),
             queue=QueueLimits(photos=queue_photos),
@@ -142,7 +150,7 @@ def serve(
 
 
 def status(data: DataOption = None, server: ServerOption = None) -> None:
-    """Show whether a server is running and what it is doing: queue, devices, memory, versions, jobs."""
+    """Show whether a server is running and what it is doing: queue, device in use, memory, versions, jobs."""
     console = console_of()
     facts = _answer(console, data, server, lambda running: running.status())
     if facts is None:
@@ -254,11 +262,16 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
         f"Queue: {queue['photos']} photos of {queue['jobs']} jobs waiting ({_size(queue['bytes'])}); at most "
         f"{queue['most_photos']}"
     )
-    line(f"Device: {models.get('device', 'not known yet')}")
+    asked = facts.get("device", AUTO)
+    chosen = "" if asked == AUTO else f" (started with --device {asked})"
+    line(f"Device: {models.get('device', 'not known yet')}{chosen}")
+    for note in models.get("device_notes", ()):
+        line(f"  {note}")
     for worker in facts["workers"]:
         idle = "idle" if worker["ready"] else "loading the models"
+        on = f", on {worker['device']}" if worker.get("device") and len(facts["workers"]) > 1 else ""
         doing = f"{worker['seconds']:.0f} s on job {worker['job']}" if worker["job"] else idle
-        line(f"Model process {worker['pid']}: {doing}, {_size(worker['memory'] or 0)} of memory")
+        line(f"Model process {worker['pid']}: {doing}, {_size(worker['memory'] or 0)} of memory{on}")
     line(f"Memory of the server: {_size(facts['memory'])}. Disk: {facts['disk_free'] / 1e9:.0f} GB free")
     line(
         "Versions: "

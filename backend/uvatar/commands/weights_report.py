@@ -9,26 +9,56 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uvatar.body import BodyError
-from uvatar.mesh_predictor.checkpoint import CheckpointError, load_checkpoint
-from uvatar.mesh_predictor.efficientnet_lite import LightBackbone
-from uvatar.mesh_predictor.network import MeshPredictor, romp
-from uvatar.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, ROMP_FILE, ROMP_LICENCE
+from uvatar.fitting.lifter import ONNX_FILE as LIFTER_ONNX_FILE
+from uvatar.mesh_predictor.predictor import LIGHT_FILE, LIGHT_LICENCE, LIGHT_ONNX_FILE, ROMP_FILE, ROMP_LICENCE
 from uvatar.mesh_predictor.smpl_files import HELP, load_neutral_smpl, packed_regressors
+from uvatar.runtime.devices import CPU
+from uvatar.runtime.networks import CheckpointError, open_onnx
+from uvatar.runtime.torch_networks import require_torch, torch_is_installed
 from uvatar.runtime.weights import SMPL_NAMES, SMPL_PACKED, SMPL_UV, recorded_sha256, sha256_of
-from uvatar.texture_predictor.checkpoint import load_checkpoint as load_texture_predictor
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import LICENCE as TEXTURE_LICENCE
+from uvatar.texture_predictor.predictor import ONNX_FILE as TEXTURE_ONNX_FILE
 from uvatar.transfer.smpl import UV_HELP, with_uv
 
 GOOD, MISSING, BROKEN, UNRECORDED = "ok", "not installed", "broken", "no checksum recorded"
 SMPL_LICENCE = "SMPL licence (Max Planck): not for commercial use without an agreement."
-_SUFFIXES = (".npz", ".safetensors", ".tflite")
+_SUFFIXES = (".npz", ".onnx", ".safetensors", ".tflite")
 # How the model cards beside the shipped files state it.
 _LICENCE = re.compile(r"Licence of this file:\W*(.+?)(?:\. |\.?$)", re.MULTILINE)
+
+
+def _load_romp(path: Path) -> None:
+    require_torch(path.name)
+    from uvatar.mesh_predictor.networks.deployed import load_romp
+
+    load_romp(path)
+
+
+def _load_texture_predictor(path: Path) -> None:
+    require_torch(path.name)
+    from uvatar.texture_predictor.networks.checkpoint import load_checkpoint
+
+    load_checkpoint(path)
+
+
+def _load_light(path: Path) -> None:
+    require_torch(path.name)
+    from uvatar.mesh_predictor.networks.deployed import load_light
+
+    load_light(path)
+
+
+def _where_torch_is(load: Callable[[Path], None]) -> Callable[[Path], None]:
+    """A loader of weights that ship, which onnxruntime reads too: without PyTorch their sha256 has to do."""
+    return lambda path: load(path) if torch_is_installed() else None
+
+
 # Shipped files that are also loaded, beyond the checksum.
 _LOADERS: dict[str, Callable[[Path], object]] = {
-    LIGHT_FILE: lambda path: load_checkpoint(MeshPredictor(LightBackbone()), path),
-    TEXTURE_FILE: load_texture_predictor,
+    LIGHT_FILE: _where_torch_is(_load_light),
+    TEXTURE_FILE: _where_torch_is(_load_texture_predictor),
+    **{name: lambda path: open_onnx(path, CPU) for name in (LIGHT_ONNX_FILE, TEXTURE_ONNX_FILE, LIFTER_ONNX_FILE)},
 }
 
 
@@ -56,9 +86,7 @@ def shipped(weights: Path) -> list[Item]:
     items = []
     for path in sorted(path for path in weights.rglob("*") if path.suffix in _SUFFIXES):
         sources = path.parent / "sources.json"
-        what, licence, digest = (
-            _from_sources(sources, path.name) if sources.is_file() else _from_page(path.with_suffix(".md"))
-        )
+        what, licence, digest = _from_sources(sources, path.name) if sources.is_file() else _from_page(path)
         name = path.relative_to(weights).as_posix()
         if digest is not None and sha256_of(path) != digest:
             words = "The file is damaged or was replaced (its sha256 is not as recorded). Install Uvatar again."
@@ -67,8 +95,10 @@ def shipped(weights: Path) -> list[Item]:
         item = _checked(path, what, licence, "", _LOADERS.get(path.name, Path.exists), name)
         items.append(replace(item, state=UNRECORDED) if digest is None and item.state == GOOD else item)
     known = (
-        (LIGHT_FILE, "Mesh Predictor, light network", LIGHT_LICENCE),
-        (TEXTURE_FILE, "Texture Predictor", TEXTURE_LICENCE),
+        (LIGHT_ONNX_FILE, "Mesh Predictor, light network", LIGHT_LICENCE),
+        (LIGHT_FILE, "Mesh Predictor, the light network's weights", LIGHT_LICENCE),
+        (TEXTURE_ONNX_FILE, "Texture Predictor", TEXTURE_LICENCE),
+        (TEXTURE_FILE, "Texture Predictor's weights", TEXTURE_LICENCE),
     )
     for file, what, licence in known:
         if not (weights / file).is_file():
@@ -84,14 +114,14 @@ def brought(models: Path) -> list[Item]:
             "Mesh Predictor, the published ROMP network",
             ROMP_LICENCE,
             "The file ROMP.pkl from ROMP's release V2.0. Optional.",
-            lambda path: load_checkpoint(romp(), path),
+            _load_romp,
         ),
         _checked(
             models / TEXTURE_FILE,
             "Texture Predictor, instead of Uvatar's own",
             "as you trained it",
             "Written by training. Optional.",
-            load_texture_predictor,
+            _load_texture_predictor,
         ),
     ]
     smpl = [models / name for name in SMPL_NAMES if (models / name).is_file()]
@@ -144,12 +174,13 @@ def _from_sources(sources: Path, name: str) -> tuple[str, str, str | None]:
     return "", "unknown", None
 
 
-def _from_page(page: Path) -> tuple[str, str, str | None]:
+def _from_page(path: Path) -> tuple[str, str, str | None]:
     """What a file is for, its licence and its sha256, as its model card states them."""
+    page = path.with_suffix(".md")
     if not page.is_file():
         return "", "unknown", None
     text = page.read_text(encoding="utf-8")
     paragraphs = [part.strip() for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
     what = " ".join(paragraphs[0].split()).split(". ")[0].split(":")[0] if paragraphs else ""
     licence = _LICENCE.search(text)
-    return what, licence[1].strip() if licence else f"see {page.name}", recorded_sha256(page)
+    return what, licence[1].strip() if licence else f"see {page.name}", recorded_sha256(path)

@@ -10,23 +10,24 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
-import torch
 
 from uvatar.body import BodyError, BodyModel, load_open_body
 from uvatar.clothing.model import ClothingModel, prepare_clothing
 from uvatar.data.progress import Progress, ignore_progress
 from uvatar.engine.avatars import PhotoFailed, reconstruct_avatars
+from uvatar.engine.placement import placement_of
 from uvatar.engine.reconstruct import DEFAULT_OPTIONS
 from uvatar.files.avatar import Avatar
 from uvatar.files.given_photos import GivenPhoto
 from uvatar.fitting.models import PoseModels
 from uvatar.fitting.prepared import FittingModel, prepare_fitting
-from uvatar.mesh_predictor.checkpoint import CheckpointError
 from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.mesh_predictor.predictor import LIGHT_FILE, ROMP_FILE, Predictor
 from uvatar.perception.perception import Perception
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import Options
+from uvatar.runtime.devices import Placement
+from uvatar.runtime.networks import CheckpointError
 from uvatar.runtime.weights import WeightsError, check_shipped, models_folder, weights_folder
 from uvatar.texture_predictor.predictor import FILE as TEXTURE_FILE
 from uvatar.texture_predictor.predictor import TexturePredictor
@@ -34,6 +35,7 @@ from uvatar.texturing import Atlases, FaceSpline
 from uvatar.transfer import Registration, UserSmpl
 
 BODY_FILE = "open_body.npz"
+DEFAULT_PLACEMENT = Placement()
 Network = TypeVar("Network")
 
 
@@ -52,6 +54,7 @@ class Engine:
         mesh_predictor, texture_predictor: None where their weights are not installed or cannot be used.
         mesh_predictor_problem, texture_predictor_problem: what is wrong with weights that cannot be used.
         threads: CPU threads that the stages use.
+        placement: where the networks were asked to run; `uvatar.engine.placement` says where they do.
     """
 
     body: BodyModel
@@ -66,6 +69,7 @@ class Engine:
     mesh_predictor_problem: UvatarError | None = None
     texture_predictor_problem: UvatarError | None = None
     threads: int = 1
+    placement: Placement = DEFAULT_PLACEMENT
 
     @classmethod
     def load(
@@ -74,6 +78,8 @@ class Engine:
         *,
         models: Path | str | None = None,
         threads: int | None = None,
+        device: str | None = None,
+        gpu: int = 0,
     ) -> Engine:
         """Load everything; it takes some seconds.
 
@@ -81,16 +87,20 @@ class Engine:
             assets: folder of the shipped weights, by default the one that is installed.
             models: folder of the user's own model files, by default UVATAR_MODELS or ``models`` in the data folder.
             threads: CPU threads to use, all cores by default.
+            device: what the networks run on: "cpu", "cuda", "directml", "coreml", "mps", or "auto" for the best that
+                starts; by default what UVATAR_DEVICE says, or "auto". A GPU that fails later gives its work to the CPU.
+            gpu: which of several GPUs, from 0.
 
         Raises:
+            DeviceError: a device that was asked for by name cannot be used.
             WeightsError: shipped weights are missing or damaged.
             BodyError: the open body cannot be read.
         """
         threads = threads or os.cpu_count() or 1
         # Stages run people in parallel, one thread each: libraries that start threads of their own would only get in
         # the way.
-        torch.set_num_threads(threads)
         cv2.setNumThreads(1)
+        placement = placement_of(device, gpu, threads)
         assets = Path(assets) if assets else weights_folder()
         models = Path(models) if models else models_folder()
         if not (assets / BODY_FILE).is_file():
@@ -98,10 +108,10 @@ class Engine:
         check_shipped(assets)
         body = load_open_body(assets / BODY_FILE)
         mesh_predictor, mesh_problem = _found(
-            lambda: Predictor.find(assets, models), models, "the Mesh Predictor is left out."
+            lambda: Predictor.find(assets, models, placement), models, "the Mesh Predictor is left out."
         )
         texture_predictor, texture_problem = _found(
-            lambda: TexturePredictor.find(assets, models, body),
+            lambda: TexturePredictor.find(assets, models, body, placement),
             models,
             "textures are completed without the Texture Predictor.",
         )
@@ -118,6 +128,7 @@ class Engine:
             mesh_predictor_problem=mesh_problem,
             texture_predictor_problem=texture_problem,
             threads=threads,
+            placement=placement,
         )
 
     @cached_property

@@ -12,6 +12,7 @@ from uvatar.data.camera import Camera
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.engine.finish import outline_iou
+from uvatar.engine.placement import device_notes, stage_devices
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.engine.same_person import reconstruct_same_person
 from uvatar.mesh_predictor.prediction import NAME, OPEN_BODY, SMPL
@@ -99,6 +100,8 @@ def present(result: PhotoResult, engine: Engine, options: Options) -> dict[str, 
     licences = [Licences(fitted_on, *_networks(person, engine, options)) for person in result.people]
     whole = present_photo(result, people, body, licences, options.turntable)
     problems = (engine.mesh_predictor_problem, engine.texture_predictor_problem)
+    whole["devices"] = stage_devices(engine, whole["timings"])
+    whole["notes"] += device_notes(engine)
     whole["errors"] += [problem.as_dict() for problem in problems if problem is not None]
     if options.export_npz:
         try:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from uvatar.data.photo import PhotoFile
 from uvatar.data.progress import Progress
 from uvatar.engine.complete import complete_texture
 from uvatar.engine.engine import Engine
 from uvatar.engine.jobs import PhotoDone, run_job
+from uvatar.engine.placement import device_notes, in_words, network_devices
 from uvatar.mesh_predictor.prediction import OPEN_BODY
 from uvatar.protocol.options import read_options
 
@@ -19,13 +18,15 @@ from uvatar.protocol.options import read_options
 class Pipeline:
     """An engine, loaded once; jobs go through it one at a time. A thin layer over `uvatar.engine.jobs.run_job`."""
 
-    def __init__(self, threads: int | None = None, engine: Engine | None = None) -> None:
-        """``threads``: CPU threads to use, all cores by default; ``engine``: one that is loaded already."""
-        self.engine = engine or Engine.load(threads=threads)
+    def __init__(
+        self, threads: int | None = None, engine: Engine | None = None, device: str | None = None, gpu: int = 0
+    ) -> None:
+        """``engine``: one that is loaded already; the others as `Engine.load` has them."""
+        self.engine = engine or Engine.load(threads=threads, device=device, gpu=gpu)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """A description of what is loaded, for `uvatar status`."""
+        """A description of what is loaded and what it runs on now, for `uvatar status`."""
         engine = self.engine
         return {
             "body": engine.body.data.name,
@@ -33,7 +34,9 @@ class Pipeline:
             "mesh_predictor": engine.mesh_predictor.name if engine.mesh_predictor else None,
             "texture_predictor": engine.texture_predictor.resolution if engine.texture_predictor else None,
             "threads": engine.threads,
-            "torch": torch.__version__,
+            "device": in_words(engine),
+            "devices": network_devices(engine),
+            "device_notes": device_notes(engine),
         }
 
     def reconstruct(

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
@@ -30,7 +29,6 @@ from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.rendering import photograph, random_background, random_light, random_outfit
 from uvatar.evaluation.sitters import HEIGHT, WIDTH, random_sitter
 from uvatar.evaluation.things import SOLIDS, render_solid
-from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.perception.annotated import VISIBLE, read_annotations
 from uvatar.photos.decoding import PhotoError, decode_photo
 from uvatar.protocol.photo_lists import PHOTO_SUFFIXES
@@ -230,10 +228,4 @@ def part(whole: LabelledPicture, kind: str) -> LabelledPicture | None:
 
 def projected(body: BodyModel, parameters: BodyParameters, camera: Camera) -> NDArray[np.float32]:
     """(17, 2) pixels: COCO's keypoints of a body."""
-    pose = torch.from_numpy(np.concatenate([parameters.global_orient[None], parameters.body_pose]).astype(np.float32))
-    betas, transl = (
-        torch.from_numpy(np.asarray(value, np.float32))[None] for value in (parameters.betas, parameters.transl)
-    )
-    with torch.no_grad():
-        marks = body.landmarks(betas, matrices_from_axis_angle(pose)[None], transl)[0].numpy()
-    return camera.project(marks)[COCO_LANDMARKS]
+    return camera.project(body.landmarks_of(parameters))[COCO_LANDMARKS]

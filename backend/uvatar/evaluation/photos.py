@@ -20,13 +20,11 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
 from uvatar.body import BodyModel
 from uvatar.data.camera import Camera
-from uvatar.data.fit import Fit
 from uvatar.data.landmarks import ANKLES, COCO_LANDMARKS, HEAD, HIPS, KNEES, TOES
 from uvatar.data.person import Person
 from uvatar.evaluation.metrics import (
@@ -41,7 +39,6 @@ from uvatar.evaluation.tables import Row, markdown, print_table, write_csv
 from uvatar.files.photo_files import photos_in, read_photo
 from uvatar.geometry.masks import mask_iou
 from uvatar.geometry.raster import rasterize
-from uvatar.geometry.torch_rotations import matrices_from_axis_angle
 from uvatar.perception.annotated import Annotation, keypoint_errors, match, read_annotations
 from uvatar.photos.decoding import PhotoError
 from uvatar.protocol.errors import UvatarError
@@ -169,7 +166,7 @@ def measure_person(
     """All figures of one person; colours are compared at a box side of at most `COMPARED_SIDE` pixels."""
     seen, fit = person.person, person.fit
     side = seen.side
-    marks = result.camera.project(body_landmarks(body, fit))
+    marks = result.camera.project(body.landmarks_of(fit.body))
     visible = seen.landmarks[:, 2] > VISIBLE
     landmarks = landmark_error(marks, seen.landmarks[:, :2], visible, side)
 
@@ -199,16 +196,6 @@ def measure_person(
         background=spoilt.background,
         seconds=seconds,
     )
-
-
-def body_landmarks(body: BodyModel, fit: Fit) -> NDArray[np.float32]:
-    """BlazePose's 33 points on the fitted body, (33, 3), camera frame."""
-    pose = torch.from_numpy(np.concatenate([fit.body.global_orient[None], fit.body.body_pose]).astype(np.float32))
-    betas, transl = (
-        torch.from_numpy(np.asarray(value, np.float32))[None] for value in (fit.body.betas, fit.body.transl)
-    )
-    with torch.no_grad():
-        return body.landmarks(betas, matrices_from_axis_angle(pose)[None], transl)[0].numpy()
 
 
 def _is_full(person: Person, camera: Camera, hidden: float) -> bool:
@@ -294,7 +281,7 @@ def _agreement(annotation: Annotation, result: PhotoResult, body: BodyModel) -> 
     return _Agreement(
         annotation.full_body,
         keypoint_errors(person.landmarks[COCO_LANDMARKS, :2], annotation),
-        keypoint_errors(result.camera.project(body_landmarks(body, fit))[COCO_LANDMARKS], annotation),
+        keypoint_errors(result.camera.project(body.landmarks_of(fit.body))[COCO_LANDMARKS], annotation),
         mask_iou(mask, outline),
         mask_iou(drawn, outline),
     )

@@ -239,6 +239,7 @@ def summarise(
         "person": {key: _plain(person.get(key)) for key in _PERSON_KEYS},
         "notes": notes,
         "timings": _plain(result.get("timings", {})),
+        "devices": _plain(result.get("devices", {})),
         "licence": _plain(person.get("licence", {})),
         "files": list(files),
         **({"beside": list(beside)} if beside else {}),

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
@@ -23,16 +20,20 @@ from uvatar.data.joints import OTHER_SIDE_JOINTS, PARENTS, POSED_JOINTS
 from uvatar.data.landmarks import OTHER_SIDE_LANDMARKS
 from uvatar.data.person import Person
 from uvatar.geometry import rotations
+from uvatar.runtime.devices import CPU, Placement
+from uvatar.runtime.networks import Network, open_placed, wants_torch
+from uvatar.runtime.torch_networks import require_torch
 from uvatar.runtime.weights import weights_folder
 
-FILE = "pose_lifter.safetensors"
+FILE, ONNX_FILE = "pose_lifter.safetensors", "pose_lifter.onnx"
 POSED, BONE_COUNT, BETAS = POSED_JOINTS, 19, 10
 # 33 landmarks in the picture (2) and in space (3) with visibility, the ray to the person (2), its logarithmic size.
 FEATURES = 33 * 6 + 3
-WIDTH, BLOCKS, DROPOUT = 384, 2, 0.1
 LEAST_SIZE = 1e-3  # of a person, radians
 MIRRORED_JOINTS = np.array(OTHER_SIDE_JOINTS[:POSED])
 SPREADS = POSED + BONE_COUNT + BETAS
+
+ON_CPU = Placement(CPU)
 
 
 @dataclass(frozen=True)
@@ -57,70 +58,30 @@ class Lifted:
     betas_spread: NDArray[np.float64]
 
 
-class _ResidualBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.inner, self.outer = nn.Linear(width, width), nn.Linear(width, width)
-        self.dropout = nn.Dropout(DROPOUT)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = x + self.outer(self.dropout(torch.relu(self.inner(self.norm(x)))))
-        return y
-
-
-class LifterNetwork(nn.Module):
-    """A residual multilayer perceptron.
-
-    Features (B, 201) -> turns of joints 0..21 against the camera that looks at the person (B, 22, 3, 3), betas (B, 10),
-    and the logarithms of the spreads (B, 51): of 22 joints, 19 bones, 10 betas.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mean = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
-        self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)
-        self.first = nn.Linear(FEATURES, WIDTH)
-        self.blocks = nn.Sequential(*(_ResidualBlock(WIDTH) for _ in range(BLOCKS)))
-        self.norm = nn.LayerNorm(WIDTH)
-        self.turns = nn.Linear(WIDTH, POSED * 6)
-        self.betas = nn.Linear(WIDTH, BETAS)
-        self.spreads = nn.Linear(WIDTH, SPREADS)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (B, 201) -> turns (B, 22, 3, 3), betas (B, 10), logarithms of the spreads (B, 51)."""
-        hidden = self.norm(self.blocks(self.first((features - self.mean) * self.scale)))
-        return orthonormal(self.turns(hidden).unflatten(-1, (POSED, 6))), self.betas(hidden), self.spreads(hidden)
-
-
-def orthonormal(values: Tensor) -> Tensor:
-    """(..., 6), two columns after each other -> rotations (..., 3, 3) (Zhou et al. 2019, "On the continuity of rotation
-    representations", eq. 15).
-    """
-    a, b = values[..., :3], values[..., 3:]
-    first = torch.nn.functional.normalize(a, dim=-1)
-    second = torch.nn.functional.normalize(b - (first * b).sum(-1, keepdim=True) * first, dim=-1)
-    return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
-
-
 class Lifter:
     """The lifter network with its weights, for the people that perception found."""
 
-    def __init__(self, network: LifterNetwork) -> None:
-        self._network = network.eval()
+    def __init__(self, network: Network) -> None:
+        """``network``: (B, 201) "features" to "turns", "betas" and "spreads"."""
+        self.network = network
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Lifter | None:
+    def load(cls, folder: Path | None = None, placement: Placement = ON_CPU) -> Lifter | None:
         """The lifter in a folder of weights, by default the one that ships with the program.
 
-        None if there is none.
+        None if there is none. It is so small that other devices would take longer to be asked.
+
+        Raises CheckpointError where only PyTorch can run it, which is not installed.
         """
-        path = (folder or weights_folder()) / FILE
-        if not path.is_file():
+        folder = folder or weights_folder()
+        if (folder / ONNX_FILE).is_file() and not wants_torch(placement):
+            return cls(open_placed(folder / ONNX_FILE, placement))
+        if not (folder / FILE).is_file():
             return None
-        network = LifterNetwork()
-        network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
-        return cls(network)
+        require_torch(FILE)
+        from uvatar.fitting.lifter_network import load_lifter_network, on_torch
+
+        return cls(on_torch(load_lifter_network(folder / FILE), placement))
 
     def lift(self, person: Person, camera: Camera) -> Lifted:
         """The pose of a person in the camera's frame: the mean of what the network says of the person and of its mirror
@@ -128,12 +89,12 @@ class Lifter:
         """
         return self.lift_landmarks(person.landmarks, person.world_landmarks, person.box, camera)
 
-    @torch.no_grad()
     def lift_landmarks(self, landmarks: Floats, world: Floats, box: Floats, camera: Camera) -> Lifted:
         """The same from image landmarks (33, 3), world landmarks (33, 3) and the box (4,) alone."""
         plain = features(landmarks, world, box, camera)
-        both = torch.from_numpy(np.stack([plain, mirrored_features(plain)]).astype(np.float32))
-        turns, betas, spreads = (output.double().numpy() for output in self._network(both))
+        both = np.stack([plain, mirrored_features(plain)]).astype(np.float32)
+        outputs = self.network({"features": both})
+        turns, betas, spreads = (outputs[name].astype(np.float64) for name in ("turns", "betas", "spreads"))
         turns = _mean_turn(turns[0], FLIP @ turns[1][MIRRORED_JOINTS] @ FLIP)
         looking = view(box, camera)
         local = np.stack([turns[0] if PARENTS[k] < 0 else turns[PARENTS[k]].T @ turns[k] for k in range(POSED)])

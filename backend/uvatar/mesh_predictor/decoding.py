@@ -1,22 +1,32 @@
 """From the network's maps to people: peaks of the body-centre heatmap, and the parameters that the other maps hold
 there.
+
+`uvatar_training.networks.decoding` has the same in PyTorch, with gradients.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
-from uvatar.geometry.torch_rotations import matrices_from_6d
-from uvatar.mesh_predictor.network import MAP_SIDE, Maps
+from uvatar.data.arrays import Floats, Integers
+from uvatar.mesh_predictor.maps import (
+    CENTER_THRESHOLD,
+    HANDS,
+    MAP_SIDE,
+    MAX_PEOPLE,
+    SCALE_BASE,
+    Maps,
+    PredictedBodies,
+)
 
-CENTER_THRESHOLD = 0.25
-MAX_PEOPLE = 64
-SCALE_BASE = 1.1
-HANDS = 2  # left_hand and right_hand are not predicted: they stay at rest
+_SURROUNDINGS = np.ones((5, 5), np.uint8)
+_SHORTEST = 1e-12  # length of a vector that is divided by it, as PyTorch's normalize has it
+
+Arrays = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -29,53 +39,67 @@ class Centers:
         score: (N,) value of the heatmap there.
     """
 
-    picture: Tensor
-    place: Tensor
-    score: Tensor
+    picture: NDArray[np.int64]
+    place: NDArray[np.int64]
+    score: Arrays
 
     @property
-    def xy(self) -> Tensor:
+    def xy(self) -> NDArray[np.int64]:
         """(N, 2) x and y on the 64x64 map."""
-        return torch.stack([self.place % MAP_SIDE, self.place // MAP_SIDE], -1)
+        return np.stack([self.place % MAP_SIDE, self.place // MAP_SIDE], -1)
 
 
-@dataclass(frozen=True)
-class PredictedBodies:
-    """N people's parameters in SMPL's terms.
-
-    Attributes:
-        camera: (N, 3) s, tx, ty: a point X, Y of the posed body (metres) is seen at (s X + tx, s Y + ty), -1..1 across
-            the padded square.
-        pose: (N, 24, 3, 3) rotation matrices, joint 0 is global_orient; the two hands are identities.
-        betas: (N, 10).
-    """
-
-    camera: Tensor
-    pose: Tensor
-    betas: Tensor
-
-
-def find_centers(center: Tensor, threshold: float = CENTER_THRESHOLD, max_people: int = MAX_PEOPLE) -> Centers:
+def find_centers(center: Arrays, threshold: float = CENTER_THRESHOLD, max_people: int = MAX_PEOPLE) -> Centers:
     """Peaks of (B, 1, 64, 64) heatmaps: the largest of their 5x5 surroundings and above the threshold."""
-    peaks = torch.where(F.max_pool2d(center, 5, 1, 2) == center, center, torch.zeros_like(center))
-    score, place = peaks.flatten(1).topk(max_people, dim=1)
-    picture, rank = torch.nonzero(score > threshold, as_tuple=True)
-    return Centers(picture, place[picture, rank], score[picture, rank])
+    places, scores, pictures = [], [], []
+    for index, heatmap in enumerate(center[:, 0]):
+        largest = cv2.dilate(heatmap, _SURROUNDINGS, borderType=cv2.BORDER_CONSTANT, borderValue=-np.inf)
+        peaks = np.flatnonzero((heatmap == largest) & (heatmap > threshold))
+        best = peaks[np.argsort(-heatmap.ravel()[peaks], kind="stable")][:max_people]
+        places.append(best)
+        scores.append(heatmap.ravel()[best])
+        pictures.append(np.full(len(best), index))
+    return Centers(
+        np.concatenate(pictures).astype(np.int64), np.concatenate(places).astype(np.int64), np.concatenate(scores)
+    )
 
 
-def centers_at(center: Tensor, picture: Tensor, xy: Tensor) -> Centers:
+def centers_at(center: Arrays, picture: Integers, xy: Floats) -> Centers:
     """Places that are given, not found: (N,) picture indices and (N, 2) positions in -1..1 across the padded square."""
-    cell = ((xy + 1) / 2 * MAP_SIDE).long().clamp(0, MAP_SIDE - 1)
+    cell = np.clip(((xy + 1) / 2 * MAP_SIDE).astype(np.int64), 0, MAP_SIDE - 1)
     place = cell[:, 1] * MAP_SIDE + cell[:, 0]
-    return Centers(picture, place, center.flatten(1)[picture, place])
+    picture = np.asarray(picture, np.int64)
+    return Centers(picture, place, center.reshape(len(center), -1)[picture, place])
 
 
-def sample(maps: Maps, centers: Centers) -> PredictedBodies:
+def sample(maps: Maps[Arrays], centers: Centers) -> PredictedBodies[Arrays]:
     """Parameters at the centres: the map's own cell, no interpolation."""
-    camera = maps.camera.flatten(2)[centers.picture, :, centers.place]
-    smpl = maps.smpl.flatten(2)[centers.picture, :, centers.place]
+    row, column = np.divmod(centers.place, MAP_SIDE)
+    camera, smpl = (values[centers.picture, :, row, column] for values in (maps.camera, maps.smpl))
     # The scale is exponential, so that the network's numbers stay near zero from far-away people to close ones.
-    camera = torch.cat([SCALE_BASE ** camera[:, :1], camera[:, 1:]], 1)
-    pose = matrices_from_6d(smpl[:, :132].unflatten(1, (22, 6)))
-    rest = torch.eye(3, dtype=pose.dtype, device=pose.device).expand(len(pose), HANDS, 3, 3)
-    return PredictedBodies(camera, torch.cat([pose, rest], 1), smpl[:, 132:])
+    camera = np.concatenate([np.float32(SCALE_BASE) ** camera[:, :1], camera[:, 1:]], 1)
+    pose = matrices_from_6d(smpl[:, :132].reshape(-1, 22, 6))
+    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (len(pose), HANDS, 3, 3))
+    return PredictedBodies(camera, np.concatenate([pose, rest], 1), smpl[:, 132:])
+
+
+def matrices_from_6d(values: Arrays) -> Arrays:
+    """(..., 6) -> (..., 3, 3) rotation matrices (Zhou et al. 2019, "On the continuity of rotation representations", eq.
+
+    15).
+
+    The six numbers are a row-major 3x2 matrix, as ROMP and SPIN publish them: the first basis vector is elements 0, 2,
+    4 and the second 1, 3, 5, so that the identity is 1, 0, 0, 1, 0, 0.  (PyTorch3D's layout is two vectors after each
+    other.)
+    """
+    columns = values.reshape(*values.shape[:-1], 3, 2)
+    first = _normalised(columns[..., 0])
+    second = columns[..., 1] - (first * columns[..., 1]).sum(-1, keepdims=True) * first
+    second = _normalised(second)
+    matrices: Arrays = np.stack([first, second, np.cross(first, second)], -1)
+    return matrices
+
+
+def _normalised(vectors: Arrays) -> Arrays:
+    unit: Arrays = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), _SHORTEST)
+    return unit

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
@@ -20,7 +19,7 @@ from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
 from uvatar.data.landmarks import TRUNK
 from uvatar.data.person import Person
 from uvatar.data.start import Start
-from uvatar.geometry.torch_rotations import axis_angle_from_matrices
+from uvatar.geometry import rotations
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
 
 NAME = "mesh_predictor"
@@ -73,7 +72,7 @@ class Prediction:
 
     def axis_angles(self) -> NDArray[np.float32]:
         """(N, 24, 3) the pose in radians."""
-        return axis_angle_from_matrices(torch.from_numpy(self.pose).double()).float().numpy()
+        return rotations.log(self.pose.astype(np.float64)).astype(np.float32)
 
     def starts(self) -> list[Start]:
         """The starting pose of every person for fitting.
@@ -95,11 +94,9 @@ class Prediction:
         if not len(self):
             return []
         betas = self.betas if self.betas_of == kind_of(body) else np.zeros_like(self.betas)
-        joints = body.joints(torch.from_numpy(betas), torch.from_numpy(self.pose))
-        origin = joints[:, HIP_JOINTS].mean(1, keepdim=True) if self.root_aligned else torch.zeros(1, 1, 3)
-        transl = (
-            translation(joints - origin, torch.from_numpy(self.camera), self.square, camera) - origin[:, 0]
-        ).numpy()
+        joints = body.joints(betas, self.pose)
+        origin = joints[:, HIP_JOINTS].mean(1, keepdims=True) if self.root_aligned else np.zeros((1, 1, 3), np.float32)
+        transl = (translation(joints - origin, self.camera, self.square, camera) - origin[:, 0]).astype(np.float32)
         vectors = self.axis_angles()
         return [BodyParameters(betas[i], vectors[i, 0], vectors[i, 1:], transl[i]) for i in range(len(self))]
 
@@ -136,11 +133,7 @@ def match_people(prediction: Prediction, people: Sequence[Person]) -> NDArray[np
 
 def fit_as_predicted(parameters: BodyParameters, person: Person, body: BodyModel, camera: Camera) -> Fit:
     """A predicted body as the result for ``person``, judged by the landmarks as a refined one is."""
-    pose = np.concatenate([parameters.global_orient[None], parameters.body_pose])
-    betas, vectors, transl = (
-        torch.from_numpy(a.astype(np.float32))[None] for a in (parameters.betas, pose, parameters.transl)
-    )
-    points = body.landmarks(betas, vectors, transl)[0].numpy()
+    points = body.landmarks_of(parameters)
     points[:, 2] = np.maximum(points[:, 2], 1e-3)  # a prediction may reach behind the camera
     visible = person.landmarks[:, 2] > SEEN
     errors = np.linalg.norm(camera.project(points) - person.landmarks[:, :2], axis=-1)[visible] / max(person.side, 1.0)

@@ -14,12 +14,11 @@ from pathlib import Path, PurePath
 from typing import IO, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from uvatar.body.safe_pickle import PickleRefused, as_array, load_pickle, unwrap
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.prediction import OPEN_BODY, SMPL, Prediction
 from uvatar.mesh_predictor.romp_format import FOCAL_PER_SIDE, RESULTS, TORSO_JOINTS
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare
@@ -85,7 +84,7 @@ class GivenPeople:
         square = PaddedSquare.around(width, height)
         center = self.center
         if self.center_in == SQUARE:
-            center = square.to_pixels(torch.from_numpy(center) / INPUT_SIDE * 2 - 1).numpy()
+            center = square.to_pixels(center / INPUT_SIDE * 2 - 1).astype(np.float32)
         matrices = Rotation.from_rotvec(self.thetas.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3).astype(np.float32)
         return Prediction(self.confidence[:, 0], center, self.camera, matrices, self.betas, self.betas_of, square)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
@@ -19,7 +18,7 @@ from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
 from uvatar.data.joints import HIP_JOINTS, SHOULDER_JOINTS, Joint
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.mesh_predictor.prediction import Prediction
 from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly, translation
 
@@ -59,30 +58,27 @@ def predicted_results(
     ``cam_trans`` is the least-squares translation for ROMP's camera of 60 degrees (ROMP: EPnP with RANSAC and its
     rotation thrown away), and is not the pelvis: add it to ``verts`` or ``joints`` as they are.
     """
-    betas = torch.from_numpy(prediction.betas)
-    with torch.no_grad():
-        posed = body(betas, torch.from_numpy(prediction.pose))
-    camera = torch.from_numpy(prediction.camera)
-    square = prediction.square
-    joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, regressors)
-    vertices = posed.vertices.numpy()
+    posed = body(prediction.betas, prediction.pose)
+    camera, square = prediction.camera, prediction.square
+    joints = _joints(posed.vertices, posed.joints, body, regressors)
+    vertices = posed.vertices
     if prediction.root_aligned:
         hips = joints[:, ROMP_HIPS] if np.isfinite(joints[:, ROMP_HIPS]).all() else joints[:, HIP_JOINTS]
         origin = hips.mean(1, keepdims=True)
         vertices, joints = vertices - origin, joints - origin
-    shift = torch.zeros(0, 3)
+    shift = np.zeros((0, 3), np.float32)
     if len(prediction):
-        shift = translation(torch.from_numpy(joints[:, :24]), camera, square, _romp_camera(square))
-    centers = (square.to_normalised(torch.from_numpy(prediction.center)) + 1) / 2 * INPUT_SIDE
+        shift = translation(joints[:, :24], camera, square, _romp_camera(square)).astype(np.float32)
+    centers = (square.to_normalised(prediction.center) + 1) / 2 * INPUT_SIDE
     return {
         **_pose_keys(prediction.axis_angles(), prediction.betas),
         "cam": prediction.camera,
-        "center_preds": centers.round().long().numpy(),
+        "center_preds": centers.round().astype(np.int64),
         "center_confs": prediction.score[:, None],
-        "cam_trans": shift.numpy(),
+        "cam_trans": shift,
         "verts": vertices,
         "joints": joints,
-        "pj2d_org": square.to_pixels(project_weakly(torch.from_numpy(joints), camera)).numpy(),
+        "pj2d_org": square.to_pixels(project_weakly(joints, camera)),
     }
 
 
@@ -102,21 +98,22 @@ def fitted_results(
     )
     betas = np.array([p.betas for p, _ in people], np.float32).reshape(-1, 10)
     transl = np.array([p.transl for p, _ in people], np.float32).reshape(-1, 3)
-    with torch.no_grad():
-        posed = body(torch.from_numpy(betas), torch.from_numpy(pose))
-    joints = _joints(posed.vertices.numpy(), posed.joints.numpy(), body, None)
+    posed = body(betas, pose)
+    joints = _joints(posed.vertices, posed.joints, body, None)
     pixels = camera.project(joints + transl[:, None])
-    seen = square.to_normalised(torch.from_numpy(pixels[:, :24]).float())
-    cam = fit_weak_camera(posed.joints, seen, torch.ones(len(people), 24, dtype=torch.bool))
-    shift = translation(posed.joints, cam, square, _romp_camera(square)) if people else torch.zeros(0, 3)
+    seen = square.to_normalised(pixels[:, :24].astype(np.float32))
+    cam = fit_weak_camera(posed.joints, seen, np.ones((len(people), 24), bool)).astype(np.float32)
+    shift = np.zeros((0, 3), np.float32)
+    if people:
+        shift = translation(posed.joints, cam, square, _romp_camera(square)).astype(np.float32)
     centers = (seen[:, TORSO_JOINTS].mean(1) + 1) / 2 * INPUT_SIDE
     return {
         **_pose_keys(pose, betas),
-        "cam": cam.numpy(),
-        "center_preds": centers.round().long().numpy(),
+        "cam": cam,
+        "center_preds": centers.round().astype(np.int64),
         "center_confs": np.array([confidence for _, confidence in people], np.float32).reshape(-1, 1),
-        "cam_trans": shift.numpy(),
-        "verts": posed.vertices.numpy(),
+        "cam_trans": shift,
+        "verts": posed.vertices,
         "joints": joints,
         "pj2d_org": pixels,
     }

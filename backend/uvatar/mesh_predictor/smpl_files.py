@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from uvatar.body import BodyError, BodyModel, load_smpl
 from uvatar.body.official import body_from_arrays
-from uvatar.mesh_predictor.checkpoint import CheckpointError, read_state_dict
 from uvatar.mesh_predictor.romp_format import Regressors
+from uvatar.runtime.networks import CheckpointError
+from uvatar.runtime.torch_networks import require_torch
 from uvatar.runtime.weights import SMPL_PACKED, smpl_path
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HELP = (
     "Download SMPL for Python (version 1.1.0) from smpl.is.tue.mpg.de and put "
@@ -70,8 +74,11 @@ def packed_regressors(models: Path) -> Regressors | None:
     return Regressors(extra.astype(np.float32), h36m.astype(np.float32))
 
 
-def _packed(path: Path) -> Mapping[str, torch.Tensor]:
+def _packed(path: Path) -> Mapping[str, Tensor]:
     try:
+        require_torch(path.name)
+        from uvatar.mesh_predictor.networks.checkpoint import read_state_dict
+
         content = read_state_dict(path)
     except CheckpointError as error:
         raise BodyError(f"{error} {HELP}") from error

@@ -72,6 +72,7 @@ class Hello(TypedDict):
     options: dict[str, Any]
     bodies: list[str]
     models_folder: str
+    device: str
     model: dict[str, Any]
 
 

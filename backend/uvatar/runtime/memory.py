@@ -17,12 +17,13 @@ import psutil
 _M_MMAP_THRESHOLD = -3  # of glibc's <malloc.h>
 _LARGE = 128 << 10  # bytes; glibc's initial value
 
-# Messages of libraries that have no exception type for it: OpenCV, torch, Pillow's and libheif's decoders, and Windows
-# when it cannot load a library (in the system's language, except for the number).
+# Messages of libraries that have no exception type for it: OpenCV, torch, onnxruntime and its GPU providers, Pillow's
+# and libheif's decoders, and Windows when it cannot load a library (in the system's language, except for the number).
 _PAGING_FILE_TOO_SMALL = 1455
 _OUT_OF_MEMORY = re.compile(
     r"\(-4:Insufficient memory\)|not enough memory|out of memory|can't allocate memory|cannot allocate memory|bad_alloc"
-    r"|paging file is too small|Memory allocation error(?!.*Security limit)",
+    r"|paging file is too small|Memory allocation error(?!.*Security limit)|Failed to allocate memory"
+    r"|smaller than requested bytes|E_OUTOFMEMORY|8007000E|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED",
     re.IGNORECASE,
 )
 
@@ -36,7 +37,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
             return True
         speaks = isinstance(error, (RuntimeError, OSError, ValueError, ImportError)) or type(
             error
-        ).__module__.startswith("cv2")
+        ).__module__.startswith(("cv2", "onnxruntime"))
         if speaks and _OUT_OF_MEMORY.search(str(error)):
             return True
         error = error.__cause__ or error.__context__

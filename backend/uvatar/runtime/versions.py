@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from importlib import metadata
 
 from uvatar.protocol.version import __version__
@@ -30,9 +29,6 @@ def installed() -> dict[str, str]:
     return found
 
 
-def device() -> str:
-    """What a model process computes on: the GPU if torch is loaded and finds one, else the processor."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name(0)} (GPU) and {os.cpu_count()} processor cores"
+def processors() -> str:
+    """This computer's processor, in words."""
     return f"{os.cpu_count()} processor cores"

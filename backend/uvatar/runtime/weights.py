@@ -9,13 +9,19 @@ from pathlib import Path
 
 from uvatar.protocol.discovery import data_folder
 from uvatar.protocol.errors import Code, UvatarError
+from uvatar.runtime.devices import CPU
+from uvatar.runtime.networks import CheckpointError, open_onnx
 
 # Names that a user's own SMPL body may have: the official ones first; the last is made by `romp.prepare_smpl`.
 SMPL_PACKED = "SMPL_NEUTRAL.pth"
 SMPL_NAMES = ("SMPL_NEUTRAL.pkl", "SMPL_NEUTRAL.npz", "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl", SMPL_PACKED)
 SMPL_UV = "smpl_uv.obj"  # SMPL's UV map, as its makers name it
 
+# Names of an .onnx file's metadata: the file beside it that holds its weights, and that file's sha256.
+WEIGHTS_FILE, WEIGHTS_SHA256 = "weights_file", "weights_sha256"
+
 _SHA256 = re.compile(r"sha256\W+([0-9a-f]{64})")
+_SHA256_OF_FILE = r"`{}`[^`\n]*sha256\W+([0-9a-f]{{64}})"
 
 
 class WeightsError(UvatarError):
@@ -46,9 +52,18 @@ def weights_folder() -> Path:
 
 
 def recorded_sha256(path: Path) -> str | None:
-    """The sha256 in a weights file's model card (``name.md`` beside ``name.npz``); None if there is none."""
+    """The sha256 in a weights file's model card (``name.md`` beside ``name.npz``); None if there is none.
+
+    A card for two files names the second one before its sha256.
+    """
     page = path.with_suffix(".md")
-    found = _SHA256.search(page.read_text(encoding="utf-8")) if page.is_file() else None
+    if not page.is_file():
+        return None
+    text = page.read_text(encoding="utf-8")
+    if path.suffix == ".onnx":
+        found = re.search(_SHA256_OF_FILE.format(re.escape(path.name)), text)
+    else:
+        found = _SHA256.search(text)
     return found[1] if found else None
 
 
@@ -64,10 +79,23 @@ def check_shipped(folder: Path) -> None:
     The perception models in their own folder are checked when each is loaded.
     """
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".npz", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
+        if path.suffix in (".npz", ".onnx", ".safetensors") and recorded_sha256(path) not in (None, sha256_of(path)):
             raise WeightsError(
                 f"The file {path} is damaged or was replaced (its sha256 is not as recorded). Install Uvatar again."
             )
+
+
+def check_belonging(path: Path) -> None:
+    """Raise CheckpointError if the weights beside an .onnx file are not those that it was exported from.
+
+    The .onnx file holds the network's operations; its weights lie in the safetensors file that it names.
+    """
+    network = open_onnx(path, CPU)
+    beside, recorded = path.with_name(network.metadata.get(WEIGHTS_FILE, "")), network.metadata.get(WEIGHTS_SHA256)
+    if recorded is not None and recorded != sha256_of(beside):
+        raise CheckpointError(
+            f"{path.name} was exported from other weights than those in {beside.name}: export them again, or remove it."
+        )
 
 
 def models_folder() -> Path:

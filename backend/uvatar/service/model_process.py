@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from uvatar.protocol.errors import UvatarError
 from uvatar.runtime import memory_limits
+from uvatar.runtime.devices import CPU
 from uvatar.runtime.spawn import environment, module_command
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.logs import worker_log
@@ -33,25 +35,32 @@ class PoolSettings:
     """How model processes are started.
 
     Attributes:
-        workers: number of processes.
+        workers: number of processes; None for one, or for one on each of ``gpus``.
         pipeline: "module:attribute" of the pipeline's class.
         threads: CPU threads of each process, None for an equal share of all.
         gpus: CUDA's numbers or names of the GPUs to assign in turn. Empty: each process uses what it finds.
+        device: what their networks run on, as in `uvatar.engine.engine.Engine.load`; None for its default.
         patience: seconds that a stage may take before the process counts as hung.
         loading_patience: the same for loading the models.
     """
 
-    workers: int = 1
+    workers: int | None = None
     pipeline: str = REAL_PIPELINE
     threads: int | None = None
     gpus: tuple[str, ...] = ()
     patience: float = 300.0
     loading_patience: float = 300.0
+    device: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many model processes there are to be."""
+        return max(1, len(self.gpus)) if self.workers is None else self.workers
 
     @property
     def threads_each(self) -> int:
         """CPU threads of each model process."""
-        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
+        return self.threads or max(1, (os.cpu_count() or 1) // max(1, self.count))
 
 
 @dataclass
@@ -61,6 +70,7 @@ class ModelProcess:
     Attributes:
         name: identity of its socket.
         gpu: the GPU assigned to it; None if it uses what it finds.
+        facts: what its pipeline last reported about itself.
         unit: the photos that it works on; None when it is idle.
         serial: number of this work, by which late messages about earlier work are recognised.
         started: when it was given the work (monotonic seconds).
@@ -73,6 +83,7 @@ class ModelProcess:
     name: bytes
     popen: subprocess.Popen[bytes]
     gpu: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     unit: WorkUnit | None = None
     serial: int = 0
     started: float = 0.0
@@ -80,6 +91,11 @@ class ModelProcess:
     cancelled: float | None = None
     ready: bool = False
     kills: int | None = field(default_factory=lambda: memory_limits.kills())
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a network of it runs on a GPU, as it has told."""
+        return any(device != CPU for device in self.facts.get("devices", {}).values())
 
     def starved(self) -> str:
         """The sentence that the system killed it because memory ran out; empty if it did not."""
@@ -92,7 +108,7 @@ class ModelProcess:
 
 
 def start_process(
-    name: str, settings: PoolSettings, port: int, secret: str, folder: Path, gpu: str | None
+    name: str, settings: PoolSettings, port: int, secret: str, folder: Path, gpu: str | None, kept_off: str = ""
 ) -> ModelProcess:
     """Start a model process.
 
@@ -103,6 +119,7 @@ def start_process(
         secret: must be in every message of the process.
         folder: the server's data folder.
         gpu: the GPU that it may use; None if it uses what it finds.
+        kept_off: why it must compute on the CPU, in a sentence; empty if it may use a GPU.
     """
     command = module_command(
         "uvatar.service.worker", "--port", str(port), "--name", name, "--pipeline", settings.pipeline
@@ -110,8 +127,14 @@ def start_process(
     command += ["--threads", str(settings.threads_each), "--data", str(folder)]
     # One heap for all threads: only this one can be shrunk by `uvatar.runtime.memory.give_back` (glibc only).
     variables = {SECRET_VARIABLE: secret, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
-    if gpu is not None:
-        variables["CUDA_VISIBLE_DEVICES"] = gpu
+    if kept_off:
+        command += ["--device", CPU, "--note", kept_off]
+    elif settings.device is not None:
+        command += ["--device", settings.device]
+    if gpu is not None and sys.platform == "win32" and gpu.isdecimal():
+        command += ["--gpu", gpu]  # DirectML has no variable for it
+    elif gpu is not None:
+        variables["CUDA_VISIBLE_DEVICES"] = gpu  # takes names too, and the process cannot touch the others
     with _open_log(folder) as output:
         popen = subprocess.Popen(
             command,

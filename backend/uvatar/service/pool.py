@@ -21,6 +21,7 @@ from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.jobs import has_one_result
 from uvatar.protocol.messages import Event, finished_event, photo_event
 from uvatar.runtime import memory_limits
+from uvatar.runtime.devices import CPU
 from uvatar.service.job_records import WorkUnit
 from uvatar.service.journal import Journal
 from uvatar.service.logs import trim, worker_log
@@ -29,6 +30,7 @@ from uvatar.service.remaining_time import Pace, seconds_left
 
 MAX_CRASHES = 2  # of model processes on one photo, before the photo is given up
 MAX_FAILED_STARTS = 2  # in a row, before the installation is considered broken
+MAX_GPU_DEATHS = 2  # in a row of processes that may use a GPU, before the CPU takes over
 CANCEL_GRACE = 0.7  # seconds that a stage has to notice a cancellation, so that cancelling takes less than a second
 DISK_PAUSE = 10.0  # seconds without new work after not even a failure could be recorded
 TRIM_EVERY = 10.0  # seconds between checks of the size of the model processes' log
@@ -62,6 +64,8 @@ class Pool:
         self._started = 0
         self._serial = 0
         self._failed_starts = 0
+        self._gpu_deaths = 0
+        self._kept_off_gpu = ""  # why new processes compute on the CPU, in a sentence
         self._paused_until = 0.0
         self._next_trim = 0.0
         self._pace: dict[str, Pace] = {}
@@ -84,6 +88,7 @@ class Pool:
                 "ready": process.ready,
                 "job": process.unit.job if process.unit else None,
                 "seconds": now - process.started if process.unit else None,
+                "device": process.facts.get("device"),
             }
             for process in self._processes.values()
         ]
@@ -155,7 +160,7 @@ class Pool:
                 process.popen.kill()
                 process.popen.wait()
                 self._remove_dead(process, hung=True)
-        while self.error is None and len(self._processes) < self.settings.workers:
+        while self.error is None and len(self._processes) < self.settings.count:
             self._start()
         if now >= self._next_trim:
             self._next_trim = now + TRIM_EVERY
@@ -180,7 +185,8 @@ class Pool:
         self._started += 1
         gpu = self._free_gpu() if self.settings.gpus else None
         name = f"worker-{self._started}"
-        process = start_process(name, self.settings, self._port, self._secret, self.journal.folder, gpu)
+        folder, kept_off = self.journal.folder, self._kept_off_gpu
+        process = start_process(name, self.settings, self._port, self._secret, folder, gpu, kept_off)
         log.info("Started model process %d", process.popen.pid)
         self._processes[process.name] = process
 
@@ -193,15 +199,39 @@ class Pool:
         """Remove a dead process and find out what was at fault; `tick` starts another."""
         del self._processes[process.name]
         log.warning("Model process %d ended with code %s", process.popen.pid, process.popen.returncode)
+        starved = "" if hung else process.starved()
+        if not starved and self._blames_gpu(process):
+            return
         if not process.ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS and self.error is None:
                 fix = f"See {worker_log(self.journal.folder)}, or install Uvatar again."
                 verb = "hangs" if hung else "ends"
                 error = UvatarError(f"The model process {verb} while loading the models.", Code.MODELS_NOT_LOADED, fix)
-                self.error = _for_memory(error, "" if hung else process.starved())
+                self.error = _for_memory(error, starved)
+                self._kept_off_gpu, self._gpu_deaths = "", 0  # it was not the GPU
         elif process.unit and process.cancelled is None:
-            self._count_crash(process.unit, hung, "" if hung else process.starved())
+            self._count_crash(process.unit, hung, starved)
+
+    def _blames_gpu(self, process: ModelProcess) -> bool:
+        """Whether the GPU may be why a process has died: then its photo is not to blame, and is done again.
+
+        A process that dies while it loads has not told yet what it runs on. Where it may use a GPU, one start on the
+        CPU shows whether that was why.
+        """
+        if self._kept_off_gpu or process.cancelled is not None or self.error is not None:
+            return False
+        if process.ready and (process.unit is None or not process.on_gpu):
+            return False
+        if not process.ready and self.settings.device == CPU:
+            return False
+        self._gpu_deaths += 1
+        if self._gpu_deaths >= MAX_GPU_DEATHS:
+            when = "while it worked on a photo" if process.ready else "while it loaded the models"
+            self._kept_off_gpu = f"The model process has died twice {when} with a GPU, so that the CPU is used instead."
+            self._failed_starts = 0 if process.ready else MAX_FAILED_STARTS - 1
+            log.warning(self._kept_off_gpu)
+        return True
 
     def _count_crash(self, unit: WorkUnit, hung: bool, starved: str) -> None:
         waiting = [index for index in self.journal.job(unit.job).waiting() if index in unit.indices]
@@ -245,7 +275,10 @@ class Pool:
     def _take(self, process: ModelProcess, message: dict[str, Any]) -> None:
         kind = message["kind"]
         if kind == "ready":
-            process.ready, self.facts, self._failed_starts = True, message["facts"], 0
+            process.ready, self._failed_starts = True, 0
+            self.facts = process.facts = message["facts"]
+            if not process.on_gpu:
+                self._gpu_deaths = 0
         elif kind == "broken":
             self.error = UvatarError.from_dict(message["error"])
             process.popen.kill()
@@ -253,6 +286,8 @@ class Pool:
             log.info("Ignored %s of work that was dropped", kind)
         elif kind == "unit_done":
             process.unit = process.cancelled = None
+            self.facts = process.facts = message["facts"]
+            self._gpu_deaths = 0
         elif process.cancelled is None:
             self._take_work(process, process.unit, kind, message)
 

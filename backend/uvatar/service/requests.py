@@ -19,6 +19,7 @@ from uvatar.protocol.messages import Hello, finished_event
 from uvatar.protocol.options import checked_options
 from uvatar.protocol.photo_lists import JOB_PHOTOS
 from uvatar.runtime import versions
+from uvatar.runtime.devices import AUTO
 from uvatar.runtime.weights import bodies, models_folder
 from uvatar.service.ingest import Ingest
 from uvatar.service.job_files import disk_error
@@ -59,6 +60,7 @@ class RequestHandlers:
         self._ingest = ingest
         self._subscriptions = subscriptions
         self._stop = stop
+        self._device = pool.settings.device or AUTO
         self._handlers: dict[str, Handler] = {
             "hello": self.hello,
             "reconstruct": self.reconstruct,
@@ -99,6 +101,7 @@ class RequestHandlers:
             "options": checked_options({}),
             "bodies": bodies(models_folder()),
             "models_folder": photo_lists.shown(str(models_folder())),
+            "device": self._device,
             "model": self._pool.status(),
         }
         return dict(reply)
@@ -138,6 +141,7 @@ class RequestHandlers:
             "memory": psutil.Process().memory_info().rss,
             "queue": {**vars(load), "most_photos": limits.photos, "most_bytes": limits.bytes},
             "model": self._pool.status(),
+            "device": self._device,
             "workers": [{**worker, "memory": _memory(worker["pid"])} for worker in self._pool.workers()],
             "jobs": [job.summary() for job in self._journal.jobs(limit=20)],
         }

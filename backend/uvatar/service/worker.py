@@ -59,7 +59,7 @@ class Cancelled(BaseException):
 class Worker:
     """Receives work from the front, and sends progress and results."""
 
-    def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None) -> None:
+    def __init__(self, port: int, name: str, secret: str, current: CurrentJob | None = None, note: str = "") -> None:
         """Connect to the front.
 
         Args:
@@ -67,6 +67,7 @@ class Worker:
             name: this process's identity.
             secret: proves the identity to the front.
             current: is told which job the process works on, for the log.
+            note: a sentence about this process's device, for every result.
         """
         self._secret = secret
         self._current = current or CurrentJob()
@@ -74,6 +75,7 @@ class Worker:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
         self._told: set[str] = set()  # places of internal errors that were reported
+        self._note = note
         self._lock = threading.Lock()  # stages may report progress from threads of their own
         monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
         threading.Thread(target=_exit_with_front, args=(monitor,), daemon=True).start()
@@ -88,11 +90,7 @@ class Worker:
             self._send(kind="broken", error=_load_error(error).as_dict())
             self._socket.recv_multipart()  # the front ends this process
             return
-        self._send(
-            kind="ready",
-            pid=os.getpid(),
-            facts={**_facts(pipeline), "device": versions.device(), "versions": versions.installed()},
-        )
+        self._send(kind="ready", pid=os.getpid(), facts=_facts(pipeline, self._note))
         while True:
             message = framing.unpack(self._socket.recv_multipart())
             if message["kind"] == "work":  # otherwise it cancels work that is already finished
@@ -120,6 +118,8 @@ class Worker:
 
         def photo_done(position: int, result: dict[str, Any]) -> None:
             index = indices[position]
+            if self._note and result.get("people"):
+                result = {**result, "notes": [*result.get("notes", []), self._note]}
             errors = result.get("errors")
             if errors and not result.get("people"):
                 self._send(kind="photo_failed", unit=unit, index=index, error=_stated_error(errors[0]).as_dict())
@@ -154,7 +154,8 @@ class Worker:
                 self._told.add(place)
         for index in open_indices:
             self._send(kind="photo_failed", unit=unit, index=index, error=error.as_dict())
-        self._send(kind="unit_done", unit=unit)
+        # With the facts: a GPU may have failed meanwhile, so that the networks run on the CPU from now on.
+        self._send(kind="unit_done", unit=unit, facts=_facts(pipeline, self._note))
         self._current.job = None
 
     def _cancelled(self, unit: int) -> bool:
@@ -221,10 +222,15 @@ def _load_error(error: Exception) -> UvatarError:
     return UvatarError(f"The models cannot be loaded: {error}", Code.MODELS_NOT_LOADED, fix)
 
 
-def _facts(pipeline: Any) -> dict[str, Any]:
-    """What the pipeline reports about itself in its ``facts`` attribute (models, licences), if it has one."""
+def _facts(pipeline: Any, note: str) -> dict[str, Any]:
+    """What the pipeline reports about itself in its ``facts`` attribute (models, licences, devices), if it has one; and
+    facts about this process.
+    """
     facts = getattr(pipeline, "facts", {})
-    return dict(facts() if callable(facts) else facts)
+    told = {"device": versions.processors(), **(facts() if callable(facts) else facts)}
+    if note:
+        told["device_notes"] = [*told.get("device_notes", ()), note]
+    return {**told, "versions": versions.installed()}
 
 
 def _exit_with_front(monitor: zmq.Socket[bytes]) -> None:
@@ -239,16 +245,19 @@ def load_attribute(path: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def load_pipeline(path: str, threads: int | None, folder: Path) -> Any:
+def load_pipeline(path: str, threads: int | None, folder: Path, device: str | None = None, gpu: int = 0) -> Any:
     """Load the pipeline that "package.module:attribute" names.
 
     Uvatar's own pipeline must pass its self-test, whose result is remembered in the data folder ``folder``.
+
+    Args:
+        threads, device, gpu: as in `uvatar.engine.engine.Engine.load`.
 
     Raises:
         SelfTestError: this installation makes wrong avatars.
         Exception: whatever loading raises.
     """
-    pipeline = load_attribute(path)(threads=threads)
+    pipeline = load_attribute(path)(threads=threads, device=device, gpu=gpu)
     if path == REAL_PIPELINE:
         load_attribute("uvatar.engine.self_test:check_once")(pipeline.engine, folder)
     return pipeline
@@ -264,10 +273,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--pipeline", required=True, help="module:attribute of the pipeline's class")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", help="what the networks run on")
+    parser.add_argument("--gpu", type=int, default=0, help="which of several GPUs, from 0")
+    parser.add_argument("--note", default="", help="about the device, for every result")
     parser.add_argument("--data", type=Path, required=True, help="the server's data folder")
     chosen = parser.parse_args(arguments)
-    worker = Worker(chosen.port, chosen.name, os.environ.pop(SECRET_VARIABLE, ""), log_to_stream())
-    worker.run(lambda: load_pipeline(chosen.pipeline, chosen.threads, chosen.data))
+    secret = os.environ.pop(SECRET_VARIABLE, "")
+    worker = Worker(chosen.port, chosen.name, secret, log_to_stream(), chosen.note)
+    worker.run(lambda: load_pipeline(chosen.pipeline, chosen.threads, chosen.data, chosen.device, chosen.gpu))
 
 
 if __name__ == "__main__":

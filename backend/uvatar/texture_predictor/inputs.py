@@ -1,4 +1,7 @@
-"""Inputs of the Texture Predictor's network: the person's crop, the fit as numbers, a body's UV plane."""
+"""Inputs of the Texture Predictor's network: the person's crop, the fit as numbers, a body's UV plane.
+
+`uvatar_training.networks.uv_plane` has the UV plane in PyTorch, with gradients.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,25 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from scipy import sparse
 
 from uvatar.body import BodyModel
 from uvatar.data.arrays import Floats
 from uvatar.data.camera import Camera
 from uvatar.data.fit import BodyParameters
+from uvatar.geometry import rotations
 from uvatar.geometry.mesh import vertex_normals
-from uvatar.geometry.torch_rotations import matrices_from_axis_angle
-from uvatar.texture_predictor.encoders import Structure
+from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
-from uvatar.texturing.surface import AXIS_OF_PART, Part
 
 # The crop's side, in longer sides of the person's box.
 _MARGIN = 1.1
-# Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of
-# that.
-_CELLS, _PLACES = 32, 64
-_GAUSSIANS = ((0.05, 1.0), (0.12, 1e-2), (0.3, 1e-4), (0.8, 1e-6))
-_ROUND = 0.2  # of the distance across a limb, where both places are of the same part
 # What stands for the background: the middle of the range, so that it is near zero after normalisation.
 _BACKGROUND = 128
+_FAR_AWAY = -3  # where the mirror image of what lies outside the islands is, in -1..1 across the texture
+
+Arrays = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -38,53 +36,28 @@ class UvPlane:
 
     Attributes:
         geometry: (1, 7, R, R), see `Structure`.
-        mirror: (1, R, R, 2) where each texel's mirror image on the body lies, as `grid_sample` takes it; outside the
-            islands far away from everything.
-        spread: (T * T, C * C) how much each of T x T places takes from the C x C cells of the texture where it is
-            filled smoothly.
+        mirror: (R * R, R * R) what each texel takes from which texels for its mirror image on the body, bilinearly.
     """
 
-    geometry: Tensor
-    mirror: Tensor
-    spread: Tensor
+    geometry: Arrays
+    mirror: sparse.csr_array
 
-    def mirrored(self, partial: Tensor) -> Tensor:
-        """(B, 4, R, R) colours and alpha -> at each texel those of its mirror image."""
-        alpha = partial[:, 3:]
-        weighted = torch.cat([torch.where(alpha > 0, partial[:, :3] * alpha, 0), alpha], 1)
-        grid = self.mirror.to(partial).expand(len(partial), -1, -1, -1)
-        found = F.grid_sample(weighted, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        return torch.cat([found[:, :3] / found[:, 3:].clamp_min(1e-4), found[:, 3:]], 1)
-
-    def completed(self, partial: Tensor, mirrored: Tensor | None = None) -> Tensor:
-        """(B, 4, R, R) colours and alpha -> colours everywhere, (B, 3, R, R), as far as they can be had without
-        learning.
-
-        What is seen, then ``mirrored`` (None for not), then a mean of all that is seen, nearer on the body's surface
-        counting more. Colours under alpha 0 may be anything; mid-grey where nothing is seen at all.
-        """
-        alpha = partial[:, 3:]
-        colours = torch.where(alpha > 0, partial[:, :3] * alpha, 0)
-        if mirrored is not None:
-            own = (1 - alpha) * mirrored[:, 3:]
-            colours = colours + torch.where(own > 0, mirrored[:, :3] * own, 0)
-            alpha = alpha + own
-        cells = F.adaptive_avg_pool2d(torch.cat([colours, alpha], 1), _CELLS).flatten(2)
-        spread = (cells @ self.spread.T.to(cells)).unflatten(2, (_PLACES, _PLACES))
-        known = spread[:, 3:] > 0
-        far = torch.where(known, spread[:, :3] / torch.where(known, spread[:, 3:], 1), 0.5)
-        return colours + (1 - alpha) * F.interpolate(far, partial.shape[-2:], mode="bilinear", align_corners=False)
+    def mirrored(self, partial: Arrays) -> Arrays:
+        """(1, 4, R, R) colours and alpha -> at each texel those of its mirror image."""
+        colours, alpha = partial[0, :3].reshape(3, -1), partial[0, 3:].reshape(1, -1)
+        weighted = np.concatenate([np.where(alpha > 0, colours * alpha, 0), alpha])
+        found = (self.mirror @ weighted.T).T
+        image: Arrays = np.concatenate([found[:3] / np.maximum(found[3:], np.float32(1e-4)), found[3:]])
+        return image.reshape(partial.shape)
 
     def structure(
-        self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None
-    ) -> Structure:
-        """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane.
+        self, pose: Arrays, betas: Arrays, camera: Arrays, partial: Arrays, completed: Arrays
+    ) -> Structure[Arrays]:
+        """The structure of a person (see `Structure`) whose partial texture (1, 4, R, R) lies in this plane.
 
-        ``completed``: (B, 3, R, R) what is made of these without learning; None for the simplest, `completed`.
+        ``completed``: (1, 3, R, R) what is made of it without learning.
         """
-        mirrored = self.mirrored(partial)
-        completed = self.completed(partial, mirrored) if completed is None else completed
-        return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, completed)
+        return Structure(pose, betas, camera, self.geometry, partial, self.mirrored(partial), completed)
 
 
 def uv_plane(body: BodyModel, size: int) -> UvPlane:
@@ -94,6 +67,14 @@ def uv_plane(body: BodyModel, size: int) -> UvPlane:
 
 def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
     """The UV plane of a body's rest shape at the size of its atlas."""
+    geometry, grid = plane_maps(body, atlas)
+    return UvPlane(np.ascontiguousarray(geometry.transpose(2, 0, 1))[None], _look_up(grid))
+
+
+def plane_maps(body: BodyModel, atlas: Atlas) -> tuple[Arrays, Arrays]:
+    """(R, R, 7) the geometry (see `Structure`), and (R, R, 2) where each texel's mirror image on the body lies, x right
+    and y down, -1..1 across the texture; outside the islands far away from everything.
+    """
     surface, table, data = atlas.surface, atlas.table, body.data
     places = data.v_template - data.joint_template[0]
     values = table.interpolate(np.column_stack([places, vertex_normals(data.v_template, data.faces)]), surface.faces)
@@ -101,34 +82,26 @@ def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
     geometry = table.scatter(np.column_stack([values, np.ones(len(table))]).astype(np.float32))
     mirrored = table.interpolate_corners(surface.mirror_uv)
     grid = table.scatter(np.column_stack([2 * mirrored[:, 0] - 1, 1 - 2 * mirrored[:, 1]]).astype(np.float32))
-    grid[geometry[..., 6] == 0] = -3
-    maps = torch.from_numpy(geometry).permute(2, 0, 1)[None].contiguous()
-    return UvPlane(maps, torch.from_numpy(grid)[None], _spread(body, maps, atlas))
+    grid[geometry[..., 6] == 0] = _FAR_AWAY
+    return geometry, grid
 
 
-def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
-    """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only
-    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings.
-    """
-    surface, coarse, fine = atlas.surface, atlas.resized(_PLACES).table, atlas.table
-    # with the gutters filled: enlarging must not mix in what lies beyond an island's border
-    places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(
-        -1, 3
-    )
-    part = coarse.picture(surface.part[surface.faces[coarse.face, 0]]).ravel()
-    parts = np.eye(len(Part), dtype=np.float32)[surface.part[surface.faces[fine.face, 0]]]
-    maps = torch.cat(
-        [geometry[:, :3], geometry[:, 6:], torch.from_numpy(fine.scatter(parts)).permute(2, 0, 1)[None]], 1
-    )
-    cells = F.adaptive_avg_pool2d(maps, _CELLS)[0].flatten(1)
-    inside = cells[3] > 0
-    away = torch.from_numpy(places)[:, None] - (cells[:3] / cells[3].clamp_min(1e-6)).T
-    together = torch.from_numpy(part)[:, None] == cells[4:].argmax(0)
-    round_limb = torch.where(torch.eye(3, dtype=torch.bool)[torch.from_numpy(AXIS_OF_PART[part])], 1.0, _ROUND)
-    round_limb[torch.from_numpy(part) == Part.HEAD] = 1
-    squared = (away * torch.where(together[..., None], round_limb[:, None], 1.0)).square().sum(-1)
-    kernel = sum(faintness * torch.exp(-squared / (2 * width**2)) for width, faintness in _GAUSSIANS)
-    return torch.where(inside, kernel, 0)
+def _look_up(grid: Arrays) -> sparse.csr_array:
+    """See `UvPlane.mirror`; what lies beyond the texture's border counts as nothing."""
+    size = len(grid)
+    at = ((grid.reshape(-1, 2) + 1) * np.float32(size) - 1) / 2
+    low = np.floor(at)
+    part, cell = at - low, low.astype(np.int64)
+    rows, columns, weights = [], [], []
+    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        x, y = cell[:, 0] + right, cell[:, 1] + down
+        inside = np.flatnonzero((x >= 0) & (x < size) & (y >= 0) & (y < size))
+        weight = (part[:, 0] if right else 1 - part[:, 0]) * (part[:, 1] if down else 1 - part[:, 1])
+        rows.append(inside)
+        columns.append((y * size + x)[inside])
+        weights.append(weight[inside])
+    entries = np.concatenate(weights).astype(np.float32), (np.concatenate(rows), np.concatenate(columns))
+    return sparse.csr_array(entries, shape=(size * size, size * size))
 
 
 @dataclass(frozen=True)
@@ -169,24 +142,24 @@ class Crop:
             cv2.warpAffine(picture, matrix, (side, side), flags=how, borderMode=cv2.BORDER_CONSTANT), np.uint8
         )
 
-    def person(self, pixels: NDArray[np.uint8], mask: NDArray[np.uint8], side: int) -> Tensor:
+    def person(self, pixels: NDArray[np.uint8], mask: NDArray[np.uint8], side: int) -> Arrays:
         """(1, 3, side, side) sRGB 0..1 of the person before mid-grey.
 
         ``pixels`` (H, W, 3), ``mask`` (H, W) 255 on the person.
         """
         alpha = self.cut(mask, side)[..., None].astype(np.float32) / 255
         picture = _BACKGROUND + (self.cut(pixels, side).astype(np.float32) - _BACKGROUND) * alpha
-        return torch.from_numpy(picture / 255).permute(2, 0, 1)[None].contiguous()
+        return np.ascontiguousarray((picture / 255).transpose(2, 0, 1), np.float32)[None]
 
-    def camera(self, pelvis: Floats, camera: Camera) -> Tensor:
+    def camera(self, pelvis: Floats, camera: Camera) -> Arrays:
         """(1, 3) see `Structure.camera`; ``pelvis`` (3,) in the camera frame, metres."""
         x, y = camera.project(np.asarray(pelvis, np.float64))
         half = self.side / 2
         numbers = camera.focal / float(pelvis[2]) / half, (x - self.left) / half - 1, (y - self.top) / half - 1
-        return torch.tensor([numbers], dtype=torch.float32)
+        return np.array([numbers], np.float32)
 
 
-def pose_of(body: BodyParameters) -> Tensor:
+def pose_of(body: BodyParameters) -> Arrays:
     """(1, 24, 3, 3) rotations of a fitted body's joints."""
     vectors = np.concatenate([np.reshape(body.global_orient, (1, 3)), np.reshape(body.body_pose, (23, 3))])
-    return matrices_from_axis_angle(torch.from_numpy(vectors.astype(np.float32)))[None]
+    return rotations.exp(vectors.astype(np.float64)).astype(np.float32)[None]

@@ -4,29 +4,34 @@ one out.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from uvatar.body import BodyModel
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
 from uvatar.data.view import View
-from uvatar.texture_predictor.checkpoint import load_checkpoint
-from uvatar.texture_predictor.encoders import Structure
+from uvatar.runtime.devices import ANYWHERE, Placement
+from uvatar.runtime.networks import CheckpointError, Network, open_placed, wants_torch
+from uvatar.runtime.torch_networks import require_torch
+from uvatar.runtime.weights import check_belonging
+from uvatar.texture_predictor.config import Config, ConfigError
 from uvatar.texture_predictor.inputs import Crop, UvPlane, plane_of, pose_of
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.noise import random_inputs
+from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.membrane import without_seams
 
-FILE = "texture_predictor.safetensors"
-LICENCE = "Apache-2.0"
+FILE, ONNX_FILE = "texture_predictor.safetensors", "texture_predictor.onnx"
+LICENCE, OWN_LICENCE = "Apache-2.0", "that of your own weights"
 
 
-def changes(texture: torch.Tensor, structure: Structure, trust: float) -> torch.Tensor:
+def changes(texture: Any, structure: Structure[Any], trust: float) -> Any:
     """Of the network's textures (B, 3, R, R), what is laid on the completed ones; without these, the textures
     themselves.
     """
@@ -40,42 +45,70 @@ class PredictionError(ValueError):
 class TexturePredictor:
     """A network with its weights, ready for people."""
 
-    def __init__(self, network: TextureNetwork, body: BodyModel, licence: str = LICENCE) -> None:
+    def __init__(self, network: Network, config: Config, body: BodyModel, licence: str = LICENCE) -> None:
         """Prepare a network for one body.
 
         Args:
-            network: with trained weights, in evaluation mode.
+            network: inputs by the names of `Structure`'s fields, of `random_inputs`, "photo" and "truncation" to
+                "texture".
+            config: of the network.
             body: whose UV layout the textures have.
             licence: of the weights.
 
         Raises TexturingError if the body has no UV layout.
         """
-        # convolutions on CPUs are fastest with the channels side by side in memory
-        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.body, self.licence = body, licence
-        self.atlas = Atlas.of(body, network.config.resolution)
+        self.network, self.config, self.body, self.licence = network, config, body, licence
+        self.atlas = Atlas.of(body, config.resolution)
         self.plane: UvPlane = plane_of(body, self.atlas)
 
     @classmethod
-    def find(cls, weights: Path, models: Path, body: BodyModel) -> TexturePredictor | None:
-        """With the user's own checkpoint in the folder ``models``, else the one in ``weights``.
+    def find(
+        cls, weights: Path, models: Path, body: BodyModel, placement: Placement = ANYWHERE
+    ) -> TexturePredictor | None:
+        """With the user's own network in the folder ``models``, else the one in ``weights``.
 
         None if there is neither.
 
-        Raises CheckpointError if the file cannot be used.
+        Raises:
+            CheckpointError: the file cannot be used, or takes PyTorch, which is not installed.
+            DeviceError: the device that was asked for by name cannot be used.
         """
+        by_torch = wants_torch(placement)
         for folder in (models, weights):
-            if (folder / FILE).is_file():
-                return cls(
-                    load_checkpoint(folder / FILE), body, LICENCE if folder == weights else "that of your own weights"
-                )
+            licence = LICENCE if folder == weights else OWN_LICENCE
+            exported, trained = folder / ONNX_FILE, folder / FILE
+            if exported.is_file() and not (by_torch and trained.is_file()):
+                if folder != weights:
+                    check_belonging(exported)
+                return cls.load(exported, body, placement, licence)
+            if trained.is_file():
+                return cls.load(trained, body, placement, licence)
         return None
+
+    @classmethod
+    def load(
+        cls, path: Path, body: BodyModel, placement: Placement = ANYWHERE, licence: str = LICENCE
+    ) -> TexturePredictor:
+        """From a file: .onnx, or .safetensors, which PyTorch runs. Raises as `find` does."""
+        network: Network
+        if path.suffix == ".onnx":
+            network = open_placed(path, placement)
+        else:
+            require_torch(path.name)
+            from uvatar.texture_predictor.networks.checkpoint import load_checkpoint
+            from uvatar.texture_predictor.networks.deployed import on_torch
+
+            network = on_torch(load_checkpoint(path), placement)
+        try:
+            config = Config.from_dict(json.loads(network.metadata.get("config", "")))
+        except (ConfigError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"{path.name} has no usable configuration: {error}") from None
+        return cls(network, config, body, licence)
 
     @property
     def resolution(self) -> int:
         """Texels on a side of the network's textures."""
-        resolution: int = self.network.config.resolution
-        return resolution
+        return self.config.resolution
 
     def predict(
         self, view: View, completed: Texture, seed: int | None = None, truncation: float = 1.0
@@ -97,22 +130,23 @@ class TexturePredictor:
                 answer is not.
         """
         structure, photo = self._inputs(view, completed)
-        rng = None if seed is None else torch.Generator().manual_seed(seed)
-        with torch.inference_mode():
-            made = self.network(photo.contiguous(memory_format=torch.channels_last), structure, rng, truncation).texture
-            texture = changes(made, structure, self.network.config.trust)[0]
-        if not torch.isfinite(texture).all():
+        known = {name: values for name, values in vars(structure).items() if values is not None}
+        random = random_inputs(self.config, seed)
+        tamed = np.array([truncation], np.float32)
+        made = self.network({"photo": photo, "truncation": tamed, **known, **random})["texture"]
+        texture = changes(made, structure, self.config.trust)[0]
+        if not np.isfinite(texture).all():
             raise PredictionError(
                 "The Texture Predictor's output is not finite: its weights are damaged or do not suit this body."
             )
-        texels = texture.permute(1, 2, 0).reshape(-1, 3).numpy()[self.atlas.table.pixel]
+        texels = texture.transpose(1, 2, 0).reshape(-1, 3)[self.atlas.table.pixel]
         # the network sees the two sides of a UV seam as places far apart
         picture = _resized(self.atlas.table.picture(without_seams(texels, self.atlas)), len(completed.image))
         if structure.completed is not None:
             picture = picture + completed.image * np.float32(1 / 255)
         return np.asarray((255 * picture.clip(0, 1)).round(), np.uint8)
 
-    def _inputs(self, view: View, completed: Texture) -> tuple[Structure, torch.Tensor]:
+    def _inputs(self, view: View, completed: Texture) -> tuple[Structure[NDArray[np.float32]], NDArray[np.float32]]:
         seen = completed.source == Label.SEEN
         if not seen.any():
             raise PredictionError(
@@ -128,16 +162,19 @@ class TexturePredictor:
         mask = np.zeros(view.photo.pixels.shape[:2], np.uint8)
         x0, y0, x1, y1 = view.person.window
         mask[y0:y1, x0:x1] = view.person.mask
-        photo = crop.person(view.photo.pixels, mask, self.network.config.photo_side)
-        betas = torch.from_numpy(np.asarray(fit.betas, np.float32))[None]
+        photo = crop.person(view.photo.pixels, mask, self.config.photo_side)
+        betas = np.asarray(fit.betas, np.float32)[None]
         camera = crop.camera(joints[0], view.camera)
-        if not self.network.config.spatial:
+        if not self.config.spatial:
             return Structure(pose_of(fit), betas, camera), photo
-        shown = torch.from_numpy(_averaged(completed.image, seen, self.resolution)).permute(2, 0, 1)[None]
-        whole = torch.from_numpy(_resized(completed.image * np.float32(1 / 255), self.resolution)).permute(2, 0, 1)[
-            None
-        ]
+        shown = _planes(_averaged(completed.image, seen, self.resolution))
+        whole = _planes(_resized(completed.image * np.float32(1 / 255), self.resolution))
         return self.plane.structure(pose_of(fit), betas, camera, shown, whole), photo
+
+
+def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, N, C) -> (1, C, N, N)."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1))[None]
 
 
 def _averaged(image: NDArray[np.uint8], seen: NDArray[np.bool_], size: int) -> NDArray[np.float32]:

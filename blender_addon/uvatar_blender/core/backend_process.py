@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,12 @@ def outdated_version(folder: Path) -> str:
 class BackendProcess:
     """A backend that is started from Blender when needed. Methods may be called from any thread."""
 
-    def __init__(self, location: str) -> None:
-        """Remember the location (see `find_command`); nothing is started yet."""
+    def __init__(self, location: str, device: str = "") -> None:
+        """Remember the location (see `find_command`) and the device for ``serve --device`` (empty for the backend's
+        default); nothing is started yet.
+        """
         self._location = location
+        self._device = device
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
         self._lock = threading.Lock()
@@ -139,10 +143,11 @@ class BackendProcess:
                 return None
             try:
                 command = find_command(self._location)
+                chosen = ["--device", self._device] if self._device else []
                 log_file().parent.mkdir(parents=True, exist_ok=True)
                 with open(log_file(), "wb") as output:
                     self._process = subprocess.Popen(
-                        [*command, "serve", "--exit-with-parent"],
+                        [*command, "serve", "--exit-with-parent", *chosen],
                         stdin=subprocess.PIPE,
                         stdout=output,
                         stderr=subprocess.STDOUT,
@@ -201,6 +206,14 @@ def log_tail() -> str:
     with suppress(OSError):
         return log_file().read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
     return ""
+
+
+def stop_and_wait() -> None:
+    """`stop_running`, and wait some seconds until another can be started in its stead."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    if stop_running():
+        while discovery.read_runtime(discovery.data_folder()) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def stop_running() -> bool:

@@ -19,6 +19,7 @@ class Connected:
         options: names of the job options that it knows.
         bodies: the bodies that avatars can have; empty if it does not say.
         models_folder: where the user's own model files go.
+        device: what it was started with, such as "auto" or "cuda"; empty if it does not say.
     """
 
     version: str
@@ -26,6 +27,15 @@ class Connected:
     options: frozenset[str] = frozenset()
     bodies: frozenset[str] = frozenset()
     models_folder: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Computes:
+    """What the backend really computes on, in words, and sentences about devices that it cannot use."""
+
+    on: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,4 +132,4 @@ class Fetched:
 
 
 JobEvent = Accepted | Progress | PhotoDone | PhotoMerged | PhotoFailed | JobEnded
-Event = Connected | Disconnected | JobEvent | Fetched
+Event = Connected | Computes | Disconnected | JobEvent | Fetched

@@ -14,11 +14,23 @@ from ..protocol import framing
 from ..protocol.errors import Code, UvatarError
 from ..protocol.messages import JobRequest, SentPhoto
 from ..protocol.options import COMPLETE_TEXTURE
-from .events import Accepted, Connected, Event, Fetched, JobEnded, PhotoDone, PhotoFailed, PhotoMerged, Progress
+from .events import (
+    Accepted,
+    Computes,
+    Connected,
+    Event,
+    Fetched,
+    JobEnded,
+    PhotoDone,
+    PhotoFailed,
+    PhotoMerged,
+    Progress,
+)
 from .problem import NOT_SENT, Problem, Remedy, from_os, from_wire, in_words
 from .result import ResultError, parse_any
 from .zmtp import Dealer
 
+CLIENT = "uvatar blender add-on"  # by which the backend's log knows it
 TICK = 0.05  # seconds between checks for commands of the main thread
 QUIET = 3.0  # seconds of silence after which the backend is pinged and asked for the status of the jobs
 SILENT = 20.0  # seconds of silence after which the connection counts as lost
@@ -98,7 +110,7 @@ class ProtocolClient:
         Raises:
             UvatarError: the backend refuses the connection.
         """
-        hello = self._request("hello", client="uvatar blender add-on")
+        hello = self._request("hello", client=CLIENT)
         model, options, bodies = hello.get("model"), hello.get("options"), hello.get("bodies")
         self._tell(
             Connected(
@@ -107,10 +119,19 @@ class ProtocolClient:
                 frozenset(str(name) for name in options) if isinstance(options, Mapping) else frozenset(),
                 frozenset(str(name) for name in bodies) if isinstance(bodies, list) else frozenset(),
                 str(hello.get("models_folder", "")),
+                str(hello.get("device", "")),
             )
         )
+        self._tell_device(model)
         for pending in list(self._pending_jobs.values()):
             self.advance(pending)
+
+    def _tell_device(self, model: Any) -> None:
+        """Tell what the backend computes on, where it says so: once its models are loaded."""
+        if isinstance(model, Mapping) and isinstance(model.get("device"), str):
+            notes = model.get("device_notes")
+            told = tuple(str(note) for note in notes) if isinstance(notes, list) else ()
+            self._tell(Computes(model["device"], told))
 
     def listen(self) -> None:
         """Process what arrives within a tick; after some silence, ping the backend and ask for the jobs' status."""
@@ -220,8 +241,12 @@ class ProtocolClient:
         self._tell(event)
 
     def _end(self, pending: PendingJob, event: JobEnded) -> None:
-        if self._pending_jobs.pop(pending.id, None) is not None:
-            self._tell(event)
+        if self._pending_jobs.pop(pending.id, None) is None:
+            return
+        self._tell(event)
+        if event.problem is None and not event.cancelled:
+            # The models are loaded now, and a GPU may have failed on the way.
+            self._tell_device(self._request("hello", client=CLIENT).get("model"))
 
     def _deal_with(self, event: Mapping[str, Any]) -> None:
         pending = self._pending_jobs.get(str(event.get("job")))

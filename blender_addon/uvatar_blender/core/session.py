@@ -16,7 +16,7 @@ from typing import Any
 from ..protocol import discovery
 from .backend_process import BackendProcess
 from .connection import Connection, Endpoint
-from .events import Connected, Disconnected, Event, Fetched, JobEnded, Progress
+from .events import Computes, Connected, Disconnected, Event, Fetched, JobEnded, Progress
 from .jobs import Job, JobGroup, JobState, portioned
 from .problem import Problem, Remedy
 from .protocol_client import PendingJob
@@ -42,6 +42,8 @@ class Session:
         options: names of the job options that the backend knows.
         bodies: the bodies that avatars can have; empty if unknown.
         models_folder: where the user's own model files go.
+        device: what the backend was started with, such as "auto"; empty if unknown.
+        computes_on: what the backend really computes on; None if unknown.
         run: the last run, or None.
         unfinished: jobs of earlier runs that can be continued.
         fetched: results that were requested again and have arrived.
@@ -53,6 +55,8 @@ class Session:
         self.options: frozenset[str] = frozenset()
         self.bodies: frozenset[str] = frozenset()
         self.models_folder = ""
+        self.device = ""
+        self.computes_on: Computes | None = None
         self.problem: Problem | None = None
         self.run: JobGroup | None = None
         self.fetched: list[Result] = []
@@ -86,10 +90,13 @@ class Session:
         self._fixed = fixed is not None
         self._reconnect(lambda: fixed or _find_own(), None)
 
-    def start(self, location: str) -> None:
-        """Connect to this user's backend; if none is running, start the one at ``location`` (see `find_command`)."""
+    def start(self, location: str, device: str = "") -> None:
+        """Connect to this user's backend; if none is running, start the one at ``location`` (see `find_command`).
+
+        ``device``: for ``uvatar serve --device``; empty for the backend's default.
+        """
         if self._backend is None or not self._backend.running:  # one that is only slow to respond is not replaced
-            self._backend = BackendProcess(location)
+            self._backend = BackendProcess(location, device)
         self._fixed = False
         self._reconnect(_find_own, self._backend)
 
@@ -172,6 +179,8 @@ class Session:
         for event in events:
             if isinstance(event, (Connected, Disconnected)):
                 self._take_link(event)
+            elif isinstance(event, Computes):
+                self.computes_on = event
             elif isinstance(event, Fetched):
                 self._fetching = [wanted for wanted in self._fetching if wanted != (event.job, event.number)]
                 if event.result is not None:
@@ -186,7 +195,8 @@ class Session:
     def _take_link(self, event: Connected | Disconnected) -> None:
         if isinstance(event, Connected):
             self.link, self.version, self.options, self.problem = Link.ON, event.version, event.options, None
-            self.bodies, self.models_folder = event.bodies, event.models_folder
+            self.bodies, self.models_folder, self.device = event.bodies, event.models_folder, event.device
+            self.computes_on = None  # until it says so
             if event.model == "loading" and self.running and self.run is not None and not self.run.fraction:
                 self.run.current.message = "Loading the models"
             return

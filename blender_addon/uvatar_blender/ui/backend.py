@@ -7,7 +7,7 @@ import bpy
 
 from .. import __package__ as extension
 from ..core import setup as setting_up
-from ..core.backend_process import log_tail, stop_running
+from ..core.backend_process import log_tail, stop_and_wait, stop_running
 from ..core.environment_stamp import remove_environment
 from ..core.problem import OFFLINE, in_words
 from ..core.session import Link
@@ -32,7 +32,7 @@ def link_up(context: bpy.types.Context, start: bool) -> None:
     if address is not None:
         state.session().connect(address, chosen.token)
     elif start:
-        state.session().start(chosen.location())
+        state.session().start(chosen.location(), chosen.chosen_device())
     else:
         state.session().connect()
     state.watch()
@@ -66,6 +66,20 @@ class UVATAR_OT_connect(_LinksUp, bpy.types.Operator):
     bl_idname = "uvatar.connect"
     bl_label = "Connect"
     start = False
+
+
+class UVATAR_OT_restart_backend(bpy.types.Operator):
+    """Stop the running backend and start it again on the chosen device. Unfinished photos are continued"""
+
+    bl_idname = "uvatar.restart_backend"
+    bl_label = "Restart Backend"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Called by Blender."""
+        state.session().stop_backend()
+        stop_and_wait()
+        link_up(context, start=True)
+        return {"FINISHED"}
 
 
 class UVATAR_OT_setup_backend(bpy.types.Operator):
@@ -237,6 +251,10 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
             name, text = ("update_backend", "Update") if old else ("setup_backend", "Set Up")
             button.operator(f"uvatar.{name}", text=text)
     row.operator("uvatar.open_preferences", text="", icon="PREFERENCES", emboss=False)
+    if session.link is Link.ON and session.computes_on is not None:
+        drawing.draw_text(layout, f"Computes on {session.computes_on.on}")
+        for note in session.computes_on.notes:
+            drawing.draw_text(layout, note, "INFO")
     if problem is not None:
         drawing.draw_problem(layout, problem)
 
@@ -244,6 +262,7 @@ def draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
 CLASSES = (
     UVATAR_OT_start_backend,
     UVATAR_OT_connect,
+    UVATAR_OT_restart_backend,
     UVATAR_OT_setup_backend,
     UVATAR_OT_update_backend,
     UVATAR_OT_cancel_setup,

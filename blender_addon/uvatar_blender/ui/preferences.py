@@ -3,6 +3,7 @@
 
 # No "from __future__ import annotations" here: Blender reads the properties from the annotations.
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from .. import __package__ as extension
 from ..core.backend_process import environment_folder, is_complete, outdated_version
 from ..core.environment_stamp import read_stamp
 from ..core.packages import Choice, expected_download
+from ..core.session import Link
 from ..core.setup import INSTALLED, NEEDED, SetupOptions
 from ..protocol.version import __version__
 from . import drawing, state
 
+DEVICE_VARIABLE = "UVATAR_DEVICE"  # the backend's own setting
 _SHIPPED = Path(__file__).resolve().parents[1] / "backend"  # what the add-on's zip brings for the backend
 _TESTED = _SHIPPED / "constraints"
 
@@ -59,6 +62,19 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         "set up here, otherwise the one on the search path",
         subtype="FILE_PATH",
     )
+    device: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Compute on",
+        description="What the backend's networks run on. It takes effect when the backend is started",
+        items=[
+            ("AUTO", "Automatic", "The best GPU interface that starts, otherwise the CPU"),
+            ("CPU", "CPU", "Never a GPU"),
+            ("CUDA", "CUDA", "An NVIDIA GPU; needs onnxruntime-gpu"),
+            ("DIRECTML", "DirectML", "Any GPU on Windows; needs onnxruntime-directml"),
+            ("COREML", "CoreML", "Apple's processors"),
+            ("MPS", "MPS", "Apple's GPUs; needs the backend with PyTorch"),
+        ],
+        default="AUTO",
+    )
     address: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Address",
         description="host:port of a backend that is already running. Empty: your own backend is found automatically",
@@ -81,6 +97,7 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "folder", placeholder=str(environment_folder()))
         column.prop(self, "wheel", placeholder=_shipped_wheel() or "from the package index")
         column.prop(self, "index", placeholder="as configured for pip")
+        self._draw_device(box)
         box = layout.box()
         box.label(text="An existing backend")
         box.prop(self, "backend", placeholder="the one above, otherwise on the search path")
@@ -112,6 +129,21 @@ class UVATAR_AP_preferences(bpy.types.AddonPreferences):
             row.label(text="Not set up", icon="ERROR")
             row.operator("uvatar.setup_backend", icon="IMPORT")
         row.operator("uvatar.show_log", text="", icon="TEXT")
+
+    def _draw_device(self, layout: bpy.types.UILayout) -> None:
+        column = layout.column()
+        column.enabled = not self.address
+        column.prop(self, "device")
+        session = state.session()
+        wanted = self.chosen_device() or os.environ.get(DEVICE_VARIABLE) or "auto"
+        if session.link is Link.ON and not self.address and session.device not in ("", wanted):
+            row = layout.row()
+            row.label(text=f"The running backend was started with the device {session.device}.", icon="INFO")
+            row.operator("uvatar.restart_backend", text="Restart", icon="FILE_REFRESH")
+
+    def chosen_device(self) -> str:
+        """The device to start the backend with; nothing for the backend's own default."""
+        return "" if self.device == "AUTO" else self.device.lower()
 
     def environment(self) -> Path:
         """Return the folder in which the backend is or would be installed."""

@@ -119,7 +119,7 @@ def _row(
         )
         tensors = [torch.from_numpy(value).float() for value in (betas, pose, transl)]
         _fit(root / "fits" / row["gt_path_smpl"][-1], tensors, person, row["kid"][person])
-        joints, pixels = documented(body.joints(*tensors)[0].numpy().astype(np.float64), image, row, person)
+        joints, pixels = documented(body.joints(betas, pose, transl)[0].astype(np.float64), image, row, person)
         row["gt_joints_3d"].append(joints)
         row["gt_joints_2d"].append(pixels)
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)

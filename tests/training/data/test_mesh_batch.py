@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.mesh_predictor.network import INPUT_SIDE
-from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar_training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample
+from uvatar_training.networks.weak_perspective import fit_weak_camera, project_weakly
 
 Dotted = Callable[[Sample, PersonLabel, int], Sample]
 
@@ -87,7 +87,7 @@ def test_a_mirrored_person_is_a_mirrored_body(samples: list[Sample], body: BodyM
     )
     assert torch.equal(plain.image.flip(2), mirrored.image)
     # The symmetric body in the mirrored pose stands where the mirrored joints are, to the body's own asymmetry.
-    joints = body.joints(mirrored.rows["betas"], mirrored.rows["pose"])
+    joints = torch.from_numpy(body.joints(mirrored.rows["betas"].numpy(), mirrored.rows["pose"].numpy()))
     expected = plain.rows["joints"][:, OTHER_SIDE] * torch.tensor([-1.0, 1.0, 1.0])
     assert (joints - expected).norm(dim=-1).max() < 0.005
     assert (mirrored.rows["joints"] - expected).abs().max() < 1e-6

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar_training.data.mesh_batch import Shaking, collate_mesh, prepare_mesh
 from uvatar_training.data.mosaics import collate_tiles, prepare_tiles
 from uvatar_training.data.sample import PersonLabel, Sample

@@ -13,12 +13,13 @@ import pytest
 import torch
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.inputs import uv_plane
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.shards import open_shards
 from uvatar_training.data.texture_batch import TextureStage, prepare_person
 from uvatar_training.data.uv_people import UvPeople, open_uv_people
+from uvatar_training.networks.uv_plane import uv_plane
 from uvatar_training.trainers.complete import CompleteTrainer, UvBatch, mirror_image
 from uvatar_training.trainers.recipe import RecipeError, load_recipe
 
@@ -120,7 +121,8 @@ def test_the_mirror_image_of_a_mirror_image_is_the_person(people: UvPeople, body
     # a rotation about the vertical turns the other way, and left arms become right ones
     assert torch.equal(once.pose[0, 16, 0, 1], -batch.pose[0, 17, 0, 1])
     # the mirrored body in the mirrored pose: its joints are the mirrored joints
-    posed, mirrored = (body(part.betas, part.pose).joints[0] for part in (batch, once))
+    posing = TorchBody(body.data)
+    posed, mirrored = (posing.joints(part.betas, part.pose)[0] for part in (batch, once))
     other = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22]
     torch.testing.assert_close(mirrored[other], posed * torch.tensor([-1.0, 1, 1]), atol=5e-3, rtol=0)
 

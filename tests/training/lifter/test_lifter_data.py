@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.camera import Camera
+from uvatar.data.fit import BodyParameters
 from uvatar.evaluation.poses import held_out
 from uvatar.fitting.lifter import FILE, Lifter
 from uvatar.runtime.weights import weights_folder
@@ -68,10 +69,9 @@ def test_perception_sees_the_people_where_they_are(folders: tuple[Path, Path], b
     for i in range(PEOPLE):
         focal, width, height = (float(value) for value in rows["camera"][i])
         camera = Camera(focal, (width / 2, height / 2), int(width), int(height))
-        pose = np.concatenate([rows["global_orient"][i][None], rows["body_pose"][i]])
-        points = body.landmarks(
-            *(torch.from_numpy(array[None]) for array in (rows["betas"][i], pose, rows["transl"][i]))
-        )[0].numpy()
+        points = body.landmarks_of(
+            BodyParameters(*(rows[name][i] for name in ("betas", "global_orient", "body_pose", "transl")))
+        )
         distance = np.linalg.norm(camera.project(points) - rows["landmarks"][i, :, :2], axis=1)
         errors.append(np.median(distance) / np.ptp(rows["box"][i].reshape(2, 2), axis=0).max())
     assert np.median(errors) < 0.06
@@ -91,14 +91,13 @@ def test_a_stopped_run_goes_on_with_the_same_people(bank: Path, folders: tuple[P
 
 def test_the_skeleton_is_the_body(body: BodyModel) -> None:
     rng = np.random.default_rng(1)
-    betas = torch.from_numpy(rng.normal(0, 1, (5, 10)).astype(np.float32))
+    betas = rng.normal(0, 1, (5, 10)).astype(np.float32)
     pose = rng.normal(0, 0.5, (5, 24, 3)).astype(np.float32)
     pose[:, 22:] = 0
     turns = torch.from_numpy(np.stack([global_turns(one[0], one[1:]) for one in pose]).astype(np.float32))
-    joints, landmarks = TurnedSkeleton(body)(betas, turns)
+    joints, landmarks = TurnedSkeleton(body)(torch.from_numpy(betas), turns)
     expected, expected_landmarks = (
-        body.joints(betas, torch.from_numpy(pose)),
-        body.landmarks(betas, torch.from_numpy(pose)),
+        torch.from_numpy(points) for points in (body.joints(betas, pose), body.landmarks(betas, pose))
     )
     assert torch.allclose(joints, expected - expected[:, :1], atol=1e-5)
     assert torch.allclose(landmarks, expected_landmarks - expected[:, :1], atol=1e-5)

@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from uvatar.body import BodyModel
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import uv_plane
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar_training.losses.adversarial import discriminator_loss, generator_loss
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError, lpips
 from uvatar_training.losses.mesh import MeshLoss
@@ -27,6 +26,7 @@ from uvatar_training.losses.texture import (
 )
 from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import Seams, UnseenError, hide_half, mirror_distance, seam_distance, seen_distance
+from uvatar_training.networks.uv_plane import uv_plane
 from uvatar_training.rendering import UvMesh
 
 RNG = np.random.default_rng(0)

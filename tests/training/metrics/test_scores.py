@@ -16,8 +16,7 @@ from uvatar.evaluation.metrics import masked_ssim
 from uvatar.evaluation.poses import load_poses
 from uvatar.evaluation.tables import markdown
 from uvatar.texture_predictor.config import small
-from uvatar.texture_predictor.inputs import uv_plane
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance, FeatureError
 from uvatar_training.metrics.baselines import projected, projected_and_mirrored
 from uvatar_training.metrics.frechet import FID, FrechetDistance
@@ -25,6 +24,7 @@ from uvatar_training.metrics.pictures import score_picture
 from uvatar_training.metrics.subjects import Subject, network_inputs, random_subject
 from uvatar_training.metrics.table import Judge, baseline_textures
 from uvatar_training.metrics.texels import score_texels, surface_per_texel
+from uvatar_training.networks.uv_plane import uv_plane
 from uvatar_training.rendering import paint
 from uvatar_training.rendering.unprojection import Texels
 

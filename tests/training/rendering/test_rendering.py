@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
 from uvatar.geometry.raster import rasterize
 from uvatar_training.rendering import (
@@ -104,7 +105,8 @@ def test_gradients_reach_pose_shape_and_camera_of_the_whole_body(
     pose[0, 0, 0] = math.pi
     transl, focal, center = torch.tensor([[0.0, 0.05, 3.0]]), torch.tensor([90.0]), torch.tensor([[32.0, 32.0]])
     leaves = [value.requires_grad_() for value in (pose, betas, transl, focal, center)]
-    picture = render(body(betas, pose, transl).vertices, mesh, texture, Cameras(focal, center, 64, 64)).image
+    vertices = TorchBody(body.data)(betas, pose, transl).vertices
+    picture = render(vertices, mesh, texture, Cameras(focal, center, 64, 64)).image
     picture.square().mean().backward()
     for leaf in leaves:
         assert leaf.grad is not None and leaf.grad.isfinite().all() and leaf.grad.abs().sum() > 0

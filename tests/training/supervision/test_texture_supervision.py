@@ -8,15 +8,17 @@ from rendered_people import CAMERA, pictures_of_people
 from torch import Tensor
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
-from uvatar.mesh_predictor.decoding import PredictedBodies
-from uvatar.mesh_predictor.weak_perspective import PaddedSquare, fit_weak_camera, project_weakly
-from uvatar.texture_predictor.encoders import Style
+from uvatar.mesh_predictor.maps import PredictedBodies
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.mesh import MeshLoss, joints_2d_distance
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import hide_half
+from uvatar_training.networks.weak_perspective import fit_weak_camera, project_weakly
 from uvatar_training.rendering import Cameras, PixelView, RenderError, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, placed_vertices, texture_terms
@@ -95,12 +97,13 @@ def test_the_picture_teaches_mesh_and_texture_at_once(
 ) -> None:
     """The Mesh Predictor's own camera, through the photo's pinhole, to the picture and back to every parameter."""
     _, labels = pictures_of_people([1, 1], body, seed=3)
+    posing = TorchBody(body.data)
     square = PaddedSquare.around(CAMERA.width, CAMERA.height)
     camera = fit_weak_camera(labels.joints, labels.joints_2d, labels.visible)
     small = Cameras.of([CAMERA.cropped((0, 0, CAMERA.width, CAMERA.height), SIDE / CAMERA.width)] * 2)
     with torch.no_grad():
         truth = see(
-            placed_vertices(PredictedBodies(camera, labels.pose, labels.betas), body, square, CAMERA), mesh, small
+            placed_vertices(PredictedBodies(camera, labels.pose, labels.betas), posing, square, CAMERA), mesh, small
         )
         evidence = PhotoEvidence(paint(truth, texture), truth.mask)
     off = torch.tensor([[0.0, 0.012, -0.01]])
@@ -112,10 +115,10 @@ def test_the_picture_teaches_mesh_and_texture_at_once(
     by_picture = TextureLoss(TextureWeights(face=0, mirror=0, seam=0))
 
     def seen_terms() -> dict[str, Tensor]:
-        view = see(placed_vertices(bodies, body, square, CAMERA), mesh, small)
+        view = see(placed_vertices(bodies, posing, square, CAMERA), mesh, small)
         return texture_terms(painted, view, evidence, surroundings)
 
-    joints = project_weakly(body.joints(bodies.betas, bodies.pose), bodies.camera)
+    joints = project_weakly(posing.joints(bodies.betas, bodies.pose), bodies.camera)
     mesh_terms = {"joints_2d": joints_2d_distance(joints, labels.joints_2d, labels.visible)}
     TotalLoss(MeshLoss(), by_picture)(mesh_terms, seen_terms())[0].backward()
     for leaf in leaves:

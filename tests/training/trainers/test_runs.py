@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 
 from uvatar.body import load_open_body
 from uvatar.mesh_predictor.predictor import Predictor
-from uvatar.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
 from uvatar.texture_predictor.config import ConfigError, small
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.checkpoint import load_checkpoint, save_checkpoint
+from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar_training.cli import main
 from uvatar_training.commands.parse import COMMANDS
 from uvatar_training.data.shards import ShardSet, open_shards

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.layers import Conv2d, Linear, at_least_single, leaky_relu
+from uvatar.texture_predictor.networks.layers import Conv2d, Linear, at_least_single, leaky_relu
 
 _LAST = 4
 

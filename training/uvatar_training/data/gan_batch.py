@@ -36,4 +36,4 @@ def prepare_gan(sample: Sample, rng: np.random.Generator, size: int) -> GanBatch
     small = np.asarray(cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
     texture = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
     betas = torch.from_numpy(person.betas[:10].copy())[None]
-    return GanBatch(texture, pose_of(person.parameters), betas, torch.tensor([[1.0, 0.0, 0.0]]))
+    return GanBatch(texture, torch.from_numpy(pose_of(person.parameters)), betas, torch.tensor([[1.0, 0.0, 0.0]]))

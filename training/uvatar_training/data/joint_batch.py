@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar.texture_predictor.inputs import Crop
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.mesh_batch import MeshBatch, MeshItem, collate_mesh, prepare_mesh
@@ -79,7 +79,7 @@ def prepare_joint(sample: Sample, rng: np.random.Generator, body: BodyModel, pho
     return JointItem(
         item,
         largest,
-        crop.person(sample.image, mask, photo_side)[0],
+        torch.from_numpy(crop.person(sample.image, mask, photo_side))[0],
         torch.from_numpy(crop.cut(sample.image, side)).permute(2, 0, 1).float() / 255,
         torch.from_numpy(crop.cut(mask, side) > 127)[None],
         torch.tensor([crop.left * scale + left, crop.top * scale + top, crop.side * scale]).float(),

@@ -19,7 +19,7 @@ from uvatar.body import BodyModel
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import OTHER_SIDE_JOINTS
 from uvatar.fitting.lifter import FLIP
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar_training.data.batch import Batch
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.data.problems import DataError
@@ -171,8 +171,7 @@ def _row(person: PersonLabel, matrix: Floats, turn: float, body: BodyModel, side
     placed = np.nan_to_num(person.joints.astype(np.float64) - np.nan_to_num(person.transl))
     joints = about.apply(placed)
     if betas_known and pose_known:
-        with torch.no_grad():
-            joints = body.joints(torch.from_numpy(betas).float()[None], torch.from_numpy(pose).float()[None])[0].numpy()
+        joints = body.joints(betas[None], pose[None])[0]
         joints_known = np.ones(24, bool)
     return {
         "pose": pose.astype(np.float32), "pose_known": np.full(24, pose_known), "betas": np.asarray(betas, np.float32),

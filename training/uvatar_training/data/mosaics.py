@@ -5,7 +5,7 @@
 Whole pictures are shown four in one, and close-ups of people sixteen in one or four in one, each of these as many
 pixels as the other: a step on close-ups teaches of several times as many people as a step on as many whole pictures.
 That people are never large in them is no loss where the network looks at a photo in two sizes
-(`uvatar.mesh_predictor.sizes`).
+(`uvatar.mesh_predictor.networks.sizes`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from uvatar.body import BodyModel
-from uvatar.mesh_predictor.network import INPUT_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE
 from uvatar_training.data.mesh_batch import PEOPLE_KEYS, MeshBatch, MeshItem, Part, Shaking, collate_mesh, prepare_mesh
 from uvatar_training.data.problems import DataError
 from uvatar_training.data.sample import PersonLabel, Sample

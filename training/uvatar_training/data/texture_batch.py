@@ -35,7 +35,7 @@ class TextureBatch(Batch):
         photo: (B, 3, S, S) sRGB 0..1 before mid-grey, for the style encoder.
         picture: (B, 3, P, P) the crop that renderings are compared with; mask: (B, 1, P, P) bool.
         face, barycentric, uv, depth: of a `PixelView` of the bodies in the crops' cameras.
-        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.encoders.Structure`.
+        pose: (B, 24, 3, 3); betas: (B, 10); camera: (B, 3), see `uvatar.texture_predictor.structure.Structure`.
         partial: (B, 4, R, R) what the pictures show of the texture, and where.
         truth: (B, 3, R, R) the whole texture in the picture's light, NaN where it is unknown.
     """
@@ -131,11 +131,17 @@ def prepare_person(sample: Sample, number: int, stage: TextureStage) -> TextureB
     if not partial[:, 3].any():
         raise DataError(sample.name, f"shows no texel of person {number}")
     betas = torch.from_numpy(person.betas[:10].copy())[None]
-    photo = crop.person(sample.image, mask, stage.config.photo_side)
+    photo, pose, place = (
+        torch.from_numpy(values)
+        for values in (
+            crop.person(sample.image, mask, stage.config.photo_side),
+            pose_of(person.parameters),
+            crop.camera(joints[0], camera),
+        )
+    )
     truth = in_its_light(person, partial[0], stage.config.resolution)
     return TextureBatch(
-        photo, picture, seen, view.face, view.barycentric, view.uv, view.depth, pose_of(person.parameters), betas,
-        crop.camera(joints[0], camera), partial, truth,
+        photo, picture, seen, view.face, view.barycentric, view.uv, view.depth, pose, betas, place, partial, truth,
     )  # fmt: skip
 
 

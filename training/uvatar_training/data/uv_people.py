@@ -50,7 +50,7 @@ class UvPerson:
             would show.
         completed: (K, R, R, 3) uint8 what the product makes of each without learning (`uvatar.texturing`).
         truth: (R, R, 3) uint8, the whole texture in the picture's light.
-        pose: (24, 3, 3); betas: (10,); camera: (3,), see `uvatar.texture_predictor.encoders.Structure`.
+        pose: (24, 3, 3); betas: (10,); camera: (3,), see `uvatar.texture_predictor.structure.Structure`.
     """
 
     name: str

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from uvatar.mesh_predictor.efficientnet_lite import EfficientNetLite0
+from uvatar.mesh_predictor.networks.efficientnet_lite import EfficientNetLite0
 
 # Pictures (B, 3, H, W) sRGB in 0..1 -> distances (B,), 0 for equal ones, differentiable in both.
 Perceptual = Callable[[Tensor, Tensor], Tensor]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uvatar.mesh_predictor.decoding import Centers, find_centers
-from uvatar.mesh_predictor.network import MAP_SIDE
+from uvatar.mesh_predictor.maps import MAP_SIDE
+from uvatar_training.networks.decoding import Centers, find_centers
 
 # Kernel radius in map cells: at least 2, growing with half the diagonal of the person's box.
 RADIUS_BASE, RADIUS_PER_DIAGONAL = 2, 4

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uvatar.texture_predictor.inputs import UvPlane
+from uvatar_training.networks.uv_plane import UvPlane
 from uvatar_training.rendering import UvMesh, sample_texture
 
 # What is hidden are patches of this many cells across the texture: single texels could be guessed from their

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from uvatar.data.labels import Label
 from uvatar.data.texture import Texture
-from uvatar.texture_predictor.inputs import UvPlane
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.painted import complete_painted
+from uvatar_training.networks.uv_plane import UvPlane
 
 
 def flat_colour(photo: Tensor, mask: Tensor, size: int) -> Tensor:

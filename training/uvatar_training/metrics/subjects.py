@@ -20,10 +20,11 @@ from uvatar.data.camera import Camera
 from uvatar.evaluation.rendering import Paint, random_outfit
 from uvatar.evaluation.sitters import Sitter, random_sitter
 from uvatar.photos.colour import srgb_from_linear
-from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.inputs import Crop, UvPlane, pose_of
+from uvatar.texture_predictor.inputs import Crop, pose_of
+from uvatar.texture_predictor.structure import Structure
 from uvatar.texturing.atlas import Atlas
 from uvatar_training.metrics.baselines import completed
+from uvatar_training.networks.uv_plane import UvPlane
 from uvatar_training.rendering import Cameras, PixelView, UvMesh, paint, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 
@@ -101,9 +102,9 @@ def network_inputs(
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         crop = Crop.around(np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]))
         pixels = (subject.photo[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-        crops.append(crop.person(pixels, np.where(mask, 255, 0).astype(np.uint8), photo_side))
-        cameras.append(crop.camera(body.posed(subject.sitter.body)[1][0], subject.camera))
-    pose = torch.cat([pose_of(subject.sitter.body) for subject in subjects])
+        crops.append(torch.from_numpy(crop.person(pixels, np.where(mask, 255, 0).astype(np.uint8), photo_side)))
+        cameras.append(torch.from_numpy(crop.camera(body.posed(subject.sitter.body)[1][0], subject.camera)))
+    pose = torch.cat([torch.from_numpy(pose_of(subject.sitter.body)) for subject in subjects])
     betas = torch.stack([torch.from_numpy(subject.sitter.body.betas) for subject in subjects])
     partial = [subject.partial(mesh, texels) for subject in subjects]
     whole = torch.cat([completed(part, plane, atlas) for part in partial])

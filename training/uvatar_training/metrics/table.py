@@ -11,7 +11,6 @@ from torch import Tensor
 
 from uvatar.body import BodyModel
 from uvatar.evaluation.tables import Row
-from uvatar.texture_predictor.inputs import plane_of
 from uvatar.texturing.atlas import Atlas
 from uvatar.texturing.surface import Part, build_surface
 from uvatar_training.losses.features import Perceptual
@@ -20,6 +19,7 @@ from uvatar_training.metrics.frechet import FrechetDistance
 from uvatar_training.metrics.pictures import PictureScores, score_picture
 from uvatar_training.metrics.subjects import Subject
 from uvatar_training.metrics.texels import TexelScores, score_texels, surface_per_texel
+from uvatar_training.networks.uv_plane import plane_of
 from uvatar_training.rendering import PixelView, UvMesh, paint
 from uvatar_training.rendering.unprojection import Texels
 from uvatar_training.supervision.texture import face_triangles

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from uvatar.geometry.torch_rotations import six_d_from_matrices
-from uvatar.mesh_predictor.decoding import SCALE_BASE
-from uvatar.mesh_predictor.network import MeshPredictor
+from uvatar.mesh_predictor.maps import SCALE_BASE
+from uvatar.mesh_predictor.networks.network import MeshPredictor
 from uvatar.texture_predictor.config import Config, ConfigError
-from uvatar.texture_predictor.layers import Conv2d
-from uvatar.texture_predictor.network import TextureNetwork
-from uvatar.texture_predictor.synthesis import Block
+from uvatar.texture_predictor.networks.layers import Conv2d
+from uvatar.texture_predictor.networks.network import TextureNetwork
+from uvatar.texture_predictor.networks.synthesis import Block
 
 
 @torch.no_grad()

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.joints import HIP_JOINTS, POSED_JOINTS
 from uvatar.geometry.torch_rotations import axis_angle_from_matrices
-from uvatar.mesh_predictor.decoding import sample
-from uvatar.mesh_predictor.network import Maps
-from uvatar.mesh_predictor.weak_perspective import fit_weak_camera, project_weakly
+from uvatar.mesh_predictor.maps import Maps
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.losses.mesh import (
     MixturePrior,
@@ -25,9 +23,11 @@ from uvatar_training.losses.mesh import (
     shape_distance,
 )
 from uvatar_training.losses.targets import match
+from uvatar_training.networks.decoding import sample
+from uvatar_training.networks.weak_perspective import fit_weak_camera, project_weakly
 
 
-def mesh_terms(maps: Maps, labels: MeshLabels, body: BodyModel, prior: MixturePrior | None = None) -> dict[str, Tensor]:
+def mesh_terms(maps: Maps, labels: MeshLabels, body: TorchBody, prior: MixturePrior | None = None) -> dict[str, Tensor]:
     """The terms of the loss by the names of `uvatar_training.losses.mesh.ROMP_WEIGHTS`.
 
     "prior" only where a prior is given.

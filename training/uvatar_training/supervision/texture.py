@@ -14,16 +14,18 @@ import torch
 from torch import Tensor
 
 from uvatar.body import BodyModel
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
-from uvatar.mesh_predictor.decoding import PredictedBodies
-from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import UvPlane, uv_plane
+from uvatar.mesh_predictor.maps import PredictedBodies
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar.texturing.surface import build_surface
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.losses.features import Perceptual
 from uvatar_training.losses.texture import TextureWeights, face_distance, perceptual_distance, reconstruction
 from uvatar_training.losses.uv import Seams, mirror_distance, seam_distance, seen_distance
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
+from uvatar_training.networks.weak_perspective import translation
 from uvatar_training.rendering import PixelView, RenderError, UvMesh, paint
 
 
@@ -122,7 +124,7 @@ def texture_terms(
     return {name: term() for name, term in terms.items() if weights is None or getattr(weights, name)}
 
 
-def placed_vertices(bodies: PredictedBodies, body: BodyModel, square: PaddedSquare, camera: Camera) -> Tensor:
+def placed_vertices(bodies: PredictedBodies, body: TorchBody, square: PaddedSquare, camera: Camera) -> Tensor:
     """Vertices (N, V, 3) of predicted bodies where the photo's own camera sees them as the Mesh Predictor's does.
 
     Gradients lead to pose, shape and the predicted camera: through these the picture teaches the mesh.

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.joints import OTHER_SIDE_JOINTS
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import UvPlane, uv_plane
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from uvatar_training.adversarial.penalties import Lazy, r1_gamma
@@ -34,6 +33,7 @@ from uvatar_training.losses.uv import Seams, seam_distance, seen_distance
 from uvatar_training.metrics.pictures import grid
 from uvatar_training.metrics.texels import surface_per_texel
 from uvatar_training.networks.initialise import start_from_completion
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
 from uvatar_training.rendering import UvMesh
 from uvatar_training.rendering.unprojection import Texels
 from uvatar_training.trainers.gan import texture_network
@@ -54,8 +54,8 @@ _SHOWN = 8
 class UvBatch(Batch):
     """B people, channels first, colours 0..1.
 
-    ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) are as in `uvatar.texture_predictor.encoders.Structure`, the
-    rest as in `uvatar_training.data.uv_people.UvPerson`.
+    ``partial`` (B, 4, R, R) and ``completed`` (B, 3, R, R) are as in `uvatar.texture_predictor.structure.Structure`,
+    the rest as in `uvatar_training.data.uv_people.UvPerson`.
     """
 
     photo: Tensor

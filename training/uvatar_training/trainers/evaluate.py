@@ -15,19 +15,20 @@ from rich.table import Table
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from uvatar.body import BodyModel, BodyOutput, load_open_body
+from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody, TorchBodyOutput
 from uvatar.evaluation.pose_metrics import BODY_JOINTS, mpjpe, pa_mpjpe
 from uvatar.evaluation.synthetic import standing_joints
-from uvatar.mesh_predictor.decoding import PredictedBodies, find_centers, sample
-from uvatar.mesh_predictor.network import INPUT_SIDE, MAP_SIDE
+from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE, Maps, PredictedBodies
 from uvatar.mesh_predictor.predictor import Predictor
-from uvatar.mesh_predictor.weak_perspective import project_weakly
 from uvatar_training.data.mesh_batch import MeshBatch, collate_mesh, prepare_mesh
 from uvatar_training.data.mesh_labels import MeshLabels
 from uvatar_training.data.problems import Skipped
 from uvatar_training.data.sample import Sample
 from uvatar_training.data.stream import Plan, Samples, stream
 from uvatar_training.losses.targets import center_cells, extents
+from uvatar_training.networks.decoding import find_centers, sample
+from uvatar_training.networks.weak_perspective import project_weakly
 from uvatar_training.trainers.mesh import draw_skeleton
 
 NEAR, NEAR_SHARE = (
@@ -116,6 +117,7 @@ def evaluate_mesh(
     people = found_count = alarms = 0
     errors: list[tuple[float, float, float]] = []
     standing: list[tuple[float, float]] = []
+    posing = TorchBody(body.data)
     still = standing_joints(body)[BODY_JOINTS]
     names: list[str] = []
     pictures: list[NDArray[np.uint8]] = []
@@ -127,11 +129,12 @@ def evaluate_mesh(
                 skipped.add(problem)
             labels = delivery.batch.labels
             with torch.inference_mode():
-                maps = predictor.network(delivery.batch.pixels())
+                outputs = predictor.network({"image": delivery.batch.pixels().numpy()})
+                maps = Maps(**{name: torch.from_numpy(values) for name, values in outputs.items()})
                 found = find_centers(maps.center, predictor.threshold)
                 bodies = sample(maps, found)
-                predicted = body(bodies.betas, bodies.pose)
-                true = body(labels.betas, labels.pose)
+                predicted = posing(bodies.betas, bodies.pose)
+                true = posing(labels.betas, labels.pose)
             countable = (labels.visible.sum(1) >= FEWEST_JOINTS).numpy()
             centers = center_cells(labels.centers()[0]).float()
             pairs, unmatched = paired(centers, labels.picture, reach(labels), found.xy.float(), found.picture)
@@ -155,7 +158,7 @@ def evaluate_mesh(
     return MeshScores(people, found_count, alarms, table, still_standing, names, skipped), pictures[:24]
 
 
-def _vertex_error(predicted: BodyOutput, peak: int, true: BodyOutput, person: int) -> float:
+def _vertex_error(predicted: TorchBodyOutput, peak: int, true: TorchBodyOutput, person: int) -> float:
     """Mean distance of a body's vertices from the true ones, metres, pelvis-aligned."""
     ours = predicted.vertices[peak] - predicted.joints[peak, :1]
     theirs = true.vertices[person] - true.joints[person, :1]

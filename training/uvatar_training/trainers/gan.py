@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.texture_predictor.checkpoint import load_checkpoint, save_checkpoint
 from uvatar.texture_predictor.config import CONFIGS, Config
-from uvatar.texture_predictor.encoders import Structure
-from uvatar.texture_predictor.inputs import UvPlane, uv_plane
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.checkpoint import load_checkpoint, save_checkpoint
+from uvatar.texture_predictor.networks.network import TextureNetwork
 from uvatar.texture_predictor.predictor import FILE
+from uvatar.texture_predictor.structure import Structure
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
 from uvatar_training.adversarial.penalties import Lazy, PathLength, r1_gamma
@@ -27,6 +26,7 @@ from uvatar_training.data.gan_batch import GanBatch, prepare_gan
 from uvatar_training.losses.adversarial import generator_loss
 from uvatar_training.metrics.pictures import grid
 from uvatar_training.networks.initialise import grown
+from uvatar_training.networks.uv_plane import UvPlane, uv_plane
 from uvatar_training.trainers.judging import judge
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for

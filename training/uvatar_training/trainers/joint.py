@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.camera import Camera
-from uvatar.mesh_predictor.decoding import PredictedBodies, sample
-from uvatar.mesh_predictor.network import INPUT_SIDE
-from uvatar.mesh_predictor.weak_perspective import PaddedSquare, translation
-from uvatar.texture_predictor.encoders import Style
+from uvatar.mesh_predictor.maps import INPUT_SIDE, PredictedBodies
+from uvatar.mesh_predictor.weak_perspective import PaddedSquare
 from uvatar.texture_predictor.inputs import Crop
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar_training.data.joint_batch import JointBatch, collate_joint, prepare_joint
 from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistance
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss
@@ -27,7 +27,9 @@ from uvatar_training.losses.texture import TextureLoss
 from uvatar_training.losses.total import TotalLoss
 from uvatar_training.losses.uv import UnseenError, hide_half
 from uvatar_training.metrics.pictures import grid
+from uvatar_training.networks.decoding import sample
 from uvatar_training.networks.depthwise import QuickDepthwise
+from uvatar_training.networks.weak_perspective import translation
 from uvatar_training.rendering import Cameras, RenderError, UvMesh, see
 from uvatar_training.rendering.unprojection import Texels, unproject
 from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, placed_vertices, texture_terms
@@ -118,7 +120,7 @@ class JointTrainer:
         return zero_gradient
 
     def _painted(
-        self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: BodyModel
+        self, turn: Turn, batch: JointBatch, bodies: PredictedBodies, body: TorchBody
     ) -> tuple[dict[str, Tensor], dict[str, float]]:
         """The texture's terms. Raises RenderError and UnseenError if a body shares nothing with its crop."""
         device = batch.picture.device
@@ -134,7 +136,7 @@ class JointTrainer:
             if pelvis[2] <= 0.1:
                 raise RenderError("A predicted body is behind the camera.", (index,))
             left, top, side = batch.crop[index].tolist()
-            numbers.append(Crop(left, top, side).camera(pelvis, camera))
+            numbers.append(torch.from_numpy(Crop(left, top, side).camera(pelvis, camera)))
         scale = self.side / batch.crop[:, 2]
         center = (batch.camera[:, 1:] - batch.crop[:, :2]) * scale[:, None]
         cameras = Cameras(batch.camera[:, 0] * scale, center, self.side, self.side)

@@ -19,7 +19,8 @@ from torch import nn
 from uvatar.body import BodyModel, load_open_body
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import PARENTS
-from uvatar.fitting.lifter import FILE, LifterNetwork, mirrored_features
+from uvatar.fitting.lifter import FILE, mirrored_features
+from uvatar.fitting.lifter_network import LifterNetwork
 from uvatar_training.lifter.errors import found
 from uvatar_training.lifter.imagined import Imagined, Mixture
 from uvatar_training.lifter.losses import lifter_terms

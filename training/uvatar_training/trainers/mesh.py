@@ -16,20 +16,22 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
+from uvatar.body.torch_body import TorchBody
 from uvatar.data.arrays import Floats
 from uvatar.data.joints import JOINT_NAMES, PARENTS
 from uvatar.fitting.prior import PosePrior
-from uvatar.mesh_predictor.checkpoint import read_state_dict
-from uvatar.mesh_predictor.decoding import find_centers, sample
-from uvatar.mesh_predictor.efficientnet_lite import STAGES, LightBackbone
-from uvatar.mesh_predictor.network import CENTER_HEAD, INPUT_SIDE, Maps, MeshPredictor, romp
-from uvatar.mesh_predictor.weak_perspective import project_weakly
+from uvatar.mesh_predictor.maps import INPUT_SIDE, Maps
+from uvatar.mesh_predictor.networks.checkpoint import read_state_dict
+from uvatar.mesh_predictor.networks.efficientnet_lite import STAGES, LightBackbone
+from uvatar.mesh_predictor.networks.network import CENTER_HEAD, MeshPredictor, romp
 from uvatar_training.data.mesh_batch import MeshBatch, Shaking
 from uvatar_training.data.mosaics import collate_tiles, prepare_tiles
 from uvatar_training.losses.features import EfficientNetFeatures
 from uvatar_training.losses.mesh import ROMP_WEIGHTS, MeshLoss, MixturePrior, joint_maps_distance
+from uvatar_training.networks.decoding import find_centers, sample
 from uvatar_training.networks.depthwise import QuickDepthwise
 from uvatar_training.networks.initialise import start_heads
+from uvatar_training.networks.weak_perspective import project_weakly
 from uvatar_training.supervision.mesh import mesh_terms
 from uvatar_training.trainers.recipe import RecipeError, TrainingRecipe
 from uvatar_training.trainers.run import Player, Turn, optimiser_for
@@ -162,12 +164,12 @@ def export(network: nn.Module, folder: Path, note: str) -> list[Path]:
 
 
 class Copies:
-    """A body on other devices than the loading processes', which need it on the CPU."""
+    """A body as training poses it, on the devices that it trains on; the loading processes have NumPy's."""
 
     def __init__(self, body: BodyModel) -> None:
-        self._copies = {torch.device("cpu"): body}
+        self._copies = {torch.device("cpu"): TorchBody(body.data)}
 
-    def __call__(self, device: torch.device) -> BodyModel:
+    def __call__(self, device: torch.device) -> TorchBody:
         """The body on a device; copied there once."""
         if device not in self._copies:
             self._copies[device] = copy.deepcopy(self._copies[torch.device("cpu")]).to(device)

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uvatar.body import BodyModel, load_open_body
-from uvatar.texture_predictor.checkpoint import save_checkpoint
-from uvatar.texture_predictor.encoders import Style
-from uvatar.texture_predictor.inputs import UvPlane
+from uvatar.texture_predictor.networks.checkpoint import save_checkpoint
+from uvatar.texture_predictor.networks.encoders import Style
 from uvatar.texture_predictor.predictor import FILE
 from uvatar_training.adversarial.augmentation import Strength, augmented
 from uvatar_training.adversarial.discriminator import Discriminator, DiscriminatorConfig
@@ -27,6 +26,7 @@ from uvatar_training.losses.features import EfficientNetFeatures, FeatureDistanc
 from uvatar_training.losses.texture import TextureLoss, TextureWeights
 from uvatar_training.losses.uv import hide_half
 from uvatar_training.metrics.pictures import grid
+from uvatar_training.networks.uv_plane import UvPlane
 from uvatar_training.rendering import paint
 from uvatar_training.supervision.texture import PhotoEvidence, Surroundings, texture_terms
 from uvatar_training.trainers.gan import texture_network

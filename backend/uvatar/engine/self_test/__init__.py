@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from uvatar.data.fit import Fit
 from uvatar.data.labels import Label
 from uvatar.engine.engine import Engine
+from uvatar.engine.placement import in_words
 from uvatar.engine.reconstruct import reconstruct
 from uvatar.protocol.errors import Code, UvatarError
 from uvatar.protocol.options import Options
@@ -153,18 +154,18 @@ def check_once(engine: Engine, folder: Path) -> None:
     Raises SelfTestError.
     """
     with suppress(OSError, ValueError, AttributeError):
-        if json.loads((folder / STAMP).read_text(encoding="utf-8")).get("passed") == _environment():
+        if json.loads((folder / STAMP).read_text(encoding="utf-8")).get("passed") == _environment(engine):
             return
-    remember(check(engine), folder)
+    remember(check(engine), engine, folder)
 
 
-def remember(found: Deviation, folder: Path) -> None:
-    """Note in the data folder ``folder`` that this environment has passed; a disk that is full only means that it is
-    checked again.
+def remember(found: Deviation, engine: Engine, folder: Path) -> None:
+    """Note in the data folder ``folder`` that this environment has passed on the engine's devices; a disk that is full
+    only means that it is checked again.
     """
     with suppress(OSError):
         part = folder / f"{STAMP}.{os.getpid()}"
-        part.write_text(json.dumps({"passed": _environment(), "deviation": str(found)}), encoding="utf-8")
+        part.write_text(json.dumps({"passed": _environment(engine), "deviation": str(found)}), encoding="utf-8")
         part.replace(folder / STAMP)
 
 
@@ -197,7 +198,7 @@ def _cells(image: NDArray[np.uint8], filled: NDArray[np.bool_]) -> NDArray[np.fl
     return np.where(weight > 0.5, total / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
 
 
-def _environment() -> str:
+def _environment(engine: Engine) -> str:
     """A digest of all that the outcome depends on."""
     weights = weights_folder()
     files = sorted(path for path in weights.rglob("*") if path.is_file())
@@ -209,7 +210,7 @@ def _environment() -> str:
     known = hashlib.sha256(KNOWN.read_bytes() + PHOTO.read_bytes()).hexdigest()
     facts = [
         versions.installed(),
-        versions.device(),
+        in_words(engine),
         digests,
         known,
         [str(difference) for difference in constraints.differences()],

@@ -19,8 +19,9 @@ def main() -> int:
     """Entry point."""
     print("version", __version__)
     try:
-        found = check(Engine.load())
-        remember(found, discovery.data_folder())  # the model process need not do it again
+        engine = Engine.load()
+        found = check(engine)
+        remember(found, engine, discovery.data_folder())  # the model process need not do it again
         print(f"The self-test passed: {found}.")
     except WeightsError as error:
         print(error)

@@ -20,7 +20,9 @@ RETRIES = 3  # for a photo whose Ray worker died
 LOCAL = "local"
 
 
-def runner_on_ray(address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path) -> PhotoRunner:
+def runner_on_ray(
+    address: str, options: dict[str, Any], pipeline: str, threads: int, out: Path, device: str | None = None
+) -> PhotoRunner:
     """Make a runner that works on a Ray cluster.
 
     Args:
@@ -29,6 +31,7 @@ def runner_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
         pipeline: "module:attribute" of the pipeline's class.
         threads: CPU threads of each task.
         out: the folder where Ray may put what does not fit into memory; no photo's data is written elsewhere.
+        device: what the networks run on, as in `uvatar.engine.engine.Engine.load`.
 
     Raises:
         UvatarError: Ray is not installed ("no-ray").
@@ -64,9 +67,8 @@ def runner_on_ray(address: str, options: dict[str, Any], pipeline: str, threads:
                     exhausted = following is None
                     if following:
                         photo, data = following
-                        running[
-                            task.remote(photo_lists.photo_name(photo.path.name), data, options, pipeline, threads)
-                        ] = photo
+                        name = photo_lists.photo_name(photo.path.name)
+                        running[task.remote(name, data, options, pipeline, threads, device)] = photo
                 done, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
                 for reference in done:
                     yield running.pop(reference), _taken(ray, reference)
@@ -86,7 +88,9 @@ def _taken(ray: Any, reference: Any) -> dict[str, Any] | UvatarError:
     return UvatarError.from_dict(answer["error"]) if answer.get("error") else answer["result"]
 
 
-def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int) -> list[bytes]:
+def reconstruct_one(
+    name: str, data: bytes, options: dict[str, Any], pipeline: str, threads: int, device: str | None = None
+) -> list[bytes]:
     """The Ray task: reconstruct one photo; the pipeline stays loaded for the worker process's next task.
 
     Returns:
@@ -97,7 +101,7 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
     results: list[dict[str, Any]] = []
     answer: dict[str, Any]
     try:
-        _loaded(pipeline, threads).reconstruct(
+        _loaded(pipeline, threads, device).reconstruct(
             [(name, data)], options, lambda *_: None, lambda _, result: results.append(result)
         )
         [result] = results
@@ -109,7 +113,7 @@ def reconstruct_one(name: str, data: bytes, options: dict[str, Any], pipeline: s
 
 
 @lru_cache(maxsize=1)
-def _loaded(pipeline: str, threads: int) -> Any:
+def _loaded(pipeline: str, threads: int, device: str | None) -> Any:
     from uvatar.service.worker import load_pipeline
 
-    return load_pipeline(pipeline, threads, discovery.data_folder())
+    return load_pipeline(pipeline, threads, discovery.data_folder(), device)

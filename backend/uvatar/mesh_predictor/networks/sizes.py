@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uvatar.mesh_predictor.decoding import SCALE_BASE
-from uvatar.mesh_predictor.network import INPUT_SIDE, Maps
+from uvatar.mesh_predictor.maps import INPUT_SIDE, SCALE_BASE, Maps
 
 SMALLER = 2  # times
 LIMIT = 135.0  # pixels of the padded square of 512 to a metre of a person, from which on the smaller photo is better
@@ -32,7 +31,7 @@ class InSizes(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> Maps:
+    def forward(self, image: Tensor) -> Maps[Tensor]:
         """(B, 3, 512, 512) sRGB in [0, 1] -> Maps.
 
         Centres count half for each octave that a person is on the other side of the limit.
@@ -52,7 +51,7 @@ class InSizes(nn.Module):
         )
 
 
-def of_all(maps: Maps) -> Maps:
+def of_all(maps: Maps[Tensor]) -> Maps[Tensor]:
     """Maps (B, C, 32, 32) of a photo that was taken for the middle of a square of 512 -> maps (B, C, 64, 64) of all of
     it.
     """

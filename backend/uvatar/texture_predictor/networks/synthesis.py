@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.layers import (
+from uvatar.texture_predictor.networks.layers import (
     Conv2d,
     Linear,
     ModulatedConv2d,

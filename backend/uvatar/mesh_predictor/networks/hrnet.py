@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uvatar.mesh_predictor.blocks import BasicBlock, Bottleneck, conv3x3, conv_bn
+from uvatar.mesh_predictor.networks.blocks import BasicBlock, Bottleneck, conv3x3, conv_bn
 
 WIDTHS = (32, 64, 128, 256)
 MODULES = {2: 1, 3: 4, 4: 3}  # stage -> number of its modules; stage s runs s branches

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from uvatar.mesh_predictor.checkpoint import CheckpointError
+from uvatar.runtime.networks import CheckpointError
 from uvatar.texture_predictor.config import Config, ConfigError
-from uvatar.texture_predictor.network import TextureNetwork
+from uvatar.texture_predictor.networks.network import TextureNetwork
 
 FORMAT = "uvatar-texture-predictor-2"
 

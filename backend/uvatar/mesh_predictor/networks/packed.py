@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uvatar.mesh_predictor.blocks import BasicBlock, Bottleneck
-from uvatar.mesh_predictor.hrnet import HighResolutionModule, HRNet
+from uvatar.mesh_predictor.networks.blocks import BasicBlock, Bottleneck
+from uvatar.mesh_predictor.networks.hrnet import HighResolutionModule, HRNet
 
 
 def can_pack(dtype: torch.dtype) -> bool:

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.encoders import Structure, StructureEncoder, Style, StyleEncoder
-from uvatar.texture_predictor.synthesis import Mapping, Synthesis, mixed
+from uvatar.texture_predictor.networks.encoders import StructureEncoder, Style, StyleEncoder
+from uvatar.texture_predictor.networks.synthesis import Mapping, Synthesis, mixed
+from uvatar.texture_predictor.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class TextureNetwork(nn.Module):
     def forward(
         self,
         photo: Tensor,
-        structure: Structure,
+        structure: Structure[Tensor],
         rng: torch.Generator | None = None,
         truncation: float = 1.0,
         mixing: float = 0.0,
@@ -74,7 +75,7 @@ class TextureNetwork(nn.Module):
     def generate(
         self,
         latent: Tensor,
-        structure: Structure,
+        structure: Structure[Tensor],
         rng: torch.Generator | None = None,
         truncation: float = 1.0,
         mixing: float = 0.0,
@@ -109,7 +110,7 @@ class TextureNetwork(nn.Module):
         return codes
 
 
-def _check(photo: Tensor, structure: Structure, config: Config) -> None:
+def _check(photo: Tensor, structure: Structure[Tensor], config: Config) -> None:
     side, size = config.photo_side, config.resolution
     batch = len(photo)
     shapes: list[tuple[str, Tensor | None, Sequence[int]]] = [

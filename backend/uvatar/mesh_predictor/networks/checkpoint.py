@@ -11,12 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from uvatar.runtime.networks import CheckpointError
+
 # Parts of the published training checkpoint that are not the network: the result parser, the losses, the 2D-pose head.
 _NOT_THE_NETWORK = ("_result_parser", "_calc_loss", "final_layers.0.")
-
-
-class CheckpointError(ValueError):
-    """The file is not a usable checkpoint of this network; the message says what is wrong."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

@@ -6,40 +6,20 @@ Sun et al. 2021, "Monocular, one-stage, regression of multiple 3D people".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from uvatar.mesh_predictor.blocks import BasicBlock
-from uvatar.mesh_predictor.hrnet import HRNet
+from uvatar.mesh_predictor.maps import INPUT_SIDE, MAP_SIDE, SMPL_CHANNELS, Maps
+from uvatar.mesh_predictor.networks.blocks import BasicBlock
+from uvatar.mesh_predictor.networks.hrnet import HRNet
 
-INPUT_SIDE = 512
-MAP_SIDE = 64
 HEAD_CHANNELS = 64
-SMPL_CHANNELS = 142  # 22 joints x 6D rotation + 10 betas
 SMPL_HEAD, CENTER_HEAD, CAMERA_HEAD = (
     "1",
     "2",
     "3",
 )  # number 0 was the 2D-pose head of the published network's pre-training
 CAMERA_CHANNELS = 3  # raw scale (its power of 1.1 is taken in decoding), tx, ty
-
-
-@dataclass(frozen=True)
-class Maps:
-    """The network's output at every location of the picture.
-
-    Attributes:
-        center: (B, 1, 64, 64) body-centre heatmap, raw: no sigmoid; compare it with the threshold as it is.
-        camera: (B, 3, 64, 64) raw scale s (the scale is 1.1^s), tx, ty of a weak-perspective camera over the padded
-            square.
-        smpl: (B, 142, 64, 64) global_orient (6), body_pose of joints 1..21 (126), betas (10).
-    """
-
-    center: Tensor
-    camera: Tensor
-    smpl: Tensor
 
 
 def coordinate_channels(features: Tensor, share: float = 1.0) -> Tensor:
@@ -88,7 +68,7 @@ class MeshPredictor(nn.Module):
             {name: head(inputs, outputs, self.head_stride) for name, outputs in channels.items()}
         )
 
-    def forward(self, image: Tensor, share: float = 1.0) -> Maps:
+    def forward(self, image: Tensor, share: float = 1.0) -> Maps[Tensor]:
         """(B, 3, 512, 512) sRGB in [0, 1] -> Maps.
 
         With a ``share``, that of the side of 512 that a smaller image has: it is treated as the middle of 512x512, and
@@ -96,7 +76,7 @@ class MeshPredictor(nn.Module):
         """
         return self.maps(self.backbone(image), share)
 
-    def maps(self, features: Tensor, share: float = 1.0) -> Maps:
+    def maps(self, features: Tensor, share: float = 1.0) -> Maps[Tensor]:
         """The backbone's features (B, channels, H/stride, W/stride) -> Maps."""
         features = torch.cat([features, coordinate_channels(features, share)], 1)
         center, camera, smpl = (self.final_layers[name](features) for name in (CENTER_HEAD, CAMERA_HEAD, SMPL_HEAD))

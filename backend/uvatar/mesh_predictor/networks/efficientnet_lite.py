@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uvatar.mesh_predictor.blocks import BasicBlock
+from uvatar.mesh_predictor.networks.blocks import BasicBlock
 
 BN_MOMENTUM, BN_EPSILON = 0.01, 1e-3
 STEM_CHANNELS = 32

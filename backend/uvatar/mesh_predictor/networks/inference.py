@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from uvatar.mesh_predictor.network import SMPL_HEAD, MeshPredictor
-from uvatar.mesh_predictor.packed import can_pack, pack
+from uvatar.mesh_predictor.networks.network import SMPL_HEAD, MeshPredictor
+from uvatar.mesh_predictor.networks.packed import can_pack, pack
 
 
 def for_inference(network: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, resnet18
 
 from uvatar.texture_predictor.config import Config
-from uvatar.texture_predictor.layers import Conv2d, Linear, leaky_relu
+from uvatar.texture_predictor.networks.layers import Conv2d, Linear, leaky_relu
+from uvatar.texture_predictor.structure import Structure
 
 # ImageNet's mean and deviation of sRGB, which torchvision's weights were trained with.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -22,33 +23,6 @@ _JOINTS, _BETAS, _CAMERA = 24, 10, 3
 _HIDDEN = 256
 # Maps of the UV plane: geometry, partial texture, its mirror image, the completed texture.
 _MAPS = 7 + 4 + 4 + 3
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What is known of the person in space, and of the texture so far. B people, R texels on a side, row 0 at v = 1.
-
-    Attributes:
-        pose: (B, 24, 3, 3) rotations of SMPL's joints against their parents, the first against the camera frame.
-        betas: (B, 10).
-        camera: (B, 3) half sides of the crop per metre at the pelvis' depth, and where the pelvis lies in the crop, x
-            right and y down, -1..1 from border to border.
-        geometry: (B, 7, R, R) the rest body's positions (metres, centred at the pelvis) and unit normals, SMPL axes,
-            and 1 inside the UV islands, all 0 outside; None without spatial conditioning, like the next two.
-        partial: (B, 4, R, R) the photo's sRGB 0..1 where it was projected, anything elsewhere, and how far, 0..1, it is
-            seen.
-        mirrored: (B, 4, R, R) likewise, at each texel that of its mirror image on the body's other side.
-        completed: (B, 3, R, R) the whole texture as it is completed without learning; see
-            `uvatar.texturing.completion`.
-    """
-
-    pose: Tensor
-    betas: Tensor
-    camera: Tensor
-    geometry: Tensor | None = None
-    partial: Tensor | None = None
-    mirrored: Tensor | None = None
-    completed: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +95,7 @@ class UvEncoder(nn.Module):
         return features[::-1]
 
 
-def uv_maps(structure: Structure) -> Tensor:
+def uv_maps(structure: Structure[Tensor]) -> Tensor:
     """(B, 18, R, R) geometry, partial texture, its mirror image, the completed one for the UV encoder: colours -1..1, 0
     where not seen.
     """
@@ -153,7 +127,7 @@ class StructureEncoder(nn.Module):
         coarse = config.spatial_channels(4) * 16 if config.spatial else 0
         self.join = Linear(_HIDDEN + coarse, config.structure)
 
-    def forward(self, structure: Structure) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, structure: Structure[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Structure vectors (B, structure), and the UV features of every size (none without spatial conditioning)."""
         six = structure.pose[..., :2].flatten(1)
         parts = [leaky_relu(self.body(torch.cat([six, structure.betas, structure.camera], 1)))]

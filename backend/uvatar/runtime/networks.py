@@ -1,0 +1,188 @@
+"""Networks as the stages see them: named arrays in, named arrays out, on whichever device runs them.
+
+`open_onnx` opens the networks that ship; `uvatar.runtime.torch_networks` runs a user's own checkpoints behind the same
+protocol. A network whose run on a GPU fails opens itself on the CPU, runs again and says so in its notes: a job in the
+middle of its photos goes on.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from uvatar.runtime.devices import AUTO, CPU, CUDA, MPS, NAMES, Placement, unusable, usable
+from uvatar.runtime.memory import is_out_of_memory
+from uvatar.runtime.onnx_sessions import OnnxRuntime, Runtime, Session
+
+Arrays = Mapping[str, NDArray[Any]]
+Run = Callable[[Arrays], dict[str, NDArray[Any]]]
+_log = logging.getLogger(__name__)
+
+
+class OutOfMemory(MemoryError):
+    """There was not enough memory for a network's run, on the CPU either."""
+
+
+class CheckpointError(ValueError):
+    """The file is not a usable file of this network; the message says what is wrong."""
+
+
+class Network(Protocol):
+    """A network, ready to run.
+
+    Attributes:
+        device: what runs it: "cpu", "cuda", "directml", "coreml" or "mps".
+        notes: sentences for the user about its device, such as why it is not the one that was hoped for.
+        metadata: texts by name that were stored with the network.
+    """
+
+    @property
+    def device(self) -> str: ...  # noqa: D102
+    @property
+    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def metadata(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """The outputs by name. Raises OutOfMemory."""
+        ...
+
+
+class PlacedNetwork:
+    """A `Network` that runs on a device, and on the CPU once its device has failed."""
+
+    def __init__(
+        self,
+        run: Run,
+        device: str,
+        on_cpu: Callable[[], Run],
+        notes: tuple[str, ...] = (),
+        metadata: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Place a network.
+
+        Args:
+            run: inputs to outputs, on ``device``.
+            device: what ``run`` runs on.
+            on_cpu: opens the network on the CPU; called at most once, when ``run`` fails on another device.
+            notes, metadata: see `Network`.
+        """
+        self._run, self._on_cpu = run, on_cpu
+        self._lock = threading.Lock()
+        self.device, self.notes, self.metadata = device, notes, metadata
+
+    def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """The outputs by name. Raises OutOfMemory."""
+        run, device = self._run, self.device
+        try:
+            return run(inputs)
+        except Exception as error:  # each runtime and driver has errors of its own
+            if device == CPU:
+                raise _clear(error) from error
+            run = self._moved(run, error)
+        try:
+            return run(inputs)
+        except Exception as error:
+            raise _clear(error) from error
+
+    def _moved(self, failed: Run, error: Exception) -> Run:
+        """The run on the CPU, after ``failed`` has; threads that fail at the same time move the network once."""
+        with self._lock:
+            if self._run is failed:
+                why = "it ran out of memory" if is_out_of_memory(error) else _first_line(error)
+                note = f"{NAMES[self.device]} failed in the middle of a job ({why}); from now on the CPU is used."
+                _log.warning(note)
+                self._run, self.device, self.notes = self._on_cpu(), CPU, (*self.notes, note)
+            return self._run
+
+
+def open_onnx(
+    path: Path, device: str = AUTO, threads: int = 1, index: int = 0, runtime: Runtime | None = None
+) -> PlacedNetwork:
+    """Open a network in an .onnx file.
+
+    Args:
+        path: the file.
+        device: one of `uvatar.runtime.devices.DEVICES`. "auto" tries the GPU interfaces that onnxruntime has here, and
+            takes the CPU where none starts; the network's notes say why.
+        threads: CPU threads of one run.
+        index: which of several GPUs.
+        runtime: starts sessions; onnxruntime by default.
+
+    Raises:
+        DeviceError: a device that was asked for by name cannot be used.
+        CheckpointError: the file is missing, damaged or not a network.
+    """
+    wanted = Placement(device, index, threads)
+    runtime = runtime or OnnxRuntime()
+    if not path.is_file():
+        raise CheckpointError(f"The file {path} does not exist.")
+    if device == MPS:
+        raise unusable(MPS, "onnxruntime has no such device.")
+    found = usable(runtime.providers())
+    if device not in (AUTO, *found):
+        raise unusable(device, f"this onnxruntime has only {', '.join(NAMES[name] for name in found)}.")
+    notes: list[str] = []
+    for candidate in (name for name in (found if device == AUTO else (device,)) if name != CPU):
+        try:
+            session = runtime.start(path, candidate, wanted.threads, wanted.index)
+        except Exception as error:  # missing libraries, an old driver, too little memory: each says it in its own way
+            why = "it ran out of memory." if is_out_of_memory(error) else _first_line(error)
+            if device != AUTO:
+                raise unusable(device, why) from error
+            notes.append(f"{NAMES[candidate]} does not start, so that the next device is used: {why}")
+            continue
+        return _placed(session, candidate, path, wanted.threads, runtime, notes)
+    return _placed(_on_cpu(path, wanted.threads, runtime), CPU, path, wanted.threads, runtime, notes)
+
+
+def wants_torch(placement: Placement, runtime: Runtime | None = None) -> bool:
+    """Whether only PyTorch has the device that is asked for: MPS, or CUDA where this onnxruntime is without it."""
+    if placement.device == CUDA:
+        missing = CUDA not in usable((runtime or OnnxRuntime()).providers())
+        return missing and importlib.util.find_spec("torch") is not None
+    return placement.device == MPS
+
+
+def open_placed(path: Path, placement: Placement, runtime: Runtime | None = None) -> PlacedNetwork:
+    """`open_onnx` on a placement."""
+    return open_onnx(path, placement.device, placement.threads, placement.index, runtime)
+
+
+def _placed(
+    session: Session, device: str, path: Path, threads: int, runtime: Runtime, notes: list[str]
+) -> PlacedNetwork:
+    return PlacedNetwork(
+        session.run, device, lambda: _on_cpu(path, threads, runtime).run, tuple(notes), session.metadata
+    )
+
+
+def _on_cpu(path: Path, threads: int, runtime: Runtime) -> Session:
+    try:
+        return runtime.start(path, CPU, threads, 0)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(f"There is not enough memory for the network in {path.name}.") from error
+        raise CheckpointError(
+            f"{path.name} is damaged or not a network; download it again. ({_first_line(error)})"
+        ) from error
+
+
+def _clear(error: Exception) -> Exception:
+    """An error of a run on the CPU, as callers know it."""
+    return (
+        OutOfMemory(f"There is not enough memory for a network. ({_first_line(error)})")
+        if (is_out_of_memory(error))
+        else error
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

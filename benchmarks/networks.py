@@ -1,0 +1,194 @@
+"""Every network on ONNX Runtime and on PyTorch, on this machine's CPU, batch 1 and 8, in one run.
+
+    python -m benchmarks.networks [--batches 1 8] [--threads 2] [--repeats 5] [--networks exact light ...]
+
+"exact" is the published ROMP network with random weights; "naive" is the authors' layout run as built: NCHW, eager,
+float32, batch norms in place. "light" is the Mesh Predictor that ships, "texture" the Texture Predictor, "lifter" the
+pose lifter, with the weights that ship. "PyTorch" is how the product runs a network where PyTorch has to: batch norms
+folded and convolutions packed where it is a Mesh Predictor. Rows take turns, run by run, each in a process of its own,
+and a speed-up is the median (and range) over the turns of the first row's time over a row's own, so that a machine that
+is busy now and then slows all. CPU ms is the time of all threads, which other programs disturb less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmarks.csv_results import write_csv
+from tools.export_onnx import export, texture_inputs
+from uvatar.fitting.lifter import FEATURES
+from uvatar.fitting.lifter_network import DeployedLifter, load_lifter_network
+from uvatar.mesh_predictor.maps import INPUT_SIDE
+from uvatar.mesh_predictor.networks.deployed import DeployedMeshPredictor, load_light
+from uvatar.mesh_predictor.networks.inference import for_inference
+from uvatar.mesh_predictor.networks.network import romp
+from uvatar.runtime.devices import CPU, Placement
+from uvatar.runtime.networks import PlacedNetwork, open_onnx
+from uvatar.runtime.torch_networks import TorchNetwork
+from uvatar.runtime.weights import weights_folder
+from uvatar.texture_predictor.networks.checkpoint import load_checkpoint
+from uvatar.texture_predictor.networks.deployed import DeployedTextureNetwork
+
+NAIVE, TORCH, ONNX = "naive", "PyTorch", "ONNX Runtime"
+ROWS = {
+    "exact": (NAIVE, TORCH, ONNX),
+    "light": (NAIVE, TORCH, ONNX),
+    "texture": (TORCH, ONNX),
+    "lifter": (TORCH, ONNX),
+}
+Arrays = dict[str, NDArray[Any]]
+
+
+def module_of(network: str, row: str) -> nn.Module:
+    """The network in PyTorch; not "naive" and not for export, a Mesh Predictor is made fast."""
+    torch.manual_seed(0)
+    folder = weights_folder()
+    if network in ("exact", "light"):
+        built = romp().eval() if network == "exact" else load_light(folder / "mesh_predictor.safetensors")
+        return DeployedMeshPredictor(for_inference(built) if row == TORCH else built, in_sizes=network == "light")
+    if network == "texture":
+        return DeployedTextureNetwork(load_checkpoint(folder / "texture_predictor.safetensors"))
+    return DeployedLifter(load_lifter_network(folder / "pose_lifter.safetensors"))
+
+
+def inputs_of(network: str, batch: int) -> dict[str, torch.Tensor]:
+    """Made-up inputs of a network."""
+    if network in ("exact", "light"):
+        return {"image": torch.rand(batch, 3, INPUT_SIDE, INPUT_SIDE, generator=torch.Generator().manual_seed(0))}
+    if network == "lifter":
+        return {"features": torch.randn(2 * batch, FEATURES, generator=torch.Generator().manual_seed(0))}
+    config = load_checkpoint(weights_folder() / "texture_predictor.safetensors").config
+    alone = ("noise", "truncation")  # the same for everybody
+    return {
+        name: values if name in alone else values.repeat(batch, *[1] * (values.dim() - 1))
+        for name, values in texture_inputs(config).items()
+    }
+
+
+def answer(network: str, row: str, batch: int, threads: int, file: Path) -> None:
+    """One row's process: for each line that comes in, run and print milliseconds by the clock and of the CPU.
+
+    Each turn runs twice and times the second run: the first finds the caches full of another row's numbers.
+    """
+    inputs = {name: values.numpy() for name, values in inputs_of(network, batch).items()}
+    built: PlacedNetwork
+    if row == ONNX:
+        built = open_onnx(file, CPU, threads)
+    elif row == TORCH:
+        built = TorchNetwork(module_of(network, row), Placement(CPU, 0, threads))
+    else:
+        torch.set_num_threads(threads)
+        module = module_of(network, row).eval()
+        tensors = {name: torch.from_numpy(values) for name, values in inputs.items()}
+
+        def run(_: Any) -> Arrays:
+            with torch.inference_mode():
+                return {name: values.numpy() for name, values in module(**tensors).items()}
+
+        built = PlacedNetwork(run, CPU, lambda: run)
+    for _ in sys.stdin:
+        built(inputs)
+        start, worked = time.perf_counter(), time.process_time()
+        built(inputs)
+        print(1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - worked), flush=True)
+
+
+def difference(network: str, file: Path, threads: int) -> float:
+    """Largest difference of any output, at batch 1, of ONNX Runtime from PyTorch as built."""
+    inputs = inputs_of(network, 1)
+    with torch.inference_mode():
+        expected = module_of(network, NAIVE).eval()(**inputs)
+    got = open_onnx(file, CPU, threads)({name: values.numpy() for name, values in inputs.items()})
+    return max(float(abs(values - expected[name].numpy()).max()) for name, values in got.items())
+
+
+def measure(network: str, batch: int, threads: int, repeats: int, file: Path) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds, by the clock and of the CPU, of every turn of every row."""
+    command = [sys.executable, "-m", "benchmarks.networks", "--networks", network, "--batches", str(batch)]
+    command += ["--threads", str(threads), "--file", str(file)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = {row: subprocess.Popen([*command, "--row", row], **pipes) for row in ROWS[network]}
+    turns: dict[str, list[tuple[float, float]]] = {row: [] for row in processes}
+    for _ in range(1 + repeats):  # one to warm up
+        for row, process in processes.items():
+            print("once", file=process.stdin, flush=True)
+            clock, cpu = map(float, process.stdout.readline().split())
+            turns[row].append((clock, cpu))
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    return {row: took[1:] for row, took in turns.items()}
+
+
+def lines(network: str, batch: int, measured: dict[str, list[tuple[float, float]]]) -> list[dict[str, object]]:
+    """What is printed and written of one network and batch."""
+    first = next(iter(measured.values()))
+    rows: list[dict[str, object]] = []
+    for row, turns in measured.items():
+        ratios = [one[0] / own[0] for one, own in zip(first, turns, strict=True)]
+        work = [one[1] / own[1] for one, own in zip(first, turns, strict=True)]
+        clock, cpu = (statistics.median(turn[k] for turn in turns) for k in (0, 1))
+        rows.append(
+            {
+                "network": network,
+                "runs on": row,
+                "batch": batch,
+                "ms": clock,
+                "ms each": clock / batch,
+                "CPU ms": cpu,
+                "speed-up": statistics.median(ratios),
+                "least speed-up": min(ratios),
+                "greatest speed-up": max(ratios),
+                "speed-up, CPU": statistics.median(work),
+            }
+        )
+        print(
+            f"{network:8} {row:13} {batch:5} {clock:8.1f} {clock / batch:8.1f} {cpu:8.1f}  {rows[-1]['speed-up']:5.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f}), CPU {rows[-1]['speed-up, CPU']:.2f}",
+            flush=True,
+        )
+    return rows
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--row", help="internal: the process of one row")
+    parser.add_argument("--file", type=Path, help="internal: the .onnx file of a row")
+    arguments = parser.parse_args()
+    if arguments.row:
+        answer(arguments.networks[0], arguments.row, arguments.batches[0], arguments.threads, arguments.file)
+        return
+    print(f"{'network':8} {'runs on':13} {'batch':>5} {'ms':>8} {'ms each':>8} {'CPU ms':>8}  speed-up", flush=True)
+    rows: list[dict[str, object]] = []
+    notes = [f"{arguments.threads} threads; medians of {arguments.repeats} turns"]
+    with tempfile.TemporaryDirectory() as folder:
+        for network in arguments.networks:
+            for batch in arguments.batches:
+                file = Path(folder) / f"{network}_{batch}.onnx"
+                export(module_of(network, ONNX), inputs_of(network, batch), file)
+                rows += lines(network, batch, measure(network, batch, arguments.threads, arguments.repeats, file))
+                if batch == 1:
+                    apart = difference(network, file, arguments.threads)
+                    notes.append(f"{network}: no output of ONNX Runtime's is further off than {apart:.1e}")
+                    print(notes[-1], flush=True)
+    write_csv("networks", rows, notes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""A body's UV plane in PyTorch, batched and differentiable, and what can be completed in it without learning.
+
+`uvatar.texture_predictor.inputs` has what reconstruction needs of it, in NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from uvatar.body import BodyModel
+from uvatar.texture_predictor.inputs import plane_maps
+from uvatar.texture_predictor.structure import Structure
+from uvatar.texturing.atlas import Atlas
+from uvatar.texturing.surface import AXIS_OF_PART, HEAD, PARTS
+
+# Sides of the grids between which colours are spread where nothing is seen, and the Gaussians (metres, faintness) of
+# that.
+_CELLS, _PLACES = 32, 64
+_GAUSSIANS = ((0.05, 1.0), (0.12, 1e-2), (0.3, 1e-4), (0.8, 1e-6))
+_ROUND = 0.2  # of the distance across a limb, where both places are of the same part
+
+
+@dataclass(frozen=True)
+class UvPlane:
+    """A body's UV plane at R x R texels, row 0 at v = 1.
+
+    Attributes:
+        geometry: (1, 7, R, R), see `Structure`.
+        mirror: (1, R, R, 2) where each texel's mirror image on the body lies, as `grid_sample` takes it; outside the
+            islands far away from everything.
+        spread: (T * T, C * C) how much each of T x T places takes from the C x C cells of the texture where it is
+            filled smoothly.
+    """
+
+    geometry: Tensor
+    mirror: Tensor
+    spread: Tensor
+
+    def mirrored(self, partial: Tensor) -> Tensor:
+        """(B, 4, R, R) colours and alpha -> at each texel those of its mirror image."""
+        alpha = partial[:, 3:]
+        weighted = torch.cat([torch.where(alpha > 0, partial[:, :3] * alpha, 0), alpha], 1)
+        grid = self.mirror.to(partial).expand(len(partial), -1, -1, -1)
+        found = F.grid_sample(weighted, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return torch.cat([found[:, :3] / found[:, 3:].clamp_min(1e-4), found[:, 3:]], 1)
+
+    def completed(self, partial: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """(B, 4, R, R) colours and alpha -> colours everywhere, (B, 3, R, R), as far as they can be had without
+        learning.
+
+        What is seen, then ``mirrored`` (None for not), then a mean of all that is seen, nearer on the body's surface
+        counting more. Colours under alpha 0 may be anything; mid-grey where nothing is seen at all.
+        """
+        alpha = partial[:, 3:]
+        colours = torch.where(alpha > 0, partial[:, :3] * alpha, 0)
+        if mirrored is not None:
+            own = (1 - alpha) * mirrored[:, 3:]
+            colours = colours + torch.where(own > 0, mirrored[:, :3] * own, 0)
+            alpha = alpha + own
+        cells = F.adaptive_avg_pool2d(torch.cat([colours, alpha], 1), _CELLS).flatten(2)
+        spread = (cells @ self.spread.T.to(cells)).unflatten(2, (_PLACES, _PLACES))
+        known = spread[:, 3:] > 0
+        far = torch.where(known, spread[:, :3] / torch.where(known, spread[:, 3:], 1), 0.5)
+        return colours + (1 - alpha) * F.interpolate(far, partial.shape[-2:], mode="bilinear", align_corners=False)
+
+    def structure(
+        self, pose: Tensor, betas: Tensor, camera: Tensor, partial: Tensor, completed: Tensor | None = None
+    ) -> Structure:
+        """The structure of people (see `Structure`) whose partial textures (B, 4, R, R) lie in this plane.
+
+        ``completed``: (B, 3, R, R) what is made of these without learning; None for the simplest, `completed`.
+        """
+        mirrored = self.mirrored(partial)
+        completed = self.completed(partial, mirrored) if completed is None else completed
+        return Structure(pose, betas, camera, self.geometry.to(partial), partial, mirrored, completed)
+
+
+def uv_plane(body: BodyModel, size: int) -> UvPlane:
+    """The UV plane of a body's rest shape at (size, size). Raises TexturingError if the body has no UV layout."""
+    return plane_of(body, Atlas.of(body, size))
+
+
+def plane_of(body: BodyModel, atlas: Atlas) -> UvPlane:
+    """The UV plane of a body's rest shape at the size of its atlas."""
+    geometry, grid = plane_maps(body, atlas)
+    maps = torch.from_numpy(geometry).permute(2, 0, 1)[None].contiguous()
+    return UvPlane(maps, torch.from_numpy(grid)[None], _spread(body, maps, atlas))
+
+
+def _spread(body: BodyModel, geometry: Tensor, atlas: Atlas) -> Tensor:
+    """See `UvPlane`: a sum of Gaussians of the distance on the rest body, each wider one so faint that it counts only
+    where no narrower one finds anything. Round a limb or the trunk is nearer than along it: garments end in rings.
+    """
+    surface, coarse, fine = atlas.surface, atlas.resized(_PLACES).table, atlas.table
+    # with the gutters filled: enlarging must not mix in what lies beyond an island's border
+    places = coarse.picture(coarse.interpolate(surface.template - body.data.joint_template[0], surface.faces)).reshape(
+        -1, 3
+    )
+    part = coarse.picture(surface.part[surface.faces[coarse.face, 0]]).ravel()
+    parts = np.eye(PARTS, dtype=np.float32)[surface.part[surface.faces[fine.face, 0]]]
+    maps = torch.cat(
+        [geometry[:, :3], geometry[:, 6:], torch.from_numpy(fine.scatter(parts)).permute(2, 0, 1)[None]], 1
+    )
+    cells = F.adaptive_avg_pool2d(maps, _CELLS)[0].flatten(1)
+    inside = cells[3] > 0
+    away = torch.from_numpy(places)[:, None] - (cells[:3] / cells[3].clamp_min(1e-6)).T
+    together = torch.from_numpy(part)[:, None] == cells[4:].argmax(0)
+    round_limb = torch.where(torch.eye(3, dtype=torch.bool)[torch.from_numpy(AXIS_OF_PART[part])], 1.0, _ROUND)
+    round_limb[torch.from_numpy(part) == HEAD] = 1
+    squared = (away * torch.where(together[..., None], round_limb[:, None], 1.0)).square().sum(-1)
+    kernel = sum(faintness * torch.exp(-squared / (2 * width**2)) for width, faintness in _GAUSSIANS)
+    return torch.where(inside, kernel, 0)
