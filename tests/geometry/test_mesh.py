@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from uvatar.geometry.mesh import face_normals
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_face_normals_are_cross_products_to_the_bit(kind: type[np.floating]) -> None:
+def test_face_normals_are_cross_products_to_the_bit(kind: Any) -> None:
     data = load_open_body().data
     vertices = data.v_template.astype(kind)
     first, second, third = (vertices[data.faces[:, corner]] for corner in range(3))

@@ -20,11 +20,13 @@ CAMERA = Camera(480.0, (110.0, 190.0), 220, 380)
 def person() -> tuple[RayScene, casting.Paint]:
     """A body three metres away, lit from the camera."""
     data = load_open_body().data
-    vertices = data.v_template * np.float32([1, -1, -1]) + np.float32([0, 0, 3])
+    vertices = data.v_template * np.array([1, -1, -1], np.float32) + np.array([0, 0, 3], np.float32)
     normals = vertex_normals(vertices, data.faces)
 
     def lit(fragments: Fragments) -> Floats:
-        shade: Floats = np.abs(unit(fragments.interpolate(normals, data.faces))[..., 2:]) * np.float32([1, 0.8, 0.5])
+        shade: Floats = np.abs(unit(fragments.interpolate(normals, data.faces))[..., 2:]) * np.array(
+            [1, 0.8, 0.5], np.float32
+        )
         return shade
 
     return RayScene(vertices, data.faces), lit

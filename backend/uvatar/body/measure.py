@@ -8,7 +8,7 @@ from scipy.spatial import ConvexHull
 
 from uvatar.body.data import BodyData
 from uvatar.body.model import BodyModel
-from uvatar.data.arrays import Floats
+from uvatar.data.arrays import Floats, Integers
 from uvatar.data.joints import ELBOW_JOINTS, HAND_JOINTS, SHOULDER_JOINTS, WRIST_JOINTS, Joint
 from uvatar.geometry.adjacency import triangle_edges
 
@@ -63,7 +63,7 @@ def girth(vertices: NDArray[np.float64], faces: NDArray[np.int32], height: float
     return _girth(vertices, triangle_edges(faces), height)
 
 
-def _girth(vertices: NDArray[np.float64], edges: NDArray[np.int32], height: float) -> float:
+def _girth(vertices: NDArray[np.float64], edges: Integers, height: float) -> float:
     """`girth` of the mesh with these edges (E, 2), of which those that are wholly above or below do not count."""
     above = vertices[:, 1] > height
     edges = edges[above[edges[:, 0]] != above[edges[:, 1]]]
