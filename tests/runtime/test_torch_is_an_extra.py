@@ -66,9 +66,7 @@ def imported_at_once(source: str) -> set[str]:
 
 def test_only_modules_that_define_networks_import_pytorch() -> None:
     modules = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
-    asking = {
-        name for name, path in modules.items() if imported_at_once(path.read_text(encoding="utf-8")) & set(TORCH)
-    }
+    asking = {name for name, path in modules.items() if imported_at_once(path.read_text(encoding="utf-8")) & set(TORCH)}
     assert not {name for name in asking if not name.startswith(MAY_IMPORT)}
     assert all(any(name.startswith(allowed) for name in asking) for allowed in MAY_IMPORT)
 
