@@ -124,6 +124,8 @@ def test_without_its_weights_bodies_are_fitted_from_the_landmarks(
     body: BodyModel, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifter_module, "FILE", "absent.safetensors")
+    monkeypatch.setattr(lifter_module, "ONNX_FILE", "absent.onnx")
+    monkeypatch.setattr(lifter_module, "ONNX_FILE", "absent.onnx")
     assert Lifter.load() is None
     assert Lifter.load(tmp_path / "absent.safetensors") is None
     model = prepare_fitting(body, PoseModels.load(weights_folder()))
