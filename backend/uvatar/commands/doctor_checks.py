@@ -135,9 +135,6 @@ def _runtimes() -> Iterator[Finding]:
     elif len(found) > 1:
         fix = f"Run `python -m pip uninstall {' '.join(found)}`, then install the one that you want."
         yield Finding("ONNX Runtime", WARNING, f"{' and '.join(found)} overwrite each other's files", fix)
-    elif found == ["onnxruntime"] and sys.platform != "darwin" and shutil.which("nvidia-smi"):
-        words = "onnxruntime, which computes on the CPU; this computer has an NVIDIA driver"
-        yield Finding("ONNX Runtime", GOOD, words, "docs/install.md says how to use the GPU.")
     else:
         yield Finding("ONNX Runtime", GOOD, found[0])
 
