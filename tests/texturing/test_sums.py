@@ -73,3 +73,14 @@ def plainly_restored(foreground: Foreground, points: Colours, footprint: Colours
     most = np.maximum(cv2.dilate(picture, around)[row, column], sampled)
     result: Colours = np.where(fine[:, None], np.clip(restored, least, most), sampled)
     return result
+
+
+def test_values_at_texels_are_weighted_by_barycentric_coordinates(studio: Studio) -> None:
+    atlas, rng = atlas_of(studio.body, 64), np.random.default_rng(2)
+    table, faces, count = atlas.table, atlas.surface.faces, len(atlas.surface.template)
+    chosen = (slice(None), slice(5, 99), rng.integers(0, len(table), 500), np.zeros(0, np.int64))
+    for values in (rng.random(count, np.float32), rng.random((count, 4), np.float32), rng.random((count, 2))):
+        for texels in chosen:
+            plain = np.einsum("tk,tk...->t...", table.barycentric[texels], values[faces[table.face[texels]]])
+            for got in (table.interpolate(values, faces, texels), table.interpolate_corners(values[faces], texels)):
+                assert got.dtype == plain.dtype and got.shape == plain.shape and np.allclose(got, plain, atol=1e-7)
